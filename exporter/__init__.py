@@ -1,0 +1,1 @@
+"""The Prometheus exporter: measures every target of the inventory on each scrape and never judges."""

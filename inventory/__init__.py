@@ -1,0 +1,53 @@
+"""What we run: the typed model of stacks and targets, and its loader. Both daemons import it; it imports neither."""
+
+from inventory.durations import Duration, format_duration, parse_duration
+from inventory.errors import InventoryError, Problem, SecretError
+from inventory.load import load_inventory
+from inventory.model import (
+    Alertmanager,
+    BackupTarget,
+    Breaker,
+    DumpSource,
+    Freeze,
+    HttpTarget,
+    Inventory,
+    Limits,
+    Mode,
+    PostgresTarget,
+    Protect,
+    QueueTarget,
+    RedisTarget,
+    RemediationSettings,
+    Stack,
+    Storm,
+    Window,
+)
+from inventory.secrets import Secret
+
+__all__ = [
+    "Alertmanager",
+    "BackupTarget",
+    "Breaker",
+    "DumpSource",
+    "Duration",
+    "Freeze",
+    "HttpTarget",
+    "Inventory",
+    "InventoryError",
+    "Limits",
+    "Mode",
+    "PostgresTarget",
+    "Problem",
+    "Protect",
+    "QueueTarget",
+    "RedisTarget",
+    "RemediationSettings",
+    "Secret",
+    "SecretError",
+    "Stack",
+    "Storm",
+    "Window",
+    "format_duration",
+    "load_inventory",
+    "parse_duration",
+]

@@ -1,0 +1,170 @@
+"""Reads the inventory: a YAML file, single values from the environment, or just DATABASE_URL and REDIS_URL."""
+
+import difflib
+import types
+import typing
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from inventory.errors import InventoryError, Problem
+from inventory.model import Inventory
+from inventory.urls import without_prisma_parameters
+
+OVERRIDE_PREFIX = "RUNBOOK__"
+Path_ = tuple[str | int, ...]
+Places = dict[Path_, str]
+
+
+def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory | None:
+    """Return the inventory, or None where neither a file nor the environment describes anything.
+
+    A variable such as RUNBOOK__STACKS__SHOP__POSTGRES__MAIN__DSN replaces one value of the file. Without a file,
+    DATABASE_URL and REDIS_URL make one stack named `default`.
+
+    Raises:
+        InventoryError: with every problem found, each with its file and line or its variable.
+    """
+    places: Places = {}
+    data = _read(file, places) if file else _from_urls(environ, places)
+    _override(data, environ, places)
+    if not data and file is None:
+        return None
+    try:
+        return Inventory.model_validate(data)
+    except ValidationError as error:
+        raise InventoryError(
+            [_problem(detail, places, str(file or "environment")) for detail in error.errors()]
+        ) from None
+
+
+def _read(file: Path, places: Places) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except OSError as error:
+        raise InventoryError([Problem(str(file), "", f"can not be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise InventoryError([Problem(str(file), "", "is not UTF-8 text")]) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InventoryError([Problem(f"{file}:{line}", "", f"is not valid YAML: {error.problem}")]) from None
+    except yaml.YAMLError as error:
+        raise InventoryError([Problem(str(file), "", f"is not valid YAML: {error}")]) from None
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise InventoryError([Problem(f"{file}:1", "", "must be a map with the key `stacks`")])
+    duplicates: list[Problem] = []
+    _walk(node, (), str(file), places, duplicates)
+    if duplicates:
+        raise InventoryError(duplicates)
+    return data
+
+
+def _walk(node: yaml.Node | None, path: Path_, file: str, places: Places, duplicates: list[Problem]) -> None:
+    """Note the line of every key, and every key that stands twice: YAML would keep the last one silently."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[Hashable] = set()
+    for key, value in node.value:
+        here = (*path, key.value)
+        places[here] = f"{file}:{key.start_mark.line + 1}"
+        if key.value in seen:
+            duplicates.append(Problem(places[here], _dotted(here), "stands twice; keep one"))
+        seen.add(key.value)
+        _walk(value, here, file, places, duplicates)
+
+
+def _from_urls(environ: Mapping[str, str], places: Places) -> dict[str, Any]:
+    stack: dict[str, Any] = {}
+    if environ.get("DATABASE_URL"):
+        stack["postgres"] = {"main": {"dsn": without_prisma_parameters(environ["DATABASE_URL"])}}
+        places["stacks", "default", "postgres"] = "DATABASE_URL"
+    if environ.get("REDIS_URL"):
+        stack["redis"] = {"main": {"url": environ["REDIS_URL"]}}
+        stack["queues"] = {"main": {"redis": "main"}}
+        places["stacks", "default", "redis"] = places["stacks", "default", "queues"] = "REDIS_URL"
+    return {"stacks": {"default": stack}} if stack else {}
+
+
+def _override(data: dict[str, Any], environ: Mapping[str, str], places: Places) -> None:
+    for variable in sorted(environ):
+        if not variable.startswith(OVERRIDE_PREFIX):
+            continue
+        path: Path_ = tuple(part.lower() for part in variable.removeprefix(OVERRIDE_PREFIX).split("__"))
+        places[path] = variable
+        _put(data, path, environ[variable], variable)
+
+
+def _put(data: dict[str, Any], path: Path_, text: str, variable: str) -> None:
+    *parents, last = path
+    block = data
+    for part in parents:
+        inner = block.setdefault(str(part), {})
+        if not isinstance(inner, dict):
+            raise InventoryError(
+                [Problem(variable, _dotted(path), f"{part!r} is a single value and has nothing below it")]
+            )
+        block = inner
+    # A plain word is kept as text, so that a password of digits stays what it is; lists and numbers are read as YAML.
+    block[str(last)] = yaml.safe_load(text) if text.startswith(("[", "{")) else text
+
+
+def _problem(detail: ErrorDetails, places: Places, source: str) -> Problem:
+    path = tuple(part for part in detail["loc"] if part != "[key]")
+    reason = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        reason = "unknown key" + _nearest(str(path[-1]), _keys_at(path[:-1]))
+    elif detail["type"] == "string_pattern_mismatch" and "[key]" in detail["loc"]:
+        reason = "a name is lower-case letters, digits and single underscores, and starts with a letter"
+    return Problem(_place(path, places, source), _dotted(path), reason)
+
+
+def _place(path: Path_, places: Places, source: str) -> str:
+    """The line of the key itself, or of the closest block around it."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in places:
+            return places[path[:length]]
+    return source
+
+
+def _keys_at(path: Path_) -> Iterable[str]:
+    """The keys that the model knows at `path`, found by walking the types."""
+    kind: Any = Inventory
+    for part in path:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+            if part not in fields:
+                return ()
+            kind = _block_type(fields[str(part)].annotation)
+        else:
+            kind = _block_type(typing.get_args(kind)[-1])
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [field.alias or name for name, field in kind.model_fields.items()]
+    return ()
+
+
+def _block_type(annotation: Any) -> Any:
+    """The model or the map inside an optional annotation."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        inner = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
+        return inner[0] if len(inner) == 1 else annotation
+    return annotation
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known here: {', '.join(sorted(names))}" if names else ""
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(str(part) for part in path)

@@ -1,0 +1,145 @@
+"""The inventory says what is wrong, where, and what to do; and never shows a secret."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from inventory import InventoryError, Mode, SecretError, load_inventory
+
+GOOD = """\
+alertmanager: {url: http://127.0.0.1:9093}
+stacks:
+  shop:
+    postgres:
+      main: {dsn: "postgresql://metrics:hunter2@db/shop"}
+    redis:
+      cache: {url: "redis://cache:6379/0"}
+    queues:
+      jobs: {redis: cache, dead_letter: "{name}-dlq"}
+    backups:
+      nightly: {url: "s3://backups/db/", pattern: "db_%Y%m%d_%H%M%S.dump"}
+    windows:
+      maintenance: {days: [sun], from: "02:00", to: "04:00"}
+    remediations:
+      terminate_idle_transactions: {mode: auto, older_than: 5m, max_items: 10, only_in: maintenance}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "inventory.yml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def problems(folder: Path, text: str, **environ: str) -> list[str]:
+    with pytest.raises(InventoryError) as caught:
+        load_inventory(write(folder, text), environ)
+    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+def test_a_complete_file_is_typed(tmp_path: Path) -> None:
+    inventory = load_inventory(write(tmp_path, GOOD), {})
+    assert inventory is not None
+    settings = inventory.stacks["shop"].remediations["terminate_idle_transactions"]
+    assert settings.mode is Mode.AUTO
+    assert settings.older_than == timedelta(minutes=5)
+    assert inventory.stacks["shop"].postgres["main"].dsn_secret().read() == "postgresql://metrics:hunter2@db/shop"
+
+
+def test_secrets_are_never_shown(tmp_path: Path) -> None:
+    assert "hunter2" not in repr(load_inventory(write(tmp_path, GOOD), {}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("dsn:", "dns:", "inventory.yml:5: stacks.shop.postgres.main.dns: unknown key; did you mean 'dsn'?"),
+        ("queues:", "queue:", "inventory.yml:8: stacks.shop.queue: unknown key; did you mean 'queues'?"),
+        ("older_than: 5m", "older_then: 5m", "unknown key; did you mean 'older_than'?"),
+        ("5m", "5 minutes", "'5 minutes' is not a duration; write it like 90s, 5m, 24h, 7d or 1h30m"),
+        ("5m", "300", "a duration needs a unit: write 300s, not 300"),
+        ("older_than: 5m", "older_than: 0s", "older_than is at least 1s"),
+        ("redis: cache,", "redis: main,", "there is no redis 'main'; the stack has cache"),
+        ("only_in: maintenance", "only_in: night", "there is no window 'night'; the stack has maintenance"),
+        ('"02:00"', "14:00", 'a time of day needs quotes, as in "14:00"'),
+        ("  shop:", "  Shop-1:", "a name is lower-case letters, digits and single underscores"),
+        ("_%Y%m%d_%H%M%S", "", "pattern needs the day"),
+        ("max_items: 10", "max_items: 0", "stacks.shop.remediations.terminate_idle_transactions.max_items"),
+        ("mode: auto", "mode: yes", "Input should be 'off', 'shadow', 'approve' or 'auto'"),
+        (
+            "    redis:\n",
+            "    postgres: {}\n    redis:\n",
+            "inventory.yml:6: stacks.shop.postgres: stands twice; keep one",
+        ),
+        ("stacks:", "stacks", "inventory.yml:3: is not valid YAML"),
+        ('to: "04:00"', 'to: "02:00"', "the window is empty"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in GOOD
+    found = problems(tmp_path, GOOD.replace(old, new))
+    assert len(found) == 1
+    assert expected in found[0]
+    assert "hunter2" not in found[0]
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    found = problems(tmp_path, GOOD.replace("dsn:", "dns:").replace("older_than", "older_then"))
+    assert [line.split(": ")[0] for line in found] == ["inventory.yml:5", "inventory.yml:15"]
+
+
+def test_a_variable_replaces_one_value(tmp_path: Path) -> None:
+    environ = {"RUNBOOK__STACKS__SHOP__POSTGRES__MAIN__DSN": "postgresql://other/shop"}
+    inventory = load_inventory(write(tmp_path, GOOD), environ)
+    assert inventory is not None
+    assert inventory.stacks["shop"].postgres["main"].dsn_secret().read() == "postgresql://other/shop"
+    assert inventory.stacks["shop"].redis["cache"].url_secret().read() == "redis://cache:6379/0"
+
+
+def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
+    variable = "RUNBOOK__STACKS__SHOP__REMEDIATIONS__TERMINATE_IDLE_TRANSACTIONS__COOLDOWN"
+    found = problems(tmp_path, GOOD, **{variable: "soon"})
+    assert found[0].startswith(f"{variable}: stacks.shop.remediations.terminate_idle_transactions.cooldown: 'soon'")
+
+
+def test_addresses_alone_make_a_default_stack() -> None:
+    environ = {
+        "DATABASE_URL": "postgresql://app@db/shop?schema=public&connection_limit=5&sslmode=require",
+        "REDIS_URL": "redis://cache:6379",
+    }
+    inventory = load_inventory(None, environ)
+    assert inventory is not None
+    stack = inventory.stacks["default"]
+    assert stack.postgres["main"].dsn_secret().read() == "postgresql://app@db/shop?sslmode=require"
+    assert stack.queues["main"].redis == "main"
+
+
+def test_nothing_described_is_no_inventory() -> None:
+    assert load_inventory(None, {}) is None
+
+
+def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match=r"absent\.yml: can not be read: No such file or directory"):
+        load_inventory(tmp_path / "absent.yml", {})
+
+
+def test_a_bare_off_is_the_mode(tmp_path: Path) -> None:
+    inventory = load_inventory(write(tmp_path, GOOD.replace("mode: auto", "mode: off")), {})
+    assert inventory is not None
+    assert inventory.stacks["shop"].remediations["terminate_idle_transactions"].mode is Mode.OFF
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(None, "can not read"), ("", "is empty"), (b"\xff\xfe", "not UTF-8")]
+)
+def test_an_unreadable_secret_names_key_and_file(tmp_path: Path, content: str | bytes | None, expected: str) -> None:
+    secret = tmp_path / "pg"
+    if content is not None:
+        secret.write_bytes(content if isinstance(content, bytes) else content.encode())
+    text = GOOD.replace('dsn: "postgresql://metrics:hunter2@db/shop"', f"dsn_file: {secret}")
+    inventory = load_inventory(write(tmp_path, text), {})
+    assert inventory is not None
+    with pytest.raises(SecretError, match=rf"^dsn_file: .*{secret}.*") as caught:
+        inventory.stacks["shop"].postgres["main"].dsn_secret().read()
+    assert expected in str(caught.value)
