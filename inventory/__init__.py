@@ -2,7 +2,7 @@
 
 from inventory.durations import Duration, format_duration, parse_duration
 from inventory.errors import InventoryError, Problem, SecretError
-from inventory.load import load_inventory
+from inventory.load import load_inventory, place_of
 from inventory.model import (
     Alertmanager,
     BackupTarget,
@@ -50,4 +50,5 @@ __all__ = [
     "format_duration",
     "load_inventory",
     "parse_duration",
+    "place_of",
 ]

@@ -42,6 +42,18 @@ def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory |
         ) from None
 
 
+def place_of(path: tuple[str, ...], file: Path | None, environ: Mapping[str, str]) -> str:
+    """Return where the key `path` of a usable inventory was written: `file:line` or a variable's name.
+
+    Raises:
+        InventoryError: the file can not be read any more.
+    """
+    places: Places = {}
+    data = _read(file, places) if file else _from_urls(environ, places)
+    _override(data, environ, places)
+    return _place(path, places, str(file or "environment"))
+
+
 def _read(file: Path, places: Places) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")

@@ -1,0 +1,25 @@
+"""What both daemons share: flags, logs, start and stop, health, the metrics page. It knows neither of them."""
+
+from daemon.address import ListenAddress
+from daemon.check import Finding
+from daemon.health import add_health_routes
+from daemon.logs import configure_logs
+from daemon.metrics_page import metrics_response
+from daemon.run import Daemon, UnusableConfiguration, run
+from daemon.settings import DaemonSettings, WebSettings, read_settings
+from daemon.version import VERSION
+
+__all__ = [
+    "VERSION",
+    "Daemon",
+    "DaemonSettings",
+    "Finding",
+    "ListenAddress",
+    "UnusableConfiguration",
+    "WebSettings",
+    "add_health_routes",
+    "configure_logs",
+    "metrics_response",
+    "read_settings",
+    "run",
+]

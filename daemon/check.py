@@ -1,0 +1,35 @@
+"""`--config.check`: says what is wrong with an inventory before a daemon runs on it."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from inventory import Inventory, Problem, place_of
+
+NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE), or set DATABASE_URL or REDIS_URL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in a usable inventory that will fail later. `path` are the keys down to it."""
+
+    path: tuple[str, ...]
+    reason: str
+
+
+def check(inventory: Inventory | None, file: Path | None, find: Callable[[Inventory], Iterable[Finding]]) -> int:
+    """Print every finding with its file and line, and return the exit code: 0 without any, otherwise 1."""
+    if inventory is None:
+        print(NO_INVENTORY)
+        return 1
+    findings = [_located(finding, file) for finding in find(inventory)]
+    for problem in findings:
+        print(problem)
+    if not findings:
+        print(f"{file or 'environment'}: fine, stacks: {', '.join(inventory.stacks)}")
+    return 1 if findings else 0
+
+
+def _located(finding: Finding, file: Path | None) -> Problem:
+    return Problem(place_of(finding.path, file, os.environ), ".".join(finding.path), finding.reason)

@@ -1,0 +1,54 @@
+"""A daemon's life: settings, inventory, check or serve, exit code."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from aiohttp import web
+
+from daemon.check import Finding, check
+from daemon.logs import configure_logs
+from daemon.serve import CanNotListen, serve
+from daemon.settings import DaemonSettings
+from inventory import Inventory, InventoryError, load_inventory
+
+S = TypeVar("S", bound=DaemonSettings)
+
+
+class UnusableConfiguration(Exception):
+    """The daemon can not start as it is configured. One line that names the place and the remedy; exit code 2."""
+
+
+@dataclass(frozen=True)
+class Daemon(Generic[S]):
+    """What makes a daemon itself: its application, and what `--config.check` looks for.
+
+    `build` may raise UnusableConfiguration. It runs before the event loop, so it opens nothing: that belongs into
+    the application's `cleanup_ctx`.
+    """
+
+    build: Callable[[S, Inventory | None], web.Application]
+    find: Callable[[Inventory], Iterable[Finding]]
+
+
+def run(daemon: Daemon[S], settings: S) -> int:
+    """Run until told to stop. Returns 0; 1 where a check finds something or the address is taken; 2 unusable."""
+    configure_logs(settings.log)
+    try:
+        inventory = load_inventory(settings.config.file, os.environ)
+        if settings.config.check:
+            return check(inventory, settings.config.file, daemon.find)
+        asyncio.run(serve(daemon.build(settings, inventory), settings.web.address))
+    except (InventoryError, UnusableConfiguration) as error:
+        return _say(error, 2)
+    except CanNotListen as error:
+        return _say(error, 1)
+    return 0
+
+
+def _say(error: Exception, code: int) -> int:
+    print(error, file=sys.stderr)
+    return code

@@ -1,0 +1,62 @@
+"""Serves an application until the process is told to stop."""
+
+import asyncio
+import errno
+import signal
+
+import structlog
+from aiohttp import web
+
+from daemon.address import ListenAddress
+
+# How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
+GRACE_SECONDS = 8.0
+log = structlog.get_logger(__name__)
+
+
+class CanNotListen(Exception):
+    """The address can not be listened on."""
+
+
+async def serve(app: web.Application, address: ListenAddress) -> None:
+    """Serve `app` until SIGTERM or SIGINT, then let open requests finish.
+
+    Raises:
+        CanNotListen: the address is in use, not ours, or needs rights.
+    """
+    stop = _stop_on_signals()
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
+    await runner.setup()
+    try:
+        await _listen(runner, address)
+        log.info("listening", address=" ".join(_shown(found) for found in runner.addresses))
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, address: ListenAddress) -> None:
+    try:
+        await web.TCPSite(runner, address.host, address.port).start()
+    except OSError as error:
+        remedy = "choose another with --web.listen-address"
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown error"
+        raise CanNotListen(f"can not listen on {address}: {reason}; {remedy}") from None
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def first(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)  # a second signal ends the process at once
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first, number)
+    return stop
+
+
+def _shown(found: tuple[str, int]) -> str:
+    return str(ListenAddress(found[0], found[1]))

@@ -1,0 +1,42 @@
+"""A daemon as small as one can be, started as a process by the tests."""
+
+import sys
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from daemon import (
+    Daemon,
+    DaemonSettings,
+    Finding,
+    UnusableConfiguration,
+    WebSettings,
+    add_health_routes,
+    read_settings,
+    run,
+)
+from inventory import Inventory
+
+
+class ExampleSettings(DaemonSettings):
+    """An example daemon."""
+
+    web: WebSettings = WebSettings(listen_address="127.0.0.1:0")
+
+
+def build(_: ExampleSettings, inventory: Inventory | None) -> web.Application:
+    if inventory is not None and "unusable" in inventory.stacks:
+        raise UnusableConfiguration("stacks.unusable: rename it")
+    app = web.Application()
+    add_health_routes(app, lambda: "no inventory" if inventory is None else None)
+    return app
+
+
+def find(inventory: Inventory) -> Iterable[Finding]:
+    for name, stack in inventory.stacks.items():
+        if not stack.redis:
+            yield Finding(("stacks", name, "redis"), "there is none")
+
+
+if __name__ == "__main__":
+    sys.exit(run(Daemon(build, find), read_settings(ExampleSettings, sys.argv[1:], "example")))

@@ -1,0 +1,48 @@
+"""The metrics page speaks what the client asks for, over a real socket."""
+
+import gzip
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession, web
+from prometheus_client import CollectorRegistry, Counter
+
+from daemon import metrics_response
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    registry = CollectorRegistry()
+    Counter("cups", "Cups of coffee.", registry=registry).inc(3)
+    app = web.Application()
+
+    async def page(request: web.Request) -> web.Response:
+        return metrics_response(registry, request)
+
+    app.router.add_get("/metrics", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"
+    await runner.cleanup()
+
+
+async def fetch(url: str, **headers: str) -> tuple[str, str, bytes]:
+    async with ClientSession(auto_decompress=False, skip_auto_headers=["Accept", "Accept-Encoding"]) as session:
+        answer = await session.get(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return answer.headers["Content-Type"], answer.headers.get("Content-Encoding", ""), await answer.read()
+
+
+async def test_plain_text_by_default(url: str) -> None:
+    kind, encoding, body = await fetch(url)
+    assert kind.startswith("text/plain; version=")
+    assert encoding == ""
+    assert b"cups_total 3.0\n" in body
+
+
+async def test_openmetrics_and_gzip_when_asked(url: str) -> None:
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+    kind, encoding, body = await fetch(url, Accept=accept, Accept_Encoding="deflate, gzip")
+    assert kind.startswith("application/openmetrics-text; version=1.0.0")
+    assert encoding == "gzip"
+    assert gzip.decompress(body).endswith(b"# EOF\n")
