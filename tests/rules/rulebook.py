@@ -1,0 +1,87 @@
+"""The rule files as plain values, for the tests that read them instead of evaluating them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = ROOT / "alert_rules"
+THRESHOLDS = RULES / "thresholds"
+CASES = Path(__file__).parent
+
+SILENT = "runbook:silent"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One alerting or recording rule, and the file it stands in."""
+
+    file: Path
+    alert: str | None
+    record: str | None
+    expr: str
+    duration: str | None = None
+    keep_firing_for: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.file.stem}-{self.alert or self.record}-{'-'.join(self.labels.values())}"
+
+    @property
+    def quantity(self) -> str:
+        """What a threshold is a number for, or what a silence is about."""
+        assert self.record is not None
+        return self.labels["quantity"] if self.record == SILENT else self.record.split(":")[1]
+
+
+def subsystem_files() -> list[Path]:
+    return sorted(RULES.glob("*.yml"))
+
+
+def threshold_files() -> list[Path]:
+    return sorted(THRESHOLDS.glob("*.yml"))
+
+
+def alerts() -> list[Rule]:
+    return [rule for file in subsystem_files() for rule in rules_of(file) if rule.alert]
+
+
+def published() -> list[Rule]:
+    """The thresholds and silences of all stacks."""
+    return [rule for file in threshold_files() for rule in rules_of(file)]
+
+
+def thresholds() -> list[Rule]:
+    return [rule for rule in published() if rule.record != SILENT]
+
+
+def silences() -> list[Rule]:
+    return [rule for rule in published() if rule.record == SILENT]
+
+
+def rules_of(file: Path) -> list[Rule]:
+    document = yaml.safe_load(file.read_text())
+    return [_rule(file, raw) for group in document["groups"] for raw in group["rules"]]
+
+
+def threshold_names(text: str) -> set[str]:
+    """The thresholds that an expression or an annotation speaks of."""
+    return set(re.findall(r"runbook:\w+:\w+", text))
+
+
+def _rule(file: Path, raw: Mapping[str, Any]) -> Rule:
+    return Rule(
+        file=file,
+        alert=raw.get("alert"),
+        record=raw.get("record"),
+        expr=str(raw["expr"]),
+        duration=raw.get("for"),
+        keep_firing_for=raw.get("keep_firing_for"),
+        labels=raw.get("labels", {}),
+        annotations=raw.get("annotations", {}),
+    )

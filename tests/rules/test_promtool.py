@@ -1,0 +1,33 @@
+"""The rules as Prometheus reads them: they load, and every case beside this file holds with the runbooks' numbers."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.rules.conftest import Run
+from tests.rules.rulebook import CASES, ROOT, RULES, subsystem_files, threshold_files
+
+
+def case_files() -> list[Path]:
+    return sorted(CASES.glob("*_test.yml"))
+
+
+@pytest.mark.parametrize("file", [*subsystem_files(), *threshold_files()], ids=lambda file: file.stem)
+def test_the_file_is_free_of_errors_and_lint(promtool: Run, file: Path) -> None:
+    result = promtool("check", "rules", "--lint-fatal", file)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("file", case_files(), ids=lambda file: file.stem)
+def test_the_cases_hold(promtool: Run, file: Path) -> None:
+    result = promtool("test", "rules", file)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_prometheus_takes_the_configuration_with_every_rule_file(promtool: Run, tmp_path: Path) -> None:
+    shutil.copytree(RULES, tmp_path / "alert_rules")
+    config = shutil.copy(ROOT / "deploy" / "prometheus.yml", tmp_path)
+    result = promtool("check", "config", "--lint-fatal", config)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{len(subsystem_files()) + len(threshold_files())} rule files found" in result.stdout
