@@ -42,12 +42,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the remediation would touch now, oldest first, and everything that was found.
+    """What the remediation would touch now, oldest first.
 
+    `found` is how many there are in all, which `max_items` judges; `items` may leave out those past every bound.
     `population` is the number that `max_share` is a fraction of (client backends, jobs), or None.
     """
 
     items: tuple[Item, ...]
+    found: int
     population: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 

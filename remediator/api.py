@@ -1,0 +1,214 @@
+"""`/api/v1`: what an operator asks and says. Every call wants an operator's bearer token."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from inventory import Duration
+from remediator.clock import rfc3339
+from remediator.credentials import Bearers
+from remediator.errors import LedgerUnavailable, WrongState
+from remediator.ledger import audit, control, episodes, runs
+from remediator.ledger.episodes import Key
+from remediator.ledger.listing import list_runs
+from remediator.ledger.runs import Run, RunItem
+from remediator.people import approve, reject
+from remediator.states import RunState
+from remediator.world import World
+
+MAX_LIMIT = 1_000
+NO_OPERATORS = "no operators are named; add operators: {oncall: {token_file: …}} to the inventory\n"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PauseRequest(BaseModel):
+    """The body of `POST /api/v1/pause`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    reason: str = Field(min_length=1)
+    stack: str | None = None
+    span: Duration | None = Field(default=None, alias="for")
+
+
+def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> None:
+    """Add every route of the API."""
+    api = Api(world, bearers, wake)
+    app.router.add_get("/api/v1/runs", api.guarded(api.get_runs))
+    app.router.add_get("/api/v1/runs/{id}", api.guarded(api.get_run))
+    app.router.add_post("/api/v1/runs/{id}/approve", api.guarded(api.post_approve))
+    app.router.add_post("/api/v1/runs/{id}/reject", api.guarded(api.post_reject))
+    app.router.add_get("/api/v1/pause", api.guarded(api.get_pause))
+    app.router.add_post("/api/v1/pause", api.guarded(api.post_pause))
+    app.router.add_delete("/api/v1/pause", api.guarded(api.delete_pause))
+    app.router.add_get("/api/v1/breakers", api.guarded(api.get_breakers))
+    app.router.add_delete("/api/v1/breakers/{remediation}/{target:.+}", api.guarded(api.delete_breaker))
+    app.router.add_get("/api/v1/audit", api.guarded(api.get_audit))
+
+
+class Api:
+    """The handlers. Each gets the operator's name beside the request."""
+
+    def __init__(self, world: World, bearers: Bearers, wake: Callable[[], None]) -> None:
+        self._world = world
+        self._bearers = bearers
+        self._wake = wake
+
+    def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
+        """`handler` behind the operators' tokens, with our errors as answers."""
+
+        async def handle(request: web.Request) -> web.Response:
+            if not self._bearers:
+                return web.Response(status=403, text=NO_OPERATORS)
+            operator = self._bearers.sender(request)
+            try:
+                return await handler(request, operator)
+            except WrongState as error:
+                return web.Response(status=409, text=f"{error}\n")
+            except LedgerUnavailable as error:
+                return web.Response(status=503, text=f"{error}\n")
+
+        return handle
+
+    async def get_runs(self, request: web.Request, _operator: str) -> web.Response:
+        query = request.query
+        async with self._world.ledger.read() as connection:
+            found = await list_runs(
+                connection,
+                stack=query.get("stack"),
+                target=query.get("target"),
+                state=_state(query),
+                limit=_number(query, "limit", 100, MAX_LIMIT),
+                before=_number(query, "before", None, None),
+            )
+            shown = [_run_json(run, await runs.items(connection, run.id)) for run in found.runs]
+        return web.json_response({"runs": shown, "next": found.next})
+
+    async def get_run(self, request: web.Request, _operator: str) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            run = await runs.find(connection, _identifier(request))
+            if run is None:
+                raise web.HTTPNotFound(text="there is no such run\n")
+            episode = await episodes.get(connection, run.episode)
+            detail = {
+                "delivered_at": rfc3339(episode.delivered_at),
+                "firing_since": rfc3339(episode.firing_since),
+                "approved_by": run.approved_by,
+                "found": run.found,
+                "plan_hash": run.plan_hash,
+                "evidence": run.evidence,
+                "history": await audit.history(connection, run.id),
+            }
+            return web.json_response(_run_json(run, await runs.items(connection, run.id)) | detail)
+
+    async def post_approve(self, request: web.Request, operator: str) -> web.Response:
+        run = await approve(self._world, _identifier(request), operator)
+        self._wake()
+        return web.json_response(_run_json(run, ()))
+
+    async def post_reject(self, request: web.Request, operator: str) -> web.Response:
+        return web.json_response(_run_json(await reject(self._world, _identifier(request), operator), ()))
+
+    async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            pauses = await control.pauses(connection, self._world.clock.now())
+        return web.json_response({"pauses": [_plain(pause) for pause in pauses]})
+
+    async def post_pause(self, request: web.Request, operator: str) -> web.Response:
+        asked = await _pause_request(request)
+        if asked.stack is not None and asked.stack not in self._world.inventory.stacks:
+            raise web.HTTPBadRequest(text=f"the inventory has no stack {asked.stack!r}\n")
+        async with self._world.ledger.write() as connection:
+            now = self._world.clock.now()
+            identifier = await control.pause_now(connection, now, operator, asked.reason, asked.stack, asked.span)
+        return web.json_response({"id": identifier, "stack": asked.stack, "reason": asked.reason})
+
+    async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
+        async with self._world.ledger.write() as connection:
+            ended = await control.resume(connection, self._world.clock.now(), operator, request.query.get("stack"))
+        return web.json_response({"ended": ended})
+
+    async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            breakers = await control.open_breakers(connection)
+        return web.json_response({"breakers": [_plain(breaker) for breaker in breakers]})
+
+    async def delete_breaker(self, request: web.Request, operator: str) -> web.Response:
+        target = request.match_info["target"]
+        key = Key(target.partition("/")[0], request.match_info["remediation"], target)
+        async with self._world.ledger.write() as connection:
+            closed = await control.close_breaker(connection, key, self._world.clock.now(), operator)
+        if not closed:
+            raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")
+        return web.json_response({"closed": True})
+
+    async def get_audit(self, _request: web.Request, _operator: str) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            broken = await audit.first_break(connection)
+            return web.json_response({"head": await audit.head(connection), "first_break": broken})
+
+
+def _run_json(run: Run, items: tuple[RunItem, ...] | Any) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "stack": run.stack,
+        "remediation": run.remediation,
+        "target": run.target,
+        "state": run.state,
+        "reason": run.reason,
+        "episode": run.episode,
+        "created_at": rfc3339(run.created_at),
+        "finished_at": rfc3339(run.finished_at),
+        "items": [_item_json(each) for each in items],
+    }
+
+
+def _item_json(each: RunItem) -> dict[str, Any]:
+    return {
+        "identity": dict(each.item.identity),
+        "evidence": dict(each.item.evidence),
+        "state": each.state,
+        "detail": each.detail,
+    }
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
+
+
+def _identifier(request: web.Request) -> int:
+    text = request.match_info["id"]
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise web.HTTPNotFound(text="there is no such run\n")
+    return int(text)
+
+
+def _state(query: Mapping[str, str]) -> RunState | None:
+    if "state" not in query:
+        return None
+    try:
+        return RunState(query["state"])
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"state is one of {', '.join(RunState)}\n") from None
+
+
+def _number(query: Mapping[str, str], name: str, default: int | None, most: int | None) -> Any:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 19) or int(text) < 1:
+        raise web.HTTPBadRequest(text=f"{name} is a whole number from 1\n")
+    return min(int(text), most) if most else int(text)
+
+
+async def _pause_request(request: web.Request) -> PauseRequest:
+    try:
+        return PauseRequest.model_validate_json(await request.read())
+    except ValidationError as error:
+        detail = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in detail["loc"]) or "body"
+        message = detail["msg"].removeprefix("Value error, ")
+        raise web.HTTPBadRequest(text=f"{place}: {message}\n") from None

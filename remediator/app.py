@@ -1,0 +1,110 @@
+"""Puts the parts together: the ledger, the engine, the sender, and the routes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+
+from daemon import UnusableConfiguration, add_health_routes, metrics_response
+from inventory import Inventory
+from remediator import metrics
+from remediator.alertmanager import AlertmanagerReader
+from remediator.api import add_api_routes
+from remediator.clock import SystemClock
+from remediator.config_check import wrong_remediations
+from remediator.credentials import Bearers
+from remediator.delivery import MAX_BYTES
+from remediator.engine import Engine
+from remediator.errors import LedgerUnavailable
+from remediator.ledger import Ledger
+from remediator.remediations import REMEDIATIONS
+from remediator.sender import send_forever
+from remediator.settings import RemediatorSettings
+from remediator.webhook import webhook
+from remediator.world import World
+
+NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE)"
+
+
+def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Application:
+    """Return the application. It opens the ledger when it starts.
+
+    Raises:
+        UnusableConfiguration: a credential is missing or can not be read, or a setting can not work.
+    """
+    deliverers = _deliverers(settings)
+    app = web.Application(client_max_size=MAX_BYTES)
+    if inventory is None:
+        add_health_routes(app, lambda: NO_INVENTORY)
+        app.router.add_post("/webhook", _without_inventory)
+        return app
+    _refuse_what_can_not_work(inventory)
+    world = _world(settings, inventory)
+    engine = Engine(world)
+    _add_routes(app, world, engine, deliverers)
+    app.cleanup_ctx.append(_working(world, engine))
+    return app
+
+
+def _deliverers(settings: RemediatorSettings) -> Bearers:
+    files = settings.webhook.token_file
+    if not files and not settings.web.address.on_loopback:
+        raise UnusableConfiguration(
+            f"--web.listen-address {settings.web.address} is reachable from outside: --webhook.token-file is needed"
+        )
+    return _readable(Bearers({f"--webhook.token-file {file}": file for file in files}))
+
+
+def _readable(bearers: Bearers) -> Bearers:
+    problems = bearers.check()
+    if problems:
+        raise UnusableConfiguration("\n".join(problems))
+    return bearers
+
+
+def _refuse_what_can_not_work(inventory: Inventory) -> None:
+    problems = [f"{'.'.join(finding.path)}: {finding.reason}" for finding in wrong_remediations(inventory)]
+    if problems:
+        raise UnusableConfiguration("\n".join(problems))
+
+
+def _world(settings: RemediatorSettings, inventory: Inventory) -> World:
+    try:
+        ledger = Ledger(settings.ledger.url)
+    except LedgerUnavailable as error:
+        raise UnusableConfiguration(f"--ledger.url: {error}") from None
+    alertmanager = AlertmanagerReader(inventory.alertmanager.url) if inventory.alertmanager else None
+    return World(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager)
+
+
+def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: Bearers) -> None:
+    operators = _readable(Bearers({name: each.token_file for name, each in world.inventory.operators.items()}))
+
+    async def show_metrics(request: web.Request) -> web.Response:
+        return metrics_response(await metrics.collect(world), request)
+
+    add_health_routes(app, lambda: engine.trouble)
+    app.router.add_post("/webhook", webhook(world.ledger, world.clock, deliverers, engine))
+    app.router.add_get("/metrics", show_metrics)
+    add_api_routes(app, world, operators, engine.wake)
+
+
+async def _without_inventory(_: web.Request) -> web.Response:
+    return web.Response(status=503, text=f"{NO_INVENTORY}\n")
+
+
+def _working(world: World, engine: Engine) -> Callable[[web.Application], AsyncIterator[None]]:
+    """The ledger is open, and engine and sender work, while the application runs."""
+
+    async def context(_: web.Application) -> AsyncIterator[None]:
+        try:
+            async with world.ledger.opened(), asyncio.TaskGroup() as tasks:
+                tasks.create_task(engine.run(), name="engine")
+                sending = tasks.create_task(send_forever(world), name="sender")
+                yield
+                await engine.stop()
+                sending.cancel()
+        except LedgerUnavailable as error:
+            raise UnusableConfiguration(f"--ledger.url: {error}") from None
+
+    return context

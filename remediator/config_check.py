@@ -1,0 +1,67 @@
+"""What can be wrong with an inventory that only the remediator can tell."""
+
+import difflib
+from collections.abc import Iterator
+
+from daemon import Finding
+from inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
+from remediator.remediations import REMEDIATIONS
+from remediator.remediations.base import Remediation
+
+# Keys that mean something only to some remediations; the others are bounds of all.
+_OWN_KEYS = ("older_than", "batch", "protect")
+
+
+def wrong_remediations(inventory: Inventory) -> Iterator[Finding]:
+    """Remediations that do not exist, and settings that would silently do nothing."""
+    for stack_name, stack in inventory.stacks.items():
+        for name, settings in stack.remediations.items():
+            path = ("stacks", stack_name, "remediations", name)
+            remediation = REMEDIATIONS.get(name)
+            if remediation is None:
+                yield Finding(path, f"there is no such remediation{_nearest(name)}")
+            else:
+                yield from _wrong_keys(path, remediation, settings)
+                if settings.block_on and inventory.alertmanager is None:
+                    yield Finding((*path, "block_on"), "needs alertmanager.url, to ask which alerts fire")
+
+
+def _wrong_keys(path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings) -> Iterator[Finding]:
+    for key in _OWN_KEYS:
+        if key in settings.model_fields_set and key not in remediation.keys:
+            yield Finding((*path, key), f"means nothing to {remediation.name}; leave it out")
+
+
+def find(inventory: Inventory) -> Iterator[Finding]:
+    """Everything that `--config.check` reports: settings that can not work, and secrets that can not be read."""
+    yield from wrong_remediations(inventory)
+    for name, operator in inventory.operators.items():
+        yield from _unreadable(("operators", name, "token_file"), Secret("token", None, operator.token_file))
+    for name, contact in inventory.contacts.items():
+        yield from _unreadable(("contacts", name), contact.url_secret())
+    for name, stack in inventory.stacks.items():
+        yield from _secrets_of(("stacks", name), stack)
+
+
+def _secrets_of(path: tuple[str, ...], stack: Stack) -> Iterator[Finding]:
+    for name, postgres in stack.postgres.items():
+        if postgres.admin_dsn_secret().configured:
+            yield from _unreadable((*path, "postgres", name), postgres.admin_dsn_secret())
+    for name, redis in stack.redis.items():
+        if redis.admin_url_secret().configured:
+            yield from _unreadable((*path, "redis", name), redis.admin_url_secret())
+    for name, backup in stack.backups.items():
+        if backup.dump is not None:
+            yield from _unreadable((*path, "backups", name, "dump"), backup.dump.dsn_secret())
+
+
+def _unreadable(path: tuple[str, ...], secret: Secret) -> Iterator[Finding]:
+    try:
+        secret.read()
+    except SecretError as error:
+        yield Finding(path, str(error))
+
+
+def _nearest(name: str) -> str:
+    close = difflib.get_close_matches(name, REMEDIATIONS, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(sorted(REMEDIATIONS))}"

@@ -1,0 +1,46 @@
+"""Bearer tokens: who sent a request, told in constant time. A token file is read anew at each request."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aiohttp import hdrs, web
+
+from inventory import Secret, SecretError
+
+
+class Bearers:
+    """The tokens of some senders, each known by a name."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = {name: Secret(f"token of {name}", None, file) for name, file in files.items()}
+
+    def __bool__(self) -> bool:
+        return bool(self._files)
+
+    def check(self) -> Sequence[str]:
+        """What is wrong with the token files, a line each."""
+        return [problem for secret in self._files.values() if (problem := _problem(secret)) is not None]
+
+    def sender(self, request: web.Request) -> str:
+        """The name of who sent `request`.
+
+        Raises:
+            HTTPUnauthorized: it carries no bearer token.
+            HTTPForbidden: its token is nobody's.
+        """
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise web.HTTPUnauthorized(text="a bearer token is needed\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+        for name, secret in self._files.items():
+            if _problem(secret) is None and hmac.compare_digest(secret.read().encode(), token.strip().encode()):
+                return name
+        raise web.HTTPForbidden(text="this bearer token is not accepted\n")
+
+
+def _problem(secret: Secret) -> str | None:
+    try:
+        secret.read()
+    except SecretError as error:
+        return str(error)
+    return None

@@ -1,0 +1,81 @@
+"""Alertmanager's webhook body, version 4, as releases 0.25 to 0.34 send it.
+
+Format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. Keys that are not read here are
+allowed, because newer releases add some under the same version.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from remediator.errors import MalformedDelivery
+
+MAX_BYTES = 1024 * 1024
+MAX_ALERTS = 1_000
+
+
+def _microseconds(value: object) -> object:
+    """Go writes nanoseconds; more than six digits of a second are cut off."""
+    if isinstance(value, str) and "." in value:
+        whole, _, rest = value.partition(".")
+        digits = len(rest) - len(rest.lstrip("0123456789"))
+        return f"{whole}.{rest[:digits][:6]}{rest[digits:]}"
+    return value
+
+
+class Alert(BaseModel):
+    """One alert of a delivery. Its labels are untrusted: they are only ever looked up, never executed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = Field(default_factory=dict)
+    starts_at: Annotated[AwareDatetime, BeforeValidator(_microseconds)] = Field(alias="startsAt")
+    fingerprint: str = ""
+
+    @property
+    def key(self) -> str:
+        """The alert's identity: its fingerprint, or a hash of its labels where the sender has none."""
+        return self.fingerprint or hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def started(self) -> datetime:
+        return self.starts_at.astimezone(UTC) if self.starts_at.year > 1 else datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Delivery(BaseModel):
+    """One POST of Alertmanager."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal["4"]
+    alerts: tuple[Alert, ...] = Field(max_length=MAX_ALERTS)
+    truncated_alerts: int = Field(default=0, alias="truncatedAlerts")
+
+
+def parse_delivery(body: bytes) -> Delivery:
+    """Return the delivery in `body`.
+
+    Raises:
+        MalformedDelivery: in one line that names the first offending key.
+    """
+    try:
+        return Delivery.model_validate_json(body)
+    except ValidationError as error:
+        raise MalformedDelivery(_first(error)) from None
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in detail["loc"])
+    return f"not an Alertmanager webhook body of version 4: {place + ': ' if place else ''}{detail['msg']}"
+
+
+def describe(labels: Mapping[str, str]) -> str:
+    """The labels in one short line for people, whatever somebody put into them."""
+    return ", ".join(f"{name}={value[:100]!r}" for name, value in sorted(labels.items()))

@@ -1,0 +1,202 @@
+"""The loop that works deliveries off, plans runs for episodes, and drives every run to its end."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from remediator.errors import LedgerUnavailable
+from remediator.execution import execute, recover, verify
+from remediator.intake import take_in
+from remediator.ledger import deliveries, episodes, runs
+from remediator.ledger.episodes import Episode
+from remediator.ledger.runs import LostRun, Run
+from remediator.plan import precheck
+from remediator.progress import advance
+from remediator.states import ENDED, RunState
+from remediator.targets import Found, find
+from remediator.vanished import end_vanished
+from remediator.world import World
+
+TICK_SECONDS = 1.0
+LEDGER_RETRY_SECONDS = 5.0
+HOUSEKEEPING_SECONDS = 10.0
+log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """Owns the tasks that drive runs. A run without a task is picked up by the next tick, after a crash too."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._driving: dict[int, asyncio.Task[None]] = {}
+        self._next_housekeeping = 0.0
+        self.trouble: str | None = None
+
+    def wake(self) -> None:
+        """There is something to do now."""
+        self._wake.set()
+
+    def stopping(self) -> bool:
+        return self._stopping
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self.tick()
+                self.trouble = None
+            except LedgerUnavailable as error:
+                self.trouble = str(error)
+                log.error("nothing is done while the ledger is out", error=str(error))
+                await asyncio.sleep(LEDGER_RETRY_SECONDS)
+            await self._pause()
+
+    async def stop(self) -> None:
+        """Start no further effect, and wait for the current ones to end or to time out."""
+        self._stopping = True
+        self.wake()
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Wait until no run is being driven."""
+        while self._driving:
+            await asyncio.gather(*self._driving.values())
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def tick(self) -> None:
+        """Do once what there is to do now; runs go on in tasks of their own.
+
+        Raises:
+            LedgerUnavailable: the rest of this tick did not happen.
+        """
+        await take_in(self._world)
+        await self._keep_house()
+        await self._plan_due_episodes()
+        await self._drive_due_runs()
+
+    async def _plan_due_episodes(self) -> None:
+        async with self._world.ledger.read() as connection:
+            candidates = [
+                episode
+                for episode in await episodes.all_open(connection)
+                if self._wants_run(episode, await runs.last_of(connection, episode.id))
+            ]
+        for episode in candidates:
+            async with self._world.ledger.write() as connection:
+                await runs.create(connection, episode, self._world.clock.now())
+
+    def _wants_run(self, episode: Episode, last: Run | None) -> bool:
+        """The first run at once; the next when the last has ended, has cooled down, and the alert came again since."""
+        if last is None:
+            return True
+        if last.state not in ENDED or last.finished_at is None or episode.confirmed_at <= last.finished_at:
+            return False
+        if last.state is RunState.INTERRUPTED:
+            return True
+        found = self._find(last)
+        cooldown = found.settings.cooldown if isinstance(found, Found) else self._world.inventory.limits.max_alert_age
+        return self._world.clock.now() >= last.finished_at + cooldown
+
+    async def _drive_due_runs(self) -> None:
+        now = self._world.clock.now()
+        async with self._world.ledger.read() as connection:
+            waiting = [
+                run
+                for run in await runs.unfinished(connection)
+                if run.id not in self._driving and _is_due(run, await episodes.get(connection, run.episode), now)
+            ]
+        for run in waiting:
+            if not self._stopping:
+                task = asyncio.create_task(self._drive(run), name=f"run {run.id}")
+                self._driving[run.id] = task
+                task.add_done_callback(partial(self._driven, run.id))
+
+    def _driven(self, identifier: int, _: asyncio.Task[None]) -> None:
+        del self._driving[identifier]
+        self.wake()
+
+    async def _drive(self, run: Run) -> None:
+        """Take a run as far as it goes now. Whatever stops this, the next tick finds the run where it is."""
+        try:
+            await self._steps(run)
+        except LostRun as error:
+            log.info("left alone", run=run.id, reason=str(error))
+        except LedgerUnavailable as error:
+            self.trouble = str(error)
+            log.error("the ledger is out", run=run.id, error=str(error))
+            await asyncio.sleep(LEDGER_RETRY_SECONDS)
+        except Exception:
+            log.exception("a run stopped", run=run.id)
+            await asyncio.sleep(LEDGER_RETRY_SECONDS)
+
+    async def _steps(self, run: Run) -> None:
+        while run.state not in ENDED and not self._stopping:
+            before, run = run, await self._step(run)
+            log.info("run", run=run.id, state=str(run.state), reason=run.reason, target=run.target)
+            if run.state in (RunState.DEFERRED, RunState.AWAITING_APPROVAL) or run.state is before.state:
+                return
+
+    def _step(self, run: Run) -> Coroutine[None, None, Run]:
+        if run.expires_at is not None and run.expires_at <= self._world.clock.now() and run.state in _WAITING:
+            return self._expire(run)
+        found = self._find(run)
+        if run.state in (RunState.EXECUTING, RunState.VERIFYING) and isinstance(found, str):
+            return self._lose(run, found)
+        if run.state is RunState.EXECUTING and isinstance(found, Found):
+            return recover(self._world, run, found)
+        if run.state is RunState.VERIFYING and isinstance(found, Found):
+            return verify(self._world, run, found, self.stopping)
+        return self._plan_and_execute(run, found)
+
+    async def _plan_and_execute(self, run: Run, found: Found | str) -> Run:
+        run = await precheck(self._world, run, found)
+        if run.state is RunState.ADMITTED and isinstance(found, Found):
+            return await execute(self._world, run, found, self.stopping)
+        return run
+
+    async def _expire(self, run: Run) -> Run:
+        async with self._world.ledger.write() as connection:
+            return await advance(connection, self._world, run, RunState.EXPIRED, reason=run.reason)
+
+    async def _lose(self, run: Run, why: str) -> Run:
+        """Its target has left the inventory while it was being touched: nobody can look any more."""
+        async with self._world.ledger.write() as connection:
+            noted = await runs.add_evidence(connection, run, error=why)
+            return await advance(connection, self._world, noted, RunState.UNKNOWN, reason="unknown_target")
+
+    def _find(self, run: Run) -> Found | str:
+        key = episodes.Key(run.stack, run.remediation, run.target)
+        return find(self._world.inventory, self._world.remediations, key)
+
+    async def _keep_house(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_housekeeping:
+            self._next_housekeeping = now + HOUSEKEEPING_SECONDS
+            await end_vanished(self._world)
+            async with self._world.ledger.write() as connection:
+                await deliveries.forget_old(connection, self._world.clock.now())
+
+
+_WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
+
+
+def _is_due(run: Run, episode: Episode, now: datetime) -> bool:
+    """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
+    if run.state not in _WAITING or (run.expires_at is not None and run.expires_at <= now):
+        return True
+    if run.state is RunState.AWAITING_APPROVAL:
+        return run.approved_by is not None
+    confirmed_again = run.deferred_at is not None and episode.confirmed_at > run.deferred_at
+    return confirmed_again and run.not_before is not None and run.not_before <= now

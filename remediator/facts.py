@@ -1,0 +1,112 @@
+"""Reads, in the admitting transaction, all that the bounds judge."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory import Inventory, Mode, Storm
+from remediator.alertmanager import AlertmanagerUnreadable, blocking
+from remediator.bounds import HOUR, Facts
+from remediator.ledger import control, episodes, runs
+from remediator.ledger.episodes import Episode
+from remediator.ledger.runs import Run
+from remediator.states import RunState
+from remediator.targets import Found, find
+from remediator.windows import active_freeze
+from remediator.world import World
+
+
+async def blockers(world: World, found: Found) -> tuple[Sequence[str], str | None]:
+    """Which alerts of `block_on` fire, or why that can not be told. Read before the transaction begins."""
+    names = found.settings.block_on
+    if not names:
+        return (), None
+    if world.alertmanager is None:
+        return (), "block_on is set, but the inventory has no alertmanager.url to ask"
+    try:
+        return blocking(await world.alertmanager.active(), names, found.target.stack), None
+    except AlertmanagerUnreadable as error:
+        return (), str(error)
+
+
+async def gather(
+    connection: AsyncConnection,
+    world: World,
+    found: Found,
+    run: Run,
+    episode: Episode,
+    blocked: tuple[Sequence[str], str | None],
+) -> Facts:
+    """All facts as they are now; nothing can change them before this transaction commits."""
+    now = world.clock.now()
+    admitted = await runs.admitted_since(connection, now - HOUR, besides=run.id)
+    in_stack = [row for row in admitted if row.stack == run.stack]
+    active = await runs.active(connection, besides=run.id)
+    return Facts(
+        now=now,
+        settings=found.settings,
+        max_items=_max_items(found),
+        limits=world.inventory.limits,
+        stack_max_runs_per_hour=found.stack.limits.max_runs_per_hour,
+        firing_since=episode.firing_since,
+        confirmed_at=episode.confirmed_at,
+        found=run.found or 0,
+        population=run.population,
+        paused=await control.paused(connection, now, run.stack),
+        freeze=active_freeze(found.stack.freezes.items(), now),
+        breaker=await control.breaker_reason(connection, episode.key),
+        storm=await _storm(connection, world, now),
+        blocking_alerts=blocked[0],
+        alertmanager_error=blocked[1],
+        window=found.stack.windows[found.settings.only_in] if found.settings.only_in else None,
+        last_admitted_end=await _last_end(connection, run),
+        admitted_here=[row.admitted_at for row in in_stack if row.remediation == run.remediation],
+        admitted_stack=[row.admitted_at for row in in_stack],
+        admitted_all=[row.admitted_at for row in admitted],
+        active=len(active),
+        target_busy=any(other.target == run.target and other.remediation == run.remediation for other in active),
+    )
+
+
+def _max_items(found: Found) -> int | None:
+    """What the inventory says; else nothing where a batch bounds the run, else the remediation's own cap."""
+    if found.settings.max_items is not None:
+        return found.settings.max_items
+    return None if found.settings.batch is not None else found.remediation.max_items
+
+
+async def _last_end(connection: AsyncConnection, run: Run) -> datetime | None:
+    """When the last admitted run here ended; one that a crash interrupted has no cooldown."""
+    last = await runs.last_admitted(connection, run)
+    return None if last is None or last.state is RunState.INTERRUPTED else last.finished_at
+
+
+async def _storm(connection: AsyncConnection, world: World, now: datetime) -> str | None:
+    settings = world.inventory.limits.storm
+    detail = _breaks_out(await episodes.all_open(connection), world, settings, now)
+    if detail is not None:
+        await control.note_storm(connection, now, detail)
+        return detail
+    last = await control.last_storm(connection)
+    if last is not None and now < last + settings.cooldown:
+        return f"a storm of alerts was seen at {last:%H:%M:%S} UTC; its cooldown is not over"
+    return None
+
+
+def _breaks_out(open_episodes: Sequence[Episode], world: World, settings: Storm, now: datetime) -> str | None:
+    recent = [
+        episode
+        for episode in open_episodes
+        if episode.opened_at > now - settings.within and _can_act(world.inventory, world, episode)
+    ]
+    targets, alerts = len({episode.target for episode in recent}), sum(len(episode.alerts) for episode in recent)
+    if targets > settings.targets or alerts > settings.alerts:
+        return f"a storm: {alerts} alerts on {targets} targets at once; people look first"
+    return None
+
+
+def _can_act(inventory: Inventory, world: World, episode: Episode) -> bool:
+    """Alerts about things that do not exist, or that nobody lets us touch, make no storm."""
+    found = find(inventory, world.remediations, episode.key)
+    return not isinstance(found, str) and found.settings.mode is not Mode.OFF

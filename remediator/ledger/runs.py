@@ -1,0 +1,270 @@
+"""Runs and their items. Every change of state goes through `move`, which checks the table and writes the audit row."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.errors import RemediatorError
+from remediator.ledger import audit
+from remediator.ledger.episodes import Episode
+from remediator.ledger.schema import item, run
+from remediator.remediations.base import Item, ItemState, Outcome, Plan
+from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState
+
+
+class LostRun(RemediatorError):
+    """Somebody else has moved this run on; whoever sees this stops touching it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the table."""
+
+    id: int
+    episode: int
+    stack: str
+    remediation: str
+    target: str
+    state: RunState
+    reason: str
+    fence: int
+    created_at: datetime
+    finished_at: datetime | None
+    admitted_at: datetime | None
+    not_before: datetime | None
+    deferred_at: datetime | None
+    expires_at: datetime | None
+    approved_by: str | None
+    found: int | None
+    population: int | None
+    plan_hash: str | None
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunItem:
+    """One item of a run and what became of it."""
+
+    position: int
+    item: Item
+    state: ItemState
+    detail: str
+
+
+def from_row(row: Any) -> Run:
+    """The run in a row of the table."""
+    return replace(Run(**row._mapping), state=RunState(row.state))
+
+
+async def create(connection: AsyncConnection, episode: Episode, now: datetime) -> Run:
+    """Plan a new run of `episode`."""
+    result = await connection.execute(
+        insert(run).values(
+            episode=episode.id,
+            stack=episode.stack,
+            remediation=episode.remediation,
+            target=episode.target,
+            state=RunState.PLANNED,
+            created_at=now,
+        )
+    )
+    assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
+    identifier = int(result.inserted_primary_key[0])
+    await audit.append(connection, now, RunState.PLANNED, run=identifier, detail={"episode": episode.id})
+    return await get(connection, identifier)
+
+
+async def move(
+    connection: AsyncConnection,
+    current: Run,
+    to: RunState,
+    now: datetime,
+    *,
+    reason: str = "",
+    actor: str = "remediator",
+    **columns: Any,
+) -> Run:
+    """Move a run to its next state, in the same transaction as its audit row.
+
+    Raises:
+        LostRun: the run is no longer as `current` has it.
+    """
+    if to not in TRANSITIONS[current.state]:
+        raise AssertionError(f"run {current.id}: there is no way from {current.state} to {to}")
+    if to in ENDED:
+        columns["finished_at"] = now
+    result = await connection.execute(
+        update(run)
+        .where(run.c.id == current.id, run.c.state == current.state, run.c.fence == current.fence)
+        .values(state=to, reason=reason, **columns)
+    )
+    if result.rowcount != 1:
+        raise LostRun(f"run {current.id} is no longer {current.state}")
+    await audit.append(connection, now, to, run=current.id, actor=actor, detail={"reason": reason} if reason else {})
+    return await get(connection, current.id)
+
+
+async def take_over(connection: AsyncConnection, current: Run) -> Run:
+    """Raise the fence, so that nothing begun under the old one can still write."""
+    await connection.execute(update(run).where(run.c.id == current.id).values(fence=current.fence + 1))
+    return await get(connection, current.id)
+
+
+async def get(connection: AsyncConnection, identifier: int) -> Run:
+    return from_row((await connection.execute(select(run).where(run.c.id == identifier))).one())
+
+
+async def find(connection: AsyncConnection, identifier: int) -> Run | None:
+    row = (await connection.execute(select(run).where(run.c.id == identifier))).one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
+    """All runs that have not ended, oldest first."""
+    rows = await connection.execute(select(run).where(run.c.state.not_in(ENDED)).order_by(run.c.id))
+    return [from_row(row) for row in rows]
+
+
+async def last_of(connection: AsyncConnection, episode: int) -> Run | None:
+    rows = await connection.execute(select(run).where(run.c.episode == episode).order_by(run.c.id.desc()).limit(1))
+    row = rows.one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None:
+    """The newest ended run of the same remediation and target, in any episode, that had been admitted."""
+    rows = await connection.execute(
+        select(run)
+        .where(
+            run.c.stack == current.stack,
+            run.c.remediation == current.remediation,
+            run.c.target == current.target,
+            run.c.admitted_at.is_not(None),
+            run.c.finished_at.is_not(None),
+            run.c.id != current.id,
+        )
+        .order_by(run.c.finished_at.desc())
+        .limit(1)
+    )
+    row = rows.one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def admitted_since(connection: AsyncConnection, since: datetime, besides: int) -> Sequence[Any]:
+    """`(stack, remediation, admitted_at)` of every reservation since then but that of the run `besides`."""
+    rows = await connection.execute(
+        select(run.c.stack, run.c.remediation, run.c.admitted_at)
+        .where(run.c.admitted_at > since, run.c.id != besides)
+        .order_by(run.c.admitted_at)
+    )
+    return rows.all()
+
+
+async def active(connection: AsyncConnection, besides: int) -> Sequence[Run]:
+    rows = await connection.execute(select(run).where(run.c.state.in_(ACTIVE), run.c.id != besides))
+    return [from_row(row) for row in rows]
+
+
+async def bad_since(connection: AsyncConnection, current: Run, states: Collection[RunState], since: datetime) -> int:
+    """How many runs of the same remediation and target ended in one of `states` since then."""
+    rows = await connection.execute(
+        select(func.count())
+        .select_from(run)
+        .where(
+            run.c.stack == current.stack,
+            run.c.remediation == current.remediation,
+            run.c.target == current.target,
+            run.c.state.in_(states),
+            run.c.finished_at > since,
+        )
+    )
+    return int(rows.scalar_one())
+
+
+async def keep_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Run:
+    """Put the items of `plan` in the place of any that were planned before; nothing has been touched yet."""
+    await connection.execute(item.delete().where(item.c.run == current.id))
+    rows = [
+        {
+            "run": current.id,
+            "position": position,
+            "identity": dict(planned.identity),
+            "evidence": dict(planned.evidence),
+            "state": ItemState.PLANNED,
+        }
+        for position, planned in enumerate(plan.items)
+    ]
+    if rows:
+        await connection.execute(insert(item), rows)
+    await connection.execute(
+        update(run)
+        .where(run.c.id == current.id)
+        .values(
+            found=plan.found,
+            population=plan.population,
+            plan_hash=hash_of(plan.items),
+            evidence={**current.evidence, "plan": dict(plan.evidence)},
+        )
+    )
+    return await get(connection, current.id)
+
+
+def hash_of(items: Sequence[Item]) -> str:
+    """A fingerprint of exactly these items."""
+    return hashlib.sha256(json.dumps([dict(each.identity) for each in items], sort_keys=True).encode()).hexdigest()
+
+
+async def add_evidence(connection: AsyncConnection, current: Run, **evidence: Any) -> Run:
+    await connection.execute(
+        update(run).where(run.c.id == current.id).values(evidence={**current.evidence, **evidence})
+    )
+    return await get(connection, current.id)
+
+
+async def items(connection: AsyncConnection, identifier: int) -> Sequence[RunItem]:
+    rows = await connection.execute(select(item).where(item.c.run == identifier).order_by(item.c.position))
+    return [RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail) for row in rows]
+
+
+async def intend(connection: AsyncConnection, current: Run, which: Sequence[RunItem], now: datetime) -> None:
+    """Write down what is about to be touched. An item is intended once, ever.
+
+    Raises:
+        LostRun: one of them is not merely planned any more, or the run has been taken over.
+    """
+    positions = [each.position for each in which]
+    await _still_ours(connection, current)
+    result = await connection.execute(
+        update(item)
+        .where(item.c.run == current.id, item.c.position.in_(positions), item.c.state == ItemState.PLANNED)
+        .values(state=ItemState.INTENDED, intended_at=now)
+    )
+    if result.rowcount != len(which):
+        raise LostRun(f"run {current.id}: an item was not merely planned")
+    await audit.append(connection, now, "intended", run=current.id, detail={"items": positions})
+
+
+async def settle(
+    connection: AsyncConnection, current: Run, which: Sequence[RunItem], outcomes: Sequence[Outcome], now: datetime
+) -> None:
+    """Write down what became of intended items."""
+    await _still_ours(connection, current)
+    for each, outcome in zip(which, outcomes, strict=True):
+        await connection.execute(
+            update(item)
+            .where(item.c.run == current.id, item.c.position == each.position, item.c.state == ItemState.INTENDED)
+            .values(state=outcome.state, detail=outcome.detail, settled_at=now)
+        )
+    states = {str(each.position): str(outcome.state) for each, outcome in zip(which, outcomes, strict=True)}
+    await audit.append(connection, now, "settled", run=current.id, detail={"items": states})
+
+
+async def _still_ours(connection: AsyncConnection, current: Run) -> None:
+    if (await get(connection, current.id)).fence != current.fence:
+        raise LostRun(f"run {current.id} has been taken over")

@@ -1,0 +1,194 @@
+"""The ledger's tables, the same for every database behind it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    column,
+)
+
+from remediator.states import ACTIVE, TRANSITIONS
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment, kept as whole microseconds since 1970 in UTC: exact, sortable, without a zone to get wrong."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("processed_at", Instant),
+    Index("delivery_open", "id", sqlite_where=column("processed_at").is_(None)),
+)
+
+episode = Table(
+    "episode",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String, nullable=False),
+    Column("remediation", String, nullable=False),
+    Column("target", String, nullable=False),  # canonical, or what the alert claimed where that does not exist
+    Column("opened_at", Instant, nullable=False),
+    Column("firing_since", Instant, nullable=False),
+    Column("delivered_at", Instant, nullable=False),
+    Column("confirmed_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("end_reason", String),
+    Column("alerts", JSON, nullable=False),  # key -> {"labels", "annotations"} of the alerts that fire
+    Index(
+        "episode_one_open",
+        "stack",
+        "remediation",
+        "target",
+        unique=True,
+        sqlite_where=column("ended_at").is_(None),
+        postgresql_where=column("ended_at").is_(None),
+    ),
+)
+
+_active = column("state").in_([str(state) for state in sorted(ACTIVE)])
+_open = column("state").in_([str(state) for state in TRANSITIONS])
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("episode", _Id, ForeignKey("episode.id"), nullable=False),
+    Column("stack", String, nullable=False),
+    Column("remediation", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False, default=""),
+    Column("fence", Integer, nullable=False, default=1),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("admitted_at", Instant),  # the reservation: once taken it is never given back
+    Column("not_before", Instant),
+    Column("deferred_at", Instant),  # when the first deferral of this run began
+    Column("expires_at", Instant),
+    Column("approved_by", String),
+    Column("found", Integer),
+    Column("population", Integer),
+    Column("plan_hash", String),
+    Column("evidence", JSON, nullable=False, default=dict),
+    # Two active runs of one remediation on one target can not exist, whatever the code does.
+    Index(
+        "run_one_active",
+        "stack",
+        "remediation",
+        "target",
+        unique=True,
+        sqlite_where=_active,
+        postgresql_where=_active,
+    ),
+    Index("run_one_open", "episode", unique=True, sqlite_where=_open, postgresql_where=_open),
+    Index("run_admitted", "admitted_at"),
+)
+
+item = Table(
+    "item",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run", _Id, ForeignKey("run.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("identity", JSON, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+    Column("intended_at", Instant),
+    Column("settled_at", Instant),
+    UniqueConstraint("run", "position"),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String, nullable=False),
+    Column("remediation", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("run", _Id, ForeignKey("run.id"), nullable=False),
+    Column("reason", String, nullable=False),
+    Column("closed_at", Instant),
+    Column("closed_by", String),
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String),  # NULL: everything
+    Column("reason", Text, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("begun_by", String, nullable=False),
+    Column("until", Instant),
+    Column("ended_at", Instant),
+    Column("ended_by", String),
+)
+
+storm = Table(
+    "storm",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("contact", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    UniqueConstraint("key", "contact"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("run", _Id),
+    Column("event", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("hash", String, nullable=False),
+)

@@ -1,0 +1,51 @@
+"""Moves a run on, with everything that follows from its new state, in one transaction."""
+
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory import Breaker
+from remediator.escalation import escalate
+from remediator.ledger import control, episodes, runs
+from remediator.ledger.runs import Run
+from remediator.states import COUNTS_TOWARDS_BREAKER, ESCALATED, OPENS_BREAKER, RunState
+from remediator.world import World
+
+
+async def advance(
+    connection: AsyncConnection,
+    world: World,
+    run: Run,
+    to: RunState,
+    *,
+    reason: str = "",
+    actor: str = "remediator",
+    **columns: Any,
+) -> Run:
+    """Move `run` to its next state; open its breaker and tell people where that state asks for it.
+
+    Raises:
+        LostRun: the run is no longer as given.
+    """
+    moved = await runs.move(connection, run, to, world.clock.now(), reason=reason, actor=actor, **columns)
+    await _watch_breaker(connection, world, moved)
+    if to in ESCALATED:
+        await escalate(connection, world, moved, await episodes.get(connection, moved.episode))
+    return moved
+
+
+async def _watch_breaker(connection: AsyncConnection, world: World, run: Run) -> None:
+    now = world.clock.now()
+    if run.state in OPENS_BREAKER:
+        await control.open_breaker(connection, run, f"run {run.id} ended {run.state}", now)
+    elif run.state in COUNTS_TOWARDS_BREAKER:
+        settings = _breaker_settings(world, run)
+        bad = await runs.bad_since(connection, run, COUNTS_TOWARDS_BREAKER, now - settings.within)
+        if bad >= settings.failures:
+            await control.open_breaker(connection, run, f"{bad} runs failed or were interrupted", now)
+
+
+def _breaker_settings(world: World, run: Run) -> Breaker:
+    stack = world.inventory.stacks.get(run.stack)
+    remediation = stack.remediations.get(run.remediation) if stack else None
+    return remediation.breaker if remediation else Breaker()

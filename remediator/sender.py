@@ -1,0 +1,61 @@
+"""Sends what is in the outbox. A message that could not be sent stays, and is tried again."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import apprise
+import structlog
+
+from inventory import SecretError
+from inventory.model import Contact
+from remediator.errors import LedgerUnavailable
+from remediator.ledger import outbox
+from remediator.world import World
+
+EVERY_SECONDS = 1.0
+SEND_SECONDS = 30.0
+log = structlog.get_logger(__name__)
+
+
+async def send_forever(world: World) -> None:
+    """Send every due message, until cancelled."""
+    while True:
+        try:
+            await send_due(world)
+        except LedgerUnavailable as error:
+            log.error("no message is sent while the ledger is out", error=str(error))
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def send_due(world: World) -> None:
+    """Send what is due now. A message is marked only after its contact has taken it: better twice than never."""
+    async with world.ledger.read() as connection:
+        messages = await outbox.due(connection, world.clock.now())
+    for message in messages:
+        taken = await _send(world.inventory.contacts, message)
+        async with world.ledger.write() as connection:
+            if taken:
+                await outbox.sent(connection, message.id, world.clock.now())
+            else:
+                await outbox.failed(connection, message.id, message.attempts, world.clock.now())
+
+
+async def _send(contacts: Mapping[str, Contact], message: Any) -> bool:
+    contact = contacts.get(message.contact)
+    problem = "it is not in the inventory any more" if contact is None else None
+    try:
+        if contact is not None and not await _notify(contact, message):
+            problem = "it did not take the message"
+    except (SecretError, TimeoutError, ValueError) as error:
+        problem = str(error) or "it did not answer in time"
+    log.log(30 if problem else 20, "escalation", contact=message.contact, title=message.title, problem=problem)
+    return problem is None
+
+
+async def _notify(contact: Contact, message: Any) -> bool:
+    sender = apprise.Apprise()
+    if not sender.add(contact.url_secret().read()):
+        raise ValueError("its url is no address that Apprise knows; see the inventory's `contacts`")
+    async with asyncio.timeout(SEND_SECONDS):
+        return bool(await sender.async_notify(title=message.title, body=message.body))

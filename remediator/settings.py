@@ -1,0 +1,30 @@
+"""The remediator's flags."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from daemon import DaemonSettings, WebSettings
+from daemon.settings import Group
+
+
+class WebhookSettings(Group):
+    """Who may deliver alerts."""
+
+    token_file: list[Path] = Field(
+        default_factory=list, description="a file with a bearer token that Alertmanager sends; repeat it to rotate"
+    )
+
+
+class LedgerSettings(Group):
+    """Where the ledger is."""
+
+    url: str = Field(default="sqlite:///runbookd.db", description="the ledger: sqlite:///path/to/file")
+
+
+class RemediatorSettings(DaemonSettings):
+    """Takes alerts from Alertmanager and runs bounded remediations."""
+
+    web: WebSettings = WebSettings(listen_address="127.0.0.1:9851")
+    webhook: WebhookSettings = WebhookSettings()
+    ledger: LedgerSettings = LedgerSettings()

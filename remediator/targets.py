@@ -1,0 +1,77 @@
+"""Finds what an alert is about. An alert only names things; they count only if the inventory has them."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from inventory import Inventory, Mode, RemediationSettings, Stack
+from remediator.ledger.episodes import Key
+from remediator.remediations.base import Remediation, Scope, Target
+
+MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
+
+
+@dataclass(frozen=True)
+class Found:
+    """A target of the inventory, and the remediation that could be run on it."""
+
+    remediation: Remediation
+    stack: Stack
+    target: Target
+    settings: RemediationSettings
+
+    def scope(self, run: int) -> Scope:
+        return Scope(self.stack, self.target, self.settings, str(run))
+
+
+def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> Key:
+    """The episode that an alert with these labels belongs to, whether or not its target exists."""
+    stack, name, target = (labels.get(label, "")[:MAX_NAME] for label in ("stack", "remediation", "target"))
+    kind = remediations[name].kind if name in remediations else "?"
+    parts = [stack, kind, target]
+    if kind == "queues":
+        parts.append(labels.get("queue", "")[:MAX_NAME])
+    return Key(stack, name, "/".join(parts))
+
+
+def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key) -> Found | str:
+    """Return the target of `key`, or in words for people why there is none."""
+    remediation = remediations.get(key.remediation)
+    if remediation is None:
+        return f"there is no remediation {key.remediation!r}{_nearest(key.remediation, remediations)}"
+    stack = inventory.stacks.get(key.stack)
+    if stack is None:
+        return f"the inventory has no stack {key.stack!r}{_nearest(key.stack, inventory.stacks)}"
+    target = _target(remediation, stack, key)
+    if isinstance(target, str):
+        return target
+    settings = stack.remediations.get(key.remediation, RemediationSettings(mode=Mode.SHADOW))
+    return Found(remediation, stack, target, settings)
+
+
+def _target(remediation: Remediation, stack: Stack, key: Key) -> Target | str:
+    _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
+    name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
+    targets = _by_kind(stack)[remediation.kind]
+    if name not in targets:
+        return f"stack {key.stack} has no {remediation.kind} target {name!r}{_nearest(name, targets)}"
+    if remediation.kind != "queues":
+        return Target(key.stack, remediation.kind, name)
+    if not queue:
+        return f"the alert names no queue of {key.stack}/queues/{name}: it needs the label `queue`"
+    listed = stack.queues[name].names
+    if isinstance(listed, tuple) and queue not in listed:
+        return f"{key.stack}/queues/{name} does not list the queue {queue!r}{_nearest(queue, listed)}"
+    return Target(key.stack, "queues", name, queue)
+
+
+def _by_kind(stack: Stack) -> Mapping[str, Mapping[str, object]]:
+    return {"postgres": stack.postgres, "queues": stack.queues, "backups": stack.backups}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {', '.join(names)}" if names else ""

@@ -1,0 +1,115 @@
+"""The engine on a real ledger, with a clock that tests turn."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inventory import Inventory
+from remediator.delivery import MAX_BYTES
+from remediator.engine import Engine
+from remediator.ledger import Ledger, deliveries, runs
+from remediator.ledger.listing import list_runs
+from remediator.ledger.runs import Run, RunItem
+from remediator.world import World
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.shelf import Shelf
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class TurnedClock:
+    """Stands still until a test turns it."""
+
+    at: datetime = START
+
+    def now(self) -> datetime:
+        return self.at
+
+    def turn(self, **span: float) -> None:
+        self.at += timedelta(**span)
+
+
+@dataclass
+class Bench:
+    """One engine with everything around it. Killing it is what a power cut would do."""
+
+    world: World
+    shelf: Shelf
+    clock: TurnedClock
+    engine: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = Engine(self.world)
+
+    async def deliver(self, **alert: Any) -> None:
+        body = delivery(**alert)
+        assert len(body) < MAX_BYTES
+        self.clock.turn(milliseconds=1)
+        async with self.world.ledger.write() as connection:
+            await deliveries.accept(connection, self.clock.now(), body)
+        self.clock.turn(milliseconds=1)
+
+    async def work(self, ticks: int = 3) -> None:
+        for _ in range(ticks):
+            await self.engine.tick()
+            await self.engine.idle()
+
+    async def cut_power(self) -> None:
+        """Stop everything where it stands; a new engine finds only what is in the ledger."""
+        for task in list(self.engine._driving.values()):
+            task.cancel()
+        self.engine = Engine(self.world)
+
+    async def runs(self) -> list[Run]:
+        async with self.world.ledger.read() as connection:
+            return list(reversed((await list_runs(connection, limit=1_000)).runs))
+
+    async def last(self) -> Run:
+        return (await self.runs())[-1]
+
+    async def items(self, run: Run) -> list[RunItem]:
+        async with self.world.ledger.read() as connection:
+            return list(await runs.items(connection, run.id))
+
+
+def inventory(**settings: Any) -> Inventory:
+    remediation = {"mode": "auto", "settle": "0s", "verify_within": "1s", **settings}
+    return Inventory.model_validate(
+        {
+            "contacts": {"oncall": {"url": "json://127.0.0.1:9"}},
+            "stacks": {
+                "shop": {
+                    "runbook_url": "https://runbooks.example/shop",
+                    "postgres": {"main": {"dsn": "postgresql://db/shop"}, "spare": {"dsn": "postgresql://db/spare"}},
+                    "remediations": {"clear_shelf": remediation},
+                }
+            },
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    yield shelf
+
+
+@asynccontextmanager
+async def bench_with(folder: Path, what: Inventory, shelf: Shelf | None = None) -> AsyncIterator[Bench]:
+    shelf, clock = shelf or Shelf(folder), TurnedClock()
+    async with Ledger(f"sqlite:///{folder.parent}/ledger.db").opened() as ledger:
+        world = World(what, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+        yield Bench(world, shelf, clock)
+
+
+@pytest.fixture
+async def bench(folder: Path) -> AsyncIterator[Bench]:
+    async with bench_with(folder, inventory()) as made:
+        yield made

@@ -1,0 +1,34 @@
+"""Webhook bodies as Alertmanager sends them."""
+
+import json
+from typing import Any
+
+LABELS = {"alertname": "ShelfFull", "stack": "shop", "target": "main", "remediation": "clear_shelf"}
+
+
+def alert(status: str = "firing", fingerprint: str = "f1", starts: str = "2026-03-01T11:59:00Z", **labels: str) -> Any:
+    return {
+        "status": status,
+        "labels": {**LABELS, **labels},
+        "annotations": {"summary": "the shelf is full", "runbook_url": "https://runbooks.example/shop#shelf"},
+        "startsAt": starts,
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus.example/graph",
+        "fingerprint": fingerprint,
+    }
+
+
+def delivery(alerts: list[Any] | None = None, **one: Any) -> bytes:
+    body = {
+        "version": "4",
+        "groupKey": "{}:{}",
+        "truncatedAlerts": 0,
+        "status": "firing",
+        "receiver": "remediator",
+        "groupLabels": {},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager.example",
+        "alerts": [alert(**one)] if alerts is None else alerts,
+    }
+    return json.dumps(body).encode()

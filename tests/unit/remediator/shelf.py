@@ -1,0 +1,85 @@
+"""A real little remediation for tests of the engine: it removes files from a folder, one file an item.
+
+What a test wants to go wrong it asks for: `before`, `after` and `look` are awaited around the real effect.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from remediator.errors import TargetUnreachable
+from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+
+
+async def nothing() -> None:
+    """Nothing goes wrong."""
+
+
+@dataclass
+class Shelf:
+    """The folder, and what happens around its effects. `touched` lists every removal that was really made."""
+
+    folder: Path
+    one_effect: bool = False
+    reachable: bool = True
+    before: Callable[[], Awaitable[None]] = nothing
+    after: Callable[[], Awaitable[None]] = nothing
+    look: Callable[[], Awaitable[None]] = nothing
+    refill: bool = False
+    timeout: timedelta = timedelta(seconds=5)
+    touched: list[str] = field(default_factory=list)
+    opened: int = 0
+
+    @property
+    def effect_timeout(self) -> timedelta:
+        return self.timeout
+
+    def fill(self, *names: str) -> None:
+        for name in names:
+            (self.folder / name).write_text(name)
+
+    def names(self) -> list[str]:
+        return sorted(file.name for file in self.folder.iterdir())
+
+    async def plan(self) -> Plan:
+        items = tuple(Item({"name": name}, {"size": len(name)}) for name in self.names())
+        return Plan(items, len(items), population=max(len(items), 10))
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        await self.before()
+        outcomes = [self._remove(str(item.identity["name"])) for item in items]
+        await self.after()
+        return outcomes
+
+    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        await self.look()
+        return [
+            Outcome(ItemState.NOT_APPLIED if str(item.identity["name"]) in self.names() else ItemState.APPLIED)
+            for item in items
+        ]
+
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+        await self.look()
+        return Verdict(not self.names(), {"left": self.names()})
+
+    def _remove(self, name: str) -> Outcome:
+        file = self.folder / name
+        if not file.exists():
+            return Outcome(ItemState.SKIPPED, "it had gone")
+        file.unlink()
+        self.touched.append(name)
+        if self.refill:
+            file.write_text(name)
+        return Outcome(ItemState.APPLIED)
+
+    @asynccontextmanager
+    async def open(self, scope: Scope) -> AsyncIterator["Shelf"]:
+        self.opened += 1
+        if not self.reachable:
+            raise TargetUnreachable(f"{scope.target}: no answer")
+        yield self
+
+    def remediation(self) -> Remediation:
+        return Remediation("clear_shelf", "postgres", frozenset({"batch"}), 5, self.one_effect, self.open)

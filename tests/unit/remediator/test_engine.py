@@ -1,0 +1,316 @@
+"""From a delivery to the end of a run, on a real ledger and a real effect."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from remediator.ledger import audit, control
+from remediator.ledger.schema import outbox
+from remediator.people import approve, reject
+from remediator.remediations.base import ItemState
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.payloads import alert, delivery
+from tests.unit.remediator.shelf import Shelf
+
+
+async def escalations(bench: Bench) -> list[Any]:
+    async with bench.world.ledger.read() as connection:
+        return list((await connection.execute(select(outbox).order_by(outbox.c.id))).all())
+
+
+async def test_a_firing_alert_is_remediated_and_proved(bench: Bench) -> None:
+    bench.shelf.fill("a", "b")
+    await bench.deliver()
+    await bench.work()
+    run = await bench.last()
+    assert run.state == "succeeded"
+    assert bench.shelf.touched == ["a", "b"]
+    assert [item.state for item in await bench.items(run)] == [ItemState.APPLIED] * 2
+    assert run.evidence["proof"] == {"clean": True, "left": []}
+    async with bench.world.ledger.read() as connection:
+        history = [row["state"] for row in await audit.history(connection, run.id)]
+        assert await audit.first_break(connection) is None
+    assert history == [
+        *("planned", "prechecked", "admitted", "executing"),
+        *("intended", "settled", "intended", "settled"),
+        *("verifying", "succeeded"),
+    ]
+    assert await escalations(bench) == []
+
+
+async def test_duplicates_replicas_and_siblings_join_one_episode(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    for fingerprint in ("f1", "f1", "f2", "f3"):
+        await bench.deliver(fingerprint=fingerprint)
+    await bench.work()
+    assert len(await bench.runs()) == 1
+    assert bench.shelf.touched == ["a"]
+
+
+async def test_more_than_max_items_is_refused_and_people_are_told(bench: Bench) -> None:
+    bench.shelf.fill(*"abcdef")
+    await bench.deliver()
+    await bench.work()
+    run = await bench.last()
+    assert (run.state, run.reason, bench.shelf.touched) == ("refused", "max_items", [])
+    (message,) = await escalations(bench)
+    assert "max_items" in message.title
+    assert "found 6, max_items is 5" in message.body
+    assert "https://runbooks.example/shop#shelf" in message.body
+
+
+async def test_the_same_refusal_is_escalated_once_an_episode(bench: Bench) -> None:
+    bench.shelf.fill(*"abcdef")
+    for _ in range(3):
+        await bench.deliver()
+        await bench.work()
+        bench.clock.turn(minutes=6)
+    assert [run.state for run in await bench.runs()] == ["refused"] * 3
+    assert len(await escalations(bench)) == 1
+
+
+async def test_an_empty_plan_does_nothing(bench: Bench) -> None:
+    await bench.deliver()
+    await bench.work()
+    assert (await bench.last()).state == "nothing_to_do"
+
+
+async def test_resolved_before_it_started_touches_nothing(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.deliver(status="resolved")
+    await bench.work()
+    assert bench.shelf.touched == []
+    assert bench.shelf.opened == 0
+
+
+async def test_resolved_while_it_acts_starts_no_further_effect(bench: Bench) -> None:
+    async def resolve() -> None:
+        await bench.deliver(status="resolved")
+        await bench.engine.tick()
+
+    bench.shelf.fill("a", "b", "c")
+    bench.shelf.after = resolve
+    await bench.deliver()
+    await bench.work()
+    assert bench.shelf.touched == ["a"]
+    assert (await bench.last()).evidence["stopped"] == "resolved"
+
+
+async def test_the_kill_switch_works_before_every_effect(bench: Bench) -> None:
+    async def pause() -> None:
+        async with bench.world.ledger.write() as connection:
+            await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = pause
+    await bench.deliver()
+    await bench.work()
+    assert bench.shelf.touched == ["a"]
+    bench.clock.turn(minutes=6)
+    await bench.deliver()
+    await bench.work()
+    assert (await bench.last()).reason == "kill_switch"
+
+
+async def test_what_does_not_help_is_called_ineffective_and_not_tried_again(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    bench.shelf.refill = True
+    await bench.deliver()
+    await bench.work()
+    assert (await bench.last()).state == "ineffective"
+    bench.clock.turn(minutes=6)
+    await bench.deliver()
+    await bench.work()
+    run = await bench.last()
+    assert (run.state, run.reason) == ("refused", "breaker")
+    assert bench.shelf.touched == ["a"]
+    async with bench.world.ledger.write() as connection:
+        key = (await control.open_breakers(connection))[0]
+        assert (key["remediation"], key["target"]) == ("clear_shelf", "shop/postgres/main")
+
+
+async def test_an_unreachable_target_fails_and_the_second_failure_opens_the_breaker(bench: Bench) -> None:
+    bench.shelf.reachable = False
+    for expected in (("failed", "target_unreachable"), ("failed", "target_unreachable")):
+        await bench.deliver()
+        await bench.work()
+        run = await bench.last()
+        assert (run.state, run.reason) == expected
+        assert run.evidence["error"] == "shop/postgres/main: no answer"
+        bench.clock.turn(minutes=6)
+    bench.shelf.reachable = True
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.work()
+    assert (await bench.last()).reason == "breaker"
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ("stack", "the inventory has no stack 'x'"),
+        ("target", "has no postgres target 'x'"),
+        ("remediation", "no remediation"),
+    ],
+)
+async def test_unknown_names_are_refused_and_recorded(bench: Bench, label: str, reason: str) -> None:
+    bench.shelf.fill("a")
+    await bench.deliver(**{label: "x"})
+    await bench.work()
+    run = await bench.last()
+    assert (run.state, run.reason) == ("refused", "unknown_target")
+    assert reason in run.evidence["bounds"]["refused_by"]["unknown_target"]
+    assert bench.shelf.opened == 0
+
+
+async def test_one_unknown_alert_does_not_stop_the_others_of_its_delivery(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    body = delivery([alert(stack="nobody", fingerprint="x"), alert()])
+    async with bench.world.ledger.write() as connection:
+        from remediator.ledger import deliveries
+
+        await deliveries.accept(connection, bench.clock.now(), body)
+    await bench.work()
+    assert sorted(run.state for run in await bench.runs()) == ["refused", "succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "state"), [("off", "refused"), ("shadow", "shadow"), ("approve", "awaiting_approval")]
+)
+async def test_only_auto_touches_anything(folder: Path, mode: str, state: str) -> None:
+    async with bench_with(folder, inventory(mode=mode)) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last()).state == state
+        assert bench.shelf.touched == []
+
+
+async def test_an_approval_covers_the_items_it_lists_and_no_others(folder: Path) -> None:
+    async with bench_with(folder, inventory(mode="approve")) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        run = await bench.last()
+        bench.shelf.fill("later")
+        (folder / "b").unlink()
+        await approve(bench.world, run.id, "oncall")
+        await bench.work()
+        run = await bench.last()
+        assert bench.shelf.touched == ["a"]
+        assert [item.state for item in await bench.items(run)] == [ItemState.APPLIED, ItemState.SKIPPED]
+        assert run.approved_by == "oncall"
+
+
+async def test_a_rejected_run_ends(folder: Path) -> None:
+    async with bench_with(folder, inventory(mode="approve")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        await reject(bench.world, (await bench.last()).id, "oncall")
+        await bench.work()
+        assert (await bench.last()).state == "rejected"
+        assert bench.shelf.touched == []
+
+
+async def test_an_approval_runs_out(folder: Path) -> None:
+    async with bench_with(folder, inventory(mode="approve", approve_within="5m")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        bench.clock.turn(minutes=6)
+        await bench.work()
+        assert (await bench.last()).state == "expired"
+
+
+async def test_a_deferred_run_waits_for_its_time_and_for_its_alert(folder: Path) -> None:
+    async with bench_with(folder, inventory(min_firing="10m")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver(starts="2026-03-01T12:00:00Z")
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "min_firing")
+        bench.clock.turn(minutes=11)
+        await bench.work()
+        assert (await bench.last()).state == "deferred", "nobody has said since that it still fires"
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last()).state == "succeeded"
+
+
+async def test_the_rate_is_kept_across_episodes(folder: Path) -> None:
+    async with bench_with(folder, inventory(max_runs_per_hour=2, cooldown="0s")) as bench:
+        for _ in range(3):
+            bench.shelf.fill("a")
+            await bench.deliver()
+            await bench.work()
+            await bench.deliver(status="resolved")
+            await bench.work()
+            bench.clock.turn(minutes=1)
+        assert [run.state for run in await bench.runs()] == ["succeeded", "succeeded", "cancelled"]
+        assert bench.shelf.touched == ["a", "a"]
+
+
+async def test_two_episodes_share_the_concurrency(bench: Bench) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        started.set()
+        await go_on.wait()
+
+    bench.shelf.fill("a")
+    bench.shelf.before = hold
+    await bench.deliver()
+    await bench.engine.tick()
+    await started.wait()
+    await bench.deliver(target="spare", fingerprint="f2")
+    await bench.engine.tick()
+    await asyncio.sleep(0.1)
+    assert [(run.state, run.reason) for run in await bench.runs()] == [("executing", ""), ("deferred", "concurrency")]
+    go_on.set()
+    await bench.engine.idle()
+
+
+async def test_an_effect_that_hangs_is_looked_up_not_guessed(folder: Path) -> None:
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    from datetime import timedelta
+
+    shelf = Shelf(folder, timeout=timedelta(milliseconds=100))
+    async with bench_with(folder, inventory(), shelf) as bench:
+        bench.shelf.fill("a")
+        bench.shelf.after = hang
+        await bench.deliver()
+        await bench.work()
+        (item,) = await bench.items(await bench.last())
+        assert item.state is ItemState.APPLIED
+        assert item.detail.startswith("TimeoutError")
+
+
+async def test_a_storm_is_left_to_people(folder: Path) -> None:
+    what = inventory()
+    storm = what.limits.storm.model_copy(update={"alerts": 2})
+    limits = what.limits.model_copy(update={"storm": storm})
+    async with bench_with(folder, what.model_copy(update={"limits": limits})) as bench:
+        bench.shelf.fill("a")
+        for fingerprint in ("f1", "f2", "f3"):
+            await bench.deliver(fingerprint=fingerprint)
+        await bench.work()
+        assert (await bench.last()).reason == "storm"
+
+
+async def test_an_unconfirmed_episode_vanishes(bench: Bench) -> None:
+    bench.shelf.fill(*"abcdef")
+    await bench.deliver()
+    await bench.work()
+    bench.clock.turn(minutes=11)
+    bench.engine._next_housekeeping = 0
+    await bench.work()
+    async with bench.world.ledger.read() as connection:
+        from remediator.ledger import episodes
+
+        assert await episodes.all_open(connection) == []

@@ -1,0 +1,136 @@
+"""A crash at any point: nothing is applied twice, and the outcome is the truth."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from remediator.ledger import audit, control
+from remediator.remediations.base import ItemState
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.shelf import Shelf
+
+
+class Cut(asyncio.Event):
+    """A point at which the power goes: whoever gets there never comes back."""
+
+    async def here(self) -> None:
+        self.set()
+        await asyncio.get_running_loop().create_future()
+
+
+async def cut_at(bench: Bench, cut: Cut) -> None:
+    await bench.deliver()
+    await bench.engine.tick()
+    await asyncio.wait_for(cut.wait(), 5)
+    await bench.cut_power()
+    await asyncio.sleep(0)
+
+
+async def test_between_delivery_and_action_it_is_fixed_once(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.cut_power()
+    await bench.work()
+    assert bench.shelf.touched == ["a"]
+    assert [run.state for run in await bench.runs()] == ["succeeded"]
+
+
+@pytest.mark.parametrize(("point", "state"), [("before", ItemState.NOT_APPLIED), ("after", ItemState.APPLIED)])
+async def test_inside_an_effect_the_outcome_is_looked_up(bench: Bench, point: str, state: ItemState) -> None:
+    cut = Cut()
+    bench.shelf.fill("a", "b")
+    setattr(bench.shelf, point, cut.here)
+    await cut_at(bench, cut)
+    setattr(bench.shelf, point, lambda: asyncio.sleep(0))
+    touched = list(bench.shelf.touched)
+    await bench.work()
+    (run,) = await bench.runs()
+    assert (run.state, run.reason) == ("interrupted", "crash")
+    assert [item.state for item in await bench.items(run)] == [state, ItemState.PLANNED]
+    assert bench.shelf.touched == touched, "recovery touches nothing"
+    async with bench.world.ledger.read() as connection:
+        assert await audit.first_break(connection) is None
+
+
+async def test_the_next_confirmation_plans_afresh_without_a_cooldown(bench: Bench) -> None:
+    cut = Cut()
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = cut.here
+    await cut_at(bench, cut)
+    bench.shelf.after = lambda: asyncio.sleep(0)
+    await bench.work()
+    await bench.deliver()
+    await bench.work()
+    assert [run.state for run in await bench.runs()] == ["interrupted", "succeeded"]
+    assert bench.shelf.touched == ["a", "b"]
+
+
+async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse() -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr("remediator.execution.SETTLE_ATTEMPTS", 1)
+    cut = Cut()
+    bench.shelf.fill("a")
+    bench.shelf.after = cut.here
+    await cut_at(bench, cut)
+    bench.shelf.look = refuse
+    await bench.work()
+    run = await bench.last()
+    assert run.state == "unknown"
+    assert (await bench.items(run))[0].state is ItemState.UNKNOWN
+    async with bench.world.ledger.read() as connection:
+        assert [each["run"] for each in await control.open_breakers(connection)] == [run.id]
+
+
+async def test_while_verifying_the_proof_is_taken_again(folder: Path) -> None:
+    cut = Cut()
+    async with bench_with(folder, inventory(), Shelf(folder, look=cut.here)) as bench:
+        bench.shelf.fill("a")
+        await cut_at(bench, cut)
+        bench.shelf.look = lambda: asyncio.sleep(0)
+        await bench.work()
+        assert [run.state for run in await bench.runs()] == ["succeeded"]
+        assert bench.shelf.touched == ["a"]
+
+
+async def test_admitted_without_an_intent_is_asked_again_under_the_same_reservation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = Cut()
+
+    async def never(*_: object) -> None:
+        await cut.here()
+
+    bench.shelf.fill("a")
+    with monkeypatch.context() as patch:
+        patch.setattr("remediator.engine.execute", never)
+        await cut_at(bench, cut)
+    before = await bench.last()
+    assert before.state == "admitted"
+    bench.clock.turn(seconds=5)
+    await bench.work()
+    after = await bench.last()
+    assert after.state == "succeeded"
+    assert after.fence == before.fence + 1
+    assert after.admitted_at == before.admitted_at
+
+
+async def test_stopping_starts_no_further_effect_and_the_next_start_tells_the_truth(bench: Bench) -> None:
+    async def stop() -> None:
+        bench.engine._stopping = True
+
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = stop
+    await bench.deliver()
+    await bench.engine.tick()
+    await bench.engine.idle()
+    assert (await bench.last()).state == "executing"
+    bench.shelf.after = lambda: asyncio.sleep(0)
+    await bench.cut_power()
+    await bench.work()
+    assert (await bench.last()).state == "interrupted"
+    assert bench.shelf.touched == ["a"]
