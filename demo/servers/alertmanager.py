@@ -1,0 +1,45 @@
+"""A private Alertmanager."""
+
+from pathlib import Path
+
+from demo.servers.http import answers_ok, request
+from demo.servers.process import Launch
+from demo.servers.server import Server
+from demo.toolchain.paths import group_root, launcher
+
+
+class AlertmanagerServer(Server):
+    """Alertmanager with its storage in `folder` and the configuration file `config`, which stays where it is."""
+
+    name = "alertmanager"
+
+    def __init__(self, folder: Path, config: Path, port: int | None = None) -> None:
+        super().__init__(folder, port)
+        self.config = config
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def prepare(self) -> Launch:
+        """Listens on loopback only, without the cluster port that it opens on all interfaces by default.
+
+        The working directory is the folder of packages: see demo/toolchain/alertmanager_patch.py.
+        """
+        arguments: list[str | Path] = [
+            launcher("alertmanager"),
+            f"--config.file={self.config.absolute()}",
+            f"--storage.path={self.folder.absolute() / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--cluster.listen-address=",
+        ]
+        return Launch(arguments, cwd=group_root("servers"))
+
+    def answers(self) -> bool:
+        """Ready to accept alerts."""
+        return answers_ok(f"{self.url}/-/ready")
+
+    def reload(self) -> None:
+        """Reads the configuration again. Raises OSError when it is wrong; the old one stays in force."""
+        request(f"{self.url}/-/reload", "POST", b"")

@@ -1,0 +1,76 @@
+"""Runs Node scripts with a chosen major version of BullMQ.
+
+Scripts are CommonJS, wherever they lie; `require(process.env.BULLMQ)` gives them BullMQ, `require('ioredis')` the
+Redis client.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from demo.servers.errors import ServerError
+from demo.servers.process import START_SECONDS, Launch, Process
+from demo.toolchain.paths import NODE_MODULES, node_program
+
+BULLMQ_MAJORS = (3, 4, 5, 6)
+
+
+def run_node(
+    script: Path,
+    arguments: Sequence[str] = (),
+    *,
+    bullmq: int = 6,
+    env: Mapping[str, str] | None = None,
+    seconds: float = 30,
+) -> str:
+    """Runs a script to its end and gives its standard output. Raises ServerError when it fails or takes too long."""
+    remedy = "mend the script"
+    try:
+        ran = subprocess.run(
+            [node_program(), script, *arguments],
+            env=_environment(bullmq, env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ServerError(f"the script did not end within {seconds:.0f} s", str(script), remedy) from None
+    if ran.returncode != 0:
+        raise ServerError(f"the script failed: {ran.stderr.strip()}", str(script), remedy)
+    return ran.stdout
+
+
+class NodeProcess:
+    """A script that keeps running, such as a worker. It counts as started once it has written the line `ready`."""
+
+    def __init__(self, folder: Path, name: str, script: Path, *, bullmq: int = 6) -> None:
+        self.script = script
+        self.bullmq = bullmq
+        self.process = Process(folder, name)
+
+    def start(
+        self, arguments: Sequence[str] = (), *, env: Mapping[str, str] | None = None, seconds: float = START_SECONDS
+    ) -> None:
+        """Raises ServerError when it ends or stays silent instead."""
+        # A restart appends to the log: only what comes from now on counts.
+        seen = self.process.log.stat().st_size if self.process.log.exists() else 0
+        self.process.launch(Launch([node_program(), self.script, *arguments], env=_environment(self.bullmq, env)))
+        self.process.wait_until(lambda: "ready" in self._written_since(seen), seconds)
+
+    def stop(self) -> None:
+        """SIGTERM, on which a worker closes its queues; what is left is killed."""
+        self.process.stop()
+
+    def _written_since(self, offset: int) -> list[str]:
+        with self.process.log.open("rb") as log:
+            log.seek(offset)
+            return log.read().decode(errors="replace").splitlines()
+
+
+def _environment(bullmq: int, extra: Mapping[str, str] | None) -> dict[str, str]:
+    if bullmq not in BULLMQ_MAJORS:
+        raise ValueError(f"no BullMQ {bullmq}: there are {', '.join(map(str, BULLMQ_MAJORS))}")
+    return {**os.environ, "NODE_PATH": str(NODE_MODULES), "BULLMQ": f"bullmq{bullmq}", **(extra or {})}

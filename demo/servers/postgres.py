@@ -1,0 +1,169 @@
+"""A private PostgreSQL 15 with pg_stat_statements."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGINT
+
+from demo.servers.errors import ServerError
+from demo.servers.process import Launch
+from demo.servers.server import Server
+from demo.servers.unprivileged import Place, find_place, leave_place
+from demo.toolchain.paths import TOOLS, launcher
+from demo.toolchain.stamps import digest
+
+SUPERUSER = "postgres"
+
+# No durability: the data live as long as the demonstration. No socket file: its path would be too long in a deep
+# checkout. Shared memory in files of the cluster's own folder: a killed server then leaves nothing in /dev/shm.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "jit": "off",
+    "shared_preload_libraries": "pg_stat_statements",
+    "dynamic_shared_memory_type": "mmap",
+    "shared_buffers": "64MB",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+}
+_INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", f"--username={SUPERUSER}")
+
+
+class PostgresServer(Server):
+    """A cluster in `folder`. Everybody logs in with a password over TCP, the superuser `postgres` too.
+
+    `settings` go over the defaults, in PostgreSQL's own words.
+    """
+
+    name = "postgres"
+    # "Fast" shutdown: SIGTERM would wait until every client has left.
+    stop_signal = SIGINT
+
+    def __init__(self, folder: Path, port: int | None = None, *, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, port)
+        self._settings = {**_SETTINGS, **(settings or {}), "port": str(self.port)}
+
+    def dsn(self, role: str = SUPERUSER, database: str = "postgres") -> str:
+        """`postgresql://role:password@127.0.0.1:port/database`. Raises ServerError for a role that `add_role` did not make."""
+        return f"postgresql://{role}:{self._password(role)}@127.0.0.1:{self.port}/{database}"
+
+    def sql(self, statements: str, *, role: str = SUPERUSER, database: str = "postgres") -> str:
+        """Runs statements with psql until the first error; gives the rows, one a line, with | between columns."""
+        ran = self._psql(statements, role, database)
+        if ran.returncode != 0:
+            raise ServerError(ran.stderr.strip(), f"database {database}", "mend the statement")
+        return ran.stdout.strip()
+
+    def add_role(self, name: str, options: str = "") -> None:
+        """A role that may log in, with a fresh password; `options` are CREATE ROLE's, such as `IN ROLE pg_monitor`."""
+        password = self._new_password(name)
+        # A refused statement would be logged with the password in it.
+        self.sql(
+            f"SET log_min_error_statement = panic;CREATE ROLE {_identifier(name)} LOGIN PASSWORD '{password}' {options}"
+        )
+
+    def add_database(self, name: str, owner: str = SUPERUSER) -> None:
+        """An empty database."""
+        self.sql(f"CREATE DATABASE {_identifier(name)} OWNER {_identifier(owner)} TEMPLATE template0")
+
+    def drop_database(self, name: str) -> None:
+        """Ends its sessions and drops it."""
+        self.sql(f"DROP DATABASE IF EXISTS {_identifier(name)} WITH (FORCE)")
+
+    def prepare(self) -> Launch:
+        """Makes the cluster at the first start."""
+        place = find_place(self.folder)
+        if not (place.data / "PG_VERSION").exists():
+            self._make_cluster(place)
+        configuration = place.data / "launcher.conf"
+        configuration.write_text("".join(f"{name} = '{value}'\n" for name, value in self._settings.items()))
+        place.own(configuration)
+        return Launch(
+            place.command("postgres", "-D", place.data), env={**os.environ, "TZ": "UTC"}, cwd=Path("/"), user=place.user
+        )
+
+    def answers(self) -> bool:
+        """A query by the superuser."""
+        return self._psql("SELECT 1", SUPERUSER, "postgres").returncode == 0
+
+    def remove(self) -> None:
+        """Ends it and deletes its folder, and the temporary one if there is one."""
+        self.stop()
+        leave_place(self.folder)
+        super().remove()
+
+    def _make_cluster(self, place: Place) -> None:
+        template = TOOLS / "templates" / f"postgres-{digest(*_INITDB)[:12]}"
+        if template.exists():
+            shutil.copytree(template, place.data)
+            place.own_all(place.data)
+        else:
+            _initialize(place, template)
+        password = self._new_password(SUPERUSER)
+        place.run("postgres", "--single", "-F", "-D", place.data, "postgres", text=_set_password(password))
+
+    def _psql(self, statements: str, role: str, database: str) -> subprocess.CompletedProcess[str]:
+        login = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": role, "PGDATABASE": database}
+        return subprocess.run(
+            [launcher("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+            input=statements,
+            env={**os.environ, **login, "PGPASSWORD": self._password(role), "PGCONNECT_TIMEOUT": "5"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def _secrets(self) -> Path:
+        return self.folder / "passwords.json"
+
+    def _password(self, role: str) -> str:
+        with suppress(FileNotFoundError, KeyError):
+            password: str = json.loads(self._secrets.read_text())[role]
+            return password
+        raise ServerError(f"no password for role {role}", str(self._secrets), "make the role with add_role")
+
+    def _new_password(self, role: str) -> str:
+        self._secrets.touch(mode=0o600)
+        known = json.loads(self._secrets.read_text() or "{}")
+        known[role] = secrets.token_hex(16)
+        self._secrets.write_text(json.dumps(known))
+        return str(known[role])
+
+
+def _initialize(place: Place, template: Path) -> None:
+    """Runs initdb, which takes longer than all the rest of a start, and keeps its result for the next cluster."""
+    place.data.parent.mkdir(parents=True, exist_ok=True)
+    place.data.mkdir(mode=0o700)
+    place.own(place.data)
+    place.run("initdb", *_INITDB, "--pwfile=/dev/stdin", "-D", place.data, text=f"{secrets.token_hex(16)}\n")
+    with (place.data / "postgresql.conf").open("a") as configuration:
+        configuration.write("include 'launcher.conf'\n")
+    (place.data / "launcher.conf").touch()
+    place.own(place.data / "launcher.conf")
+    _keep(place.data, template)
+
+
+def _keep(data: Path, template: Path) -> None:
+    partial = template.with_name(f"{template.name}.partial-{os.getpid()}")
+    shutil.copytree(data, partial)
+    # Somebody else may have been quicker; one is as good as the other.
+    with suppress(OSError):
+        partial.rename(template)
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _set_password(password: str) -> str:
+    return f"ALTER ROLE {SUPERUSER} PASSWORD '{password}'\n"
+
+
+def _identifier(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

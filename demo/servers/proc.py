@@ -1,0 +1,89 @@
+"""What /proc tells about processes, and signals that cannot hit the wrong one."""
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One process, told from every other that ever had its number: `started` is in clock ticks since that `boot`."""
+
+    pid: int
+    started: int
+    boot: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """The fields of /proc/PID/stat that matter here, see proc(5)."""
+
+    pid: int
+    state: str
+    session: int
+    started: int
+
+
+def identify(pid: int) -> Identity:
+    """The identity of a running process. Raises ProcessLookupError when there is none."""
+    status = read_status(pid)
+    if status is None:
+        raise ProcessLookupError(f"no process {pid}")
+    return Identity(pid, status.started, boot_id())
+
+
+def boot_id() -> str:
+    """Different after every boot, in which process numbers and ticks start afresh."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def read_status(pid: int) -> Status | None:
+    """None when no such process is there."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The program's name stands in brackets and may itself hold brackets and blanks.
+    fields = text.rpartition(")")[2].split()
+    return Status(pid, state=fields[0], session=int(fields[3]), started=int(fields[19]))
+
+
+def is_running(process: Identity) -> bool:
+    """Whether this very process still runs. A dead one that nobody has waited for does not."""
+    status = read_status(process.pid)
+    return (
+        status is not None and status.state not in "ZX" and process == Identity(status.pid, status.started, boot_id())
+    )
+
+
+def session_members(leader: Identity) -> list[Identity]:
+    """The running processes of the session that `leader` opened, also after its own end.
+
+    The kernel gives no number away that still names a session. So a different process with the leader's number proves
+    that no member is left.
+    """
+    now = boot_id()
+    holder = read_status(leader.pid)
+    if leader.boot != now or (holder is not None and holder.started != leader.started):
+        return []
+    statuses = (read_status(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit())
+    return [
+        Identity(status.pid, status.started, now)
+        for status in statuses
+        if status and status.session == leader.pid and status.started >= leader.started and status.state not in "ZX"
+    ]
+
+
+def send(process: Identity, what: signal.Signals) -> None:
+    """Signals exactly this process, or nothing: the descriptor pins it before its identity is checked."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            if is_running(process):
+                signal.pidfd_send_signal(descriptor, what)
+        finally:
+            os.close(descriptor)

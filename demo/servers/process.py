@@ -1,0 +1,161 @@
+"""One server process: started in a session of its own, recorded in its folder, stopped with all its children."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from demo.servers.errors import ServerError
+from demo.servers.proc import Identity, identify, is_running, send, session_members
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a process is started. `user` is a numeric uid and gid to drop to; None keeps the caller's."""
+
+    arguments: Sequence[str | Path]
+    env: Mapping[str, str] | None = None
+    cwd: Path | None = None
+    user: int | None = None
+
+
+class Process:
+    """A process that is known by its folder: whoever opens the same folder and name can stop it.
+
+    The folder holds `NAME.pid` (which process, as JSON) and `NAME.log` (its output).
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """Where standard output and standard error go; a restart appends."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def identity(self) -> Identity | None:
+        """The process that was started last, None before the first start and after a stop."""
+        try:
+            return Identity(**json.loads(self._record.read_text()))
+        except FileNotFoundError:
+            return None
+
+    @property
+    def running(self) -> bool:
+        """Whether the recorded process itself is alive."""
+        identity = self.identity
+        return identity is not None and is_running(identity)
+
+    def launch(self, launch: Launch) -> None:
+        """Starts it and returns at once. Raises ServerError when it runs already or cannot be executed."""
+        if self.running:
+            raise ServerError(f"{self.name} is running already", str(self.folder), "stop it first")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.log.open("ab") as output:
+                self._child = _start(launch, output.fileno())
+        except OSError as error:
+            raise ServerError(
+                f"{self.name} cannot be started: {error.strerror}", str(launch.arguments[0]), "run make setup"
+            ) from None
+        self._remember(identify(self._child.pid))
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        """Returns when `ready` says so.
+
+        Raises ServerError, with the log's last line, when the process ends or time is up; it is stopped then.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running:
+                self._give_up("ended while it started")
+            if time.monotonic() > deadline:
+                self._give_up(f"did not answer within {seconds:.0f} s")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
+        """Asks the process to end, then kills what is left of its session. Does nothing when it does not run."""
+        identity = self.identity
+        if identity is None:
+            return
+        send(identity, how)
+        self._wait_for_end(identity, seconds)
+        self._kill(identity)
+        self._record.unlink(missing_ok=True)
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / f"{self.name}.pid"
+
+    def _remember(self, identity: Identity) -> None:
+        partial = self._record.with_suffix(".pid.partial")
+        partial.write_text(json.dumps(asdict(identity)))
+        partial.replace(self._record)
+
+    def _give_up(self, what: str) -> None:
+        self.stop()
+        raise ServerError(f"{self.name} {what}: {last_line(self.log)}", f"log {self.log}", "mend it and start again")
+
+    def _wait_for_end(self, identity: Identity, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while is_running(identity) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        self._reap()
+
+    def _kill(self, leader: Identity) -> None:
+        deadline = time.monotonic() + STOP_SECONDS
+        while members := session_members(leader):
+            for member in members:
+                send(member, signal.SIGKILL)
+            self._reap()
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.name} cannot be killed", f"process {members[0].pid}", "look at its state")
+            time.sleep(_POLL_SECONDS)
+
+    def _reap(self) -> None:
+        """Takes the exit status when it is our own child, or it would stay as a zombie."""
+        if self._child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(timeout=0.5)
+                self._child = None
+
+
+def remove_folder(folder: Path) -> None:
+    """Deletes a stopped server's files."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log, for an error message."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "no output"
+
+
+def _start(launch: Launch, output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [str(argument) for argument in launch.arguments],
+        env=launch.env,
+        cwd=launch.cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        user=launch.user,
+        group=launch.user,
+        extra_groups=None if launch.user is None else [],
+    )

@@ -1,0 +1,43 @@
+"""A private Prometheus."""
+
+from pathlib import Path
+
+from demo.servers.http import answers_ok, request
+from demo.servers.process import Launch
+from demo.servers.server import Server
+from demo.toolchain.paths import group_root, launcher
+
+
+class PrometheusServer(Server):
+    """Prometheus with its storage in `folder` and the configuration file `config`, which stays where it is."""
+
+    name = "prometheus"
+
+    def __init__(self, folder: Path, config: Path, port: int | None = None) -> None:
+        super().__init__(folder, port)
+        self.config = config
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def prepare(self) -> Launch:
+        """Listens on loopback only: by default it would listen on all interfaces."""
+        arguments: list[str | Path] = [
+            launcher("prometheus"),
+            f"--config.file={self.config.absolute()}",
+            f"--storage.tsdb.path={self.folder.absolute() / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            f"--web.local-assets={group_root('servers') / 'usr/share/prometheus/web'}",
+            "--web.enable-lifecycle",
+        ]
+        return Launch(arguments, cwd=self.folder)
+
+    def answers(self) -> bool:
+        """Ready to serve queries, its storage read."""
+        return answers_ok(f"{self.url}/-/ready")
+
+    def reload(self) -> None:
+        """Reads configuration and rules again. Raises OSError when they are wrong; the old ones stay in force."""
+        request(f"{self.url}/-/reload", "POST", b"")

@@ -1,0 +1,63 @@
+"""A private Redis."""
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from demo.servers.process import Launch
+from demo.servers.server import Server
+from demo.toolchain.paths import launcher
+
+_CONFIGURATION = """\
+bind 127.0.0.1
+port {port}
+dir "{folder}"
+save ""
+appendonly no
+daemonize no
+"""
+
+
+class RedisServer(Server):
+    """Redis without persistence, with one password, or none, or the users of an ACL file (one `user ...` line each).
+
+    With an ACL file the default user's password is that file's business: Redis ignores `requirepass` then.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self, folder: Path, port: int | None = None, *, password: str | None = None, acl: Path | None = None
+    ) -> None:
+        super().__init__(folder, port)
+        self._password = password
+        self._acl = acl
+
+    def url(self, user: str = "", password: str | None = None, database: int = 0) -> str:
+        """`redis://...`, as `user`; without arguments as the default user with the server's password."""
+        secret = password if password is not None else self._password
+        credentials = f"{quote(user, safe='')}:{quote(secret, safe='')}@" if secret is not None else ""
+        return f"redis://{credentials}127.0.0.1:{self.port}/{database}"
+
+    def prepare(self) -> Launch:
+        """Writes redis.conf, readable by its owner alone since it may hold the password."""
+        configuration = self.folder / "redis.conf"
+        configuration.touch(mode=0o600)
+        configuration.write_text("".join(self._lines()))
+        return Launch([launcher("redis-server"), configuration], cwd=self.folder)
+
+    def answers(self) -> bool:
+        """PING on a connection of its own; a refusal for want of a password is an answer of a server that serves."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        return False
+
+    def _lines(self) -> list[str]:
+        lines = [_CONFIGURATION.format(port=self.port, folder=self.folder)]
+        if self._acl is not None:
+            lines.append(f'aclfile "{self._acl}"\n')
+        elif self._password is not None:
+            lines.append(f'requirepass "{self._password}"\n')
+        return lines

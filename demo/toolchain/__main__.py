@@ -1,0 +1,51 @@
+"""`python3 -m demo.toolchain [PART ...]` fetches what is missing; without names all but the browser."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from demo.toolchain.bootstrap import make_python
+from demo.toolchain.debian import BROWSER, SERVERS, fetch_group
+from demo.toolchain.errors import SetupError
+from demo.toolchain.node_modules import install_node_modules
+from demo.toolchain.stamps import one_at_a_time
+
+PARTS: dict[str, Callable[[], object]] = {
+    "python": make_python,
+    "servers": lambda: fetch_group(SERVERS),
+    "node": install_node_modules,
+    "browser": lambda: fetch_group(BROWSER),
+}
+_DEFAULT = ("python", "servers", "node")
+
+
+def main() -> int:
+    """Exit 0 when everything asked for is in place, 1 with one line when something is missing."""
+    parser = argparse.ArgumentParser(prog="python3 -m demo.toolchain", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}")
+    asked = parser.parse_args().parts or _DEFAULT
+    if unknown := set(asked) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    return _run([PARTS[name] for name in asked])
+
+
+def _run(parts: list[Callable[[], object]]) -> int:
+    try:
+        with one_at_a_time():
+            for part in parts:
+                part()
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        place = error.filename or "the checkout"
+        print(f"setup: {error.strerror} ({place}): make the folder writable or free some space", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("setup: interrupted; make setup goes on where it was", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

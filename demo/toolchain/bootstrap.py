@@ -1,0 +1,127 @@
+"""Makes the virtual environment: from nothing but a Python 3.11 that may lack venv's ensurepip and pip."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from demo.toolchain.commands import run_logged
+from demo.toolchain.debian import PIP, fetch_group
+from demo.toolchain.errors import SetupError
+from demo.toolchain.paths import ROOT, VENV
+from demo.toolchain.progress import Progress
+from demo.toolchain.stamps import STAMP, digest, is_current, write_stamp
+
+_LOCK = ROOT / "requirements.lock"
+_SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_NETWORK = "check the network and run make setup again"
+
+
+def make_python() -> None:
+    """Brings .venv up to date with requirements.lock and pyproject.toml.
+
+    Raises SetupError where Python is too old, the lock file is missing or a package cannot be fetched.
+    """
+    _check_python()
+    inputs = digest(sys.version, str(VENV), _LOCK, ROOT / "pyproject.toml")
+    if is_current(VENV, inputs):
+        return
+    if not _is_usable():
+        _make_empty()
+    _install(inputs)
+
+
+def _check_python() -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever calls make may well have an older one
+        raise SetupError(
+            f"Python {sys.version.split()[0]} is too old", sys.executable, "run make with PYTHON=python3.11"
+        )
+    if not _LOCK.exists():
+        raise SetupError("requirements.lock is missing", str(_LOCK), "restore it from the repository")
+
+
+def _is_usable() -> bool:
+    """Whether it was finished once, for this Python and this place: its programs name both by absolute path."""
+    if _unfinished().exists() or not (VENV / "bin" / "pip").exists():
+        return False
+    settings = (VENV / "pyvenv.cfg").read_text() if (VENV / "pyvenv.cfg").exists() else ""
+    fields = dict(line.split(" = ", 1) for line in settings.splitlines() if " = " in line)
+    same_place = fields.get("command", "").endswith(f" {VENV}")
+    return same_place and fields.get("version") == sys.version.split()[0] and _runs()
+
+
+def _runs() -> bool:
+    try:
+        ran = subprocess.run([VENV / "bin" / "python", "-m", "pip", "--version"], capture_output=True, check=False)
+    except OSError:
+        return False
+    return ran.returncode == 0
+
+
+def _unfinished() -> Path:
+    # An environment cannot be moved, so it is not made elsewhere and renamed: this mark says that it is not whole.
+    return VENV / f"{STAMP}.unfinished"
+
+
+def _make_empty() -> None:
+    step = Progress(f"make a virtual environment of Python {sys.version.split()[0]}")
+    shutil.rmtree(VENV, ignore_errors=True)
+    VENV.mkdir()
+    _unfinished().touch()
+    has_pip = importlib.util.find_spec("ensurepip") is not None
+    venv.EnvBuilder(symlinks=True, with_pip=has_pip).create(VENV)
+    if not has_pip:
+        _install_pip(fetch_group(PIP))
+    step.done()
+
+
+def _install_pip(packages: Path) -> None:
+    wheel = next((packages / "usr/share/python-wheels").glob("pip-*.whl"))
+    # A wheel is a zip file that Python can run from.
+    run_logged("pip", [_python(), f"{wheel}/pip", "install", "--no-index", wheel], env=_environment(), remedy=_NETWORK)
+
+
+def _install(inputs: str) -> None:
+    _unfinished().touch()
+    step = Progress("install the Python packages")
+    # requirements.lock holds a hash for every package: pip then refuses any other file.
+    _pip(step, "--require-hashes", "--requirement", _LOCK)
+    _pip(step, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    write_stamp(VENV, inputs)
+    _unfinished().unlink()
+    step.done()
+
+
+def _pip(step: Progress, *arguments: str | Path) -> None:
+    options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    run_logged(
+        "pip",
+        [_python(), "-m", "pip", "install", *options, *arguments],
+        env=_environment(),
+        tick=step.waiting,
+        remedy=_NETWORK,
+    )
+
+
+def _python() -> Path:
+    return VENV / "bin" / "python"
+
+
+def _environment() -> dict[str, str]:
+    """The caller's environment; with fetched certificates for pip where the machine has none."""
+    environment = dict(os.environ)
+    if not _SYSTEM_CERTIFICATES.exists() and not {"PIP_CERT", "SSL_CERT_FILE"} & environment.keys():
+        environment["PIP_CERT"] = str(_fetched_certificates())
+    return environment
+
+
+def _fetched_certificates() -> Path:
+    packages = fetch_group(PIP)
+    bundle = packages / "certificates.pem"
+    if not bundle.exists():
+        authorities = sorted((packages / "usr/share/ca-certificates").rglob("*.crt"))
+        bundle.write_bytes(b"".join(authority.read_bytes() for authority in authorities))
+    return bundle

@@ -1,0 +1,93 @@
+"""Which packages have to be fetched for a program: itself, and the shared libraries that the base system lacks."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from demo.toolchain.errors import SetupError
+
+# Only PostgreSQL's just-in-time compiler uses it; 110 MB, and our servers run with jit=off.
+_LEFT_OUT = frozenset({"libllvm14"})
+_NAME = re.compile(r"^[a-z0-9][a-z0-9.+-]*")
+
+
+@dataclass(frozen=True)
+class Package:
+    """What the walk needs of a package. `needs` holds the alternatives of each dependency; `size` is in bytes."""
+
+    name: str
+    section: str
+    size: int
+    essential: bool
+    needs: tuple[tuple[str, ...], ...]
+
+
+def parse_available(text: str) -> dict[str, Package]:
+    """Reads `apt-cache dumpavail`."""
+    packages = (_package(stanza) for stanza in text.split("\n\n") if stanza.startswith("Package:"))
+    return {package.name: package for package in packages}
+
+
+def fetch_list(available: Mapping[str, Package], wanted: Iterable[str]) -> list[Package]:
+    """The wanted packages with all shared libraries below them, less what every Debian system has.
+
+    Dependencies that are no libraries (scripts that make users and services, web assets) are not followed: nothing is
+    installed, so nothing of them would run. Raises SetupError for a wanted package that no archive has.
+    """
+    base = _base_system(available)
+    found: dict[str, Package] = {}
+    queue = [_named(available, name) for name in wanted]
+    while queue:
+        package = queue.pop()
+        if package.name in found:
+            continue
+        found[package.name] = package
+        needed = _needed(available, package)
+        queue += [each for each in needed if _is_library(each) and each.name not in base | _LEFT_OUT]
+    return sorted(found.values(), key=lambda package: package.name)
+
+
+def _base_system(available: Mapping[str, Package]) -> frozenset[str]:
+    """Essential packages and apt, with all they need: present wherever apt runs."""
+    seen: set[str] = set()
+    queue = [package for package in available.values() if package.essential or package.name == "apt"]
+    while queue:
+        package = queue.pop()
+        if package.name not in seen:
+            seen.add(package.name)
+            queue += _needed(available, package)
+    return frozenset(seen)
+
+
+def _needed(available: Mapping[str, Package], package: Package) -> list[Package]:
+    """The first alternative of each dependency that an archive has under its own name."""
+    chosen = (next((name for name in group if name in available), None) for group in package.needs)
+    return [available[name] for name in chosen if name]
+
+
+def _is_library(package: Package) -> bool:
+    return package.section.rpartition("/")[2] == "libs"
+
+
+def _named(available: Mapping[str, Package], name: str) -> Package:
+    if name not in available:
+        raise SetupError(
+            f"package {name} is in no archive", "the package sources of this machine", "this needs Debian 12 (bookworm)"
+        )
+    return available[name]
+
+
+def _package(stanza: str) -> Package:
+    fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line[0].isspace())
+    depends = ", ".join(fields[name] for name in ("Pre-Depends", "Depends") if name in fields)
+    return Package(
+        name=fields["Package"],
+        section=fields.get("Section", ""),
+        size=int(fields.get("Size", "0")),
+        essential=fields.get("Essential") == "yes",
+        needs=tuple(_names(group.split("|")) for group in depends.split(",") if group.strip()),
+    )
+
+
+def _names(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(match[0] for text in texts if (match := _NAME.match(text.strip())))

@@ -1,0 +1,77 @@
+"""Runs the programs of the set-up, with their output in a log file and one clear line when they fail."""
+
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from demo.toolchain.errors import SetupError
+from demo.toolchain.paths import LOGS
+
+
+def run_logged(
+    name: str,
+    arguments: Sequence[str | Path],
+    *,
+    remedy: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs a program to its end; `tick` is called four times a second meanwhile.
+
+    Raises SetupError with the program's last error line and the path of its log.
+    """
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{name}.log"
+    with log.open("wb") as output:
+        process = _start(arguments, cwd=cwd, env=env, output=output.fileno())
+        try:
+            _wait(process, tick)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    if process.returncode != 0:
+        raise SetupError(f"{name} failed: {last_error_line(log)}", f"log {log}", remedy)
+
+
+def capture(arguments: Sequence[str | Path], *, remedy: str) -> str:
+    """What a program writes to its standard output. Raises SetupError when it fails."""
+    try:
+        ran = subprocess.run(arguments, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise SetupError(f"{arguments[0]} cannot be started: {error.strerror}", "PATH", remedy) from None
+    if ran.returncode != 0:
+        lines = ran.stderr.strip().splitlines() or ["no message"]
+        raise SetupError(lines[-1], str(arguments[0]), remedy)
+    return ran.stdout
+
+
+def last_error_line(log: Path) -> str:
+    """The last line in which apt or pip speaks of an error, npm's first one, else the last line."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    # npm begins with a code and ends with advice; what happened stands between.
+    npm = [line for line in lines if line.startswith("npm error ") and not line.startswith("npm error code")]
+    others = [line for line in lines if line.startswith(("E:", "ERROR"))]
+    return [*(lines[-1:] or ["no output"]), *npm[:1], *others[-1:]][-1]
+
+
+def _start(
+    arguments: Sequence[str | Path], *, cwd: Path | None, env: Mapping[str, str] | None, output: int
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            arguments, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    except OSError as error:
+        raise SetupError(f"{arguments[0]} cannot be started: {error.strerror}", "PATH", "install it") from None
+
+
+def _wait(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> None:
+    while True:
+        try:
+            process.wait(timeout=0.25)
+        except subprocess.TimeoutExpired:
+            tick()
+        else:
+            return

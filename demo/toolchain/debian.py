@@ -1,0 +1,115 @@
+"""Fetches servers from Debian's archive and extracts them into the checkout. Nothing is installed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.toolchain.alertmanager_patch import patch_template_path
+from demo.toolchain.apt import PrivateApt, extract
+from demo.toolchain.closure import Package, fetch_list, parse_available
+from demo.toolchain.launchers import write_launchers
+from demo.toolchain.paths import TOOLS, group_root
+from demo.toolchain.progress import Progress
+from demo.toolchain.stamps import digest, is_current, replacing
+
+_POSTGRES = "usr/lib/postgresql/15/bin"
+# Raised when the extracted folder would come out different from the same packages.
+_FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Packages that are fetched together into one folder, and the programs of theirs that are used."""
+
+    name: str
+    packages: tuple[str, ...]
+    programs: dict[str, str]
+    finish: Callable[[Path], None] | None = None
+
+    def inputs(self, codename: str) -> str:
+        """A hash of all that decides what the folder holds, but for security updates of the same packages."""
+        return digest(_FORMAT, codename, *self.packages, *(f"{name}={path}" for name, path in self.programs.items()))
+
+
+SERVERS = Group(
+    name="servers",
+    packages=(
+        "postgresql-15",
+        "postgresql-client-15",
+        "redis-server",
+        "redis-tools",
+        "prometheus",
+        "prometheus-alertmanager",
+    ),
+    programs={
+        **{
+            name: f"{_POSTGRES}/{name}"
+            for name in ("postgres", "initdb", "psql", "pg_dump", "pg_dumpall", "pg_restore", "pg_isready", "pgbench")
+        },
+        # Debian's redis-server is a link to this very program, which looks at its own name.
+        **{name: f"usr/bin/{name}" for name in ("redis-server", "redis-cli", "prometheus", "promtool", "amtool")},
+        "alertmanager": "usr/bin/prometheus-alertmanager",
+    },
+    finish=lambda root: patch_template_path(root / "usr/bin/prometheus-alertmanager"),
+)
+
+BROWSER = Group(name="browser", packages=("chromium",), programs={"chromium": "usr/lib/chromium/chromium"})
+
+# pip for a Python that comes without it, and the certificates that Debian's build of pip looks for.
+PIP = Group(name="pip", packages=("python3-pip-whl", "ca-certificates"), programs={})
+
+GROUPS = {group.name: group for group in (SERVERS, BROWSER, PIP)}
+
+
+def fetch_group(group: Group, apt_folder: Path = Path("/etc/apt"), os_release: Path = Path("/etc/os-release")) -> Path:
+    """The folder with the group's packages, fetched unless it is there already.
+
+    Raises SetupError where the network, an archive or a package is missing.
+    """
+    codename = _codename(os_release)
+    root, inputs = group_root(group.name), group.inputs(codename)
+    if not is_current(root, inputs):
+        with replacing(root, inputs) as partial:
+            _fill(group, partial, _ready_apt(apt_folder, codename))
+    return root
+
+
+def _codename(os_release: Path) -> str:
+    fields = dict(line.split("=", 1) for line in os_release.read_text().splitlines() if "=" in line)
+    return fields.get("VERSION_CODENAME", "unknown").strip('"')
+
+
+def _ready_apt(apt_folder: Path, codename: str) -> PrivateApt:
+    step = Progress("read the lists of Debian's packages")
+    apt = PrivateApt(TOOLS / "apt")
+    apt.prepare(apt_folder, codename)
+    apt.update(step.waiting)
+    step.done()
+    return apt
+
+
+def _fill(group: Group, root: Path, apt: PrivateApt) -> None:
+    packages = fetch_list(parse_available(apt.available()), group.packages)
+    downloads = root / "downloads"
+    downloads.mkdir()
+    _download(group, packages, downloads, apt)
+    step = Progress(f"extract {len(packages)} packages")
+    for archive in sorted(downloads.iterdir()):
+        extract(archive, root)
+        archive.unlink()
+    downloads.rmdir()
+    write_launchers(root, group.programs)
+    if group.finish is not None:
+        group.finish(root)
+    step.done()
+
+
+def _download(group: Group, packages: list[Package], into: Path, apt: PrivateApt) -> None:
+    total = sum(package.size for package in packages)
+    step = Progress(f"fetch {len(packages)} Debian packages for {group.name} ({total / 1_000_000:.0f} MB)")
+    apt.download(
+        [package.name for package in packages],
+        into,
+        lambda: step.show(sum(file.stat().st_size for file in into.iterdir()), total),
+    )
+    step.done()

@@ -1,0 +1,29 @@
+"""Small programs that start the extracted ones with the libraries that were fetched next to them.
+
+They find their folder by their own place, so a copied folder of packages works wherever it is.
+"""
+
+from pathlib import Path
+
+_LAUNCHER = """\
+#!/bin/sh
+root=$(dirname "$(dirname "$(readlink -f "$0")")")
+LD_LIBRARY_PATH="{libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}" exec "$root/{program}" "$@"
+"""
+
+
+def write_launchers(root: Path, programs: dict[str, str]) -> None:
+    """Writes `root/launchers/NAME` for each program, given by its path below `root`."""
+    folder = root / "launchers"
+    folder.mkdir()
+    libraries = ":".join(f"$root/{path.relative_to(root)}" for path in _library_folders(root))
+    for name, program in programs.items():
+        launcher = folder / name
+        launcher.write_text(_LAUNCHER.format(libraries=libraries, program=program))
+        launcher.chmod(0o755)
+
+
+def _library_folders(root: Path) -> list[Path]:
+    """The multiarch folders, and those below them that hold a library of a package's own (Chromium's PulseAudio)."""
+    multiarch = [*root.glob("lib/*-linux-gnu*"), *root.glob("usr/lib/*-linux-gnu*")]
+    return [*multiarch, *(folder for each in multiarch for folder in each.glob("pulseaudio") if folder.is_dir())]

@@ -1,0 +1,52 @@
+"""What people see while the set-up works: one line per step, and a counter while something is fetched."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Progress:
+    """One step. On a terminal the counter redraws its line; in a log it writes a line every `quiet` seconds."""
+
+    title: str
+    quiet: float = 5.0
+    _started: float = field(default_factory=time.monotonic)
+    _last_line: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        _say(f"  {self.title} ...")
+
+    def show(self, done: int, total: int) -> None:
+        """Counts bytes: `done` of `total`."""
+        text = f"    {_megabytes(done)} of {_megabytes(total)} MB"
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{text}\033[K")
+            sys.stderr.flush()
+        elif time.monotonic() - self._last_line > self.quiet:
+            self._last_line = time.monotonic()
+            _say(text)
+
+    def waiting(self) -> None:
+        """Shows that a step without a counter is alive."""
+        seconds = time.monotonic() - self._started
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r    {seconds:.0f} s\033[K")
+            sys.stderr.flush()
+        elif time.monotonic() - self._last_line > self.quiet:
+            self._last_line = time.monotonic()
+            _say(f"    {seconds:.0f} s")
+
+    def done(self) -> None:
+        """Ends the step with the time it took."""
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\033[K")
+        _say(f"    done in {time.monotonic() - self._started:.1f} s")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f}"
