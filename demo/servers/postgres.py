@@ -51,7 +51,7 @@ class PostgresServer(Server):
         self._settings = {**_SETTINGS, **(settings or {}), "port": str(self.port)}
 
     def dsn(self, role: str = SUPERUSER, database: str = "postgres") -> str:
-        """`postgresql://role:password@127.0.0.1:port/database`. Raises ServerError for a role that `add_role` did not make."""
+        """`postgresql://role:password@127.0.0.1:port/database`. Raises ServerError for unknown roles."""
         return f"postgresql://{role}:{self._password(role)}@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statements: str, *, role: str = SUPERUSER, database: str = "postgres") -> str:

@@ -47,12 +47,24 @@ class RedisServer(Server):
         configuration.write_text("".join(self._lines()))
         return Launch([launcher("redis-server"), configuration], cwd=self.folder)
 
+    def flush(self) -> None:
+        """Deletes all keys of all databases. Raises OSError when the server refuses or does not answer."""
+        login = f"AUTH {self._password}\r\n" if self._password is not None else ""
+        reply = self._ask(f"{login}FLUSHALL\r\n")
+        if b"-" in {line[:1] for line in reply.splitlines()}:
+            raise OSError(f"FLUSHALL was refused: {reply.decode(errors='replace').strip()}")
+
     def answers(self) -> bool:
         """PING on a connection of its own; a refusal for want of a password is an answer of a server that serves."""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        with suppress(OSError):
+            return self._ask("PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
         return False
+
+    def _ask(self, commands: str) -> bytes:
+        """The replies to a few inline commands, up to where the server closes after QUIT."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            connection.sendall(f"{commands}QUIT\r\n".encode())
+            return b"".join(iter(lambda: connection.recv(4096), b""))
 
     def _lines(self) -> list[str]:
         lines = [_CONFIGURATION.format(port=self.port, folder=self.folder)]
