@@ -8,7 +8,7 @@ from aiohttp import web
 
 from remediator.clock import Clock
 from remediator.credentials import Bearers
-from remediator.delivery import MAX_BYTES, parse_delivery
+from remediator.delivery import parse_delivery
 from remediator.engine import Engine
 from remediator.errors import LedgerUnavailable, MalformedDelivery
 from remediator.ledger import Ledger, deliveries
@@ -54,5 +54,3 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=f"the body did not arrive within {READ_SECONDS:.0f} s\n") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise web.HTTPRequestEntityTooLarge(MAX_BYTES, request.content_length or 0) from None

@@ -1,6 +1,6 @@
 """The engine on a real ledger, with a clock that tests turn."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -95,10 +95,10 @@ def inventory(**settings: Any) -> Inventory:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     shelf = tmp_path / "shelf"
     shelf.mkdir()
-    yield shelf
+    return shelf
 
 
 @asynccontextmanager

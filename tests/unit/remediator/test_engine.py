@@ -1,13 +1,14 @@
 """From a delivery to the end of a run, on a real ledger and a real effect."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from remediator.ledger import audit, control
+from remediator.ledger import audit, control, deliveries, episodes
 from remediator.ledger.schema import outbox
 from remediator.people import approve, reject
 from remediator.remediations.base import ItemState
@@ -171,8 +172,6 @@ async def test_one_unknown_alert_does_not_stop_the_others_of_its_delivery(bench:
     bench.shelf.fill("a")
     body = delivery([alert(stack="nobody", fingerprint="x"), alert()])
     async with bench.world.ledger.write() as connection:
-        from remediator.ledger import deliveries
-
         await deliveries.accept(connection, bench.clock.now(), body)
     await bench.work()
     assert sorted(run.state for run in await bench.runs()) == ["refused", "succeeded"]
@@ -278,8 +277,6 @@ async def test_an_effect_that_hangs_is_looked_up_not_guessed(folder: Path) -> No
     async def hang() -> None:
         await asyncio.sleep(60)
 
-    from datetime import timedelta
-
     shelf = Shelf(folder, timeout=timedelta(milliseconds=100))
     async with bench_with(folder, inventory(), shelf) as bench:
         bench.shelf.fill("a")
@@ -311,6 +308,4 @@ async def test_an_unconfirmed_episode_vanishes(bench: Bench) -> None:
     bench.engine._next_housekeeping = 0
     await bench.work()
     async with bench.world.ledger.read() as connection:
-        from remediator.ledger import episodes
-
         assert await episodes.all_open(connection) == []

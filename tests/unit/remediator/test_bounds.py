@@ -1,0 +1,103 @@
+"""Each bound, just inside and just outside."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from inventory import Limits, RemediationSettings, Window
+from remediator.bounds import DEFERRALS, REFUSALS, Facts, decide
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+FREE = Facts(
+    now=NOW,
+    settings=RemediationSettings(mode="auto"),
+    max_items=10,
+    limits=Limits(),
+    stack_max_runs_per_hour=10,
+    firing_since=NOW - timedelta(minutes=1),
+    confirmed_at=NOW,
+    found=1,
+    population=100,
+    paused=None,
+    freeze=None,
+    breaker=None,
+    storm=None,
+    blocking_alerts=(),
+    alertmanager_error=None,
+    window=None,
+    last_admitted_end=None,
+    admitted_here=(),
+    admitted_stack=(),
+    admitted_all=(),
+    active=0,
+    target_busy=False,
+)
+NIGHT = Window.model_validate({"days": ["mon"], "from": "02:00", "to": "04:00"})
+HOUR_AGO = NOW - timedelta(minutes=59)
+
+
+def settings(**keys: Any) -> RemediationSettings:
+    return RemediationSettings.model_validate({"mode": "auto", **keys})
+
+
+HITS: list[tuple[str, dict[str, Any]]] = [
+    ("kill_switch", {"paused": ""}),
+    ("mode_off", {"settings": settings(mode="off")}),
+    ("freeze", {"freeze": "holidays"}),
+    ("breaker", {"breaker": "run 3 ended unknown"}),
+    ("storm", {"storm": "a storm"}),
+    ("stale", {"confirmed_at": NOW - timedelta(minutes=10, microseconds=1)}),
+    ("max_items", {"found": 11}),
+    ("max_share", {"settings": settings(max_share=0.2), "found": 21, "max_items": None}),
+    ("max_share", {"settings": settings(max_share=0.2), "population": None}),
+    ("blocked_by_alert", {"blocking_alerts": ("Failover",)}),
+    ("min_firing", {"settings": settings(min_firing="61s")}),
+    ("cooldown", {"last_admitted_end": NOW - timedelta(minutes=5) + timedelta(microseconds=1)}),
+    ("rate", {"admitted_here": [HOUR_AGO] * 3}),
+    ("rate", {"admitted_stack": [HOUR_AGO] * 10}),
+    ("rate", {"admitted_all": [HOUR_AGO] * 30}),
+    ("concurrency", {"active": 1}),
+    ("concurrency", {"target_busy": True}),
+    ("window", {"settings": settings(only_in="night"), "window": NIGHT}),
+    ("alertmanager_unreadable", {"alertmanager_error": "no answer"}),
+]
+PASSES: list[dict[str, Any]] = [
+    {},
+    {"confirmed_at": NOW - timedelta(minutes=10)},
+    {"found": 10},
+    {"found": 1000, "max_items": None},
+    {"settings": settings(max_share=0.2), "found": 20, "max_items": None},
+    {"settings": settings(min_firing="60s")},
+    {"last_admitted_end": NOW - timedelta(minutes=5)},
+    {"admitted_here": [HOUR_AGO] * 2, "admitted_stack": [HOUR_AGO] * 9, "admitted_all": [HOUR_AGO] * 29},
+]
+
+
+@pytest.mark.parametrize(("bound", "facts"), HITS)
+def test_a_bound_that_is_reached_stands_in_the_way(bound: str, facts: dict[str, Any]) -> None:
+    decision = decide(replace(FREE, **facts))
+    assert decision.reason == bound
+    assert decision.detail
+    assert {*decision.refusals, *decision.deferrals} == {bound}
+
+
+@pytest.mark.parametrize("facts", PASSES)
+def test_up_to_the_bound_nothing_stands_in_the_way(facts: dict[str, Any]) -> None:
+    assert decide(replace(FREE, **facts)).reason == ""
+
+
+def test_every_bound_has_a_case() -> None:
+    assert {bound for bound, _ in HITS} == {*REFUSALS, *DEFERRALS}
+
+
+def test_a_refusal_wins_over_a_deferral() -> None:
+    decision = decide(replace(FREE, active=1, found=11))
+    assert decision.reason == "max_items"
+    assert list(decision.deferrals) == ["concurrency"]
+
+
+def test_it_is_tried_again_when_the_last_deferral_may_have_passed() -> None:
+    facts = replace(FREE, admitted_here=[HOUR_AGO] * 3, active=1)
+    assert decide(facts).not_before(NOW) == HOUR_AGO + timedelta(hours=1)

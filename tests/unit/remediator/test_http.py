@@ -1,0 +1,196 @@
+"""What the remediator answers over HTTP, to Alertmanager and to operators."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from daemon import UnusableConfiguration, WebSettings
+from inventory import Inventory
+from remediator.app import build
+from remediator.settings import LedgerSettings, RemediatorSettings, WebhookSettings
+from tests.unit.remediator.payloads import alert, delivery
+
+Client = TestClient[Any, Any]
+HOOK = {"Authorization": "Bearer hook-token"}
+ONCALL = {"Authorization": "Bearer oncall-token"}
+
+
+def settings(tmp_path: Path, **web: str) -> RemediatorSettings:
+    hook = tmp_path / "hook"
+    hook.write_text("hook-token\n")
+    return RemediatorSettings(
+        web=WebSettings(**{"listen_address": "127.0.0.1:0", **web}),
+        webhook=WebhookSettings(token_file=[hook]),
+        ledger=LedgerSettings(url=f"sqlite:///{tmp_path}/ledger.db"),
+    )
+
+
+def stacks(tmp_path: Path, **more: Any) -> Inventory:
+    token = tmp_path / "oncall"
+    token.write_text("oncall-token\n")
+    shop = {"postgres": {"main": {"dsn": "postgresql://nobody@127.0.0.1:1/none"}}}
+    return Inventory.model_validate({"operators": {"oncall": {"token_file": token}}, "stacks": {"shop": shop}, **more})
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as made:
+        yield made
+
+
+async def test_health(client: Client) -> None:
+    assert (await client.get("/-/healthy")).status == 200
+    assert (await client.get("/-/ready")).status == 200
+
+
+async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: Client) -> None:
+    body = delivery([alert(stack="nobody"), alert(fingerprint="x", remediation="")])
+    assert (await client.post("/webhook", data=body, headers=HOOK)).status == 200
+    for _ in range(50):
+        answer = await client.get("/api/v1/runs", headers=ONCALL)
+        runs = (await answer.json())["runs"]
+        if len(runs) == 2 and all(run["finished_at"] for run in runs):
+            break
+    assert {(run["state"], run["reason"]) for run in runs} == {("refused", "unknown_target")}
+    assert (await (await client.get(f"/api/v1/runs/{runs[0]['id']}", headers=ONCALL)).json())["history"][0][
+        "state"
+    ] == "planned"
+    page = await (await client.get("/metrics")).text()
+    assert 'remediation_refusals_total{bound="unknown_target",remediation="(unknown)",stack="(unknown)"} 1.0' in page
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({}, delivery(), 401),
+        ({"Authorization": "Basic aG9vaw=="}, delivery(), 401),
+        ({"Authorization": "Bearer wrong"}, delivery(), 403),
+        (ONCALL, delivery(), 403),
+        (HOOK, b"{", 400),
+        (HOOK, b" " * (1024 * 1024 + 1), 413),
+    ],
+)
+async def test_what_is_not_accepted(client: Client, headers: dict[str, str], body: bytes, status: int) -> None:
+    answer = await client.post("/webhook", data=io.BytesIO(body), headers=headers)
+    assert answer.status == status
+    assert "Traceback" not in await answer.text()
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), (HOOK, 403), (ONCALL, 200)])
+async def test_the_api_wants_an_operator(client: Client, headers: dict[str, str], status: int) -> None:
+    assert (await client.get("/api/v1/runs", headers=headers)).status == status
+
+
+async def test_without_operators_the_api_says_how_to_name_one(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path, operators={})))) as client:
+        answer = await client.get("/api/v1/runs", headers=HOOK)
+        assert answer.status == 403
+        assert "operators: {oncall: {token_file:" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/runs?limit=0", 400),
+        ("/api/v1/runs?limit=many", 400),
+        ("/api/v1/runs?before=-1", 400),
+        ("/api/v1/runs?state=fine", 400),
+        ("/api/v1/runs/1", 404),
+        ("/api/v1/runs/one", 404),
+        ("/api/v1/runs/99999999999999999999999", 404),
+        ("/api/v1/runs?state=refused&stack=shop&limit=5", 200),
+    ],
+)
+async def test_odd_questions_get_clear_answers(client: Client, path: str, status: int) -> None:
+    assert (await client.get(path, headers=ONCALL)).status == status
+
+
+async def test_a_pause_is_kept_over_a_restart_until_it_is_ended(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
+        assert (
+            await client.post("/api/v1/pause", json={"reason": "deploy", "for": "2h"}, headers=ONCALL)
+        ).status == 200
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
+        pauses = (await (await client.get("/api/v1/pause", headers=ONCALL)).json())["pauses"]
+        assert [(pause["reason"], pause["begun_by"]) for pause in pauses] == [("deploy", "oncall")]
+        assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
+        assert (await (await client.delete("/api/v1/pause", headers=ONCALL)).json()) == {"ended": 1}
+        assert (await (await client.get("/api/v1/pause", headers=ONCALL)).json()) == {"pauses": []}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"reason": ""}', b'{"reason": "x", "for": "soon"}', b'{"reason": "x", "stack": "nobody"}']
+)
+async def test_a_pause_needs_its_reason(client: Client, body: bytes) -> None:
+    answer = await client.post("/api/v1/pause", data=body, headers=ONCALL)
+    assert answer.status == 400
+    assert await answer.text()
+
+
+async def test_approving_what_does_not_wait_is_a_conflict(client: Client) -> None:
+    assert (await client.post("/api/v1/runs/7/approve", headers=ONCALL)).status == 409
+
+
+async def test_closing_a_breaker_that_is_not_open_is_not_found(client: Client) -> None:
+    answer = await client.delete("/api/v1/breakers/terminate_idle_transactions/shop/postgres/main", headers=ONCALL)
+    assert answer.status == 404
+
+
+async def test_without_an_inventory_it_starts_and_says_what_is_missing(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), None))) as client:
+        assert (await client.get("/-/healthy")).status == 200
+        ready = await client.get("/-/ready")
+        assert (ready.status, await ready.text()) == (
+            503,
+            "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE)\n",
+        )
+        assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
+
+
+def test_off_loopback_it_wants_a_credential(tmp_path: Path) -> None:
+    open_to_all = settings(tmp_path, listen_address=":9851").model_copy(update={"webhook": WebhookSettings()})
+    with pytest.raises(UnusableConfiguration, match=r"--webhook\.token-file is needed"):
+        build(open_to_all, stacks(tmp_path))
+
+
+def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    (tmp_path / "hook").write_text("\n")
+    with pytest.raises(UnusableConfiguration, match="is empty"):
+        build(made, stacks(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("remediations", "reason"),
+    [
+        ({"terminate_idle_transaction": {}}, "did you mean 'terminate_idle_transactions'"),
+        ({"run_backup": {"protect": {"roles": ["app"]}}}, "means nothing to run_backup"),
+        ({"run_backup": {"block_on": ["Failover"]}}, "needs alertmanager.url"),
+    ],
+)
+def test_remediations_that_can_not_work_are_refused(tmp_path: Path, remediations: Any, reason: str) -> None:
+    what = stacks(tmp_path, stacks={"shop": {"remediations": remediations}})
+    with pytest.raises(UnusableConfiguration, match=reason):
+        build(settings(tmp_path), what)
+
+
+async def test_a_second_remediator_on_the_same_ledger_does_not_start(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))):
+        second = TestServer(build(settings(tmp_path), stacks(tmp_path)))
+        with pytest.raises(UnusableConfiguration, match="another remediator has the ledger"):
+            await second.start_server()
+
+
+def test_a_ledger_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    made = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url="oracle://x")})
+    with pytest.raises(UnusableConfiguration, match=r"--ledger\.url"):
+        build(made, stacks(tmp_path))
+
+
+def test_payloads_are_what_they_claim() -> None:
+    assert json.loads(delivery())["alerts"][0]["labels"]["remediation"] == "clear_shelf"
