@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.conftest import Run
 from tests.rules.rulebook import CASES, RULES, SILENT, subsystem_files, threshold_files
+from tests.rules.tools import Run
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.conftest import Run
 from tests.rules.rulebook import CASES, ROOT, RULES, subsystem_files, threshold_files
+from tests.rules.tools import Run
 
 
 def case_files() -> list[Path]:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rules.conftest import Run
 from tests.rules.rulebook import ROOT, Rule, alerts
+from tests.rules.tools import Run
 
 CONFIG = ROOT / "deploy" / "alertmanager.yml"
 PEOPLE = {"critical": "oncall", "warning": "team", "info": "team"}

@@ -1,0 +1,7 @@
+"""One file a dashboard, and this one map of them."""
+
+from grafana.boards import stack
+from grafana.panels import Json
+
+BOARDS: dict[str, Json] = {"stack": stack.BOARD}
+"""Dashboards by uid; the uid is the name of the JSON file and part of every link, so it stays as it is."""

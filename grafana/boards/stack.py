@@ -1,0 +1,269 @@
+"""The board that an alert links to: how one stack is, and what the loop did about it.
+
+Limits are the `runbook:` series that the alerts compare with; no number of a runbook stands in this file. Several
+replicas of the exporter report the same thing: `max by` makes one of them before anything is added up.
+"""
+
+from grafana.dashboard import board
+from grafana.panels import bars, graph, limit, query, row, stat, states, steps, table, timeline
+
+STACK = '{stack=~"$stack"}'
+
+UP = states({0: ("down", "red"), 1: ("up", "green")})
+UP_STEPS = steps((None, "red"), (1, "green"))
+SEVERITY = states({0: ("none", "green"), 1: ("info", "blue"), 2: ("warning", "orange"), 3: ("critical", "red")})
+NO_STEPS = steps((None, "green"))
+ANY_IS_ORANGE = steps((None, "green"), (1, "orange"))
+
+
+def _firing(severity: str) -> str:
+    return f'group by (stack) (ALERTS{{alertstate="firing", severity="{severity}", stack=~"$stack"}})'
+
+
+# `or` takes the right side only for stacks that the left side does not have: the worst one wins, and a stack without
+# any alert is 0 because the exporter knows it, not because nothing was found.
+WORST = (
+    f"3 * {_firing('critical')} or 2 * {_firing('warning')} or 1 * {_firing('info')} "
+    f"or 0 * group by (stack) (stack_info{STACK})"
+)
+
+
+def _up(title: str, metric: str, description: str) -> dict[str, object]:
+    queries = [query(f"min by (stack) ({metric}{STACK})", "{{stack}}", instant=True)]
+    return stat(title, description, queries, unit="none", steps=UP_STEPS, mappings=UP)
+
+
+NOW = row(
+    "Now",
+    4,
+    stat(
+        "Worst alert",
+        "The highest severity that fires now for each stack.",
+        [query(WORST, "{{stack}}", instant=True)],
+        unit="none",
+        steps=NO_STEPS,
+        mappings=SEVERITY,
+    ),
+    _up("PostgreSQL", "pg_up", "Whether every PostgreSQL server of the stack answers the exporter."),
+    _up("Redis", "redis_up", "Whether every Redis of the stack answers the exporter."),
+    _up("Queues", "bullmq_up", "Whether the BullMQ queues of the stack can be read."),
+    _up("Backups", "backup_up", "Whether every folder of backups can be listed; not whether the backups are recent."),
+    stat(
+        "Backup age of its limit",
+        "Age of the newest backup as a share of what the runbook allows, for each kind; from 100 % on it is too old.",
+        [
+            query(
+                f"max by (stack, kind) (stack_target_kind:backup_age_seconds:min{STACK})"
+                f" / on (stack, kind) runbook:backup_age_seconds:critical{STACK}",
+                "{{stack}} {{kind}}",
+                instant=True,
+            )
+        ],
+        unit="percentunit",
+        steps=steps((None, "green"), (1, "red")),
+        mappings={},
+    ),
+    stat(
+        "Remediator",
+        "Runs that wait for a person's approval, and whether remediation is paused (1) or not (0).",
+        [
+            query("sum(remediation_approvals_waiting)", "waiting", "WAITING", instant=True),
+            query("max(remediation_paused)", "paused", "PAUSED", instant=True),
+        ],
+        unit="none",
+        steps=ANY_IS_ORANGE,
+        mappings={},
+    ),
+    width=3,
+)
+
+DATABASE = row(
+    "Database and cache",
+    8,
+    graph(
+        "Longest idle in transaction",
+        "Age of the session that is idle in transaction for longest; it keeps its locks and holds back vacuum.",
+        [
+            query(
+                f"max by (stack, target) (pg_idle_in_transaction_max_age_seconds{STACK})",
+                "{{stack}} {{target}}",
+            ),
+            limit(f"runbook:pg_idle_in_transaction_max_age_seconds:warning{STACK}", "{{stack}}"),
+        ],
+        unit="s",
+    ),
+    graph(
+        "Sessions",
+        "Sessions by state, those that wait for a lock of another one, and how many the server admits.",
+        [
+            query(
+                f"sum by (stack, target, state) (max by (stack, target, datname, state) (pg_connections{STACK}))",
+                "{{stack}} {{target}} {{state}}",
+            ),
+            query(f"max by (stack, target) (pg_sessions_blocked{STACK})", "{{stack}} {{target}} blocked", "BLOCKED"),
+            query(
+                f"max by (stack, target) (pg_settings_max_connections{STACK})",
+                "{{stack}} {{target}} admitted",
+                "ADMITTED",
+            ),
+        ],
+        unit="short",
+    ),
+    graph(
+        "Redis hit rate",
+        "Share of key lookups that found the key. Queues look up keys as well and lift it on a shared server.",
+        [
+            query(
+                f"sum by (stack, target) (rate(redis_keyspace_hits_total{STACK}[$__rate_interval]))"
+                f" / (sum by (stack, target) (rate(redis_keyspace_hits_total{STACK}[$__rate_interval]))"
+                f" + sum by (stack, target) (rate(redis_keyspace_misses_total{STACK}[$__rate_interval])) > 0)",
+                "{{stack}} {{target}}",
+            )
+        ],
+        unit="percentunit",
+    ),
+)
+
+QUEUES = row(
+    "Queues and backups",
+    8,
+    graph(
+        "Jobs by state",
+        "Jobs of all queues of the stack in each state; completed ones only pile up and are left out.",
+        [
+            query(
+                "sum by (stack, state) (max by (stack, target, queue, state)"
+                ' (bullmq_queue_jobs{stack=~"$stack", state!="completed"}))',
+                "{{stack}} {{state}}",
+            )
+        ],
+        unit="short",
+        stacked=True,
+    ),
+    graph(
+        "Waiting jobs",
+        "Jobs that wait for a worker in each queue: waiting, prioritized and paused. Dead-letter queues are left out.",
+        [
+            query(f"stack_target_queue:bullmq_queue_waiting_jobs:sum{STACK}", "{{stack}} {{queue}}"),
+            limit(f"runbook:bullmq_queue_waiting_jobs:warning{STACK}", "{{stack}}"),
+        ],
+        unit="short",
+    ),
+    graph(
+        "Oldest waiting job",
+        "How long the oldest job of each queue waits since it was due. Dead-letter queues are left out.",
+        [
+            query(f"stack_target_queue:bullmq_queue_oldest_waiting_age_seconds:max{STACK}", "{{stack}} {{queue}}"),
+            limit(f"runbook:bullmq_queue_oldest_waiting_age_seconds:critical{STACK}", "{{stack}}"),
+        ],
+        unit="s",
+    ),
+    graph(
+        "Failed jobs",
+        "Jobs that used up their attempts in each queue. They stay until they are retried or removed.",
+        [
+            query(
+                'max by (stack, target, queue) (bullmq_queue_jobs{stack=~"$stack", state="failed"})',
+                "{{stack}} {{queue}}",
+            ),
+            limit(f"runbook:bullmq_queue_failed_jobs:warning{STACK}", "{{stack}}"),
+        ],
+        unit="short",
+    ),
+    graph(
+        "Dead-letter jobs",
+        "Jobs in the dead-letter queue of each queue, as far as the inventory names one.",
+        [
+            query(
+                f"max by (stack, target, queue) (bullmq_queue_dead_letter_jobs{STACK})",
+                "{{stack}} {{queue}}",
+            ),
+            limit(f"runbook:bullmq_queue_dead_letter_jobs:warning{STACK}", "{{stack}}"),
+        ],
+        unit="short",
+    ),
+    graph(
+        "Backup age",
+        "Age of the newest backup of each target, by the date in its name, and what the runbook allows for its kind.",
+        [
+            query(f"stack_target_kind:backup_age_seconds:min{STACK}", "{{stack}} {{target}}"),
+            limit(f"runbook:backup_age_seconds:critical{STACK}", "{{stack}} {{kind}}"),
+        ],
+        unit="s",
+    ),
+    width=8,
+)
+
+LOOP = row(
+    "The loop",
+    8,
+    timeline(
+        "Alerts",
+        "When each alert was pending or firing.",
+        [
+            query(
+                'max by (stack, alertname, target, queue) (ALERTS{alertstate="firing", stack=~"$stack"}) * 2'
+                ' or max by (stack, alertname, target, queue) (ALERTS{alertstate="pending", stack=~"$stack"})',
+                "{{stack}} {{alertname}} {{target}} {{queue}}",
+            )
+        ],
+        unit="none",
+        mappings=states({1: ("pending", "yellow"), 2: ("firing", "red")}),
+    ),
+    bars(
+        "Runs by outcome",
+        "How many runs of each remediation ended how, in all. Rare events, so a total: a rate would miss a first one.",
+        [
+            query(
+                f"sum by (stack, remediation, outcome) (remediation_runs_total{STACK})",
+                "{{stack}} {{remediation}} {{outcome}}",
+                instant=True,
+            )
+        ],
+        unit="short",
+    ),
+    bars(
+        "Refusals by bound",
+        "How many runs each bound refused or deferred, in all. Rare events, so a total: a rate would miss a first one.",
+        [
+            query(
+                f"sum by (stack, remediation, bound) (remediation_refusals_total{STACK})",
+                "{{stack}} {{remediation}} {{bound}}",
+                instant=True,
+            )
+        ],
+        unit="short",
+    ),
+    table(
+        "Last runs",
+        "When each remediation last ended in each outcome for each target; the runs themselves are in the ledger.",
+        [query(f"remediation_last_run_timestamp_seconds{STACK} * 1000", instant=True, table=True)],
+        unit="dateTimeAsIso",
+        columns={
+            "stack": "Stack",
+            "remediation": "Remediation",
+            "target": "Target",
+            "outcome": "Outcome",
+            "Value": "When",
+        },
+    ),
+    graph(
+        "Collectors",
+        "How long the exporter takes to read each target; near the scrape's timeout readings begin to be missing.",
+        [
+            query(
+                f"max by (stack, collector, target) (runbook_exporter_collector_duration_seconds{STACK})",
+                "{{stack}} {{collector}} {{target}}",
+            )
+        ],
+        unit="s",
+    ),
+    width=8,
+)
+
+BOARD = board(
+    "stack",
+    "runbookd: stack",
+    "How a stack is, measured against its runbook, and what was done about it.",
+    [*NOW, *DATABASE, *QUEUES, *LOOP],
+)

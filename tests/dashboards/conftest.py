@@ -1,0 +1,5 @@
+"""promtool evaluates the boards' queries as Prometheus would."""
+
+from tests.rules.tools import promtool
+
+__all__ = ["promtool"]

@@ -1,0 +1,136 @@
+"""The committed boards are what the sources make, and each panel tells people what it shows.
+
+No Grafana renders them here: this is their shape, in the words of schema 39 (Grafana 10 and newer).
+"""
+
+import re
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from grafana.boards import BOARDS
+from grafana.build import FOLDER, rendered, write
+from tests.dashboards.boards import DashboardQuery, dashboard_queries, data_panels, filled, loaded_boards
+
+PANELS = [(board["uid"], panel) for board in loaded_boards() for panel in data_panels(board)]
+IDS = [f"{uid}-{panel['title']}" for uid, panel in PANELS]
+
+TOTALS = {"remediation_runs_total", "remediation_refusals_total"}
+"""Counters shown as they are: their events are rare, and a rate over a series that begins with 1 is 0."""
+
+NOT_OF_A_STACK = {"remediation_approvals_waiting", "remediation_paused"}
+"""These are about the remediator as a whole."""
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_the_committed_json_is_what_the_source_makes(uid: str) -> None:
+    assert (FOLDER / f"{uid}.json").read_text() == rendered(BOARDS[uid]), "run python -m grafana.build and commit"
+
+
+def test_there_is_no_json_without_a_source(tmp_path: Path) -> None:
+    assert {file.stem for file in FOLDER.glob("*.json")} == set(BOARDS)
+    (tmp_path / "gone.json").write_text("{}")
+    write(tmp_path)
+    assert {file.stem for file in tmp_path.iterdir()} == set(BOARDS)
+
+
+@pytest.mark.parametrize("board", loaded_boards(), ids=lambda board: board["uid"])
+def test_a_board_is_found_by_its_uid_and_changed_only_in_its_source(board: dict[str, Any]) -> None:
+    assert BOARDS[board["uid"]]["uid"] == board["uid"]
+    assert board["id"] is None
+    assert board["editable"] is False
+    assert board["tags"] == ["runbookd"]
+    assert not {"version", "__inputs"} & set(board)
+    assert [variable["name"] for variable in board["templating"]["list"]] == ["datasource", "stack"]
+
+
+@pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=IDS)
+def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+    assert panel["title"]
+    assert panel["description"].endswith(".")
+    assert panel["targets"]
+    assert _units(panel) != []
+    assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])
+
+
+@pytest.mark.parametrize("board", loaded_boards(), ids=lambda board: board["uid"])
+def test_panels_have_their_own_ids_titles_and_places(board: dict[str, Any]) -> None:
+    panels = board["panels"]
+    assert max(Counter(panel["id"] for panel in panels).values()) == 1
+    assert max(Counter(panel["title"] for panel in panels).values()) == 1
+    assert [pair for pair in combinations(panels, 2) if _overlap(pair[0]["gridPos"], pair[1]["gridPos"])] == []
+    assert all(place["x"] + place["w"] <= 24 for place in (panel["gridPos"] for panel in panels))
+
+
+def test_every_query_has_a_key_of_its_own() -> None:
+    assert max(Counter(query.key for query in dashboard_queries()).values()) == 1
+
+
+def test_a_variable_that_nobody_fills_in_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"nobody fills in \$job"):
+        filled('up{job="$job"}', {"stack": ".+"})
+
+
+@pytest.mark.parametrize("query", dashboard_queries(stack="chosen"), ids=lambda query: query.key)
+def test_every_series_is_of_the_chosen_stacks(query: DashboardQuery) -> None:
+    if "/variable/" in query.key:
+        return
+    for metric, selector in _selectors(query.expr):
+        assert metric in NOT_OF_A_STACK or 'stack=~"chosen"' in selector, metric
+
+
+@pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=IDS)
+def test_counters_are_rates_over_the_interval_that_grafana_works_out(panel: dict[str, Any]) -> None:
+    for expr in (target["expr"] for target in panel["targets"]):
+        assert set(re.findall(r"\[([^\]]+)\]", expr)) <= {"$__rate_interval"}
+        counters = set(re.findall(r"\b\w+_total\b", expr)) - TOTALS
+        assert counters == set(re.findall(r"rate\((\w+)", expr))
+
+
+def test_limits_are_the_series_that_the_alerts_compare_with() -> None:
+    limits = [target for _, panel in PANELS for target in panel["targets"] if target["refId"] == "LIMIT"]
+    assert {target["expr"].split("{")[0] for target in limits} == {
+        "runbook:pg_idle_in_transaction_max_age_seconds:warning",
+        "runbook:bullmq_queue_waiting_jobs:warning",
+        "runbook:bullmq_queue_oldest_waiting_age_seconds:critical",
+        "runbook:bullmq_queue_failed_jobs:warning",
+        "runbook:bullmq_queue_dead_letter_jobs:warning",
+        "runbook:backup_age_seconds:critical",
+    }
+
+
+def test_provisioning_gives_grafana_the_scrape_interval_of_prometheus() -> None:
+    root = FOLDER.parents[1]
+    source = yaml.safe_load((root / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
+    scrape = yaml.safe_load((root / "deploy/prometheus.yml").read_text())["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scrape
+
+
+def test_provisioned_boards_can_not_be_changed_in_the_browser() -> None:
+    file = FOLDER.parent / "provisioning" / "dashboards" / "runbookd.yml"
+    provider = yaml.safe_load(file.read_text())["providers"][0]
+    assert provider["allowUiUpdates"] is False
+    assert provider["disableDeletion"] is True
+
+
+def _units(panel: dict[str, Any]) -> list[str]:
+    fields = panel["fieldConfig"]
+    overrides = [item["value"] for entry in fields["overrides"] for item in entry["properties"] if item["id"] == "unit"]
+    return [*overrides, *([fields["defaults"]["unit"]] if "unit" in fields["defaults"] else [])]
+
+
+def _selectors(expr: str) -> list[tuple[str, str]]:
+    """Each metric of an expression with its matchers; functions, aggregations and their labels are none."""
+    without_labels = re.sub(r"\b(by|on) \([^)]*\)", "", expr)
+    found = re.findall(r"\b([a-zA-Z_][\w:]*)\b(?!\s*\()(\{[^}]*\})?", without_labels)
+    return [(name, matchers) for name, matchers in found if name != "or"]
+
+
+def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
+    apart = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+    return not (apart or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"])

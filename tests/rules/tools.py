@@ -1,0 +1,28 @@
+"""promtool and amtool as the toolchain fetched them; a test fails where they are missing, it does not skip."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from demo.toolchain import paths
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Run:
+    return _runner(paths.launcher("promtool"))
+
+
+@pytest.fixture(scope="session")
+def amtool() -> Run:
+    return _runner(paths.launcher("amtool"))
+
+
+def _runner(program: Path) -> Run:
+    def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+    return run
