@@ -1,0 +1,43 @@
+"""The bucket with the product's backups: what stands in it, and the dumps that the demo puts there."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import yaml
+from obstore.store import S3Store
+
+from demo.credentials import BUCKET
+from demo.places import Places
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config  # exists for type checkers only
+
+FOLDER = "db"
+PATTERN = "shop_%Y%m%d_%H%M%S.dump"
+
+
+def open_bucket(places: Places) -> S3Store:
+    """The bucket with all rights, as its owner has them."""
+    options = cast("S3Config", yaml.safe_load(places.secret("s3_options.yml")))
+    return S3Store(BUCKET, config=options)
+
+
+def path_of(moment: datetime) -> str:
+    """The path of the backup of `moment`."""
+    return f"{FOLDER}/{moment.astimezone(UTC).strftime(PATTERN)}"
+
+
+def age_of(path: str) -> timedelta:
+    """How old the backup at `path` is by its name."""
+    name = path.rpartition("/")[2]
+    return datetime.now(UTC) - datetime.strptime(name, PATTERN).replace(tzinfo=UTC)
+
+
+async def listing(places: Places) -> Mapping[str, dict[str, Any]]:
+    """Every backup by its path, with all that would change if somebody touched it."""
+    found = await open_bucket(places).list_async(prefix=f"{FOLDER}/").collect_async()
+    return {
+        each["path"]: {"size": each["size"], "etag": each["e_tag"], "modified": each["last_modified"].isoformat()}
+        for each in found
+    }

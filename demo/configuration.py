@@ -1,0 +1,68 @@
+"""Fills the demo's configuration templates in: addresses and paths, and the one file with passwords of its own."""
+
+import json
+from string import Template
+
+from demo.bucket import FOLDER, PATTERN
+from demo.credentials import BUCKET, Credentials
+from demo.places import CHECKOUT, Places, write_private
+from demo.ports import Ports
+from demo.toolchain.paths import launcher
+
+TEMPLATES = CHECKOUT / "demo" / "config"
+FILES = ("inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml")
+
+
+def words(places: Places, ports: Ports) -> dict[str, str]:
+    """What the templates may ask for. No secret is among it: the templates name the files that hold them."""
+    return {
+        "secrets": str(places.secrets),
+        "config": str(places.config),
+        "alert_rules": str(CHECKOUT / "alert_rules"),
+        "bucket": BUCKET,
+        "backup_folder": FOLDER,
+        "backup_pattern": PATTERN,
+        "dump_command": json.dumps([str(launcher("pg_dump")), "--format=custom", "--no-password"]),
+        "check_command": json.dumps([str(launcher("pg_restore")), "--file=/dev/null"]),
+        "alertmanager_url": ports.url("alertmanager"),
+        "alertmanager_address": ports.address("alertmanager"),
+        "exporter_address": ports.address("exporter"),
+        "remediator_address": ports.address("remediator"),
+        "remediator_url": ports.url("remediator"),
+        "receiver_url": ports.url("receiver"),
+        "people_contact": f"json://{ports.address('receiver')}/escalations",
+        "upstream_url": ports.url("upstream"),
+    }
+
+
+def write_configuration(places: Places, ports: Ports) -> None:
+    """Write every configuration file of the demo."""
+    known = words(places, ports)
+    for name in FILES:
+        text = Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(known)
+        write_private(places.config / name, text)
+
+
+def redis_acl(credentials: Credentials) -> str:
+    """Redis' users, each with its password."""
+    passwords = {f"redis_{user}_password": password for user, password in credentials.redis.items()}
+    text = Template((TEMPLATES / "redis.acl").read_text(encoding="utf-8")).substitute(passwords)
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("#")
+    )  # Redis knows no comments
+
+
+def env_lines(places: Places, ports: Ports) -> str:
+    """The file for scripts: shell lines KEY=value."""
+    values = {
+        "PG_DSN": places.secret("postgres_product"),
+        "REDIS_URL": places.secret("redis_product"),
+        "S3_URL": ports.url("s3"),
+        "PROMETHEUS_URL": ports.url("prometheus"),
+        "ALERTMANAGER_URL": ports.url("alertmanager"),
+        "EXPORTER_URL": ports.url("exporter"),
+        "REMEDIATOR_URL": ports.url("remediator"),
+        "WEBHOOK_TOKEN_FILE": str(places.secrets / "webhook_token"),
+        "OPERATOR_TOKEN_FILE": str(places.secrets / "operator_token"),
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())

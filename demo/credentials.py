@@ -1,0 +1,56 @@
+"""The demo's passwords and tokens: made anew at every start, each role with its own, each in its own file."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import yaml
+
+from demo.places import Places
+from demo.ports import HOST, Ports
+
+DATABASE = "shop"
+BUCKET = "backups"
+POSTGRES_ROLES = ("product", "metrics", "remediator", "dumper")
+REDIS_USERS = ("product", "metrics", "remediator")
+
+
+def _new() -> str:
+    # URL-safe, so that it means the same in a DSN, an ACL file and an SQL literal.
+    return secrets.token_urlsafe(24)
+
+
+def _one_for_each(*names: str) -> Mapping[str, str]:
+    return {name: _new() for name in names}
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Everything secret of one demo."""
+
+    postgres: Mapping[str, str] = field(default_factory=lambda: _one_for_each(*POSTGRES_ROLES), repr=False)
+    redis: Mapping[str, str] = field(default_factory=lambda: _one_for_each(*REDIS_USERS), repr=False)
+    s3: str = field(default_factory=_new, repr=False)
+    webhook_token: str = field(default_factory=_new, repr=False)
+    operator_token: str = field(default_factory=_new, repr=False)
+
+    def save(self, places: Places, ports: Ports) -> None:
+        """Write one file a secret, as a whole DSN, URL or token: the form in which the inventory wants it."""
+        for role, password in self.postgres.items():
+            dsn = f"postgresql://{role}:{password}@{HOST}:{ports.postgres}/{DATABASE}"
+            places.write_secret(f"postgres_{role}", dsn)
+        for user, password in self.redis.items():
+            places.write_secret(f"redis_{user}", f"redis://{user}:{password}@{HOST}:{ports.redis}/0")
+        places.write_secret("s3_options.yml", yaml.safe_dump(self.s3_options(ports)))
+        places.write_secret("webhook_token", self.webhook_token)
+        places.write_secret("operator_token", self.operator_token)
+
+    def s3_options(self, ports: Ports) -> dict[str, str]:
+        """The storage's settings, as the inventory's `options_file` holds them."""
+        return {
+            "aws_access_key_id": "demo",
+            "aws_secret_access_key": self.s3,
+            "aws_region": "us-east-1",
+            "aws_endpoint": ports.url("s3"),
+            "aws_allow_http": "true",
+        }

@@ -1,0 +1,74 @@
+"""Shows the timeline while it happens: a table that grows on a terminal, plain lines anywhere else."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from demo.timeline import Step, Timeline
+
+
+def word(timeline: Timeline, step: Step) -> str:
+    """What people read for a step that was reached: the bounds passed, or the one that refused."""
+    if step is Step.BOUNDS:
+        return f"bounds: refused by {timeline.refused_by}" if timeline.refused_by else "bounds passed"
+    return str(step)
+
+
+class Display:
+    """Where the timeline is shown."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._timelines: list[Timeline] = []
+
+    def say(self, text: str) -> None:
+        """One line for people."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def add(self, timeline: Timeline) -> None:
+        """Begin to show one incident."""
+        self._timelines.append(timeline)
+        self.say(f"   0.0 s  {timeline.name}: {timeline.incident.story}")
+        self._refresh()
+
+    def reached(self, timeline: Timeline, step: Step) -> None:
+        """Show that a step was reached."""
+        if self._live is None:
+            self.say(f"{timeline.steps[step]:6.1f} s  {timeline.name}: {word(timeline, step)}")
+        self._refresh()
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Keep one table up to date while the block runs; where there is no terminal, the lines do."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(timeline_table(()), console=self._console, refresh_per_second=4) as self._live:
+            try:
+                yield
+            finally:
+                self._refresh()
+                self._live = None
+
+    def _refresh(self) -> None:
+        if self._live is not None:
+            self._live.update(timeline_table(self._timelines))
+
+
+def timeline_table(timelines: Sequence[Timeline]) -> Table:
+    """Steps down, incidents across, seconds since each incident was made."""
+    table = Table("step", *(timeline.name for timeline in timelines), title="seconds since the incident")
+    for step in Step:
+        table.add_row(str(step), *(_cell(timeline, step) for timeline in timelines))
+    return table
+
+
+def _cell(timeline: Timeline, step: Step) -> str:
+    if step not in timeline.steps:
+        return ""
+    refused = step is Step.BOUNDS and timeline.refused_by
+    return f"{timeline.steps[step]:.1f}" + (f" refused: {timeline.refused_by}" if refused else "")

@@ -1,0 +1,16 @@
+"""The incidents that the demo knows how to make. A new one: its file, and its line in INCIDENTS."""
+
+from demo.incidents.base import Incident, Injection, Proof
+from demo.incidents.failed_jobs import FAILED_JOBS
+from demo.incidents.idle_transactions import IDLE_TRANSACTIONS
+from demo.incidents.old_backup import OLD_BACKUP
+from demo.incidents.too_many_sessions import TOO_MANY_SESSIONS
+
+INCIDENTS: dict[str, Incident] = {
+    "idle_transactions": IDLE_TRANSACTIONS,
+    "failed_jobs": FAILED_JOBS,
+    "old_backup": OLD_BACKUP,
+    "too_many_sessions": TOO_MANY_SESSIONS,
+}
+
+__all__ = ["INCIDENTS", "Incident", "Injection", "Proof"]

@@ -1,0 +1,89 @@
+"""What an incident is to the demo: how to make it, how it looks from outside, and how its end is proved."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from demo.metrics import Page
+from demo.places import Places, write_private
+from demo.running import Demo
+
+STACK = "shop"
+Facts = dict[str, Any]
+
+
+class Injection(BaseModel):
+    """One incident that was made: when it began, and what its proof must know later (JSON)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    incident: str
+    at: AwareDatetime
+    facts: Facts
+
+    def save(self, places: Places) -> None:
+        write_private(places.incidents / f"{self.incident}.json", self.model_dump_json(indent=2))
+
+    @classmethod
+    def all(cls, places: Places) -> "list[Injection]":
+        """Every injection of this demo, the oldest first."""
+        found = [cls.model_validate_json(file.read_text("utf-8")) for file in places.incidents.glob("*.json")]
+        return sorted(found, key=lambda injection: injection.at)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Whether the real thing is as it should be, and what was seen there; `wrong` says what is not."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return not self.wrong
+
+
+def judge(facts: Mapping[str, Any], **claims: bool) -> Proof:
+    """A proof that holds when all `claims` do. Underscores of a claim become spaces in what people read."""
+    return Proof(facts, tuple(claim.replace("_", " ") for claim, true in claims.items() if not true))
+
+
+async def _nothing(_demo: Demo) -> None:
+    """For an incident that leaves nothing behind once it is fixed."""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One kind of incident.
+
+    `inject` makes it and returns the facts; `seen` tells from the exporter's page whether it shows; `prove` looks at
+    the real thing afterwards; `clear` ends what is left of it.
+    """
+
+    letter: str
+    name: str
+    story: str
+    remediation: str
+    target: str
+    alert: Mapping[str, str]
+    expected: Literal["fixed", "refused"]
+    inject: Callable[[Demo], Awaitable[Facts]]
+    seen: Callable[[Page], bool]
+    prove: Callable[[Demo, Injection], Awaitable[Proof]]
+    clear: Callable[[Demo], Awaitable[None]] = _nothing
+
+    def raises(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert with these labels is this incident's."""
+        return all(labels.get(name) == value for name, value in self.alert.items())
+
+
+def notified_since(places: Places, at: datetime) -> list[dict[str, Any]]:
+    """What people were told since then: {at, channel, message}."""
+    if not places.notifications.exists():
+        return []
+    lines = [json.loads(line) for line in places.notifications.read_text("utf-8").splitlines()]
+    return [line for line in lines if datetime.fromisoformat(line["at"]) >= at]

@@ -1,0 +1,67 @@
+"""Incident a: sessions that are idle in transaction hold rows which others want."""
+
+from demo.incidents import held
+from demo.incidents.base import STACK, Facts, Incident, Injection, Proof, judge
+from demo.metrics import Page
+from demo.running import Demo
+
+NAME = "idle_transactions"
+HOLDING = 4
+WAITING = 6
+GIVE_UP_SECONDS = 150
+
+
+async def _stock(demo: Demo) -> Facts:
+    async with demo.database() as connection:
+        row = await connection.fetchrow(
+            "SELECT sum(quantity) AS quantity, sum(reserved) AS reserved FROM stock WHERE sku <= $1", HOLDING
+        )
+    assert row is not None
+    return dict(row)
+
+
+async def _inject(demo: Demo) -> Facts:
+    return {**await _stock(demo), **await held.hold(demo, NAME, HOLDING, WAITING, GIVE_UP_SECONDS)}
+
+
+def _seen(page: Page) -> bool:
+    return page.largest("pg_idle_in_transaction_max_age_seconds", stack=STACK) > 0 and (
+        page.largest("pg_sessions_blocked", stack=STACK) > 0
+    )
+
+
+async def _prove(demo: Demo, injection: Injection) -> Proof:
+    status = await held.until_ended(demo.places, NAME)
+    after = await _stock(demo)
+    facts = {
+        "sessions_ended": status["lost"],
+        "sessions_still_holding": await held.alive(demo, injection.facts["holding"]),
+        "blocked_sessions_finished": status["through"],
+        "errors_of_blocked_sessions": status["failed"],
+    }
+    return judge(
+        facts,
+        every_holding_session_was_ended=facts["sessions_ended"] == HOLDING and not facts["sessions_still_holding"],
+        every_blocked_session_finished=status["through"] == WAITING and not status["failed"],
+        the_blocked_work_was_done_once=injection.facts["quantity"] - after["quantity"] == WAITING,
+        what_the_ended_sessions_did_was_rolled_back=after["reserved"] == injection.facts["reserved"],
+    )
+
+
+async def _clear(demo: Demo) -> None:
+    await held.close(demo, NAME)
+
+
+IDLE_TRANSACTIONS = Incident(
+    letter="a",
+    name=NAME,
+    story=f"{HOLDING} sessions are idle in transaction and block {WAITING} others",
+    remediation="terminate_idle_transactions",
+    target="shop/postgres/main",
+    alert={"alertname": "IdleInTransactionTooLong", "stack": STACK, "target": "main"},
+    expected="fixed",
+    inject=_inject,
+    seen=_seen,
+    prove=_prove,
+    clear=_clear,
+)

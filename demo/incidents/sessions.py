@@ -1,0 +1,131 @@
+"""Sessions that hold row locks and do nothing, and sessions that wait for those rows: a process of its own.
+
+It lives as long as its sessions do: until all of the holding ones were ended by somebody else and the waiting ones are
+through, until `--close-after` is over, or until SIGTERM. What became of them stands in the status file at any time.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import typer
+
+from demo.places import write_private
+
+HOLDER = "shop-checkout"
+WAITER = "shop-cart"
+
+
+@dataclass
+class Status:
+    """What became of the sessions so far."""
+
+    holding: list[dict[str, Any]] = field(default_factory=list)
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+    lost: int = 0
+    through: int = 0
+    failed: list[str] = field(default_factory=list)
+    ready: bool = False
+    ended: bool = False
+
+
+class Sessions:
+    """All sessions of one incident, and their status on disk."""
+
+    def __init__(self, dsn: str, file: Path) -> None:
+        self.status = Status()
+        self._dsn = dsn
+        self._file = file
+        self._held: list[asyncpg.Connection] = []
+        self._all_lost = asyncio.Event()
+
+    def report(self) -> None:
+        write_private(self._file, json.dumps(vars(self.status)))
+
+    async def _connect(self, application: str) -> asyncpg.Connection:
+        return await asyncpg.connect(self._dsn, server_settings={"application_name": application}, timeout=10)
+
+    async def hold(self, sku: int) -> None:
+        """Open one session that locks a row and then does nothing with its transaction."""
+        connection = await self._connect(HOLDER)
+        connection.add_termination_listener(self._lost)
+        await connection.execute("BEGIN")
+        await connection.execute("UPDATE stock SET reserved = reserved + 1 WHERE sku = $1", sku)
+        self._held.append(connection)
+        self.status.holding.append(await _identity(connection))
+
+    def _lost(self, _connection: object) -> None:
+        self.status.lost += 1
+        self.report()
+        if self.status.lost == len(self._held):
+            self._all_lost.set()
+
+    async def wait(self, sku: int) -> None:
+        """Open one session that wants the locked row, and stay until it got it."""
+        connection = await self._connect(WAITER)
+        try:
+            self.status.waiting.append(await _identity(connection))
+            self.report()
+            await connection.execute("UPDATE stock SET quantity = quantity - 1 WHERE sku = $1", sku)
+            self.status.through += 1
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self.status.failed.append(str(error))
+        finally:
+            await connection.close(timeout=2)
+            self.report()
+
+    async def all_lost(self) -> None:
+        await self._all_lost.wait()
+
+    async def close(self) -> None:
+        """End what still holds, as an application does that gives up: with a rollback."""
+        for connection in self._held:
+            connection.remove_termination_listener(self._lost)
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=2)
+
+
+async def _identity(connection: asyncpg.Connection) -> dict[str, Any]:
+    row = await connection.fetchrow(
+        "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    )
+    assert row is not None
+    return dict(row)
+
+
+async def _first(*endings: asyncio.Task[Any]) -> None:
+    _, pending = await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+
+
+async def _sessions(dsn: str, file: Path, holding: int, waiting: int, close_after: float) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    sessions = Sessions(dsn, file)
+    for sku in range(1, holding + 1):
+        await sessions.hold(sku)
+    waiters = [asyncio.create_task(sessions.wait(1 + n % holding)) for n in range(waiting)]
+    sessions.status.ready = True
+    sessions.report()
+    over = asyncio.create_task(sessions.all_lost())
+    await _first(over, asyncio.create_task(stop.wait()), asyncio.create_task(asyncio.sleep(close_after)))
+    await sessions.close()
+    await asyncio.gather(*waiters)
+    sessions.status.ended = True
+    sessions.report()
+
+
+def main(dsn_file: Path, status_file: Path, holding: int, waiting: int = 0, close_after: float = 120) -> None:
+    """Hold HOLDING rows with the DSN in DSN_FILE, and let --waiting sessions wait for them."""
+    dsn = dsn_file.read_text(encoding="utf-8").strip()
+    asyncio.run(_sessions(dsn, status_file, holding, waiting, close_after))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,28 @@
+"""The exporter's page as the demo reads it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+@dataclass(frozen=True)
+class Page:
+    """One reading of /metrics."""
+
+    text: str
+
+    def values(self, metric: str, **labels: str) -> Iterator[float]:
+        """The values of the samples of `metric` that have these labels."""
+        for family in text_string_to_metric_families(self.text):
+            for sample in family.samples:
+                if sample.name == metric and labels.items() <= sample.labels.items():
+                    yield sample.value
+
+    def largest(self, metric: str, **labels: str) -> float:
+        """The largest of them, or 0 without any."""
+        return max(self.values(metric, **labels), default=0.0)
+
+    def total(self, metric: str, **labels: str) -> float:
+        """Their sum."""
+        return sum(self.values(metric, **labels))

@@ -1,0 +1,18 @@
+"""Asks until the answer is good, at most for a while."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def poll(read: Callable[[], Awaitable[T]], good: Callable[[T], bool], seconds: float, every: float = 0.2) -> T:
+    """The first good answer of `read`, or its last one after `seconds`: the caller judges it once more."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    answer = await read()
+    while not good(answer) and loop.time() < deadline:
+        await asyncio.sleep(every)
+        answer = await read()
+    return answer

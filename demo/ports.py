@@ -1,0 +1,41 @@
+"""The ports of one demo, all on 127.0.0.1, and the addresses that follow from them."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from demo.places import Places, write_private
+
+HOST = "127.0.0.1"
+
+
+class Ports(BaseModel):
+    """One free port for each part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    postgres: int
+    redis: int
+    s3: int
+    prometheus: int
+    alertmanager: int
+    exporter: int
+    remediator: int
+    upstream: int
+    receiver: int
+    jobs: int
+
+    def address(self, part: str) -> str:
+        """HOST:PORT of `part`."""
+        return f"{HOST}:{getattr(self, part)}"
+
+    def url(self, part: str) -> str:
+        """The http address of `part`, without a slash at its end."""
+        return f"http://{self.address(part)}"
+
+    def save(self, places: Places) -> None:
+        write_private(places.ports, self.model_dump_json(indent=2))
+
+    @classmethod
+    def load(cls, places: Places) -> Self:
+        return cls.model_validate_json(places.ports.read_text(encoding="utf-8"))

@@ -1,0 +1,90 @@
+"""Makes the servers of the demo into the product's: roles, tables, users, the bucket and its older dumps."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from demo.bucket import open_bucket, path_of
+from demo.credentials import BUCKET, DATABASE, Credentials
+from demo.errors import DemoError
+from demo.places import CHECKOUT, Places
+from demo.servers.http import request
+from demo.toolchain.paths import launcher
+
+OLDER_DUMPS = (timedelta(days=2), timedelta(days=3), timedelta(days=4))
+DUMP_SECONDS = 30
+# What each role may do, and no more: the same as the grants that an operator is given for production.
+GRANTS = {
+    "product": (),
+    "metrics": (
+        "GRANT pg_monitor TO metrics",
+        "ALTER ROLE metrics SET default_transaction_read_only = on",
+        "ALTER ROLE metrics SET statement_timeout = '5s'",
+        "ALTER ROLE metrics SET lock_timeout = '100ms'",
+    ),
+    "remediator": ("GRANT pg_signal_backend, pg_read_all_stats TO remediator",),
+    "dumper": ("GRANT pg_read_all_data TO dumper", "ALTER ROLE dumper SET default_transaction_read_only = on"),
+}
+
+
+async def prepare_database(places: Places, owner: str, credentials: Credentials) -> None:
+    """Create roles, the database and its tables. `owner` is the DSN of a superuser, in any database."""
+    connection = await asyncpg.connect(owner, timeout=5)
+    try:
+        for role, password in credentials.postgres.items():
+            # CREATE ROLE takes no parameters; the password has no character that ends the literal.
+            await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+            for grant in GRANTS[role]:
+                await connection.execute(grant)
+        await connection.execute(f"CREATE DATABASE {DATABASE} OWNER product")
+    finally:
+        await connection.close(timeout=5)
+    product = await asyncpg.connect(places.secret("postgres_product"), timeout=5)
+    try:
+        await product.execute((CHECKOUT / "demo" / "product" / "schema.sql").read_text(encoding="utf-8"))
+    finally:
+        await product.close(timeout=5)
+
+
+async def prepare_bucket(places: Places, s3_url: str) -> None:
+    """Create the bucket with one real dump of now and the same under older names."""
+    request(f"{s3_url}/{BUCKET}", method="PUT")
+    bucket = open_bucket(places)
+    dump = take_dump(places.secret("postgres_dumper"))
+    now = datetime.now(UTC)
+    for age in (timedelta(), *OLDER_DUMPS):
+        await bucket.put_async(path_of(now - age), dump)
+
+
+def take_dump(dsn: str) -> bytes:
+    """A dump of the product's database in pg_dump's custom format.
+
+    Raises:
+        DemoError: pg_dump failed, with its last line.
+    """
+    dump = subprocess.run(
+        [str(launcher("pg_dump")), "--format=custom", "--no-password"],
+        env={**os.environ, **libpq_variables(dsn)},
+        capture_output=True,
+        timeout=DUMP_SECONDS,
+        check=False,
+    )
+    if dump.returncode:
+        raise DemoError(f"pg_dump: {(dump.stderr.decode().strip().splitlines() or ['no message'])[-1]}")
+    return dump.stdout
+
+
+def libpq_variables(dsn: str) -> Mapping[str, str]:
+    """A DSN as libpq's environment variables: an argument list can be read by everybody on the machine."""
+    parts = urlsplit(dsn)
+    return {
+        "PGHOST": parts.hostname or "",
+        "PGPORT": str(parts.port),
+        "PGUSER": parts.username or "",
+        "PGPASSWORD": parts.password or "",
+        "PGDATABASE": parts.path.removeprefix("/"),
+    }

@@ -1,0 +1,21 @@
+"""What the product's Node part is told: a file, because it has a password in it."""
+
+import json
+from pathlib import Path
+
+from demo.places import Places
+from demo.ports import Ports
+
+QUEUE = "emails"
+
+
+def write_settings(places: Places, ports: Ports) -> Path:
+    """Write the file that jobs.js reads, and return its path."""
+    settings = {
+        "redis_url": places.secret("redis_product"),
+        "upstream_url": ports.url("upstream"),
+        "port": ports.jobs,
+        "queue": QUEUE,
+    }
+    places.write_secret("jobs.json", json.dumps(settings))
+    return places.secrets / "jobs.json"

@@ -1,0 +1,100 @@
+"""When an incident reached each step of the loop, in seconds since it was made."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from demo.incidents import Incident, Injection
+
+GOOD_END = "succeeded"
+
+
+class Step(StrEnum):
+    """The steps of the loop, in order."""
+
+    SEEN = "seen in /metrics"
+    PENDING = "pending"
+    FIRING = "firing"
+    DELIVERED = "delivered"
+    PLANNED = "planned"
+    BOUNDS = "bounds"
+    APPLIED = "applied"
+    VERIFIED = "verified"
+    RESOLVED = "resolved"
+
+
+NEEDED = {
+    "fixed": tuple(Step),
+    "refused": (Step.SEEN, Step.PENDING, Step.FIRING, Step.DELIVERED, Step.PLANNED, Step.BOUNDS),
+}
+# Which entry of a run's history is which step. Refused or passed: either way the bounds have spoken.
+STEP_OF_STATE = {"refused": Step.BOUNDS, "admitted": Step.BOUNDS, "verifying": Step.APPLIED, "succeeded": Step.VERIFIED}
+Listener = Callable[["Timeline", Step], None]
+
+
+@dataclass
+class Timeline:
+    """One incident on its way through the loop."""
+
+    incident: Incident
+    injection: Injection
+    listener: Listener
+    steps: dict[Step, float] = field(default_factory=dict)
+    refused_by: str = ""
+    outcome: str = ""
+    alerted: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        return self.incident.name
+
+    def mark(self, step: Step, at: datetime) -> None:
+        """Note the first time that `step` was reached."""
+        if step not in self.steps:
+            self.steps[step] = round(max(0.0, (at - self.injection.at).total_seconds()), 2)
+            self.listener(self, step)
+            self.changed.set()
+
+    def read_run(self, run: Mapping[str, Any]) -> None:
+        """Note the steps that this run of the remediator's API shows."""
+        self.refused_by = run["reason"] if run["state"] == "refused" else ""
+        self.outcome = run["state"]
+        for step, at in ((Step.DELIVERED, run["delivered_at"]), (Step.PLANNED, run["created_at"])):
+            if at:
+                self.mark(step, datetime.fromisoformat(at))
+        for entry in run["history"]:
+            if entry["state"] in STEP_OF_STATE:
+                self.mark(STEP_OF_STATE[entry["state"]], datetime.fromisoformat(entry["at"]))
+
+    def lacks(self) -> list[Step]:
+        """The steps that this incident must reach and has not reached."""
+        return [step for step in NEEDED[self.incident.expected] if step not in self.steps]
+
+    async def until(self, reached: Callable[[], bool], deadline: float) -> bool:
+        """Wait until `reached`, at most until `deadline` on the event loop's clock; whether it was."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not reached():
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def deciding_run(runs: list[dict[str, Any]], incident: Incident, injection: Injection) -> dict[str, Any] | None:
+    """The run that this incident is judged by: the first that ended well (or was refused, where that is expected),
+    else the newest one.
+    """
+    good = "refused" if incident.expected == "refused" else GOOD_END
+    own = [
+        run
+        for run in runs
+        if run["target"] == incident.target and datetime.fromisoformat(run["created_at"]) >= injection.at
+    ]
+    ended = [run for run in own if run["state"] == good]
+    return ended[-1] if ended else (own[0] if own else None)

@@ -1,0 +1,106 @@
+"""Follows incidents from outside, as an operator could: one task a source, each asking gently until it is stopped."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import aiohttp
+
+from demo.metrics import Page
+from demo.running import Demo
+from demo.timeline import Step, Timeline, deciding_run
+
+EVERY_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Watched:
+    """The incidents that are followed now."""
+
+    demo: Demo
+    timelines: list[Timeline] = field(default_factory=list)
+
+    def lacking(self, *steps: Step) -> list[Timeline]:
+        """Those for which a source still has to answer for one of these steps; without any it need not be asked."""
+        return [timeline for timeline in self.timelines if any(step not in timeline.steps for step in steps)]
+
+
+async def _exporter(watched: Watched) -> None:
+    timelines = watched.lacking(Step.SEEN)
+    if not timelines:
+        return
+    page = Page(await watched.demo.text("exporter", "/metrics", stack="shop"))
+    for timeline in timelines:
+        if timeline.incident.seen(page):
+            timeline.mark(Step.SEEN, datetime.now(UTC))
+
+
+async def _prometheus(watched: Watched) -> None:
+    timelines = watched.lacking(Step.FIRING)
+    if not timelines:
+        return
+    answer = await watched.demo.get("prometheus", "/api/v1/alerts")
+    for timeline in timelines:
+        for alert in answer["data"]["alerts"]:
+            if timeline.incident.raises(alert["labels"]):
+                timeline.mark(Step.PENDING, datetime.now(UTC))
+                if alert["state"] == "firing":
+                    timeline.mark(Step.FIRING, datetime.now(UTC))
+
+
+async def _alertmanager(watched: Watched) -> None:
+    timelines = watched.lacking(Step.RESOLVED)
+    if not timelines:
+        return
+    alerts = await watched.demo.get("alertmanager", "/api/v2/alerts", filter='stack="shop"')
+    for timeline in timelines:
+        active = any(timeline.incident.raises(alert["labels"]) for alert in alerts)
+        if timeline.alerted and not active:
+            timeline.mark(Step.RESOLVED, datetime.now(UTC))
+        timeline.alerted |= active
+
+
+async def _remediator(watched: Watched) -> None:
+    for timeline in watched.lacking(Step.DELIVERED, Step.PLANNED, Step.BOUNDS, Step.APPLIED, Step.VERIFIED):
+        if Step.PENDING not in timeline.steps or (timeline.refused_by and timeline.incident.expected == "refused"):
+            continue
+        runs = await watched.demo.runs(timeline.incident.remediation)
+        run = deciding_run(runs, timeline.incident, timeline.injection)
+        if run is not None:
+            timeline.read_run(await watched.demo.run(run["id"]))
+
+
+# Each source of truth is asked by its own task, so that one that hangs does not hide what the others know.
+SOURCES: dict[str, Callable[[Watched], Awaitable[None]]] = {
+    "exporter": _exporter,
+    "prometheus": _prometheus,
+    "alertmanager": _alertmanager,
+    "remediator": _remediator,
+}
+
+
+async def _ask_forever(name: str, ask: Callable[[Watched], Awaitable[None]], watched: Watched) -> None:
+    while True:
+        try:
+            await ask(watched)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("%s does not answer: %s", name, error or type(error).__name__)
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+@asynccontextmanager
+async def watching(demo: Demo) -> AsyncIterator[Watched]:
+    """Follow every timeline that is put into what this yields, until the block ends."""
+    watched = Watched(demo)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_ask_forever(name, ask, watched)) for name, ask in SOURCES.items()]
+        try:
+            yield watched
+        finally:
+            for task in tasks:
+                task.cancel()
