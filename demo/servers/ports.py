@@ -20,7 +20,7 @@ def free_port() -> int:
     candidates = [port for port in range(_LOWEST, max(highest, _LOWEST + 1_000)) if port not in _handed_out]
     random.shuffle(candidates)
     for port in candidates:
-        if _is_free(port):
+        if is_free(port):
             _handed_out.add(port)
             return port
     raise OSError("no free port on 127.0.0.1: stop some servers")
@@ -31,9 +31,12 @@ def free_ports(count: int) -> list[int]:
     return [free_port() for _ in range(count)]
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nothing listens on this port."""
     # All interfaces, not only the loopback one: a server elsewhere on this port would confuse people, not us.
     with socket.socket() as probe:
+        # Connections that a stopped server closed linger for a minute; its port is free for the next one all the same.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))
         except OSError:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
 
@@ -63,11 +64,12 @@ class PostgresServer(Server):
 
     def add_role(self, name: str, options: str = "") -> None:
         """A role that may log in, with a fresh password; `options` are CREATE ROLE's, such as `IN ROLE pg_monitor`."""
-        password = self._new_password(name)
+        password = secrets.token_hex(16)
         # A refused statement would be logged with the password in it.
         self.sql(
             f"SET log_min_error_statement = panic;CREATE ROLE {_identifier(name)} LOGIN PASSWORD '{password}' {options}"
         )
+        self._remember(name, password)
 
     def add_database(self, name: str, owner: str = SUPERUSER) -> None:
         """An empty database."""
@@ -80,7 +82,7 @@ class PostgresServer(Server):
     def prepare(self) -> Launch:
         """Makes the cluster at the first start."""
         place = find_place(self.folder)
-        if not (place.data / "PG_VERSION").exists():
+        if not place.data.exists():
             self._make_cluster(place)
         configuration = place.data / "launcher.conf"
         configuration.write_text("".join(f"{name} = '{value}'\n" for name, value in self._settings.items()))
@@ -100,14 +102,19 @@ class PostgresServer(Server):
         super().remove()
 
     def _make_cluster(self, place: Place) -> None:
+        """Under another name until its superuser has a password that we know."""
+        partial = replace(place, data=place.data.with_name("data.partial"))
+        shutil.rmtree(partial.data, ignore_errors=True)
         template = TOOLS / "templates" / f"postgres-{digest(*_INITDB)[:12]}"
         if template.exists():
-            shutil.copytree(template, place.data)
-            place.own_all(place.data)
+            shutil.copytree(template, partial.data)
+            partial.own_all(partial.data)
         else:
-            _initialize(place, template)
-        password = self._new_password(SUPERUSER)
-        place.run("postgres", "--single", "-F", "-D", place.data, "postgres", text=_set_password(password))
+            _initialize(partial, template)
+        password = secrets.token_hex(16)
+        partial.run("postgres", "--single", "-F", "-D", partial.data, "postgres", text=_set_password(password))
+        self._remember(SUPERUSER, password)
+        partial.data.rename(place.data)
 
     def _psql(self, statements: str, role: str, database: str) -> subprocess.CompletedProcess[str]:
         login = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": role, "PGDATABASE": database}
@@ -130,12 +137,10 @@ class PostgresServer(Server):
             return password
         raise ServerError(f"no password for role {role}", str(self._secrets), "make the role with add_role")
 
-    def _new_password(self, role: str) -> str:
+    def _remember(self, role: str, password: str) -> None:
         self._secrets.touch(mode=0o600)
         known = json.loads(self._secrets.read_text() or "{}")
-        known[role] = secrets.token_hex(16)
-        self._secrets.write_text(json.dumps(known))
-        return str(known[role])
+        self._secrets.write_text(json.dumps({**known, role: password}))
 
 
 def _initialize(place: Place, template: Path) -> None:

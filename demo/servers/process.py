@@ -16,6 +16,8 @@ from demo.servers.proc import Identity, identify, is_running, send, session_memb
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
+# Children of this process, by number. Any handle may stop them, and a child has to be waited for.
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,6 @@ class Process:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> Path:
@@ -65,12 +66,13 @@ class Process:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with self.log.open("ab") as output:
-                self._child = _start(launch, output.fileno())
+                child = _start(launch, output.fileno())
         except OSError as error:
             raise ServerError(
                 f"{self.name} cannot be started: {error.strerror}", str(launch.arguments[0]), "run make setup"
             ) from None
-        self._remember(identify(self._child.pid))
+        _children[child.pid] = child
+        self._remember(identify(child.pid))
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
         """Returns when `ready` says so.
@@ -112,24 +114,17 @@ class Process:
         deadline = time.monotonic() + seconds
         while is_running(identity) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-        self._reap()
+        _reap(identity.pid)
 
     def _kill(self, leader: Identity) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         while members := session_members(leader):
             for member in members:
                 send(member, signal.SIGKILL)
-            self._reap()
+            _reap(leader.pid)
             if time.monotonic() > deadline:
                 raise ServerError(f"{self.name} cannot be killed", f"process {members[0].pid}", "look at its state")
             time.sleep(_POLL_SECONDS)
-
-    def _reap(self) -> None:
-        """Takes the exit status when it is our own child, or it would stay as a zombie."""
-        if self._child is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._child.wait(timeout=0.5)
-                self._child = None
 
 
 def remove_folder(folder: Path) -> None:
@@ -144,6 +139,15 @@ def last_line(log: Path) -> str:
     except OSError:
         lines = []
     return lines[-1] if lines else "no output"
+
+
+def _reap(pid: int) -> None:
+    """Takes the exit status of a child of ours, or it would stay as a zombie."""
+    child = _children.get(pid)
+    if child is not None:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=0.5)
+            del _children[pid]
 
 
 def _start(launch: Launch, output: int) -> subprocess.Popen[bytes]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from signal import SIGTERM, Signals
 
-from demo.servers.ports import free_port
+from demo.servers.errors import ServerError
+from demo.servers.ports import free_port, is_free
 from demo.servers.process import Launch, Process, remove_folder
 
 
@@ -26,6 +27,9 @@ class Server(ABC):
 
     def launch(self) -> None:
         """Prepares the folder and starts the process, without waiting for it. Raises ServerError."""
+        if not self.process.running and not is_free(self.port):
+            # Asked whether it serves, the other one might answer in its place.
+            raise ServerError(f"port {self.port} is taken", f"127.0.0.1, for {self.name}", "choose another port")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process.launch(self.prepare())
 

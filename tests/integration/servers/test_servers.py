@@ -1,0 +1,215 @@
+"""Every server starts on loopback alone, answers, comes back after a stop, and leaves no process."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from demo.servers.alertmanager import AlertmanagerServer
+from demo.servers.errors import ServerError
+from demo.servers.leftovers import end_everything_in, end_leftovers
+from demo.servers.node import NodeProcess
+from demo.servers.ports import free_ports
+from demo.servers.postgres import PostgresServer
+from demo.servers.proc import session_members
+from demo.servers.prometheus import PrometheusServer
+from demo.servers.redis import RedisServer
+from demo.servers.s3 import S3Server
+from demo.servers.server import Server, start_together
+
+ALERTMANAGER = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
+
+
+def _prometheus(folder: Path) -> Server:
+    return PrometheusServer(folder, _file(folder, "global: {scrape_interval: 1s}\n"))
+
+
+def _alertmanager(folder: Path) -> Server:
+    return AlertmanagerServer(folder, _file(folder, ALERTMANAGER))
+
+
+def _file(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "configuration.yml"
+    file.write_text(text)
+    return file
+
+
+MAKERS: dict[str, Callable[[Path], Server]] = {
+    "postgres": PostgresServer,
+    "redis": RedisServer,
+    "s3": S3Server,
+    "prometheus": _prometheus,
+    "alertmanager": _alertmanager,
+}
+
+
+def listeners(port: int) -> set[str]:
+    """The local addresses, as /proc/net/tcp and tcp6 write them, on which something listens on this port."""
+    rows = [
+        line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    ends = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return {address for address, number in ends if int(number, 16) == port}
+
+
+def processes_below(folder: Path) -> list[str]:
+    """Processes whose working directory or program lies in the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            for link in ("cwd", "exe"):
+                try:
+                    if (entry / link).readlink().is_relative_to(folder):
+                        found.append(f"{entry.name} {link}")
+                except OSError:
+                    continue
+    return found
+
+
+@pytest.fixture(params=MAKERS)
+def server(request: pytest.FixtureRequest, tmp_path: Path):
+    made = MAKERS[request.param](tmp_path / "a folder" / request.param)
+    yield made
+    made.remove()
+
+
+def test_server_answers_on_loopback_alone_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    server.start()
+    identity = server.process.identity
+    assert identity is not None
+    assert session_members(identity)
+    assert server.answers()
+    assert listeners(server.port) == {"0100007F"}
+
+    server.stop()
+    assert not server.answers()
+    assert session_members(identity) == []
+    assert processes_below(tmp_path) == []
+
+    server.remove()
+    assert not server.folder.exists()
+
+
+def test_server_comes_back_on_its_port_after_a_stop(server: Server) -> None:
+    server.start()
+    first = server.process.identity
+    server.stop()
+    server.start()
+    assert server.answers()
+    assert server.process.identity != first
+
+
+def test_another_handle_stops_the_server(server: Server) -> None:
+    server.start()
+    other = MAKERS[server.name](server.folder)
+    other.stop()
+    assert not server.process.running
+    assert not server.answers()
+
+
+def test_killed_session_is_cleaned_up_by_the_next(server: Server, tmp_path: Path) -> None:
+    server.start()
+    identity = server.process.identity
+    assert identity is not None
+    end_everything_in(tmp_path / "a folder")
+    assert session_members(identity) == []
+    assert not (tmp_path / "a folder").exists()
+
+
+def test_only_sessions_whose_starter_is_gone_are_ended(tmp_path: Path) -> None:
+    living, dead = tmp_path / "1", tmp_path / str(2**22 + 1)  # the kernel gives out no number above 2**22
+    servers = [RedisServer(living / "redis"), RedisServer(dead / "redis")]
+    start_together(servers)
+    end_leftovers(tmp_path)
+    assert [server.process.running for server in servers] == [True, False]
+    servers[0].remove()
+
+
+def test_when_one_server_fails_the_others_are_ended(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path / "redis")
+    broken = PrometheusServer(tmp_path / "prometheus", _file(tmp_path / "prometheus", "scrape: nonsense\n"))
+    with pytest.raises(ServerError, match=r"prometheus ended while it started: .*field scrape not found"):
+        start_together([redis, broken])
+    assert not redis.answers()
+    assert processes_below(tmp_path) == []
+
+
+def test_taken_port_is_named_in_the_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = RedisServer(tmp_path / "redis", taken.getsockname()[1])
+        with pytest.raises(ServerError, match=r"port \d+ is taken \(127.0.0.1, for redis\): choose another port"):
+            server.start()
+
+
+def test_ports_differ_and_stay_out_of_the_way_of_outgoing_connections() -> None:
+    ports = free_ports(50)
+    lowest_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert len(set(ports)) == 50
+    assert all(port < lowest_outgoing for port in ports)
+
+
+def test_redis_wants_its_password(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis", password="hush")
+    server.start()
+    try:
+        server.flush()
+        assert (tmp_path / "redis" / "redis.conf").stat().st_mode & 0o777 == 0o600
+        stranger = RedisServer(tmp_path / "redis", server.port)
+        with pytest.raises(OSError, match="NOAUTH"):
+            stranger.flush()
+    finally:
+        server.remove()
+
+
+def test_alertmanager_reads_its_own_templates_and_refuses_a_wrong_configuration(start_alertmanager) -> None:
+    server = start_alertmanager(ALERTMANAGER)
+    server.reload()
+    server.config.write_text("route: {}\n")
+    with pytest.raises(OSError, match="500"):
+        server.reload()
+
+
+def test_prometheus_reloads(start_prometheus) -> None:
+    server = start_prometheus("global: {scrape_interval: 1s}\n")
+    server.reload()
+    server.config.write_text("nonsense: true\n")
+    with pytest.raises(OSError, match="500"):
+        server.reload()
+
+
+@pytest.mark.parametrize("major", [3, 4, 5, 6])
+def test_node_runs_the_chosen_bullmq(node_run, redis_url: str, major: int) -> None:
+    script = """
+        const { Queue, Worker } = require(process.env.BULLMQ);
+        const Redis = require('ioredis');
+        const connection = () => new Redis(process.argv[2], { maxRetriesPerRequest: null });
+        (async () => {
+          const queue = new Queue('jobs', { connection: connection() });
+          await queue.add('greet', { who: 'oncall' });
+          const worker = new Worker('jobs', async job => job.data.who, { connection: connection() });
+          worker.on('completed', (job, result) => {
+            console.log(require(process.env.BULLMQ + '/package.json').version.split('.')[0], result);
+            process.exit(0);
+          });
+        })();
+    """
+    assert node_run(script, [redis_url], bullmq=major) == f"{major} oncall\n"
+
+
+def test_node_script_that_fails_says_why(node_run) -> None:
+    with pytest.raises(ServerError, match="upstream is out"):
+        node_run("throw new Error('upstream is out')")
+
+
+def test_node_process_is_ready_when_it_says_so_and_can_be_restarted(tmp_path: Path) -> None:
+    script = tmp_path / "worker.cjs"
+    script.write_text("setTimeout(() => console.log('ready'), 300); setInterval(() => {}, 1000);")
+    worker = NodeProcess(tmp_path, "worker", script)
+    for _ in range(2):
+        worker.start()
+        assert worker.process.log.read_text().endswith("ready\n")
+        worker.stop()
+        assert not worker.process.running
+    assert worker.process.log.read_text() == "ready\nready\n"
