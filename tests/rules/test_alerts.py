@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from remediator.remediations import REMEDIATIONS
-from tests.rules.rulebook import CASES, Rule, alerts, published, subsystem_files, threshold_names, thresholds
+from tests.rules.rulebook import CASES, ROOT, Rule, alerts, published, subsystem_files, threshold_names, thresholds
 
 FROM_THE_JOIN = {"stack", "priority"}
 META = {"ThresholdMissing", "MetricMissing"}
+REMEDIABLE = [alert for alert in alerts() if "remediation" in alert.labels]
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
@@ -29,9 +30,13 @@ def test_its_labels_are_static(alert: Rule) -> None:
     assert not FROM_THE_JOIN & set(alert.labels)
 
 
-@pytest.mark.parametrize("alert", [alert for alert in alerts() if "remediation" in alert.labels], ids=str)
-def test_a_remediation_exists_and_the_alert_ends_with_the_problem(alert: Rule) -> None:
+@pytest.mark.parametrize("alert", REMEDIABLE, ids=str)
+def test_its_remediation_exists(alert: Rule) -> None:
     assert alert.labels["remediation"] in REMEDIATIONS
+
+
+@pytest.mark.parametrize("alert", REMEDIABLE, ids=str)
+def test_an_alert_with_a_remediation_ends_with_the_problem(alert: Rule) -> None:
     assert alert.keep_firing_for is None
 
 
@@ -59,6 +64,15 @@ def test_every_alert_is_shown_firing_and_quiet() -> None:
     names = {alert.alert for alert in alerts()}
     assert names - firing == set()
     assert names - quiet == set()
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=str)
+def test_the_reference_has_its_line(alert: Rule) -> None:
+    remediation = f"`{alert.labels['remediation']}`" if "remediation" in alert.labels else ""
+    line = re.search(rf"^\| `{alert.alert}` .*$", (ROOT / "docs" / "alerts.md").read_text(), re.MULTILINE)
+    assert line is not None
+    cells = [cell.strip() for cell in line[0].strip("|").split("|")]
+    assert (cells[1], cells[4], cells[5]) == (alert.labels["severity"], alert.duration, remediation)
 
 
 def test_no_alert_uses_a_threshold_that_no_stack_publishes() -> None:
