@@ -65,10 +65,10 @@ NOW = row(
     ),
     stat(
         "Remediator",
-        "Runs that wait for a person's approval, and whether remediation is paused (1) or not (0).",
+        "Runs of all stacks that wait for a person's approval, and stacks for which a person paused remediation.",
         [
             query("sum(remediation_approvals_waiting)", "waiting", "WAITING", instant=True),
-            query("max(remediation_paused)", "paused", "PAUSED", instant=True),
+            query(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED", instant=True),
         ],
         unit="none",
         steps=ANY_IS_ORANGE,

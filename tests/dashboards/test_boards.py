@@ -22,8 +22,8 @@ IDS = [f"{uid}-{panel['title']}" for uid, panel in PANELS]
 TOTALS = {"remediation_runs_total", "remediation_refusals_total"}
 """Counters shown as they are: their events are rare, and a rate over a series that begins with 1 is 0."""
 
-NOT_OF_A_STACK = {"remediation_approvals_waiting", "remediation_paused"}
-"""These are about the remediator as a whole."""
+NOT_OF_A_STACK = {"remediation_approvals_waiting"}
+"""This is about the remediator as a whole."""
 
 
 @pytest.mark.parametrize("uid", BOARDS)

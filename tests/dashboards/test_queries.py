@@ -37,7 +37,7 @@ SERIES = {
     "remediation_last_run_timestamp_seconds"
     '{stack="shop",target="main",remediation="terminate_idle_transactions",outcome="succeeded"}': "60x40",
     "remediation_approvals_waiting": "0x40",
-    "remediation_paused": "0x40",
+    'remediation_paused{stack="shop"}': "0x40",
 }
 NUMBERS = {
     "runbook:pg_idle_in_transaction_max_age_seconds:warning": {},
