@@ -1,6 +1,7 @@
 """The demo's commands: `python -m demo up | down | incident NAME | loop | run [--once]`."""
 
 import asyncio
+import os
 import signal
 import sys
 from typing import Annotated
@@ -14,7 +15,7 @@ from demo.errors import DemoError
 from demo.incidents import INCIDENTS
 from demo.loop import UNANSWERED, follow_new, inject, run_loop
 from demo.places import Places
-from demo.ports import Ports
+from demo.ports import HOST, Ports
 from demo.running import running_demo
 from demo.servers.errors import ServerError
 from demo.toolchain.errors import SetupError
@@ -103,6 +104,8 @@ def _say(text: str) -> None:
 
 def main() -> None:
     """Run the command; every failure that people can mend is one line, and exit code 1."""
+    # Everything is on this machine, and a proxy that the environment names has no business with it.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = HOST
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely it cleans up as after Ctrl-C
     try:
         app()

@@ -94,7 +94,8 @@ def deciding_run(runs: list[dict[str, Any]], incident: Incident, injection: Inje
     own = [
         run
         for run in runs
-        if run["target"] == incident.target and datetime.fromisoformat(run["created_at"]) >= injection.at
+        if (run["remediation"], run["target"]) == (incident.remediation, incident.target)
+        and datetime.fromisoformat(run["created_at"]) >= injection.at
     ]
     ended = [run for run in own if run["state"] == good]
     return ended[-1] if ended else (own[0] if own else None)

@@ -1,0 +1,16 @@
+-- Roles and the product's database for compose.yaml. PostgreSQL's image runs this once, as its superuser.
+\getenv password POSTGRES_PASSWORD
+CREATE ROLE product LOGIN PASSWORD :'password';
+CREATE ROLE metrics LOGIN PASSWORD :'password';
+CREATE ROLE remediator LOGIN PASSWORD :'password';
+CREATE ROLE dumper LOGIN PASSWORD :'password';
+GRANT pg_monitor TO metrics;
+ALTER ROLE metrics SET default_transaction_read_only = on;
+ALTER ROLE metrics SET statement_timeout = '5s';
+ALTER ROLE metrics SET lock_timeout = '100ms';
+GRANT pg_read_all_data TO dumper;
+ALTER ROLE dumper SET default_transaction_read_only = on;
+GRANT pg_signal_backend, pg_read_all_stats TO remediator;
+CREATE DATABASE shop OWNER product;
+\connect shop product
+\i /product/schema.sql

@@ -1,0 +1,77 @@
+"""The demo's commands as people run them, and what the tests look up in /proc by themselves."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.places import CHECKOUT, Places
+
+PLACES = Places()
+UP_SECONDS = 60
+DOWN_SECONDS = 60
+LOOP_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command of the demo ended."""
+
+    code: int
+    said: str
+
+
+def demo(*arguments: str, seconds: float) -> Answer:
+    """Run `python -m demo …` to its end."""
+    command = [sys.executable, "-m", "demo", *arguments]
+    ran = subprocess.run(
+        command, cwd=CHECKOUT, timeout=seconds, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    return Answer(ran.returncode, ran.stdout)
+
+
+def processes_of_the_demo() -> dict[int, str]:
+    """Every process that works in the demo's folder, or was started with a path of it: number to argument list."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            status = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            folder, arguments = (entry / "cwd").readlink(), (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if status not in "ZX" and (folder.is_relative_to(PLACES.root) or str(PLACES.root) in arguments):
+            found[int(entry.name)] = arguments.replace("\0", " ")
+    return found
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Places]:
+    """A demo that is up for the tests of one file."""
+    answer = demo("up", seconds=UP_SECONDS)
+    assert answer.code == 0, answer.said
+    yield PLACES
+    answer = demo("down", seconds=DOWN_SECONDS)
+    assert answer.code == 0, answer.said
+
+
+@pytest.fixture(scope="module")
+def report(up: Places) -> dict[str, Any]:
+    """The report after the four incidents; the demo is still up."""
+    answer = demo("loop", seconds=LOOP_SECONDS)
+    assert up.report.exists(), answer.said
+    content: dict[str, Any] = json.loads(up.report.read_text())
+    return {**content, "exit_code": answer.code, "said": answer.said}
+
+
+@pytest.fixture(scope="module")
+def addresses(up: Places) -> Callable[[str], str]:
+    """The values of the file for scripts."""
+    lines = dict(line.split("=", 1) for line in up.env.read_text().splitlines())
+    return lambda key: lines[key]

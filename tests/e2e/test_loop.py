@@ -1,0 +1,64 @@
+"""The whole loop on real processes: four incidents, and what is to be seen of them afterwards."""
+
+import json
+import time
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from demo.servers.http import request
+from tests.dashboards.boards import DashboardQuery, dashboard_queries
+
+pytestmark = pytest.mark.timeout(300)
+STEPS = ["seen", "pending", "firing", "delivered", "planned", "bounds", "applied", "verified", "resolved"]
+
+
+def test_the_three_incidents_are_fixed_and_the_fourth_is_refused(report: dict[str, Any]) -> None:
+    assert report["missing"] == [], report["said"]
+    assert report["ok"] is True
+    assert report["exit_code"] == 0
+    outcomes = {letter: (each["outcome"], each["refused_by"]) for letter, each in report["incidents"].items()}
+    fixed = ("succeeded", "")
+    assert outcomes == {"a": fixed, "b": fixed, "c": fixed, "d": ("refused", "max_items")}
+
+
+@pytest.mark.parametrize("letter", "abc")
+def test_a_fixed_incident_went_through_every_step_in_order(report: dict[str, Any], letter: str) -> None:
+    steps = report["incidents"][letter]["steps"]
+    assert list(steps) == STEPS
+    # What the remediator says of itself is exact; what is seen from outside is seen up to a second later.
+    exact = [steps[name] for name in ("delivered", "planned", "bounds", "applied", "verified")]
+    assert exact == sorted(exact)
+    assert steps["pending"] + 13 < steps["firing"] < steps["delivered"] + 2
+    assert steps["verified"] < steps["resolved"] + 5
+
+
+def test_the_refused_incident_was_never_applied(report: dict[str, Any]) -> None:
+    steps = report["incidents"]["d"]["steps"]
+    assert "bounds" in steps
+    assert "applied" not in steps
+    assert "verified" not in steps
+
+
+def test_it_is_quick_enough_to_watch(report: dict[str, Any]) -> None:
+    assert report["seconds"] < 180
+
+
+def _ask(prometheus: str, query: DashboardQuery) -> list[Any]:
+    """What Prometheus has for a query: now, or in the last five minutes as a board shows them."""
+    now = time.time()
+    what = {"query": query.expr, **({"time": now} if query.instant else {"start": now - 300, "end": now, "step": 5})}
+    path = "query" if query.instant else "query_range"
+    body = urllib.parse.urlencode(what).encode()
+    result: list[Any] = json.loads(request(f"{prometheus}/api/v1/{path}", "POST", body, seconds=10))["data"]["result"]
+    return result
+
+
+def test_every_query_of_every_dashboard_has_data(report: dict[str, Any], addresses: Callable[[str], str]) -> None:
+    assert report["ok"], report["missing"]
+    queries = dashboard_queries(stack="shop", rate_interval="30s")
+    assert queries
+    empty = {query.key: query.expr for query in queries if not _ask(addresses("PROMETHEUS_URL"), query)}
+    assert empty == {}

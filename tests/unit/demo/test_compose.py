@@ -1,0 +1,79 @@
+"""compose.yaml can not be run everywhere; what can be known without Docker is checked here."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from demo.places import CHECKOUT
+from inventory import load_inventory
+
+COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+COMPOSE_FOLDER = CHECKOUT / "deploy" / "compose"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_mounted_files_are_in_the_checkout_and_read_only(service: str) -> None:
+    for volume in SERVICES[service].get("volumes", ()):
+        source, _, rights = volume.split(":")
+        assert (CHECKOUT / source).exists(), source
+        assert rights == "ro"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_configs_and_dependencies_exist(service: str) -> None:
+    block = SERVICES[service]
+    named = [config["source"] if isinstance(config, dict) else config for config in block.get("configs", ())]
+    assert set(named) <= set(COMPOSE["configs"])
+    assert set(block.get("depends_on", ())) <= set(SERVICES)
+    assert service == "pod" or block["network_mode"] == "service:pod"
+
+
+def test_only_loopback_ports_leave_the_pod() -> None:
+    published = [port for block in SERVICES.values() for port in block.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+# What each daemon opens. The dump's own DSN is the remediator's too: it stands in a block of its own.
+OPENS = {
+    "exporter": {"/postgres_metrics", "/redis_metrics", "/s3_options"},
+    "remediator": {"/postgres_remediator", "/postgres_dumper", "/redis_remediator", "/s3_options", "/operator_token"},
+}
+
+
+def test_every_file_that_the_inventory_names_is_opened_by_somebody() -> None:
+    text = (COMPOSE_FOLDER / "inventory.yml").read_text()
+    assert set(re.findall(r"_file: (/\w+)", text)) == set().union(*OPENS.values())
+
+
+@pytest.mark.parametrize("service", OPENS)
+def test_what_a_daemon_opens_is_in_its_container_and_no_more(service: str) -> None:
+    configs = set(SERVICES[service]["configs"])
+    assert {f"/{name}" for name in configs - {"webhook_token", "operator_token"}} == OPENS[service] - {
+        "/operator_token"
+    }
+    assert OPENS[service] <= {f"/{name}" for name in configs}
+
+
+def test_the_inventory_loads() -> None:
+    assert load_inventory(COMPOSE_FOLDER / "inventory.yml", {}) is not None
+
+
+def test_the_demo_s_numbers_and_routes_are_the_same_as_without_docker() -> None:
+    routes = [yaml.safe_load(file.read_text())["route"] for file in _files("alertmanager.yml")]
+    scrapes = [yaml.safe_load(file.read_text())["global"] for file in _files("prometheus.yml")]
+    assert routes[0] == routes[1]
+    assert scrapes[0] == scrapes[1]
+
+
+def _files(name: str) -> tuple[Any, Any]:
+    return CHECKOUT / "demo" / "config" / name, COMPOSE_FOLDER / name
+
+
+def test_no_password_is_written_down() -> None:
+    for file in (CHECKOUT / "compose.yaml", *COMPOSE_FOLDER.iterdir()):
+        for secret in re.findall(r"(?:on >|://\w+:|SECRET_ACCESS_KEY: )(\S+?)(?:@| |\")", file.read_text()):
+            assert secret.startswith("${RUNBOOKD_DEMO_PASSWORD"), f"{file.name}: {secret}"

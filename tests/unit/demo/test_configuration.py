@@ -1,0 +1,77 @@
+"""The demo's templates: every word is known, and what comes out is what the daemons and the rules expect."""
+
+import stat
+from pathlib import Path
+from string import Template
+
+import pytest
+import yaml
+
+from demo.configuration import FILES, TEMPLATES, redis_acl, write_configuration
+from demo.credentials import Credentials
+from demo.incidents import INCIDENTS
+from demo.places import CHECKOUT, Places
+from demo.ports import Ports
+from inventory import load_inventory
+
+PORTS = Ports(**{name: 20_000 + n for n, name in enumerate(Ports.model_fields)})
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    # The unit tests need no fetched programs; that they are where they should be is the servers' own test.
+    monkeypatch.setattr("demo.configuration.launcher", lambda name: Path("/tools") / name)
+    places = Places(tmp_path / "demo")
+    places.make()
+    write_configuration(places, PORTS)
+    return places
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_word_is_left_over(places: Places, name: str) -> None:
+    text = (places.config / name).read_text()
+    assert not Template(text).get_identifiers()
+    assert yaml.safe_load(text)
+
+
+def test_the_inventory_loads_and_allows_what_the_incidents_need(places: Places) -> None:
+    inventory = load_inventory(places.config / "inventory.yml", {})
+    assert inventory is not None
+    allowed = inventory.stacks["shop"].remediations
+    assert {incident.remediation for incident in INCIDENTS.values()} == set(allowed)
+    assert all(settings.mode == "auto" for settings in allowed.values())
+
+
+def _numbers(file: Path) -> set[str]:
+    groups = yaml.safe_load(file.read_text())["groups"]
+    return {rule["record"] for group in groups for rule in group["rules"] if rule["record"].count(":") == 2}
+
+
+def test_every_quantity_that_production_judges_has_a_number_in_the_demo(places: Places) -> None:
+    production = set().union(*(_numbers(file) for file in (CHECKOUT / "alert_rules" / "thresholds").glob("*.yml")))
+    assert _numbers(places.config / "thresholds.yml") == production
+
+
+def test_every_incident_raises_an_alert_that_production_has() -> None:
+    files = (CHECKOUT / "alert_rules").glob("*.yml")
+    rules = [rule for file in files for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+    remediation_of = {rule["alert"]: rule["labels"].get("remediation") for rule in rules if "alert" in rule}
+    for incident in INCIDENTS.values():
+        assert remediation_of[incident.alert["alertname"]] == incident.remediation
+
+
+def test_configuration_holds_no_secret_and_secrets_are_private(places: Places) -> None:
+    credentials = Credentials()
+    credentials.save(places, PORTS)
+    secrets = {*credentials.postgres.values(), *credentials.redis.values(), credentials.s3, credentials.webhook_token}
+    for file in places.config.iterdir():
+        assert not [secret for secret in secrets if secret in file.read_text()]
+    for file in places.secrets.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+    assert not [secret for secret in secrets if secret in repr(credentials)]
+
+
+def test_redis_users_have_passwords_and_no_comment_reaches_redis() -> None:
+    lines = redis_acl(Credentials()).splitlines()
+    assert [line.split()[1] for line in lines] == ["default", "product", "metrics", "remediator"]
+    assert TEMPLATES.joinpath("redis.acl").read_text().startswith("#")

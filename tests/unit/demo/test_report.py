@@ -1,0 +1,121 @@
+"""What the report calls missing, and when it says that all is well."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from demo.incidents import INCIDENTS, Injection, Proof
+from demo.incidents.base import judge
+from demo.report import Result, build_report
+from demo.timeline import Step, Timeline, deciding_run
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def _after(seconds: float) -> str:
+    return (AT + timedelta(seconds=seconds)).isoformat()
+
+
+def _timeline(name: str) -> Timeline:
+    return Timeline(INCIDENTS[name], Injection(incident=name, at=AT, facts={}), lambda _timeline, _step: None)
+
+
+def _run(
+    state: str, *history: str, reason: str = "", created: float = 20, target: str = "shop/postgres/main"
+) -> dict[str, Any]:
+    entries = [{"state": each, "at": _after(created + n), "reason": ""} for n, each in enumerate(history, 1)]
+    return {
+        "id": int(created),
+        "remediation": "terminate_idle_transactions",
+        "target": target,
+        "state": state,
+        "reason": reason,
+        "created_at": _after(created),
+        "delivered_at": _after(created - 1),
+        "history": entries,
+    }
+
+
+def _fixed() -> Timeline:
+    timeline = _timeline("idle_transactions")
+    for second, step in enumerate((Step.SEEN, Step.PENDING, Step.FIRING)):
+        timeline.mark(step, AT + timedelta(seconds=second))
+    timeline.read_run(_run("succeeded", "prechecked", "admitted", "executing", "verifying", "succeeded"))
+    timeline.mark(Step.RESOLVED, AT + timedelta(seconds=30))
+    return timeline
+
+
+def _refused(reason: str) -> Timeline:
+    timeline = _timeline("too_many_sessions")
+    for second, step in enumerate((Step.SEEN, Step.PENDING, Step.FIRING)):
+        timeline.mark(step, AT + timedelta(seconds=second))
+    timeline.read_run(_run("refused", "prechecked", "refused", reason=reason))
+    return timeline
+
+
+def _result(timeline: Timeline, proof: Proof | None = None) -> Result:
+    return Result(timeline.incident, timeline, proof or judge({}))
+
+
+def test_all_is_well_when_every_step_was_reached_and_every_proof_holds() -> None:
+    report = build_report([_result(_fixed()), _result(_refused("max_items"))], 61.04)
+    assert report["ok"] is True
+    assert report["missing"] == []
+    assert report["seconds"] == 61.0
+    assert report["incidents"]["a"]["steps"] == {
+        **{"seen": 0, "pending": 1, "firing": 2, "delivered": 19, "planned": 20},
+        **{"bounds": 22, "applied": 24, "verified": 25, "resolved": 30},
+    }
+    assert report["incidents"]["d"]["refused_by"] == "max_items"
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_a_step_that_was_not_reached_is_missing(step: Step) -> None:
+    timeline = _fixed()
+    del timeline.steps[step]
+    report = build_report([_result(timeline)], 1)
+    assert report["ok"] is False
+    assert report["missing"] == [f"idle_transactions: never reached: {step}"]
+
+
+def test_a_refusal_for_another_reason_is_not_the_one_that_was_expected() -> None:
+    report = build_report([_result(_refused("storm"))], 1)
+    assert report["missing"] == ["too_many_sessions: the run ended as refused by storm, not as refused by max_items"]
+
+
+def test_a_run_that_did_not_help_is_missing_its_good_end() -> None:
+    timeline = _fixed()
+    timeline.outcome = "ineffective"
+    report = build_report([_result(timeline)], 1)
+    assert report["missing"] == ["idle_transactions: the run ended as ineffective, not as succeeded"]
+
+
+def test_a_claim_that_is_not_true_is_missing_whatever_the_remediator_says() -> None:
+    report = build_report([_result(_fixed(), judge({"alive": 3}, nobody_is_blocked=False, fine=True))], 1)
+    assert report["missing"] == ["idle_transactions: not true: nobody is blocked"]
+    assert report["incidents"]["a"]["proof"] == {"alive": 3}
+
+
+def test_an_incident_that_could_not_be_followed_says_why() -> None:
+    report = build_report([Result(INCIDENTS["old_backup"], trouble="TimeoutError: the bucket")], 1)
+    assert report["missing"] == ["old_backup: TimeoutError: the bucket"]
+
+
+def test_the_deciding_run_is_the_first_that_ended_well_even_if_others_came_later() -> None:
+    runs = [_run("nothing_to_do", created=40), _run("succeeded", created=30), _run("failed", created=20)]
+    found = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
+    assert found is not None
+    assert found["id"] == 30
+
+
+def test_the_deciding_run_is_the_newest_while_none_has_ended_well() -> None:
+    runs = [_run("executing", created=40), _run("failed", created=20)]
+    found = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
+    assert found is not None
+    assert found["id"] == 40
+
+
+def test_runs_of_before_and_of_other_targets_decide_nothing() -> None:
+    runs = [_run("succeeded", created=-1), _run("succeeded", target="shop/postgres/other")]
+    assert deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection) is None
