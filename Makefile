@@ -32,8 +32,10 @@ incident:
 dashboards: setup
 	@$(BIN)/python -m grafana.build
 
-# Pins every dependency with its hash, and names no place to fetch it from.
+# Pins every dependency with its hash for every Python from 3.11 on, and names no place to fetch it from: one file for
+# the image, one for development.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: setup
-	@$(BIN)/pip install --quiet pip-tools
-	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --output-file requirements.lock pyproject.toml
+	@$(BIN)/pip install --quiet uv
+	@$(COMPILE) --output-file requirements-runtime.lock pyproject.toml
+	@$(COMPILE) --constraint requirements-runtime.lock --extra dev --output-file requirements.lock pyproject.toml

@@ -145,10 +145,14 @@ class Api:
             raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")
         return web.json_response({"closed": True})
 
-    async def get_audit(self, _request: web.Request, _operator: str) -> web.Response:
+    async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
-            broken = await audit.first_break(connection)
-            return web.json_response({"head": await audit.head(connection), "first_break": broken})
+            answer = {
+                "head": await audit.head(connection),
+                "first_break": await audit.first_break(connection),
+                "head_known": await audit.contains(connection, request.query.get("head", "")),
+            }
+        return web.json_response(answer)
 
 
 def _run_json(run: Run, items: tuple[RunItem, ...] | Any) -> dict[str, Any]:

@@ -36,6 +36,12 @@ async def head(connection: AsyncConnection) -> str:
     return newest.scalar_one_or_none() or GENESIS
 
 
+async def contains(connection: AsyncConnection, link: str) -> bool:
+    """Whether `link` was the head at some time; if the trail is whole, all that it covered is still there."""
+    found = await connection.execute(select(audit.c.id).where(audit.c.hash == link).limit(1))
+    return found.first() is not None
+
+
 async def first_break(connection: AsyncConnection) -> int | None:
     """The id of the first row whose hash does not follow from the row before it, or None."""
     before = GENESIS

@@ -1,0 +1,33 @@
+# One image for both daemons and runbookctl. The base is an argument, so that it can be pinned by digest or mirrored.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /src
+RUN python -m venv /opt/runbookd
+COPY requirements-runtime.lock pyproject.toml README.md ./
+RUN /opt/runbookd/bin/pip install --no-cache-dir --require-hashes --requirement requirements-runtime.lock
+COPY inventory inventory
+COPY daemon daemon
+COPY exporter exporter
+COPY remediator remediator
+COPY runbookctl runbookctl
+# setuptools builds the project's own wheel here and does not reach the final stage.
+RUN python -m venv /tmp/builder \
+ && /tmp/builder/bin/pip install --no-cache-dir "setuptools>=75" \
+ && /tmp/builder/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /tmp/wheels . \
+ && /opt/runbookd/bin/pip install --no-cache-dir --no-deps /tmp/wheels/*.whl \
+ && /opt/runbookd/bin/pip uninstall --yes pip setuptools
+
+FROM ${PYTHON_IMAGE}
+# pg_dump and pg_restore are what run_backup starts.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends postgresql-client \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/runbookd /opt/runbookd
+ENV PATH=/opt/runbookd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN mkdir -p /var/lib/runbookd && chown 65532:65532 /var/lib/runbookd
+WORKDIR /var/lib/runbookd
+# A number, so that Kubernetes can prove that it is not root.
+USER 65532:65532
+EXPOSE 9850 9851
+CMD ["runbook-exporter"]

@@ -1,0 +1,57 @@
+"""Talks to the remediator's API with an operator's token."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from inventory import Secret, SecretError
+
+TIMEOUT_SECONDS = 15.0
+
+
+class RemediatorRefused(Exception):
+    """The remediator said no, or said nothing. One line for people."""
+
+
+class Client:
+    """One remediator, and who asks it."""
+
+    def __init__(self, url: str, token_file: str | None) -> None:
+        self._url = url.rstrip("/")
+        self._token = Secret("token", None, Path(token_file) if token_file else None)
+
+    def get(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
+        """Return the JSON of the answer; every method here raises RemediatorRefused for anything else."""
+        return asyncio.run(self._call("GET", path, query, None))
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        return asyncio.run(self._call("POST", path, None, body))
+
+    def delete(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
+        return asyncio.run(self._call("DELETE", path, query, None))
+
+    async def _call(
+        self, method: str, path: str, query: Mapping[str, str | None] | None, body: Mapping[str, Any] | None
+    ) -> Any:
+        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session,
+                session.request(method, self._url + path, params=asked, json=body, headers=self._headers()) as answer,
+            ):
+                if answer.status != 200:
+                    raise RemediatorRefused((await answer.text()).strip() or f"HTTP {answer.status}")
+                return await answer.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise RemediatorRefused(f"{self._url} does not answer: {error or 'no answer in time'}") from None
+
+    def _headers(self) -> dict[str, str]:
+        if not self._token.configured:
+            raise RemediatorRefused("who are you? Give --token-file (OPERATOR_TOKEN_FILE)")
+        try:
+            return {"Authorization": f"Bearer {self._token.read()}"}
+        except SecretError as error:
+            raise RemediatorRefused(str(error).replace("token_file", "--token-file")) from None

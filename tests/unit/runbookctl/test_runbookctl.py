@@ -1,0 +1,113 @@
+"""The command against a real remediator on loopback, with a real ledger."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestServer
+from typer.testing import CliRunner
+
+from inventory import load_inventory
+from remediator.app import build
+from runbookctl.client import RemediatorRefused
+from runbookctl.init import InitError
+from runbookctl.main import app
+from tests.unit.remediator.test_http import settings, stacks
+
+Ctl = Callable[..., str]
+
+
+@pytest.fixture
+def remediator(tmp_path: Path) -> Iterator[str]:
+    """A remediator in a thread of its own: the command has an event loop of its own."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
+    server = TestServer(build(settings(tmp_path), stacks(tmp_path)))
+
+    def serve() -> None:
+        loop.run_until_complete(server.start_server())
+        ready.set()
+        loop.run_forever()
+        loop.run_until_complete(server.close())
+        loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert ready.wait(10)
+    yield str(server.make_url("")).rstrip("/")
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(20)
+
+
+@pytest.fixture
+def ctl(remediator: str, tmp_path: Path) -> Ctl:
+    def call(*arguments: str) -> str:
+        result = CliRunner().invoke(
+            app, ["--url", remediator, "--token-file", str(tmp_path / "oncall"), *arguments], catch_exceptions=False
+        )
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return call
+
+
+def test_an_empty_ledger_has_no_runs(ctl: Ctl) -> None:
+    assert ctl("runs").strip() == "none"
+    assert json.loads(ctl("runs", "--output", "json")) == {"runs": [], "next": None}
+
+
+def test_pause_and_resume(ctl: Ctl) -> None:
+    assert ctl("pause", "--reason", "deploy", "--for", "2h").strip() == "paused: everything"
+    assert ctl("resume").strip() == "1 pauses ended"
+
+
+def test_the_audit_trail_is_whole_and_holds_a_head_noted_earlier(ctl: Ctl) -> None:
+    ctl("pause", "--reason", "deploy")
+    head = ctl("audit", "verify").split()[-1]
+    ctl("resume")
+    assert "is whole" in ctl("audit", "verify", "--head", head)
+    with pytest.raises(RemediatorRefused, match="does not contain"):
+        ctl("audit", "verify", "--head", "f" * 64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("run", "7"), "there is no such run"),
+        (("approve", "7"), "there is no run 7"),
+        (("pause", "--reason", "x", "--for", "soon"), "'soon' is not a duration"),
+        (("breaker", "close", "run_backup", "shop/backups/nightly"), "no breaker of run_backup"),
+    ],
+)
+def test_a_refusal_is_the_remediators_own_words(ctl: Ctl, arguments: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(RemediatorRefused, match=reason):
+        ctl(*arguments)
+
+
+def test_without_a_token_it_asks_for_one() -> None:
+    with pytest.raises(RemediatorRefused, match="--token-file"):
+        CliRunner().invoke(app, ["runs"], catch_exceptions=False, env={"OPERATOR_TOKEN_FILE": ""})
+
+
+def test_a_remediator_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "oncall").write_text("x")
+    arguments = ["--url", "http://127.0.0.1:1", "--token-file", str(tmp_path / "oncall"), "runs"]
+    with pytest.raises(RemediatorRefused, match=r"http://127\.0\.0\.1:1 does not answer"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_init_writes_an_inventory_that_is_valid(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["init", str(tmp_path / "new"), "--stack", "my_shop"], catch_exceptions=False)
+    assert result.exit_code == 0
+    inventory = load_inventory(tmp_path / "new" / "inventory.yml", {})
+    assert inventory is not None
+    assert list(inventory.stacks) == ["my_shop"]
+
+
+@pytest.mark.parametrize(("stack", "reason"), [("My-Shop", "is no name"), ("shop", "is not empty")])
+def test_init_overwrites_nothing(tmp_path: Path, stack: str, reason: str) -> None:
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(InitError, match=reason):
+        CliRunner().invoke(app, ["init", str(tmp_path), "--stack", stack], catch_exceptions=False)
