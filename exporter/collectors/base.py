@@ -1,0 +1,86 @@
+"""What a collector is to the runner.
+
+A collector knows one kind of target: it connects and reads, and that is all. Time, retries, logs, isolation and the
+samples about itself are the runner's, once for all collectors.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from exporter.metric import Metric, Sample
+from inventory import Secret, SecretError, Stack
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one reading found.
+
+    `round_trips` counts the requests that waited for an answer, without connecting. `problem` is set where the
+    target was measured and is not up, as a probe that met the wrong status.
+    """
+
+    samples: tuple[Sample, ...]
+    round_trips: int
+    problem: str = ""
+
+
+class Client(ABC):
+    """A connection to one target, used until something fails and then replaced."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can still be used; a server that restarted has closed it without asking."""
+        return True
+
+    @abstractmethod
+    async def read(self, now: float) -> Reading:
+        """Measure. `now` is seconds since 1970. Raises TargetError."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the connection without waiting for the target."""
+
+
+Connect = Callable[[float], Awaitable[Client]]
+"""Connects, reading secrets anew. Takes the seconds that a reading may last. Raises TargetError."""
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A reading that is too slow for a scrape: made in the background once in a while, its samples kept."""
+
+    connect: Connect
+    refresh: timedelta
+
+
+class Collector(ABC):
+    """One target of the inventory, and how it is measured: on each scrape (`fast`), in the background, or both."""
+
+    metrics: ClassVar[tuple[Metric, ...]]
+    up: ClassVar[Metric]
+    fast: Connect | None = None
+    slow: Slow | None = None
+
+    @abstractmethod
+    def __init__(self, stack: Stack, name: str) -> None: ...
+
+    @property
+    def up_labels(self) -> tuple[str, ...]:
+        """The label values of `up`."""
+        return ()
+
+    def secret_problems(self) -> Iterable[tuple[str, str]]:
+        """Yield (key below the target, reason) for each secret that can not be read now."""
+        return ()
+
+
+def unreadable(secret: Secret) -> Iterable[tuple[str, str]]:
+    """Yield (key, reason) if `secret` can not be read now."""
+    try:
+        secret.read()
+    except SecretError as error:
+        key = secret.key if secret.file is None else f"{secret.key}_file"
+        yield key, str(error).removeprefix(f"{key}: ")

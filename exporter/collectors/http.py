@@ -1,0 +1,60 @@
+"""HTTP endpoints, probed with GET, under blackbox_exporter's names."""
+
+from time import perf_counter
+
+import aiohttp
+
+from daemon import VERSION
+from exporter.collectors.base import Client, Collector, Reading
+from exporter.metric import gauge
+from inventory import HttpTarget, Stack
+
+SUCCESS = gauge("probe_success", "Whether the endpoint answered with the status that is expected (1).")
+DURATION = gauge("probe_duration_seconds", "How long the probe took, in seconds, connecting included.")
+STATUS = gauge("probe_http_status_code", "The status that the endpoint answered with; 0 where it gave none.")
+# Enough to see that a body comes; an endpoint that streams for ever is no reason to wait.
+BODY_BYTES = 65_536
+
+
+class HttpClient(Client):
+    """Probes with a new connection each time, as a new visitor would."""
+
+    def __init__(self, target: HttpTarget, session: aiohttp.ClientSession) -> None:
+        self._target, self._session = target, session
+
+    async def read(self, now: float) -> Reading:  # noqa: ARG002 - a probe has a duration and no age
+        began = perf_counter()
+        status, problem = await self._probe()
+        samples = (DURATION(perf_counter() - began), STATUS(status))
+        return Reading(samples, round_trips=1, problem=problem)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _probe(self) -> tuple[int, str]:
+        """The status, and why it counts as not up. That nobody answers is an answer too."""
+        expected = self._target.status
+        try:
+            follow = not 300 <= expected < 400
+            async with self._session.get(self._target.url, allow_redirects=follow) as response:
+                await response.content.read(BODY_BYTES)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return 0, str(error) or type(error).__name__
+        return response.status, "" if response.status == expected else f"status {response.status}, not {expected}"
+
+
+class HttpCollector(Collector):
+    """An endpoint."""
+
+    metrics = (SUCCESS, DURATION, STATUS)
+    up = SUCCESS
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self._target = stack.http[name]
+        self.fast = self._connect
+
+    async def _connect(self, budget: float) -> HttpClient:  # noqa: ARG002 - the runner's deadline holds
+        connector = aiohttp.TCPConnector(force_close=True)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=None)
+        headers = {"User-Agent": f"runbook-exporter/{VERSION}"}
+        return HttpClient(self._target, aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers))

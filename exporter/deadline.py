@@ -1,0 +1,23 @@
+"""When a scrape must be answered: a point on the event loop's clock, computed once and passed down."""
+
+import math
+
+# Prometheus gives up at the timeout itself; the answer needs time to be written and to travel.
+MARGIN_SECONDS = 0.5
+# Prometheus' own default, for clients that say nothing.
+DEFAULT_TIMEOUT_SECONDS = 10.0
+HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+
+
+def deadline_of(header: str | None, now: float) -> float:
+    """Return the deadline of a request that came at `now`; a header that makes no sense counts as absent."""
+    timeout = _seconds(header)
+    return now + timeout - min(MARGIN_SECONDS, timeout / 2)
+
+
+def _seconds(header: str | None) -> float:
+    try:
+        seconds = float(header or "")
+    except ValueError:
+        return DEFAULT_TIMEOUT_SECONDS
+    return seconds if math.isfinite(seconds) and seconds > 0 else DEFAULT_TIMEOUT_SECONDS

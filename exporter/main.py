@@ -1,0 +1,29 @@
+"""The console script `runbook-exporter`."""
+
+import sys
+from collections.abc import Iterator
+
+from daemon import Daemon, Finding, read_settings, run
+from exporter.app import build_app
+from exporter.collectors import COLLECTORS
+from exporter.settings import ExporterSettings
+from inventory import Inventory
+
+
+def main() -> None:
+    """Run the exporter until it is told to stop."""
+    settings = read_settings(ExporterSettings, sys.argv[1:], "runbook-exporter")
+    sys.exit(run(Daemon(build_app, find), settings))
+
+
+def find(inventory: Inventory) -> Iterator[Finding]:
+    """Yield every secret of a measured target that can not be read now."""
+    for stack_name, stack in inventory.stacks.items():
+        for kind, collector in COLLECTORS.items():
+            for name in getattr(stack, kind):
+                for key, reason in collector(stack, name).secret_problems():
+                    yield Finding(("stacks", stack_name, kind, name, key), reason)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""What a metric is, and one measured value of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's name, type, HELP (with the unit) and label names.
+
+    The labels of a collector's metric are its own ones; every sample gets `stack` and `target` in front of them.
+    """
+
+    name: str
+    type: Literal["gauge", "counter"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def __call__(self, value: float, *labels: str) -> "Sample":
+        """Return a sample of this metric; `labels` are values in the order of the names."""
+        return Sample(self, labels, value)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value with its label values."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float
+
+
+def gauge(name: str, help: str, *labels: str) -> Metric:
+    """Return a metric that can go up and down."""
+    return Metric(name, "gauge", help, labels)
+
+
+def counter(name: str, help: str, *labels: str) -> Metric:
+    """Return a metric that only grows until its source restarts; the name ends in `_total`."""
+    return Metric(name, "counter", help, labels)

@@ -1,0 +1,9 @@
+"""The exporter's settings."""
+
+from daemon import DaemonSettings, WebSettings
+
+
+class ExporterSettings(DaemonSettings):
+    """Measures what the inventory lists and serves it to Prometheus on /metrics."""
+
+    web: WebSettings = WebSettings(listen_address=":9850")

@@ -1,0 +1,92 @@
+"""One target under measurement: its lanes, and the samples that come of them."""
+
+import asyncio
+from collections.abc import Iterator
+
+import structlog
+
+from exporter.collectors.base import Collector
+from exporter.fast import FastLane
+from exporter.metric import Sample, gauge
+from exporter.outcome import Outcome
+from exporter.slow import SlowLane
+
+SUCCESS = gauge(
+    "runbook_exporter_collector_success",
+    "Whether the last reading of the target gave an answer (1) or an error (0).",
+    "collector",
+)
+TIMEOUT = gauge(
+    "runbook_exporter_collector_timeout",
+    "Whether the last reading of the target was given up at its deadline (1).",
+    "collector",
+)
+DURATION = gauge(
+    "runbook_exporter_collector_duration_seconds",
+    "How long the last reading of the target took, in seconds.",
+    "collector",
+)
+ROUND_TRIPS = gauge(
+    "runbook_exporter_collector_round_trips",
+    "Requests of the last reading that waited for an answer, without connecting.",
+    "collector",
+)
+LAST_SUCCESS = gauge(
+    "runbook_exporter_collector_last_success_timestamp_seconds",
+    "When the target was last read in the background, in seconds since 1970.",
+    "collector",
+)
+METRICS = (SUCCESS, TIMEOUT, DURATION, ROUND_TRIPS, LAST_SUCCESS)
+log = structlog.get_logger(__name__)
+
+
+class Target:
+    """A target of the inventory. Whatever its collector does, samples come out, in time."""
+
+    def __init__(self, stack: str, kind: str, name: str, collector: Collector) -> None:
+        self.stack, self.kind, self.name = stack, kind, name
+        self._collector = collector
+        self._fast = FastLane(collector.fast, f"read {self}") if collector.fast else None
+        self._slow = SlowLane(collector.slow, f"refresh {self}") if collector.slow else None
+        self.problem: str | None = None
+        """Why it is not up; empty if it is, None before the first scrape."""
+
+    def __str__(self) -> str:
+        return f"{self.stack}/{self.kind}/{self.name}"
+
+    def start(self) -> None:
+        """Begin to read in the background, if there is anything to."""
+        if self._slow is not None:
+            self._slow.start()
+
+    async def close(self) -> None:
+        """End all tasks and connections."""
+        await asyncio.gather(*(lane.close() for lane in (self._fast, self._slow) if lane is not None))
+
+    async def scrape(self, deadline: float) -> tuple[Sample, ...]:
+        """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
+        outcomes = [await self._fast.scrape(deadline)] if self._fast is not None else []
+        outcomes += [self._slow.outcome] if self._slow is not None else []
+        problem = next((outcome.problem for outcome in outcomes if outcome.problem), "")
+        self._note(problem)
+        return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
+
+    def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
+        for outcome in outcomes:
+            if outcome.reading is not None:
+                yield from outcome.reading.samples
+        first, failures = outcomes[0], [outcome.failure for outcome in outcomes if outcome.failure is not None]
+        yield SUCCESS(not failures, self.kind)
+        yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)
+        yield DURATION(first.seconds, self.kind)
+        yield ROUND_TRIPS(first.reading.round_trips if first.reading is not None else 0, self.kind)
+        if self._slow is not None and self._slow.succeeded_at is not None:
+            yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
+
+    def _note(self, problem: str) -> None:
+        """Log what changed: a target that stays down would fill the log."""
+        if problem and problem != self.problem:
+            log.warning("target is not up", target=str(self), reason=problem)
+        elif not problem and self.problem:
+            log.info("target is up again", target=str(self))
+        self.problem = problem
