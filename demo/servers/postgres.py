@@ -34,7 +34,12 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
-_INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", f"--username={SUPERUSER}")
+# The cluster never runs under this "trust": its own access rules are written before it starts.
+_INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", f"--username={SUPERUSER}")
+_ACCESS = """\
+host all all 127.0.0.1/32 scram-sha-256
+host replication all 127.0.0.1/32 scram-sha-256
+"""
 
 
 class PostgresServer(Server):
@@ -105,7 +110,7 @@ class PostgresServer(Server):
         """Under another name until its superuser has a password that we know."""
         partial = replace(place, data=place.data.with_name("data.partial"))
         shutil.rmtree(partial.data, ignore_errors=True)
-        template = TOOLS / "templates" / f"postgres-{digest(*_INITDB)[:12]}"
+        template = TOOLS / "templates" / f"postgres-{digest(*_INITDB, _ACCESS)[:12]}"
         if template.exists():
             shutil.copytree(template, partial.data)
             partial.own_all(partial.data)
@@ -148,11 +153,10 @@ def _initialize(place: Place, template: Path) -> None:
     place.data.parent.mkdir(parents=True, exist_ok=True)
     place.data.mkdir(mode=0o700)
     place.own(place.data)
-    place.run("initdb", *_INITDB, "--pwfile=/dev/stdin", "-D", place.data, text=f"{secrets.token_hex(16)}\n")
+    place.run("initdb", *_INITDB, "-D", place.data)
+    (place.data / "pg_hba.conf").write_text(_ACCESS)
     with (place.data / "postgresql.conf").open("a") as configuration:
-        configuration.write("include 'launcher.conf'\n")
-    (place.data / "launcher.conf").touch()
-    place.own(place.data / "launcher.conf")
+        configuration.write("include_if_exists 'launcher.conf'\n")
     _keep(place.data, template)
 
 

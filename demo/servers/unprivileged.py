@@ -1,8 +1,9 @@
 """Finds a way to run PostgreSQL, which refuses to run as root, from wherever the checkout is.
 
-1. Not root: as oneself.
+1. An ordinary user: as oneself.
 2. Root: in a user namespace in which root is called `nobody`. To the kernel it is still the owner of its files, so a
-   checkout that only root may enter is no obstacle.
+   checkout that only root may enter is no obstacle. The same for a user without an account (a container started with
+   any number): PostgreSQL insists on a name.
 3. Root where user namespaces are refused (containers, change-rooted systems): as the real user `nobody`, with copies of
    programs and data in a temporary folder, since `nobody` may not enter the checkout.
 """
@@ -64,13 +65,15 @@ class Place:
 def find_place(folder: Path) -> Place:
     """The place of the cluster whose files belong in `folder`; the same at every call until `leave_place`."""
     packages = group_root("servers")
-    if os.geteuid() != 0:
+    if _is_ordinary(os.geteuid()):
         return Place(packages, folder / "data")
     if _link(folder).is_symlink():
         return _elsewhere(_link(folder).readlink())
     prefix = _namespace_prefix()
     if namespace_works(prefix, folder):
         return Place(packages, folder / "data", prefix)
+    if os.geteuid() != 0:
+        raise ServerError(f"user {os.geteuid()} has no account", "/etc/passwd", "PostgreSQL needs one: add it")
     return _move_elsewhere(folder)
 
 
@@ -93,6 +96,13 @@ def namespace_works(prefix: Sequence[str], folder: Path) -> bool:
     try:
         return all(_run(check, None).returncode == 0 for check in checks)
     except OSError:
+        return False
+
+
+def _is_ordinary(user: int) -> bool:
+    try:
+        return pwd.getpwuid(user).pw_uid != 0
+    except KeyError:
         return False
 
 

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from demo.toolchain.commands import run_logged
@@ -85,14 +87,25 @@ def _install_pip(packages: Path) -> None:
 
 
 def _install(inputs: str) -> None:
-    _unfinished().touch()
     step = Progress("install the Python packages")
-    # requirements.lock holds a hash for every package: pip then refuses any other file.
-    _pip(step, "--require-hashes", "--requirement", _LOCK)
-    _pip(step, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    with _interruptible():
+        # requirements.lock holds a hash for every package: pip then refuses any other file.
+        _pip(step, "--require-hashes", "--requirement", _LOCK)
+        _pip(step, "--no-deps", "--no-build-isolation", "--editable", ROOT)
     write_stamp(VENV, inputs)
-    _unfinished().unlink()
     step.done()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Marks the environment while pip works. After its own failures pip has tidied up: only a kill leaves the mark."""
+    _unfinished().touch()
+    try:
+        yield
+    except SetupError:
+        _unfinished().unlink()
+        raise
+    _unfinished().unlink()
 
 
 def _pip(step: Progress, *arguments: str | Path) -> None:

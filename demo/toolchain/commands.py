@@ -52,7 +52,7 @@ def last_error_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     # npm begins with a code and ends with advice; what happened stands between.
     npm = [line for line in lines if line.startswith("npm error ") and not line.startswith("npm error code")]
-    others = [line for line in lines if line.startswith(("E:", "ERROR"))]
+    others = [line for line in lines if line.startswith(("E:", "ERROR", "error:"))]
     return [*(lines[-1:] or ["no output"]), *npm[:1], *others[-1:]][-1]
 
 
