@@ -1,0 +1,115 @@
+"""A folder of backups in a storage: what lies there, and a new one that never takes another one's place."""
+
+import hashlib
+import mmap
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import ObjectStore
+
+# A name of a later time is no proof of a backup; honest clocks, and the hour that DST repeats, differ by no more.
+FUTURE = timedelta(hours=1)
+ONE_PUT = 4 * 1024**3  # bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite
+PART = 64 * 1024**2
+CHUNK = 1024**2
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One object that is named like a backup. Its time is the name's: a copy of the object does not change that."""
+
+    name: str
+    at: datetime
+    size: int
+    etag: str | None
+
+    @property
+    def content(self) -> list[str | int | None]:
+        """What tells whether it is still the same (JSON)."""
+        return [self.name, self.size, self.etag]
+
+
+@dataclass(frozen=True)
+class BackupFolder:
+    """The folder in `store`. A backup is named by `pattern` (strptime), whose times are those of `zone`.
+
+    Every method may raise what the storage fails with: obstore's BaseError, OSError, TimeoutError.
+    """
+
+    store: ObjectStore
+    pattern: str
+    zone: ZoneInfo
+
+    def name_at(self, moment: datetime) -> str:
+        return moment.astimezone(self.zone).strftime(self.pattern)
+
+    async def newest_first(self, now: datetime) -> list[Backup]:
+        """All backups. Empty objects are none, and neither are names of the future."""
+        listed = await obstore.list_with_delimiter_async(self.store)
+        found = [
+            Backup(entry["path"], at, entry["size"], entry.get("e_tag"))
+            for entry in listed["objects"]
+            if (at := self._time_of(entry["path"])) is not None and entry["size"] > 0 and at <= now + FUTURE
+        ]
+        return sorted(found, key=lambda backup: (backup.at, backup.name), reverse=True)
+
+    async def size(self, name: str) -> int | None:
+        """In bytes, or None where there is no such object."""
+        try:
+            return (await obstore.head_async(self.store, name))["size"]
+        except FileNotFoundError:
+            return None
+
+    async def stream(self, name: str) -> AsyncIterator[bytes]:
+        """The object's bytes, a piece at a time."""
+        got = await obstore.get_async(self.store, name)
+        async for chunk in got.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
+
+    async def digest(self, name: str) -> str | None:
+        """The SHA-256 of what the storage gives back, or None where there is no such object."""
+        digest = hashlib.sha256()
+        try:
+            async for chunk in self.stream(name):
+                digest.update(chunk)
+        except FileNotFoundError:
+            return None
+        return digest.hexdigest()
+
+    async def create(self, name: str, file: Path, size: int) -> None:
+        """Store `file` of `size` bytes as `name`.
+
+        Raises:
+            AlreadyExistsError: there is such an object; it stays as it is. Above 4 GiB no storage checks that in the
+                request itself, so it is checked right before.
+        """
+        if size > ONE_PUT:
+            if await self.size(name) is not None:
+                raise AlreadyExistsError(f"{name} is there already")
+            await obstore.put_async(self.store, name, file, chunk_size=PART, max_concurrency=2)
+        else:
+            await obstore.put_async(self.store, name, _mapped(file), mode="create", use_multipart=False)
+
+    async def remove(self, name: str) -> None:
+        await obstore.delete_async(self.store, name)
+
+    def _time_of(self, name: str) -> datetime | None:
+        try:
+            at = datetime.strptime(name, self.pattern)  # noqa: DTZ007
+        except ValueError:
+            return None
+        return at if at.tzinfo is not None else at.replace(tzinfo=self.zone)
+
+
+def _mapped(file: Path) -> memoryview:
+    """Mapped and not read, so that a request needs no memory of its own however large the file is.
+
+    Nobody closes the map: a request that was cancelled may hold it a little longer.
+    """
+    with file.open("rb") as content:
+        return memoryview(mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ))

@@ -1,0 +1,199 @@
+"""Puts failed jobs of one BullMQ queue back to be processed, the oldest first.
+
+Source: the PMCRM runbook, "Daily Operations > Morning Health Check", step 6. Its `LLEN` answers an error (failed jobs
+are a sorted set) and its command retries all there is; this one is bounded, and one atomic script of our own, because
+the layout of a queue differs between BullMQ's major versions.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from remediator.access.redis import answering, connected
+from remediator.errors import TargetUnreachable
+from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+
+PLAN_SECONDS = 8.0
+EFFECT_SECONDS = 10.0
+# A script that Redis gets to later than this does nothing, so that a look at the outcome is final.
+CARRY_OUT_WITHIN_MS = 5_000
+MAX_LISTED = 1_000  # jobs in one plan; how many there are is counted beyond it
+
+_OUTCOMES = {
+    "retried": Outcome(ItemState.APPLIED, "put back to be processed"),
+    "gone": Outcome(ItemState.SKIPPED, "is no longer among the failed jobs"),
+    "changed": Outcome(ItemState.SKIPPED, "has run and failed again since it was planned"),
+    "vanished": Outcome(ItemState.SKIPPED, "has no data any more"),
+    "in_flow": Outcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it with the application's own means"),
+}
+_SCRIPT_ERRORS = ("NOQUEUE", "BADVERSION", "TOOLATE")
+
+
+def _scripts(text: str) -> tuple[str, str]:
+    """The script that asks and the one that acts: they share their first part, and with it all of the judgement."""
+    _, judge, ask, act = re.split(r"^-- (?:judge|ask|act) --$", text, flags=re.MULTILINE)
+    return judge + ask, judge + act
+
+
+ASK, ACT = _scripts((files(__package__) / "retry_failed_jobs.lua").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class _Queue:
+    """The hands of this remediation on one queue."""
+
+    scope: Scope
+    redis: Redis
+    key: str
+
+    @property
+    def effect_timeout(self) -> timedelta:
+        return timedelta(seconds=EFFECT_SECONDS)
+
+    async def plan(self) -> Plan:
+        with _explaining(self.scope):
+            async with asyncio.timeout(PLAN_SECONDS):
+                counts = await self._counts()
+                oldest = await self._oldest()
+                paused, version, *judged = await self._ask(oldest)
+        items = tuple(_item(*each) for each in zip(oldest, judged, strict=True) if each[1][0] == "failed")
+        left_out = Counter(word for word, *_ in judged if word != "failed")
+        evidence = {"paused": bool(paused), "version": version or None, "left_out": dict(left_out)}
+        found = counts["failed"] - left_out.total() if items else 0
+        return Plan(items, found, population=sum(counts.values()), evidence=evidence)
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        jobs = [argument for item in items for argument in (str(item.identity["id"]), str(item.identity["score"]))]
+        with _explaining(self.scope):
+            seconds, microseconds = await self.redis.time()
+            deadline = seconds * 1000 + microseconds // 1000 + CARRY_OUT_WITHIN_MS
+            words: list[str] = await self.redis.eval(ACT, 1, f"{self.key}:failed", deadline, *jobs)
+        return [_OUTCOMES[word] for word in words]
+
+    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        with _explaining(self.scope):
+            pipeline = self.redis.pipeline(transaction=False)
+            for item in items:
+                pipeline.zscore(f"{self.key}:failed", str(item.identity["id"]))
+            scores = await pipeline.execute()
+        return [_settled(item, score) for item, score in zip(items, scores, strict=True)]
+
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+        """Clean when every retried job has been completed, or has been removed after it was."""
+        with _explaining(self.scope):
+            states = Counter([await self._state(str(item.identity["id"])) for item in applied])
+        clean = states.total() == states["completed"] + states["gone"]
+        return Verdict(clean, {state: states[state] for state in sorted(states)})
+
+    async def _counts(self) -> dict[str, int]:
+        lists, sets = ("wait", "paused", "active"), ("prioritized", "delayed", "waiting-children", "failed")
+        pipeline = self.redis.pipeline(transaction=False)
+        for name in lists:
+            pipeline.llen(f"{self.key}:{name}")
+        for name in sets:
+            pipeline.zcard(f"{self.key}:{name}")
+        return dict(zip(lists + sets, await pipeline.execute(), strict=True))
+
+    async def _oldest(self) -> list[tuple[str, float]]:
+        rows: Any = await self.redis.zrange(f"{self.key}:failed", 0, MAX_LISTED - 1, withscores=True)
+        return [(job, float(score)) for job, score in rows]
+
+    async def _ask(self, jobs: Sequence[tuple[str, float]]) -> list[Any]:
+        arguments = [argument for job, score in jobs for argument in (job, _score(score))]
+        answer: list[Any] = await self.redis.eval(ASK, 1, f"{self.key}:failed", 0, *arguments)
+        return answer
+
+    async def _state(self, job: str) -> str:
+        pipeline = self.redis.pipeline(transaction=False)
+        for name in ("completed", "failed", "delayed"):
+            pipeline.zscore(f"{self.key}:{name}", job)
+        pipeline.hmget(f"{self.key}:{job}", ["timestamp", "processedOn"])
+        completed, failed, delayed, (timestamp, processed_on) = await pipeline.execute()
+        return _state(completed, failed, delayed, timestamp, processed_on)
+
+
+def _item(job: tuple[str, float], judged: tuple[str, str, str, str]) -> Item:
+    _, name, attempts, error = judged
+    failed_at = datetime.fromtimestamp(job[1] / 1000, UTC).isoformat(timespec="milliseconds")
+    # Neither the job's data nor its message: they may hold personal data.
+    evidence = {"name": name[:100], "failed_at": failed_at, "attempts_made": int(attempts), "error": error or None}
+    return Item({"id": job[0], "score": _score(job[1])}, evidence)
+
+
+def _score(score: float) -> str:
+    """As Redis writes it: BullMQ's scores are whole milliseconds, and text survives JSON unchanged."""
+    return str(int(score)) if score.is_integer() else repr(score)
+
+
+def _settled(item: Item, score: float | None) -> Outcome:
+    if score is not None and _score(score) == item.identity["score"]:
+        return Outcome(ItemState.NOT_APPLIED, "is still the failed job that was planned")
+    return Outcome(ItemState.APPLIED, "is no longer the failed job that was planned")
+
+
+def _state(
+    completed: float | None,
+    failed: float | None,
+    delayed: float | None,
+    timestamp: str | None,
+    processed_on: str | None,
+) -> str:
+    """In one word, where a retried job is by now."""
+    if completed is not None:
+        return "completed"
+    if failed is not None:
+        return "failed_again"
+    if timestamp is None:
+        return "gone"
+    if delayed is not None:
+        return "delayed"
+    return "active" if processed_on is not None else "waiting"
+
+
+@contextmanager
+def _explaining(scope: Scope) -> Iterator[None]:
+    """As `answering`, with the words of our own scripts instead of Redis' around them."""
+    with answering(scope):
+        try:
+            yield
+        except ResponseError as error:
+            code, _, words = str(error).partition(" ")
+            if code not in _SCRIPT_ERRORS:
+                raise
+            raise TargetUnreachable(f"{scope.target}: {words}") from None
+
+
+def _key(scope: Scope) -> str:
+    """What the queue's keys begin with. The queue's name comes from an alert: it counts only if it is a queue's."""
+    queues, queue = scope.stack.queues[scope.target.name], scope.target.queue
+    if not queue:
+        raise TargetUnreachable(f"{scope.target}: the alert names no queue; it needs the label `queue`")
+    if queues.names != "discover" and queue not in queues.names:
+        raise TargetUnreachable(f"{scope.target}: the inventory lists {', '.join(queues.names)}; add it there")
+    return f"{queues.prefix}:{queue}"
+
+
+@asynccontextmanager
+async def _open(scope: Scope) -> AsyncIterator[_Queue]:
+    key = _key(scope)
+    async with connected(scope) as redis:
+        yield _Queue(scope, redis, key)
+
+
+retry_failed_jobs = Remediation(
+    name="retry_failed_jobs",
+    kind="queues",
+    keys=frozenset({"batch"}),
+    max_items=100,
+    one_effect=True,
+    open=_open,
+)

@@ -1,0 +1,257 @@
+"""Makes the backup that did not come: a dump that is proven readable before it is stored and after it.
+
+Source: the PMCRM runbook, "Daily Operations > Backup Verification" (older than 24 hours), and "Create Backup" of the
+Life Platform and Formula PM runbooks. Their traps: a dump that failed in a pipe leaves a valid small archive, a file
+that was cut passes `gunzip -t`, and the time of the newest object says when it was copied, not when it was made.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from obstore.exceptions import AlreadyExistsError, BaseError
+
+from inventory import DumpSource, SecretError, format_duration
+from remediator.access.backup_folder import Backup, BackupFolder
+from remediator.access.child import Ended, run
+from remediator.access.libpq import environment_of
+from remediator.access.storage import answering, describe, open_folder
+from remediator.errors import TargetUnreachable
+from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+
+OLDER_THAN = timedelta(hours=24)
+PLAN_SECONDS = 8.0
+AFTER_THE_DUMP = timedelta(seconds=30)  # to end a command that took too long, and to say so
+KEPT = 7  # so many of the newest older backups must still be there afterwards
+SPACE = 1.2  # times the newest backup's size must be free for the new one
+
+
+class _Failed(Exception):
+    """The dump could not be made or is not readable; nothing was stored."""
+
+
+@dataclass(frozen=True)
+class _Backups:
+    """The hands of this remediation on one folder of backups."""
+
+    scope: Scope
+    folder: BackupFolder
+    dump: DumpSource
+    login: Mapping[str, str]
+
+    @property
+    def effect_timeout(self) -> timedelta:
+        return self.dump.timeout + AFTER_THE_DUMP
+
+    async def plan(self) -> Plan:
+        now = datetime.now(UTC)
+        with answering(self.scope):
+            async with asyncio.timeout(PLAN_SECONDS):
+                backups = await self.folder.newest_first(now)
+                evidence = {"newest": _newest(backups, now)}
+                if self._is_fresh(backups, now):
+                    return Plan((), 0, evidence=evidence)
+                name = await self._free_name(now)
+        identity = {"object": name, "newest": backups[0].name if backups else None}
+        kept = [backup.content for backup in backups[:KEPT]]
+        return Plan((Item(identity, {**evidence, "kept": kept}),), 1, evidence=evidence)
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        return [await self._back_up(item) for item in items]
+
+    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        with answering(self.scope):
+            return [await self._settled(str(item.identity["object"])) for item in items]
+
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+        """Clean when the newest backup is young, the new one can be read from the storage, and no older one is lost."""
+        now = datetime.now(UTC)
+        with answering(self.scope):
+            backups = await self.folder.newest_first(now)
+            wrong = [reason for item in applied for reason in await self._wrong(item, backups)]
+        return Verdict(self._is_fresh(backups, now) and not wrong, {"newest": _newest(backups, now), "wrong": wrong})
+
+    def _is_fresh(self, backups: Sequence[Backup], now: datetime) -> bool:
+        older_than = self.scope.settings.older_than or OLDER_THAN
+        return bool(backups) and now - backups[0].at <= older_than
+
+    async def _free_name(self, now: datetime) -> str:
+        name = self.folder.name_at(now)
+        if await self.folder.size(name) is not None:
+            raise TargetUnreachable(
+                f"{self.scope.target}: {name}, the name of a new backup, is taken by an object that is empty or counts"
+                " as old; move that away, or put the time of day into the pattern"
+            )
+        return name
+
+    async def _back_up(self, item: Item) -> Outcome:
+        deadline = asyncio.get_running_loop().time() + self.dump.timeout.total_seconds()
+        with answering(self.scope):
+            backups = await self.folder.newest_first(datetime.now(UTC))
+        if (backups[0].name if backups else None) != item.identity["newest"]:
+            return Outcome(ItemState.SKIPPED, "the newest backup is another one than when this was planned")
+        with tempfile.TemporaryDirectory(prefix="runbook-backup-") as folder:
+            file = Path(folder) / "dump"
+            try:
+                _require_space(folder, backups)
+                await self._dump(file, deadline)
+            except _Failed as error:
+                return Outcome(ItemState.FAILED, str(error))
+            with answering(self.scope):
+                async with asyncio.timeout_at(deadline):
+                    return await self._store(str(item.identity["object"]), file)
+
+    async def _dump(self, file: Path, deadline: float) -> None:
+        """Write the dump to `file` and read all of it back, before anything is stored."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
+                    await self._require(self.dump.command, self.login, stdout=output)
+                if _size(file) == 0:
+                    raise _Failed(f"{self.dump.command[0]} wrote nothing to its standard output")
+                with file.open("rb") as dump:
+                    await self._require(self.dump.check, {}, stdin=dump)
+        except TimeoutError:
+            limit = format_duration(self.dump.timeout)
+            raise _Failed(f"the dump was not made and checked within {limit}; see dump.timeout") from None
+
+    async def _require(self, command: Sequence[str], login: Mapping[str, str], **streams: Any) -> None:
+        ended = await self._run(command, login, **streams)
+        if not ended.ok:
+            raise _Failed(f"{command[0]} {ended}")
+
+    async def _run(self, command: Sequence[str], login: Mapping[str, str], **streams: Any) -> Ended:
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **login}
+        try:
+            ended = await run(command, environment, **streams)
+        except OSError as error:
+            raise _Failed(f"can not start {command[0]}: {error.strerror}; is it installed and on PATH?") from None
+        password = login.get("PGPASSWORD")
+        return replace(ended, complaint=ended.complaint.replace(password, "***")) if password else ended
+
+    async def _store(self, name: str, file: Path) -> Outcome:
+        """Store `file` under a name that nobody has, and compare what the storage gives back."""
+        size, digest = _size(file), await asyncio.to_thread(_digest, file)
+        try:
+            await self.folder.create(name, file, size)
+        except (BaseError, OSError) as error:
+            return await self._not_stored(name, digest, error)
+        if await self.folder.digest(name) == digest:
+            return Outcome(ItemState.APPLIED, f"{name}, {size} bytes, sha256 {digest}")
+        return await self._take_back(name)
+
+    async def _not_stored(self, name: str, digest: str, error: Exception) -> Outcome:
+        """The storage refused; or its answer was lost, and a repeated request met what the first one had stored."""
+        stored = await self.folder.digest(name)
+        if stored == digest:
+            return Outcome(ItemState.APPLIED, f"{name}, sha256 {digest}; the storage's first answer was lost")
+        if isinstance(error, AlreadyExistsError):
+            return Outcome(ItemState.FAILED, f"{name} has been made by somebody else meanwhile; it was left alone")
+        state = ItemState.FAILED if stored is None else ItemState.UNKNOWN
+        return Outcome(state, f"{name} was not stored: {describe(error)}")
+
+    async def _take_back(self, name: str) -> Outcome:
+        """We have just made it, and it is not what was sent: what is broken must not look like a backup."""
+        try:
+            await self.folder.remove(name)
+        except (BaseError, OSError) as error:
+            return Outcome(
+                ItemState.UNKNOWN, f"{name} is damaged and can not be removed ({describe(error)}); remove it"
+            )
+        return Outcome(ItemState.FAILED, f"the storage gave back something else than {name}; it was removed again")
+
+    async def _settled(self, name: str) -> Outcome:
+        size = await self.folder.size(name)
+        if size is None:
+            return Outcome(ItemState.NOT_APPLIED, f"there is no {name}")
+        reason = await self._unreadable(name, size)
+        if reason is None:
+            return Outcome(ItemState.APPLIED, f"{name} is there and readable")
+        return Outcome(ItemState.UNKNOWN, reason)
+
+    async def _wrong(self, item: Item, backups: Sequence[Backup]) -> list[str]:
+        name, there = str(item.identity["object"]), {backup.name: backup for backup in backups}
+        reason = f"{name} is not there" if name not in there else await self._unreadable(name, there[name].size)
+        older = [
+            f"{kept[0]} has changed or is gone"
+            for kept in item.evidence.get("kept", [])
+            if kept[0] not in there or there[kept[0]].content != list(kept)
+        ]
+        return ([reason] if reason else []) + older
+
+    async def _unreadable(self, name: str, size: int) -> str | None:
+        """Why the stored backup can not be used, or None. All of it is read, from the storage."""
+        if size == 0:
+            return f"{name} is empty"
+        try:
+            ended = await self._run(self.dump.check, {}, stdin=self.folder.stream(name))
+        except _Failed as error:
+            raise TargetUnreachable(f"{self.scope.target}: {error}") from None
+        return None if ended.ok else f"{name} is not readable: {self.dump.check[0]} {ended}"
+
+
+def _require_space(folder: str, backups: Sequence[Backup]) -> None:
+    free, needed = shutil.disk_usage(folder).free, int(SPACE * backups[0].size) if backups else 0
+    if free < needed:
+        raise _Failed(f"{folder} has {free} bytes left and the dump may need {needed}; point TMPDIR to more space")
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _newest(backups: Sequence[Backup], now: datetime) -> dict[str, Any] | None:
+    """For people: {name, age_seconds, size} of the newest backup."""
+    if not backups:
+        return None
+    newest = backups[0]
+    return {"name": newest.name, "age_seconds": round((now - newest.at).total_seconds()), "size": newest.size}
+
+
+def _login(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
+    """The variables by which libpq finds and enters the database; none for a command that needs no database."""
+    if not dump.dsn_secret().configured:
+        return {}
+    try:
+        return environment_of(dump.dsn_secret().read())
+    except SecretError as error:
+        raise TargetUnreachable(f"{scope.target}: {error}") from None
+    except ValueError as error:
+        raise TargetUnreachable(f"{scope.target}: dump.dsn {error}") from None
+
+
+@asynccontextmanager
+async def _open(scope: Scope) -> AsyncIterator[_Backups]:
+    target = scope.stack.backups[scope.target.name]
+    if target.dump is None:
+        raise TargetUnreachable(
+            f"{scope.target}: the inventory does not say how to make this backup;"
+            f" add stacks.{scope.target.stack}.backups.{scope.target.name}.dump"
+        )
+    store = open_folder(scope, request_timeout=target.dump.timeout)
+    folder = BackupFolder(store, target.pattern, ZoneInfo(target.zone))
+    yield _Backups(scope, folder, target.dump, _login(scope, target.dump))
+
+
+run_backup = Remediation(
+    name="run_backup",
+    kind="backups",
+    keys=frozenset({"older_than"}),
+    max_items=1,
+    one_effect=True,
+    open=_open,
+)

@@ -1,0 +1,63 @@
+-- candidates --
+-- Sessions that may be ended, and every reason why another one may not. Planning and acting use this one text.
+-- $1 older than (interval), $2 protected roles, $3 protected applications, $4 applications that nobody may end (LIKE)
+SELECT activity.pid, activity.backend_start, activity.xact_start, activity.state_change,
+       activity.usename, activity.application_name, activity.client_addr, activity.query
+FROM pg_stat_activity AS activity
+JOIN pg_roles AS role ON role.oid = activity.usesysid
+WHERE activity.backend_type = 'client backend'
+  AND activity.leader_pid IS NULL
+  AND activity.pid <> pg_backend_pid()
+  AND activity.datname = current_database()
+  AND activity.state = 'idle in transaction'
+  AND activity.state_change < clock_timestamp() - $1::interval
+  AND NOT role.rolsuper
+  AND NOT role.rolreplication
+  AND activity.usename <> ALL ($2::text[])
+  AND activity.application_name <> ALL ($3::text[])
+  AND NOT activity.application_name ILIKE ANY ($4::text[])
+
+-- plan --
+-- Of the last statement only its first word: the rest may hold personal data. $5 at most so many rows
+WITH candidates AS ({candidates}),
+     waiting AS MATERIALIZED (
+         SELECT pid, unnest(pg_blocking_pids(pid)) AS blocker
+         FROM pg_stat_activity
+         WHERE wait_event_type = 'Lock'
+     )
+SELECT pid, backend_start, xact_start, state_change, usename, application_name, host(client_addr) AS client_address,
+       extract(epoch FROM clock_timestamp() - state_change)::float8 AS idle_seconds,
+       (SELECT count(DISTINCT waiting.pid) FROM waiting WHERE waiting.blocker = candidates.pid) AS blocks_sessions,
+       upper(substring(query FROM '^\s*([A-Za-z]+)')) AS last_command,
+       count(*) OVER () AS found
+FROM candidates
+ORDER BY state_change, pid
+LIMIT $5
+
+-- end_one --
+-- One backend a statement: the check and the signal belong together, and a set would stop at its first refusal.
+-- $5 pid, $6 backend_start, $7 xact_start, $8 state_change, $9 how long to wait for its end (ms)
+WITH candidates AS ({candidates})
+SELECT pg_terminate_backend(pid, $9)
+FROM candidates
+WHERE pid = $5 AND backend_start = $6 AND xact_start = $7 AND state_change = $8
+
+-- remains --
+SELECT state, xact_start, state_change
+FROM pg_stat_activity
+WHERE pid = $1 AND backend_start = $2
+
+-- server --
+-- Without pg_read_all_stats the state of other roles' sessions reads NULL, and a plan would be empty but wrong.
+SELECT current_user AS role,
+       pg_is_in_recovery() AS standby,
+       current_setting('server_version_num')::int AS version,
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_states,
+       pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS may_signal
+
+-- client_backends --
+SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
+
+-- at_work --
+-- Another session of the same run: an effect whose answer we lost and that may still be going on.
+SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND state = 'active'

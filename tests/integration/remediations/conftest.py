@@ -1,0 +1,28 @@
+"""What the tests of the remediations share: a stack of one test, and a queue with real BullMQ jobs in it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from inventory import RemediationSettings, Stack
+from remediator.remediations.base import Scope, Target
+
+ScopeOf = Callable[..., Scope]
+
+
+@pytest.fixture
+def scope_of() -> ScopeOf:
+    """A scope in the stack `shop`, as the engine makes one: the inventory's words, checked by its model."""
+
+    def make(
+        kind: Any, *, stack: dict[str, Any], name: str = "main", queue: str | None = None, **settings: Any
+    ) -> Scope:
+        return Scope(
+            Stack.model_validate(stack),
+            Target("shop", kind, name, queue),
+            RemediationSettings.model_validate(settings),
+            run="17",
+        )
+
+    return make
