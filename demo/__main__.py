@@ -106,7 +106,8 @@ def main() -> None:
     """Run the command; every failure that people can mend is one line, and exit code 1."""
     # Everything is on this machine, and a proxy that the environment names has no business with it.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = HOST
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely it cleans up as after Ctrl-C
+    for polite in (signal.SIGTERM, signal.SIGHUP):  # clean up as after Ctrl-C
+        signal.signal(polite, signal.default_int_handler)
     try:
         app()
     except (SetupError, ServerError, *UNANSWERED) as error:

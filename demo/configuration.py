@@ -9,6 +9,7 @@ from demo.places import CHECKOUT, Places, write_private
 from demo.ports import Ports
 from demo.toolchain.paths import launcher
 
+DEPLOY = CHECKOUT / "deploy"
 TEMPLATES = CHECKOUT / "demo" / "config"
 FILES = ("inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml")
 
@@ -46,7 +47,10 @@ def write_configuration(places: Places, ports: Ports) -> None:
 def redis_acl(credentials: Credentials) -> str:
     """Redis' users, each with its password."""
     passwords = {f"redis_{user}_password": password for user, password in credentials.redis.items()}
-    text = Template((TEMPLATES / "redis.acl").read_text(encoding="utf-8")).substitute(passwords)
+    production = (DEPLOY / "redis" / "remediator.acl").read_text(encoding="utf-8")
+    rights = production.strip().removeprefix("user remediator on ")
+    template = Template((TEMPLATES / "redis.acl").read_text(encoding="utf-8"))
+    text = template.substitute(passwords, redis_remediator_rights=rights)
     return "".join(
         line for line in text.splitlines(keepends=True) if not line.startswith("#")
     )  # Redis knows no comments

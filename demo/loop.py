@@ -90,10 +90,10 @@ async def run_loop(demo: Demo, display: Display) -> dict[str, Any]:
 
 
 async def follow_new(demo: Demo, display: Display) -> None:
-    """Show every incident that somebody makes with `make incident`, until it is cancelled."""
+    """Show every incident that somebody makes with `make incident`, until the demo is ended."""
     known = {(injection.incident, injection.at) for injection in Injection.all(demo.places)}
     async with watching(demo) as watched:
-        while True:
+        while demo.places.env.exists():
             for injection in Injection.all(demo.places):
                 if (injection.incident, injection.at) not in known:
                     known.add((injection.incident, injection.at))

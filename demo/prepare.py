@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from demo.bucket import open_bucket, path_of
+from demo.configuration import DEPLOY
 from demo.credentials import BUCKET, DATABASE, Credentials
 from demo.errors import DemoError
 from demo.places import CHECKOUT, Places
@@ -17,7 +18,7 @@ from demo.toolchain.paths import launcher
 
 OLDER_DUMPS = (timedelta(days=2), timedelta(days=3), timedelta(days=4))
 DUMP_SECONDS = 30
-# What each role may do, and no more: the same as the grants that an operator is given for production.
+# What each role may do, and no more. The remediator's is the file that an operator installs for production.
 GRANTS = {
     "product": (),
     "metrics": (
@@ -26,7 +27,7 @@ GRANTS = {
         "ALTER ROLE metrics SET statement_timeout = '5s'",
         "ALTER ROLE metrics SET lock_timeout = '100ms'",
     ),
-    "remediator": ("GRANT pg_signal_backend, pg_read_all_stats TO remediator",),
+    "remediator": ((DEPLOY / "postgres" / "remediator.sql").read_text(encoding="utf-8"),),
     "dumper": ("GRANT pg_read_all_data TO dumper", "ALTER ROLE dumper SET default_transaction_read_only = on"),
 }
 
@@ -35,6 +36,7 @@ async def prepare_database(places: Places, owner: str, credentials: Credentials)
     """Create roles, the database and its tables. `owner` is the DSN of a superuser, in any database."""
     connection = await asyncpg.connect(owner, timeout=5)
     try:
+        await connection.execute("SET log_min_error_statement = panic")  # or a refused password would be logged
         for role, password in credentials.postgres.items():
             # CREATE ROLE takes no parameters; the password has no character that ends the literal.
             await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")

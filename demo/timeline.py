@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from demo.incidents import Incident, Injection
+from demo.incidents.base import concerns
 
 GOOD_END = "succeeded"
 
@@ -91,11 +92,6 @@ def deciding_run(runs: list[dict[str, Any]], incident: Incident, injection: Inje
     else the newest one.
     """
     good = "refused" if incident.expected == "refused" else GOOD_END
-    own = [
-        run
-        for run in runs
-        if (run["remediation"], run["target"]) == (incident.remediation, incident.target)
-        and datetime.fromisoformat(run["created_at"]) >= injection.at
-    ]
+    own = [run for run in runs if concerns(run, incident, injection)]
     ended = [run for run in own if run["state"] == good]
     return ended[-1] if ended else (own[0] if own else None)

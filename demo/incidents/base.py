@@ -81,6 +81,12 @@ class Incident:
         return all(labels.get(name) == value for name, value in self.alert.items())
 
 
+def concerns(run: Mapping[str, Any], incident: Incident, injection: Injection) -> bool:
+    """Whether a run of the remediator's API is about this incident."""
+    about = (run["remediation"], run["target"]) == (incident.remediation, incident.target)
+    return about and datetime.fromisoformat(run["created_at"]) >= injection.at
+
+
 def notified_since(places: Places, at: datetime) -> list[dict[str, Any]]:
     """What people were told since then: {at, channel, message}."""
     if not places.notifications.exists():

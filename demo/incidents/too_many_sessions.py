@@ -2,10 +2,8 @@
 decide, and nothing is touched.
 """
 
-from datetime import datetime
-
 from demo.incidents import held
-from demo.incidents.base import STACK, Facts, Incident, Injection, Proof, judge, notified_since
+from demo.incidents.base import STACK, Facts, Incident, Injection, Proof, concerns, judge, notified_since
 from demo.metrics import Page
 from demo.polling import poll
 from demo.running import Demo
@@ -37,7 +35,7 @@ async def _told(demo: Demo, injection: Injection) -> bool:
 async def _prove(demo: Demo, injection: Injection) -> Proof:
     told = await _told(demo, injection)
     runs = await demo.runs(TOO_MANY_SESSIONS.remediation)
-    since = [run for run in runs if datetime.fromisoformat(run["created_at"]) >= injection.at]
+    since = [run for run in runs if concerns(run, TOO_MANY_SESSIONS, injection)]
     touched = [item for run in since for item in run["items"] if item["state"] != "planned"]
     facts = {
         "sessions": HOLDING,

@@ -2,7 +2,6 @@
 \getenv password POSTGRES_PASSWORD
 CREATE ROLE product LOGIN PASSWORD :'password';
 CREATE ROLE metrics LOGIN PASSWORD :'password';
-CREATE ROLE remediator LOGIN PASSWORD :'password';
 CREATE ROLE dumper LOGIN PASSWORD :'password';
 GRANT pg_monitor TO metrics;
 ALTER ROLE metrics SET default_transaction_read_only = on;
@@ -10,7 +9,8 @@ ALTER ROLE metrics SET statement_timeout = '5s';
 ALTER ROLE metrics SET lock_timeout = '100ms';
 GRANT pg_read_all_data TO dumper;
 ALTER ROLE dumper SET default_transaction_read_only = on;
-GRANT pg_signal_backend, pg_read_all_stats TO remediator;
+\i /product/remediator.sql
+ALTER ROLE remediator PASSWORD :'password';
 CREATE DATABASE shop OWNER product;
 \connect shop product
 \i /product/schema.sql

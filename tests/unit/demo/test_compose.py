@@ -77,3 +77,10 @@ def test_no_password_is_written_down() -> None:
     for file in (CHECKOUT / "compose.yaml", *COMPOSE_FOLDER.iterdir()):
         for secret in re.findall(r"(?:on >|://\w+:|SECRET_ACCESS_KEY: )(\S+?)(?:@| |\")", file.read_text()):
             assert secret.startswith("${RUNBOOKD_DEMO_PASSWORD"), f"{file.name}: {secret}"
+
+
+def test_the_remediator_has_the_rights_of_production_and_no_more() -> None:
+    production = (CHECKOUT / "deploy" / "redis" / "remediator.acl").read_text().split()
+    users = COMPOSE["configs"]["redis_users"]["content"].splitlines()
+    mine = [rule for rule in users[-1].split() if not rule.startswith(">")]
+    assert mine == production

@@ -7,7 +7,7 @@ from string import Template
 import pytest
 import yaml
 
-from demo.configuration import FILES, TEMPLATES, redis_acl, write_configuration
+from demo.configuration import DEPLOY, FILES, TEMPLATES, redis_acl, write_configuration
 from demo.credentials import Credentials
 from demo.incidents import INCIDENTS
 from demo.places import CHECKOUT, Places
@@ -75,3 +75,9 @@ def test_redis_users_have_passwords_and_no_comment_reaches_redis() -> None:
     lines = redis_acl(Credentials()).splitlines()
     assert [line.split()[1] for line in lines] == ["default", "product", "metrics", "remediator"]
     assert TEMPLATES.joinpath("redis.acl").read_text().startswith("#")
+
+
+def test_the_remediator_has_the_rights_of_production_and_no_more() -> None:
+    *_, remediator = redis_acl(Credentials()).splitlines()
+    production = (DEPLOY / "redis" / "remediator.acl").read_text().split()
+    assert [rule for rule in remediator.split() if not rule.startswith(">")] == production
