@@ -1,7 +1,8 @@
 """The second half of a run: touches the items, each only after its intent is durable, and proves the result."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +18,7 @@ from remediator.world import World
 
 LOOK_EVERY_SECONDS = 1.0
 SETTLE_ATTEMPTS = 5
-SETTLE_SECONDS = 15.0
+CONNECT_SECONDS = 15.0
 STOPPING = "stopping"
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ async def execute(world: World, run: Run, found: Found, stopping: Stopping) -> R
         items = await runs.items(connection, run.id)
     groups = [list(items)] if found.remediation.one_effect else [[each] for each in items]
     try:
-        async with asyncio.timeout(SETTLE_SECONDS) as connecting, found.remediation.open(found.scope(run.id)) as hands:
+        async with asyncio.timeout(CONNECT_SECONDS) as connecting, found.remediation.open(found.scope(run.id)) as hands:
             connecting.reschedule(None)  # from here on every effect has its own limit
             run = await _effects(world, run, found, hands, groups, stopping)
     except (TargetUnreachable, TimeoutError) as error:
@@ -100,13 +101,22 @@ async def look_up(found: Found, run: Run, items: Sequence[Item], cause: str) -> 
     """Find out, read-only, what became of an effect that did not answer; UNKNOWN where nobody can tell."""
     for attempt in range(SETTLE_ATTEMPTS):
         try:
-            async with asyncio.timeout(SETTLE_SECONDS), found.remediation.open(found.scope(run.id)) as hands:
+            async with _looking(found, run) as hands:
                 outcomes = await hands.settle(items)
                 return [Outcome(each.state, f"{cause}; {each.detail}".rstrip("; ")) for each in outcomes]
         except Exception as error:
             log.warning("an outcome can not be looked up", run=run.id, attempt=attempt, error=str(error))
             await asyncio.sleep(min(2**attempt, 8))
     return [Outcome(ItemState.UNKNOWN, cause)] * len(items)
+
+
+@asynccontextmanager
+async def _looking(found: Found, run: Run) -> AsyncIterator[Hands]:
+    """Hands for one look. It may take as long as an effect: reading a large dump takes as long as writing it."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(CONNECT_SECONDS) as limit, found.remediation.open(found.scope(run.id)) as hands:
+        limit.reschedule(loop.time() + hands.effect_timeout.total_seconds() + CONNECT_SECONDS)
+        yield hands
 
 
 async def recover(world: World, run: Run, found: Found) -> Run:
@@ -158,7 +168,7 @@ async def verify(world: World, run: Run, found: Found, stopping: Stopping) -> Ru
 
 async def _look_again(found: Found, run: Run, applied: Sequence[Item]) -> Verdict | None:
     try:
-        async with asyncio.timeout(SETTLE_SECONDS), found.remediation.open(found.scope(run.id)) as hands:
+        async with _looking(found, run) as hands:
             return await hands.look_again(applied)
     except Exception as error:
         log.warning("the result can not be read", run=run.id, error=f"{type(error).__name__}: {error}")
