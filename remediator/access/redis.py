@@ -49,6 +49,7 @@ def _client(scope: Scope) -> Redis:
             decode_responses=True,
             single_connection_client=True,
             client_name=f"runbook-remediator:{scope.run}",
+            driver_info=None,  # Redis before 7.2 does not know the command by which it would be sent
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             # A command that was sent may have been carried out: it is looked up, never sent again.

@@ -110,10 +110,13 @@ end
 
 local words, moved = {}, false
 for _, job in ipairs(jobs) do
-  -- Asked again for a job that is named twice.
-  if job.word == 'failed' and redis.call('ZSCORE', KEYS[1], job.id) then
-    retry(job)
-    job.word, moved = 'retried', true
+  if job.word == 'failed' then
+    if redis.call('ZSCORE', KEYS[1], job.id) then
+      retry(job)
+      job.word, moved = 'retried', true
+    else
+      job.word = 'gone'  -- it is named twice, and was moved a moment ago
+    end
   end
   words[#words + 1] = job.word
 end

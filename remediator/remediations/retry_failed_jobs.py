@@ -189,7 +189,7 @@ async def _open(scope: Scope) -> AsyncIterator[_Queue]:
         yield _Queue(scope, redis, key)
 
 
-retry_failed_jobs = Remediation(
+REMEDIATION = Remediation(
     name="retry_failed_jobs",
     kind="queues",
     keys=frozenset({"batch"}),

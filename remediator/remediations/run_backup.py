@@ -247,7 +247,7 @@ async def _open(scope: Scope) -> AsyncIterator[_Backups]:
     yield _Backups(scope, folder, target.dump, _login(scope, target.dump))
 
 
-run_backup = Remediation(
+REMEDIATION = Remediation(
     name="run_backup",
     kind="backups",
     keys=frozenset({"older_than"}),

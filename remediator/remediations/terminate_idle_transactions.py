@@ -209,7 +209,7 @@ async def _open(scope: Scope) -> AsyncIterator[_Sessions]:
         yield _Sessions(scope, connection, server["may_signal"])
 
 
-terminate_idle_transactions = Remediation(
+REMEDIATION = Remediation(
     name="terminate_idle_transactions",
     kind="postgres",
     keys=frozenset({"older_than", "protect", "batch"}),
