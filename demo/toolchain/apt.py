@@ -2,11 +2,12 @@
 
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.toolchain.apt_sources import debian_sources
-from demo.toolchain.commands import capture, run_logged
+from demo.toolchain.commands import capture, error_line, log_file, run_logged
 from demo.toolchain.errors import SetupError
 
 _NETWORK = "check the network and the machine's package sources, then run make setup again"
@@ -63,15 +64,19 @@ class PrivateApt:
 
     def update(self, tick: Callable[[], None]) -> None:
         """Fetches the lists of packages. One archive out of reach is no failure: the others may have what is needed."""
-        try:
+        with suppress(SetupError):
             run_logged("apt-update", [*self._program("apt-get"), "update"], remedy=_NETWORK, tick=tick)
-        except SetupError:
-            if not any((self.folder / "state" / "lists").glob("*_Packages*")):
-                raise
 
     def available(self) -> str:
-        """The stanzas of all packages, in the version that would be fetched."""
-        return capture([*self._program("apt-cache"), "dumpavail"], remedy=_NETWORK)
+        """The stanzas of all packages, in the version that would be fetched.
+
+        Raises SetupError, with what the last update complained of, when there is not one package.
+        """
+        stanzas = capture([*self._program("apt-cache"), "dumpavail"], remedy=_NETWORK)
+        if not stanzas.strip():
+            log = log_file("apt-update")
+            raise SetupError(f"no list of packages could be fetched: {error_line(log)}", f"log {log}", _NETWORK)
+        return stanzas
 
     def download(self, packages: Sequence[str], into: Path, tick: Callable[[], None]) -> None:
         """Fetches package files, checked by apt against the signed lists."""

@@ -7,6 +7,8 @@ from pathlib import Path
 from demo.toolchain.errors import SetupError
 from demo.toolchain.paths import LOGS
 
+_COMPLAINTS = ("E: ", "W: ", "ERROR: ", "npm error ")
+
 
 def run_logged(
     name: str,
@@ -21,8 +23,8 @@ def run_logged(
 
     Raises SetupError with the program's last error line and the path of its log.
     """
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{name}.log"
+    log = log_file(name)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = _start(arguments, cwd=cwd, env=env, output=output.fileno())
         try:
@@ -32,7 +34,12 @@ def run_logged(
             process.wait()
             raise
     if process.returncode != 0:
-        raise SetupError(f"{name} failed: {last_error_line(log)}", f"log {log}", remedy)
+        raise SetupError(f"{name} failed: {error_line(log)}", f"log {log}", remedy)
+
+
+def log_file(name: str) -> Path:
+    """Where `run_logged` keeps the output of the last run of that name."""
+    return LOGS / f"{name}.log"
 
 
 def capture(arguments: Sequence[str | Path], *, remedy: str) -> str:
@@ -47,13 +54,12 @@ def capture(arguments: Sequence[str | Path], *, remedy: str) -> str:
     return ran.stdout
 
 
-def last_error_line(log: Path) -> str:
-    """The last line in which apt or pip speaks of an error, npm's first one, else the last line."""
+def error_line(log: Path) -> str:
+    """The first line in which apt, pip or npm says what went wrong; without one the last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     # npm begins with a code and ends with advice; what happened stands between.
-    npm = [line for line in lines if line.startswith("npm error ") and not line.startswith("npm error code")]
-    others = [line for line in lines if line.startswith(("E:", "ERROR", "error:"))]
-    return [*(lines[-1:] or ["no output"]), *npm[:1], *others[-1:]][-1]
+    told = [line for line in lines if line.startswith(_COMPLAINTS) and not line.startswith("npm error code")]
+    return [*told, *lines[-1:], "no output"][0]
 
 
 def _start(

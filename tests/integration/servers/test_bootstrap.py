@@ -1,0 +1,199 @@
+"""The virtual environment is made once, renewed when its inputs change, made afresh after an interruption or a move."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from demo.toolchain import bootstrap, commands, stamps
+from demo.toolchain.errors import SetupError
+from demo.toolchain.paths import ROOT
+from demo.toolchain.stamps import digest, is_current, one_at_a_time, replacing
+
+pytest.importorskip("ensurepip", reason="making an environment without a network needs Python's own copy of pip")
+
+PROJECT = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "example"
+version = "1"
+[project.scripts]
+example = "example:main"
+[tool.setuptools]
+py-modules = ["example"]
+"""
+
+
+@pytest.fixture(scope="module")
+def made_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project that needs nothing but its build tool, as pinned by our own lock file; its environment is made.
+
+    Making one takes seconds, so the tests of this file share it: each leaves it finished.
+    """
+    root = tmp_path_factory.mktemp("bootstrap") / "project"
+    root.mkdir()
+    (root / "pyproject.toml").write_text(PROJECT)
+    (root / "example.py").write_text("def main(): print('it runs')\n")
+    (root / "requirements.lock").write_text(_pinned("setuptools"))
+    with pytest.MonkeyPatch.context() as patch:
+        _move_to(root, patch)
+        bootstrap.make_python()
+    return root
+
+
+@pytest.fixture
+def project(made_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    _move_to(made_project, monkeypatch)
+    bootstrap.make_python()
+    return made_project
+
+
+def _pinned(package: str) -> str:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{package}=="))
+    end = next(number for number in range(start, len(lines)) if not lines[number].endswith("\\"))
+    return "\n".join(lines[start : end + 1]) + "\n"
+
+
+def _move_to(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", root)
+    monkeypatch.setattr(bootstrap, "VENV", root / ".venv")
+    monkeypatch.setattr(bootstrap, "_LOCK", root / "requirements.lock")
+    monkeypatch.setattr(commands, "LOGS", root / "logs")
+
+
+def _says(root: Path) -> str:
+    ran = subprocess.run([root / ".venv" / "bin" / "example"], capture_output=True, text=True, check=True)
+    return ran.stdout
+
+
+def _marked(root: Path) -> Path:
+    """A file in the environment: it is still there unless the environment is made afresh."""
+    mark = root / ".venv" / "mark"
+    mark.touch()
+    return mark
+
+
+def test_environment_is_made_and_then_left_alone(project: Path) -> None:
+    assert _says(project) == "it runs\n"
+    log = project / "logs" / "pip.log"
+    log.unlink(missing_ok=True)
+    before = time.monotonic()
+    bootstrap.make_python()
+    assert time.monotonic() - before < 1
+    assert not log.exists()
+
+
+def test_changed_lock_renews_the_same_environment(project: Path) -> None:
+    mark = _marked(project)
+    (project / "requirements.lock").write_text(_pinned("setuptools") + "# changed\n")
+    (project / "logs" / "pip.log").unlink(missing_ok=True)
+    bootstrap.make_python()
+    assert mark.exists()
+    assert (project / "logs" / "pip.log").exists()
+
+
+def test_failure_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
+    mark = _marked(project)
+    (project / "requirements.lock").write_text("unpinned\n")
+    with pytest.raises(SetupError, match=r"pip failed: ERROR: .*check the network") as caught:
+        bootstrap.make_python()
+    assert "\n" not in str(caught.value)
+    (project / "requirements.lock").write_text(_pinned("setuptools") + "# mended\n")
+    bootstrap.make_python()
+    assert mark.exists()
+
+
+def test_interrupted_environment_is_made_afresh(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = _marked(project)
+    (project / "requirements.lock").write_text(_pinned("setuptools") + "# more\n")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bootstrap, "_pip", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            bootstrap.make_python()
+    bootstrap.make_python()
+    assert not mark.exists()
+    assert _says(project) == "it runs\n"
+
+
+def test_missing_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_LOCK", tmp_path / "requirements.lock")
+    with pytest.raises(SetupError, match=r"requirements.lock is missing .*restore it"):
+        bootstrap.make_python()
+
+
+def test_unknown_part_is_a_usage_error() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "demo.toolchain", "sewers"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "unknown part sewers: choose from python, servers, node, browser" in ran.stderr
+
+
+def test_digest_tells_apart_what_joins_to_the_same_text(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("a")
+    assert digest("ab", "c") != digest("a", "bc")
+    assert digest(file) == digest("a")
+
+
+def test_half_made_folder_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with replacing(folder, "first") as partial:
+        (partial / "content").write_text("first")
+
+    def fail() -> None:
+        with replacing(folder, "second") as partial:
+            (partial / "content").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (folder / "content").read_text() == "first"
+    assert is_current(folder, "first")
+    assert not is_current(folder, "second")
+
+    with replacing(folder, "second") as partial:
+        assert not (partial / "content").exists()
+        (partial / "content").write_text("second")
+    assert (folder / "content").read_text() == "second"
+    assert is_current(folder, "second")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_two_set_ups_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamps, "TOOLS", tmp_path)
+    events: list[str] = []
+
+    def second() -> None:
+        with one_at_a_time():
+            events.append("second")
+
+    with one_at_a_time():
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(0.3)
+        events.append("first")
+    thread.join()
+    assert events == ["first", "second"]
+
+
+def test_moved_checkout_gets_a_new_environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _marked(project)
+    moved = shutil.copytree(project, project.with_name("moved here"), symlinks=True)
+    _move_to(moved, monkeypatch)
+    bootstrap.make_python()
+    assert not (moved / ".venv" / "mark").exists()
+    # Nothing of it may still point to the old place.
+    shutil.rmtree(project)
+    assert _says(moved) == "it runs\n"
