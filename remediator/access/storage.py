@@ -24,6 +24,7 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 _CLIENT_SETTINGS = ("allow_http", "allow_invalid_certificates")
 _PREFIX = re.compile(r"^(aws|google|azure)_")
 _SERVER_MESSAGE = re.compile(r"<Code>([^<]*)</Code>\s*<Message>([^<]*)</Message>")
+_QUERY = re.compile(r"\?\S*")
 MAX_LINE = 300
 
 
@@ -52,11 +53,11 @@ def answering(scope: Scope) -> Iterator[None]:
 
 
 def describe(error: BaseException) -> str:
-    """One line for people: the storage's own words where it sent some."""
+    """One line for people: the storage's own words where it sent some, and never a query, which can be signed."""
     text = str(error)
     if said := _SERVER_MESSAGE.search(text):
         return f"{said[1]}: {said[2]}"[:MAX_LINE]
-    return (text.splitlines() or ["no answer in time"])[0][:MAX_LINE]
+    return _QUERY.sub("", (text.splitlines() or ["no answer in time"])[0])[:MAX_LINE]
 
 
 def _built(scope: Scope, build: Any) -> ObjectStore:
