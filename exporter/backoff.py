@@ -2,6 +2,8 @@
 
 from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
 
+from exporter.outcome import Failure
+
 # Short at first, because a restart takes seconds; never long, because the first good reading ends an alert.
 _WAIT = wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5)
 
@@ -9,8 +11,8 @@ _WAIT = wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5)
 class Backoff:
     """Says when a target may be tried again: 0.5 s after the first failure, doubling up to 10 s, with jitter.
 
-    `reason` is that of the last failure, `wait` the seconds to wait after it. Points in time are given in, on the
-    event loop's clock.
+    `failure` is the last one, `wait` the seconds to wait after it. Points in time are given in, on the event loop's
+    clock.
     """
 
     def __init__(self) -> None:
@@ -20,11 +22,11 @@ class Backoff:
         """Forget all failures."""
         self._state = RetryCallState(AsyncRetrying(), None, (), {})
         self._until = self.wait = 0.0
-        self.reason = ""
+        self.failure: Failure | None = None
 
-    def failed(self, reason: str, now: float) -> None:
+    def failed(self, failure: Failure, now: float) -> None:
         """Note a failure; each one in a row doubles the wait."""
-        self.reason = reason
+        self.failure = failure
         self.wait = _WAIT(self._state)
         self._until = now + self.wait
         self._state.attempt_number += 1

@@ -6,8 +6,7 @@ from contextlib import suppress
 
 from exporter.backoff import Backoff
 from exporter.collectors.base import Client, Connect, Reading
-from exporter.errors import TargetUnreachable
-from exporter.outcome import failure_of
+from exporter.outcome import StillFailing, failure_of
 
 # Closing only says goodbye; a target that is stuck must not keep the gate shut.
 CLOSE_SECONDS = 1.0
@@ -28,14 +27,15 @@ class Link:
         question may still be on its way.
 
         Raises:
-            TargetError: the target can not be measured, or its last failure was a moment ago.
+            TargetError: the target can not be measured.
+            StillFailing: its last failure was a moment ago.
         """
         self._wait_after_failure()
         try:
             client = await self._connected(budget)
             reading = await client.read(time.time())
         except BaseException as error:
-            self.backoff.failed(failure_of(error).reason, _now())
+            self.backoff.failed(failure_of(error), _now())
             await self.close()
             raise
         self.backoff.succeeded()
@@ -58,8 +58,8 @@ class Link:
         return self._client
 
     def _wait_after_failure(self) -> None:
-        if self.backoff.closed(_now()):
-            raise TargetUnreachable(self.backoff.reason)
+        if self.backoff.failure is not None and self.backoff.closed(_now()):
+            raise StillFailing(self.backoff.failure)
 
 
 def _now() -> float:

@@ -33,6 +33,13 @@ _CLIENT_KEYS = frozenset(
         "user_agent",
     }
 )
+# What the library's messages hold, and what it means to people.
+_SIGNS = {
+    "error sending request": "nobody answers at the storage's address",
+    "builder error": "the storage's address is wrong, or plain HTTP needs the option allow_http",
+    "Unable to canonicalize filesystem root": "the folder does not exist",
+    "Unable to recognise URL": "url is not of a known kind: s3://, gs://, az:// or file://",
+}
 _VENDOR = re.compile("^(aws|azure|google)_")
 _RETRY = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
@@ -68,11 +75,13 @@ def read_options(target: BackupTarget) -> Mapping[str, str]:
 
 def worded(error: BaseError) -> TargetError:
     """Return `error` as ours. What the server said is left out: it repeats key ids and signed requests."""
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+    status = re.search(r"status code: (\d+)", str(error))
+    code = status[1] if status else ""
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in ("401", "403"):
         return TargetRefused("the storage refuses the credentials, or they may not list the folder")
-    if isinstance(error, NotFoundError):
-        return TargetRefused("the bucket does not exist")
-    return TargetUnreachable(_first_words(error))
+    if isinstance(error, NotFoundError) or code == "404":
+        return TargetRefused("the bucket or folder does not exist")
+    return TargetUnreachable(f"the storage answered with status {code}" if code else _first_words(error))
 
 
 def _split(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -100,9 +109,9 @@ def _read_file(file: Path) -> dict[str, str]:
 
 
 def _first_words(error: BaseError) -> str:
-    """What failed, without what follows: the request with its signature, and the server's own words."""
-    text = str(error).partition("\n")[0]
-    found = re.search(
-        r"error sending request|builder error|status code: \d+|[45]\d\d [A-Z][A-Za-z ]+|timed? ?out", text
-    )
-    return f"the storage gave an error: {found[0]}" if found else f"the storage gave an error ({type(error).__name__})"
+    """What failed, without what follows: the address, the signed request and the server's own words."""
+    unknown = re.search(r"Configuration key: '\w+' is not valid", str(error))
+    if unknown:
+        return f"options: {unknown[0]}"
+    known = (words for sign, words in _SIGNS.items() if sign in str(error))
+    return next(known, f"the storage can not be used ({type(error).__name__}); check url and options")

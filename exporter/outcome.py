@@ -35,6 +35,14 @@ class Outcome:
         return self.reading.problem if self.reading is not None else ""
 
 
+class StillFailing(Exception):
+    """The last failure was a moment ago, and the target was not asked again."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
 def failure_of(error: BaseException) -> Failure:
     """Word `error` for people.
 
@@ -43,6 +51,8 @@ def failure_of(error: BaseException) -> Failure:
     """
     if isinstance(error, TimeoutError | asyncio.CancelledError):  # a deadline cancels what it ends
         return Failure(LATE, timeout=True)
+    if isinstance(error, StillFailing):
+        return error.failure
     if isinstance(error, ExporterError):
         return Failure(str(error))
     frames = extract_tb(error.__traceback__)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from random import uniform
 
-from exporter.collectors.base import Slow
+from exporter.collectors.base import NOT_YET, Slow
 from exporter.link import Link
 from exporter.outcome import Failure, Outcome, failure_of
 
@@ -12,7 +12,6 @@ from exporter.outcome import Failure, Outcome, failure_of
 SHORTEST_LIMIT_SECONDS, LONGEST_LIMIT_SECONDS = 10.0, 300.0
 # Targets refreshed in step would burden a server in step.
 JITTER = 0.1
-NOT_YET = "not read in the background yet"
 
 
 class SlowLane:

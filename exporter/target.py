@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from exporter.collectors.base import Collector
+from exporter.collectors.base import NOT_YET, Collector
 from exporter.fast import FastLane
 from exporter.metric import Sample, gauge
 from exporter.outcome import Outcome
@@ -67,7 +67,8 @@ class Target:
         """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
         outcomes = [await self._fast.scrape(deadline)] if self._fast is not None else []
         outcomes += [self._slow.outcome] if self._slow is not None else []
-        problem = next((outcome.problem for outcome in outcomes if outcome.problem), "")
+        # The background's problem first: what it could not find out is missing from the scrape as well.
+        problem = next((outcome.problem for outcome in reversed(outcomes) if outcome.problem), "")
         self._note(problem)
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
@@ -84,9 +85,9 @@ class Target:
             yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
 
     def _note(self, problem: str) -> None:
-        """Log what changed: a target that stays down would fill the log."""
-        if problem and problem != self.problem:
+        """Log what changed: a target that stays down would fill the log, and so would every start."""
+        if problem and problem not in (self.problem, NOT_YET):
             log.warning("target is not up", target=str(self), reason=problem)
-        elif not problem and self.problem:
+        elif not problem and self.problem not in (None, "", NOT_YET):
             log.info("target is up again", target=str(self))
         self.problem = problem

@@ -13,6 +13,9 @@ from typing import ClassVar
 from exporter.metric import Metric, Sample
 from inventory import Secret, SecretError, Stack
 
+NOT_YET = "not read in the background yet"
+"""The problem of a target between the start and its first background reading."""
+
 
 @dataclass(frozen=True)
 class Reading:

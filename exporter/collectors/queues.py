@@ -21,7 +21,7 @@ from exporter.bullmq import (
     ready_since,
     split_replies,
 )
-from exporter.collectors.base import Client, Collector, Reading, Slow
+from exporter.collectors.base import NOT_YET, Client, Collector, Reading, Slow
 from exporter.metric import Sample, gauge
 from exporter.redis_pool import redis_client, worded
 from inventory import Stack
@@ -73,6 +73,8 @@ class QueuesClient(Client):
 
     async def read(self, now: float) -> Reading:
         names, letters = self._collector.names, self._collector.letters
+        if names is None:
+            return Reading((), 0, NOT_YET)
         dead = letters.pairs(names)
         try:
             counts = await self._counts(names | set(dead.values()))
@@ -146,7 +148,7 @@ class QueuesCollector(Collector):
         self._url = stack.redis[target.redis].url_secret()
         self.prefix = target.prefix
         self.letters = DeadLetterNames(target.dead_letter)
-        self.names: frozenset[str] = frozenset()
+        self.names: frozenset[str] | None = None
         self.fast = self._connect
         if target.names == "discover":
             self.slow = Slow(self._connect_to_discover, target.refresh)

@@ -1,0 +1,172 @@
+"""A running exporter for the tests: the real application on a real socket, asked over HTTP as Prometheus does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import aiohttp
+import pytest
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+from demo.servers.postgres import PostgresServer
+from exporter.app import build_app
+from exporter.settings import ExporterSettings
+from inventory import load_inventory
+
+METRICS_ROLE = "metrics"
+TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of metrics, parsed, and how long it took in seconds."""
+
+    text: str
+    values: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]]
+    seconds: float
+
+    def series(self, name: str, **labels: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """All series of a metric that have these labels."""
+        wanted = set(labels.items())
+        return {found: value for found, value in self.values.get(name, {}).items() if wanted <= set(found)}
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The only series of a metric that has these labels, or None."""
+        found = self.series(name, **labels)
+        assert len(found) <= 1, f"{name} has {len(found)} series with {labels}: {found}"
+        return next(iter(found.values()), None)
+
+
+def _parsed(text: str, seconds: float) -> Page:
+    values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = tuple(sorted(sample.labels.items()))
+            assert labels not in values.setdefault(sample.name, {}), f"{sample.name}{labels} stands twice"
+            values[sample.name][labels] = sample.value
+    return Page(text, values, seconds)
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """An exporter that serves."""
+
+    url: str
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """The status and body of a page."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}", headers=named) as answer:
+            return answer.status, await answer.text()
+
+    async def scrape(self, query: str = "", allowed: float = TIMEOUT_SECONDS) -> Page:
+        """A page of metrics; `allowed` is the timeout in seconds that Prometheus would state."""
+        began = monotonic()
+        status, text = await self.get(
+            f"/metrics{query}", X_Prometheus_Scrape_Timeout_Seconds=str(allowed), Accept="text/plain"
+        )
+        assert status == 200, text
+        return _parsed(text, monotonic() - began)
+
+    async def scrape_until(self, done: Callable[[Page], object], seconds: float = 10.0) -> Page:
+        """Scrape again and again until `done` says so; fails with the last page."""
+        end = monotonic() + seconds
+        while True:
+            page = await self.scrape()
+            if done(page):
+                return page
+            assert monotonic() < end, page.text
+            await asyncio.sleep(0.1)
+
+
+StartExporter = Callable[..., Awaitable[Exporter]]
+
+
+@pytest.fixture
+async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
+    """Starts an exporter on this inventory, given as YAML."""
+    runners: list[web.AppRunner] = []
+
+    async def start(inventory: str | None) -> Exporter:
+        file = tmp_path / "inventory.yml"
+        file.write_text(inventory or "")
+        runner = web.AppRunner(build_app(ExporterSettings(), load_inventory(file, {}) if inventory else None))
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return Exporter(f"http://127.0.0.1:{runner.addresses[0][1]}")
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+class Proxy:
+    """A TCP proxy that counts: connections made, and how often a question was sent after an answer."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.connections = 0
+        self.round_trips = 0
+        self._asking = False
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> int:
+        """Listen; returns the port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pump(reader, back_writer, True))
+                group.create_task(self._pump(back_reader, writer, False))
+        finally:
+            back_writer.close()
+            writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
+        while data := await reader.read(65_536):
+            self.round_trips += asking and not self._asking
+            self._asking = asking
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Callable[[int], Awaitable[tuple[Proxy, int]]]]:
+    """Starts a counting proxy in front of a port; gives it and its own port."""
+    proxies: list[Proxy] = []
+
+    async def start(port: int) -> tuple[Proxy, int]:
+        proxies.append(Proxy(port))
+        return proxies[-1], await proxies[-1].start()
+
+    yield start
+    for each in proxies:
+        await each.close()
+
+
+@pytest.fixture(scope="session")
+def metrics_server(postgres_server: PostgresServer) -> PostgresServer:
+    """The session's PostgreSQL with the exporter's role, which has the rights of pg_monitor and no others."""
+    postgres_server.add_role(METRICS_ROLE, "IN ROLE pg_monitor")
+    return postgres_server

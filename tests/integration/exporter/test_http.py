@@ -1,0 +1,73 @@
+"""The numbers of the HTTP probe, against a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[str]:
+    """A site with pages named after what they do."""
+
+    async def page(request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if name == "slow":
+            await asyncio.sleep(30)
+        if name == "endless":
+            response = web.StreamResponse()
+            await response.prepare(request)
+            for _ in range(10_000):
+                await response.write(b"x" * 1024)
+            return response
+        if name == "moved":
+            raise web.HTTPFound("/200")
+        return web.Response(status=int(name), text="text")
+
+    app = web.Application()
+    app.router.add_get("/{name}", page)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def inventory(url: str, settings: str = "") -> str:
+    return f"stacks: {{shop: {{http: {{api: {{url: '{url}' {settings}}}}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "success", "status"),
+    [
+        ("/200", "", 1, 200),
+        ("/503", "", 0, 503),
+        ("/401", ", status: 401", 1, 401),
+        ("/moved", "", 1, 200),
+        ("/moved", ", status: 302", 1, 302),
+        ("/endless", "", 1, 200),
+    ],
+)
+async def test_status(start_exporter, site, path, settings, success, status) -> None:
+    page = await (await start_exporter(inventory(site + path, settings))).scrape()
+    here = {"stack": "shop", "target": "api"}
+    assert page.value("probe_success", **here) == success
+    assert page.value("probe_http_status_code", **here) == status
+    assert 0 < page.value("probe_duration_seconds", **here) < 3
+    assert page.value("runbook_exporter_collector_success", collector="http", **here) == 1
+
+
+async def test_nobody_answers(start_exporter) -> None:
+    exporter = await start_exporter(inventory("http://127.0.0.1:1/"))
+    page = await exporter.scrape()
+    assert page.value("probe_success") == 0
+    assert page.value("probe_http_status_code") == 0
+    assert "127.0.0.1:1" in (await exporter.get("/"))[1]
+
+
+async def test_a_slow_endpoint_is_given_up_at_the_deadline(start_exporter, site) -> None:
+    page = await (await start_exporter(inventory(f"{site}/slow"))).scrape(allowed=1.5)
+    assert page.seconds < 1.5
+    assert page.value("probe_success") == 0
+    assert page.value("runbook_exporter_collector_timeout", collector="http") == 1

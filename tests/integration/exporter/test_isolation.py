@@ -1,0 +1,188 @@
+"""A target in trouble costs its own samples only, and the page comes in time: with real faults on real servers."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+
+from demo.servers.redis import RedisServer
+from exporter.runner import Runner, Selection
+from inventory import Inventory, PostgresTarget, QueueTarget, RedisTarget, Stack
+
+ALL = """\
+stacks:
+  shop:
+    postgres:
+      main: {{dsn: "{dsn}"}}
+      refused: {{dsn: "postgresql://metrics:x@127.0.0.1:1/shop"}}
+      silent: {{dsn: "postgresql://metrics:x@127.0.0.1:{silent}/shop"}}
+      secretless: {{dsn_file: /nowhere/dsn}}
+    redis:
+      main: {{url: "{redis}"}}
+      stopped: {{url: "{stopped}"}}
+    queues:
+      jobs: {{redis: main, names: [emails]}}
+      stuck: {{redis: stopped, names: [emails]}}
+    backups:
+      silent: {{url: "s3://bucket/", pattern: "%Y%m%d", refresh: 1s, options: {{
+        aws_endpoint: "http://127.0.0.1:{silent}", aws_allow_http: "true", aws_region: x, aws_access_key_id: x,
+        aws_secret_access_key: x}}}}
+    http:
+      silent: {{url: "http://127.0.0.1:{silent}/"}}
+"""
+GOOD = {("pg_up", "main"), ("redis_up", "main"), ("bullmq_up", "jobs")}
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[int]:
+    """The port of something that takes connections and never says a word."""
+    writers = []
+
+    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    for writer in writers:
+        writer.close()
+
+
+class Stoppable:
+    """A Redis that can be held with SIGSTOP and let go again."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+
+    def send(self, number: signal.Signals) -> None:
+        identity = self.server.process.identity
+        assert identity is not None
+        os.kill(identity.pid, number)
+
+
+@pytest.fixture
+def stoppable(servers_folder) -> Iterator[Stoppable]:
+    held = Stoppable(RedisServer(servers_folder / "stoppable_redis"))
+    held.server.start()
+    yield held
+    held.send(signal.SIGCONT)
+    held.server.remove()
+
+
+@pytest.fixture
+async def exporter(start_exporter, metrics_server, database, redis_url, stoppable, silent):
+    return await start_exporter(
+        ALL.format(dsn=database.dsn("metrics"), silent=silent, redis=redis_url, stopped=stoppable.server.url())
+    )
+
+
+def up(page) -> set[tuple[str, str]]:
+    names = ("pg_up", "redis_up", "bullmq_up", "backup_up", "probe_success")
+    return {(name, dict(labels)["target"]) for name in names for labels, value in page.series(name).items() if value}
+
+
+def targets(page, metric: str, value: float) -> set[str]:
+    return {f"{dict(at)['collector']}/{dict(at)['target']}" for at, v in page.series(metric).items() if v == value}
+
+
+async def test_every_target_in_trouble_costs_itself_only(exporter, stoppable) -> None:
+    stoppable.send(signal.SIGSTOP)
+    for _ in range(2):
+        page = await exporter.scrape(allowed=2)
+        assert page.seconds < 2
+        assert up(page) == GOOD
+    assert targets(page, "runbook_exporter_collector_success", 1) == {"postgres/main", "redis/main", "queues/jobs"}
+    late = {"postgres/silent", "redis/stopped", "queues/stuck", "http/silent"}
+    assert targets(page, "runbook_exporter_collector_timeout", 1) == late
+    assert len(page.series("pg_up")) == 4
+    assert page.series("pg_settings_max_connections", target="refused") == {}
+    landing = (await exporter.get("/"))[1]
+    assert "dsn_file: can not read /nowhere/dsn (No such file or directory); create it" in landing
+    assert "no answer before the deadline" in landing
+
+
+async def test_a_target_that_goes_on_is_back(exporter, stoppable) -> None:
+    page = await exporter.scrape("?collector=redis", allowed=2)
+    assert page.value("redis_up", target="stopped") == 1
+    stoppable.send(signal.SIGSTOP)
+    page = await exporter.scrape("?collector=redis", allowed=1)
+    assert page.value("redis_up", target="stopped") == 0
+    stoppable.send(signal.SIGCONT)
+    for _ in range(50):
+        page = await exporter.scrape("?collector=redis", allowed=2)
+        if page.value("redis_up", target="stopped") == 1:
+            break
+        await asyncio.sleep(0.1)
+    assert page.value("redis_up", target="stopped") == 1
+
+
+async def test_the_patient_get_an_answer_that_the_impatient_started(start_exporter, stoppable) -> None:
+    exporter = await start_exporter(f"stacks: {{shop: {{redis: {{main: {{url: '{stoppable.server.url()}'}}}}}}}}")
+    await exporter.scrape()
+    stoppable.send(signal.SIGSTOP)
+    async with asyncio.TaskGroup() as group:
+        impatient = group.create_task(exporter.scrape(allowed=0.4))
+        await asyncio.sleep(0.05)
+        patient = group.create_task(exporter.scrape(allowed=5))
+        await asyncio.sleep(1)
+        stoppable.send(signal.SIGCONT)
+    assert impatient.result().value("redis_up") == 0
+    assert impatient.result().value("runbook_exporter_collector_timeout") == 1
+    assert patient.result().value("redis_up") == 1
+
+
+async def test_a_client_that_hangs_up_leaves_the_gate_open(start_exporter, stoppable, proxy) -> None:
+    counter, port = await proxy(stoppable.server.port)
+    exporter = await start_exporter(f"stacks: {{shop: {{redis: {{main: {{url: 'redis://127.0.0.1:{port}'}}}}}}}}")
+    await exporter.scrape()
+    stoppable.send(signal.SIGSTOP)
+    for _ in range(10):
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(TimeoutError):
+                await session.get(f"{exporter.url}/metrics", timeout=aiohttp.ClientTimeout(total=0.05))
+    stoppable.send(signal.SIGCONT)
+    assert (await exporter.scrape()).value("redis_up") == 1
+    assert counter.connections == 1
+
+
+async def test_a_target_that_refuses_is_not_hammered(start_exporter, stoppable, proxy) -> None:
+    counter, port = await proxy(stoppable.server.port)
+    exporter = await start_exporter(
+        f"stacks: {{shop: {{redis: {{main: {{url: 'redis://nobody:wrong@127.0.0.1:{port}'}}}}}}}}"
+    )
+    end = asyncio.get_running_loop().time() + 3
+    scrapes = 0
+    while asyncio.get_running_loop().time() < end:
+        scrapes += 1
+        assert (await exporter.scrape()).value("redis_up") == 0
+    # 0.5 to 1 s, then 1 to 1.5 s, then 2 to 2.5 s: at most the first try and two more.
+    assert scrapes > 20
+    assert counter.connections <= 3
+
+
+async def test_nothing_is_left_behind(redis_url, metrics_server, database, silent) -> None:
+    stack = Stack(
+        postgres={"main": PostgresTarget(dsn=database.dsn("metrics"))},
+        redis={"main": RedisTarget(url=redis_url), "hung": RedisTarget(url=f"redis://127.0.0.1:{silent}")},
+        queues={"jobs": QueueTarget(redis="main"), "hung": QueueTarget(redis="hung")},
+    )
+    before = asyncio.all_tasks()
+    runner = Runner(Inventory(stacks={"shop": stack}))
+    began = asyncio.get_running_loop().time()
+    async with runner.running():
+        scrape = asyncio.create_task(runner.scrape(began + 30, Selection()))
+        await asyncio.sleep(0.3)
+        assert len(asyncio.all_tasks()) > len(before) + 1
+        scrape.cancel()
+    await asyncio.gather(scrape, return_exceptions=True)
+    assert asyncio.get_running_loop().time() - began < 3
+    assert asyncio.all_tasks() == before
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'metrics'"
+    for _ in range(50):
+        if metrics_server.sql(sessions) == "0":
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{metrics_server.sql(sessions)} sessions are left")

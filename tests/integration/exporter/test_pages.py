@@ -1,0 +1,128 @@
+"""The exporter's pages, asked over HTTP."""
+
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from demo.toolchain.paths import launcher
+from exporter.collectors import COLLECTORS
+
+TWO = """\
+stacks:
+  shop:
+    runbook_url: https://runbooks.example/shop
+    dashboard_url: https://grafana.example/d/stack?var-stack=shop
+    redis: {{main: {{url: "{redis}"}}}}
+    http: {{api: {{url: "http://127.0.0.1:1/"}}}}
+  mail:
+    redis: {{main: {{url: "{redis}"}}}}
+"""
+
+
+@pytest.fixture
+async def exporter(start_exporter, redis_url):
+    return await start_exporter(TWO.format(redis=redis_url))
+
+
+def stacks(page) -> set[str]:
+    return {dict(labels)["stack"] for labels in page.series("redis_up")}
+
+
+async def test_the_whole_page_has_all_stacks_and_the_process(exporter) -> None:
+    page = await exporter.scrape()
+    assert stacks(page) == {"shop", "mail"}
+    assert page.value("process_open_fds") is not None
+    assert page.value("runbook_exporter_build_info") == 1
+    assert page.value(
+        "stack_info",
+        stack="shop",
+        runbook_url="https://runbooks.example/shop",
+        dashboard_url="https://grafana.example/d/stack?var-stack=shop",
+    )
+    assert page.value("stack_info", stack="mail", runbook_url="", dashboard_url="") == 1
+    assert page.series("runbook_exporter_dropped_series").values()
+    assert set(page.series("runbook_exporter_dropped_series").values()) == {0}
+
+
+async def test_a_part_of_the_page(exporter) -> None:
+    page = await exporter.scrape("?stack=mail")
+    assert stacks(page) == {"mail"}
+    assert page.series("stack_info", stack="shop") == {}
+    assert page.series("process_open_fds") == {}
+    page = await exporter.scrape("?collector=http")
+    assert page.series("redis_up") == {}
+    assert page.value("probe_success", stack="shop") == 0
+    page = await exporter.scrape("?stack=shop&stack=mail&collector=redis&collector=http")
+    assert stacks(page) == {"shop", "mail"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "expected"),
+    [
+        ("?stack=shpo", 404, "unknown stack 'shpo'; there are: mail, shop\n"),
+        ("?collector=mysql", 400, f"unknown collector 'mysql'; there are: {', '.join(sorted(COLLECTORS))}\n"),
+    ],
+)
+async def test_an_unknown_part_is_refused_with_what_there_is(exporter, query, status, expected) -> None:
+    assert await exporter.get(f"/metrics{query}") == (status, expected)
+
+
+async def test_service_discovery(exporter) -> None:
+    status, body = await exporter.get("/sd", Host="exporter.example:9850")
+    assert status == 200
+    assert json.loads(body) == [
+        {"targets": ["exporter.example:9850"], "labels": {"stack": name, "__param_stack": name}}
+        for name in ("shop", "mail")
+    ]
+
+
+async def test_the_landing_page_tells_what_is_wrong(exporter) -> None:
+    assert "not scraped yet" in (await exporter.get("/"))[1]
+    await exporter.scrape()
+    status, body = await exporter.get("/")
+    assert status == 200
+    assert "<td>shop/redis/main</td><td>up</td>" in body
+    assert "<td>shop/http/api</td><td>Cannot connect to host 127.0.0.1:1" in body
+
+
+async def test_openmetrics_is_spoken(exporter) -> None:
+    status, body = await exporter.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
+    assert status == 200
+    assert body.endswith("# EOF\n")
+
+
+def check_metrics(text: str) -> tuple[int, str]:
+    """The exit code and the words of `promtool check metrics`."""
+    argv = [launcher("promtool"), "check", "metrics"]
+    checked = subprocess.run(argv, input=text, text=True, capture_output=True, check=False)
+    return checked.returncode, checked.stdout + checked.stderr
+
+
+async def test_promtool_finds_nothing_wrong(start_exporter, metrics_server, database, redis_url, tmp_path) -> None:
+    (tmp_path / "db_20260101.dump").write_bytes(b"x")
+    stack = {
+        "postgres": {"main": {"dsn": database.dsn("metrics")}},
+        "redis": {"main": {"url": redis_url}},
+        "queues": {"jobs": {"redis": "main", "names": ["emails"], "dead_letter": "{name}-dlq"}},
+        "backups": {"nightly": {"url": f"file://{tmp_path}", "pattern": "db_%Y%m%d.dump"}},
+        "http": {"api": {"url": "http://127.0.0.1:1/"}},
+    }
+    exporter = await start_exporter(yaml.safe_dump({"stacks": {"shop": stack}}))
+    page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
+    declared = {metric.name for collector in COLLECTORS.values() for metric in collector.metrics}
+    assert declared <= set(page.values)
+    assert check_metrics(page.text) == (0, "")
+
+
+async def test_without_an_inventory_the_page_is_the_exporters_own(start_exporter) -> None:
+    exporter = await start_exporter(None)
+    assert (await exporter.get("/-/healthy")) == (200, "healthy\n")
+    status, reason = await exporter.get("/-/ready")
+    assert status == 503
+    assert "--config.file" in reason
+    page = await exporter.scrape()
+    assert page.value("runbook_exporter_build_info") == 1
+    assert (await exporter.get("/sd"))[1] == "[]"
+    assert (await exporter.get("/metrics?stack=shop")) == (404, "unknown stack 'shop'; there are: none\n")

@@ -1,0 +1,217 @@
+"""The numbers of the PostgreSQL collector, against states made on a real server under a role of pg_monitor only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from exporter.collectors.postgres import PostgresCollector
+from inventory import PostgresTarget, Stack
+
+INVENTORY = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
+SESSION_METRICS = (
+    "pg_connections",
+    "pg_idle_in_transaction_max_age_seconds",
+    "pg_query_max_age_seconds",
+    "pg_sessions_blocked",
+    "pg_blocked_max_age_seconds",
+)
+Connect = Callable[[], Awaitable[Any]]
+
+
+@pytest.fixture
+async def exporter(start_exporter, metrics_server, database):
+    return await start_exporter(INVENTORY.format(dsn=database.dsn("metrics")))
+
+
+@pytest.fixture
+async def connect(database) -> AsyncIterator[Connect]:
+    """Opens sessions of the product."""
+    opened: list[Any] = []
+
+    async def connect() -> Any:
+        opened.append(await asyncpg.connect(database.dsn()))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.terminate()
+
+
+async def test_an_idle_server(exporter, database) -> None:
+    page = await exporter.scrape()
+    here = {"stack": "shop", "target": "main"}
+    assert page.value("pg_up", **here) == 1
+    assert page.value("pg_role_can_see_all_sessions", **here) == 1
+    assert page.value("pg_settings_max_connections", **here) == 100
+    assert page.value("pg_settings_superuser_reserved_connections", **here) == 3
+    assert page.value("pg_idle_in_transaction_max_age_seconds", datname=database.name, **here) == 0
+    assert page.value("pg_query_max_age_seconds", datname=database.name, **here) == 0
+    assert page.value("pg_blocked_max_age_seconds", **here) == 0
+    assert page.value("pg_sessions_blocked", **here) == 0
+    assert page.value("pg_connections", datname=database.name, state="idle in transaction", **here) == 0
+    assert page.value("pg_connections", datname=database.name, state="active", **here) == 1  # the exporter itself
+    assert page.series("pg_connections", datname="template1") == {}
+
+
+async def test_idle_transactions_are_counted_and_aged_since_they_became_idle(exporter, database, connect) -> None:
+    first, second, third = await connect(), await connect(), await connect()
+    await first.execute("BEGIN; SELECT pg_sleep(1)")  # busy for a second, then idle
+    await second.execute("BEGIN")
+    await third.execute("BEGIN")
+    with pytest.raises(asyncpg.PostgresError):
+        await third.execute("SELECT 1/0")
+    await asyncio.sleep(0.5)
+    page = await exporter.scrape()
+    states = {"idle in transaction": 2, "idle in transaction (aborted)": 1, "idle": 0, "active": 1}
+    for state, count in states.items():
+        assert page.value("pg_connections", datname=database.name, state=state) == count
+    age = page.value("pg_idle_in_transaction_max_age_seconds", datname=database.name)
+    assert 0.5 <= age < 0.95  # from the transaction's own start it would be more than 1.5
+    assert page.value("pg_idle_in_transaction_max_age_seconds", datname="postgres") == 0
+
+
+async def test_an_aborted_transaction_has_an_age_too(exporter, database, connect) -> None:
+    session = await connect()
+    await session.execute("BEGIN")
+    with pytest.raises(asyncpg.PostgresError):
+        await session.execute("SELECT 1/0")
+    await asyncio.sleep(0.2)
+    page = await exporter.scrape()
+    assert page.value("pg_idle_in_transaction_max_age_seconds", datname=database.name) >= 0.2
+
+
+async def test_blocked_sessions_and_running_queries(exporter, database, connect) -> None:
+    holder, waiter = await connect(), await connect()
+    await holder.execute("CREATE TABLE t ()")
+    await holder.execute("BEGIN; LOCK TABLE t")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(waiter.execute("SELECT pg_sleep(0.4); SELECT * FROM t"))
+        await asyncio.sleep(0.8)
+        page = await exporter.scrape()
+        await holder.execute("COMMIT")
+    assert page.value("pg_sessions_blocked") == 1
+    assert 0.2 <= page.value("pg_blocked_max_age_seconds") < 0.75  # the wait for the lock, not the whole statement
+    assert 0.75 <= page.value("pg_query_max_age_seconds", datname=database.name) < 3
+    page = await exporter.scrape()
+    assert page.value("pg_sessions_blocked") == 0
+    assert page.value("pg_blocked_max_age_seconds") == 0
+
+
+async def test_hits_grow(exporter, database, connect) -> None:
+    before = (await exporter.scrape()).value("pg_stat_database_blks_hit_total", datname=database.name)
+    session = await connect()
+    await session.execute("SELECT count(*) FROM pg_class; SELECT pg_stat_force_next_flush()")
+    await exporter.scrape_until(
+        lambda page: page.value("pg_stat_database_blks_hit_total", datname=database.name) > before
+    )
+    page = await exporter.scrape()
+    assert page.value("pg_stat_database_blks_read_total", datname=database.name) is not None
+
+
+async def test_a_deadlock_counts(exporter, database, connect) -> None:
+    one, two = await connect(), await connect()
+    await one.execute("CREATE TABLE a (); CREATE TABLE b (); SET deadlock_timeout = '50ms'")
+    await one.execute("BEGIN; LOCK TABLE a")
+    await two.execute("BEGIN; LOCK TABLE b")
+    results = await asyncio.gather(one.execute("LOCK TABLE b"), two.execute("LOCK TABLE a"), return_exceptions=True)
+    assert any(isinstance(result, asyncpg.DeadlockDetectedError) for result in results)
+    for session in (one, two):
+        await session.execute("ROLLBACK")
+        await session.execute("SELECT pg_stat_force_next_flush()")  # else the session reports in its own time
+    await exporter.scrape_until(lambda page: page.value("pg_stat_database_deadlocks_total", datname=database.name) == 1)
+
+
+async def test_without_pg_monitor_sessions_are_left_out_and_that_is_said(
+    start_exporter, metrics_server, database, connect
+) -> None:
+    metrics_server.add_role("blind")
+    try:
+        session = await connect()
+        await session.execute("BEGIN")
+        exporter = await start_exporter(INVENTORY.format(dsn=database.dsn("blind")))
+        page = await exporter.scrape()
+        assert page.value("pg_up") == 1
+        assert page.value("pg_role_can_see_all_sessions") == 0
+        assert page.value("pg_settings_max_connections") == 100
+        assert [name for name in SESSION_METRICS if page.series(name)] == []
+        metrics_server.sql("GRANT pg_monitor TO blind")
+        page = await exporter.scrape()
+        assert page.value("pg_connections", datname=database.name, state="idle in transaction") == 1
+    finally:
+        metrics_server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'blind'")
+        metrics_server.sql("DROP ROLE blind")
+
+
+async def test_one_connection_and_one_round_trip_a_scrape(start_exporter, metrics_server, database, proxy) -> None:
+    counter, port = await proxy(metrics_server.port)
+    dsn = database.dsn("metrics").replace(f":{metrics_server.port}/", f":{port}/")
+    exporter = await start_exporter(INVENTORY.format(dsn=dsn))
+    await exporter.scrape()
+    before = counter.round_trips
+    for _ in range(5):
+        page = await exporter.scrape()
+        assert page.value("runbook_exporter_collector_round_trips", collector="postgres") == 1
+    assert counter.round_trips - before == 5
+    await asyncio.gather(*(exporter.scrape() for _ in range(20)))
+    assert counter.connections == 1
+
+
+async def test_the_session_can_not_write_and_is_named_and_limited(metrics_server, database) -> None:
+    stack = Stack(postgres={"main": PostgresTarget(dsn=database.dsn("metrics"))})
+    client = await PostgresCollector(stack, "main").fast(2.0)
+    try:
+        rows = await client._connection.fetch(
+            "SELECT name, setting FROM pg_settings WHERE name IN "
+            "('application_name', 'default_transaction_read_only', 'statement_timeout', 'lock_timeout')"
+        )
+    finally:
+        await client.close()
+    assert dict(rows) == {
+        "application_name": "runbook-exporter",
+        "default_transaction_read_only": "on",
+        "statement_timeout": "2000",
+        "lock_timeout": "1000",
+    }
+
+
+async def test_a_session_that_the_server_ended_costs_no_scrape(exporter, metrics_server) -> None:
+    await exporter.scrape()
+    metrics_server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'metrics'")
+    await asyncio.sleep(0.2)
+    assert (await exporter.scrape()).value("pg_up") == 1
+
+
+async def test_a_rotated_password_is_read_anew(start_exporter, metrics_server, database, tmp_path) -> None:
+    file = tmp_path / "dsn"
+    good = database.dsn("metrics")
+    file.write_text("postgresql://metrics:hunter2@" + good.partition("@")[2])
+    exporter = await start_exporter(f"stacks: {{shop: {{postgres: {{main: {{dsn_file: '{file}'}}}}}}}}")
+    page = await exporter.scrape()
+    assert page.value("pg_up") == 0
+    assert page.value("runbook_exporter_collector_success", collector="postgres") == 0
+    assert page.value("runbook_exporter_collector_timeout", collector="postgres") == 0
+    assert "password authentication failed for user &quot;metrics&quot;" in (await exporter.get("/"))[1]
+    file.write_text(good)
+    await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "expected"),
+    [
+        ("postgresql://metrics:hunter2@127.0.0.1:1/shop", "Connect call failed (&#x27;127.0.0.1&#x27;, 1)"),
+        ("postgresql://metrics:hunter2@127.0.0.1:hunter2/shop", "dsn: is no address like postgresql://"),
+        ("hunter2", "dsn: is no address like postgresql://"),
+        ("postgresql://metrics:hunter2@127.0.0.1:1/shop?sslmode=maybe", "sslmode"),
+    ],
+)
+async def test_a_wrong_address_is_told_without_the_password(start_exporter, dsn, expected, capsys) -> None:
+    exporter = await start_exporter(INVENTORY.format(dsn=dsn))
+    page = await exporter.scrape()
+    landing = (await exporter.get("/"))[1]
+    out, err = capsys.readouterr()
+    assert page.value("pg_up") == 0
+    assert expected in landing
+    assert "hunter2" not in page.text + landing + out + err

@@ -1,0 +1,47 @@
+"""Failures in a row are answered with ever longer waits; one success ends them."""
+
+from exporter.backoff import Backoff
+from exporter.outcome import Failure
+
+FAILURE = Failure("refused")
+
+
+def test_waits_double_up_to_ten_seconds() -> None:
+    backoff = Backoff()
+    waits = []
+    for _ in range(8):
+        backoff.failed(FAILURE, 0.0)
+        waits.append(backoff.wait)
+    # 0.5 · 2^n with up to 0.5 s of jitter
+    for wait, (low, high) in zip(waits, [(0.5, 1), (1, 1.5), (2, 2.5), (4, 4.5), (8, 8.5)], strict=False):
+        assert low <= wait <= high
+    assert waits[5:] == [10, 10, 10]
+
+
+def test_waits_differ() -> None:
+    def first() -> float:
+        backoff = Backoff()
+        backoff.failed(FAILURE, 0.0)
+        return backoff.wait
+
+    assert len({first() for _ in range(10)}) > 5
+
+
+def test_closed_until_the_wait_is_over() -> None:
+    backoff = Backoff()
+    assert not backoff.closed(100.0)
+    backoff.failed(FAILURE, 100.0)
+    assert backoff.failure == FAILURE
+    assert backoff.closed(100.4)
+    assert not backoff.closed(101.1)
+
+
+def test_a_success_forgets() -> None:
+    backoff = Backoff()
+    for _ in range(5):
+        backoff.failed(FAILURE, 100.0)
+    backoff.succeeded()
+    assert not backoff.closed(100.0)
+    assert backoff.failure is None
+    backoff.failed(FAILURE, 100.0)
+    assert backoff.wait <= 1

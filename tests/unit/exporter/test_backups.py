@@ -1,0 +1,42 @@
+"""Which objects are backups."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from exporter.collectors.backups import complete_backups
+
+PATTERN = "db_%Y%m%d_%H%M%S.dump"
+MADE = datetime(2026, 11, 20, 2, tzinfo=UTC).timestamp()
+
+
+def found(name: str, size: int = 1, *, pattern: str = PATTERN, zone: str = "UTC", now: float = MADE) -> list[float]:
+    objects: Any = [{"path": f"folder/{name}", "size": size}]
+    return [backup.made_at for backup in complete_backups(objects, pattern, ZoneInfo(zone), now)]
+
+
+def test_a_backup_is_dated_by_its_name() -> None:
+    assert found("db_20261120_020000.dump") == [MADE]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("db_20261120_020000.dump", 0),
+        ("db_20261120_020000.dump.partial", 1),
+        ("xdb_20261120_020000.dump", 1),
+        ("db_20261399_020000.dump", 1),
+        ("db_20261120_020001.dump", 1),  # a second in the future
+        ("readme.txt", 1),
+    ],
+)
+def test_what_is_no_backup(name: str, size: int) -> None:
+    assert found(name, size) == []
+
+
+def test_the_zone_decides_unless_the_name_has_one() -> None:
+    assert found("db_20261120_020000.dump", zone="Asia/Tokyo") == [MADE - 9 * 3600]
+    name, pattern = "db_20261120_020000+0000.dump", "db_%Y%m%d_%H%M%S%z.dump"
+    assert found(name, pattern=pattern, zone="Asia/Tokyo") == [MADE]
