@@ -17,8 +17,8 @@ from demo.running import Demo
 from demo.timeline import Step, Timeline
 from demo.watch import Watched, watching
 
-FOLLOW_SECONDS = 80
-CLEAR_SECONDS = 25
+FOLLOW_SECONDS = 65
+CLEAR_SECONDS = 20
 # What asking the real thing can fail with; then the incident has no proof, and the report says why.
 UNANSWERED = (
     DemoError,

@@ -5,11 +5,14 @@ import time
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from demo.places import Places
 from demo.servers.http import request
 from tests.dashboards.boards import DashboardQuery, dashboard_queries
+from tests.e2e.conftest import processes_of_the_demo
 
 pytestmark = pytest.mark.timeout(300)
 STEPS = ["seen", "pending", "firing", "delivered", "planned", "bounds", "applied", "verified", "resolved"]
@@ -62,3 +65,13 @@ def test_every_query_of_every_dashboard_has_data(report: dict[str, Any], address
     assert queries
     empty = {query.key: query.expr for query in queries if not _ask(addresses("PROMETHEUS_URL"), query)}
     assert empty == {}
+
+
+def test_no_secret_is_in_a_log_or_on_a_command_line(report: dict[str, Any], up: Places) -> None:
+    assert report["ok"], report["missing"]
+    passwords = {urlsplit(up.secret(file.name)).password for file in up.secrets.glob("*s_*")}
+    secrets = {*passwords, up.secret("webhook_token"), up.secret("operator_token")} - {None}
+    assert len(secrets) == 4 + 1 + 3 + 2  # PostgreSQL's roles with the superuser, Redis' users, the tokens
+    told = {str(log): log.read_text(errors="replace") for log in up.parts.glob("*/*.log")}
+    told |= {str(pid): arguments for pid, arguments in processes_of_the_demo().items()}
+    assert [place for place, text in told.items() if any(secret in text for secret in secrets if secret)] == []
