@@ -147,18 +147,58 @@ async def test_a_worker_that_sleeps_is_woken_at_once(bull, redis, scope, major: 
     assert await redis.zrange(f"{KEY}:marker", 0, -1, withscores=True) in ([("0", 0.0)], [["0", 0.0]])
 
 
+@pytest.mark.parametrize(("state", "priority"), [("running", 0), ("running", 3), ("paused", 0), ("full", 0)])
 @every_major
-async def test_leaves_the_same_behind_as_bullmqs_own_retry(bull, redis, scope, major: int) -> None:
+async def test_leaves_the_same_behind_as_bullmqs_own_retry(
+    bull, redis, scope, major: int, state: str, priority: int
+) -> None:
     """The oracle: what our script and Job.retry make of two jobs differs in their ids and times alone."""
-    ours, theirs = await bull(major, "fail", count=2, opts={"priority": 3})
+    ours, theirs = await bull(major, "fail", count=2, opts={"priority": priority} if priority else {})
+    if state == "paused":
+        await bull(major, "pause")
+    if state == "full":  # it has all the active jobs that it may have
+        await redis.hset(f"{KEY}:meta", "concurrency", 1)
+        await redis.lpush(f"{KEY}:active", "another")
     plan = await plan_of(scope())
+    await redis.delete(f"{KEY}:marker")
     await apply(scope(), plan.items[:1])
-    places_ours = await places(redis, ours)
+    left_by_us = await left_of(redis, ours)
+    await redis.delete(f"{KEY}:marker")
     await bull(major, "retry", ids=[theirs])
-    assert places_ours == await places(redis, theirs)
-    assert set(await redis.hgetall(f"{KEY}:{ours}")) == set(await redis.hgetall(f"{KEY}:{theirs}"))
-    last = [fields for _, fields in await redis.xrevrange(f"{KEY}:events", count=2)]
-    assert [{**fields, "jobId": ""} for fields in last] == [{"event": "waiting", "jobId": "", "prev": "failed"}] * 2
+    assert left_by_us == await left_of(redis, theirs)
+
+
+async def test_an_early_5_that_writes_no_version_is_told_by_its_marker(bull, redis, scope) -> None:
+    await bull(5, "fail", count=1)
+    plan = await plan_of(scope())
+    await redis.hdel(f"{KEY}:meta", "version")
+    await redis.zadd(f"{KEY}:marker", {"1": 1})  # the next delayed job's
+    await apply(scope(), plan.items)
+    assert await redis.zrange(f"{KEY}:marker", 0, -1) == ["0", "1"]
+
+
+async def test_a_job_whose_data_have_vanished_is_left_alone(bull, redis, scope) -> None:
+    [job] = await bull(5, "fail", count=1)
+    plan = await plan_of(scope())
+    await redis.delete(f"{KEY}:{job}")
+    assert await apply(scope(), plan.items) == [ItemState.SKIPPED]
+    assert await redis.llen(f"{KEY}:wait") == 0
+    assert (await plan_of(scope())).evidence["left_out"] == {"vanished": 1}
+
+
+async def test_a_job_that_has_never_run_is_left_alone(bull, redis, scope) -> None:
+    """In 3 and 4 such a job failed because its child did, whether or not the child is still known."""
+    [job] = await bull(3, "fail", count=1)
+    await redis.hdel(f"{KEY}:{job}", "processedOn")
+    assert (await plan_of(scope())).evidence["left_out"] == {"in_flow": 1}
+
+
+async def left_of(redis: Redis, job: str) -> tuple[Any, ...]:
+    """All that a retry leaves behind for one job."""
+    [(_, event)] = await redis.xrevrange(f"{KEY}:events", count=1)
+    assert event.pop("jobId") == job
+    marker = await redis.zrange(f"{KEY}:marker", 0, -1)
+    return await places(redis, job), set(await redis.hgetall(f"{KEY}:{job}")), marker, event
 
 
 async def places(redis: Redis, job: str) -> list[str]:

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from demo.servers.postgres import PostgresServer
+from demo.servers.unprivileged import find_place
 from remediator.errors import TargetUnreachable
 from remediator.remediations import REMEDIATIONS
 from remediator.remediations.base import Item, ItemState, Plan, Scope
@@ -365,6 +366,20 @@ async def test_an_address_that_does_not_work_is_one_clear_line_without_the_passw
     assert words in message
     assert "wrong-secret" not in message
     assert "\n" not in message
+
+
+async def test_a_standby_is_refused(servers_folder: Path, scope_of) -> None:
+    server = PostgresServer(servers_folder / "standby")
+    server.start()
+    try:
+        server.stop()
+        (find_place(server.folder).data / "standby.signal").touch()
+        server.start()
+        stack = {"postgres": {"main": {"dsn": "postgresql://x", "admin_dsn": server.dsn()}}}
+        with pytest.raises(TargetUnreachable, match="leads to a standby; point it at the primary"):
+            await plan_of(scope_of("postgres", stack=stack))
+    finally:
+        server.remove()
 
 
 async def test_without_admin_dsn_it_names_the_key(scope_of) -> None:
