@@ -51,7 +51,7 @@ def _release(folder: Path, index: Path, origin: str, suite: str) -> str:
     content = index.read_bytes()
     row = f" {hashlib.sha256(content).hexdigest()} {len(content)} {index.relative_to(folder)}"
     head = f"Origin: {origin}\nSuite: stable\nCodename: {suite}\nComponents: main\nArchitectures: {_architecture()}"
-    return f"{head}\nDate: Sat, 01 Jan 2028 00:00:00 UTC\nSHA256:\n{row}\n"
+    return f"{head}\nDate: Mon, 01 Jan 2024 00:00:00 UTC\nSHA256:\n{row}\n"
 
 
 def _architecture() -> str:

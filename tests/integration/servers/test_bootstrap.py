@@ -14,8 +14,6 @@ from demo.toolchain.errors import SetupError
 from demo.toolchain.paths import ROOT
 from demo.toolchain.stamps import digest, is_current, one_at_a_time, replacing
 
-pytest.importorskip("ensurepip", reason="making an environment without a network needs Python's own copy of pip")
-
 PROJECT = """\
 [build-system]
 requires = ["setuptools"]
@@ -36,6 +34,7 @@ def made_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Making one takes seconds, so the tests of this file share it: each leaves it finished.
     """
+    pytest.importorskip("ensurepip", reason="without it pip itself would have to be fetched, by way of apt")
     root = tmp_path_factory.mktemp("bootstrap") / "project"
     root.mkdir()
     (root / "pyproject.toml").write_text(PROJECT)
