@@ -18,9 +18,9 @@ async def site() -> AsyncIterator[str]:
         if name == "endless":
             response = web.StreamResponse()
             await response.prepare(request)
-            for _ in range(10_000):
+            while True:
                 await response.write(b"x" * 1024)
-            return response
+                await asyncio.sleep(0.001)
         if name == "moved":
             raise web.HTTPFound("/200")
         return web.Response(status=int(name), text="text")

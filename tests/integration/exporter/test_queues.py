@@ -14,6 +14,9 @@ import redis
 
 from demo.servers.node import run_node
 from demo.servers.redis import RedisServer
+from exporter.collectors.base import NOT_YET, Reading
+from exporter.collectors.queues import QueuesCollector
+from inventory import QueueTarget, RedisTarget, Stack
 
 FOLDER = Path(__file__).parent
 ACL = """\
@@ -142,6 +145,32 @@ async def test_new_queues_and_dead_letters_appear_and_gone_ones_vanish(start_exp
     product.delete("bull:first:meta")
     page = await exporter.scrape_until(lambda page: not page.series("bullmq_queue_jobs", queue="first"))
     assert page.value("runbook_exporter_collector_last_success_timestamp_seconds", collector="queues") is not None
+
+
+async def test_discovery_walks_all_keys_in_few_steps_and_lets_go_of_its_connection(
+    start_exporter, server, product
+) -> None:
+    with product.pipeline(transaction=False) as pipeline:
+        for number in range(5000):
+            pipeline.hset(f"bull:emails:{number}", "timestamp", 1)
+        for number in range(30):
+            pipeline.hset(f"bull:queue{number}:meta", "version", "bullmq:5.0.0")
+        pipeline.execute()
+    product.config_resetstat()
+    exporter = await start_exporter(inventory(server))
+    page = await discovered(exporter)
+    assert len(page.series("bullmq_queue_paused")) == 30
+    # Five steps of about a thousand keys, once or twice by now.
+    assert product.info("commandstats")["cmdstat_scan"]["calls"] <= 14
+    connections = [client for client in product.client_list() if client["name"] == "runbook-exporter"]
+    assert len(connections) == 1
+
+
+async def test_before_the_names_are_known_the_queues_are_not_up(server) -> None:
+    stack = Stack(redis={"cache": RedisTarget(url=server.url())}, queues={"jobs": QueueTarget(redis="cache")})
+    client = await QueuesCollector(stack, "jobs").fast(5.0)
+    assert await client.read(time.time()) == Reading((), 0, NOT_YET)
+    await client.close()
 
 
 async def test_dead_letters_of_a_queue_that_is_gone_are_still_told(start_exporter, server, product) -> None:

@@ -62,8 +62,10 @@ async def test_a_hung_reading_ends_with_the_deadline_and_a_hung_close_soon_after
     outcome = await tested.scrape(soon(0.2))
     assert asyncio.get_running_loop().time() - began < 0.5
     assert outcome.failure == Failure(LATE, timeout=True)
+    await asyncio.sleep(0.1)
+    assert client.closed == 1
     client.seconds = client.close_seconds = 0
-    await asyncio.sleep(1.9)  # a second for the close, and less than one of waiting after the failure
+    await asyncio.sleep(1.8)  # a second for the close, and less than one of waiting after the failure
     assert (await tested.scrape(soon(1))).failure is None
 
 
