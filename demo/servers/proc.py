@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class Status:
 
     pid: int
     state: str
+    parent: int
     session: int
     started: int
 
@@ -49,7 +51,7 @@ def read_status(pid: int) -> Status | None:
         return None
     # The program's name stands in brackets and may itself hold brackets and blanks.
     fields = text.rpartition(")")[2].split()
-    return Status(pid, state=fields[0], session=int(fields[3]), started=int(fields[19]))
+    return Status(pid, state=fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
 
 
 def is_running(process: Identity) -> bool:
@@ -70,12 +72,27 @@ def session_members(leader: Identity) -> list[Identity]:
     holder = read_status(leader.pid)
     if leader.boot != now or (holder is not None and holder.started != leader.started):
         return []
-    statuses = (read_status(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit())
     return [
         Identity(status.pid, status.started, now)
-        for status in statuses
-        if status and status.session == leader.pid and status.started >= leader.started and status.state not in "ZX"
+        for status in _running()
+        if status.session == leader.pid and status.started >= leader.started
     ]
+
+
+def descendants(ancestor: Identity) -> list[Identity]:
+    """The running children of a running process, with theirs: each of PostgreSQL's opens a session of its own."""
+    if not is_running(ancestor):
+        return []
+    running = list(_running())
+    found = {ancestor.pid}
+    while more := {status.pid for status in running if status.parent in found} - found:
+        found |= more
+    return [Identity(each.pid, each.started, ancestor.boot) for each in running if each.pid in found - {ancestor.pid}]
+
+
+def _running() -> Iterator[Status]:
+    statuses = (read_status(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit())
+    return (status for status in statuses if status and status.state not in "ZX")
 
 
 def send(process: Identity, what: signal.Signals) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from demo.servers.errors import ServerError
-from demo.servers.proc import Identity, identify, is_running, send, session_members
+from demo.servers.proc import Identity, descendants, identify, is_running, send, session_members
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -88,13 +88,14 @@ class Process:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
-        """Asks the process to end, then kills what is left of its session. Does nothing when it does not run."""
+        """Asks the process to end, then kills what is left of its session and children. Nothing, when it does not run."""
         identity = self.identity
         if identity is None:
             return
+        children = descendants(identity)
         send(identity, how)
         self._wait_for_end(identity, seconds)
-        self._kill(identity)
+        self._kill(identity, {*children, *descendants(identity)})
         self._record.unlink(missing_ok=True)
 
     @property
@@ -116,14 +117,14 @@ class Process:
             time.sleep(_POLL_SECONDS)
         _reap(identity.pid)
 
-    def _kill(self, leader: Identity) -> None:
+    def _kill(self, leader: Identity, children: set[Identity]) -> None:
         deadline = time.monotonic() + STOP_SECONDS
-        while members := session_members(leader):
-            for member in members:
-                send(member, signal.SIGKILL)
+        while left := {*session_members(leader), *filter(is_running, children)}:
+            for each in left:
+                send(each, signal.SIGKILL)
             _reap(leader.pid)
             if time.monotonic() > deadline:
-                raise ServerError(f"{self.name} cannot be killed", f"process {members[0].pid}", "look at its state")
+                raise ServerError(f"{self.name} cannot be killed", f"process {left.pop().pid}", "look at its state")
             time.sleep(_POLL_SECONDS)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.servers.errors import ServerError
-from demo.servers.proc import Identity, identify, is_running, send, session_members
+from demo.servers.proc import Identity, descendants, identify, is_running, send, session_members
 from demo.servers.process import Launch, Process
 from demo.toolchain.paths import ROOT
 
@@ -68,6 +68,18 @@ def test_children_end_with_their_parent_even_if_they_ignore_it(process: Process)
     assert session_members(identity) == []
 
 
+def test_children_with_sessions_of_their_own_end_too(process: Process) -> None:
+    parent = f"import subprocess, time; subprocess.Popen({FOREVER!r}, start_new_session=True); time.sleep(600)"
+    process.launch(Launch([sys.executable, "-c", parent]))
+    identity = process.identity
+    assert identity is not None
+    process.wait_until(lambda: len(descendants(identity)) == 1)
+    (child,) = descendants(identity)
+    assert child not in session_members(identity)
+    process.stop()
+    assert not is_running(child)
+
+
 def test_children_are_found_when_the_parent_is_dead_already(process: Process) -> None:
     parent = f"import subprocess; subprocess.Popen({FOREVER!r})"
     process.launch(Launch([sys.executable, "-c", parent]))
@@ -78,6 +90,19 @@ def test_children_are_found_when_the_parent_is_dead_already(process: Process) ->
     assert len(session_members(identity)) == 1
     process.stop()
     assert session_members(identity) == []
+
+
+def test_process_is_asked_first_and_may_tidy_up(process: Process) -> None:
+    polite = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit('tidied up'));"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    process.launch(Launch([sys.executable, "-c", polite]))
+    process.wait_until(lambda: "ready" in process.log.read_text())
+    before = time.monotonic()
+    process.stop()
+    assert time.monotonic() - before < 5
+    assert process.log.read_text() == "ready\ntidied up\n"
 
 
 def test_process_that_ignores_the_request_is_killed(process: Process) -> None:
