@@ -88,7 +88,7 @@ class Process:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
-        """Asks the process to end, then kills what is left of its session and children. Nothing, when it does not run."""
+        """Asks the process to end, then kills what is left of its session and its children."""
         identity = self.identity
         if identity is None:
             return
