@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,13 +46,17 @@ MAKERS: dict[str, Callable[[Path], Server]] = {
 }
 
 
-def listeners(port: int) -> set[str]:
-    """The local addresses, as /proc/net/tcp and tcp6 write them, on which something listens on this port."""
+def listeners(pid: int) -> set[tuple[str, int]]:
+    """On what a process listens: addresses as /proc/net/tcp writes them, and ports."""
     rows = [
         line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
-    ends = [row[1].split(":") for row in rows if row[3] == "0A"]
-    return {address for address, number in ends if int(number, 16) == port}
+    sockets = {row[9]: row[1].split(":") for row in rows if row[3] == "0A"}
+    held = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            held.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return {(address, int(port, 16)) for inode, (address, port) in sockets.items() if inode in held}
 
 
 def processes_below(folder: Path) -> list[str]:
@@ -81,7 +86,7 @@ def test_server_answers_on_loopback_alone_and_leaves_nothing(server: Server, tmp
     assert identity is not None
     assert session_members(identity)
     assert server.answers()
-    assert listeners(server.port) == {"0100007F"}
+    assert listeners(identity.pid) == {("0100007F", server.port)}
 
     server.stop()
     assert not server.answers()
