@@ -32,10 +32,11 @@ def roles(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
     postgres_server.sql(GRANTS.read_text())
     postgres_server.sql(GRANTS.read_text())  # it may be run again
     postgres_server.add_role("replicator", "REPLICATION")
+    postgres_server.add_role("owner", "SUPERUSER NOREPLICATION")
     postgres_server.add_role("blind", "IN ROLE pg_signal_backend")
     postgres_server.add_role("watcher", "IN ROLE pg_read_all_stats")
     yield postgres_server
-    for role in ("remediator", "shop", "batch", "reporting", "replicator", "blind", "watcher"):
+    for role in ("remediator", "shop", "batch", "reporting", "replicator", "owner", "blind", "watcher"):
         postgres_server.sql(f"DROP ROLE {role}")
 
 
@@ -165,7 +166,7 @@ async def test_ends_exactly_the_planned_sessions_and_finds_it_clean(connect, sco
     assert verdict.evidence == {"found": 0, "applied": 1, "applied_still_there": 0}
 
 
-async def test_never_plans_what_is_protected(connect, scope, server) -> None:
+async def test_never_plans_what_is_protected(connect, scope) -> None:
     kept = [
         await idle(connect, "reporting"),
         await idle(connect, "shop", "shop-migrate"),
@@ -173,7 +174,7 @@ async def test_never_plans_what_is_protected(connect, scope, server) -> None:
         await idle(connect, "shop", "pgBackRest [backup]"),
         await idle(connect, "shop", "runbook-exporter"),
         await idle(connect, "replicator"),
-        await idle(connect, dsn=server.dsn("postgres")),  # a superuser
+        await idle(connect, "owner"),  # a superuser
         await connect(),
     ]
     guilty = await idle(connect)
