@@ -53,7 +53,9 @@ SERVERS = Group(
     finish=lambda root: patch_template_path(root / "usr/bin/prometheus-alertmanager"),
 )
 
-BROWSER = Group(name="browser", packages=("chromium", "chromium-common"), programs={"chromium": "usr/lib/chromium/chromium"})
+BROWSER = Group(
+    name="browser", packages=("chromium", "chromium-common"), programs={"chromium": "usr/lib/chromium/chromium"}
+)
 
 # pip for a Python that comes without it, and the certificates that Debian's build of pip looks for.
 PIP = Group(name="pip", packages=("python3-pip-whl", "ca-certificates"), programs={})

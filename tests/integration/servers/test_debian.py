@@ -11,6 +11,7 @@ from demo.toolchain.apt_sources import Source, debian_sources, parse_deb822, par
 from demo.toolchain.closure import fetch_list, parse_available
 from demo.toolchain.debian import SERVERS, Group, fetch_group
 from demo.toolchain.errors import SetupError
+from demo.toolchain.launchers import write_launchers
 from demo.toolchain.paths import group_root
 from tests.integration.servers.archive import build_archive, build_package
 
@@ -114,16 +115,15 @@ def test_what_is_there_is_not_fetched_again_until_the_group_changes(machine: Pat
     assert (root / "mine").exists()
 
 
-def test_launcher_works_from_a_copied_folder_with_blanks(tools: Path, tmp_path: Path) -> None:
+def test_launcher_works_by_way_of_a_link_and_from_a_moved_folder_with_blanks(tools: Path, tmp_path: Path) -> None:
     root = tmp_path / "a copy"
     (root / "usr" / "lib" / "x86_64-linux-gnu").mkdir(parents=True)
     (root / "program").write_text('#!/bin/sh\necho "$LD_LIBRARY_PATH|$1"\n')
     (root / "program").chmod(0o755)
-    from demo.toolchain.launchers import write_launchers
-
     write_launchers(root, {"tool": "program"})
     moved = root.rename(tmp_path / "another place")
-    said = commands.capture([moved / "launchers" / "tool", "two words"], remedy="")
+    (tmp_path / "linked").symlink_to(moved / "launchers" / "tool")
+    said = commands.capture([tmp_path / "linked", "two words"], remedy="")
     assert said.split("|")[0].split(":")[0] == str(moved / "usr" / "lib" / "x86_64-linux-gnu")
     assert said.split("|")[1] == "two words\n"
 

@@ -127,9 +127,12 @@ def test_only_sessions_whose_starter_is_gone_are_ended(tmp_path: Path) -> None:
     living, dead = tmp_path / "1", tmp_path / str(2**22 + 1)  # the kernel gives out no number above 2**22
     servers = [RedisServer(living / "redis"), RedisServer(dead / "redis")]
     start_together(servers)
-    end_leftovers(tmp_path)
-    assert [server.process.running for server in servers] == [True, False]
-    servers[0].remove()
+    try:
+        end_leftovers(tmp_path)
+        assert [server.process.running for server in servers] == [True, False]
+    finally:
+        for server in servers:
+            server.remove()
 
 
 def test_when_one_server_fails_the_others_are_ended(tmp_path: Path) -> None:
