@@ -24,9 +24,9 @@ demo-up: setup
 	@$(BIN)/python -m demo up
 
 demo-down:
-	@$(BIN)/python -m demo down
+	@test ! -x $(BIN)/python || $(BIN)/python -m demo down
 
-incident:
+incident: setup
 	@$(BIN)/python -m demo incident $(NAME)
 
 dashboards: setup

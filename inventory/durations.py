@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+LONGEST = timedelta(days=3_660)  # ten years: longer ones are slips, and could not be added to a date
 _SHAPE = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
@@ -20,11 +21,13 @@ def parse_duration(text: str) -> timedelta:
     if not text or match is None:
         raise ValueError(f"{text!r} is not a duration; write it like 90s, 5m, 24h, 7d or 1h30m")
     try:
-        return timedelta(
-            seconds=sum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNITS.values(), strict=True))
-        )
-    except OverflowError:
-        raise ValueError(f"{text!r} is longer than any duration that makes sense here") from None
+        seconds = sum(int(part or 0) * unit for part, unit in zip(match.groups(), _UNITS.values(), strict=True))
+        duration = timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        duration = timedelta.max
+    if duration > LONGEST:
+        raise ValueError(f"a duration is at most {format_duration(LONGEST)}; this one is {text[:20]!r}")
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:

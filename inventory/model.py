@@ -361,6 +361,12 @@ class Alertmanager(Section):
     url: Annotated[str, StringConstraints(pattern=r"^https?://")]
     repeat_interval: Duration = timedelta(minutes=5)
 
+    @model_validator(mode="after")
+    def _no_secret_in_the_url(self) -> Self:
+        if "@" in self.url:
+            raise ValueError("url carries a user or a password, and would be shown in errors; leave it out")
+        return self
+
 
 class Inventory(Section):
     """The whole file."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 import aiohttp
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from remediator.errors import RemediatorError
 
@@ -43,7 +43,7 @@ class AlertmanagerReader:
             ):
                 answer.raise_for_status()
                 return _ALERTS.validate_json(await answer.read())
-        except (aiohttp.ClientError, TimeoutError, ValidationError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
             raise AlertmanagerUnreadable(
                 f"Alertmanager at {self._url} can not be read: {type(error).__name__}"
             ) from None

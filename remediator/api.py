@@ -1,7 +1,8 @@
 """`/api/v1`: what an operator asks and says. Every call wants an operator's bearer token."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from inventory import Duration
 from remediator.clock import rfc3339
 from remediator.credentials import Bearers
-from remediator.errors import LedgerUnavailable, WrongState
+from remediator.errors import LedgerUnavailable, NoSuchRun, WrongState
 from remediator.ledger import audit, control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
@@ -31,7 +32,7 @@ class PauseRequest(BaseModel):
 
     reason: str = Field(min_length=1)
     stack: str | None = None
-    span: Duration | None = Field(default=None, alias="for")
+    span: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(default=None, alias="for")
 
 
 def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> None:
@@ -66,6 +67,8 @@ class Api:
             operator = self._bearers.sender(request)
             try:
                 return await handler(request, operator)
+            except NoSuchRun as error:
+                return web.Response(status=404, text=f"{error}\n")
             except WrongState as error:
                 return web.Response(status=409, text=f"{error}\n")
             except LedgerUnavailable as error:
@@ -79,7 +82,7 @@ class Api:
             found = await list_runs(
                 connection,
                 stack=query.get("stack"),
-                target=query.get("target"),
+                remediation=query.get("remediation"),
                 state=_state(query),
                 limit=_number(query, "limit", 100, MAX_LIMIT),
                 before=_number(query, "before", None, None),

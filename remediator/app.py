@@ -1,7 +1,8 @@
 """Puts the parts together: the ledger, the engine, the sender, and the routes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -18,7 +19,7 @@ from remediator.engine import Engine
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import Ledger
 from remediator.remediations import REMEDIATIONS
-from remediator.sender import send_forever
+from remediator.sender import send_until
 from remediator.settings import RemediatorSettings
 from remediator.webhook import webhook
 from remediator.world import World
@@ -33,7 +34,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
         UnusableConfiguration: a credential is missing or can not be read, or a setting can not work.
     """
     deliverers = _deliverers(settings)
-    app = web.Application(client_max_size=MAX_BYTES)
+    app = web.Application(client_max_size=MAX_BYTES, middlewares=[_to_the_end])
     if inventory is None:
         add_health_routes(app, lambda: NO_INVENTORY)
         app.router.add_post("/webhook", _without_inventory)
@@ -43,6 +44,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
     engine = Engine(world)
     _add_routes(app, world, engine, deliverers)
     app.cleanup_ctx.append(_working(world, engine))
+    app.on_shutdown.append(_halting(engine))
     return app
 
 
@@ -89,6 +91,21 @@ def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: 
     add_api_routes(app, world, operators, engine.wake)
 
 
+def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
+    """No further effect begins while open requests are still being answered."""
+
+    async def halt(_: web.Application) -> None:
+        engine.halt()
+
+    return halt
+
+
+@web.middleware
+async def _to_the_end(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
+    """A request that has begun to write is never cancelled half way; see Ledger."""
+    return await asyncio.shield(handler(request))
+
+
 async def _without_inventory(_: web.Request) -> web.Response:
     return web.Response(status=503, text=f"{NO_INVENTORY}\n")
 
@@ -100,10 +117,10 @@ def _working(world: World, engine: Engine) -> Callable[[web.Application], AsyncI
         try:
             async with world.ledger.opened(), asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run(), name="engine")
-                sending = tasks.create_task(send_forever(world), name="sender")
+                tasks.create_task(send_until(engine.stop, world), name="sender")
                 yield
-                await engine.stop()
-                sending.cancel()
+                engine.halt()
+                await engine.idle()
         except LedgerUnavailable as error:
             raise UnusableConfiguration(f"--ledger.url: {error}") from None
 

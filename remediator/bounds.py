@@ -14,6 +14,7 @@ from remediator.windows import in_window, next_start
 
 HOUR = timedelta(hours=1)
 MAX_DEFERRAL = HOUR
+CLOCK_TOLERANCE = timedelta(seconds=30)
 RETRY = timedelta(seconds=5)  # when a bound can not say itself when it will pass
 
 
@@ -79,6 +80,8 @@ def storm(facts: Facts) -> Hit | None:
 def stale(facts: Facts) -> Hit | None:
     age = facts.now - facts.confirmed_at
     limit = facts.limits.max_alert_age
+    if age < -CLOCK_TOLERANCE:
+        return Hit(f"the alert was confirmed {format_duration(-age)} in the future: the clock has been set back")
     if age <= limit:
         return None
     return Hit(f"the alert was last confirmed {format_duration(age)} ago, max_alert_age is {format_duration(limit)}")

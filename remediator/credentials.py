@@ -28,14 +28,29 @@ class Bearers:
         Raises:
             HTTPUnauthorized: it carries no bearer token.
             HTTPForbidden: its token is nobody's.
+            HTTPServiceUnavailable: its token is nobody's, but one of the files can not be read.
         """
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise web.HTTPUnauthorized(text="a bearer token is needed\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
-        for name, secret in self._files.items():
-            if _problem(secret) is None and hmac.compare_digest(secret.read().encode(), token.strip().encode()):
+        accepted = {name: _read(secret) for name, secret in self._files.items()}
+        for name, known in accepted.items():
+            if known is not None and hmac.compare_digest(_bytes(known), _bytes(token.strip())):
                 return name
+        if None in accepted.values():  # it may be being replaced right now, so it is worth trying again
+            raise web.HTTPServiceUnavailable(text="a token file can not be read; try again\n")
         raise web.HTTPForbidden(text="this bearer token is not accepted\n")
+
+
+def _bytes(token: str) -> bytes:
+    return token.encode("utf-8", "surrogateescape")  # a header may hold any bytes
+
+
+def _read(secret: Secret) -> str | None:
+    try:
+        return secret.read()
+    except SecretError:
+        return None
 
 
 def _problem(secret: Secret) -> str | None:

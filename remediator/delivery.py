@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from remediator.errors import MalformedDelivery
 
@@ -27,6 +27,20 @@ def _microseconds(value: object) -> object:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    """Year 1 is Go's way to say never, and no zone can be told from there."""
+    if value.year == 1:
+        return _NEVER
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the calendar") from None
+
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, BeforeValidator(_microseconds), AfterValidator(_in_utc)]
+
+
 class Alert(BaseModel):
     """One alert of a delivery. Its labels are untrusted: they are only ever looked up, never executed."""
 
@@ -35,17 +49,13 @@ class Alert(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = Field(default_factory=dict)
-    starts_at: Annotated[AwareDatetime, BeforeValidator(_microseconds)] = Field(alias="startsAt")
+    started: Moment = Field(alias="startsAt")
     fingerprint: str = ""
 
     @property
     def key(self) -> str:
         """The alert's identity: its fingerprint, or a hash of its labels where the sender has none."""
         return self.fingerprint or hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()[:16]
-
-    @property
-    def started(self) -> datetime:
-        return self.starts_at.astimezone(UTC) if self.starts_at.year > 1 else datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Delivery(BaseModel):

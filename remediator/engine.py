@@ -1,6 +1,7 @@
 """The loop that works deliveries off, plans runs for episodes, and drives every run to its end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
@@ -8,20 +9,23 @@ from functools import partial
 import structlog
 
 from remediator.errors import LedgerUnavailable
-from remediator.execution import execute, recover, verify
+from remediator.execution import execute, lose, recover, verify
 from remediator.intake import take_in
 from remediator.ledger import deliveries, episodes, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import LostRun, Run
-from remediator.plan import precheck
+from remediator.plan import fail, precheck
 from remediator.progress import advance
 from remediator.states import ENDED, RunState
+from remediator.stopping import Stop
 from remediator.targets import Found, find
 from remediator.vanished import end_vanished
 from remediator.world import World
 
 TICK_SECONDS = 1.0
-LEDGER_RETRY_SECONDS = 5.0
+TROUBLE_SECONDS = 5.0
+MISHAP_SECONDS = 2.0
+MAX_MISHAPS = 3
 HOUSEKEEPING_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
@@ -32,41 +36,42 @@ class Engine:
     def __init__(self, world: World) -> None:
         self._world = world
         self._wake = asyncio.Event()
-        self._stopping = False
         self._driving: dict[int, asyncio.Task[None]] = {}
+        self._mishaps: Counter[int] = Counter()
         self._next_housekeeping = 0.0
+        self.stop = Stop()
         self.trouble: str | None = None
 
     def wake(self) -> None:
         """There is something to do now."""
         self._wake.set()
 
-    def stopping(self) -> bool:
-        return self._stopping
+    def halt(self) -> None:
+        """Begin no further effect from now on."""
+        self.stop.set()
+        self.wake()
 
     async def run(self) -> None:
-        """Work until `stop`."""
-        while not self._stopping:
+        """Work until `halt`."""
+        while not self.stop.is_set():
             self._wake.clear()
             try:
                 await self.tick()
                 self.trouble = None
-            except LedgerUnavailable as error:
-                self.trouble = str(error)
-                log.error("nothing is done while the ledger is out", error=str(error))
-                await asyncio.sleep(LEDGER_RETRY_SECONDS)
+            except Exception as error:
+                self._tell(error)
+                await self.stop.sleep(TROUBLE_SECONDS)
             await self._pause()
 
-    async def stop(self) -> None:
-        """Start no further effect, and wait for the current ones to end or to time out."""
-        self._stopping = True
-        self.wake()
-        await self.idle()
-
     async def idle(self) -> None:
-        """Wait until no run is being driven."""
+        """Wait until no run is being driven; after `halt`, until every current effect has ended or timed out."""
         while self._driving:
             await asyncio.gather(*self._driving.values())
+
+    def _tell(self, error: Exception) -> None:
+        """Whatever went wrong, the daemon stays, says so, and tries again."""
+        self.trouble = str(error) if isinstance(error, LedgerUnavailable) else f"internal error: {type(error).__name__}"
+        log.error("nothing can be done now", trouble=self.trouble, exc_info=not isinstance(error, LedgerUnavailable))
 
     async def _pause(self) -> None:
         try:
@@ -118,63 +123,68 @@ class Engine:
                 if run.id not in self._driving and _is_due(run, await episodes.get(connection, run.episode), now)
             ]
         for run in waiting:
-            if not self._stopping:
+            if not self.stop.is_set():
                 task = asyncio.create_task(self._drive(run), name=f"run {run.id}")
                 self._driving[run.id] = task
                 task.add_done_callback(partial(self._driven, run.id))
 
     def _driven(self, identifier: int, _: asyncio.Task[None]) -> None:
         del self._driving[identifier]
-        self.wake()
 
     async def _drive(self, run: Run) -> None:
         """Take a run as far as it goes now. Whatever stops this, the next tick finds the run where it is."""
         try:
             await self._steps(run)
+            self._mishaps.pop(run.id, None)
         except LostRun as error:
             log.info("left alone", run=run.id, reason=str(error))
         except LedgerUnavailable as error:
-            self.trouble = str(error)
-            log.error("the ledger is out", run=run.id, error=str(error))
-            await asyncio.sleep(LEDGER_RETRY_SECONDS)
-        except Exception:
+            self._tell(error)
+            await self.stop.sleep(TROUBLE_SECONDS)
+        except Exception as error:
             log.exception("a run stopped", run=run.id)
-            await asyncio.sleep(LEDGER_RETRY_SECONDS)
+            self._mishaps[run.id] += 1
+            self._tell(error)
+            await self.stop.sleep(MISHAP_SECONDS)
 
     async def _steps(self, run: Run) -> None:
-        while run.state not in ENDED and not self._stopping:
+        while run.state not in ENDED and not self.stop.is_set():
             before, run = run, await self._step(run)
             log.info("run", run=run.id, state=str(run.state), reason=run.reason, target=run.target)
-            if run.state in (RunState.DEFERRED, RunState.AWAITING_APPROVAL) or run.state is before.state:
+            if run.state in _WAITING or run.state is before.state:
                 return
+        self.wake()
 
     def _step(self, run: Run) -> Coroutine[None, None, Run]:
         if run.expires_at is not None and run.expires_at <= self._world.clock.now() and run.state in _WAITING:
             return self._expire(run)
-        found = self._find(run)
-        if run.state in (RunState.EXECUTING, RunState.VERIFYING) and isinstance(found, str):
-            return self._lose(run, found)
+        found, begun = self._find(run), run.state in (RunState.EXECUTING, RunState.VERIFYING)
+        if self._mishaps[run.id] >= MAX_MISHAPS:
+            return self._give_up(run, begun)
+        if begun and isinstance(found, str):
+            return lose(self._world, run, found)
         if run.state is RunState.EXECUTING and isinstance(found, Found):
             return recover(self._world, run, found)
         if run.state is RunState.VERIFYING and isinstance(found, Found):
-            return verify(self._world, run, found, self.stopping)
+            return verify(self._world, run, found, self.stop)
         return self._plan_and_execute(run, found)
+
+    def _give_up(self, run: Run, begun: bool) -> Coroutine[None, None, Run]:
+        """It has stopped unexpectedly again and again; a person has to look, and others must not wait for it."""
+        why = f"stopped unexpectedly {self._mishaps[run.id]} times; see the log"
+        if begun:
+            return lose(self._world, run, why)
+        return fail(self._world, run, "internal_error", why)
 
     async def _plan_and_execute(self, run: Run, found: Found | str) -> Run:
         run = await precheck(self._world, run, found)
         if run.state is RunState.ADMITTED and isinstance(found, Found):
-            return await execute(self._world, run, found, self.stopping)
+            return await execute(self._world, run, found, self.stop)
         return run
 
     async def _expire(self, run: Run) -> Run:
         async with self._world.ledger.write() as connection:
             return await advance(connection, self._world, run, RunState.EXPIRED, reason=run.reason)
-
-    async def _lose(self, run: Run, why: str) -> Run:
-        """Its target has left the inventory while it was being touched: nobody can look any more."""
-        async with self._world.ledger.write() as connection:
-            noted = await runs.add_evidence(connection, run, error=why)
-            return await advance(connection, self._world, noted, RunState.UNKNOWN, reason="unknown_target")
 
     def _find(self, run: Run) -> Found | str:
         key = episodes.Key(run.stack, run.remediation, run.target)

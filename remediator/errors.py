@@ -4,6 +4,7 @@ RemediatorError
 ├── TargetUnreachable    the thing to be remediated does not answer, or refuses us
 ├── LedgerUnavailable    the ledger can not be written: nothing may be acted on
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
+├── NoSuchRun            a person asked for a run that does not exist
 └── WrongState           a person asked for something that this run's state does not allow
 """
 
@@ -22,6 +23,10 @@ class LedgerUnavailable(RemediatorError):
 
 class MalformedDelivery(RemediatorError):
     """The body is not an Alertmanager webhook delivery of version 4."""
+
+
+class NoSuchRun(RemediatorError):
+    """There is no run with this number."""
 
 
 class WrongState(RemediatorError):

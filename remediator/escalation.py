@@ -15,6 +15,9 @@ from remediator.world import World
 SHOWN_ITEMS = 20
 QUIET_REASONS = frozenset({"mode_off"})  # what a person has switched off needs no message
 
+# The others repeat while nothing changes; one message an episode says it.
+EACH_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN, RunState.EXPIRED})
+
 _WHAT_NEXT = {
     RunState.REFUSED: "Nothing was touched. Look at the target, then follow the runbook.",
     RunState.AWAITING_APPROVAL: "Nothing was touched. Look at the plan, then approve or reject it.",
@@ -26,14 +29,14 @@ _WHAT_NEXT = {
 
 
 async def escalate(connection: AsyncConnection, world: World, run: Run, episode: Episode) -> None:
-    """Queue a message about `run` in the transaction that moved it; once for each episode, outcome and reason."""
+    """Queue a message about `run` in the transaction that moved it; what repeats, once an episode."""
     if run.reason in QUIET_REASONS:
         return
     title = f"[{run.stack}] {run.remediation} on {run.target}: {run.state}" + (f" ({run.reason})" if run.reason else "")
     stack = world.inventory.stacks.get(run.stack)
     lines = _lines(run, episode, await runs.items(connection, run.id), stack.runbook_url if stack else "")
     body = "\n".join([*lines, f"audit head: {await audit.head(connection)}"])
-    key = f"{episode.id}/{run.state}/{run.reason}"
+    key = f"{episode.id}/{run.state}/{run.reason}" + (f"/{run.id}" if run.state in EACH_TIME else "")
     await outbox.put(connection, key, world.inventory.contacts, title, body, world.clock.now())
 
 

@@ -1,19 +1,21 @@
 """The second half of a run: touches the items, each only after its intent is durable, and proves the result."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.errors import TargetUnreachable
+from remediator.errors import LedgerUnavailable
 from remediator.ledger import control, episodes, runs
-from remediator.ledger.runs import Run, RunItem
+from remediator.ledger.runs import LostRun, Run, RunItem
 from remediator.progress import advance
 from remediator.remediations.base import Hands, Item, ItemState, Outcome, Verdict
-from remediator.states import RunState
+from remediator.states import CRASH, RunState
+from remediator.stopping import Stop
 from remediator.targets import Found
+from remediator.windows import active_freeze, in_window
 from remediator.world import World
 
 LOOK_EVERY_SECONDS = 1.0
@@ -22,23 +24,24 @@ CONNECT_SECONDS = 15.0
 STOPPING = "stopping"
 log = structlog.get_logger(__name__)
 
-Stopping = Callable[[], bool]
 
-
-async def execute(world: World, run: Run, found: Found, stopping: Stopping) -> Run:
+async def execute(world: World, run: Run, found: Found, stop: Stop) -> Run:
     """Touch the items of an admitted run, one effect after the other, and say what became of them."""
     async with world.ledger.read() as connection:
         items = await runs.items(connection, run.id)
     groups = [list(items)] if found.remediation.one_effect else [[each] for each in items]
+    done = None
     try:
         async with asyncio.timeout(CONNECT_SECONDS) as connecting, found.remediation.open(found.scope(run.id)) as hands:
             connecting.reschedule(None)  # from here on every effect has its own limit
-            run = await _effects(world, run, found, hands, groups, stopping)
-    except (TargetUnreachable, TimeoutError) as error:
-        return await _failed_to_begin(world, run, error)
-    if stopping():
-        return run
-    return await _conclude(world, run)
+            done = await _effects(world, run, found, hands, groups, stop)
+    except (LostRun, LedgerUnavailable):
+        raise
+    except Exception as error:
+        if done is None:
+            return await _failed_to_begin(world, run, error)
+        log.warning("the target was not left in good order", run=run.id, error=str(error))
+    return done if stop.is_set() else await _conclude(world, done)
 
 
 async def _failed_to_begin(world: World, run: Run, error: Exception) -> Run:
@@ -52,11 +55,11 @@ async def _failed_to_begin(world: World, run: Run, error: Exception) -> Run:
 
 
 async def _effects(
-    world: World, run: Run, found: Found, hands: Hands, groups: Sequence[Sequence[RunItem]], stopping: Stopping
+    world: World, run: Run, found: Found, hands: Hands, groups: Sequence[Sequence[RunItem]], stop: Stop
 ) -> Run:
     for group in groups:
         async with world.ledger.write() as connection:
-            reason = await _reason_to_stop(connection, world, run, stopping)
+            reason = await _reason_to_stop(connection, world, run, found, stop)
             if reason is not None:
                 return await _stop(connection, world, run, reason)
             if run.state is RunState.ADMITTED:
@@ -70,14 +73,18 @@ async def _effects(
     return run
 
 
-async def _reason_to_stop(connection: AsyncConnection, world: World, run: Run, stopping: Stopping) -> str | None:
-    """Asked before every effect, in the transaction of its intent."""
-    if stopping():
+async def _reason_to_stop(connection: AsyncConnection, world: World, run: Run, found: Found, stop: Stop) -> str | None:
+    """Asked before every effect, in the transaction of its intent: whatever can begin while a run is under way."""
+    now = world.clock.now()
+    if stop.is_set():
         return STOPPING
-    if await control.paused(connection, world.clock.now(), run.stack) is not None:
+    if await control.paused(connection, now, run.stack) is not None:
         return "kill_switch"
-    ended = (await episodes.get(connection, run.episode)).end_reason
-    return ended if ended is not None else None
+    if active_freeze(found.stack.freezes.items(), now) is not None:
+        return "freeze"
+    if found.settings.only_in is not None and not in_window(found.stack.windows[found.settings.only_in], now):
+        return "window"
+    return (await episodes.get(connection, run.episode)).end_reason
 
 
 async def _stop(connection: AsyncConnection, world: World, run: Run, reason: str) -> Run:
@@ -131,7 +138,19 @@ async def recover(world: World, run: Run, found: Found) -> Run:
     async with world.ledger.write() as connection:
         states = {each.state for each in await runs.items(connection, run.id)}
         to = RunState.UNKNOWN if ItemState.UNKNOWN in states else RunState.INTERRUPTED
-        return await advance(connection, world, run, to, reason="crash")
+        return await advance(connection, world, run, to, reason=CRASH)
+
+
+async def lose(world: World, run: Run, why: str) -> Run:
+    """End a run that nobody can look after any more, in its effects or in its proof; what was intended is unknown."""
+    async with world.ledger.write() as connection:
+        run = await runs.take_over(connection, run)
+        intended = [each for each in await runs.items(connection, run.id) if each.state is ItemState.INTENDED]
+        if intended:
+            outcomes = [Outcome(ItemState.UNKNOWN, why)] * len(intended)
+            await runs.settle(connection, run, intended, outcomes, world.clock.now())
+        noted = await runs.add_evidence(connection, run, error=why)
+        return await advance(connection, world, noted, RunState.UNKNOWN, reason="lost")
 
 
 async def _conclude(world: World, run: Run) -> Run:
@@ -140,8 +159,11 @@ async def _conclude(world: World, run: Run) -> Run:
         return run
     async with world.ledger.write() as connection:
         states = {each.state for each in await runs.items(connection, run.id)}
+        stopped = str(run.evidence.get("stopped", ""))
         if ItemState.UNKNOWN in states:
             return await advance(connection, world, run, RunState.UNKNOWN, reason="outcome_unknown")
+        if stopped and ItemState.PLANNED in states:
+            return await advance(connection, world, run, RunState.INTERRUPTED, reason=stopped)
         if ItemState.APPLIED in states:
             return await advance(connection, world, run, RunState.VERIFYING)
         if states & {ItemState.FAILED, ItemState.NOT_APPLIED}:
@@ -149,20 +171,20 @@ async def _conclude(world: World, run: Run) -> Run:
         return await advance(connection, world, run, RunState.NOTHING_TO_DO, reason="changed_since_planned")
 
 
-async def verify(world: World, run: Run, found: Found, stopping: Stopping) -> Run:
+async def verify(world: World, run: Run, found: Found, stop: Stop) -> Run:
     """Take the reading that made the plan until it is clean or `verify_within` is over."""
     async with world.ledger.read() as connection:
         items = await runs.items(connection, run.id)
     applied = [each.item for each in items if each.state is ItemState.APPLIED]
     verdict, loop = None, asyncio.get_running_loop()
     deadline = loop.time() + found.settings.verify_within.total_seconds()
-    await asyncio.sleep(found.settings.settle.total_seconds())
-    while not stopping():
+    await stop.sleep(found.settings.settle.total_seconds())
+    while not stop.is_set():
         seen = await _look_again(found, run, applied)
         verdict = seen or verdict
         if (seen is not None and seen.clean) or loop.time() >= deadline:
             return await _judge(world, run, verdict)
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        await stop.sleep(LOOK_EVERY_SECONDS)
     return run
 
 

@@ -1,31 +1,47 @@
 """Turns accepted deliveries into episodes. Decided per alert: a delivery is only how it travelled."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.delivery import Alert, parse_delivery
-from remediator.ledger import control, deliveries, episodes, runs
-from remediator.ledger.episodes import Episode
+from remediator.errors import LedgerUnavailable
+from remediator.ledger import audit, control, deliveries, episodes, runs
+from remediator.ledger.episodes import Episode, Key
 from remediator.progress import advance
 from remediator.states import CANCELLABLE, RunState
 from remediator.targets import key_of
 from remediator.world import World
 
+AT_ONCE = 100
 log = structlog.get_logger(__name__)
 
 
 async def take_in(world: World) -> None:
     """Work off every delivery that has not been yet, each in one transaction with what follows from it."""
-    while True:
-        async with world.ledger.write() as connection:
-            waiting = await deliveries.unprocessed(connection, limit=1)
-            if not waiting:
-                return
-            identifier, received, body = waiting[0]
-            await _take_in_one(connection, world, received, body)
-            await deliveries.mark_processed(connection, identifier, world.clock.now())
+    async with world.ledger.read() as connection:
+        waiting = await deliveries.unprocessed(connection, limit=AT_ONCE)
+    for identifier, received, body in waiting:
+        try:
+            async with world.ledger.write() as connection:
+                await _take_in_one(connection, world, received, body)
+                await deliveries.mark_processed(connection, identifier, world.clock.now())
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            log.exception("a delivery can not be worked off", delivery=identifier)
+            await _set_aside(world, identifier, error)
+
+
+async def _set_aside(world: World, identifier: int, error: Exception) -> None:
+    """One delivery that we can not read must not hold up all that come after it."""
+    async with world.ledger.write() as connection:
+        now = world.clock.now()
+        await deliveries.mark_processed(connection, identifier, now)
+        detail = {"delivery": identifier, "error": type(error).__name__}
+        await audit.append(connection, now, "delivery_set_aside", detail=detail)
 
 
 async def _take_in_one(connection: AsyncConnection, world: World, received: datetime, body: bytes) -> None:
@@ -33,17 +49,22 @@ async def _take_in_one(connection: AsyncConnection, world: World, received: date
     if delivery.truncated_alerts:
         detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
         await control.note_storm(connection, world.clock.now(), detail)
+    by_key: dict[Key, list[Alert]] = {}
     for alert in delivery.alerts:
         if "remediation" in alert.labels:
-            await _take_in_alert(connection, world, alert, received)
+            by_key.setdefault(key_of(alert.labels, world.remediations), []).append(alert)
+    for key, alerts in by_key.items():
+        await _take_in_alerts(connection, world, key, alerts, received)
 
 
-async def _take_in_alert(connection: AsyncConnection, world: World, alert: Alert, received: datetime) -> None:
-    key, now = key_of(alert.labels, world.remediations), world.clock.now()
-    if alert.status == "firing":
-        await episodes.confirm(connection, key, alert, received, now)
-        return
-    ended = await episodes.resolve(connection, key, alert, now)
+async def _take_in_alerts(
+    connection: AsyncConnection, world: World, key: Key, alerts: Sequence[Alert], received: datetime
+) -> None:
+    now = world.clock.now()
+    firing = [alert for alert in alerts if alert.status == "firing"]
+    if firing:
+        await episodes.confirm(connection, key, firing, received, now)
+    ended = await episodes.resolve(connection, key, [alert for alert in alerts if alert.status == "resolved"], now)
     if ended is not None:
         await call_off(connection, world, ended, "resolved")
 

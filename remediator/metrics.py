@@ -1,6 +1,6 @@
 """The remediator's own metrics, read from the ledger at each scrape, so that they always equal the record."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from daemon import VERSION
-from inventory import Inventory
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import control, episodes, outbox
 from remediator.ledger.schema import run
@@ -58,10 +57,10 @@ async def collect(world: World) -> Snapshot:
 async def _from_ledger(connection: AsyncConnection, world: World) -> list[Metric]:
     now = world.clock.now()
     return [
-        await _runs(connection, world.inventory),
-        await _refusals(connection, world.inventory),
-        await _last_runs(connection, world.inventory),
-        await _open_episodes(connection, world.inventory),
+        await _runs(connection, world),
+        await _refusals(connection, world),
+        await _last_runs(connection, world),
+        await _open_episodes(connection, world),
         await _breakers(connection),
         await _paused(connection, world, now),
         await _approvals(connection),
@@ -73,7 +72,7 @@ async def _from_ledger(connection: AsyncConnection, world: World) -> list[Metric
     ]
 
 
-async def _runs(connection: AsyncConnection, inventory: Inventory) -> Metric:
+async def _runs(connection: AsyncConnection, world: World) -> Metric:
     family = CounterMetricFamily(
         "remediation_runs", "Runs that have ended, by outcome.", labels=["stack", "remediation", "outcome"]
     )
@@ -82,10 +81,10 @@ async def _runs(connection: AsyncConnection, inventory: Inventory) -> Metric:
         .where(run.c.state.in_(ENDED))
         .group_by(run.c.stack, run.c.remediation, run.c.state)
     )
-    return _summed(family, ((*_known(inventory, row[0], row[1]), row[2], row[3]) for row in rows))
+    return _summed(family, ((*_known(world, row[0], row[1]), row[2], row[3]) for row in rows))
 
 
-async def _refusals(connection: AsyncConnection, inventory: Inventory) -> Metric:
+async def _refusals(connection: AsyncConnection, world: World) -> Metric:
     family = CounterMetricFamily(
         "remediation_refusals", "Runs that a bound has refused.", labels=["stack", "remediation", "bound"]
     )
@@ -94,10 +93,10 @@ async def _refusals(connection: AsyncConnection, inventory: Inventory) -> Metric
         .where(run.c.state == RunState.REFUSED)
         .group_by(run.c.stack, run.c.remediation, run.c.reason)
     )
-    return _summed(family, ((*_known(inventory, row[0], row[1]), row[2], row[3]) for row in rows))
+    return _summed(family, ((*_known(world, row[0], row[1]), row[2], row[3]) for row in rows))
 
 
-async def _last_runs(connection: AsyncConnection, inventory: Inventory) -> Metric:
+async def _last_runs(connection: AsyncConnection, world: World) -> Metric:
     family = GaugeMetricFamily(
         "remediation_last_run_timestamp_seconds",
         "When the last run with this outcome ended.",
@@ -109,18 +108,18 @@ async def _last_runs(connection: AsyncConnection, inventory: Inventory) -> Metri
         .group_by(run.c.stack, run.c.remediation, run.c.target, run.c.state)
     )
     for stack, remediation, target, state, finished in rows:
-        if stack in inventory.stacks:
+        if stack in world.inventory.stacks:
             family.add_metric([stack, remediation, target, state], _seconds(finished))
     return family
 
 
-async def _open_episodes(connection: AsyncConnection, inventory: Inventory) -> Metric:
+async def _open_episodes(connection: AsyncConnection, world: World) -> Metric:
     family = GaugeMetricFamily(
         "remediation_open_episodes", "Episodes that have not ended.", labels=["stack", "remediation"]
     )
     counts: dict[tuple[str, str], int] = {}
     for episode in await episodes.all_open(connection):
-        known = _known(inventory, episode.stack, episode.remediation)
+        known = _known(world, episode.stack, episode.remediation)
         counts[known] = counts.get(known, 0) + 1
     for labels, count in counts.items():
         family.add_metric(labels, count)
@@ -165,11 +164,10 @@ def _summed(family: CounterMetricFamily, rows: Iterable[tuple[str, str, str, int
     return family
 
 
-def _known(inventory: Inventory, stack: str, remediation: str) -> tuple[str, str]:
-    configured: Mapping[str, object] = inventory.stacks[stack].remediations if stack in inventory.stacks else {}
+def _known(world: World, stack: str, remediation: str) -> tuple[str, str]:
     return (
-        stack if stack in inventory.stacks else UNKNOWN_NAME,
-        remediation if remediation in configured else UNKNOWN_NAME,
+        stack if stack in world.inventory.stacks else UNKNOWN_NAME,
+        remediation if remediation in world.remediations else UNKNOWN_NAME,
     )
 
 

@@ -3,7 +3,7 @@
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.errors import WrongState
+from remediator.errors import NoSuchRun, WrongState
 from remediator.ledger import audit, runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import run as table
@@ -16,7 +16,8 @@ async def approve(world: World, identifier: int, operator: str) -> Run:
     """Allow exactly the items that the run lists; the engine asks every bound once more before it acts.
 
     Raises:
-        WrongState: the run does not wait for an approval, or not any more.
+        NoSuchRun: there is none with this number.
+        WrongState: it does not wait for an approval, or not any more.
     """
     async with world.ledger.write() as connection:
         run = await _waiting(connection, world, identifier)
@@ -30,7 +31,8 @@ async def reject(world: World, identifier: int, operator: str) -> Run:
     """Say no; the run ends.
 
     Raises:
-        WrongState: the run does not wait for an approval, or not any more.
+        NoSuchRun: there is none with this number.
+        WrongState: it does not wait for an approval, or not any more.
     """
     async with world.ledger.write() as connection:
         run = await _waiting(connection, world, identifier)
@@ -40,7 +42,7 @@ async def reject(world: World, identifier: int, operator: str) -> Run:
 async def _waiting(connection: AsyncConnection, world: World, identifier: int) -> Run:
     run = await runs.find(connection, identifier)
     if run is None:
-        raise WrongState(f"there is no run {identifier}")
+        raise NoSuchRun(f"there is no run {identifier}")
     if run.state is not RunState.AWAITING_APPROVAL:
         raise WrongState(f"run {identifier} is {run.state}, not {RunState.AWAITING_APPROVAL}")
     if run.approved_by is not None:

@@ -36,7 +36,7 @@ async def precheck(world: World, run: Run, found: Found | str) -> Run:
     if run.approved_by is None:
         read = await _read_plan(found, run)
         if isinstance(read, str):
-            return await _fail(world, run, read)
+            return await fail(world, run, "target_unreachable", read)
         plan = read
     return await _decide(world, run, found, plan)
 
@@ -45,7 +45,7 @@ async def _without_reading(world: World, run: Run, found: Found | str) -> Run | 
     """What needs no look at the target: it does not exist, or nobody wants this remediation."""
     if isinstance(found, str):
         if run.state is not RunState.PLANNED:
-            return await _fail(world, run, found)
+            return await fail(world, run, "unknown_target", found)
         return await _refuse(world, run, "unknown_target", found)
     if found.settings.mode is Mode.OFF and run.state is RunState.PLANNED:
         return await _refuse(world, run, "mode_off", "the mode is off")
@@ -58,13 +58,11 @@ async def _refuse(world: World, run: Run, reason: str, detail: str) -> Run:
         return await advance(connection, world, noted, RunState.REFUSED, reason=reason)
 
 
-async def _fail(world: World, run: Run, detail: str) -> Run:
+async def fail(world: World, run: Run, reason: str, detail: str) -> Run:
+    """End a run that has touched nothing."""
     async with world.ledger.write() as connection:
-        if run.state is RunState.AWAITING_APPROVAL:
-            run = await runs.move(connection, run, RunState.PRECHECKED, world.clock.now())
-            return await advance(connection, world, run, RunState.REFUSED, reason="unknown_target")
         noted = await runs.add_evidence(connection, run, error=detail)
-        return await advance(connection, world, noted, RunState.FAILED, reason="target_unreachable")
+        return await advance(connection, world, noted, RunState.FAILED, reason=reason)
 
 
 async def _read_plan(found: Found, run: Run) -> Plan | str:
@@ -111,8 +109,10 @@ async def _follow(connection: AsyncConnection, world: World, run: Run, found: Fo
         return await advance(connection, world, run, RunState.AWAITING_APPROVAL, expires_at=expiry)
     if decision.deferrals:
         return await _defer(connection, world, run, decision)
-    admitted = run.admitted_at or now
-    return await advance(connection, world, run, RunState.ADMITTED, admitted_at=admitted)
+    if not await runs.items(connection, run.id):
+        return await advance(connection, world, run, RunState.NOTHING_TO_DO, reason="nothing_listed")
+    # Admitted anew after a crash, the reservation moves on: the effects come now, so they count from now.
+    return await advance(connection, world, run, RunState.ADMITTED, admitted_at=now)
 
 
 async def _defer(connection: AsyncConnection, world: World, run: Run, decision: Decision) -> Run:

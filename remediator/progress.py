@@ -1,5 +1,6 @@
 """Moves a run on, with everything that follows from its new state, in one transaction."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory import Breaker
 from remediator.escalation import escalate
 from remediator.ledger import control, episodes, runs
+from remediator.ledger.episodes import Key
 from remediator.ledger.runs import Run
-from remediator.states import COUNTS_TOWARDS_BREAKER, ESCALATED, OPENS_BREAKER, RunState
+from remediator.states import ESCALATED, OPENS_BREAKER, RunState, is_mishap
 from remediator.world import World
 
 
@@ -38,9 +40,11 @@ async def _watch_breaker(connection: AsyncConnection, world: World, run: Run) ->
     now = world.clock.now()
     if run.state in OPENS_BREAKER:
         await control.open_breaker(connection, run, f"run {run.id} ended {run.state}", now)
-    elif run.state in COUNTS_TOWARDS_BREAKER:
+    elif is_mishap(run.state, run.reason):
         settings = _breaker_settings(world, run)
-        bad = await runs.bad_since(connection, run, COUNTS_TOWARDS_BREAKER, now - settings.within)
+        closed = await control.last_closed(connection, Key(run.stack, run.remediation, run.target))
+        since = max(now - settings.within, closed or datetime.min.replace(tzinfo=UTC))
+        bad = await runs.mishaps_since(connection, run, since)
         if bad >= settings.failures:
             await control.open_breaker(connection, run, f"{bad} runs failed or were interrupted", now)
 

@@ -11,6 +11,7 @@ from inventory import SecretError
 from inventory.model import Contact
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import outbox
+from remediator.stopping import Stop
 from remediator.world import World
 
 EVERY_SECONDS = 1.0
@@ -18,27 +19,30 @@ SEND_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-async def send_forever(world: World) -> None:
-    """Send every due message, until cancelled."""
-    while True:
+async def send_until(stop: Stop, world: World) -> None:
+    """Send every due message, until it is time to stop."""
+    while not stop.is_set():
         try:
             await send_due(world)
-        except LedgerUnavailable as error:
-            log.error("no message is sent while the ledger is out", error=str(error))
-        await asyncio.sleep(EVERY_SECONDS)
+        except Exception as error:
+            log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
+        await stop.sleep(EVERY_SECONDS)
 
 
 async def send_due(world: World) -> None:
     """Send what is due now. A message is marked only after its contact has taken it: better twice than never."""
     async with world.ledger.read() as connection:
         messages = await outbox.due(connection, world.clock.now())
-    for message in messages:
-        taken = await _send(world.inventory.contacts, message)
-        async with world.ledger.write() as connection:
-            if taken:
-                await outbox.sent(connection, message.id, world.clock.now())
-            else:
-                await outbox.failed(connection, message.id, message.attempts, world.clock.now())
+    await asyncio.gather(*(_send_one(world, message) for message in messages))
+
+
+async def _send_one(world: World, message: Any) -> None:
+    taken = await _send(world.inventory.contacts, message)
+    async with world.ledger.write() as connection:
+        if taken:
+            await outbox.sent(connection, message.id, world.clock.now())
+        else:
+            await outbox.failed(connection, message.id, message.attempts, world.clock.now())
 
 
 async def _send(contacts: Mapping[str, Contact], message: Any) -> bool:

@@ -32,7 +32,7 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     S.PLANNED: frozenset({S.PRECHECKED, S.REFUSED, S.FAILED, S.CANCELLED}),
     S.PRECHECKED: frozenset({S.SHADOW, S.REFUSED, S.NOTHING_TO_DO, S.DEFERRED, S.AWAITING_APPROVAL, S.ADMITTED}),
     S.DEFERRED: frozenset({S.PRECHECKED, S.FAILED, S.EXPIRED, S.CANCELLED}),
-    S.AWAITING_APPROVAL: frozenset({S.PRECHECKED, S.REJECTED, S.EXPIRED, S.CANCELLED}),
+    S.AWAITING_APPROVAL: frozenset({S.PRECHECKED, S.REJECTED, S.FAILED, S.EXPIRED, S.CANCELLED}),
     S.ADMITTED: frozenset({S.EXECUTING, S.PRECHECKED, S.FAILED, S.CANCELLED}),
     S.EXECUTING: frozenset({S.VERIFYING, S.NOTHING_TO_DO, S.FAILED, S.UNKNOWN, S.INTERRUPTED}),
     S.VERIFYING: frozenset({S.SUCCEEDED, S.INEFFECTIVE, S.UNKNOWN}),
@@ -47,5 +47,10 @@ ENDED = frozenset(RunState) - frozenset(TRANSITIONS)
 ESCALATED = frozenset({S.REFUSED, S.AWAITING_APPROVAL, S.INEFFECTIVE, S.FAILED, S.UNKNOWN, S.EXPIRED})
 # The fix did not fix it, or nobody knows: not again until a person has looked.
 OPENS_BREAKER = frozenset({S.INEFFECTIVE, S.UNKNOWN})
-# Trouble that may pass: it opens the breaker when it repeats.
-COUNTS_TOWARDS_BREAKER = frozenset({S.FAILED, S.INTERRUPTED})
+# Why a run ended `interrupted` when nobody had asked it to stop.
+CRASH = "crash"
+
+
+def is_mishap(state: RunState, reason: str) -> bool:
+    """Trouble that may pass: it opens the breaker when it repeats. What people stopped is no trouble."""
+    return state is S.FAILED or (state is S.INTERRUPTED and reason == CRASH)

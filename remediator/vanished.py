@@ -19,7 +19,7 @@ async def end_vanished(world: World) -> None:
     Where Alertmanager's address is known but it can not be read, nothing ends.
     """
     known = world.inventory.alertmanager
-    limit = world.clock.now() - 2 * (known.repeat_interval if known else REPEAT_INTERVAL)
+    limit = world.clock.now() - 2 * (known.repeat_interval if known is not None else REPEAT_INTERVAL)
     async with world.ledger.read() as connection:
         quiet = [each for each in await episodes.all_open(connection) if each.confirmed_at < limit]
     if not quiet:

@@ -28,7 +28,7 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
     async def handle(request: web.Request) -> web.Response:
         if bearers:
             bearers.sender(request)
-        if engine.stopping():
+        if engine.stop.is_set():
             return web.Response(status=503, text="stopping; try again\n")
         body = await _read(request)
         try:
@@ -52,5 +52,7 @@ async def _read(request: web.Request) -> bytes:
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await request.read()
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest(text="the body can not be read: it is cut off or not encoded as it says\n") from None
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=f"the body did not arrive within {READ_SECONDS:.0f} s\n") from None

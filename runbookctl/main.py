@@ -40,12 +40,13 @@ def connect(
 def runs(
     context: typer.Context,
     stack: Stack = None,
+    remediation: Annotated[str | None, typer.Option(help="Only runs of this remediation.")] = None,
     state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 20,
     output: Output = show.Format.TEXT,
 ) -> None:
     """List runs, newest first."""
-    asked = {"stack": stack, "state": state, "limit": str(limit)}
+    asked = {"stack": stack, "remediation": remediation, "state": state, "limit": str(limit)}
     show.runs(console, _client(context).get("/api/v1/runs", asked), output)
 
 

@@ -111,6 +111,22 @@ async def close_breaker(connection: AsyncConnection, key: Key, now: datetime, ac
     return bool(result.rowcount)
 
 
+async def last_closed(connection: AsyncConnection, key: Key) -> datetime | None:
+    """When a person last closed the breaker of `key`."""
+    newest = await connection.execute(
+        select(breaker.c.closed_at)
+        .where(
+            breaker.c.stack == key.stack,
+            breaker.c.remediation == key.remediation,
+            breaker.c.target == key.target,
+            breaker.c.closed_at.is_not(None),
+        )
+        .order_by(breaker.c.closed_at.desc())
+        .limit(1)
+    )
+    return newest.scalar_one_or_none()
+
+
 async def note_storm(connection: AsyncConnection, now: datetime, detail: str) -> None:
     await connection.execute(insert(storm).values(seen_at=now, detail=detail))
 

@@ -43,29 +43,31 @@ class Episode:
         return Key(self.stack, self.remediation, self.target)
 
 
-async def confirm(connection: AsyncConnection, key: Key, alert: Alert, received: datetime, now: datetime) -> None:
-    """An alert of `key` fires: open its episode, or confirm the one that is open."""
+async def confirm(
+    connection: AsyncConnection, key: Key, alerts: Sequence[Alert], received: datetime, now: datetime
+) -> None:
+    """Alerts of `key` fire: open their episode, or confirm the one that is open."""
     current = await open_for(connection, key)
     if current is None:
-        await _open(connection, key, alert, received, now)
+        await _open(connection, key, alerts, received, now)
         return
     await connection.execute(
         update(episode)
         .where(episode.c.id == current.id)
         .values(
-            confirmed_at=max(received, current.confirmed_at),
-            firing_since=min(alert.started, current.firing_since),
-            alerts={**current.alerts, alert.key: _entry(alert)},
+            confirmed_at=received,
+            firing_since=min(current.firing_since, _since(alerts, received)),
+            alerts={**current.alerts, **_entries(alerts)},
         )
     )
 
 
-async def resolve(connection: AsyncConnection, key: Key, alert: Alert, now: datetime) -> Episode | None:
-    """An alert of `key` is over; return the episode if it was the last one that fired, and has thereby ended."""
-    current = await open_for(connection, key)
-    if current is None or alert.key not in current.alerts:
+async def resolve(connection: AsyncConnection, key: Key, alerts: Sequence[Alert], now: datetime) -> Episode | None:
+    """Alerts of `key` are over; return the episode if they were the last ones that fired, and it has thereby ended."""
+    over, current = {alert.key for alert in alerts}, await open_for(connection, key)
+    if current is None or not over & set(current.alerts):
         return None
-    left = {name: entry for name, entry in current.alerts.items() if name != alert.key}
+    left = {name: entry for name, entry in current.alerts.items() if name not in over}
     if not left:
         await end(connection, current, "resolved", now)
         return current
@@ -102,17 +104,19 @@ async def get(connection: AsyncConnection, identifier: int) -> Episode:
     return Episode(**row._mapping)
 
 
-async def _open(connection: AsyncConnection, key: Key, alert: Alert, received: datetime, now: datetime) -> None:
+async def _open(
+    connection: AsyncConnection, key: Key, alerts: Sequence[Alert], received: datetime, now: datetime
+) -> None:
     await connection.execute(
         insert(episode).values(
             stack=key.stack,
             remediation=key.remediation,
             target=key.target,
             opened_at=now,
-            firing_since=alert.started,
+            firing_since=_since(alerts, received),
             delivered_at=received,
             confirmed_at=received,
-            alerts={alert.key: _entry(alert)},
+            alerts=_entries(alerts),
         )
     )
     await audit.append(
@@ -123,5 +127,10 @@ async def _open(connection: AsyncConnection, key: Key, alert: Alert, received: d
     )
 
 
-def _entry(alert: Alert) -> dict[str, Any]:
-    return {"labels": alert.labels, "annotations": alert.annotations}
+def _since(alerts: Sequence[Alert], received: datetime) -> datetime:
+    """When the first of them began to fire; a sender whose clock is ahead does not make that the future."""
+    return min(received, *(alert.started for alert in alerts))
+
+
+def _entries(alerts: Sequence[Alert]) -> dict[str, Any]:
+    return {alert.key: {"labels": alert.labels, "annotations": alert.annotations} for alert in alerts}

@@ -24,13 +24,13 @@ async def list_runs(
     *,
     limit: int,
     stack: str | None = None,
-    target: str | None = None,
+    remediation: str | None = None,
     state: RunState | None = None,
     before: int | None = None,
 ) -> Page:
     """Return at most `limit` runs older than the run `before`."""
     wanted = select(run).order_by(run.c.id.desc()).limit(limit + 1)
-    for column, value in ((run.c.stack, stack), (run.c.target, target), (run.c.state, state)):
+    for column, value in ((run.c.stack, stack), (run.c.remediation, remediation), (run.c.state, state)):
         if value is not None:
             wanted = wanted.where(column == value)
     if before is not None:

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
@@ -15,7 +15,7 @@ from remediator.ledger import audit
 from remediator.ledger.episodes import Episode
 from remediator.ledger.schema import item, run
 from remediator.remediations.base import Item, ItemState, Outcome, Plan
-from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState
+from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
 
 
 class LostRun(RemediatorError):
@@ -171,20 +171,17 @@ async def active(connection: AsyncConnection, besides: int) -> Sequence[Run]:
     return [from_row(row) for row in rows]
 
 
-async def bad_since(connection: AsyncConnection, current: Run, states: Collection[RunState], since: datetime) -> int:
-    """How many runs of the same remediation and target ended in one of `states` since then."""
+async def mishaps_since(connection: AsyncConnection, current: Run, since: datetime) -> int:
+    """How many runs of the same remediation and target failed or were interrupted by a crash since then."""
     rows = await connection.execute(
-        select(func.count())
-        .select_from(run)
-        .where(
+        select(run.c.state, run.c.reason).where(
             run.c.stack == current.stack,
             run.c.remediation == current.remediation,
             run.c.target == current.target,
-            run.c.state.in_(states),
             run.c.finished_at > since,
         )
     )
-    return int(rows.scalar_one())
+    return sum(is_mishap(RunState(row.state), row.reason) for row in rows)
 
 
 async def keep_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Run:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from remediator.errors import LedgerUnavailable
@@ -22,7 +23,9 @@ SCHEMA_VERSION = 1
 class Ledger:
     """The open ledger. Writers wait for each other; readers never wait.
 
-    A write transaction is durable when its `async with` block has ended without an error.
+    A write transaction is durable when its `async with` block has ended without an error. A task must not be cancelled
+    inside of one: the driver would leave the file locked. So engine and sender are told to stop, and requests go on to
+    their end even where their client has gone.
     """
 
     def __init__(self, url: str) -> None:
@@ -71,6 +74,8 @@ class Ledger:
                     yield connection
         except DBAPIError as error:
             raise LedgerUnavailable(f"the ledger: {error.orig}") from error
+        except NoConnection:
+            raise LedgerUnavailable("the ledger: too many readers at once") from None
 
     async def _prepare(self) -> None:
         try:
@@ -89,9 +94,10 @@ def _address(url: str) -> URL:
         address = make_url(url)
     except ArgumentError:
         raise LedgerUnavailable(f"{url!r} is no ledger address; write sqlite:///path/to/runbookd.db") from None
-    if address.get_backend_name() != "sqlite" or not address.database:
-        raise LedgerUnavailable("the ledger address must be sqlite:///path/to/runbookd.db")
-    return address.set(drivername="sqlite+aiosqlite")
+    if address.get_backend_name() != "sqlite" or address.database in (None, "", ":memory:"):
+        raise LedgerUnavailable("the ledger address must be sqlite:///path/to/runbookd.db, a file")
+    # Two names of one file must lead to one lock.
+    return address.set(drivername="sqlite+aiosqlite", database=str(Path(str(address.database)).resolve()))
 
 
 def _lock(address: URL) -> int:

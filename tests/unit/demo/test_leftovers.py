@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from demo.leftovers import MARK, leftovers
@@ -18,10 +19,18 @@ def _sleeping(program: str | Path, *arguments: str, cwd: Path, mark: str = "") -
     env = {**os.environ, MARK: mark} if mark else None
     process = subprocess.Popen([str(program), *arguments], cwd=cwd, env=env)
     try:
+        _await_environment(process.pid)
         yield process.pid
     finally:
         process.kill()
         process.wait()
+
+
+def _await_environment(pid: int) -> None:
+    """A program that is just being started has no environment to read for a moment."""
+    with suppress(ProcessLookupError):  # it has ended already
+        while not Path(f"/proc/{pid}/environ").read_bytes():
+            time.sleep(0.01)
 
 
 def _places(tmp_path: Path) -> Places:

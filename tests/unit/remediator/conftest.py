@@ -87,6 +87,7 @@ def inventory(**settings: Any) -> Inventory:
                 "shop": {
                     "runbook_url": "https://runbooks.example/shop",
                     "postgres": {"main": {"dsn": "postgresql://db/shop"}, "spare": {"dsn": "postgresql://db/spare"}},
+                    "windows": {"noon": {"days": ["sun"], "from": "12:00", "to": "12:30"}},
                     "remediations": {"clear_shelf": remediation},
                 }
             },

@@ -49,6 +49,7 @@ HITS: list[tuple[str, dict[str, Any]]] = [
     ("breaker", {"breaker": "run 3 ended unknown"}),
     ("storm", {"storm": "a storm"}),
     ("stale", {"confirmed_at": NOW - timedelta(minutes=10, microseconds=1)}),
+    ("stale", {"confirmed_at": NOW + timedelta(seconds=31)}),
     ("max_items", {"found": 11}),
     ("max_share", {"settings": settings(max_share=0.2), "found": 21, "max_items": None}),
     ("max_share", {"settings": settings(max_share=0.2), "population": None}),

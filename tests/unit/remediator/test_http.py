@@ -1,5 +1,6 @@
 """What the remediator answers over HTTP, to Alertmanager and to operators."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -56,12 +57,29 @@ async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: Client) -> N
         runs = (await answer.json())["runs"]
         if len(runs) == 2 and all(run["finished_at"] for run in runs):
             break
+        await asyncio.sleep(0.1)
     assert {(run["state"], run["reason"]) for run in runs} == {("refused", "unknown_target")}
     assert (await (await client.get(f"/api/v1/runs/{runs[0]['id']}", headers=ONCALL)).json())["history"][0][
         "state"
     ] == "planned"
     page = await (await client.get("/metrics")).text()
     assert 'remediation_refusals_total{bound="unknown_target",remediation="(unknown)",stack="(unknown)"} 1.0' in page
+
+
+async def test_runs_are_filtered_and_paged(client: Client) -> None:
+    alerts = [alert(fingerprint=name, stack=name, remediation="r") for name in ("a", "b", "c")]
+    await client.post("/webhook", data=delivery([*alerts, alert(remediation="other")]), headers=HOOK)
+    await asyncio.sleep(0.5)
+
+    async def ask(**query: str) -> Any:
+        return await (await client.get("/api/v1/runs", params=query, headers=ONCALL)).json()
+
+    assert [run["stack"] for run in (await ask(remediation="r"))["runs"]] == ["c", "b", "a"]
+    assert [run["remediation"] for run in (await ask(stack="shop"))["runs"]] == ["other"]
+    assert (await ask(state="succeeded")) == {"runs": [], "next": None}
+    first = await ask(remediation="r", limit="2")
+    assert [run["stack"] for run in first["runs"]] == ["c", "b"]
+    assert [run["stack"] for run in (await ask(remediation="r", before=str(first["next"])))["runs"]] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +150,12 @@ async def test_a_pause_needs_its_reason(client: Client, body: bytes) -> None:
     assert await answer.text()
 
 
-async def test_approving_what_does_not_wait_is_a_conflict(client: Client) -> None:
-    assert (await client.post("/api/v1/runs/7/approve", headers=ONCALL)).status == 409
+async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_is_a_conflict(client: Client) -> None:
+    assert (await client.post("/api/v1/runs/1/approve", headers=ONCALL)).status == 404
+    await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
+    await asyncio.sleep(0.5)
+    answer = await client.post("/api/v1/runs/1/approve", headers=ONCALL)
+    assert (answer.status, await answer.text()) == (409, "run 1 is refused, not awaiting_approval\n")
 
 
 async def test_closing_a_breaker_that_is_not_open_is_not_found(client: Client) -> None:
@@ -194,3 +216,51 @@ def test_a_ledger_address_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_payloads_are_what_they_claim() -> None:
     assert json.loads(delivery())["alerts"][0]["labels"]["remediation"] == "clear_shelf"
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "postgresql://127.0.0.1/ledger"])
+def test_a_ledger_that_is_no_file_is_refused(tmp_path: Path, address: str) -> None:
+    made = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=address)})
+    with pytest.raises(UnusableConfiguration, match="a file"):
+        build(made, stacks(tmp_path))
+
+
+async def test_two_names_of_one_ledger_have_one_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+    linked = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=f"sqlite:///{tmp_path}/link.db")})
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))):
+        second = TestServer(build(linked, stacks(tmp_path)))
+        with pytest.raises(UnusableConfiguration, match="another remediator has the ledger"):
+            await second.start_server()
+
+
+async def test_while_a_token_file_is_replaced_alertmanager_is_asked_to_try_again(
+    client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "hook").write_text("")
+    assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
+    (tmp_path / "hook").write_text("new-token")
+    assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 403
+    headers = {"Authorization": "Bearer new-token"}
+    assert (await client.post("/webhook", data=delivery(), headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(client: Client, encoding: str) -> None:
+    answer = await client.post("/webhook", data=b"no such thing", headers={**HOOK, "Content-Encoding": encoding})
+    assert answer.status == 400
+
+
+async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: Client) -> None:
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"GET /api/v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"403"
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("span", ["0s", "9999999d"])
+async def test_a_pause_of_no_time_or_for_ever_is_refused(client: Client, span: str) -> None:
+    answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
+    assert answer.status == 400
+    assert (await answer.text()).startswith("for: ")

@@ -1,0 +1,314 @@
+"""What nobody expects: it costs one run or one delivery, people are told, and everything else goes on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from remediator import intake, metrics
+from remediator.delivery import parse_delivery
+from remediator.errors import MalformedDelivery
+from remediator.ledger import audit, control, deliveries, episodes
+from remediator.ledger.episodes import Key
+from remediator.ledger.schema import outbox
+from remediator.people import reject
+from remediator.remediations.base import Item, ItemState, Outcome, Plan, Scope, Verdict
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.payloads import alert, delivery
+from tests.unit.remediator.shelf import Shelf
+
+SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediator.engine.MISHAP_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.engine.TROUBLE_SECONDS", 0.01)
+
+
+async def titles(bench: Bench) -> list[str]:
+    async with bench.world.ledger.read() as connection:
+        return [row.title for row in await connection.execute(select(outbox).order_by(outbox.c.id))]
+
+
+async def pause(bench: Bench) -> None:
+    async with bench.world.ledger.write() as connection:
+        await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+
+
+async def close_breaker(bench: Bench) -> bool:
+    async with bench.world.ledger.write() as connection:
+        return await control.close_breaker(connection, SHELF, bench.clock.now(), "oncall")
+
+
+async def breakers(bench: Bench) -> int:
+    async with bench.world.ledger.read() as connection:
+        return len(await control.open_breakers(connection))
+
+
+@pytest.mark.parametrize("starts", ["9999-12-31T23:59:59-01:00", "0001-06-01T00:00:00+14:00"])
+def test_a_moment_outside_the_calendar_never_gets_past_the_door(starts: str) -> None:
+    if starts.startswith("0001"):
+        assert parse_delivery(delivery(starts=starts)).alerts[0].started.year == 1970
+        return
+    with pytest.raises(MalformedDelivery, match="outside the calendar"):
+        parse_delivery(delivery(starts=starts))
+
+
+async def test_an_alert_from_the_future_fires_since_it_came(folder: Path) -> None:
+    async with bench_with(folder, inventory(min_firing="1m")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver(starts="9999-12-31T23:59:59Z")
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "min_firing")
+
+
+async def test_a_delivery_that_can_not_be_worked_off_is_set_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trip(body: bytes) -> Any:
+        if b"poison" in body:
+            raise ZeroDivisionError
+        return parse_delivery(body)
+
+    monkeypatch.setattr(intake, "parse_delivery", trip)
+    bench.shelf.fill("a")
+    await bench.deliver(fingerprint="poison")
+    await bench.deliver()
+    await bench.work()
+    assert bench.shelf.touched == ["a"]
+    async with bench.world.ledger.read() as connection:
+        assert await audit.first_break(connection) is None
+
+
+async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    tripped = asyncio.Event()
+
+    async def trip(_: Any) -> None:
+        tripped.set()
+        raise UnicodeError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("remediator.engine.end_vanished", trip)
+        running = asyncio.create_task(bench.engine.run())
+        await asyncio.wait_for(tripped.wait(), 5)
+        await asyncio.sleep(0.05)
+        assert bench.engine.trouble == "internal error: UnicodeError"
+    bench.shelf.fill("a")
+    await bench.deliver()
+    bench.engine.wake()
+    for _ in range(100):
+        if bench.shelf.touched:
+            break
+        await asyncio.sleep(0.1)
+    bench.engine.halt()
+    await running
+    await bench.engine.idle()
+    assert bench.shelf.touched == ["a"]
+
+
+class ProofThatCanNotBeKept(Shelf):
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+        return Verdict(True, {"at": datetime.now(UTC)})
+
+
+async def test_a_run_that_stops_again_and_again_ends_unknown_and_others_go_on(folder: Path) -> None:
+    async with bench_with(folder, inventory(), ProofThatCanNotBeKept(folder)) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work(6)
+        run = await bench.last()
+        assert (run.state, run.reason) == ("unknown", "lost")
+        assert "stopped unexpectedly 3 times" in run.evidence["error"]
+        assert await breakers(bench) == 1
+        assert len(await titles(bench)) == 1
+
+
+class TripsOverTheSecondOpening(Shelf):
+    @asynccontextmanager
+    async def open(self, scope: Scope) -> AsyncIterator[Shelf]:
+        self.opened += 1
+        if self.opened == 2:
+            raise ValueError("odd")
+        yield self
+
+
+async def test_a_target_lost_before_the_first_effect_is_a_failure(folder: Path) -> None:
+    async with bench_with(folder, inventory(), TripsOverTheSecondOpening(folder)) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last()).state, bench.shelf.touched) == ("failed", [])
+
+
+class TripsOverTheDoorstep(Shelf):
+    @asynccontextmanager
+    async def open(self, scope: Scope) -> AsyncIterator[Shelf]:
+        self.opened += 1
+        number = self.opened
+        yield self
+        if number == 2:
+            raise OSError("reset by peer at close")
+
+
+async def test_trouble_on_leaving_the_target_does_not_undo_what_was_done(folder: Path) -> None:
+    async with bench_with(folder, inventory(), TripsOverTheDoorstep(folder)) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last()).state == "succeeded"
+
+
+class ListsNothing(Shelf):
+    async def plan(self) -> Plan:
+        return Plan((), 3)
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        raise AssertionError("there is nothing to apply")
+
+
+@pytest.mark.parametrize("one_effect", [True, False])
+async def test_a_plan_that_lists_nothing_touches_nothing(folder: Path, one_effect: bool) -> None:
+    async with bench_with(folder, inventory(), ListsNothing(folder, one_effect=one_effect)) as bench:
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("nothing_to_do", "nothing_listed")
+        assert bench.shelf.opened == 1
+
+
+async def test_what_a_person_stops_is_interrupted_and_no_mark_against_the_remediation(bench: Bench) -> None:
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = lambda: pause(bench)
+    await bench.deliver()
+    await bench.work()
+    run = await bench.last()
+    assert (run.state, run.reason) == ("interrupted", "kill_switch")
+    assert [item.state for item in await bench.items(run)] == [ItemState.APPLIED, ItemState.PLANNED]
+    assert await breakers(bench) == 0
+
+
+async def test_no_effect_begins_after_its_window_has_closed(folder: Path) -> None:
+    async with bench_with(folder, inventory(only_in="noon")) as bench:
+
+        async def late() -> None:
+            bench.clock.turn(minutes=40)
+
+        bench.shelf.fill("a", "b")
+        bench.shelf.after = late
+        await bench.deliver()
+        await bench.work()
+        assert bench.shelf.touched == ["a"]
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("interrupted", "window")
+
+
+async def test_a_clock_that_was_set_back_makes_nothing_fresh(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    bench.clock.turn(hours=3)
+    await bench.deliver()
+    bench.clock.turn(hours=-1)
+    await bench.work()
+    assert ((await bench.last()).reason, bench.shelf.touched) == ("stale", [])
+
+
+async def test_a_reservation_counts_from_when_the_run_acts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = asyncio.Event()
+
+    async def never(*_: Any) -> None:
+        reached.set()
+        await asyncio.get_running_loop().create_future()
+
+    async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
+        bench.shelf.fill("a")
+        with monkeypatch.context() as patch:
+            patch.setattr("remediator.engine.execute", never)
+            await bench.deliver()
+            await bench.engine.tick()
+            await asyncio.wait_for(reached.wait(), 5)
+            await bench.cut_power()
+            await asyncio.sleep(0)
+        bench.clock.turn(minutes=61)
+        await bench.deliver()
+        await bench.work()
+        bench.shelf.fill("b")
+        bench.clock.turn(seconds=10)
+        await bench.deliver()
+        await bench.work()
+        assert bench.shelf.touched == ["a"]
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "rate")
+
+
+async def test_every_ineffective_run_is_told(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    bench.shelf.refill = True
+    for _ in range(2):
+        await bench.deliver()
+        await bench.work()
+        bench.clock.turn(minutes=6)
+        assert await close_breaker(bench)
+    assert [run.state for run in await bench.runs()] == ["ineffective"] * 2
+    assert len(await titles(bench)) == 2
+
+
+async def test_every_request_for_a_yes_is_told(folder: Path) -> None:
+    async with bench_with(folder, inventory(mode="approve")) as bench:
+        bench.shelf.fill("a")
+        for _ in range(2):
+            await bench.deliver()
+            await bench.work()
+            await reject(bench.world, (await bench.last()).id, "oncall")
+            bench.clock.turn(minutes=6)
+        assert len(await titles(bench)) == 2
+
+
+async def test_a_closed_breaker_begins_anew(bench: Bench) -> None:
+    bench.shelf.reachable = False
+    for _ in range(2):
+        await bench.deliver()
+        await bench.work()
+        bench.clock.turn(minutes=6)
+    assert await close_breaker(bench)
+    await bench.deliver()
+    await bench.work()
+    assert (await bench.last()).state == "failed"
+    assert await breakers(bench) == 0
+
+
+async def test_stopping_does_not_wait_for_the_proof(folder: Path) -> None:
+    async with bench_with(folder, inventory(settle="60s")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.engine.tick()
+        await asyncio.sleep(0.5)
+        assert (await bench.last()).state == "verifying"
+        bench.engine.halt()
+        await asyncio.wait_for(bench.engine.idle(), 2)
+
+
+async def test_a_remediation_that_the_inventory_does_not_list_has_its_name_on_the_page(folder: Path) -> None:
+    what = inventory()
+    shop = what.stacks["shop"].model_copy(update={"remediations": {}})
+    async with bench_with(folder, what.model_copy(update={"stacks": {"shop": shop}})) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        families = {family.name: family for family in (await metrics.collect(bench.world)).collect()}
+        assert families["remediation_runs"].samples[0].labels == {
+            "stack": "shop",
+            "remediation": "clear_shelf",
+            "outcome": "shadow",
+        }
+
+
+async def test_a_thousand_alerts_of_one_thing_are_one_episode(bench: Bench) -> None:
+    body = delivery([alert(fingerprint=f"f{number}", note="x" * 400) for number in range(1_000)])
+    async with bench.world.ledger.write() as connection:
+        await deliveries.accept(connection, bench.clock.now(), body)
+    await bench.engine.tick()
+    async with bench.world.ledger.read() as connection:
+        (episode,) = await episodes.all_open(connection)
+    assert len(episode.alerts) == 1_000
