@@ -34,17 +34,26 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
         UnusableConfiguration: a credential is missing or can not be read, or a setting can not work.
     """
     deliverers = _deliverers(settings)
-    app = web.Application(client_max_size=MAX_BYTES, middlewares=[_to_the_end])
     if inventory is None:
-        add_health_routes(app, lambda: NO_INVENTORY)
-        app.router.add_post("/webhook", _without_inventory)
-        return app
+        return _waiting_for_an_inventory()
     _refuse_what_can_not_work(inventory)
-    world = _world(settings, inventory)
+    return application(_world(settings, inventory), deliverers)
+
+
+def application(world: World, deliverers: Bearers) -> web.Application:
+    """Everything that serves `world`; only `deliverers` may deliver alerts, or with none of them everybody."""
+    app = web.Application(client_max_size=MAX_BYTES, middlewares=[_to_the_end])
     engine = Engine(world)
     _add_routes(app, world, engine, deliverers)
     app.cleanup_ctx.append(_working(world, engine))
     app.on_shutdown.append(_halting(engine))
+    return app
+
+
+def _waiting_for_an_inventory() -> web.Application:
+    app = web.Application()
+    add_health_routes(app, lambda: NO_INVENTORY)
+    app.router.add_post("/webhook", _without_inventory)
     return app
 
 

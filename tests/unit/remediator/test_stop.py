@@ -1,0 +1,51 @@
+"""SIGTERM: no further effect begins, however slow the clients are, and what was delivered meanwhile is not lost."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from remediator.app import application
+from remediator.clock import SystemClock
+from remediator.credentials import Bearers
+from remediator.ledger import Ledger, runs
+from remediator.world import World
+from tests.unit.remediator.conftest import inventory
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.shelf import Shelf
+
+
+async def post(port: int, body: bytes, length: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+    await writer.drain()
+    return reader, writer
+
+
+async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
+    began = asyncio.Event()
+
+    async def slow() -> None:
+        began.set()
+        await asyncio.sleep(0.5)
+
+    shelf = Shelf(folder, before=slow)
+    shelf.fill("a", "b", "c", "d")
+    ledger = Ledger(f"sqlite:///{folder.parent}/ledger.db")
+    world = World(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    runner = web.AppRunner(application(world, Bearers({})), access_log=None, shutdown_timeout=2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    body = delivery(starts=datetime.now(UTC).isoformat())
+    reader, quick = await post(port, body, len(body))
+    assert b"200" in await reader.readline()
+    _, unfinished = await post(port, b"{", 100)
+    await asyncio.wait_for(began.wait(), 5)
+    await runner.cleanup()
+    for writer in (quick, unfinished):
+        writer.close()
+    assert shelf.touched == ["a"]
+    async with ledger.opened(), ledger.read() as connection:
+        assert (await runs.get(connection, 1)).state == "executing"
