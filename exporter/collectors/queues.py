@@ -38,7 +38,7 @@ PAUSED = gauge("bullmq_queue_paused", "Whether the queue is paused (1).", "queue
 OLDEST = gauge(
     "bullmq_queue_oldest_waiting_age_seconds",
     "How long the oldest job that is ready (waiting, paused or prioritized; a delay does not count) has been waiting, "
-    "in seconds; 0 when there is none. Not for dead-letter queues, whose jobs wait for people.",
+    "in seconds; 0 when there is none.",
     "queue",
 )
 DEAD_LETTERS = gauge(
@@ -78,7 +78,7 @@ class QueuesClient(Client):
         dead = letters.pairs(names)
         try:
             counts = await self._counts(names | set(dead.values()))
-            ready = {name: counts[name] for name in names if name in counts and letters.queue_of(name) is None}
+            ready = {name: counts[name] for name in names if name in counts}
             oldest, round_trips = await self._oldest(ready, now)
         except (RedisError, OSError) as error:
             raise worded(error) from None
