@@ -41,28 +41,28 @@ async def _exporter(watched: Watched) -> None:
 
 
 async def _prometheus(watched: Watched) -> None:
-    timelines = watched.lacking(Step.FIRING)
+    timelines = watched.lacking(Step.PENDING)
     if not timelines:
         return
     answer = await watched.demo.get("prometheus", "/api/v1/alerts")
     for timeline in timelines:
         for alert in answer["data"]["alerts"]:
             if timeline.incident.raises(alert["labels"]):
-                timeline.mark(Step.PENDING, datetime.now(UTC))
-                if alert["state"] == "firing":
-                    timeline.mark(Step.FIRING, datetime.now(UTC))
+                timeline.mark(Step.PENDING, datetime.fromisoformat(alert["activeAt"]))
 
 
 async def _alertmanager(watched: Watched) -> None:
-    timelines = watched.lacking(Step.RESOLVED)
+    timelines = watched.lacking(Step.FIRING, Step.RESOLVED)
     if not timelines:
         return
     alerts = await watched.demo.get("alertmanager", "/api/v2/alerts", filter='stack="shop"')
     for timeline in timelines:
-        active = any(timeline.incident.raises(alert["labels"]) for alert in alerts)
+        active = [alert for alert in alerts if timeline.incident.raises(alert["labels"])]
+        for alert in active:
+            timeline.mark(Step.FIRING, datetime.fromisoformat(alert["startsAt"]))
         if timeline.alerted and not active:
             timeline.mark(Step.RESOLVED, datetime.now(UTC))
-        timeline.alerted |= active
+        timeline.alerted |= bool(active)
 
 
 async def _remediator(watched: Watched) -> None:
