@@ -50,8 +50,8 @@ async def run(
         OSError: it can not be started.
     """
     feeding = isinstance(stdin, AsyncIterator)
-    process = await asyncio.create_subprocess_exec(
-        *command,
+    process = await _start(
+        command,
         stdin=asyncio.subprocess.PIPE if feeding else _or_nothing(stdin),
         stdout=_or_nothing(stdout),
         stderr=asyncio.subprocess.PIPE,
@@ -72,6 +72,17 @@ async def run(
         raise
     assert process.returncode is not None  # wait() has returned  # noqa: S101
     return Ended(process.returncode, complaint.result())
+
+
+async def _start(command: Sequence[str], **how: Any) -> asyncio.subprocess.Process:
+    """Start it. It runs before asyncio returns it: cancelled in between, asyncio would end it without its group."""
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, **how))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            await _end(await starting)
+        raise
 
 
 def _or_nothing(file: Any) -> Any:

@@ -172,6 +172,7 @@ async def test_an_early_5_that_writes_no_version_is_told_by_its_marker(bull, red
     await bull(5, "fail", count=1)
     plan = await plan_of(scope())
     await redis.hdel(f"{KEY}:meta", "version")
+    await redis.delete(f"{KEY}:marker")
     await redis.zadd(f"{KEY}:marker", {"1": 1})  # the next delayed job's
     await apply(scope(), plan.items)
     assert await redis.zrange(f"{KEY}:marker", 0, -1) == ["0", "1"]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,14 +16,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import aiohttp
 import obstore
 import pytest
 import yaml
+from aiohttp import web
 from obstore.store import S3Store
 
 from demo.servers.postgres import PostgresServer
 from demo.toolchain.paths import launcher
 from remediator.access import backup_folder
+from remediator.access.child import run
 from remediator.errors import TargetUnreachable
 from remediator.remediations import REMEDIATIONS
 from remediator.remediations.base import Item, ItemState, Outcome, Plan, Scope
@@ -65,8 +69,12 @@ def store(bucket: Any) -> S3Store:
 @pytest.fixture
 def options_file(tmp_path: Path, bucket: Any) -> Path:
     file = tmp_path / "options.yml"
-    file.write_text(yaml.safe_dump(options(bucket.server.url)))
+    reach(file, bucket.server.url)
     return file
+
+
+def reach(file: Path, endpoint: str) -> None:
+    file.write_text(yaml.safe_dump(options(endpoint)))
 
 
 def options(endpoint: str) -> dict[str, Any]:
@@ -273,6 +281,124 @@ async def test_a_repeated_request_that_meets_its_own_object_is_applied(scope, st
     assert "first answer was lost" in outcome.detail
 
 
+@asynccontextmanager
+async def faulty(endpoint: str, faults: Callable[[web.Request, bytes], web.Response | None]) -> Any:
+    """The address of a way to the storage on which `faults` may put an answer of its own in place of the storage's."""
+
+    async def forward(request: web.Request) -> web.Response:
+        body = await request.read()
+        async with http.request(
+            request.method, f"{endpoint}{request.raw_path}", data=body, headers=request.headers
+        ) as answer:
+            content = await answer.read()
+            headers = {name: answer.headers[name] for name in ("ETag", "Last-Modified") if name in answer.headers}
+            real = web.Response(status=answer.status, body=content, headers=headers)
+            return faults(request, content) or real
+
+    async with aiohttp.ClientSession(auto_decompress=False) as http:
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{path:.*}", forward)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+        await runner.cleanup()
+
+
+def damaging(request: web.Request, content: bytes) -> web.Response | None:
+    """Objects come back with one byte changed."""
+    if request.method != "GET" or "list-type" in request.query_string:
+        return None
+    headers = {"ETag": '"x"', "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
+    return web.Response(body=b"X" + content[1:], headers=headers)
+
+
+def damaging_and_keeping(request: web.Request, content: bytes) -> web.Response | None:
+    """The same, where nobody may delete."""
+    return web.Response(status=403) if request.method in ("DELETE", "POST") else damaging(request, content)
+
+
+async def test_what_the_storage_gives_back_differently_is_taken_back(
+    scope, store, bucket: Any, options_file: Path
+) -> None:
+    [item] = (await plan_of(scope())).items
+    async with faulty(bucket.server.url, damaging) as url:
+        reach(options_file, url)
+        outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
+    assert outcome.state is ItemState.FAILED
+    assert "it was removed again" in outcome.detail
+    assert await names(store) == []
+
+
+async def test_what_can_not_be_taken_back_is_for_a_person(scope, store, bucket: Any, options_file: Path) -> None:
+    """moto's deletion of one object arrives before it is refused; what counts is what we say without a confirmation."""
+    [item] = (await plan_of(scope())).items
+    async with faulty(bucket.server.url, damaging_and_keeping) as url:
+        reach(options_file, url)
+        outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
+    assert outcome.state is ItemState.UNKNOWN
+    assert outcome.detail.endswith("remove it")
+
+
+async def test_an_answer_that_is_lost_does_not_lose_the_backup(scope, store, bucket: Any, options_file: Path) -> None:
+    """The storage has stored it and answers 500; the repeated request then meets an object that is there: ours."""
+    lost: list[str] = []
+
+    def losing(request: web.Request, _content: bytes) -> web.Response | None:
+        if request.method != "PUT" or lost:
+            return None
+        lost.append(request.path)
+        return web.Response(status=500)
+
+    [item] = (await plan_of(scope())).items
+    async with faulty(bucket.server.url, losing) as url:
+        reach(options_file, url)
+        outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
+    assert len(lost) == 1
+    assert outcome.state is ItemState.APPLIED
+    assert await content_of(store, item.identity["object"]) == b"dump\n"
+
+
+async def test_a_storage_that_refuses_to_store_is_a_failure(scope, store, bucket: Any, options_file: Path) -> None:
+    def refusing(request: web.Request, _content: bytes) -> web.Response | None:
+        body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        if request.method == "PUT":
+            return web.Response(status=403, text=body)
+        return web.Response(status=404) if item.identity["object"] in request.path else None
+
+    [item] = (await plan_of(scope())).items
+    async with faulty(bucket.server.url, refusing) as url:
+        reach(options_file, url)
+        outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
+    assert outcome.state is ItemState.FAILED
+    assert outcome.detail.endswith("was not stored: AccessDenied: Access Denied")
+
+
+async def test_without_room_for_the_dump_it_does_not_start(scope, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    make_sparse(folder / name_of(26 * HOUR), 2**43)
+    local = scope(target={"url": folder.as_uri(), "admin_options_file": None})
+    [item] = (await plan_of(local)).items
+    outcome = await apply(local, item)
+    assert outcome.state is ItemState.FAILED
+    assert "point TMPDIR to more space" in outcome.detail
+
+
+def make_sparse(file: Path, size: int) -> None:
+    with file.open("wb") as content:
+        content.truncate(size)
+
+
+async def test_it_is_not_clean_while_the_newest_is_too_old(scope, store) -> None:
+    await put(store, 26 * HOUR)
+    assert not (await look_again(scope())).clean
+    await put(store, HOUR)
+    assert (await look_again(scope())).clean
+
+
 @pytest.mark.parametrize("kept", [0.3, 0.5, 0.9, 0.999])
 async def test_a_dump_that_was_cut_is_not_stored(scope, store, shop, tmp_path: Path, kept: float) -> None:
     whole = tmp_path / "whole"
@@ -369,6 +495,29 @@ async def test_cancelling_ends_the_command_with_its_children(scope, store, tempo
     await end_of(pids)
     assert entries(temporary) == []
     assert await names(store) == []
+
+
+async def test_cancelling_while_it_starts_leaves_nothing_either(tmp_path: Path) -> None:
+    """The command may run before asyncio has handed it over; the loop is held up to be sure of that."""
+    forking = script(tmp_path, f"sleep 300 & echo $! $$ > {tmp_path}/pids; wait")
+    running = asyncio.create_task(run([forking], {"PATH": os.environ["PATH"]}))
+    await asyncio.sleep(0)
+    for _ in range(10):  # one step of the loop at a time, until the command has been forked
+        await asyncio.sleep(0)
+        if wait_for_text(tmp_path / "pids", seconds=0.3):
+            break
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await end_of(await pids_in(tmp_path / "pids"))
+
+
+def wait_for_text(file: Path, seconds: float) -> str:
+    """Blocks, so that nothing else of this loop goes on."""
+    deadline = time.monotonic() + seconds
+    while not text_of(file) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return text_of(file)
 
 
 async def test_the_command_dies_with_the_remediator(tmp_path: Path) -> None:
@@ -522,7 +671,7 @@ async def test_options_that_can_not_work_are_one_clear_line(scope, tmp_path: Pat
 
 
 async def test_a_storage_that_does_not_answer_is_one_clear_line(scope, tmp_path: Path) -> None:
-    (tmp_path / "options.yml").write_text(yaml.safe_dump(options("http://127.0.0.1:1")))
+    reach(tmp_path / "options.yml", "http://127.0.0.1:1")
     with pytest.raises(TargetUnreachable, match="shop/backups/nightly: Generic S3 error"):
         await plan_of(scope())
 

@@ -311,6 +311,16 @@ async def test_settle_tells_what_became_of_a_session(connect, scope) -> None:
     assert await alive(there)
 
 
+async def test_settle_waits_a_moment_for_a_signal_that_is_on_its_way(connect, scope) -> None:
+    session = await idle(connect)
+    await aged()
+    plan = await plan_of(scope())
+    asyncio.get_running_loop().call_later(0.8, session.terminate)
+    async with opened(scope()) as hands:
+        [outcome] = await hands.settle(plan.items)
+    assert outcome.state is ItemState.APPLIED
+
+
 async def test_settle_does_not_know_while_the_run_still_works(connect, scope) -> None:
     await idle(connect)
     await aged()
