@@ -75,3 +75,13 @@ def addresses(up: Places) -> Callable[[str], str]:
     """The values of the file for scripts."""
     lines = dict(line.split("=", 1) for line in up.env.read_text().splitlines())
     return lambda key: lines[key]
+
+
+@pytest.fixture
+def started_again() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """What the test starts itself. `down` ends it; this only takes the exit status."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    demo("down", seconds=DOWN_SECONDS)
+    for process in processes:
+        process.wait(10)

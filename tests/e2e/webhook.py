@@ -1,0 +1,50 @@
+"""Delivers an alert as Alertmanager would, and starts the remediator again as anybody could."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from demo.places import Places
+
+
+def delivery(labels: Mapping[str, str]) -> bytes:
+    """A body with one alert that fires."""
+    alert = {"status": "firing", "labels": labels, "annotations": {}, "startsAt": datetime.now(UTC).isoformat()}
+    alert |= {"endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": "00000000000000aa"}
+    body = {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "remediator", "groupLabels": {}}
+    return json.dumps({**body, "commonLabels": labels, "commonAnnotations": {}, "alerts": [alert]}).encode()
+
+
+def deliver(url: str, places: Places, labels: Mapping[str, str], then: Callable[[], None] = lambda: None) -> int:
+    """POST it, do `then` in the moment in which the answer is there, and return the answer's status."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    token = places.secret("webhook_token")
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request("POST", "/webhook", delivery(labels), headers)
+    answer = connection.getresponse()
+    then()
+    status = answer.status
+    connection.close()
+    return status
+
+
+def remediator_pid(places: Places) -> int:
+    """The process that `demo-up` has started."""
+    return int(json.loads((places.part("remediator") / "remediator.pid").read_text())["pid"])
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def start_again(pid: int) -> Callable[[], subprocess.Popen[bytes]]:
+    """How to start a process once more: with what /proc shows of it while it lives."""
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    folder = Path(f"/proc/{pid}/cwd").readlink()
+    return lambda: subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
