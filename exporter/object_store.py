@@ -1,38 +1,16 @@
 """A folder in object storage, as the inventory describes it: opened for reading, failing in words without secrets."""
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import obstore.store
-import yaml
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
-from inventory import BackupTarget
+from inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
 
-# Settings of the HTTP client; obstore takes them apart from those of the storage, and panics where they are mixed.
-_CLIENT_KEYS = frozenset(
-    {
-        "allow_http",
-        "allow_invalid_certificates",
-        "connect_timeout",
-        "default_headers",
-        "pool_idle_timeout",
-        "pool_max_idle_per_host",
-        "proxy_ca_certificate",
-        "proxy_excludes",
-        "proxy_url",
-        "randomize_addresses",
-        "read_timeout",
-        "root_certificate",
-        "timeout",
-        "user_agent",
-    }
-)
 # What the library's messages hold, and what it means to people.
 _SIGNS = {
     "error sending request": "nobody answers at the storage's address",
@@ -40,7 +18,6 @@ _SIGNS = {
     "Unable to canonicalize filesystem root": "the folder does not exist",
     "Unable to recognise URL": "url is not of a known kind: s3://, gs://, az:// or file://",
 }
-_VENDOR = re.compile("^(aws|azure|google)_")
 _RETRY = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
 
@@ -50,8 +27,8 @@ def open_store(target: BackupTarget) -> ObjectStore:
     Raises:
         TargetMisconfigured: `options_file` can not be read, or an option or the address makes no sense.
     """
-    config, client = _split(read_options(target))
-    options: dict[str, Any] = {"config": config, "client_options": client, "retry_config": _RETRY}
+    read = read_options(target)
+    options: dict[str, Any] = {"config": read.config, "client_options": read.client, "retry_config": _RETRY}
     try:
         # A folder on disk takes no options at all.
         return obstore.store.from_url(target.url, **({} if target.url.startswith("file:") else options))
@@ -63,14 +40,16 @@ def open_store(target: BackupTarget) -> ObjectStore:
         raise TargetMisconfigured("options: the object storage library does not understand them") from None
 
 
-def read_options(target: BackupTarget) -> Mapping[str, str]:
+def read_options(target: BackupTarget) -> StorageOptions:
     """Return the storage's settings, those of `options_file` over those written in place.
 
     Raises:
-        TargetMisconfigured: the file can not be read, or is no map of texts.
+        TargetMisconfigured: the file can not be read, or is no map.
     """
-    written = {key: value.get_secret_value() for key, value in target.options.items()}
-    return written | (_read_file(target.options_file) if target.options_file else {})
+    try:
+        return read_storage_options(target.options, "options_file", target.options_file)
+    except SecretError as error:
+        raise TargetMisconfigured(str(error)) from None
 
 
 def worded(error: BaseError) -> TargetError:
@@ -82,30 +61,6 @@ def worded(error: BaseError) -> TargetError:
     if isinstance(error, NotFoundError) or code == "404":
         return TargetRefused("the bucket or folder does not exist")
     return TargetUnreachable(f"the storage answered with status {code}" if code else _first_words(error))
-
-
-def _split(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    config, client = {}, {}
-    for key, value in options.items():
-        bare = _VENDOR.sub("", key.lower())
-        if bare in _CLIENT_KEYS:
-            client[bare] = value
-        else:
-            config[key] = value
-    return config, client
-
-
-def _read_file(file: Path) -> dict[str, str]:
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        remedy = "create it, readable by this user only"
-        raise TargetMisconfigured(f"options_file: can not read {file} ({error.strerror}); {remedy}") from None
-    except (UnicodeDecodeError, yaml.YAMLError):  # the message would show the line, with the secret in it
-        raise TargetMisconfigured(f"options_file: {file} is not valid YAML") from None
-    if not isinstance(data, dict) or not all(isinstance(part, str) for pair in data.items() for part in pair):
-        raise TargetMisconfigured(f"options_file: {file} must be a map of texts; put quotes around numbers and true")
-    return data
 
 
 def _first_words(error: BaseError) -> str:

@@ -23,6 +23,7 @@ from inventory.model import (
     Window,
 )
 from inventory.secrets import Secret
+from inventory.storage_options import StorageOptions, read_storage_options
 
 __all__ = [
     "Alertmanager",
@@ -45,10 +46,12 @@ __all__ = [
     "Secret",
     "SecretError",
     "Stack",
+    "StorageOptions",
     "Storm",
     "Window",
     "format_duration",
     "load_inventory",
     "parse_duration",
     "place_of",
+    "read_storage_options",
 ]

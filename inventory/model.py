@@ -123,7 +123,7 @@ class DumpSource(Section):
 
     dsn: SecretStr | None = None
     dsn_file: Path | None = None
-    command: tuple[str, ...] = ("pg_dump", "--format=custom", "--no-password")
+    command: tuple[str, ...] = ("pg_dump", "--format=custom", "--no-password", "--lock-wait-timeout=60s")
     check: tuple[str, ...] = ("pg_restore", "--file=/dev/null")
     timeout: Duration = timedelta(hours=2)
 

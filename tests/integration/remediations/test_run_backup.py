@@ -656,10 +656,10 @@ async def test_what_can_not_work_is_one_clear_line(scope, target: dict[str, Any]
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("aws_secret_access_key: [storage-secret", "is not YAML"),
-        ("- storage-secret", "is not a map of names to values"),
+        ("aws_secret_access_key: [storage-secret", "is not valid YAML"),
+        ("- storage-secret", "must be a map of names to values"),
         ("aws_nonsense: storage-secret", "'aws_nonsense' is not valid for store 'S3'"),
-        ("aws_proxy_url: storage-secret", "the options make no storage"),
+        ("timeout: storage-secret", "storage"),
     ],
 )
 async def test_options_that_can_not_work_are_one_clear_line(scope, tmp_path: Path, text: str, words: str) -> None:

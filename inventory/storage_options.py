@@ -1,0 +1,73 @@
+"""The settings and credentials of an object storage, read where they are written, and sorted as obstore wants them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import SecretStr
+
+from inventory.errors import SecretError
+
+# Settings of the HTTP client; obstore takes them apart from those of the storage, and panics where they are mixed.
+_CLIENT_KEYS = frozenset(
+    {
+        "allow_http",
+        "allow_invalid_certificates",
+        "connect_timeout",
+        "default_headers",
+        "pool_idle_timeout",
+        "pool_max_idle_per_host",
+        "proxy_ca_certificate",
+        "proxy_excludes",
+        "proxy_url",
+        "randomize_addresses",
+        "read_timeout",
+        "root_certificate",
+        "timeout",
+        "user_agent",
+    }
+)
+_VENDOR = re.compile("^(aws|azure|google)_")
+
+
+@dataclass(frozen=True)
+class StorageOptions:
+    """What the storage is told (`config`), and what its HTTP client is told (`client`). Both may hold secrets."""
+
+    config: Mapping[str, str]
+    client: Mapping[str, str]
+
+
+def read_storage_options(written: Mapping[str, SecretStr], key: str, file: Path | None) -> StorageOptions:
+    """Return the options of `file`, the value of `key`, over those written in place.
+
+    Raises:
+        SecretError: the file can not be read or is no map. It names the file, never what is in it.
+    """
+    texts = {name: value.get_secret_value() for name, value in written.items()}
+    if file is not None:
+        texts |= _read(key, file)
+    bare = {name: _VENDOR.sub("", name.lower()) for name in texts}
+    return StorageOptions(
+        config={name.lower(): text for name, text in texts.items() if bare[name] not in _CLIENT_KEYS},
+        client={bare[name]: text for name, text in texts.items() if bare[name] in _CLIENT_KEYS},
+    )
+
+
+def _read(key: str, file: Path) -> dict[str, str]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        remedy = "create it, readable by this user only"
+        raise SecretError(f"{key}: can not read {file} ({error.strerror}); {remedy}") from None
+    except (UnicodeDecodeError, yaml.YAMLError):  # the message would show the line, with the secret in it
+        raise SecretError(f"{key}: {file} is not valid YAML") from None
+    if not isinstance(document, dict) or not all(isinstance(value, str | int | bool) for value in document.values()):
+        raise SecretError(f"{key}: {file} must be a map of names to values, as in `aws_region: …`")
+    return {str(name): _text(value) for name, value in document.items()}
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
