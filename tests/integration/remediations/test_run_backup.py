@@ -659,7 +659,7 @@ async def test_what_can_not_work_is_one_clear_line(scope, target: dict[str, Any]
         ("aws_secret_access_key: [storage-secret", "is not valid YAML"),
         ("- storage-secret", "must be a map of names to values"),
         ("aws_nonsense: storage-secret", "'aws_nonsense' is not valid for store 'S3'"),
-        ("timeout: storage-secret", "storage"),
+        ("timeout: storage-secret", "failed to parse an option as Duration"),
     ],
 )
 async def test_options_that_can_not_work_are_one_clear_line(scope, tmp_path: Path, text: str, words: str) -> None:
