@@ -3,6 +3,7 @@
 from daemon.address import ListenAddress
 from daemon.check import Finding
 from daemon.health import add_health_routes
+from daemon.leave import leave
 from daemon.logs import configure_logs
 from daemon.metrics_page import metrics_response
 from daemon.run import Daemon, UnusableConfiguration, run
@@ -19,6 +20,7 @@ __all__ = [
     "WebSettings",
     "add_health_routes",
     "configure_logs",
+    "leave",
     "metrics_response",
     "read_settings",
     "run",

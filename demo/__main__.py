@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from daemon import leave
 from demo.display import Display
 from demo.down import down
 from demo.errors import DemoError
@@ -110,10 +111,14 @@ def main() -> None:
         signal.signal(polite, signal.default_int_handler)
     try:
         app()
+    except SystemExit as end:
+        code = int(end.code or 0)
     except (SetupError, ServerError, *UNANSWERED) as error:
-        sys.exit(f"demo: {error}")
+        print(f"demo: {error}", file=sys.stderr)
+        code = 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
+    leave(code)
 
 
 if __name__ == "__main__":

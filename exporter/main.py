@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
-from daemon import Daemon, Finding, read_settings, run
+from daemon import Daemon, Finding, leave, read_settings, run
 from exporter.app import build_app
 from exporter.collectors import COLLECTORS
 from exporter.settings import ExporterSettings
 from inventory import Inventory
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the exporter until it is told to stop."""
     settings = read_settings(ExporterSettings, sys.argv[1:], "runbook-exporter")
-    sys.exit(run(Daemon(build_app, find), settings))
+    leave(run(Daemon(build_app, find), settings))
 
 
 def find(inventory: Inventory) -> Iterator[Finding]:
