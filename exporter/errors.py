@@ -23,6 +23,9 @@ class TargetMisconfigured(TargetError):
 class TargetUnreachable(TargetError):
     """Nobody answers at the address."""
 
+    def __str__(self) -> str:
+        return f"{super().__str__().rstrip('.')}; is the address right, and is the server up?"
+
 
 class TargetRefused(TargetError):
     """The target answers, but does not let us measure."""

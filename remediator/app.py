@@ -63,7 +63,7 @@ def _deliverers(settings: RemediatorSettings) -> Bearers:
         raise UnusableConfiguration(
             f"--web.listen-address {settings.web.address} is reachable from outside: --webhook.token-file is needed"
         )
-    return _readable(Bearers({f"--webhook.token-file {file}": file for file in files}))
+    return _readable(Bearers({str(file): file for file in files}, "--webhook.token-file"))
 
 
 def _readable(bearers: Bearers) -> Bearers:
@@ -89,7 +89,8 @@ def _world(settings: RemediatorSettings, inventory: Inventory) -> World:
 
 
 def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: Bearers) -> None:
-    operators = _readable(Bearers({name: each.token_file for name, each in world.inventory.operators.items()}))
+    files = {name: each.token_file for name, each in world.inventory.operators.items()}
+    operators = _readable(Bearers(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
         return metrics_response(await metrics.collect(world), request)

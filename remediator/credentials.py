@@ -10,10 +10,10 @@ from inventory import Secret, SecretError
 
 
 class Bearers:
-    """The tokens of some senders, each known by a name."""
+    """The tokens of some senders, each known by a name; `place` with that name says where its file is named."""
 
-    def __init__(self, files: Mapping[str, Path]) -> None:
-        self._files = {name: Secret(f"token of {name}", None, file) for name, file in files.items()}
+    def __init__(self, files: Mapping[str, Path], place: str) -> None:
+        self._files = {name: Secret(place.format(name), None, file) for name, file in files.items()}
 
     def __bool__(self) -> bool:
         return bool(self._files)

@@ -21,7 +21,7 @@ class Client:
 
     def __init__(self, url: str, token_file: str | None) -> None:
         self._url = url.rstrip("/")
-        self._token = Secret("token", None, Path(token_file) if token_file else None)
+        self._token = Secret("--token-file", None, Path(token_file) if token_file else None)
 
     def get(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
         """Return the JSON of the answer; every method here raises RemediatorRefused for anything else."""
@@ -54,4 +54,4 @@ class Client:
         try:
             return {"Authorization": f"Bearer {self._token.read()}"}
         except SecretError as error:
-            raise RemediatorRefused(str(error).replace("token_file", "--token-file")) from None
+            raise RemediatorRefused(str(error)) from None

@@ -34,7 +34,7 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
     shelf.fill("a", "b", "c", "d")
     ledger = Ledger(f"sqlite:///{folder.parent}/ledger.db")
     world = World(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    runner = web.AppRunner(application(world, Bearers({})), access_log=None, shutdown_timeout=2)
+    runner = web.AppRunner(application(world, Bearers({}, "")), access_log=None, shutdown_timeout=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
