@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := inventory daemon exporter remediator runbookctl grafana demo
 
-.PHONY: setup test lint demo demo-up demo-down incident dashboards lock
+.PHONY: setup test lint bench demo demo-up demo-down incident dashboards lock
 
 setup:
 	@$(PYTHON) -m demo.toolchain
@@ -15,6 +15,10 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# Fails if a page takes longer than it may; tells what it took.
+bench: setup
+	@$(BIN)/python -m benchmarks.rendering
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup

@@ -1,15 +1,25 @@
-"""The metrics page: content negotiation (text 0.0.4 or OpenMetrics, gzip) around prometheus_client's encoders."""
+"""The metrics page: content negotiation (text 0.0.4 or OpenMetrics, gzip) as prometheus_client does it."""
+
+import asyncio
+import gzip
 
 from aiohttp import hdrs, web
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector
 
+from daemon.exposition import encode
 
-def metrics_response(source: Collector, request: web.Request) -> web.Response:
+# Measured (make bench): level 6 takes three times as long as level 1 for a tenth less, level 9 nine times as long.
+GZIP_LEVEL = 1
+
+
+async def metrics_response(source: Collector, request: web.Request) -> web.Response:
     """Return everything that `source` (a registry, or families collected already) holds, as the client asks for it."""
-    encode, content_type = choose_encoder(",".join(request.headers.getall(hdrs.ACCEPT, [])))
-    response = web.Response(body=encode(source), headers={hdrs.CONTENT_TYPE: content_type})
-    # aiohttp would choose deflate first, which Prometheus can not read.
+    encoder, content_type = choose_encoder(",".join(request.headers.getall(hdrs.ACCEPT, [])))
+    body, headers = encode(source, encoder), {hdrs.CONTENT_TYPE: content_type}
+    # Not aiohttp's compression: it would choose deflate first, which Prometheus can not read.
     if gzip_accepted(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, []))):
-        response.enable_compression(web.ContentCoding.gzip)
-    return response
+        headers[hdrs.CONTENT_ENCODING] = web.ContentCoding.gzip.value
+        # In a thread, where it holds no lock of Python's: nothing else has to wait for it.
+        body = await asyncio.to_thread(gzip.compress, body, GZIP_LEVEL, mtime=0)
+    return web.Response(body=body, headers=headers)

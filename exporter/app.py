@@ -40,7 +40,7 @@ async def _metrics(request: web.Request) -> web.Response:
     selection = Selection(frozenset(request.query.getall("stack", [])), _collectors(request))
     if unknown := sorted(selection.stacks - set(runner.stacks)):
         raise web.HTTPNotFound(text=_unknown("stack", unknown, runner.stacks))
-    return metrics_response(await runner.scrape(deadline, selection), request)
+    return await metrics_response(await runner.scrape(deadline, selection), request)
 
 
 def _collectors(request: web.Request) -> frozenset[str]:

@@ -1,10 +1,12 @@
 """The page of one scrape: every family once, with the samples of all targets under it.
 
 Two families of one name would make the whole page invalid, and so would two samples with the same labels; so the
-families live here, made afresh for each scrape, and a duplicate sample is dropped and reported to the caller.
+families live here, made afresh for each scrape, and what can not be on the page is left out and counted for the caller.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from heapq import nsmallest
+from math import isnan
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
@@ -12,7 +14,11 @@ from prometheus_client.registry import Collector
 
 from exporter.metric import Metric, Sample
 
+MAX_SERIES = 1000
+"""Of one metric and one target. A target with more is cut to the largest values, lest it flood Prometheus."""
+
 _FAMILY = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
+Labels = tuple[str, ...]
 
 
 class Families(Collector):
@@ -21,21 +27,39 @@ class Families(Collector):
     def __init__(self, others: Iterable[Collector] = ()) -> None:
         self._others = tuple(others)
         self._families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
-        self._seen: set[tuple[str, tuple[str, ...]]] = set()
+        self._seen: dict[str, set[Labels]] = {}
 
     def add(self, sample: Sample, *leading: str) -> bool:
         """Add `sample` with the label values `leading` in front, or return False if it is there already."""
-        labels = tuple(_text(label) for label in (*leading, *sample.labels))
-        if (sample.metric.name, labels) in self._seen:
-            return False
-        self._seen.add((sample.metric.name, labels))
-        self._family(sample.metric, bool(leading)).add_metric(labels, sample.value)
-        return True
+        return not self.add_all([sample], *leading)
+
+    def add_all(self, samples: Iterable[Sample], *leading: str) -> int:
+        """Add a target's samples with the label values `leading` in front; return how many were left out.
+
+        Left out are all but the first sample of the same labels, and those of a metric beyond `MAX_SERIES`.
+        """
+        front, total = tuple(map(_text, leading)), 0
+        found: dict[str, tuple[Metric, dict[Labels, float]]] = {}
+        for sample in samples:
+            total += 1
+            _, values = found.setdefault(sample.metric.name, (sample.metric, {}))
+            values.setdefault((*front, *map(_text, sample.labels)), sample.value)
+        return total - sum(self._add(metric, values, bool(leading)) for metric, values in found.values())
 
     def collect(self) -> Iterable[Family]:
         yield from self._families.values()
         for other in self._others:
             yield from other.collect()
+
+    def _add(self, metric: Metric, values: Mapping[Labels, float], of_target: bool) -> int:
+        """Add what is new and return how much that was."""
+        family = self._family(metric, of_target)
+        seen = self._seen.setdefault(metric.name, set())
+        added = _largest({labels: value for labels, value in values.items() if labels not in seen})
+        for labels, value in added.items():
+            family.add_metric(labels, value)
+        seen.update(added)
+        return len(added)
 
     def _family(self, metric: Metric, of_target: bool) -> GaugeMetricFamily | CounterMetricFamily:
         if metric.name not in self._families:
@@ -44,6 +68,18 @@ class Families(Collector):
         return self._families[metric.name]
 
 
+def _largest(values: Mapping[Labels, float]) -> Mapping[Labels, float]:
+    """At most `MAX_SERIES`: always the same ones for the same values, in whatever order a server told them."""
+    if len(values) <= MAX_SERIES:
+        return values
+    return dict(nsmallest(MAX_SERIES, values.items(), key=_rank))
+
+
+def _rank(item: tuple[Labels, float]) -> tuple[bool, float, Labels]:
+    labels, value = item
+    return (True, 0.0, labels) if isnan(value) else (False, -value, labels)
+
+
 def _text(label: str) -> str:
     """A name with half a character (Redis keys are bytes) would make the page impossible to encode."""
-    return label.encode("utf-8", "replace").decode("utf-8")
+    return label if label.isascii() else label.encode("utf-8", "replace").decode("utf-8")

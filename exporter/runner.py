@@ -10,7 +10,7 @@ from prometheus_client import ProcessCollector
 from daemon import VERSION
 from exporter import target
 from exporter.collectors import COLLECTORS
-from exporter.families import Families
+from exporter.families import MAX_SERIES, Families
 from exporter.metric import gauge
 from exporter.target import Target
 from inventory import Inventory
@@ -21,7 +21,8 @@ STACK_INFO = gauge(
 )
 DROPPED = gauge(
     "runbook_exporter_dropped_series",
-    "Samples left out of this page because another one has the same name and labels.",
+    "Samples left out of this page: another one has the same name and labels, or the target has over "
+    f"{MAX_SERIES} series of the metric and others have larger values.",
     "collector",
 )
 OWN_METRICS = (BUILD_INFO, STACK_INFO)
@@ -71,7 +72,7 @@ class Runner:
             if selection.has_stack(name):
                 families.add(STACK_INFO(1, name, stack.runbook_url, stack.dashboard_url))
         for each, task in zip(targets, tasks, strict=True):
-            dropped = sum(not families.add(sample, each.stack, each.name) for sample in task.result())
+            dropped = families.add_all(task.result(), each.stack, each.name)
             families.add(DROPPED(dropped, each.kind), each.stack, each.name)
         return families
 

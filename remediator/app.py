@@ -93,7 +93,7 @@ def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: 
     operators = _readable(Bearers(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
-        return metrics_response(await metrics.collect(world), request)
+        return await metrics_response(await metrics.collect(world), request)
 
     add_health_routes(app, lambda: engine.trouble)
     app.router.add_post("/webhook", webhook(world.ledger, world.clock, deliverers, engine))

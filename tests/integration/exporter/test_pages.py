@@ -1,13 +1,20 @@
 """The exporter's pages, asked over HTTP."""
 
+import asyncio
 import json
 import subprocess
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
+from daemon.exposition import encode
 from demo.toolchain.paths import launcher
 from exporter.collectors import COLLECTORS
+from exporter.families import MAX_SERIES
+from exporter.runner import Runner, Selection
+from inventory import Inventory
 
 TWO = """\
 stacks:
@@ -126,3 +133,29 @@ async def test_without_an_inventory_the_page_is_the_exporters_own(start_exporter
     assert page.value("runbook_exporter_build_info") == 1
     assert (await exporter.get("/sd"))[1] == "[]"
     assert (await exporter.get("/metrics?stack=shop")) == (404, "unknown stack 'shop'; there are: none\n")
+
+
+async def test_a_target_with_too_many_series_is_cut_and_the_rest_counted(start_exporter, redis_url) -> None:
+    queues = {"redis": "main", "names": [f"queue{number}" for number in range(MAX_SERIES + 7)]}
+    stack = {"redis": {"main": {"url": redis_url}}, "queues": {"jobs": queues}}
+    exporter = await start_exporter(yaml.safe_dump({"stacks": {"shop": stack}}))
+    page = await exporter.scrape()
+    sizes = {name: len(series) for name, series in page.values.items()}
+    assert max(sizes.values()) == MAX_SERIES
+    cut = [name for name, size in sizes.items() if size == MAX_SERIES]
+    assert page.value("runbook_exporter_dropped_series", collector="queues") >= 7 * len(cut)
+    assert page.value("runbook_exporter_dropped_series", collector="redis") == 0
+    assert (await exporter.scrape()).values.keys() == page.values.keys()
+
+
+async def test_the_page_is_prometheus_clients_to_the_byte(redis_url) -> None:
+    runner = Runner(Inventory.model_validate(yaml.safe_load(TWO.format(redis=redis_url))))
+    async with runner.running():
+        families = await runner.scrape(asyncio.get_running_loop().time() + 5, Selection())
+    collected = tuple(families.collect())  # once: the process would have changed the next time
+    read_once = CollectorRegistry()
+    read_once.collect = lambda: collected
+    for accept in ("", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"):
+        encoder, _ = choose_encoder(accept)
+        assert encode(read_once, encoder) == encoder(read_once)
+        assert b"redis_up{" in encoder(read_once)

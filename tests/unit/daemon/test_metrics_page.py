@@ -17,7 +17,7 @@ async def url() -> AsyncIterator[str]:
     app = web.Application()
 
     async def page(request: web.Request) -> web.Response:
-        return metrics_response(registry, request)
+        return await metrics_response(registry, request)
 
     app.router.add_get("/metrics", page)
     runner = web.AppRunner(app)

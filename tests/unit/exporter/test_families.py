@@ -1,9 +1,16 @@
 """One family a name, one sample a set of labels, and nothing that a page can not hold."""
 
-from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.exposition import generate_latest
+from math import nan
 
-from exporter.families import Families
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from daemon.exposition import encode
+from exporter.families import MAX_SERIES, Families
 from exporter.metric import counter, gauge
 
 JOBS = gauge("jobs", "Jobs.", "queue")
@@ -54,3 +61,53 @@ def test_other_sources_follow() -> None:
     registry = CollectorRegistry()
     Counter("cups", "Cups.", registry=registry)
     assert "cups_total 0.0\n" in text(Families([registry]))
+
+
+def values(families: Families) -> dict[str, float]:
+    (family,) = families.collect()
+    return {sample.labels["queue"]: sample.value for sample in family.samples}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_metric_of_a_target_keeps_its_largest_series(order) -> None:
+    families = Families()
+    samples = [JOBS(number, f"queue{number}") for number in range(MAX_SERIES + 5)][::order]
+    assert families.add_all(samples, "shop", "main") == 5
+    assert values(families) == {f"queue{number}": number for number in range(5, MAX_SERIES + 5)}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_equal_values_are_kept_by_their_labels_and_no_number_is_left_out_first(order) -> None:
+    families = Families()
+    samples = [JOBS(1, f"queue{number:04}") for number in range(MAX_SERIES)] + [JOBS(nan, "a"), JOBS(nan, "b")]
+    samples.append(JOBS(2, "z"))
+    assert families.add_all(samples[::order], "shop", "main") == 3
+    assert values(families) == {"z": 2} | {f"queue{number:04}": 1 for number in range(MAX_SERIES - 1)}
+
+
+def test_the_limit_is_each_targets_and_each_metrics() -> None:
+    families, full = Families(), [JOBS(1, str(number)) for number in range(MAX_SERIES)]
+    assert families.add_all([*full, HITS(1)], "shop", "main") == 0
+    assert families.add_all(full, "shop", "other") == 0
+    assert text(families).count("\njobs{") == 2 * MAX_SERIES
+
+
+def test_duplicates_take_nobodys_place() -> None:
+    families = Families()
+    samples = [JOBS(number, str(number)) for number in range(MAX_SERIES)]
+    assert families.add_all([*samples, *samples], "shop", "main") == MAX_SERIES
+    assert families.add_all([*samples, JOBS(-1, "new")], "shop", "main") == MAX_SERIES
+    assert text(families).count("\njobs{") == MAX_SERIES + 1
+
+
+@given(some.text(some.characters() | some.sampled_from('\\"\n\ud800\udcff\0\r'), max_size=8))
+def test_no_label_value_breaks_the_page(label) -> None:
+    families = Families()
+    families.add_all([JOBS(1, label), JOBS(2, "mail!" + label)], "shop", "main")
+    for accept in ("", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"):
+        encoder, _ = choose_encoder(accept)
+        page = encode(families, encoder)
+        assert page == encoder(families)
+        (family,) = text_string_to_metric_families(page.decode().removesuffix("# EOF\n"))
+        expected = label.encode("utf-8", "replace").decode()
+        assert [sample.labels["queue"] for sample in family.samples] == [expected, "mail!" + expected]

@@ -1,0 +1,1 @@
+"""Measurements that a machine decides; what must hold on every machine is a test."""
