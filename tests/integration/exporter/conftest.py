@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
+from daemon.settings import ConfigSettings
 from demo.servers.postgres import PostgresServer
 from exporter.app import build_app
 from exporter.settings import ExporterSettings
@@ -56,10 +57,13 @@ class Exporter:
 
     url: str
 
-    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
         """The status and body of a page."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}", headers=named) as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.url}{path}", headers=named) as answer,
+        ):
             return answer.status, await answer.text()
 
     async def scrape(self, query: str = "", allowed: float = TIMEOUT_SECONDS) -> Page:
@@ -93,7 +97,8 @@ async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
     async def start(inventory: str | None) -> Exporter:
         file = tmp_path / "inventory.yml"
         file.write_text(inventory or "")
-        runner = web.AppRunner(build_app(ExporterSettings(), load_inventory(file, {}) if inventory else None))
+        settings = ExporterSettings(config=ConfigSettings(file=file if inventory else None))
+        runner = web.AppRunner(build_app(settings, load_inventory(file, {}) if inventory else None))
         runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -102,6 +107,22 @@ async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
     yield start
     for runner in runners:
         await runner.cleanup()
+
+
+Until = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def until() -> Until:
+    """Waits until a condition holds; fails when it does not in time."""
+
+    async def wait(done: Callable[[], object], seconds: float = 5.0) -> None:
+        end = monotonic() + seconds
+        while not done():
+            assert monotonic() < end, "it did not come true in time"
+            await asyncio.sleep(0.02)
+
+    return wait
 
 
 class Proxy:
@@ -163,6 +184,21 @@ async def proxy() -> AsyncIterator[Callable[[int], Awaitable[tuple[Proxy, int]]]
     yield start
     for each in proxies:
         await each.close()
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[int]:
+    """The port of something that takes connections and never says a word."""
+    writers = []
+
+    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    for writer in writers:
+        writer.close()
 
 
 @pytest.fixture(scope="session")
