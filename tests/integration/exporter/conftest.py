@@ -1,7 +1,11 @@
 """A running exporter for the tests: the real application on a real socket, asked over HTTP as Prometheus does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -126,12 +130,17 @@ def until() -> Until:
 
 
 class Proxy:
-    """A TCP proxy that counts: connections made, and how often a question was sent after an answer."""
+    """A TCP proxy that counts: connections made, and how often a question was sent after an answer.
+
+    `delay` holds every piece up, in seconds; `black_hole` swallows them all; `cut` breaks what is connected.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self.connections = 0
         self.round_trips = 0
+        self.delay = 0.0
+        self.black_hole = False
         self._asking = False
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,6 +154,9 @@ class Proxy:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        await self.cut()
+
+    async def cut(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -165,8 +177,11 @@ class Proxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
         while data := await reader.read(65_536):
+            if self.black_hole:
+                continue
             self.round_trips += asking and not self._asking
             self._asking = asking
+            await asyncio.sleep(self.delay)
             writer.write(data)
             await writer.drain()
         writer.close()
@@ -199,6 +214,52 @@ async def silent() -> AsyncIterator[int]:
     server.close()
     for writer in writers:
         writer.close()
+
+
+@pytest.fixture
+def unreachable() -> Iterator[int]:
+    """The port of a listener with a full queue: whoever connects hears nothing at all, as behind a black hole."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = opened.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class LimitedPostgres:
+    """A PostgreSQL of one module alone, to be stopped and held; the exporter's role may connect twice at once."""
+
+    server: PostgresServer
+
+    @property
+    def dsn(self) -> str:
+        return self.server.dsn(METRICS_ROLE)
+
+    def backends(self) -> list[int]:
+        """The process ids of the exporter's sessions."""
+        query = "SELECT pid FROM pg_stat_activity WHERE usename = 'metrics'"
+        return [int(pid) for pid in self.server.sql(query).split()]
+
+    @contextmanager
+    def held(self, pid: int) -> Iterator[None]:
+        """Keep one of its processes from running."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def limited_postgres(servers_folder: Path) -> Iterator[LimitedPostgres]:
+    server = PostgresServer(servers_folder / "limited_postgres")
+    server.start()
+    server.add_role(METRICS_ROLE, "IN ROLE pg_monitor CONNECTION LIMIT 2")
+    yield LimitedPostgres(server)
+    server.remove()
 
 
 @pytest.fixture(scope="session")
