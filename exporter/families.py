@@ -12,6 +12,9 @@ from prometheus_client.registry import Collector
 
 from exporter.metric import Metric, Sample
 
+MAX_SERIES = 1000
+"""Of one metric and one target. A target with more is cut to the largest values, lest it flood Prometheus."""
+
 _FAMILY = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 
 
