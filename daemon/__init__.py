@@ -6,6 +6,7 @@ from daemon.health import add_health_routes
 from daemon.leave import leave
 from daemon.logs import configure_logs
 from daemon.metrics_page import metrics_response
+from daemon.reload import add_reload_route
 from daemon.run import Daemon, UnusableConfiguration, run
 from daemon.settings import DaemonSettings, WebSettings, read_settings
 from daemon.version import VERSION
@@ -19,6 +20,7 @@ __all__ = [
     "UnusableConfiguration",
     "WebSettings",
     "add_health_routes",
+    "add_reload_route",
     "configure_logs",
     "leave",
     "metrics_response",

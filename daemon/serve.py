@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from daemon.address import ListenAddress
+from daemon.reload import reload_on_sighup
 
 # How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
 GRACE_SECONDS = 8.0
@@ -25,6 +26,7 @@ async def serve(app: web.Application, address: ListenAddress) -> None:
         CanNotListen: the address is in use, not ours, or needs rights.
     """
     stop = _stop_on_signals()
+    app.cleanup_ctx.append(reload_on_sighup)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
     try:

@@ -5,42 +5,47 @@ from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
 
-from daemon import add_health_routes, metrics_response
+from daemon import add_health_routes, add_reload_route, metrics_response
 from daemon.check import NO_INVENTORY
 from exporter.collectors import COLLECTORS
 from exporter.deadline import HEADER, deadline_of
+from exporter.debug_page import debug_page
 from exporter.landing_page import landing_page
-from exporter.runner import Runner, Selection
+from exporter.runner import Selection
+from exporter.serving import Serving
 from exporter.settings import ExporterSettings
 from inventory import Inventory
 
-RUNNER = web.AppKey("runner", Runner)
+SERVING = web.AppKey("serving", Serving)
 
 
-def build_app(_: ExporterSettings, inventory: Inventory | None) -> web.Application:
+def build_app(settings: ExporterSettings, inventory: Inventory | None) -> web.Application:
     """Return the application; without an inventory it is healthy but not ready, and serves its own metrics."""
     app = web.Application()
-    app[RUNNER] = Runner(inventory or Inventory())
+    serving = app[SERVING] = Serving(inventory, settings.config.file)
     app.cleanup_ctx.append(_running)
     app.router.add_get("/", _landing)
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/sd", _service_discovery)
-    add_health_routes(app, lambda: NO_INVENTORY if inventory is None else None)
+    add_health_routes(app, lambda: None if serving.has_inventory else NO_INVENTORY)
+    add_reload_route(app, serving.reload)
     return app
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:
-    async with app[RUNNER].running():
+    async with app[SERVING].running():
         yield
 
 
 async def _metrics(request: web.Request) -> web.Response:
     deadline = deadline_of(request.headers.get(HEADER), asyncio.get_running_loop().time())
-    runner = request.app[RUNNER]
+    serving = request.app[SERVING]
     selection = Selection(frozenset(request.query.getall("stack", [])), _collectors(request))
-    if unknown := sorted(selection.stacks - set(runner.stacks)):
-        raise web.HTTPNotFound(text=_unknown("stack", unknown, runner.stacks))
-    return await metrics_response(await runner.scrape(deadline, selection), request)
+    if unknown := sorted(selection.stacks - set(serving.runner.stacks)):
+        raise web.HTTPNotFound(text=_unknown("stack", unknown, serving.runner.stacks))
+    if _debug(request):
+        return web.Response(text=await debug_page(serving.runner, deadline, selection))
+    return await metrics_response(await serving.scrape(deadline, selection), request)
 
 
 def _collectors(request: web.Request) -> frozenset[str]:
@@ -48,6 +53,13 @@ def _collectors(request: web.Request) -> frozenset[str]:
     if unknown := sorted(asked - set(COLLECTORS)):
         raise web.HTTPBadRequest(text=_unknown("collector", unknown, COLLECTORS))
     return asked
+
+
+def _debug(request: web.Request) -> bool:
+    asked = request.query.get("debug", "false")
+    if asked not in ("true", "false"):
+        raise web.HTTPBadRequest(text=f"debug is true or false, not {asked!r}\n")
+    return asked == "true"
 
 
 def _unknown(what: str, names: Iterable[str], known: Iterable[str]) -> str:
@@ -59,10 +71,12 @@ async def _service_discovery(request: web.Request) -> web.Response:
     return web.json_response(
         [
             {"targets": [request.host], "labels": {"stack": name, "__param_stack": name}}
-            for name in request.app[RUNNER].stacks
+            for name in request.app[SERVING].runner.stacks
         ]
     )
 
 
 async def _landing(request: web.Request) -> web.Response:
-    return web.Response(text=landing_page(request.app[RUNNER].targets), content_type="text/html")
+    serving = request.app[SERVING]
+    page = landing_page(serving.runner.targets, serving.problem)
+    return web.Response(text=page, content_type="text/html")

@@ -22,7 +22,7 @@ STATES = (*_LISTS, *_SORTED_SETS)
 # job that was delayed for long is put at the other end.
 _ENDS = ((0, 1), (-3, -1))
 _REPLIES = len(STATES) + 1 + 2 * len(_ENDS) + 1
-_SCAN_COUNT = 1000
+SCAN_COUNT = 1000
 _MARKER = "0:"
 
 
@@ -120,7 +120,7 @@ async def discover(redis: "Redis", prefix: str) -> tuple[frozenset[str], int]:
     cursor, round_trips = 0, 0
     while True:
         pattern = f"{_literal(prefix)}:*:meta"
-        cursor, keys = await redis.scan(cursor, match=pattern, count=_SCAN_COUNT, _type="HASH")
+        cursor, keys = await redis.scan(cursor, match=pattern, count=SCAN_COUNT, _type="HASH")
         names.update(str(key)[len(prefix) + 1 : -len(":meta")] for key in keys)
         round_trips += 1
         if cursor == 0:

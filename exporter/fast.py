@@ -4,7 +4,7 @@ import asyncio
 
 from exporter.collectors.base import Connect
 from exporter.link import Link
-from exporter.outcome import LATE, Failure, Outcome, failure_of
+from exporter.outcome import CLOSED, LATE, Failure, Outcome, failure_of
 
 
 class FastLane:
@@ -50,6 +50,8 @@ class FastLane:
         try:
             async with asyncio.timeout_at(self._until) as self._limit:
                 reading = await self._link.read(self._until - began)
+        except asyncio.CancelledError:  # by `close` alone; whoever still waits for this reading gets an answer
+            return Outcome(None, Failure(CLOSED), _now() - began)
         except Exception as error:  # whatever it is, it costs this target only
             return Outcome(None, failure_of(error), _now() - began)
         finally:

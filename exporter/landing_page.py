@@ -10,19 +10,24 @@ _PAGE = """\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>runbook-exporter</title></head>
 <body><h1>runbook-exporter {version}</h1>
-<p><a href="metrics">Metrics</a> · <a href="sd">Service discovery</a> · <a href="-/ready">Ready?</a></p>
-<table><tr><th>Target</th><th>State at the last scrape</th></tr>
+<p><a href="metrics">Metrics</a> · <a href="metrics?debug=true">What each target did</a> ·
+<a href="sd">Service discovery</a> · <a href="-/ready">Ready?</a></p>
+{reload}<table><tr><th>Target</th><th>State at the last scrape</th><th>Last error</th></tr>
 {rows}
 </table></body></html>
 """
 
 
-def landing_page(targets: Iterable[Target]) -> str:
-    """Return the page as HTML."""
-    rows = "\n".join(
-        f"<tr><td>{escape(str(each))}</td><td>{escape(_state(each.problem))}</td></tr>" for each in targets
-    )
-    return _PAGE.format(version=escape(VERSION), rows=rows)
+def landing_page(targets: Iterable[Target], refused: str) -> str:
+    """Return the page as HTML. `refused` is why the last reload was refused, or nothing."""
+    reload = f"<p>The last reload was refused, the old inventory stays:</p><pre>{escape(refused)}</pre>\n"
+    rows = "\n".join(_row(each) for each in targets)
+    return _PAGE.format(version=escape(VERSION), reload=reload if refused else "", rows=rows)
+
+
+def _row(target: Target) -> str:
+    cells = (str(target), _state(target.problem), str(target.last_error or ""))
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def _state(problem: str | None) -> str:

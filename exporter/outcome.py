@@ -9,6 +9,7 @@ from exporter.collectors.base import Reading
 from exporter.errors import ExporterError
 
 LATE = "no answer before the deadline"
+CLOSED = "let go of in the middle of the reading"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from prometheus_client import ProcessCollector
@@ -13,7 +13,7 @@ from exporter.collectors import COLLECTORS
 from exporter.families import MAX_SERIES, Families
 from exporter.metric import gauge
 from exporter.target import Target
-from inventory import Inventory
+from inventory import Inventory, Stack
 
 BUILD_INFO = gauge("runbook_exporter_build_info", "Always 1; the label is the exporter's version.", "version")
 STACK_INFO = gauge(
@@ -25,6 +25,8 @@ DROPPED = gauge(
     f"{MAX_SERIES} series of the metric and others have larger values.",
     "collector",
 )
+# Longer than any scrape should take: what is no longer in the inventory is let go of then, whoever still waits for it.
+LONGEST_SCRAPE_SECONDS = 60.0
 OWN_METRICS = (BUILD_INFO, STACK_INFO)
 TARGET_METRICS = (*target.METRICS, DROPPED)
 
@@ -44,28 +46,56 @@ class Selection:
 
 
 class Runner:
-    """The targets of an inventory, measured on demand."""
+    """The targets of an inventory, measured on demand.
 
-    def __init__(self, inventory: Inventory) -> None:
+    It goes on with those targets of the runner `before` it whose stack has the same targets still: their connections
+    and what they read in the background are as good as ever.
+    """
+
+    def __init__(self, inventory: Inventory, before: "Runner | None" = None) -> None:
         self.stacks = inventory.stacks
         self._process = ProcessCollector(registry=None)
-        self.targets = tuple(_targets(inventory))
+        kept = before._kept(inventory) if before is not None else {}
+        self.targets = tuple(
+            each
+            for name, stack in inventory.stacks.items()
+            for each in (kept[name] if name in kept else _targets(name, stack))
+        )
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Read in the background while the context is open, and leave no task and no connection behind."""
-        for each in self.targets:
-            each.start()
+        self.start()
         try:
             yield
         finally:
-            await asyncio.gather(*(each.close() for each in self.targets))
+            await self.close()
+
+    def start(self) -> None:
+        """Begin to read in the background."""
+        for each in self.targets:
+            each.start()
+
+    async def close(self, after: "Runner | None" = None) -> None:
+        """End all tasks and connections, but for those that the runner `after` this one goes on with."""
+        kept = set(after.targets) if after is not None else set()
+        await asyncio.gather(*(each.close() for each in self.targets if each not in kept))
+
+    async def answered(self) -> None:
+        """Wait until no scrape is under way, but not for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_SCRAPE_SECONDS):
+                await self._idle.wait()
 
     async def scrape(self, deadline: float, selection: Selection) -> Families:
         """Return the page before `deadline` (event loop's clock); process metrics only where everything is asked."""
         targets = [each for each in self.targets if selection.has(each)]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each.scrape(deadline)) for each in targets]
+        with self._counted():
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(each.scrape(deadline)) for each in targets]
         families = Families([self._process] if selection == Selection() else [])
         families.add(BUILD_INFO(1, VERSION))
         for name, stack in self.stacks.items():
@@ -76,9 +106,33 @@ class Runner:
             families.add(DROPPED(dropped, each.kind), each.stack, each.name)
         return families
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
-def _targets(inventory: Inventory) -> Iterator[Target]:
-    for stack_name, stack in inventory.stacks.items():
-        for kind, collector in COLLECTORS.items():
-            for name in getattr(stack, kind):
-                yield Target(stack_name, kind, name, collector(stack, name))
+    def _kept(self, inventory: Inventory) -> dict[str, list[Target]]:
+        """The targets of each stack whose targets are the same in `inventory`."""
+        same = (
+            name
+            for name, stack in inventory.stacks.items()
+            if name in self.stacks and _sections(stack) == _sections(self.stacks[name])
+        )
+        return {name: [each for each in self.targets if each.stack == name] for name in same}
+
+
+def _sections(stack: Stack) -> list[object]:
+    """All that collectors get to see. Compared as a whole, because one target may name another one."""
+    return [getattr(stack, kind) for kind in COLLECTORS]
+
+
+def _targets(stack_name: str, stack: Stack) -> Iterator[Target]:
+    for kind, collector in COLLECTORS.items():
+        for name in getattr(stack, kind):
+            yield Target(stack_name, kind, name, collector(stack, name))

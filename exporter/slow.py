@@ -27,7 +27,9 @@ class SlowLane:
         """Seconds since 1970."""
 
     def start(self) -> None:
-        """Begin to read in the background."""
+        """Begin to read in the background, unless that goes on already."""
+        if self._task is not None:
+            return
         self._task = asyncio.create_task(self._keep_fresh(), name=self._name)
 
     async def close(self) -> None:

@@ -1,7 +1,9 @@
 """One target under measurement: its lanes, and the samples that come of them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -40,6 +42,17 @@ METRICS = (SUCCESS, TIMEOUT, DURATION, ROUND_TRIPS, LAST_SUCCESS)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class LastError:
+    """The last error of a target, and when it was first seen."""
+
+    reason: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} UTC: {self.reason}"
+
+
 class Target:
     """A target of the inventory. Whatever its collector does, samples come out, in time."""
 
@@ -50,6 +63,9 @@ class Target:
         self._slow = SlowLane(collector.slow, f"refresh {self}") if collector.slow else None
         self.problem: str | None = None
         """Why it is not up; empty if it is, None before the first scrape."""
+        self.last_error: LastError | None = None
+        self.outcomes: Mapping[str, Outcome] = {}
+        """What became of the last reading of each lane, by `scrape` and `background`."""
 
     def __str__(self) -> str:
         return f"{self.stack}/{self.kind}/{self.name}"
@@ -65,8 +81,9 @@ class Target:
 
     async def scrape(self, deadline: float) -> tuple[Sample, ...]:
         """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
-        outcomes = [await self._fast.scrape(deadline)] if self._fast is not None else []
-        outcomes += [self._slow.outcome] if self._slow is not None else []
+        found = {"scrape": await self._fast.scrape(deadline)} if self._fast is not None else {}
+        found |= {"background": self._slow.outcome} if self._slow is not None else {}
+        self.outcomes, outcomes = found, list(found.values())
         # The background's problem first: what it could not find out is missing from the scrape as well.
         problem = next((outcome.problem for outcome in reversed(outcomes) if outcome.problem), "")
         self._note(problem)
@@ -87,6 +104,7 @@ class Target:
     def _note(self, problem: str) -> None:
         """Log what changed: a target that stays down would fill the log, and so would every start."""
         if problem and problem not in (self.problem, NOT_YET):
+            self.last_error = LastError(problem, datetime.now(UTC))
             log.warning("target is not up", target=str(self), reason=problem)
         elif not problem and self.problem not in (None, "", NOT_YET):
             log.info("target is up again", target=str(self))

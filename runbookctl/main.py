@@ -1,11 +1,17 @@
 """The command `runbookctl`: what an operator asks the remediator and tells it."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from daemon.check import NO_INVENTORY
+from exporter.explain import costs
+from inventory import InventoryError, load_inventory
+from runbookctl import explain as explain_command
 from runbookctl import show
 from runbookctl.client import Client, RemediatorRefused
 from runbookctl.init import InitError, write_examples
@@ -131,6 +137,24 @@ def init(
         console.print(f"wrote {file}")
 
 
+@app.command()
+def explain(
+    file: Annotated[
+        Path | None, typer.Option("--config.file", envvar="RUNBOOK_CONFIG_FILE", help="The inventory, a YAML file.")
+    ] = None,
+    output: Output = show.Format.TEXT,
+) -> None:
+    """Show what the exporter would collect, at what cost and with how many series; connects to nothing."""
+    inventory = load_inventory(file, os.environ)
+    if inventory is None:
+        raise typer.BadParameter(NO_INVENTORY)
+    found = list(costs(inventory))
+    if output is show.Format.JSON:
+        explain_command.show_json(found)
+    else:
+        explain_command.show_text(console, found)
+
+
 def _client(context: typer.Context) -> Client:
     client: Client = context.obj
     return client
@@ -143,4 +167,7 @@ def main() -> int:
     except (RemediatorRefused, InitError) as error:
         print(f"runbookctl: {error}", file=sys.stderr)
         return 1
+    except InventoryError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0

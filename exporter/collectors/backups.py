@@ -18,7 +18,7 @@ from obstore.store import ObjectStore
 
 from exporter.collectors.base import Client, Collector, Reading, Slow
 from exporter.errors import TargetMisconfigured
-from exporter.metric import Sample, counter, gauge
+from exporter.metric import Metric, Sample, counter, gauge
 from exporter.object_store import open_store, read_options, worded
 from inventory import BackupTarget, Stack
 
@@ -115,11 +115,14 @@ class BackupsCollector(Collector):
     def __init__(self, stack: Stack, name: str) -> None:
         self.target: BackupTarget = stack.backups[name]
         self.list_requests = 0
-        self.slow = Slow(self._connect, self.target.refresh)
+        self.slow = Slow(self._connect, self.target.refresh, f"1 request for {PAGE:,} objects")
 
     @property
     def up_labels(self) -> tuple[str, ...]:
         return (self.target.kind,)
+
+    def most_series(self, metric: Metric) -> int:  # noqa: ARG002 - the only label is the target's kind
+        return 1
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         try:

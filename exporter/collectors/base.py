@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from exporter.families import MAX_SERIES
 from exporter.metric import Metric, Sample
 from inventory import Secret, SecretError, Stack
 
@@ -53,10 +54,14 @@ Connect = Callable[[float], Awaitable[Client]]
 
 @dataclass(frozen=True)
 class Slow:
-    """A reading that is too slow for a scrape: made in the background once in a while, its samples kept."""
+    """A reading that is too slow for a scrape: made in the background once in a while, its samples kept.
+
+    `cost` says to people what one reading asks of the target.
+    """
 
     connect: Connect
     refresh: timedelta
+    cost: str
 
 
 class Collector(ABC):
@@ -64,6 +69,8 @@ class Collector(ABC):
 
     metrics: ClassVar[tuple[Metric, ...]]
     up: ClassVar[Metric]
+    round_trips: ClassVar[int] = 1
+    """What a scrape waits for at the most, without connecting."""
     fast: Connect | None = None
     slow: Slow | None = None
 
@@ -74,6 +81,10 @@ class Collector(ABC):
     def up_labels(self) -> tuple[str, ...]:
         """The label values of `up`."""
         return ()
+
+    def most_series(self, metric: Metric) -> int:
+        """How many series the target can have of one of its metrics."""
+        return MAX_SERIES if metric.labels else 1
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Yield (key below the target, reason) for each secret that can not be read now."""

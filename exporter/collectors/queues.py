@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from exporter.bullmq import (
+    SCAN_COUNT,
     STATES,
     Counts,
     Queue,
@@ -22,7 +23,8 @@ from exporter.bullmq import (
     split_replies,
 )
 from exporter.collectors.base import NOT_YET, Client, Collector, Reading, Slow
-from exporter.metric import Sample, gauge
+from exporter.families import MAX_SERIES
+from exporter.metric import Metric, Sample, gauge
 from exporter.redis_pool import redis_client, worded
 from inventory import Stack
 
@@ -142,6 +144,7 @@ class QueuesCollector(Collector):
 
     metrics = (UP, JOBS, PAUSED, OLDEST, DEAD_LETTERS)
     up = UP
+    round_trips = 2
 
     def __init__(self, stack: Stack, name: str) -> None:
         target = stack.queues[name]
@@ -151,13 +154,19 @@ class QueuesCollector(Collector):
         self.names: frozenset[str] | None = None
         self.fast = self._connect
         if target.names == "discover":
-            self.slow = Slow(self._connect_to_discover, target.refresh)
+            self.slow = Slow(self._connect_to_discover, target.refresh, f"1 SCAN for {SCAN_COUNT:,} keys of the server")
         else:
             self.names = frozenset(target.names)
 
     def queue(self, name: str) -> Queue:
         """Return the queue with this name."""
         return Queue(self.prefix, name)
+
+    def most_series(self, metric: Metric) -> int:
+        """One a queue, of its jobs one a state; the number of queues is known only where they are listed."""
+        if self.slow is not None or not metric.labels:
+            return super().most_series(metric)
+        return min(len(self.names or ()) * (len(STATES) if metric is JOBS else 1), MAX_SERIES)
 
     async def _connect(self, budget: float) -> QueuesClient:  # noqa: ARG002 - Redis has no limit of its own to set
         return QueuesClient(redis_client(self._url), self)

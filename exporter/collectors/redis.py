@@ -91,5 +91,8 @@ class RedisCollector(Collector):
     async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
         return RedisClient(redis_client(self._url))
 
+    def most_series(self, metric: Metric) -> int:
+        return 1 if metric is INSTANCE else super().most_series(metric)
+
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         return unreadable(self._url)

@@ -1,7 +1,11 @@
 """A running exporter for the tests: the real application on a real socket, asked over HTTP as Prometheus does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -11,6 +15,7 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
+from daemon.settings import ConfigSettings
 from demo.servers.postgres import PostgresServer
 from exporter.app import build_app
 from exporter.settings import ExporterSettings
@@ -56,10 +61,13 @@ class Exporter:
 
     url: str
 
-    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
         """The status and body of a page."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}", headers=named) as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{self.url}{path}", headers=named) as answer,
+        ):
             return answer.status, await answer.text()
 
     async def scrape(self, query: str = "", allowed: float = TIMEOUT_SECONDS) -> Page:
@@ -93,7 +101,8 @@ async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
     async def start(inventory: str | None) -> Exporter:
         file = tmp_path / "inventory.yml"
         file.write_text(inventory or "")
-        runner = web.AppRunner(build_app(ExporterSettings(), load_inventory(file, {}) if inventory else None))
+        settings = ExporterSettings(config=ConfigSettings(file=file if inventory else None))
+        runner = web.AppRunner(build_app(settings, load_inventory(file, {}) if inventory else None))
         runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -104,13 +113,34 @@ async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
         await runner.cleanup()
 
 
+Until = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def until() -> Until:
+    """Waits until a condition holds; fails when it does not in time."""
+
+    async def wait(done: Callable[[], object], seconds: float = 5.0) -> None:
+        end = monotonic() + seconds
+        while not done():
+            assert monotonic() < end, "it did not come true in time"
+            await asyncio.sleep(0.02)
+
+    return wait
+
+
 class Proxy:
-    """A TCP proxy that counts: connections made, and how often a question was sent after an answer."""
+    """A TCP proxy that counts: connections made, and how often a question was sent after an answer.
+
+    `delay` holds every piece up, in seconds; `black_hole` swallows them all; `cut` breaks what is connected.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self.connections = 0
         self.round_trips = 0
+        self.delay = 0.0
+        self.black_hole = False
         self._asking = False
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,6 +154,9 @@ class Proxy:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
+        await self.cut()
+
+    async def cut(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -144,8 +177,11 @@ class Proxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
         while data := await reader.read(65_536):
+            if self.black_hole:
+                continue
             self.round_trips += asking and not self._asking
             self._asking = asking
+            await asyncio.sleep(self.delay)
             writer.write(data)
             await writer.drain()
         writer.close()
@@ -163,6 +199,67 @@ async def proxy() -> AsyncIterator[Callable[[int], Awaitable[tuple[Proxy, int]]]
     yield start
     for each in proxies:
         await each.close()
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[int]:
+    """The port of something that takes connections and never says a word."""
+    writers = []
+
+    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    for writer in writers:
+        writer.close()
+
+
+@pytest.fixture
+def unreachable() -> Iterator[int]:
+    """The port of a listener with a full queue: whoever connects hears nothing at all, as behind a black hole."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = opened.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class LimitedPostgres:
+    """A PostgreSQL of one module alone, to be stopped and held; the exporter's role may connect twice at once."""
+
+    server: PostgresServer
+
+    @property
+    def dsn(self) -> str:
+        return self.server.dsn(METRICS_ROLE)
+
+    def backends(self) -> list[int]:
+        """The process ids of the exporter's sessions."""
+        query = "SELECT pid FROM pg_stat_activity WHERE usename = 'metrics'"
+        return [int(pid) for pid in self.server.sql(query).split()]
+
+    @contextmanager
+    def held(self, pid: int) -> Iterator[None]:
+        """Keep one of its processes from running."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def limited_postgres(servers_folder: Path) -> Iterator[LimitedPostgres]:
+    server = PostgresServer(servers_folder / "limited_postgres")
+    server.start()
+    server.add_role(METRICS_ROLE, "IN ROLE pg_monitor CONNECTION LIMIT 2")
+    yield LimitedPostgres(server)
+    server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import aiohttp
 import pytest
@@ -34,21 +34,6 @@ stacks:
       silent: {{url: "http://127.0.0.1:{silent}/"}}
 """
 GOOD = {("pg_up", "main"), ("redis_up", "main"), ("bullmq_up", "jobs")}
-
-
-@pytest.fixture
-async def silent() -> AsyncIterator[int]:
-    """The port of something that takes connections and never says a word."""
-    writers = []
-
-    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-
-    server = await asyncio.start_server(keep, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    for writer in writers:
-        writer.close()
 
 
 class Stoppable:

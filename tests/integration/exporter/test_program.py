@@ -22,7 +22,7 @@ stacks:
 
 def environment(**extra: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RUNBOOK") and "_URL" not in name}
-    return {**kept, **extra}
+    return {**kept, "PYTHONPATH": str(ROOT), **extra}
 
 
 def run(*argv: str, **extra: str) -> tuple[int, str, str]:
@@ -99,3 +99,27 @@ async def test_it_serves_logs_without_secrets_and_ends_on_a_signal(tmp_path: Pat
     assert "target is not up" in rest.decode()
     assert "hunter2" not in page + first + rest.decode()
     assert "Traceback" not in rest.decode()
+
+
+async def test_a_hang_up_signal_reloads_the_running_program(tmp_path: Path) -> None:
+    file = write(tmp_path, GOOD)
+    process = await asyncio.create_subprocess_exec(
+        venv_program("runbook-exporter"),
+        *("--config.file", str(file), "--web.listen-address", "127.0.0.1:0"),
+        env=environment(),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        assert b"event=listening" in await process.stderr.readline()
+        for text, expected in (
+            (GOOD.replace("redis:\n", "reddis:\n"), b'event="reload refused, the old inventory stays"'),
+            (GOOD.replace("shop:", "mail:"), b"event=reloaded stacks=mail"),
+        ):
+            write(tmp_path, text)
+            process.send_signal(signal.SIGHUP)
+            assert expected in await process.stderr.readline()
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter import collectors
+from exporter import collectors, runner, serving
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
-from exporter.runner import OWN_METRICS, TARGET_METRICS
+from exporter.runner import TARGET_METRICS
 from inventory import Stack
 
 ROOT = Path(__file__).parents[3]
+OWN_METRICS = (*runner.OWN_METRICS, *serving.METRICS)
 OF_TARGETS = [*TARGET_METRICS, *(metric for collector in COLLECTORS.values() for metric in collector.metrics)]
 ALL = [*OWN_METRICS, *OF_TARGETS]
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \| (?P<labels>[^|]*) \| (?P<help>.*) \|$", re.MULTILINE)

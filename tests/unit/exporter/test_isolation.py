@@ -7,7 +7,7 @@ import pytest
 from exporter.collectors.base import Client, Reading
 from exporter.errors import TargetRefused
 from exporter.fast import FastLane
-from exporter.outcome import LATE, Failure
+from exporter.outcome import CLOSED, LATE, Failure
 
 
 class Scripted(Client):
@@ -98,3 +98,13 @@ async def test_a_cancelled_scrape_does_not_cancel_the_reading() -> None:
     first.cancel()
     assert (await second).failure is None
     assert client.closed == 0
+
+
+async def test_who_waits_while_the_lane_is_closed_gets_an_answer() -> None:
+    client = Scripted(seconds=60)
+    tested = lane(client)
+    waiting = asyncio.create_task(tested.scrape(soon(30)))
+    await asyncio.sleep(0.05)
+    await tested.close()
+    assert (await asyncio.wait_for(waiting, 1)).failure == Failure(CLOSED)
+    assert client.closed == 1

@@ -1,0 +1,57 @@
+"""Reading the inventory anew while running: POST or PUT on `/-/reload`, and SIGHUP."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from inventory import InventoryError
+
+Reload = Callable[[], Awaitable[None]]
+RELOAD: web.AppKey[Reload] = web.AppKey("reload")
+log = structlog.get_logger(__name__)
+
+
+def add_reload_route(app: web.Application, reload: Reload) -> None:
+    """Add the route, and have the daemon reload on SIGHUP, too. `reload` raises InventoryError and changes nothing."""
+
+    async def asked(_: web.Request) -> web.Response:
+        try:
+            # Shielded: a client that hangs up must not leave half of a reload behind.
+            await asyncio.shield(reload())
+        except InventoryError as error:
+            return web.Response(status=500, text=f"the old inventory stays:\n{error}\n")
+        return web.Response(text="reloaded\n")
+
+    app[RELOAD] = reload
+    app.router.add_post("/-/reload", asked)
+    app.router.add_put("/-/reload", asked)
+
+
+async def reload_on_sighup(app: web.Application) -> AsyncIterator[None]:
+    """Reload at every SIGHUP while the context is open. A daemon that can not reload is left to end by it."""
+    if RELOAD not in app:
+        yield
+        return
+    hung_up = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    task = asyncio.create_task(_reload_at(hung_up, app[RELOAD]), name="reload on SIGHUP")
+    yield
+    loop.remove_signal_handler(signal.SIGHUP)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _reload_at(hung_up: asyncio.Event, reload: Reload) -> None:
+    while True:
+        await hung_up.wait()
+        hung_up.clear()  # before the reload: a signal in its middle is about a file that is newer than what it reads
+        try:
+            await reload()
+        except InventoryError:
+            continue  # the reload has told it
+        except Exception as error:  # the next signal must find somebody who listens
+            log.error("reload failed", reason=f"unexpected {type(error).__name__}")

@@ -1,0 +1,51 @@
+"""Prints what the exporter would collect for an inventory, and what that costs."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from exporter.explain import Cost
+from inventory import format_duration
+
+_COLUMNS = ("target", "round trips", "families", "series at most", "in the background")
+
+
+def show_text(console: Console, costs: Sequence[Cost]) -> None:
+    """A line a target, then the sum. Round trips are those of one scrape."""
+    table = Table(box=None, pad_edge=False)
+    for column in _COLUMNS:
+        table.add_column(column, no_wrap=column == _COLUMNS[0])
+    for cost in costs:
+        table.add_row(*_cells(cost))
+    console.print(table)
+    console.print(f"{len(costs)} targets, {_total(costs):,} series at most", highlight=False)
+
+
+def show_json(costs: Sequence[Cost]) -> None:
+    """The same for programs, with the families by name; `refresh_seconds` is null without a background reading."""
+    targets = [
+        {
+            "stack": cost.stack,
+            "collector": cost.collector,
+            "target": cost.target,
+            "round_trips": cost.round_trips,
+            "refresh_seconds": cost.refresh.total_seconds() if cost.refresh is not None else None,
+            "background": cost.background,
+            "families": list(cost.families),
+            "series": cost.series,
+        }
+        for cost in costs
+    ]
+    print(json.dumps({"targets": targets, "series": _total(costs)}, indent=2))
+
+
+def _cells(cost: Cost) -> tuple[str, ...]:
+    background = f"every {format_duration(cost.refresh)}, {cost.background}" if cost.refresh is not None else ""
+    name = f"{cost.stack}/{cost.collector}/{cost.target}"
+    return (name, str(cost.round_trips), str(len(cost.families)), f"{cost.series:,}", background)
+
+
+def _total(costs: Iterable[Cost]) -> int:
+    return sum(cost.series for cost in costs)

@@ -1,0 +1,205 @@
+"""Faults of real servers: the page comes in time with status 200, and all that is missing is what can not be had."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from demo.servers.proc import read_status
+from demo.servers.redis import RedisServer
+
+ALLOWED = 1.5
+INVENTORY = """\
+stacks:
+  shop:
+    postgres: {{main: {{dsn: "{dsn}"}}}}
+    redis: {{main: {{url: "{redis}"}}}}
+"""
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def assert_only(page, *down: str, timeout: bool = True) -> None:
+    """The page came in time; the targets of these collectors are down, all the others are up with their samples."""
+    assert page.seconds < ALLOWED
+    for kind, up, sample in (
+        ("postgres", "pg_up", "pg_settings_max_connections"),
+        ("redis", "redis_up", "redis_uptime_in_seconds"),
+    ):
+        fine = kind not in down
+        assert page.value(up) == fine
+        assert page.value("runbook_exporter_collector_success", collector=kind) == fine
+        assert page.value("runbook_exporter_collector_timeout", collector=kind) == (not fine and timeout)
+        assert (page.value(sample) is not None) == fine
+
+
+@pytest.fixture
+async def exporter(start_exporter, limited_postgres, redis_url, until):
+    await until(lambda: not limited_postgres.backends())
+    exporter = await start_exporter(INVENTORY.format(dsn=limited_postgres.dsn, redis=redis_url))
+    assert_only(await exporter.scrape(allowed=ALLOWED))
+    return exporter
+
+
+async def test_a_held_backend_costs_one_scrape_and_its_slot_is_the_only_one_more(exporter, limited_postgres) -> None:
+    [backend] = limited_postgres.backends()
+    with limited_postgres.held(backend):
+        assert_only(await exporter.scrape(allowed=ALLOWED), "postgres")
+        await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
+        assert len(limited_postgres.backends()) == 2
+    await exporter.scrape_until(lambda _: len(limited_postgres.backends()) == 1)
+    assert_only(await exporter.scrape(allowed=ALLOWED))
+
+
+async def test_a_held_postmaster_and_backend(exporter, limited_postgres) -> None:
+    [backend] = limited_postgres.backends()
+    status = read_status(backend)
+    assert status is not None
+    tasks, files = len(asyncio.all_tasks()), open_files()
+    with limited_postgres.held(status.parent), limited_postgres.held(backend):
+        for _ in range(4):
+            assert_only(await exporter.scrape(allowed=ALLOWED), "postgres")
+            await asyncio.sleep(0.3)
+        assert len(asyncio.all_tasks()) <= tasks
+        assert open_files() <= files
+    await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
+    await exporter.scrape_until(lambda _: len(limited_postgres.backends()) == 1)
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_black_hole(start_exporter, limited_postgres, redis_server, redis_url, proxy, connected) -> None:
+    holes = []
+    addresses = []
+    for server, address in ((limited_postgres.server, limited_postgres.dsn), (redis_server, redis_url)):
+        hole, port = await proxy(server.port)
+        holes.append(hole)
+        addresses.append(address.replace(f":{server.port}/", f":{port}/"))
+    exporter = await start_exporter(INVENTORY.format(dsn=addresses[0], redis=addresses[1]))
+    if connected:
+        assert_only(await exporter.scrape(allowed=ALLOWED))
+    for hole in holes:
+        hole.black_hole = True
+    for _ in range(2):
+        assert_only(await exporter.scrape(allowed=ALLOWED), "postgres", "redis")
+    for hole in holes:
+        hole.black_hole = False
+    await exporter.scrape_until(lambda page: page.value("pg_up") and page.value("redis_up"))
+
+
+async def test_an_address_that_swallows_connections(start_exporter, unreachable, redis_url) -> None:
+    dsn = f"postgresql://metrics:x@127.0.0.1:{unreachable}/shop"
+    exporter = await start_exporter(INVENTORY.format(dsn=dsn, redis=redis_url))
+    for _ in range(2):
+        assert_only(await exporter.scrape(allowed=ALLOWED), "postgres")
+
+
+async def test_a_slow_network_is_no_fault_until_it_is_too_slow(
+    start_exporter, limited_postgres, redis_url, proxy
+) -> None:
+    slow, port = await proxy(limited_postgres.server.port)
+    dsn = limited_postgres.dsn.replace(f":{limited_postgres.server.port}/", f":{port}/")
+    exporter = await start_exporter(INVENTORY.format(dsn=dsn, redis=redis_url))
+    assert_only(await exporter.scrape(allowed=ALLOWED))
+    slow.delay = 0.2
+    page = await exporter.scrape(allowed=ALLOWED)
+    assert_only(page)
+    assert page.value("runbook_exporter_collector_duration_seconds", collector="postgres") >= 0.4
+    slow.delay = 2
+    assert_only(await exporter.scrape(allowed=ALLOWED), "postgres")
+
+
+async def test_a_redis_in_a_long_script(start_exporter, limited_postgres, servers_folder) -> None:
+    server = RedisServer(servers_folder / "scripted_redis")
+    server.start()
+    try:
+        exporter = await start_exporter(INVENTORY.format(dsn=limited_postgres.dsn, redis=server.url()))
+        assert_only(await exporter.scrape(allowed=ALLOWED))
+        async with Redis(port=server.port) as product:
+            await product.config_set("busy-reply-threshold", 2500)
+            running = asyncio.create_task(product.eval("while true do end", 0))
+            await asyncio.sleep(0.1)
+            assert_only(await exporter.scrape(allowed=ALLOWED), "redis")
+            await asyncio.sleep(2.5)  # from now on it answers: that it is busy
+            page = await exporter.scrape_until(
+                lambda page: page.value("runbook_exporter_collector_timeout", collector="redis") == 0
+            )
+            assert_only(page, "redis", timeout=False)
+            await product.script_kill()
+            await asyncio.gather(running, return_exceptions=True)
+        await exporter.scrape_until(lambda page: page.value("redis_up") == 1)
+    finally:
+        server.remove()
+
+
+async def test_a_storage_that_never_answers(start_exporter, silent, redis_url) -> None:
+    options: Mapping[str, str] = {
+        "aws_endpoint": f"http://127.0.0.1:{silent}",
+        "aws_allow_http": "true",
+        "aws_region": "x",
+        "aws_access_key_id": "x",
+        "aws_secret_access_key": "x",
+    }
+    backups = f"{{nightly: {{url: 's3://bucket/', pattern: '%Y%m%d', refresh: 1s, options: {dict(options)}}}}}"
+    exporter = await start_exporter(
+        f"stacks: {{shop: {{redis: {{main: {{url: '{redis_url}'}}}}, backups: {backups}}}}}"
+    )
+    page = await exporter.scrape_until(
+        lambda page: page.value("runbook_exporter_collector_timeout", collector="backups") == 1, 15
+    )
+    assert page.seconds < 1
+    assert page.value("backup_up") == 0
+    assert page.value("runbook_exporter_collector_success", collector="backups") == 0
+    assert page.value("redis_up") == 1
+
+
+@pytest.fixture
+async def product(limited_postgres) -> AsyncIterator[list[asyncpg.Connection]]:
+    """Sessions of the product."""
+    sessions = [await asyncpg.connect(limited_postgres.server.dsn()) for _ in range(5)]
+    yield sessions
+    for session in sessions:
+        session.terminate()
+
+
+async def test_an_alter_table_that_holds_its_lock_piles_nothing_up(exporter, limited_postgres, product) -> None:
+    altering, *waiting = product
+    await altering.execute("CREATE TABLE orders (id int)")
+    await altering.execute("BEGIN; ALTER TABLE orders ADD COLUMN note text")
+    try:
+        queries = [asyncio.create_task(session.execute("SELECT * FROM orders")) for session in waiting]
+        end = asyncio.get_running_loop().time() + 5
+        while asyncio.get_running_loop().time() < end:
+            page = await exporter.scrape(allowed=ALLOWED)
+            assert_only(page)
+            assert len(limited_postgres.backends()) == 1
+        assert page.value("pg_sessions_blocked") == 4
+        assert page.value("pg_blocked_max_age_seconds") > 4
+    finally:
+        await altering.execute("ROLLBACK")
+        await altering.execute("DROP TABLE IF EXISTS orders")
+    await asyncio.gather(*queries)
+
+
+async def test_a_lock_that_stops_the_scrape_itself_piles_nothing_up(exporter, limited_postgres, product) -> None:
+    """Our statement reads pg_database; who holds that (VACUUM FULL does) holds up logins, too."""
+    locking = product[0]
+    await locking.execute("BEGIN; LOCK TABLE pg_database")
+    began = asyncio.get_running_loop().time()
+    try:
+        while asyncio.get_running_loop().time() < began + 5:
+            page = await exporter.scrape(allowed=ALLOWED)
+            assert_only(
+                page, "postgres", timeout=bool(page.value("runbook_exporter_collector_timeout", collector="postgres"))
+            )
+            await asyncio.sleep(0.1)
+        count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'metrics' OR backend_type IS NULL"
+        assert await locking.fetchval(count) <= 2
+    finally:
+        await locking.execute("ROLLBACK")
+    await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
+    await exporter.scrape_until(lambda _: len(limited_postgres.backends()) == 1)

@@ -1,0 +1,80 @@
+"""`runbookctl explain`: from the declarations alone, so the addresses lead nowhere."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from exporter.families import MAX_SERIES
+from exporter.runner import TARGET_METRICS
+from runbookctl.main import app, main
+
+OWN = len(TARGET_METRICS)
+INVENTORY = """\
+stacks:
+  shop:
+    postgres: {main: {dsn: "postgresql://metrics:hunter2@127.0.0.1:1/shop"}}
+    redis: {main: {url: "redis://metrics:hunter2@127.0.0.1:1"}}
+    queues:
+      listed: {redis: main, names: [emails, images]}
+      found: {redis: main, refresh: 90s}
+    backups: {nightly: {url: "s3://bucket/", pattern: "%Y%m%d"}}
+    http: {api: {url: "http://127.0.0.1:1/"}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "inventory.yml"
+    file.write_text(INVENTORY)
+    return file
+
+
+def explain(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["explain", *arguments], catch_exceptions=False, env={"COLUMNS": "160"})
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_every_target_with_its_cost(file: Path) -> None:
+    answer = json.loads(explain("--config.file", str(file), "-o", "json"))
+    found = {f"{each['collector']}/{each['target']}": each for each in answer["targets"]}
+    told = {name: (each["round_trips"], each["refresh_seconds"], each["series"]) for name, each in found.items()}
+    assert told == {
+        "postgres/main": (1, None, 6 + 6 * MAX_SERIES + OWN),
+        "redis/main": (1, None, 16 + MAX_SERIES + OWN),
+        "queues/listed": (2, None, 1 + 2 * 8 + 3 * 2 + OWN),
+        "queues/found": (2, 90, 1 + 4 * MAX_SERIES + OWN),
+        "backups/nightly": (0, 300, 6 + OWN),
+        "http/api": (1, None, 3 + OWN),
+    }
+    assert found["http/api"]["families"] == ["probe_success", "probe_duration_seconds", "probe_http_status_code"]
+    assert answer["series"] == sum(each["series"] for each in answer["targets"])
+
+
+def test_for_people_without_secrets(file: Path) -> None:
+    text = explain(f"--config.file={file}")
+    [line] = [line for line in text.splitlines() if "shop/queues/found" in line]
+    background = "every 1m30s, 1 SCAN for 1,000 keys of the server"
+    assert line.split() == ["shop/queues/found", "2", "5", "4,007", *background.split()]
+    assert "6 targets, " in text
+    assert "hunter2" not in text
+
+
+def test_an_unusable_inventory_ends_with_2_and_its_place(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(INVENTORY.replace("redis:", "reddis:", 1))
+    monkeypatch.setattr(sys, "argv", ["runbookctl", "explain", "--config.file", str(file)])
+    assert main() == 2
+    assert f"{file}:4: stacks.shop.reddis: unknown key; did you mean 'redis'?\n" in capsys.readouterr().err
+
+
+def test_without_an_inventory_it_says_how_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("RUNBOOK_CONFIG_FILE", "DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    result = CliRunner().invoke(app, ["explain"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "no inventory" in result.output
