@@ -1,6 +1,6 @@
 """`/api/v1`: what an operator asks and says. Every call wants an operator's bearer token."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -110,10 +110,14 @@ class Api:
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
         run = await approve(self._world, _identifier(request), operator)
         self._wake()
-        return web.json_response(_run_json(run, ()))
+        return await self._show(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
-        return web.json_response(_run_json(await reject(self._world, _identifier(request), operator), ()))
+        return await self._show(await reject(self._world, _identifier(request), operator))
+
+    async def _show(self, run: Run) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            return web.json_response(_run_json(run, await runs.items(connection, run.id)))
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
@@ -158,7 +162,7 @@ class Api:
         return web.json_response(answer)
 
 
-def _run_json(run: Run, items: tuple[RunItem, ...] | Any) -> dict[str, Any]:
+def _run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
     return {
         "id": run.id,
         "stack": run.stack,

@@ -26,7 +26,8 @@ TICK_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
 MISHAP_SECONDS = 2.0
 MAX_MISHAPS = 3
-HOUSEKEEPING_SECONDS = 10.0
+LOOK_FOR_VANISHED_SECONDS = 10.0
+FORGET_SECONDS = 3_600.0  # it reads the whole table of deliveries
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +39,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._driving: dict[int, asyncio.Task[None]] = {}
         self._mishaps: Counter[int] = Counter()
-        self._next_housekeeping = 0.0
+        self._next_vanished = self._next_forgetting = 0.0
         self.stop = Stop()
         self.trouble: str | None = None
 
@@ -192,9 +193,11 @@ class Engine:
 
     async def _keep_house(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now >= self._next_housekeeping:
-            self._next_housekeeping = now + HOUSEKEEPING_SECONDS
+        if now >= self._next_vanished:
+            self._next_vanished = now + LOOK_FOR_VANISHED_SECONDS
             await end_vanished(self._world)
+        if now >= self._next_forgetting:
+            self._next_forgetting = now + FORGET_SECONDS
             async with self._world.ledger.write() as connection:
                 await deliveries.forget_old(connection, self._world.clock.now())
 

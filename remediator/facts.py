@@ -1,4 +1,4 @@
-"""Reads, in the admitting transaction, all that the bounds judge."""
+"""Reads, in the admitting transaction, all that the bounds judge; and notes a storm that it sees, for its cooldown."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -127,7 +127,7 @@ async def find(connection: AsyncConnection, identifier: int) -> Run | None:
 
 async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     """All runs that have not ended, oldest first."""
-    rows = await connection.execute(select(run).where(run.c.state.not_in(ENDED)).order_by(run.c.id))
+    rows = await connection.execute(select(run).where(run.c.state.in_(TRANSITIONS)).order_by(run.c.id))
     return [from_row(row) for row in rows]
 
 

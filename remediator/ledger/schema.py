@@ -113,7 +113,11 @@ run = Table(
         postgresql_where=_active,
     ),
     Index("run_one_open", "episode", unique=True, sqlite_where=_open, postgresql_where=_open),
+    # The engine asks these every second, however long the ledger has grown.
+    Index("run_state", "state"),
+    Index("run_episode", "episode"),
     Index("run_admitted", "admitted_at"),
+    Index("run_target", "stack", "remediation", "target", "finished_at"),
 )
 
 item = Table(
@@ -179,6 +183,7 @@ outbox = Table(
     Column("next_attempt_at", Instant, nullable=False),
     Column("sent_at", Instant),
     UniqueConstraint("key", "contact"),
+    Index("outbox_due", "sent_at", "next_attempt_at"),
 )
 
 audit = Table(
@@ -191,4 +196,5 @@ audit = Table(
     Column("actor", String, nullable=False),
     Column("detail", JSON, nullable=False),
     Column("hash", String, nullable=False),
+    Index("audit_run", "run"),
 )

@@ -305,7 +305,7 @@ async def test_an_unconfirmed_episode_vanishes(bench: Bench) -> None:
     await bench.deliver()
     await bench.work()
     bench.clock.turn(minutes=11)
-    bench.engine._next_housekeeping = 0
+    bench.engine._next_vanished = 0
     await bench.work()
     async with bench.world.ledger.read() as connection:
         assert await episodes.all_open(connection) == []

@@ -1,0 +1,47 @@
+"""A yes over HTTP: the answer shows what it covers, and exactly that is touched."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from inventory.model import Operator
+from remediator.app import application
+from remediator.clock import SystemClock
+from remediator.credentials import Bearers
+from remediator.ledger import Ledger
+from remediator.world import World
+from tests.unit.remediator.conftest import inventory
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.shelf import Shelf
+
+ONCALL = {"Authorization": "Bearer oncall-token"}
+
+
+async def until(client: TestClient[Any, Any], state: str) -> Any:
+    for _ in range(100):
+        runs = (await (await client.get("/api/v1/runs", headers=ONCALL)).json())["runs"]
+        if runs and runs[0]["state"] == state:
+            return runs[0]
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"no run became {state}: {runs}")
+
+
+async def test_a_yes_covers_what_its_answer_lists(folder: Path, tmp_path: Path) -> None:
+    token = tmp_path / "oncall"
+    token.write_text("oncall-token")
+    shelf = Shelf(folder)
+    shelf.fill("a", "b")
+    what = inventory(mode="approve").model_copy(update={"operators": {"oncall": Operator(token_file=token)}})
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    world = World(what, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    async with TestClient(TestServer(application(world, Bearers({}, "")))) as client:
+        await client.post("/webhook", data=delivery(starts=datetime.now(UTC).isoformat()))
+        run = await until(client, "awaiting_approval")
+        answer = await (await client.post(f"/api/v1/runs/{run['id']}/approve", headers=ONCALL)).json()
+        assert [item["identity"] for item in answer["items"]] == [{"name": "a"}, {"name": "b"}]
+        assert (await client.post(f"/api/v1/runs/{run['id']}/approve", headers=ONCALL)).status == 409
+        await until(client, "succeeded")
+    assert shelf.touched == ["a", "b"]
