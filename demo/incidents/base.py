@@ -42,10 +42,6 @@ class Proof:
     facts: Mapping[str, Any] = field(default_factory=dict)
     wrong: tuple[str, ...] = ()
 
-    @property
-    def holds(self) -> bool:
-        return not self.wrong
-
 
 def judge(facts: Mapping[str, Any], **claims: bool) -> Proof:
     """A proof that holds when all `claims` do. Underscores of a claim become spaces in what people read."""

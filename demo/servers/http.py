@@ -1,10 +1,8 @@
 """Small HTTP questions to servers on 127.0.0.1, past any proxy that the environment names."""
 
 import http.client
-import json
 import urllib.error
 import urllib.request
-from typing import Any
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _SECONDS = 2.0
@@ -17,11 +15,6 @@ def answers_ok(url: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def get_json(url: str) -> Any:
-    """The parsed body. Raises OSError (urllib's errors are such) when there is no good answer."""
-    return json.loads(request(url))
 
 
 def request(url: str, method: str = "GET", body: bytes | None = None, seconds: float = _SECONDS) -> bytes:

@@ -60,8 +60,6 @@ BROWSER = Group(
 # pip for a Python that comes without it, and the certificates that Debian's build of pip looks for.
 PIP = Group(name="pip", packages=("python3-pip-whl", "ca-certificates"), programs={})
 
-GROUPS = {group.name: group for group in (SERVERS, BROWSER, PIP)}
-
 
 def fetch_group(group: Group, apt_folder: Path = Path("/etc/apt"), os_release: Path = Path("/etc/os-release")) -> Path:
     """The folder with the group's packages, fetched unless it is there already.
