@@ -1,9 +1,9 @@
 # Everything is fetched into the checkout; nothing is installed on the machine. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := inventory daemon exporter remediator runbookctl grafana demo
 
-.PHONY: setup test lint bench demo demo-up demo-down incident dashboards lock
+
+.PHONY: setup test lint bench soak demo demo-up demo-down incident dashboards docs lock
 
 setup:
 	@$(PYTHON) -m demo.toolchain
@@ -35,6 +35,9 @@ incident: setup
 
 dashboards: setup
 	@$(BIN)/python -m grafana.build
+
+docs: setup
+	@$(BIN)/python -m docs.build
 
 # Pins every dependency with its hash for every Python from 3.11 on, and names no place to fetch it from: one file for
 # the image, one for development.

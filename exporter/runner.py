@@ -102,8 +102,8 @@ class Runner:
             if selection.has_stack(name):
                 families.add(STACK_INFO(1, name, stack.runbook_url, stack.dashboard_url))
         for each, task in zip(targets, tasks, strict=True):
-            dropped = families.add_all(task.result(), each.stack, each.name)
-            families.add(DROPPED(dropped, each.kind), each.stack, each.name)
+            each.dropped = families.add_all(task.result(), each.stack, each.name)
+            families.add(DROPPED(sum(each.dropped.values()), each.kind), each.stack, each.name)
         return families
 
     @contextmanager
