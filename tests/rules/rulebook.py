@@ -69,6 +69,12 @@ def rules_of(file: Path) -> list[Rule]:
     return [_rule(file, raw) for group in document["groups"] for raw in group["rules"]]
 
 
+def number_of(threshold: Rule) -> float:
+    """What a threshold publishes: arithmetic, in which a division may stand for a rate."""
+    assert re.fullmatch(r"[\d\s.()+*/-]+", threshold.expr), threshold.expr
+    return float(eval(threshold.expr, {"__builtins__": {}}))  # noqa: S307 - digits and signs only, as asserted
+
+
 def threshold_names(text: str) -> set[str]:
     """The thresholds that an expression or an annotation speaks of."""
     return set(re.findall(r"runbook:\w+:\w+", text))
