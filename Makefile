@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup test lint bench soak demo demo-up demo-down incident dashboards docs lock
+.PHONY: setup test lint bench soak mutants demo demo-up demo-down incident dashboards docs lock
 
 setup:
 	@$(PYTHON) -m demo.toolchain
@@ -23,6 +23,10 @@ bench: setup
 # Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
 soak: setup
 	@$(BIN)/python -m soak
+
+# Spoils every number and comparison of the alert rules in turn; fails if no case notices one of them.
+mutants: setup
+	@$(BIN)/python -m tests.rules.mutants
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup

@@ -1,8 +1,8 @@
 """promtool's tests of every alert and stack, made of the cases and the numbers that the threshold files publish.
 
-For each: quiet at the limit for as long as it would take, firing past it with all labels and texts, over when the value
-is back, and quiet all along for every stack without a number. promtool knows alerts by name alone, so the numbers of one
-severity are tested at a time: the others are left out of the copy of the threshold files that the tests load.
+For each: quiet at the limit for as long as it would take, firing past it with all labels and texts, over when the
+value is back, and quiet all along for every stack without a number. promtool knows alerts by name alone, so the numbers
+of one severity are tested at a time: the others are left out of the copy of the threshold files that the tests load.
 """
 
 import re
@@ -18,14 +18,13 @@ from tests.rules.formats import FORMATS
 from tests.rules.rulebook import CASES, Rule, number_of, published, rules_of
 
 STEP = 15
-SEVERITIES = ("critical", "warning", "info")
 OWNER, NEWCOMER = "owner", "newcomer"
 """Stacks that no file knows: of the first one, the owner named the numbers that no runbook has."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What one alert has to do, for every stack that has a number for it. Its texts hold <stack>, <value>, <limit> and <section>."""
+    """What one alert has to do, for every stack with a number for it; texts hold <stack>, <value>, <limit>, <section>."""
 
     alert: str
     severity: str
@@ -171,9 +170,7 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 
 
 def _info(stack: str) -> str:
-    return (
-        f'stack_info{{stack="{stack}",runbook_url="https://runbooks.example/{stack}",dashboard_url="{_dashboard(stack)}"}}'
-    )
+    return f'stack_info{{stack="{stack}",runbook_url="https://runbooks.example/{stack}",dashboard_url="{_dashboard(stack)}"}}'
 
 
 def _dashboard(stack: str) -> str:
