@@ -24,7 +24,7 @@ OWNER, NEWCOMER = "owner", "newcomer"
 
 @dataclass(frozen=True)
 class Case:
-    """What one alert has to do, for every stack with a number for it; texts hold <stack>, <value>, <limit>, <section>."""
+    """What one alert has to do for each stack with a number; texts hold <stack>, <value>, <limit> and <section>."""
 
     alert: str
     severity: str
