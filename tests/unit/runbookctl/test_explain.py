@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from exporter.families import MAX_SERIES
 from exporter.runner import TARGET_METRICS
-from runbookctl.main import app, main
+from runbookctl.main import app, console, main
 
 OWN = len(TARGET_METRICS)
 INVENTORY = """\
@@ -54,11 +54,12 @@ def test_every_target_with_its_cost(file: Path) -> None:
     assert answer["series"] == sum(each["series"] for each in answer["targets"])
 
 
-def test_for_people_without_secrets(file: Path) -> None:
+def test_for_people_without_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "width", 160)
     text = explain(f"--config.file={file}")
     [line] = [line for line in text.splitlines() if "shop/queues/found" in line]
     background = "every 1m30s, 1 SCAN for 1,000 keys of the server"
-    assert line.split() == ["shop/queues/found", "2", "5", "4,007", *background.split()]
+    assert line.split() == ["shop/queues/found", "2", "5", f"{1 + 4 * MAX_SERIES + OWN:,}", *background.split()]
     assert "6 targets, " in text
     assert "hunter2" not in text
 
