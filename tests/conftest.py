@@ -3,7 +3,6 @@
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-
 _DEMO = "tests/e2e/"
 
 
