@@ -17,7 +17,7 @@ LEFT_OUT = gauge(
     "runbook_exporter_query_rows_left_out",
     "Rows of the last answer that are not on the page: a row before has the same labels, or there are more than "
     "max_rows, of which only the first is counted. Cached.",
-    "name",
+    "query",
 )
 METRICS = (LEFT_OUT,)
 LABEL_LENGTH = 128
