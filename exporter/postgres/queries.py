@@ -77,10 +77,10 @@ class QueryReader:
     def _check(self, columns: Mapping[str, str]) -> None:
         if missing := [name for name in (*self.query.labels, *self.metrics) if name not in columns]:
             has = f"only {', '.join(columns)}" if columns else "no columns"
-            raise TargetRefused(f"queries.{self.name}.sql gives no column {missing[0]!r}, {has}; name it with AS")
+            raise TargetRefused(f"sql gives no column {missing[0]!r}, {has}; name it with AS")
         if wrong := [name for name in self.metrics if columns[name] not in _NUMBERS]:
             raise TargetRefused(
-                f"queries.{self.name}.sql: the column {wrong[0]!r} is {columns[wrong[0]]}, not a number; "
+                f"sql: the column {wrong[0]!r} is {columns[wrong[0]]}, not a number; "
                 "cast it, or take extract(epoch from …) of a time"
             )
 
