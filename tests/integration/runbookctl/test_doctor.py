@@ -149,7 +149,7 @@ def test_each_query_is_tried_and_its_missing_right_named(granted: PostgresServer
     assert code == 1
     assert [(each["problem"], each["repair"].partition(" TO ")[0]) for each in found["shop/postgres/main"]] == [
         (
-            "queries.bad: queries.bad.sql gives no column 'value', only ?column?; name it with AS",
+            "queries.bad: sql gives no column 'value', only ?column?; name it with AS",
             "mend its sql in the inventory",
         ),
         ("queries.hidden: permission denied for table Audit Log", 'GRANT SELECT ON "Audit Log"'),
