@@ -7,7 +7,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,21 +63,9 @@ Start = Callable[[Mapping[str, Any]], AlertmanagerServer]
 
 
 @pytest.fixture
-def start(tmp_path: Path, servers_folder: Path, receiver: Receiver) -> Iterator[Start]:
+def start(start_alertmanager: Callable[[str], AlertmanagerServer], receiver: Receiver) -> Start:
     """Alertmanager with the committed routes, its receivers here, and these working hours."""
-    started: list[AlertmanagerServer] = []
-
-    def begin(hours: Mapping[str, Any]) -> AlertmanagerServer:
-        config = tmp_path / "alertmanager.yml"
-        config.write_text(yaml.safe_dump(_committed(receiver.server_port, hours)))
-        server = AlertmanagerServer(servers_folder / f"alertmanager-routes-{tmp_path.name}", config)
-        started.append(server)
-        server.start()
-        return server
-
-    yield begin
-    for server in started:
-        server.remove()
+    return lambda hours: start_alertmanager(yaml.safe_dump(_committed(receiver.server_port, hours)))
 
 
 def test_what_is_down_holds_back_its_symptoms_in_its_own_stack_and_never_a_remediation(start: Start) -> None:
