@@ -138,16 +138,42 @@ class DumpSource(Section):
         return Secret("dump.dsn", self.dsn, self.dsn_file)
 
 
-class BackupTarget(Section):
-    """Backups of one kind in one folder of object storage (`s3://`, `gs://`, `az://`) or on disk (`file://`).
+class BackupReport(Section):
+    """What a backup tool says about its own repository, as JSON, written to a file or served at a URL.
 
-    `pattern` is the name of a backup with strptime fields, read in `zone`. `options` are the storage's settings and
-    credentials; `options_file` is a YAML file of the same. `admin_options_file` is the remediator's, which may write.
+    pgbackrest: `pgbackrest info --output=json`; walg: `wal-g backup-list --detail --json`; restic: `restic snapshots
+    --json`. `stanza` chooses one where the report of pgBackRest has several.
     """
 
-    url: str
-    pattern: str
+    format: Literal["pgbackrest", "walg", "restic"]
+    file: Path | None = None
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^@]+$")] | None = None
+    stanza: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("needs either file or url")
+        if self.stanza is not None and self.format != "pgbackrest":
+            raise ValueError("stanza is pgBackRest's; leave it out")
+        return self
+
+
+class BackupTarget(Section):
+    """Backups of one kind: in one folder of object storage (`s3://`, `gs://`, `az://`) or on disk (`file://`), or in
+    the report of a backup tool.
+
+    `pattern` is the name of a backup with strptime fields, read in `zone`; one that ends in a slash names folders, each
+    a backup. With `dated_by: last_modified` the storage's date counts, for names without one. `options` are the
+    storage's settings and credentials; `options_file` is a YAML file of the same. `admin_options_file` is the
+    remediator's, which may write.
+    """
+
+    url: str = ""
+    pattern: str = ""
+    report: BackupReport | None = None
     kind: Literal["full", "log", "files", "config"] = "full"
+    dated_by: Literal["name", "last_modified"] = "name"
     zone: Zone = "UTC"
     refresh: Duration = timedelta(minutes=5)
     options: dict[str, SecretStr] = Field(default_factory=dict)
@@ -156,15 +182,34 @@ class BackupTarget(Section):
     dump: DumpSource | None = None
 
     @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.report is None and not (self.url and self.pattern):
+            raise ValueError("needs url and pattern, or the report of a backup tool")
+        if self.report is not None and (self.url or self.pattern or self.dump is not None):
+            raise ValueError("report stands in place of url, pattern and dump; keep one of them")
+        if self.report is not None and self.kind == "log":
+            raise ValueError("a report lists whole backups; kind log needs the folder of the logs")
+        return self
+
+    @model_validator(mode="after")
+    def _pattern_names_one_place(self) -> Self:
+        if "/" in self.pattern.rstrip("/"):
+            raise ValueError(
+                "pattern is a file name, or a folder's with a slash at its end; put other folders into url"
+            )
+        if self.dump is not None and (self.pattern.endswith("/") or self.dated_by != "name"):
+            raise ValueError("dump needs a pattern that names one file by its date")
+        return self
+
+    @model_validator(mode="after")
     def _pattern_has_a_date(self) -> Self:
-        if "/" in self.pattern:
-            raise ValueError("pattern is a file name; put folders into url")
         try:
             datetime.strptime(datetime(2000, 1, 2, 3, 4, 5, tzinfo=UTC).strftime(self.pattern), self.pattern)  # noqa: DTZ007
         except (ValueError, re.error):
             raise ValueError(f"{self.pattern!r} can not be read back as a date; see Python's strptime") from None
-        if not {"%d", "%j", "%s"} & set(re.findall(r"%.", self.pattern)):
-            raise ValueError("pattern needs the day, as in db_%Y%m%d_%H%M%S.dump")
+        fields = set(re.findall(r"%.", self.pattern))
+        if self.report is None and self.dated_by == "name" and not {"%d", "%j", "%s"} & fields:
+            raise ValueError("pattern needs the day, as in db_%Y%m%d_%H%M%S.dump; or set dated_by: last_modified")
         return self
 
 
