@@ -16,9 +16,10 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# Fails if a page takes longer than it may; tells what it took.
+# Fails if a page takes longer than it may, or a large bucket of backups costs more than it may; tells what they took.
 bench: setup
 	@$(BIN)/python -m benchmarks.rendering
+	@$(BIN)/python -m benchmarks.listing
 
 # Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
 soak: setup
