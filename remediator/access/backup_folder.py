@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
+
+from inventory import BackupNames, Marker, marker_name
 
 # A name of a later time is no proof of a backup; honest clocks, and the hour that DST repeats, differ by no more.
 FUTURE = timedelta(hours=1)
@@ -36,17 +37,13 @@ class Backup:
 
 @dataclass(frozen=True)
 class BackupFolder:
-    """The folder in `store`. A backup is named by `pattern` (strptime), whose times are those of `zone`.
+    """The folder in `store`, whose backups have `names`.
 
     Every method may raise what the storage fails with: obstore's BaseError, OSError, TimeoutError.
     """
 
     store: ObjectStore
-    pattern: str
-    zone: ZoneInfo
-
-    def name_at(self, moment: datetime) -> str:
-        return moment.astimezone(self.zone).strftime(self.pattern)
+    names: BackupNames
 
     async def newest_first(self, now: datetime) -> list[Backup]:
         """All backups. Empty objects are none, and neither are names of the future."""
@@ -54,9 +51,18 @@ class BackupFolder:
         found = [
             Backup(entry["path"], at, entry["size"], entry.get("e_tag"))
             for entry in listed["objects"]
-            if (at := self._time_of(entry["path"])) is not None and entry["size"] > 0 and at <= now + FUTURE
+            if (at := self.names.date_of(entry["path"])) is not None and entry["size"] > 0 and at <= now + FUTURE
         ]
         return sorted(found, key=lambda backup: (backup.at, backup.name), reverse=True)
+
+    async def stored(self, name: str) -> Backup | None:
+        """The backup of that name as it lies there, or None where there is no such object."""
+        at = self.names.date_of(name)
+        try:
+            entry = await obstore.head_async(self.store, name)
+        except FileNotFoundError:
+            return None
+        return Backup(name, at, entry["size"], entry.get("e_tag")) if at is not None else None
 
     async def size(self, name: str) -> int | None:
         """In bytes, or None where there is no such object."""
@@ -95,15 +101,13 @@ class BackupFolder:
         else:
             await obstore.put_async(self.store, name, _mapped(file), mode="create", use_multipart=False)
 
+    async def mark(self, marker: Marker) -> None:
+        """Write what was proven beside the backup; an older proof of the same kind is replaced."""
+        name = marker_name(marker.backup, marker.proof)
+        await obstore.put_async(self.store, name, marker.as_json(), use_multipart=False)
+
     async def remove(self, name: str) -> None:
         await obstore.delete_async(self.store, name)
-
-    def _time_of(self, name: str) -> datetime | None:
-        try:
-            at = datetime.strptime(name, self.pattern)  # noqa: DTZ007
-        except ValueError:
-            return None
-        return at if at.tzinfo is not None else at.replace(tzinfo=self.zone)
 
 
 def _mapped(file: Path) -> memoryview:
