@@ -1,0 +1,41 @@
+"""What the tests of backups put into folders, and how they say it in the inventory."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inventory import Marker, Proof, marker_name
+
+PATTERN = "db_%Y%m%d_%H%M%S.dump"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+Put = Callable[..., None]
+
+
+def inventory(url: str, **settings: object) -> str:
+    return yaml.safe_dump(
+        {"stacks": {"shop": {"backups": {"nightly": {"url": url, "pattern": PATTERN, "refresh": "1s", **settings}}}}}
+    )
+
+
+def name_of(age: timedelta) -> str:
+    return (datetime.now(UTC) - age).strftime(PATTERN)
+
+
+def folder_of(place: Path) -> Path:
+    folder = place / "backups"
+    folder.mkdir()
+    return folder
+
+
+def marker(backup: str, size: int, proof: Proof = Proof.VERIFIED, **more: Any) -> tuple[str, bytes]:
+    """The name and content of a marker that holds, but for what `more` says."""
+    done: dict[str, Any] = (
+        {"checks": ["end"]} if proof is Proof.VERIFIED else {"duration_seconds": 90, "rows": {"a": 7}}
+    )
+    told = {"proof": proof, "backup": backup, "size": size, "at": datetime.now(UTC).isoformat(), **done, **more}
+    Marker.model_validate_json(json.dumps(told))
+    return marker_name(backup, proof), json.dumps(told).encode()
