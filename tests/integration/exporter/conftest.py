@@ -236,9 +236,9 @@ def options(bucket: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def put(bucket: Any) -> Callable[..., None]:
-    """Puts an object into the test's bucket."""
-    store = S3Store(
+def open_bucket(bucket: Any) -> S3Store:
+    """The test's bucket with all rights."""
+    return S3Store(
         bucket.name,
         config={
             "access_key_id": ACCESS_KEY,
@@ -249,7 +249,12 @@ def put(bucket: Any) -> Callable[..., None]:
         client_options={"allow_http": True},
     )
 
+
+@pytest.fixture
+def put(open_bucket: S3Store) -> Callable[..., None]:
+    """Puts an object into the test's bucket."""
+
     def put(name: str, content: bytes = b"content") -> None:
-        obstore.put(store, name, content)
+        obstore.put(open_bucket, name, content)
 
     return put
