@@ -147,13 +147,15 @@ class BackupReport(Section):
 
     format: Literal["pgbackrest", "walg", "restic"]
     file: Path | None = None
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^@]+$")] | None = None
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
     stanza: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.file is None) == (self.url is None):
             raise ValueError("needs either file or url")
+        if "@" in (self.url or ""):
+            raise ValueError("url carries a user or a password, and would be shown in errors; serve the report without")
         if self.stanza is not None and self.format != "pgbackrest":
             raise ValueError("stanza is pgBackRest's; leave it out")
         return self
