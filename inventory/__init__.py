@@ -5,7 +5,7 @@ from inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
 from inventory.backup_proof import Check, Marker, MarkerError, read_marker
 from inventory.durations import Duration, format_duration, parse_duration
 from inventory.errors import InventoryError, Problem, SecretError
-from inventory.load import load_inventory, place_of
+from inventory.load import load_inventory, place_of, read_block
 from inventory.model import (
     Alertmanager,
     BackupReport,
@@ -26,6 +26,7 @@ from inventory.model import (
     Storm,
     Window,
 )
+from inventory.queries import Query
 from inventory.secrets import Secret
 from inventory.storage_options import StorageOptions, read_storage_options
 
@@ -51,6 +52,7 @@ __all__ = [
     "Problem",
     "Proof",
     "Protect",
+    "Query",
     "QueueTarget",
     "RedisTarget",
     "RemediationSettings",
@@ -67,6 +69,7 @@ __all__ = [
     "marker_name",
     "parse_duration",
     "place_of",
+    "read_block",
     "read_marker",
     "read_storage_options",
 ]

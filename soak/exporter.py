@@ -67,6 +67,16 @@ class Soak:
             await asyncio.sleep(seconds)
         await asyncio.sleep(seconds / 2)
 
+    async def lock_held(self, seconds: float) -> None:
+        """Hold the lock of an ALTER TABLE for so long: every page has everything. Raises SoakFailed."""
+        self.say(f"ALTER TABLE, held for {seconds:.0f} s")
+        end = asyncio.get_running_loop().time() + seconds
+        async with FAULTS["ALTER TABLE"](self.world):
+            while asyncio.get_running_loop().time() < end:
+                if down := _down(await self.page()):
+                    raise SoakFailed(f"while an ALTER TABLE held its lock: {', '.join(down)}")
+                await asyncio.sleep(1)
+
     async def held(self) -> Held:
         """Wait until every target is up again, and return what the process holds then.
 

@@ -21,5 +21,6 @@ async def test_every_fault_once_leaves_nothing_behind(servers_folder) -> None:
             for name in FAULTS:
                 await soak.fault(name, 0.7)
             after = await soak.held()
+            await soak.lock_held(3)
         assert compare(before, after) == []
         assert soak.scrapes > len(FAULTS)
