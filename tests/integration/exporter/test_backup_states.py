@@ -58,21 +58,21 @@ async def test_a_pattern_that_matches_nothing_is_told_from_an_empty_folder(start
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "state"),
+    ("age", "name", "content", "state"),
     [
-        (name_of(HOUR), b"", "empty"),
-        (f"{name_of(HOUR)}.partial", b"half", "uploading"),
-        (f"{name_of(HOUR)}.0a1b2c3d.partial", b"half", "uploading"),
-        (f".{name_of(HOUR)}.Xy12Zz", b"half", "uploading"),
-        (name_of(-DAY), b"whole", "future"),
+        (HOUR, "{}", b"", "empty"),
+        (HOUR, "{}.partial", b"half", "uploading"),
+        (HOUR, "{}.0a1b2c3d.partial", b"half", "uploading"),
+        (HOUR, ".{}.Xy12Zz", b"half", "uploading"),
+        (-DAY, "{}", b"whole", "future"),
     ],
 )
 async def test_what_came_last_and_is_no_backup(
-    start_exporter, tmp_path: Path, name: str, content: bytes, state
+    start_exporter, tmp_path: Path, age: timedelta, name: str, content: bytes, state: str
 ) -> None:
     folder = folder_of(tmp_path)
     (folder / name_of(DAY)).write_bytes(b"whole")
-    (folder / name).write_bytes(content)
+    (folder / name.format(name_of(age))).write_bytes(content)
     page = await listed(await start_exporter(inventory(folder.as_uri())))
     assert {kind: number for kind, number in states(page).items() if number} == {state: 1}
     assert page.value("backup_objects") == 1

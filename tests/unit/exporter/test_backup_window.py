@@ -174,9 +174,13 @@ async def test_a_folder_that_becomes_small_is_listed_wholly_again(hourly: Memory
 
 async def test_thousands_of_dates_to_come_do_not_hide_the_newest(hourly: MemoryStore) -> None:
     await put(hourly, *(NOW + 50 * DAY + number * MINUTE for number in range(2_500)))
-    found = await Watched(hourly).read()
+    watched = Watched(hourly)
+    found = await watched.read()
     assert found.recent.backups[0].made_at == NOW.timestamp()
     assert found.recent.incomplete()["future"] > 0
+    assert watched.tally.requests == 4  # two of everything, the window, and the census
+    await watched.read()
+    assert watched.tally.requests == 5
 
 
 async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourly: MemoryStore) -> None:
@@ -191,7 +195,7 @@ async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourl
 
 async def test_a_marker_at_the_end_of_a_page_stays_with_its_backup(hourly: MemoryStore) -> None:
     """The oldest thousand objects are the first page; every backup around its end has a marker."""
-    marked = [NAMES.name_at(NOW - number * HOUR) for number in range(1_480, 1_520)]
+    marked = [NAMES.name_at(NOW - number * HOUR) for number in range(1_480, 1_515)]
     for name in marked:
         await obstore.put_async(hourly, marker_name(name, Proof.RESTORED), b"{}")
     found = await counted(Watched(hourly))
