@@ -2,10 +2,11 @@
 
 import hashlib
 import mmap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
@@ -13,6 +14,12 @@ from obstore.store import ObjectStore
 
 from inventory import BackupNames, Marker, marker_name
 
+if TYPE_CHECKING:
+    from obstore import ObjectMeta  # exists for type checkers only
+
+ENOUGH = 16
+SPANS = (timedelta(days=9), timedelta(days=90))
+PAGE = 1000
 # A name of a later time is no proof of a backup; honest clocks, and the hour that DST repeats, differ by no more.
 FUTURE = timedelta(hours=1)
 ONE_PUT = 4 * 1024**3  # bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite
@@ -46,11 +53,22 @@ class BackupFolder:
     names: BackupNames
 
     async def newest_first(self, now: datetime) -> list[Backup]:
-        """All backups. Empty objects are none, and neither are names of the future."""
-        listed = await obstore.list_with_delimiter_async(self.store)
+        """The newest backups, at least ENOUGH of them if there are so many. Empty objects and future names are none.
+
+        Where names sort by date, only those of the last days are listed, and of longer ago only if these are too few:
+        a plan has seconds, and a folder may have a million old backups.
+        """
+        for span in SPANS if self.names.sorts_by_date else ():
+            listed = obstore.list(self.store, offset=self.names.key_at(now - span), chunk_size=PAGE)
+            found = self._backups([entry async for page in listed for entry in page], now)
+            if len(found) >= ENOUGH:
+                return found
+        return self._backups((await obstore.list_with_delimiter_async(self.store))["objects"], now)
+
+    def _backups(self, listed: Iterable["ObjectMeta"], now: datetime) -> list[Backup]:
         found = [
             Backup(entry["path"], at, entry["size"], entry.get("e_tag"))
-            for entry in listed["objects"]
+            for entry in listed
             if (at := self.names.date_of(entry["path"])) is not None and entry["size"] > 0 and at <= now + FUTURE
         ]
         return sorted(found, key=lambda backup: (backup.at, backup.name), reverse=True)

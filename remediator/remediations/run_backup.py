@@ -208,7 +208,8 @@ class _Backups:
         older = [
             f"{kept[0]} has changed or is gone"
             for kept in item.evidence.get("kept", [])
-            if kept[0] not in there or there[kept[0]].content != list(kept)
+            if (backup := there.get(kept[0]) or await self.folder.stored(kept[0])) is None
+            or backup.content != list(kept)
         ]
         return ([reason] if reason else []) + older
 

@@ -13,6 +13,7 @@ import pytest
 from demo.toolchain.paths import launcher
 from remediator.remediations.base import ItemState
 from tests.integration.remediations.run_backup.acts import (
+    DAY,
     HOUR,
     PATTERN,
     apply,
@@ -135,6 +136,18 @@ async def test_it_is_not_clean_when_an_older_backup_was_lost_or_changed(scope, s
     verdict = await look_again(scope(), item)
     assert not verdict.clean
     assert verdict.evidence["wrong"] == [f"{changed} has changed or is gone", f"{lost} has changed or is gone"]
+
+
+async def test_older_backups_are_looked_up_when_many_new_ones_have_come(scope, store) -> None:
+    lost, kept = await put(store, 11 * DAY), await put(store, 10 * DAY)
+    [item] = (await plan_of(scope())).items
+    await apply(scope(), item)
+    for hours in range(1, 20):
+        await put(store, hours * HOUR)
+    assert (await look_again(scope(), item)).clean
+    await obstore.delete_async(store, lost)
+    assert (await look_again(scope(), item)).evidence["wrong"] == [f"{lost} has changed or is gone"]
+    assert kept in await names(store)
 
 
 async def test_it_is_not_clean_without_a_new_backup(scope, store) -> None:
