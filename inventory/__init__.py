@@ -3,15 +3,13 @@
 from inventory.backup_names import BackupNames, Proof, before, marked, marker_name
 from inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
 from inventory.backup_proof import Check, Marker, MarkerError, read_marker
+from inventory.backup_target import BackupReport, BackupTarget, DumpSource
 from inventory.durations import Duration, format_duration, parse_duration
 from inventory.errors import InventoryError, Problem, SecretError
 from inventory.load import load_inventory, place_of, read_block
 from inventory.model import (
     Alertmanager,
-    BackupReport,
-    BackupTarget,
     Breaker,
-    DumpSource,
     Freeze,
     HttpTarget,
     Inventory,
