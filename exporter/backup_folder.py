@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -88,17 +88,24 @@ class FolderOfFolders(Folder):
     async def read(self, store: ObjectStore, now: float) -> Found:
         self.tally.requests += 1
         listing = await obstore.list_with_delimiter_async(store)
-        self.tally.requests += max(ceil(len(listing["common_prefixes"]) / PAGE), 1) - 1
         folders = [path.rstrip("/") for path in listing["common_prefixes"]]
-        dated = {path: date.timestamp() for path in folders if (date := self.names.date_of(f"{path}/"))}
-        past = sorted((path for path in dated if dated[path] <= now), key=lambda path: dated[path], reverse=True)
+        self.tally.requests += max(ceil(len(folders) / PAGE), 1) - 1
+        dates = {path: date.timestamp() for path in folders if (date := self.names.date_of(f"{path}/"))}
+        unmatched = len(folders) - len(dates) + len(listing["objects"])
+        backups, unfinished = await self._judged(store, dates, now)
+        return found_in(Contents(backups, unfinished, (), unmatched), now)
+
+    async def _judged(
+        self, store: ObjectStore, dates: Mapping[str, float], now: float
+    ) -> tuple[tuple[Backup, ...], tuple[Unfinished, ...]]:
+        """Which folders are backups, the newest first, and which are not."""
+        past = sorted((path for path in dates if dates[path] <= now), key=lambda path: dates[path], reverse=True)
         self._sizes = {path: self._sizes[path] for path in past if path in self._sizes}
         empty = [path for path in past[:1] if await self._size(store, path) == 0]
-        unfinished = [Unfinished(dated[path], Incomplete.EMPTY) for path in empty]
-        unfinished += [Unfinished(at, Incomplete.FUTURE) for at in dated.values() if at > now]
-        backups = tuple(Backup(path, dated[path], self._sizes.get(path)) for path in past if path not in empty)
-        unmatched = len(folders) - len(dated) + len(listing["objects"])
-        return found_in(Contents(backups, tuple(unfinished), (), unmatched), now)
+        unfinished = [Unfinished(dates[path], Incomplete.EMPTY) for path in empty]
+        unfinished += [Unfinished(at, Incomplete.FUTURE) for at in dates.values() if at > now]
+        backups = (Backup(path, dates[path], self._sizes.get(path)) for path in past if path not in empty)
+        return tuple(backups), tuple(unfinished)
 
     async def _size(self, store: ObjectStore, path: str) -> int | None:
         """The bytes of a folder, or None where it holds too much to be counted."""

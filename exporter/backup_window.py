@@ -31,9 +31,13 @@ MARKERS_KEPT = 8
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a listing; `last` means that no further one would hold backups of today or before."""
+    """One page of a listing, without the objects of folders below, and the last name that it holds.
+
+    `last` means that no further one would hold backups of today or before.
+    """
 
     objects: tuple[StoredObject, ...]
+    end: str
     last: bool
 
 
@@ -148,20 +152,26 @@ class SortedFolder(Folder):
         self._readings += 1
         if self._readings % 2 == 0 or (self._older.complete and now - self._census_at < CENSUS_EVERY):
             return
-        census, window = self._census, self._after or ""
-        page = await self._page(store, census.position, now)
+        window = self._after or ""
+        page = await self._page(store, self._census.position, now)
         inside = [each for each in page.objects if each.name <= window]
         contents = self._reader.read(inside, now)
-        if page.last or len(inside) < len(page.objects):
-            self._older = replace(census.plus(contents.backups, contents.markers, window), complete=True)
+        if page.last or page.end > window:
+            self._older = replace(self._census.plus(contents.backups, contents.markers, window), complete=True)
             self._census, self._census_at = Older(self._first), now
-            return
-        # The last backup is left to the next page: its markers may be there.
-        boundary = before(contents.backups[0].name) if contents.backups else census.position
-        position = boundary if boundary > census.position else inside[-1].name
-        counted = (backup for backup in contents.backups if backup.name <= position)
-        markers = (marker for marker in contents.markers if marker.stored.name <= position)
-        self._census = census.plus(counted, markers, position)
+        else:
+            self._go_on(contents, page.end)
+
+    def _go_on(self, contents: Contents, last: str) -> None:
+        """Count a page, but for its last backup: that is left to the next page, where its markers may be."""
+        position = before(contents.backups[0].name) if contents.backups else last
+        if position <= self._census.position:
+            position = last
+        self._census = self._census.plus(
+            (backup for backup in contents.backups if backup.name <= position),
+            (marker for marker in contents.markers if marker.stored.name <= position),
+            position,
+        )
         if not self._older.complete:
             self._older = self._census
         # What the storage or its owner deletes is the oldest; that is known after the first page.
@@ -199,13 +209,14 @@ class SortedFolder(Folder):
     async def _page(self, store: ObjectStore, after: str, now: float) -> Page:
         async for page in self._pages(store, after):
             return replace(page, last=page.last or self._is_future(page, now))
-        return Page((), last=True)
+        return Page((), "", last=True)
 
     async def _pages(self, store: ObjectStore, after: str) -> AsyncIterator[Page]:
         async for objects in pages(store, self._tally, after=after):
             inside = tuple(each for each in objects if each.name < self._end)
             yield Page(
                 tuple(each for each in inside if "/" not in each.name),
+                objects[-1].name,
                 last=len(objects) < PAGE or len(inside) < len(objects),
             )
 

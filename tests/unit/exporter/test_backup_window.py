@@ -193,6 +193,13 @@ async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourl
     assert watched.tally.requests == before + 1
 
 
+async def test_folders_below_in_between_are_passed_over(hourly: MemoryStore) -> None:
+    for number in range(2_500):
+        await obstore.put_async(hourly, f"db_2/{number}", b"x")
+    found = await counted(Watched(hourly))
+    assert (found.count, found.oldest_at) == (2_500, (NOW - 2_499 * HOUR).timestamp())
+
+
 async def test_a_marker_at_the_end_of_a_page_stays_with_its_backup(hourly: MemoryStore) -> None:
     """The oldest thousand objects are the first page; every backup around its end has a marker."""
     marked = [NAMES.name_at(NOW - number * HOUR) for number in range(1_480, 1_515)]
