@@ -76,6 +76,12 @@ def test_every_quantity_of_a_stack_has_a_number_or_is_known_to_have_none(stack: 
     assert {name for name in numbers & silent if FOR_A_KIND not in name} == set()
 
 
+@pytest.mark.parametrize("stack", sorted(STACKS))
+def test_every_quantity_of_backups_has_a_number_for_some_kind_or_a_silence(stack: str) -> None:
+    names = {name.split(":")[1] for alert in alerts() for name in threshold_names(alert.expr) if FOR_A_KIND in name}
+    assert names == {rule.quantity for rule in published() if rule.labels["stack"] == stack and FOR_A_KIND in str(rule)}
+
+
 def test_a_silence_is_one_of_the_stack_and_a_quantity() -> None:
     assert all(silence.expr == "1" for silence in silences())
     assert all(set(silence.labels) - {"kind"} == {"stack", "quantity"} for silence in silences())
