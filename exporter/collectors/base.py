@@ -23,12 +23,14 @@ class Reading:
     """What one reading found.
 
     `round_trips` counts the requests that waited for an answer, without connecting. `problem` is set where the
-    target was measured and is not up, as a probe that met the wrong status.
+    target was measured and is not up, as a probe that met the wrong status. `notes` tell people what the reading
+    lacks, and why.
     """
 
     samples: tuple[Sample, ...]
     round_trips: int
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Client(ABC):

@@ -172,8 +172,8 @@ async def test_the_session_can_not_write_and_is_named_and_limited(metrics_server
     assert dict(rows) == {
         "application_name": "runbook-exporter",
         "default_transaction_read_only": "on",
-        "statement_timeout": "2000",
-        "lock_timeout": "1000",
+        "statement_timeout": "1000",
+        "lock_timeout": "500",
     }
 
 

@@ -1,0 +1,156 @@
+"""The fast lane's connection: the whole statement in one round trip, or its parts one by one when it fails."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from exporter.collectors.base import Client, Reading
+from exporter.metric import Sample, gauge
+from exporter.outcome import LATE
+from exporter.postgres.connect import ERRORS, Session, ask, worded
+from exporter.postgres.faults import Faults
+from exporter.postgres.part import Part
+from exporter.postgres.parts import FAST
+from exporter.postgres.remainder import Remainder
+from exporter.postgres.server import FACTS, Server
+from exporter.postgres.statement import Row, Statement
+
+PART_SUCCESS = gauge(
+    "runbook_exporter_part_success",
+    "Whether a part of the statement was answered (1), or is left out because it failed (0); the debug page says why.",
+    "part",
+)
+
+
+class PostgresClient(Client):
+    """A connection that is asked on each scrape.
+
+    `budget` is the seconds that a reading may last. The statement gets half of it: what is left is for finding out
+    which part was at fault.
+    """
+
+    def __init__(self, session: Session, budget: float, faults: Faults, remainder: Remainder) -> None:
+        self._connection, self._server, self._pooled = session.connection, session.server, session.pooled
+        self._budget, self._faults, self._remainder = budget, faults, remainder
+        self._chosen: tuple[tuple[Part, ...], Server] | None = None
+        self._prepared: PreparedStatement[asyncpg.Record] | None = None
+        self._round_trips = 0
+
+    @property
+    def usable(self) -> bool:
+        return not self._connection.is_closed()
+
+    async def read(self, now: float) -> Reading:  # noqa: ARG002 - ages are computed by the server, on its own clock
+        self._round_trips = 0
+        try:
+            samples = await self._samples()
+        except ERRORS as error:
+            raise worded(error) from None
+        return Reading(
+            (*self._remainder.settled(samples), *self._parts()), self._round_trips, notes=tuple(self._notes())
+        )
+
+    async def close(self) -> None:
+        # Not close(): that waits for the server to say goodbye, and a stuck one never does.
+        self._connection.terminate()
+
+    async def _samples(self) -> Iterable[Sample]:
+        self._until = _now() + self._budget
+        if self._faults.suspicious:
+            return await self._one_by_one()
+        try:
+            return await self._all()
+        except asyncpg.PostgresError:
+            if self._connection.is_closed():
+                raise
+            return await self._one_by_one()
+        except asyncio.CancelledError:
+            self._faults.suspicious = True
+            raise
+
+    async def _all(self) -> Iterable[Sample]:
+        """All in one; once more if the server turns out to be another than it was, as after a promotion."""
+        statement, rows = await self._answered()
+        if (server := statement.server(rows)) != self._server:
+            self._server = server
+            statement, rows = await self._answered()
+        return statement.samples(rows)
+
+    async def _answered(self) -> tuple[Statement, Sequence[Row]]:
+        chosen = self._faults.usable(FAST), self._server
+        if chosen != self._chosen:
+            self._chosen, self._statement, self._prepared = chosen, Statement.of(*chosen), None
+        return self._statement, await self._rows(self._statement.text)
+
+    async def _rows(self, sql: str) -> Sequence[Row]:
+        if self._pooled:
+            return await self._ask(sql)
+        if self._prepared is None:
+            self._round_trips += 1
+            self._prepared = await self._connection.prepare(sql)
+        self._round_trips += 1
+        rows: Sequence[Row] = await self._prepared.fetch()
+        return rows
+
+    async def _one_by_one(self) -> Iterable[Sample]:
+        """Ask each part by itself; those that fail are left out. Raises the error if the server answers none."""
+        # If not even this is answered in time, no part is to blame.
+        [[facts]] = await self._ask(f"SELECT {FACTS} AS facts")
+        self._server = Server.of(facts)
+        found: list[Sample] = []
+        errors: list[asyncpg.PostgresError] = []
+        statements = [Statement.of([part], self._server) for part in self._faults.usable(FAST)]
+        asked = [statement for statement in statements if statement.parts]
+        for statement in asked:
+            try:
+                found += statement.samples(await self._asked_alone(statement))
+            except asyncpg.PostgresError as error:
+                if self._connection.is_closed():
+                    raise
+                errors.append(error)
+        if errors and len(errors) == len(asked):
+            raise errors[0]
+        await self._limit("RESET statement_timeout")
+        self._faults.suspicious = False
+        return found
+
+    async def _asked_alone(self, statement: Statement) -> Sequence[Row]:
+        [part] = statement.parts
+        try:
+            # Half of what is left: one more may be as slow.
+            await self._limit(f"SET statement_timeout = {max(int((self._until - _now()) * 500), 1)}")
+            return await self._ask(statement.text)
+        except asyncpg.PostgresError as error:
+            self._faults.leave_out(part, str(error).partition("\n")[0])
+            raise
+        except asyncio.CancelledError:
+            self._faults.leave_out(part, LATE)
+            raise
+
+    async def _ask(self, sql: str) -> Sequence[Row]:
+        self._round_trips += 1
+        return await ask(self._connection, sql)
+
+    async def _limit(self, command: str) -> None:
+        """Behind a pooler it would hold for somebody else."""
+        if not self._pooled:
+            self._round_trips += 1
+            await self._connection.execute(command)
+
+    def _parts(self) -> Iterator[Sample]:
+        left_out = self._faults.reasons
+        for part in FAST:
+            if part.version_of(self._server) is not None:
+                yield PART_SUCCESS(part.name not in left_out, part.name)
+
+    def _notes(self) -> Iterator[str]:
+        if self._pooled:
+            yield "behind a pooler: nothing is prepared, and only the role's own limits hold"
+        for name, reason in self._faults.reasons.items():
+            yield f"part {name!r} is left out: {reason}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
