@@ -6,11 +6,14 @@ The metrics that postgres_exporter has in a well-formed shape keep its names and
 from collections.abc import Iterable
 
 from exporter.collectors.base import Collector, unreadable
+from exporter.job import Jobs
 from exporter.metric import Metric, gauge
+from exporter.postgres.background import PostgresSession
 from exporter.postgres.client import PART_SUCCESS, PostgresClient
-from exporter.postgres.connect import connect
+from exporter.postgres.connect import Connection, connect, worded
 from exporter.postgres.faults import Faults
 from exporter.postgres.parts import FAST
+from exporter.postgres.queries import query_jobs
 from exporter.postgres.remainder import Remainder
 from inventory import Stack
 
@@ -25,13 +28,18 @@ class PostgresCollector(Collector):
     up = UP
 
     def __init__(self, stack: Stack, name: str) -> None:
-        self._dsn = stack.postgres[name].dsn_secret()
+        target = stack.postgres[name]
+        self._dsn = target.dsn_secret()
         self._faults, self._remainder = Faults(), Remainder()
         self.fast = self._connect
+        self.jobs = Jobs(lambda: PostgresSession(self._open, worded), query_jobs(target))
 
     async def _connect(self, budget: float) -> PostgresClient:
         session = await connect(self._dsn, budget, _limits(budget))
         return PostgresClient(session, budget, self._faults, self._remainder)
+
+    async def _open(self, database: str | None, budget: float) -> Connection:
+        return (await connect(self._dsn, budget, _limits(budget), database)).connection
 
     def most_series(self, metric: Metric) -> int:
         return MOST.get(metric.name, 1)

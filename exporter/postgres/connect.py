@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -37,15 +38,15 @@ class Session:
     pooled: bool
 
 
-async def connect(secret: Secret, budget: float, limits: Mapping[str, str]) -> Session:
-    """Connect with `limits` as the session's settings, within `budget` seconds.
+async def connect(secret: Secret, budget: float, limits: Mapping[str, str], database: str | None = None) -> Session:
+    """Connect to `database` (None: that of the address) with `limits` as settings, within `budget` seconds.
 
     Raises:
         TargetError: it did not work; tells why, and no secret.
     """
     try:
         dsn = secret.read()
-        connection = await _connect(dsn, budget, limits)
+        connection = await _connect(dsn, database, budget, limits)
     except SecretError as error:
         raise TargetMisconfigured(str(error)) from None
     except (*ERRORS, ValueError) as error:
@@ -60,11 +61,12 @@ async def connect(secret: Secret, budget: float, limits: Mapping[str, str]) -> S
     return Session(connection, Server.of(facts), pooled=mark != "on")
 
 
-async def _connect(dsn: str, budget: float, limits: Mapping[str, str]) -> Connection:
+async def _connect(dsn: str, database: str | None, budget: float, limits: Mapping[str, str]) -> Connection:
     named = {"application_name": APPLICATION}
+    to = partial(asyncpg.connect, dsn, database=database, timeout=budget)
     with suppress(asyncpg.ProtocolViolationError):  # a pooler says so of settings that it does not know
-        return await asyncpg.connect(dsn, timeout=budget, server_settings={**named, **limits, _MARK: "on"})
-    return await asyncpg.connect(dsn, timeout=budget, server_settings=named)
+        return await to(server_settings={**named, **limits, _MARK: "on"})
+    return await to(server_settings=named)
 
 
 async def ask(connection: Connection, sql: str) -> Sequence[Any]:

@@ -117,7 +117,7 @@ def test_interrupted_environment_is_made_afresh(project: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bootstrap, "_pip", interrupted)
+        patch.setattr(bootstrap, "pip_install", interrupted)
         with pytest.raises(KeyboardInterrupt):
             bootstrap.make_python()
     bootstrap.make_python()
@@ -136,7 +136,7 @@ def test_unknown_part_is_a_usage_error() -> None:
         [sys.executable, "-m", "demo.toolchain", "sewers"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 2
-    assert "unknown part sewers: choose from python, servers, node, browser" in ran.stderr
+    assert "unknown part sewers: choose from python, servers, wheels, valkey, node" in ran.stderr
 
 
 def test_digest_tells_apart_what_joins_to_the_same_text(tmp_path: Path) -> None:
