@@ -1,8 +1,7 @@
 """The statements beyond the listed ones, as counters that never fall.
 
-The plain sum of them falls whenever a statement moves into the list or is forgotten by the server, and Prometheus
-takes a fall for a restart: the whole sum would count as new. So what is exported is what came to it since the exporter
-was started.
+Their plain sum falls whenever a statement moves into the list or is forgotten by the server, and Prometheus takes a
+fall for a restart: the whole sum would count as new. So what is exported is what came to it since the exporter started.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ Key = tuple[str, str]
 
 
 class Remainder:
-    """Turns sums into counters, from one reading of a server to the next."""
+    """Turns the sums of all statements into counters of the others, from one reading of a server to the next."""
 
     def __init__(self) -> None:
         self._counters: dict[Key, float] = {}
@@ -50,4 +49,4 @@ def _grown(before: dict[str, float] | None, now: dict[str, float]) -> float:
         return 0.0
     listed = (now.keys() & before.keys()) - {OTHER}
     known = sum(now[queryid] - before[queryid] for queryid in listed)
-    return max(sum(now.values()) - sum(before.values()) - known, 0.0)
+    return max(now[OTHER] - before[OTHER] - known, 0.0)

@@ -14,6 +14,8 @@ from exporter.postgres.server import FACTS, Server
 
 DATABASES = 50
 """The most databases of a server that are told apart: the connected one, and the oldest."""
+TABLES = 100
+"""The most tables of a database that are told apart: those with the most rows, live and dead."""
 
 # Read once for all parts. The functions below the views save the views' joins.
 SHARED: Mapping[str, str] = {
@@ -32,6 +34,16 @@ FROM pg_stat_get_activity(NULL)""",
 SELECT *
 FROM pg_lock_status()
 WHERE pid <> pg_backend_pid()""",
+    # The greatest tables that are no temporary ones, which come and go. Straight from the catalogs: the view
+    # pg_stat_user_tables joins every index of every table first.
+    "tables": f"""
+SELECT c.oid, n.nspname, c.relname, c.relfrozenxid, count(*) OVER () AS number
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+ORDER BY greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) + pg_stat_get_dead_tuples(c.oid) DESC,
+         n.nspname, c.relname
+LIMIT {TABLES}""",
 }
 _FACTS_ROW = f"SELECT -1 AS part, {FACTS}::text[] AS labels, ARRAY[]::float8[] AS values"
 Row = Iterable[Any]

@@ -1,30 +1,22 @@
 """Tables of one database: what is live, dead and changed in them, and when they were looked after.
 
-Straight from the functions below pg_stat_user_tables: the view joins every index of every table first. Nothing here
-waits for a lock on a table.
+Nothing here waits for a lock on a table.
 """
 
 from exporter.postgres.ages import epoch
 from exporter.postgres.part import Part, Value, counter, gauge
-
-TABLES = 100
-# Temporary tables come and go.
-_USER_TABLES = """
-pg_class AS c
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-"""
-_IS_TABLE = "c.relkind IN ('r', 'm') AND c.relpersistence <> 't'"
+from exporter.postgres.statement import TABLES
 
 NUMBER = Part(
     "table count",
     source="pg_class",
+    reads=("tables",),
     labels={"datname": "current_database()"},
-    rows=f"FROM {_USER_TABLES} WHERE {_IS_TABLE}",
     values=(
         gauge(
             "pg_tables",
             f"Tables of the database; the {TABLES} with the most rows, live and dead, have metrics of their own.",
-            "count(*)",
+            "coalesce((SELECT number FROM tables LIMIT 1), 0)",
         ),
     ),
 )
@@ -46,15 +38,8 @@ STATISTICS = Part(
     "tables",
     source="pg_stat_user_tables",
     labels={"datname": "current_database()", "schemaname": "t.nspname", "relname": "t.relname"},
-    rows=f"""
-FROM (
-    SELECT c.oid, n.nspname, c.relname, c.relfrozenxid
-    FROM {_USER_TABLES}
-    WHERE {_IS_TABLE}
-    ORDER BY greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) + pg_stat_get_dead_tuples(c.oid) DESC,
-             n.nspname, c.relname
-    LIMIT {TABLES}
-) AS t""",
+    reads=("tables",),
+    rows="FROM tables AS t",
     most=TABLES,
     values=(
         gauge("pg_stat_user_tables_n_live_tup", "Live rows, estimated.", "pg_stat_get_live_tuples(t.oid)"),
