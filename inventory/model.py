@@ -44,7 +44,8 @@ def _at_most_one_source(block: Section, *keys: str) -> None:
 class PostgresTarget(Section):
     """A PostgreSQL server. `dsn` may only read; `admin_dsn` is the remediator's and the exporter never opens it.
 
-    `queries` are the user's own SQL, by name.
+    `databases` are shell patterns of the databases, beside that of the address, whose tables are read too.
+    `statement_texts`: what the most expensive statements say is exported. `queries` are the user's own SQL, by name.
     """
 
     dsn: SecretStr | None = None
@@ -52,6 +53,8 @@ class PostgresTarget(Section):
     admin_dsn: SecretStr | None = None
     admin_dsn_file: Path | None = None
     refresh: Duration = timedelta(minutes=5)
+    databases: tuple[str, ...] = ()
+    statement_texts: bool = False
     queries: dict[Name, Query] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -12,19 +12,25 @@ from exporter.postgres.background import PostgresSession
 from exporter.postgres.client import PART_SUCCESS, PostgresClient
 from exporter.postgres.connect import Connection, connect, worded
 from exporter.postgres.faults import Faults
-from exporter.postgres.parts import FAST
+from exporter.postgres.parts import BACKGROUND, FAST
 from exporter.postgres.queries import query_jobs
 from exporter.postgres.remainder import Remainder
+from exporter.postgres.visits import VISITED, part_jobs
 from inventory import Stack
 
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
-MOST = {metric.name: part.most for part in FAST for metric in part.metrics} | {PART_SUCCESS.name: len(FAST)}
+MOST = {
+    UP.name: 1,
+    PART_SUCCESS.name: len(FAST),
+    **{metric.name: part.most for part in FAST for metric in part.metrics},
+}
+"""The most series of what a scrape reads; the jobs tell of themselves."""
 
 
 class PostgresCollector(Collector):
     """A PostgreSQL server, 13 or newer."""
 
-    metrics = (UP, PART_SUCCESS, *(metric for part in FAST for metric in part.metrics))
+    metrics = (UP, PART_SUCCESS, VISITED, *(metric for part in (*FAST, *BACKGROUND) for metric in part.metrics))
     up = UP
 
     def __init__(self, stack: Stack, name: str) -> None:
@@ -32,7 +38,7 @@ class PostgresCollector(Collector):
         self._dsn = target.dsn_secret()
         self._faults, self._remainder = Faults(), Remainder()
         self.fast = self._connect
-        self.jobs = Jobs(lambda: PostgresSession(self._open, worded), query_jobs(target))
+        self.jobs = Jobs(lambda: PostgresSession(self._open, worded), (*part_jobs(target), *query_jobs(target)))
 
     async def _connect(self, budget: float) -> PostgresClient:
         session = await connect(self._dsn, budget, _limits(budget))
@@ -42,7 +48,7 @@ class PostgresCollector(Collector):
         return (await connect(self._dsn, budget, _limits(budget), database)).connection
 
     def most_series(self, metric: Metric) -> int:
-        return MOST.get(metric.name, 1)
+        return MOST.get(metric.name, 0)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         return unreadable(self._dsn)

@@ -51,7 +51,8 @@ class Part:
     `rows` is its SQL from FROM on, `labels` the SQL of every label, `most` how many rows there can be. `reads` names
     shared rows (`statement.SHARED`). `sessions`: without the rights of pg_monitor it is left out, because the server
     would answer with zeros. `recovery`: for a standby only (True), for a primary only (False). `extension`: it needs
-    pg_stat_statements, and its versions are the extension's. `source` is what people know the numbers as.
+    pg_stat_statements, and its versions are the extension's. `cached`: it is read in the background. `source` is what
+    people know the numbers as.
     """
 
     name: str
@@ -64,13 +65,15 @@ class Part:
     sessions: bool = False
     recovery: bool | None = None
     extension: bool = False
+    cached: bool = False
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """Its metrics, in the order of `values`."""
-        labels = tuple(self.labels)
+        labels, ending = tuple(self.labels), " Cached." if self.cached else ""
         return tuple(
-            Metric(value.name, value.type, value.help, labels, self.source, self._since(value)) for value in self.values
+            Metric(value.name, value.type, f"{value.help}{ending}", labels, self.source, self._since(value))
+            for value in self.values
         )
 
     def version_of(self, server: Server) -> int | None:

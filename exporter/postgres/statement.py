@@ -34,6 +34,12 @@ FROM pg_stat_get_activity(NULL)""",
 SELECT *
 FROM pg_lock_status()
 WHERE pid <> pg_backend_pid()""",
+    # Whoever asks for the size of these would wait; also those that somebody waits to lock.
+    "locked": """
+SELECT relation
+FROM pg_locks
+WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
     # The greatest tables that are no temporary ones, which come and go. Straight from the catalogs: the view
     # pg_stat_user_tables joins every index of every table first.
     "tables": f"""
