@@ -15,23 +15,24 @@ from exporter.metric import Sample, gauge
 from exporter.outcome import Failure, Outcome, failure_of
 from exporter.slow import JITTER
 
+# The label is not called `job`: that is Prometheus' own word for what it scrapes.
 SUCCESS = gauge(
     "runbook_exporter_job_success",
     "Whether the last run of the job in the background gave an answer (1) or an error (0).",
     "collector",
-    "name",
+    "job_name",
 )
 DURATION = gauge(
     "runbook_exporter_job_duration_seconds",
     "How long the last run of the job in the background took, in seconds.",
     "collector",
-    "name",
+    "job_name",
 )
 LAST_SUCCESS = gauge(
     "runbook_exporter_job_last_success_timestamp_seconds",
     "When the job in the background gave an answer last, in seconds since 1970.",
     "collector",
-    "name",
+    "job_name",
 )
 METRICS = (SUCCESS, DURATION, LAST_SUCCESS)
 # The server ends a job's statement at the job's limit; this is for when it can not even say so.

@@ -44,10 +44,14 @@ def show_json(costs: Sequence[Cost]) -> None:
 
 def _cells(cost: Cost) -> tuple[str, ...]:
     lane = [f"every {format_duration(cost.refresh)}, {cost.background}"] if cost.refresh is not None else []
-    background = "; ".join([*lane, *([f"{len(cost.jobs)} jobs in turn"] if cost.jobs else [])])
+    background = "; ".join([*lane, *([_jobs(len(cost.jobs))] if cost.jobs else [])])
     name = f"{cost.stack}/{cost.collector}/{cost.target}"
     return (name, str(cost.round_trips), str(len(cost.families)), f"{cost.series:,}", background)
 
 
 def _total(costs: Iterable[Cost]) -> int:
     return sum(cost.series for cost in costs)
+
+
+def _jobs(count: int) -> str:
+    return f"{count} {'job' if count == 1 else 'jobs'} in turn"

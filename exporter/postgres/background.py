@@ -7,7 +7,7 @@ session's settings is undone with it.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -23,6 +23,7 @@ Worded = Callable[[Exception], TargetError]
 """Words an error of the driver for people."""
 # Whoever holds a lock longer is not waited for: a job that queues up for a relation holds up those behind it.
 LOCK_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
 
 
 class PostgresSession:
@@ -61,6 +62,12 @@ class PostgresSession:
         if connection is not None:
             connection.terminate()
 
+    async def _leave(self, connection: "Connection") -> None:
+        """Wait, but not for long, until the server has ended the session: the role may be limited to so many."""
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await connection.close(timeout=CLOSE_SECONDS)
+        await self.close()
+
     async def _roll_back(self) -> None:
         """After an error of the server the connection is as good as before; unless it was lost."""
         try:
@@ -71,7 +78,7 @@ class PostgresSession:
 
     async def _connected(self, until: float, database: str | None) -> "Connection":
         if self._connection is not None and (self._connection.is_closed() or self._database != database):
-            await self.close()
+            await self._leave(self._connection)
         if self._connection is None:
             self._connection = await self._connect(database, max(until - _now(), 0.1))
             self._database = database

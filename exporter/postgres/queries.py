@@ -17,7 +17,7 @@ LEFT_OUT = gauge(
     "runbook_exporter_query_rows_left_out",
     "Rows of the last answer that are not on the page: a row before has the same labels, or there are more than "
     "max_rows, of which only the first is counted. Cached.",
-    "name",
+    "query",
 )
 METRICS = (LEFT_OUT,)
 LABEL_LENGTH = 128
@@ -77,10 +77,10 @@ class QueryReader:
     def _check(self, columns: Mapping[str, str]) -> None:
         if missing := [name for name in (*self.query.labels, *self.metrics) if name not in columns]:
             has = f"only {', '.join(columns)}" if columns else "no columns"
-            raise TargetRefused(f"queries.{self.name}.sql gives no column {missing[0]!r}, {has}; name it with AS")
+            raise TargetRefused(f"sql gives no column {missing[0]!r}, {has}; name it with AS")
         if wrong := [name for name in self.metrics if columns[name] not in _NUMBERS]:
             raise TargetRefused(
-                f"queries.{self.name}.sql: the column {wrong[0]!r} is {columns[wrong[0]]}, not a number; "
+                f"sql: the column {wrong[0]!r} is {columns[wrong[0]]}, not a number; "
                 "cast it, or take extract(epoch from …) of a time"
             )
 
