@@ -42,7 +42,9 @@ class PostgresCollector(Collector):
 
     async def _connect(self, budget: float) -> PostgresClient:
         session = await connect(self._dsn, budget, _limits(budget))
-        return PostgresClient(session, budget, self._faults, self._remainder)
+        client = PostgresClient(session, budget, self._faults, self._remainder)
+        await client.prepare()
+        return client
 
     async def _open(self, database: str | None, budget: float) -> Connection:
         return (await connect(self._dsn, budget, _limits(budget), database)).connection

@@ -36,7 +36,7 @@ SESSIONS = Part(
     labels={"datname": "d.datname"},
     rows="""
 FROM databases AS d
-LEFT JOIN sessions AS s ON s.datid = d.oid AND s.client AND s.pid <> pg_backend_pid()
+LEFT JOIN sessions AS s ON s.datid = d.oid AND s.client AND NOT s.own
 GROUP BY d.datname""",
     most=DATABASES,
     values=(
@@ -87,10 +87,10 @@ BACKENDS = Part(
     reads=("sessions",),
     sessions=True,
     labels={"backend_type": "backend_type"},
-    rows="FROM sessions WHERE backend_type IS NOT NULL AND pid <> pg_backend_pid() GROUP BY backend_type",
+    rows="FROM sessions WHERE backend_type IS NOT NULL AND own IS NOT TRUE GROUP BY backend_type",
     most=BACKEND_TYPES,
     values=(
-        gauge("pg_backends", "Processes of the server by type, without the exporter's own.", "count(*)"),
+        gauge("pg_backends", "Processes of the server by type, without the exporter's sessions.", "count(*)"),
         gauge(
             "pg_backend_query_max_age_seconds",
             "Age of the oldest query that is running, by type of process, in seconds; nothing without one.",

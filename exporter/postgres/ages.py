@@ -1,9 +1,14 @@
-"""SQL of ages and times, in the units that are exported."""
+"""SQL of ages, times and distances, in the units that are exported. What is unknown stays NULL, and is no sample."""
 
 
 def age(since: str) -> str:
-    """Return the SQL of the seconds since a time, never less than 0."""
-    return f"greatest(extract(epoch FROM clock_timestamp() - {since}), 0)"
+    """Return the SQL of the seconds between a time and the start of the statement, never less than 0."""
+    return never_negative(f"extract(epoch FROM now() - {since})")
+
+
+def never_negative(number: str) -> str:
+    """Return the SQL of a number, 0 if it is less. greatest() would make 0 of NULL, too."""
+    return f"CASE WHEN {number} < 0 THEN 0 ELSE {number} END"
 
 
 def oldest(since: str, condition: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
@@ -42,6 +43,11 @@ class PostgresClient(Client):
     def usable(self) -> bool:
         return not self._connection.is_closed()
 
+    async def prepare(self) -> None:
+        """Prepare the statement, as a part of connecting; if it can not be, the reading finds out why."""
+        with suppress(asyncpg.PostgresError):
+            await self._choose()
+
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - ages are computed by the server, on its own clock
         self._round_trips = 0
         try:
@@ -79,20 +85,23 @@ class PostgresClient(Client):
         return statement.samples(rows)
 
     async def _answered(self) -> tuple[Statement, Sequence[Row]]:
-        chosen = self._faults.usable(FAST), self._server
-        if chosen != self._chosen:
-            self._chosen, self._statement, self._prepared = chosen, Statement.of(*chosen), None
-        return self._statement, await self._rows(self._statement.text)
-
-    async def _rows(self, sql: str) -> Sequence[Row]:
-        if self._pooled:
-            return await self._ask(sql)
+        await self._choose()
         if self._prepared is None:
-            self._round_trips += 1
-            self._prepared = await self._connection.prepare(sql)
+            return self._statement, await self._ask(self._statement.text)
         self._round_trips += 1
         rows: Sequence[Row] = await self._prepared.fetch()
-        return rows
+        return self._statement, rows
+
+    async def _choose(self) -> None:
+        """Put the statement together anew if the server or the usable parts are not what they were."""
+        chosen = self._faults.usable(FAST), self._server
+        if chosen == self._chosen:
+            return
+        self._statement = Statement.of(*chosen)
+        if not self._pooled:
+            self._round_trips += 1
+            self._prepared = await self._connection.prepare(self._statement.text)
+        self._chosen = chosen
 
     async def _one_by_one(self) -> Iterable[Sample]:
         """Ask each part by itself; those that fail are left out. Raises the error if the server answers none."""

@@ -13,11 +13,11 @@ import asyncpg
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
 from exporter.postgres.server import FACTS, Server
+from exporter.postgres.statement import APPLICATION
 from inventory import Secret, SecretError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-APPLICATION = "runbook-exporter"
 ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 # A pooler refuses or forgets what it does not know; a server keeps it.
 _MARK = "runbook_exporter.direct"

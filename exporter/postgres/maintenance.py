@@ -34,7 +34,7 @@ HORIZON = Part(
     rows="""
 FROM (
     SELECT CASE backend_type WHEN 'walsender' THEN 'standby' ELSE 'session' END AS holder, age(backend_xmin) AS held
-    FROM sessions WHERE pid <> pg_backend_pid()
+    FROM sessions WHERE own IS NOT TRUE
     UNION ALL SELECT 'prepared transaction', age(transaction) FROM pg_prepared_xacts
     UNION ALL SELECT 'replication slot', age(xmin) FROM pg_replication_slots
     UNION ALL SELECT 'logical replication slot', age(catalog_xmin) FROM pg_replication_slots

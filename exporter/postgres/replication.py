@@ -4,7 +4,7 @@ A standby's lag is 0 when it has replayed all that it received, and it receives:
 age of the last replayed transaction grows, and is no lag. A standby that receives nothing does not know its lag.
 """
 
-from exporter.postgres.ages import age, epoch
+from exporter.postgres.ages import age, epoch, never_negative
 from exporter.postgres.part import Part, gauge
 
 STANDBYS = SLOTS = 50
@@ -32,12 +32,12 @@ LEFT JOIN pg_stat_wal_receiver AS receiver ON receiver.status = 'streaming'""",
         gauge(
             "pg_replication_replay_lag_bytes",
             "WAL that the standby received and has not replayed, in bytes.",
-            "greatest(pg_wal_lsn_diff(received, replayed), 0)",
+            never_negative("pg_wal_lsn_diff(received, replayed)"),
         ),
         gauge(
             "pg_replication_primary_lag_bytes",
             "WAL that the primary told of and the standby has not replayed, in bytes; nothing unless it streams.",
-            "greatest(pg_wal_lsn_diff(receiver.latest_end_lsn, replayed), 0)",
+            never_negative("pg_wal_lsn_diff(receiver.latest_end_lsn, replayed)"),
         ),
         gauge(
             "pg_replication_last_replay_timestamp_seconds",
@@ -58,7 +58,7 @@ _CURRENT = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_
 
 def _behind(lsn: str) -> str:
     """Of several standbys with one name, the one that is furthest behind."""
-    return f"greatest(max(pg_wal_lsn_diff(c.lsn, {lsn})), 0)"
+    return never_negative(f"max(pg_wal_lsn_diff(c.lsn, {lsn}))")
 
 
 def _delay(column: str) -> str:
@@ -120,7 +120,7 @@ LIMIT {SLOTS}""",
         gauge(
             "pg_replication_slot_retained_bytes",
             "WAL that is kept for the slot, in bytes; nothing for one that keeps none.",
-            "greatest(pg_wal_lsn_diff(c.lsn, s.restart_lsn), 0)",
+            never_negative("pg_wal_lsn_diff(c.lsn, s.restart_lsn)"),
         ),
         gauge(
             "pg_replication_slot_safe_wal_size_bytes",

@@ -26,7 +26,7 @@ WAL_FILES = Part(
     "wal files",
     source="pg_ls_waldir()",
     cached=True,
-    rows="FROM pg_ls_waldir()",
+    rows="FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'",
     values=(
         gauge("pg_wal_size_bytes", "All WAL files on disk, in bytes.", "coalesce(sum(size), 0)"),
         gauge("pg_wal_segments", "WAL files on disk.", "count(*)"),

@@ -12,6 +12,8 @@ from exporter.metric import Metric, Sample
 from exporter.postgres.part import Part, sql_for
 from exporter.postgres.server import FACTS, Server
 
+APPLICATION = "runbook-exporter"
+"""What our sessions are called. They take connections as all do; how long they take is nobody's business."""
 DATABASES = 50
 """The most databases of a server that are told apart: the connected one, and the oldest."""
 TABLES = 100
@@ -25,9 +27,10 @@ FROM pg_database
 WHERE datallowconn AND NOT datistemplate
 ORDER BY datname <> current_database(), oid
 LIMIT {DATABASES}""",
-    "sessions": """
+    "sessions": f"""
 SELECT pid, datid, usesysid, state, backend_type, wait_event_type, xact_start, query_start, state_change, backend_xmin,
-       backend_type = 'client backend' AS client
+       backend_type = 'client backend' AS client,
+       application_name = '{APPLICATION}' AND usesysid = current_user::regrole AS own
 FROM pg_stat_get_activity(NULL)""",
     # Reading it briefly holds up every lock of the server; so once, and not our own.
     "locks": """
