@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from exporter.collectors import COLLECTORS
+from exporter.outcome import failure_of
 from inventory import Inventory, Stack
 from runbookctl.doctor import postgres, reading, redis
 from runbookctl.doctor.finding import Finding, Report
@@ -42,4 +43,6 @@ async def _report(stack_name: str, stack: Stack, kind: str, name: str) -> Report
                 findings = await CHECKS[kind](stack, name)
     except TimeoutError:
         findings = [Finding(f"did not answer all questions within {SECONDS:.0f} s", "look whether it is overloaded")]
+    except Exception as error:  # whatever it is, the other targets are looked at
+        findings = [Finding(failure_of(error).reason, "look at the log of the target")]
     return Report(f"{stack_name}/{kind}/{name}", tuple(findings))

@@ -1,11 +1,16 @@
 """Users' own SQL: numbers of their own, kept to reading by the server, and an error that is one query's alone."""
 
+import asyncio
 import textwrap
 
 import asyncpg
 import pytest
 import structlog
 
+from exporter.errors import TargetRefused
+from exporter.postgres.background import PostgresSession
+from exporter.postgres.queries import QueryReader
+from inventory import Query
 from tests.integration.exporter.conftest import METRICS_ROLE
 
 TABLES = """\
@@ -222,3 +227,24 @@ two: {help: Two., refresh: 1s, sql: "SELECT 2 AS value"}
     assert (page.value("pg_up"), page.value("custom_one"), page.value("custom_two")) == (0, 1, 2)
     server.start()
     await exporter.scrape_until(lambda page: not _failed(page, "one") and not _failed(page, "two"), seconds=20)
+
+
+async def test_behind_a_pooler_a_query_leaves_nothing_on_the_shared_connection(pgbouncer, database) -> None:
+    """In transaction mode the next transaction may be on a connection that somebody else used, and the other way."""
+
+    async def connect(_: str | None, seconds: float) -> asyncpg.Connection:
+        dsn = pgbouncer.dsn(database=database.name)
+        return await asyncpg.connect(dsn, timeout=seconds, statement_cache_size=0)
+
+    own = QueryReader("own", Query(help="Own.", sql="SELECT set_config('work_mem', '77MB', false) IS NULL AS value"))
+    after = QueryReader("after", Query(help="A.", sql="SELECT (current_setting('work_mem') = '77MB')::int AS value"))
+    until = asyncio.get_running_loop().time() + 10
+    found = []
+    for _ in range(3):
+        session = PostgresSession(connect, lambda error: TargetRefused(str(error)))
+        for reader in (own, after):
+            found += [
+                sample.value for sample in await reader.run(session, until) if sample.metric.name == "custom_after"
+            ]
+        await session.close()
+    assert found == [0, 0, 0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.toolchain import __main__ as toolchain
 from demo.toolchain import bootstrap, commands, stamps
 from demo.toolchain.errors import SetupError
 from demo.toolchain.paths import ROOT
@@ -137,6 +138,19 @@ def test_unknown_part_is_a_usage_error() -> None:
     )
     assert ran.returncode == 2
     assert "unknown part sewers: choose from python, servers, wheels, valkey, node" in ran.stderr
+
+
+def test_set_up_goes_on_without_the_archive_that_not_every_mirror_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(_: object) -> None:
+        raise SetupError("package valkey-server is in no archive", "here", "add one")
+
+    monkeypatch.setattr(toolchain, "fetch_group", missing)
+    toolchain.PARTS["valkey"]()
+    assert capsys.readouterr().err.startswith("setup: goes on without Valkey: package valkey-server is in no archive")
+    with pytest.raises(SetupError):
+        toolchain.PARTS["servers"]()
 
 
 def test_digest_tells_apart_what_joins_to_the_same_text(tmp_path: Path) -> None:
