@@ -22,6 +22,7 @@ bench: setup
 	@$(PYTHON) -m demo.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
 	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks.postgres
 
 # Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
 soak: setup
