@@ -35,9 +35,11 @@ class PostgresClient(Client):
     def __init__(self, session: Session, budget: float, faults: Faults, remainder: Remainder) -> None:
         self._connection, self._server, self._pooled = session.connection, session.server, session.pooled
         self._budget, self._faults, self._remainder = budget, faults, remainder
+        self._statement = Statement((), (), "")
         self._chosen: tuple[tuple[Part, ...], Server] | None = None
         self._prepared: PreparedStatement[asyncpg.Record] | None = None
         self._round_trips = 0
+        self._until = 0.0
 
     @property
     def usable(self) -> bool:
@@ -45,8 +47,14 @@ class PostgresClient(Client):
 
     async def prepare(self) -> None:
         """Prepare the statement, as a part of connecting; if it can not be, the reading finds out why."""
-        with suppress(asyncpg.PostgresError):
-            await self._choose()
+        try:
+            with suppress(asyncpg.PostgresError):
+                await self._choose()
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, ERRORS):
+                raise worded(error) from None
+            raise
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - ages are computed by the server, on its own clock
         self._round_trips = 0
@@ -97,45 +105,42 @@ class PostgresClient(Client):
         chosen = self._faults.usable(FAST), self._server
         if chosen == self._chosen:
             return
-        self._statement = Statement.of(*chosen)
+        statement = Statement.of(*chosen)
         if not self._pooled:
             self._round_trips += 1
-            self._prepared = await self._connection.prepare(self._statement.text)
-        self._chosen = chosen
+            self._prepared = await self._connection.prepare(statement.text)
+        self._chosen, self._statement = chosen, statement
 
     async def _one_by_one(self) -> Iterable[Sample]:
         """Ask each part by itself; those that fail are left out. Raises the error if the server answers none."""
         # If not even this is answered in time, no part is to blame.
         [[facts]] = await self._ask(f"SELECT {FACTS} AS facts")
         self._server = Server.of(facts)
-        found: list[Sample] = []
-        errors: list[asyncpg.PostgresError] = []
         statements = [Statement.of([part], self._server) for part in self._faults.usable(FAST)]
-        asked = [statement for statement in statements if statement.parts]
-        for statement in asked:
+        found: list[Sample] = []
+        errors: dict[Part, asyncpg.PostgresError] = {}
+        for statement in (asked := [each for each in statements if each.parts]):
             try:
-                found += statement.samples(await self._asked_alone(statement))
+                found += statement.samples(await self._alone(statement))
             except asyncpg.PostgresError as error:
                 if self._connection.is_closed():
                     raise
-                errors.append(error)
+                errors[statement.parts[0]] = error
         if errors and len(errors) == len(asked):
-            raise errors[0]
+            raise next(iter(errors.values()))
+        for part, fault in errors.items():
+            self._faults.leave_out(part, str(fault).partition("\n")[0])
         await self._limit("RESET statement_timeout")
         self._faults.suspicious = False
         return found
 
-    async def _asked_alone(self, statement: Statement) -> Sequence[Row]:
-        [part] = statement.parts
+    async def _alone(self, statement: Statement) -> Sequence[Row]:
         try:
-            # Half of what is left: one more may be as slow.
-            await self._limit(f"SET statement_timeout = {max(int((self._until - _now()) * 500), 1)}")
+            # A quarter of what is left: more of them may be as slow.
+            await self._limit(f"SET statement_timeout = {max(int((self._until - _now()) * 250), 1)}")
             return await self._ask(statement.text)
-        except asyncpg.PostgresError as error:
-            self._faults.leave_out(part, str(error).partition("\n")[0])
-            raise
         except asyncio.CancelledError:
-            self._faults.leave_out(part, LATE)
+            self._faults.leave_out(statement.parts[0], LATE)
             raise
 
     async def _ask(self, sql: str) -> Sequence[Row]:

@@ -44,7 +44,7 @@ def counter(name: str, help: str, sql: Sql) -> Value:
     return Value(name, "counter", help, sql)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One SELECT of the statement.
 

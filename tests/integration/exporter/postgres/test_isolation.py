@@ -85,3 +85,23 @@ async def test_an_extension_that_comes_and_goes(here, database) -> None:
     found = await here.read()
     assert found.series(name) == []
     assert left_out(found) == set()
+
+
+async def test_two_parts_that_wait_cost_only_themselves_within_the_deadline(here, connect) -> None:
+    here.budget = 2.0
+    await here.read()
+    holder = await connect()
+    await holder.execute("BEGIN; LOCK TABLE pg_stat_archiver, pg_prepared_xacts IN ACCESS EXCLUSIVE MODE")
+    began = asyncio.get_running_loop().time()
+    found = await here.read()
+    assert asyncio.get_running_loop().time() - began < here.budget
+    assert left_out(found) == {"archiver", "prepared transactions", "removal horizon"}
+
+
+async def test_a_statement_that_is_cancelled_by_hand_blames_nobody(here, metrics_server, database) -> None:
+    whole = await here.read()
+    reading = asyncio.create_task(here.read())
+    await asyncio.sleep(0)
+    metrics_server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'metrics'")
+    assert (await reading).names() == whole.names()
+    assert left_out(await here.read()) == set()
