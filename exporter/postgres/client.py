@@ -119,6 +119,7 @@ class PostgresClient(Client):
         statements = [Statement.of([part], self._server) for part in self._faults.usable(FAST)]
         found: list[Sample] = []
         errors: dict[Part, asyncpg.PostgresError] = {}
+        await self._shorten()
         for statement in (asked := [each for each in statements if each.parts]):
             try:
                 found += statement.samples(await self._alone(statement))
@@ -126,6 +127,7 @@ class PostgresClient(Client):
                 if self._connection.is_closed():
                     raise
                 errors[statement.parts[0]] = error
+                await self._shorten()
         if errors and len(errors) == len(asked):
             raise next(iter(errors.values()))
         for part, fault in errors.items():
@@ -136,8 +138,6 @@ class PostgresClient(Client):
 
     async def _alone(self, statement: Statement) -> Sequence[Row]:
         try:
-            # A quarter of what is left: more of them may be as slow.
-            await self._limit(f"SET statement_timeout = {max(int((self._until - _now()) * 250), 1)}")
             return await self._ask(statement.text)
         except asyncio.CancelledError:
             self._faults.leave_out(statement.parts[0], LATE)
@@ -146,6 +146,10 @@ class PostgresClient(Client):
     async def _ask(self, sql: str) -> Sequence[Row]:
         self._round_trips += 1
         return await ask(self._connection, sql)
+
+    async def _shorten(self) -> None:
+        """A part gets a quarter of what is left: more of them may be as slow."""
+        await self._limit(f"SET statement_timeout = {max(int((self._until - _now()) * 250), 1)}")
 
     async def _limit(self, command: str) -> None:
         """Behind a pooler it would hold for somebody else."""
