@@ -8,8 +8,9 @@ BIN := .venv/bin
 setup:
 	@$(PYTHON) -m demo.toolchain
 
+# Files side by side: most tests wait for a server, not for a processor.
 test: setup lint
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3
 
 lint: setup
 	@$(BIN)/ruff check .

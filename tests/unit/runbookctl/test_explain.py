@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from exporter.families import MAX_SERIES
 from exporter.job_lane import METRICS as JOB_METRICS
 from exporter.runner import TARGET_METRICS
-from runbookctl.main import app, main
+from runbookctl.main import app, console, main
 
 OWN = len(TARGET_METRICS)
 INVENTORY = """\
@@ -69,7 +69,8 @@ def test_queries_are_counted(file: Path) -> None:
     assert "1 job in turn" in explain(f"--config.file={file}")
 
 
-def test_for_people_without_secrets(file: Path) -> None:
+def test_for_people_without_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "width", 160)
     text = explain(f"--config.file={file}")
     [line] = [line for line in text.splitlines() if "shop/queues/found" in line]
     background = "every 1m30s, 1 SCAN for 1,000 keys of the server"
