@@ -30,7 +30,7 @@ LIMIT {DATABASES}""",
     "sessions": f"""
 SELECT pid, datid, usesysid, state, backend_type, wait_event_type, xact_start, query_start, state_change, backend_xmin,
        backend_type = 'client backend' AS client,
-       application_name = '{APPLICATION}' AND usesysid = current_user::regrole AS own
+       application_name = '{APPLICATION}' AND usesysid = to_regrole(quote_ident(current_user)) AS own
 FROM pg_stat_get_activity(NULL)""",
     # Reading it briefly holds up every lock of the server; so once, and not our own.
     "locks": """

@@ -230,3 +230,23 @@ async def test_further_databases_are_read_in_turn(subject, metrics_server, datab
     finally:
         for name in names:
             metrics_server.drop_database(name)
+
+
+async def test_a_further_database_that_fails_keeps_its_numbers(subject, metrics_server, database) -> None:
+    names = [f"{database.name}_{ending}" for ending in ("full", "open")]
+    for name in names:
+        metrics_server.add_database(name)
+        metrics_server.sql("CREATE TABLE found (id int)", database=name)
+    try:
+        reader = subject(database.dsn("metrics"), databases=(f"{database.name}_*",))
+        first = await reader.run("table sizes")
+        metrics_server.sql(f"ALTER DATABASE {names[0]} CONNECTION LIMIT 0")
+        second = await reader.run("table sizes")
+        size = "pg_stat_user_tables_table_size_bytes"
+        assert {labels["datname"] for labels, _ in first.series(size)} == set(names)
+        assert first.series(size) == second.series(size)
+        success = {labels["datname"]: value for labels, value in second.series("runbook_exporter_database_success")}
+        assert success == {names[0]: 0, names[1]: 1}
+    finally:
+        for name in names:
+            metrics_server.drop_database(name)

@@ -40,3 +40,21 @@ async def test_many_readers_and_jobs_that_share_its_connections(subject, pooler,
         for each in found[:-1]:
             assert each.value("pg_tables", datname=database.name) == 0
             assert [value for _, value in each.series("runbook_exporter_part_success") if value == 0] == []
+
+
+async def test_a_part_that_hangs_without_any_limit_is_found_by_the_second_deadline(
+    subject, pooler, database, connect
+) -> None:
+    holder = await connect()
+    await holder.execute("BEGIN; LOCK TABLE pg_stat_archiver IN ACCESS EXCLUSIVE MODE")
+    pooled = subject(pooler.dsn("metrics", database.name))
+    for _ in range(2):  # the first shows that something hangs, the second what
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await pooled.read()
+        await pooled.client.close()
+    found = await pooled.read()
+    assert [labels["part"] for labels, value in found.series("runbook_exporter_part_success") if value == 0] == [
+        "archiver"
+    ]
+    assert "part 'archiver' is left out: no answer before the deadline" in pooled.reading.notes

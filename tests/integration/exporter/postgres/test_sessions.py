@@ -96,3 +96,17 @@ async def test_who_holds_back_vacuum(here, database, connect) -> None:
     assert len(found.series("pg_xmin_horizon_age")) == 5
     assert found.value("pg_xid_age", datname="template0") > 0
     assert found.value("pg_multixact_age", datname=database.name) >= 0
+
+
+async def test_a_role_with_a_strange_name_reads_all_and_is_no_session_of_the_product(
+    subject, metrics_server, database
+) -> None:
+    metrics_server.sql("""CREATE ROLE "My ""Metrics" LOGIN PASSWORD 'x' IN ROLE pg_monitor""")
+    try:
+        dsn = f"postgresql://My%20%22Metrics:x@127.0.0.1:{metrics_server.port}/{database.name}"
+        found = await subject(dsn).read()
+        assert [value for _, value in found.series("runbook_exporter_part_success") if value == 0] == []
+        assert found.value("pg_query_max_age_seconds", datname=database.name) == 0
+    finally:
+        metrics_server.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename LIKE 'My%'")
+        metrics_server.sql('DROP ROLE "My ""Metrics"')
