@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+from typing import Any
 
 import redis
 from prometheus_client.exposition import choose_encoder
@@ -72,12 +73,13 @@ def fill(server: RedisServer, queues: int) -> None:
 
 
 def _fill_one(pipeline: "redis.client.Pipeline", queue: str) -> None:
-    now = int(time.time() * 1000)
-    job = {"name": "send", "data": "{}", "opts": '{"attempts":3}', "timestamp": now, "delay": 0, "priority": 0}
+    now = int(time.time() * 1000) - 1_000_000
+    job: Fields = {"name": "send", "data": "{}", "opts": '{"attempts":3}', "delay": 0, "priority": 0}
     pipeline.hset(f"{queue}:meta", mapping={"version": "bullmq:5.81.5", "opts.maxLenEvents": 10000})
     pipeline.set(f"{queue}:id", WAIT)
     for number in range(WAIT + ACTIVE + PRIORITIZED):
-        pipeline.hset(f"{queue}:{number}", mapping={**job, "processedOn": now} if number < ACTIVE else job)
+        started: Fields = {"processedOn": now} if number < ACTIVE else {}
+        pipeline.hset(f"{queue}:{number}", mapping=job | started | {"timestamp": now + 1000 * number})
     pipeline.lpush(f"{queue}:active", *range(ACTIVE))
     pipeline.lpush(f"{queue}:wait", *range(ACTIVE, ACTIVE + WAIT))
     first = ACTIVE + WAIT
@@ -92,6 +94,7 @@ def _stack(server: RedisServer, names: tuple[str, ...] | str) -> Stack:
     return Stack(redis={"main": RedisTarget.model_validate({"url": server.url()})}, queues={"jobs": target})
 
 
+Fields = dict[Any, Any]
 Work = Callable[[], Awaitable[object]]
 
 

@@ -1,7 +1,7 @@
 """What a metric is, and one measured value of it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,7 @@ class Metric:
         return Sample(self, labels, value)
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One value with its label values."""
 
     metric: Metric

@@ -31,6 +31,17 @@ def packed(commands: Iterable[Command]) -> bytes:
     return b"".join(map(_pack, commands))
 
 
+class OfKey:
+    """A command whose first argument is a key, packed but for the key: for asking the same of many keys."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        self._before, self._after = packed([(name, "", *arguments)]).split(b"$0\r\n\r\n")
+
+    def packed(self, keys: Iterable[bytes]) -> bytes:
+        """Return one request for all of `keys`."""
+        return b"".join([b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after) for key in keys])
+
+
 class Wire:
     """One connection to a Redis database. It is used by one task at a time and never tries anything again."""
 

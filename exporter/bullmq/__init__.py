@@ -12,20 +12,18 @@ made, so neither may be used here.
 - `discovery`: which queues there are, and their workers
 """
 
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
 class Queue:
     """A queue by its name on the page and by what its keys begin with."""
 
-    name: str
-    base: str
+    def __init__(self, name: str, base: str) -> None:
+        self.name = name
+        self._base = f"{base}:".encode(errors="surrogateescape")
 
     def key(self, part: str) -> bytes:
         """Return the key of a list, set or hash of the queue."""
-        return f"{self.base}:{part}".encode(errors="surrogateescape")
+        return self._base + part.encode()
 
     def job_key(self, job: bytes, part: bytes = b"") -> bytes:
         """Return the key of a job, or of what belongs to it, as `:lock`."""
-        return b"%b:%b%b" % (self.base.encode(errors="surrogateescape"), job, part)
+        return self._base + job + part

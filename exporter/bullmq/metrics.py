@@ -1,7 +1,5 @@
 """The metrics of a queue, and its samples."""
 
-from collections.abc import Iterator
-
 from exporter.bullmq.memory import Ages, Memory
 from exporter.bullmq.snapshot import HELD, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, Snapshot
 from exporter.metric import Sample, counter, gauge
@@ -173,11 +171,10 @@ METRICS = (
 _STOPPED = (1 << 53) - 1
 
 
-def samples(memory: Memory, snapshot: Snapshot, ages: Ages, now: float) -> Iterator[Sample]:
-    """Yield the samples of one queue."""
+def samples(memory: Memory, snapshot: Snapshot, ages: Ages, now: float) -> list[Sample]:
+    """Return the samples of one queue."""
     name = memory.queue.name
-    for state, count in snapshot.jobs.items():
-        yield JOBS(count, name, state)
+    queue = (name,)
     overdue = snapshot.first_due is not None and snapshot.overdue > 0
     numbers = (
         (PAUSED, snapshot.paused),
@@ -201,10 +198,10 @@ def samples(memory: Memory, snapshot: Snapshot, ages: Ages, now: float) -> Itera
         (NEXT_RUN, snapshot.next_run),
         (MISSED, snapshot.missed),
     )
-    for metric, value in numbers:
-        if value is not None:
-            yield metric(value, name)
-    yield INFO(1, name, snapshot.version)
+    found = [Sample(metric, queue, value) for metric, value in numbers if value is not None]
+    found += [Sample(JOBS, (name, state), count) for state, count in snapshot.jobs.items()]
+    found.append(Sample(INFO, (name, snapshot.version), 1))
+    return found
 
 
 def _rate_limited(snapshot: Snapshot) -> bool | None:

@@ -1,8 +1,7 @@
 """The first round trip: what the keys of a queue say, all at one time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.bullmq import Queue
 from exporter.redis_wire import Command
@@ -20,6 +19,8 @@ _DELAYED = 4096
 # A queue's score of a prioritized job is its priority times this, plus a counter.
 PRIORITY = 1 << 32
 _MARKER = b"0:"
+# Replies before those about `prioritized`, of which there are as many as asked for.
+_FIXED = 27
 _LATE, _RECENT, _MISSED = b"<delayed-until->", b"<failed-from>", b"<must-run-at>"
 
 
@@ -62,8 +63,7 @@ def at(request: bytes, now: float) -> bytes:
     return request
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What the keys of a queue say. Points in time are seconds since 1970, None where there is none.
 
     `waiting_ids` are ids from both ends of the lists and the first of each priority, `next_job` the one that a worker
@@ -106,53 +106,60 @@ class Snapshot:
 
 
 def snapshot_of(replies: Sequence[Any]) -> Snapshot:
-    """Return what the replies to `questions` say."""
-    (*numbers, meta, newest, oldest, paused_newest, paused_oldest, held, due, overdue), rest = (
-        replies[:16],
-        replies[16:],
-    )
-    first_failed, last_failed, recent, last_completed, texts, marker, completed, failed, *schedulers = rest[:11]
+    """Return what the replies to `questions` say. Raises ValueError or TypeError where they make no sense."""
+    counts, meta, (newest, oldest, paused_newest, paused_oldest) = replies[:8], replies[8], replies[9:13]
+    held, due, overdue, first_failed, last_failed, recent, last_completed = replies[13:20]
+    texts, marker, completed, failed, schedulers, next_run, missed = replies[20:_FIXED]
     paused, version, concurrency, limit = meta
     added, check, limiter, counter = texts
-    jobs, first = dict(zip(STATES, numbers, strict=True)), [pair for pair in rest[11:] if pair]
-    jobs["waiting"] -= _markers(newest, oldest)
-    jobs["paused"] -= _markers(paused_newest, paused_oldest)
-    wait, parked, front = _ids(newest + oldest), _ids(paused_newest + paused_oldest), [job for job, _ in first]
-    scheduler_count, next_run, missed = schedulers
+    jobs = dict(zip(STATES, counts, strict=True))
+    wait: Sequence[bytes] = ()
+    parked: Sequence[bytes] = ()
+    if jobs["waiting"]:
+        wait, markers = _entries(newest, oldest)
+        jobs["waiting"] -= markers
+    if jobs["paused"]:
+        parked, markers = _entries(paused_newest, paused_oldest)
+        jobs["paused"] -= markers
+    front = [pair for pair in replies[_FIXED:] if pair]
+    ids = (*wait, *parked, *(job for job, _ in front))
     return Snapshot(
-        jobs=jobs,
-        paused=paused is not None,
-        version=_version(version, marker, counter, jobs["prioritized"]),
-        concurrency=_number(concurrency),
-        limit=_number(limit),
-        waiting_ids=tuple(dict.fromkeys(wait + parked + front)),
-        next_job=next((ids[-1] for ids in (wait, parked) if ids), front[0] if front else None),
-        levels=tuple(dict.fromkeys(int(float(score)) // PRIORITY for _, score in first)),
-        held=tuple(held),
-        first_due=_score(due, 1000 * _DELAYED),
-        overdue=overdue,
-        first_failed=_score(first_failed),
-        last_failed=_score(last_failed),
-        recently_failed=recent,
-        last_completed=_score(last_completed),
-        added=_number(added),
-        stalled_check=None if check is None else float(check) / 1000,
-        started_in_limit=_number(limiter),
-        completed_total=_number(completed),
-        failed_total=_number(failed),
-        schedulers=scheduler_count,
-        next_run=_score(next_run),
-        missed=missed,
+        jobs,
+        paused is not None,
+        _version(version, marker, counter, jobs["prioritized"]),
+        _number(concurrency),
+        _number(limit),
+        tuple(dict.fromkeys(ids)),
+        _next(wait, parked, [job for job, _ in front[:1]]),
+        tuple({int(float(score)) // PRIORITY: None for _, score in front}),
+        tuple(held),
+        float(due[1]) / (1000 * _DELAYED) if due else None,
+        overdue,
+        float(first_failed[1]) / 1000 if first_failed else None,
+        float(last_failed[1]) / 1000 if last_failed else None,
+        recent,
+        float(last_completed[1]) / 1000 if last_completed else None,
+        _number(added),
+        None if check is None else float(check) / 1000,
+        _number(limiter),
+        _number(completed),
+        _number(failed),
+        schedulers,
+        float(next_run[1]) / 1000 if next_run else None,
+        missed,
     )
 
 
-def _ids(entries: Iterable[bytes]) -> list[bytes]:
-    return [entry for entry in entries if not entry.startswith(_MARKER)]
+def _entries(newest: list[bytes], oldest: list[bytes]) -> tuple[tuple[bytes, ...], int]:
+    """The ids at the ends of a list, and how many markers stand there; of a short list both ends are the same."""
+    entries = dict.fromkeys(newest + oldest)
+    jobs = tuple(entry for entry in entries if not entry.startswith(_MARKER))
+    return jobs, len(entries) - len(jobs)
 
 
-def _markers(*ends: Sequence[bytes]) -> int:
-    """How many markers stand at the ends of a list; of a short list both ends are the same."""
-    return len({entry for end in ends for entry in end if entry.startswith(_MARKER)})
+def _next(*ends: Sequence[bytes]) -> bytes | None:
+    """The first of these that there is, from the end that gives."""
+    return next((end[-1] for end in ends if end), None)
 
 
 def _version(stated: bytes | None, marker: int, counter: bytes | None, prioritized: int) -> str:
@@ -165,8 +172,4 @@ def _version(stated: bytes | None, marker: int, counter: bytes | None, prioritiz
 
 
 def _number(text: bytes | None) -> int | None:
-    return None if text is None else int(float(text))
-
-
-def _score(pair: Sequence[bytes], unit: int = 1000) -> float | None:
-    return float(pair[1]) / unit if pair else None
+    return None if text is None else int(text)

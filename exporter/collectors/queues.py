@@ -5,6 +5,7 @@ The names of the queues are discovered in the background, where they are not giv
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -14,7 +15,7 @@ from exporter.bullmq.dead_letters import DeadLetters
 from exporter.bullmq.discovery import literal, queue_bases, workers
 from exporter.bullmq.memory import Ages, Memory
 from exporter.bullmq.metrics import JOBS, METRICS, WORKERS, samples
-from exporter.bullmq.snapshot import STATES, Snapshot, at, snapshot_of
+from exporter.bullmq.snapshot import STATES, Snapshot, at
 from exporter.collectors.base import NOT_YET, Client, Collector, Reading, Slow
 from exporter.families import MAX_SERIES
 from exporter.keyspace import STEP_KEYS, Walk
@@ -54,13 +55,10 @@ class QueuesClient(Client):
         memories = self._collector.memories({*names, *(box for box in boxes.values() if box is not None)})
         snapshots = await self._snapshots(memories, now)
         shown = [(memories[name], snapshots[name]) for name in sorted(names) if name in snapshots]
-        ages, round_trips = await self._ages(shown, now)
+        ages, round_trips = await self._ages(shown, now) if shown else ([], 0)
+        groups = (samples(*each, age, now) for each, age in zip(shown, ages, strict=True))
         found = [
-            *(
-                sample
-                for (memory, snapshot), age in zip(shown, ages, strict=True)
-                for sample in samples(memory, snapshot, age, now)
-            ),
+            *chain.from_iterable(groups),
             *self._dead_letters(boxes, snapshots),
             *self._workers(snapshots),
             QUEUES(len(snapshots)),
@@ -79,21 +77,19 @@ class QueuesClient(Client):
         if clients:
             self._collector.saw_clients(replies[1], self._wire.database, now)
         parts = _parts(replies, 1 + len(clients), [memory.replies for memory in memories.values()])
-        return {
-            name: snapshot
-            for name, part in zip(memories, parts, strict=True)
-            if (snapshot := _snapshot(part)) is not None
-        }
+        try:
+            found = {name: memory.snapshot(part) for (name, memory), part in zip(memories.items(), parts, strict=True)}
+        except ResponseError as error:
+            raise_worded(error)
+        return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
 
     async def _ages(self, shown: Sequence[tuple[Memory, Snapshot]], now: float) -> tuple[list[Ages], int]:
         """How long the jobs of each queue wait and are held, and the round trips that it took."""
-        questions = [list(memory.job_questions(snapshot)) for memory, snapshot in shown]
-        flat = [question for group in questions for question in group]
-        if not flat:
-            return [memory.ages(snapshot, (), now) for memory, snapshot in shown], 0
-        replies = await self._wire.ask(packed(flat), len(flat))
-        parts = _parts(replies, 0, list(map(len, questions)))
-        return [_ages_of(memory, snapshot, part, now) for (memory, snapshot), part in zip(shown, parts, strict=True)], 1
+        requests, counts = zip(*(memory.job_request(snapshot) for memory, snapshot in shown), strict=True)
+        replies = await self._wire.ask(b"".join(requests), sum(counts)) if any(counts) else []
+        parts = _parts(replies, 0, counts)
+        found = [memory.ages(snapshot, part, now) for (memory, snapshot), part in zip(shown, parts, strict=True)]
+        return found, int(any(counts))
 
     def _dead_letters(self, boxes: Mapping[str, str | None], snapshots: Mapping[str, Snapshot]) -> Iterator[Sample]:
         if self._collector.letters.in_failed:
@@ -206,23 +202,3 @@ def _parts(replies: Sequence[Any], start: int, lengths: Iterable[int]) -> Iterat
     for length in lengths:
         yield replies[start : start + length]
         start += length
-
-
-def _snapshot(replies: Sequence[Any]) -> Snapshot | None:
-    """What the replies say, or None if the keys are not of BullMQ's making; any other error is an error."""
-    for reply in replies:
-        if isinstance(reply, ResponseError):
-            if str(reply).startswith("WRONGTYPE"):
-                return None
-            raise_worded(reply)
-    try:
-        return snapshot_of(replies)
-    except (ValueError, TypeError):  # a number that is none
-        return None
-
-
-def _ages_of(memory: Memory, snapshot: Snapshot, replies: Sequence[Any], now: float) -> Ages:
-    try:
-        return memory.ages(snapshot, replies, now)
-    except (ValueError, TypeError):  # a job that is none, or something else than a hash
-        return Ages(None, None, 0)
