@@ -138,13 +138,13 @@ class Memory:
             if point is not None:
                 since.append((point, job))
         since.sort()
-        self._keep(since, found, everything=snapshot.waiting <= len(snapshot.waiting_ids))
+        self._keep(since, found, few=snapshot.waiting <= sum(_LOOK))
         return since[0][0] if since else None
 
-    def _keep(self, since: Sequence[tuple[float, bytes]], found: Mapping[bytes, Fields], everything: bool) -> None:
-        """Watch some jobs, unless `everything` that waits was seen; forget what no longer waits."""
+    def _keep(self, since: Sequence[tuple[float, bytes]], found: Mapping[bytes, Fields], few: bool) -> None:
+        """Watch some jobs, unless so `few` wait that all are seen anyway; forget what no longer waits."""
         before = self._watched.keys()
-        self._watched = {} if everything else {job: found[job] for job in _spread(since)}
+        self._watched = {} if few else {job: found[job] for job in _spread(since)}
         if self._watched.keys() != before:
             self._jobs_of = None  # the next questions are others
         if self._first_seen:
