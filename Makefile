@@ -20,6 +20,10 @@ lint: setup
 bench: setup
 	@$(BIN)/python -m benchmarks.rendering
 
+# Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
+soak: setup
+	@$(BIN)/python -m soak
+
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup
 	@$(BIN)/python -m demo run $(if $(ONCE),--once)
