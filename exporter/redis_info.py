@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from exporter.metric import Metric, Sample, counter, gauge
 
 Info = Mapping[str, str]
 
 # Each metric that is one number of INFO, with the field it is in.
-FIELDS: dict[str, Metric] = {
+_FIELDS = {
     "uptime_in_seconds": gauge("redis_uptime_in_seconds", "Seconds since the server started."),
     "connected_clients": gauge("redis_connected_clients", "Client connections, without those of replicas."),
     "blocked_clients": gauge("redis_blocked_clients", "Clients that wait in a blocking command."),
@@ -59,7 +60,7 @@ FIELDS: dict[str, Metric] = {
     "master_repl_offset": gauge("redis_master_repl_offset", "Bytes of changes that were given to replicas."),
 }
 # Each metric that is a word of INFO, true where it is this one.
-WORDS: dict[tuple[str, str], Metric] = {
+_WORDS = {
     ("rdb_last_bgsave_status", "ok"): gauge(
         "redis_rdb_last_bgsave_status", "Whether the last background snapshot succeeded (1)."
     ),
@@ -72,8 +73,11 @@ WORDS: dict[tuple[str, str], Metric] = {
     ("maxmemory_policy", "noeviction"): gauge(
         "redis_maxmemory_policy_noeviction",
         "Whether keys are never evicted (1); job queues need that, or jobs are lost when memory is full.",
-        source="INFO memory",
     ),
+}
+FIELDS: dict[str, Metric] = {field: replace(metric, source=f"INFO: {field}") for field, metric in _FIELDS.items()}
+WORDS: dict[tuple[str, str], Metric] = {
+    (field, word): replace(metric, source=f"INFO: {field}") for (field, word), metric in _WORDS.items()
 }
 INSTANCE = gauge(
     "redis_instance_info",
@@ -83,24 +87,49 @@ INSTANCE = gauge(
     "redis_mode",
     "os",
     "maxmemory_policy",
-    source="INFO server, memory, replication",
+    source="INFO",
 )
-DB_KEYS = gauge("redis_db_keys", "Keys in the database.", "db")
-DB_EXPIRING = gauge("redis_db_keys_expiring", "Keys in the database that have a time to live.", "db")
-DB_TTL = gauge("redis_db_avg_ttl_seconds", "Average time to live of such keys, in seconds.", "db")
-COMMANDS = counter("redis_commands_total", "Calls of the command, those in scripts included.", "cmd")
-COMMAND_SECONDS = counter("redis_commands_duration_seconds_total", "Time spent in the command, in seconds.", "cmd")
+DB_KEYS = gauge("redis_db_keys", "Keys in the database.", "db", source="INFO keyspace")
+DB_EXPIRING = gauge(
+    "redis_db_keys_expiring", "Keys in the database that have a time to live.", "db", source="INFO keyspace"
+)
+DB_TTL = gauge(
+    "redis_db_avg_ttl_seconds",
+    "Average time to live of such keys as the server estimates it, in seconds; 0 where it has not.",
+    "db",
+    source="INFO keyspace",
+)
+COMMANDS = counter(
+    "redis_commands_total", "Calls of the command, those in scripts included.", "cmd", source="INFO commandstats"
+)
+COMMAND_SECONDS = counter(
+    "redis_commands_duration_seconds_total",
+    "Time spent in the command, in seconds.",
+    "cmd",
+    source="INFO commandstats",
+)
 COMMAND_REJECTED = counter(
-    "redis_commands_rejected_calls_total", "Calls of the command that were refused before it began.", "cmd"
+    "redis_commands_rejected_calls_total",
+    "Calls of the command that were refused before it began.",
+    "cmd",
+    source="INFO commandstats",
 )
-COMMAND_FAILED = counter("redis_commands_failed_calls_total", "Calls of the command that ended with an error.", "cmd")
-ERRORS = counter("redis_errors_total", "Errors that the server answered with, by their code.", "err")
+COMMAND_FAILED = counter(
+    "redis_commands_failed_calls_total",
+    "Calls of the command that ended with an error.",
+    "cmd",
+    source="INFO commandstats",
+)
+ERRORS = counter(
+    "redis_errors_total", "Errors that the server answered with, by their code.", "err", source="INFO errorstats"
+)
 REPLICA_LAG = gauge(
     "redis_connected_slave_lag_seconds",
     "Since when a replica has not confirmed anything, in seconds.",
     "slave_ip",
     "slave_port",
     "slave_state",
+    source="INFO replication",
 )
 REPLICA_OFFSET = gauge(
     "redis_connected_slave_offset_bytes",
@@ -108,9 +137,14 @@ REPLICA_OFFSET = gauge(
     "slave_ip",
     "slave_port",
     "slave_state",
+    source="INFO replication",
 )
 LINK_UP = gauge(
-    "redis_master_link_up", "Whether this replica is connected to its primary (1).", "master_host", "master_port"
+    "redis_master_link_up",
+    "Whether this replica is connected to its primary (1).",
+    "master_host",
+    "master_port",
+    source="INFO replication",
 )
 METRICS = (
     *FIELDS.values(),

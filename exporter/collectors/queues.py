@@ -23,8 +23,12 @@ from exporter.metric import Metric, Sample, gauge
 from exporter.redis_wire import Wire, packed, raise_worded
 from inventory import Stack
 
-UP = gauge("bullmq_up", "Whether the Redis of the queues answers and the queues are known (1).")
-QUEUES = gauge("bullmq_discovered_queues", "Queues that are known by now, dead-letter queues included.")
+UP = gauge("bullmq_up", "Whether the Redis of the queues answers and the queues are known (1).", source="PING")
+QUEUES = gauge(
+    "bullmq_discovered_queues",
+    "Queues that are known by now, dead-letter queues included.",
+    source="SCAN PREFIX:*:meta, CLIENT LIST, inventory",
+)
 DEAD_LETTERS = gauge(
     "bullmq_queue_dead_letter_jobs",
     "Jobs, completed ones apart, in the dead-letter queue of this queue; 0 for a queue without one.",

@@ -15,7 +15,7 @@ from exporter.redis_prefixes import MOST_STEPS
 from exporter.redis_wire import Wire, packed, raise_worded
 from inventory import RedisTarget, Stack
 
-UP = gauge("redis_up", "Whether the Redis server answers (1).")
+UP = gauge("redis_up", "Whether the Redis server answers (1).", source="INFO")
 SLOWLOG = gauge(
     "redis_slowlog_length", "Entries in the log of slow commands; absent where it is refused.", source="SLOWLOG LEN"
 )
