@@ -61,7 +61,7 @@ class Memory:
     def _asks_for(self, levels: Sequence[int], look: tuple[int, int]) -> None:
         self._asked_for = levels, look
         # After each priority that is known, the first job of the next one.
-        points = [0, *((level + 1) * PRIORITY for level in sorted(levels)[: MOST_LEVELS - 1])]
+        points = [0, *((level + 1) * PRIORITY for level in levels)]
         asked = questions(self.queue, points, *look)
         self.request, self.replies = packed(asked), len(asked)
         """The questions of the first round trip, and how many they are."""
@@ -74,9 +74,17 @@ class Memory:
         """
         if replies != self._read[0]:
             self._read = replies, _snapshot(replies)
-            if (snapshot := self._read[1]) and (snapshot.levels, _LOOK) != self._asked_for:
-                self._asks_for(snapshot.levels, _LOOK)
+            if (snapshot := self._read[1]) is not None:
+                self._learn(snapshot.levels)
         return self._read[1]
+
+    def _learn(self, seen: Sequence[int]) -> None:
+        """Ask for the priorities that are there and those that were, which come and go, from now on."""
+        levels, look = self._asked_for
+        known = dict.fromkeys((*seen, *levels) if look == _LOOK else seen)
+        wanted = tuple(sorted(list(known)[: MOST_LEVELS - 1])), _LOOK
+        if wanted != self._asked_for:
+            self._asks_for(*wanted)
 
     def head_unchanged(self, snapshot: Snapshot, now: float) -> float:
         """For how long the job that comes next has been the same, in seconds; 0 without one."""
@@ -94,7 +102,9 @@ class Memory:
         """Return the questions of the second round trip, packed, and how many they are; `ages` reads the replies."""
         if snapshot is not self._jobs_of:
             known = snapshot.waiting_ids
-            self._candidates = (*known, *(job for job in self._watched if job not in known))
+            # Where nothing is hidden, a watched job that is not among them no longer waits.
+            watched = self._watched if snapshot.waiting > len(known) else ()
+            self._candidates = (*known, *(job for job in watched if job not in known))
             held = self._held_questions(snapshot.held)
             request = _HASH.packed(map(self.queue.job_key, self._candidates)) + packed(held)
             self._job_request = request, len(self._candidates) + len(held)
@@ -138,13 +148,13 @@ class Memory:
             if point is not None:
                 since.append((point, job))
         since.sort()
-        self._keep(since, found, few=snapshot.waiting <= sum(_LOOK))
+        self._keep(since, found)
         return since[0][0] if since else None
 
-    def _keep(self, since: Sequence[tuple[float, bytes]], found: Mapping[bytes, Fields], few: bool) -> None:
-        """Watch some jobs, unless so `few` wait that all are seen anyway; forget what no longer waits."""
+    def _keep(self, since: Sequence[tuple[float, bytes]], found: Mapping[bytes, Fields]) -> None:
+        """Watch some jobs, and forget what no longer waits."""
         before = self._watched.keys()
-        self._watched = {} if few else {job: found[job] for job in _spread(since)}
+        self._watched = {job: found[job] for job in _spread(since)}
         if self._watched.keys() != before:
             self._jobs_of = None  # the next questions are others
         if self._first_seen:

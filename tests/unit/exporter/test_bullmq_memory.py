@@ -76,6 +76,8 @@ def test_priorities_are_learnt() -> None:
     server.read(prioritized={b"a": 3, b"b": 70})
     for level in (4, 71):
         assert b"%d\r\n$4\r\n+inf" % (level * PRIORITY) in server.memory.request
+    server.read(prioritized={b"a": 3})
+    assert b"%d\r\n$4\r\n+inf" % (71 * PRIORITY) in server.memory.request, "it comes and goes"
     server.read(prioritized={b"%d" % level: level for level in range(1, 60)})
     assert server.memory.request.count(b"+inf") == MOST_LEVELS + 1
 
