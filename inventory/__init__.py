@@ -23,6 +23,7 @@ from inventory.model import (
     Storm,
     Window,
 )
+from inventory.queries import Query
 from inventory.secrets import Secret
 from inventory.storage_options import StorageOptions, read_storage_options
 
@@ -42,6 +43,7 @@ __all__ = [
     "PrefixSettings",
     "Problem",
     "Protect",
+    "Query",
     "QueueTarget",
     "RedisTarget",
     "RemediationSettings",
