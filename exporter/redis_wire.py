@@ -67,7 +67,7 @@ class Wire:
         except (RedisError, OSError) as error:
             raise_worded(error)
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await connection.disconnect()
             raise
         return cls(connection)
 
@@ -107,8 +107,8 @@ class Wire:
         return reply
 
     async def close(self) -> None:
-        """Let go of the connection."""
-        await self._connection.disconnect(nowait=True)
+        """Close the connection and wait until it is."""
+        await self._connection.disconnect()
 
     async def _received(self) -> bytes:
         data = await self._reader.read(_READ_BYTES)

@@ -105,7 +105,7 @@ class RedisCollector(Collector):
                 redis_prefixes.VALUE: sum(tops),
             }
             return int(counts.get(metric, sum(top > 0 for top in tops)))
-        return 1 if metric is redis_info.INSTANCE else super().most_series(metric)
+        return 1 if metric in (redis_info.INSTANCE, redis_info.LINK_UP) else super().most_series(metric)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         return unreadable(self._url)
