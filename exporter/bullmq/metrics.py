@@ -11,6 +11,7 @@ JOBS = gauge(
     "queue",
     "state",
     source="LLEN, ZCARD",
+    parts=len(STATES),
 )
 PAUSED = gauge("bullmq_queue_paused", "Whether the queue is paused (1).", "queue", source="meta: paused")
 OLDEST = gauge(

@@ -14,8 +14,8 @@ from exporter.bullmq import Queue
 from exporter.bullmq.dead_letters import DeadLetters
 from exporter.bullmq.discovery import literal, queue_bases, workers
 from exporter.bullmq.memory import Ages, Memory
-from exporter.bullmq.metrics import JOBS, METRICS, WORKERS, samples
-from exporter.bullmq.snapshot import STATES, Snapshot, at
+from exporter.bullmq.metrics import METRICS, WORKERS, samples
+from exporter.bullmq.snapshot import Snapshot, at
 from exporter.collectors.base import NOT_YET, Client, Collector, Reading, Slow
 from exporter.families import MAX_SERIES
 from exporter.keyspace import STEP_KEYS, Walk
@@ -185,10 +185,10 @@ class QueuesCollector(Collector):
             self.found = set()
 
     def most_series(self, metric: Metric) -> int:
-        """One a queue, of its jobs one a state; the number of queues is known only where they are listed."""
+        """One a queue, or its parts; the number of queues is known only where they are listed."""
         if self.slow is not None or not metric.labels:
             return super().most_series(metric)
-        return min(len(self.names or ()) * (len(STATES) if metric is JOBS else 1), MAX_SERIES)
+        return min(len(self.names or ()), MAX_SERIES) * metric.parts
 
     def _queue(self, name: str) -> Queue:
         return Queue(name, self._target.key_of(name) or name)

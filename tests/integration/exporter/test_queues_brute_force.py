@@ -140,7 +140,7 @@ class Compared:
         expected = dict(self._expected(keys, now))
         waiting, paused = (found.pop(("bullmq_queue_jobs", state)) for state in ("waiting", "paused"))
         oldest = found.pop(("bullmq_queue_oldest_waiting_age_seconds",), None)
-        found.pop(("bullmq_queue_workers",))
+        assert found.pop(("bullmq_queue_workers",)) == 1
         # A marker in the midst of a list is counted as a job, as BullMQ itself does.
         assert (
             0
