@@ -7,6 +7,7 @@ for 50 queues, time for 1,000 queues and for half of them. It fails where that i
 
 import argparse
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keys", type=int, default=0, help="walk over so many keys as well")
     keys = parser.parse_args().keys
+    gc.freeze()  # as the exporter does
     with TemporaryDirectory() as folder:
         server = RedisServer(Path(folder) / "redis")
         server.start()

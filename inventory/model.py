@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -111,6 +112,17 @@ class RedisTarget(Section):
 Prefix = Annotated[str, StringConstraints(min_length=1)]
 
 
+def _is_a(words: str, *kinds: type) -> BeforeValidator:
+    """Say in one line what a key takes that may be of several kinds; pydantic has a line for each kind."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, kinds):
+            raise ValueError(f"is {words}")
+        return value
+
+    return BeforeValidator(check)
+
+
 class QueueTarget(Section):
     """The BullMQ queues of one prefix, or of several, in one Redis database of the same stack.
 
@@ -120,9 +132,15 @@ class QueueTarget(Section):
     """
 
     redis: Name
-    prefix: Prefix | Annotated[tuple[Prefix, ...], Field(min_length=1)] = "bull"
+    prefix: Annotated[
+        Prefix | Annotated[tuple[Prefix, ...], Field(min_length=1)],
+        _is_a("a prefix or a list of them", str, list, tuple),
+    ] = "bull"
     names: Literal["discover"] | tuple[str, ...] = "discover"
-    dead_letter: str | dict[str, str] | None = None
+    dead_letter: Annotated[
+        str | dict[str, str] | None,
+        _is_a("a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'", str, dict, NoneType),
+    ] = None
     refresh: Duration = timedelta(minutes=1)
 
     @property
