@@ -53,8 +53,10 @@ _FIELDS = {
     "aof_rewrite_in_progress": gauge(
         "redis_aof_rewrite_in_progress", "Whether the append-only file is being rewritten (1)."
     ),
-    "aof_current_size": gauge("redis_aof_current_size_bytes", "Bytes of the append-only file."),
-    "aof_delayed_fsync": gauge("redis_aof_delayed_fsync", "Writes of the append-only file that had to wait for disk."),
+    "aof_current_size": gauge("redis_aof_current_size_bytes", "Bytes of the append-only file; absent without one."),
+    "aof_delayed_fsync": gauge(
+        "redis_aof_delayed_fsync", "Writes of the append-only file that had to wait for disk; absent without one."
+    ),
     "latest_fork_usec": gauge("redis_latest_fork_usec", "How long the last fork took, in microseconds."),
     "connected_slaves": gauge("redis_connected_slaves", "Replicas that are connected."),
     "master_repl_offset": gauge("redis_master_repl_offset", "Bytes of changes that were given to replicas."),

@@ -67,7 +67,7 @@ class Wire:
         except (RedisError, OSError) as error:
             raise_worded(error)
         except BaseException:
-            await connection.disconnect()
+            await connection.disconnect(nowait=True)  # the deadline may be over
             raise
         return cls(connection)
 

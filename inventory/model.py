@@ -165,10 +165,14 @@ class QueueTarget(Section):
     @model_validator(mode="after")
     def _names_have_their_prefix(self) -> Self:
         listed = () if isinstance(self.names, str) else self.names
-        if wrong := [name for name in listed if self.key_of(name) is None]:
+        letters = self.dead_letter if isinstance(self.dead_letter, dict) else {}
+        if wrong := [name for name in (*listed, *letters, *letters.values()) if self.key_of(name) is None]:
             raise ValueError(
-                f"names: with several prefixes a name begins with its own, as in 'bull:mail', not {wrong[0]!r}"
+                f"with several prefixes a queue's name begins with its own, as in 'bull:mail', not {wrong[0]!r}"
             )
+        pattern = self.dead_letter if isinstance(self.dead_letter, str) and self.dead_letter != "failed" else "{name}"
+        if len(self.prefixes) > 1 and not pattern.startswith("{name}"):
+            raise ValueError("with several prefixes dead_letter begins with {name}, as in '{name}-dlq'")
         return self
 
 

@@ -26,7 +26,7 @@ from inventory import Stack
 UP = gauge("bullmq_up", "Whether the Redis of the queues answers and the queues are known (1).", source="PING")
 QUEUES = gauge(
     "bullmq_discovered_queues",
-    "Queues that are known by now, dead-letter queues included.",
+    "Queues that are known by now.",
     source="SCAN PREFIX:*:meta, CLIENT LIST, inventory",
 )
 DEAD_LETTERS = gauge(
@@ -64,8 +64,8 @@ class QueuesClient(Client):
         found = [
             *chain.from_iterable(groups),
             *self._dead_letters(boxes, snapshots),
-            *self._workers(snapshots),
-            QUEUES(len(snapshots)),
+            *self._workers(memory.queue.name for memory, _ in shown),
+            QUEUES(len(shown)),
         ]
         return Reading(tuple(found), 1 + round_trips)
 
@@ -104,9 +104,9 @@ class QueuesClient(Client):
             elif box in snapshots:
                 yield DEAD_LETTERS(snapshots[box].unfinished, queue)
 
-    def _workers(self, snapshots: Mapping[str, Snapshot]) -> Iterator[Sample]:
+    def _workers(self, names: Iterable[str]) -> Iterator[Sample]:
         counts = self._collector.workers
-        return (WORKERS(counts.get(name, 0), name) for name in snapshots) if counts is not None else iter(())
+        return (WORKERS(counts.get(name, 0), name) for name in names) if counts is not None else iter(())
 
 
 class DiscoveryClient(Client):
@@ -119,9 +119,13 @@ class DiscoveryClient(Client):
         collector, round_trips = self._collector, 1
         (clients,) = await self._wire.ask(_CLIENTS, 1)
         collector.saw_clients(clients, self._wire.database, now)
-        async for keys in collector.walk.steps(self._wire, self._until):
-            collector.found |= {collector.name_of(*each) for each in queue_bases(keys, collector.prefixes)}
-            round_trips += 1
+        try:
+            async for keys in collector.walk.steps(self._wire, self._until):
+                collector.found |= {collector.name_of(*each) for each in queue_bases(keys, collector.prefixes)}
+                round_trips += 1
+        except BaseException:
+            collector.begins_to_walk()  # what answers next may be another server
+            raise
         collector.walked()
         return Reading((), round_trips)
 
@@ -142,14 +146,12 @@ class QueuesCollector(Collector):
         self.prefixes = target.prefixes
         self.letters = DeadLetters(target.dead_letter)
         self.names: frozenset[str] | None = None
-        self.found: set[str] = set()
         self.workers: Mapping[str, int] | None = None
         self._workers_at: float | None = None
         self._memories: dict[str, Memory] = {}
         self.fast = self._connect
         if target.names == "discover":
-            pattern = f"{literal(self.prefixes[0])}:*:meta" if len(self.prefixes) == 1 else "*:meta"
-            self.walk = Walk("MATCH", pattern, "TYPE", "hash")
+            self.begins_to_walk()
             self.slow = Slow(self._connect_to_discover, target.refresh, f"1 SCAN for {STEP_KEYS:,} keys of the server")
         else:
             self.names = frozenset(target.names)
@@ -177,12 +179,18 @@ class QueuesCollector(Collector):
             found = workers(clients, database, self.prefixes)
             self.workers = {self.name_of(*queue): count for queue, count in found.items()}
 
+    def begins_to_walk(self) -> None:
+        """Forget the walk that is under way."""
+        pattern = f"{literal(self.prefixes[0])}:*:meta" if len(self.prefixes) == 1 else "*:meta"
+        self.walk = Walk("MATCH", pattern, "TYPE", "hash")
+        self.found: set[str] = set()
+
     def walked(self) -> None:
         """Take over what the walk found: queues that are gone are known to be so at its end only."""
         connected = set(self.workers or ())
         self.names = frozenset(self.found | connected | (set() if self.walk.complete else self.names or set()))
         if self.walk.complete:
-            self.found = set()
+            self.found.clear()
 
     def most_series(self, metric: Metric) -> int:
         """One a queue, or its parts; the number of queues is known only where they are listed."""
@@ -191,7 +199,9 @@ class QueuesCollector(Collector):
         return min(len(self.names or ()), MAX_SERIES) * metric.parts
 
     def _queue(self, name: str) -> Queue:
-        return Queue(name, self._target.key_of(name) or name)
+        base = self._target.key_of(name)
+        assert base is not None, name  # noqa: S101 - the inventory has seen to that
+        return Queue(name, base)
 
     async def _connect(self, budget: float) -> QueuesClient:  # noqa: ARG002 - Redis has no limit of its own to set
         return QueuesClient(await Wire.connect(self._url), self)

@@ -80,7 +80,17 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
         (
             "{redis: cache,",
             "{redis: cache, prefix: [a, b], names: ['a:mail', mail],",
-            "with several prefixes a name begins with its own, as in 'bull:mail', not 'mail'",
+            "with several prefixes a queue's name begins with its own, as in 'bull:mail', not 'mail'",
+        ),
+        (
+            '{redis: cache, dead_letter: "{name}-dlq"}',
+            "{redis: cache, prefix: [a, b], dead_letter: {'a:mail': grave}}",
+            "with several prefixes a queue's name begins with its own, as in 'bull:mail', not 'grave'",
+        ),
+        (
+            '{redis: cache, dead_letter: "{name}-dlq"}',
+            "{redis: cache, prefix: [a, b], dead_letter: 'dlq-{name}'}",
+            "with several prefixes dead_letter begins with {name}, as in '{name}-dlq'",
         ),
         (
             '/0"}',
