@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup test lint bench soak mutants demo demo-up demo-down incident dashboards docs lock
+.PHONY: setup test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs lock
 
 setup:
 	@$(PYTHON) -m demo.toolchain
@@ -22,8 +22,15 @@ lint: setup
 bench: setup
 	@$(PYTHON) -m demo.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
+	@$(BIN)/python -m benchmarks.queues --keys 1000000
 	@$(BIN)/python -m benchmarks.listing
 	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks.postgres
+
+# What every version of BullMQ makes of thousands of random orders, read by the exporter and from all keys.
+SEQUENCES ?= 2000
+differential: setup
+	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/test_queues_brute_force.py
 
 # Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
 soak: setup

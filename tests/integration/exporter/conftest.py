@@ -95,6 +95,10 @@ class Exporter:
             assert monotonic() < end, page.text
             await asyncio.sleep(0.1)
 
+    async def scrape_after_jobs(self) -> Page:
+        """A page after every job in the background was run, so that none of them is under way."""
+        return await self.scrape_until(lambda page: set(page.series("runbook_exporter_job_success").values()) == {1})
+
 
 StartExporter = Callable[..., Awaitable[Exporter]]
 
