@@ -17,7 +17,9 @@ import yaml
 from tests.rules.formats import FORMATS
 from tests.rules.rulebook import CASES, Rule, number_of, published, rules_of
 
-STEP = 15
+LONGEST_STEP = 60
+"""Seconds between evaluations, unless an alert waits for less."""
+
 OWNER, NEWCOMER = "owner", "newcomer"
 """Stacks that no file knows: of the first one, the owner named the numbers that no runbook has."""
 
@@ -65,11 +67,12 @@ def write_tests(folder: Path, subsystem: str, rules: Path, severity: str) -> Pat
         return None
     numbers = folder / f"numbers-{severity}.yml"
     numbers.write_text(yaml.safe_dump(_numbers(rules, cases, severity)))
+    step = min(LONGEST_STEP, *(case.duration for case in cases))
     content = {
         "rule_files": [str(numbers), str(rules / f"{subsystem}.yml")],
-        "evaluation_interval": f"{STEP}s",
+        "evaluation_interval": f"{step}s",
         "group_eval_order": ["numbers", subsystem],
-        "tests": [*_tests(cases), _silence()],
+        "tests": [*_tests(cases, step), _silence(step)],
     }
     file = folder / f"{subsystem}-{severity}_test.yml"
     file.write_text(yaml.safe_dump(content, width=1000))
@@ -98,12 +101,12 @@ def _owners(case: Case) -> Rule:
     return Rule(Path(), None, f"runbook:{case.quantity}:{case.severity}", "0.5", labels=labels)
 
 
-def _tests(cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
+def _tests(cases: Sequence[Case], step: int) -> Iterator[dict[str, Any]]:
     for case in cases:
         thresholds = [rule for rule in published() if case.is_about(rule)] or [_owners(case)]
         for threshold in thresholds:
             others = {rule.labels["stack"] for rule in published()} - {rule.labels["stack"] for rule in thresholds}
-            yield _test(case, threshold, {*_without(case, others), NEWCOMER})
+            yield _test(case, threshold, {*_without(case, others), NEWCOMER}, step)
 
 
 def _without(case: Case, others: set[str]) -> set[str]:
@@ -112,24 +115,24 @@ def _without(case: Case, others: set[str]) -> set[str]:
     return others - {rule.labels["stack"] for rule in published() if rule.record == record}
 
 
-def _test(case: Case, threshold: Rule, others: set[str]) -> dict[str, Any]:
+def _test(case: Case, threshold: Rule, others: set[str], step: int) -> dict[str, Any]:
     stack, limit = threshold.labels["stack"], number_of(threshold)
     quiet, past = (limit - case.past, limit) if case.fires_at_the_limit else (limit, limit + case.past)
-    long, after = case.duration // STEP + 2, case.keeps // STEP + 2
-    begins, ends = long * STEP, 2 * long * STEP
+    long, after = case.duration // step + 2, case.keeps // step + 2
+    begins, ends = long * step, 2 * long * step
     values = f"{_steps(quiet, long)} {_steps(past, long)} {_steps(quiet, after)}"
     fires = [_expected(case, threshold, past, limit)]
     back = fires if case.keeps else []
     moments = [
-        (begins - STEP, []),
-        (begins + case.duration - STEP, []),
+        (begins - step, []),
+        (begins + case.duration - step, []),
         (begins + case.duration, fires),
-        (ends + case.keeps - STEP, back or fires),
+        (ends + case.keeps - step, back or fires),
         (ends + case.keeps, []),
     ]
     return {
         "name": f"{case.alert} {case.severity} {stack}",
-        "interval": f"{STEP}s",
+        "interval": f"{step}s",
         "input_series": [
             {"series": case.series.replace("<stack>", stack), "values": values},
             *({"series": case.series.replace("<stack>", name), "values": f"{past!r}x999"} for name in sorted(others)),
@@ -177,9 +180,9 @@ def _dashboard(stack: str) -> str:
     return f"https://grafana.example/d/stack?var-stack={stack}"
 
 
-def _silence() -> dict[str, Any]:
+def _silence(step: int) -> dict[str, Any]:
     asked = {"expr": "ALERTS", "eval_time": "10m", "exp_samples": []}
-    return {"name": "no data", "interval": f"{STEP}s", "input_series": [], "promql_expr_test": [asked]}
+    return {"name": "no data", "interval": f"{step}s", "input_series": [], "promql_expr_test": [asked]}
 
 
 def _case(raw: Mapping[str, Any]) -> Case:

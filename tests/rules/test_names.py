@@ -19,21 +19,6 @@ from tests.rules.rulebook import (
 WORDS = {"and", "or", "unless", "on", "by", "group_left", "bool", "offset", "without", "ignoring", "le"}
 OURS = {metric.name for metrics in METRICS.values() for metric in metrics}
 RECORDED = {str(rule.record) for rule in [*all_rules(), *published()]}
-PLANNED = {
-    "bullmq_queue_workers",
-    "pg_settings_archive_mode",
-    "pg_stat_archiver_last_archived_timestamp_seconds",
-    "pg_stat_archiver_last_failed_timestamp_seconds",
-    "pg_stat_statements_calls_total",
-    "pg_stat_statements_seconds_total",
-    "pg_stat_user_tables_n_dead_tup",
-    "pg_stat_user_tables_n_mod_since_analyze",
-    "pg_tables",
-    "redis_keyspace_hits_include_queues",
-    "redis_rdb_changes_since_last_save",
-}
-"""Names that the exporter is about to have."""
-
 OTHERS = {
     "prom_client": {"http_request_duration_seconds", "http_requests_total", "db_query_duration_seconds"},
     "opentelemetry": {
@@ -90,7 +75,7 @@ def read_by(rule: Rule) -> set[str]:
 
 @pytest.mark.parametrize("rule", [r for f in subsystem_files() for r in rules_of(f)], ids=str)
 def test_a_subsystem_reads_what_the_exporter_and_other_rules_give(rule: Rule) -> None:
-    known = OURS | PLANNED | RECORDED | threshold_names(rule.expr)
+    known = OURS | RECORDED | threshold_names(rule.expr)
     assert {name for name in _without_windows(read_by(rule)) if name not in known} == set()
 
 
@@ -111,13 +96,7 @@ def _spelled(pattern: str) -> set[str]:
     if ".+" in pattern or ".*" in pattern or "[" in pattern:
         return set()
     with_and_without = [pattern.replace("(auto)?", "auto"), pattern.replace("(auto)?", "")]
-    return {name for each in with_and_without for name in each.split("|")} - {
-        # These four are there or not, depending on who looked after the table.
-        f"pg_stat_user_tables_last_{auto}{work}_timestamp_seconds"
-        for auto in ("auto", "")
-        for work in ("vacuum", "analyze")
-        if "pg_stat_user_tables_last_vacuum_timestamp_seconds" not in OURS
-    }
+    return {name for each in with_and_without for name in each.split("|")}
 
 
 def _without_windows(names: set[str]) -> set[str]:

@@ -25,6 +25,6 @@ def runner(program: Path) -> Run:
     """Run this program with arguments, to its end."""
 
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=110, check=False)
+        return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=600, check=False)
 
     return run

@@ -3,7 +3,6 @@
 import stat
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import pytest
 import yaml
