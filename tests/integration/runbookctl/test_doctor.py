@@ -10,6 +10,7 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from demo.servers.redis import RedisServer
+from demo.toolchain.errors import SetupError
 from runbookctl.doctor.postgres import EXPORTER, REMEDIATOR, Role
 from runbookctl.main import main
 
@@ -75,10 +76,20 @@ def test_the_role_has_the_grants_and_limits_of_the_file_and_nothing_more(granted
     )
 
 
-@pytest.mark.parametrize("version", [16, 18])
-def test_the_files_fit_other_versions(version: int, request: pytest.FixtureRequest, doctor: Doctor) -> None:
-    server = _grant(request.getfixturevalue(f"postgres{version}"))
-    code, found = doctor(_inventory(server))
+@pytest.fixture(params=[16, 18])
+def other_version(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PostgresServer]:
+    """A server of its own: roles are the whole server's, and others make theirs on the session's."""
+    server = PostgresServer(tmp_path / "postgres", version=request.param)
+    try:
+        server.start()
+    except SetupError as error:
+        pytest.skip(str(error))
+    yield server
+    server.remove()
+
+
+def test_the_files_fit_other_versions(other_version: PostgresServer, doctor: Doctor) -> None:
+    code, found = doctor(_inventory(_grant(other_version)))
     [finding] = found["shop/postgres/main"]
     assert code == 1
     assert finding["problem"] == "pg_stat_statements is not loaded, so that no statement is counted"
