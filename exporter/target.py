@@ -106,6 +106,8 @@ class Target:
         readings = [outcome.reading for outcome in self.outcomes.values() if outcome.reading is not None]
         for reading in readings:
             yield from reading.samples
+        standing = tuple(self._collector.standing_samples())
+        yield from standing
         if self._jobs is not None:
             yield from self._jobs.samples()
         first, failures = outcomes[0], [outcome.failure for outcome in outcomes if outcome.failure is not None]
@@ -113,7 +115,7 @@ class Target:
         yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)
         yield DURATION(first.seconds, self.kind)
         yield ROUND_TRIPS(first.reading.round_trips if first.reading is not None else 0, self.kind)
-        yield SAMPLES(sum(len(reading.samples) for reading in readings), self.kind)
+        yield SAMPLES(len(standing) + sum(len(reading.samples) for reading in readings), self.kind)
         if self._slow is not None and self._slow.succeeded_at is not None:
             yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
 

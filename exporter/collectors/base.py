@@ -89,7 +89,11 @@ class Collector(ABC):
 
     def most_series(self, metric: Metric) -> int:
         """How many series the target can have of one of its metrics."""
-        return MAX_SERIES if metric.labels else 1
+        return MAX_SERIES * metric.parts if metric.labels else 1
+
+    def standing_samples(self) -> Iterable[Sample]:
+        """Return what holds whatever became of the last reading, such as counters and the kind of its failure."""
+        return ()
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Yield (key below the target, reason) for each secret that can not be read now."""

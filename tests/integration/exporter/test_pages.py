@@ -15,6 +15,7 @@ from exporter.collectors import COLLECTORS
 from exporter.families import MAX_SERIES, Families
 from exporter.runner import Runner, Selection
 from inventory import Inventory
+from tests.integration.exporter.stored import write_proven_backups
 
 TWO = """\
 stacks:
@@ -108,7 +109,7 @@ def check_metrics(text: str) -> tuple[int, str]:
 
 
 async def test_promtool_finds_nothing_wrong(start_exporter, metrics_server, database, redis_url, tmp_path) -> None:
-    (tmp_path / "db_20260101.dump").write_bytes(b"x")
+    write_proven_backups(tmp_path)
     stack = {
         "postgres": {"main": {"dsn": database.dsn("metrics")}},
         "redis": {"main": {"url": redis_url}},

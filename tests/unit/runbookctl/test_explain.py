@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from exporter.collectors.queues import QueuesCollector
+from exporter.collectors.redis import RedisCollector
 from exporter.families import MAX_SERIES
 from exporter.job_lane import METRICS as JOB_METRICS
+from exporter.redis_prefixes import METRICS as PREFIX_METRICS
 from exporter.runner import TARGET_METRICS
 from runbookctl.main import app, console, main
 
 OWN = len(TARGET_METRICS)
+# All of the queues' metrics are of one queue, but for two.
+QUEUES = len(QueuesCollector.metrics) - 2
+# Those of Redis, without those about prefixes; of the labelled ones two have one series at the most.
+SINGLE = [metric for metric in RedisCollector.metrics if not metric.labels]
+SEVERAL = [metric for metric in RedisCollector.metrics if metric.labels and metric not in PREFIX_METRICS]
 INVENTORY = """\
 stacks:
   shop:
@@ -48,10 +56,10 @@ def test_every_target_with_its_cost(file: Path) -> None:
     assert (round_trips, refresh) == (1, None)
     assert 5_000 < series <= 10_000  # whatever the server holds
     assert told == {
-        "redis/main": (1, None, 16 + MAX_SERIES + OWN),
-        "queues/listed": (2, None, 1 + 2 * 8 + 3 * 2 + OWN),
-        "queues/found": (2, 90, 1 + 4 * MAX_SERIES + OWN),
-        "backups/nightly": (0, 300, 6 + OWN),
+        "redis/main": (1, None, len(SINGLE) + 2 + (len(SEVERAL) - 2) * MAX_SERIES + OWN),
+        "queues/listed": (2, None, 2 + 2 * 8 + 2 * (QUEUES - 1) + OWN),
+        "queues/found": (2, 90, 2 + (QUEUES + 7) * MAX_SERIES + OWN),
+        "backups/nightly": (0, 300, 17 + 4 + 9 + 2 * 7 + OWN),
         "http/api": (1, None, 3 + OWN),
     }
     assert found["http/api"]["families"] == ["probe_success", "probe_duration_seconds", "probe_http_status_code"]
@@ -79,8 +87,9 @@ def test_for_people_without_secrets(file: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(console, "width", 160)
     text = explain(f"--config.file={file}")
     [line] = [line for line in text.splitlines() if "shop/queues/found" in line]
-    background = "every 1m30s, 1 SCAN for 1,000 keys of the server"
-    assert line.split() == ["shop/queues/found", "2", "5", f"{1 + 4 * MAX_SERIES + OWN:,}", *background.split()]
+    background = "every 1m30s, 1 SCAN for 500 keys of the server"
+    series = f"{2 + (QUEUES + 7) * MAX_SERIES + OWN:,}"
+    assert line.split() == ["shop/queues/found", "2", str(2 + QUEUES), series, *background.split()]
     assert "6 targets, " in text
     assert "hunter2" not in text
 
