@@ -19,6 +19,7 @@ lint: setup
 # Fails if a page takes longer than it may; tells what it took.
 bench: setup
 	@$(BIN)/python -m benchmarks.rendering
+	@$(BIN)/python -m benchmarks.webhook
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup
