@@ -6,13 +6,16 @@ import signal
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import ledger_at
 from remediator.ledger.listing import list_runs
+from remediator.ledger.sqlite import SqliteLedger
 from tests.bounds.outage import FORKS, full_disk, in_a_process, read_only, slow_work
 from tests.unit.remediator.conftest import Bench
 
@@ -62,6 +65,39 @@ async def test_a_ledger_that_is_damaged_under_our_hands_stops_everything(bench: 
     with pytest.raises(LedgerUnavailable, match="malformed"):
         await bench.work()
     assert bench.shelf.touched == []
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_truth(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    out = False
+    write = SqliteLedger.write
+
+    def sometimes(ledger: SqliteLedger) -> AbstractAsyncContextManager[AsyncConnection]:
+        if out:
+            raise LedgerUnavailable("the ledger: it is gone")
+        return write(ledger)
+
+    async def lose() -> None:
+        nonlocal out
+        out = True
+
+    monkeypatch.setattr(SqliteLedger, "write", sometimes)
+    monkeypatch.setattr("remediator.engine.TROUBLE_SECONDS", 0.01)
+    bench.shelf.fill("a", "b")
+    setattr(bench.shelf, at, lose)
+    await bench.deliver()
+    await bench.engine.tick()
+    await bench.engine.idle()
+    assert bench.shelf.touched == ["a"], "the second effect had no record to begin with"
+    assert bench.engine.trouble == "the ledger: it is gone"
+    out = False
+    setattr(bench.shelf, at, lambda: asyncio.sleep(0))
+    await bench.work()
+    run = await bench.last()
+    assert (run.state, [item.state for item in await bench.items(run)]) == ("interrupted", ["applied", "planned"])
+    assert bench.shelf.touched == ["a"]
 
 
 def test_a_process_that_is_stopped_keeps_its_ledger_and_asks_again_when_it_goes_on(folder: Path) -> None:

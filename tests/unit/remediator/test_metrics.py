@@ -1,11 +1,13 @@
 """The page says what the ledger says."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from remediator import metrics
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 
+REFERENCE = (Path(__file__).parents[3] / "docs" / "metrics" / "remediator.md").read_text()
 Labels = frozenset[tuple[str, str]]
 
 
@@ -56,3 +58,14 @@ async def test_a_run_that_acted_has_its_duration(bench: Bench) -> None:
 async def test_the_engine_that_can_not_work_is_down(bench: Bench) -> None:
     assert set((await page(bench))["remediation_engine_up"].values()) == {1}
     assert set((await page(bench, "disk full"))["remediation_engine_up"].values()) == {0}
+
+
+async def test_every_metric_is_in_the_reference_and_no_other(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    bench.shelf.refill = True
+    await bench.deliver()
+    await bench.work()
+    told = set(re.findall(r"^\| `(\w+)`", REFERENCE, re.MULTILINE))
+    families = (await metrics.collect(bench.world)).collect()
+    ours = {family.name for family in families if family.name.startswith(("remediation_", "runbook_"))}
+    assert {name.removesuffix("_total").removesuffix("_info") for name in told} == ours
