@@ -19,6 +19,7 @@ from inventory.model import (
     RedisTarget,
     RemediationSettings,
     Stack,
+    StackLimits,
     Storm,
     Window,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Secret",
     "SecretError",
     "Stack",
+    "StackLimits",
     "StorageOptions",
     "Storm",
     "Window",
