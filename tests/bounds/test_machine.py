@@ -274,9 +274,9 @@ class Remediator(RuleBasedStateMachine):
             assert await episodes.all_open(connection) == []
 
 
-TestRemediator = Remediator.TestCase
+TestRemediator = pytest.mark.timeout(300)(Remediator.TestCase)
 TestRemediator.settings = settings(
-    max_examples=25,
+    max_examples=16,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
