@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BeforeValidator,
