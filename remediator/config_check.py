@@ -15,6 +15,10 @@ _OWN_KEYS = ("older_than", "batch", "protect")
 def wrong_remediations(inventory: Inventory) -> Iterator[Finding]:
     """Remediations that do not exist, and settings that would silently do nothing."""
     for stack_name, stack in inventory.stacks.items():
+        for name, step in stack.escalation.items():
+            if step.only_while and inventory.alertmanager is None:
+                path = ("stacks", stack_name, "escalation", name, "only_while")
+                yield Finding(path, "needs alertmanager.url, to ask which alerts fire")
         for name, settings in stack.remediations.items():
             path = ("stacks", stack_name, "remediations", name)
             remediation = REMEDIATIONS.get(name)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.delivery import Alert, parse_delivery
 from remediator.errors import LedgerUnavailable
+from remediator.ladder import tell_end
 from remediator.ledger import audit, control, deliveries, episodes, runs
 from remediator.ledger.episodes import Episode, Key
 from remediator.progress import advance
@@ -70,8 +71,9 @@ async def _take_in_alerts(
 
 
 async def call_off(connection: AsyncConnection, world: World, ended: Episode, reason: str) -> None:
-    """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof."""
+    """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof. Tell it."""
     run = await runs.last_of(connection, ended.id)
     log.info("episode ended", stack=ended.stack, remediation=ended.remediation, target=ended.target, reason=reason)
     if run is not None and run.state in CANCELLABLE:
         await advance(connection, world, run, RunState.CANCELLED, reason=reason)
+    await tell_end(connection, world, ended, reason)

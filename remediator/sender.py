@@ -7,26 +7,32 @@ from typing import Any
 import apprise
 import structlog
 
-from inventory import SecretError
-from inventory.model import Contact
+from inventory import Contact, SecretError
 from remediator.errors import LedgerUnavailable
+from remediator.ladder import climb
 from remediator.ledger import outbox
 from remediator.stopping import Stop
 from remediator.world import World
 
 EVERY_SECONDS = 1.0
-SEND_SECONDS = 30.0
+SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
 log = structlog.get_logger(__name__)
 
 
 async def send_until(stop: Stop, world: World) -> None:
-    """Send every due message, until it is time to stop."""
-    while not stop.is_set():
-        try:
-            await send_due(world)
-        except Exception as error:
-            log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
-        await stop.sleep(EVERY_SECONDS)
+    """Send every due message, until it is time to stop; a contact that does not answer holds up no other."""
+    async with asyncio.TaskGroup() as sending:
+        while not stop.is_set():
+            sending.create_task(_round(world))
+            await stop.sleep(EVERY_SECONDS)
+
+
+async def _round(world: World) -> None:
+    try:
+        await climb(world)
+        await send_due(world)
+    except Exception as error:
+        log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
 
 
 async def send_due(world: World) -> None:
@@ -37,6 +43,9 @@ async def send_due(world: World) -> None:
 
 
 async def _send_one(world: World, message: Any) -> None:
+    async with world.ledger.write() as connection:
+        if not await outbox.claim(connection, message, world.clock.now()):
+            return
     taken = await _send(world.inventory.contacts, message)
     async with world.ledger.write() as connection:
         if taken:

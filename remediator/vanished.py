@@ -1,16 +1,14 @@
 """Ends episodes that nothing confirms any more and that Alertmanager does not have either."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable
+from remediator.confirmation import unconfirmed_since
 from remediator.intake import call_off
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
 from remediator.targets import key_of
 from remediator.world import World
-
-REPEAT_INTERVAL = timedelta(minutes=5)  # of the route in deploy/alertmanager.yml, where the inventory names none
 
 
 async def end_vanished(world: World) -> None:
@@ -18,8 +16,7 @@ async def end_vanished(world: World) -> None:
 
     Where Alertmanager's address is known but it can not be read, nothing ends.
     """
-    known = world.inventory.alertmanager
-    limit = world.clock.now() - 2 * (known.repeat_interval if known is not None else REPEAT_INTERVAL)
+    limit = unconfirmed_since(world)
     async with world.ledger.read() as connection:
         quiet = [each for each in await episodes.all_open(connection) if each.confirmed_at < limit]
     if not quiet:
