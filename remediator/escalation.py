@@ -11,7 +11,7 @@ from remediator.states import RunState
 from remediator.world import World
 
 # What a person has switched off, or what passes by itself, needs no message.
-QUIET_REASONS = frozenset({"mode_off", "backup_running"})
+QUIET_REASONS = frozenset({"mode_off", "backup_running", "nothing_listed"})
 
 # The others repeat while nothing changes; one message an episode says it.
 EACH_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN, RunState.EXPIRED})

@@ -1,12 +1,12 @@
 """Finds what an alert is about. An alert only names things; they count only if the inventory has them."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory import Inventory, Mode, RemediationSettings, Stack
 from remediator.ledger.episodes import Key
-from remediator.remediations.base import Remediation, Scope, Target
+from remediator.remediations.base import Identity, Remediation, Scope, Target
 
 MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
 
@@ -20,8 +20,8 @@ class Found:
     target: Target
     settings: RemediationSettings
 
-    def scope(self, run: int) -> Scope:
-        return Scope(self.stack, self.target, self.settings, str(run))
+    def scope(self, run: int | str, touched: Sequence[Identity] = ()) -> Scope:
+        return Scope(self.stack, self.target, self.settings, str(run), touched)
 
 
 def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> Key:
