@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from inventory import RemediationSettings, Stack
 
-Kind = Literal["postgres", "queues", "backups"]
+Kind = Literal["postgres", "queues", "backups", "stack"]  # "stack": all of it, whatever target an alert names
 
 
 Identity = Mapping[str, str | int | float | None]

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from inventory import Inventory
 from remediator.alertmanager import AlertmanagerReader
+from remediator.attachment import Attachments
 from remediator.config_check import find
 from remediator.ladder import climb
 from remediator.ledger import outbox
@@ -111,7 +112,7 @@ async def told(folder: Path, receiver: Receiver) -> AsyncIterator[Bench]:
 
 async def tell(bench: Bench) -> None:
     await climb(bench.world)
-    await send_due(bench.world)
+    await send_due(bench.world, Attachments(bench.world))
 
 
 async def later(bench: Bench, **span: float) -> None:
@@ -190,14 +191,14 @@ async def test_the_note_waits_until_the_message_before_it_has_arrived(told: Benc
     await later(told, minutes=31)
     await resolve(told)
     told.clock.turn(milliseconds=1)
-    await send_due(told.world)
+    await send_due(told.world, Attachments(told.world))
     receiver.status = 200
     receiver.told.clear()
-    await send_due(told.world)
+    await send_due(told.world, Attachments(told.world))
     assert [title.split()[1] for contact, title, _ in receiver.told if contact == "leads"] == []
     for _ in range(3):
         told.clock.turn(minutes=6)
-        await send_due(told.world)
+        await send_due(told.world, Attachments(told.world))
     assert [title.split()[1] for contact, title, _ in receiver.told if contact == "leads"] == [
         "unresolved",
         "resolved:",
@@ -253,11 +254,11 @@ async def test_a_crash_between_sending_and_noting_it_sends_once_more(
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "sent", crash)
         with pytest.raises(ConnectionAbortedError):
-            await send_due(told.world)
+            await send_due(told.world, Attachments(told.world))
     for _ in range(10):
         told.clock.turn(seconds=30)
         await climb(told.world)
-        await send_due(told.world)
+        await send_due(told.world, Attachments(told.world))
     assert receiver.contacts() == ["oncall", "leads", "leads"]
 
 
@@ -266,7 +267,7 @@ async def test_two_senders_at_once_send_a_message_once(told: Bench, receiver: Re
     await told.deliver()
     await told.work()
     await asyncio.gather(*(climb(told.world) for _ in range(3)))
-    await asyncio.gather(*(send_due(told.world) for _ in range(3)))
+    await asyncio.gather(*(send_due(told.world, Attachments(told.world)) for _ in range(3)))
     assert receiver.contacts() == ["oncall", "leads"]
 
 
