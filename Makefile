@@ -1,9 +1,9 @@
 # Everything is fetched into the checkout; nothing is installed on the machine. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := inventory daemon exporter remediator runbookctl grafana demo
 
-.PHONY: setup test lint bench demo demo-up demo-down incident dashboards lock
+
+.PHONY: setup test lint bench soak demo demo-up demo-down incident dashboards docs lock
 
 setup:
 	@$(PYTHON) -m demo.toolchain
@@ -20,6 +20,10 @@ lint: setup
 bench: setup
 	@$(BIN)/python -m benchmarks.rendering
 
+# Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
+soak: setup
+	@$(BIN)/python -m soak
+
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup
 	@$(BIN)/python -m demo run $(if $(ONCE),--once)
@@ -35,6 +39,9 @@ incident: setup
 
 dashboards: setup
 	@$(BIN)/python -m grafana.build
+
+docs: setup
+	@$(BIN)/python -m docs.build
 
 # Pins every dependency with its hash for every Python from 3.11 on, and names no place to fetch it from: one file for
 # the image, one for development.

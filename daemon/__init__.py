@@ -10,8 +10,10 @@ from daemon.reload import add_reload_route
 from daemon.run import Daemon, UnusableConfiguration, run
 from daemon.settings import DaemonSettings, WebSettings, read_settings
 from daemon.version import VERSION
+from daemon.web_guard import OWN_CREDENTIALS
 
 __all__ = [
+    "OWN_CREDENTIALS",
     "VERSION",
     "Daemon",
     "DaemonSettings",

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from daemon.check import Finding, check
 from daemon.logs import configure_logs
 from daemon.serve import CanNotListen, serve
 from daemon.settings import DaemonSettings
+from daemon.web_guard import WebGuard
 from inventory import Inventory, InventoryError, load_inventory
 
 S = TypeVar("S", bound=DaemonSettings)
@@ -39,14 +41,22 @@ def run(daemon: Daemon[S], settings: S) -> int:
     configure_logs(settings.log)
     try:
         inventory = load_inventory(settings.config.file, os.environ)
+        guard = _guard(settings.web.config.file)
         if settings.config.check:
             return check(inventory, settings.config.file, daemon.find)
-        asyncio.run(serve(daemon.build(settings, inventory), settings.web.address))
+        asyncio.run(serve(daemon.build(settings, inventory), settings.web.address, guard))
     except (InventoryError, UnusableConfiguration) as error:
         return _say(error, 2)
     except CanNotListen as error:
         return _say(error, 1)
     return 0
+
+
+def _guard(file: Path | None) -> WebGuard | None:
+    try:
+        return WebGuard(file) if file is not None else None
+    except OSError as error:
+        raise UnusableConfiguration(f"{file}: tls_server_config: {error}; mend the certificate and its key") from None
 
 
 def _say(error: Exception, code: int) -> int:

@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import signal
+import ssl
 
 import structlog
 from aiohttp import web
 
 from daemon.address import ListenAddress
 from daemon.reload import reload_on_sighup
+from daemon.web_guard import WebGuard
 
 # How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
 GRACE_SECONDS = 8.0
@@ -19,18 +21,19 @@ class CanNotListen(Exception):
     """The address can not be listened on."""
 
 
-async def serve(app: web.Application, address: ListenAddress) -> None:
-    """Serve `app` until SIGTERM or SIGINT, then let open requests finish.
+async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | None = None) -> None:
+    """Serve `app`, behind `guard`, until SIGTERM or SIGINT, then let open requests finish.
 
     Raises:
         CanNotListen: the address is in use, not ours, or needs rights.
     """
     stop = _stop_on_signals()
     app.cleanup_ctx.append(reload_on_sighup)
+    tls = guard.guard(app) if guard is not None else None
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
     try:
-        await _listen(runner, address)
+        await _listen(runner, address, tls)
         log.info("listening", address=" ".join(_shown(found) for found in runner.addresses))
         await stop.wait()
         log.info("stopping")
@@ -38,9 +41,9 @@ async def serve(app: web.Application, address: ListenAddress) -> None:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, address: ListenAddress) -> None:
+async def _listen(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLContext | None) -> None:
     try:
-        await web.TCPSite(runner, address.host, address.port).start()
+        await web.TCPSite(runner, address.host, address.port, ssl_context=tls).start()
     except OSError as error:
         remedy = "choose another with --web.listen-address"
         reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown error"

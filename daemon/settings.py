@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, SettingsConfigDict
 
 from daemon.address import ListenAddress
@@ -38,12 +38,28 @@ class ConfigSettings(Group):
     check: bool = Field(default=False, description="check the inventory and the secrets it names, then exit")
 
 
+class WebFileSettings(Group):
+    """TLS, users and headers."""
+
+    file: Path | None = Field(default=None, description="TLS, users and headers, as Prometheus' own exporters have it")
+
+
 class WebSettings(Group):
     """Where the daemon listens. Each daemon sets its own default."""
 
     listen_address: Annotated[str, AfterValidator(_check_address)] = Field(
         description="where to listen: :9850, 127.0.0.1:9850, [::1]:9850"
     )
+    config: WebFileSettings = WebFileSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variable(cls, data: object) -> object:
+        """RUNBOOK_WEB_CONFIG_FILE arrives as `config_file`: variables are split into group and flag only."""
+        if not isinstance(data, dict) or "config_file" not in data:
+            return data
+        flag = WebFileSettings.model_validate(data.get("config", {}))
+        return {**data, "config": flag if flag.file is not None else {"file": data["config_file"]}}
 
     @property
     def address(self) -> ListenAddress:

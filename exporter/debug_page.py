@@ -21,6 +21,8 @@ def _lines(target: Target) -> Iterator[str]:
     yield f"{target}: {target.problem or 'up'}"
     for lane, outcome in target.outcomes.items():
         yield f"  {lane}: {_told(outcome)}"
+    if target.dropped:
+        yield f"  left out: {', '.join(f'{count} of {metric}' for metric, count in sorted(target.dropped.items()))}"
 
 
 def _told(outcome: Outcome) -> str:

@@ -4,7 +4,7 @@ Two families of one name would make the whole page invalid, and so would two sam
 families live here, made afresh for each scrape, and what can not be on the page is left out and counted for the caller.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import nsmallest
 from math import isnan
 
@@ -33,28 +33,31 @@ class Families(Collector):
         """Add `sample` with the label values `leading` in front, or return False if it is there already."""
         return not self.add_all([sample], *leading)
 
-    def add_all(self, samples: Iterable[Sample], *leading: str) -> int:
-        """Add a target's samples with the label values `leading` in front; return how many were left out.
+    def add_all(self, samples: Iterable[Sample], *leading: str) -> Mapping[str, int]:
+        """Add a target's samples with the label values `leading` in front; return how many of which metric were not.
 
         Left out are all but the first sample of the same labels, and those of a metric beyond `MAX_SERIES`.
         """
-        front, total = tuple(map(_text, leading)), 0
-        found: dict[str, tuple[Metric, dict[Labels, float]]] = {}
+        found: dict[str, list[Sample]] = {}
         for sample in samples:
-            total += 1
-            _, values = found.setdefault(sample.metric.name, (sample.metric, {}))
-            values.setdefault((*front, *map(_text, sample.labels)), sample.value)
-        return total - sum(self._add(metric, values, bool(leading)) for metric, values in found.values())
+            found.setdefault(sample.metric.name, []).append(sample)
+        front = tuple(map(_text, leading))
+        left = {name: len(group) - self._add(group, front) for name, group in found.items()}
+        return {name: count for name, count in left.items() if count}
 
     def collect(self) -> Iterable[Family]:
         yield from self._families.values()
         for other in self._others:
             yield from other.collect()
 
-    def _add(self, metric: Metric, values: Mapping[Labels, float], of_target: bool) -> int:
-        """Add what is new and return how much that was."""
-        family = self._family(metric, of_target)
+    def _add(self, samples: Sequence[Sample], front: Labels) -> int:
+        """Add what is new of one metric's samples and return how much that was."""
+        metric = samples[0].metric
+        family = self._family(metric, bool(front))
         seen = self._seen.setdefault(metric.name, set())
+        values: dict[Labels, float] = {}
+        for sample in samples:
+            values.setdefault((*front, *map(_text, sample.labels)), sample.value)
         added = _largest({labels: value for labels, value in values.items() if labels not in seen})
         for labels, value in added.items():
             family.add_metric(labels, value)

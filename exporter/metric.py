@@ -9,12 +9,16 @@ class Metric:
     """A metric's name, type, HELP (with the unit) and label names.
 
     The labels of a collector's metric are its own ones; every sample gets `stack` and `target` in front of them.
+    `source` is what of the target the value is read from, `since` the versions of the target that have it (nothing
+    where all do); both are for the reference.
     """
 
     name: str
     type: Literal["gauge", "counter"]
     help: str
     labels: tuple[str, ...] = ()
+    source: str = ""
+    since: str = ""
 
     def __call__(self, value: float, *labels: str) -> "Sample":
         """Return a sample of this metric; `labels` are values in the order of the names."""
@@ -30,11 +34,11 @@ class Sample:
     value: float
 
 
-def gauge(name: str, help: str, *labels: str) -> Metric:
+def gauge(name: str, help: str, *labels: str, source: str = "", since: str = "") -> Metric:
     """Return a metric that can go up and down."""
-    return Metric(name, "gauge", help, labels)
+    return Metric(name, "gauge", help, labels, source, since)
 
 
-def counter(name: str, help: str, *labels: str) -> Metric:
+def counter(name: str, help: str, *labels: str, source: str = "", since: str = "") -> Metric:
     """Return a metric that only grows until its source restarts; the name ends in `_total`."""
-    return Metric(name, "counter", help, labels)
+    return Metric(name, "counter", help, labels, source, since)

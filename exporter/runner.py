@@ -19,6 +19,10 @@ BUILD_INFO = gauge("runbook_exporter_build_info", "Always 1; the label is the ex
 STACK_INFO = gauge(
     "stack_info", "Always 1; the labels are addresses of the stack for people.", "stack", "runbook_url", "dashboard_url"
 )
+TASKS = gauge(
+    "runbook_exporter_tasks",
+    "Asynchronous tasks of the exporter now; those that belong to this very page are among them.",
+)
 DROPPED = gauge(
     "runbook_exporter_dropped_series",
     "Samples left out of this page: another one has the same name and labels, or the target has over "
@@ -27,7 +31,7 @@ DROPPED = gauge(
 )
 # Longer than any scrape should take: what is no longer in the inventory is let go of then, whoever still waits for it.
 LONGEST_SCRAPE_SECONDS = 60.0
-OWN_METRICS = (BUILD_INFO, STACK_INFO)
+OWN_METRICS = (BUILD_INFO, STACK_INFO, TASKS)
 TARGET_METRICS = (*target.METRICS, DROPPED)
 
 
@@ -96,14 +100,17 @@ class Runner:
         with self._counted():
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(each.scrape(deadline)) for each in targets]
-        families = Families([self._process] if selection == Selection() else [])
+        whole = selection == Selection()
+        families = Families([self._process] if whole else [])
         families.add(BUILD_INFO(1, VERSION))
+        if whole:
+            families.add(TASKS(len(asyncio.all_tasks())))
         for name, stack in self.stacks.items():
             if selection.has_stack(name):
                 families.add(STACK_INFO(1, name, stack.runbook_url, stack.dashboard_url))
         for each, task in zip(targets, tasks, strict=True):
-            dropped = families.add_all(task.result(), each.stack, each.name)
-            families.add(DROPPED(dropped, each.kind), each.stack, each.name)
+            each.dropped = families.add_all(task.result(), each.stack, each.name)
+            families.add(DROPPED(sum(each.dropped.values()), each.kind), each.stack, each.name)
         return families
 
     @contextmanager

@@ -33,12 +33,17 @@ ROUND_TRIPS = gauge(
     "Requests of the last reading that waited for an answer, without connecting.",
     "collector",
 )
+SAMPLES = gauge(
+    "runbook_exporter_collector_samples",
+    "Samples that the target gave, without those about its reading; some may have been left out of the page.",
+    "collector",
+)
 LAST_SUCCESS = gauge(
     "runbook_exporter_collector_last_success_timestamp_seconds",
     "When the target was last read in the background, in seconds since 1970.",
     "collector",
 )
-METRICS = (SUCCESS, TIMEOUT, DURATION, ROUND_TRIPS, LAST_SUCCESS)
+METRICS = (SUCCESS, TIMEOUT, DURATION, ROUND_TRIPS, SAMPLES, LAST_SUCCESS)
 log = structlog.get_logger(__name__)
 
 
@@ -66,6 +71,8 @@ class Target:
         self.last_error: LastError | None = None
         self.outcomes: Mapping[str, Outcome] = {}
         """What became of the last reading of each lane, by `scrape` and `background`."""
+        self.dropped: Mapping[str, int] = {}
+        """How many samples of which metric the last page left out."""
 
     def __str__(self) -> str:
         return f"{self.stack}/{self.kind}/{self.name}"
@@ -90,14 +97,15 @@ class Target:
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
     def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
-        for outcome in outcomes:
-            if outcome.reading is not None:
-                yield from outcome.reading.samples
+        readings = [outcome.reading for outcome in outcomes if outcome.reading is not None]
+        for reading in readings:
+            yield from reading.samples
         first, failures = outcomes[0], [outcome.failure for outcome in outcomes if outcome.failure is not None]
         yield SUCCESS(not failures, self.kind)
         yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)
         yield DURATION(first.seconds, self.kind)
         yield ROUND_TRIPS(first.reading.round_trips if first.reading is not None else 0, self.kind)
+        yield SAMPLES(sum(len(reading.samples) for reading in readings), self.kind)
         if self._slow is not None and self._slow.succeeded_at is not None:
             yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
 

@@ -2,7 +2,7 @@
 
 from inventory.durations import Duration, format_duration, parse_duration
 from inventory.errors import InventoryError, Problem, SecretError
-from inventory.load import load_inventory, place_of
+from inventory.load import load_inventory, place_of, read_block
 from inventory.model import (
     Alertmanager,
     BackupTarget,
@@ -57,5 +57,6 @@ __all__ = [
     "load_inventory",
     "parse_duration",
     "place_of",
+    "read_block",
     "read_storage_options",
 ]

@@ -18,6 +18,7 @@ from inventory.urls import without_prisma_parameters
 OVERRIDE_PREFIX = "RUNBOOK__"
 Path_ = tuple[str | int, ...]
 Places = dict[Path_, str]
+B = typing.TypeVar("B", bound=BaseModel)
 
 
 def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory | None:
@@ -34,12 +35,17 @@ def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory |
     _override(data, environ, places)
     if not data and file is None:
         return None
-    try:
-        return Inventory.model_validate(data)
-    except ValidationError as error:
-        raise InventoryError(
-            [_problem(detail, places, str(file or "environment")) for detail in error.errors()]
-        ) from None
+    return _validated(Inventory, data, places, str(file or "environment"))
+
+
+def read_block(file: Path, kind: type[B]) -> B:
+    """Return another file of ours, which holds one block of the type `kind`.
+
+    Raises:
+        InventoryError: with every problem found, each with its line.
+    """
+    places: Places = {}
+    return _validated(kind, _read(file, places), places, str(file))
 
 
 def place_of(path: tuple[str, ...], file: Path | None, environ: Mapping[str, str]) -> str:
@@ -52,6 +58,13 @@ def place_of(path: tuple[str, ...], file: Path | None, environ: Mapping[str, str
     data = _read(file, places) if file else _from_urls(environ, places)
     _override(data, environ, places)
     return _place(path, places, str(file or "environment"))
+
+
+def _validated(kind: type[B], data: object, places: Places, source: str) -> B:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise InventoryError([_problem(detail, places, source, kind) for detail in error.errors()]) from None
 
 
 def _read(file: Path, places: Places) -> dict[str, Any]:
@@ -71,7 +84,7 @@ def _read(file: Path, places: Places) -> dict[str, Any]:
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise InventoryError([Problem(f"{file}:1", "", "must be a map with the key `stacks`")])
+        raise InventoryError([Problem(f"{file}:1", "", "must be a map of keys")])
     duplicates: list[Problem] = []
     _walk(node, (), str(file), places, duplicates)
     if duplicates:
@@ -128,11 +141,11 @@ def _put(data: dict[str, Any], path: Path_, text: str, variable: str) -> None:
     block[str(last)] = yaml.safe_load(text) if text.startswith(("[", "{")) else text
 
 
-def _problem(detail: ErrorDetails, places: Places, source: str) -> Problem:
+def _problem(detail: ErrorDetails, places: Places, source: str, kind: type[BaseModel]) -> Problem:
     path = tuple(part for part in detail["loc"] if part != "[key]")
     reason = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        reason = "unknown key" + _nearest(str(path[-1]), _keys_at(path[:-1]))
+        reason = "unknown key" + _nearest(str(path[-1]), _keys_at(path[:-1], kind))
     elif detail["type"] == "string_pattern_mismatch" and "[key]" in detail["loc"]:
         reason = "a name is lower-case letters, digits and single underscores, and starts with a letter"
     return Problem(_place(path, places, source), _dotted(path), reason)
@@ -146,9 +159,8 @@ def _place(path: Path_, places: Places, source: str) -> str:
     return source
 
 
-def _keys_at(path: Path_) -> Iterable[str]:
-    """The keys that the model knows at `path`, found by walking the types."""
-    kind: Any = Inventory
+def _keys_at(path: Path_, kind: Any) -> Iterable[str]:
+    """The keys that the model `kind` knows at `path`, found by walking the types."""
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             fields = {field.alias or name: field for name, field in kind.model_fields.items()}

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon import UnusableConfiguration, add_health_routes, metrics_response
+from daemon import OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
 from inventory import Inventory
 from remediator import metrics
 from remediator.alertmanager import AlertmanagerReader
@@ -43,6 +43,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
 def application(world: World, deliverers: Bearers) -> web.Application:
     """Everything that serves `world`; only `deliverers` may deliver alerts, or with none of them everybody."""
     app = web.Application(client_max_size=MAX_BYTES, middlewares=[_to_the_end])
+    app[OWN_CREDENTIALS] = ("/webhook", "/api/")
     engine = Engine(world)
     _add_routes(app, world, engine, deliverers)
     app.cleanup_ctx.append(_working(world, engine))
@@ -52,6 +53,7 @@ def application(world: World, deliverers: Bearers) -> web.Application:
 
 def _waiting_for_an_inventory() -> web.Application:
     app = web.Application()
+    app[OWN_CREDENTIALS] = ("/webhook",)
     add_health_routes(app, lambda: NO_INVENTORY)
     app.router.add_post("/webhook", _without_inventory)
     return app

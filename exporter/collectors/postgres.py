@@ -111,6 +111,9 @@ def _worded(error: Exception) -> TargetError:
         return TargetRefused(f"TLS: {error.reason or 'failed'}")
     if isinstance(error, TimeoutError):
         return TargetUnreachable("the connection timed out")
+    if isinstance(error, FileNotFoundError | PermissionError):
+        what = "a file that it names (socket, sslrootcert, sslcert, sslkey)"
+        return TargetMisconfigured(f"dsn: {what} can not be used: {error.strerror}")
     if isinstance(error, OSError):
         return TargetUnreachable(str(error))
     if isinstance(error, asyncpg.PostgresError):

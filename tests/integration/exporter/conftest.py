@@ -20,6 +20,7 @@ from demo.servers.postgres import PostgresServer
 from exporter.app import build_app
 from exporter.settings import ExporterSettings
 from inventory import load_inventory
+from soak.proxy import Proxy
 
 METRICS_ROLE = "metrics"
 TIMEOUT_SECONDS = 5.0
@@ -127,64 +128,6 @@ def until() -> Until:
             await asyncio.sleep(0.02)
 
     return wait
-
-
-class Proxy:
-    """A TCP proxy that counts: connections made, and how often a question was sent after an answer.
-
-    `delay` holds every piece up, in seconds; `black_hole` swallows them all; `cut` breaks what is connected.
-    """
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.connections = 0
-        self.round_trips = 0
-        self.delay = 0.0
-        self.black_hole = False
-        self._asking = False
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> int:
-        """Listen; returns the port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        await self.cut()
-
-    async def cut(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, back_writer, True))
-                group.create_task(self._pump(back_reader, writer, False))
-        finally:
-            back_writer.close()
-            writer.close()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
-        while data := await reader.read(65_536):
-            if self.black_hole:
-                continue
-            self.round_trips += asking and not self._asking
-            self._asking = asking
-            await asyncio.sleep(self.delay)
-            writer.write(data)
-            await writer.drain()
-        writer.close()
 
 
 @pytest.fixture

@@ -146,6 +146,16 @@ async def test_a_target_with_too_many_series_is_cut_and_the_rest_counted(start_e
     assert page.value("runbook_exporter_dropped_series", collector="queues") >= 7 * len(cut)
     assert page.value("runbook_exporter_dropped_series", collector="redis") == 0
     assert (await exporter.scrape()).values.keys() == page.values.keys()
+    _, debug = await exporter.get("/metrics?debug=true&collector=queues")
+    (told,) = [line for line in debug.splitlines() if "left out" in line]
+    assert "7 of bullmq_queue_paused" in told
+
+
+async def test_the_samples_of_a_target_are_counted(start_exporter, redis_url) -> None:
+    exporter = await start_exporter(TWO.format(redis=redis_url))
+    page = await exporter.scrape("?stack=mail")
+    own = [name for name in page.values if name.startswith("redis_") and name != "redis_up"]
+    assert page.value("runbook_exporter_collector_samples", collector="redis") == len(own)
 
 
 async def test_the_page_is_prometheus_clients_to_the_byte(redis_url) -> None:

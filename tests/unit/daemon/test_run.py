@@ -128,3 +128,22 @@ def test_a_check_without_an_inventory_says_how_to_give_one() -> None:
     code, out, _ = finished("--config.check")
     assert code == 1
     assert "--config.file" in out
+
+
+def test_a_web_configuration_guards_it(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text("basic_auth_users: {prometheus: $2b$04$" + "a" * 53 + "}\n")
+    for argv, variables in (([f"--web.config.file={file}"], {}), ([], {"RUNBOOK_WEB_CONFIG_FILE": str(file)})):
+        with running(*argv, **variables) as (_, line):
+            assert get(line, "/-/healthy") == (401, "Unauthorized\n")
+
+
+def test_an_unusable_web_configuration_ends_with_2(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    assert finished("--web.config.file", str(file)) == (2, "", f"{file}: can not be read: No such file or directory\n")
+    file.write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}\n")
+    for check in ([], ["--config.check"]):
+        code, _, err = finished("--web.config.file", str(file), *check)
+        assert code == 2
+        assert err.startswith(f"{file}: tls_server_config: ")
+        assert "server.pem" in err

@@ -72,7 +72,7 @@ def values(families: Families) -> dict[str, float]:
 def test_a_metric_of_a_target_keeps_its_largest_series(order) -> None:
     families = Families()
     samples = [JOBS(number, f"queue{number}") for number in range(MAX_SERIES + 5)][::order]
-    assert families.add_all(samples, "shop", "main") == 5
+    assert families.add_all(samples, "shop", "main") == {"jobs": 5}
     assert values(families) == {f"queue{number}": number for number in range(5, MAX_SERIES + 5)}
 
 
@@ -81,22 +81,22 @@ def test_equal_values_are_kept_by_their_labels_and_no_number_is_left_out_first(o
     families = Families()
     samples = [JOBS(1, f"queue{number:04}") for number in range(MAX_SERIES)] + [JOBS(nan, "a"), JOBS(nan, "b")]
     samples.append(JOBS(2, "z"))
-    assert families.add_all(samples[::order], "shop", "main") == 3
+    assert families.add_all(samples[::order], "shop", "main") == {"jobs": 3}
     assert values(families) == {"z": 2} | {f"queue{number:04}": 1 for number in range(MAX_SERIES - 1)}
 
 
 def test_the_limit_is_each_targets_and_each_metrics() -> None:
     families, full = Families(), [JOBS(1, str(number)) for number in range(MAX_SERIES)]
-    assert families.add_all([*full, HITS(1)], "shop", "main") == 0
-    assert families.add_all(full, "shop", "other") == 0
+    assert families.add_all([*full, HITS(1)], "shop", "main") == {}
+    assert families.add_all(full, "shop", "other") == {}
     assert text(families).count("\njobs{") == 2 * MAX_SERIES
 
 
 def test_duplicates_take_nobodys_place() -> None:
     families = Families()
     samples = [JOBS(number, str(number)) for number in range(MAX_SERIES)]
-    assert families.add_all([*samples, *samples], "shop", "main") == MAX_SERIES
-    assert families.add_all([*samples, JOBS(-1, "new")], "shop", "main") == MAX_SERIES
+    assert families.add_all([*samples, *samples], "shop", "main") == {"jobs": MAX_SERIES}
+    assert families.add_all([*samples, JOBS(-1, "new")], "shop", "main") == {"jobs": MAX_SERIES}
     assert text(families).count("\njobs{") == MAX_SERIES + 1
 
 

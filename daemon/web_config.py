@@ -1,0 +1,102 @@
+"""The file of `--web.config.file`: TLS, users and headers, in the format of Prometheus' exporter-toolkit.
+
+https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. What the format has and this
+service has not is refused rather than ignored: a setting that people rely on must hold.
+"""
+
+import re
+import ssl
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from inventory import read_block
+
+_HASH = re.compile(r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}")
+_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+_CLIENTS = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+Header = Literal[
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-XSS-Protection",
+    "Content-Security-Policy",
+]
+
+
+def _bcrypt(value: SecretStr) -> SecretStr:
+    if not _HASH.fullmatch(value.get_secret_value()):
+        raise ValueError("is no bcrypt hash; make one with `htpasswd -nBC 10 ''`")
+    return value
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TlsSettings(_Block):
+    """TLS of the server. Relative files are found beside the file that names them."""
+
+    cert_file: Path
+    key_file: Path
+    client_auth_type: Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"] = "NoClientCert"
+    client_ca_file: Path | None = None
+    min_version: Literal["TLS12", "TLS13"] = "TLS12"
+    max_version: Literal["TLS12", "TLS13"] = "TLS13"
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> "TlsSettings":
+        if (self.client_ca_file is None) != (self.client_auth_type == "NoClientCert"):
+            raise ValueError("client_ca_file and a client_auth_type that verifies go together; set both or neither")
+        if self.min_version > self.max_version:
+            raise ValueError("min_version is above max_version")
+        return self
+
+    def files(self, folder: Path) -> list[Path]:
+        """The files that it names, those below `folder` too."""
+        named = (self.cert_file, self.key_file, self.client_ca_file)
+        return [folder / file for file in named if file is not None]
+
+    def context(self, folder: Path) -> ssl.SSLContext:
+        """Read the files and return what a listener needs. Raises OSError (ssl.SSLError among them)."""
+        for file in self.files(folder):
+            file.open().close()  # the error of this one names the file
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = _VERSIONS[self.min_version]
+        context.maximum_version = _VERSIONS[self.max_version]
+        context.load_cert_chain(folder / self.cert_file, folder / self.key_file)
+        if self.client_ca_file is not None:
+            context.load_verify_locations(folder / self.client_ca_file)
+        context.verify_mode = _CLIENTS[self.client_auth_type]
+        return context
+
+
+class HttpSettings(_Block):
+    """Headers that every answer gets. HTTP/2 is not spoken, so `http2` may only be false."""
+
+    http2: Literal[False] = False
+    headers: dict[Header, str] = Field(default_factory=dict)
+
+
+class WebConfig(_Block):
+    """The whole file."""
+
+    tls_server_config: TlsSettings | None = None
+    http_server_config: HttpSettings = HttpSettings()
+    basic_auth_users: dict[str, Annotated[SecretStr, AfterValidator(_bcrypt)]] = Field(default_factory=dict)
+
+    @cached_property
+    def hashes(self) -> dict[str, bytes]:
+        """The users with the hashes of their passwords."""
+        return {user: text.get_secret_value().encode() for user, text in self.basic_auth_users.items()}
+
+
+def read_web_config(file: Path) -> WebConfig:
+    """Read the file. Raises InventoryError, which names every problem with its line."""
+    return read_block(file, WebConfig)

@@ -1,0 +1,138 @@
+"""What stands in front of an application: TLS, users and headers of `--web.config.file`, read anew when it changes.
+
+A file that has become unusable is told in the log, once, and what it said before holds: a typo must neither open the
+service to everybody nor close it to its own Prometheus.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import ssl
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import bcrypt
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from daemon.web_config import WebConfig, read_web_config
+from inventory import InventoryError, Problem
+
+OWN_CREDENTIALS: web.AppKey[tuple[str, ...]] = web.AppKey("own_credentials")
+"""Paths (by how they begin) at which an application checks a credential of its own, in the same header."""
+_ONLY_AT_START = "TLS is switched on or off by a restart only"
+# bcrypt takes a tenth of a second on purpose; a Prometheus asks every few seconds with the same password.
+_REMEMBERED = 100
+# For a user that does not exist: the answer has to take as long as for one that does.
+_NOBODY = bcrypt.hashpw(b"", bcrypt.gensalt(10))
+Stamp = Sequence[tuple[int, int]]
+log = structlog.get_logger(__name__)
+
+
+class WebGuard:
+    """Guards an application as `file` says.
+
+    Raises:
+        InventoryError: the file can not be used.
+        OSError: a certificate or key can not be used.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.config = read_web_config(file)
+        self._context = self._new_context(self.config)
+        self._stamp = self._look(self.config)
+        self._refused: Stamp | None = None
+        self._known: OrderedDict[bytes, bool] = OrderedDict()
+
+    def guard(self, app: web.Application) -> ssl.SSLContext | None:
+        """Put the guard in front of `app`, and return the TLS for its listener, or None where there is none."""
+        app.middlewares.insert(0, self._checked)
+        app.on_response_prepare.append(self._with_headers)
+        return self._context
+
+    @web.middleware
+    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._read_if_changed()
+        own = request.app.get(OWN_CREDENTIALS, ())
+        if not self.config.hashes or request.path.startswith(own) or await self._is_user(request):
+            return await handler(request)
+        raise web.HTTPUnauthorized(text="Unauthorized\n", headers={hdrs.WWW_AUTHENTICATE: "Basic"})
+
+    async def _with_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+        for name, value in self.config.http_server_config.headers.items():
+            response.headers[name] = value
+
+    async def _is_user(self, request: web.Request) -> bool:
+        user, password = _credential(request.headers.get(hdrs.AUTHORIZATION, ""))
+        expected = self.config.hashes.get(user)
+        # The key tells nobody the password, and a changed hash is another key.
+        key = hashlib.sha256(b"\0".join((user.encode(), expected or b"", password))).digest()
+        if key not in self._known:
+            self._known[key] = await asyncio.to_thread(_fits, password, expected)
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return self._known[key]
+
+    def _new_context(self, config: WebConfig) -> ssl.SSLContext | None:
+        if config.tls_server_config is None:
+            return None
+        context = config.tls_server_config.context(self._file.parent)
+        # Asked at every handshake, whether the client names a server or not.
+        context.sni_callback = self._choose_context
+        return context
+
+    def _choose_context(self, handshake: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
+        self._read_if_changed()
+        if self._context is not None:
+            handshake.context = self._context
+
+    def _read_if_changed(self) -> None:
+        stamp = self._look(self.config)
+        if stamp in (self._stamp, self._refused):
+            return
+        try:
+            config = read_web_config(self._file)
+            if (config.tls_server_config is None) != (self._context is None):
+                raise InventoryError([Problem(str(self._file), "tls_server_config", _ONLY_AT_START)])
+            context = self._new_context(config)
+        except (InventoryError, OSError) as error:
+            self._refused = stamp
+            log.error("changed web configuration refused, the old one stays", reason=str(error))
+            return
+        self.config, self._context, self._refused = config, context, None
+        self._stamp = self._look(config)
+        log.info("web configuration read anew")
+
+    def _look(self, config: WebConfig) -> Stamp:
+        """Changes when one of the files does."""
+        tls = config.tls_server_config
+        return [_stamp(file) for file in (self._file, *(tls.files(self._file.parent) if tls is not None else ()))]
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
+
+
+def _credential(header: str) -> tuple[str, bytes]:
+    """User and password of HTTP's basic authentication; two empty ones if there are none."""
+    scheme, _, encoded = header.partition(" ")
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).partition(b":")
+        return (user.decode(), password) if scheme.lower() == "basic" else ("", b"")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", b""
+
+
+def _fits(password: bytes, expected: bytes | None) -> bool:
+    try:
+        return bcrypt.checkpw(password, expected or _NOBODY) and expected is not None
+    except ValueError:  # bcrypt knows no passwords beyond 72 bytes, and no zero bytes in them
+        return False

@@ -1,0 +1,17 @@
+"""`python -m docs.build` writes the parts of these pages that follow from the code."""
+
+from docs.metrics_tables import metrics_pages
+
+PAGES = (metrics_pages,)
+"""Each yields files and what they should hold."""
+
+
+def write() -> None:
+    """Write every page anew."""
+    for pages in PAGES:
+        for file, text in pages():
+            file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,156 @@
+"""The soak itself: scrapes all the time, one fault after the other, and what the process holds before and after."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import aiohttp
+
+from soak.faults import FAULTS
+from soak.world import World
+
+ALLOWED_SECONDS = 2.0
+"""The scrape timeout that is stated; every page has to come within it."""
+GROWTH_BYTES = 5 * 1024 * 1024
+_BETWEEN_SCRAPES_SECONDS = 0.2
+_RECOVERY_SECONDS = 60.0
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class SoakFailed(Exception):
+    """The exporter did what it never may."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the exporter's process holds while everything is well."""
+
+    rss: int
+    files: int
+    tasks: int
+
+    def __str__(self) -> str:
+        return f"{self.rss / 1024**2:.1f} MiB, {self.files} files, {self.tasks} tasks"
+
+
+@dataclass
+class Soak:
+    """A soak of one world. `scrapes` and `slowest` (seconds) tell how often it was asked and how long it took."""
+
+    world: World
+    session: aiohttp.ClientSession
+    random: Random
+    say: Callable[[str], None]
+    scrapes: int = 0
+    slowest: float = 0.0
+
+    async def faults(self, seconds: float, each: float) -> None:
+        """Inject faults for so long, each lasting `each` seconds: all of them in random order, again and again."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while loop.time() < end:
+            names = list(FAULTS)
+            self.random.shuffle(names)
+            for name in names:
+                if loop.time() >= end:
+                    return
+                await self.fault(name, each)
+
+    async def fault(self, name: str, seconds: float) -> None:
+        """Inject one fault for so long."""
+        self.say(name)
+        async with FAULTS[name](self.world):
+            await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds / 2)
+
+    async def lock_held(self, seconds: float) -> None:
+        """Hold the lock of an ALTER TABLE for so long: every page has everything. Raises SoakFailed."""
+        self.say(f"ALTER TABLE, held for {seconds:.0f} s")
+        end = asyncio.get_running_loop().time() + seconds
+        async with FAULTS["ALTER TABLE"](self.world):
+            while asyncio.get_running_loop().time() < end:
+                if down := _down(await self.page()):
+                    raise SoakFailed(f"while an ALTER TABLE held its lock: {', '.join(down)}")
+                await asyncio.sleep(1)
+
+    async def held(self) -> Held:
+        """Wait until every target is up again, and return what the process holds then.
+
+        Of several looks the least counts: a connection to storage may be open in one of them.
+        """
+        await self._recovered()
+        looks = [await self._look() for _ in range(10)]
+        return Held(*(min(look[place] for look in looks) for place in range(3)))
+
+    @asynccontextmanager
+    async def scraped(self) -> AsyncIterator[None]:
+        """Scrape all the time; raises SoakFailed (in a group) for a page that is late, broken or no 200."""
+        async with asyncio.TaskGroup() as group:
+            scraping = group.create_task(self._scrape_again_and_again())
+            yield
+            scraping.cancel()
+
+    async def page(self) -> str:
+        """One page. Raises SoakFailed."""
+        began = asyncio.get_running_loop().time()
+        headers = {"X-Prometheus-Scrape-Timeout-Seconds": str(ALLOWED_SECONDS)}
+        async with self.session.get(f"{self.world.url}/metrics", headers=headers) as answer:
+            text, status = await answer.text(), answer.status
+        seconds = asyncio.get_running_loop().time() - began
+        self.scrapes, self.slowest = self.scrapes + 1, max(self.slowest, seconds)
+        if status != 200 or seconds > ALLOWED_SECONDS:
+            raise SoakFailed(f"a page with status {status} after {seconds:.2f} s")
+        series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+        if len(series) != len(set(series)):
+            raise SoakFailed("a page has a series twice")
+        return text
+
+    async def _scrape_again_and_again(self) -> None:
+        while True:
+            await self.page()
+            await asyncio.sleep(_BETWEEN_SCRAPES_SECONDS)
+
+    async def _recovered(self) -> None:
+        """Twice in a row, lest the fault before be only on its way."""
+        end, well = asyncio.get_running_loop().time() + _RECOVERY_SECONDS, 0
+        while well < 2:
+            text = await self.page()
+            well = 0 if (down := _down(text)) else well + 1
+            if asyncio.get_running_loop().time() > end:
+                raise SoakFailed(f"not well again after {_RECOVERY_SECONDS:.0f} s: {', '.join(down)}")
+            await asyncio.sleep(0.5)
+
+    async def _look(self) -> tuple[int, int, int]:
+        text = await self.page()
+        (tasks,) = [line for line in text.splitlines() if line.startswith("runbook_exporter_tasks ")]
+        process = Path("/proc") / str(self.world.pid)
+        rss = int((process / "statm").read_text().split()[1]) * _PAGE
+        await asyncio.sleep(0.1)
+        return rss, len(list((process / "fd").iterdir())), int(float(tasks.split()[1]))
+
+
+def new_session() -> aiohttp.ClientSession:
+    """A client that keeps no connection: how many it happened to keep would be counted with what the exporter holds."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+
+
+def compare(before: Held, after: Held) -> list[str]:
+    """Return what grew, in words."""
+    grown = []
+    if after.rss > before.rss + GROWTH_BYTES:
+        grown.append(f"memory: {before} before, {after} after")
+    if after.files != before.files:
+        grown.append(f"files: {before.files} before, {after.files} after")
+    if after.tasks != before.tasks:
+        grown.append(f"tasks: {before.tasks} before, {after.tasks} after")
+    return grown
+
+
+def _down(text: str) -> list[str]:
+    """The targets that are not up. Metrics that only a server of some kind has are not of interest here."""
+    names = ("pg_up{", "redis_up{", "bullmq_up{", "backup_up{", "probe_success{")
+    return [line for line in text.splitlines() if line.startswith(names) and not line.endswith(" 1.0")]

@@ -1,0 +1,220 @@
+"""The faults: each is one line of `FAULTS`, lasts as long as its context, and leaves the world as it found it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+import aiohttp
+import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from demo.servers.server import Server
+from soak.proxy import Proxy
+from soak.world import ROLE, World, fill
+
+Fault = Callable[[World], AbstractAsyncContextManager[None]]
+_CROWD = 50
+
+
+@asynccontextmanager
+async def held_backend(world: World) -> AsyncIterator[None]:
+    """The exporter's own session is stopped in the middle of whatever it does."""
+    query = f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' LIMIT 1"  # noqa: S608 - the role is ours
+    pids = (await asyncio.to_thread(world.postgres.sql, query)).split()
+    for pid in pids:
+        os.kill(int(pid), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGCONT)
+
+
+@asynccontextmanager
+async def held_server(server: Server) -> AsyncIterator[None]:
+    """The server takes connections, because the kernel does, and never says a word."""
+    identity = server.process.identity
+    if identity is None:
+        raise RuntimeError(f"{server.name} does not run")
+    os.kill(identity.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(identity.pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def black_hole(proxy: Proxy) -> AsyncIterator[None]:
+    """Nothing that is sent arrives."""
+    proxy.black_hole = True
+    try:
+        yield
+    finally:
+        proxy.black_hole = False
+        await proxy.cut()
+
+
+@asynccontextmanager
+async def slow_network(proxy: Proxy) -> AsyncIterator[None]:
+    """Every piece takes half a second."""
+    proxy.delay = 0.5
+    try:
+        yield
+    finally:
+        proxy.delay = 0.0
+
+
+@asynccontextmanager
+async def cut_connections(proxy: Proxy) -> AsyncIterator[None]:
+    """Every connection breaks, new ones too."""
+    cutting = asyncio.create_task(_cut_again_and_again(proxy))
+    try:
+        yield
+    finally:
+        cutting.cancel()
+
+
+@asynccontextmanager
+async def restarted(server: Server) -> AsyncIterator[None]:
+    """The server is down."""
+    await asyncio.to_thread(server.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.start)
+
+
+@asynccontextmanager
+async def restarted_redis(world: World) -> AsyncIterator[None]:
+    """Redis is down, and has forgotten the queues when it is back."""
+    async with restarted(world.redis):
+        yield
+    await asyncio.to_thread(fill, world.redis)
+
+
+@asynccontextmanager
+async def changed_password(world: World) -> AsyncIterator[None]:
+    """The password is another one and the sessions are ended, as in a rotation that forgot the exporter."""
+    old = await _admin(world, "SELECT rolpassword FROM pg_authid WHERE rolname = $1", ROLE)
+    await _admin(world, f"ALTER ROLE {ROLE} PASSWORD 'another'")
+    await _admin(world, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1", ROLE)
+    try:
+        yield
+    finally:
+        await _admin(world, f"ALTER ROLE {ROLE} PASSWORD '{old}'")
+
+
+def locked(statement: str) -> Fault:
+    """A transaction that holds the lock of `statement`."""
+
+    @asynccontextmanager
+    async def fault(world: World) -> AsyncIterator[None]:
+        connection = await asyncpg.connect(world.postgres.dsn())
+        try:
+            await connection.execute(f"BEGIN; SET LOCAL lock_timeout = '5s'; {statement}")
+            yield
+        finally:
+            connection.terminate()
+
+    return fault
+
+
+@asynccontextmanager
+async def long_script(world: World) -> AsyncIterator[None]:
+    """Redis is busy with a script that does not end."""
+    async with Redis(port=world.redis.port) as product, Redis(port=world.redis.port) as other:
+        await product.config_set("busy-reply-threshold", 200)
+        running: asyncio.Future[object] = asyncio.ensure_future(product.eval("while true do end", 0))
+        try:
+            yield
+        finally:
+            with suppress(RedisError):
+                await other.script_kill()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def crowd(world: World) -> AsyncIterator[None]:
+    """Many scrapes at once, of which half hang up at once."""
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
+        scrapes = [asyncio.create_task(_read(session, world.url)) for _ in range(_CROWD)]
+        await asyncio.sleep(0.01)
+        for scrape in scrapes[::2]:
+            scrape.cancel()
+        yield
+        for scrape in scrapes:
+            scrape.cancel()
+        await asyncio.gather(*scrapes, return_exceptions=True)
+
+
+@asynccontextmanager
+async def broken_reload(world: World) -> AsyncIterator[None]:
+    """The inventory is broken for a while, then whole again, and read anew each time."""
+    whole = world.inventory.read_text(encoding="utf-8")
+    world.inventory.write_text("stacks: {shop: {reddis: {}}}\n", encoding="utf-8")
+    os.kill(world.pid, signal.SIGHUP)
+    try:
+        yield
+    finally:
+        world.inventory.write_text(whole, encoding="utf-8")
+        os.kill(world.pid, signal.SIGHUP)
+
+
+@asynccontextmanager
+async def changed_reload(world: World) -> AsyncIterator[None]:
+    """The inventory has other settings for a while, so that every target is made afresh."""
+    whole = world.inventory.read_text(encoding="utf-8")
+    world.inventory.write_text(whole.replace('"refresh": "1s"', '"refresh": "2s"'), encoding="utf-8")
+    os.kill(world.pid, signal.SIGHUP)
+    try:
+        yield
+    finally:
+        world.inventory.write_text(whole, encoding="utf-8")
+        os.kill(world.pid, signal.SIGHUP)
+
+
+async def _cut_again_and_again(proxy: Proxy) -> None:
+    while True:
+        await proxy.cut()
+        await asyncio.sleep(0.05)
+
+
+async def _admin(world: World, statement: str, *arguments: str) -> object:
+    connection = await asyncpg.connect(world.postgres.dsn())
+    try:
+        return await connection.fetchval(statement, *arguments)
+    finally:
+        await connection.close()
+
+
+async def _read(session: aiohttp.ClientSession, url: str) -> None:
+    async with session.get(f"{url}/metrics") as answer:
+        await answer.read()
+
+
+FAULTS: dict[str, Fault] = {
+    "held backend": held_backend,
+    "held PostgreSQL": lambda world: held_server(world.postgres),
+    "held Redis": lambda world: held_server(world.redis),
+    "held storage": lambda world: held_server(world.s3),
+    "black hole to PostgreSQL": lambda world: black_hole(world.postgres_proxy),
+    "black hole to Redis": lambda world: black_hole(world.redis_proxy),
+    "slow network to PostgreSQL": lambda world: slow_network(world.postgres_proxy),
+    "slow network to Redis": lambda world: slow_network(world.redis_proxy),
+    "cut connections to PostgreSQL": lambda world: cut_connections(world.postgres_proxy),
+    "cut connections to Redis": lambda world: cut_connections(world.redis_proxy),
+    "PostgreSQL down": lambda world: restarted(world.postgres),
+    "Redis down": restarted_redis,
+    "changed password": changed_password,
+    "ALTER TABLE": locked("ALTER TABLE orders ADD COLUMN note text"),
+    "lock on pg_database": locked("LOCK TABLE pg_database"),
+    "long script": long_script,
+    "crowd that hangs up": crowd,
+    "broken reload": broken_reload,
+    "changed reload": changed_reload,
+}

@@ -1,0 +1,71 @@
+"""A TCP proxy that harms what goes through it."""
+
+import asyncio
+
+
+class Proxy:
+    """Stands in front of a port of 127.0.0.1; counts connections, and how often a question was sent after an answer.
+
+    `delay` holds every piece up, in seconds; `black_hole` swallows them all; `cut` breaks what is connected.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.connections = 0
+        self.round_trips = 0
+        self.delay = 0.0
+        self.black_hole = False
+        self._asking = False
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> int:
+        """Listen; returns the port."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def close(self) -> None:
+        """Break everything and listen no more."""
+        if self._server is not None:
+            self._server.close()
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Break every connection."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:  # the server is down, and so is this connection
+            writer.close()
+            return
+        pumps = (self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
+        try:
+            await asyncio.gather(*pumps)
+        except OSError:  # one side has broken it off, which breaks the other
+            pass
+        finally:
+            back_writer.close()
+            writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
+        while data := await reader.read(65_536):
+            if self.black_hole:
+                continue
+            self.round_trips += asking and not self._asking
+            self._asking = asking
+            await asyncio.sleep(self.delay)
+            writer.write(data)
+            await writer.drain()
+        writer.close()

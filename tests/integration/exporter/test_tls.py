@@ -1,0 +1,77 @@
+"""PostgreSQL over TLS, as a DSN asks for it: verified or refused, and no detail of a certificate is lost on the way."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from demo.servers.postgres import PostgresServer
+from demo.servers.unprivileged import find_place
+
+ROLE = "metrics"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def server(servers_folder: Path, authority: trustme.CA) -> Iterator[PostgresServer]:
+    """Takes its sessions over TLS only; the certificate is for localhost, and not for 127.0.0.1."""
+    server = PostgresServer(servers_folder / "tls_postgres")
+    server.start()
+    made, place = authority.issue_cert("localhost"), find_place(server.folder)
+    for name, pem in (("server.crt", made.cert_chain_pems[0]), ("server.key", made.private_key_pem)):
+        pem.write_to_path(place.data / name)
+        (place.data / name).chmod(0o600)
+        place.own(place.data / name)
+    access = place.data / "pg_hba.conf"
+    access.write_text(access.read_text().replace("host all", f"hostnossl all {ROLE} all reject\nhost all", 1))
+    server.add_role(ROLE, "IN ROLE pg_monitor")
+    for statement in ("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()"):
+        server.sql(statement)
+    yield server
+    server.remove()
+
+
+async def told(start_exporter, dsn: str) -> tuple[float | None, str]:
+    """Whether it is up, and the landing page."""
+    exporter = await start_exporter(f"stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}")
+    page = await exporter.scrape()
+    return page.value("pg_up"), (await exporter.get("/"))[1]
+
+
+async def test_a_verified_server_is_measured(start_exporter, server, authority, tmp_path) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    dsn = server.dsn(ROLE).replace("127.0.0.1", "localhost")
+    assert (await told(start_exporter, f"{dsn}?sslmode=verify-full&sslrootcert={tmp_path}/ca.pem"))[0] == 1
+    assert (await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-ca&sslrootcert={tmp_path}/ca.pem"))[0] == 1
+    assert (await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=require"))[0] == 1
+    assert (
+        server.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'metrics'")
+        == "t"
+    )
+
+
+async def test_another_name_or_authority_is_refused_and_said(start_exporter, server, authority, tmp_path) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    for file, said in (("ca.pem", "certificate"), ("other.pem", "CERTIFICATE_VERIFY_FAILED")):
+        up, page = await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/{file}")
+        assert up == 0
+        assert said.lower() in page.lower()
+
+
+async def test_a_missing_authority_is_said(start_exporter, server, tmp_path) -> None:
+    up, page = await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/none.pem")
+    assert up == 0
+    assert "sslrootcert" in page
+    assert "No such file" in page
+
+
+async def test_without_tls_the_server_refuses(start_exporter, server) -> None:
+    up, page = await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=disable")
+    assert up == 0
+    assert "pg_hba.conf" in page

@@ -1,0 +1,26 @@
+"""The short form of `make soak`: every fault once, and nothing is held after them that was not held before."""
+
+from random import Random
+
+import pytest
+
+from soak.exporter import Soak, compare, new_session
+from soak.faults import FAULTS
+from soak.world import running_world
+
+
+@pytest.mark.timeout(180)
+async def test_every_fault_once_leaves_nothing_behind(servers_folder) -> None:
+    async with running_world(servers_folder / "soak") as world, new_session() as session:
+        soak = Soak(world, session, Random(1), print)  # noqa: S311
+        async with soak.scraped():
+            # What is loaded and opened once in a life counts as there before.
+            for name in ("PostgreSQL down", "Redis down", "held storage", "crowd that hangs up"):
+                await soak.fault(name, 0.5)
+            before = await soak.held()
+            for name in FAULTS:
+                await soak.fault(name, 0.7)
+            after = await soak.held()
+            await soak.lock_held(3)
+        assert compare(before, after) == []
+        assert soak.scrapes > len(FAULTS)
