@@ -9,9 +9,9 @@ from functools import partial
 import structlog
 
 from remediator.errors import LedgerUnavailable
-from remediator.execution import execute, lose, recover, verify
+from remediator.execution import execute, lose, note_stop, recover, verify
 from remediator.intake import take_in
-from remediator.ledger import deliveries, episodes, runs
+from remediator.ledger import episodes, retention, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import LostRun, Run
 from remediator.plan import fail, precheck
@@ -27,7 +27,8 @@ TROUBLE_SECONDS = 5.0
 MISHAP_SECONDS = 2.0
 MAX_MISHAPS = 3
 LOOK_FOR_VANISHED_SECONDS = 10.0
-FORGET_SECONDS = 3_600.0  # it reads the whole table of deliveries
+FORGET_SECONDS = 3_600.0
+FORGET_PACE_SECONDS = 1.0  # between two steps, so that others get the writer's turn
 log = structlog.get_logger(__name__)
 
 
@@ -66,8 +67,17 @@ class Engine:
 
     async def idle(self) -> None:
         """Wait until no run is being driven; after `halt`, until every current effect has ended or timed out."""
+        if self.stop.is_set():
+            await self._note_stop()
         while self._driving:
             await asyncio.gather(*self._driving.values())
+
+    async def _note_stop(self) -> None:
+        for identifier in list(self._driving):
+            try:
+                await note_stop(self._world, identifier)
+            except LedgerUnavailable as error:
+                log.warning("the stop could not be noted", run=identifier, error=str(error))
 
     def _tell(self, error: Exception) -> None:
         """Whatever went wrong, the daemon stays, says so, and tries again."""
@@ -87,7 +97,8 @@ class Engine:
         Raises:
             LedgerUnavailable: the rest of this tick did not happen.
         """
-        await take_in(self._world)
+        if await take_in(self._world):
+            self.wake()
         await self._keep_house()
         await self._plan_due_episodes()
         await self._drive_due_runs()
@@ -199,7 +210,8 @@ class Engine:
         if now >= self._next_forgetting:
             self._next_forgetting = now + FORGET_SECONDS
             async with self._world.ledger.write() as connection:
-                await deliveries.forget_old(connection, self._world.clock.now())
+                if await retention.forget(connection, self._world.clock.now()):
+                    self._next_forgetting = now + FORGET_PACE_SECONDS
 
 
 _WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})

@@ -11,6 +11,7 @@ from remediator.bounds import HOUR, Facts
 from remediator.ledger import control, episodes, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
+from remediator.pausing import pause_reason
 from remediator.states import RunState
 from remediator.targets import Found, find
 from remediator.windows import active_freeze
@@ -53,7 +54,7 @@ async def gather(
         confirmed_at=episode.confirmed_at,
         found=run.found or 0,
         population=run.population,
-        paused=await control.paused(connection, now, run.stack),
+        paused=await pause_reason(connection, world, run.stack),
         freeze=active_freeze(found.stack.freezes.items(), now),
         breaker=await control.breaker_reason(connection, episode.key),
         storm=await _storm(connection, world, now),

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import EscalationStep, Inventory
 from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable, blocking
-from remediator.confirmation import unconfirmed_since
 from remediator.ledger import episodes, outbox, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Told
@@ -52,7 +51,7 @@ async def climb(world: World) -> None:
 
 
 def _due_steps(world: World, episode: Episode, told: Told) -> Iterable[tuple[str, EscalationStep]]:
-    if episode.confirmed_at < unconfirmed_since(world):
+    if episode.confirmed_at < world.clock.now() - 2 * world.repeat_interval:
         return
     for name, step in steps_of(world.inventory, episode.stack).items():
         untold = outbox.step_key(episode.id, name) not in told.keys

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable
-from remediator.confirmation import unconfirmed_since
 from remediator.intake import call_off
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
@@ -16,7 +15,7 @@ async def end_vanished(world: World) -> None:
 
     Where Alertmanager's address is known but it can not be read, nothing ends.
     """
-    limit = unconfirmed_since(world)
+    limit = world.clock.now() - 2 * world.repeat_interval
     async with world.ledger.read() as connection:
         quiet = [each for each in await episodes.all_open(connection) if each.confirmed_at < limit]
     if not quiet:

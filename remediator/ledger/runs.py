@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +11,10 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
-from remediator.ledger import audit
+from remediator.ledger import audit, tally
 from remediator.ledger.episodes import Episode
+from remediator.ledger.row import Run as Run
+from remediator.ledger.row import from_row as from_row
 from remediator.ledger.schema import item, run
 from remediator.remediations.base import Item, ItemState, Outcome, Plan
 from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
@@ -23,31 +25,6 @@ class LostRun(RemediatorError):
 
 
 @dataclass(frozen=True)
-class Run:
-    """A row of the table."""
-
-    id: int
-    episode: int
-    stack: str
-    remediation: str
-    target: str
-    state: RunState
-    reason: str
-    fence: int
-    created_at: datetime
-    finished_at: datetime | None
-    admitted_at: datetime | None
-    not_before: datetime | None
-    deferred_at: datetime | None
-    expires_at: datetime | None
-    approved_by: str | None
-    found: int | None
-    population: int | None
-    plan_hash: str | None
-    evidence: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class RunItem:
     """One item of a run and what became of it."""
 
@@ -55,11 +32,6 @@ class RunItem:
     item: Item
     state: ItemState
     detail: str
-
-
-def from_row(row: Any) -> Run:
-    """The run in a row of the table."""
-    return replace(Run(**row._mapping), state=RunState(row.state))
 
 
 async def create(connection: AsyncConnection, episode: Episode, now: datetime) -> Run:
@@ -107,7 +79,10 @@ async def move(
     if result.rowcount != 1:
         raise LostRun(f"run {current.id} is no longer {current.state}")
     await audit.append(connection, now, to, run=current.id, actor=actor, detail={"reason": reason} if reason else {})
-    return await get(connection, current.id)
+    moved = await get(connection, current.id)
+    if to in ENDED or to is RunState.DEFERRED:
+        await tally.count(connection, moved, now)
+    return moved
 
 
 async def take_over(connection: AsyncConnection, current: Run) -> Run:
@@ -224,15 +199,24 @@ def hash_of(items: Sequence[Item]) -> str:
 
 
 async def add_evidence(connection: AsyncConnection, current: Run, **evidence: Any) -> Run:
-    await connection.execute(
-        update(run).where(run.c.id == current.id).values(evidence={**current.evidence, **evidence})
-    )
+    """Add to what is known of the run now, which may be more than `current` knows."""
+    known = (await get(connection, current.id)).evidence
+    await connection.execute(update(run).where(run.c.id == current.id).values(evidence={**known, **evidence}))
     return await get(connection, current.id)
 
 
 async def items(connection: AsyncConnection, identifier: int) -> Sequence[RunItem]:
-    rows = await connection.execute(select(item).where(item.c.run == identifier).order_by(item.c.position))
-    return [RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail) for row in rows]
+    return (await items_of(connection, [identifier]))[identifier]
+
+
+async def items_of(connection: AsyncConnection, identifiers: Sequence[int]) -> Mapping[int, Sequence[RunItem]]:
+    """The items of several runs, in one question."""
+    found: dict[int, list[RunItem]] = {identifier: [] for identifier in identifiers}
+    wanted = select(item).where(item.c.run.in_(identifiers)).order_by(item.c.run, item.c.position)
+    for row in await connection.execute(wanted):
+        each = RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail)
+        found[row.run].append(each)
+    return found
 
 
 async def intend(connection: AsyncConnection, current: Run, which: Sequence[RunItem], now: datetime) -> None:

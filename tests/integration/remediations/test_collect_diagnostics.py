@@ -19,7 +19,7 @@ from remediator.attachment import Attachments
 from remediator.clock import SystemClock
 from remediator.diagnostics.bundle import as_lines, parts_of, read_all
 from remediator.engine import Engine
-from remediator.ledger import Ledger, deliveries
+from remediator.ledger import ledger_at
 from remediator.remediations import REMEDIATIONS
 from remediator.remediations.base import Item, ItemState, Scope, Verdict
 from remediator.sender import send_due
@@ -203,10 +203,9 @@ async def escalated(people: Any, stack: dict[str, Any], folder: Path) -> list[st
     told, url = people
     contacts = {name: {"url": f"{url}/{name}"} for name in ("oncall", "leads")}
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
-    async with Ledger(f"sqlite:///{folder}/ledger.db").opened() as ledger:
+    async with ledger_at(f"sqlite:///{folder}/ledger.db").opened() as ledger:
         world = World(inventory, ledger, SystemClock(), REMEDIATIONS, None)
-        async with ledger.write() as connection:
-            await deliveries.accept(connection, world.clock.now(), delivery(remediation="run_backup", target="gone"))
+        await ledger.accept(world.clock.now(), delivery(remediation="run_backup", target="gone"))
         engine = Engine(world)
         for _ in range(2):
             await engine.tick()

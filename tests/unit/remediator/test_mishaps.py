@@ -13,7 +13,7 @@ from sqlalchemy import select
 from remediator import intake, metrics
 from remediator.delivery import parse_delivery
 from remediator.errors import MalformedDelivery
-from remediator.ledger import audit, control, deliveries, episodes
+from remediator.ledger import audit, control, episodes
 from remediator.ledger.episodes import Key
 from remediator.ledger.schema import outbox
 from remediator.people import reject
@@ -306,8 +306,7 @@ async def test_a_remediation_that_the_inventory_does_not_list_has_its_name_on_th
 
 async def test_a_thousand_alerts_of_one_thing_are_one_episode(bench: Bench) -> None:
     body = delivery([alert(fingerprint=f"f{number}", note="x" * 400) for number in range(1_000)])
-    async with bench.world.ledger.write() as connection:
-        await deliveries.accept(connection, bench.clock.now(), body)
+    await bench.world.ledger.accept(bench.clock.now(), body)
     await bench.engine.tick()
     async with bench.world.ledger.read() as connection:
         (episode,) = await episodes.all_open(connection)

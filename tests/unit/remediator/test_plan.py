@@ -21,7 +21,7 @@ async def titles(bench: Bench) -> list[str]:
 async def again(bench: Bench) -> None:
     await bench.deliver(status="resolved")
     await bench.work()
-    await bench.deliver()
+    await bench.deliver(starts=bench.clock.now().isoformat())
     await bench.work()
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
-from remediator.ledger import Ledger, runs
+from remediator.ledger import ledger_at, runs
 from remediator.world import World
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
@@ -32,7 +32,7 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
 
     shelf = Shelf(folder, before=slow)
     shelf.fill("a", "b", "c", "d")
-    ledger = Ledger(f"sqlite:///{folder.parent}/ledger.db")
+    ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
     world = World(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
     runner = web.AppRunner(application(world, Bearers({}, "")), access_log=None, shutdown_timeout=2)
     await runner.setup()
@@ -48,4 +48,5 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
         writer.close()
     assert shelf.touched == ["a"]
     async with ledger.opened(), ledger.read() as connection:
-        assert (await runs.get(connection, 1)).state == "executing"
+        run = await runs.get(connection, 1)
+        assert (run.state, run.reason) == ("interrupted", "stopping")

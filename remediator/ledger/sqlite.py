@@ -1,10 +1,14 @@
-"""Opens the ledger, hands out transactions, and makes sure that one process has it."""
+"""The ledger in one SQLite file, which one process has at a time."""
 
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,18 +18,18 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from remediator.errors import LedgerUnavailable
-from remediator.ledger.schema import metadata
+from remediator.ledger.group_commit import GroupCommit
+from remediator.ledger.migrate import migrate
+from remediator.ledger.schema import microseconds
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
-SCHEMA_VERSION = 1
+_KEEP = "INSERT INTO delivery (received_at, body) VALUES (?, ?)"
 
 
-class Ledger:
-    """The open ledger. Writers wait for each other; readers never wait.
+class SqliteLedger:
+    """See Ledger. Writers wait for each other in this process; readers never wait.
 
-    A write transaction is durable when its `async with` block has ended without an error. A task must not be cancelled
-    inside of one: the driver would leave the file locked. So engine and sender are told to stop, and requests go on to
-    their end even where their client has gone.
+    Deliveries have a connection and a thread of their own, so that keeping one costs a single switch of threads.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,33 +41,54 @@ class Ledger:
         self._address = _address(url)
         self._engine = _engine(self._address)
         self._writing = asyncio.Lock()
+        self._deliveries = GroupCommit(self._keep)
+        self._clerk: _Clerk | None = None
+
+    @property
+    def file(self) -> Path:
+        return Path(str(self._address.database))
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:
-        """Have the ledger for this process alone, creating it where it does not exist.
+        """See Ledger.
 
         Raises:
-            LedgerUnavailable: it can not be opened, is no ledger, or another process has it.
+            LedgerUnavailable: it can not be opened, is no ledger or a damaged one, or another process has it.
         """
-        lock = _lock(self._address)
+        lock = _lock(self.file)
         try:
             await self._prepare()
+            self._clerk = _Clerk(self.file)
             yield self
         finally:
+            await self._deliveries.end()
+            if self._clerk is not None:
+                self._clerk.close()
             await self._engine.dispose()
             os.close(lock)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees no other writer, begun IMMEDIATE: what it reads still holds when it commits."""
+        """See Ledger; begun IMMEDIATE, which excludes other writers from its first statement on."""
         async with self._writing, self._transaction(immediate=True) as connection:
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads, on one consistent snapshot."""
+        """See Ledger."""
         async with self._transaction(immediate=False) as connection:
             yield connection
+
+    async def accept(self, received: datetime, body: bytes) -> None:
+        """See Ledger."""
+        await self._deliveries.add((microseconds(received), body))
+
+    async def _keep(self, group: Sequence[tuple[int, bytes]]) -> None:
+        clerk = self._clerk
+        if clerk is None:
+            raise LedgerUnavailable("the ledger: it is not open")
+        async with self._writing:
+            await clerk.keep(group)
 
     @asynccontextmanager
     async def _transaction(self, *, immediate: bool) -> AsyncIterator[AsyncConnection]:
@@ -79,14 +104,52 @@ class Ledger:
 
     async def _prepare(self) -> None:
         try:
+            async with self.read() as connection:
+                await _refuse_damage(connection)
             async with self.write() as connection:
-                version = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
-                if version not in (0, SCHEMA_VERSION):
-                    raise LedgerUnavailable("it was written by a newer release")
-                await connection.run_sync(metadata.create_all)
-                await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                await connection.run_sync(migrate)
         except LedgerUnavailable as error:
-            raise LedgerUnavailable(f"{self._address.database}: {error}") from None
+            raise LedgerUnavailable(f"{self.file}: {error}") from None
+
+
+async def _refuse_damage(connection: AsyncConnection) -> None:
+    """A damaged file may lack the very row that would have stopped us."""
+    found = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
+    if found != "ok":
+        raise LedgerUnavailable(f"it is damaged ({found}); restore it, or move it away to begin a new one")
+
+
+class _Clerk:
+    """Keeps deliveries, in its own thread."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        _configure(self._connection, None)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="deliveries")
+
+    async def keep(self, group: Sequence[tuple[int, bytes]]) -> None:
+        """Commit a group.
+
+        Raises:
+            LedgerUnavailable: none of it was kept.
+        """
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, partial(self._insert, group))
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(f"the ledger: {error}") from error
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._connection.close()
+
+    def _insert(self, group: Sequence[tuple[int, bytes]]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(_KEEP, group)
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
 
 def _address(url: str) -> URL:
@@ -100,9 +163,9 @@ def _address(url: str) -> URL:
     return address.set(drivername="sqlite+aiosqlite", database=str(Path(str(address.database)).resolve()))
 
 
-def _lock(address: URL) -> int:
+def _lock(ledger: Path) -> int:
     """Take the ledger for this process; the operating system gives it back however the process ends."""
-    file = Path(f"{address.database}.lock")
+    file = Path(f"{ledger}.lock")
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -111,7 +174,7 @@ def _lock(address: URL) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise LedgerUnavailable(f"another remediator has the ledger {address.database}; only one may act") from None
+        raise LedgerUnavailable(f"another remediator has the ledger {ledger}; only one may act") from None
     return descriptor
 
 
