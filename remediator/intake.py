@@ -40,7 +40,7 @@ async def take_in(world: World) -> bool:
 async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
     try:
         async with world.ledger.write() as connection:
-            await _take_in_all(connection, world, [(each, parse_delivery(each.body)) for each in kept])
+            await take_in_all(connection, world, [(each, parse_delivery(each.body)) for each in kept])
             await deliveries.mark_processed(connection, kept, world.clock.now())
     except LedgerUnavailable:
         raise
@@ -62,7 +62,8 @@ async def _set_aside(world: World, kept: Kept, error: Exception) -> None:
         await audit.append(connection, now, "delivery_set_aside", detail=detail)
 
 
-async def _take_in_all(connection: AsyncConnection, world: World, taken: Sequence[tuple[Kept, Delivery]]) -> None:
+async def take_in_all(connection: AsyncConnection, world: World, taken: Sequence[tuple[Kept, Delivery]]) -> None:
+    """Make of deliveries, oldest first, whatever follows from them for episodes and their runs."""
     for _, delivery in taken:
         if delivery.truncated_alerts:
             detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"

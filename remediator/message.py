@@ -20,15 +20,26 @@ SHOWN_RUNS = 10
 Message = tuple[str, str]
 
 _WHAT_NEXT = {
+    RunState.PLANNED: "Its plan is being read.",
+    RunState.PRECHECKED: "Its bounds are being asked.",
+    RunState.DEFERRED: "It waits for what defers it and for the alert's next delivery; after an hour it expires.",
+    RunState.AWAITING_APPROVAL: "Nothing was touched. Look at the plan, then say yes or no: runbookctl approve {id}",
+    RunState.ADMITTED: "All bounds are passed; its first effect comes next.",
+    RunState.EXECUTING: "It is touching its items.",
+    RunState.VERIFYING: "Its items are touched; the reading that made the plan is taken again.",
+    RunState.SHADOW: "The mode is shadow: it only plans and records. Approve or auto in the inventory let it act.",
     RunState.REFUSED: "Nothing was touched. Look at the target, then follow the runbook.",
     RunState.NOTHING_TO_DO: "Nothing was touched, and nothing will be: it needs a person. Follow the runbook.",
-    RunState.AWAITING_APPROVAL: "Nothing was touched. Look at the plan, then say yes or no: runbookctl approve {id}",
+    RunState.SUCCEEDED: "Nothing: the reading that made the plan came back clean.",
     RunState.INEFFECTIVE: "The fix was applied and did not help. The breaker is open until a person closes it.",
     RunState.FAILED: "Nothing was applied. It may be tried again after its cooldown.",
     RunState.UNKNOWN: "Nobody can tell what was applied. Look at the target before anything else.",
+    RunState.INTERRUPTED: "It was stopped between two effects. The alert's next delivery plans afresh.",
+    RunState.CANCELLED: "Nothing: it was called off before it touched anything.",
     RunState.EXPIRED: "It waited too long and was given up. Nothing was touched.",
+    RunState.REJECTED: "Nothing was touched: a person said no.",
 }
-_UNDER_WAY = "A run is under way; see its state above."
+_CLEAN = "Nothing: there was nothing to touch."
 _ENDS = {"resolved": "The alert has resolved.", "vanished": "Nothing shows the alert firing any more."}
 
 
@@ -68,7 +79,9 @@ async def end_message(connection: AsyncConnection, episode: Episode, reason: str
 
 def what_next(run: Run) -> str:
     """What a person does about a run in this state, in a sentence or two."""
-    return _WHAT_NEXT.get(run.state, _UNDER_WAY).format(id=run.id)
+    if run.state is RunState.NOTHING_TO_DO and not run.reason:
+        return _CLEAN
+    return _WHAT_NEXT[run.state].format(id=run.id)
 
 
 async def _about(connection: AsyncConnection, world: World, run: Run, episode: Episode) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Identity, Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediations.base import Identity, Item, ItemState, Kind, Outcome, Plan, Remediation, Scope, Verdict
 
 
 async def nothing() -> None:
@@ -87,6 +87,6 @@ class Shelf:
             raise TargetUnreachable(f"{scope.target}: no answer")
         yield self
 
-    def remediation(self) -> Remediation:
+    def remediation(self, kind: Kind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
-        return Remediation("clear_shelf", "postgres", keys, 5, self.one_effect, self.open, self.remembers)
+        return Remediation("clear_shelf", kind, keys, 5, self.one_effect, self.open, self.remembers)
