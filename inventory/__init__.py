@@ -24,6 +24,7 @@ from inventory.model import (
     Storm,
     Window,
 )
+from inventory.queries import Query
 from inventory.secrets import Secret
 from inventory.storage_options import StorageOptions, read_storage_options
 
@@ -44,6 +45,7 @@ __all__ = [
     "PostgresTarget",
     "Problem",
     "Protect",
+    "Query",
     "QueueTarget",
     "RedisTarget",
     "RemediationSettings",
