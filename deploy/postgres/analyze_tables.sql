@@ -6,7 +6,7 @@
 -- Before PostgreSQL 17 only a table's owner may analyze it, and a member of the owner may do all that the owner may: read
 -- and change its tables, drop them. remediator.sql makes the role's transactions read-only until it asks for something
 -- else; if that is not enough for you, leave this remediation off, or give this right with PostgreSQL 17, where it is one
--- of its own and allows no reading.
+-- of its own and allows no reading. `runbookctl doctor` will tell you that such a role is too wide, and it is right.
 SELECT :SERVER_VERSION_NUM >= 170000 AS has_maintain, :SERVER_VERSION_NUM >= 160000 AS has_set \gset
 \if :has_maintain
     GRANT MAINTAIN ON ALL TABLES IN SCHEMA :"schema" TO remediator;
