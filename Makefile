@@ -22,10 +22,13 @@ bench: setup
 	@$(PYTHON) -m demo.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
 	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks.webhook
 
-# Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
+# Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before. Then the
+# remediator is killed at every point of every way through its states.
 soak: setup
 	@$(BIN)/python -m soak
+	@$(BIN)/pytest -m soak tests/bounds
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup

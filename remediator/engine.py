@@ -23,6 +23,7 @@ from remediator.vanished import end_vanished
 from remediator.world import World
 
 TICK_SECONDS = 1.0
+PACE_SECONDS = 0.1  # between two rounds, so that a flood is worked off in large steps
 TROUBLE_SECONDS = 5.0
 MISHAP_SECONDS = 2.0
 MAX_MISHAPS = 3
@@ -85,6 +86,8 @@ class Engine:
         log.error("nothing can be done now", trouble=self.trouble, exc_info=not isinstance(error, LedgerUnavailable))
 
     async def _pause(self) -> None:
+        """Until there is something to do, but a moment at least: of many the first is served at once, then the rest."""
+        await self.stop.sleep(PACE_SECONDS)
         try:
             async with asyncio.timeout(TICK_SECONDS):
                 await self._wake.wait()
@@ -105,11 +108,9 @@ class Engine:
 
     async def _plan_due_episodes(self) -> None:
         async with self._world.ledger.read() as connection:
-            candidates = [
-                episode
-                for episode in await episodes.all_open(connection)
-                if self._wants_run(episode, await runs.last_of(connection, episode.id))
-            ]
+            last = await runs.last_of_open(connection)
+            found = await episodes.all_open(connection)
+        candidates = [episode for episode in found if self._wants_run(episode, last.get(episode.id))]
         for episode in candidates:
             async with self._world.ledger.write() as connection:
                 await runs.create(connection, episode, self._world.clock.now())
@@ -129,11 +130,9 @@ class Engine:
     async def _drive_due_runs(self) -> None:
         now = self._world.clock.now()
         async with self._world.ledger.read() as connection:
-            waiting = [
-                run
-                for run in await runs.unfinished(connection)
-                if run.id not in self._driving and _is_due(run, await episodes.get(connection, run.episode), now)
-            ]
+            idle = [run for run in await runs.unfinished(connection) if run.id not in self._driving]
+            confirmed = await episodes.confirmed(connection, [run.episode for run in idle])
+        waiting = [run for run in idle if _is_due(run, confirmed[run.episode], now)]
         for run in waiting:
             if not self.stop.is_set():
                 task = asyncio.create_task(self._drive(run), name=f"run {run.id}")
@@ -217,11 +216,11 @@ class Engine:
 _WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
 
 
-def _is_due(run: Run, episode: Episode, now: datetime) -> bool:
+def _is_due(run: Run, confirmed_at: datetime, now: datetime) -> bool:
     """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
     if run.state not in _WAITING or (run.expires_at is not None and run.expires_at <= now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:
         return run.approved_by is not None
-    confirmed_again = run.deferred_at is not None and episode.confirmed_at > run.deferred_at
+    confirmed_again = run.deferred_at is not None and confirmed_at > run.deferred_at
     return confirmed_again and run.not_before is not None and run.not_before <= now

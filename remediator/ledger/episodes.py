@@ -1,6 +1,6 @@
 """Episodes: the time in which at least one alert fires for one (stack, remediation, target)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,6 +106,12 @@ async def open_for(connection: AsyncConnection, key: Key) -> Episode | None:
 async def all_open(connection: AsyncConnection) -> Sequence[Episode]:
     rows = await connection.execute(select(episode).where(episode.c.ended_at.is_(None)).order_by(episode.c.id))
     return [Episode(**row._mapping) for row in rows]
+
+
+async def confirmed(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, datetime]:
+    """When each of these episodes was last confirmed."""
+    wanted = select(episode.c.id, episode.c.confirmed_at).where(episode.c.id.in_(set(identifiers)))
+    return {row.id: row.confirmed_at for row in await connection.execute(wanted)}
 
 
 async def get(connection: AsyncConnection, identifier: int) -> Episode:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
@@ -15,7 +15,7 @@ from remediator.ledger import audit, tally
 from remediator.ledger.episodes import Episode
 from remediator.ledger.row import Run as Run
 from remediator.ledger.row import from_row as from_row
-from remediator.ledger.schema import item, run
+from remediator.ledger.schema import episode, item, run
 from remediator.remediations.base import Item, ItemState, Outcome, Plan
 from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
 
@@ -34,21 +34,21 @@ class RunItem:
     detail: str
 
 
-async def create(connection: AsyncConnection, episode: Episode, now: datetime) -> Run:
-    """Plan a new run of `episode`."""
+async def create(connection: AsyncConnection, cause: Episode, now: datetime) -> Run:
+    """Plan a new run of the episode `cause`."""
     result = await connection.execute(
         insert(run).values(
-            episode=episode.id,
-            stack=episode.stack,
-            remediation=episode.remediation,
-            target=episode.target,
+            episode=cause.id,
+            stack=cause.stack,
+            remediation=cause.remediation,
+            target=cause.target,
             state=RunState.PLANNED,
             created_at=now,
         )
     )
     assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
     identifier = int(result.inserted_primary_key[0])
-    await audit.append(connection, now, RunState.PLANNED, run=identifier, detail={"episode": episode.id})
+    await audit.append(connection, now, RunState.PLANNED, run=identifier, detail={"episode": cause.id})
     return await get(connection, identifier)
 
 
@@ -106,8 +106,20 @@ async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     return [from_row(row) for row in rows]
 
 
-async def last_of(connection: AsyncConnection, episode: int) -> Run | None:
-    rows = await connection.execute(select(run).where(run.c.episode == episode).order_by(run.c.id.desc()).limit(1))
+async def last_of_open(connection: AsyncConnection) -> Mapping[int, Run]:
+    """The last run of every open episode that has one, by episode, in one question."""
+    newest = (
+        select(func.max(run.c.id))
+        .join(episode, run.c.episode == episode.c.id)
+        .where(episode.c.ended_at.is_(None))
+        .group_by(run.c.episode)
+    )
+    rows = await connection.execute(select(run).where(run.c.id.in_(newest)))
+    return {row.episode: from_row(row) for row in rows}
+
+
+async def last_of(connection: AsyncConnection, identifier: int) -> Run | None:
+    rows = await connection.execute(select(run).where(run.c.episode == identifier).order_by(run.c.id.desc()).limit(1))
     row = rows.one_or_none()
     return None if row is None else from_row(row)
 

@@ -4,11 +4,9 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,18 +16,18 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from remediator.errors import LedgerUnavailable
-from remediator.ledger.group_commit import GroupCommit
+from remediator.ledger.clerk import Clerk
 from remediator.ledger.migrate import migrate
+from remediator.ledger.patient import cancelled_afterwards, connecting_to
 from remediator.ledger.schema import microseconds
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
-_KEEP = "INSERT INTO delivery (received_at, body) VALUES (?, ?)"
 
 
 class SqliteLedger:
     """See Ledger. Writers wait for each other in this process; readers never wait.
 
-    Deliveries have a connection and a thread of their own, so that keeping one costs a single switch of threads.
+    Deliveries have a connection and a thread of their own; see Clerk.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,8 +39,9 @@ class SqliteLedger:
         self._address = _address(url)
         self._engine = _engine(self._address)
         self._writing = asyncio.Lock()
-        self._deliveries = GroupCommit(self._keep)
-        self._clerk: _Clerk | None = None
+        self._clerk: Clerk | None = None
+        self._under_way = 0
+        self._quiet = asyncio.Event()
 
     @property
     def file(self) -> Path:
@@ -58,12 +57,13 @@ class SqliteLedger:
         lock = _lock(self.file)
         try:
             await self._prepare()
-            self._clerk = _Clerk(self.file)
+            self._clerk = Clerk(self._for_deliveries(), self._writing)
             yield self
         finally:
-            await self._deliveries.end()
-            if self._clerk is not None:
-                self._clerk.close()
+            clerk, self._clerk = self._clerk, None
+            if clerk is not None:
+                await clerk.close()
+            await self._until_quiet()
             await self._engine.dispose()
             os.close(lock)
 
@@ -81,19 +81,16 @@ class SqliteLedger:
 
     async def accept(self, received: datetime, body: bytes) -> None:
         """See Ledger."""
-        await self._deliveries.add((microseconds(received), body))
-
-    async def _keep(self, group: Sequence[tuple[int, bytes]]) -> None:
-        clerk = self._clerk
-        if clerk is None:
+        if self._clerk is None:
             raise LedgerUnavailable("the ledger: it is not open")
-        async with self._writing:
-            await clerk.keep(group)
+        await self._clerk.keep((microseconds(received), body))
 
     @asynccontextmanager
     async def _transaction(self, *, immediate: bool) -> AsyncIterator[AsyncConnection]:
+        self._under_way += 1
+        self._quiet.clear()
         try:
-            async with self._engine.connect() as plain:
+            async with cancelled_afterwards(), self._engine.connect() as plain:
                 connection = await plain.execution_options(immediate=immediate)
                 async with connection.begin():
                     yield connection
@@ -101,6 +98,20 @@ class SqliteLedger:
             raise LedgerUnavailable(f"the ledger: {error.orig}") from error
         except NoConnection:
             raise LedgerUnavailable("the ledger: too many readers at once") from None
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    async def _until_quiet(self) -> None:
+        """A connection that comes back after the others have been closed would never be."""
+        while self._under_way:
+            await self._quiet.wait()
+
+    def _for_deliveries(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
+        _configure(connection, None)
+        return connection
 
     async def _prepare(self) -> None:
         try:
@@ -117,39 +128,6 @@ async def _refuse_damage(connection: AsyncConnection) -> None:
     found = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
     if found != "ok":
         raise LedgerUnavailable(f"it is damaged ({found}); restore it, or move it away to begin a new one")
-
-
-class _Clerk:
-    """Keeps deliveries, in its own thread."""
-
-    def __init__(self, file: Path) -> None:
-        self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        _configure(self._connection, None)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="deliveries")
-
-    async def keep(self, group: Sequence[tuple[int, bytes]]) -> None:
-        """Commit a group.
-
-        Raises:
-            LedgerUnavailable: none of it was kept.
-        """
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, partial(self._insert, group))
-        except sqlite3.Error as error:
-            raise LedgerUnavailable(f"the ledger: {error}") from error
-
-    def close(self) -> None:
-        self._thread.shutdown()
-        self._connection.close()
-
-    def _insert(self, group: Sequence[tuple[int, bytes]]) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            self._connection.executemany(_KEEP, group)
-            self._connection.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
 
 
 def _address(url: str) -> URL:
@@ -179,7 +157,7 @@ def _lock(ledger: Path) -> int:
 
 
 def _engine(address: URL) -> AsyncEngine:
-    engine = create_async_engine(address)
+    engine = create_async_engine(address, async_creator=connecting_to(Path(str(address.database))))
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
