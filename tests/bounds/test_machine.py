@@ -185,7 +185,9 @@ class Remediator(RuleBasedStateMachine):
             unsettled = {ItemState.INTENDED, ItemState.UNKNOWN}
             touched.subtract(str(e.item.identity["name"]) for e in begun if e.state in unsettled)
         assert all(applied[name] >= number for name, number in touched.items()), "an effect without a record"
-        intents = Counter((event.run, p) for event in events if event.event == "intended" for p in event.detail["items"])
+        intents = Counter(
+            (event.run, p) for event in events if event.event == "intended" for p in event.detail["items"]
+        )
         assert not intents or max(intents.values()) == 1
 
     @invariant()
