@@ -71,10 +71,11 @@ def _simulate(world: World) -> Callable[[web.Request, str], Awaitable[web.Respon
     async def handle(request: web.Request, _operator: str) -> web.Response:
         try:
             delivery = parse_delivery(await request.read())
+            previews = await simulate(world, delivery)
         except MalformedDelivery as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         ignored = sum("remediation" not in alert.labels for alert in delivery.alerts)
-        shown = [_shown(each) for each in await simulate(world, delivery)]
+        shown = [_shown(each) for each in previews]
         return web.json_response({"alerts": len(delivery.alerts), "without_remediation": ignored, "episodes": shown})
 
     return handle

@@ -140,7 +140,7 @@ async def _follow(
         # Admitted anew after a crash, the reservation moves on: the effects come now, so they count from now.
         return await advance(connection, world, run, state, admitted_at=now)
     run = await advance(connection, world, run, state, reason=reason)
-    if state is RunState.NOTHING_TO_DO and reason:
+    if state is RunState.NOTHING_TO_DO and reason and found.settings.mode is not Mode.SHADOW:
         await escalate(connection, world, run, await episodes.get(connection, run.episode))
     return run
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory import Mode
 from remediator.bounds import Decision, Facts, decide
 from remediator.delivery import Alert, Delivery
+from remediator.errors import MalformedDelivery
 from remediator.facts import blockers, gather
 from remediator.intake import take_in_all
 from remediator.ledger import Ledger, episodes, runs
@@ -30,7 +31,7 @@ from remediator.world import World
 
 NO_NEW_RUN = "no_new_run"
 MAX_TARGETS = 50  # of one simulated delivery; a real storm is left to people long before
-AT_ONCE = 4
+AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,14 @@ async def preview_of(world: World, key: Key) -> Preview:
 
 
 async def simulate(world: World, delivery: Delivery) -> Sequence[Preview]:
-    """What would become of each episode that `delivery` concerns, if it came now."""
-    keys = sorted(_keys(world, delivery), key=lambda key: (key.stack, key.remediation, key.target))[:MAX_TARGETS]
+    """What would become of each episode that `delivery` concerns, if it came now.
+
+    Raises:
+        MalformedDelivery: it concerns more than MAX_TARGETS.
+    """
+    keys = sorted(_keys(world, delivery), key=lambda key: (key.stack, key.remediation, key.target))
+    if len(keys) > MAX_TARGETS:
+        raise MalformedDelivery(f"{len(keys)} targets at once; at most {MAX_TARGETS} can be simulated")
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def read(key: Key) -> _Reading:

@@ -9,7 +9,11 @@ import aiohttp
 
 from inventory import Secret, SecretError
 
-TIMEOUT_SECONDS = 15.0
+CONNECT_SECONDS = 5.0
+# A delivery of many alerts is simulated target by target, and each may hang as long as a plan may.
+TIMEOUT_SECONDS = 90.0
+
+_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
 
 
 class RemediatorRefused(Exception):
@@ -44,7 +48,7 @@ class Client:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session,
+                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
                 session.request(method, self._url + path, params=asked, headers=self._headers(), **body) as answer,
             ):
                 if answer.status == 400:

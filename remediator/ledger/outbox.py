@@ -14,6 +14,7 @@ MAX_WAIT = timedelta(minutes=5)
 # While a message is on its way nobody sends it again; after a crash it goes out once more when this is over.
 IN_FLIGHT = timedelta(minutes=1)
 _STEP, _END = "step", "ended"
+_HEADS = select(outbox.c.episode, outbox.c.key, outbox.c.contact, outbox.c.created_at)
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,15 @@ async def put(
 
 async def told(connection: AsyncConnection, episode_id: int) -> Told | None:
     """What people have been told of one episode, or None if nothing."""
-    rows = await connection.execute(select(outbox).where(outbox.c.episode == episode_id).order_by(outbox.c.id))
+    rows = await connection.execute(_HEADS.where(outbox.c.episode == episode_id))
     found = rows.all()
     return _told(episode_id, found) if found else None
 
 
 async def told_and_open(connection: AsyncConnection) -> Sequence[Told]:
     """The same of every open episode that people have been told of."""
-    rows = await connection.execute(
-        select(outbox)
-        .where(outbox.c.episode.in_(select(episode.c.id).where(episode.c.ended_at.is_(None))))
-        .order_by(outbox.c.id)
-    )
+    still_open = select(episode.c.id).where(episode.c.ended_at.is_(None))
+    rows = await connection.execute(_HEADS.where(outbox.c.episode.in_(still_open)))
     by_episode: dict[int, list[Any]] = {}
     for row in rows:
         by_episode.setdefault(row.episode, []).append(row)

@@ -74,3 +74,11 @@ async def test_what_passes_by_itself_is_not_told(bench: Bench) -> None:
     await bench.work()
     assert (await bench.last()).reason == "backup_running"
     assert await titles(bench) == []
+
+
+async def test_in_shadow_nobody_is_told(folder: Path) -> None:
+    async with bench_with(folder, inventory(mode="shadow"), Shelf(folder, because="queue_paused")) as bench:
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last()).reason == "queue_paused"
+        assert await titles(bench) == []

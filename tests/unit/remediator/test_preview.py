@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from inventory import Inventory
 from remediator.delivery import parse_delivery
+from remediator.errors import MalformedDelivery
 from remediator.ledger import control
 from remediator.ledger.episodes import Key
 from remediator.ledger.schema import metadata
@@ -196,3 +197,9 @@ async def test_old_runs_do_not_count(bench: Bench) -> None:
     told = await preview(bench)
     assert told.facts is not None
     assert told.facts.admitted_all == []
+
+
+async def test_more_targets_than_can_be_read_are_refused(bench: Bench) -> None:
+    alerts = [alert(fingerprint=str(number), stack=f"s{number}") for number in range(51)]
+    with pytest.raises(MalformedDelivery, match="51 targets at once; at most 50"):
+        await simulated(bench, *alerts)
