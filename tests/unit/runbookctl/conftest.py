@@ -1,6 +1,7 @@
 """A real remediator on loopback, and the command that talks to it."""
 
 import asyncio
+import io
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
@@ -23,7 +25,16 @@ SHOP = {"postgres": {"main": MAIN}, "remediations": {"collect_diagnostics": {"mo
 
 
 @pytest.fixture
-def remediator(tmp_path: Path) -> Iterator[str]:
+def logs_apart() -> Iterator[None]:
+    """The remediator's thread shares the command's output; its logs must not get in between."""
+    with io.StringIO() as aside:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(aside))
+        yield
+        structlog.reset_defaults()
+
+
+@pytest.fixture
+def remediator(tmp_path: Path, logs_apart: None) -> Iterator[str]:
     """A remediator in a thread of its own: the command has an event loop of its own."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
     server = TestServer(build(settings(tmp_path), stacks(tmp_path, stacks={"shop": SHOP})))
