@@ -200,18 +200,27 @@ class Window(Section):
 
 
 class Freeze(Section):
-    """A span of time, half open, in which nothing is remediated."""
+    """A span of time, half open, in which nothing is remediated; without an offset it is read in `zone`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     start: datetime = Field(alias="from")
     end: datetime = Field(alias="to")
     reason: str = ""
+    zone: Zone | None = None
+
+    @model_validator(mode="after")
+    def _in_its_zone(self) -> Self:
+        for key in ("start", "end"):
+            moment = getattr(self, key)
+            if moment.tzinfo is None and self.zone is not None:
+                object.__setattr__(self, key, moment.replace(tzinfo=ZoneInfo(self.zone)))
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z")
+            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z, or `zone`")
         if self.end <= self.start:
             raise ValueError("`to` is not after `from`")
         return self

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -162,10 +162,8 @@ class Remediator(RuleBasedStateMachine):
                 if run.state is RunState.AWAITING_APPROVAL:
                     await (approve if yes else reject)(self.bench.world, run.id, "oncall")
 
-        try:
+        with suppress(WrongState):  # it was answered before, or has run out
             self.do(answer())
-        except WrongState:
-            pass  # it was answered before, or has run out
 
     # What must hold
 
@@ -185,9 +183,8 @@ class Remediator(RuleBasedStateMachine):
             unsettled = {ItemState.INTENDED, ItemState.UNKNOWN}
             touched.subtract(str(e.item.identity["name"]) for e in begun if e.state in unsettled)
         assert all(applied[name] >= number for name, number in touched.items()), "an effect without a record"
-        intents = Counter(
-            (event.run, p) for event in events if event.event == "intended" for p in event.detail["items"]
-        )
+        intended = (event for event in events if event.event == "intended")
+        intents = Counter((event.run, place) for event in intended for place in event.detail["items"])
         assert not intents or max(intents.values()) == 1
 
     @invariant()
