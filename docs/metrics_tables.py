@@ -18,7 +18,7 @@ METRICS: Mapping[str, Sequence[Metric]] = {
 }
 """What is exported, by the page that tells of it."""
 _TABLE = re.compile(r"(?<=<!-- table: written by `make docs` -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
-_UNITS = {"timestamp_seconds": "seconds since 1970", "seconds": "seconds", "bytes": "bytes", "ratio": "0 to 1"}
+_UNITS = {"timestamp_seconds": "seconds since 1970", "seconds": "seconds", "bytes": "bytes", "ratio": "a ratio"}
 
 
 def metrics_pages() -> Iterator[tuple[Path, str]]:

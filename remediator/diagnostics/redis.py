@@ -33,21 +33,21 @@ async def read_redis(scope: Scope) -> Mapping[str, Any]:
     async with connected(scope) as redis:
         with answering(scope):
             info = await redis.info()
-            queues = {mask_text(name): await _queue(redis, scope, name) for name in _names(scope)}
+            queues = {mask_text(name): await _queue(redis, key) for name, key in _keys(scope).items()}
     return {"info": {name: info[name] for name in _INFO if name in info}, "queues": queues}
 
 
-def _names(scope: Scope) -> list[str]:
-    """The queue of the target, and those that the inventory lists; queues are not searched for here."""
-    listed = scope.stack.queues[scope.target.name].names
+def _keys(scope: Scope) -> dict[str, str]:
+    """The queue of the target, and those that the inventory lists, with their keys; none is searched for here."""
+    queues = scope.stack.queues[scope.target.name]
     names = [scope.target.queue] if scope.target.queue else []
-    if isinstance(listed, tuple):
-        names += [name for name in listed if name not in names]
-    return names[:MAX_QUEUES]
+    if isinstance(queues.names, tuple):
+        names += queues.names
+    known = {name: queues.key_of(name) for name in names}
+    return dict(list({name: key for name, key in known.items() if key is not None}.items())[:MAX_QUEUES])
 
 
-async def _queue(redis: Redis, scope: Scope, name: str) -> Mapping[str, Any]:
-    key = f"{scope.stack.queues[scope.target.name].prefix}:{name}"
+async def _queue(redis: Redis, key: str) -> Mapping[str, Any]:
     pipeline = redis.pipeline(transaction=False)
     for part in _LISTS:
         pipeline.llen(f"{key}:{part}")

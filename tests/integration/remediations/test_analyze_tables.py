@@ -53,7 +53,7 @@ def make(database: Any, *tables: str, role: str = "owner") -> None:
 
 
 def change(database: Any, table: str, rows: int, role: str = "owner") -> None:
-    database.sql(f'UPDATE "{table}" SET id = id WHERE id <= {rows}', role=role)  # noqa: S608
+    database.sql(f'UPDATE "{table}" SET id = id WHERE id <= {rows}', role=role)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def tables(plan: Plan) -> list[Any]:
 
 
 def analyzed(database: Any, table: str) -> str:
-    return str(database.sql(f"SELECT analyze_count FROM pg_stat_user_tables WHERE relname = '{table}'"))  # noqa: S608
+    return str(database.sql(f"SELECT analyze_count FROM pg_stat_user_tables WHERE relname = '{table}'"))
 
 
 async def test_plans_tables_that_changed_much_the_most_changed_first(server, scope) -> None:

@@ -79,8 +79,8 @@ async def trouble(roles: PostgresServer, database: Any) -> AsyncIterator[Any]:
     holder, waiter = [await asyncpg.connect(database.dsn("shop"), server_settings=settings) for _ in range(2)]
     for _ in range(6):
         await holder.execute(f"SELECT pg_sleep(0.01), '{MAIL}' -- {MAIL}")
-    await holder.execute(f"BEGIN; UPDATE people SET mail = '{MAIL}' WHERE id = 1 /* {CARD} */")  # noqa: S608
-    statement = f"UPDATE people SET card = '{CARD}' WHERE mail <> $${MAIL}$$"  # noqa: S608
+    await holder.execute(f"BEGIN; UPDATE people SET mail = '{MAIL}' WHERE id = 1 /* {CARD} */")
+    statement = f"UPDATE people SET card = '{CARD}' WHERE mail <> $${MAIL}$$"
     waiting = asyncio.create_task(waiter.execute(statement))
     for _ in range(500):
         if await holder.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
@@ -149,6 +149,14 @@ async def test_what_it_is_about_comes_first_and_its_queue_is_looked_at(scope_of,
     assert list(found) == ["shop/queues/jobs/emails", "shop/postgres/main"]
     assert found["shop/queues/jobs/emails"]["queues"]["emails"]["jobs"] == {"wait": 2, "failed": 1}
     assert (await bundle(scope_of, stack))["shop/queues/jobs"]["queues"] == {}
+
+
+async def test_with_several_prefixes_a_queue_names_its_own(scope_of, stack) -> None:
+    stack["queues"]["jobs"] |= {"prefix": ["bull", "other"], "names": "discover"}
+    found = await bundle(scope_of, stack, about="shop/queues/jobs/bull:emails")
+    assert found["shop/queues/jobs/bull:emails"]["queues"]["bull:emails"]["jobs"] == {"wait": 2, "failed": 1}
+    strange = await bundle(scope_of, stack, about="shop/queues/jobs/emails")
+    assert strange["shop/queues/jobs/emails"]["queues"] == {}
 
 
 async def test_a_part_that_does_not_answer_is_one_line_and_the_others_are_whole(scope_of, stack) -> None:

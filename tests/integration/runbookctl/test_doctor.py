@@ -222,11 +222,11 @@ def test_a_user_that_lacks_something_or_has_too_much_is_told(redis_with, doctor:
     server = redis_with(NARROW.replace(" +slowlog|len", ""))
     _, found = doctor(_redis_inventory(server.url("metrics", "hush")))
     assert found["shop/redis/main"] == [
-        {"problem": "the user may not run SLOWLOG LEN", "repair": "ACL SETUSER metrics +slowlog|len"}
+        {"problem": "user metrics may not run SLOWLOG LEN", "repair": "ACL SETUSER metrics +slowlog|len"}
     ]
     _, found = doctor(_redis_inventory(server.url("root", "any")))
     [finding] = found["shop/redis/main"]
-    assert finding["problem"] == "the user may write or configure; it has to read only"
+    assert finding["problem"] == "user root may write or configure; it has to read only"
 
 
 def test_queues_in_a_server_that_evicts_are_told(redis_with, doctor: Doctor, tmp_path: Path) -> None:
