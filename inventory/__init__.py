@@ -24,6 +24,7 @@ from inventory.model import (
     RedisTarget,
     RemediationSettings,
     Stack,
+    StackLimits,
     Storm,
     Window,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Secret",
     "SecretError",
     "Stack",
+    "StackLimits",
     "StorageOptions",
     "Storm",
     "Window",

@@ -280,9 +280,11 @@ class RemediationSettings(Section):
 
 
 class StackLimits(Section):
-    """Limits over all remediations of one stack."""
+    """Limits over all remediations of one stack; where it states none, the limit over all stacks alone holds."""
 
     max_runs_per_hour: Annotated[int, Field(ge=1)] = 10
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    max_alert_age: Duration | None = None
 
 
 class Storm(Section):

@@ -128,14 +128,17 @@ def _numbers(facts: Facts | None) -> Mapping[str, Any]:
         "share": {"found": facts.found, "of": facts.population, "max_share": settings.max_share},
         "runs_last_hour": {
             "remediation": [len(facts.admitted_here), settings.max_runs_per_hour],
-            "stack": [len(facts.admitted_stack), facts.stack_max_runs_per_hour],
+            "stack": [len(facts.admitted_stack), facts.stack_limits.max_runs_per_hour],
             "all": [len(facts.admitted_all), facts.limits.max_runs_per_hour],
         },
-        "under_way": [facts.active, facts.limits.concurrency],
+        "under_way": {
+            "stack": [facts.active_stack, facts.stack_limits.concurrency],
+            "all": [facts.active, facts.limits.concurrency],
+        },
         "firing_seconds": _seconds(facts.now - facts.firing_since),
         "min_firing_seconds": settings.min_firing.total_seconds(),
         "confirmed_seconds_ago": _seconds(facts.now - facts.confirmed_at),
-        "max_alert_age_seconds": facts.limits.max_alert_age.total_seconds(),
+        "max_alert_age_seconds": (facts.stack_limits.max_alert_age or facts.limits.max_alert_age).total_seconds(),
         "last_run_ended_at": rfc3339(facts.last_admitted_end),
         "cooldown_seconds": settings.cooldown.total_seconds(),
     }

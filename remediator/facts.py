@@ -49,7 +49,7 @@ async def gather(
         settings=found.settings,
         max_items=_max_items(found),
         limits=world.inventory.limits,
-        stack_max_runs_per_hour=found.stack.limits.max_runs_per_hour,
+        stack_limits=found.stack.limits,
         firing_since=episode.firing_since,
         confirmed_at=episode.confirmed_at,
         found=run.found or 0,
@@ -66,6 +66,7 @@ async def gather(
         admitted_stack=[row.admitted_at for row in in_stack],
         admitted_all=[row.admitted_at for row in admitted],
         active=len(active),
+        active_stack=sum(other.stack == run.stack for other in active),
         target_busy=any(other.target == run.target and other.remediation == run.remediation for other in active),
     )
 

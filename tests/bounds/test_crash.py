@@ -38,6 +38,7 @@ def test_the_short_form_has_a_point_before_and_after_each_state(tmp_path: Path) 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_crash_at_every_point_of_every_scenario(tmp_path: Path, scenario: str) -> None:
     whole = points_of(crash_and_recover(_folder(tmp_path, "whole"), scenario, [FAR_BEYOND]))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -272,3 +273,11 @@ TestRemediator.settings = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+class Longer(Remediator):
+    """The same for minutes, and each time another way."""
+
+
+TestLonger = pytest.mark.timeout(3_600)(pytest.mark.soak(Longer.TestCase))
+TestLonger.settings = settings(TestRemediator.settings, max_examples=150, stateful_step_count=60, derandomize=False)

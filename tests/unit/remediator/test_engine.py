@@ -73,10 +73,12 @@ async def test_the_same_refusal_is_escalated_once_an_episode(bench: Bench) -> No
     assert len(await escalations(bench)) == 1
 
 
-async def test_an_empty_plan_does_nothing(bench: Bench) -> None:
-    await bench.deliver()
-    await bench.work()
-    assert (await bench.last()).state == "nothing_to_do"
+@pytest.mark.parametrize("mode", ["auto", "shadow", "approve"])
+async def test_an_empty_plan_does_nothing_and_asks_nobody(folder: Path, mode: str) -> None:
+    async with bench_with(folder, inventory(mode=mode)) as bench:
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("nothing_to_do", "")
 
 
 async def test_resolved_before_it_started_touches_nothing(bench: Bench) -> None:

@@ -311,3 +311,18 @@ async def test_a_thousand_alerts_of_one_thing_are_one_episode(bench: Bench) -> N
     async with bench.world.ledger.read() as connection:
         (episode,) = await episodes.all_open(connection)
     assert len(episode.alerts) == 1_000
+
+
+async def test_a_clock_that_is_set_back_shortens_no_cooldown(bench: Bench) -> None:
+    """Invariant 17."""
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.work()
+    await bench.deliver(status="resolved")
+    await bench.work()
+    bench.clock.turn(minutes=-30)
+    bench.shelf.fill("b")
+    await bench.deliver(starts="2026-03-01T12:10:00Z")
+    await bench.work()
+    assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "cooldown")
+    assert bench.shelf.touched == ["a"]

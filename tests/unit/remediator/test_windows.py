@@ -73,7 +73,7 @@ def test_a_freeze_is_half_open() -> None:
 
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Kathmandu"]
-TIMES = st.times().map(lambda moment: moment.replace(second=0, microsecond=0, tzinfo=None))
+TIMES = st.builds(time, st.integers(0, 4) | st.integers(0, 23), st.sampled_from([0, 10, 15, 30, 45]))
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 # Around the changes, where everything goes wrong that can.
 CHANGES = st.builds(
@@ -98,6 +98,20 @@ def test_the_next_start_is_the_first_moment_inside(
     assert in_window(weekly, found)
     for minutes in range(0, min(600, int((found - moment).total_seconds() // 60))):
         assert not in_window(weekly, found - timedelta(minutes=minutes, seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "moment", "expected"),
+    [
+        ("02:30", "04:00", "2026-03-29T00:50:00Z", "2026-03-29T01:00:00Z"),  # its start is skipped
+        ("01:30", "02:30", "2026-10-25T00:45:00Z", "2026-10-25T01:00:00Z"),  # it is over, and begins again
+        ("02:15", "02:45", "2026-10-25T00:50:00Z", "2026-10-25T01:15:00Z"),  # its start comes twice
+    ],
+)
+def test_where_the_clocks_change_it_begins_when_the_wall_clock_says_so(
+    start: str, end: str, moment: str, expected: str
+) -> None:
+    assert next_start(window(["sun"], start, end, "Europe/Berlin"), at(moment)) == at(expected)
 
 
 @given(st.sampled_from(ZONES), CHANGES)
