@@ -8,8 +8,8 @@ import yaml
 from tests.rules.rulebook import ROOT, Rule, all_rules
 
 RULES = [*all_rules()]
-OF_NO_STACK = {"InventoryReloadFailed", "ExporterMissing"}
-"""Alerts on the exporter as a whole."""
+OF_NO_STACK = {"InventoryReloadFailed", "ExporterMissing", "RemediatorDown", "RemediationDeliveriesRefused"}
+"""Alerts on a daemon as a whole."""
 
 COUNTERS_WITHOUT_SUFFIX = {"node_vmstat_oom_kill"}
 """The kernel's name."""

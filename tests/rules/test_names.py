@@ -6,6 +6,7 @@ import pytest
 
 from docs.metrics_tables import METRICS
 from tests.rules.rulebook import (
+    ROOT,
     Rule,
     adapter_files,
     alerts,
@@ -17,8 +18,11 @@ from tests.rules.rulebook import (
 )
 
 WORDS = {"and", "or", "unless", "on", "by", "group_left", "bool", "offset", "without", "ignoring", "le"}
-OURS = {metric.name for metrics in METRICS.values() for metric in metrics}
+REMEDIATORS = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "metrics" / "remediator.md").read_text()))
+OURS = {metric.name for metrics in METRICS.values() for metric in metrics} | REMEDIATORS
 RECORDED = {str(rule.record) for rule in [*all_rules(), *published()]}
+OF_PROMETHEUS = {"up"}
+
 OTHERS = {
     "prom_client": {"http_request_duration_seconds", "http_requests_total", "db_query_duration_seconds"},
     "opentelemetry": {
@@ -75,7 +79,7 @@ def read_by(rule: Rule) -> set[str]:
 
 @pytest.mark.parametrize("rule", [r for f in subsystem_files() for r in rules_of(f)], ids=str)
 def test_a_subsystem_reads_what_the_exporter_and_other_rules_give(rule: Rule) -> None:
-    known = OURS | RECORDED | threshold_names(rule.expr)
+    known = OURS | RECORDED | OF_PROMETHEUS | threshold_names(rule.expr)
     assert {name for name in _without_windows(read_by(rule)) if name not in known} == set()
 
 
