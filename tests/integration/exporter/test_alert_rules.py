@@ -58,6 +58,8 @@ async def prometheus(start_exporter, start_prometheus, database, redis_url, api,
         await redis.hset(f"bull:{QUEUE}:meta", "opts.maxLenEvents", "10000")
     exporter = await start_exporter(_inventory(database.dsn(), redis_url, api, backups))
     shutil.copytree(CHECKOUT / "alert_rules", tmp_path / "alert_rules")
+    meta = tmp_path / "alert_rules" / "meta.yml"
+    meta.write_text(meta.read_text().replace("interval: 1m", "interval: 1s"))
     config: dict[str, Any] = yaml.safe_load((CHECKOUT / "deploy" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     del config["alerting"]
