@@ -4,8 +4,10 @@ import re
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from remediator.remediations import REMEDIATIONS
+from runbookctl.main import app
 from tests.rules.generated import cases_of, subsystems
 from tests.rules.rulebook import (
     CASES,
@@ -23,9 +25,6 @@ FROM_THE_JOIN = {"stack", "priority"}
 COMPONENTS = {"database", "queues", "cache", "backups", "http", "application", "hosts", "monitoring"}
 TEXTS = {"summary", "description", "impact", "commands"}
 LINKS = {"runbook_url", "dashboard_url"}
-TOLD_IN_ONE = {"backups", "remediator"}
-"""Files whose descriptions say impact and first command."""
-
 REMEDIABLE = [alert for alert in alerts() if "remediation" in alert.labels]
 JOINED = [alert for alert in alerts() if alert.labels["component"] != "monitoring" and threshold_names(alert.expr)]
 STATES = r"(==|>) [01]\b"
@@ -37,16 +36,26 @@ def test_it_has_the_labels_and_annotations_that_routes_and_people_rely_on(alert:
     assert alert.labels["severity"] in SEVERITIES
     assert alert.labels["component"] in COMPONENTS
     assert alert.duration is not None
-    texts = TEXTS - ({"impact", "commands"} if alert.file.stem in TOLD_IN_ONE else set())
-    assert set(alert.annotations) == texts | LINKS
+    assert set(alert.annotations) == TEXTS | LINKS
 
 
-@pytest.mark.parametrize("alert", [a for a in alerts() if "commands" in a.annotations], ids=str)
+@pytest.mark.parametrize("alert", alerts(), ids=str)
 def test_three_commands_come_first_and_none_of_them_destroys(alert: Rule) -> None:
     commands = alert.annotations["commands"].splitlines()
     assert len(commands) == 3
     assert re.findall(r"\b(FLUSH\w*|DEL|rm|kill|pg_terminate_backend|restart|KEYS|-f)\b", " ".join(commands)) == []
     assert "VACUUM FULL" not in alert.annotations["commands"]
+
+
+def test_what_they_ask_of_runbookctl_it_can_do() -> None:
+    asked = {line for alert in alerts() for line in alert.annotations["commands"].splitlines() if "runbookctl" in line}
+    parser = get_command(app)
+    for words in (line.split()[1:] for line in asked):
+        context = parser.make_context("runbookctl", list(words), resilient_parsing=True)
+        name, command, rest = parser.resolve_command(context, list(words))
+        assert command is not None
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word.split("=")[0] for word in rest if word.startswith("--")} <= options, f"{name} {rest}"
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
