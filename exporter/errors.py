@@ -9,6 +9,8 @@ ExporterError
 
 from enum import StrEnum
 
+LATE = "no answer before the deadline"
+
 
 class ExporterError(Exception):
     """Base of all errors that the exporter raises itself."""

@@ -8,8 +8,8 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from exporter.collectors.base import Client, Reading
+from exporter.errors import LATE
 from exporter.metric import Sample, gauge
-from exporter.outcome import LATE
 from exporter.postgres.connect import ERRORS, Session, ask, worded
 from exporter.postgres.faults import Faults
 from exporter.postgres.part import Part
