@@ -22,6 +22,7 @@ from inventory.model import (
     RedisTarget,
     RemediationSettings,
     Stack,
+    StackLimits,
     Storm,
     Window,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Secret",
     "SecretError",
     "Stack",
+    "StackLimits",
     "StorageOptions",
     "Storm",
     "Window",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BeforeValidator,
@@ -195,18 +196,27 @@ class Window(Section):
 
 
 class Freeze(Section):
-    """A span of time, half open, in which nothing is remediated."""
+    """A span of time, half open, in which nothing is remediated; without an offset it is read in `zone`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     start: datetime = Field(alias="from")
     end: datetime = Field(alias="to")
     reason: str = ""
+    zone: Zone | None = None
+
+    @model_validator(mode="after")
+    def _in_its_zone(self) -> Self:
+        for key in ("start", "end"):
+            moment = getattr(self, key)
+            if moment.tzinfo is None and self.zone is not None:
+                object.__setattr__(self, key, moment.replace(tzinfo=ZoneInfo(self.zone)))
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z")
+            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z, or `zone`")
         if self.end <= self.start:
             raise ValueError("`to` is not after `from`")
         return self
@@ -270,9 +280,11 @@ class RemediationSettings(Section):
 
 
 class StackLimits(Section):
-    """Limits over all remediations of one stack."""
+    """Limits over all remediations of one stack; where it states none, the limit over all stacks alone holds."""
 
     max_runs_per_hour: Annotated[int, Field(ge=1)] = 10
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    max_alert_age: Duration | None = None
 
 
 class Storm(Section):

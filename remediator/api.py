@@ -1,5 +1,6 @@
 """`/api/v1`: what an operator asks and says. Every call wants an operator's bearer token."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from remediator.ledger import audit, control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
 from remediator.ledger.runs import Run, RunItem
+from remediator.pausing import read_pause_file
 from remediator.people import approve, reject
 from remediator.states import RunState
 from remediator.world import World
@@ -57,6 +59,7 @@ class Api:
         self._world = world
         self._bearers = bearers
         self._wake = wake
+        self._verifying: asyncio.Task[tuple[str, int | None]] | None = None
 
     def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
         """`handler` behind the operators' tokens, with our errors as answers."""
@@ -87,7 +90,8 @@ class Api:
                 limit=_number(query, "limit", 100, MAX_LIMIT),
                 before=_number(query, "before", None, None),
             )
-            shown = [_run_json(run, await runs.items(connection, run.id)) for run in found.runs]
+            items = await runs.items_of(connection, [run.id for run in found.runs])
+        shown = [_run_json(run, items[run.id]) for run in found.runs]
         return web.json_response({"runs": shown, "next": found.next})
 
     async def get_run(self, request: web.Request, _operator: str) -> web.Response:
@@ -122,7 +126,11 @@ class Api:
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
             pauses = await control.pauses(connection, self._world.clock.now())
-        return web.json_response({"pauses": [_plain(pause) for pause in pauses]})
+        shown = [_plain(pause) for pause in pauses]
+        file = read_pause_file(self._world.pause_file)
+        if file is not None:
+            shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
+        return web.json_response({"pauses": shown})
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
         asked = await _pause_request(request)
@@ -153,13 +161,23 @@ class Api:
         return web.json_response({"closed": True})
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
+        if self._verifying is None:
+            self._verifying = asyncio.create_task(self._verify(), name="audit")
+            self._verifying.add_done_callback(self._verified)
+        head, first_break = await asyncio.shield(self._verifying)
         async with self._world.ledger.read() as connection:
-            answer = {
-                "head": await audit.head(connection),
-                "first_break": await audit.first_break(connection),
-                "head_known": await audit.contains(connection, request.query.get("head", "")),
-            }
-        return web.json_response(answer)
+            known = await audit.contains(connection, request.query.get("head", ""))
+        return web.json_response({"head": head, "first_break": first_break, "head_known": known})
+
+    async def _verify(self) -> tuple[str, int | None]:
+        """Read the whole trail. Whoever asks meanwhile gets the same answer: it is a long way for a large ledger."""
+        async with self._world.ledger.read() as connection:
+            return await audit.head(connection), await audit.first_break(connection)
+
+    def _verified(self, done: asyncio.Task[tuple[str, int | None]]) -> None:
+        self._verifying = None
+        if not done.cancelled():
+            done.exception()  # whoever asked may have gone
 
 
 def _run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:

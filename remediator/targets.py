@@ -26,12 +26,17 @@ class Found:
 
 def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> Key:
     """The episode that an alert with these labels belongs to, whether or not its target exists."""
-    stack, name, target = (labels.get(label, "")[:MAX_NAME] for label in ("stack", "remediation", "target"))
+    stack, name, target = (_name(labels, label) for label in ("stack", "remediation", "target"))
     kind = remediations[name].kind if name in remediations else "?"
     parts = [stack, kind, target]
     if kind == "queues":
-        parts.append(labels.get("queue", "")[:MAX_NAME])
+        parts.append(_name(labels, "queue"))
     return Key(stack, name, "/".join(parts))
+
+
+def _name(labels: Mapping[str, str], label: str) -> str:
+    """Not every database can keep a NUL, and no target has one in its name."""
+    return labels.get(label, "")[:MAX_NAME].replace("\0", "\ufffd")
 
 
 def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key) -> Found | str:
