@@ -37,8 +37,8 @@ class PauseRequest(BaseModel):
     span: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(default=None, alias="for")
 
 
-def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> None:
-    """Add every route of the API."""
+def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> "Api":
+    """Add every route but the previews; return the handlers, whose guard those need as well."""
     api = Api(world, bearers, wake)
     app.router.add_get("/api/v1/runs", api.guarded(api.get_runs))
     app.router.add_get("/api/v1/runs/{id}", api.guarded(api.get_run))
@@ -50,6 +50,7 @@ def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: C
     app.router.add_get("/api/v1/breakers", api.guarded(api.get_breakers))
     app.router.add_delete("/api/v1/breakers/{remediation}/{target:.+}", api.guarded(api.delete_breaker))
     app.router.add_get("/api/v1/audit", api.guarded(api.get_audit))
+    return api
 
 
 class Api:
@@ -91,12 +92,12 @@ class Api:
                 before=_number(query, "before", None, None),
             )
             items = await runs.items_of(connection, [run.id for run in found.runs])
-        shown = [_run_json(run, items[run.id]) for run in found.runs]
+        shown = [run_json(run, items[run.id]) for run in found.runs]
         return web.json_response({"runs": shown, "next": found.next})
 
     async def get_run(self, request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
-            run = await runs.find(connection, _identifier(request))
+            run = await runs.find(connection, identifier_of(request))
             if run is None:
                 raise web.HTTPNotFound(text="there is no such run\n")
             episode = await episodes.get(connection, run.episode)
@@ -109,19 +110,19 @@ class Api:
                 "evidence": run.evidence,
                 "history": await audit.history(connection, run.id),
             }
-            return web.json_response(_run_json(run, await runs.items(connection, run.id)) | detail)
+            return web.json_response(run_json(run, await runs.items(connection, run.id)) | detail)
 
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
-        run = await approve(self._world, _identifier(request), operator)
+        run = await approve(self._world, identifier_of(request), operator)
         self._wake()
         return await self._show(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
-        return await self._show(await reject(self._world, _identifier(request), operator))
+        return await self._show(await reject(self._world, identifier_of(request), operator))
 
     async def _show(self, run: Run) -> web.Response:
         async with self._world.ledger.read() as connection:
-            return web.json_response(_run_json(run, await runs.items(connection, run.id)))
+            return web.json_response(run_json(run, await runs.items(connection, run.id)))
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
@@ -180,7 +181,7 @@ class Api:
             done.exception()  # whoever asked may have gone
 
 
-def _run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
+def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
     return {
         "id": run.id,
         "stack": run.stack,
@@ -208,7 +209,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
 
 
-def _identifier(request: web.Request) -> int:
+def identifier_of(request: web.Request) -> int:
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise web.HTTPNotFound(text="there is no such run\n")

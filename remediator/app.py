@@ -10,6 +10,7 @@ from inventory import Inventory
 from remediator import metrics
 from remediator.alertmanager import AlertmanagerReader
 from remediator.api import add_api_routes
+from remediator.api_preview import add_preview_routes
 from remediator.clock import SystemClock
 from remediator.config_check import wrong_remediations
 from remediator.credentials import Bearers
@@ -99,7 +100,8 @@ def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: 
     add_health_routes(app, lambda: engine.trouble)
     app.router.add_post("/webhook", webhook(world.ledger, world.clock, deliverers, engine))
     app.router.add_get("/metrics", show_metrics)
-    add_api_routes(app, world, operators, engine.wake)
+    api = add_api_routes(app, world, operators, engine.wake)
+    add_preview_routes(app, world, api.guarded)
 
 
 def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:

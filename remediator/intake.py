@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.delivery import Delivery, parse_delivery
 from remediator.errors import LedgerUnavailable
+from remediator.ladder import tell_end
 from remediator.ledger import audit, control, deliveries, episodes, resolutions, runs
 from remediator.ledger.deliveries import Kept
 from remediator.ledger.episodes import Episode, Heard, Key
@@ -39,7 +40,7 @@ async def take_in(world: World) -> bool:
 async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
     try:
         async with world.ledger.write() as connection:
-            await _take_in_all(connection, world, [(each, parse_delivery(each.body)) for each in kept])
+            await take_in_all(connection, world, [(each, parse_delivery(each.body)) for each in kept])
             await deliveries.mark_processed(connection, kept, world.clock.now())
     except LedgerUnavailable:
         raise
@@ -61,7 +62,8 @@ async def _set_aside(world: World, kept: Kept, error: Exception) -> None:
         await audit.append(connection, now, "delivery_set_aside", detail=detail)
 
 
-async def _take_in_all(connection: AsyncConnection, world: World, taken: Sequence[tuple[Kept, Delivery]]) -> None:
+async def take_in_all(connection: AsyncConnection, world: World, taken: Sequence[tuple[Kept, Delivery]]) -> None:
+    """Make of deliveries, oldest first, whatever follows from them for episodes and their runs."""
     for _, delivery in taken:
         if delivery.truncated_alerts:
             detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
@@ -91,8 +93,9 @@ async def _take_in_one(connection: AsyncConnection, world: World, key: Key, hear
 
 
 async def call_off(connection: AsyncConnection, world: World, ended: Episode, reason: str) -> None:
-    """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof."""
+    """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof. Tell it."""
     run = await runs.last_of(connection, ended.id)
     log.info("episode ended", stack=ended.stack, remediation=ended.remediation, target=ended.target, reason=reason)
     if run is not None and run.state in CANCELLABLE:
         await advance(connection, world, run, RunState.CANCELLED, reason=reason)
+    await tell_end(connection, world, ended, reason)

@@ -54,6 +54,7 @@ class Memory:
         self._stalled_check: float | None = None
         self._read: tuple[Sequence[Any], Snapshot | None] = ((), None)
         self._candidates: Sequence[bytes] = ()
+        self._held: tuple[Sequence[bytes], bytes, int] = ((), b"", 0)
         self._jobs_of: Snapshot | None = None
         self._judged: tuple[Sequence[Any] | None, Points] = (None, Points(None, None, 0))
         self._asks_for(_FIRST_LEVELS, _FIRST_LOOK)
@@ -105,9 +106,11 @@ class Memory:
             # Where nothing is hidden, a watched job that is not among them no longer waits.
             watched = self._watched if snapshot.waiting > len(known) else ()
             self._candidates = (*known, *(job for job in watched if job not in known))
-            held = self._held_questions(snapshot.held)
-            request = _HASH.packed(map(self.queue.job_key, self._candidates)) + packed(held)
-            self._job_request = request, len(self._candidates) + len(held)
+            if snapshot.held != self._held[0]:
+                asked = self._held_questions(snapshot.held)
+                self._held = snapshot.held, packed(asked), len(asked)
+            request = _HASH.packed(map(self.queue.job_key, self._candidates)) + self._held[1]
+            self._job_request = request, len(self._candidates) + self._held[2]
             self._jobs_of, self._judged = snapshot, (None, self._judged[1])
         return self._job_request
 
@@ -172,11 +175,11 @@ class Memory:
 
 
 def _snapshot(replies: Sequence[Any]) -> Snapshot | None:
-    for reply in replies:
-        if isinstance(reply, ResponseError):
-            if str(reply).startswith("WRONGTYPE"):
-                return None
-            raise reply
+    if ResponseError in map(type, replies):
+        error = next(reply for reply in replies if isinstance(reply, ResponseError))
+        if str(error).startswith("WRONGTYPE"):
+            return None
+        raise error
     try:
         return snapshot_of(replies)
     except (ValueError, TypeError):  # a number that is none

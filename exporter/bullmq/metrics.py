@@ -7,7 +7,7 @@ from exporter.metric import Sample, counter, gauge
 JOBS = gauge(
     "bullmq_queue_jobs",
     f"Jobs in the queue by state: {', '.join(STATES)}. A paused queue has its jobs under paused with BullMQ up to 5 "
-    "and under waiting from 6 on; up to 3 jobs with a priority are under waiting.",
+    "and under waiting from 6 on. Jobs with a priority are under waiting with BullMQ 3.",
     "queue",
     "state",
     source="LLEN, ZCARD",
@@ -16,8 +16,8 @@ JOBS = gauge(
 PAUSED = gauge("bullmq_queue_paused", "Whether the queue is paused (1).", "queue", source="meta: paused")
 OLDEST = gauge(
     "bullmq_queue_oldest_waiting_age_seconds",
-    "How long the oldest job that is ready (waiting, paused or prioritized; a delay does not count) has been waiting, "
-    "in seconds; 0 when there is none.",
+    "How long the oldest job that is ready (waiting, paused or prioritized; neither a delay nor a backoff counts) has "
+    "been waiting, in seconds; 0 when there is none.",
     "queue",
     source="hashes of the jobs at the ends",
 )

@@ -41,7 +41,9 @@ async def _deliveries(connection: AsyncConnection, limit: datetime) -> int:
 
 
 async def _messages(connection: AsyncConnection, limit: datetime) -> int:
-    old = select(outbox.c.id).where(outbox.c.sent_at.is_not(None), outbox.c.sent_at < limit).limit(STEP)
+    """Of an open episode they stay: they say who has been told already."""
+    over = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_not(None))
+    old = select(outbox.c.id).where(outbox.c.sent_at.is_not(None), outbox.c.sent_at < limit, over).limit(STEP)
     return (await connection.execute(delete(outbox).where(outbox.c.id.in_(old)))).rowcount
 
 
@@ -63,8 +65,8 @@ async def _runs(connection: AsyncConnection, limit: datetime) -> int:
 
 
 async def _episodes(connection: AsyncConnection, limit: datetime) -> int:
-    used = exists().where(run.c.episode == episode.c.id)
-    old = select(episode.c.id).where(episode.c.ended_at < limit, ~used).limit(STEP)
+    used, told = exists().where(run.c.episode == episode.c.id), exists().where(outbox.c.episode == episode.c.id)
+    old = select(episode.c.id).where(episode.c.ended_at < limit, ~used, ~told).limit(STEP)
     return (await connection.execute(delete(episode).where(episode.c.id.in_(old)))).rowcount
 
 

@@ -124,6 +124,12 @@ async def last_of(connection: AsyncConnection, identifier: int) -> Run | None:
     return None if row is None else from_row(row)
 
 
+async def of_episode(connection: AsyncConnection, episode: int) -> Sequence[Run]:
+    """All runs of an episode, oldest first."""
+    rows = await connection.execute(select(run).where(run.c.episode == episode).order_by(run.c.id))
+    return [from_row(row) for row in rows]
+
+
 async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None:
     """The newest ended run of the same remediation and target, in any episode, that had been admitted."""
     rows = await connection.execute(

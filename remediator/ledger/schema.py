@@ -186,6 +186,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", _Id, primary_key=True),
+    Column("episode", _Id, ForeignKey("episode.id"), nullable=False),
     Column("key", String, nullable=False),
     Column("contact", String, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -196,6 +197,7 @@ outbox = Table(
     Column("sent_at", Instant),
     UniqueConstraint("key", "contact"),
     Index("outbox_due", "sent_at", "next_attempt_at"),
+    Index("outbox_episode", "episode"),
 )
 
 audit = Table(

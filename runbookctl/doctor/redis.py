@@ -22,6 +22,7 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("LATENCY", "LATEST"),
     ("SCAN", "0", "COUNT", "1"),
 )
+RIGHTS = "-@all +@read -@dangerous +ping +select +info +client|list +client|setname +slowlog|len +latency|latest"
 # Those whose second word is a command of its own.
 _CONTAINERS = frozenset({"CLIENT", "SLOWLOG", "LATENCY"})
 
@@ -34,7 +35,7 @@ async def check(stack: Stack, name: str) -> list[Finding]:
     try:
         found = list(_server(await client.info(), any(queues.redis == name for queues in stack.queues.values())))
         found += [finding async for finding in _missing(client, user)]
-        return [*found, *([_too_wide(user)] if await _may_too_much(client) else [])]
+        return [*found, *([_too_wide(user, stack, name)] if await _may_too_much(client) else [])]
     except (RedisError, OSError) as error:
         return [Finding(str(error), "see what the server says in its log")]
     finally:
@@ -62,24 +63,28 @@ async def _missing(client: Redis, user: str) -> AsyncIterator[Finding]:
 
 
 async def _may_too_much(client: Redis) -> bool:
-    """Deleting a key that is not there changes nothing, and is refused to whoever may not write."""
-    unlink = ("UNLINK", f"runbookctl-doctor-{secrets.token_hex(8)}")
-    return await _may(client, *unlink) or await _may(client, "CONFIG", "GET", "maxmemory")
+    """Whether it may delete or configure. Deleting a key that is not there changes nothing."""
+    return await _may(client, "UNLINK", f"runbookctl-doctor-{secrets.token_hex(8)}") or await _may(
+        client, "CONFIG", "GET", "maxmemory"
+    )
 
 
 async def _may(client: Redis, *command: str) -> bool:
     try:
         await client.execute_command(*command)  # type: ignore[no-untyped-call]
-    except NoPermissionError:
-        return False
+    except NoPermissionError as error:
+        # A refused key is no refused command: on other keys it would be run.
+        return f"'{command[0].lower()}" not in str(error)
     except RedisError:  # allowed, but not now: a replica refuses to write, whoever asks
         return True
     return True
 
 
-def _too_wide(user: str) -> Finding:
+def _too_wide(user: str, stack: Stack, name: str) -> Finding:
+    queues = (f"{prefix}:*" for each in stack.queues.values() if each.redis == name for prefix in each.prefixes)
+    keys = " ".join(["resetkeys", *(f"%R~{keys}" for keys in sorted({*queues, *stack.redis[name].prefixes}))])
     return Finding(
         f"user {user} may write or configure; it has to read only",
-        "ACL SETUSER metrics on >PASSWORD resetkeys %R~* resetchannels -@all +@read -@dangerous +ping +select +info "
-        "+client|list +client|setname +slowlog|len +latency|latest (Redis 6.2: ~* for %R~*); then name it in url",
+        f"ACL SETUSER metrics reset on >PASSWORD {keys} resetchannels {RIGHTS}; then name it in url (deploy/redis/ has "
+        "the same as files; Redis 6.2 writes ~ for %R~)",
     )

@@ -5,7 +5,7 @@ const IORedis = require('ioredis')
 const Redis = IORedis.Redis || IORedis
 const redis = new Redis(Number(process.argv[2]), '127.0.0.1', { maxRetriesPerRequest: null })
 const TOKEN = 'token'
-let queue, worker, taken
+let queue, worker, taken // nothing of theirs expires while it is looked at
 
 const ids = (jobs) => ({ jobs: jobs.filter(Boolean).map((job) => job.id) })
 const nth = (list, place) => list.length ? list[place % list.length] : undefined
@@ -16,7 +16,7 @@ const does = {
   async open ({ name, prefix }) {
     if (queue) { await worker.close(true); await queue.close() }
     queue = new Queue(name, { connection: redis, prefix })
-    worker = new Worker(name, undefined, { connection: redis, prefix, autorun: false, stalledInterval: 1000, maxStalledCount: 1, metrics: { maxDataPoints: 60 } })
+    worker = new Worker(name, undefined, { connection: redis, prefix, autorun: false, stalledInterval: 600000, lockDuration: 600000, maxStalledCount: 1, metrics: { maxDataPoints: 60 } })
     taken = []
     await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()])
     await queue.getCompletedCount()

@@ -295,3 +295,17 @@ async def test_a_pause_of_no_time_or_for_ever_is_refused(client: Client, span: s
     answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
     assert answer.status == 400
     assert (await answer.text()).startswith("for: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/v1/plan"), ("GET", "/api/v1/runs/1/why"), ("POST", "/api/v1/simulate")]
+)
+async def test_previews_want_an_operators_token(client: Client, method: str, path: str) -> None:
+    assert (await client.request(method, path)).status == 401
+    assert (await client.request(method, path, headers=HOOK)).status == 403
+
+
+async def test_a_malformed_payload_is_not_simulated(client: Client) -> None:
+    answer = await client.post("/api/v1/simulate", data=b"{}", headers=ONCALL)
+    assert answer.status == 400
+    assert "version" in await answer.text()

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, func, insert, select
 
 from remediator.errors import LedgerUnavailable
-from remediator.ledger import Ledger, deliveries, ledger_at
+from remediator.ledger import Ledger, deliveries, ledger_at, outbox
 from remediator.ledger.clerk import Clerk
 from remediator.ledger.patient import PatientConnection
 from remediator.ledger.schema import metadata, storm
@@ -159,6 +159,20 @@ async def test_a_ledger_of_the_first_release_is_upgraded_with_all_it_holds(file:
             assert [tuple(row) for row in counted] == [("refused", "storm", 1, 0, 0.0), ("succeeded", "", 2, 2, 3.0)]
     async with ledger_at(f"sqlite:///{file}").opened() as again:
         assert await bodies(again) == [b"{}"]
+
+
+async def test_messages_of_the_first_release_are_still_sent_and_say_their_episode(file: Path) -> None:
+    with sqlite3.connect(file) as old:
+        old.executescript(Path(__file__).with_name("first_release.sql").read_text())
+        old.execute(
+            "INSERT INTO outbox (key, contact, created_at, title, body, attempts, next_attempt_at)"
+            " SELECT id || '/refused/storm', 'oncall', 0, 'title', 'body', 2, 0 FROM episode LIMIT 1"
+        )
+        [(episode,)] = old.execute("SELECT id FROM episode LIMIT 1").fetchall()
+    old.close()
+    async with ledger_at(f"sqlite:///{file}").opened() as ledger, ledger.read() as connection:
+        [message] = await outbox.due(connection, NOW)
+    assert (message.episode, message.contact, message.attempts) == (episode, "oncall", 2)
 
 
 async def test_a_ledger_of_a_newer_release_is_refused(file: Path) -> None:

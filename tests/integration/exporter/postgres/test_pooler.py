@@ -53,7 +53,8 @@ async def test_a_part_that_hangs_without_any_limit_is_found_by_the_second_deadli
             async with asyncio.timeout(2):
                 await pooled.read()
         await pooled.client.close()
-    found = await pooled.read()
+    async with asyncio.timeout(10):
+        found = await pooled.read()
     assert [labels["part"] for labels, value in found.series("runbook_exporter_part_success") if value == 0] == [
         "archiver"
     ]

@@ -71,6 +71,16 @@ async def test_a_blocked_alter_and_who_waits_behind_it(here, database, connect, 
         assert [labels["relname"] for labels, _ in sizes.series("pg_stat_user_tables_table_size_bytes")] == ["other"]
 
 
+async def test_who_holds_a_lock_that_is_in_nobodys_way_blocks_nobody(here, database, connect, waiting) -> None:
+    database.sql("CREATE TABLE t (id int)")
+    sharing, reading = await connect(), await connect()
+    await sharing.execute("BEGIN; LOCK TABLE t IN SHARE MODE")
+    await reading.execute("BEGIN; SELECT * FROM t")
+    async with waiting(await connect(), "INSERT INTO t VALUES (1)"):
+        found = await here.until(lambda found: found.value("pg_sessions_blocked") == 1)
+        assert found.value("pg_sessions_blocking") == 1
+
+
 async def test_advisory_and_row_locks_show_who_blocks(here, database, connect, waiting) -> None:
     database.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
     holder, other = await connect(), await connect()
