@@ -46,8 +46,8 @@ def test_no_number_is_published_twice() -> None:
 
 @pytest.mark.parametrize("rule", thresholds(), ids=str)
 def test_a_threshold_is_a_number_with_the_labels_that_the_join_expects(rule: Rule) -> None:
-    beside = {"kind"} if rule.quantity.startswith(FOR_A_KIND) else {"section"}
-    assert set(rule.labels) - {"sustained"} == {"stack", "priority"} | beside
+    kind = {"kind"} if rule.quantity.startswith(FOR_A_KIND) else set()
+    assert set(rule.labels) - {"sustained"} == {"stack", "priority", "section"} | kind
     assert rule.labels["priority"] in {"P0", "P1", "P2", "P3"}
     assert number_of(rule) >= 0
 
@@ -106,12 +106,15 @@ def test_every_minimum_is_asked_and_there_for_each_stack_whose_alert_asks_it() -
             assert {stack for stack in stacks if (minimum, stack) not in there} == set(), rule.expr
 
 
-def test_a_comment_says_the_section_and_whether_the_number_is_stated_or_inferred() -> None:
+def test_a_comment_says_the_section_the_row_and_whether_the_number_is_stated_or_inferred() -> None:
     for file in threshold_files():
-        sections = [rule.labels.get("section", " > ") for rule in rules_of(file) if rule in thresholds()]
+        sections = [rule.labels["section"] for rule in rules_of(file) if rule in thresholds()]
         for comment, section in zip(_comments_over_thresholds(file.read_text()), sections, strict=True):
             assert re.search(r"\b[Ss]tated\b|\b[Ii]nferred\b", comment), f"{file.name}: {comment}"
             assert section in comment, f"{file.name} names another section: {comment}"
+            assert re.search(r"\(((pmcrm|cf|fpm|drx|lpm)-[\w-]+(, )?)+\)", comment), (
+                f"{file.name} names no row: {comment}"
+            )
 
 
 def _comments_over_thresholds(text: str) -> list[str]:
