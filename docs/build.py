@@ -1,8 +1,9 @@
 """`python -m docs.build` writes the parts of these pages that follow from the code."""
 
+from docs.coverage_page import coverage_page
 from docs.metrics_tables import metrics_pages
 
-PAGES = (metrics_pages,)
+PAGES = (metrics_pages, coverage_page)
 """Each yields files and what they should hold."""
 
 
