@@ -35,13 +35,10 @@ PLANNED: Mapping[str, str] = {
     "cache": "Keys of a prefix, persistence and what queues do to the hit rate.",
     "postgres": "Statements, tables, indexes, sizes, settings, replication and archiving.",
     "probes": "The body of an endpoint's answer and the end of its certificate.",
-    "processes": "Processes and containers: whether each is up, and how often it was restarted.",
     "queues": "Workers, throughput, and how long ago jobs failed.",
     "remediations": "Further bounded fixes; each is done by hand until it is there.",
     "rules": "Alerts on what is measured.",
     "schedules": "When a task, a drill or a rotation was last done, published as a time.",
-    "search": "Elasticsearch: its health, indexes and aliases.",
-    "sql": "Numbers of the product's own tables, by a statement in the inventory.",
 }
 """What does not exist yet."""
 

@@ -1,7 +1,9 @@
 """docs/coverage/*.yml answers every row of the five runbooks, with pointers that exist."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,6 +15,8 @@ from docs.coverage_pointers import OUTSIDE, PLANNED, link
 from docs.metrics_tables import metrics_pages
 
 ROWS = covered_rows()
+ROOT = Path(__file__).parents[3]
+RULES = ROOT / "alert_rules"
 SOURCES = {  # rows and traps that were found in each runbook, and how the ids of its rows begin
     "pmcrm": (158, 92, "pmcrm-"),
     "clientforge": (133, 40, "cf-"),
@@ -60,7 +64,18 @@ def test_every_kind_answers_something_and_leads_to_a_file_that_exists(kind: str)
     assert pointers
     for pointer in pointers:
         place = link(kind, pointer).partition("](")[2].rstrip(")").partition("#")[0]
-        assert (Path(__file__).parents[3] / "docs" / place).exists()
+        assert (ROOT / "docs" / place).exists()
+
+
+def test_an_alert_answers_a_row_only_where_its_stack_has_a_number_for_it() -> None:
+    """Without one the alert can not fire there, and the row is as good as unanswered."""
+    numbers = {file.stem: {rule["record"] for rule in rules(file)} for file in (RULES / "thresholds").glob("*.yml")}
+    needed: dict[str, set[str]] = defaultdict(set)
+    for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
+        needed[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
+    for row in ROWS:
+        for alert in row.answers.alert:
+            assert not needed[alert] or needed[alert] & numbers[row.stack], f"{row.id}: {alert}"
 
 
 def test_no_word_stands_in_the_lists_that_answers_nothing() -> None:
@@ -91,6 +106,10 @@ def test_a_row_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(yaml.YAMLError, match=r"a stands twice(.|\n)*line 3"):
         rows_of(tmp_path, "Part:\n  a: {people: [tell]}\n  a: {people: [tell]}\n")
     assert not [row for row, times in Counter(row.id for row in ROWS).items() if times > 1]
+
+
+def rules(file: Path) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
 
 
 def rows_of(folder: Path, text: str) -> list[Row]:
