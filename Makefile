@@ -8,17 +8,20 @@ BIN := .venv/bin
 setup:
 	@$(PYTHON) -m demo.toolchain
 
+# Files side by side: most tests wait for a server, not for a processor.
 test: setup lint
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3
 
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# Fails if a page takes longer than it may; tells what it took.
+# Fails if a page or a scrape costs more than it may; tells what it cost. The exporter that it compares with is fetched here.
 bench: setup
+	@$(PYTHON) -m demo.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
+	@$(BIN)/python -m benchmarks.peers
 
 # Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
 soak: setup

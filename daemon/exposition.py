@@ -93,7 +93,8 @@ def _escaped(text: str) -> str:
 
 def _number(value: float) -> str:
     """A value as prometheus_client writes it: shortest digits, and an exponent from a million on."""
-    text = repr(float(value))
+    value = float(value)  # a whole number may be below a bound that its nearest float is not below
+    text = repr(value)
     if 1e6 <= value < 1e16:  # above, Python writes an exponent by itself
         whole, _, fraction = text.partition(".")
         return f"{whole[0]}.{whole[1:]}{fraction}".rstrip("0.") + _EXPONENTS[len(whole)]

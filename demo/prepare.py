@@ -18,15 +18,10 @@ from demo.toolchain.paths import launcher
 
 OLDER_DUMPS = (timedelta(days=2), timedelta(days=3), timedelta(days=4))
 DUMP_SECONDS = 30
-# What each role may do, and no more. The remediator's is the file that an operator installs for production.
+# What each role may do, and no more. The exporter's and the remediator's are what an operator installs for production.
 GRANTS = {
     "product": (),
-    "metrics": (
-        "GRANT pg_monitor TO metrics",
-        "ALTER ROLE metrics SET default_transaction_read_only = on",
-        "ALTER ROLE metrics SET statement_timeout = '5s'",
-        "ALTER ROLE metrics SET lock_timeout = '100ms'",
-    ),
+    "metrics": ((DEPLOY / "postgres" / "exporter.sql").read_text(encoding="utf-8"),),
     "remediator": ((DEPLOY / "postgres" / "remediator.sql").read_text(encoding="utf-8"),),
     "dumper": ("GRANT pg_read_all_data TO dumper", "ALTER ROLE dumper SET default_transaction_read_only = on"),
 }

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from docs.coverage_files import covered_rows
 from docs.marked import table, with_part
-from exporter import runner, serving
+from exporter import job_lane, runner, serving
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
+from exporter.postgres import queries
 from exporter.runner import TARGET_METRICS
 
 FOLDER = Path(__file__).parent / "metrics"
 OWN_METRICS = (*runner.OWN_METRICS, *serving.METRICS)
 METRICS: Mapping[str, Sequence[Metric]] = {
-    "exporter": (*OWN_METRICS, *TARGET_METRICS),
+    "exporter": (*OWN_METRICS, *TARGET_METRICS, *job_lane.METRICS, *queries.METRICS),
     **{kind: collector.metrics for kind, collector in COLLECTORS.items()},
 }
 """What is exported, by the page that tells of it."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from exporter.collectors import COLLECTORS
 from exporter.collectors.base import Collector
+from exporter.job_lane import METRICS as JOB_METRICS
 from exporter.runner import TARGET_METRICS
 from inventory import Inventory
 
@@ -15,7 +16,8 @@ class Cost:
     """One target. `series` is the most that a page can have of it, the exporter's own about it included.
 
     `round_trips` is the most that a scrape waits for, without connecting; 0 where only the background reads.
-    `refresh` and `background` are the period and the cost of a reading in the background, None and "" without one.
+    `refresh` and `background` are the period and the cost of a reading in the background, None and "" without one;
+    `jobs` are the names of those that take turns there.
     """
 
     stack: str
@@ -24,6 +26,7 @@ class Cost:
     round_trips: int
     refresh: timedelta | None
     background: str
+    jobs: tuple[str, ...]
     families: tuple[str, ...]
     series: int
 
@@ -37,7 +40,8 @@ def costs(inventory: Inventory) -> Iterator[Cost]:
 
 
 def _cost(stack: str, kind: str, name: str, collector: Collector) -> Cost:
-    slow = collector.slow
+    slow, jobs = collector.slow, collector.jobs.jobs if collector.jobs is not None else ()
+    metrics = (*collector.metrics, *(metric for job in jobs for metric in job.metrics))
     return Cost(
         stack,
         kind,
@@ -45,6 +49,9 @@ def _cost(stack: str, kind: str, name: str, collector: Collector) -> Cost:
         round_trips=collector.round_trips if collector.fast is not None else 0,
         refresh=slow.refresh if slow is not None else None,
         background=slow.cost if slow is not None else "",
-        families=tuple(metric.name for metric in collector.metrics),
-        series=sum(map(collector.most_series, collector.metrics)) + len(TARGET_METRICS),
+        jobs=tuple(job.name for job in jobs),
+        families=tuple(dict.fromkeys(metric.name for metric in metrics)),
+        series=sum(map(collector.most_series, collector.metrics))
+        + sum(job.most_series + len(JOB_METRICS) for job in jobs)
+        + len(TARGET_METRICS),
     )

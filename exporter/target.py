@@ -9,6 +9,7 @@ import structlog
 
 from exporter.collectors.base import NOT_YET, Collector
 from exporter.fast import FastLane
+from exporter.job_lane import JobLane
 from exporter.metric import Sample, gauge
 from exporter.outcome import Outcome
 from exporter.slow import SlowLane
@@ -66,11 +67,12 @@ class Target:
         self._collector = collector
         self._fast = FastLane(collector.fast, f"read {self}") if collector.fast else None
         self._slow = SlowLane(collector.slow, f"refresh {self}") if collector.slow else None
+        self._jobs = JobLane(collector.jobs, str(self), kind) if collector.jobs else None
         self.problem: str | None = None
         """Why it is not up; empty if it is, None before the first scrape."""
         self.last_error: LastError | None = None
         self.outcomes: Mapping[str, Outcome] = {}
-        """What became of the last reading of each lane, by `scrape` and `background`."""
+        """What became of the last reading of each lane, by `scrape`, `background` and `job …`."""
         self.dropped: Mapping[str, int] = {}
         """How many samples of which metric the last page left out."""
 
@@ -79,27 +81,31 @@ class Target:
 
     def start(self) -> None:
         """Begin to read in the background, if there is anything to."""
-        if self._slow is not None:
-            self._slow.start()
+        for lane in (self._slow, self._jobs):
+            if lane is not None:
+                lane.start()
 
     async def close(self) -> None:
         """End all tasks and connections."""
-        await asyncio.gather(*(lane.close() for lane in (self._fast, self._slow) if lane is not None))
+        await asyncio.gather(*(lane.close() for lane in (self._fast, self._slow, self._jobs) if lane is not None))
 
     async def scrape(self, deadline: float) -> tuple[Sample, ...]:
         """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
         found = {"scrape": await self._fast.scrape(deadline)} if self._fast is not None else {}
         found |= {"background": self._slow.outcome} if self._slow is not None else {}
-        self.outcomes, outcomes = found, list(found.values())
+        outcomes = list(found.values())
+        self.outcomes = found | (self._jobs.outcomes if self._jobs is not None else {})
         # The background's problem first: what it could not find out is missing from the scrape as well.
         problem = next((outcome.problem for outcome in reversed(outcomes) if outcome.problem), "")
         self._note(problem)
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
     def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
-        readings = [outcome.reading for outcome in outcomes if outcome.reading is not None]
+        readings = [outcome.reading for outcome in self.outcomes.values() if outcome.reading is not None]
         for reading in readings:
             yield from reading.samples
+        if self._jobs is not None:
+            yield from self._jobs.samples()
         first, failures = outcomes[0], [outcome.failure for outcome in outcomes if outcome.failure is not None]
         yield SUCCESS(not failures, self.kind)
         yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)

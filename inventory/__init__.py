@@ -22,6 +22,7 @@ from inventory.model import (
     Storm,
     Window,
 )
+from inventory.queries import Query
 from inventory.secrets import Secret
 from inventory.storage_options import StorageOptions, read_storage_options
 
@@ -40,6 +41,7 @@ __all__ = [
     "PostgresTarget",
     "Problem",
     "Protect",
+    "Query",
     "QueueTarget",
     "RedisTarget",
     "RemediationSettings",

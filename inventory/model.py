@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -20,9 +19,9 @@ from pydantic import (
 )
 
 from inventory.durations import Duration
+from inventory.queries import Query, conflicts
 from inventory.secrets import Secret
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
+from inventory.section import Name, Section
 
 
 def _known_zone(name: str) -> str:
@@ -36,12 +35,6 @@ def _known_zone(name: str) -> str:
 Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
-class Section(BaseModel):
-    """A block of the inventory: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def _at_most_one_source(block: Section, *keys: str) -> None:
     for key in keys:
         if getattr(block, key) is not None and getattr(block, f"{key}_file") is not None:
@@ -49,13 +42,17 @@ def _at_most_one_source(block: Section, *keys: str) -> None:
 
 
 class PostgresTarget(Section):
-    """A PostgreSQL server. `dsn` may only read; `admin_dsn` is the remediator's and the exporter never opens it."""
+    """A PostgreSQL server. `dsn` may only read; `admin_dsn` is the remediator's and the exporter never opens it.
+
+    `queries` are the user's own SQL, by name.
+    """
 
     dsn: SecretStr | None = None
     dsn_file: Path | None = None
     admin_dsn: SecretStr | None = None
     admin_dsn_file: Path | None = None
     refresh: Duration = timedelta(minutes=5)
+    queries: dict[Name, Query] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sources(self) -> Self:
@@ -376,3 +373,15 @@ class Inventory(Section):
     contacts: dict[Name, Contact] = Field(default_factory=dict)
     limits: Limits = Limits()
     stacks: dict[Name, Stack] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _queries_agree(self) -> Self:
+        queries = (
+            (f"stacks.{stack_name}.postgres.{target_name}", name, query)
+            for stack_name, stack in self.stacks.items()
+            for target_name, target in stack.postgres.items()
+            for name, query in target.queries.items()
+        )
+        if problem := next(conflicts(queries), None):
+            raise ValueError(problem)
+        return self

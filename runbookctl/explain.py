@@ -33,6 +33,7 @@ def show_json(costs: Sequence[Cost]) -> None:
             "round_trips": cost.round_trips,
             "refresh_seconds": cost.refresh.total_seconds() if cost.refresh is not None else None,
             "background": cost.background,
+            "jobs": list(cost.jobs),
             "families": list(cost.families),
             "series": cost.series,
         }
@@ -42,10 +43,15 @@ def show_json(costs: Sequence[Cost]) -> None:
 
 
 def _cells(cost: Cost) -> tuple[str, ...]:
-    background = f"every {format_duration(cost.refresh)}, {cost.background}" if cost.refresh is not None else ""
+    lane = [f"every {format_duration(cost.refresh)}, {cost.background}"] if cost.refresh is not None else []
+    background = "; ".join([*lane, *([_jobs(len(cost.jobs))] if cost.jobs else [])])
     name = f"{cost.stack}/{cost.collector}/{cost.target}"
     return (name, str(cost.round_trips), str(len(cost.families)), f"{cost.series:,}", background)
 
 
 def _total(costs: Iterable[Cost]) -> int:
     return sum(cost.series for cost in costs)
+
+
+def _jobs(count: int) -> str:
+    return f"{count} {'job' if count == 1 else 'jobs'} in turn"

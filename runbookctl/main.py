@@ -1,5 +1,6 @@
 """The command `runbookctl`: what an operator asks the remediator and tells it."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ from rich.console import Console
 
 from daemon.check import NO_INVENTORY
 from exporter.explain import costs
-from inventory import InventoryError, load_inventory
+from inventory import Inventory, InventoryError, load_inventory
 from runbookctl import explain as explain_command
 from runbookctl import show
 from runbookctl.client import Client, RemediatorRefused
+from runbookctl.doctor import examine
+from runbookctl.doctor import show as show_doctor
 from runbookctl.init import InitError, write_examples
 
 app = typer.Typer(help="Ask the remediator what it did, and tell it what it may do.", no_args_is_help=True)
@@ -25,6 +28,9 @@ console = Console()
 
 Output = Annotated[show.Format, typer.Option("--output", "-o", help="How to print the answer.")]
 Run = Annotated[int, typer.Argument(help="The number of a run, as `runbookctl runs` lists it.", min=1)]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config.file", envvar="RUNBOOK_CONFIG_FILE", help="The inventory, a YAML file.")
+]
 Stack = Annotated[str | None, typer.Option(help="Only this stack.")]
 
 
@@ -139,20 +145,41 @@ def init(
 
 @app.command()
 def explain(
-    file: Annotated[
-        Path | None, typer.Option("--config.file", envvar="RUNBOOK_CONFIG_FILE", help="The inventory, a YAML file.")
-    ] = None,
+    file: ConfigFile = None,
     output: Output = show.Format.TEXT,
 ) -> None:
     """Show what the exporter would collect, at what cost and with how many series; connects to nothing."""
-    inventory = load_inventory(file, os.environ)
-    if inventory is None:
-        raise typer.BadParameter(NO_INVENTORY)
-    found = list(costs(inventory))
+    found = list(costs(_inventory(file)))
     if output is show.Format.JSON:
         explain_command.show_json(found)
     else:
         explain_command.show_text(console, found)
+
+
+@app.command()
+def doctor(
+    file: ConfigFile = None,
+    stack: Stack = None,
+    output: Output = show.Format.TEXT,
+) -> None:
+    """Connect as the daemons would, and tell what is missing or too wide, with what repairs it. Changes nothing."""
+    inventory = _inventory(file)
+    if stack is not None and stack not in inventory.stacks:
+        raise typer.BadParameter(f"no stack {stack!r}; there are: {', '.join(inventory.stacks) or 'none'}")
+    reports = asyncio.run(examine(inventory, frozenset([stack] if stack is not None else inventory.stacks)))
+    if output is show.Format.JSON:
+        show_doctor.show_json(reports)
+    else:
+        show_doctor.show_text(console, reports)
+    if any(report.findings for report in reports):
+        raise typer.Exit(1)
+
+
+def _inventory(file: Path | None) -> Inventory:
+    inventory = load_inventory(file, os.environ)
+    if inventory is None:
+        raise typer.BadParameter(NO_INVENTORY)
+    return inventory
 
 
 def _client(context: typer.Context) -> Client:

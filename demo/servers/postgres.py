@@ -1,4 +1,4 @@
-"""A private PostgreSQL 15 with pg_stat_statements."""
+"""A private PostgreSQL: Debian's 15 with pg_stat_statements, or 16 or 18 without."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from demo.servers.errors import ServerError
 from demo.servers.process import Launch
 from demo.servers.server import Server
 from demo.servers.unprivileged import Place, find_place, leave_place
-from demo.toolchain.paths import TOOLS, launcher
+from demo.toolchain.paths import DEBIAN_POSTGRES, TOOLS, launcher, postgres_packages
 from demo.toolchain.stamps import digest
 
 SUPERUSER = "postgres"
@@ -29,11 +29,12 @@ _SETTINGS = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "jit": "off",
-    "shared_preload_libraries": "pg_stat_statements",
     "dynamic_shared_memory_type": "mmap",
     "shared_buffers": "64MB",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
+# Only Debian's packages have it.
+_STATEMENTS = {"shared_preload_libraries": "pg_stat_statements"}
 # The cluster never runs under this "trust": its own access rules are written before it starts.
 _INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", f"--username={SUPERUSER}")
 _ACCESS = """\
@@ -45,20 +46,29 @@ host replication all 127.0.0.1/32 scram-sha-256
 class PostgresServer(Server):
     """A cluster in `folder`. Everybody logs in with a password over TCP, the superuser `postgres` too.
 
-    `settings` go over the defaults, in PostgreSQL's own words.
+    `version` is the major version: 15, 16 or 18. `settings` go over the defaults, in PostgreSQL's own words.
     """
 
     name = "postgres"
     # "Fast" shutdown: SIGTERM would wait until every client has left.
     stop_signal = SIGINT
 
-    def __init__(self, folder: Path, port: int | None = None, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int | None = None,
+        *,
+        version: int = DEBIAN_POSTGRES,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(folder, port)
-        self._settings = {**_SETTINGS, **(settings or {}), "port": str(self.port)}
+        self.version = version
+        contrib = _STATEMENTS if version == DEBIAN_POSTGRES else {}
+        self._settings = {**_SETTINGS, **contrib, **(settings or {}), "port": str(self.port)}
 
     def dsn(self, role: str = SUPERUSER, database: str = "postgres") -> str:
         """`postgresql://role:password@127.0.0.1:port/database`. Raises ServerError for unknown roles."""
-        return f"postgresql://{role}:{self._password(role)}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}:{self.password(role)}@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statements: str, *, role: str = SUPERUSER, database: str = "postgres") -> str:
         """Runs statements with psql until the first error; gives the rows, one a line, with | between columns."""
@@ -84,13 +94,18 @@ class PostgresServer(Server):
         """Ends its sessions and drops it."""
         self.sql(f"DROP DATABASE IF EXISTS {_identifier(name)} WITH (FORCE)")
 
+    def place(self) -> Place:
+        """How and where it runs, and where its data are."""
+        return find_place(self.folder, postgres_packages(self.version))
+
     def prepare(self) -> Launch:
         """Makes the cluster at the first start."""
-        place = find_place(self.folder)
+        place = self.place()
         if not place.data.exists():
-            self._make_cluster(place)
+            self.make_cluster(place)
         configuration = place.data / "launcher.conf"
-        configuration.write_text("".join(f"{name} = '{value}'\n" for name, value in self._settings.items()))
+        settings = {**self._settings, **self.more_settings()}
+        configuration.write_text("".join(f"{name} = '{value}'\n" for name, value in settings.items()))
         place.own(configuration)
         return Launch(
             place.command("postgres", "-D", place.data), env={**os.environ, "TZ": "UTC"}, cwd=Path("/"), user=place.user
@@ -98,7 +113,11 @@ class PostgresServer(Server):
 
     def answers(self) -> bool:
         """A query by the superuser."""
-        return self._psql("SELECT 1", SUPERUSER, "postgres").returncode == 0
+        return self.answers_at(self.port)
+
+    def answers_at(self, port: int, role: str = SUPERUSER) -> bool:
+        """The same by way of what listens on another port of 127.0.0.1, such as a pooler, or as another role."""
+        return self._psql("SELECT 1", role, "postgres", port).returncode == 0
 
     def remove(self) -> None:
         """Ends it and deletes its folder, and the temporary one if there is one."""
@@ -106,11 +125,14 @@ class PostgresServer(Server):
         leave_place(self.folder)
         super().remove()
 
-    def _make_cluster(self, place: Place) -> None:
-        """Under another name until its superuser has a password that we know."""
-        partial = replace(place, data=place.data.with_name("data.partial"))
-        shutil.rmtree(partial.data, ignore_errors=True)
-        template = TOOLS / "templates" / f"postgres-{digest(*_INITDB, _ACCESS)[:12]}"
+    def more_settings(self) -> Mapping[str, str]:
+        """What only the moment of the start knows."""
+        return {}
+
+    def make_cluster(self, place: Place) -> None:
+        """Fills the place, under another name until its superuser has a password that we know."""
+        partial = partial_place(place)
+        template = TOOLS / "templates" / f"postgres-{digest(str(self.version), *_INITDB, _ACCESS)[:12]}"
         if template.exists():
             shutil.copytree(template, partial.data)
             partial.own_all(partial.data)
@@ -121,12 +143,14 @@ class PostgresServer(Server):
         self._remember(SUPERUSER, password)
         partial.data.rename(place.data)
 
-    def _psql(self, statements: str, role: str, database: str) -> subprocess.CompletedProcess[str]:
-        login = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": role, "PGDATABASE": database}
+    def _psql(
+        self, statements: str, role: str, database: str, port: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        login = {"PGHOST": "127.0.0.1", "PGPORT": str(port or self.port), "PGUSER": role, "PGDATABASE": database}
         return subprocess.run(
             [launcher("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"],
             input=statements,
-            env={**os.environ, **login, "PGPASSWORD": self._password(role), "PGCONNECT_TIMEOUT": "5"},
+            env={**os.environ, **login, "PGPASSWORD": self.password(role), "PGCONNECT_TIMEOUT": "5"},
             capture_output=True,
             text=True,
             check=False,
@@ -136,7 +160,12 @@ class PostgresServer(Server):
     def _secrets(self) -> Path:
         return self.folder / "passwords.json"
 
-    def _password(self, role: str) -> str:
+    def roles(self) -> list[str]:
+        """The roles whose passwords are known."""
+        return sorted(json.loads(self._secrets.read_text()))
+
+    def password(self, role: str) -> str:
+        """Raises ServerError for unknown roles."""
         with suppress(FileNotFoundError, KeyError):
             password: str = json.loads(self._secrets.read_text())[role]
             return password
@@ -146,6 +175,13 @@ class PostgresServer(Server):
         self._secrets.touch(mode=0o600)
         known = json.loads(self._secrets.read_text() or "{}")
         self._secrets.write_text(json.dumps({**known, role: password}))
+
+
+def partial_place(place: Place) -> Place:
+    """Where a cluster is made before it is renamed to `place`; empty."""
+    partial = replace(place, data=place.data.with_name("data.partial"))
+    shutil.rmtree(partial.data, ignore_errors=True)
+    return partial
 
 
 def _initialize(place: Place, template: Path) -> None:

@@ -1,4 +1,4 @@
-"""A private Redis."""
+"""A private Redis, or Valkey."""
 
 import socket
 from contextlib import suppress
@@ -9,6 +9,12 @@ from demo.servers.process import Launch
 from demo.servers.server import Server
 from demo.toolchain.paths import launcher
 
+# Which program of which group of packages: Debian's own is 7.0.
+_PROGRAMS: dict[str, tuple[str, str]] = {
+    "7.0": ("redis-server", "servers"),
+    "6.2": ("redis-server", "wheels/redis62"),
+    "valkey": ("valkey-server", "valkey"),
+}
 _CONFIGURATION = """\
 bind 127.0.0.1
 port {port}
@@ -23,14 +29,22 @@ class RedisServer(Server):
     """Redis without persistence, with one password, or none, or the users of an ACL file (one `user ...` line each).
 
     With an ACL file the default user's password is that file's business: Redis ignores `requirepass` then.
+    `version` is 7.0, 6.2 or valkey (8). Raises SetupError where that one was not fetched.
     """
 
     name = "redis"
 
     def __init__(
-        self, folder: Path, port: int | None = None, *, password: str | None = None, acl: Path | None = None
+        self,
+        folder: Path,
+        port: int | None = None,
+        *,
+        password: str | None = None,
+        acl: Path | None = None,
+        version: str = "7.0",
     ) -> None:
         super().__init__(folder, port)
+        self._program = launcher(*_PROGRAMS[version])
         self._password = password
         self._acl = acl
 
@@ -45,7 +59,7 @@ class RedisServer(Server):
         configuration = self.folder / "redis.conf"
         configuration.touch(mode=0o600)
         configuration.write_text("".join(self._lines()))
-        return Launch([launcher("redis-server"), configuration], cwd=self.folder)
+        return Launch([self._program, configuration], cwd=self.folder)
 
     def flush(self) -> None:
         """Deletes all keys of all databases. Raises OSError when the server refuses or does not answer."""

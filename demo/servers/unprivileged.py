@@ -13,21 +13,22 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.servers.errors import ServerError
-from demo.toolchain.paths import group_root
 
 _PREFIX = "runbookd-postgres-"
-# All that PostgreSQL needs of the servers' packages: the others are four times as big.
-_POSTGRES_PARTS = (
+# All that PostgreSQL and pgbouncer need of Debian's packages (the others are four times as big), and of a wheel.
+_PARTS = (
     "launchers",
+    "usr/sbin",
     "usr/lib/postgresql",
     "usr/share/postgresql",
     "usr/lib/*-linux-gnu*",
     "lib/*-linux-gnu*",
+    *("bin", "lib/postgresql", "share", "libs"),
 )
 
 
@@ -44,9 +45,9 @@ class Place:
         """An argument list that starts one of PostgreSQL's programs here."""
         return [*self.prefix, self.packages / "launchers" / program, *arguments]
 
-    def run(self, program: str, *arguments: str | Path, text: str = "") -> None:
+    def run(self, program: str, *arguments: str | Path, text: str = "", env: Mapping[str, str] | None = None) -> None:
         """Runs a program to its end, with `text` as its input. Raises ServerError with its last words."""
-        ran = _run(self.command(program, *arguments), self.user, text)
+        ran = _run(self.command(program, *arguments), self.user, text, env)
         if ran.returncode != 0:
             words = (ran.stderr.strip() or "no message").splitlines()[-1]
             raise ServerError(f"{program} failed: {words}", str(self.data), "mend it and start again")
@@ -62,19 +63,18 @@ class Place:
         self.own(folder, *folder.rglob("*"))
 
 
-def find_place(folder: Path) -> Place:
-    """The place of the cluster whose files belong in `folder`; the same at every call until `leave_place`."""
-    packages = group_root("servers")
+def find_place(folder: Path, packages: Path) -> Place:
+    """The place of the server out of `packages` whose files belong in `folder`; the same until `leave_place`."""
     if _is_ordinary(os.geteuid()):
         return Place(packages, folder / "data")
     if _link(folder).is_symlink():
         return _elsewhere(_link(folder).readlink())
     prefix = _namespace_prefix()
-    if namespace_works(prefix, folder):
+    if namespace_works(prefix, folder, packages):
         return Place(packages, folder / "data", prefix)
     if os.geteuid() != 0:
         raise ServerError(f"user {os.geteuid()} has no account", "/etc/passwd", "PostgreSQL needs one: add it")
-    return _move_elsewhere(folder)
+    return _move_elsewhere(folder, packages)
 
 
 def leave_place(folder: Path) -> None:
@@ -85,13 +85,13 @@ def leave_place(folder: Path) -> None:
         link.unlink()
 
 
-def namespace_works(prefix: Sequence[str], folder: Path) -> bool:
+def namespace_works(prefix: Sequence[str], folder: Path, packages: Path) -> bool:
     """Whether `folder` and the programs can be used from inside a user namespace.
 
     Root has no power over others' folders in there: a checkout below a folder that only someone else may enter is
     out of reach.
     """
-    program = group_root("servers") / "launchers" / "postgres"
+    program = packages / "launchers" / "postgres"
     checks: list[list[str | Path]] = [[*prefix, "test", "-w", folder], [*prefix, program, "--version"]]
     try:
         return all(_run(check, None).returncode == 0 for check in checks)
@@ -120,12 +120,12 @@ def _elsewhere(temporary: Path) -> Place:
     return Place(temporary / "packages", temporary / "data", user=pwd.getpwnam("nobody").pw_uid)
 
 
-def _move_elsewhere(folder: Path) -> Place:
+def _move_elsewhere(folder: Path, packages: Path) -> Place:
     """Tries the usual temporary folders: some are mounted without the right to execute, or closed to others."""
     for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - made by mkdtemp, private
         temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         place = _elsewhere(temporary)
-        _copy_postgres(place)
+        _copy_parts(packages, place)
         place.own(temporary)
         if _executes(place):
             _link(folder).symlink_to(temporary)
@@ -136,9 +136,8 @@ def _move_elsewhere(folder: Path) -> Place:
     )
 
 
-def _copy_postgres(place: Place) -> None:
-    source = group_root("servers")
-    for pattern in _POSTGRES_PARTS:
+def _copy_parts(source: Path, place: Place) -> None:
+    for pattern in _PARTS:
         for part in source.glob(pattern):
             shutil.copytree(part, place.packages / part.relative_to(source), symlinks=True)
 
@@ -150,7 +149,9 @@ def _executes(place: Place) -> bool:
         return False
 
 
-def _run(command: Sequence[str | Path], user: int | None, text: str = "") -> subprocess.CompletedProcess[str]:
+def _run(
+    command: Sequence[str | Path], user: int | None, text: str = "", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         input=text,
@@ -162,5 +163,5 @@ def _run(command: Sequence[str | Path], user: int | None, text: str = "") -> sub
         user=user,
         group=user,
         extra_groups=None if user is None else [],
-        env={**os.environ, "TZ": "UTC"},
+        env={**os.environ, "TZ": "UTC", **(env or {})},
     )

@@ -1,22 +1,35 @@
-"""`python3 -m demo.toolchain [PART ...]` fetches what is missing; without names all but the browser."""
+"""`python3 -m demo.toolchain [PART ...]` fetches what is missing; without names all that the tests need."""
 
 import argparse
 import sys
 from collections.abc import Callable
 
 from demo.toolchain.bootstrap import make_python
-from demo.toolchain.debian import BROWSER, SERVERS, fetch_group
+from demo.toolchain.debian import BROWSER, EXPORTERS, SERVERS, VALKEY, fetch_group
 from demo.toolchain.errors import SetupError
 from demo.toolchain.node_modules import install_node_modules
 from demo.toolchain.stamps import one_at_a_time
+from demo.toolchain.wheels import fetch_wheels
+
+
+def _fetch_valkey() -> None:
+    """One test's server out of an archive that not every mirror carries: without it that test is skipped."""
+    try:
+        fetch_group(VALKEY)
+    except SetupError as error:
+        print(f"setup: goes on without Valkey: {error}", file=sys.stderr)
+
 
 PARTS: dict[str, Callable[[], object]] = {
     "python": make_python,
     "servers": lambda: fetch_group(SERVERS),
+    "wheels": fetch_wheels,
+    "valkey": _fetch_valkey,
     "node": install_node_modules,
     "browser": lambda: fetch_group(BROWSER),
+    "exporters": lambda: fetch_group(EXPORTERS),
 }
-_DEFAULT = ("python", "servers", "node")
+_DEFAULT = ("python", "servers", "wheels", "valkey", "node")
 
 
 def main() -> int:

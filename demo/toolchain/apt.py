@@ -41,6 +41,10 @@ Pin: release o=Debian
 Pin-Priority: 500
 
 Package: *
+Pin: release o=Debian Backports
+Pin-Priority: 500
+
+Package: *
 Pin: release *
 Pin-Priority: -1
 """
@@ -52,11 +56,14 @@ class PrivateApt:
 
     folder: Path
 
-    def prepare(self, apt_folder: Path, codename: str) -> None:
-        """Writes the configuration. Raises SetupError where the machine knows no Debian archive."""
+    def prepare(self, apt_folder: Path, codename: str, suite: str = "") -> None:
+        """Writes the configuration, for the machine's release or for another `suite` of Debian.
+
+        Raises SetupError where the machine knows no Debian archive.
+        """
         for part in ("state/lists/partial", "cache/archives/partial", "log"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
-        stanzas = [source.stanza() for source in debian_sources(apt_folder, codename)]
+        stanzas = [source.stanza() for source in debian_sources(apt_folder, codename, suite)]
         (self.folder / "debian.sources").write_text("\n".join(stanzas))
         (self.folder / "preferences").write_text(_ONLY_DEBIAN)
         (self.folder / "status").write_text("")

@@ -30,10 +30,11 @@ class Source:
         return "\n".join([*lines, *(f"{name}:{value}" for name, value in self.trust)]) + "\n"
 
 
-def debian_sources(apt_folder: Path, codename: str) -> list[Source]:
+def debian_sources(apt_folder: Path, codename: str, suite: str = "") -> list[Source]:
     """The machine's sources of this release (with its updates and security suites) that have a component main.
 
-    Raises SetupError when there is none.
+    `suite` names another one of the same archives, which the machine itself may not use: an addition to the release,
+    such as its backports, comes with the release; another release comes alone. Raises SetupError when there is none.
     """
     wanted = {codename, f"{codename}-updates", f"{codename}-security"}
     found = [narrowed for source in _all_sources(apt_folder) if (narrowed := _narrow(source, wanted))]
@@ -41,7 +42,10 @@ def debian_sources(apt_folder: Path, codename: str) -> list[Source]:
         raise SetupError(
             f"no package source of Debian {codename} with component main", str(apt_folder), "add one to sources.list"
         )
-    return found
+    if not suite:
+        return found
+    others = [Source(each.uris, (suite,), each.components, each.trust) for each in found if codename in each.suites]
+    return [*found, *others] if suite.startswith(f"{codename}-") else others
 
 
 def _narrow(source: Source, wanted: set[str]) -> Source | None:

@@ -90,8 +90,8 @@ def _install(inputs: str) -> None:
     step = Progress("install the Python packages")
     with _interruptible():
         # requirements.lock holds a hash for every package: pip then refuses any other file.
-        _pip(step, "--require-hashes", "--requirement", _LOCK)
-        _pip(step, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+        pip_install(step, "--require-hashes", "--requirement", _LOCK)
+        pip_install(step, "--no-deps", "--no-build-isolation", "--editable", ROOT)
     write_stamp(VENV, inputs)
     step.done()
 
@@ -108,7 +108,8 @@ def _interruptible() -> Iterator[None]:
     _unfinished().unlink()
 
 
-def _pip(step: Progress, *arguments: str | Path) -> None:
+def pip_install(step: Progress, *arguments: str | Path) -> None:
+    """Runs `pip install` of the virtual environment. Raises SetupError with its complaint."""
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     run_logged(
         "pip",

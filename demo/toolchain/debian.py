@@ -25,10 +25,13 @@ class Group:
     packages: tuple[str, ...]
     programs: dict[str, str]
     finish: Callable[[Path], None] | None = None
+    # Where they come from, when it is not the machine's own release: a suite of the same archive.
+    suite: str = ""
 
     def inputs(self, codename: str) -> str:
         """A hash of all that decides what the folder holds, but for security updates of the same packages."""
-        return digest(_FORMAT, codename, *self.packages, *(f"{name}={path}" for name, path in self.programs.items()))
+        programs = (f"{name}={path}" for name, path in self.programs.items())
+        return digest(_FORMAT, codename, *([self.suite] if self.suite else []), *self.packages, *programs)
 
 
 SERVERS = Group(
@@ -40,12 +43,17 @@ SERVERS = Group(
         "redis-tools",
         "prometheus",
         "prometheus-alertmanager",
+        "pgbouncer",
     ),
     programs={
         **{
             name: f"{_POSTGRES}/{name}"
-            for name in ("postgres", "initdb", "psql", "pg_dump", "pg_dumpall", "pg_restore", "pg_isready", "pgbench")
+            for name in (
+                *("postgres", "initdb", "psql", "pg_basebackup"),
+                *("pg_dump", "pg_dumpall", "pg_restore", "pg_isready", "pgbench"),
+            )
         },
+        "pgbouncer": "usr/sbin/pgbouncer",
         # Debian's redis-server is a link to this very program, which looks at its own name.
         **{name: f"usr/bin/{name}" for name in ("redis-server", "redis-cli", "prometheus", "promtool", "amtool")},
         "alertmanager": "usr/bin/prometheus-alertmanager",
@@ -55,6 +63,25 @@ SERVERS = Group(
 
 BROWSER = Group(
     name="browser", packages=("chromium", "chromium-common"), programs={"chromium": "usr/lib/chromium/chromium"}
+)
+
+# The fork of Redis, for the tests; Debian 12 has it in its backports.
+VALKEY = Group(
+    name="valkey",
+    packages=("valkey-server", "valkey-tools"),
+    programs={"valkey-server": "usr/bin/valkey-server"},
+    suite="bookworm-backports",
+)
+
+# What `make bench` compares with: Debian 13's releases need nothing but a libc of Debian 12's age.
+EXPORTERS = Group(
+    name="exporters",
+    packages=("prometheus-postgres-exporter", "prometheus-redis-exporter"),
+    programs={
+        "postgres_exporter": "usr/bin/prometheus-postgres-exporter",
+        "redis_exporter": "usr/bin/prometheus-redis-exporter",
+    },
+    suite="trixie",
 )
 
 # pip for a Python that comes without it, and the certificates that Debian's build of pip looks for.
@@ -70,7 +97,7 @@ def fetch_group(group: Group, apt_folder: Path = Path("/etc/apt"), os_release: P
     root, inputs = group_root(group.name), group.inputs(codename)
     if not is_current(root, inputs):
         with replacing(root, inputs) as partial:
-            _fill(group, partial, _ready_apt(apt_folder, codename))
+            _fill(group, partial, _ready_apt(apt_folder, codename, group.suite))
     return root
 
 
@@ -79,10 +106,11 @@ def _codename(os_release: Path) -> str:
     return fields.get("VERSION_CODENAME", "unknown").strip('"')
 
 
-def _ready_apt(apt_folder: Path, codename: str) -> PrivateApt:
-    step = Progress("read the lists of Debian's packages")
-    apt = PrivateApt(TOOLS / "apt")
-    apt.prepare(apt_folder, codename)
+def _ready_apt(apt_folder: Path, codename: str, suite: str) -> PrivateApt:
+    step = Progress(f"read the lists of Debian's packages{f' in {suite}' if suite else ''}")
+    # Lists of their own: what another suite has must not be a candidate for anything else.
+    apt = PrivateApt(TOOLS / (f"apt-{suite}" if suite else "apt"))
+    apt.prepare(apt_folder, codename, suite)
     apt.update(step.waiting)
     step.done()
     return apt

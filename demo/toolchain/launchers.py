@@ -24,6 +24,9 @@ def write_launchers(root: Path, programs: dict[str, str]) -> None:
 
 
 def _library_folders(root: Path) -> list[Path]:
-    """The multiarch folders, and those below them that hold a library of a package's own (Chromium's PulseAudio)."""
-    multiarch = [*root.glob("lib/*-linux-gnu*"), *root.glob("usr/lib/*-linux-gnu*")]
+    """The multiarch folders, and those below them that hold a library of a package's own (Chromium's PulseAudio).
+
+    What comes out of a wheel has its libraries in `libs`.
+    """
+    multiarch = [*root.glob("lib/*-linux-gnu*"), *root.glob("usr/lib/*-linux-gnu*"), *root.glob("libs")]
     return [*multiarch, *(folder for each in multiarch for folder in each.glob("pulseaudio") if folder.is_dir())]

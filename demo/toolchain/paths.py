@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
 LOGS = TOOLS / "logs"
 VENV = ROOT / ".venv"
+DEBIAN_POSTGRES = 15
 NODE_FOLDER = ROOT / "demo" / "node"
 NODE_MODULES = NODE_FOLDER / "node_modules"
 
@@ -15,6 +16,15 @@ NODE_MODULES = NODE_FOLDER / "node_modules"
 def group_root(group: str) -> Path:
     """The folder into which the Debian packages of one group are extracted."""
     return TOOLS / group
+
+
+def postgres_packages(version: int) -> Path:
+    """The folder that holds PostgreSQL of this major version: Debian's own is 15, wheels carry 16 and 18.
+
+    Raises SetupError where it was not fetched yet, or does not exist for this kind of machine.
+    """
+    folder = group_root("servers") if version == DEBIAN_POSTGRES else group_root("wheels") / f"postgres{version}"
+    return _existing(folder, f"make setup fetches PostgreSQL {version} where there is one for this machine")
 
 
 def launcher(name: str, group: str = "servers") -> Path:

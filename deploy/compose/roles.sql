@@ -1,14 +1,11 @@
 -- Roles and the product's database for compose.yaml. PostgreSQL's image runs this once, as its superuser.
 \getenv password POSTGRES_PASSWORD
 CREATE ROLE product LOGIN PASSWORD :'password';
-CREATE ROLE metrics LOGIN PASSWORD :'password';
 CREATE ROLE dumper LOGIN PASSWORD :'password';
-GRANT pg_monitor TO metrics;
-ALTER ROLE metrics SET default_transaction_read_only = on;
-ALTER ROLE metrics SET statement_timeout = '5s';
-ALTER ROLE metrics SET lock_timeout = '100ms';
 GRANT pg_read_all_data TO dumper;
 ALTER ROLE dumper SET default_transaction_read_only = on;
+\i /product/exporter.sql
+ALTER ROLE metrics PASSWORD :'password';
 \i /product/remediator.sql
 ALTER ROLE remediator PASSWORD :'password';
 CREATE DATABASE shop OWNER product;

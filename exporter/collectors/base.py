@@ -8,9 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from exporter.families import MAX_SERIES
+from exporter.job import Jobs
 from exporter.metric import Metric, Sample
 from inventory import Secret, SecretError, Stack
 
@@ -73,6 +74,8 @@ class Collector(ABC):
     """What a scrape waits for at the most, without connecting."""
     fast: Connect | None = None
     slow: Slow | None = None
+    jobs: Jobs[Any] | None = None
+    """Readings in the background that may fail without the target being down, see `exporter.job`."""
 
     @abstractmethod
     def __init__(self, stack: Stack, name: str) -> None: ...

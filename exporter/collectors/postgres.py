@@ -13,7 +13,10 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from exporter.collectors.base import Client, Collector, Reading, unreadable
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
+from exporter.job import Jobs
 from exporter.metric import Metric, counter, gauge
+from exporter.postgres.background import PostgresSession
+from exporter.postgres.queries import query_jobs
 from inventory import SecretError, Stack
 
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
@@ -77,14 +80,23 @@ class PostgresCollector(Collector):
     up = UP
 
     def __init__(self, stack: Stack, name: str) -> None:
-        self._dsn = stack.postgres[name].dsn_secret()
+        target = stack.postgres[name]
+        self._dsn = target.dsn_secret()
         self.fast = self._connect
+        self.jobs = Jobs(lambda: PostgresSession(self._open, _worded), query_jobs(target))
 
     async def _connect(self, budget: float) -> PostgresClient:
+        connection = await self._open(None, budget)
         try:
-            dsn = self._dsn.read()
-            connection = await asyncpg.connect(dsn, timeout=budget, server_settings=_settings(budget))
             return PostgresClient(connection, await connection.prepare(_statement()))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            connection.terminate()
+            raise _worded(error) from None
+
+    async def _open(self, database: str | None, budget: float) -> "asyncpg.Connection[asyncpg.Record]":
+        try:
+            settings = _settings(budget)
+            return await asyncpg.connect(self._dsn.read(), database=database, timeout=budget, server_settings=settings)
         except SecretError as error:
             raise TargetMisconfigured(str(error)) from None
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:

@@ -25,9 +25,7 @@ def _down_at_the_end() -> object:
 
 def test_after_down_nothing_is_left_and_a_second_down_is_fine() -> None:
     before = processes_of_the_demo()
-    started = time.monotonic()
     assert demo("up", seconds=UP_SECONDS).code == 0
-    assert time.monotonic() - started < 20
     lines = dict(line.split("=", 1) for line in PLACES.env.read_text().splitlines())
     assert list(lines) == [*INTERFACE, *TOKENS]
     assert stat.S_IMODE(PLACES.env.stat().st_mode) == 0o600

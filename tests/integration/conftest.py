@@ -7,19 +7,27 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.leftovers import end_leftovers
 from demo.servers.node import run_node
+from demo.servers.pgbouncer import PgBouncerServer
 from demo.servers.postgres import SUPERUSER, PostgresServer
 from demo.servers.prometheus import PrometheusServer
 from demo.servers.redis import RedisServer
 from demo.servers.s3 import S3Server
-from demo.toolchain.paths import TOOLS
+from demo.servers.server import Server
+from demo.servers.standby import StandbyServer
+from demo.toolchain.errors import SetupError
+from demo.toolchain.paths import TOOLS, postgres_packages
+
+S = TypeVar("S", bound=Server)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,33 @@ def postgres_server(servers_folder: Path) -> Iterator[PostgresServer]:
     server.remove()
 
 
+@pytest.fixture(scope="session")
+def postgres16(servers_folder: Path) -> Iterator[PostgresServer]:
+    """Without pg_stat_statements, as is 18."""
+    with _started(PostgresServer(servers_folder / "postgres16", version=_fetched(16))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres18(servers_folder: Path) -> Iterator[PostgresServer]:
+    with _started(PostgresServer(servers_folder / "postgres18", version=_fetched(18))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def standby(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[StandbyServer]:
+    """Follows the session's PostgreSQL, with its roles and databases. A test that stops or delays it makes its own."""
+    with _started(StandbyServer(servers_folder / "standby", postgres_server)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[PgBouncerServer]:
+    """In transaction mode before the session's PostgreSQL; `reload()` lets in roles that a test adds."""
+    with _started(PgBouncerServer(servers_folder / "pgbouncer", postgres_server)) as server:
+        yield server
+
+
 @pytest.fixture
 def database(postgres_server: PostgresServer) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex[:12]}"
@@ -83,6 +118,18 @@ def redis_server(servers_folder: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis62(servers_folder: Path) -> Iterator[RedisServer]:
+    with _started(_redis(servers_folder, "6.2")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(servers_folder: Path) -> Iterator[RedisServer]:
+    with _started(_redis(servers_folder, "valkey")) as server:
+        yield server
 
 
 @pytest.fixture
@@ -153,6 +200,31 @@ def node_run(tmp_path: Path) -> Callable[..., str]:
         return run_node(script, arguments, bullmq=bullmq, env=env)
 
     return run
+
+
+@contextmanager
+def _started(server: S) -> Iterator[S]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+def _fetched(version: int) -> int:
+    """The version of PostgreSQL itself; the test is skipped where no build of it exists for this kind of machine."""
+    try:
+        postgres_packages(version)
+    except SetupError as error:
+        pytest.skip(str(error))
+    return version
+
+
+def _redis(servers_folder: Path, version: str) -> RedisServer:
+    try:
+        return RedisServer(servers_folder / f"redis-{version}", version=version)
+    except SetupError as error:
+        pytest.skip(str(error))
 
 
 def _new_folder(parent: Path, name: str) -> Path:

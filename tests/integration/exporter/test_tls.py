@@ -7,7 +7,6 @@ import pytest
 import trustme
 
 from demo.servers.postgres import PostgresServer
-from demo.servers.unprivileged import find_place
 
 ROLE = "metrics"
 
@@ -22,7 +21,7 @@ def server(servers_folder: Path, authority: trustme.CA) -> Iterator[PostgresServ
     """Takes its sessions over TLS only; the certificate is for localhost, and not for 127.0.0.1."""
     server = PostgresServer(servers_folder / "tls_postgres")
     server.start()
-    made, place = authority.issue_cert("localhost"), find_place(server.folder)
+    made, place = authority.issue_cert("localhost"), server.place()
     for name, pem in (("server.crt", made.cert_chain_pems[0]), ("server.key", made.private_key_pem)):
         pem.write_to_path(place.data / name)
         (place.data / name).chmod(0o600)

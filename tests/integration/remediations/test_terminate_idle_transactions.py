@@ -14,7 +14,6 @@ import asyncpg
 import pytest
 
 from demo.servers.postgres import PostgresServer
-from demo.servers.unprivileged import find_place
 from remediator.errors import TargetUnreachable
 from remediator.remediations import REMEDIATIONS
 from remediator.remediations.base import Item, ItemState, Plan, Scope
@@ -384,7 +383,7 @@ async def test_a_standby_is_refused(servers_folder: Path, scope_of) -> None:
     server.start()
     try:
         server.stop()
-        (find_place(server.folder).data / "standby.signal").touch()
+        (server.place().data / "standby.signal").touch()
         server.start()
         stack = {"postgres": {"main": {"dsn": "postgresql://x", "admin_dsn": server.dsn()}}}
         with pytest.raises(TargetUnreachable, match="leads to a standby; point it at the primary"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.toolchain import __main__ as toolchain
 from demo.toolchain import bootstrap, commands, stamps
 from demo.toolchain.errors import SetupError
 from demo.toolchain.paths import ROOT
@@ -117,7 +118,7 @@ def test_interrupted_environment_is_made_afresh(project: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bootstrap, "_pip", interrupted)
+        patch.setattr(bootstrap, "pip_install", interrupted)
         with pytest.raises(KeyboardInterrupt):
             bootstrap.make_python()
     bootstrap.make_python()
@@ -136,7 +137,20 @@ def test_unknown_part_is_a_usage_error() -> None:
         [sys.executable, "-m", "demo.toolchain", "sewers"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 2
-    assert "unknown part sewers: choose from python, servers, node, browser" in ran.stderr
+    assert "unknown part sewers: choose from python, servers, wheels, valkey, node" in ran.stderr
+
+
+def test_set_up_goes_on_without_the_archive_that_not_every_mirror_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(_: object) -> None:
+        raise SetupError("package valkey-server is in no archive", "here", "add one")
+
+    monkeypatch.setattr(toolchain, "fetch_group", missing)
+    toolchain.PARTS["valkey"]()
+    assert capsys.readouterr().err.startswith("setup: goes on without Valkey: package valkey-server is in no archive")
+    with pytest.raises(SetupError):
+        toolchain.PARTS["servers"]()
 
 
 def test_digest_tells_apart_what_joins_to_the_same_text(tmp_path: Path) -> None:

@@ -173,6 +173,29 @@ def test_only_debians_own_suites_with_main_are_taken(tmp_path: Path) -> None:
     ]
 
 
+def test_another_suite_is_read_from_the_archives_of_the_release(tmp_path: Path) -> None:
+    (tmp_path / "sources.list").write_text(SOURCES)
+
+    def suites(suite: str) -> list[tuple[str, tuple[str, ...]]]:
+        return [(source.uris, source.suites) for source in debian_sources(tmp_path, "bookworm", suite)]
+
+    archive, security = "http://archive.example/debian", "http://archive.example/debian-security"
+    release = [(archive, ("bookworm",)), (security, ("bookworm-security",))]
+    assert suites("bookworm-backports") == [*release, (archive, ("bookworm-backports",))]
+    assert suites("trixie") == [(archive, ("trixie",))]
+
+
+def test_group_from_another_suite_does_not_touch_the_lists_of_the_release(machine: Path, tools: Path) -> None:
+    newer = build_archive(machine / "debian", [build_package(machine, "tool", version="13")], suite="trixie")
+    older = build_archive(machine / "debian", [build_package(machine, "tool", version="12")])
+    (machine / "apt" / "sources.list").write_text(older)
+    assert newer != older
+    root = _fetch(Group(name="newer", packages=("tool",), programs={}, suite="trixie"), machine)
+    assert (root / "usr" / "share" / "tool").read_text() == "13"
+    root = _fetch(Group(name="older", packages=("tool",), programs={}), machine)
+    assert (root / "usr" / "share" / "tool").read_text() == "12"
+
+
 def test_trust_is_kept_as_written() -> None:
     (source, *_) = parse_one_line(SOURCES)
     assert source.stanza() == (

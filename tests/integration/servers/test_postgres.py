@@ -11,6 +11,7 @@ from demo.servers import unprivileged
 from demo.servers.errors import ServerError
 from demo.servers.postgres import PostgresServer
 from demo.servers.proc import session_members
+from demo.toolchain.paths import group_root
 from tests.integration.servers.test_servers import processes_below
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused by PostgreSQL")
@@ -84,7 +85,7 @@ def test_two_clusters_have_different_superuser_passwords(server: PostgresServer,
 @pytest.fixture
 def namespaces(tmp_path: Path) -> None:
     """For what is about user namespaces: containers and change-rooted systems refuse to make any."""
-    if not unprivileged.namespace_works(unprivileged._namespace_prefix(), tmp_path):
+    if not unprivileged.namespace_works(unprivileged._namespace_prefix(), tmp_path, group_root("servers")):
         pytest.skip("this system refuses user namespaces")
 
 
@@ -140,7 +141,7 @@ def test_namespace_is_not_used_where_root_has_no_way_in(tmp_path: Path) -> None:
     others = tmp_path / "others"
     (others / "ours").mkdir(parents=True)
     prefix = unprivileged._namespace_prefix()
-    assert unprivileged.namespace_works(prefix, others / "ours")
+    assert unprivileged.namespace_works(prefix, others / "ours", group_root("servers"))
     os.chown(others, 12345, 12345)
     others.chmod(0o700)
-    assert not unprivileged.namespace_works(prefix, others / "ours")
+    assert not unprivileged.namespace_works(prefix, others / "ours", group_root("servers"))

@@ -64,6 +64,7 @@ def test_made_up_pages(page) -> None:
 
 
 @given(some.lists(numbers | some.floats(1e5, 1e17), min_size=1))
+@example([9_999_999_999_999_999])
 @example([0.0, -0.0, float("nan"), float("inf"), float("-inf"), -1e6, -1e16, 1e16, 1e-5, 1e300])
 def test_numbers(values) -> None:
     family = Metric("number", "Number.", "gauge")

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from docs.metrics_tables import FOLDER, OWN_METRICS, metrics_pages
-from exporter import collectors
+from exporter import collectors, job_lane
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
+from exporter.postgres import queries
 from exporter.runner import TARGET_METRICS
 from inventory import Stack
 
 ROOT = Path(__file__).parents[3]
-OF_TARGETS = [*TARGET_METRICS, *(metric for collector in COLLECTORS.values() for metric in collector.metrics)]
+OF_JOBS = [*job_lane.METRICS, *queries.METRICS]
+OF_TARGETS = [*TARGET_METRICS, *OF_JOBS, *(metric for collector in COLLECTORS.values() for metric in collector.metrics)]
 ALL = [*OWN_METRICS, *OF_TARGETS]
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 

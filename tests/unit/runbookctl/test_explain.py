@@ -8,8 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from exporter.families import MAX_SERIES
+from exporter.job_lane import METRICS as JOB_METRICS
 from exporter.runner import TARGET_METRICS
-from runbookctl.main import app, main
+from runbookctl.main import app, console, main
 
 OWN = len(TARGET_METRICS)
 INVENTORY = """\
@@ -54,11 +55,26 @@ def test_every_target_with_its_cost(file: Path) -> None:
     assert answer["series"] == sum(each["series"] for each in answer["targets"])
 
 
-def test_for_people_without_secrets(file: Path) -> None:
+def test_queries_are_counted(file: Path) -> None:
+    query = "{sql: SELECT 1, values: {a: {help: A.}, b: {help: B.}}, labels: [c], max_rows: 10}"
+    file.write_text(INVENTORY.replace('127.0.0.1:1/shop"}', f'127.0.0.1:1/shop", queries: {{own: {query}}}}}'))
+    [target] = [
+        each
+        for each in json.loads(explain(f"--config.file={file}", "-o", "json"))["targets"]
+        if each["collector"] == "postgres"
+    ]
+    assert target["jobs"] == ["queries.own"]
+    assert target["families"][-3:] == ["custom_own_a", "custom_own_b", "runbook_exporter_query_rows_left_out"]
+    assert target["series"] == 6 + 6 * MAX_SERIES + OWN + 2 * 10 + 1 + len(JOB_METRICS)
+    assert "1 job in turn" in explain(f"--config.file={file}")
+
+
+def test_for_people_without_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "width", 160)
     text = explain(f"--config.file={file}")
     [line] = [line for line in text.splitlines() if "shop/queues/found" in line]
     background = "every 1m30s, 1 SCAN for 1,000 keys of the server"
-    assert line.split() == ["shop/queues/found", "2", "5", "4,007", *background.split()]
+    assert line.split() == ["shop/queues/found", "2", "5", f"{1 + 4 * MAX_SERIES + OWN:,}", *background.split()]
     assert "6 targets, " in text
     assert "hunter2" not in text
 

@@ -1,0 +1,95 @@
+"""The second connection to a PostgreSQL server, for jobs in the background. There is never more than one of it.
+
+A job asks in transactions, each read-only, with what is left of the job's time as its `statement_timeout`, so that the
+server itself ends what goes on too long. A transaction is always rolled back: whatever a statement changed of the
+session's settings is undone with it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from exporter.errors import TargetError
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+Open = Callable[[str | None, float], Awaitable["Connection"]]
+"""Connects to a database (None: that of the address) within so many seconds. Raises TargetError."""
+Worded = Callable[[Exception], TargetError]
+"""Words an error of the driver for people."""
+# Whoever holds a lock longer is not waited for: a job that queues up for a relation holds up those behind it.
+LOCK_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
+
+
+class PostgresSession:
+    """The connection, made when the first transaction asks for it, and made anew for another database."""
+
+    def __init__(self, connect: Open, worded: Worded) -> None:
+        self._connect, self._worded = connect, worded
+        self._connection: Connection | None = None
+        self._database: str | None = None
+
+    @asynccontextmanager
+    async def transaction(self, until: float, database: str | None = None) -> "AsyncIterator[Connection]":
+        """Open a read-only transaction in `database` (None: that of the address) that may last `until` then.
+
+        `until` is on the event loop's clock. Raises TargetError, also for errors of the driver inside the block.
+        """
+        try:
+            connection = await self._connected(until, database)
+            await connection.execute(_begin(until - _now()))
+            yield connection
+            await connection.execute("ROLLBACK")
+        except asyncpg.PostgresError as error:
+            await self._roll_back()
+            raise self._worded(error) from None
+        except (asyncpg.InterfaceError, OSError) as error:
+            await self.close()
+            raise self._worded(error) from None
+        except BaseException:
+            # An answer to the old question may still be on its way.
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Drop the connection, if there is one. Closing politely would wait for the server to say goodbye."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _leave(self, connection: "Connection") -> None:
+        """Wait, but not for long, until the server has ended the session: the role may be limited to so many."""
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await connection.close(timeout=CLOSE_SECONDS)
+        await self.close()
+
+    async def _roll_back(self) -> None:
+        """After an error of the server the connection is as good as before; unless it was lost."""
+        try:
+            if self._connection is not None:
+                await self._connection.execute("ROLLBACK")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await self.close()
+
+    async def _connected(self, until: float, database: str | None) -> "Connection":
+        if self._connection is not None and (self._connection.is_closed() or self._database != database):
+            await self._leave(self._connection)
+        if self._connection is None:
+            self._connection = await self._connect(database, max(until - _now(), 0.1))
+            self._database = database
+        return self._connection
+
+
+def _begin(seconds: float) -> str:
+    """One round trip. SET LOCAL holds behind a pooler too, where settings of the session are lost or refused."""
+    statement, lock = (max(int(1000 * limit), 1) for limit in (seconds, min(seconds, LOCK_SECONDS)))
+    return f"BEGIN READ ONLY; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,97 @@
+"""Users' own SQL: a statement whose rows become samples of metrics of their own."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from inventory.durations import Duration
+from inventory.section import Name, Section
+
+PREFIX = "custom_"
+"""Of every metric from users' SQL, so that none can be taken for one of ours or of another exporter."""
+VALUE = "value"
+"""The column that is read where no other is named."""
+# What a scrape says of a series itself, and what the exporter does.
+_RESERVED = frozenset({"stack", "target", "job", "instance", "le", "quantile"})
+_SHORTEST = timedelta(seconds=1)
+_LONGEST = timedelta(minutes=5)
+Kind = Literal["gauge", "counter"]
+Help = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class QueryValue(Section):
+    """A column of numbers, and what they mean."""
+
+    help: Help
+    type: Kind = "gauge"
+
+
+class Query(Section):
+    """One SELECT of a PostgreSQL target, run in the background, read-only.
+
+    The metric is `custom_NAME`, from the column `value`; or, with `values`, `custom_NAME_COLUMN` for each of them. A
+    counter's name gets `_total`. `labels` are columns, too. At most `max_rows` rows are read.
+    """
+
+    sql: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    help: Help | None = None
+    type: Kind | None = None
+    values: dict[Name, QueryValue] = Field(default_factory=dict)
+    labels: tuple[Name, ...] = ()
+    database: str | None = None
+    refresh: Duration = timedelta(minutes=1)
+    timeout: Duration = timedelta(seconds=10)
+    max_rows: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    @model_validator(mode="after")
+    def _values_or_one_value(self) -> Self:
+        if self.values and (self.help is not None or self.type is not None):
+            raise ValueError("help and type stand below each of the values; leave them out here")
+        if not self.values and self.help is None:
+            raise ValueError(f"needs help, which says what the column {VALUE!r} means; or values, with one for each")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_free(self) -> Self:
+        if taken := sorted(_RESERVED & set(self.labels)):
+            raise ValueError(f"labels: {taken[0]!r} is taken; give the column another name with AS")
+        if doubled := [label for label in self.labels if label in self.columns() or self.labels.count(label) > 1]:
+            raise ValueError(f"labels: the column {doubled[0]!r} is named twice")
+        return self
+
+    @model_validator(mode="after")
+    def _times_make_sense(self) -> Self:
+        if self.refresh < _SHORTEST or not _SHORTEST <= self.timeout <= _LONGEST:
+            raise ValueError("refresh is at least 1s, timeout is 1s to 5m")
+        return self
+
+    def columns(self) -> Mapping[str, QueryValue]:
+        """Return the columns of numbers."""
+        return self.values or {VALUE: QueryValue(help=self.help or "", type=self.type or "gauge")}
+
+    def metric(self, name: str, column: str) -> str:
+        """Return the name of the metric that a column gives in the query `name`."""
+        ending = "_total" if self.columns()[column].type == "counter" else ""
+        base = f"{PREFIX}{name}_{column}" if self.values else f"{PREFIX}{name}"
+        return base if base.endswith(ending) else f"{base}{ending}"
+
+
+def conflicts(queries: Iterable[tuple[str, str, Query]]) -> Iterator[str]:
+    """Yield what is wrong between queries, given as (path of the target, name, query).
+
+    One name means one metric, wherever it comes from: one type and the same labels. Within a target it may come
+    from one query alone, or their samples would be the same series.
+    """
+    seen: dict[str, tuple[str, str, tuple[str, ...], Kind]] = {}
+    for target, name, query in queries:
+        for column, value in query.columns().items():
+            metric = query.metric(name, column)
+            here = (target, f"{target}.queries.{name}", query.labels, value.type)
+            there = seen.setdefault(metric, here)
+            if there[1] != here[1] and (there[0] == here[0] or there[2:] != here[2:]):
+                yield (
+                    f"{here[1]} and {there[1]} both make {metric}, "
+                    "which has to have one type and the same labels everywhere, and one query in a target; rename one"
+                )

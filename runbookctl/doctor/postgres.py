@@ -1,0 +1,227 @@
+"""The rights and limits of the daemons' roles in PostgreSQL, against those of deploy/postgres/."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import asyncpg
+
+from exporter.collectors import COLLECTORS
+from exporter.outcome import failure_of
+from inventory import PostgresTarget, Secret, SecretError, Stack
+from runbookctl.doctor.finding import Finding
+
+OLDEST = 13
+SECONDS = 15.0
+EXTENSION = "pg_stat_statements"
+_FACTS = resources.files(__package__).joinpath("postgres.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Role:
+    """What one daemon's role has to have. `settings` are limits by name, with the value that repairs a missing one."""
+
+    needs: tuple[str, ...]
+    may_have: frozenset[str]
+    connections: int
+    settings: Mapping[str, str]
+    statistics: bool = False
+
+
+_MONITOR = ("pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables")
+EXPORTER = Role(
+    needs=("pg_monitor",),
+    may_have=frozenset({"pg_monitor", *_MONITOR}),
+    connections=4,
+    settings={
+        "default_transaction_read_only": "on",
+        "statement_timeout": "'10s'",
+        "lock_timeout": "'1s'",
+        "idle_session_timeout": "'5min'",
+        "tcp_keepalives_idle": "30",
+    },
+    statistics=True,
+)
+REMEDIATOR = Role(
+    needs=("pg_signal_backend", "pg_read_all_stats"),
+    may_have=frozenset({"pg_signal_backend", "pg_read_all_stats", "pg_maintain"}),
+    connections=5,
+    settings={
+        "default_transaction_read_only": "on",
+        "statement_timeout": "'10s'",
+        "lock_timeout": "'2s'",
+        "idle_session_timeout": "'60s'",
+        "tcp_keepalives_idle": "30",
+    },
+)
+# Linux waits for two hours, which is as good as for ever.
+_LONGEST_KEEPALIVE = 300
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the server says of the session's role; see postgres.sql."""
+
+    role: str
+    database: str
+    version: int
+    attributes: Sequence[str]
+    connection_limit: int
+    has: Sequence[str]
+    member_of: Sequence[str]
+    settings: Mapping[str, str]
+    extensions: Sequence[str]
+    writable: Sequence[Mapping[str, Any]]
+    creatable: Sequence[str]
+
+    @property
+    def quoted(self) -> str:
+        """The role as an identifier."""
+        return '"' + self.role.replace('"', '""') + '"' if not _is_plain(self.role) else self.role
+
+
+async def check(stack: Stack, name: str) -> list[Finding]:
+    """Look at the exporter's role, the user's queries, and the remediator's role if its address can be read here."""
+    target = stack.postgres[name]
+    found = [*await _check_role(target.dsn_secret(), EXPORTER), *await _check_queries(stack, name)]
+    return found + await _check_remediator(target)
+
+
+async def _check_remediator(target: PostgresTarget) -> list[Finding]:
+    secret = target.admin_dsn_secret()
+    try:
+        secret.read()
+    except SecretError:  # none, or for the remediator's eyes only
+        return []
+    return [Finding(f"admin_dsn: {each.problem}", each.repair) for each in await _check_role(secret, REMEDIATOR)]
+
+
+async def _check_role(secret: Secret, role: Role) -> list[Finding]:
+    try:
+        facts = await _facts(secret.read())
+    except asyncpg.PostgresError as error:
+        return [Finding(str(error).partition("\n")[0], "see that the role may log in, and its password")]
+    except (asyncpg.InterfaceError, OSError, ValueError) as error:
+        return [Finding(failure_of(error).reason, f"see that {secret.key} is right")]
+    return [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *(_server(facts) if role.statistics else [])]
+
+
+async def _facts(dsn: str) -> Facts:
+    """On a plain connection: what the exporter asks for at connect would hide what the role is limited to."""
+    async with asyncio.timeout(SECONDS):
+        connection = await asyncpg.connect(dsn, timeout=SECONDS, statement_cache_size=0)
+        try:
+            found = json.loads(await connection.fetchval(_FACTS))
+        finally:
+            connection.terminate()
+    lists = ("has", "member_of", "extensions", "writable", "creatable")
+    return Facts(**{**found, **{key: found[key] or [] for key in lists}})
+
+
+def _rights(facts: Facts, role: Role) -> Iterator[Finding]:
+    if facts.attributes:
+        repair = f"ALTER ROLE {facts.quoted} {' '.join(f'NO{each}' for each in facts.attributes)};"
+        yield Finding(f"role {facts.role} is {' and '.join(facts.attributes)}", repair)
+        if "SUPERUSER" in facts.attributes:  # it is a member of everything, so there is nothing to say of that
+            return
+    for needed in role.needs:
+        if needed not in facts.has:
+            yield Finding(f"role {facts.role} lacks {needed}", f"GRANT {needed} TO {facts.quoted};")
+    for other in facts.member_of:
+        if other not in role.may_have:
+            yield Finding(
+                f"role {facts.role} is a member of {other}, and has all its rights",
+                f"REVOKE {_identifier(other)} FROM {facts.quoted};",
+            )
+
+
+def _writes(facts: Facts) -> Iterator[Finding]:
+    if "SUPERUSER" in facts.attributes:
+        return
+    for table in facts.writable:
+        if table["owner"]:
+            repair = f"ALTER TABLE {table['name']} OWNER TO …; -- the role that should have it"
+            yield Finding(f"role {facts.role} owns {table['name']}", repair)
+        else:
+            repair = f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table['name']} FROM {facts.quoted}, PUBLIC;"
+            yield Finding(f"role {facts.role} may write to {table['name']}", repair)
+    for schema in facts.creatable:
+        repair = f"REVOKE CREATE ON SCHEMA {schema} FROM {facts.quoted};"
+        yield Finding(f"role {facts.role} may create tables in schema {schema}", repair)
+
+
+def _limits(facts: Facts, role: Role) -> Iterator[Finding]:
+    for name, value in role.settings.items():
+        if name in facts.settings and not _is_limited(name, facts.settings[name]):
+            yield Finding(f"role {facts.role} has no {name}", f"ALTER ROLE {facts.quoted} SET {name} = {value};")
+    if facts.connection_limit < 0:
+        repair = f"ALTER ROLE {facts.quoted} CONNECTION LIMIT {role.connections};"
+        yield Finding(f"role {facts.role} may take every connection of the server", repair)
+
+
+def _is_limited(name: str, setting: str) -> bool:
+    if name == "default_transaction_read_only":
+        return setting == "on"
+    # Over a socket file there are no keepalives, and the setting reads 0: nothing is lost there without a word.
+    if name == "tcp_keepalives_idle":
+        return int(setting) <= _LONGEST_KEEPALIVE
+    return int(setting) > 0
+
+
+def _server(facts: Facts) -> Iterator[Finding]:
+    if facts.version < OLDEST:
+        yield Finding(f"PostgreSQL {facts.version} is too old", f"upgrade it to {OLDEST} or newer")
+    for name in ("track_activities", "track_counts"):
+        if facts.settings[name] == "off":
+            repair = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
+            yield Finding(f"{name} is off, so that the server counts nothing of it", repair)
+    # Who may not read the setting has been told so already.
+    if EXTENSION not in facts.settings.get("shared_preload_libraries", EXTENSION):
+        repair = f"ALTER SYSTEM SET shared_preload_libraries = '{EXTENSION}'; -- add to what is there, and restart"
+        yield Finding(f"{EXTENSION} is not loaded, so that no statement is counted", repair)
+    elif EXTENSION not in facts.extensions:
+        repair = f"CREATE EXTENSION {EXTENSION};"
+        yield Finding(f"database {facts.database} has no extension {EXTENSION}", repair)
+    elif facts.settings.get(f"{EXTENSION}.track") == "none":
+        repair = f"ALTER SYSTEM SET {EXTENSION}.track = top; SELECT pg_reload_conf();"
+        yield Finding(f"{EXTENSION}.track is none, so that no statement is counted", repair)
+
+
+async def _check_queries(stack: Stack, name: str) -> list[Finding]:
+    """Run each of the user's queries once, as the exporter does."""
+    jobs = COLLECTORS["postgres"](stack, name).jobs
+    if jobs is None:
+        return []
+    session, found = jobs.session(), []
+    try:
+        for job in jobs.jobs:
+            if job.name.startswith("queries."):
+                try:
+                    await job.run(session, asyncio.get_running_loop().time() + job.timeout.total_seconds())
+                except Exception as error:  # whatever it is, the next query is looked at
+                    found.append(Finding(f"{job.name}: {failure_of(error).reason}", _query_repair(str(error))))
+    finally:
+        await session.close()
+    return found
+
+
+def _query_repair(reason: str) -> str:
+    for kind in ("table", "view", "materialized view", "schema"):
+        before, found, rest = reason.partition(f"permission denied for {kind} ")
+        if found and not before:
+            right = "USAGE ON SCHEMA" if kind == "schema" else "SELECT ON"
+            return (
+                f"GRANT {right} {_identifier(rest.strip())} TO …; -- the role of dsn; better: only the columns it reads"
+            )
+    return "mend its sql in the inventory"
+
+
+def _identifier(name: str) -> str:
+    return name if _is_plain(name) else '"' + name.replace('"', '""') + '"'
+
+
+def _is_plain(name: str) -> bool:
+    return name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit()

@@ -1,0 +1,55 @@
+"""Whether the exporter can read a target: the collector itself is asked once."""
+
+import asyncio
+import time
+
+from exporter.collectors import COLLECTORS
+from exporter.collectors.base import Collector, Connect, Reading
+from exporter.outcome import failure_of
+from inventory import Stack
+from runbookctl.doctor.finding import Finding
+
+SECONDS = 15.0
+_REPAIR = "mend what the message names, in the inventory or at the target"
+
+
+async def check(collector: Collector) -> list[Finding]:
+    """Connect and read once in each lane."""
+    lanes = [*([collector.fast] if collector.fast else []), *([collector.slow.connect] if collector.slow else [])]
+    for lane in lanes:
+        found = await _read(lane)
+        if isinstance(found, Finding):
+            return [found]
+        if found.problem:
+            return [Finding(found.problem, _REPAIR)]
+    return []
+
+
+async def check_backups(stack: Stack, name: str) -> list[Finding]:
+    """Whether any object is a backup by its name."""
+    collector = COLLECTORS["backups"](stack, name)
+    found = await _read(collector.slow.connect) if collector.slow is not None else None
+    if not isinstance(found, Reading) or _value(found, "backup_objects"):
+        return []
+    return [
+        Finding(
+            f"no object in the folder is named after the pattern {stack.backups[name].pattern!r}",
+            f"look at url and pattern of backups.{name}; or make the first backup",
+        )
+    ]
+
+
+async def _read(connect: Connect) -> Reading | Finding:
+    try:
+        async with asyncio.timeout(SECONDS):
+            client = await connect(SECONDS)
+            try:
+                return await client.read(time.time())
+            finally:
+                await client.close()
+    except Exception as error:  # any of a driver's; it is worded, without its text if it is not ours
+        return Finding(failure_of(error).reason, _REPAIR)
+
+
+def _value(reading: Reading, metric: str) -> float:
+    return sum(sample.value for sample in reading.samples if sample.metric.name == metric)

@@ -1,0 +1,33 @@
+"""Prints what the doctor found: lines for people, JSON for programs."""
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from runbookctl.doctor.finding import Report
+
+
+def show_text(console: Console, reports: Sequence[Report]) -> None:
+    """A line a target; below it each finding with what repairs it."""
+    for report in reports:
+        console.print(f"{report.target}: {_count(len(report.findings)) or 'fine'}", highlight=False, markup=False)
+        for finding in report.findings:
+            console.print(f"  - {finding.problem}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"      {finding.repair}", highlight=False, markup=False, soft_wrap=True)
+
+
+def show_json(reports: Sequence[Report]) -> None:
+    """The same for programs."""
+    targets = [
+        {
+            "target": report.target,
+            "findings": [{"problem": finding.problem, "repair": finding.repair} for finding in report.findings],
+        }
+        for report in reports
+    ]
+    print(json.dumps({"targets": targets, "findings": sum(len(each.findings) for each in reports)}, indent=2))
+
+
+def _count(findings: int) -> str:
+    return f"{findings} {'finding' if findings == 1 else 'findings'}" if findings else ""

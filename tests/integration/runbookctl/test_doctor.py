@@ -1,0 +1,277 @@
+"""`runbookctl doctor` on real servers: nothing to say of what deploy/ makes, and what it prints repairs."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.servers.postgres import PostgresServer
+from demo.servers.redis import RedisServer
+from runbookctl.doctor.postgres import EXPORTER, REMEDIATOR, Role
+from runbookctl.main import main
+
+DEPLOY = Path(__file__).parents[3] / "deploy" / "postgres"
+Doctor = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]
+
+
+@pytest.fixture
+def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    """Runs the command on this inventory; gives its exit code and the findings by target."""
+
+    def run(inventory: str, *arguments: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
+        file = tmp_path / "inventory.yml"
+        file.write_text(inventory)
+        monkeypatch.setattr(sys, "argv", ["runbookctl", "doctor", f"--config.file={file}", "-o", "json", *arguments])
+        try:
+            code = main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        answer = json.loads(capsys.readouterr().out)
+        found = {each["target"]: each["findings"] for each in answer["targets"]}
+        assert answer["findings"] == sum(map(len, found.values()))
+        return code, found
+
+    return run
+
+
+def _grant(server: PostgresServer) -> PostgresServer:
+    """Makes both roles by the files for operators, each twice: the second run may change nothing."""
+    for role, file in (("metrics", "exporter.sql"), ("remediator", "remediator.sql")):
+        server.add_role(role)
+        for _ in range(2):
+            server.sql((DEPLOY / file).read_text())
+    return server
+
+
+@pytest.fixture(scope="module")
+def granted(servers_folder: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(servers_folder / "granted_postgres")
+    server.start()
+    server.sql("CREATE EXTENSION pg_stat_statements; CREATE TABLE orders (id int); CREATE ROLE app")
+    yield _grant(server)
+    server.remove()
+
+
+def _inventory(server: PostgresServer, more: str = "") -> str:
+    target = f'dsn: "{server.dsn("metrics")}", admin_dsn: "{server.dsn("remediator")}"{more}'
+    return f"stacks: {{shop: {{postgres: {{main: {{{target}}}}}}}}}"
+
+
+def test_there_is_nothing_to_say_of_what_the_files_make(granted: PostgresServer, doctor: Doctor) -> None:
+    assert doctor(_inventory(granted)) == (0, {"shop/postgres/main": []})
+
+
+def test_the_role_has_the_grants_and_limits_of_the_file_and_nothing_more(granted: PostgresServer) -> None:
+    query = """
+        SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls, rolconnlimit, rolconfig,
+               ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = pg_roles.oid)
+        FROM pg_roles WHERE rolname = 'metrics'"""
+    assert granted.sql(query) == (
+        "f|4|{idle_session_timeout=5min,default_transaction_read_only=on,statement_timeout=10s,lock_timeout=1s,"
+        "tcp_keepalives_idle=30}|{pg_monitor}"
+    )
+
+
+@pytest.mark.parametrize("version", [16, 18])
+def test_the_files_fit_other_versions(version: int, request: pytest.FixtureRequest, doctor: Doctor) -> None:
+    server = _grant(request.getfixturevalue(f"postgres{version}"))
+    code, found = doctor(_inventory(server))
+    [finding] = found["shop/postgres/main"]
+    assert code == 1
+    assert finding["problem"] == "pg_stat_statements is not loaded, so that no statement is counted"
+
+
+@pytest.mark.parametrize(("file", "role"), [("exporter.sql", EXPORTER), ("remediator.sql", REMEDIATOR)])
+def test_the_doctor_recommends_what_the_file_sets(file: str, role: Role) -> None:
+    text = (DEPLOY / file).read_text()
+    assert dict(re.findall(r"ALTER ROLE \w+ SET (\w+) = (.+);", text)) == dict(role.settings)
+    assert f" CONNECTION LIMIT {role.connections};" in text
+    assert f"GRANT {', '.join(role.needs)} TO " in text
+
+
+def test_a_role_that_was_too_wide_is_narrowed_by_the_file(granted: PostgresServer, doctor: Doctor) -> None:
+    granted.sql("ALTER ROLE metrics SUPERUSER CREATEDB CONNECTION LIMIT -1")
+    granted.sql((DEPLOY / "exporter.sql").read_text())
+    assert doctor(_inventory(granted))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("ALTER ROLE metrics SUPERUSER", "role metrics is SUPERUSER"),
+        ("ALTER ROLE metrics CREATEDB REPLICATION", "role metrics is CREATEDB and REPLICATION"),
+        ("REVOKE pg_monitor FROM metrics", "role metrics lacks pg_monitor"),
+        ("GRANT app TO metrics", "role metrics is a member of app, and has all its rights"),
+        ("GRANT INSERT ON orders TO metrics", "role metrics may write to public.orders"),
+        ("GRANT TRUNCATE ON orders TO PUBLIC", "role metrics may write to public.orders"),
+        ("GRANT CREATE ON SCHEMA public TO metrics", "role metrics may create tables in schema public"),
+        ("ALTER ROLE metrics RESET statement_timeout", "role metrics has no statement_timeout"),
+        ("ALTER ROLE metrics RESET lock_timeout", "role metrics has no lock_timeout"),
+        ("ALTER ROLE metrics RESET idle_session_timeout", "role metrics has no idle_session_timeout"),
+        ("ALTER ROLE metrics RESET tcp_keepalives_idle", "role metrics has no tcp_keepalives_idle"),
+        ("ALTER ROLE metrics RESET default_transaction_read_only", "role metrics has no default_transaction_read_only"),
+        ("ALTER ROLE metrics CONNECTION LIMIT -1", "role metrics may take every connection of the server"),
+        ("DROP EXTENSION pg_stat_statements", "database postgres has no extension pg_stat_statements"),
+        ("REVOKE pg_signal_backend FROM remediator", "admin_dsn: role remediator lacks pg_signal_backend"),
+        ("ALTER ROLE remediator RESET lock_timeout", "admin_dsn: role remediator has no lock_timeout"),
+    ],
+)
+def test_the_repair_repairs(granted: PostgresServer, doctor: Doctor, damage: str, problem: str) -> None:
+    granted.sql(damage)
+    try:
+        code, found = doctor(_inventory(granted))
+        [finding] = [each for each in found["shop/postgres/main"] if each["problem"] == problem]
+        assert code == 1
+    finally:
+        granted.sql(finding["repair"])
+    assert doctor(_inventory(granted)) == (0, {"shop/postgres/main": []})
+
+
+def test_a_table_of_its_own_is_told(granted: PostgresServer, doctor: Doctor) -> None:
+    granted.sql('CREATE TABLE "Mine of 7" (id int); ALTER TABLE "Mine of 7" OWNER TO metrics')
+    try:
+        _, found = doctor(_inventory(granted))
+        assert [each["problem"] for each in found["shop/postgres/main"]] == ['role metrics owns public."Mine of 7"']
+    finally:
+        granted.sql('DROP TABLE "Mine of 7"')
+
+
+def test_each_query_is_tried_and_its_missing_right_named(granted: PostgresServer, doctor: Doctor) -> None:
+    granted.sql('CREATE TABLE "Audit Log" (id int)')
+    queries = (
+        ', queries: {good: {help: G., sql: "SELECT 1 AS value"}, bad: {help: B., sql: "SELECT 1"},'
+        " hidden: {help: H., sql: 'SELECT count(*) AS value FROM \"Audit Log\"'}}"
+    )
+    code, found = doctor(_inventory(granted, queries))
+    assert code == 1
+    assert [(each["problem"], each["repair"].partition(" TO ")[0]) for each in found["shop/postgres/main"]] == [
+        (
+            "queries.bad: sql gives no column 'value', only ?column?; name it with AS",
+            "mend its sql in the inventory",
+        ),
+        ("queries.hidden: permission denied for table Audit Log", 'GRANT SELECT ON "Audit Log"'),
+    ]
+
+
+def test_a_server_that_can_not_be_read_is_one_finding_without_its_password(
+    granted: PostgresServer, doctor: Doctor
+) -> None:
+    inventory = _inventory(granted).replace(granted.dsn("metrics"), "postgresql://metrics:hunter2@127.0.0.1:1/shop")
+    code, found = doctor(inventory)
+    [finding] = found["shop/postgres/main"]
+    assert code == 1
+    assert "Connect call failed" in finding["problem"]
+    assert "hunter2" not in str(found)
+
+
+def test_only_the_stack_that_is_asked_for(granted: PostgresServer, doctor: Doctor) -> None:
+    inventory = _inventory(granted)[:-1] + ", mail: {http: {api: {url: 'http://127.0.0.1:1/'}}}}"
+    assert list(doctor(inventory, "--stack", "mail")[1]) == ["mail/http/api"]
+    assert list(doctor(inventory)[1]) == ["shop/postgres/main", "mail/http/api"]
+
+
+def test_an_unknown_stack_is_a_usage_error(
+    granted: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "inventory.yml"
+    file.write_text(_inventory(granted))
+    monkeypatch.setattr(sys, "argv", ["runbookctl", "doctor", f"--config.file={file}", "--stack", "shoes"])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "no stack 'shoes'; there are: shop" in capsys.readouterr().err
+
+
+USER = "-@all +@read -@dangerous +ping +select +info +client|list +client|setname +slowlog|len +latency|latest"
+NARROW = f"user default off\nuser root on nopass ~* &* +@all\nuser metrics on >hush resetchannels %R~* {USER}\n"
+
+
+@pytest.fixture
+def redis_with(tmp_path: Path) -> Iterator[Callable[[str, str], RedisServer]]:
+    """Starts a Redis of a version with these users."""
+    started: list[RedisServer] = []
+
+    def start(acl: str, version: str = "7.0") -> RedisServer:
+        file = tmp_path / "users.acl"
+        file.write_text(acl)
+        started.append(RedisServer(tmp_path / "redis", acl=file, version=version))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.remove()
+
+
+def _redis_inventory(url: str, queues: str = "") -> str:
+    return f'stacks: {{shop: {{redis: {{main: {{url: "{url}"}}}}{queues}}}}}'
+
+
+@pytest.mark.parametrize("version", ["6.2", "7.0", "valkey"])
+def test_a_user_that_may_only_read_is_fine(redis_with, doctor: Doctor, version: str) -> None:
+    acl = NARROW.replace("%R~*", "~*") if version == "6.2" else NARROW
+    server = redis_with(acl, version)
+    assert doctor(_redis_inventory(server.url("metrics", "hush"))) == (0, {"shop/redis/main": []})
+
+
+def test_a_user_that_lacks_something_or_has_too_much_is_told(redis_with, doctor: Doctor) -> None:
+    server = redis_with(NARROW.replace(" +slowlog|len", ""))
+    _, found = doctor(_redis_inventory(server.url("metrics", "hush")))
+    assert found["shop/redis/main"] == [
+        {"problem": "the user may not run SLOWLOG LEN", "repair": "ACL SETUSER metrics +slowlog|len"}
+    ]
+    _, found = doctor(_redis_inventory(server.url("root", "any")))
+    [finding] = found["shop/redis/main"]
+    assert finding["problem"] == "the user may write or configure; it has to read only"
+
+
+def test_queues_in_a_server_that_evicts_are_told(redis_with, doctor: Doctor, tmp_path: Path) -> None:
+    server = redis_with(NARROW.replace("-@dangerous", "-@dangerous +config|set"))
+    redis = _ask(server, "CONFIG SET maxmemory-policy allkeys-lru")
+    assert b"+OK" in redis
+    queues = ", queues: {jobs: {redis: main, names: [emails]}}"
+    _, found = doctor(_redis_inventory(server.url("metrics", "hush"), queues))
+    assert [each["problem"] for each in found["shop/redis/main"]] == [
+        "maxmemory-policy is allkeys-lru: under pressure the server drops jobs of the queues it holds"
+    ]
+    assert doctor(_redis_inventory(server.url("metrics", "hush")))[0] == 0
+
+
+def _ask(server: RedisServer, command: str) -> bytes:
+    return server._ask(f"AUTH root any\r\n{command}\r\n")
+
+
+def test_a_pattern_that_fits_no_object_is_told(doctor: Doctor, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / "db-2026-01-01.dump").write_text("x")
+    backup = '{{url: "file://{}/", pattern: "{}"}}'
+    inventory = f"stacks: {{shop: {{backups: {{nightly: {backup.format(folder, 'db_%Y%m%d.dump')}}}}}}}"
+    code, found = doctor(inventory)
+    assert code == 1
+    assert [each["problem"] for each in found["shop/backups/nightly"]] == [
+        "no object in the folder is named after the pattern 'db_%Y%m%d.dump'"
+    ]
+    assert doctor(inventory.replace("db_%Y%m%d", "db-%Y-%m-%d"))[0] == 0
+
+
+def test_for_people(granted: PostgresServer, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "inventory.yml"
+    file.write_text(_inventory(granted))
+    monkeypatch.setattr(sys, "argv", ["runbookctl", "doctor", f"--config.file={file}"])
+    granted.sql("ALTER ROLE metrics CONNECTION LIMIT -1")
+    try:
+        with pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        granted.sql("ALTER ROLE metrics CONNECTION LIMIT 4")
+    assert end.value.code == 1
+    assert capsys.readouterr().out == (
+        "shop/postgres/main: 1 finding\n"
+        "  - role metrics may take every connection of the server\n"
+        "      ALTER ROLE metrics CONNECTION LIMIT 4;\n"
+    )
