@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup test lint bench soak demo demo-up demo-down incident dashboards docs lock
+.PHONY: setup test lint bench differential soak demo demo-up demo-down incident dashboards docs lock
 
 setup:
 	@$(PYTHON) -m demo.toolchain
@@ -17,11 +17,20 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# Fails if a page or a scrape costs more than it may; tells what it cost. The exporter that it compares with is fetched here.
+# Fails if a page, a scrape or a large bucket of backups costs more than it may; tells what it cost. The exporter that it
+# compares with is fetched here.
 bench: setup
 	@$(PYTHON) -m demo.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
+	@$(BIN)/python -m benchmarks.queues --keys 1000000
+	@$(BIN)/python -m benchmarks.listing
 	@$(BIN)/python -m benchmarks.peers
+	@$(BIN)/python -m benchmarks.postgres
+
+# What every version of BullMQ makes of thousands of random orders, read by the exporter and from all keys.
+SEQUENCES ?= 2000
+differential: setup
+	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/test_queues_brute_force.py
 
 # Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
 soak: setup

@@ -69,6 +69,7 @@ def main() -> None:
         share = asyncio.run(_compare(server, folder))
     finally:
         server.remove()
+        shutil.rmtree(folder, ignore_errors=True)
     sys.exit(share > ALLOWED_SHARE)
 
 

@@ -9,6 +9,7 @@ from obstore.store import S3Store
 
 from demo.credentials import BUCKET
 from demo.places import Places
+from inventory import marked
 
 if TYPE_CHECKING:
     from obstore.store import S3Config  # exists for type checkers only
@@ -35,9 +36,10 @@ def age_of(path: str) -> timedelta:
 
 
 async def listing(places: Places) -> Mapping[str, dict[str, Any]]:
-    """Every backup by its path, with all that would change if somebody touched it."""
+    """Every backup by its path, with all that would change if somebody touched it; the markers are left out."""
     found = await open_bucket(places).list_async(prefix=f"{FOLDER}/").collect_async()
     return {
         each["path"]: {"size": each["size"], "etag": each["e_tag"], "modified": each["last_modified"].isoformat()}
         for each in found
+        if marked(each["path"]) is None
     }

@@ -30,12 +30,8 @@ OUTSIDE: Mapping[str, str] = {
 """Why something is none of runbookd's business."""
 
 PLANNED: Mapping[str, str] = {
-    "backups": "Proof of a backup: verified, restored, its size against the last ones, its oldest copy.",
     "boards": "A board of its own for queues, and one screen for a daily health check.",
-    "cache": "Keys of a prefix, persistence and what queues do to the hit rate.",
-    "postgres": "Statements, tables, indexes, sizes, settings, replication and archiving.",
     "probes": "The body of an endpoint's answer and the end of its certificate.",
-    "queues": "Workers, throughput, and how long ago jobs failed.",
     "remediations": "Further bounded fixes; each is done by hand until it is there.",
     "rules": "Alerts on what is measured.",
     "schedules": "When a task, a drill or a rotation was last done, published as a time.",

@@ -19,7 +19,7 @@ METRICS: Mapping[str, Sequence[Metric]] = {
     **{kind: collector.metrics for kind, collector in COLLECTORS.items()},
 }
 """What is exported, by the page that tells of it."""
-_UNITS = {"timestamp_seconds": "seconds since 1970", "seconds": "seconds", "bytes": "bytes", "ratio": "0 to 1"}
+_UNITS = {"timestamp_seconds": "seconds since 1970", "seconds": "seconds", "bytes": "bytes", "ratio": "a ratio"}
 
 
 def metrics_pages() -> Iterator[tuple[Path, str]]:

@@ -5,17 +5,18 @@ from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
 from exporter.outcome import Failure
 
 # Short at first, because a restart takes seconds; never long, because the first good reading ends an alert.
-_WAIT = wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5)
+LONGEST_SECONDS = 10.0
 
 
 class Backoff:
-    """Says when a target may be tried again: 0.5 s after the first failure, doubling up to 10 s, with jitter.
+    """Says when a target may be tried again: 0.5 s after the first failure, doubling up to `longest`, with jitter.
 
     `failure` is the last one, `wait` the seconds to wait after it. Points in time are given in, on the event loop's
     clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float = LONGEST_SECONDS) -> None:
+        self._next = wait_exponential_jitter(multiplier=0.5, max=longest, jitter=0.5)
         self.succeeded()
 
     def succeeded(self) -> None:
@@ -27,7 +28,7 @@ class Backoff:
     def failed(self, failure: Failure, now: float) -> None:
         """Note a failure; each one in a row doubles the wait."""
         self.failure = failure
-        self.wait = _WAIT(self._state)
+        self.wait = self._next(self._state)
         self._until = now + self.wait
         self._state.attempt_number += 1
 

@@ -21,6 +21,7 @@ def _lines(target: Target) -> Iterator[str]:
     yield f"{target}: {target.problem or 'up'}"
     for lane, outcome in target.outcomes.items():
         yield f"  {lane}: {_told(outcome)}"
+        yield from (f"    {note}" for note in (outcome.reading.notes if outcome.reading is not None else ()))
     if target.dropped:
         yield f"  left out: {', '.join(f'{count} of {metric}' for metric, count in sorted(target.dropped.items()))}"
 

@@ -7,13 +7,35 @@ ExporterError
     └── TargetRefused       it answers, but refuses: wrong credential, missing right, failed statement
 """
 
+from enum import StrEnum
+
+LATE = "no answer before the deadline"
+
 
 class ExporterError(Exception):
     """Base of all errors that the exporter raises itself."""
 
 
+class Fault(StrEnum):
+    """What kind of thing is wrong, for metrics that tell it apart."""
+
+    OPTIONS = "options"
+    ENDPOINT = "endpoint"
+    REGION = "region"
+    CREDENTIALS = "credentials"
+    CLOCK = "clock"
+    FOLDER = "folder"
+    REPORT = "report"
+    TIMEOUT = "timeout"
+    OTHER = "other"
+
+
 class TargetError(ExporterError):
     """A target could not be measured."""
+
+    def __init__(self, words: str, fault: Fault = Fault.OTHER) -> None:
+        super().__init__(words)
+        self.fault = fault
 
 
 class TargetMisconfigured(TargetError):

@@ -15,7 +15,10 @@ from prometheus_client.registry import Collector
 from exporter.metric import Metric, Sample
 
 MAX_SERIES = 1000
-"""Of one metric and one target. A target with more is cut to the largest values, lest it flood Prometheus."""
+"""Of one metric and one target. A target with more is cut to the largest values, lest it flood Prometheus.
+
+A metric with several `parts` may have so many series for each: 1000 queues keep all of their states.
+"""
 
 _FAMILY = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
 Labels = tuple[str, ...]
@@ -58,7 +61,8 @@ class Families(Collector):
         values: dict[Labels, float] = {}
         for sample in samples:
             values.setdefault((*front, *map(_text, sample.labels)), sample.value)
-        added = _largest({labels: value for labels, value in values.items() if labels not in seen})
+        new = {labels: value for labels, value in values.items() if labels not in seen}
+        added = _largest(new, MAX_SERIES * metric.parts)
         for labels, value in added.items():
             family.add_metric(labels, value)
         seen.update(added)
@@ -71,11 +75,11 @@ class Families(Collector):
         return self._families[metric.name]
 
 
-def _largest(values: Mapping[Labels, float]) -> Mapping[Labels, float]:
-    """At most `MAX_SERIES`: always the same ones for the same values, in whatever order a server told them."""
-    if len(values) <= MAX_SERIES:
+def _largest(values: Mapping[Labels, float], most: int) -> Mapping[Labels, float]:
+    """At most so many: always the same ones for the same values, in whatever order a server told them."""
+    if len(values) <= most:
         return values
-    return dict(nsmallest(MAX_SERIES, values.items(), key=_rank))
+    return dict(nsmallest(most, values.items(), key=_rank))
 
 
 def _rank(item: tuple[Labels, float]) -> tuple[bool, float, Labels]:

@@ -3,8 +3,9 @@
 import asyncio
 
 from exporter.collectors.base import Connect
+from exporter.errors import LATE
 from exporter.link import Link
-from exporter.outcome import CLOSED, LATE, Failure, Outcome, failure_of
+from exporter.outcome import CLOSED, Failure, Outcome, failure_of
 
 
 class FastLane:

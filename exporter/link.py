@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from exporter.backoff import Backoff
+from exporter.backoff import LONGEST_SECONDS, Backoff
 from exporter.collectors.base import Client, Connect, Reading
 from exporter.outcome import StillFailing, failure_of
 
@@ -15,10 +15,10 @@ CLOSE_SECONDS = 1.0
 class Link:
     """The connection of one lane. It is used by one task at a time; the lanes see to that."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, longest_wait: float = LONGEST_SECONDS) -> None:
         self._connect = connect
         self._client: Client | None = None
-        self.backoff = Backoff()
+        self.backoff = Backoff(longest_wait)
 
     async def read(self, budget: float) -> Reading:
         """Read once, connecting first where necessary. `budget` is the seconds that it may take.

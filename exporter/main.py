@@ -1,5 +1,6 @@
 """The console script `runbook-exporter`."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from typing import NoReturn
@@ -13,6 +14,7 @@ from inventory import Inventory
 
 def main() -> NoReturn:
     """Run the exporter until it is told to stop."""
+    gc.freeze()  # a scrape makes thousands of objects, and Python would look at all that was imported again and again
     settings = read_settings(ExporterSettings, sys.argv[1:], "runbook-exporter")
     leave(run(Daemon(build_app, find), settings))
 

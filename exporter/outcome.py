@@ -6,9 +6,8 @@ from pathlib import Path
 from traceback import extract_tb
 
 from exporter.collectors.base import Reading
-from exporter.errors import ExporterError
+from exporter.errors import LATE, ExporterError
 
-LATE = "no answer before the deadline"
 CLOSED = "let go of in the middle of the reading"
 
 

@@ -26,7 +26,7 @@ TASKS = gauge(
 DROPPED = gauge(
     "runbook_exporter_dropped_series",
     "Samples left out of this page: another one has the same name and labels, or the target has over "
-    f"{MAX_SERIES} series of the metric and others have larger values.",
+    f"{MAX_SERIES} series of the metric (queues of bullmq_queue_jobs) and others have larger values.",
     "collector",
 )
 # Longer than any scrape should take: what is no longer in the inventory is let go of then, whoever still waits for it.

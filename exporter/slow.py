@@ -4,12 +4,15 @@ import asyncio
 import time
 from random import uniform
 
+from exporter.backoff import LONGEST_SECONDS
 from exporter.collectors.base import NOT_YET, Slow
 from exporter.link import Link
 from exporter.outcome import Failure, Outcome, failure_of
 
 # A listing may be slow, but one that never ends must not hold its connection for ever.
 SHORTEST_LIMIT_SECONDS, LONGEST_LIMIT_SECONDS = 10.0, 300.0
+# What is asked for every few minutes is not asked for every ten seconds while it fails: storage bills for that, too.
+LONGEST_WAIT_SECONDS = 60.0
 # Targets refreshed in step would burden a server in step.
 JITTER = 0.1
 
@@ -18,8 +21,8 @@ class SlowLane:
     """Keeps the last good reading of a target; a failure after it is told beside it, and the samples stay."""
 
     def __init__(self, slow: Slow, name: str) -> None:
-        self._link = Link(slow.connect)
         self._period = slow.refresh.total_seconds()
+        self._link = Link(slow.connect, min(max(self._period, LONGEST_SECONDS), LONGEST_WAIT_SECONDS))
         self._name = name
         self._task: asyncio.Task[None] | None = None
         self.outcome = Outcome(None, Failure(NOT_YET), 0.0)

@@ -1,7 +1,7 @@
 """One target under measurement: its lanes, and the samples that come of them."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -75,6 +75,7 @@ class Target:
         """What became of the last reading of each lane, by `scrape`, `background` and `job …`."""
         self.dropped: Mapping[str, int] = {}
         """How many samples of which metric the last page left out."""
+        self._told: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.stack}/{self.kind}/{self.name}"
@@ -98,12 +99,15 @@ class Target:
         # The background's problem first: what it could not find out is missing from the scrape as well.
         problem = next((outcome.problem for outcome in reversed(outcomes) if outcome.problem), "")
         self._note(problem)
+        self._tell([note for outcome in outcomes if outcome.reading is not None for note in outcome.reading.notes])
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
     def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
         readings = [outcome.reading for outcome in self.outcomes.values() if outcome.reading is not None]
         for reading in readings:
             yield from reading.samples
+        standing = tuple(self._collector.standing_samples())
+        yield from standing
         if self._jobs is not None:
             yield from self._jobs.samples()
         first, failures = outcomes[0], [outcome.failure for outcome in outcomes if outcome.failure is not None]
@@ -111,7 +115,7 @@ class Target:
         yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)
         yield DURATION(first.seconds, self.kind)
         yield ROUND_TRIPS(first.reading.round_trips if first.reading is not None else 0, self.kind)
-        yield SAMPLES(sum(len(reading.samples) for reading in readings), self.kind)
+        yield SAMPLES(len(standing) + sum(len(reading.samples) for reading in readings), self.kind)
         if self._slow is not None and self._slow.succeeded_at is not None:
             yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
 
@@ -123,3 +127,10 @@ class Target:
         elif not problem and self.problem not in (None, "", NOT_YET):
             log.info("target is up again", target=str(self))
         self.problem = problem
+
+    def _tell(self, notes: Sequence[str]) -> None:
+        """Log what is new among the notes, once."""
+        for note in notes:
+            if note not in self._told:
+                log.warning("not all of the target is measured", target=str(self), note=note)
+        self._told = tuple(notes)

@@ -1,19 +1,22 @@
 """What we run: the typed model of stacks and targets, and its loader. Both daemons import it; it imports neither."""
 
+from inventory.backup_names import BackupNames, Proof, before, marked, marker_name
+from inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
+from inventory.backup_proof import Check, Marker, MarkerError, read_marker
+from inventory.backup_target import BackupReport, BackupTarget, DumpSource
 from inventory.durations import Duration, format_duration, parse_duration
 from inventory.errors import InventoryError, Problem, SecretError
 from inventory.load import load_inventory, place_of, read_block
 from inventory.model import (
     Alertmanager,
-    BackupTarget,
     Breaker,
-    DumpSource,
     Freeze,
     HttpTarget,
     Inventory,
     Limits,
     Mode,
     PostgresTarget,
+    PrefixSettings,
     Protect,
     QueueTarget,
     RedisTarget,
@@ -27,9 +30,13 @@ from inventory.secrets import Secret
 from inventory.storage_options import StorageOptions, read_storage_options
 
 __all__ = [
+    "MAX_MARKER_BYTES",
     "Alertmanager",
+    "BackupNames",
+    "BackupReport",
     "BackupTarget",
     "Breaker",
+    "Check",
     "DumpSource",
     "Duration",
     "Freeze",
@@ -37,9 +44,13 @@ __all__ = [
     "Inventory",
     "InventoryError",
     "Limits",
+    "Marker",
+    "MarkerError",
     "Mode",
     "PostgresTarget",
+    "PrefixSettings",
     "Problem",
+    "Proof",
     "Protect",
     "Query",
     "QueueTarget",
@@ -51,10 +62,14 @@ __all__ = [
     "StorageOptions",
     "Storm",
     "Window",
+    "before",
     "format_duration",
     "load_inventory",
+    "marked",
+    "marker_name",
     "parse_duration",
     "place_of",
     "read_block",
+    "read_marker",
     "read_storage_options",
 ]

@@ -1,15 +1,13 @@
 """The typed model of what we run. Every level is a map, so that one environment variable can replace one value."""
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,33 +16,18 @@ from pydantic import (
     model_validator,
 )
 
+from inventory.backup_target import BackupTarget
 from inventory.durations import Duration
 from inventory.queries import Query, conflicts
 from inventory.secrets import Secret
-from inventory.section import Name, Section
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        raise ValueError(f"{name!r} is not an IANA time zone such as UTC or Europe/Berlin") from None
-    return name
-
-
-Zone = Annotated[str, AfterValidator(_known_zone)]
-
-
-def _at_most_one_source(block: Section, *keys: str) -> None:
-    for key in keys:
-        if getattr(block, key) is not None and getattr(block, f"{key}_file") is not None:
-            raise ValueError(f"{key} and {key}_file are both set; keep one")
+from inventory.section import Name, Section, Zone, at_most_one_source
 
 
 class PostgresTarget(Section):
     """A PostgreSQL server. `dsn` may only read; `admin_dsn` is the remediator's and the exporter never opens it.
 
-    `queries` are the user's own SQL, by name.
+    `databases` are shell patterns of the databases, beside that of the address, whose tables are read too.
+    `statement_texts`: what the most expensive statements say is exported. `queries` are the user's own SQL, by name.
     """
 
     dsn: SecretStr | None = None
@@ -52,11 +35,13 @@ class PostgresTarget(Section):
     admin_dsn: SecretStr | None = None
     admin_dsn_file: Path | None = None
     refresh: Duration = timedelta(minutes=5)
+    databases: tuple[str, ...] = ()
+    statement_texts: bool = False
     queries: dict[Name, Query] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sources(self) -> Self:
-        _at_most_one_source(self, "dsn", "admin_dsn")
+        at_most_one_source(self, "dsn", "admin_dsn")
         if self.dsn is None and self.dsn_file is None:
             raise ValueError("needs dsn or dsn_file")
         return self
@@ -68,19 +53,37 @@ class PostgresTarget(Section):
         return Secret("admin_dsn", self.admin_dsn, self.admin_dsn_file)
 
 
+class PrefixSettings(Section):
+    """What is told of the keys with one prefix besides their count: `top` is how many of the highest counters."""
+
+    top: Annotated[int, Field(ge=0, le=100)] = 0
+
+
 class RedisTarget(Section):
-    """A Redis server and database. `url` may only read; `admin_url` is the remediator's."""
+    """A Redis server and database. `url` may only read; `admin_url` is the remediator's.
+
+    `prefixes` are beginnings of keys, each with a `*` after it, that are counted in the background every `refresh`.
+    """
 
     url: SecretStr | None = None
     url_file: Path | None = None
     admin_url: SecretStr | None = None
     admin_url_file: Path | None = None
+    prefixes: dict[str, PrefixSettings] = Field(default_factory=dict)
+    refresh: Duration = timedelta(minutes=5)
 
     @model_validator(mode="after")
     def _sources(self) -> Self:
-        _at_most_one_source(self, "url", "admin_url")
+        at_most_one_source(self, "url", "admin_url")
         if self.url is None and self.url_file is None:
             raise ValueError("needs url or url_file")
+        return self
+
+    @model_validator(mode="after")
+    def _prefixes_end_with_a_star(self) -> Self:
+        for prefix in self.prefixes:
+            if prefix == "*" or prefix.find("*") != len(prefix) - 1:
+                raise ValueError(f"prefixes: {prefix!r} is no beginning of keys with a * after it, as in 'rl:*'")
         return self
 
     def url_secret(self) -> Secret:
@@ -90,78 +93,70 @@ class RedisTarget(Section):
         return Secret("admin_url", self.admin_url, self.admin_url_file)
 
 
-class QueueTarget(Section):
-    """The BullMQ queues of one prefix in one Redis of the same stack.
+Prefix = Annotated[str, StringConstraints(min_length=1)]
 
-    `dead_letter` names a queue's dead-letter queue, with `{name}` for the queue's own name.
+
+def _is_a(words: str, *kinds: type) -> BeforeValidator:
+    """Say in one line what a key takes that may be of several kinds; pydantic has a line for each kind."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, kinds):
+            raise ValueError(f"is {words}")
+        return value
+
+    return BeforeValidator(check)
+
+
+class QueueTarget(Section):
+    """The BullMQ queues of one prefix, or of several, in one Redis database of the same stack.
+
+    With several prefixes a queue's name begins with its own: `bull:mail`. `dead_letter` names a queue's dead-letter
+    queue, with `{name}` for the queue's own name; or maps queues to theirs; or is `failed` where the failed jobs of a
+    queue are its dead letters.
     """
 
     redis: Name
-    prefix: Annotated[str, StringConstraints(min_length=1)] = "bull"
+    prefix: Annotated[
+        Prefix | Annotated[tuple[Prefix, ...], Field(min_length=1)],
+        _is_a("a prefix or a list of them", str, list, tuple),
+    ] = "bull"
     names: Literal["discover"] | tuple[str, ...] = "discover"
-    dead_letter: str | None = None
+    dead_letter: Annotated[
+        str | dict[str, str] | None,
+        _is_a("a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'", str, dict, NoneType),
+    ] = None
     refresh: Duration = timedelta(minutes=1)
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Every prefix."""
+        return (self.prefix,) if isinstance(self.prefix, str) else self.prefix
+
+    def key_of(self, queue: str) -> str | None:
+        """Return what the keys of a queue begin with, by its name; None if that has none of several prefixes."""
+        if len(self.prefixes) == 1:
+            return f"{self.prefixes[0]}:{queue}"
+        return queue if any(queue.startswith(f"{prefix}:") for prefix in self.prefixes) else None
 
     @model_validator(mode="after")
     def _dead_letter_names_the_queue(self) -> Self:
-        if self.dead_letter is not None and "{name}" not in self.dead_letter:
-            raise ValueError("dead_letter needs {name}, as in '{name}-dlq'")
+        if isinstance(self.dead_letter, str) and self.dead_letter != "failed" and "{name}" not in self.dead_letter:
+            raise ValueError("dead_letter needs {name}, as in '{name}-dlq', or is 'failed', or a map of queues")
         if self.names == ():
             raise ValueError("names is empty; list the queues or write 'discover'")
         return self
 
-
-class DumpSource(Section):
-    """How `run_backup` makes a new backup: a command that writes the dump to its standard output.
-
-    The connection comes from `dsn` through libpq's environment variables, never on the command line. `check` reads
-    the dump on its standard input and must end with 0 only if all of it is readable.
-    """
-
-    dsn: SecretStr | None = None
-    dsn_file: Path | None = None
-    command: tuple[str, ...] = ("pg_dump", "--format=custom", "--no-password", "--lock-wait-timeout=60s")
-    check: tuple[str, ...] = ("pg_restore", "--file=/dev/null")
-    timeout: Duration = timedelta(hours=2)
-
     @model_validator(mode="after")
-    def _sources(self) -> Self:
-        _at_most_one_source(self, "dsn")
-        if not self.command or not self.check:
-            raise ValueError("command and check are argument lists and can not be empty")
-        return self
-
-    def dsn_secret(self) -> Secret:
-        return Secret("dump.dsn", self.dsn, self.dsn_file)
-
-
-class BackupTarget(Section):
-    """Backups of one kind in one folder of object storage (`s3://`, `gs://`, `az://`) or on disk (`file://`).
-
-    `pattern` is the name of a backup with strptime fields, read in `zone`. `options` are the storage's settings and
-    credentials; `options_file` is a YAML file of the same. `admin_options_file` is the remediator's, which may write.
-    """
-
-    url: str
-    pattern: str
-    kind: Literal["full", "log", "files", "config"] = "full"
-    zone: Zone = "UTC"
-    refresh: Duration = timedelta(minutes=5)
-    options: dict[str, SecretStr] = Field(default_factory=dict)
-    options_file: Path | None = None
-    admin_options_file: Path | None = None
-    dump: DumpSource | None = None
-
-    @model_validator(mode="after")
-    def _pattern_has_a_date(self) -> Self:
-        if "/" in self.pattern:
-            raise ValueError("pattern is a file name; put folders into url")
-        try:
-            datetime.strptime(datetime(2000, 1, 2, 3, 4, 5, tzinfo=UTC).strftime(self.pattern), self.pattern)  # noqa: DTZ007
-        except (ValueError, re.error):
-            raise ValueError(f"{self.pattern!r} can not be read back as a date; see Python's strptime") from None
-        if not {"%d", "%j", "%s"} & set(re.findall(r"%.", self.pattern)):
-            raise ValueError("pattern needs the day, as in db_%Y%m%d_%H%M%S.dump")
+    def _names_have_their_prefix(self) -> Self:
+        listed = () if isinstance(self.names, str) else self.names
+        letters = self.dead_letter if isinstance(self.dead_letter, dict) else {}
+        if wrong := [name for name in (*listed, *letters, *letters.values()) if self.key_of(name) is None]:
+            raise ValueError(
+                f"with several prefixes a queue's name begins with its own, as in 'bull:mail', not {wrong[0]!r}"
+            )
+        pattern = self.dead_letter if isinstance(self.dead_letter, str) and self.dead_letter != "failed" else "{name}"
+        if len(self.prefixes) > 1 and not pattern.startswith("{name}"):
+            raise ValueError("with several prefixes dead_letter begins with {name}, as in '{name}-dlq'")
         return self
 
 
@@ -343,7 +338,7 @@ class Contact(Section):
 
     @model_validator(mode="after")
     def _sources(self) -> Self:
-        _at_most_one_source(self, "url")
+        at_most_one_source(self, "url")
         if self.url is None and self.url_file is None:
             raise ValueError("needs url or url_file")
         return self

@@ -1,8 +1,9 @@
 """What every block of the inventory is made of."""
 
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
 
@@ -11,3 +12,21 @@ class Section(BaseModel):
     """A block of the inventory: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"{name!r} is not an IANA time zone such as UTC or Europe/Berlin") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+def at_most_one_source(block: Section, *keys: str) -> None:
+    """Raises ValueError where a secret is written in place and named by a file as well."""
+    for key in keys:
+        if getattr(block, key) is not None and getattr(block, f"{key}_file") is not None:
+            raise ValueError(f"{key} and {key}_file are both set; keep one")

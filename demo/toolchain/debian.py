@@ -108,8 +108,7 @@ def _codename(os_release: Path) -> str:
 
 def _ready_apt(apt_folder: Path, codename: str, suite: str) -> PrivateApt:
     step = Progress(f"read the lists of Debian's packages{f' in {suite}' if suite else ''}")
-    # Lists of their own: what another suite has must not be a candidate for anything else.
-    apt = PrivateApt(TOOLS / (f"apt-{suite}" if suite else "apt"))
+    apt = PrivateApt(TOOLS / "apt")
     apt.prepare(apt_folder, codename, suite)
     apt.update(step.waiting)
     step.done()

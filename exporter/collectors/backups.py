@@ -1,128 +1,112 @@
-"""Backups in object storage: when the newest was made, how big it is, how many there are.
+"""Backups: when the newest was made, how big it is, how many there are, what proves that they can be restored.
 
-The folder is listed in the background, so that a slow bucket never delays a scrape. The date of a backup is the one
-in its name: the date of the object changes when somebody copies it.
+They are read in the background, so that a slow bucket never delays a scrape. The date of a backup is the one in its
+name: the date of the object changes when somebody copies it.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from math import ceil
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
-import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
+from exporter.backup_contents import Reader
+from exporter.backup_folder import Folder, FolderOfFolders, Tally, WholeFolder
+from exporter.backup_metrics import FAILED, LIST_REQUESTS, METRICS, SERIES, UP, samples_of
+from exporter.backup_proofs import ProofReader, Proofs
+from exporter.backup_report_source import read_report
+from exporter.backup_reports import FORMATS, ReportError
+from exporter.backup_window import SortedFolder
 from exporter.collectors.base import Client, Collector, Reading, Slow
-from exporter.errors import TargetMisconfigured
-from exporter.metric import Metric, Sample, counter, gauge
+from exporter.errors import Fault, TargetError, TargetMisconfigured, TargetRefused
+from exporter.metric import Metric, Sample
 from exporter.object_store import open_store, read_options, worded
-from inventory import BackupTarget, Stack
+from inventory import BackupNames, BackupReport, BackupTarget, Stack
 
-UP = gauge("backup_up", "Whether the folder of the backups could be listed the last time (1).", "kind")
-LAST_SUCCESS = gauge(
-    "backup_last_success_timestamp_seconds",
-    "Date in the name of the newest complete backup, in seconds since 1970; absent where there is none. Cached.",
-    "kind",
-)
-LAST_SIZE = gauge("backup_last_size_bytes", "Size of the newest complete backup, in bytes. Cached.", "kind")
-OBJECTS = gauge("backup_objects", "Complete backups in the folder. Cached.", "kind")
-LAST_CHECK = gauge(
-    "backup_last_check_timestamp_seconds", "When the folder was last listed, in seconds since 1970.", "kind"
-)
-LIST_REQUESTS = counter(
-    "backup_list_requests_total", "Requests for listings, each of up to 1000 objects, which storage bills for.", "kind"
-)
-if TYPE_CHECKING:
-    from obstore import ObjectMeta  # exists for type checkers only
-
-# S3, GCS and Azure all list at most so many (Azure 5000) in one answer.
-PAGE = 1000
+# They list in the order of names, and from any name on.
+_SORTING = ("s3:", "s3a:", "gs:", "memory:")
 
 
-@dataclass(frozen=True)
-class Backup:
-    """A complete backup. `made_at` is seconds since 1970."""
-
-    made_at: float
-    size: int
-
-
-def complete_backups(objects: Iterable["ObjectMeta"], pattern: str, zone: ZoneInfo, now: float) -> Iterator[Backup]:
-    """Return the objects that are backups: named after the pattern, not empty, and not from the future.
-
-    An upload that still goes on has another name (`….partial`) or no bytes; a date to come is a clock or a name gone
-    wrong, and would hide that no backup is made for as long as it lies ahead.
-    """
-    for found in objects:
-        made_at = _date(found["path"].rpartition("/")[2], pattern, zone)
-        if made_at is not None and made_at <= now and found["size"] > 0:
-            yield Backup(made_at, found["size"])
-
-
-def _date(name: str, pattern: str, zone: ZoneInfo) -> float | None:
-    try:
-        date = datetime.strptime(name, pattern)  # noqa: DTZ007 - the zone is the inventory's, unless the name has one
-    except ValueError:
-        return None
-    return (date if date.tzinfo is not None else date.replace(tzinfo=zone)).timestamp()
+def folder_of(target: BackupTarget, tally: Tally) -> Folder:
+    """How the folder of `target` is listed at the least cost."""
+    names = BackupNames(target.pattern, ZoneInfo(target.zone))
+    if target.pattern.endswith("/"):
+        return FolderOfFolders(names, tally)
+    if target.dated_by == "name" and names.sorts_by_date and target.url.startswith(_SORTING):
+        return SortedFolder(names, tally)
+    return WholeFolder(Reader(names, target.dated_by), tally)
 
 
 class BackupsClient(Client):
-    """Lists the folder."""
+    """Lists the folder, and reads the markers."""
 
     def __init__(self, store: ObjectStore, collector: "BackupsCollector") -> None:
         self._store, self._collector = store, collector
 
     async def read(self, now: float) -> Reading:
-        target = self._collector.target
-        self._collector.list_requests += 1
-        try:
-            listing = await obstore.list_with_delimiter_async(self._store)
-        except BaseError as error:
-            raise worded(error) from None
-        objects = listing["objects"]
-        pages = max(ceil(len(objects) / PAGE), 1)
-        self._collector.list_requests += pages - 1
-        # Parsing the dates of a hundred thousand names takes a second, in which no scrape would be answered.
-        zone = ZoneInfo(target.zone)
-        backups = await asyncio.to_thread(lambda: list(complete_backups(objects, target.pattern, zone, now)))
-        return Reading(tuple(self._samples(backups, now)), round_trips=pages)
+        collector = self._collector
+        before = collector.tally.requests
+        with collector.noting_faults():
+            try:
+                found = await collector.folder.read(self._store, now)
+            except BaseError as error:
+                raise worded(error) from None
+            proofs = await collector.proofs.read(self._store, found.recent.markers, now)
+        collector.fault = None
+        requests = collector.tally.requests - before + collector.proofs.requests
+        return Reading(tuple(samples_of(found, proofs, collector.target.kind)), round_trips=requests)
 
     async def close(self) -> None:
         """There is no connection to close; the storage's client closes its own."""
 
-    def _samples(self, backups: Sequence[Backup], now: float) -> Iterator[Sample]:
-        kind = self._collector.target.kind
-        yield OBJECTS(len(backups), kind)
-        yield LAST_CHECK(now, kind)
-        yield LIST_REQUESTS(self._collector.list_requests, kind)
-        if backups:
-            newest = max(backups, key=lambda backup: backup.made_at)
-            yield LAST_SUCCESS(newest.made_at, kind)
-            yield LAST_SIZE(newest.size, kind)
+
+class ReportClient(Client):
+    """Reads what a backup tool says."""
+
+    def __init__(self, report: BackupReport, collector: "BackupsCollector") -> None:
+        self._report, self._collector = report, collector
+
+    async def read(self, now: float) -> Reading:
+        with self._collector.noting_faults():
+            text = await read_report(self._report)
+            try:
+                found = FORMATS[self._report.format](text.content, self._report.stanza, now, text.written_at)
+            except ReportError as error:
+                raise TargetRefused(f"this is no report of {self._report.format}: {error}", Fault.REPORT) from None
+        self._collector.fault = None
+        return Reading(tuple(samples_of(found, Proofs(), self._collector.target.kind)), round_trips=1)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
 
 class BackupsCollector(Collector):
-    """Backups of one kind in one folder."""
+    """Backups of one kind in one place. What was seen there is kept from reading to reading."""
 
-    metrics = (UP, LAST_SUCCESS, LAST_SIZE, OBJECTS, LAST_CHECK, LIST_REQUESTS)
+    metrics = METRICS
     up = UP
 
     def __init__(self, stack: Stack, name: str) -> None:
         self.target: BackupTarget = stack.backups[name]
-        self.list_requests = 0
-        self.slow = Slow(self._connect, self.target.refresh, f"1 request for {PAGE:,} objects")
+        self.tally, self.proofs = Tally(), ProofReader()
+        self.folder = folder_of(self.target, self.tally)
+        self.fault: Fault | None = None
+        cost = "1 report" if self.target.report else "1 or 2 requests for 1,000 objects each; markers that are new"
+        self.slow = Slow(self._connect, self.target.refresh, cost)
 
     @property
     def up_labels(self) -> tuple[str, ...]:
         return (self.target.kind,)
 
-    def most_series(self, metric: Metric) -> int:  # noqa: ARG002 - the only label is the target's kind
-        return 1
+    def most_series(self, metric: Metric) -> int:
+        return SERIES.get(metric.name, 1)
+
+    def standing_samples(self) -> Iterable[Sample]:
+        yield LIST_REQUESTS(self.tally.requests, self.target.kind)
+        for fault in Fault:
+            yield FAILED(fault is self.fault, self.target.kind, fault)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         try:
@@ -131,5 +115,23 @@ class BackupsCollector(Collector):
             key, _, reason = str(error).partition(": ")
             yield key, reason
 
-    async def _connect(self, budget: float) -> BackupsClient:  # noqa: ARG002 - the runner's limit holds
-        return BackupsClient(open_store(self.target), self)
+    @contextmanager
+    def noting_faults(self) -> Iterator[None]:
+        """Remember what kind of thing went wrong, until a reading is good again."""
+        try:
+            yield
+        except TargetError as error:
+            self.fault = error.fault
+            raise
+        except asyncio.CancelledError:  # the background's limit, or the end
+            self.fault = Fault.TIMEOUT
+            raise
+        except Exception:
+            self.fault = Fault.OTHER
+            raise
+
+    async def _connect(self, budget: float) -> Client:  # noqa: ARG002 - the runner's limit holds
+        if self.target.report is not None:
+            return ReportClient(self.target.report, self)
+        with self.noting_faults():
+            return BackupsClient(open_store(self.target), self)

@@ -24,12 +24,14 @@ class Reading:
     """What one reading found.
 
     `round_trips` counts the requests that waited for an answer, without connecting. `problem` is set where the
-    target was measured and is not up, as a probe that met the wrong status.
+    target was measured and is not up, as a probe that met the wrong status. `notes` tell people what the reading
+    lacks, and why.
     """
 
     samples: tuple[Sample, ...]
     round_trips: int
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Client(ABC):
@@ -87,7 +89,11 @@ class Collector(ABC):
 
     def most_series(self, metric: Metric) -> int:
         """How many series the target can have of one of its metrics."""
-        return MAX_SERIES if metric.labels else 1
+        return MAX_SERIES * metric.parts if metric.labels else 1
+
+    def standing_samples(self) -> Iterable[Sample]:
+        """Return what holds whatever became of the last reading, such as counters and the kind of its failure."""
+        return ()
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Yield (key below the target, reason) for each secret that can not be read now."""

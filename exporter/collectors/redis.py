@@ -1,98 +1,128 @@
-"""Redis: memory, clients, hits, evictions and persistence from one INFO, under redis_exporter's names."""
+"""Redis: what INFO says, slow commands, latency; in the background, keys by prefix."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 
-from exporter.collectors.base import Client, Collector, Reading, unreadable
-from exporter.metric import Metric, Sample, counter, gauge
-from exporter.redis_pool import redis_client, worded
-from inventory import Stack
+from exporter import redis_info, redis_prefixes
+from exporter.collectors.base import Client, Collector, Reading, Slow, unreadable
+from exporter.keyspace import STEP_KEYS
+from exporter.metric import Metric, Sample, gauge
+from exporter.redis_info import Info, info_of
+from exporter.redis_prefixes import MOST_STEPS
+from exporter.redis_wire import Wire, packed, raise_worded
+from inventory import RedisTarget, Stack
 
-Info = Mapping[str, Any]
-
-UP = gauge("redis_up", "Whether the Redis server answers (1).")
-DB_KEYS = gauge("redis_db_keys", "Keys in the database.", "db")
-INSTANCE = gauge(
-    "redis_instance_info", "Always 1; the labels describe the server.", "role", "redis_version", "maxmemory_policy"
+UP = gauge("redis_up", "Whether the Redis server answers (1).", source="INFO")
+SLOWLOG = gauge(
+    "redis_slowlog_length", "Entries in the log of slow commands; absent where it is refused.", source="SLOWLOG LEN"
 )
-# Each metric that is one number of INFO, with the field it is in.
-FIELDS: dict[str, Metric] = {
-    "uptime_in_seconds": gauge("redis_uptime_in_seconds", "Seconds since the server started."),
-    "connected_clients": gauge("redis_connected_clients", "Client connections, without those of replicas."),
-    "blocked_clients": gauge("redis_blocked_clients", "Clients that wait in a blocking command."),
-    "used_memory": gauge("redis_memory_used_bytes", "Bytes that the server has allocated."),
-    "maxmemory": gauge("redis_memory_max_bytes", "Bytes that the server may allocate for data; 0 is no limit."),
-    "keyspace_hits": counter("redis_keyspace_hits_total", "Look-ups that found their key."),
-    "keyspace_misses": counter("redis_keyspace_misses_total", "Look-ups that did not find their key."),
-    "evicted_keys": counter("redis_evicted_keys_total", "Keys removed because memory was full."),
-    "expired_keys": counter("redis_expired_keys_total", "Keys removed because their time was over."),
-    "rejected_connections": counter("redis_rejected_connections_total", "Connections refused because of maxclients."),
-    "rdb_last_save_time": gauge(
-        "redis_rdb_last_save_timestamp_seconds", "When the last snapshot was saved, in seconds since 1970."
-    ),
-    "aof_enabled": gauge("redis_aof_enabled", "Whether the append-only file is on (1)."),
-}
-# Each metric that is a word of INFO, true where it is this one.
-WORDS: dict[tuple[str, str], Metric] = {
-    ("rdb_last_bgsave_status", "ok"): gauge(
-        "redis_rdb_last_bgsave_status", "Whether the last background snapshot succeeded (1)."
-    ),
-    ("maxmemory_policy", "noeviction"): gauge(
-        "redis_maxmemory_policy_noeviction", "Whether keys are never evicted (1); job queues need that."
-    ),
-}
-
-
-def samples_of(info: Info, database: int) -> Iterator[Sample]:
-    """Return the samples that an INFO gives; a field that this server does not have gives none."""
-    yield from (metric(float(info[field])) for field, metric in FIELDS.items() if field in info)
-    yield from (metric(info[field] == word) for (field, word), metric in WORDS.items() if field in info)
-    yield INSTANCE(1, *(str(info.get(label, "")) for label in INSTANCE.labels))
-    # INFO lists only databases with keys in them; the one that we are told about is there even when it is empty.
-    counts = {f"db{database}": 0} | {name: value["keys"] for name, value in info.items() if _is_database(name)}
-    yield from (DB_KEYS(count, name) for name, count in counts.items())
-
-
-def _is_database(field: str) -> bool:
-    return field.startswith("db") and field[2:].isdigit()
+SPIKE = gauge(
+    "redis_latency_spike_duration_seconds",
+    "How long the last latency spike of this kind was, in seconds; the server looks for them only if told so.",
+    "event_name",
+    source="LATENCY LATEST",
+)
+SPIKE_AT = gauge(
+    "redis_latency_spike_last",
+    "When the last latency spike of this kind was, in seconds since 1970.",
+    "event_name",
+    source="LATENCY LATEST",
+)
+HITS_MIXED = gauge(
+    "redis_keyspace_hits_include_queues",
+    "Whether job queues live on this server (1): the inventory has some there, or clients have waited for jobs. Then "
+    "hits and misses are mostly those of the queues, and nothing that the server counts tells them apart.",
+    source="inventory, INFO commandstats",
+)
+_REQUEST = packed([("INFO", "ALL"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST")])
+# What workers wait in: BullMQ up to 4, BullMQ from 5 on, and other libraries.
+_WAITING = ("brpoplpush", "bzpopmin", "blmove", "blpop", "brpop")
 
 
 class RedisClient(Client):
-    """One connection; a reading is one INFO."""
+    """One connection; a reading is one round trip."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+    def __init__(self, wire: Wire, has_queues: bool) -> None:
+        self._wire, self._has_queues = wire, has_queues
+
+    @property
+    def usable(self) -> bool:
+        return self._wire.usable
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - INFO holds no ages
-        try:
-            info = await self._redis.info()
-        except (RedisError, OSError) as error:
-            raise worded(error) from None
-        database = self._redis.connection_pool.connection_kwargs.get("db", 0)
-        return Reading(tuple(samples_of(info, database)), round_trips=1)
+        text, slow, spikes = await self._wire.ask(_REQUEST, 3)
+        if isinstance(text, ResponseError):
+            raise_worded(text)
+        info = info_of(text)
+        samples = (*redis_info.samples_of(info, self._wire.database), HITS_MIXED(self._mixed(info)))
+        return Reading((*samples, *_slowness(slow, spikes)), round_trips=1)
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        await self._wire.close()
+
+    def _mixed(self, info: Info) -> bool:
+        return self._has_queues or any(f"cmdstat_{command}" in info for command in _WAITING)
+
+
+class PrefixClient(Client):
+    """Counts keys by prefix."""
+
+    def __init__(self, wire: Wire, target: RedisTarget, until: float) -> None:
+        self._wire, self._target, self._until = wire, target, until
+
+    async def read(self, now: float) -> Reading:  # noqa: ARG002 - keys have no ages
+        samples, round_trips = await redis_prefixes.sample(self._wire, self._target.prefixes, self._until)
+        return Reading(tuple(samples), round_trips)
+
+    async def close(self) -> None:
+        await self._wire.close()
 
 
 class RedisCollector(Collector):
     """A Redis server (or Valkey), 6.2 or newer."""
 
-    metrics = (UP, *FIELDS.values(), *WORDS.values(), INSTANCE, DB_KEYS)
+    metrics = (UP, *redis_info.METRICS, HITS_MIXED, SLOWLOG, SPIKE, SPIKE_AT, *redis_prefixes.METRICS)
     up = UP
 
     def __init__(self, stack: Stack, name: str) -> None:
-        self._url = stack.redis[name].url_secret()
+        self._target = target = stack.redis[name]
+        self._url = target.url_secret()
+        self._has_queues = any(queues.redis == name for queues in stack.queues.values())
         self.fast = self._connect
-
-    async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
-        return RedisClient(redis_client(self._url))
+        if target.prefixes:
+            cost = f"1 SCAN for {STEP_KEYS:,} keys of the database, at most {MOST_STEPS:,}"
+            self.slow = Slow(self._connect_to_sample, target.refresh, cost)
 
     def most_series(self, metric: Metric) -> int:
-        return 1 if metric is INSTANCE else super().most_series(metric)
+        if metric in redis_prefixes.METRICS:
+            tops = [settings.top for settings in self._target.prefixes.values()]
+            counts = {
+                redis_prefixes.KEYS: len(tops),
+                redis_prefixes.SAMPLED: bool(tops),
+                redis_prefixes.VALUE: sum(tops),
+            }
+            return int(counts.get(metric, sum(top > 0 for top in tops)))
+        return 1 if metric in (redis_info.INSTANCE, redis_info.LINK_UP) else super().most_series(metric)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         return unreadable(self._url)
+
+    async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
+        return RedisClient(await Wire.connect(self._url), self._has_queues)
+
+    async def _connect_to_sample(self, budget: float) -> PrefixClient:
+        until = asyncio.get_running_loop().time() + budget / 2  # the values come after the walk
+        return PrefixClient(await Wire.connect(self._url), self._target, until)
+
+
+def _slowness(slow: Any, spikes: Any) -> Iterator[Sample]:
+    """What the user may not ask for is left out."""
+    if not isinstance(slow, ResponseError):
+        yield SLOWLOG(slow)
+    if not isinstance(spikes, ResponseError):
+        for event, at, milliseconds, _ in (spike[:4] for spike in spikes):
+            yield SPIKE(milliseconds / 1000, event.decode())
+            yield SPIKE_AT(at, event.decode())

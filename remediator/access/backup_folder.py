@@ -2,16 +2,24 @@
 
 import hashlib
 import mmap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
+from inventory import BackupNames, Marker, marker_name
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta  # exists for type checkers only
+
+ENOUGH = 16
+SPANS = (timedelta(days=9), timedelta(days=90))
+PAGE = 1000
 # A name of a later time is no proof of a backup; honest clocks, and the hour that DST repeats, differ by no more.
 FUTURE = timedelta(hours=1)
 ONE_PUT = 4 * 1024**3  # bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite
@@ -36,27 +44,43 @@ class Backup:
 
 @dataclass(frozen=True)
 class BackupFolder:
-    """The folder in `store`. A backup is named by `pattern` (strptime), whose times are those of `zone`.
+    """The folder in `store`, whose backups have `names`.
 
     Every method may raise what the storage fails with: obstore's BaseError, OSError, TimeoutError.
     """
 
     store: ObjectStore
-    pattern: str
-    zone: ZoneInfo
-
-    def name_at(self, moment: datetime) -> str:
-        return moment.astimezone(self.zone).strftime(self.pattern)
+    names: BackupNames
 
     async def newest_first(self, now: datetime) -> list[Backup]:
-        """All backups. Empty objects are none, and neither are names of the future."""
-        listed = await obstore.list_with_delimiter_async(self.store)
+        """The newest backups, at least ENOUGH of them if there are so many. Empty objects and future names are none.
+
+        Where names sort by date, only those of the last days are listed, and of longer ago only if these are too few:
+        a plan has seconds, and a folder may have a million old backups.
+        """
+        for span in SPANS if self.names.sorts_by_date else ():
+            listed = obstore.list(self.store, offset=self.names.key_at(now - span), chunk_size=PAGE)
+            found = self._backups([entry async for page in listed for entry in page], now)
+            if len(found) >= ENOUGH:
+                return found
+        return self._backups((await obstore.list_with_delimiter_async(self.store))["objects"], now)
+
+    def _backups(self, listed: Iterable["ObjectMeta"], now: datetime) -> list[Backup]:
         found = [
             Backup(entry["path"], at, entry["size"], entry.get("e_tag"))
-            for entry in listed["objects"]
-            if (at := self._time_of(entry["path"])) is not None and entry["size"] > 0 and at <= now + FUTURE
+            for entry in listed
+            if (at := self.names.date_of(entry["path"])) is not None and entry["size"] > 0 and at <= now + FUTURE
         ]
         return sorted(found, key=lambda backup: (backup.at, backup.name), reverse=True)
+
+    async def stored(self, name: str) -> Backup | None:
+        """The backup of that name as it lies there, or None where there is no such object."""
+        at = self.names.date_of(name)
+        try:
+            entry = await obstore.head_async(self.store, name)
+        except FileNotFoundError:
+            return None
+        return Backup(name, at, entry["size"], entry.get("e_tag")) if at is not None else None
 
     async def size(self, name: str) -> int | None:
         """In bytes, or None where there is no such object."""
@@ -95,15 +119,13 @@ class BackupFolder:
         else:
             await obstore.put_async(self.store, name, _mapped(file), mode="create", use_multipart=False)
 
+    async def mark(self, marker: Marker) -> None:
+        """Write what was proven beside the backup; an older proof of the same kind is replaced."""
+        name = marker_name(marker.backup, marker.proof)
+        await obstore.put_async(self.store, name, marker.as_json(), use_multipart=False)
+
     async def remove(self, name: str) -> None:
         await obstore.delete_async(self.store, name)
-
-    def _time_of(self, name: str) -> datetime | None:
-        try:
-            at = datetime.strptime(name, self.pattern)  # noqa: DTZ007
-        except ValueError:
-            return None
-        return at if at.tzinfo is not None else at.replace(tzinfo=self.zone)
 
 
 def _mapped(file: Path) -> memoryview:

@@ -179,7 +179,10 @@ def _key(scope: Scope) -> str:
         raise TargetUnreachable(f"{scope.target}: the alert names no queue; it needs the label `queue`")
     if queues.names != "discover" and queue not in queues.names:
         raise TargetUnreachable(f"{scope.target}: the inventory lists {', '.join(queues.names)}; add it there")
-    return f"{queues.prefix}:{queue}"
+    key = queues.key_of(queue)
+    if key is None:
+        raise TargetUnreachable(f"{scope.target}: {queue!r} begins with none of {', '.join(queues.prefixes)}")
+    return key
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from inventory import DumpSource, SecretError, format_duration
+from inventory import BackupNames, Check, DumpSource, Marker, Proof, SecretError, format_duration
 from remediator.access.backup_folder import Backup, BackupFolder
 from remediator.access.child import Ended, run
 from remediator.access.libpq import environment_of
@@ -32,6 +32,7 @@ OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0
 AFTER_THE_DUMP = timedelta(seconds=30)  # to end a command that took too long, and to say so
 KEPT = 7  # so many of the newest older backups must still be there afterwards
+UNPACKERS = frozenset({"gunzip", "gzip", "zcat", "pigz", "bunzip2", "bzip2", "xz", "unxz", "zstd", "lz4"})
 SPACE = 1.2  # times the newest backup's size must be free for the new one
 
 
@@ -85,7 +86,7 @@ class _Backups:
         return bool(backups) and now - backups[0].at <= older_than
 
     async def _free_name(self, now: datetime) -> str:
-        name = self.folder.name_at(now)
+        name = self.folder.names.name_at(now)
         if await self.folder.size(name) is not None:
             raise TargetUnreachable(
                 f"{self.scope.target}: {name}, the name of a new backup, is taken by an object that is empty or counts"
@@ -146,14 +147,37 @@ class _Backups:
         except (BaseError, OSError) as error:
             return await self._not_stored(name, digest, error)
         if await self.folder.digest(name) == digest:
-            return Outcome(ItemState.APPLIED, f"{name}, {size} bytes, sha256 {digest}")
+            marked = await self._mark(name, digest)
+            return Outcome(ItemState.APPLIED, f"{name}, {size} bytes, sha256 {digest}; {marked}")
         return await self._take_back(name)
+
+    async def _mark(self, name: str, digest: str) -> str:
+        """Write down what was proven, for the exporter and for people; without it the backup is as good as before."""
+        try:
+            stored = await self.folder.stored(name)
+            if stored is None:
+                return "it is gone already"
+            await self.folder.mark(
+                Marker(
+                    proof=Proof.VERIFIED,
+                    backup=name,
+                    size=stored.size,
+                    etag=stored.etag,
+                    sha256=digest,
+                    at=datetime.now(UTC).replace(microsecond=0),
+                    checks=_checks(self.dump.check),
+                )
+            )
+        except (BaseError, OSError) as error:
+            return f"its marker could not be written: {describe(error)}"
+        return "its marker is beside it"
 
     async def _not_stored(self, name: str, digest: str, error: Exception) -> Outcome:
         """The storage refused; or its answer was lost, and a repeated request met what the first one had stored."""
         stored = await self.folder.digest(name)
         if stored == digest:
-            return Outcome(ItemState.APPLIED, f"{name}, sha256 {digest}; the storage's first answer was lost")
+            marked = await self._mark(name, digest)
+            return Outcome(ItemState.APPLIED, f"{name}, sha256 {digest}; the storage's first answer was lost; {marked}")
         if isinstance(error, AlreadyExistsError):
             return Outcome(ItemState.FAILED, f"{name} has been made by somebody else meanwhile; it was left alone")
         state = ItemState.FAILED if stored is None else ItemState.UNKNOWN
@@ -184,7 +208,8 @@ class _Backups:
         older = [
             f"{kept[0]} has changed or is gone"
             for kept in item.evidence.get("kept", [])
-            if kept[0] not in there or there[kept[0]].content != list(kept)
+            if (backup := there.get(kept[0]) or await self.folder.stored(kept[0])) is None
+            or backup.content != list(kept)
         ]
         return ([reason] if reason else []) + older
 
@@ -197,6 +222,18 @@ class _Backups:
         except _Failed as error:
             raise TargetUnreachable(f"{self.scope.target}: {error}") from None
         return None if ended.ok else f"{name} is not readable: {self.dump.check[0]} {ended}"
+
+
+def _checks(check: Sequence[str]) -> frozenset[Check]:
+    """What was done before: `check` has read all of the dump, and the storage has given back what was made.
+
+    Unpacking is less than that, whatever the inventory says: a dump that was cut before it was packed unpacks as well.
+    """
+    program = Path(check[0]).name
+    if program in UNPACKERS:
+        return frozenset({Check.CHECKSUM, Check.DECOMPRESSION})
+    structure = {Check.STRUCTURE} if program == "pg_restore" else set()
+    return frozenset({Check.CHECKSUM, Check.END} | structure)
 
 
 def _require_space(folder: str, backups: Sequence[Backup]) -> None:
@@ -243,7 +280,7 @@ async def _open(scope: Scope) -> AsyncIterator[_Backups]:
             f" add stacks.{scope.target.stack}.backups.{scope.target.name}.dump"
         )
     store = open_folder(scope, request_timeout=target.dump.timeout)
-    folder = BackupFolder(store, target.pattern, ZoneInfo(target.zone))
+    folder = BackupFolder(store, BackupNames(target.pattern, ZoneInfo(target.zone)))
     yield _Backups(scope, folder, target.dump, _login(scope, target.dump))
 
 

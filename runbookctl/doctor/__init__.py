@@ -12,7 +12,8 @@ from runbookctl.doctor.finding import Finding, Report
 Check = Callable[[Stack, str], Awaitable[list[Finding]]]
 # What is looked at beyond that the exporter can read the target at all.
 CHECKS: dict[str, Check] = {"postgres": postgres.check, "redis": redis.check, "backups": reading.check_backups}
-SECONDS = 60.0
+# For everything that is asked of one target, the queries of its user among it.
+SECONDS = 300.0
 __all__ = ["Finding", "Report", "examine"]
 
 

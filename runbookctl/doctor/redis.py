@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
@@ -21,21 +22,20 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("LATENCY", "LATEST"),
     ("SCAN", "0", "COUNT", "1"),
 )
-
+RIGHTS = "-@all +@read -@dangerous +ping +select +info +client|list +client|setname +slowlog|len +latency|latest"
+# Those whose second word is a command of its own.
 _CONTAINERS = frozenset({"CLIENT", "SLOWLOG", "LATENCY"})
 
 
 async def check(stack: Stack, name: str) -> list[Finding]:
     """Try what the exporter needs and what it should not have. Nothing is changed."""
     url = stack.redis[name].url_secret().read()
+    user = unquote(urlsplit(url).username or "") or "default"
     client = Redis.from_url(url, protocol=2, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, driver_info=None)
     try:
-        info: Mapping[str, Any] = await client.info()
-        return [
-            *_server(info, [queue for queue in stack.queues.values() if queue.redis == name] != []),
-            *[finding async for finding in _missing(client)],
-            *([_too_wide()] if await _may_write(client) or await _may(client, "CONFIG", "GET", "maxmemory") else []),
-        ]
+        found = list(_server(await client.info(), any(queues.redis == name for queues in stack.queues.values())))
+        found += [finding async for finding in _missing(client, user)]
+        return [*found, *([_too_wide(user, stack, name)] if await _may_too_much(client) else [])]
     except (RedisError, OSError) as error:
         return [Finding(str(error), "see what the server says in its log")]
     finally:
@@ -54,31 +54,37 @@ def _server(info: Mapping[str, Any], has_queues: bool) -> Iterator[Finding]:
         )
 
 
-async def _missing(client: Redis) -> AsyncIterator[Finding]:
+async def _missing(client: Redis, user: str) -> AsyncIterator[Finding]:
     for command in NEEDED:
         if not await _may(client, *command):
-            right = "|".join(part.lower() for part in command[: 2 if command[0] in _CONTAINERS else 1])
-            yield Finding(f"the user may not run {right.replace('|', ' ').upper()}", f"ACL SETUSER metrics +{right}")
+            words = command[: 2 if command[0] in _CONTAINERS else 1]
+            right = "|".join(words).lower()
+            yield Finding(f"user {user} may not run {' '.join(words)}", f"ACL SETUSER {user} +{right}")
 
 
-async def _may_write(client: Redis) -> bool:
-    """Deleting a key that is not there changes nothing, and is refused to whoever may not write."""
-    return await _may(client, "UNLINK", f"runbookctl-doctor-{secrets.token_hex(8)}")
+async def _may_too_much(client: Redis) -> bool:
+    """Whether it may delete or configure. Deleting a key that is not there changes nothing."""
+    return await _may(client, "UNLINK", f"runbookctl-doctor-{secrets.token_hex(8)}") or await _may(
+        client, "CONFIG", "GET", "maxmemory"
+    )
 
 
 async def _may(client: Redis, *command: str) -> bool:
     try:
         await client.execute_command(*command)  # type: ignore[no-untyped-call]
-    except NoPermissionError:
-        return False
+    except NoPermissionError as error:
+        # A refused key is no refused command: on other keys it would be run.
+        return f"'{command[0].lower()}" not in str(error)
     except RedisError:  # allowed, but not now: a replica refuses to write, whoever asks
         return True
     return True
 
 
-def _too_wide() -> Finding:
+def _too_wide(user: str, stack: Stack, name: str) -> Finding:
+    queues = (f"{prefix}:*" for each in stack.queues.values() if each.redis == name for prefix in each.prefixes)
+    keys = " ".join(["resetkeys", *(f"%R~{keys}" for keys in sorted({*queues, *stack.redis[name].prefixes}))])
     return Finding(
-        "the user may write or configure; it has to read only",
-        "ACL SETUSER metrics on >PASSWORD resetkeys %R~* resetchannels -@all +@read -@dangerous +ping +select +info "
-        "+client|list +client|setname +slowlog|len +latency|latest (Redis 6.2: ~* for %R~*); then name it in url",
+        f"user {user} may write or configure; it has to read only",
+        f"ACL SETUSER metrics reset on >PASSWORD {keys} resetchannels {RIGHTS}; then name it in url (deploy/redis/ has "
+        "the same as files; Redis 6.2 writes ~ for %R~)",
     )

@@ -25,6 +25,12 @@ PARTS = {
     "bullmq_queue_waiting_jobs": {"pmcrm", "clientforge"},
     "bullmq_queue_oldest_waiting_age_seconds": {"pmcrm", "clientforge"},
     "backup_age_seconds": STACKS,
+    "backup_size_ratio": STACKS,
+    "backup_verified_age_seconds": STACKS,
+    "backup_restored_age_seconds": STACKS,
+    "backup_restore_duration_seconds": STACKS,
+    "backup_oldest_age_seconds": STACKS,
+    "backup_encrypted": STACKS,
 }
 """Which stacks have what a quantity is about: all have PostgreSQL and backups, two have queues."""
 
@@ -38,6 +44,12 @@ STATED_NOWHERE = {
     ("pmcrm", "bullmq_queue_waiting_jobs", ""),
     ("pmcrm", "bullmq_queue_oldest_waiting_age_seconds", ""),
     ("formula_pm", "backup_age_seconds", "files"),
+    *((stack, "backup_size_ratio", "") for stack in ("pmcrm", "formula_pm", "deelrx")),
+    *((stack, "backup_verified_age_seconds", "") for stack in ("pmcrm", "clientforge", "formula_pm", "deelrx")),
+    *((stack, "backup_restored_age_seconds", "") for stack in ("pmcrm", "formula_pm")),
+    *((stack, "backup_restore_duration_seconds", "") for stack in ("pmcrm", "clientforge", "formula_pm")),
+    *((stack, "backup_oldest_age_seconds", "") for stack in ("pmcrm", "clientforge")),
+    *((stack, "backup_encrypted", "") for stack in ("pmcrm", "clientforge", "formula_pm")),
 }
 """The gaps, a second time: turning a number into a silence takes two deliberate changes."""
 
@@ -55,7 +67,7 @@ def test_no_number_is_published_twice() -> None:
 
 @pytest.mark.parametrize("rule", thresholds(), ids=str)
 def test_a_threshold_is_a_number_with_the_labels_that_the_join_expects(rule: Rule) -> None:
-    expected = {"stack", "priority"} | ({"kind"} if rule.quantity == "backup_age_seconds" else set())
+    expected = {"stack", "priority"} | ({"kind"} if rule.quantity.startswith("backup_") else set())
     assert set(rule.labels) == expected
     assert rule.labels["priority"] in {"P0", "P1", "P2", "P3"}
     assert re.fullmatch(r"[\d\s.()+*/]+", rule.expr)

@@ -9,14 +9,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import aiohttp
+import obstore
 import pytest
+import yaml
 from aiohttp import web
+from obstore.store import S3Store
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.settings import ConfigSettings
 from demo.servers.postgres import PostgresServer
+from demo.servers.s3 import ACCESS_KEY, REGION, SECRET_KEY
 from exporter.app import build_app
 from exporter.settings import ExporterSettings
 from inventory import load_inventory
@@ -89,6 +94,10 @@ class Exporter:
                 return page
             assert monotonic() < end, page.text
             await asyncio.sleep(0.1)
+
+    async def scrape_after_jobs(self) -> Page:
+        """A page after every job in the background was run, so that none of them is under way."""
+        return await self.scrape_until(lambda page: set(page.series("runbook_exporter_job_success").values()) == {1})
 
 
 StartExporter = Callable[..., Awaitable[Exporter]]
@@ -210,3 +219,46 @@ def metrics_server(postgres_server: PostgresServer) -> PostgresServer:
     """The session's PostgreSQL with the exporter's role, which has the rights of pg_monitor and no others."""
     postgres_server.add_role(METRICS_ROLE, "IN ROLE pg_monitor")
     return postgres_server
+
+
+@pytest.fixture
+def options(bucket: Any, tmp_path: Path) -> Path:
+    """The credentials of the test's bucket. There are always some: without, the library asks the cloud for them."""
+    file = tmp_path / "s3_options.yml"
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "aws_access_key_id": ACCESS_KEY,
+                "aws_secret_access_key": SECRET_KEY,
+                "aws_region": REGION,
+                "aws_endpoint": bucket.server.url,
+                "aws_allow_http": "true",
+            }
+        )
+    )
+    return file
+
+
+@pytest.fixture
+def open_bucket(bucket: Any) -> S3Store:
+    """The test's bucket with all rights."""
+    return S3Store(
+        bucket.name,
+        config={
+            "access_key_id": ACCESS_KEY,
+            "secret_access_key": SECRET_KEY,
+            "region": REGION,
+            "endpoint": bucket.server.url,
+        },
+        client_options={"allow_http": True},
+    )
+
+
+@pytest.fixture
+def put(open_bucket: S3Store) -> Callable[..., None]:
+    """Puts an object into the test's bucket."""
+
+    def put(name: str, content: bytes = b"content") -> None:
+        obstore.put(open_bucket, name, content)
+
+    return put

@@ -8,13 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import obstore
 import pytest
 import yaml
 from aiohttp import web
-from obstore.store import S3Store
 
-from demo.servers.s3 import ACCESS_KEY, REGION, SECRET_KEY
+from demo.servers.s3 import REGION
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 Put = Callable[[str, bytes], None]
@@ -23,42 +21,6 @@ Put = Callable[[str, bytes], None]
 def inventory(url: str, **settings: object) -> str:
     target = {"url": url, "pattern": PATTERN, "refresh": "1s", **settings}
     return yaml.safe_dump({"stacks": {"shop": {"backups": {"nightly": target}}}})
-
-
-@pytest.fixture
-def options(bucket, tmp_path: Path) -> Path:
-    file = tmp_path / "s3_options.yml"
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "aws_access_key_id": ACCESS_KEY,
-                "aws_secret_access_key": SECRET_KEY,
-                "aws_region": REGION,
-                "aws_endpoint": bucket.server.url,
-                "aws_allow_http": "true",
-            }
-        )
-    )
-    return file
-
-
-@pytest.fixture
-def put(bucket) -> Put:
-    store = S3Store(
-        bucket.name,
-        config={
-            "access_key_id": ACCESS_KEY,
-            "secret_access_key": SECRET_KEY,
-            "region": REGION,
-            "endpoint": bucket.server.url,
-        },
-        client_options={"allow_http": True},
-    )
-
-    def put(name: str, content: bytes = b"content") -> None:
-        obstore.put(store, name, content)
-
-    return put
 
 
 def at(moment: datetime) -> str:

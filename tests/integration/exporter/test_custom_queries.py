@@ -171,6 +171,11 @@ many:
   sql: SELECT generate_series(1, 1000000) AS value, generate_series(1, 1000000) % 3 AS rest
   labels: [rest]
   max_rows: 5
+first:
+  help: First.
+  sql: SELECT n AS value, n FROM generate_series(1, 1000000) AS n
+  labels: [n]
+  max_rows: 4
 odd:
   help: Odd.
   sql: >
@@ -178,7 +183,9 @@ odd:
     AS found (value, what)
   labels: [what]
 """)
-    page = await exporter.scrape_until(_ran("many", "odd"))
+    page = await exporter.scrape_until(_ran("many", "first", "odd"))
+    assert sorted(page.series("custom_first").values()) == [1, 2, 3, 4]
+    assert page.value("runbook_exporter_query_rows_left_out", query="first") == 1
     assert sorted(page.series("custom_many").values()) == [1, 2, 3]
     assert page.value("runbook_exporter_query_rows_left_out", query="many") == 3
     assert page.value("custom_odd", what="ü" * 127 + "…") == 1.5
@@ -229,22 +236,45 @@ two: {help: Two., refresh: 1s, sql: "SELECT 2 AS value"}
     await exporter.scrape_until(lambda page: not _failed(page, "one") and not _failed(page, "two"), seconds=20)
 
 
-async def test_behind_a_pooler_a_query_leaves_nothing_on_the_shared_connection(pgbouncer, database) -> None:
-    """In transaction mode the next transaction may be on a connection that somebody else used, and the other way."""
+@pytest.fixture
+def read_behind_pooler(pgbouncer, database):
+    """Runs one query on a fresh session by way of a pooler, where nothing holds but what the transaction says."""
 
     async def connect(_: str | None, seconds: float) -> asyncpg.Connection:
-        dsn = pgbouncer.dsn(database=database.name)
-        return await asyncpg.connect(dsn, timeout=seconds, statement_cache_size=0)
+        return await asyncpg.connect(pgbouncer.dsn(database=database.name), timeout=seconds)
 
-    own = QueryReader("own", Query(help="Own.", sql="SELECT set_config('work_mem', '77MB', false) IS NULL AS value"))
-    after = QueryReader("after", Query(help="A.", sql="SELECT (current_setting('work_mem') = '77MB')::int AS value"))
-    until = asyncio.get_running_loop().time() + 10
-    found = []
-    for _ in range(3):
+    async def read(sql: str, seconds: float = 10.0) -> float:
         session = PostgresSession(connect, lambda error: TargetRefused(str(error)))
-        for reader in (own, after):
-            found += [
-                sample.value for sample in await reader.run(session, until) if sample.metric.name == "custom_after"
-            ]
-        await session.close()
-    assert found == [0, 0, 0]
+        try:
+            samples = await QueryReader("own", Query(help="Own.", sql=sql)).run(session, now() + seconds)
+        finally:
+            await session.close()
+        return next(sample.value for sample in samples if sample.metric.name == "custom_own")
+
+    def now() -> float:
+        return asyncio.get_running_loop().time()
+
+    return read
+
+
+async def test_behind_a_pooler_a_query_leaves_nothing_on_the_shared_connection(read_behind_pooler) -> None:
+    for _ in range(3):
+        await read_behind_pooler("SELECT set_config('work_mem', '77MB', false) IS NULL AS value")
+        assert await read_behind_pooler("SELECT current_setting('work_mem') = '77MB' AS value") == 0
+        assert await read_behind_pooler("SELECT count(*) AS value FROM pg_prepared_statements") == 0
+
+
+async def test_behind_a_pooler_the_limits_hold(read_behind_pooler, database) -> None:
+    database.sql("CREATE TABLE kept AS SELECT 1 AS value")
+    with pytest.raises(TargetRefused, match="cannot execute DELETE in a read-only transaction"):
+        await read_behind_pooler("DELETE FROM kept RETURNING value")
+    with pytest.raises(TargetRefused, match="statement timeout"):
+        await read_behind_pooler("SELECT 1 AS value FROM pg_sleep(20)", seconds=0.5)
+    holder = await asyncpg.connect(database.dsn())
+    try:
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE kept")
+            with pytest.raises(TargetRefused, match="lock timeout"):
+                await read_behind_pooler("SELECT value FROM kept")
+    finally:
+        await holder.close()

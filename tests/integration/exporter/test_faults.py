@@ -43,6 +43,8 @@ async def exporter(start_exporter, limited_postgres, redis_url, until):
     await until(lambda: not limited_postgres.backends())
     exporter = await start_exporter(INVENTORY.format(dsn=limited_postgres.dsn, redis=redis_url))
     assert_only(await exporter.scrape(allowed=ALLOWED))
+    await exporter.scrape_after_jobs()
+    await until(lambda: len(limited_postgres.backends()) == 1)  # the background has let go of its own
     return exporter
 
 

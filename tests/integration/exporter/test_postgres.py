@@ -41,7 +41,7 @@ async def connect(database) -> AsyncIterator[Connect]:
 
 
 async def test_an_idle_server(exporter, database) -> None:
-    page = await exporter.scrape()
+    page = await exporter.scrape_after_jobs()
     here = {"stack": "shop", "target": "main"}
     assert page.value("pg_up", **here) == 1
     assert page.value("pg_role_can_see_all_sessions", **here) == 1
@@ -149,14 +149,15 @@ async def test_one_connection_and_one_round_trip_a_scrape(start_exporter, metric
     counter, port = await proxy(metrics_server.port)
     dsn = database.dsn("metrics").replace(f":{metrics_server.port}/", f":{port}/")
     exporter = await start_exporter(INVENTORY.format(dsn=dsn))
-    await exporter.scrape()
-    before = counter.round_trips
+    await exporter.scrape_after_jobs()
+    await exporter.scrape()  # the proxy may have seen the background say goodbye, which nobody answers
+    before, connections = counter.round_trips, counter.connections
     for _ in range(5):
         page = await exporter.scrape()
         assert page.value("runbook_exporter_collector_round_trips", collector="postgres") == 1
     assert counter.round_trips - before == 5
     await asyncio.gather(*(exporter.scrape() for _ in range(20)))
-    assert counter.connections == 1
+    assert counter.connections == connections == 2  # one for scrapes, and the background's, which is closed by now
 
 
 async def test_the_session_can_not_write_and_is_named_and_limited(metrics_server, database) -> None:
@@ -172,8 +173,8 @@ async def test_the_session_can_not_write_and_is_named_and_limited(metrics_server
     assert dict(rows) == {
         "application_name": "runbook-exporter",
         "default_transaction_read_only": "on",
-        "statement_timeout": "2000",
-        "lock_timeout": "1000",
+        "statement_timeout": "1000",
+        "lock_timeout": "500",
     }
 
 

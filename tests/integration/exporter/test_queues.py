@@ -19,11 +19,8 @@ from exporter.collectors.queues import QueuesCollector
 from inventory import QueueTarget, RedisTarget, Stack
 
 FOLDER = Path(__file__).parent
-ACL = """\
-user default on nopass ~* &* +@all
-user metrics on >secret resetkeys %R~bull:* resetchannels +@read -@dangerous +ping +select +info +client|list \
-+client|setname +slowlog|len +latency|latest
-"""
+USER = (Path(__file__).parents[3] / "deploy" / "redis" / "metrics.acl").read_text(encoding="utf-8").strip()
+ACL = f"user default on nopass ~* &* +@all\n{USER} >secret\n"
 QUEUES = ("emails", "parents", "children", "held", "delayed", "urgent", "empty", "emails-dlq")
 
 

@@ -10,11 +10,8 @@ import redis
 
 from demo.servers.redis import RedisServer
 
-ACL = """\
-user default on nopass ~* &* +@all
-user metrics on >secret resetkeys %R~bull:* resetchannels +@read -@dangerous +ping +select +info +client|list \
-+client|setname +slowlog|len +latency|latest
-"""
+USER = (Path(__file__).parents[3] / "deploy" / "redis" / "metrics.acl").read_text(encoding="utf-8").strip()
+ACL = f"user default on nopass ~* &* +@all\n{USER} >secret\n"
 
 
 @pytest.fixture(scope="module")

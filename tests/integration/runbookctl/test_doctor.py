@@ -10,6 +10,7 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from demo.servers.redis import RedisServer
+from demo.toolchain.errors import SetupError
 from runbookctl.doctor.postgres import EXPORTER, REMEDIATOR, Role
 from runbookctl.main import main
 
@@ -75,10 +76,20 @@ def test_the_role_has_the_grants_and_limits_of_the_file_and_nothing_more(granted
     )
 
 
-@pytest.mark.parametrize("version", [16, 18])
-def test_the_files_fit_other_versions(version: int, request: pytest.FixtureRequest, doctor: Doctor) -> None:
-    server = _grant(request.getfixturevalue(f"postgres{version}"))
-    code, found = doctor(_inventory(server))
+@pytest.fixture(params=[16, 18])
+def other_version(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PostgresServer]:
+    """A server of its own: roles are the whole server's, and others make theirs on the session's."""
+    server = PostgresServer(tmp_path / "postgres", version=request.param)
+    try:
+        server.start()
+    except SetupError as error:
+        pytest.skip(str(error))
+    yield server
+    server.remove()
+
+
+def test_the_files_fit_other_versions(other_version: PostgresServer, doctor: Doctor) -> None:
+    code, found = doctor(_inventory(_grant(other_version)))
     [finding] = found["shop/postgres/main"]
     assert code == 1
     assert finding["problem"] == "pg_stat_statements is not loaded, so that no statement is counted"
@@ -186,8 +197,12 @@ def test_an_unknown_stack_is_a_usage_error(
     assert "no stack 'shoes'; there are: shop" in capsys.readouterr().err
 
 
-USER = "-@all +@read -@dangerous +ping +select +info +client|list +client|setname +slowlog|len +latency|latest"
-NARROW = f"user default off\nuser root on nopass ~* &* +@all\nuser metrics on >hush resetchannels %R~* {USER}\n"
+OTHERS = "user default off\nuser root on nopass ~* &* +@all\nuser app on nopass ~app:* &* +@all\n"
+
+
+def _users(file: str = "metrics.acl") -> str:
+    """The user of the file for operators, with a password, and two that may too much."""
+    return OTHERS + (DEPLOY.parent / "redis" / file).read_text().replace("user metrics on", "user metrics on >hush")
 
 
 @pytest.fixture
@@ -213,24 +228,26 @@ def _redis_inventory(url: str, queues: str = "") -> str:
 
 @pytest.mark.parametrize("version", ["6.2", "7.0", "valkey"])
 def test_a_user_that_may_only_read_is_fine(redis_with, doctor: Doctor, version: str) -> None:
-    acl = NARROW.replace("%R~*", "~*") if version == "6.2" else NARROW
-    server = redis_with(acl, version)
+    server = redis_with(_users("metrics-6.2.acl" if version == "6.2" else "metrics.acl"), version)
     assert doctor(_redis_inventory(server.url("metrics", "hush"))) == (0, {"shop/redis/main": []})
 
 
 def test_a_user_that_lacks_something_or_has_too_much_is_told(redis_with, doctor: Doctor) -> None:
-    server = redis_with(NARROW.replace(" +slowlog|len", ""))
+    server = redis_with(_users().replace(" +slowlog|len", ""))
     _, found = doctor(_redis_inventory(server.url("metrics", "hush")))
     assert found["shop/redis/main"] == [
-        {"problem": "the user may not run SLOWLOG LEN", "repair": "ACL SETUSER metrics +slowlog|len"}
+        {"problem": "user metrics may not run SLOWLOG LEN", "repair": "ACL SETUSER metrics +slowlog|len"}
     ]
-    _, found = doctor(_redis_inventory(server.url("root", "any")))
-    [finding] = found["shop/redis/main"]
-    assert finding["problem"] == "the user may write or configure; it has to read only"
+    for user in ("root", "app"):
+        _, found = doctor(_redis_inventory(server.url(user, "any"), ", queues: {jobs: {redis: main, names: [emails]}}"))
+        [finding] = found["shop/redis/main"]
+        assert finding["problem"] == f"user {user} may write or configure; it has to read only"
+    _, file = (DEPLOY.parent / "redis" / "metrics.acl").read_text().split("user metrics on ")
+    assert f" {file.strip()};" in finding["repair"]
 
 
 def test_queues_in_a_server_that_evicts_are_told(redis_with, doctor: Doctor, tmp_path: Path) -> None:
-    server = redis_with(NARROW.replace("-@dangerous", "-@dangerous +config|set"))
+    server = redis_with(_users())
     redis = _ask(server, "CONFIG SET maxmemory-policy allkeys-lru")
     assert b"+OK" in redis
     queues = ", queues: {jobs: {redis: main, names: [emails]}}"

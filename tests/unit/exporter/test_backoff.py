@@ -18,6 +18,13 @@ def test_waits_double_up_to_ten_seconds() -> None:
     assert waits[5:] == [10, 10, 10]
 
 
+def test_what_is_read_rarely_is_tried_again_more_rarely() -> None:
+    backoff = Backoff(60.0)
+    for _ in range(10):
+        backoff.failed(FAILURE, 0.0)
+    assert backoff.wait == 60
+
+
 def test_waits_differ() -> None:
     def first() -> float:
         backoff = Backoff()

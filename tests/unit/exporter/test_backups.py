@@ -1,20 +1,20 @@
 """Which objects are backups."""
 
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from exporter.collectors.backups import complete_backups
+from exporter.backup_contents import Reader, StoredObject
+from inventory import BackupNames
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 MADE = datetime(2026, 11, 20, 2, tzinfo=UTC).timestamp()
 
 
 def found(name: str, size: int = 1, *, pattern: str = PATTERN, zone: str = "UTC", now: float = MADE) -> list[float]:
-    objects: Any = [{"path": f"folder/{name}", "size": size}]
-    return [backup.made_at for backup in complete_backups(objects, pattern, ZoneInfo(zone), now)]
+    reader = Reader(BackupNames(pattern, ZoneInfo(zone)))
+    return [backup.made_at for backup in reader.read([StoredObject(name, size, MADE, None)], now).backups]
 
 
 def test_a_backup_is_dated_by_its_name() -> None:

@@ -92,6 +92,13 @@ def test_the_limit_is_each_targets_and_each_metrics() -> None:
     assert text(families).count("\njobs{") == 2 * MAX_SERIES
 
 
+def test_a_thing_with_several_parts_counts_once() -> None:
+    families, states = Families(), gauge("states", "States.", "queue", "state", parts=2)
+    samples = [states(1, str(number), state) for number in range(MAX_SERIES) for state in "ab"]
+    assert families.add_all(samples, "shop", "main") == {}
+    assert families.add_all([*samples, states(0, "more", "a")], "shop", "other") == {"states": 1}
+
+
 def test_duplicates_take_nobodys_place() -> None:
     families = Families()
     samples = [JOBS(number, str(number)) for number in range(MAX_SERIES)]

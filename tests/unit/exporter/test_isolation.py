@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from exporter.collectors.base import Client, Reading
-from exporter.errors import TargetRefused
+from exporter.errors import LATE, TargetRefused
 from exporter.fast import FastLane
-from exporter.outcome import CLOSED, LATE, Failure
+from exporter.outcome import CLOSED, Failure
 
 
 class Scripted(Client):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory import InventoryError, Mode, SecretError, load_inventory
+from inventory import InventoryError, Mode, QueueTarget, SecretError, load_inventory
 
 GOOD = """\
 alertmanager: {url: http://127.0.0.1:9093}
@@ -74,6 +74,32 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
         ),
         ("stacks:", "stacks", "inventory.yml:3: is not valid YAML"),
         ('to: "04:00"', 'to: "02:00"', "the window is empty"),
+        ('"{name}-dlq"', "-dlq", "dead_letter needs {name}, as in '{name}-dlq', or is 'failed', or a map of queues"),
+        ('"{name}-dlq"', "7", "dead_letter: is a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'"),
+        ("{redis: cache,", "{redis: cache, prefix: 7,", "prefix: is a prefix or a list of them"),
+        (
+            "{redis: cache,",
+            "{redis: cache, prefix: [a, b], names: ['a:mail', mail],",
+            "with several prefixes a queue's name begins with its own, as in 'bull:mail', not 'mail'",
+        ),
+        (
+            '{redis: cache, dead_letter: "{name}-dlq"}',
+            "{redis: cache, prefix: [a, b], dead_letter: {'a:mail': grave}}",
+            "with several prefixes a queue's name begins with its own, as in 'bull:mail', not 'grave'",
+        ),
+        (
+            '{redis: cache, dead_letter: "{name}-dlq"}',
+            "{redis: cache, prefix: [a, b], dead_letter: 'dlq-{name}'}",
+            "with several prefixes dead_letter begins with {name}, as in '{name}-dlq'",
+        ),
+        (
+            '/0"}',
+            '/0", prefixes: {"rl:": {}}}',
+            "prefixes: 'rl:' is no beginning of keys with a * after it, as in 'rl:*'",
+        ),
+        ('/0"}', '/0", prefixes: {"*": {}}}', "prefixes: '*' is no beginning of keys"),
+        ('/0"}', '/0", prefixes: {"a*b*": {}}}', "prefixes: 'a*b*' is no beginning of keys"),
+        ('/0"}', '/0", prefixes: {"rl:*": {topp: 1}}}', "unknown key; did you mean 'top'?"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:
@@ -82,6 +108,19 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, e
     assert len(found) == 1
     assert expected in found[0]
     assert "hunter2" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "keys"),
+    [
+        ("bull", {"mail": "bull:mail", "a:b": "bull:a:b"}),
+        (["bull"], {"mail": "bull:mail"}),
+        (["bull", "{eu}"], {"bull:mail": "bull:mail", "{eu}:a:b": "{eu}:a:b", "mail": None, "bullet:mail": None}),
+    ],
+)
+def test_what_the_keys_of_a_queue_begin_with(prefix, keys: dict[str, str | None]) -> None:
+    target = QueueTarget(redis="main", prefix=prefix)
+    assert {queue: target.key_of(queue) for queue in keys} == keys
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""What a scrape of queues costs, and whether finding them ever delays one.
+
+`python -m benchmarks.queues` (`make bench`) starts a Redis, fills it and prints a table: processor time of the exporter
+for 50 queues that are idle and for 50 in which jobs move, time for 1,000 queues and for half of them. It fails where
+that is over what is allowed or not linear. With `--keys 1000000` it also walks over so many keys while it scrapes, and
+tells how long the server was held up.
+"""
+
+import argparse
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+from typing import Any
+
+import redis
+from prometheus_client.exposition import choose_encoder
+
+from daemon.exposition import encode
+from demo.servers.redis import RedisServer
+from exporter.collectors.queues import QueuesCollector
+from exporter.runner import Runner, Selection
+from inventory import Inventory, QueueTarget, RedisTarget, Stack
+
+ROUNDS = 60
+# Of reading 50 queues, processor time of the exporter; and how long 1,000 may take.
+ALLOWED_CPU_SECONDS, ALLOWED_SECONDS = 0.002, 0.150
+# The processor time of 1,000 queues may be at most this many times that of 500.
+ALLOWED_GROWTH = 2.6
+WAIT, ACTIVE, DELAYED, FAILED, COMPLETED, PRIORITIZED = 100, 2, 20, 20, 30, 5
+
+
+def main() -> None:
+    """Measure and print; exits with 1 if it is too slow."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--keys", type=int, default=0, help="walk over so many keys as well")
+    keys = parser.parse_args().keys
+    gc.freeze()  # as the exporter does
+    with TemporaryDirectory() as folder:
+        server = RedisServer(Path(folder) / "redis")
+        server.start()
+        try:
+            sys.exit(not asyncio.run(_measure(server, keys)))
+        finally:
+            server.remove()
+
+
+async def _measure(server: RedisServer, keys: int) -> bool:
+    fill(server, 1000)
+    cpu, _ = await _cost(server, 50, _reading)
+    moved_cpu, _ = await _cost(server, 50, _reading, _move)
+    page_cpu, _ = await _cost(server, 50, _page)
+    bare_cpu, _ = await _cost(server, 0, _page)
+    _line("processor time of reading 50 queues", cpu)
+    _line("… in each of which a job moved", moved_cpu)
+    _line("… idle ones, and of their part of the page", page_cpu - bare_cpu)
+    half_cpu, half = await _cost(server, 500, _reading)
+    whole_cpu, whole = await _cost(server, 1000, _reading)
+    _line("500 queues", half, f"{half_cpu * 1e3:.1f} ms of processor time")
+    _line("1,000 queues", whole, f"{whole_cpu * 1e3:.1f} ms of processor time")
+    if keys:
+        await _walk(server, keys)
+    return cpu <= ALLOWED_CPU_SECONDS and whole <= ALLOWED_SECONDS and whole_cpu <= ALLOWED_GROWTH * half_cpu
+
+
+def fill(server: RedisServer, queues: int) -> None:
+    """Make queues as BullMQ 5 keeps them, with jobs in every state."""
+    with redis.Redis(port=server.port) as client, client.pipeline(transaction=False) as pipeline:
+        for number in range(queues):
+            _fill_one(pipeline, f"bull:queue{number}")
+            pipeline.execute()
+
+
+def _fill_one(pipeline: "redis.client.Pipeline", queue: str) -> None:
+    now = int(time.time() * 1000) - 1_000_000
+    job: Fields = {"name": "send", "data": "{}", "opts": '{"attempts":3}', "delay": 0, "priority": 0}
+    pipeline.hset(f"{queue}:meta", mapping={"version": "bullmq:5.81.5", "opts.maxLenEvents": 10000})
+    pipeline.set(f"{queue}:id", WAIT)
+    for number in range(WAIT + ACTIVE + PRIORITIZED):
+        started: Fields = {"processedOn": now} if number < ACTIVE else {}
+        pipeline.hset(f"{queue}:{number}", mapping=job | started | {"timestamp": now + 1000 * number})
+    pipeline.lpush(f"{queue}:active", *range(ACTIVE))
+    pipeline.lpush(f"{queue}:wait", *range(ACTIVE, ACTIVE + WAIT))
+    first = ACTIVE + WAIT
+    pipeline.zadd(f"{queue}:prioritized", {str(first + n): (n + 1) * 2**32 + n for n in range(PRIORITIZED)})
+    pipeline.zadd(f"{queue}:delayed", {f"d{n}": (now + 600_000 + n) * 4096 for n in range(DELAYED)})
+    pipeline.zadd(f"{queue}:failed", {f"f{n}": now - n for n in range(FAILED)})
+    pipeline.zadd(f"{queue}:completed", {f"c{n}": now - n for n in range(COMPLETED)})
+
+
+def _stack(server: RedisServer, names: tuple[str, ...] | str) -> Stack:
+    target = QueueTarget.model_validate({"redis": "main", "names": names})
+    return Stack(redis={"main": RedisTarget.model_validate({"url": server.url()})}, queues={"jobs": target})
+
+
+Fields = dict[Any, Any]
+Work = Callable[[], Awaitable[object]]
+
+
+@asynccontextmanager
+async def _reading(server: RedisServer, count: int) -> AsyncIterator[Work]:
+    """Reading alone."""
+    collector = QueuesCollector(_stack(server, tuple(f"queue{n}" for n in range(count))), "jobs")
+    assert collector.fast is not None  # noqa: S101 - for the type checker
+    client = await collector.fast(10)
+    yield lambda: client.read(time.time())
+    await client.close()
+
+
+@asynccontextmanager
+async def _page(server: RedisServer, count: int) -> AsyncIterator[Work]:
+    """A whole scrape without HTTP: reading, families and encoding."""
+    stack = _stack(server, tuple(f"queue{n}" for n in range(count)) or ("none",))
+    runner = Runner(Inventory(stacks={"shop": stack}))
+    encoder = choose_encoder("")[0]
+
+    async def work() -> None:
+        selection = Selection(collectors=frozenset({"queues"}))
+        encode(await runner.scrape(asyncio.get_running_loop().time() + 10, selection), encoder)
+
+    async with runner.running():
+        yield work
+
+
+def _move(server: RedisServer) -> None:
+    """Start the next job of each of 50 queues, and add one."""
+    with redis.Redis(port=server.port) as client, client.pipeline(transaction=False) as pipeline:
+        for number in range(50):
+            job = client.incr(f"bull:queue{number}:id") + 1_000
+            pipeline.hset(f"bull:queue{number}:{job}", mapping={"timestamp": int(time.time() * 1000), "opts": "{}"})
+            pipeline.lpush(f"bull:queue{number}:wait", job)
+            pipeline.rpop(f"bull:queue{number}:wait")
+        pipeline.execute()
+
+
+async def _cost(
+    server: RedisServer,
+    count: int,
+    kind: Callable[[RedisServer, int], AbstractAsyncContextManager[Work]],
+    change: Callable[[RedisServer], None] = lambda _: None,
+) -> tuple[float, float]:
+    """The median processor time and the median time of one reading, in seconds, after a change each."""
+    rounds = []
+    async with kind(server, count) as work:
+        for _ in range(ROUNDS):
+            change(server)
+            rounds.append(await _timed(work))
+    cpu, took = zip(*rounds[ROUNDS // 4 :], strict=True)  # the first ones look at more and warm up
+    return median(cpu), median(took)
+
+
+async def _timed(work: Work) -> tuple[float, float]:
+    cpu, began = process_time(), perf_counter()
+    await work()
+    return process_time() - cpu, perf_counter() - began
+
+
+async def _walk(server: RedisServer, keys: int) -> None:
+    """Scrape all the time while the keys are walked over."""
+    with redis.Redis(port=server.port) as client:
+        await asyncio.to_thread(_many_keys, client, keys)
+        client.config_resetstat()
+        took, slowest = await _scrape_while_walking(server)
+        steps = client.info("commandstats")["cmdstat_scan"]
+    _line(f"finding the queues among {client_keys(server):,} keys", took, f"{steps['calls']} steps")
+    _line("… the server's time for a step", steps["usec_per_call"] / 1e6)
+    _line("… the slowest scrape of 50 queues meanwhile", slowest)
+
+
+async def _scrape_while_walking(server: RedisServer) -> tuple[float, float]:
+    collector, slowest = QueuesCollector(_stack(server, "discover"), "jobs"), 0.0
+    assert collector.slow is not None  # noqa: S101 - for the type checker
+    client = await collector.slow.connect(300)
+    began = perf_counter()
+    walk = asyncio.create_task(client.read(time.time()))
+    async with _reading(server, 50) as work:
+        while not walk.done():
+            slowest = max(slowest, (await _timed(work))[1])
+            await asyncio.sleep(0.01)
+    await client.close()
+    return perf_counter() - began, slowest
+
+
+def _many_keys(client: "redis.Redis", keys: int) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for first in range(0, keys, 10_000):
+            for number in range(first, min(first + 10_000, keys)):
+                pipeline.hset(f"bull:queue{number % 1000}:done{number}", "timestamp", 1)
+            pipeline.execute()
+
+
+def client_keys(server: RedisServer) -> int:
+    with redis.Redis(port=server.port) as client:
+        return int(client.dbsize())
+
+
+def _line(what: str, took: float, more: str = "") -> None:
+    print(f"{what:42}{took * 1e3:8.2f} ms   {more}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Which queue's jobs go where when nothing more can be done for them. BullMQ itself knows no dead letters."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+FAILED = "failed"
+"""The setting of a product that takes the failed jobs of a queue for its dead letters."""
+
+
+class DeadLetters:
+    """The setting `dead_letter`: a pattern such as `{name}-dlq`, a map from queues to theirs, `failed`, or None."""
+
+    def __init__(self, setting: str | Mapping[str, str] | None) -> None:
+        self.in_failed = setting == FAILED
+        self._listed = setting if isinstance(setting, Mapping) else {}
+        self._pattern = setting if isinstance(setting, str) and not self.in_failed else ""
+        before, _, after = self._pattern.partition("{name}")
+        self._shape = re.compile(f"{re.escape(before)}(.+){re.escape(after)}", re.DOTALL)
+
+    def boxes(self, names: Iterable[str]) -> dict[str, str | None]:
+        """Return each queue with its dead-letter queue, whether either exists yet or not; None is a queue without one.
+
+        A dead-letter queue has none itself, and is not among them.
+        """
+        if self._pattern:
+            queues = (match[1] if (match := self._shape.fullmatch(name)) else name for name in names)
+            return {queue: self._pattern.replace("{name}", queue) for queue in queues}
+        boxes = set(self._listed.values())
+        found: dict[str, str | None] = {name: None for name in names if self._listed and name not in boxes}
+        return found | dict(self._listed)

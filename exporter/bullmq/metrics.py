@@ -1,0 +1,214 @@
+"""The metrics of a queue, and its samples."""
+
+from exporter.bullmq.memory import Ages, Memory
+from exporter.bullmq.snapshot import HELD, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, Snapshot
+from exporter.metric import Sample, counter, gauge
+
+JOBS = gauge(
+    "bullmq_queue_jobs",
+    f"Jobs in the queue by state: {', '.join(STATES)}. A paused queue has its jobs under paused with BullMQ up to 5 "
+    "and under waiting from 6 on. Jobs with a priority are under waiting with BullMQ 3.",
+    "queue",
+    "state",
+    source="LLEN, ZCARD",
+    parts=len(STATES),
+)
+PAUSED = gauge("bullmq_queue_paused", "Whether the queue is paused (1).", "queue", source="meta: paused")
+OLDEST = gauge(
+    "bullmq_queue_oldest_waiting_age_seconds",
+    "How long the oldest job that is ready (waiting, paused or prioritized; neither a delay nor a backoff counts) has "
+    "been waiting, in seconds; 0 when there is none.",
+    "queue",
+    source="hashes of the jobs at the ends",
+)
+HEAD_UNCHANGED = gauge(
+    "bullmq_queue_head_unchanged_seconds",
+    "For how long the job that a worker gets next has been the same, in seconds, as the exporter has seen it since its "
+    "start; 0 when there is none.",
+    "queue",
+    source="the end of wait or paused, the front of prioritized",
+)
+OLDEST_ACTIVE = gauge(
+    "bullmq_queue_oldest_active_age_seconds",
+    "How long ago the active job that is held longest was started, in seconds; 0 when there is none.",
+    "queue",
+    source="active, processedOn",
+)
+UNLOCKED = gauge(
+    "bullmq_queue_active_unlocked_jobs",
+    f"Jobs without a lock among the {HELD} active ones that are held longest: their worker died, and they are found "
+    "stalled soon if another one runs.",
+    "queue",
+    source="active, locks",
+)
+OVERDUE = gauge(
+    "bullmq_queue_delayed_overdue_jobs",
+    "Delayed jobs whose time has come: no worker has looked for them.",
+    "queue",
+    source="ZCOUNT delayed",
+)
+OVERDUE_MAX = gauge(
+    "bullmq_queue_delayed_overdue_max_seconds",
+    "For how long the delayed job that is due first has been so, in seconds; 0 when none is due.",
+    "queue",
+    source="ZRANGE delayed",
+)
+FIRST_FAILED = gauge(
+    "bullmq_queue_oldest_failed_timestamp_seconds",
+    "When the oldest of the failed jobs that are kept failed, in seconds since 1970; absent without one.",
+    "queue",
+    source="ZRANGE failed",
+)
+LAST_FAILED = gauge(
+    "bullmq_queue_last_failed_timestamp_seconds",
+    "When the newest of the failed jobs that are kept failed, in seconds since 1970; absent without one.",
+    "queue",
+    source="ZRANGE failed",
+)
+RECENTLY_FAILED = gauge(
+    "bullmq_queue_recently_failed_jobs",
+    f"Failed jobs that are kept and failed within the last {RECENT_SECONDS} seconds.",
+    "queue",
+    source="ZCOUNT failed",
+)
+LAST_COMPLETED = gauge(
+    "bullmq_queue_last_completed_timestamp_seconds",
+    "When the newest of the completed jobs that are kept was completed, in seconds since 1970; absent without one.",
+    "queue",
+    source="ZRANGE completed",
+)
+ADDED = counter(
+    "bullmq_jobs_added_total",
+    "Calls that added a job, those that found it there already included.",
+    "queue",
+    source="id",
+)
+COMPLETED_TOTAL = counter(
+    "bullmq_jobs_completed_total",
+    "Jobs completed; absent unless a worker keeps metrics.",
+    "queue",
+    source="metrics:completed",
+)
+FAILED_TOTAL = counter(
+    "bullmq_jobs_failed_total",
+    "Jobs that failed for good; absent unless a worker keeps metrics.",
+    "queue",
+    source="metrics:failed",
+)
+LAST_CHECK = gauge(
+    "bullmq_queue_worker_last_check_timestamp_seconds",
+    "When a worker last looked for stalled jobs, as each does every 30 seconds unless told otherwise, in seconds since "
+    "1970; absent if that has not been seen.",
+    "queue",
+    source="stalled-check",
+)
+WORKERS = gauge(
+    "bullmq_queue_workers",
+    "Workers that are connected; absent where CLIENT LIST is refused. Cached.",
+    "queue",
+    source="CLIENT LIST",
+)
+RATE_LIMITED = gauge(
+    "bullmq_queue_rate_limited",
+    "Whether no job is started because of a rate limit (1); absent while a limit counts that only workers know.",
+    "queue",
+    source="limiter, meta: max",
+)
+CONCURRENCY = gauge(
+    "bullmq_queue_concurrency_limit",
+    "Jobs of the queue that may be active at a time, over all workers; absent without such a limit.",
+    "queue",
+    source="meta: concurrency",
+    since="5.9",
+)
+SCHEDULERS = gauge(
+    "bullmq_schedulers", "Job schedulers and repeatable jobs of the queue.", "queue", source="ZCARD repeat"
+)
+NEXT_RUN = gauge(
+    "bullmq_scheduler_next_run_timestamp_seconds",
+    "When the scheduler that is due first is due, in seconds since 1970; absent without one.",
+    "queue",
+    source="ZRANGE repeat",
+)
+MISSED = gauge(
+    "bullmq_schedulers_missed",
+    f"Schedulers that were due over {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since.",
+    "queue",
+    source="ZCOUNT repeat",
+)
+INFO = gauge(
+    "bullmq_queue_info",
+    "Always 1; library_version is what the queue says of itself, or else the oldest major version that makes such keys "
+    "(4, 5), or empty.",
+    "queue",
+    "library_version",
+    source="meta: version; marker, pc",
+)
+METRICS = (
+    JOBS,
+    PAUSED,
+    OLDEST,
+    HEAD_UNCHANGED,
+    OLDEST_ACTIVE,
+    UNLOCKED,
+    OVERDUE,
+    OVERDUE_MAX,
+    FIRST_FAILED,
+    LAST_FAILED,
+    RECENTLY_FAILED,
+    LAST_COMPLETED,
+    ADDED,
+    COMPLETED_TOTAL,
+    FAILED_TOTAL,
+    LAST_CHECK,
+    RATE_LIMITED,
+    CONCURRENCY,
+    SCHEDULERS,
+    NEXT_RUN,
+    MISSED,
+    INFO,
+)
+# What `Worker.rateLimit` writes, whatever the limit.
+_STOPPED = (1 << 53) - 1
+
+
+def samples(memory: Memory, snapshot: Snapshot, ages: Ages, now: float) -> list[Sample]:
+    """Return the samples of one queue."""
+    name = memory.queue.name
+    queue = (name,)
+    overdue = snapshot.first_due is not None and snapshot.overdue > 0
+    numbers = (
+        (PAUSED, snapshot.paused),
+        (OLDEST, ages.waiting),
+        (HEAD_UNCHANGED, memory.head_unchanged(snapshot, now)),
+        (OLDEST_ACTIVE, ages.active),
+        (UNLOCKED, ages.unlocked),
+        (OVERDUE, snapshot.overdue),
+        (OVERDUE_MAX, now - (snapshot.first_due or now) if overdue else 0),
+        (FIRST_FAILED, snapshot.first_failed),
+        (LAST_FAILED, snapshot.last_failed),
+        (RECENTLY_FAILED, snapshot.recently_failed),
+        (LAST_COMPLETED, snapshot.last_completed),
+        (ADDED, snapshot.added),
+        (COMPLETED_TOTAL, snapshot.completed_total),
+        (FAILED_TOTAL, snapshot.failed_total),
+        (LAST_CHECK, memory.stalled_check(snapshot)),
+        (RATE_LIMITED, _rate_limited(snapshot)),
+        (CONCURRENCY, snapshot.concurrency),
+        (SCHEDULERS, snapshot.schedulers),
+        (NEXT_RUN, snapshot.next_run),
+        (MISSED, snapshot.missed),
+    )
+    found = [Sample(metric, queue, value) for metric, value in numbers if value is not None]
+    found += [Sample(JOBS, (name, state), count) for state, count in snapshot.jobs.items()]
+    found.append(Sample(INFO, (name, snapshot.version), 1))
+    return found
+
+
+def _rate_limited(snapshot: Snapshot) -> bool | None:
+    started = snapshot.started_in_limit
+    if started is None:
+        return False
+    if started >= _STOPPED:
+        return True
+    return None if snapshot.limit is None else started >= snapshot.limit

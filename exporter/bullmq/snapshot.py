@@ -1,0 +1,175 @@
+"""The first round trip: what the keys of a queue say, all at one time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from exporter.bullmq import Queue
+from exporter.redis_wire import Command
+
+LISTS = {"waiting": "wait", "paused": "paused", "active": "active"}
+SORTED_SETS = ("prioritized", "delayed", "failed", "completed", "waiting-children")
+STATES = (*LISTS, *SORTED_SETS)
+RECENT_SECONDS = 3600
+# Workers ask for what is due every few seconds at the latest; less than this says nothing about them.
+SCHEDULER_GRACE_SECONDS = 60
+# Jobs of `active` whose locks are looked at, those that are held longest.
+HELD = 5
+# A queue's score of a delayed job is its due time in milliseconds times this, plus a counter.
+_DELAYED = 4096
+# A queue's score of a prioritized job is its priority times this, plus a counter.
+PRIORITY = 1 << 32
+_MARKER = b"0:"
+# Replies before those about `prioritized`, of which there are as many as asked for.
+_FIXED = 27
+_LATE, _RECENT, _MISSED = b"<delayed-until->", b"<failed-from>", b"<must-run-at>"
+
+
+def questions(queue: Queue, points: Iterable[int], newest: int, oldest: int) -> list[Command]:
+    """Return the questions about `queue`. Points in time have places to fill; see `at`.
+
+    `points` are scores in `prioritized` from which on the first job is asked for; `newest` and `oldest` say how many
+    entries of `wait` and `paused` are, from the end that jobs come to and from the one that they leave at.
+    """
+    wait, paused, active, delayed = map(queue.key, ("wait", "paused", "active", "delayed"))
+    failed, completed, repeat = map(queue.key, ("failed", "completed", "repeat"))
+    return [
+        *(("LLEN", queue.key(key)) for key in LISTS.values()),
+        *(("ZCARD", queue.key(key)) for key in SORTED_SETS),
+        ("HMGET", queue.key("meta"), "paused", "version", "concurrency", "max"),
+        *(("LRANGE", key, start, end) for key in (wait, paused) for start, end in ((0, newest - 1), (-oldest, -1))),
+        ("LRANGE", active, -HELD, -1),
+        ("ZRANGE", delayed, 0, 0, "WITHSCORES"),
+        ("ZCOUNT", delayed, "-inf", _LATE),
+        *(("ZRANGE", failed, place, place, "WITHSCORES") for place in (0, -1)),
+        ("ZCOUNT", failed, _RECENT, "+inf"),
+        ("ZRANGE", completed, -1, -1, "WITHSCORES"),
+        ("MGET", *map(queue.key, ("id", "stalled-check", "limiter", "pc"))),
+        ("EXISTS", queue.key("marker")),
+        *(("HGET", queue.key(f"metrics:{state}"), "count") for state in ("completed", "failed")),
+        ("ZCARD", repeat),
+        ("ZRANGE", repeat, 0, 0, "WITHSCORES"),
+        ("ZCOUNT", repeat, "-inf", _MISSED),
+        *(("ZRANGEBYSCORE", queue.key("prioritized"), p, "+inf", "WITHSCORES", "LIMIT", 0, 1) for p in points),
+    ]
+
+
+def at(request: bytes, now: float) -> bytes:
+    """Return packed questions with their points in time filled in; `now` is seconds since 1970."""
+    milliseconds = int(now * 1000)
+    late = milliseconds * _DELAYED
+    since, missed = milliseconds - RECENT_SECONDS * 1000, milliseconds - SCHEDULER_GRACE_SECONDS * 1000
+    for place, value in ((_LATE, late), (_RECENT, since), (_MISSED, missed)):
+        request = request.replace(place, b"%0*d" % (len(place), value))
+    return request
+
+
+class Snapshot(NamedTuple):
+    """What the keys of a queue say. Points in time are seconds since 1970, None where there is none.
+
+    `waiting_ids` are ids from both ends of the lists and the first of each priority, `next_job` the one that a worker
+    gets next, `held` the active jobs that are held longest, the longest last; `levels` the priorities seen.
+    """
+
+    jobs: dict[str, int]
+    paused: bool
+    version: str
+    concurrency: int | None
+    limit: int | None
+    waiting_ids: tuple[bytes, ...]
+    next_job: bytes | None
+    levels: tuple[int, ...]
+    held: tuple[bytes, ...]
+    first_due: float | None
+    overdue: int
+    first_failed: float | None
+    last_failed: float | None
+    recently_failed: int
+    last_completed: float | None
+    added: int | None
+    stalled_check: float | None
+    started_in_limit: int | None
+    completed_total: int | None
+    failed_total: int | None
+    schedulers: int
+    next_run: float | None
+    missed: int
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that a worker could take, or could if the queue were not paused."""
+        return self.jobs["waiting"] + self.jobs["paused"] + self.jobs["prioritized"]
+
+    @property
+    def unfinished(self) -> int:
+        """Jobs that still want something: all but the completed ones."""
+        return sum(self.jobs.values()) - self.jobs["completed"]
+
+
+def snapshot_of(replies: Sequence[Any]) -> Snapshot:
+    """Return what the replies to `questions` say. Raises ValueError or TypeError where they make no sense."""
+    counts, meta, (newest, oldest, paused_newest, paused_oldest) = replies[:8], replies[8], replies[9:13]
+    held, due, overdue, first_failed, last_failed, recent, last_completed = replies[13:20]
+    texts, marker, completed, failed, schedulers, next_run, missed = replies[20:_FIXED]
+    paused, version, concurrency, limit = meta
+    added, check, limiter, counter = texts
+    jobs = dict(zip(STATES, counts, strict=True))
+    wait: Sequence[bytes] = ()
+    parked: Sequence[bytes] = ()
+    if jobs["waiting"]:
+        wait, markers = _entries(newest, oldest)
+        jobs["waiting"] -= markers
+    if jobs["paused"]:
+        parked, markers = _entries(paused_newest, paused_oldest)
+        jobs["paused"] -= markers
+    front = [pair for pair in replies[_FIXED:] if pair]
+    ids = (*wait, *parked, *(job for job, _ in front))
+    return Snapshot(
+        jobs,
+        paused is not None,
+        _version(version, marker, counter, jobs["prioritized"]),
+        _number(concurrency),
+        _number(limit),
+        tuple(dict.fromkeys(ids)),
+        _next(wait, parked, [job for job, _ in front[:1]]),
+        tuple({int(float(score)) // PRIORITY: None for _, score in front}),
+        tuple(held),
+        float(due[1]) / (1000 * _DELAYED) if due else None,
+        overdue,
+        float(first_failed[1]) / 1000 if first_failed else None,
+        float(last_failed[1]) / 1000 if last_failed else None,
+        recent,
+        float(last_completed[1]) / 1000 if last_completed else None,
+        _number(added),
+        None if check is None else float(check) / 1000,
+        _number(limiter),
+        _number(completed),
+        _number(failed),
+        schedulers,
+        float(next_run[1]) / 1000 if next_run else None,
+        missed,
+    )
+
+
+def _entries(newest: list[bytes], oldest: list[bytes]) -> tuple[tuple[bytes, ...], int]:
+    """The ids at the ends of a list, and how many markers stand there; of a short list both ends are the same."""
+    entries = dict.fromkeys(newest + oldest)
+    jobs = tuple(entry for entry in entries if not entry.startswith(_MARKER))
+    return jobs, len(entries) - len(jobs)
+
+
+def _next(*ends: Sequence[bytes]) -> bytes | None:
+    """The first of these that there is, from the end that gives."""
+    return next((end[-1] for end in ends if end), None)
+
+
+def _version(stated: bytes | None, marker: int, counter: bytes | None, prioritized: int) -> str:
+    """The library's version as it stands in `meta`, or the oldest major one that makes the keys that are there."""
+    if stated is not None:
+        return stated.decode(errors="replace").removeprefix("bullmq:")
+    if marker:
+        return "5"
+    return "4" if prioritized or counter is not None else ""
+
+
+def _number(text: bytes | None) -> int | None:
+    return None if text is None else int(text)

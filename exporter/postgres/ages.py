@@ -1,0 +1,26 @@
+"""SQL of ages, times and distances, in the units that are exported. What is unknown stays NULL, and is no sample."""
+
+
+def age(since: str) -> str:
+    """Return the SQL of the seconds between a time and the start of the statement, never less than 0."""
+    return never_negative(f"extract(epoch FROM now() - {since})")
+
+
+def never_negative(number: str) -> str:
+    """Return the SQL of a number, 0 if it is less. greatest() would make 0 of NULL, too."""
+    return f"CASE WHEN {number} < 0 THEN 0 ELSE {number} END"
+
+
+def oldest(since: str, condition: str) -> str:
+    """Return the SQL of the greatest age among a group's rows that meet a condition, 0 without one."""
+    return f"coalesce(max({age(since)}) FILTER (WHERE {condition}), 0)"
+
+
+def epoch(time: str) -> str:
+    """Return the SQL of a time as seconds since 1970; NULL for what never happened, which '-infinity' may stand for."""
+    return f"extract(epoch FROM nullif({time}, '-infinity'))"
+
+
+def seconds(milliseconds: str) -> str:
+    """Return the SQL of the server's milliseconds as seconds."""
+    return f"{milliseconds} / 1000.0"

@@ -1,0 +1,106 @@
+"""Connecting to a PostgreSQL server, straight or through a pooler, and telling people what went wrong."""
+
+import json
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
+from exporter.postgres.server import FACTS, Server
+from exporter.postgres.statement import APPLICATION
+from inventory import Secret, SecretError
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# A pooler refuses or forgets what it does not know; a server keeps it.
+_MARK = "runbook_exporter.direct"
+# JSON has no control characters of its own, so that with these COPY adds nothing to it.
+_DELIMITER, _QUOTE = "\x01", "\x02"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection, and what is at its other end.
+
+    `pooled`: a pooler may give each statement another session of the server. So nothing can be prepared, and limits
+    hold only where the role has them.
+    """
+
+    connection: Connection
+    server: Server
+    pooled: bool
+
+
+async def connect(secret: Secret, budget: float, limits: Mapping[str, str], database: str | None = None) -> Session:
+    """Connect to `database` (None: that of the address) with `limits` as settings, within `budget` seconds.
+
+    Raises:
+        TargetError: it did not work; tells why, and no secret.
+    """
+    try:
+        dsn = secret.read()
+        connection = await _connect(dsn, database, budget, limits)
+    except SecretError as error:
+        raise TargetMisconfigured(str(error)) from None
+    except (*ERRORS, ValueError) as error:
+        raise worded(error) from None
+    try:
+        [[facts, mark]] = await ask(connection, f"SELECT {FACTS} AS facts, current_setting('{_MARK}', true) AS mark")
+    except BaseException as error:
+        connection.terminate()
+        if isinstance(error, ERRORS):
+            raise worded(error) from None
+        raise
+    return Session(connection, Server.of(facts), pooled=mark != "on")
+
+
+async def _connect(dsn: str, database: str | None, budget: float, limits: Mapping[str, str]) -> Connection:
+    named = {"application_name": APPLICATION}
+    to = partial(asyncpg.connect, dsn, database=database, timeout=budget)
+    with suppress(asyncpg.ProtocolViolationError):  # a pooler says so of settings that it does not know
+        return await to(server_settings={**named, **limits, _MARK: "on"})
+    return await to(server_settings=named)
+
+
+async def ask(connection: Connection, sql: str) -> Sequence[Any]:
+    """Return the rows of a query in one round trip that leaves nothing prepared; numbers may come as words (NaN).
+
+    The simple protocol is what poolers can take apart; the driver offers it for COPY alone.
+    """
+    lines: list[bytes] = []
+
+    async def keep(data: bytes) -> None:
+        lines.append(data)
+
+    query = f"SELECT to_json(answer) FROM ({sql}) AS answer"
+    await connection.copy_from_query(
+        query, output=keep, format="csv", delimiter=_DELIMITER, quote=_QUOTE, escape=_QUOTE
+    )
+    return [list(json.loads(line).values()) for line in b"".join(lines).splitlines()]
+
+
+def worded(error: Exception) -> TargetError:
+    """Tell what the server said; of an address that makes no sense nothing is repeated, it may hold the password."""
+    if isinstance(error, ssl.SSLError):
+        return TargetRefused(f"TLS: {error.reason or 'failed'}")
+    if isinstance(error, TimeoutError):
+        return TargetUnreachable("the connection timed out")
+    if isinstance(error, FileNotFoundError | PermissionError):
+        what = "a file that it names (socket, sslrootcert, sslcert, sslkey)"
+        return TargetMisconfigured(f"dsn: {what} can not be used: {error.strerror}")
+    if isinstance(error, OSError):
+        return TargetUnreachable(str(error))
+    if isinstance(error, asyncpg.PostgresError):
+        return TargetRefused(str(error).partition("\n")[0])
+    if isinstance(error, asyncpg.ClientConfigurationError | ValueError) and not re.search(
+        "ssl|certificate", str(error)
+    ):
+        return TargetMisconfigured("dsn: is no address like postgresql://role:password@host:5432/database")
+    return TargetMisconfigured(f"dsn: {error}")

@@ -1,0 +1,46 @@
+"""What a server is, as far as it decides what can be asked of it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EXTENSION = "pg_stat_statements"
+VERSIONS = range(13, 19)
+EXTENSION_VERSIONS = range(108, 113)
+"""1.8 of PostgreSQL 13 to 1.12 of PostgreSQL 18."""
+
+FACTS = f"""
+ARRAY[
+    current_setting('server_version_num'),
+    pg_is_in_recovery()::text,
+    pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')::text,
+    (SELECT extversion FROM pg_extension WHERE extname = '{EXTENSION}'),
+    (SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
+     WHERE extname = '{EXTENSION}')
+]
+"""
+"""SQL of the facts. They come with every reading: a promotion, a grant or a new extension shows in the next one."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """`version` is the major one; `extension` is pg_stat_statements' version as in 109 for 1.9, in `schema`."""
+
+    version: int
+    recovery: bool = False
+    sees_sessions: bool = True
+    extension: int | None = None
+    schema: str = ""
+
+    @classmethod
+    def of(cls, facts: Sequence[str | None]) -> "Server":
+        """Return what `FACTS` tell."""
+        number, recovery, sees_sessions, extension, schema = facts
+        return cls(
+            int(number or 0) // 10000, recovery == "true", sees_sessions == "true", _number(extension), schema or ""
+        )
+
+
+def _number(version: str | None) -> int | None:
+    found = re.fullmatch(r"(\d+)\.(\d+)", version or "")
+    return int(found[1]) * 100 + int(found[2]) if found else None

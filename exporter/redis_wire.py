@@ -1,0 +1,154 @@
+"""A Redis connection for many questions at once: redis-py connects and logs in, the questions are bytes.
+
+redis-py's own pipeline packs every command anew and awaits every reply: for a thousand questions that takes ten times
+as long as the server. Here a request is written as it is, and hiredis takes the replies from what was received. Replies
+are bytes, because most are numbers or ids that are only sent back.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import hiredis
+from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
+from inventory import Secret, SecretError
+
+Command = tuple[str | bytes | int, ...]
+# Of one read. Redis sends replies in pieces of 16 KiB and more.
+_READ_BYTES = 1 << 18
+_MORE = object()
+_pack: Callable[[Any], bytes] = hiredis.pack_command  # its stub knows tuples of one word only
+
+
+def packed(commands: Iterable[Command]) -> bytes:
+    """Return commands as one request."""
+    return b"".join(map(_pack, commands))
+
+
+class OfKey:
+    """A command whose first argument is a key, packed but for the key: for asking the same of many keys."""
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        self._before, self._after = packed([(name, "", *arguments)]).split(b"$0\r\n\r\n")
+
+    def packed(self, keys: Iterable[bytes]) -> bytes:
+        """Return one request for all of `keys`."""
+        return b"".join([b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after) for key in keys])
+
+
+class Wire:
+    """One connection to a Redis database. It is used by one task at a time and never tries anything again."""
+
+    def __init__(self, connection: Connection) -> None:
+        reader, writer = connection._reader, connection._writer
+        if reader is None or writer is None:
+            raise TargetUnreachable("the connection was closed at once")
+        self._connection, self._reader, self._writer = connection, reader, writer
+        self._replies = hiredis.Reader(protocolError=InvalidResponse, replyError=_refusal, notEnoughData=_MORE)
+        self.database = int(connection.db)
+
+    @classmethod
+    async def connect(cls, secret: Secret) -> "Wire":
+        """Connect to the address in `secret`.
+
+        Raises:
+            TargetMisconfigured: the secret can not be read, or is no Redis address.
+            TargetError: there is no connection.
+        """
+        connection = _connection(secret)
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            raise_worded(error)
+        except BaseException:
+            await connection.disconnect(nowait=True)  # the deadline may be over
+            raise
+        return cls(connection)
+
+    @property
+    def usable(self) -> bool:
+        """Whether nobody has closed it."""
+        return not (self._reader.at_eof() or self._writer.is_closing())
+
+    async def ask(self, request: bytes, count: int) -> list[Any]:
+        """Send `request` and return its `count` replies, in one round trip; a refused question has its error there.
+
+        Raises:
+            TargetUnreachable: the connection broke.
+        """
+        replies: list[Any] = []
+        gets = self._replies.gets
+        try:
+            self._writer.write(request)
+            while len(replies) < count:
+                while (reply := gets()) is not _MORE:
+                    replies.append(reply)
+                if len(replies) < count:
+                    self._replies.feed(await self._received())
+        except (RedisError, OSError) as error:
+            raise_worded(error)
+        return replies
+
+    async def ask_one(self, *command: str | bytes | int) -> Any:
+        """Send one command and return its reply.
+
+        Raises:
+            TargetError: the connection broke, or the command was refused.
+        """
+        (reply,) = await self.ask(packed([command]), 1)
+        if isinstance(reply, RedisError):
+            raise_worded(reply)
+        return reply
+
+    async def close(self) -> None:
+        """Close the connection and wait until it is."""
+        await self._connection.disconnect()
+
+    async def _received(self) -> bytes:
+        data = await self._reader.read(_READ_BYTES)
+        if not data:
+            raise RedisConnectionError("the server closed the connection")
+        return data
+
+
+def raise_worded(error: RedisError | OSError) -> NoReturn:
+    """Raise `error` as ours. Redis repeats no secrets in its messages."""
+    raise _worded(error) from None
+
+
+def _worded(error: RedisError | OSError) -> TargetError:
+    if isinstance(error, RedisTimeoutError):
+        return TargetUnreachable("the connection timed out")
+    if isinstance(error, ResponseError | AuthenticationError | NoPermissionError):
+        return TargetRefused(str(error))
+    return TargetUnreachable(str(error))
+
+
+def _refusal(text: str) -> ResponseError:
+    """An error reply. Its first word is a code, as in `WRONGTYPE Operation against a key …`."""
+    return ResponseError(text)
+
+
+def _connection(secret: Secret) -> Connection:
+    try:
+        pool = ConnectionPool.from_url(
+            secret.read(),
+            socket_timeout=None,  # the deadline is the caller's
+            socket_connect_timeout=None,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,  # HELLO and push messages have no use here
+            client_name="runbook-exporter",
+            driver_info=None,  # CLIENT SETINFO is not among the rights that we ask for
+        )
+        connection: Connection = pool.make_connection()  # type: ignore[no-untyped-call]
+    except SecretError as error:
+        raise TargetMisconfigured(str(error)) from None
+    except (ValueError, TypeError):  # the message may repeat parts of the address
+        raise TargetMisconfigured(f"{secret.key}: is no address like redis://user:password@host:6379/0") from None
+    return connection

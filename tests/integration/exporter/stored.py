@@ -1,0 +1,50 @@
+"""What the tests of backups put into folders, and how they say it in the inventory."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inventory import Marker, Proof, marker_name
+
+PATTERN = "db_%Y%m%d_%H%M%S.dump"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+Put = Callable[..., None]
+
+
+def inventory(url: str, **settings: object) -> str:
+    return yaml.safe_dump(
+        {"stacks": {"shop": {"backups": {"nightly": {"url": url, "pattern": PATTERN, "refresh": "1s", **settings}}}}}
+    )
+
+
+def name_of(age: timedelta) -> str:
+    return (datetime.now(UTC) - age).strftime(PATTERN)
+
+
+def folder_of(place: Path) -> Path:
+    folder = place / "backups"
+    folder.mkdir()
+    return folder
+
+
+def marker(backup: str, size: int, proof: Proof = Proof.VERIFIED, **more: Any) -> tuple[str, bytes]:
+    """The name and content of a marker that holds, but for what `more` says."""
+    done: dict[str, Any] = (
+        {"checks": ["end"]} if proof is Proof.VERIFIED else {"duration_seconds": 90, "rows": {"a": 7}}
+    )
+    told = {"proof": proof, "backup": backup, "size": size, "at": datetime.now(UTC).isoformat(), **done, **more}
+    Marker.model_validate_json(json.dumps(told))
+    return marker_name(backup, proof), json.dumps(told).encode()
+
+
+def write_proven_backups(folder: Path) -> int:
+    """Two backups with a marker of either kind, so that every metric of backups has a value; returns the markers."""
+    names = ["db_20260101.dump", "db_20260102.dump"]
+    markers = [marker(names[1], 1, encryption="AES-256"), marker(names[1], 1, Proof.RESTORED)]
+    for name, content in [*((name, b"x") for name in names), *markers]:
+        (folder / name).write_bytes(content)
+    return len(markers)

@@ -1,0 +1,117 @@
+"""What the tests of run_backup do: its steps on one scope, and what another program sees and puts into the folder."""
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import obstore
+import yaml
+from obstore.store import S3Store
+
+from remediator.remediations import REMEDIATIONS
+from remediator.remediations.base import Item, Outcome, Plan, Scope
+
+PATTERN = "shop_%Y%m%d_%H%M%S.dump"
+
+
+SECRET = "storage-secret"
+
+
+remediation = REMEDIATIONS["run_backup"]
+
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+def reach(file: Path, endpoint: str) -> None:
+    file.write_text(yaml.safe_dump(options(endpoint)))
+
+
+def options(endpoint: str) -> dict[str, Any]:
+    return {
+        "aws_access_key_id": "remediator",
+        "aws_secret_access_key": SECRET,
+        "aws_region": "us-east-1",
+        "aws_endpoint": endpoint,
+        "aws_allow_http": True,
+    }
+
+
+@asynccontextmanager
+async def opened(scope: Scope) -> Any:
+    async with remediation.open(scope) as hands:
+        yield hands
+
+
+async def plan_of(scope: Scope) -> Plan:
+    async with opened(scope) as hands:
+        plan: Plan = await hands.plan()
+        return plan
+
+
+async def apply(scope: Scope, item: Item) -> Outcome:
+    async with opened(scope) as hands:
+        [outcome] = await hands.apply([item])
+        return outcome
+
+
+async def look_again(scope: Scope, *items: Item) -> Any:
+    async with opened(scope) as hands:
+        return await hands.look_again(items)
+
+
+async def settle(scope: Scope, item: Item) -> Outcome:
+    async with opened(scope) as hands:
+        [outcome] = await hands.settle([item])
+        return outcome
+
+
+def name_of(age: timedelta) -> str:
+    return (datetime.now(UTC) - age).strftime(PATTERN)
+
+
+async def put(store: S3Store, age: timedelta, content: bytes = b"an older dump") -> str:
+    name = name_of(age)
+    await obstore.put_async(store, name, content)
+    return name
+
+
+async def names(store: S3Store) -> list[str]:
+    """What lies in the folder, without markers."""
+    return [name for name in await all_names(store) if not name.endswith(".json")]
+
+
+async def all_names(store: S3Store) -> list[str]:
+    return sorted(entry["path"] for entry in (await obstore.list_with_delimiter_async(store))["objects"])
+
+
+async def content_of(store: S3Store, name: str) -> bytes:
+    return bytes(await (await obstore.get_async(store, name)).bytes_async())
+
+
+def script(folder: Path, text: str, name: str = "") -> str:
+    """An executable of this test."""
+    file = folder / (name or f"command-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+def entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+async def appearance_of(file: Path) -> str:
+    """What a command has written into `file`, once the line is complete."""
+    for _ in range(500):
+        if (text := text_of(file)).endswith("\n"):
+            return text
+        await asyncio.sleep(0.02)
+    raise AssertionError("the command did not start")

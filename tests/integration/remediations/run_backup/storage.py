@@ -1,0 +1,34 @@
+"""A way to the storage on which things go wrong."""
+
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+
+@asynccontextmanager
+async def faulty(endpoint: str, faults: Callable[[web.Request, bytes], web.Response | None]) -> Any:
+    """The address of a way to the storage on which `faults` may put an answer of its own in place of the storage's."""
+
+    async def forward(request: web.Request) -> web.Response:
+        body = await request.read()
+        async with http.request(
+            request.method, f"{endpoint}{request.raw_path}", data=body, headers=request.headers
+        ) as answer:
+            content = await answer.read()
+            headers = {name: answer.headers[name] for name in ("ETag", "Last-Modified") if name in answer.headers}
+            real = web.Response(status=answer.status, body=content, headers=headers)
+            return faults(request, content) or real
+
+    async with aiohttp.ClientSession(auto_decompress=False) as http:
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{path:.*}", forward)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+        await runner.cleanup()

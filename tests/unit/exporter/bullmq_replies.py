@@ -1,0 +1,27 @@
+"""Replies of a Redis about one queue, as the real ones come."""
+
+from typing import Any
+
+from exporter.bullmq.snapshot import PRIORITY, STATES
+
+
+def replies(
+    *,
+    wait: list[bytes] = [],  # noqa: B006 - never changed
+    paused: list[bytes] = [],  # noqa: B006
+    prioritized: dict[bytes, int] = {},  # noqa: B006
+    look: tuple[int, int] = (1, 3),
+    meta: tuple[bytes | None, ...] = (None,) * 4,
+    texts: tuple[bytes | None, ...] = (None,) * 4,
+    held: list[bytes] = [],  # noqa: B006
+    marker: int = 0,
+    **counts: int,
+) -> list[Any]:
+    """The replies to `questions`; the lists are whole, from the end that jobs come to."""
+    found = dict.fromkeys(STATES, 0) | {"waiting": len(wait), "paused": len(paused), "active": len(held)}
+    found |= {"prioritized": len(prioritized)} | counts
+    newest, oldest = look
+    ends = [part for entries in (wait, paused) for part in (entries[:newest], entries[-oldest:])]
+    front = [[job, b"%d" % (level * PRIORITY + 7)] for job, level in prioritized.items()]
+    between = [held, [], 0, [], [], 0, [], list(texts), marker, None, None, 0, [], 0]
+    return [*found.values(), list(meta), *ends, *between, *front]

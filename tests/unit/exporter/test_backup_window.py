@@ -1,0 +1,212 @@
+"""A folder of any number of backups costs one or two requests a reading, and what is told of it stays true.
+
+The bucket of a million is served over HTTP by a generator; what has to change between readings lies in obstore's
+memory store, which sorts and begins after a name as S3 does.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import obstore
+import pytest
+from aiohttp import web
+from obstore.store import MemoryStore, S3Store
+
+from benchmarks.many_keys import PATTERN, ManyKeys
+from exporter.backup_folder import Found, Tally
+from exporter.backup_window import SortedFolder
+from inventory import BackupNames, Proof, marker_name
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NAMES = BackupNames(PATTERN, ZoneInfo("UTC"))
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@asynccontextmanager
+async def served(keys: ManyKeys) -> AsyncIterator[S3Store]:
+    runner = web.AppRunner(keys.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    config = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1", "endpoint": endpoint}
+    yield S3Store("bucket", prefix="db", config=config, client_options={"allow_http": True})
+    await runner.cleanup()
+
+
+class Watched:
+    """A folder, read every five minutes from NOW on."""
+
+    def __init__(self, store: S3Store | MemoryStore) -> None:
+        self.store, self.tally = store, Tally()
+        self.folder = SortedFolder(NAMES, self.tally)
+        self.now = NOW
+
+    async def read(self) -> Found:
+        found = await self.folder.read(self.store, self.now.timestamp())
+        self.now += 5 * MINUTE
+        return found
+
+
+async def cost(keys: ManyKeys, readings: int) -> None:
+    async with served(keys) as store:
+        watched = Watched(store)
+        for _ in range(readings):
+            found = await watched.read()
+            assert found.recent.backups[0].made_at == keys.newest.timestamp()
+        assert watched.tally.requests == keys.requests
+
+
+async def test_a_million_old_backups_cost_at_most_twice_as_much_as_a_thousand() -> None:
+    small, large = (ManyKeys(count, NOW - HOUR, step=30 * MINUTE) for count in (1_000, 1_000_000))
+    for keys in (small, large):
+        await cost(keys, readings=24)
+    assert small.requests == 24
+    assert large.requests <= 2 * small.requests
+    assert large.keys_listed <= 2 * small.keys_listed
+
+
+async def test_what_is_not_counted_yet_is_said() -> None:
+    async with served(ManyKeys(1_000_000, NOW - HOUR)) as store:
+        found = await Watched(store).read()
+    assert found.truncated
+    assert found.count < 1_000_000
+    assert found.oldest_at == NAMES.date_of(ManyKeys(1_000_000, NOW - HOUR).key(0).removeprefix("db/")).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("step", "newest"),
+    [
+        (timedelta(seconds=1), NOW),
+        (5 * MINUTE, NOW - MINUTE),
+        (DAY, NOW - DAY),
+        (7 * DAY, NOW - 3 * DAY),
+        (HOUR, NOW - 900 * DAY),
+        (timedelta(seconds=1), NOW - 900 * DAY),
+    ],
+)
+async def test_the_newest_are_found_however_dense_they_are_and_however_long_ago(
+    step: timedelta, newest: datetime
+) -> None:
+    keys = ManyKeys(5_000, newest, step)
+    async with served(keys) as store:
+        watched = Watched(store)
+        found = await watched.read()
+        assert found.recent.backups[0].made_at == newest.timestamp()
+        assert len(found.recent.backups) >= 8
+        assert keys.requests < 30
+        steady = keys.requests
+        for _ in range(20):
+            found = await watched.read()
+        assert (found.truncated, found.count, found.size) == (False, 5_000, 5_000 * keys.size)
+        assert keys.requests - steady <= 20 + 6
+
+
+async def put(store: MemoryStore, *moments: datetime, content: bytes = b"dump") -> None:
+    for moment in moments:
+        await obstore.put_async(store, NAMES.name_at(moment), content)
+
+
+@pytest.fixture
+async def hourly() -> MemoryStore:
+    """Backups of the last 2500 hours."""
+    store = MemoryStore()
+    await put(store, *(NOW - number * HOUR for number in range(2_500)))
+    return store
+
+
+async def counted(watched: Watched) -> Found:
+    for _ in range(10):
+        found = await watched.read()
+        if not found.truncated:
+            return found
+    raise AssertionError("the census does not end")
+
+
+async def test_new_backups_are_counted_at_once(hourly: MemoryStore) -> None:
+    watched = Watched(hourly)
+    assert (await counted(watched)).count == 2_500
+    await put(hourly, *(NOW + number * MINUTE for number in range(1, 21)))
+    found = await watched.read()
+    assert (found.count, found.size, found.truncated) == (2_520, 4 * 2_520, False)
+    assert found.recent.backups[0].made_at == (NOW + 20 * MINUTE).timestamp()
+    assert (await watched.read()).count == 2_520
+
+
+async def test_when_the_newest_are_deleted_the_ones_before_are_the_newest(hourly: MemoryStore) -> None:
+    watched = Watched(hourly)
+    await counted(watched)
+    gone = [NAMES.name_at(NOW - number * HOUR) for number in range(40)]
+    await obstore.delete_async(hourly, gone)
+    found = await watched.read()
+    assert found.recent.backups[0].made_at == (NOW - 40 * HOUR).timestamp()
+    assert len(found.recent.backups) == 8
+    assert (await counted(watched)).count == 2_460
+
+
+async def test_what_retention_deletes_is_known_a_day_later(hourly: MemoryStore) -> None:
+    watched = Watched(hourly)
+    await counted(watched)
+    await obstore.delete_async(hourly, [NAMES.name_at(NOW - number * HOUR) for number in range(2_400, 2_500)])
+    watched.now += DAY
+    await watched.read()
+    await watched.read()
+    found = await watched.read()
+    assert found.oldest_at == (NOW - 2_399 * HOUR).timestamp()
+    for _ in range(8):
+        found = await watched.read()
+    assert found.count == 2_400
+
+
+async def test_a_folder_that_becomes_small_is_listed_wholly_again(hourly: MemoryStore) -> None:
+    watched = Watched(hourly)
+    await counted(watched)
+    await obstore.delete_async(hourly, [NAMES.name_at(NOW - number * HOUR) for number in range(2_497)])
+    assert (await watched.read()).count == 3
+    before = watched.tally.requests
+    assert (await watched.read()).count == 3
+    assert watched.tally.requests == before + 1
+    await obstore.delete_async(hourly, [NAMES.name_at(NOW - number * HOUR) for number in range(2_497, 2_500)])
+    found = await watched.read()
+    assert (found.count, found.recent.backups, found.oldest_at) == (0, (), None)
+
+
+async def test_thousands_of_dates_to_come_do_not_hide_the_newest(hourly: MemoryStore) -> None:
+    await put(hourly, *(NOW + 50 * DAY + number * MINUTE for number in range(2_500)))
+    watched = Watched(hourly)
+    found = await watched.read()
+    assert found.recent.backups[0].made_at == NOW.timestamp()
+    assert found.recent.incomplete()["future"] > 0
+    assert watched.tally.requests == 4  # two of everything, the window, and the census
+    await watched.read()
+    assert watched.tally.requests == 5
+
+
+async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourly: MemoryStore) -> None:
+    for number in range(3_000):
+        await obstore.put_async(hourly, f"zzz/{number}", b"x")
+    watched = Watched(hourly)
+    assert (await counted(watched)).count == 2_500
+    before = watched.tally.requests
+    await watched.read()
+    assert watched.tally.requests == before + 1
+
+
+async def test_folders_below_in_between_are_passed_over(hourly: MemoryStore) -> None:
+    for number in range(2_500):
+        await obstore.put_async(hourly, f"db_2/{number}", b"x")
+    found = await counted(Watched(hourly))
+    assert (found.count, found.oldest_at) == (2_500, (NOW - 2_499 * HOUR).timestamp())
+
+
+async def test_a_marker_at_the_end_of_a_page_stays_with_its_backup(hourly: MemoryStore) -> None:
+    """The oldest thousand objects are the first page; every backup around its end has a marker."""
+    marked = [NAMES.name_at(NOW - number * HOUR) for number in range(1_480, 1_515)]
+    for name in marked:
+        await obstore.put_async(hourly, marker_name(name, Proof.RESTORED), b"{}")
+    found = await counted(Watched(hourly))
+    assert found.count == 2_500
+    old = [marker for marker in found.recent.markers if marker.stored.name.removesuffix(".restored.json") in marked]
+    assert len(old) == 8
+    assert all(marker.backup is not None for marker in old)

@@ -1,0 +1,28 @@
+"""Which queue is the dead-letter queue of which."""
+
+import pytest
+
+from exporter.bullmq.dead_letters import DeadLetters
+
+
+@pytest.mark.parametrize(
+    ("setting", "names", "expected"),
+    [
+        ("{name}-dlq", ["mail"], {"mail": "mail-dlq"}),
+        ("{name}-dlq", ["mail", "mail-dlq"], {"mail": "mail-dlq"}),
+        ("{name}-dlq", ["mail-dlq"], {"mail": "mail-dlq"}),
+        ("dead.{name}", ["mail", "deadly"], {"mail": "dead.mail", "deadly": "dead.deadly"}),
+        ("{name}-dlq", ["-dlq"], {"-dlq": "-dlq-dlq"}),
+        (None, ["mail", "mail-dlq"], {}),
+        ("failed", ["mail", "mail-dlq"], {}),
+        ({"mail": "grave"}, ["mail", "grave", "other"], {"mail": "grave", "other": None}),
+        ({"mail": "grave", "post": "grave"}, ["mail", "grave"], {"mail": "grave", "post": "grave"}),
+        ({"mail": "grave"}, [], {"mail": "grave"}),
+    ],
+)
+def test_boxes(setting, names: list[str], expected: dict[str, str | None]) -> None:
+    assert DeadLetters(setting).boxes(names) == expected
+
+
+def test_only_one_word_takes_the_failed_jobs() -> None:
+    assert [DeadLetters(setting).in_failed for setting in ("failed", "failed-{name}", None)] == [True, False, False]

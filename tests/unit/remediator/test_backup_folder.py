@@ -1,0 +1,53 @@
+"""The newest backups are found without listing all; S3 is a generator here, else it is obstore's memory store."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import obstore
+import pytest
+from aiohttp import web
+from obstore.store import MemoryStore, S3Store
+
+from benchmarks.many_keys import PATTERN, ManyKeys
+from inventory import BackupNames
+from remediator.access.backup_folder import ENOUGH, BackupFolder
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NAMES = BackupNames(PATTERN, ZoneInfo("UTC"))
+DAY = timedelta(days=1)
+
+
+async def test_of_a_million_backups_only_the_last_days_are_listed() -> None:
+    keys = ManyKeys(1_000_000, NOW - DAY, step=timedelta(minutes=10))
+    runner = web.AppRunner(keys.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    config = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1", "endpoint": endpoint}
+    store = S3Store("bucket", prefix="db", config=config, client_options={"allow_http": True})
+    found = await BackupFolder(store, NAMES).newest_first(NOW)
+    await runner.cleanup()
+    assert found[0].at == NOW - DAY
+    assert len(found) >= ENOUGH
+    assert keys.requests == 2
+
+
+@pytest.mark.parametrize("step", [DAY, 7 * DAY, 365 * DAY])
+@pytest.mark.parametrize("pattern", [PATTERN, "db_%d%m%Y_%H%M%S.dump"])
+async def test_few_or_old_or_unsorted_ones_are_found_as_well(step: timedelta, pattern: str) -> None:
+    store, names = MemoryStore(), BackupNames(pattern, ZoneInfo("UTC"))
+    dates = [NOW - number * step for number in range(20)]
+    for date in dates:
+        await obstore.put_async(store, names.name_at(date), b"dump")
+    found = await BackupFolder(store, names).newest_first(NOW)
+    assert [backup.at for backup in found][:ENOUGH] == dates[:ENOUGH]
+
+
+async def test_a_backup_as_it_lies_there() -> None:
+    store = MemoryStore()
+    name = NAMES.name_at(NOW)
+    await obstore.put_async(store, name, b"dump")
+    folder = BackupFolder(store, NAMES)
+    [listed] = await folder.newest_first(NOW)
+    assert await folder.stored(name) == listed
+    assert await folder.stored(NAMES.name_at(NOW - DAY)) is None
