@@ -22,19 +22,23 @@ lint: setup
 bench: setup
 	@$(PYTHON) -m demo.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
+	@$(BIN)/python -m benchmarks.webhook
 	@$(BIN)/python -m benchmarks.queues --keys 1000000
 	@$(BIN)/python -m benchmarks.listing
 	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.postgres
+	@$(BIN)/python -m benchmarks.webhook
 
 # What every version of BullMQ makes of thousands of random orders, read by the exporter and from all keys.
 SEQUENCES ?= 2000
 differential: setup
 	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/test_queues_brute_force.py
 
-# Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before.
+# Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before. Then the
+# remediator is killed at every point of every way through its states.
 soak: setup
 	@$(BIN)/python -m soak
+	@$(BIN)/pytest -m soak tests/bounds
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup

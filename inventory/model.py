@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BeforeValidator,
@@ -195,18 +196,27 @@ class Window(Section):
 
 
 class Freeze(Section):
-    """A span of time, half open, in which nothing is remediated."""
+    """A span of time, half open, in which nothing is remediated; without an offset it is read in `zone`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     start: datetime = Field(alias="from")
     end: datetime = Field(alias="to")
     reason: str = ""
+    zone: Zone | None = None
+
+    @model_validator(mode="after")
+    def _in_its_zone(self) -> Self:
+        for key in ("start", "end"):
+            moment = getattr(self, key)
+            if moment.tzinfo is None and self.zone is not None:
+                object.__setattr__(self, key, moment.replace(tzinfo=ZoneInfo(self.zone)))
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z")
+            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z, or `zone`")
         if self.end <= self.start:
             raise ValueError("`to` is not after `from`")
         return self
@@ -270,9 +280,11 @@ class RemediationSettings(Section):
 
 
 class StackLimits(Section):
-    """Limits over all remediations of one stack."""
+    """Limits over all remediations of one stack; where it states none, the limit over all stacks alone holds."""
 
     max_runs_per_hour: Annotated[int, Field(ge=1)] = 10
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    max_alert_age: Duration | None = None
 
 
 class Storm(Section):
@@ -293,6 +305,22 @@ class Limits(Section):
     storm: Storm = Storm()
 
 
+class EscalationStep(Section):
+    """Who is told once an episode has lasted `after`, counted from when people were first told of it.
+
+    With `only_while`, only as long as one of these alerts has fired for `after` as well: an outage that customers feel.
+    """
+
+    after: Duration = timedelta(0)
+    contacts: Annotated[tuple[Name, ...], Field(min_length=1)]
+    only_while: tuple[str, ...] = ()
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it is told of everything as it happens."""
+        return not self.after and not self.only_while
+
+
 class Stack(Section):
     """One monitored product."""
 
@@ -306,6 +334,7 @@ class Stack(Section):
     limits: StackLimits = StackLimits()
     windows: dict[Name, Window] = Field(default_factory=dict)
     freezes: dict[Name, Freeze] = Field(default_factory=dict)
+    escalation: dict[Name, EscalationStep] = Field(default_factory=dict)
     remediations: dict[Name, RemediationSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -317,6 +346,12 @@ class Stack(Section):
             window = remediation.only_in
             if window is not None and window not in self.windows:
                 raise ValueError(f"remediations.{name}.only_in: there is no window {window!r}; {_has(self.windows)}")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_told_at_once(self) -> Self:
+        if self.escalation and not any(step.at_once for step in self.escalation.values()):
+            raise ValueError("escalation: nobody is told at once; one step needs neither `after` nor `only_while`")
         return self
 
 
@@ -368,6 +403,17 @@ class Inventory(Section):
     contacts: dict[Name, Contact] = Field(default_factory=dict)
     limits: Limits = Limits()
     stacks: dict[Name, Stack] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _contacts_exist(self) -> Self:
+        for stack_name, stack in self.stacks.items():
+            for step_name, step in stack.escalation.items():
+                for contact in step.contacts:
+                    if contact not in self.contacts:
+                        place = f"stacks.{stack_name}.escalation.{step_name}.contacts"
+                        known = ", ".join(sorted(self.contacts)) or "none"
+                        raise ValueError(f"{place}: there is no contact {contact!r}; the inventory has {known}")
+        return self
 
     @model_validator(mode="after")
     def _queries_agree(self) -> Self:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 import aiohttp
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 
 from remediator.errors import RemediatorError
 
@@ -18,6 +18,7 @@ class ActiveAlert(BaseModel):
     """What is read of one alert of `GET /api/v2/alerts`; silenced and inhibited ones fire as well."""
 
     labels: dict[str, str]
+    started: AwareDatetime | None = Field(default=None, alias="startsAt")
 
 
 _ALERTS = TypeAdapter(list[ActiveAlert])

@@ -1,5 +1,6 @@
 """`/api/v1`: what an operator asks and says. Every call wants an operator's bearer token."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from remediator.ledger import audit, control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
 from remediator.ledger.runs import Run, RunItem
+from remediator.pausing import read_pause_file
 from remediator.people import approve, reject
 from remediator.states import RunState
 from remediator.world import World
@@ -35,8 +37,8 @@ class PauseRequest(BaseModel):
     span: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(default=None, alias="for")
 
 
-def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> None:
-    """Add every route of the API."""
+def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> "Api":
+    """Add every route but the previews; return the handlers, whose guard those need as well."""
     api = Api(world, bearers, wake)
     app.router.add_get("/api/v1/runs", api.guarded(api.get_runs))
     app.router.add_get("/api/v1/runs/{id}", api.guarded(api.get_run))
@@ -48,6 +50,7 @@ def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: C
     app.router.add_get("/api/v1/breakers", api.guarded(api.get_breakers))
     app.router.add_delete("/api/v1/breakers/{remediation}/{target:.+}", api.guarded(api.delete_breaker))
     app.router.add_get("/api/v1/audit", api.guarded(api.get_audit))
+    return api
 
 
 class Api:
@@ -57,6 +60,7 @@ class Api:
         self._world = world
         self._bearers = bearers
         self._wake = wake
+        self._verifying: asyncio.Task[tuple[str, int | None]] | None = None
 
     def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
         """`handler` behind the operators' tokens, with our errors as answers."""
@@ -87,12 +91,13 @@ class Api:
                 limit=_number(query, "limit", 100, MAX_LIMIT),
                 before=_number(query, "before", None, None),
             )
-            shown = [_run_json(run, await runs.items(connection, run.id)) for run in found.runs]
+            items = await runs.items_of(connection, [run.id for run in found.runs])
+        shown = [run_json(run, items[run.id]) for run in found.runs]
         return web.json_response({"runs": shown, "next": found.next})
 
     async def get_run(self, request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
-            run = await runs.find(connection, _identifier(request))
+            run = await runs.find(connection, identifier_of(request))
             if run is None:
                 raise web.HTTPNotFound(text="there is no such run\n")
             episode = await episodes.get(connection, run.episode)
@@ -105,24 +110,28 @@ class Api:
                 "evidence": run.evidence,
                 "history": await audit.history(connection, run.id),
             }
-            return web.json_response(_run_json(run, await runs.items(connection, run.id)) | detail)
+            return web.json_response(run_json(run, await runs.items(connection, run.id)) | detail)
 
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
-        run = await approve(self._world, _identifier(request), operator)
+        run = await approve(self._world, identifier_of(request), operator)
         self._wake()
         return await self._show(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
-        return await self._show(await reject(self._world, _identifier(request), operator))
+        return await self._show(await reject(self._world, identifier_of(request), operator))
 
     async def _show(self, run: Run) -> web.Response:
         async with self._world.ledger.read() as connection:
-            return web.json_response(_run_json(run, await runs.items(connection, run.id)))
+            return web.json_response(run_json(run, await runs.items(connection, run.id)))
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
             pauses = await control.pauses(connection, self._world.clock.now())
-        return web.json_response({"pauses": [_plain(pause) for pause in pauses]})
+        shown = [_plain(pause) for pause in pauses]
+        file = read_pause_file(self._world.pause_file)
+        if file is not None:
+            shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
+        return web.json_response({"pauses": shown})
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
         asked = await _pause_request(request)
@@ -153,16 +162,26 @@ class Api:
         return web.json_response({"closed": True})
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
+        if self._verifying is None:
+            self._verifying = asyncio.create_task(self._verify(), name="audit")
+            self._verifying.add_done_callback(self._verified)
+        head, first_break = await asyncio.shield(self._verifying)
         async with self._world.ledger.read() as connection:
-            answer = {
-                "head": await audit.head(connection),
-                "first_break": await audit.first_break(connection),
-                "head_known": await audit.contains(connection, request.query.get("head", "")),
-            }
-        return web.json_response(answer)
+            known = await audit.contains(connection, request.query.get("head", ""))
+        return web.json_response({"head": head, "first_break": first_break, "head_known": known})
+
+    async def _verify(self) -> tuple[str, int | None]:
+        """Read the whole trail. Whoever asks meanwhile gets the same answer: it is a long way for a large ledger."""
+        async with self._world.ledger.read() as connection:
+            return await audit.head(connection), await audit.first_break(connection)
+
+    def _verified(self, done: asyncio.Task[tuple[str, int | None]]) -> None:
+        self._verifying = None
+        if not done.cancelled():
+            done.exception()  # whoever asked may have gone
 
 
-def _run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
+def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
     return {
         "id": run.id,
         "stack": run.stack,
@@ -190,7 +209,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
 
 
-def _identifier(request: web.Request) -> int:
+def identifier_of(request: web.Request) -> int:
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise web.HTTPNotFound(text="there is no such run\n")

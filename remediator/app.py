@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 
@@ -11,13 +10,14 @@ from inventory import Inventory
 from remediator import metrics
 from remediator.alertmanager import AlertmanagerReader
 from remediator.api import add_api_routes
+from remediator.api_preview import add_preview_routes
 from remediator.clock import SystemClock
 from remediator.config_check import wrong_remediations
 from remediator.credentials import Bearers
 from remediator.delivery import MAX_BYTES
 from remediator.engine import Engine
 from remediator.errors import LedgerUnavailable
-from remediator.ledger import Ledger
+from remediator.ledger import ledger_at
 from remediator.remediations import REMEDIATIONS
 from remediator.sender import send_until
 from remediator.settings import RemediatorSettings
@@ -42,7 +42,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
 
 def application(world: World, deliverers: Bearers) -> web.Application:
     """Everything that serves `world`; only `deliverers` may deliver alerts, or with none of them everybody."""
-    app = web.Application(client_max_size=MAX_BYTES, middlewares=[_to_the_end])
+    app = web.Application(client_max_size=MAX_BYTES)
     app[OWN_CREDENTIALS] = ("/webhook", "/api/")
     engine = Engine(world)
     _add_routes(app, world, engine, deliverers)
@@ -65,7 +65,7 @@ def _deliverers(settings: RemediatorSettings) -> Bearers:
         raise UnusableConfiguration(
             f"--web.listen-address {settings.web.address} is reachable from outside: --webhook.token-file is needed"
         )
-    return _readable(Bearers({str(file): file for file in files}, "--webhook.token-file"))
+    return _readable(Bearers({str(file): file for file in files}, "--webhook.token-file", basic=True))
 
 
 def _readable(bearers: Bearers) -> Bearers:
@@ -83,11 +83,11 @@ def _refuse_what_can_not_work(inventory: Inventory) -> None:
 
 def _world(settings: RemediatorSettings, inventory: Inventory) -> World:
     try:
-        ledger = Ledger(settings.ledger.url)
+        ledger = ledger_at(settings.ledger.url)
     except LedgerUnavailable as error:
         raise UnusableConfiguration(f"--ledger.url: {error}") from None
     alertmanager = AlertmanagerReader(inventory.alertmanager.url) if inventory.alertmanager else None
-    return World(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager)
+    return World(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager, settings.pause.file)
 
 
 def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: Bearers) -> None:
@@ -95,12 +95,13 @@ def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: 
     operators = _readable(Bearers(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
-        return await metrics_response(await metrics.collect(world), request)
+        return await metrics_response(await metrics.collect(world, engine.trouble), request)
 
     add_health_routes(app, lambda: engine.trouble)
     app.router.add_post("/webhook", webhook(world.ledger, world.clock, deliverers, engine))
     app.router.add_get("/metrics", show_metrics)
-    add_api_routes(app, world, operators, engine.wake)
+    api = add_api_routes(app, world, operators, engine.wake)
+    add_preview_routes(app, world, api.guarded)
 
 
 def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
@@ -110,12 +111,6 @@ def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
         engine.halt()
 
     return halt
-
-
-@web.middleware
-async def _to_the_end(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Any:
-    """A request that has begun to write is never cancelled half way; see Ledger."""
-    return await asyncio.shield(handler(request))
 
 
 async def _without_inventory(_: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import floor
 
-from inventory import Limits, RemediationSettings, Window, format_duration
+from inventory import Limits, RemediationSettings, StackLimits, Window, format_duration
 from remediator.windows import in_window, next_start
 
 HOUR = timedelta(hours=1)
@@ -26,7 +26,7 @@ class Facts:
     settings: RemediationSettings
     max_items: int | None
     limits: Limits
-    stack_max_runs_per_hour: int
+    stack_limits: StackLimits
     firing_since: datetime
     confirmed_at: datetime
     found: int
@@ -43,6 +43,7 @@ class Facts:
     admitted_stack: Sequence[datetime]
     admitted_all: Sequence[datetime]
     active: int
+    active_stack: int
     target_busy: bool
 
 
@@ -79,7 +80,8 @@ def storm(facts: Facts) -> Hit | None:
 
 def stale(facts: Facts) -> Hit | None:
     age = facts.now - facts.confirmed_at
-    limit = facts.limits.max_alert_age
+    own = facts.stack_limits.max_alert_age
+    limit = facts.limits.max_alert_age if own is None else own
     if age < -CLOCK_TOLERANCE:
         return Hit(f"the alert was confirmed {format_duration(-age)} in the future: the clock has been set back")
     if age <= limit:
@@ -124,7 +126,7 @@ def cooldown(facts: Facts) -> Hit | None:
 def rate(facts: Facts) -> Hit | None:
     scopes = (
         ("this remediation", facts.admitted_here, facts.settings.max_runs_per_hour),
-        ("the stack", facts.admitted_stack, facts.stack_max_runs_per_hour),
+        ("the stack", facts.admitted_stack, facts.stack_limits.max_runs_per_hour),
         ("all stacks", facts.admitted_all, facts.limits.max_runs_per_hour),
     )
     for name, admitted, cap in scopes:
@@ -136,8 +138,13 @@ def rate(facts: Facts) -> Hit | None:
 def concurrency(facts: Facts) -> Hit | None:
     if facts.target_busy:
         return Hit("a run of this remediation on this target is under way", facts.now + RETRY)
-    if facts.active >= facts.limits.concurrency:
-        return Hit(f"{facts.active} runs are under way, concurrency is {facts.limits.concurrency}", facts.now + RETRY)
+    scopes = (
+        ("", facts.active, facts.limits.concurrency),
+        ("of the stack ", facts.active_stack, facts.stack_limits.concurrency),
+    )
+    for name, active, cap in scopes:
+        if cap is not None and active >= cap:
+            return Hit(f"{active} runs {name}are under way, concurrency is {cap}", facts.now + RETRY)
     return None
 
 

@@ -15,6 +15,8 @@ _OWN_KEYS = ("older_than", "batch", "protect")
 def wrong_remediations(inventory: Inventory) -> Iterator[Finding]:
     """Remediations that do not exist, and settings that would silently do nothing."""
     for stack_name, stack in inventory.stacks.items():
+        if inventory.alertmanager is None:
+            yield from _needs_alertmanager(stack_name, stack)
         for name, settings in stack.remediations.items():
             path = ("stacks", stack_name, "remediations", name)
             remediation = REMEDIATIONS.get(name)
@@ -22,8 +24,13 @@ def wrong_remediations(inventory: Inventory) -> Iterator[Finding]:
                 yield Finding(path, f"there is no such remediation{_nearest(name)}")
             else:
                 yield from _wrong_keys(path, remediation, settings)
-                if settings.block_on and inventory.alertmanager is None:
-                    yield Finding((*path, "block_on"), "needs alertmanager.url, to ask which alerts fire")
+
+
+def _needs_alertmanager(name: str, stack: Stack) -> Iterator[Finding]:
+    asking = [("remediations", each, "block_on") for each, settings in stack.remediations.items() if settings.block_on]
+    asking += [("escalation", each, "only_while") for each, step in stack.escalation.items() if step.only_while]
+    for place in asking:
+        yield Finding(("stacks", name, *place), "needs alertmanager.url, to ask which alerts fire")
 
 
 def _wrong_keys(path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
-"""Bearer tokens: who sent a request, told in constant time. A token file is read anew at each request."""
+"""Tokens: who sent a request, told in constant time. A token file that has changed is read anew."""
 
+import base64
 import hmac
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +11,16 @@ from inventory import Secret, SecretError
 
 
 class Bearers:
-    """The tokens of some senders, each known by a name; `place` with that name says where its file is named."""
+    """The tokens of some senders, each known by a name; `place` with that name says where its file is named.
 
-    def __init__(self, files: Mapping[str, Path], place: str) -> None:
+    With `basic`, a token may also come as the password of basic authentication, whatever the user's name. Not for what
+    people use: a browser would send it along wherever a page tells it to.
+    """
+
+    def __init__(self, files: Mapping[str, Path], place: str, *, basic: bool = False) -> None:
+        self._basic = basic
+        self._stamps: dict[str, tuple[int, int, int] | None] = {}
+        self._read: dict[str, str | None] = {}
         self._files = {name: Secret(place.format(name), None, file) for name, file in files.items()}
 
     def __bool__(self) -> bool:
@@ -26,20 +34,50 @@ class Bearers:
         """The name of who sent `request`.
 
         Raises:
-            HTTPUnauthorized: it carries no bearer token.
+            HTTPUnauthorized: it carries no token.
             HTTPForbidden: its token is nobody's.
             HTTPServiceUnavailable: its token is nobody's, but one of the files can not be read.
         """
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        token = self._token(request.headers.get(hdrs.AUTHORIZATION, ""))
+        if not token:
             raise web.HTTPUnauthorized(text="a bearer token is needed\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
-        accepted = {name: _read(secret) for name, secret in self._files.items()}
+        accepted = {name: self._known(name) for name in self._files}
         for name, known in accepted.items():
-            if known is not None and hmac.compare_digest(_bytes(known), _bytes(token.strip())):
+            if known is not None and hmac.compare_digest(_bytes(known), token):
                 return name
         if None in accepted.values():  # it may be being replaced right now, so it is worth trying again
             raise web.HTTPServiceUnavailable(text="a token file can not be read; try again\n")
         raise web.HTTPForbidden(text="this bearer token is not accepted\n")
+
+    def _known(self, name: str) -> str | None:
+        """The token in the file now, or None where it can not be read."""
+        secret = self._files[name]
+        stamp = _stamp(secret)
+        if stamp is None or self._stamps.get(name) != stamp:
+            self._stamps[name], self._read[name] = stamp, _read(secret)
+        return self._read[name]
+
+    def _token(self, header: str) -> bytes:
+        scheme, _, rest = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return _bytes(rest.strip())
+        return _password(rest.strip()) if self._basic and scheme.lower() == "basic" else b""
+
+
+def _stamp(secret: Secret) -> tuple[int, int, int] | None:
+    """What is another one after every change of the file; reading it at each delivery costs too much."""
+    try:
+        found = (secret.file or Path()).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _password(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def _bytes(token: str) -> bytes:

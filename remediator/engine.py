@@ -9,9 +9,9 @@ from functools import partial
 import structlog
 
 from remediator.errors import LedgerUnavailable
-from remediator.execution import execute, lose, recover, verify
+from remediator.execution import execute, lose, note_stop, recover, verify
 from remediator.intake import take_in
-from remediator.ledger import deliveries, episodes, runs
+from remediator.ledger import episodes, retention, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import LostRun, Run
 from remediator.plan import fail, precheck
@@ -23,11 +23,13 @@ from remediator.vanished import end_vanished
 from remediator.world import World
 
 TICK_SECONDS = 1.0
+PACE_SECONDS = 0.1  # between two rounds, so that a flood is worked off in large steps
 TROUBLE_SECONDS = 5.0
 MISHAP_SECONDS = 2.0
 MAX_MISHAPS = 3
 LOOK_FOR_VANISHED_SECONDS = 10.0
-FORGET_SECONDS = 3_600.0  # it reads the whole table of deliveries
+FORGET_SECONDS = 3_600.0
+FORGET_PACE_SECONDS = 1.0  # between two steps, so that others get the writer's turn
 log = structlog.get_logger(__name__)
 
 
@@ -66,8 +68,17 @@ class Engine:
 
     async def idle(self) -> None:
         """Wait until no run is being driven; after `halt`, until every current effect has ended or timed out."""
+        if self.stop.is_set():
+            await self._note_stop()
         while self._driving:
             await asyncio.gather(*self._driving.values())
+
+    async def _note_stop(self) -> None:
+        for identifier in list(self._driving):
+            try:
+                await note_stop(self._world, identifier)
+            except LedgerUnavailable as error:
+                log.warning("the stop could not be noted", run=identifier, error=str(error))
 
     def _tell(self, error: Exception) -> None:
         """Whatever went wrong, the daemon stays, says so, and tries again."""
@@ -75,6 +86,8 @@ class Engine:
         log.error("nothing can be done now", trouble=self.trouble, exc_info=not isinstance(error, LedgerUnavailable))
 
     async def _pause(self) -> None:
+        """Until there is something to do, but a moment at least: of many the first is served at once, then the rest."""
+        await self.stop.sleep(PACE_SECONDS)
         try:
             async with asyncio.timeout(TICK_SECONDS):
                 await self._wake.wait()
@@ -87,18 +100,17 @@ class Engine:
         Raises:
             LedgerUnavailable: the rest of this tick did not happen.
         """
-        await take_in(self._world)
+        if await take_in(self._world):
+            self.wake()
         await self._keep_house()
         await self._plan_due_episodes()
         await self._drive_due_runs()
 
     async def _plan_due_episodes(self) -> None:
         async with self._world.ledger.read() as connection:
-            candidates = [
-                episode
-                for episode in await episodes.all_open(connection)
-                if self._wants_run(episode, await runs.last_of(connection, episode.id))
-            ]
+            last = await runs.last_of_open(connection)
+            found = await episodes.all_open(connection)
+        candidates = [episode for episode in found if self._wants_run(episode, last.get(episode.id))]
         for episode in candidates:
             async with self._world.ledger.write() as connection:
                 await runs.create(connection, episode, self._world.clock.now())
@@ -118,11 +130,9 @@ class Engine:
     async def _drive_due_runs(self) -> None:
         now = self._world.clock.now()
         async with self._world.ledger.read() as connection:
-            waiting = [
-                run
-                for run in await runs.unfinished(connection)
-                if run.id not in self._driving and _is_due(run, await episodes.get(connection, run.episode), now)
-            ]
+            idle = [run for run in await runs.unfinished(connection) if run.id not in self._driving]
+            confirmed = await episodes.confirmed(connection, [run.episode for run in idle])
+        waiting = [run for run in idle if _is_due(run, confirmed[run.episode], now)]
         for run in waiting:
             if not self.stop.is_set():
                 task = asyncio.create_task(self._drive(run), name=f"run {run.id}")
@@ -199,17 +209,18 @@ class Engine:
         if now >= self._next_forgetting:
             self._next_forgetting = now + FORGET_SECONDS
             async with self._world.ledger.write() as connection:
-                await deliveries.forget_old(connection, self._world.clock.now())
+                if await retention.forget(connection, self._world.clock.now()):
+                    self._next_forgetting = now + FORGET_PACE_SECONDS
 
 
 _WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
 
 
-def _is_due(run: Run, episode: Episode, now: datetime) -> bool:
+def _is_due(run: Run, confirmed_at: datetime, now: datetime) -> bool:
     """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
     if run.state not in _WAITING or (run.expires_at is not None and run.expires_at <= now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:
         return run.approved_by is not None
-    confirmed_again = run.deferred_at is not None and episode.confirmed_at > run.deferred_at
+    confirmed_again = run.deferred_at is not None and confirmed_at > run.deferred_at
     return confirmed_again and run.not_before is not None and run.not_before <= now

@@ -8,8 +8,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import LedgerUnavailable
-from remediator.ledger import control, episodes, runs
+from remediator.ledger import episodes, runs
 from remediator.ledger.runs import LostRun, Run, RunItem
+from remediator.pausing import pause_reason
 from remediator.progress import advance
 from remediator.remediations.base import Hands, Item, ItemState, Outcome, Verdict
 from remediator.states import CRASH, RunState
@@ -22,6 +23,7 @@ LOOK_EVERY_SECONDS = 1.0
 SETTLE_ATTEMPTS = 5
 CONNECT_SECONDS = 15.0
 STOPPING = "stopping"
+STOPPED = "stopped"  # the evidence of why no further effect begins
 log = structlog.get_logger(__name__)
 
 
@@ -41,7 +43,7 @@ async def execute(world: World, run: Run, found: Found, stop: Stop) -> Run:
         if done is None:
             return await _failed_to_begin(world, run, error)
         log.warning("the target was not left in good order", run=run.id, error=str(error))
-    return done if stop.is_set() else await _conclude(world, done)
+    return await _conclude(world, done)
 
 
 async def _failed_to_begin(world: World, run: Run, error: Exception) -> Run:
@@ -78,7 +80,7 @@ async def _reason_to_stop(connection: AsyncConnection, world: World, run: Run, f
     now = world.clock.now()
     if stop.is_set():
         return STOPPING
-    if await control.paused(connection, now, run.stack) is not None:
+    if await pause_reason(connection, world, run.stack) is not None:
         return "kill_switch"
     if active_freeze(found.stack.freezes.items(), now) is not None:
         return "freeze"
@@ -91,7 +93,7 @@ async def _stop(connection: AsyncConnection, world: World, run: Run, reason: str
     log.info("no further effect", run=run.id, reason=reason)
     if run.state is RunState.ADMITTED and reason != STOPPING:
         return await advance(connection, world, run, RunState.CANCELLED, reason=reason)
-    return await runs.add_evidence(connection, run, stopped=reason)
+    return await runs.add_evidence(connection, run, **{STOPPED: reason})
 
 
 async def _apply(hands: Hands, found: Found, run: Run, items: Sequence[Item]) -> Sequence[Outcome]:
@@ -138,7 +140,15 @@ async def recover(world: World, run: Run, found: Found) -> Run:
     async with world.ledger.write() as connection:
         states = {each.state for each in await runs.items(connection, run.id)}
         to = RunState.UNKNOWN if ItemState.UNKNOWN in states else RunState.INTERRUPTED
-        return await advance(connection, world, run, to, reason=CRASH)
+        return await advance(connection, world, run, to, reason=str(run.evidence.get(STOPPED, CRASH)))
+
+
+async def note_stop(world: World, identifier: int) -> None:
+    """An effect may outlast the process that was told to stop; the next one shall not take that for a crash."""
+    async with world.ledger.write() as connection:
+        run = await runs.get(connection, identifier)
+        if run.state is RunState.EXECUTING:
+            await runs.add_evidence(connection, run, **{STOPPED: STOPPING})
 
 
 async def lose(world: World, run: Run, why: str) -> Run:
@@ -159,7 +169,7 @@ async def _conclude(world: World, run: Run) -> Run:
         return run
     async with world.ledger.write() as connection:
         states = {each.state for each in await runs.items(connection, run.id)}
-        stopped = str(run.evidence.get("stopped", ""))
+        stopped = str(run.evidence.get(STOPPED, ""))
         if ItemState.UNKNOWN in states:
             return await advance(connection, world, run, RunState.UNKNOWN, reason="outcome_unknown")
         if stopped and ItemState.PLANNED in states:

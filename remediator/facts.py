@@ -11,6 +11,7 @@ from remediator.bounds import HOUR, Facts
 from remediator.ledger import control, episodes, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
+from remediator.pausing import pause_reason
 from remediator.states import RunState
 from remediator.targets import Found, find
 from remediator.windows import active_freeze
@@ -48,12 +49,12 @@ async def gather(
         settings=found.settings,
         max_items=_max_items(found),
         limits=world.inventory.limits,
-        stack_max_runs_per_hour=found.stack.limits.max_runs_per_hour,
+        stack_limits=found.stack.limits,
         firing_since=episode.firing_since,
         confirmed_at=episode.confirmed_at,
         found=run.found or 0,
         population=run.population,
-        paused=await control.paused(connection, now, run.stack),
+        paused=await pause_reason(connection, world, run.stack),
         freeze=active_freeze(found.stack.freezes.items(), now),
         breaker=await control.breaker_reason(connection, episode.key),
         storm=await _storm(connection, world, now),
@@ -65,6 +66,7 @@ async def gather(
         admitted_stack=[row.admitted_at for row in in_stack],
         admitted_all=[row.admitted_at for row in admitted],
         active=len(active),
+        active_stack=sum(other.stack == run.stack for other in active),
         target_busy=any(other.target == run.target and other.remediation == run.remediation for other in active),
     )
 

@@ -1,77 +1,101 @@
-"""Turns accepted deliveries into episodes. Decided per alert: a delivery is only how it travelled."""
+"""Turns accepted deliveries into episodes. Decided per alert: a delivery is only how it travelled.
 
-from collections.abc import Sequence
-from datetime import datetime
+Many deliveries are worked off in one transaction, in the order in which they came.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.delivery import Alert, parse_delivery
+from remediator.delivery import Delivery, parse_delivery
 from remediator.errors import LedgerUnavailable
-from remediator.ledger import audit, control, deliveries, episodes, runs
-from remediator.ledger.episodes import Episode, Key
+from remediator.ladder import tell_end
+from remediator.ledger import audit, control, deliveries, episodes, resolutions, runs
+from remediator.ledger.deliveries import Kept
+from remediator.ledger.episodes import Episode, Heard, Key
 from remediator.progress import advance
 from remediator.states import CANCELLABLE, RunState
 from remediator.targets import key_of
 from remediator.world import World
 
-AT_ONCE = 100
+AT_ONCE = 128
 log = structlog.get_logger(__name__)
 
 
-async def take_in(world: World) -> None:
-    """Work off every delivery that has not been yet, each in one transaction with what follows from it."""
+async def take_in(world: World) -> bool:
+    """Work off the oldest deliveries that nothing was made of yet; return whether there may be more.
+
+    Raises:
+        LedgerUnavailable: they stay for the next time.
+    """
     async with world.ledger.read() as connection:
         waiting = await deliveries.unprocessed(connection, limit=AT_ONCE)
-    for identifier, received, body in waiting:
-        try:
-            async with world.ledger.write() as connection:
-                await _take_in_one(connection, world, received, body)
-                await deliveries.mark_processed(connection, identifier, world.clock.now())
-        except LedgerUnavailable:
-            raise
-        except Exception as error:
-            log.exception("a delivery can not be worked off", delivery=identifier)
-            await _set_aside(world, identifier, error)
+    if waiting:
+        await _take_in_together(world, waiting)
+    return len(waiting) == AT_ONCE
 
 
-async def _set_aside(world: World, identifier: int, error: Exception) -> None:
+async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
+    try:
+        async with world.ledger.write() as connection:
+            await take_in_all(connection, world, [(each, parse_delivery(each.body)) for each in kept])
+            await deliveries.mark_processed(connection, kept, world.clock.now())
+    except LedgerUnavailable:
+        raise
+    except Exception as error:
+        if len(kept) == 1:
+            await _set_aside(world, kept[0], error)
+            return
+        for each in kept:  # one of them is the trouble; alone it harms no other
+            await _take_in_together(world, [each])
+
+
+async def _set_aside(world: World, kept: Kept, error: Exception) -> None:
     """One delivery that we can not read must not hold up all that come after it."""
+    log.error("a delivery can not be worked off", delivery=kept.id, exc_info=error)
     async with world.ledger.write() as connection:
         now = world.clock.now()
-        await deliveries.mark_processed(connection, identifier, now)
-        detail = {"delivery": identifier, "error": type(error).__name__}
+        await deliveries.mark_processed(connection, [kept], now)
+        detail = {"delivery": kept.id, "error": type(error).__name__}
         await audit.append(connection, now, "delivery_set_aside", detail=detail)
 
 
-async def _take_in_one(connection: AsyncConnection, world: World, received: datetime, body: bytes) -> None:
-    delivery = parse_delivery(body)  # it was valid when it was accepted
-    if delivery.truncated_alerts:
-        detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
-        await control.note_storm(connection, world.clock.now(), detail)
-    by_key: dict[Key, list[Alert]] = {}
-    for alert in delivery.alerts:
-        if "remediation" in alert.labels:
-            by_key.setdefault(key_of(alert.labels, world.remediations), []).append(alert)
-    for key, alerts in by_key.items():
-        await _take_in_alerts(connection, world, key, alerts, received)
+async def take_in_all(connection: AsyncConnection, world: World, taken: Sequence[tuple[Kept, Delivery]]) -> None:
+    """Make of deliveries, oldest first, whatever follows from them for episodes and their runs."""
+    for _, delivery in taken:
+        if delivery.truncated_alerts:
+            detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
+            await control.note_storm(connection, world.clock.now(), detail)
+    by_key: dict[Key, list[Heard]] = {}
+    for kept, delivery in taken:
+        for alert in delivery.alerts:
+            if "remediation" in alert.labels:
+                key = key_of(alert.labels, world.remediations)
+                by_key.setdefault(key, []).append(Heard(alert, kept.received_at))
+    names = {heard.alert.key for together in by_key.values() for heard in together}
+    memory = await resolutions.memory(connection, names, world.repeat_interval)
+    for key, heard in by_key.items():
+        await _take_in_one(connection, world, key, memory.news(heard))
+    await memory.keep()
 
 
-async def _take_in_alerts(
-    connection: AsyncConnection, world: World, key: Key, alerts: Sequence[Alert], received: datetime
-) -> None:
+async def _take_in_one(connection: AsyncConnection, world: World, key: Key, heard: Iterator[Heard]) -> None:
     now = world.clock.now()
-    firing = [alert for alert in alerts if alert.status == "firing"]
-    if firing:
-        await episodes.confirm(connection, key, firing, received, now)
-    ended = await episodes.resolve(connection, key, [alert for alert in alerts if alert.status == "resolved"], now)
-    if ended is not None:
-        await call_off(connection, world, ended, "resolved")
+    for status, some in groupby(heard, key=lambda each: each.alert.status):
+        if status == "firing":
+            await episodes.confirm(connection, key, list(some), now)
+            continue
+        ended = await episodes.resolve(connection, key, [each.alert for each in some], now)
+        if ended is not None:
+            await call_off(connection, world, ended, "resolved")
 
 
 async def call_off(connection: AsyncConnection, world: World, ended: Episode, reason: str) -> None:
-    """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof."""
+    """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof. Tell it."""
     run = await runs.last_of(connection, ended.id)
     log.info("episode ended", stack=ended.stack, remediation=ended.remediation, target=ended.target, reason=reason)
     if run is not None and run.state in CANCELLABLE:
         await advance(connection, world, run, RunState.CANCELLED, reason=reason)
+    await tell_end(connection, world, ended, reason)

@@ -1,10 +1,11 @@
 """The remediator's own metrics, read from the ledger at each scrape, so that they always equal the record."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
+from prometheus_client import Counter as ProcessCounter
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func, select
@@ -12,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from daemon import VERSION
 from remediator.errors import LedgerUnavailable
-from remediator.ledger import control, episodes, outbox
+from remediator.ledger import control, deliveries, episodes, outbox, tally
 from remediator.ledger.schema import run
-from remediator.states import ENDED, RunState
+from remediator.pausing import pause_reason
+from remediator.states import RunState
+from remediator.tallied import known, tallied
 from remediator.world import World
-
-UNKNOWN_NAME = "(unknown)"  # alerts can claim any name; only those of the inventory become label values
 
 
 class Snapshot(Collector):
@@ -38,91 +39,58 @@ def _process_registry() -> CollectorRegistry:
 
 
 _PROCESS = _process_registry()
+DELIVERIES = ProcessCounter(
+    "remediation_deliveries",
+    "Deliveries since the start, by answer: accepted, malformed, unauthorized, unavailable.",
+    ["answer"],
+    registry=_PROCESS,
+)
+for _answer in ("accepted", "malformed", "unauthorized", "unavailable"):
+    DELIVERIES.labels(_answer)  # an alert on an increase needs the zero before it
 
 
-async def collect(world: World) -> Snapshot:
-    """Everything on the metrics page. Where the ledger is out, only `remediation_ledger_up 0` and the process."""
+async def collect(world: World, trouble: str | None = None) -> Snapshot:
+    """Everything on the metrics page. Where the ledger is out, only that, the engine's trouble and the process."""
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
+    engine = _gauge("remediation_engine_up", "Whether the engine could do its last round.", trouble is None)
     up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read.")
     try:
         async with world.ledger.read() as connection:
             families = await _from_ledger(connection, world)
     except LedgerUnavailable:
         up.add_metric([], 0)
-        return Snapshot([build, up])
+        return Snapshot([build, engine, up])
     up.add_metric([], 1)
-    return Snapshot([build, up, *families])
+    return Snapshot([build, engine, up, *families])
 
 
 async def _from_ledger(connection: AsyncConnection, world: World) -> list[Metric]:
-    now = world.clock.now()
     return [
-        await _runs(connection, world),
-        await _refusals(connection, world),
-        await _last_runs(connection, world),
+        *tallied(world, await tally.everything(connection)),
         await _open_episodes(connection, world),
         await _breakers(connection),
-        await _paused(connection, world, now),
+        await _paused(connection, world),
         await _approvals(connection),
         _gauge(
             "remediation_escalations_unsent",
             "Messages that no contact has taken yet.",
             await outbox.waiting(connection),
         ),
+        _gauge(
+            "remediation_deliveries_waiting",
+            "Deliveries that were accepted, and that nothing has been made of yet.",
+            await deliveries.waiting(connection),
+        ),
     ]
-
-
-async def _runs(connection: AsyncConnection, world: World) -> Metric:
-    family = CounterMetricFamily(
-        "remediation_runs", "Runs that have ended, by outcome.", labels=["stack", "remediation", "outcome"]
-    )
-    rows = await connection.execute(
-        select(run.c.stack, run.c.remediation, run.c.state, func.count())
-        .where(run.c.state.in_(ENDED))
-        .group_by(run.c.stack, run.c.remediation, run.c.state)
-    )
-    return _summed(family, ((*_known(world, row[0], row[1]), row[2], row[3]) for row in rows))
-
-
-async def _refusals(connection: AsyncConnection, world: World) -> Metric:
-    family = CounterMetricFamily(
-        "remediation_refusals", "Runs that a bound has refused.", labels=["stack", "remediation", "bound"]
-    )
-    rows = await connection.execute(
-        select(run.c.stack, run.c.remediation, run.c.reason, func.count())
-        .where(run.c.state == RunState.REFUSED)
-        .group_by(run.c.stack, run.c.remediation, run.c.reason)
-    )
-    return _summed(family, ((*_known(world, row[0], row[1]), row[2], row[3]) for row in rows))
-
-
-async def _last_runs(connection: AsyncConnection, world: World) -> Metric:
-    family = GaugeMetricFamily(
-        "remediation_last_run_timestamp_seconds",
-        "When the last run with this outcome ended.",
-        labels=["stack", "remediation", "target", "outcome"],
-    )
-    rows = await connection.execute(
-        select(run.c.stack, run.c.remediation, run.c.target, run.c.state, func.max(run.c.finished_at))
-        .where(run.c.state.in_(ENDED), run.c.reason != "unknown_target")
-        .group_by(run.c.stack, run.c.remediation, run.c.target, run.c.state)
-    )
-    for stack, remediation, target, state, finished in rows:
-        if stack in world.inventory.stacks:
-            family.add_metric([stack, remediation, target, state], _seconds(finished))
-    return family
 
 
 async def _open_episodes(connection: AsyncConnection, world: World) -> Metric:
     family = GaugeMetricFamily(
         "remediation_open_episodes", "Episodes that have not ended.", labels=["stack", "remediation"]
     )
-    counts: dict[tuple[str, str], int] = {}
-    for episode in await episodes.all_open(connection):
-        known = _known(world, episode.stack, episode.remediation)
-        counts[known] = counts.get(known, 0) + 1
-    for labels, count in counts.items():
-        family.add_metric(labels, count)
+    counts = Counter(known(world, each.stack, each.remediation) for each in await episodes.all_open(connection))
+    for labels, number in counts.items():
+        family.add_metric(labels, number)
     return family
 
 
@@ -135,10 +103,10 @@ async def _breakers(connection: AsyncConnection) -> Metric:
     return family
 
 
-async def _paused(connection: AsyncConnection, world: World, now: datetime) -> Metric:
+async def _paused(connection: AsyncConnection, world: World) -> Metric:
     family = GaugeMetricFamily("remediation_paused", "Whether a person has paused remediation.", labels=["stack"])
     for stack in world.inventory.stacks:
-        family.add_metric([stack], await control.paused(connection, now, stack) is not None)
+        family.add_metric([stack], await pause_reason(connection, world, stack) is not None)
     return family
 
 
@@ -151,25 +119,3 @@ async def _approvals(connection: AsyncConnection) -> Metric:
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
-
-
-def _summed(family: CounterMetricFamily, rows: Iterable[tuple[str, str, str, int]]) -> Metric:
-    """Add up rows whose names have become the same."""
-    counts: dict[tuple[str, str, str], int] = {}
-    for *labels, count in rows:
-        key = (str(labels[0]), str(labels[1]), str(labels[2]))
-        counts[key] = counts.get(key, 0) + int(count)
-    for key, total in counts.items():
-        family.add_metric(key, total)
-    return family
-
-
-def _known(world: World, stack: str, remediation: str) -> tuple[str, str]:
-    return (
-        stack if stack in world.inventory.stacks else UNKNOWN_NAME,
-        remediation if remediation in world.remediations else UNKNOWN_NAME,
-    )
-
-
-def _seconds(moment: datetime) -> float:
-    return moment.astimezone(UTC).timestamp()

@@ -1,19 +1,23 @@
 """The first half of a run: reads what would be touched, asks every bound, and decides. Touches nothing."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import Mode
+from inventory import Mode, RemediationSettings
 from remediator.bounds import MAX_DEFERRAL, Decision, decide
 from remediator.errors import RemediatorError
+from remediator.escalation import escalate
 from remediator.facts import blockers, gather
 from remediator.ledger import episodes, runs
+from remediator.ledger.episodes import Key
+from remediator.ledger.history import touched_since
 from remediator.ledger.runs import Run
 from remediator.progress import advance
-from remediator.remediations.base import Plan
+from remediator.remediations.base import Identity, Plan
 from remediator.states import RunState
 from remediator.targets import Found
 from remediator.world import World
@@ -34,7 +38,7 @@ async def precheck(world: World, run: Run, found: Found | str) -> Run:
         return early or run
     plan = None
     if run.approved_by is None:
-        read = await _read_plan(found, run)
+        read = await read_plan(world, found, run.id)
         if isinstance(read, str):
             return await fail(world, run, "target_unreachable", read)
         plan = read
@@ -65,20 +69,29 @@ async def fail(world: World, run: Run, reason: str, detail: str) -> Run:
         return await advance(connection, world, noted, RunState.FAILED, reason=reason)
 
 
-async def _read_plan(found: Found, run: Run) -> Plan | str:
+async def read_plan(world: World, found: Found, run: int | str) -> Plan | str:
     """The plan, or in words why there is none."""
+    touched = await _touched(world, found)
     try:
-        async with asyncio.timeout(PLAN_SECONDS), found.remediation.open(found.scope(run.id)) as hands:
+        async with asyncio.timeout(PLAN_SECONDS), found.remediation.open(found.scope(run, touched)) as hands:
             plan = await hands.plan()
     except RemediatorError as error:
         return str(error)
     except TimeoutError:
-        return f"{run.target} did not answer within {PLAN_SECONDS:.0f} s"
+        return f"{found.target} did not answer within {PLAN_SECONDS:.0f} s"
     except Exception as error:
-        log.exception("planning failed", run=run.id, target=run.target)
+        log.exception("planning failed", run=run, target=str(found.target))
         return f"planning failed: {type(error).__name__}"
     batch = found.settings.batch
     return plan if batch is None else replace(plan, items=plan.items[:batch])
+
+
+async def _touched(world: World, found: Found) -> Sequence[Identity]:
+    if not found.remediation.remembers:
+        return ()
+    key = Key(found.target.stack, found.remediation.name, str(found.target))
+    async with world.ledger.read() as connection:
+        return await touched_since(connection, key, world.clock.now() - found.remediation.remembers)
 
 
 async def _decide(world: World, run: Run, found: Found, plan: Plan | None) -> Run:
@@ -92,27 +105,44 @@ async def _decide(world: World, run: Run, found: Found, plan: Plan | None) -> Ru
         episode = await episodes.get(connection, run.episode)
         decision = decide(await gather(connection, world, found, run, episode, blocked))
         run = await runs.add_evidence(connection, run, bounds=decision.as_evidence())
-        return await _follow(connection, world, run, found, decision)
+        return await _follow(connection, world, run, found, decision, plan)
 
 
-async def _follow(connection: AsyncConnection, world: World, run: Run, found: Found, decision: Decision) -> Run:
-    """The state after `prechecked`: the first of these that applies."""
-    now = world.clock.now()
+def what_follows(
+    settings: RemediationSettings, run: Run, decision: Decision, plan: Plan | None
+) -> tuple[RunState, str]:
+    """The state after `prechecked`, and its reason: the first of these that applies."""
     if run.found == 0:
-        return await advance(connection, world, run, RunState.NOTHING_TO_DO)
-    if found.settings.mode is Mode.SHADOW:
-        return await advance(connection, world, run, RunState.SHADOW, reason=decision.reason)
+        return RunState.NOTHING_TO_DO, plan.because if plan is not None else ""
+    if settings.mode is Mode.SHADOW:
+        return RunState.SHADOW, decision.reason
     if decision.refusals:
-        return await advance(connection, world, run, RunState.REFUSED, reason=decision.reason)
-    if found.settings.mode is Mode.APPROVE and run.approved_by is None:
-        expiry = now + found.settings.approve_within
-        return await advance(connection, world, run, RunState.AWAITING_APPROVAL, expires_at=expiry)
+        return RunState.REFUSED, decision.reason
+    if plan is not None and not plan.items:
+        return RunState.NOTHING_TO_DO, "nothing_listed"
+    if settings.mode is Mode.APPROVE and run.approved_by is None:
+        return RunState.AWAITING_APPROVAL, ""
     if decision.deferrals:
+        return RunState.DEFERRED, decision.reason
+    return RunState.ADMITTED, ""
+
+
+async def _follow(
+    connection: AsyncConnection, world: World, run: Run, found: Found, decision: Decision, plan: Plan | None
+) -> Run:
+    now = world.clock.now()
+    state, reason = what_follows(found.settings, run, decision, plan)
+    if state is RunState.DEFERRED:
         return await _defer(connection, world, run, decision)
-    if not await runs.items(connection, run.id):
-        return await advance(connection, world, run, RunState.NOTHING_TO_DO, reason="nothing_listed")
-    # Admitted anew after a crash, the reservation moves on: the effects come now, so they count from now.
-    return await advance(connection, world, run, RunState.ADMITTED, admitted_at=now)
+    if state is RunState.AWAITING_APPROVAL:
+        return await advance(connection, world, run, state, expires_at=now + found.settings.approve_within)
+    if state is RunState.ADMITTED:
+        # Admitted anew after a crash, the reservation moves on: the effects come now, so they count from now.
+        return await advance(connection, world, run, state, admitted_at=now)
+    run = await advance(connection, world, run, state, reason=reason)
+    if state is RunState.NOTHING_TO_DO and reason and found.settings.mode is not Mode.SHADOW:
+        await escalate(connection, world, run, await episodes.get(connection, run.episode))
+    return run
 
 
 async def _defer(connection: AsyncConnection, world: World, run: Run, decision: Decision) -> Run:

@@ -7,37 +7,48 @@ from typing import Any
 import apprise
 import structlog
 
-from inventory import SecretError
-from inventory.model import Contact
+from inventory import Contact, SecretError
+from remediator.attachment import Attachments
 from remediator.errors import LedgerUnavailable
+from remediator.ladder import climb
 from remediator.ledger import outbox
 from remediator.stopping import Stop
 from remediator.world import World
 
 EVERY_SECONDS = 1.0
-SEND_SECONDS = 30.0
+SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
 log = structlog.get_logger(__name__)
 
 
 async def send_until(stop: Stop, world: World) -> None:
-    """Send every due message, until it is time to stop."""
-    while not stop.is_set():
-        try:
-            await send_due(world)
-        except Exception as error:
-            log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
-        await stop.sleep(EVERY_SECONDS)
+    """Send every due message, until it is time to stop; a contact that does not answer holds up no other."""
+    attachments = Attachments(world)
+    async with asyncio.TaskGroup() as sending:
+        while not stop.is_set():
+            sending.create_task(_round(world, attachments))
+            await stop.sleep(EVERY_SECONDS)
 
 
-async def send_due(world: World) -> None:
+async def _round(world: World, attachments: Attachments) -> None:
+    try:
+        await climb(world)
+        await send_due(world, attachments)
+    except Exception as error:
+        log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
+
+
+async def send_due(world: World, attachments: Attachments) -> None:
     """Send what is due now. A message is marked only after its contact has taken it: better twice than never."""
     async with world.ledger.read() as connection:
         messages = await outbox.due(connection, world.clock.now())
-    await asyncio.gather(*(_send_one(world, message) for message in messages))
+    await asyncio.gather(*(_send_one(world, attachments, message) for message in messages))
 
 
-async def _send_one(world: World, message: Any) -> None:
-    taken = await _send(world.inventory.contacts, message)
+async def _send_one(world: World, attachments: Attachments, message: Any) -> None:
+    async with world.ledger.write() as connection:
+        if not await outbox.claim(connection, message, world.clock.now()):
+            return
+    taken = await _send(world.inventory.contacts, message, message.body + await attachments.text(message))
     async with world.ledger.write() as connection:
         if taken:
             await outbox.sent(connection, message.id, world.clock.now())
@@ -45,11 +56,11 @@ async def _send_one(world: World, message: Any) -> None:
             await outbox.failed(connection, message.id, message.attempts, world.clock.now())
 
 
-async def _send(contacts: Mapping[str, Contact], message: Any) -> bool:
+async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> bool:
     contact = contacts.get(message.contact)
     problem = "it is not in the inventory any more" if contact is None else None
     try:
-        if contact is not None and not await _notify(contact, message):
+        if contact is not None and not await _notify(contact, message.title, body):
             problem = "it did not take the message"
     except (SecretError, TimeoutError, ValueError) as error:
         problem = str(error) or "it did not answer in time"
@@ -57,9 +68,9 @@ async def _send(contacts: Mapping[str, Contact], message: Any) -> bool:
     return problem is None
 
 
-async def _notify(contact: Contact, message: Any) -> bool:
+async def _notify(contact: Contact, title: str, body: str) -> bool:
     sender = apprise.Apprise()
     if not sender.add(contact.url_secret().read()):
         raise ValueError("its url is no address that Apprise knows; see the inventory's `contacts`")
     async with asyncio.timeout(SEND_SECONDS):
-        return bool(await sender.async_notify(title=message.title, body=message.body))
+        return bool(await sender.async_notify(title=title, body=body))

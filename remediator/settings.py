@@ -12,7 +12,8 @@ class WebhookSettings(Group):
     """Who may deliver alerts."""
 
     token_file: list[Path] = Field(
-        default_factory=list, description="a file with a bearer token that Alertmanager sends; repeat it to rotate"
+        default_factory=list,
+        description="a file with the token that Alertmanager sends; repeat it to rotate",
     )
 
 
@@ -22,9 +23,18 @@ class LedgerSettings(Group):
     url: str = Field(default="sqlite:///runbookd.db", description="the ledger: sqlite:///path/to/file")
 
 
+class PauseSettings(Group):
+    """The kill switch that needs nothing but a file system."""
+
+    file: Path = Field(
+        default=Path("runbookd.pause"), description="while this file exists, nothing is remediated; it may say why"
+    )
+
+
 class RemediatorSettings(DaemonSettings):
     """Takes alerts from Alertmanager and runs bounded remediations."""
 
     web: WebSettings = WebSettings(listen_address="127.0.0.1:9851")
     webhook: WebhookSettings = WebhookSettings()
     ledger: LedgerSettings = LedgerSettings()
+    pause: PauseSettings = PauseSettings()

@@ -38,6 +38,28 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     S.VERIFYING: frozenset({S.SUCCEEDED, S.INEFFECTIVE, S.UNKNOWN}),
 }
 
+# In a line for people.
+MEANING = {
+    S.PLANNED: "an episode wants it; nothing was looked at yet",
+    S.PRECHECKED: "the exact items are known, and every bound was asked",
+    S.DEFERRED: "a bound lets it wait; it needs its time to come and its alert to be delivered again",
+    S.AWAITING_APPROVAL: "a person has to say yes to exactly the items it lists",
+    S.ADMITTED: "all bounds and the reservation were taken in one transaction",
+    S.EXECUTING: "it touches its items; each intent is durable before its effect",
+    S.VERIFYING: "everything is applied; the reading that made the plan is taken again",
+    S.SHADOW: "the mode is `shadow`: planned and recorded, nothing was touched",
+    S.REFUSED: "a bound stands in the way; nothing was touched",
+    S.NOTHING_TO_DO: "there was nothing to touch, or nothing was any more as planned",
+    S.SUCCEEDED: "the reading came back clean",
+    S.INEFFECTIVE: "it was applied, and the reading is not clean",
+    S.FAILED: "nothing was applied; it may be tried again after its cooldown",
+    S.UNKNOWN: "nobody can tell what was applied; a person has to look",
+    S.INTERRUPTED: "stopped on the way: a crash, a stop, a pause, a freeze, the end of its alert; the rest is whole",
+    S.CANCELLED: "its alert was over before anything was touched",
+    S.EXPIRED: "it waited too long for a bound or for a person",
+    S.REJECTED: "a person said no",
+}
+
 # Resolved before it started: nothing has been touched, so it can still be called off.
 CANCELLABLE = frozenset(state for state, following in TRANSITIONS.items() if S.CANCELLED in following)
 # It holds its target, and counts against concurrency.

@@ -1,12 +1,12 @@
 """Finds what an alert is about. An alert only names things; they count only if the inventory has them."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory import Inventory, Mode, RemediationSettings, Stack
 from remediator.ledger.episodes import Key
-from remediator.remediations.base import Remediation, Scope, Target
+from remediator.remediations.base import Identity, Remediation, Scope, Target
 
 MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
 
@@ -20,18 +20,23 @@ class Found:
     target: Target
     settings: RemediationSettings
 
-    def scope(self, run: int) -> Scope:
-        return Scope(self.stack, self.target, self.settings, str(run))
+    def scope(self, run: int | str, touched: Sequence[Identity] = ()) -> Scope:
+        return Scope(self.stack, self.target, self.settings, str(run), touched)
 
 
 def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> Key:
     """The episode that an alert with these labels belongs to, whether or not its target exists."""
-    stack, name, target = (labels.get(label, "")[:MAX_NAME] for label in ("stack", "remediation", "target"))
+    stack, name, target = (_name(labels, label) for label in ("stack", "remediation", "target"))
     kind = remediations[name].kind if name in remediations else "?"
-    parts = [stack, kind, target]
+    parts = [stack, kind, stack if kind == "stack" else target]
     if kind == "queues":
-        parts.append(labels.get("queue", "")[:MAX_NAME])
+        parts.append(_name(labels, "queue"))
     return Key(stack, name, "/".join(parts))
+
+
+def _name(labels: Mapping[str, str], label: str) -> str:
+    """Not every database can keep a NUL, and no target has one in its name."""
+    return labels.get(label, "")[:MAX_NAME].replace("\0", "\ufffd")
 
 
 def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key) -> Found | str:
@@ -45,14 +50,18 @@ def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key
     target = _target(remediation, stack, key)
     if isinstance(target, str):
         return target
-    settings = stack.remediations.get(key.remediation, RemediationSettings(mode=Mode.SHADOW))
-    return Found(remediation, stack, target, settings)
+    return Found(remediation, stack, target, settings_of(stack, key.remediation))
+
+
+def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
+    """How far `remediation` may go; what the inventory does not mention only plans and records."""
+    return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 
 def _target(remediation: Remediation, stack: Stack, key: Key) -> Target | str:
     _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
     name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
-    targets = _by_kind(stack)[remediation.kind]
+    targets = _by_kind(key.stack, stack)[remediation.kind]
     if name not in targets:
         return f"stack {key.stack} has no {remediation.kind} target {name!r}{_nearest(name, targets)}"
     if remediation.kind != "queues":
@@ -65,8 +74,8 @@ def _target(remediation: Remediation, stack: Stack, key: Key) -> Target | str:
     return Target(key.stack, "queues", name, queue)
 
 
-def _by_kind(stack: Stack) -> Mapping[str, Mapping[str, object]]:
-    return {"postgres": stack.postgres, "queues": stack.queues, "backups": stack.backups}
+def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
+    return {"postgres": stack.postgres, "queues": stack.queues, "backups": stack.backups, "stack": {name: stack}}
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

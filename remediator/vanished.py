@@ -1,7 +1,6 @@
 """Ends episodes that nothing confirms any more and that Alertmanager does not have either."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable
 from remediator.intake import call_off
@@ -10,16 +9,13 @@ from remediator.ledger.episodes import Episode
 from remediator.targets import key_of
 from remediator.world import World
 
-REPEAT_INTERVAL = timedelta(minutes=5)  # of the route in deploy/alertmanager.yml, where the inventory names none
-
 
 async def end_vanished(world: World) -> None:
     """End every open episode that was not confirmed for two repeat intervals and that does not fire any more.
 
     Where Alertmanager's address is known but it can not be read, nothing ends.
     """
-    known = world.inventory.alertmanager
-    limit = world.clock.now() - 2 * (known.repeat_interval if known is not None else REPEAT_INTERVAL)
+    limit = world.clock.now() - 2 * world.repeat_interval
     async with world.ledger.read() as connection:
         quiet = [each for each in await episodes.all_open(connection) if each.confirmed_at < limit]
     if not quiet:

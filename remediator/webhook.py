@@ -11,7 +11,8 @@ from remediator.credentials import Bearers
 from remediator.delivery import parse_delivery
 from remediator.engine import Engine
 from remediator.errors import LedgerUnavailable, MalformedDelivery
-from remediator.ledger import Ledger, deliveries
+from remediator.ledger import Ledger
+from remediator.metrics import DELIVERIES
 
 READ_SECONDS = 10.0
 log = structlog.get_logger(__name__)
@@ -29,23 +30,41 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
         if bearers:
             bearers.sender(request)
         if engine.stop.is_set():
-            return web.Response(status=503, text="stopping; try again\n")
+            raise _later("stopping")
         body = await _read(request)
         try:
-            delivery = parse_delivery(body)
-            async with ledger.write() as connection:
-                identifier = await deliveries.accept(connection, clock.now(), body)
+            parse_delivery(body)
+            await ledger.accept(clock.now(), body)
         except MalformedDelivery as error:
-            log.warning("delivery refused", reason=str(error))
-            return web.Response(status=400, text=f"{error}\n")
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
-            return web.Response(status=503, text="the ledger is out; try again\n")
-        log.info("delivery accepted", delivery=identifier, alerts=len(delivery.alerts))
+            raise _later("the ledger is out") from None
         engine.wake()
         return web.Response(text="accepted\n")
 
-    return handle
+    return _counted(handle)
+
+
+def _counted(handle: Handler) -> Handler:
+    async def counted(request: web.Request) -> web.Response:
+        try:
+            answer = await handle(request)
+        except web.HTTPException as error:
+            DELIVERIES.labels(_ANSWERS.get(error.status, "malformed")).inc()
+            log.warning("delivery refused", status=error.status, reason=(error.text or "").strip())
+            raise
+        DELIVERIES.labels("accepted").inc()
+        return answer
+
+    return counted
+
+
+_ANSWERS = {401: "unauthorized", 403: "unauthorized", 503: "unavailable"}
+
+
+def _later(why: str) -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(text=f"{why}; try again\n")
 
 
 async def _read(request: web.Request) -> bytes:
@@ -54,5 +73,5 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except web.RequestPayloadError:
         raise web.HTTPBadRequest(text="the body can not be read: it is cut off or not encoded as it says\n") from None
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the body did not arrive within {READ_SECONDS:.0f} s\n") from None
+    except TimeoutError:  # not 408: Alertmanager would not try again before its next interval
+        raise _later(f"the body did not arrive within {READ_SECONDS:.0f} s") from None

@@ -1,11 +1,12 @@
 """Whether a moment lies in a weekly window or a freeze, in the zone that people wrote it in."""
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from inventory import Freeze, Window
 
+_QUARTER = timedelta(minutes=15)
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -24,15 +25,31 @@ def in_window(window: Window, moment: datetime) -> bool:
 
 
 def next_start(window: Window, moment: datetime) -> datetime:
-    """The first start of `window` at or after `moment`."""
-    zone = ZoneInfo(window.zone)
-    local = moment.astimezone(zone)
-    for ahead in range(9):
-        day = local.date() + timedelta(days=ahead)
-        start = datetime.combine(day, window.start, tzinfo=zone)
-        if _DAYS[day.weekday()] in window.days and start >= moment:
-            return start.astimezone(moment.tzinfo)
+    """The first moment at or after `moment` that lies in `window`."""
+    if in_window(window, moment):
+        return moment
+    for day in range(9):
+        inside = [start for start in _starts(window, moment, day) if start >= moment and in_window(window, start)]
+        if inside:
+            return min(inside).astimezone(moment.tzinfo)
     raise AssertionError(f"no start within nine days of {moment}: {window}")
+
+
+def _starts(window: Window, moment: datetime, ahead: int) -> Iterator[datetime]:
+    """When it may begin on that day.
+
+    Where the clocks change it may begin twice, or at the change itself, which falls on a quarter of an hour everywhere.
+    """
+    zone = ZoneInfo(window.zone)
+    day = moment.astimezone(zone).date() + timedelta(days=ahead)
+    for fold in (0, 1):
+        yield datetime.combine(day, window.start.replace(fold=fold), tzinfo=zone).astimezone(UTC)
+    midnight, next_midnight = (datetime.combine(each, time(), tzinfo=zone) for each in (day, day + timedelta(days=1)))
+    if midnight.utcoffset() != next_midnight.utcoffset():
+        quarter = midnight.astimezone(UTC)
+        while quarter < next_midnight:
+            yield quarter
+            quarter += _QUARTER
 
 
 def active_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 
 from inventory import Inventory
 from remediator.alertmanager import AlertmanagerReader
 from remediator.clock import Clock
 from remediator.ledger import Ledger
 from remediator.remediations.base import Remediation
+
+REPEAT_INTERVAL = timedelta(minutes=5)  # of the route in deploy/alertmanager.yml, where the inventory names none
 
 
 @dataclass(frozen=True)
@@ -19,3 +23,10 @@ class World:
     clock: Clock
     remediations: Mapping[str, Remediation]
     alertmanager: AlertmanagerReader | None
+    pause_file: Path | None = None  # while it exists, nothing is done
+
+    @property
+    def repeat_interval(self) -> timedelta:
+        """How often Alertmanager repeats an alert that goes on firing."""
+        known = self.inventory.alertmanager
+        return known.repeat_interval if known is not None else REPEAT_INTERVAL

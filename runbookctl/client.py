@@ -9,11 +9,19 @@ import aiohttp
 
 from inventory import Secret, SecretError
 
-TIMEOUT_SECONDS = 15.0
+CONNECT_SECONDS = 5.0
+# A delivery of many alerts is simulated target by target, and each may hang as long as a plan may.
+TIMEOUT_SECONDS = 90.0
+
+_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
 
 
 class RemediatorRefused(Exception):
     """The remediator said no, or said nothing. One line for people."""
+
+
+class WrongUsage(RemediatorRefused):
+    """What was asked makes no sense, or it is not known who asks."""
 
 
 class Client:
@@ -25,23 +33,26 @@ class Client:
 
     def get(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
         """Return the JSON of the answer; every method here raises RemediatorRefused for anything else."""
-        return asyncio.run(self._call("GET", path, query, None))
+        return asyncio.run(self._call("GET", path, query))
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        return asyncio.run(self._call("POST", path, None, body))
+        return asyncio.run(self._call("POST", path, json=body))
+
+    def post_file(self, path: str, content: bytes) -> Any:
+        return asyncio.run(self._call("POST", path, data=content))
 
     def delete(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
-        return asyncio.run(self._call("DELETE", path, query, None))
+        return asyncio.run(self._call("DELETE", path, query))
 
-    async def _call(
-        self, method: str, path: str, query: Mapping[str, str | None] | None, body: Mapping[str, Any] | None
-    ) -> Any:
+    async def _call(self, method: str, path: str, query: Mapping[str, str | None] | None = None, **body: Any) -> Any:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session,
-                session.request(method, self._url + path, params=asked, json=body, headers=self._headers()) as answer,
+                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+                session.request(method, self._url + path, params=asked, headers=self._headers(), **body) as answer,
             ):
+                if answer.status == 400:
+                    raise WrongUsage((await answer.text()).strip())
                 if answer.status != 200:
                     raise RemediatorRefused((await answer.text()).strip() or f"HTTP {answer.status}")
                 return await answer.json()
@@ -50,8 +61,8 @@ class Client:
 
     def _headers(self) -> dict[str, str]:
         if not self._token.configured:
-            raise RemediatorRefused("who are you? Give --token-file (OPERATOR_TOKEN_FILE)")
+            raise WrongUsage("who are you? Give --token-file (OPERATOR_TOKEN_FILE)")
         try:
             return {"Authorization": f"Bearer {self._token.read()}"}
         except SecretError as error:
-            raise RemediatorRefused(str(error)) from None
+            raise WrongUsage(str(error)) from None

@@ -4,17 +4,17 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from daemon.check import NO_INVENTORY
 from exporter.explain import costs
 from inventory import Inventory, InventoryError, load_inventory
+from runbookctl import ahead, saying, show
 from runbookctl import explain as explain_command
-from runbookctl import show
-from runbookctl.client import Client, RemediatorRefused
+from runbookctl.asking import Output, Run, Stack, client_of, console
+from runbookctl.client import Client, RemediatorRefused, WrongUsage
 from runbookctl.doctor import examine
 from runbookctl.doctor import show as show_doctor
 from runbookctl.init import InitError, write_examples
@@ -24,14 +24,13 @@ breaker_app = typer.Typer(help="Breakers: what keeps a remediation off a target 
 audit_app = typer.Typer(help="The audit trail.")
 app.add_typer(breaker_app, name="breaker", no_args_is_help=True)
 app.add_typer(audit_app, name="audit", no_args_is_help=True)
-console = Console()
 
-Output = Annotated[show.Format, typer.Option("--output", "-o", help="How to print the answer.")]
-Run = Annotated[int, typer.Argument(help="The number of a run, as `runbookctl runs` lists it.", min=1)]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config.file", envvar="RUNBOOK_CONFIG_FILE", help="The inventory, a YAML file.")
 ]
-Stack = Annotated[str | None, typer.Option(help="Only this stack.")]
+for _command in (ahead.plan, ahead.why, ahead.simulate, saying.approve, saying.reject, saying.pause, saying.resume):
+    app.command()(_command)
+breaker_app.command("close")(saying.close_breaker)
 
 
 @app.callback()
@@ -59,78 +58,38 @@ def runs(
 ) -> None:
     """List runs, newest first."""
     asked = {"stack": stack, "remediation": remediation, "state": state, "limit": str(limit)}
-    show.runs(console, _client(context).get("/api/v1/runs", asked), output)
+    show.runs(console, client_of(context).get("/api/v1/runs", asked), output)
 
 
 @app.command()
 def run(context: typer.Context, number: Run, output: Output = show.Format.TEXT) -> None:
     """Show one run: its plan, what bounds said, what was touched, the proof, and its history."""
-    show.run(console, _client(context).get(f"/api/v1/runs/{number}"), output)
-
-
-@app.command()
-def approve(context: typer.Context, number: Run) -> None:
-    """Allow a run to touch exactly the items it lists."""
-    _client(context).post(f"/api/v1/runs/{number}/approve")
-    console.print(f"run {number} is approved; every bound is asked once more before it acts")
-
-
-@app.command()
-def reject(context: typer.Context, number: Run) -> None:
-    """Say no to a run."""
-    _client(context).post(f"/api/v1/runs/{number}/reject")
-    console.print(f"run {number} is rejected")
-
-
-@app.command()
-def pause(
-    context: typer.Context,
-    reason: Annotated[str, typer.Option(help="Why; it is shown wherever a run is refused.")],
-    stack: Stack = None,
-    span: Annotated[str | None, typer.Option("--for", help="How long, as in 2h; until `resume` if left out.")] = None,
-) -> None:
-    """Stop every remediation, of one stack or of all, before its next effect."""
-    body: dict[str, Any] = {"reason": reason, "stack": stack, "for": span}
-    _client(context).post("/api/v1/pause", {name: value for name, value in body.items() if value is not None})
-    console.print(f"paused: {stack or 'everything'}")
-
-
-@app.command()
-def resume(context: typer.Context, stack: Stack = None) -> None:
-    """End the pauses of one stack, or all of them."""
-    ended = _client(context).delete("/api/v1/pause", {"stack": stack})["ended"]
-    console.print(f"{ended} pauses ended")
+    show.run(console, client_of(context).get(f"/api/v1/runs/{number}"), output)
 
 
 @breaker_app.command("list")
 def list_breakers(context: typer.Context, output: Output = show.Format.TEXT) -> None:
     """List open breakers."""
-    show.breakers(console, _client(context).get("/api/v1/breakers"), output)
-
-
-@breaker_app.command("close")
-def close_breaker(
-    context: typer.Context,
-    remediation: Annotated[str, typer.Argument(help="The remediation.")],
-    target: Annotated[str, typer.Argument(help="The target, as in shop/postgres/main.")],
-) -> None:
-    """Close a breaker: you have looked, and the remediation may be tried again."""
-    _client(context).delete(f"/api/v1/breakers/{remediation}/{target}")
-    console.print(f"the breaker of {remediation} on {target} is closed")
+    show.breakers(console, client_of(context).get("/api/v1/breakers"), output)
 
 
 @audit_app.command("verify")
 def verify_audit(
     context: typer.Context,
     head: Annotated[str | None, typer.Option(help="A head noted earlier, from a log or an escalation.")] = None,
+    output: Output = show.Format.TEXT,
 ) -> None:
     """Prove that no row of the audit trail was changed; with a head, that none was cut off after it either."""
-    answer = _client(context).get("/api/v1/audit", {"head": head})
+    answer = client_of(context).get("/api/v1/audit", {"head": head})
+    broken = None
     if answer["first_break"] is not None:
-        raise RemediatorRefused(f"the audit trail is broken at row {answer['first_break']}")
-    if head is not None and not answer["head_known"]:
-        raise RemediatorRefused(f"the audit trail does not contain {head}")
-    console.print(f"the audit trail is whole; head {answer['head']}")
+        broken = f"the audit trail is broken at row {answer['first_break']}"
+    elif head is not None and not answer["head_known"]:
+        broken = f"the audit trail does not contain {head}"
+    if broken is None or output is show.Format.JSON:
+        show.said(console, answer, output, f"the audit trail is whole; head {answer['head']}")
+    if broken is not None:
+        raise RemediatorRefused(broken)
 
 
 @app.command()
@@ -182,15 +141,13 @@ def _inventory(file: Path | None) -> Inventory:
     return inventory
 
 
-def _client(context: typer.Context) -> Client:
-    client: Client = context.obj
-    return client
-
-
 def main() -> int:
     """Run the command. Exits 0, or 1 for a finding or a refusal, or 2 for wrong usage."""
     try:
         app()
+    except WrongUsage as error:
+        print(f"runbookctl: {error}", file=sys.stderr)
+        return 2
     except (RemediatorRefused, InitError) as error:
         print(f"runbookctl: {error}", file=sys.stderr)
         return 1

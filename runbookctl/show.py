@@ -27,19 +27,27 @@ def breakers(console: Console, answer: Mapping[str, Any], output: Format) -> Non
     _rows(console, answer, output, answer["breakers"], ("opened_at", "remediation", "target", "reason", "run"))
 
 
+def said(console: Console, answer: Mapping[str, Any], output: Format, sentence: str) -> None:
+    """The answer to something that was told: a sentence for people."""
+    if output is Format.JSON:
+        as_json(answer)
+    else:
+        console.print(sentence, highlight=False)
+
+
 def run(console: Console, answer: Mapping[str, Any], output: Format) -> None:
     """One run from its plan to its proof."""
     if output is Format.JSON:
-        _json(answer)
+        as_json(answer)
         return
     console.print(f"run {answer['id']}: {answer['remediation']} on {answer['target']}", highlight=False)
     console.print(f"{answer['state']} {answer['reason']}".rstrip(), style="bold", highlight=False)
-    console.print(_table(("at", "state", "actor", "reason"), answer["history"]))
-    items = [{**item, "identity": _compact(item["identity"])} for item in answer["items"]]
+    console.print(table(("at", "state", "actor", "reason"), answer["history"]))
+    items = [{**item, "identity": compact(item["identity"])} for item in answer["items"]]
     if items:
-        console.print(_table(("state", "identity", "detail"), items))
+        console.print(table(("state", "identity", "detail"), items))
     for name, value in answer["evidence"].items():
-        console.print(f"{name}: {_compact(value)}", highlight=False)
+        console.print(f"{name}: {compact(value)}", highlight=False)
 
 
 def _rows(
@@ -50,14 +58,15 @@ def _rows(
     columns: Sequence[str],
 ) -> None:
     if output is Format.JSON:
-        _json(answer)
+        as_json(answer)
     elif rows:
-        console.print(_table(columns, rows))
+        console.print(table(columns, rows))
     else:
         console.print("none")
 
 
-def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
+def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A plain table of these columns."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -66,9 +75,11 @@ def _table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _json(answer: Mapping[str, Any]) -> None:
+def as_json(answer: Mapping[str, Any]) -> None:
+    """The answer as it came, for programs."""
     print(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
-def _compact(value: Any) -> str:
+def compact(value: Any) -> str:
+    """A value in one line."""
     return json.dumps(value, ensure_ascii=False)

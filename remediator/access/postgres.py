@@ -14,6 +14,17 @@ CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 # The remediator's sessions are recognised by this name: by people, by the exporter and by our own exclusions.
 APPLICATION = "runbook-remediator"
+# Backups by the name that they give their sessions (LIKE).
+BACKUPS = (
+    "pg_dump%",
+    "pg_restore%",
+    "pg_basebackup%",
+    "pg_receivewal%",
+    "pg_recvlogical%",
+    "pgbackrest%",
+    "barman%",
+    "wal-g%",
+)
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 

@@ -1,18 +1,21 @@
 """The audit trail: append-only, one row per transition, each row's hash made of its content and the row before it."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clock import rfc3339
 from remediator.ledger.schema import audit
 
 GENESIS = "0" * 64
+CUT = "trail_cut"  # retention: {"through": the last row that went, "hash": its hash}
+PAGE = 1_000
 
 
 async def append(
@@ -37,19 +40,39 @@ async def head(connection: AsyncConnection) -> str:
 
 
 async def contains(connection: AsyncConnection, link: str) -> bool:
-    """Whether `link` was the head at some time; if the trail is whole, all that it covered is still there."""
+    """Whether `link` was the head at some time; if the trail is whole, all that it covered is still there.
+
+    A head that retention has taken is no longer known, unless it was the last one to go.
+    """
     found = await connection.execute(select(audit.c.id).where(audit.c.hash == link).limit(1))
-    return found.first() is not None
+    return found.first() is not None or link == await _before_the_first(connection)
 
 
 async def first_break(connection: AsyncConnection) -> int | None:
-    """The id of the first row whose hash does not follow from the row before it, or None."""
-    before = GENESIS
-    for row in await connection.execute(select(audit).order_by(audit.c.id)):
-        if row.hash != _link(before, row.at, row.run, row.event, row.actor, row.detail):
-            return int(row.id)
-        before = row.hash
+    """The id of the first row whose hash does not follow from the row before it, or None.
+
+    Reads the whole trail, a page at a time; others get their turn in between.
+    """
+    before, after = await _before_the_first(connection), 0
+    while page := (await connection.execute(_page_after(after))).all():
+        for row in page:
+            if row.hash != _link(before, row.at, row.run, row.event, row.actor, row.detail):
+                return int(row.id)
+            before = row.hash
+        after = page[-1].id
+        await asyncio.sleep(0)
     return None
+
+
+def _page_after(identifier: int) -> Select[Any]:
+    return select(audit).where(audit.c.id > identifier).order_by(audit.c.id).limit(PAGE)
+
+
+async def _before_the_first(connection: AsyncConnection) -> str:
+    """What the first row has to follow from: nothing, or what the last cut took."""
+    cut = select(audit.c.detail).where(audit.c.event == CUT).order_by(audit.c.id.desc()).limit(1)
+    detail = (await connection.execute(cut)).scalar_one_or_none()
+    return GENESIS if detail is None else str(detail.get("hash"))
 
 
 async def history(connection: AsyncConnection, run: int) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Episodes: the time in which at least one alert fires for one (stack, remediation, target)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.delivery import Alert
 from remediator.ledger import audit
-from remediator.ledger.schema import episode
+from remediator.ledger.schema import episode, microseconds
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,16 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """An alert, and when its delivery came."""
+
+    alert: Alert
+    received: datetime
+
+
+@dataclass(frozen=True)
 class Episode:
-    """A row of the table; `alerts` maps each firing alert's key to its labels and annotations."""
+    """A row of the table; `alerts` maps each firing alert's key to its labels, annotations and start."""
 
     id: int
     stack: str
@@ -43,29 +51,30 @@ class Episode:
         return Key(self.stack, self.remediation, self.target)
 
 
-async def confirm(
-    connection: AsyncConnection, key: Key, alerts: Sequence[Alert], received: datetime, now: datetime
-) -> None:
+async def confirm(connection: AsyncConnection, key: Key, firing: Sequence[Heard], now: datetime) -> None:
     """Alerts of `key` fire: open their episode, or confirm the one that is open."""
     current = await open_for(connection, key)
     if current is None:
-        await _open(connection, key, alerts, received, now)
+        await _open(connection, key, firing, now)
         return
     await connection.execute(
         update(episode)
         .where(episode.c.id == current.id)
         .values(
-            confirmed_at=received,
-            firing_since=min(current.firing_since, _since(alerts, received)),
-            alerts={**current.alerts, **_entries(alerts)},
+            confirmed_at=firing[-1].received,
+            firing_since=min(current.firing_since, _since(firing)),
+            alerts={**current.alerts, **_entries(firing)},
         )
     )
 
 
 async def resolve(connection: AsyncConnection, key: Key, alerts: Sequence[Alert], now: datetime) -> Episode | None:
     """Alerts of `key` are over; return the episode if they were the last ones that fired, and it has thereby ended."""
-    over, current = {alert.key for alert in alerts}, await open_for(connection, key)
-    if current is None or not over & set(current.alerts):
+    current = await open_for(connection, key)
+    if current is None:
+        return None
+    over = {alert.key for alert in alerts if _is_about(alert, current.alerts.get(alert.key))}
+    if not over:
         return None
     left = {name: entry for name, entry in current.alerts.items() if name not in over}
     if not left:
@@ -99,38 +108,50 @@ async def all_open(connection: AsyncConnection) -> Sequence[Episode]:
     return [Episode(**row._mapping) for row in rows]
 
 
+async def confirmed(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, datetime]:
+    """When each of these episodes was last confirmed."""
+    wanted = select(episode.c.id, episode.c.confirmed_at).where(episode.c.id.in_(set(identifiers)))
+    return {row.id: row.confirmed_at for row in await connection.execute(wanted)}
+
+
 async def get(connection: AsyncConnection, identifier: int) -> Episode:
     row = (await connection.execute(select(episode).where(episode.c.id == identifier))).one()
     return Episode(**row._mapping)
 
 
-async def _open(
-    connection: AsyncConnection, key: Key, alerts: Sequence[Alert], received: datetime, now: datetime
-) -> None:
+async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], now: datetime) -> None:
     await connection.execute(
         insert(episode).values(
             stack=key.stack,
             remediation=key.remediation,
             target=key.target,
             opened_at=now,
-            firing_since=_since(alerts, received),
-            delivered_at=received,
-            confirmed_at=received,
-            alerts=_entries(alerts),
+            firing_since=_since(firing),
+            delivered_at=firing[0].received,
+            confirmed_at=firing[-1].received,
+            alerts=_entries(firing),
         )
     )
-    await audit.append(
-        connection,
-        now,
-        "episode_opened",
-        detail={"stack": key.stack, "remediation": key.remediation, "target": key.target},
-    )
+    detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
+    await audit.append(connection, now, "episode_opened", detail=detail)
 
 
-def _since(alerts: Sequence[Alert], received: datetime) -> datetime:
+def _since(firing: Sequence[Heard]) -> datetime:
     """When the first of them began to fire; a sender whose clock is ahead does not make that the future."""
-    return min(received, *(alert.started for alert in alerts))
+    return min(min(heard.received, heard.alert.started) for heard in firing)
 
 
-def _entries(alerts: Sequence[Alert]) -> dict[str, Any]:
-    return {alert.key: {"labels": alert.labels, "annotations": alert.annotations} for alert in alerts}
+def _is_about(resolved: Alert, entry: Mapping[str, Any] | None) -> bool:
+    """Not if it began before the alert that fires: then it is the late end of an earlier one."""
+    return entry is not None and microseconds(resolved.started) >= entry.get("started", 0)
+
+
+def _entries(firing: Sequence[Heard]) -> dict[str, Any]:
+    return {
+        heard.alert.key: {
+            "labels": heard.alert.labels,
+            "annotations": heard.alert.annotations,
+            "started": microseconds(heard.alert.started),
+        }
+        for heard in firing
+    }

@@ -3,48 +3,25 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
-from remediator.ledger import audit
+from remediator.ledger import audit, tally
 from remediator.ledger.episodes import Episode
-from remediator.ledger.schema import item, run
+from remediator.ledger.row import Run as Run
+from remediator.ledger.row import from_row as from_row
+from remediator.ledger.schema import episode, item, run
 from remediator.remediations.base import Item, ItemState, Outcome, Plan
 from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
 
 
 class LostRun(RemediatorError):
     """Somebody else has moved this run on; whoever sees this stops touching it."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A row of the table."""
-
-    id: int
-    episode: int
-    stack: str
-    remediation: str
-    target: str
-    state: RunState
-    reason: str
-    fence: int
-    created_at: datetime
-    finished_at: datetime | None
-    admitted_at: datetime | None
-    not_before: datetime | None
-    deferred_at: datetime | None
-    expires_at: datetime | None
-    approved_by: str | None
-    found: int | None
-    population: int | None
-    plan_hash: str | None
-    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,26 +34,21 @@ class RunItem:
     detail: str
 
 
-def from_row(row: Any) -> Run:
-    """The run in a row of the table."""
-    return replace(Run(**row._mapping), state=RunState(row.state))
-
-
-async def create(connection: AsyncConnection, episode: Episode, now: datetime) -> Run:
-    """Plan a new run of `episode`."""
+async def create(connection: AsyncConnection, cause: Episode, now: datetime) -> Run:
+    """Plan a new run of the episode `cause`."""
     result = await connection.execute(
         insert(run).values(
-            episode=episode.id,
-            stack=episode.stack,
-            remediation=episode.remediation,
-            target=episode.target,
+            episode=cause.id,
+            stack=cause.stack,
+            remediation=cause.remediation,
+            target=cause.target,
             state=RunState.PLANNED,
             created_at=now,
         )
     )
     assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
     identifier = int(result.inserted_primary_key[0])
-    await audit.append(connection, now, RunState.PLANNED, run=identifier, detail={"episode": episode.id})
+    await audit.append(connection, now, RunState.PLANNED, run=identifier, detail={"episode": cause.id})
     return await get(connection, identifier)
 
 
@@ -107,7 +79,10 @@ async def move(
     if result.rowcount != 1:
         raise LostRun(f"run {current.id} is no longer {current.state}")
     await audit.append(connection, now, to, run=current.id, actor=actor, detail={"reason": reason} if reason else {})
-    return await get(connection, current.id)
+    moved = await get(connection, current.id)
+    if to in ENDED or to is RunState.DEFERRED:
+        await tally.count(connection, moved, now)
+    return moved
 
 
 async def take_over(connection: AsyncConnection, current: Run) -> Run:
@@ -131,10 +106,28 @@ async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     return [from_row(row) for row in rows]
 
 
-async def last_of(connection: AsyncConnection, episode: int) -> Run | None:
-    rows = await connection.execute(select(run).where(run.c.episode == episode).order_by(run.c.id.desc()).limit(1))
+async def last_of_open(connection: AsyncConnection) -> Mapping[int, Run]:
+    """The last run of every open episode that has one, by episode, in one question."""
+    newest = (
+        select(func.max(run.c.id))
+        .join(episode, run.c.episode == episode.c.id)
+        .where(episode.c.ended_at.is_(None))
+        .group_by(run.c.episode)
+    )
+    rows = await connection.execute(select(run).where(run.c.id.in_(newest)))
+    return {row.episode: from_row(row) for row in rows}
+
+
+async def last_of(connection: AsyncConnection, identifier: int) -> Run | None:
+    rows = await connection.execute(select(run).where(run.c.episode == identifier).order_by(run.c.id.desc()).limit(1))
     row = rows.one_or_none()
     return None if row is None else from_row(row)
+
+
+async def of_episode(connection: AsyncConnection, episode: int) -> Sequence[Run]:
+    """All runs of an episode, oldest first."""
+    rows = await connection.execute(select(run).where(run.c.episode == episode).order_by(run.c.id))
+    return [from_row(row) for row in rows]
 
 
 async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None:
@@ -218,15 +211,24 @@ def hash_of(items: Sequence[Item]) -> str:
 
 
 async def add_evidence(connection: AsyncConnection, current: Run, **evidence: Any) -> Run:
-    await connection.execute(
-        update(run).where(run.c.id == current.id).values(evidence={**current.evidence, **evidence})
-    )
+    """Add to what is known of the run now, which may be more than `current` knows."""
+    known = (await get(connection, current.id)).evidence
+    await connection.execute(update(run).where(run.c.id == current.id).values(evidence={**known, **evidence}))
     return await get(connection, current.id)
 
 
 async def items(connection: AsyncConnection, identifier: int) -> Sequence[RunItem]:
-    rows = await connection.execute(select(item).where(item.c.run == identifier).order_by(item.c.position))
-    return [RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail) for row in rows]
+    return (await items_of(connection, [identifier]))[identifier]
+
+
+async def items_of(connection: AsyncConnection, identifiers: Sequence[int]) -> Mapping[int, Sequence[RunItem]]:
+    """The items of several runs, in one question."""
+    found: dict[int, list[RunItem]] = {identifier: [] for identifier in identifiers}
+    wanted = select(item).where(item.c.run.in_(identifiers)).order_by(item.c.run, item.c.position)
+    for row in await connection.execute(wanted):
+        each = RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail)
+        found[row.run].append(each)
+    return found
 
 
 async def intend(connection: AsyncConnection, current: Run, which: Sequence[RunItem], now: datetime) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -26,6 +27,11 @@ from remediator.states import ACTIVE, TRANSITIONS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def microseconds(moment: datetime) -> int:
+    """`moment` as the ledger keeps it."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
 class Instant(TypeDecorator[datetime]):
     """A moment, kept as whole microseconds since 1970 in UTC: exact, sortable, without a zone to get wrong."""
 
@@ -33,7 +39,7 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else _EPOCH + timedelta(microseconds=value)
@@ -49,7 +55,13 @@ delivery = Table(
     Column("received_at", Instant, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("processed_at", Instant),
-    Index("delivery_open", "id", sqlite_where=column("processed_at").is_(None)),
+    Index(
+        "delivery_open",
+        "id",
+        sqlite_where=column("processed_at").is_(None),
+        postgresql_where=column("processed_at").is_(None),
+    ),
+    Index("delivery_received", "received_at"),
 )
 
 episode = Table(
@@ -174,6 +186,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", _Id, primary_key=True),
+    Column("episode", _Id, ForeignKey("episode.id"), nullable=False),
     Column("key", String, nullable=False),
     Column("contact", String, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -184,6 +197,7 @@ outbox = Table(
     Column("sent_at", Instant),
     UniqueConstraint("key", "contact"),
     Index("outbox_due", "sent_at", "next_attempt_at"),
+    Index("outbox_episode", "episode"),
 )
 
 audit = Table(
@@ -197,4 +211,31 @@ audit = Table(
     Column("detail", JSON, nullable=False),
     Column("hash", String, nullable=False),
     Index("audit_run", "run"),
+    Index("audit_hash", "hash"),
+)
+
+# What the metrics count. A row of its own for each: runs are forgotten one day, and a counter must never fall.
+tally = Table(
+    "tally",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String, nullable=False),
+    Column("remediation", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("acted", Integer, nullable=False),  # how many of them had been admitted; `seconds` is of those
+    Column("seconds", Float, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    UniqueConstraint("stack", "remediation", "target", "state", "reason"),
+)
+
+# The alerts that were resolved lately: what arrives late and is older than that is no news.
+resolution = Table(
+    "resolution",
+    metadata,
+    Column("alert", String, primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("resolved_at", Instant, nullable=False),
 )

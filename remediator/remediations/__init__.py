@@ -1,9 +1,17 @@
 """The remediations: one verb a file, and this one map."""
 
-from remediator.remediations import retry_failed_jobs, run_backup, terminate_idle_transactions
+from remediator.remediations import (
+    analyze_tables,
+    collect_diagnostics,
+    retry_failed_jobs,
+    run_backup,
+    terminate_idle_transactions,
+)
 from remediator.remediations.base import Remediation
 
 REMEDIATIONS: dict[str, Remediation] = {
+    "analyze_tables": analyze_tables.REMEDIATION,
+    "collect_diagnostics": collect_diagnostics.REMEDIATION,
     "terminate_idle_transactions": terminate_idle_transactions.REMEDIATION,
     "retry_failed_jobs": retry_failed_jobs.REMEDIATION,
     "run_backup": run_backup.REMEDIATION,

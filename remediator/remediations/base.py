@@ -13,7 +13,10 @@ from typing import Any, Literal, Protocol
 
 from inventory import RemediationSettings, Stack
 
-Kind = Literal["postgres", "queues", "backups"]
+Kind = Literal["postgres", "queues", "backups", "stack"]  # "stack": all of it, whatever target an alert names
+
+
+Identity = Mapping[str, str | int | float | None]
 
 
 class ItemState(StrEnum):
@@ -36,7 +39,7 @@ class Item:
     it, without secrets or personal data.
     """
 
-    identity: Mapping[str, str | int | float | None]
+    identity: Identity
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -45,13 +48,15 @@ class Plan:
     """What the remediation would touch now, oldest first.
 
     `found` is how many there are in all, which `max_items` judges; `items` may leave out those past every bound.
-    `population` is the number that `max_share` is a fraction of (client backends, jobs), or None.
+    `population` is the number that `max_share` is a fraction of (client backends, jobs), or None. `because` says in one
+    word why nothing is to be touched although something is wrong; the run then ends `nothing_to_do` for this reason.
     """
 
     items: tuple[Item, ...]
     found: int
     population: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Scope:
-    """All that a remediation may know: the stack's inventory, the target, how far it may go, and the run's id."""
+    """All that a remediation may know: the stack's inventory, the target, how far it may go, and the run's id.
+
+    `touched` are the identities that earlier runs of this remediation on this target may have touched, within the time
+    that the remediation `remembers`; the same one as often as it was.
+    """
 
     stack: Stack
     target: Target
     settings: RemediationSettings
     run: str
+    touched: Sequence[Identity] = ()
 
 
 class Hands(Protocol):
@@ -119,7 +129,11 @@ class Hands(Protocol):
 
 @dataclass(frozen=True)
 class Remediation:
-    """One kind of fix. `keys` are the optional settings it uses; `one_effect` puts all items of a run into one."""
+    """One kind of fix.
+
+    `keys` are the optional settings it uses; `one_effect` puts all items of a run into one; `remembers` is how far back
+    it wants to know what its runs have touched.
+    """
 
     name: str
     kind: Kind
@@ -127,3 +141,4 @@ class Remediation:
     max_items: int
     one_effect: bool
     open: Callable[[Scope], AbstractAsyncContextManager[Hands]]
+    remembers: timedelta = timedelta(0)

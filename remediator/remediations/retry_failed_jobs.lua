@@ -40,6 +40,7 @@ local function read(id)
   }
 end
 
+-- On a paused queue nothing is retried: no worker would take the job, so nothing could be proven.
 local function judge(id, planned)
   local score, job = redis.call('ZSCORE', KEYS[1], id), read(id)
   if not score then
@@ -49,7 +50,7 @@ local function judge(id, planned)
   elseif not job.exists then
     job.word = 'vanished'
   else
-    job.word = in_flow(job.key, job) and 'in_flow' or 'failed'
+    job.word = in_flow(job.key, job) and 'in_flow' or paused and 'paused' or 'failed'
   end
   return job
 end
@@ -60,8 +61,8 @@ for position = 2, #ARGV, 2 do
 end
 
 -- ask --
--- Returns whether the queue is paused, the version, and of each job {word, name, attempts made, class of its error}.
-local answer = {paused and 1 or 0, version or ''}
+-- Returns the version, and of each job {word, name, attempts made, class of its error}.
+local answer = {version or ''}
 for _, job in ipairs(jobs) do
   answer[#answer + 1] = {job.word, job.name, job.attempts, string.match(job.stacktrace, '^%["([%w_$.]+)') or ''}
 end
@@ -81,14 +82,12 @@ local function is_lifo(options)
   return ok and type(decoded) == 'table' and decoded.lifo == true
 end
 
--- Before 6 a paused queue keeps its jobs in `paused`, and renames that list over `wait` when it goes on.
 local function enqueue(job)
   if major == 6 and job.priority > 0 then
     local counter = redis.call('INCR', base .. 'pc')
     redis.call('ZADD', base .. 'prioritized', job.priority * 0x100000000 + counter % 0x100000000, job.id)
   else
-    local list = (paused and major < 6) and 'paused' or 'wait'
-    redis.call(is_lifo(job.options) and 'RPUSH' or 'LPUSH', base .. list, job.id)
+    redis.call(is_lifo(job.options) and 'RPUSH' or 'LPUSH', base .. 'wait', job.id)
   end
 end
 
@@ -100,10 +99,10 @@ local function retry(job)
     'event', 'waiting', 'jobId', job.id, 'prev', 'failed')
 end
 
--- Workers of 5 and 6 sleep until a marker tells them of work. A paused queue gets none, nor one with all it may have.
+-- Workers of 5 and 6 sleep until a marker tells them of work. A queue with all that it may have gets none.
 local function wake_worker()
   local full = concurrency and redis.call('LLEN', base .. 'active') >= concurrency
-  if major >= 5 and not paused and not full then
+  if major >= 5 and not full then
     redis.call('ZADD', base .. 'marker', 0, '0')
   end
 end

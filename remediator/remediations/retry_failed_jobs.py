@@ -26,6 +26,9 @@ PLAN_SECONDS = 8.0
 EFFECT_SECONDS = 10.0
 # A script that Redis gets to later than this does nothing, so that a look at the outcome is final.
 CARRY_OUT_WITHIN_MS = 5_000
+# A job that has been put back so often and failed again has a fault that a retry does not mend.
+MAX_RETRIES = 2
+REMEMBERED = timedelta(days=7)
 MAX_LISTED = 1_000  # jobs in one plan; how many there are is counted beyond it
 
 _OUTCOMES = {
@@ -33,8 +36,11 @@ _OUTCOMES = {
     "gone": Outcome(ItemState.SKIPPED, "is no longer among the failed jobs"),
     "changed": Outcome(ItemState.SKIPPED, "has run and failed again since it was planned"),
     "vanished": Outcome(ItemState.SKIPPED, "has no data any more"),
+    "paused": Outcome(ItemState.SKIPPED, "its queue has been paused since it was planned"),
     "in_flow": Outcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it with the application's own means"),
 }
+# Why nothing is to be done where all that is left out is left out for this; the first that applies.
+_BECAUSE = {"paused": "queue_paused", "retried_twice": "retried_twice"}
 _SCRIPT_ERRORS = ("NOQUEUE", "BADVERSION", "TOOLATE")
 
 
@@ -48,12 +54,21 @@ ASK, ACT = _scripts((files(__package__) / "retry_failed_jobs.lua").read_text(enc
 
 
 @dataclass(frozen=True)
+class _Judged:
+    """One of the failed jobs; `word` is `failed`, or why it is left out."""
+
+    word: str
+    item: Item
+
+
+@dataclass(frozen=True)
 class _Queue:
     """The hands of this remediation on one queue."""
 
     scope: Scope
     redis: Redis
     key: str
+    put_back: Counter[str]  # how often we have, by job
 
     @property
     def effect_timeout(self) -> timedelta:
@@ -64,12 +79,22 @@ class _Queue:
             async with asyncio.timeout(PLAN_SECONDS):
                 counts = await self._counts()
                 oldest = await self._oldest()
-                paused, version, *judged = await self._ask(oldest)
-        items = tuple(_item(*each) for each in zip(oldest, judged, strict=True) if each[1][0] == "failed")
-        left_out = Counter(word for word, *_ in judged if word != "failed")
-        evidence = {"paused": bool(paused), "version": version or None, "left_out": dict(left_out)}
-        found = counts["failed"] - left_out.total() if items else 0
-        return Plan(items, found, population=sum(counts.values()), evidence=evidence)
+                version, *judged = await self._ask(oldest)
+        jobs = [self._spare(job, *answer) for job, answer in zip(oldest, judged, strict=True)]
+        items = tuple(job.item for job in jobs if job.word == "failed")
+        left_out = Counter(job.word for job in jobs if job.word != "failed")
+        return Plan(
+            items,
+            found=counts["failed"] - left_out.total() if items else 0,
+            population=sum(counts.values()),
+            evidence={"version": version or None, "left_out": dict(left_out)},
+            because="" if items else next((reason for word, reason in _BECAUSE.items() if word in left_out), ""),
+        )
+
+    def _spare(self, job: tuple[str, float], word: str, name: str, attempts: str, error: str) -> "_Judged":
+        """What the script said of a job, unless we have put it back as often as a job ever is."""
+        spent = word == "failed" and self.put_back[job[0]] >= MAX_RETRIES
+        return _Judged("retried_twice" if spent else word, _item(job, name, attempts, error))
 
     async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
         jobs = [argument for item in items for argument in (str(item.identity["id"]), str(item.identity["score"]))]
@@ -121,8 +146,7 @@ class _Queue:
         return _state(completed, failed, delayed, timestamp, processed_on)
 
 
-def _item(job: tuple[str, float], judged: tuple[str, str, str, str]) -> Item:
-    _, name, attempts, error = judged
+def _item(job: tuple[str, float], name: str, attempts: str, error: str) -> Item:
     failed_at = datetime.fromtimestamp(job[1] / 1000, UTC).isoformat(timespec="milliseconds")
     # Neither the job's data nor its message: they may hold personal data.
     evidence = {"name": name[:100], "failed_at": failed_at, "attempts_made": int(attempts), "error": error or None}
@@ -189,7 +213,7 @@ def _key(scope: Scope) -> str:
 async def _open(scope: Scope) -> AsyncIterator[_Queue]:
     key = _key(scope)
     async with connected(scope) as redis:
-        yield _Queue(scope, redis, key)
+        yield _Queue(scope, redis, key, Counter(str(identity["id"]) for identity in scope.touched))
 
 
 REMEDIATION = Remediation(
@@ -199,4 +223,5 @@ REMEDIATION = Remediation(
     max_items=100,
     one_effect=True,
     open=_open,
+    remembers=REMEMBERED,
 )

@@ -5,17 +5,16 @@ statement reaches every database, superusers and the leader of a parallel pg_dum
 """
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from typing import Any
 
 import asyncpg
 
-from remediator.access.postgres import answering, application_name, connected
+from remediator.access.postgres import BACKUPS, answering, application_name, connected
+from remediator.access.statements import named_statements
 from remediator.errors import TargetUnreachable
 from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
@@ -27,29 +26,17 @@ LOOKS = 6
 LOOK_EVERY_SECONDS = 0.5
 OLDEST_VERSION = 140_000  # pg_terminate_backend waits for the end since PostgreSQL 14
 
-# Backups set their own name, and so do we. A dump's leader idles in its transaction while parallel workers copy.
-NEVER = (
-    "pg_dump%",
-    "pg_restore%",
-    "pg_basebackup%",
-    "pg_receivewal%",
-    "pg_recvlogical%",
-    "pgbackrest%",
-    "barman%",
-    "wal-g%",
-    "runbook%",
-)
+# A dump's leader idles in its transaction while parallel workers copy.
+NEVER = (*BACKUPS, "runbook%")
 
 
-def _named_statements(text: str) -> dict[str, str]:
-    """Split a file of statements, each under a line `-- name --`."""
-    _, *parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
-    statements = dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
-    candidates = statements["candidates"]
-    return {name: text.replace("{candidates}", candidates) for name, text in statements.items()}
+def _statements() -> Mapping[str, str]:
+    """Planning and acting use one text for what may be ended."""
+    statements = named_statements(__package__, "terminate_idle_transactions.sql")
+    return {name: text.replace("{candidates}", statements["candidates"]) for name, text in statements.items()}
 
 
-SQL = _named_statements((files(__package__) / "terminate_idle_transactions.sql").read_text(encoding="utf-8"))
+SQL = _statements()
 
 
 @dataclass(frozen=True)

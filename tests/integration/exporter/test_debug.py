@@ -35,12 +35,11 @@ async def debug(exporter, query: str = "") -> list[str]:
 async def test_each_lane_tells_what_it_did(exporter) -> None:
     await exporter.scrape_until(lambda page: page.value("bullmq_up") == 1)
     lines = await debug(exporter)
-    assert lines[:2] == ["shop/redis/main: up", "  scrape: … s, round trips 1, samples 16"]
+    assert lines[0] == "shop/redis/main: up"
+    assert re.fullmatch(r"  scrape: … s, round trips 1, samples \d{2,}", lines[1])
     at = lines.index("shop/queues/jobs: up")
-    assert lines[at + 1 : at + 3] == [
-        "  scrape: … s, round trips 1, samples 0",
-        "  background: … s, round trips 1, samples 0",
-    ]
+    assert re.fullmatch(r"  scrape: … s, round trips \d, samples \d", lines[at + 1])
+    assert re.fullmatch(r"  background: … s, round trips \d, samples \d", lines[at + 2])
     at = next(number for number, line in enumerate(lines) if line.startswith("shop/redis/refused: "))
     assert "invalid username-password pair" in lines[at]
     assert lines[at + 1].startswith("  scrape: … s, error: invalid username")

@@ -12,7 +12,7 @@ import pytest
 from inventory import Inventory
 from remediator.delivery import MAX_BYTES
 from remediator.engine import Engine
-from remediator.ledger import Ledger, deliveries, runs
+from remediator.ledger import ledger_at, runs
 from remediator.ledger.listing import list_runs
 from remediator.ledger.runs import Run, RunItem
 from remediator.world import World
@@ -51,8 +51,7 @@ class Bench:
         body = delivery(**alert)
         assert len(body) < MAX_BYTES
         self.clock.turn(milliseconds=1)
-        async with self.world.ledger.write() as connection:
-            await deliveries.accept(connection, self.clock.now(), body)
+        await self.world.ledger.accept(self.clock.now(), body)
         self.clock.turn(milliseconds=1)
 
     async def work(self, ticks: int = 3) -> None:
@@ -105,7 +104,7 @@ def folder(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def bench_with(folder: Path, what: Inventory, shelf: Shelf | None = None) -> AsyncIterator[Bench]:
     shelf, clock = shelf or Shelf(folder), TurnedClock()
-    async with Ledger(f"sqlite:///{folder.parent}/ledger.db").opened() as ledger:
+    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").opened() as ledger:
         world = World(what, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
         yield Bench(world, shelf, clock)
 

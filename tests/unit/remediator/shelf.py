@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediations.base import Identity, Item, ItemState, Kind, Outcome, Plan, Remediation, Scope, Verdict
 
 
 async def nothing() -> None:
@@ -31,6 +31,9 @@ class Shelf:
     timeout: timedelta = timedelta(seconds=5)
     touched: list[str] = field(default_factory=list)
     opened: int = 0
+    because: str = ""
+    remembers: timedelta = timedelta(0)
+    seen_touched: Sequence[Identity] = ()
 
     @property
     def effect_timeout(self) -> timedelta:
@@ -45,6 +48,8 @@ class Shelf:
 
     async def plan(self) -> Plan:
         items = tuple(Item({"name": name}, {"size": len(name)}) for name in self.names())
+        if self.because:
+            return Plan((), 0, because=self.because)
         return Plan(items, len(items), population=max(len(items), 10))
 
     async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
@@ -77,9 +82,11 @@ class Shelf:
     @asynccontextmanager
     async def open(self, scope: Scope) -> AsyncIterator["Shelf"]:
         self.opened += 1
+        self.seen_touched = scope.touched
         if not self.reachable:
             raise TargetUnreachable(f"{scope.target}: no answer")
         yield self
 
-    def remediation(self) -> Remediation:
-        return Remediation("clear_shelf", "postgres", frozenset({"batch"}), 5, self.one_effect, self.open)
+    def remediation(self, kind: Kind = "postgres") -> Remediation:
+        keys = frozenset({"batch"})
+        return Remediation("clear_shelf", kind, keys, 5, self.one_effect, self.open, self.remembers)

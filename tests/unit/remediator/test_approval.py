@@ -11,7 +11,7 @@ from inventory.model import Operator
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
-from remediator.ledger import Ledger
+from remediator.ledger import ledger_at
 from remediator.world import World
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
@@ -35,7 +35,7 @@ async def test_a_yes_covers_what_its_answer_lists(folder: Path, tmp_path: Path) 
     shelf = Shelf(folder)
     shelf.fill("a", "b")
     what = inventory(mode="approve").model_copy(update={"operators": {"oncall": Operator(token_file=token)}})
-    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
     world = World(what, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
     async with TestClient(TestServer(application(world, Bearers({}, "")))) as client:
         await client.post("/webhook", data=delivery(starts=datetime.now(UTC).isoformat()))

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from inventory import Limits, RemediationSettings, Window
+from inventory import Limits, RemediationSettings, StackLimits, Window
 from remediator.bounds import DEFERRALS, REFUSALS, Facts, decide
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 FREE = Facts(
     now=NOW,
     settings=RemediationSettings(mode="auto"),
     max_items=10,
     limits=Limits(),
-    stack_max_runs_per_hour=10,
+    stack_limits=StackLimits(),
     firing_since=NOW - timedelta(minutes=1),
     confirmed_at=NOW,
     found=1,
@@ -32,6 +33,7 @@ FREE = Facts(
     admitted_stack=(),
     admitted_all=(),
     active=0,
+    active_stack=0,
     target_busy=False,
 )
 NIGHT = Window.model_validate({"days": ["mon"], "from": "02:00", "to": "04:00"})
@@ -60,6 +62,8 @@ HITS: list[tuple[str, dict[str, Any]]] = [
     ("rate", {"admitted_stack": [HOUR_AGO] * 10}),
     ("rate", {"admitted_all": [HOUR_AGO] * 30}),
     ("concurrency", {"active": 1}),
+    ("concurrency", {"limits": Limits(concurrency=9), "active_stack": 2, "stack_limits": StackLimits(concurrency=2)}),
+    ("stale", {"confirmed_at": NOW - MINUTE, "stack_limits": StackLimits(max_alert_age=MINUTE - timedelta(seconds=1))}),
     ("concurrency", {"target_busy": True}),
     ("window", {"settings": settings(only_in="night"), "window": NIGHT}),
     ("alertmanager_unreadable", {"alertmanager_error": "no answer"}),
@@ -67,6 +71,8 @@ HITS: list[tuple[str, dict[str, Any]]] = [
 PASSES: list[dict[str, Any]] = [
     {},
     {"confirmed_at": NOW - timedelta(minutes=10)},
+    {"confirmed_at": NOW - timedelta(minutes=20), "stack_limits": StackLimits(max_alert_age=timedelta(minutes=20))},
+    {"limits": Limits(concurrency=9), "active": 8, "active_stack": 1, "stack_limits": StackLimits(concurrency=2)},
     {"found": 10},
     {"found": 1000, "max_items": None},
     {"settings": settings(max_share=0.2), "found": 20, "max_items": None},

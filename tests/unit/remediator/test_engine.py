@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.ledger import audit, control, deliveries, episodes
+from remediator.ledger import audit, control, episodes
 from remediator.ledger.schema import outbox
 from remediator.people import approve, reject
 from remediator.remediations.base import ItemState
@@ -73,10 +73,12 @@ async def test_the_same_refusal_is_escalated_once_an_episode(bench: Bench) -> No
     assert len(await escalations(bench)) == 1
 
 
-async def test_an_empty_plan_does_nothing(bench: Bench) -> None:
-    await bench.deliver()
-    await bench.work()
-    assert (await bench.last()).state == "nothing_to_do"
+@pytest.mark.parametrize("mode", ["auto", "shadow", "approve"])
+async def test_an_empty_plan_does_nothing_and_asks_nobody(folder: Path, mode: str) -> None:
+    async with bench_with(folder, inventory(mode=mode)) as bench:
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("nothing_to_do", "")
 
 
 async def test_resolved_before_it_started_touches_nothing(bench: Bench) -> None:
@@ -171,8 +173,7 @@ async def test_unknown_names_are_refused_and_recorded(bench: Bench, label: str, 
 async def test_one_unknown_alert_does_not_stop_the_others_of_its_delivery(bench: Bench) -> None:
     bench.shelf.fill("a")
     body = delivery([alert(stack="nobody", fingerprint="x"), alert()])
-    async with bench.world.ledger.write() as connection:
-        await deliveries.accept(connection, bench.clock.now(), body)
+    await bench.world.ledger.accept(bench.clock.now(), body)
     await bench.work()
     assert sorted(run.state for run in await bench.runs()) == ["refused", "succeeded"]
 
@@ -244,9 +245,10 @@ async def test_the_rate_is_kept_across_episodes(folder: Path) -> None:
     async with bench_with(folder, inventory(max_runs_per_hour=2, cooldown="0s")) as bench:
         for _ in range(3):
             bench.shelf.fill("a")
-            await bench.deliver()
+            starts = bench.clock.now().isoformat()
+            await bench.deliver(starts=starts)
             await bench.work()
-            await bench.deliver(status="resolved")
+            await bench.deliver(status="resolved", starts=starts)
             await bench.work()
             bench.clock.turn(minutes=1)
         assert [run.state for run in await bench.runs()] == ["succeeded", "succeeded", "cancelled"]

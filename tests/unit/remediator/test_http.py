@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,40 @@ async def test_runs_are_filtered_and_paged(client: Client) -> None:
     first = await ask(remediation="r", limit="2")
     assert [run["stack"] for run in first["runs"]] == ["c", "b"]
     assert [run["stack"] for run in (await ask(remediation="r", before=str(first["next"])))["runs"]] == ["a"]
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+async def test_the_token_may_come_as_the_password_of_basic_authentication(client: Client) -> None:
+    assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", "hook-token"))).status == 200
+    assert (await client.post("/webhook", data=delivery(), headers=basic("hook-token", "wrong"))).status == 403
+    assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", ""))).status == 401
+    assert (await client.get("/api/v1/runs", headers=basic("oncall", "oncall-token"))).status == 401
+
+
+async def test_two_tokens_are_accepted_while_one_takes_the_place_of_the_other(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    (tmp_path / "next").write_text("next-token")
+    both = made.model_copy(update={"webhook": WebhookSettings(token_file=[tmp_path / "hook", tmp_path / "next"])})
+    async with TestClient(TestServer(build(both, stacks(tmp_path)))) as client:
+        for token, status in (("hook-token", 200), ("next-token", 200), ("other", 403)):
+            headers = {"Authorization": f"Bearer {token}"}
+            assert (await client.post("/webhook", data=delivery(), headers=headers)).status == status
+        page = await (await client.get("/metrics")).text()
+    assert re.search(r'^remediation_deliveries_total{answer="accepted"} [1-9]', page, re.MULTILINE)
+    assert re.search(r'^remediation_deliveries_total{answer="unauthorized"} [1-9]', page, re.MULTILINE)
+
+
+async def test_a_body_that_does_not_come_is_asked_for_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alertmanager tries again after 5xx alone."""
+    monkeypatch.setattr("remediator.webhook.READ_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hook-token\r\nContent-Length: 9\r\n\r\n{")
+    assert (await reader.readline()).split()[1] == b"503"
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -259,3 +295,17 @@ async def test_a_pause_of_no_time_or_for_ever_is_refused(client: Client, span: s
     answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
     assert answer.status == 400
     assert (await answer.text()).startswith("for: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/v1/plan"), ("GET", "/api/v1/runs/1/why"), ("POST", "/api/v1/simulate")]
+)
+async def test_previews_want_an_operators_token(client: Client, method: str, path: str) -> None:
+    assert (await client.request(method, path)).status == 401
+    assert (await client.request(method, path, headers=HOOK)).status == 403
+
+
+async def test_a_malformed_payload_is_not_simulated(client: Client) -> None:
+    answer = await client.post("/api/v1/simulate", data=b"{}", headers=ONCALL)
+    assert answer.status == 400
+    assert "version" in await answer.text()

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from remediator import intake, metrics
 from remediator.delivery import parse_delivery
 from remediator.errors import MalformedDelivery
-from remediator.ledger import audit, control, deliveries, episodes
+from remediator.ledger import audit, control, episodes
 from remediator.ledger.episodes import Key
 from remediator.ledger.schema import outbox
 from remediator.people import reject
@@ -306,9 +306,23 @@ async def test_a_remediation_that_the_inventory_does_not_list_has_its_name_on_th
 
 async def test_a_thousand_alerts_of_one_thing_are_one_episode(bench: Bench) -> None:
     body = delivery([alert(fingerprint=f"f{number}", note="x" * 400) for number in range(1_000)])
-    async with bench.world.ledger.write() as connection:
-        await deliveries.accept(connection, bench.clock.now(), body)
+    await bench.world.ledger.accept(bench.clock.now(), body)
     await bench.engine.tick()
     async with bench.world.ledger.read() as connection:
         (episode,) = await episodes.all_open(connection)
     assert len(episode.alerts) == 1_000
+
+
+async def test_a_clock_that_is_set_back_shortens_no_cooldown(bench: Bench) -> None:
+    """Invariant 17."""
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.work()
+    await bench.deliver(status="resolved")
+    await bench.work()
+    bench.clock.turn(minutes=-30)
+    bench.shelf.fill("b")
+    await bench.deliver(starts="2026-03-01T12:10:00Z")
+    await bench.work()
+    assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "cooldown")
+    assert bench.shelf.touched == ["a"]

@@ -121,18 +121,39 @@ async def test_admitted_without_an_intent_is_asked_again_under_the_same_reservat
     assert after.admitted_at == before.admitted_at + timedelta(seconds=5), "it counts from when it acts"
 
 
-async def test_stopping_starts_no_further_effect_and_the_next_start_tells_the_truth(bench: Bench) -> None:
-    async def stop() -> None:
-        bench.engine.halt()
+async def test_stopping_starts_no_further_effect_and_is_no_mark_against_the_remediation(folder: Path) -> None:
+    async with bench_with(folder, inventory(breaker={"failures": 1})) as bench:
 
-    bench.shelf.fill("a", "b")
-    bench.shelf.after = stop
-    await bench.deliver()
-    await bench.engine.tick()
-    await bench.engine.idle()
-    assert (await bench.last()).state == "executing"
-    bench.shelf.after = lambda: asyncio.sleep(0)
-    await bench.cut_power()
-    await bench.work()
-    assert (await bench.last()).state == "interrupted"
-    assert bench.shelf.touched == ["a"]
+        async def stop() -> None:
+            bench.engine.halt()
+
+        bench.shelf.fill("a", "b")
+        bench.shelf.after = stop
+        await bench.deliver()
+        await bench.engine.tick()
+        await bench.engine.idle()
+        run = await bench.last()
+        assert (run.state, run.reason, bench.shelf.touched) == ("interrupted", "stopping", ["a"])
+        async with bench.world.ledger.read() as connection:
+            assert await control.open_breakers(connection) == []
+
+
+async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path) -> None:
+    cut = Cut()
+    async with bench_with(folder, inventory(breaker={"failures": 1})) as bench:
+        bench.shelf.fill("a", "b")
+        bench.shelf.after = cut.here
+        await bench.deliver()
+        await bench.engine.tick()
+        await asyncio.wait_for(cut.wait(), 5)
+        bench.engine.halt()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(bench.engine.idle()), 0.5)
+        await bench.cut_power()
+        await asyncio.sleep(0)
+        bench.shelf.after = lambda: asyncio.sleep(0)
+        await bench.work()
+        run = await bench.last()
+        assert (run.state, run.reason, bench.shelf.touched) == ("interrupted", "stopping", ["a"])
+        async with bench.world.ledger.read() as connection:
+            assert await control.open_breakers(connection) == []

@@ -1,6 +1,9 @@
-"""The state table has no dead ends and no islands."""
+"""The state table has no dead ends and no islands, and the page about it is current."""
 
-from remediator.states import ACTIVE, CANCELLABLE, ENDED, TRANSITIONS, RunState
+import re
+
+from docs.states_page import states_page
+from remediator.states import ACTIVE, CANCELLABLE, ENDED, MEANING, TRANSITIONS, RunState
 
 
 def reachable(start: RunState) -> set[RunState]:
@@ -29,3 +32,18 @@ def test_nothing_is_touched_without_admission() -> None:
     into_executing = {state for state, following in TRANSITIONS.items() if RunState.EXECUTING in following}
     assert into_executing == {RunState.ADMITTED}
     assert frozenset({RunState.ADMITTED, RunState.EXECUTING, RunState.VERIFYING}) == ACTIVE
+
+
+def test_every_state_says_what_it_means() -> None:
+    assert list(MEANING) == list(RunState)
+
+
+def test_the_page_is_what_make_docs_writes() -> None:
+    for file, text in states_page():
+        assert file.read_text() == text
+
+
+def test_the_diagram_has_every_way_and_no_other() -> None:
+    ((_, text),) = states_page()
+    drawn = {tuple(way) for way in re.findall(r"^    (\w+) --> (\w+)$", text, re.MULTILINE)}
+    assert drawn == {(state, following) for state, some in TRANSITIONS.items() for following in some}

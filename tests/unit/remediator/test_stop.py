@@ -5,15 +5,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
-from remediator.ledger import Ledger, runs
+from remediator.engine import Engine
+from remediator.ledger import deliveries, ledger_at, runs
+from remediator.webhook import webhook
 from remediator.world import World
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf
+
+
+async def test_what_comes_while_it_stops_is_sent_back(folder: Path) -> None:
+    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").opened() as ledger:
+        engine = Engine(World(inventory(), ledger, SystemClock(), {}, None))
+        app = web.Application()
+        app.router.add_post("/webhook", webhook(ledger, SystemClock(), Bearers({}, ""), engine))
+        async with TestClient(TestServer(app)) as client:
+            assert (await client.post("/webhook", data=delivery())).status == 200
+            engine.halt()
+            answer = await client.post("/webhook", data=delivery())
+            assert (answer.status, await answer.text()) == (503, "stopping; try again\n")
+        async with ledger.read() as connection:
+            assert await deliveries.waiting(connection) == 1
 
 
 async def post(port: int, body: bytes, length: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -32,7 +49,7 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
 
     shelf = Shelf(folder, before=slow)
     shelf.fill("a", "b", "c", "d")
-    ledger = Ledger(f"sqlite:///{folder.parent}/ledger.db")
+    ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
     world = World(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
     runner = web.AppRunner(application(world, Bearers({}, "")), access_log=None, shutdown_timeout=2)
     await runner.setup()
@@ -48,4 +65,5 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
         writer.close()
     assert shelf.touched == ["a"]
     async with ledger.opened(), ledger.read() as connection:
-        assert (await runs.get(connection, 1)).state == "executing"
+        run = await runs.get(connection, 1)
+        assert (run.state, run.reason) == ("interrupted", "stopping")

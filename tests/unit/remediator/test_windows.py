@@ -1,11 +1,14 @@
 """Windows in the zone people wrote them in, over midnight and over daylight saving."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from inventory import Freeze, Window
-from remediator.windows import active_freeze, in_window, next_start
+from remediator.windows import _DAYS, active_freeze, in_window, next_start
 
 
 def window(days: list[str], start: str, end: str, zone: str = "UTC") -> Window:
@@ -67,3 +70,72 @@ def test_a_freeze_is_half_open() -> None:
     freeze = Freeze.model_validate({"from": "2026-12-24T00:00:00Z", "to": "2026-12-27T00:00:00Z"})
     assert active_freeze([("holidays", freeze)], at("2026-12-24T00:00:00Z")) == "holidays"
     assert active_freeze([("holidays", freeze)], at("2026-12-27T00:00:00Z")) is None
+
+
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Kathmandu"]
+TIMES = st.builds(time, st.integers(0, 4) | st.integers(0, 23), st.sampled_from([0, 10, 15, 30, 45]))
+MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+# Around the changes, where everything goes wrong that can.
+CHANGES = st.builds(
+    lambda change, minutes: at(change) + timedelta(minutes=minutes),
+    st.sampled_from(
+        ["2026-03-29T01:00Z", "2026-10-25T01:00Z", "2026-03-08T07:00Z", "2026-11-01T06:00Z", "2026-04-04T15:00Z"]
+    ),
+    st.integers(-200, 200),
+)
+
+
+@given(st.sampled_from(ZONES), TIMES, TIMES, st.sets(st.sampled_from(_DAYS), min_size=1), MOMENTS | CHANGES)
+@settings(max_examples=400, deadline=None)
+def test_the_next_start_is_the_first_moment_inside(
+    zone: str, start: time, end: time, days: set[str], moment: datetime
+) -> None:
+    """Invariant 11, over daylight saving in any zone: no moment before it lies in the window, and it does."""
+    assume(start != end)
+    weekly = window(sorted(days), start.isoformat("minutes"), end.isoformat("minutes"), zone)
+    found = next_start(weekly, moment)
+    assert found >= moment
+    assert in_window(weekly, found)
+    for minutes in range(0, min(600, int((found - moment).total_seconds() // 60))):
+        assert not in_window(weekly, found - timedelta(minutes=minutes, seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "moment", "expected"),
+    [
+        ("02:30", "04:00", "2026-03-29T00:50:00Z", "2026-03-29T01:00:00Z"),  # its start is skipped
+        ("01:30", "02:30", "2026-10-25T00:45:00Z", "2026-10-25T01:00:00Z"),  # it is over, and begins again
+        ("02:15", "02:45", "2026-10-25T00:50:00Z", "2026-10-25T01:15:00Z"),  # its start comes twice
+    ],
+)
+def test_where_the_clocks_change_it_begins_when_the_wall_clock_says_so(
+    start: str, end: str, moment: str, expected: str
+) -> None:
+    assert next_start(window(["sun"], start, end, "Europe/Berlin"), at(moment)) == at(expected)
+
+
+@given(st.sampled_from(ZONES), CHANGES)
+@settings(max_examples=100, deadline=None)
+def test_a_moment_is_judged_by_the_wall_clock_alone(zone: str, moment: datetime) -> None:
+    night = window(["sun"], "01:30", "02:30", zone)
+    local = moment.astimezone(ZoneInfo(zone))
+    assert in_window(night, moment) is (local.weekday() == 6 and time(1, 30) <= local.time() < time(2, 30))
+
+
+@pytest.mark.parametrize(
+    ("moment", "inside"),
+    [
+        ("2026-03-28T22:59:59Z", False),
+        ("2026-03-28T23:00Z", True),
+        ("2026-03-29T21:59:59Z", True),
+        ("2026-03-29T22:00Z", False),
+    ],
+)
+def test_a_freeze_may_be_written_in_the_time_of_a_place(moment: str, inside: bool) -> None:
+    day = {"from": "2026-03-29T00:00:00", "to": "2026-03-30T00:00:00", "zone": "Europe/Berlin"}
+    assert (active_freeze([("day", Freeze.model_validate(day))], at(moment)) is not None) is inside
+
+
+def test_a_freeze_without_any_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="need a zone"):
+        Freeze.model_validate({"from": "2026-03-29T00:00:00", "to": "2026-03-30T00:00:00"})

@@ -1,56 +1,16 @@
 """The command against a real remediator on loopback, with a real ledger."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from inventory import load_inventory
-from remediator.app import build
 from runbookctl.client import RemediatorRefused
 from runbookctl.init import InitError
 from runbookctl.main import app
-from tests.unit.remediator.test_http import settings, stacks
-
-Ctl = Callable[..., str]
-
-
-@pytest.fixture
-def remediator(tmp_path: Path) -> Iterator[str]:
-    """A remediator in a thread of its own: the command has an event loop of its own."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-    server = TestServer(build(settings(tmp_path), stacks(tmp_path)))
-
-    def serve() -> None:
-        loop.run_until_complete(server.start_server())
-        ready.set()
-        loop.run_forever()
-        loop.run_until_complete(server.close())
-        loop.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    assert ready.wait(10)
-    yield str(server.make_url("")).rstrip("/")
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(20)
-
-
-@pytest.fixture
-def ctl(remediator: str, tmp_path: Path) -> Ctl:
-    def call(*arguments: str) -> str:
-        result = CliRunner().invoke(
-            app, ["--url", remediator, "--token-file", str(tmp_path / "oncall"), *arguments], catch_exceptions=False
-        )
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    return call
+from tests.unit.runbookctl.conftest import Ctl
 
 
 def test_an_empty_ledger_has_no_runs(ctl: Ctl) -> None:

@@ -1,10 +1,12 @@
-"""Opens the ledger, hands out transactions, and makes sure that one process has it."""
+"""The ledger in one SQLite file, which one process has at a time."""
 
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,18 +16,18 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from remediator.errors import LedgerUnavailable
-from remediator.ledger.schema import metadata
+from remediator.ledger.clerk import Clerk
+from remediator.ledger.migrate import migrate
+from remediator.ledger.patient import cancelled_afterwards, connecting_to
+from remediator.ledger.schema import microseconds
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
-SCHEMA_VERSION = 1
 
 
-class Ledger:
-    """The open ledger. Writers wait for each other; readers never wait.
+class SqliteLedger:
+    """See Ledger. Writers wait for each other in this process; readers never wait.
 
-    A write transaction is durable when its `async with` block has ended without an error. A task must not be cancelled
-    inside of one: the driver would leave the file locked. So engine and sender are told to stop, and requests go on to
-    their end even where their client has gone.
+    Deliveries have a connection and a thread of their own; see Clerk.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,38 +39,58 @@ class Ledger:
         self._address = _address(url)
         self._engine = _engine(self._address)
         self._writing = asyncio.Lock()
+        self._clerk: Clerk | None = None
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+
+    @property
+    def file(self) -> Path:
+        return Path(str(self._address.database))
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:
-        """Have the ledger for this process alone, creating it where it does not exist.
+        """See Ledger.
 
         Raises:
-            LedgerUnavailable: it can not be opened, is no ledger, or another process has it.
+            LedgerUnavailable: it can not be opened, is no ledger or a damaged one, or another process has it.
         """
-        lock = _lock(self._address)
+        lock = _lock(self.file)
         try:
             await self._prepare()
+            self._clerk = Clerk(self._for_deliveries(), self._writing)
             yield self
         finally:
+            clerk, self._clerk = self._clerk, None
+            if clerk is not None:
+                await clerk.close()
+            await self._until_quiet()
             await self._engine.dispose()
             os.close(lock)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that sees no other writer, begun IMMEDIATE: what it reads still holds when it commits."""
+        """See Ledger; begun IMMEDIATE, which excludes other writers from its first statement on."""
         async with self._writing, self._transaction(immediate=True) as connection:
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads, on one consistent snapshot."""
+        """See Ledger."""
         async with self._transaction(immediate=False) as connection:
             yield connection
 
+    async def accept(self, received: datetime, body: bytes) -> None:
+        """See Ledger."""
+        if self._clerk is None:
+            raise LedgerUnavailable("the ledger: it is not open")
+        await self._clerk.keep((microseconds(received), body))
+
     @asynccontextmanager
     async def _transaction(self, *, immediate: bool) -> AsyncIterator[AsyncConnection]:
+        self._under_way += 1
+        self._quiet.clear()
         try:
-            async with self._engine.connect() as plain:
+            async with cancelled_afterwards(), self._engine.connect() as plain:
                 connection = await plain.execution_options(immediate=immediate)
                 async with connection.begin():
                     yield connection
@@ -76,17 +98,36 @@ class Ledger:
             raise LedgerUnavailable(f"the ledger: {error.orig}") from error
         except NoConnection:
             raise LedgerUnavailable("the ledger: too many readers at once") from None
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    async def _until_quiet(self) -> None:
+        """A connection that comes back after the others have been closed would never be."""
+        while self._under_way:
+            await self._quiet.wait()
+
+    def _for_deliveries(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
+        _configure(connection, None)
+        return connection
 
     async def _prepare(self) -> None:
         try:
+            async with self.read() as connection:
+                await _refuse_damage(connection)
             async with self.write() as connection:
-                version = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
-                if version not in (0, SCHEMA_VERSION):
-                    raise LedgerUnavailable("it was written by a newer release")
-                await connection.run_sync(metadata.create_all)
-                await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                await connection.run_sync(migrate)
         except LedgerUnavailable as error:
-            raise LedgerUnavailable(f"{self._address.database}: {error}") from None
+            raise LedgerUnavailable(f"{self.file}: {error}") from None
+
+
+async def _refuse_damage(connection: AsyncConnection) -> None:
+    """A damaged file may lack the very row that would have stopped us."""
+    found = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
+    if found != "ok":
+        raise LedgerUnavailable(f"it is damaged ({found}); restore it, or move it away to begin a new one")
 
 
 def _address(url: str) -> URL:
@@ -100,9 +141,9 @@ def _address(url: str) -> URL:
     return address.set(drivername="sqlite+aiosqlite", database=str(Path(str(address.database)).resolve()))
 
 
-def _lock(address: URL) -> int:
+def _lock(ledger: Path) -> int:
     """Take the ledger for this process; the operating system gives it back however the process ends."""
-    file = Path(f"{address.database}.lock")
+    file = Path(f"{ledger}.lock")
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -111,12 +152,12 @@ def _lock(address: URL) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise LedgerUnavailable(f"another remediator has the ledger {address.database}; only one may act") from None
+        raise LedgerUnavailable(f"another remediator has the ledger {ledger}; only one may act") from None
     return descriptor
 
 
 def _engine(address: URL) -> AsyncEngine:
-    engine = create_async_engine(address)
+    engine = create_async_engine(address, async_creator=connecting_to(Path(str(address.database))))
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

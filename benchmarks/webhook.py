@@ -1,0 +1,178 @@
+"""How fast deliveries are accepted, durably, and how soon after one the first effect comes.
+
+`python -m benchmarks.webhook` (`make bench`) serves the remediator in a process of its own, on a ledger on this disk,
+and sends to it as Alertmanager does. It prints what it measured beside what is promised, and fails where it is worse.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import Any
+
+from benchmarks.webhook_server import REMEDIATION, TARGETS, TOUCHED, WATCHED
+
+ROUNDS = 1_500
+SENDERS = 64
+SECONDS = 4.0
+EFFECTS = 25
+Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def measure(folder: Path) -> bool:
+    """Measure everything and print it; return whether all of it is as promised."""
+    async with serving(folder) as (port, told):
+        kept = [await latency(folder, port), await first_effect(port, told)]
+        kept += [await throughput(port, alerts) for alerts in (50, 1)]
+    return all(kept)
+
+
+async def latency(folder: Path, port: int) -> bool:
+    """A delivery of one alert, from one sender, against what no durable answer can be faster than."""
+    body = watched(1, "latency")
+    disk, floors, accepts = [], [], []
+    async with connected(port) as link:
+        for _ in range(ROUNDS):  # in turn: the machine is the same for all three
+            floors.append(await timed(link, request("/floor", body)))
+            accepts.append(await timed(link, request("/webhook", body)))
+            disk.append(sync_once(folder, len(body)))
+    floor, accept, sync = (statistics.median(times) for times in (floors, accepts, disk))
+    line("fdatasync, p50", f"{sync * 1e3:.3f} ms")
+    line("HTTP alone, p50", f"{floor * 1e3:.3f} ms")
+    ratio = accept / (floor + sync)
+    return line("durable accept, p50", f"{accept * 1e3:.3f} ms, {ratio:.2f} of both", ratio <= 1.3, "1.3")
+
+
+async def throughput(port: int, alerts: int) -> bool:
+    """Many senders at once."""
+    bodies = [request("/webhook", watched(alerts, f"sender{number}")) for number in range(SENDERS)]
+    began = perf_counter()
+    counts = await asyncio.gather(*(send_for(port, body, began + SECONDS) for body in bodies))
+    rate = sum(counts) / (perf_counter() - began)
+    if alerts == 1:
+        return line(f"{SENDERS} senders, 1 alert each", f"{rate:,.0f} deliveries/s", rate >= 3_000, "3,000")
+    found = rate * alerts
+    return line(f"{SENDERS} senders, {alerts} alerts each", f"{found:,.0f} alerts/s", found >= 40_000, "40,000")
+
+
+async def first_effect(port: int, told: asyncio.StreamReader) -> bool:
+    """From the first byte sent to the moment in which the remediation touches its target."""
+    times = []
+    async with connected(port) as link:
+        for target in TARGETS[:EFFECTS]:
+            message = request("/webhook", delivery([alert("effect", TOUCHED, target)]))
+            sent = monotonic()
+            await timed(link, message)
+            async with asyncio.timeout(30):
+                times.append(float(await told.readline()) - sent)
+            await asyncio.sleep(0.3)
+    median = statistics.median(times)
+    return line("delivery to first effect, median", f"{median * 1e3:.1f} ms", median <= 0.05, "50 ms")
+
+
+def line(what: str, found: str, kept: bool | None = None, promised: str = "") -> bool:
+    verdict = "" if kept is None else f"promised {promised}: {'kept' if kept else 'NOT KEPT'}"
+    print(f"{what:36} {found:28} {verdict}".rstrip())
+    return kept is not False
+
+
+def sync_once(folder: Path, size: int) -> float:
+    descriptor = os.open(folder / "sync", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        os.write(descriptor, b"x" * size)
+        began = perf_counter()
+        os.fdatasync(descriptor)
+        return perf_counter() - began
+    finally:
+        os.close(descriptor)
+
+
+async def send_for(port: int, body: bytes, until: float) -> int:
+    count = 0
+    async with connected(port) as link:
+        while perf_counter() < until:
+            await timed(link, body)
+            count += 1
+    return count
+
+
+async def timed(link: Link, message: bytes) -> float:
+    reader, writer = link
+    began = perf_counter()
+    writer.write(message)
+    head = await reader.readuntil(b"\r\n\r\n")
+    if b" 200 " not in head[:15]:
+        raise SystemExit(f"answered: {head.decode(errors='replace')}")
+    size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    await reader.readexactly(size)
+    return perf_counter() - began
+
+
+def request(path: str, body: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return f"{head}Authorization: Bearer bench\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def watched(alerts: int, sender: str) -> bytes:
+    """A delivery about things that are only looked at."""
+    return delivery([alert(f"{sender}-{target}", WATCHED, target) for target in TARGETS[:alerts]])
+
+
+def delivery(alerts: Sequence[Any]) -> bytes:
+    """A body with as much in it as Alertmanager puts there."""
+    common: dict[str, Any] = {"groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}}
+    body = {"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "receiver": "remediator"}
+    return json.dumps({**body, **common, "externalURL": "http://alertmanager.example", "alerts": alerts}).encode()
+
+
+def alert(name: str, stack: str, target: str) -> dict[str, Any]:
+    labels = {"alertname": "BenchTooSlow", "severity": "warning", "component": "database", "instance": name}
+    return {
+        "status": "firing",
+        "labels": {**labels, "stack": stack, "target": target, "remediation": REMEDIATION},
+        "annotations": {"summary": "x" * 80, "description": "x" * 240, "runbook_url": "https://runbooks.example/x"},
+        "startsAt": datetime.now(UTC).isoformat(),
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus.example/graph?g0.expr=x",
+        "fingerprint": name,
+    }
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[Link]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[tuple[int, asyncio.StreamReader]]:
+    """The remediator in its own process: its port, and where it tells of effects."""
+    (folder / "token").write_text("bench")
+    command: Sequence[str] = (sys.executable, "-m", "benchmarks.webhook_server", str(folder))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    try:
+        yield int(await process.stdout.readline()), process.stdout
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def main() -> None:
+    """Measure in a folder next to the code: a folder in memory would not tell what a commit costs."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
+        sys.exit(not asyncio.run(measure(Path(folder))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The remediator as benchmarks.webhook measures it: the real application, with a remediation that does nothing."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from aiohttp import web
+
+from daemon.logs import configure_logs
+from daemon.settings import LogSettings
+from inventory import Inventory
+from remediator.app import application
+from remediator.clock import SystemClock
+from remediator.credentials import Bearers
+from remediator.ledger import ledger_at
+from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.world import World
+
+REMEDIATION = "touch"
+WATCHED, TOUCHED = "watched", "touched"  # the first stack is only looked at, the second acted on
+TARGETS = [f"db{number}" for number in range(50)]
+
+
+class Hands:
+    """Tells when it touches."""
+
+    effect_timeout = timedelta(seconds=5)
+
+    async def plan(self) -> Plan:
+        return Plan((Item({"name": "it"}),), 1)
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        print(monotonic(), flush=True)
+        return [Outcome(ItemState.APPLIED)] * len(items)
+
+    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        return [Outcome(ItemState.UNKNOWN)] * len(items)
+
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:  # noqa: ARG002
+        return Verdict(True)
+
+
+@asynccontextmanager
+async def hands(_: Scope) -> AsyncIterator[Hands]:
+    yield Hands()
+
+
+def inventory() -> Inventory:
+    """Both stacks, with bounds so wide that nothing is deferred."""
+    most = 1_000_000
+    limits = {"max_runs_per_hour": most, "concurrency": 4, "storm": {"targets": most, "alerts": most}}
+    stacks = {WATCHED: stack("shadow", most), TOUCHED: stack("auto", most)}
+    return Inventory.model_validate({"limits": limits, "stacks": stacks})
+
+
+def stack(mode: str, most: int) -> dict[str, Any]:
+    """As the inventory file has it."""
+    settings = {"mode": mode, "max_runs_per_hour": most, "settle": "0s", "cooldown": "1h"}
+    return {
+        "limits": {"max_runs_per_hour": most},
+        "postgres": {name: {"dsn": "postgresql://127.0.0.1:1/none"} for name in TARGETS},
+        "remediations": {REMEDIATION: settings},
+    }
+
+
+async def serve(folder: Path) -> None:
+    """Serve until the process is ended."""
+    touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, hands)
+    ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
+    world = World(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
+    app = application(world, Bearers({"bench": folder / "token"}, "{}"))
+    app.router.add_post("/floor", floor)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
+async def floor(request: web.Request) -> web.Response:
+    """What every answer costs."""
+    await request.read()
+    return web.Response(text="accepted\n")
+
+
+if __name__ == "__main__":
+    configure_logs(LogSettings(level="warning"))
+    asyncio.run(serve(Path(sys.argv[1])))

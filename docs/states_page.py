@@ -1,0 +1,56 @@
+"""The page about the states of a run, from the one table that the engine follows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from remediator.states import ACTIVE, ENDED, ESCALATED, MEANING, OPENS_BREAKER, TRANSITIONS, RunState, is_mishap
+
+PAGE = Path(__file__).parent / "remediation-states.md"
+
+
+def states_page() -> Iterator[tuple[Path, str]]:
+    """The page, whole."""
+    yield PAGE, "\n".join([*_HEAD, *_diagram(), "", *_table(), ""])
+
+
+_HEAD = (
+    "# States of a run",
+    "",
+    "Written by `make docs` from `remediator/states.py`, the table that the engine itself follows: a way that is not",
+    "drawn here can not be gone. Each arrow is one row of the audit trail, in the transaction that moves a run. After",
+    "a crash a run is where its last commit left it.",
+    "",
+)
+
+
+def _diagram() -> Iterator[str]:
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {RunState.PLANNED}"
+    for state in RunState:
+        for following in sorted(TRANSITIONS.get(state, ())):
+            yield f"    {state} --> {following}"
+    for state in RunState:
+        if state in ENDED:
+            yield f"    {state} --> [*]"
+    yield "```"
+
+
+def _table() -> Iterator[str]:
+    yield "| state | what it says | holds its target | people are told | breaker |"
+    yield "|---|---|---|---|---|"
+    for state in RunState:
+        marks = _yes(state in ACTIVE), _yes(state in ESCALATED), _breaker(state)
+        yield f"| `{state}` | {MEANING[state]} | {' | '.join(marks)} |"
+
+
+def _yes(found: bool) -> str:
+    return "yes" if found else ""
+
+
+def _breaker(state: RunState) -> str:
+    if state in OPENS_BREAKER:
+        return "opens at once"
+    if is_mishap(state, "crash"):
+        return "opens after a few" + (", where it was a crash" if not is_mishap(state, "") else "")
+    return ""

@@ -1,0 +1,1 @@
+"""What people want to see of a stack before they touch it: read-only, bounded, without secrets or personal data."""

@@ -1,0 +1,80 @@
+"""All parts of one stack, read at the same time, each as far as it answers."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from inventory import Stack
+from remediator.diagnostics.postgres import read_postgres
+from remediator.diagnostics.redis import read_redis
+from remediator.errors import TargetUnreachable
+from remediator.remediations.base import Scope, Target
+
+PART_SECONDS = 8.0
+MAX_PARTS = 20
+
+
+def parts_of(stack_name: str, stack: Stack, about: str) -> Sequence[Target]:
+    """What can be read of a stack: whatever has an address for the remediator; what `about` names comes first."""
+    parts = [
+        Target(stack_name, "postgres", name)
+        for name, postgres in stack.postgres.items()
+        if postgres.admin_dsn_secret().configured
+    ]
+    for name, queues in stack.queues.items():
+        if stack.redis[queues.redis].admin_url_secret().configured:
+            part = Target(stack_name, "queues", name)
+            parts.append(replace(part, queue=about.removeprefix(f"{part}/") if about.startswith(f"{part}/") else None))
+    return sorted(parts, key=lambda part: str(part) != about)[:MAX_PARTS]
+
+
+async def read_part(scope: Scope) -> Mapping[str, Any]:
+    """What one part says of itself.
+
+    Raises:
+        TargetUnreachable: it does not answer, or not in time.
+    """
+    read = read_postgres if scope.target.kind == "postgres" else read_redis
+    try:
+        async with asyncio.timeout(PART_SECONDS):
+            return await read(scope)
+    except TimeoutError:
+        raise TargetUnreachable(f"{scope.target}: did not answer within {PART_SECONDS:.0f} s") from None
+
+
+async def read_all(scopes: Sequence[Scope]) -> Mapping[str, Mapping[str, Any] | str]:
+    """Every part by its name, or one line of why it can not be read."""
+    read = await asyncio.gather(*(read_part(scope) for scope in scopes), return_exceptions=True)
+    return {str(scope.target): _told(found) for scope, found in zip(scopes, read, strict=True)}
+
+
+def _told(found: Mapping[str, Any] | BaseException) -> Mapping[str, Any] | str:
+    if isinstance(found, TargetUnreachable):
+        return f"can not be read: {found}"
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def as_lines(bundle: Mapping[str, Mapping[str, Any] | str]) -> list[str]:
+    """The bundle for people: a line a row, without what is empty."""
+    lines = []
+    for part, sections in bundle.items():
+        lines.append(f"{part}:" if isinstance(sections, Mapping) else f"{part}: {sections}")
+        for name, found in sections.items() if isinstance(sections, Mapping) else ():
+            lines += _section(name, found)
+    return lines
+
+
+def _section(name: str, found: Any) -> list[str]:
+    if not found:
+        return []
+    if not isinstance(found, list):
+        return [f"  {name}: {_compact(found)}"]
+    return [f"  {name}:", *(f"    {_compact(row)}" for row in found)]
+
+
+def _compact(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,76 @@
+"""Takes out of texts what nobody needs to see: literals of statements, secrets, addresses of people and machines."""
+
+import re
+
+MAX_STATEMENT = 300
+
+# In the order in which they are tried at each place. A literal that was cut off ends with the text. With a backslash
+# before a quote nobody can tell where a plain string ends, for that depends on the session; so the rest is dropped.
+_TOKENS = re.compile(
+    r"""
+    (?P<comment>--[^\n]*|/\*)
+  | (?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?$))
+  | (?P<ambiguous>'(?:[^'\\]|''|\\(?!'))*\\'.*)
+  | (?P<string>(?:\b(?:[uU]&|[bBxXnN]))?'(?:[^']|'')*(?:'|$))
+  | (?P<dollar>(?<![\w$])\$(?P<tag>[A-Za-z_\x80-\uffff]?[\w\x80-\uffff]*)\$.*?(?:\$(?P=tag)\$|$))
+  | (?P<quoted>"(?:[^"]|"")*(?:"|$))
+  | (?P<word>[A-Za-z_\x80-\uffff][\w$\x80-\uffff]*|\$\d+)
+  | (?P<number>(?:0[xXoObB][0-9A-Fa-f_]+|\d[\d_]*(?:\.[\d_]*)?(?:[eE][+-]?\d+)?|\.\d[\d_]*))
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_SPACE = re.compile(r"\s+")
+
+_REPLACED = (
+    (re.compile(r"://[^\s/@]+@"), "://<credentials>@"),
+    (re.compile(r"(?i)\b(password|passwd|pwd|secret|token|api_?key|authorization)(\s*[=:]\s*)\S+"), r"\1\2<secret>"),
+    (re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "<email>"),
+    (re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"), "<ip>"),
+    (re.compile(r"(?<![\w:])(?=[0-9A-Fa-f:]*::|(?:[0-9A-Fa-f]+:){7})[0-9A-Fa-f:]{3,39}(?![\w:])"), "<ip>"),
+    (re.compile(r"(?<![\w-])(?=[\w+/=.-]*\d)(?=[\w+/=.-]*[A-Za-z])[\w+/=.-]{32,}"), "<token>"),
+)
+
+
+def mask_text(text: str) -> str:
+    """`text` in one line without what looks like a secret, an address of a person, or one of a machine."""
+    for pattern, word in _REPLACED:
+        text = pattern.sub(word, text)
+    return _SPACE.sub(" ", text).strip()
+
+
+def mask_statement(statement: str) -> str:
+    """An SQL statement with `?` for every literal and without comments, cut to MAX_STATEMENT characters."""
+    shown = mask_text(_without_literals(statement))
+    return shown if len(shown) <= MAX_STATEMENT else f"{shown[:MAX_STATEMENT]}…"
+
+
+def _without_literals(statement: str) -> str:
+    parts, position = [], 0
+    while (token := _TOKENS.search(statement, position)) is not None:
+        parts.append(statement[position : token.start()])
+        parts.append(_shown(token))
+        position = _end_of_comment(statement, token.end()) if token.group() == "/*" else token.end()
+    return "".join([*parts, statement[position:]])
+
+
+def _shown(token: re.Match[str]) -> str:
+    match token.lastgroup:
+        case "comment":
+            return " "
+        case "word" | "quoted":
+            return token.group()
+        case "ambiguous":
+            return "?…"
+        case _:
+            return "?"
+
+
+def _end_of_comment(statement: str, position: int) -> int:
+    """Where a comment that began before `position` ends; PostgreSQL's nest."""
+    depth = 1
+    for edge in _COMMENT_EDGE.finditer(statement, position):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    return len(statement)

@@ -1,0 +1,98 @@
+"""Who of the people is told, and when: each stack's steps, by the time since people were first told of an episode.
+
+Source: PMCRM runbook, "Incident Response > Escalation Procedures" (30 and 60 minutes, 2 hours if customers feel it);
+Life Platform runbook, "Emergency Contacts" (at once, 15, 30, 60 minutes).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory import EscalationStep, Inventory
+from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable, blocking
+from remediator.ledger import episodes, outbox, runs
+from remediator.ledger.episodes import Episode
+from remediator.ledger.outbox import Told
+from remediator.message import end_message, step_message
+from remediator.world import World
+
+log = structlog.get_logger(__name__)
+
+
+def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
+    """The ladder of `stack`; all contacts at once where it has none, or where there is no such stack."""
+    known = inventory.stacks.get(stack)
+    if known is not None and known.escalation:
+        return known.escalation
+    everybody = tuple(inventory.contacts)
+    return {"everybody": EscalationStep(contacts=everybody)} if everybody else {}
+
+
+def circle(inventory: Inventory, stack: str, told: Told | None) -> Sequence[str]:
+    """Whom something new about an episode concerns: whoever is told at once, and whoever knows of it already."""
+    at_once = [contact for step in steps_of(inventory, stack).values() if step.at_once for contact in step.contacts]
+    return list(dict.fromkeys([*at_once, *sorted(told.contacts if told is not None else ())]))
+
+
+async def climb(world: World) -> None:
+    """Tell the next step of every open episode that has lasted long enough.
+
+    An episode that nothing confirms any more stands still: it may be over, and `end_vanished` finds that out.
+    """
+    async with world.ledger.read() as connection:
+        told = [(await episodes.get(connection, each.episode), each) for each in await outbox.told_and_open(connection)]
+    due = [(episode, name, step) for episode, each in told for name, step in _due_steps(world, episode, each)]
+    firing = await _firing(world) if any(step.only_while for _, _, step in due) else []
+    for episode, name, step in due:
+        if not step.only_while or _lasts(step, firing, episode.stack, world.clock.now()):
+            await _tell_step(world, episode.id, name, step)
+
+
+def _due_steps(world: World, episode: Episode, told: Told) -> Iterable[tuple[str, EscalationStep]]:
+    if episode.confirmed_at < world.clock.now() - 2 * world.repeat_interval:
+        return
+    for name, step in steps_of(world.inventory, episode.stack).items():
+        untold = outbox.step_key(episode.id, name) not in told.keys
+        if untold and not step.at_once and told.since + step.after <= world.clock.now():
+            yield name, step
+
+
+async def _firing(world: World) -> Sequence[ActiveAlert]:
+    """What fires; nothing where that can not be told, so that nobody is woken by a guess. It is asked again soon."""
+    if world.alertmanager is None:
+        return []
+    try:
+        return await world.alertmanager.active()
+    except AlertmanagerUnreadable as error:
+        log.warning("a step of the escalation waits", reason=str(error))
+        return []
+
+
+def _lasts(step: EscalationStep, firing: Sequence[ActiveAlert], stack: str, now: datetime) -> bool:
+    """Whether one of the step's alerts has fired for as long as the step says."""
+    old = [alert for alert in firing if alert.started is not None and alert.started + step.after <= now]
+    return bool(blocking(old, step.only_while, stack))
+
+
+async def _tell_step(world: World, identifier: int, name: str, step: EscalationStep) -> None:
+    """Queue the message of one step, if the episode is still open: what it tells is what holds now."""
+    async with world.ledger.write() as connection:
+        episode, told = await episodes.get(connection, identifier), await outbox.told(connection, identifier)
+        last = await runs.last_of(connection, identifier)
+        if episode.ended_at is not None or told is None or last is None:
+            return
+        now = world.clock.now()
+        message = await step_message(connection, world, episode, last, told, now)
+        await outbox.put(connection, identifier, outbox.step_key(identifier, name), step.contacts, *message, now)
+
+
+async def tell_end(connection: AsyncConnection, world: World, episode: Episode, reason: str) -> None:
+    """Queue a short note to everybody who has been told of `episode`, in the transaction that ends it."""
+    await outbox.drop_untold_steps(connection, episode.id)
+    told = await outbox.told(connection, episode.id)
+    if told is not None:
+        now = world.clock.now()
+        message = await end_message(connection, episode, reason, now)
+        await outbox.put(connection, episode.id, outbox.end_key(episode.id), sorted(told.contacts), *message, now)

@@ -1,0 +1,1 @@
+"""Every change of the ledger's tables, in order. A released one is never edited."""

@@ -1,0 +1,32 @@
+"""The kill switch: a person's word in the ledger, or a file. Asked in the transaction of every effect's intent.
+
+The file is for the moment in which nothing else works: `touch` needs no token, no network and no daemon that answers.
+"""
+
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.ledger import control
+from remediator.world import World
+
+SHOWN = 200  # characters of the file, which anybody may have written
+
+
+async def pause_reason(connection: AsyncConnection, world: World, stack: str) -> str | None:
+    """Why nothing may be done for `stack`, or None."""
+    return read_pause_file(world.pause_file) or await control.paused(connection, world.clock.now(), stack)
+
+
+def read_pause_file(file: Path | None) -> str | None:
+    """What the file says; None where there is no file. One that can not be read pauses as well."""
+    if file is None:
+        return None
+    try:
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            said = " ".join(opened.read(SHOWN).split())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"the file {file} can not be read: {error.strerror}"
+    return f"{said or 'no reason given'} (the file {file})"

@@ -1,0 +1,215 @@
+"""Refreshes the planner's statistics of tables that have changed much since they were last analyzed.
+
+Sources: ClientForge runbook, "Slow Database Queries" (update statistics); Formula PM runbook, "Database Optimization";
+Life Platform runbook, "Database Maintenance". Theirs analyze everything, at any time; this one is bounded: never during
+a backup, one table at a time, none that somebody else works on, and never VACUUM or FULL.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from remediator.access.postgres import BACKUPS, answering, application_name, connected
+from remediator.access.statements import named_statements
+from remediator.errors import TargetUnreachable
+from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+
+# Twice of what autovacuum waits for by default: what is beyond it, autovacuum has not kept up with.
+MODIFIED_SHARE = 0.2
+MODIFIED_ROWS = 1_000
+MAX_BYTES = 100 * 2**30
+PLAN_SECONDS = 8.0
+ANALYZE_SECONDS = 60
+MAX_LISTED = 1_000
+LOOKS = 6
+LOOK_EVERY_SECONDS = 0.5
+MAINTAIN_VERSION = 170_000
+
+SQL = named_statements(__package__, "analyze_tables.sql")
+_OWNS = "pg_has_role(class.relowner, 'USAGE')"
+_MAY_MAINTAIN = f"{_OWNS} OR has_table_privilege(class.oid, 'MAINTAIN')"
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The hands of this remediation on the database of `admin_dsn`."""
+
+    scope: Scope
+    connection: asyncpg.Connection
+    role: str
+    version: int
+
+    @property
+    def effect_timeout(self) -> timedelta:
+        return timedelta(seconds=ANALYZE_SECONDS + 15)
+
+    async def plan(self) -> Plan:
+        with answering(self.scope):
+            async with asyncio.timeout(PLAN_SECONDS):
+                backup = await self.connection.fetchval(SQL["backup"], BACKUPS)
+                rows = await self.connection.fetch(self._candidates(), *self._limits(), MAX_LISTED)
+                population = await self.connection.fetchval(SQL["population"])
+        left_out = {row["left_out"]: row["found"] for row in rows if row["left_out"]}
+        items = tuple(_item(row) for row in rows if not row["left_out"])
+        if not items:
+            self._require_right([row for row in rows if row["left_out"] == "no_right"])
+        found = next((row["found"] for row in rows if not row["left_out"]), 0)
+        if items and backup:
+            return Plan((), 0, population, {"backup": backup[:100]}, because="backup_running")
+        return Plan(items, found, population, {"left_out": left_out})
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        return [await self._analyze(item) for item in items]
+
+    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        """What was cut off may still be going on, so look a few times before saying that nothing happened."""
+        with answering(self.scope):
+            for _ in range(LOOKS):
+                busy = bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
+                if not busy:
+                    break
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+            return [_settled(item, await self._state(item), busy=busy) for item in items]
+
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+        """Clean when each table has been analyzed since the plan and is no candidate any more."""
+        with answering(self.scope):
+            states = Counter([_state_word(item, await self._state(item)) for item in applied])
+        return Verdict(states.total() == states["analyzed"], dict(states))
+
+    async def _analyze(self, item: Item) -> Outcome:
+        """One transaction: the lock keeps the table the one that was planned until it has been analyzed."""
+        with answering(self.scope):
+            try:
+                async with self.connection.transaction():
+                    return await self._analyze_locked(item)
+            except asyncpg.LockNotAvailableError:
+                return Outcome(ItemState.SKIPPED, "somebody else works on it: a vacuum, an analyze, or a change of it")
+            except asyncpg.UndefinedTableError:
+                return Outcome(ItemState.SKIPPED, "has been dropped or renamed since it was planned")
+            except asyncpg.QueryCanceledError:
+                return Outcome(ItemState.FAILED, f"took longer than {ANALYZE_SECONDS} s")
+            except asyncpg.InsufficientPrivilegeError as error:
+                return Outcome(ItemState.FAILED, f"{error}; {self._remedy(str(item.evidence['owner']))}")
+
+    async def _analyze_locked(self, item: Item) -> Outcome:
+        oid, relfilenode = item.identity["oid"], item.identity["relfilenode"]
+        name = await self.connection.fetchval(SQL["name"], oid)
+        if name is None:
+            return Outcome(ItemState.SKIPPED, "has been dropped since it was planned")
+        if (state := await self._state(item)) is not None and _analyzed_since(item, state):
+            return Outcome(ItemState.SKIPPED, "has been analyzed since it was planned")
+        # Never waits: who waits a second for a lock makes autovacuum give up its work.
+        await self.connection.execute(f"LOCK TABLE ONLY {name} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
+        same = await self.connection.fetchrow(SQL["same"], name, oid, relfilenode, MAX_BYTES)
+        if same is None or not same["same_content"]:
+            return Outcome(ItemState.SKIPPED, "is not the table that was planned any more, or was emptied or rewritten")
+        if not same["small_enough"]:
+            return Outcome(ItemState.SKIPPED, "has grown too large")
+        await self.connection.execute(f"SET LOCAL statement_timeout = '{ANALYZE_SECONDS}s'")
+        await self.connection.execute(f"ANALYZE {name}")
+        return Outcome(ItemState.APPLIED, "analyzed")
+
+    async def _state(self, item: Item) -> asyncpg.Record | None:
+        return await self.connection.fetchrow(SQL["state"], item.identity["oid"])
+
+    def _candidates(self) -> str:
+        may_analyze = _MAY_MAINTAIN if self.version >= MAINTAIN_VERSION else _OWNS
+        candidates = SQL["candidates"].replace("{may_analyze}", may_analyze)
+        return SQL["plan"].replace("{candidates}", candidates)
+
+    def _limits(self) -> tuple[float, int, int]:
+        return MODIFIED_SHARE, MODIFIED_ROWS, MAX_BYTES
+
+    def _require_right(self, refused: Sequence[asyncpg.Record]) -> None:
+        """Only tables that we may not touch: an empty plan would look as if all were well."""
+        if refused:
+            first, owner = refused[0], refused[0]["owner"]
+            raise TargetUnreachable(
+                f'{self.scope.target}: role "{self.role}" may not analyze {first["schema"]}.{first["table"]}'
+                f" ({refused[0]['found']} such tables); {self._remedy(owner)}"
+            )
+
+    def _remedy(self, owner: str) -> str:
+        if self.version >= MAINTAIN_VERSION:
+            return f'GRANT MAINTAIN on it TO "{self.role}", see deploy/postgres/analyze_tables.sql'
+        return f'before PostgreSQL 17 only a member of its owner may: GRANT "{owner}" TO "{self.role}"'
+
+
+def _item(row: asyncpg.Record) -> Item:
+    """The table, its content, and when it was last analyzed: who has done that since the plan has done our work."""
+    identity = {"oid": row["oid"], "relfilenode": row["relfilenode"], "analyzed": _text(row["analyzed"])}
+    evidence = {
+        "schema": row["schema"],
+        "table": row["table"],
+        "owner": row["owner"],
+        "modified": row["modified"],
+        "rows": row["rows"],
+        "bytes": row["bytes"],
+    }
+    return Item(identity, evidence)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _analyzed_since(item: Item, state: asyncpg.Record) -> bool:
+    analyzed = _text(state["analyzed"])
+    return analyzed is not None and analyzed != item.identity["analyzed"]
+
+
+def _settled(item: Item, state: asyncpg.Record | None, *, busy: bool) -> Outcome:
+    if state is not None and _analyzed_since(item, state):
+        return Outcome(ItemState.APPLIED, "has been analyzed since it was planned")
+    if busy:
+        return Outcome(ItemState.UNKNOWN, "the statement that analyzes it has not answered")
+    return Outcome(ItemState.NOT_APPLIED, "has not been analyzed since it was planned")
+
+
+def _state_word(item: Item, state: asyncpg.Record | None) -> str:
+    if state is None:
+        return "gone"
+    if not _analyzed_since(item, state):
+        return "not_analyzed"
+    limit = max(MODIFIED_ROWS, MODIFIED_SHARE * max(state["rows"], 1))
+    return "modified_again" if state["modified"] >= limit else "analyzed"
+
+
+def _require(scope: Scope, server: asyncpg.Record) -> None:
+    """Refuse to work where a plan would be wrong."""
+    if server["standby"]:
+        raise TargetUnreachable(
+            f"{scope.target}: admin_dsn leads to a standby; point it at the primary (target_session_attrs=read-write)"
+        )
+    if not server["sees_sessions"]:
+        raise TargetUnreachable(
+            f'{scope.target}: role "{server["role"]}" can not see whether a backup runs;'
+            f' GRANT pg_read_all_stats TO "{server["role"]}"'
+        )
+
+
+@asynccontextmanager
+async def _open(scope: Scope) -> AsyncIterator[_Tables]:
+    async with connected(scope) as connection:
+        with answering(scope):
+            async with asyncio.timeout(PLAN_SECONDS):
+                server = await connection.fetchrow(SQL["server"])
+        assert server is not None  # a SELECT without FROM has one row  # noqa: S101
+        _require(scope, server)
+        yield _Tables(scope, connection, server["role"], server["version"])
+
+
+REMEDIATION = Remediation(
+    name="analyze_tables",
+    kind="postgres",
+    keys=frozenset({"batch"}),
+    max_items=20,
+    one_effect=False,
+    open=_open,
+)

@@ -1,0 +1,21 @@
+"""What the commands share: who is asked, and how the answer is printed."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from runbookctl import show
+from runbookctl.client import Client
+
+console = Console()
+
+Output = Annotated[show.Format, typer.Option("--output", "-o", help="How to print the answer.")]
+Run = Annotated[int, typer.Argument(help="The number of a run, as `runbookctl runs` lists it.", min=1)]
+Stack = Annotated[str | None, typer.Option(help="Only this stack.")]
+
+
+def client_of(context: typer.Context) -> Client:
+    """The remediator that is asked; see `connect`."""
+    client: Client = context.obj
+    return client

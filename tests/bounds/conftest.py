@@ -1,0 +1,5 @@
+"""The engine of the unit tests."""
+
+from tests.unit.remediator.conftest import bench, folder
+
+__all__ = ["bench", "folder"]

@@ -1,0 +1,241 @@
+"""A remediator that kills itself, with SIGKILL, right before or after a commit or an effect; and what must hold then.
+
+Its clock is turned by a second a round and its engine is driven round by round, so that the same number is the same
+point each time.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator import execution
+from remediator.engine import Engine
+from remediator.ledger import audit, control, deliveries, runs
+from remediator.ledger.listing import list_runs
+from remediator.ledger.runs import Run
+from remediator.ledger.schema import audit as trail
+from remediator.ledger.sqlite import SqliteLedger
+from remediator.people import approve, reject
+from remediator.remediations.base import ItemState, Outcome
+from remediator.states import ENDED, RunState
+from remediator.world import World
+from tests.unit.remediator.conftest import START, TurnedClock, inventory
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.shelf import Shelf
+
+FAR_BEYOND = 10**9
+MAX_ROUNDS = 40
+STARTS = "2026-03-01T12:00:00Z"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One way of a run through the states; `says` is what a person or Alertmanager does about it."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: str = "ab"
+    shelf: Mapping[str, Any] = field(default_factory=dict)
+    says: Callable[[World, Run], Awaitable[object]] | None = None
+    pauses: bool = False
+
+
+async def _approve(world: World, run: Run) -> None:
+    if run.state is RunState.AWAITING_APPROVAL and run.approved_by is None:
+        await approve(world, run.id, "oncall")
+
+
+async def _reject(world: World, run: Run) -> None:
+    if run.state is RunState.AWAITING_APPROVAL:
+        await reject(world, run.id, "oncall")
+
+
+async def _repeat(world: World, run: Run) -> None:
+    if run.state is RunState.DEFERRED:
+        await world.ledger.accept(world.clock.now(), delivery(starts=STARTS))
+
+
+async def _resolve(world: World, run: Run) -> None:
+    if run.state is RunState.AWAITING_APPROVAL:
+        await world.ledger.accept(world.clock.now(), delivery(starts=STARTS, status="resolved"))
+
+
+SCENARIOS = {
+    "fixed": Scenario(),
+    "in one effect": Scenario(shelf={"one_effect": True}),
+    "approved": Scenario({"mode": "approve"}, says=_approve),
+    "rejected": Scenario({"mode": "approve"}, says=_reject),
+    "expired": Scenario({"mode": "approve", "approve_within": "2s"}),
+    "resolved": Scenario({"mode": "approve"}, says=_resolve),
+    "deferred": Scenario({"min_firing": "5s"}, says=_repeat),
+    "refused": Scenario(files="abcdef"),
+    "shadow": Scenario({"mode": "shadow"}),
+    "nothing to do": Scenario(files=""),
+    "ineffective": Scenario({"verify_within": "0s"}, shelf={"refill": True}),
+    "failed": Scenario(shelf={"reachable": False}),
+    "paused": Scenario(pauses=True),
+}
+
+
+class Points:
+    """Counts the points that are passed, tells of each, and dies at the one that was asked for."""
+
+    def __init__(self, log: Path, die_at: int) -> None:
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._die_at = die_at
+        self._passed = 0
+
+    def passed(self, name: str) -> None:
+        self._passed += 1
+        self.tell(name)
+        if self._passed == self._die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def tell(self, line: str) -> None:
+        os.write(self._log, f"{line}\n".encode())
+
+
+class DyingLedger(SqliteLedger):
+    points: Points
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        made = self._clerk is not None  # before that there may be no tables
+        what = "the tables"
+        async with super().write() as connection:
+            before = await _newest(connection) if made else 0
+            yield connection
+            if made:
+                rows = await connection.execute(select(trail.c.event).where(trail.c.id > before).order_by(trail.c.id))
+                what = "+".join(row.event for row in rows)
+            self.points.passed(f"before commit of {what}")
+        self.points.passed(f"after commit of {what}")
+
+    async def accept(self, received: datetime, body: bytes) -> None:
+        self.points.passed("before acceptance")
+        await super().accept(received, body)
+        self.points.tell("accepted")
+        self.points.passed("after acceptance")
+
+
+async def _newest(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(func.coalesce(func.max(trail.c.id), 0)))).scalar_one())
+
+
+@dataclass
+class DyingShelf(Shelf):
+    points: Points = field(kw_only=True)
+
+    def _remove(self, name: str) -> Outcome:
+        self.points.passed(f"before effect on {name}")
+        outcome = super()._remove(name)
+        if outcome.state is ItemState.APPLIED:
+            self.points.tell(f"touched {name}")
+        self.points.passed(f"after effect on {name}")
+        return outcome
+
+
+async def live(folder: Path, scenario: Scenario, life: int, die_at: int) -> None:
+    """One life of the remediator, until nothing is left to do."""
+    execution.SETTLE_ATTEMPTS = 1
+    points = Points(folder / "points", die_at)
+    points.tell(f"life {life}")
+    clock = TurnedClock(START + life * timedelta(minutes=10))
+    ledger = DyingLedger(f"sqlite:///{folder}/ledger.db")
+    ledger.points = points
+    shelf = DyingShelf(folder / "shelf", points=points, **scenario.shelf)
+    async with ledger.opened():
+        world = World(inventory(**scenario.settings), ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+        if scenario.pauses:
+            shelf.after = lambda: _pause(world)
+        await ledger.accept(clock.now(), delivery(starts=STARTS))
+        await _drive(world, clock, scenario)
+
+
+async def _pause(world: World) -> None:
+    async with world.ledger.write() as connection:
+        await control.pause_now(connection, world.clock.now(), "oncall", "looking", None, None)
+
+
+async def _drive(world: World, clock: TurnedClock, scenario: Scenario) -> None:
+    engine = Engine(world)
+    for _ in range(MAX_ROUNDS):
+        await engine.tick()
+        await engine.idle()
+        clock.turn(seconds=1)
+        async with world.ledger.read() as connection:
+            last = (await list_runs(connection, limit=1)).runs
+            quiet = not await runs.unfinished(connection) and not await deliveries.waiting(connection)
+        if quiet and last:
+            return
+        if last and scenario.says is not None:
+            await scenario.says(world, last[0])
+    raise AssertionError(f"after {MAX_ROUNDS} rounds a run has still not ended")
+
+
+def _process(folder: str, name: str, life: int, die_at: int) -> None:
+    asyncio.run(live(Path(folder), SCENARIOS[name], life, die_at))
+    os._exit(0)
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.bounds.crashing"])
+
+
+def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[str]:
+    """Live once for each number in `deaths`, dying at that point; then once more to the end. Returns the points."""
+    (folder / "shelf").mkdir()
+    Shelf(folder / "shelf").fill(*SCENARIOS[name].files)
+    for life, die_at in enumerate([*deaths, FAR_BEYOND]):
+        process = _FORKS.Process(target=_process, args=(str(folder), name, life, die_at))
+        process.start()
+        process.join(60)
+        assert process.exitcode in (0, -signal.SIGKILL), f"life {life} ended with {process.exitcode}"
+    assert process.exitcode == 0
+    asyncio.run(check(folder, name))
+    return (folder / "points").read_text().splitlines()
+
+
+async def check(folder: Path, name: str) -> None:
+    """What must hold after any number of crashes."""
+    points = (folder / "points").read_text().splitlines()
+    async with SqliteLedger(f"sqlite:///{folder}/ledger.db").opened() as ledger, ledger.read() as connection:
+        assert await audit.first_break(connection) is None
+        found = (await list_runs(connection, limit=1_000)).runs
+        items = await runs.items_of(connection, [run.id for run in found])
+        kept = (await connection.exec_driver_sql("SELECT count(*) FROM delivery")).scalar_one()
+        events = [row.event for row in await connection.execute(select(trail.c.event))]
+    assert kept >= points.count("accepted"), "a delivery that was accepted is not there"
+    assert all(run.state in ENDED for run in found), "a run hangs"
+    assert RunState.UNKNOWN not in {run.state for run in found}, "all of it can be looked up"
+    _nothing_twice(points, items, refills=bool(SCENARIOS[name].shelf.get("refill")))
+    _the_truth(points, items)
+    assert events.count("intended") == events.count("settled")
+
+
+def _nothing_twice(points: Sequence[str], items: Mapping[int, Any], *, refills: bool) -> None:
+    touched = Counter(line for line in points if line.startswith("touched "))
+    assert refills or not touched or max(touched.values()) == 1, touched
+    intended = Counter(
+        (run, each.position) for run, some in items.items() for each in some if each.state is not ItemState.PLANNED
+    )
+    assert not intended or max(intended.values()) == 1
+
+
+def _the_truth(points: Sequence[str], items: Mapping[int, Any]) -> None:
+    """What the ledger calls applied was really done, each time, and nothing else was."""
+    said = Counter(
+        each.item.identity["name"] for some in items.values() for each in some if each.state is ItemState.APPLIED
+    )
+    done = Counter(line.removeprefix("touched ") for line in points if line.startswith("touched "))
+    assert said == done

@@ -1,0 +1,109 @@
+"""A remediator in a process of its own, whose disk or whose process something happens to."""
+
+import asyncio
+import multiprocessing
+import os
+import resource
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from remediator import engine as engine_module
+from remediator.engine import Engine
+from remediator.errors import LedgerUnavailable
+from remediator.ledger import ledger_at
+from remediator.world import World
+from tests.unit.remediator.conftest import START, TurnedClock, inventory
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.shelf import Shelf
+
+NOBODY = 65534
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.bounds.outage"])
+
+
+def in_a_process(work: Any, *arguments: Any) -> Any:
+    """Run `work` in a process of its own, and return what it answered."""
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=work, args=(theirs, *arguments))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    finally:
+        process.join(30)
+
+
+def full_disk(answer: Connection, folder: Path) -> None:
+    """No file may grow any further, then all may again; tells what was said and done at each time."""
+    answer.send(asyncio.run(_full_disk(folder)))
+
+
+async def _full_disk(folder: Path) -> dict[str, Any]:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    engine_module.TROUBLE_SECONDS = 0.05
+    shelf = Shelf(folder / "shelf")
+    shelf.fill("a")
+    told: dict[str, Any] = {}
+    async with ledger_at(f"sqlite:///{folder}/ledger.db").opened() as ledger:
+        world = World(inventory(), ledger, TurnedClock(START), {"clear_shelf": shelf.remediation()}, None)
+        engine = Engine(world)
+        await ledger.accept(START, delivery())
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "ledger.db-wal").stat().st_size, hard))
+        try:
+            await ledger.accept(START, delivery())
+            told["accepting"] = "accepted"
+        except LedgerUnavailable as error:
+            told["accepting"] = str(error)
+        running = asyncio.create_task(engine.run())
+        await asyncio.sleep(0.5)
+        told["trouble"], told["touched while full"] = engine.trouble, list(shelf.touched)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            if shelf.touched and engine.trouble is None:
+                break
+        told["touched afterwards"], told["trouble afterwards"] = list(shelf.touched), engine.trouble
+        engine.halt()
+        await running
+        await engine.idle()
+    return told
+
+
+def read_only(answer: Connection, file: Path) -> None:
+    """Open a ledger as somebody who may not write there."""
+    if os.geteuid() == 0:
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    answer.send(asyncio.run(_open(file)))
+
+
+async def _open(file: Path) -> str:
+    try:
+        async with ledger_at(f"sqlite:///{file}").opened():
+            return "opened"
+    except LedgerUnavailable as error:
+        return str(error)
+
+
+def slow_work(answer: Connection, folder: Path) -> None:
+    """Touch three things, slowly, and say so before and after each; watched for a pause file."""
+    asyncio.run(_slow_work(answer, folder))
+
+
+async def _slow_work(answer: Connection, folder: Path) -> None:
+    async def began() -> None:
+        answer.send("began")
+        await asyncio.sleep(0.3)
+
+    shelf = Shelf(folder / "shelf", before=began)
+    shelf.fill("a", "b", "c")
+    async with ledger_at(f"sqlite:///{folder}/ledger.db").opened() as ledger:
+        clock, remediations = TurnedClock(START), {"clear_shelf": shelf.remediation()}
+        engine = Engine(World(inventory(), ledger, clock, remediations, None, folder / "pause"))
+        await ledger.accept(START, delivery())
+        for _ in range(2):
+            await engine.tick()
+            await engine.idle()
+    answer.send(("ended", list(shelf.touched)))

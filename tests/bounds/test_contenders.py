@@ -1,0 +1,75 @@
+"""Twenty who want three places, through the real engine: three get one."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from inventory import Inventory
+from remediator.ledger.runs import Run
+from remediator.states import ACTIVE, RunState
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.payloads import alert, delivery
+
+CONTENDERS = [f"db{number}" for number in range(20)]
+
+
+def many(concurrency: int, **settings: Any) -> Inventory:
+    what = inventory(cooldown="0s", **settings)
+    shop = what.stacks["shop"]
+    limits = shop.limits.model_copy(update={"max_runs_per_hour": 100})
+    shop = shop.model_copy(update={"postgres": dict.fromkeys(CONTENDERS, shop.postgres["main"]), "limits": limits})
+    storm = what.limits.storm.model_copy(update={"targets": 100, "alerts": 100})
+    over_all = what.limits.model_copy(update={"storm": storm, "concurrency": concurrency, "max_runs_per_hour": 100})
+    return what.model_copy(update={"stacks": {"shop": shop}, "limits": over_all})
+
+
+async def contend(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    bench.shelf.refill = True  # each of them finds something to do
+    body = delivery([alert(target=name, fingerprint=name) for name in CONTENDERS])
+    await bench.world.ledger.accept(bench.clock.now(), body)
+    await bench.engine.tick()
+
+
+async def decided(bench: Bench) -> list[Run]:
+    """The runs, once every one of them is deferred, or acts and is held there."""
+    for _ in range(1_000):
+        found = await bench.runs()
+        if all(run.state in (RunState.DEFERRED, RunState.EXECUTING) for run in found):
+            break
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def test_three_reservations_an_hour_are_three(folder: Path) -> None:
+    """Invariant 3: admission is one transaction; counting first and writing later would let all twenty in."""
+    async with bench_with(folder, many(20, max_runs_per_hour=3, verify_within="0s")) as bench:
+        await contend(bench)
+        await bench.engine.idle()
+        found = await bench.runs()
+        assert len(found) == 20
+        assert sum(run.admitted_at is not None for run in found) == 3
+        assert sum((run.state, run.reason) == (RunState.DEFERRED, "rate") for run in found) == 17
+        assert len(bench.shelf.touched) == 3
+
+
+async def test_three_at_a_time_are_three(folder: Path) -> None:
+    """Invariant 4, and the cap on how many act at once."""
+    inside, most, go_on = 0, 0, asyncio.Event()
+
+    async def hold() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await go_on.wait()
+        inside -= 1
+
+    async with bench_with(folder, many(3, max_runs_per_hour=100, verify_within="0s")) as bench:
+        bench.shelf.before = hold
+        await contend(bench)
+        found = await decided(bench)
+        assert sum(run.state in ACTIVE for run in found) == 3
+        assert sum((run.state, run.reason) == (RunState.DEFERRED, "concurrency") for run in found) == 17
+        go_on.set()
+        await bench.engine.idle()
+        assert most == 3

@@ -1,0 +1,151 @@
+"""What comes in from outside: a valid body is accepted, all else is a 4xx, and no text becomes more than a name."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inventory import Inventory
+from remediator.delivery import MAX_ALERTS, parse_delivery
+from remediator.errors import MalformedDelivery
+from remediator.ledger.episodes import Key
+from remediator.remediations import REMEDIATIONS
+from remediator.targets import MAX_NAME, Found, find, key_of
+from tests.unit.remediator.payloads import alert, delivery
+
+TEXT = st.text(max_size=80)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+WHEN = st.datetimes().map(lambda moment: f"{moment.isoformat()}Z") | st.just("0001-01-01T00:00:00Z")
+ALERT = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(["firing", "resolved"]),
+        "labels": st.dictionaries(TEXT, TEXT, max_size=6),
+        "startsAt": WHEN,
+    },
+    optional={
+        "annotations": st.dictionaries(TEXT, TEXT, max_size=3),
+        "endsAt": WHEN,
+        "generatorURL": TEXT,
+        "fingerprint": TEXT,
+        "added_by_a_later_release": JSON,
+    },
+)
+BODY = st.fixed_dictionaries(
+    {"version": st.just("4"), "alerts": st.lists(ALERT, max_size=5)},
+    optional={
+        "truncatedAlerts": st.integers(0, 2**63),
+        "notification_reason": TEXT,
+        "routeLabels": st.dictionaries(TEXT, TEXT, max_size=3),
+        "groupLabels": st.dictionaries(TEXT, TEXT, max_size=3),
+        "added_by_a_later_release": JSON,
+    },
+)
+SHOP = Inventory.model_validate(
+    {
+        "stacks": {
+            "shop": {
+                "postgres": {"main": {"dsn": "postgresql://db/shop"}},
+                "redis": {"main": {"url": "redis://cache"}},
+                "queues": {"jobs": {"redis": "main", "names": ["mail"]}},
+            }
+        }
+    }
+)
+HOSTILE = st.sampled_from(
+    [
+        *(
+            "$(reboot)",
+            "`id`",
+            "; DROP TABLE jobs; --",
+            "' OR '1'='1",
+            "../../etc/passwd",
+            "main/../main",
+            "shop/postgres",
+        ),
+        *(
+            "main\0",
+            "main ",
+            " main",
+            "MAIN",
+            "main\n",
+            "*",
+            "{name}",
+            "%s",
+            "\u202emain",
+            "jobs/mail",
+            "main/main",
+            "",
+        ),
+    ]
+)
+
+
+@given(BODY)
+@settings(max_examples=150, deadline=None)
+def test_every_valid_body_is_read(body: Any) -> None:
+    """Invariant 22."""
+    found = parse_delivery(json.dumps(body).encode())
+    assert [each.status for each in found.alerts] == [each["status"] for each in body["alerts"]]
+    assert all(each.started.tzinfo is not None and each.started.year > 1 for each in found.alerts)
+
+
+@given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=300))
+@settings(max_examples=150, deadline=None)
+def test_everything_else_is_malformed_and_nothing_worse(body: bytes) -> None:
+    with pytest.raises(MalformedDelivery) as caught:
+        parse_delivery(body)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        delivery([]).replace(b'"4"', b'"3"'),
+        delivery([{**alert(), "status": "pending"}]),
+        delivery([{**alert(), "startsAt": "yesterday"}]),
+        delivery([{**alert(), "labels": {"stack": 1}}]),
+        delivery([alert()] * (MAX_ALERTS + 1)),
+        b"[" * 100_000,
+        b'{"version": "4", "alerts": [], "truncatedAlerts": ' + b"9" * 5_000 + b"}",
+    ],
+)
+def test_almost_right_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedDelivery):
+        parse_delivery(body)
+
+
+@given(
+    stack=HOSTILE | st.just("shop") | TEXT,
+    target=HOSTILE | st.sampled_from(["main", "jobs"]) | TEXT,
+    queue=HOSTILE | st.just("mail") | TEXT,
+    remediation=st.sampled_from([*REMEDIATIONS, "retry_failed_jobs; reboot"]),
+    more=st.dictionaries(TEXT, TEXT, max_size=3),
+)
+@settings(max_examples=300, deadline=None)
+def test_no_text_in_a_label_becomes_more_than_a_name_of_the_inventory(
+    stack: str, target: str, queue: str, remediation: str, more: dict[str, str]
+) -> None:
+    """Invariant 18: what a remediation is given is the inventory's, whatever the alert says."""
+    labels = {**more, "stack": stack, "target": target, "queue": queue, "remediation": remediation}
+    key = key_of(labels, REMEDIATIONS)
+    assert all(len(part) <= 4 * MAX_NAME and "\0" not in part for part in (key.stack, key.remediation, key.target))
+    found = find(SHOP, REMEDIATIONS, key)
+    if isinstance(found, str):
+        return
+    assert found.stack is SHOP.stacks["shop"]
+    assert found.remediation is REMEDIATIONS[remediation]
+    whole = ("shop", "shop")  # of a remediation that is about a stack and not about one target
+    assert (found.target.stack, found.target.name) in {("shop", "main"), ("shop", "jobs"), whole}
+    assert found.target.queue in {None, "mail"}
+    assert Key("shop", remediation, str(found.target)) == key, "one target has one key"
+
+
+def test_the_right_names_are_found() -> None:
+    labels = {"stack": "shop", "target": "jobs", "queue": "mail", "remediation": "retry_failed_jobs"}
+    assert isinstance(find(SHOP, REMEDIATIONS, key_of(labels, REMEDIATIONS)), Found)

@@ -1,0 +1,70 @@
+"""What the tests of this remediation do with it, and see of a queue."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from demo.servers.node import BULLMQ_MAJORS
+from remediator.remediations import REMEDIATIONS
+from remediator.remediations.base import ItemState, Plan, Scope
+
+ADMIN, REMEDIATOR = "admin-secret", "remediator-secret"
+KEY = "bull:emails"
+remediation = REMEDIATIONS["retry_failed_jobs"]
+every_major = pytest.mark.parametrize("major", BULLMQ_MAJORS)
+Bull = Callable[..., Any]
+
+
+@asynccontextmanager
+async def opened(scope: Scope) -> Any:
+    async with remediation.open(scope) as hands:
+        yield hands
+
+
+async def plan_of(scope: Scope) -> Plan:
+    async with opened(scope) as hands:
+        plan: Plan = await hands.plan()
+        return plan
+
+
+async def apply(scope: Scope, items: Any) -> list[ItemState]:
+    async with opened(scope) as hands:
+        return [outcome.state for outcome in await hands.apply(items)]
+
+
+async def total(redis: Redis) -> int:
+    """All jobs of the queue, wherever they are. A job in two places counts twice."""
+    lists = [await redis.llen(f"{KEY}:{name}") for name in ("wait", "paused", "active")]
+    names = ("prioritized", "delayed", "failed", "completed", "waiting-children")
+    return sum(lists) + sum([await redis.zcard(f"{KEY}:{name}") for name in names])
+
+
+def ids(plan: Plan) -> list[Any]:
+    return [item.identity["id"] for item in plan.items]
+
+
+async def until_worker_waits(redis: Redis) -> None:
+    """A worker that is asleep is the hard case: something has to wake it."""
+    for _ in range(200):
+        if any(client["flags"] == "b" for client in await redis.client_list()):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("no worker waits")
+
+
+async def left_of(redis: Redis, job: str) -> tuple[Any, ...]:
+    """All that a retry leaves behind for one job."""
+    [(_, event)] = await redis.xrevrange(f"{KEY}:events", count=1)
+    assert event.pop("jobId") == job
+    marker = await redis.zrange(f"{KEY}:marker", 0, -1)
+    return await places(redis, job), set(await redis.hgetall(f"{KEY}:{job}")), marker, event
+
+
+async def places(redis: Redis, job: str) -> list[str]:
+    found = [name for name in ("wait", "paused", "active") if await redis.lpos(f"{KEY}:{name}", job) is not None]
+    names = ("prioritized", "delayed", "failed", "completed", "waiting-children")
+    return found + [name for name in names if await redis.zscore(f"{KEY}:{name}", job) is not None]

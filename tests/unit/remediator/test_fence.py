@@ -1,0 +1,92 @@
+"""Who has lost a run writes nothing more about it, and nothing is intended twice."""
+
+from pathlib import Path
+
+import pytest
+
+from remediator.delivery import parse_delivery
+from remediator.errors import WrongState
+from remediator.ledger import episodes, runs
+from remediator.ledger.episodes import Heard, Key
+from remediator.ledger.runs import LostRun, Run, RunItem
+from remediator.people import approve
+from remediator.remediations.base import Item, ItemState, Outcome, Plan
+from remediator.states import RunState
+from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
+from tests.unit.remediator.payloads import delivery
+
+PLAN = Plan((Item({"name": "a"}), Item({"name": "b"})), 2)
+KEY = Key("shop", "clear_shelf", "shop/postgres/main")
+HEARD = Heard(parse_delivery(delivery()).alerts[0], START)
+
+
+async def executing(bench: Bench) -> tuple[Run, list[RunItem]]:
+    """A run that executes and has two items that are merely planned."""
+    async with bench.world.ledger.write() as connection:
+        await episodes.confirm(connection, KEY, [HEARD], START)
+        (episode,) = await episodes.all_open(connection)
+        run = await runs.create(connection, episode, START)
+        run = await runs.keep_plan(connection, await runs.move(connection, run, RunState.PRECHECKED, START), PLAN)
+        run = await runs.move(connection, run, RunState.ADMITTED, START, admitted_at=START)
+        run = await runs.move(connection, run, RunState.EXECUTING, START)
+        return run, list(await runs.items(connection, run.id))
+
+
+async def lose(bench: Bench, run: Run) -> None:
+    async with bench.world.ledger.write() as connection:
+        await runs.take_over(connection, run)
+
+
+async def test_who_has_lost_a_run_intends_nothing(bench: Bench) -> None:
+    """Invariant 5."""
+    run, items = await executing(bench)
+    await lose(bench, run)
+    async with bench.world.ledger.write() as connection:
+        with pytest.raises(LostRun, match="taken over"):
+            await runs.intend(connection, run, items[:1], START)
+
+
+async def test_who_has_lost_a_run_settles_nothing(bench: Bench) -> None:
+    run, items = await executing(bench)
+    async with bench.world.ledger.write() as connection:
+        await runs.intend(connection, run, items[:1], START)
+    await lose(bench, run)
+    async with bench.world.ledger.write() as connection:
+        with pytest.raises(LostRun, match="taken over"):
+            await runs.settle(connection, run, items[:1], [Outcome(ItemState.APPLIED)], START)
+
+
+async def test_who_has_lost_a_run_moves_it_nowhere(bench: Bench) -> None:
+    run, _ = await executing(bench)
+    await lose(bench, run)
+    async with bench.world.ledger.write() as connection:
+        with pytest.raises(LostRun):
+            await runs.move(connection, run, RunState.VERIFYING, START)
+
+
+async def test_an_item_is_intended_once(bench: Bench) -> None:
+    """Invariant 6."""
+    run, items = await executing(bench)
+    async with bench.world.ledger.write() as connection:
+        await runs.intend(connection, run, items[:1], START)
+    async with bench.world.ledger.write() as connection:
+        with pytest.raises(LostRun, match="not merely planned"):
+            await runs.intend(connection, run, items, START)
+
+
+async def test_no_way_leads_where_the_table_has_none(bench: Bench) -> None:
+    run, _ = await executing(bench)
+    async with bench.world.ledger.write() as connection:
+        with pytest.raises(AssertionError, match="no way from executing to succeeded"):
+            await runs.move(connection, run, RunState.SUCCEEDED, START)
+
+
+async def test_a_yes_that_comes_too_late_is_none(folder: Path) -> None:
+    """Invariant 12: the engine may not have looked since the plan ran out."""
+    async with bench_with(folder, inventory(mode="approve", approve_within="5m")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        bench.clock.turn(minutes=6)
+        with pytest.raises(WrongState, match="waited too long"):
+            await approve(bench.world, (await bench.last()).id, "oncall")

@@ -1,0 +1,330 @@
+"""Who is told, and when: against a real receiver of messages, a real ledger, and a clock that tests turn."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from sqlalchemy import select
+
+from inventory import Inventory
+from remediator.alertmanager import AlertmanagerReader
+from remediator.attachment import Attachments
+from remediator.config_check import find
+from remediator.ladder import climb
+from remediator.ledger import outbox
+from remediator.ledger.schema import outbox as table
+from remediator.sender import send_due, send_until
+from remediator.stopping import Stop
+from tests.unit.remediator.conftest import START, Bench, bench_with
+
+LADDER = {
+    "first": {"contacts": ["oncall"]},
+    "second": {"after": "30m", "contacts": ["leads"]},
+    "third": {"after": "1h", "contacts": ["managers"]},
+    "fourth": {"after": "2h", "contacts": ["executives"], "only_while": ["ApiDown"]},
+}
+
+
+@dataclass
+class Receiver:
+    """Takes Apprise's JSON messages, one path a contact; and plays Alertmanager's list of what fires."""
+
+    told: list[tuple[str, str, str]] = field(default_factory=list)
+    status: int = 200
+    hangs: str = ""
+    alerts: list[Any] = field(default_factory=list)
+    url: str = ""
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, request: web.Request) -> web.Response:
+        contact = request.match_info["contact"]
+        if contact == self.hangs:
+            await asyncio.sleep(60)
+        message = await request.json()
+        if self.status == 200:
+            self.told.append((contact, message["title"], message["message"]))
+            self.arrived.set()
+        return web.Response(status=self.status)
+
+    async def active(self, request: web.Request) -> web.Response:
+        return web.json_response(self.alerts)
+
+    def contacts(self) -> list[str]:
+        return [contact for contact, _, _ in self.told]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made, app = Receiver(), web.Application()
+    app.router.add_post("/people/{contact}", made.take)
+    app.router.add_get("/api/v2/alerts", made.active)
+    async with TestServer(app, shutdown_timeout=0.1) as server:
+        made.url = f"http://127.0.0.1:{server.port}"
+        yield made
+
+
+def with_ladder(receiver: Receiver, ladder: Any) -> Inventory:
+    people = receiver.url.replace("http://", "json://")
+    names = ("oncall", "leads", "managers", "executives")
+    stack = {
+        "runbook_url": "https://runbooks.example/shop",
+        "postgres": {"main": {"dsn": "postgresql://db/shop"}},
+        "escalation": ladder,
+        "remediations": {"clear_shelf": {"mode": "auto", "max_items": 1}},
+    }
+    return Inventory.model_validate(
+        {
+            "alertmanager": {"url": receiver.url},
+            "contacts": {name: {"url": f"{people}/people/{name}"} for name in names},
+            "stacks": {"shop": stack},
+        }
+    )
+
+
+@asynccontextmanager
+async def bench_telling(folder: Path, receiver: Receiver, ladder: Any = LADDER) -> AsyncIterator[Bench]:
+    async with bench_with(folder, with_ladder(receiver, ladder)) as bench:
+        world = bench.world
+        bench.world = type(world)(
+            world.inventory, world.ledger, world.clock, world.remediations, AlertmanagerReader(receiver.url)
+        )
+        yield bench
+
+
+@pytest.fixture
+async def told(folder: Path, receiver: Receiver) -> AsyncIterator[Bench]:
+    """A refusal has been told to the first of the ladder."""
+    async with bench_telling(folder, receiver) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        await tell(bench)
+        assert receiver.contacts() == ["oncall"]
+        yield bench
+
+
+async def tell(bench: Bench) -> None:
+    await climb(bench.world)
+    await send_due(bench.world, Attachments(bench.world))
+
+
+async def later(bench: Bench, **span: float) -> None:
+    """The alert goes on firing, and is delivered again."""
+    bench.clock.turn(**span)
+    await bench.deliver()
+    await bench.work()
+    await tell(bench)
+
+
+async def resolve(bench: Bench) -> None:
+    await bench.deliver(status="resolved")
+    await bench.work()
+
+
+async def test_each_step_is_told_in_its_time_and_once(told: Bench, receiver: Receiver) -> None:
+    await later(told, minutes=29)
+    assert receiver.contacts() == ["oncall"]
+    await later(told, minutes=2)
+    assert receiver.contacts() == ["oncall", "leads"]
+    await later(told, minutes=28)
+    await later(told, minutes=2)
+    assert receiver.contacts() == ["oncall", "leads", "managers"]
+    await later(told, minutes=120)
+    assert receiver.contacts() == ["oncall", "leads", "managers"]
+
+
+async def test_a_step_says_how_long_who_knows_and_what_was_tried(told: Bench, receiver: Receiver) -> None:
+    await later(told, minutes=31)
+    _, title, text = receiver.told[-1]
+    assert title == "[shop] unresolved for 31m: clear_shelf on shop/postgres/main"
+    for line in (
+        "unresolved 31m after people were first told; told so far: oncall",
+        "runs so far: 2",
+        "  run 1 of 12:00:00: refused max_items",
+        "what next: Nothing was touched. Look at the target, then follow the runbook.",
+        "plan: 2 found, 2 listed",
+        '  planned: {"name": "a"} {"size": 1}',
+        "runbook: https://runbooks.example/shop#shelf",
+    ):
+        assert line in text.splitlines()
+    assert '"max_items": "found 2, max_items is 1"' in text
+
+
+async def test_a_remediator_that_was_down_tells_all_steps_that_are_due(told: Bench, receiver: Receiver) -> None:
+    await later(told, hours=5)
+    assert sorted(receiver.contacts()) == ["leads", "managers", "oncall"]
+
+
+async def test_quiet_when_resolved_but_for_a_note_to_those_who_were_told(told: Bench, receiver: Receiver) -> None:
+    await later(told, minutes=31)
+    receiver.told.clear()
+    await resolve(told)
+    await tell(told)
+    assert sorted(receiver.contacts()) == ["leads", "oncall"]
+    _, title, text = receiver.told[0]
+    assert title == "[shop] resolved: clear_shelf on shop/postgres/main"
+    assert text.splitlines() == ["The alert has resolved. It lasted 32m.", "last run: 2, refused max_items"]
+    told.clock.turn(hours=3)
+    await tell(told)
+    assert len(receiver.told) == 2
+
+
+async def test_a_step_that_nobody_has_heard_is_forgotten_at_the_end(told: Bench, receiver: Receiver) -> None:
+    told.clock.turn(minutes=31)
+    await told.deliver()
+    await told.work()
+    await climb(told.world)
+    await resolve(told)
+    await tell(told)
+    assert receiver.contacts() == ["oncall", "oncall"]
+
+
+async def test_the_note_waits_until_the_message_before_it_has_arrived(told: Bench, receiver: Receiver) -> None:
+    receiver.status = 503
+    await later(told, minutes=31)
+    await resolve(told)
+    receiver.status = 200
+    receiver.told.clear()
+    await tell(told)  # the step is tried again a second later only, and the note does not overtake it
+    assert receiver.contacts() == ["oncall"]
+    for _ in range(2):
+        told.clock.turn(seconds=2)
+        await tell(told)
+    assert [title.split()[1] for contact, title, _ in receiver.told if contact == "leads"] == [
+        "unresolved",
+        "resolved:",
+    ]
+
+
+async def test_an_episode_that_nothing_confirms_climbs_no_further(told: Bench, receiver: Receiver) -> None:
+    told.clock.turn(minutes=31)
+    await tell(told)
+    assert receiver.contacts() == ["oncall"]
+
+
+async def test_what_happens_later_is_told_to_all_who_know_by_then(told: Bench, receiver: Receiver) -> None:
+    await later(told, minutes=31)
+    receiver.told.clear()
+    told.shelf.reachable = False
+    await later(told, minutes=6)
+    assert sorted(receiver.contacts()) == ["leads", "oncall"]
+    assert "failed (target_unreachable)" in receiver.told[0][1]
+
+
+def api_down(since: timedelta, **labels: str) -> Any:
+    started = (START + since).isoformat()
+    return {"labels": {"alertname": "ApiDown", "stack": "shop", **labels}, "startsAt": started}
+
+
+async def test_executives_are_told_only_after_two_hours_that_customers_feel(told: Bench, receiver: Receiver) -> None:
+    receiver.alerts = [api_down(timedelta(minutes=30)), api_down(-timedelta(hours=9), stack="other")]
+    await later(told, hours=2, minutes=1)
+    assert "executives" not in receiver.contacts()
+    await later(told, minutes=30)
+    assert receiver.contacts().count("executives") == 1
+    await later(told, minutes=30)
+    assert receiver.contacts().count("executives") == 1
+
+
+async def test_an_alertmanager_that_can_not_be_read_wakes_nobody_by_a_guess(told: Bench, receiver: Receiver) -> None:
+    receiver.alerts = "nonsense"  # type: ignore[assignment]
+    await later(told, hours=3)
+    assert sorted(receiver.contacts()) == ["leads", "managers", "oncall"]
+
+
+async def test_a_crash_between_sending_and_noting_it_sends_once_more(
+    told: Bench, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: Any) -> None:
+        raise ConnectionAbortedError
+
+    told.clock.turn(minutes=31)
+    await told.deliver()
+    await told.work()
+    await climb(told.world)
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "sent", crash)
+        with pytest.raises(ConnectionAbortedError):
+            await send_due(told.world, Attachments(told.world))
+    for _ in range(10):
+        told.clock.turn(seconds=30)
+        await climb(told.world)
+        await send_due(told.world, Attachments(told.world))
+    assert receiver.contacts() == ["oncall", "leads", "leads"]
+
+
+async def test_two_senders_at_once_send_a_message_once(told: Bench, receiver: Receiver) -> None:
+    told.clock.turn(minutes=31)
+    await told.deliver()
+    await told.work()
+    await asyncio.gather(*(climb(told.world) for _ in range(3)))
+    await asyncio.gather(*(send_due(told.world, Attachments(told.world)) for _ in range(3)))
+    assert receiver.contacts() == ["oncall", "leads"]
+
+
+async def test_a_contact_that_hangs_holds_up_no_other(
+    folder: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.sender.EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("remediator.sender.SEND_SECONDS", 2.0)
+    receiver.hangs = "oncall"
+    both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
+    async with bench_telling(folder, receiver, both) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        stop = Stop()
+        sending = asyncio.create_task(send_until(stop, bench.world))
+        await asyncio.sleep(0.2)
+        bench.clock.turn(minutes=31)
+        await bench.deliver()
+        await bench.work()
+        async with asyncio.timeout(1.5):
+            await receiver.arrived.wait()
+        stop.set()
+        await sending
+
+
+async def test_without_a_ladder_all_contacts_are_told_at_once(folder: Path, receiver: Receiver) -> None:
+    async with bench_telling(folder, receiver, {}) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        await tell(bench)
+        assert sorted(receiver.contacts()) == ["executives", "leads", "managers", "oncall"]
+
+
+async def test_what_nobody_was_told_of_ends_without_a_note(folder: Path, receiver: Receiver) -> None:
+    async with bench_telling(folder, receiver) as bench:
+        await bench.deliver()
+        await bench.work()
+        await resolve(bench)
+        async with bench.world.ledger.read() as connection:
+            assert (await connection.execute(select(table.c.id))).all() == []
+
+
+@pytest.mark.parametrize(
+    ("ladder", "reason"),
+    [
+        ({"first": {"contacts": ["nobody"]}}, "there is no contact 'nobody'"),
+        ({"first": {"contacts": []}}, "at least 1 item"),
+        ({"first": {"after": "5m", "contacts": ["oncall"]}}, "nobody is told at once"),
+        ({"first": {"only_while": ["X"], "contacts": ["oncall"]}}, "nobody is told at once"),
+    ],
+)
+def test_a_ladder_that_can_not_work_is_refused(ladder: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        with_ladder(Receiver(url="http://127.0.0.1:1"), ladder)
+
+
+def test_only_while_needs_an_alertmanager_to_ask() -> None:
+    what = with_ladder(Receiver(url="http://127.0.0.1:1"), LADDER).model_copy(update={"alertmanager": None})
+    found = [".".join(each.path) for each in find(what) if "alertmanager.url" in each.reason]
+    assert found == ["stacks.shop.escalation.fourth.only_while"]

@@ -1,0 +1,74 @@
+"""Deliveries come late, twice and in any order; an episode is what the alert really did."""
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediator.ledger import episodes
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+
+FIRST, SECOND = "2026-03-01T11:50:00Z", "2026-03-01T11:58:00Z"
+FIRES = {"status": "firing", "starts": FIRST}
+ENDS = {"status": "resolved", "starts": FIRST}
+FIRES_AGAIN = {"status": "firing", "starts": SECOND}
+# Two deliveries of the older alert, overtaken by the younger: then it ends, and the next repetition opens it again.
+OVERTAKEN = (FIRES_AGAIN, FIRES, ENDS)
+
+
+async def open_episodes(bench: Bench) -> int:
+    async with bench.world.ledger.read() as connection:
+        return len(await episodes.all_open(connection))
+
+
+async def test_a_late_duplicate_of_what_is_over_opens_nothing(bench: Bench) -> None:
+    for message in (FIRES, ENDS, FIRES):
+        await bench.deliver(**message)
+        await bench.work()
+    assert await open_episodes(bench) == 0
+    assert len(await bench.runs()) == 1
+
+
+async def test_what_goes_on_after_a_gap_counts_at_its_next_repetition(bench: Bench) -> None:
+    """Alertmanager ends an alert that Prometheus did not repeat in time; it comes back with the same start."""
+    bench.shelf.fill("a")
+    for message in (FIRES, ENDS):
+        await bench.deliver(**message)
+    await bench.work()
+    bench.clock.turn(minutes=5)
+    await bench.deliver(**FIRES)
+    await bench.work()
+    assert await open_episodes(bench) == 1
+    assert bench.shelf.touched == ["a"]
+
+
+@pytest.mark.parametrize("order", list(permutations([FIRES, FIRES, ENDS, ENDS])))
+async def test_in_any_order_what_has_ended_stays_ended(folder: Path, order: tuple[Any, ...]) -> None:
+    """Invariants 2 and 23, in one round: nothing is touched of what was over before anybody looked."""
+    async with bench_with(folder, inventory()) as bench:
+        bench.shelf.fill("a")
+        for message in order:
+            await bench.deliver(**message)
+        await bench.work()
+        assert await open_episodes(bench) == 0
+        assert bench.shelf.touched == []
+        assert len(await bench.runs()) == 0
+
+
+@pytest.mark.parametrize("order", [order for order in permutations([FIRES, ENDS, FIRES_AGAIN]) if order != OVERTAKEN])
+async def test_in_any_order_the_younger_firing_counts(folder: Path, order: tuple[Any, ...]) -> None:
+    async with bench_with(folder, inventory()) as bench:
+        for message in order:
+            await bench.deliver(**message)
+            await bench.work()
+        assert await open_episodes(bench) == 1
+
+
+async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    for message in (FIRES, ENDS, FIRES_AGAIN):
+        await bench.deliver(**message)
+    await bench.work()
+    assert await open_episodes(bench) == 1
+    assert [run.state for run in await bench.runs()] == ["succeeded"]

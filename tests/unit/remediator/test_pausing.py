@@ -1,0 +1,72 @@
+"""The kill switch as a file: effective before every effect, and when in doubt."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from remediator import metrics
+from remediator.engine import Engine
+from remediator.pausing import read_pause_file
+from tests.unit.remediator.conftest import Bench
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "pause"
+
+
+@pytest.fixture
+def watched(bench: Bench, file: Path) -> Bench:
+    bench.world = replace(bench.world, pause_file=file)
+    bench.engine = Engine(bench.world)
+    return bench
+
+
+def write(file: Path, reason: str) -> None:
+    file.write_text(reason)
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+async def test_no_effect_begins_while_the_file_is_there(watched: Bench, file: Path) -> None:
+    """Invariant 7."""
+
+    async def touch() -> None:
+        write(file, "deploying\nsecond line")
+
+    watched.shelf.fill("a", "b")
+    watched.shelf.after = touch
+    await watched.deliver()
+    await watched.work()
+    run = await watched.last()
+    assert (run.state, run.reason, watched.shelf.touched) == ("interrupted", "kill_switch", ["a"])
+    watched.clock.turn(minutes=6)
+    await watched.deliver()
+    await watched.work()
+    run = await watched.last()
+    assert (run.state, run.reason) == ("refused", "kill_switch")
+    assert run.evidence["bounds"]["refused_by"]["kill_switch"] == f"paused: deploying second line (the file {file})"
+    families = {family.name: family for family in (await metrics.collect(watched.world)).collect()}
+    assert families["remediation_paused"].samples[0].value == 1
+
+
+async def test_when_it_is_gone_the_work_goes_on(watched: Bench, file: Path) -> None:
+    watched.shelf.fill("a")
+    write(file, "")
+    await watched.deliver()
+    await watched.work()
+    assert watched.shelf.touched == []
+    remove(file)
+    watched.clock.turn(minutes=6)
+    await watched.deliver()
+    await watched.work()
+    assert watched.shelf.touched == ["a"]
+
+
+def test_what_can_not_be_read_pauses(tmp_path: Path) -> None:
+    assert "can not be read" in (read_pause_file(tmp_path) or "")
+    assert read_pause_file(tmp_path / "none") is None
+    assert read_pause_file(None) is None

@@ -1,0 +1,84 @@
+"""What a plan knows of earlier runs, and what becomes of one that says why nothing is to be touched."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from remediator.ledger.schema import outbox
+from remediator.states import RunState
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.shelf import Shelf
+
+
+async def titles(bench: Bench) -> list[str]:
+    async with bench.world.ledger.read() as connection:
+        return [row.title for row in await connection.execute(select(outbox.c.title).order_by(outbox.c.id))]
+
+
+async def again(bench: Bench) -> None:
+    await bench.deliver(status="resolved")
+    await bench.work()
+    await bench.deliver(starts=bench.clock.now().isoformat())
+    await bench.work()
+
+
+@pytest.fixture
+async def remembering(folder: Path) -> AsyncIterator[Bench]:
+    shelf = Shelf(folder, remembers=timedelta(days=7))
+    async with bench_with(folder, inventory(cooldown="0s", max_runs_per_hour=10), shelf) as bench:
+        yield bench
+
+
+async def test_a_plan_knows_what_was_touched_within_the_time_it_remembers(remembering: Bench) -> None:
+    remembering.shelf.fill("a")
+    await remembering.deliver()
+    await remembering.work()
+    assert remembering.shelf.touched == ["a"]
+    remembering.clock.turn(days=6)
+    await again(remembering)
+    assert remembering.shelf.seen_touched == [{"name": "a"}]
+    remembering.clock.turn(days=1, minutes=1)
+    await again(remembering)
+    assert remembering.shelf.seen_touched == []
+
+
+async def test_what_was_only_planned_was_not_touched(remembering: Bench) -> None:
+    remembering.shelf.fill(*"abcdef")  # more than max_items
+    await remembering.deliver()
+    await remembering.work()
+    assert (await remembering.last()).state is RunState.REFUSED
+    remembering.clock.turn(minutes=10)
+    await again(remembering)
+    assert remembering.shelf.seen_touched == []
+
+
+async def test_a_plan_with_a_reason_touches_nothing_and_is_told_once_an_episode(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    bench.shelf.because = "queue_paused"
+    for _ in range(3):
+        await bench.deliver()
+        await bench.work()
+        bench.clock.turn(minutes=6)
+    assert {(run.state, run.reason) for run in await bench.runs()} == {(RunState.NOTHING_TO_DO, "queue_paused")}
+    assert len(await bench.runs()) == 3
+    assert bench.shelf.touched == []
+    assert await titles(bench) == ["[shop] clear_shelf on shop/postgres/main: nothing_to_do (queue_paused)"]
+
+
+async def test_what_passes_by_itself_is_not_told(bench: Bench) -> None:
+    bench.shelf.because = "backup_running"
+    await bench.deliver()
+    await bench.work()
+    assert (await bench.last()).reason == "backup_running"
+    assert await titles(bench) == []
+
+
+async def test_in_shadow_nobody_is_told(folder: Path) -> None:
+    async with bench_with(folder, inventory(mode="shadow"), Shelf(folder, because="queue_paused")) as bench:
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last()).reason == "queue_paused"
+        assert await titles(bench) == []

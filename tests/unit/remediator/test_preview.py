@@ -1,0 +1,205 @@
+"""What would be done now: the same as the engine then does, and nothing is left of having asked."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from inventory import Inventory
+from remediator.delivery import parse_delivery
+from remediator.errors import MalformedDelivery
+from remediator.ledger import control
+from remediator.ledger.episodes import Key
+from remediator.ledger.schema import metadata
+from remediator.preview import NO_NEW_RUN, Preview, preview_of, simulate
+from remediator.states import RunState
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.payloads import alert, delivery
+
+SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
+
+
+async def contents(bench: Bench) -> dict[str, list[Any]]:
+    async with bench.world.ledger.read() as connection:
+        return {table.name: list(await connection.execute(select(table))) for table in metadata.sorted_tables}
+
+
+async def unchanged(bench: Bench, asked: Any) -> Any:
+    """The answer, if the ledger and the shelf are the same after it as before."""
+    before, names, touched = await contents(bench), bench.shelf.names(), list(bench.shelf.touched)
+    answer = await asked
+    assert await contents(bench) == before
+    assert (bench.shelf.names(), bench.shelf.touched) == (names, touched)
+    return answer
+
+
+async def preview(bench: Bench) -> Preview:
+    found: Preview = await unchanged(bench, preview_of(bench.world, SHELF))
+    return found
+
+
+async def simulated(bench: Bench, *alerts: Any) -> list[Preview]:
+    body = parse_delivery(delivery(list(alerts) or [alert()]))
+    return list(await unchanged(bench, simulate(bench.world, body)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "files", "would", "reason"),
+    [
+        ({}, "ab", RunState.ADMITTED, ""),
+        ({}, "", RunState.NOTHING_TO_DO, ""),
+        ({"mode": "shadow"}, "ab", RunState.SHADOW, ""),
+        ({"mode": "approve"}, "ab", RunState.AWAITING_APPROVAL, ""),
+        ({"max_items": 1}, "ab", RunState.REFUSED, "max_items"),
+        ({"max_share": 0.1}, "ab", RunState.REFUSED, "max_share"),
+        ({"only_in": "noon", "min_firing": "5m"}, "ab", RunState.DEFERRED, "min_firing"),
+        ({"mode": "off"}, "ab", RunState.REFUSED, "mode_off"),
+    ],
+)
+async def test_it_says_what_the_engine_then_does(
+    folder: Path, settings: dict[str, Any], files: str, would: RunState, reason: str
+) -> None:
+    async with bench_with(folder, inventory(**settings)) as bench:
+        bench.shelf.fill(*files)
+        [told] = await simulated(bench)
+        await bench.deliver()
+        await bench.engine.tick()
+        await bench.engine.idle()
+        run = await bench.last()
+        assert (told.would, told.reason) == (would, reason)
+        if would is RunState.ADMITTED:
+            assert run.state in (RunState.VERIFYING, RunState.SUCCEEDED)
+        else:
+            assert (run.state, run.reason) == (would, reason)
+
+
+async def test_the_numbers_of_the_bound_that_stops_it(folder: Path) -> None:
+    async with bench_with(folder, inventory(max_items=1)) as bench:
+        bench.shelf.fill("a", "b")
+        told = await preview(bench)
+    assert told.detail == "found 2, max_items is 1"
+    assert told.decision is not None
+    assert list(told.decision.refusals) == ["max_items"]
+    assert told.facts is not None
+    assert (told.facts.found, told.facts.max_items) == (2, 1)
+    assert told.plan is not None
+    assert [item.identity["name"] for item in told.plan.items] == ["a", "b"]
+
+
+async def test_a_pause_is_seen(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    async with bench.world.ledger.write() as connection:
+        await control.pause_now(connection, bench.clock.now(), "oncall", "deploy", None, None)
+    assert (await preview(bench)).detail == "paused: deploy"
+
+
+async def test_a_storm_is_seen_and_not_noted(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    many = [alert(fingerprint=f"f{number}", instance=str(number)) for number in range(21)]
+    [told] = await simulated(bench, *many)
+    assert (told.would, told.reason) == (RunState.REFUSED, "storm")
+    assert (await preview(bench)).would is RunState.ADMITTED
+    await bench.deliver()
+    await bench.work()
+    assert (await bench.last()).state is RunState.SUCCEEDED
+
+
+async def test_a_target_that_does_not_answer(bench: Bench) -> None:
+    bench.shelf.reachable = False
+    told = await preview(bench)
+    assert (told.would, told.reason) == (RunState.FAILED, "target_unreachable")
+    assert told.detail == "shop/postgres/main: no answer"
+
+
+async def test_an_episode_that_is_old_is_judged_as_it_is(bench: Bench) -> None:
+    await bench.deliver()
+    await bench.work()
+    bench.shelf.fill("a")
+    bench.clock.turn(minutes=11)
+    assert (await preview(bench)).reason == "stale"
+    assert (await simulated(bench))[0].would is RunState.ADMITTED  # the delivery confirms it
+
+
+async def test_a_run_that_waits_for_a_yes_is_joined_by_a_delivery_and_judged_by_a_plan(folder: Path) -> None:
+    async with bench_with(folder, inventory(mode="approve")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        [told] = await simulated(bench)
+        assert (told.would, told.reason, told.detail) == (
+            NO_NEW_RUN,
+            "under_way",
+            "joins run 1, which is awaiting_approval",
+        )
+        assert (await preview(bench)).would is RunState.AWAITING_APPROVAL
+
+
+async def test_the_next_run_waits_for_the_cooldown(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.work()
+    bench.shelf.fill("b")
+    bench.clock.turn(minutes=1)
+    [told] = await simulated(bench)
+    assert (told.would, told.reason) == (NO_NEW_RUN, "cooldown")
+    assert (await preview(bench)).reason == "cooldown"
+    bench.clock.turn(minutes=5)
+    assert (await simulated(bench))[0].would is RunState.ADMITTED
+
+
+async def test_a_resolution_starts_nothing(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    [told] = await simulated(bench, alert(status="resolved"))
+    assert (told.would, told.detail) == (NO_NEW_RUN, "nothing fires, or it is old news")
+    bench.shelf.because = "queue_paused"
+    await bench.deliver()
+    await bench.work()
+    [told] = await simulated(bench, alert(status="resolved"))
+    assert told.detail == "the episode ends: nothing fires any more"
+
+
+async def test_every_episode_of_a_delivery_is_told_of_and_strangers_are_refused(bench: Bench) -> None:
+    alerts = [alert(), alert(fingerprint="f2", target="spare"), alert(fingerprint="f3", stack="nobody")]
+    told = {each.key.target: each for each in await simulated(bench, *alerts)}
+    assert told["nobody/postgres/main"].reason == "unknown_target"
+    assert "the inventory has no stack 'nobody'" in told["nobody/postgres/main"].detail
+    assert {told[f"shop/postgres/{name}"].would for name in ("main", "spare")} == {RunState.NOTHING_TO_DO}
+
+
+async def test_a_preview_begins_no_cooldown_and_takes_no_reservation(folder: Path) -> None:
+    async with bench_with(folder, inventory(max_runs_per_hour=1)) as bench:
+        bench.shelf.fill("a")
+        for _ in range(5):
+            assert (await preview(bench)).would is RunState.ADMITTED
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last()).state is RunState.SUCCEEDED
+
+
+async def test_a_queue_is_looked_for_by_its_own_labels(folder: Path) -> None:
+    what = Inventory.model_validate(
+        {"stacks": {"shop": {"redis": {"r": {"url": "redis://x"}}, "queues": {"jobs": {"redis": "r"}}}}}
+    )
+    async with bench_with(folder, what) as bench:
+        queues = bench.shelf.remediation(kind="queues")
+        world = type(bench.world)(what, bench.world.ledger, bench.clock, {"clear_shelf": queues}, None)
+        told = await preview_of(world, Key("shop", "clear_shelf", "shop/queues/jobs/emails"))
+        assert told.would is RunState.NOTHING_TO_DO
+
+
+async def test_old_runs_do_not_count(bench: Bench) -> None:
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.work()
+    bench.clock.at += timedelta(hours=2)
+    told = await preview(bench)
+    assert told.facts is not None
+    assert told.facts.admitted_all == []
+
+
+async def test_more_targets_than_can_be_read_are_refused(bench: Bench) -> None:
+    alerts = [alert(fingerprint=str(number), stack=f"s{number}") for number in range(51)]
+    with pytest.raises(MalformedDelivery, match="51 targets at once; at most 50"):
+        await simulated(bench, *alerts)

@@ -1,0 +1,75 @@
+"""A real remediator on loopback, and the command that talks to it."""
+
+import asyncio
+import io
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp.test_utils import TestServer
+from typer.testing import CliRunner
+
+from remediator.app import build
+from runbookctl.main import app
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.test_http import HOOK, settings, stacks
+
+Ctl = Callable[..., str]
+# Nothing listens there; what only lists what it could read needs nobody to.
+MAIN = {"dsn": "postgresql://nobody@127.0.0.1:1/none", "admin_dsn": "postgresql://nobody@127.0.0.1:1/none"}
+SHOP = {"postgres": {"main": MAIN}, "remediations": {"collect_diagnostics": {"mode": "approve"}}}
+
+
+@pytest.fixture
+def logs_apart() -> Iterator[None]:
+    """The remediator's thread shares the command's output; its logs must not get in between."""
+    with io.StringIO() as aside:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(aside))
+        yield
+        structlog.reset_defaults()
+
+
+@pytest.fixture
+def remediator(tmp_path: Path, logs_apart: None) -> Iterator[str]:
+    """A remediator in a thread of its own: the command has an event loop of its own."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
+    server = TestServer(build(settings(tmp_path), stacks(tmp_path, stacks={"shop": SHOP})))
+
+    def serve() -> None:
+        loop.run_until_complete(server.start_server())
+        ready.set()
+        loop.run_forever()
+        loop.run_until_complete(server.close())
+        loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert ready.wait(10)
+    yield str(server.make_url("")).rstrip("/")
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(20)
+
+
+@pytest.fixture
+def deliver(remediator: str) -> Callable[..., None]:
+    def post(**labels: Any) -> None:
+        request = urllib.request.Request(f"{remediator}/webhook", delivery(**labels), HOOK)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            assert answer.status == 200
+
+    return post
+
+
+@pytest.fixture
+def ctl(remediator: str, tmp_path: Path) -> Ctl:
+    def call(*arguments: str) -> str:
+        words = ["--url", remediator, "--token-file", str(tmp_path / "oncall"), *arguments]
+        result = CliRunner().invoke(app, words, catch_exceptions=False, env={"COLUMNS": "300"})
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return call

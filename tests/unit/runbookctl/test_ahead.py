@@ -1,0 +1,163 @@
+"""`plan`, `why`, `simulate`, and the JSON of everything, against a real remediator on loopback."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runbookctl.main import main
+from tests.unit.remediator.payloads import alert, delivery
+from tests.unit.runbookctl.conftest import Ctl
+
+TARGET = ("collect_diagnostics", "shop/stack/shop")
+OUTPUT = ("--output", "json")
+
+
+def ask(ctl: Ctl, *arguments: str) -> Any:
+    return json.loads(ctl(*arguments, *OUTPUT))
+
+
+@pytest.fixture
+def waiting(ctl: Ctl, deliver: Callable[..., None]) -> str:
+    """A run that waits for a yes."""
+    deliver(remediation="collect_diagnostics", target="anything")
+    for _ in range(200):
+        runs = ask(ctl, "runs", "--state", "awaiting_approval")["runs"]
+        if runs:
+            return str(runs[0]["id"])
+        time.sleep(0.05)
+    raise AssertionError("no run waits")
+
+
+@pytest.fixture
+def code(remediator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The exit code of the command as a shell sees it."""
+
+    def run(*arguments: str, token: Path | None = None) -> int:
+        words = ["runbookctl", "--url", remediator, "--token-file", str(token or tmp_path / "oncall"), *arguments]
+        monkeypatch.setattr(sys, "argv", words)
+        try:
+            return main()
+        except SystemExit as left:
+            return int(str(left.code))
+
+    return run
+
+
+def test_plan_for_programs(ctl: Ctl) -> None:
+    answer = ask(ctl, "plan", *TARGET)
+    assert (answer["would"], answer["mode"]) == ("awaiting_approval", "approve")
+    assert answer["items"] == [{"identity": {"part": "shop/postgres/main"}, "evidence": {}}]
+    assert answer["numbers"]["runs_last_hour"] == {"remediation": [0, 3], "stack": [0, 10], "all": [0, 30]}
+    assert answer["numbers"]["items"] == {"found": 1, "max_items": 20, "batch": None}
+    assert {bound["bound"] for bound in answer["bounds"]} >= {"kill_switch", "max_items", "storm", "rate", "window"}
+    assert not any(bound["stops"] for bound in answer["bounds"])
+    assert ask(ctl, "runs")["runs"] == []
+
+
+def test_plan_for_people(ctl: Ctl) -> None:
+    ctl("pause", "--reason", "deploy")
+    text = ctl("plan", *TARGET)
+    assert "collect_diagnostics on shop/stack/shop, mode approve" in text
+    assert "would be: refused (kill_switch): paused: deploy" in text
+    assert "passed: mode_off, freeze, " in text
+    assert "runs_last_hour: remediation 0 of 3, stack 0 of 10, all 0 of 30" in text
+    assert '{"part": "shop/postgres/main"}' in text
+
+
+def test_a_target_that_can_not_be_read_is_said(ctl: Ctl) -> None:
+    answer = ask(ctl, "plan", "analyze_tables", "shop/postgres/main")
+    assert (answer["would"], answer["reason"]) == ("failed", "target_unreachable")
+    assert "admin_dsn" in answer["detail"]
+
+
+def test_why_a_run_waits(ctl: Ctl, waiting: str) -> None:
+    answer = ask(ctl, "why", waiting)
+    assert answer["run"]["state"] == "awaiting_approval"
+    assert answer["what_next"].endswith(f"runbookctl approve {waiting}")
+    assert answer["expires_at"] is not None
+    assert answer["now"]["would"] == "awaiting_approval"
+    text = ctl("why", waiting)
+    assert f"run {waiting}: collect_diagnostics on shop/stack/shop" in text
+    assert f"runbookctl approve {waiting}" in text
+
+
+def test_why_a_run_was_refused(ctl: Ctl, deliver: Callable[..., None]) -> None:
+    deliver(remediation="run_backup", target="nothing")
+    for _ in range(200):
+        if ask(ctl, "runs", "--state", "refused")["runs"]:
+            break
+        time.sleep(0.05)
+    text = ctl("why", "1")
+    assert "refused unknown_target" in text
+    assert "refused by unknown_target: stack shop has no backups target 'nothing'" in text
+
+
+def test_simulate_a_payload(ctl: Ctl, tmp_path: Path) -> None:
+    alerts = [alert(remediation="collect_diagnostics"), alert(fingerprint="2", stack="shopp", remediation="run_backup")]
+    alerts.append({**alert(fingerprint="3"), "labels": {"alertname": "Other"}})
+    file = tmp_path / "payload.json"
+    file.write_bytes(delivery(alerts))
+    answer = ask(ctl, "simulate", str(file))
+    assert (answer["alerts"], answer["without_remediation"]) == (3, 1)
+    assert [each["would"] for each in answer["episodes"]] == ["awaiting_approval", "refused"]
+    assert "did you mean 'shop'" in answer["episodes"][1]["detail"]
+    text = ctl("simulate", str(file))
+    assert "3 alerts, 1 of them without a remediation" in text
+    assert "would be: refused (unknown_target)" in text
+    assert ask(ctl, "runs")["runs"] == []
+
+
+def test_everything_has_json(ctl: Ctl, waiting: str) -> None:
+    assert ask(ctl, "run", waiting)["id"] == int(waiting)
+    assert ask(ctl, "pause", "--reason", "deploy", "--stack", "shop")["stack"] == "shop"
+    assert ask(ctl, "resume") == {"ended": 1}
+    assert ask(ctl, "reject", waiting)["state"] == "rejected"
+    assert ask(ctl, "breaker", "list") == {"breakers": []}
+    assert ask(ctl, "audit", "verify")["first_break"] is None
+
+
+def test_an_approval_in_json(ctl: Ctl, waiting: str) -> None:
+    assert ask(ctl, "approve", waiting)["id"] == int(waiting)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("runs",), 0),
+        (("plan", *TARGET), 0),
+        (("plan", "collect_diagnostics", "shop/postgres/main"), 1),
+        (("plan", "collect_diagnostic", "shop/stack/shop"), 1),
+        (("why", "7"), 1),
+        (("run", "7"), 1),
+        (("audit", "verify", "--head", "f" * 64), 1),
+        (("audit", "verify", "--head", "f" * 64, *OUTPUT), 1),
+        (("runs", "--state", "nonsense"), 2),
+        (("pause", "--reason", "x", "--for", "soon"), 2),
+        (("simulate", "/no/such/file"), 2),
+        (("simulate", __file__), 2),
+        (("runs", "--output", "xml"), 2),
+        (("nonsense",), 2),
+    ],
+)
+def test_exit_codes(code: Callable[..., int], arguments: tuple[str, ...], expected: int) -> None:
+    assert code(*arguments) == expected
+
+
+def test_who_does_not_say_who_asks_gets_2_and_a_stranger_1(code: Callable[..., int], tmp_path: Path) -> None:
+    assert code("runs", token=tmp_path / "missing") == 2
+    (tmp_path / "stranger").write_text("not-a-token")
+    assert code("runs", token=tmp_path / "stranger") == 1
+
+
+def test_a_finding_in_the_audit_trail_is_printed_as_json_and_said(
+    code: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code("audit", "verify", "--head", "f" * 64, *OUTPUT) == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out)["head_known"] is False
+    assert "does not contain" in told.err
