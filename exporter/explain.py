@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from exporter.collector import Collector
 from exporter.collectors import COLLECTORS
-from exporter.collectors.base import Collector
 from exporter.job_lane import METRICS as JOB_METRICS
 from exporter.runner import TARGET_METRICS
 from inventory import Inventory

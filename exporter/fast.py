@@ -2,7 +2,7 @@
 
 import asyncio
 
-from exporter.collectors.base import Connect
+from exporter.collector import Connect
 from exporter.errors import LATE
 from exporter.link import Link
 from exporter.outcome import CLOSED, Failure, Outcome, failure_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from exporter.collectors.base import NOT_YET, Reading
+from exporter.collector import NOT_YET, Reading
 from exporter.errors import TargetUnreachable
 from exporter.job import Job, Jobs, Session
 from exporter.metric import Sample, gauge

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 from exporter.backoff import LONGEST_SECONDS, Backoff
-from exporter.collectors.base import Client, Connect, Reading
+from exporter.collector import Client, Connect, Reading
 from exporter.outcome import StillFailing, failure_of
 
 # Closing only says goodbye; a target that is stuck must not keep the gate shut.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 
-from exporter.collectors.base import Reading
+from exporter.collector import Reading
 from exporter.errors import LATE, ExporterError
 
 CLOSED = "let go of in the middle of the reading"

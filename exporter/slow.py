@@ -5,7 +5,7 @@ import time
 from random import uniform
 
 from exporter.backoff import LONGEST_SECONDS
-from exporter.collectors.base import NOT_YET, Slow
+from exporter.collector import NOT_YET, Slow
 from exporter.link import Link
 from exporter.outcome import Failure, Outcome, failure_of
 

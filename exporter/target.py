@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from exporter.collectors.base import NOT_YET, Collector
+from exporter.collector import NOT_YET, Collector
 from exporter.fast import FastLane
 from exporter.job_lane import JobLane
 from exporter.metric import Sample, gauge

@@ -19,7 +19,7 @@ from exporter.backup_proofs import ProofReader, Proofs
 from exporter.backup_report_source import read_report
 from exporter.backup_reports import FORMATS, ReportError
 from exporter.backup_window import SortedFolder
-from exporter.collectors.base import Client, Collector, Reading, Slow
+from exporter.collector import Client, Collector, Reading, Slow
 from exporter.errors import Fault, TargetError, TargetMisconfigured, TargetRefused
 from exporter.metric import Metric, Sample
 from exporter.object_store import open_store, read_options, worded

@@ -5,7 +5,7 @@ from time import perf_counter
 import aiohttp
 
 from daemon import VERSION
-from exporter.collectors.base import Client, Collector, Reading
+from exporter.collector import Client, Collector, Reading
 from exporter.metric import gauge
 from inventory import HttpTarget, Stack
 

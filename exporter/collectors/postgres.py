@@ -5,7 +5,7 @@ The metrics that postgres_exporter has in a well-formed shape keep its names and
 
 from collections.abc import Iterable
 
-from exporter.collectors.base import Collector, unreadable
+from exporter.collector import Collector, unreadable
 from exporter.job import Jobs
 from exporter.metric import Metric, gauge
 from exporter.postgres.background import PostgresSession

@@ -16,7 +16,7 @@ from exporter.bullmq.discovery import literal, queue_bases, workers
 from exporter.bullmq.memory import Ages, Memory
 from exporter.bullmq.metrics import METRICS, WORKERS, samples
 from exporter.bullmq.snapshot import Snapshot, at
-from exporter.collectors.base import NOT_YET, Client, Collector, Reading, Slow
+from exporter.collector import NOT_YET, Client, Collector, Reading, Slow
 from exporter.families import MAX_SERIES
 from exporter.keyspace import STEP_KEYS, Walk
 from exporter.metric import Metric, Sample, gauge

@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from exporter import redis_info, redis_prefixes
-from exporter.collectors.base import Client, Collector, Reading, Slow, unreadable
+from exporter.collector import Client, Collector, Reading, Slow, unreadable
 from exporter.keyspace import STEP_KEYS
 from exporter.metric import Metric, Sample, gauge
 from exporter.redis_info import Info, info_of

@@ -7,7 +7,7 @@ from contextlib import suppress
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
-from exporter.collectors.base import Client, Reading
+from exporter.collector import Client, Reading
 from exporter.errors import LATE
 from exporter.metric import Sample, gauge
 from exporter.postgres.connect import ERRORS, Session, ask, worded

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
+from exporter.collector import Collector, Connect, Reading
 from exporter.collectors import COLLECTORS
-from exporter.collectors.base import Collector, Connect, Reading
 from exporter.outcome import failure_of
 from inventory import Stack
 from runbookctl.doctor.finding import Finding

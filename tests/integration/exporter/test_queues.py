@@ -14,7 +14,7 @@ import redis
 
 from demo.servers.node import run_node
 from demo.servers.redis import RedisServer
-from exporter.collectors.base import NOT_YET, Reading
+from exporter.collector import NOT_YET, Reading
 from exporter.collectors.queues import QueuesCollector
 from inventory import QueueTarget, RedisTarget, Stack
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exporter.collectors.base import Client, Reading
+from exporter.collector import Client, Reading
 from exporter.errors import LATE, TargetRefused
 from exporter.fast import FastLane
 from exporter.outcome import CLOSED, Failure

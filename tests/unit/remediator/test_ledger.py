@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import Ledger, deliveries, ledger_at, outbox
 from remediator.ledger.clerk import Clerk
+from remediator.ledger.patient import PatientConnection
 from remediator.ledger.schema import metadata, storm
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -91,6 +92,22 @@ async def test_cancelled_anywhere_a_transaction_leaves_no_lock_and_no_half(
         other.execute("ROLLBACK")
         other.close()
     assert await storms(ledger) % 3 == 0
+
+
+async def test_a_connection_survives_that_its_transaction_is_cancelled(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new one for each, and the old ones are left to the garbage collector, lock and all."""
+    opened: list[object] = []
+    connect = PatientConnection._connect
+    monkeypatch.setattr(PatientConnection, "_connect", lambda self: opened.append(self) or connect(self))
+    for steps in range(2, 40):
+        task = asyncio.create_task(storms(ledger))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert opened == []
 
 
 async def test_a_task_that_was_cancelled_in_a_transaction_is_cancelled_after_it(ledger: Ledger) -> None:

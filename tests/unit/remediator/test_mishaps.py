@@ -326,3 +326,17 @@ async def test_a_clock_that_is_set_back_shortens_no_cooldown(bench: Bench) -> No
     await bench.work()
     assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "cooldown")
     assert bench.shelf.touched == ["a"]
+
+
+async def test_the_cooldown_counts_from_the_latest_run_of_any_episode(bench: Bench) -> None:
+    for wait in (10, 1, 0):
+        bench.shelf.fill("a")
+        starts = bench.clock.now().isoformat()
+        await bench.deliver(starts=starts)
+        await bench.work()
+        if wait:
+            await bench.deliver(starts=starts, status="resolved")
+            await bench.work()
+        bench.clock.turn(minutes=wait)
+    found = [(run.state, run.reason) for run in await bench.runs()]
+    assert found == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]

@@ -157,3 +157,24 @@ async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path
         assert (run.state, run.reason, bench.shelf.touched) == ("interrupted", "stopping", ["a"])
         async with bench.world.ledger.read() as connection:
             assert await control.open_breakers(connection) == []
+
+
+async def test_a_crash_gives_no_reservation_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 16: what was admitted counts, even if it is refused when it is asked again."""
+    cut = Cut()
+
+    async def never(*_: object) -> None:
+        await cut.here()
+
+    bench.shelf.fill("a")
+    with monkeypatch.context() as patch:
+        patch.setattr("remediator.engine.execute", never)
+        await cut_at(bench, cut)
+    before = await bench.last()
+    async with bench.world.ledger.write() as connection:
+        await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+    await bench.work()
+    after = await bench.last()
+    assert (after.state, after.reason, bench.shelf.touched) == ("refused", "kill_switch", [])
+    assert before.admitted_at is not None
+    assert after.admitted_at == before.admitted_at

@@ -12,7 +12,7 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from demo.servers.standby import StandbyServer
-from exporter.collectors.base import Client, Reading
+from exporter.collector import Client, Reading
 from exporter.collectors.postgres import PostgresCollector
 from exporter.metric import Sample
 from inventory import PostgresTarget, Stack

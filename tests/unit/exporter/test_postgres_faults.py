@@ -1,0 +1,50 @@
+"""How long a part that failed is left out."""
+
+import pytest
+
+from exporter.postgres import faults
+from exporter.postgres.faults import Faults
+from exporter.postgres.parts import FAST
+
+PART = FAST[3]
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(faults, "monotonic", clock)
+    return clock
+
+
+def test_a_part_is_probed_again_later_and_later(clock: Clock) -> None:
+    known = Faults()
+    for seconds in (30, 60, 120, 240, 300, 300):
+        known.leave_out(PART, "slow")
+        clock.now += seconds - 1
+        assert PART not in known.usable(FAST)
+        assert known.reasons == {PART.name: "slow"}
+        clock.now += 2
+        assert PART in known.usable(FAST)
+        assert known.reasons == {}
+
+
+def test_one_that_worked_for_a_while_begins_anew(clock: Clock) -> None:
+    known = Faults()
+    known.leave_out(PART, "slow")
+    clock.now += 30 + 31
+    known.leave_out(PART, "slow")
+    clock.now += 31
+    assert known.usable(FAST) == FAST
+
+
+def test_the_others_are_used(clock: Clock) -> None:
+    known = Faults()
+    known.leave_out(PART, "slow")
+    assert set(FAST) - set(known.usable(FAST)) == {PART}
