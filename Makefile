@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup test lint bench differential soak demo demo-up demo-down incident dashboards docs lock
+.PHONY: setup test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs lock
 
 setup:
 	@$(PYTHON) -m demo.toolchain
@@ -39,6 +39,10 @@ differential: setup
 soak: setup
 	@$(BIN)/python -m soak
 	@$(BIN)/pytest -m soak tests/bounds
+
+# Spoils every number and comparison of the alert rules in turn; fails if no case notices one of them.
+mutants: setup
+	@$(BIN)/python -m tests.rules.mutants
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup

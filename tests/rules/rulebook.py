@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ THRESHOLDS = RULES / "thresholds"
 CASES = Path(__file__).parent
 
 SILENT = "runbook:silent"
+SEVERITIES = ("critical", "warning", "info")
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,41 @@ def threshold_files() -> list[Path]:
     return sorted(THRESHOLDS.glob("*.yml"))
 
 
+def adapter_files() -> list[Path]:
+    return sorted((RULES / "adapters").glob("*.yml"))
+
+
+def all_rules() -> list[Rule]:
+    """Those of the subsystems and of the adapters: all that is no number."""
+    return [rule for file in [*subsystem_files(), *adapter_files()] for rule in _committed(file)]
+
+
 def alerts() -> list[Rule]:
-    return [rule for file in subsystem_files() for rule in rules_of(file) if rule.alert]
+    return [rule for file in subsystem_files() for rule in _committed(file) if rule.alert]
 
 
 def published() -> list[Rule]:
-    """The thresholds and silences of all stacks."""
-    return [rule for file in threshold_files() for rule in rules_of(file)]
+    """The thresholds, minimums and silences of all stacks."""
+    return [rule for file in threshold_files() for rule in _committed(file)]
 
 
 def thresholds() -> list[Rule]:
-    return [rule for rule in published() if rule.record != SILENT]
+    """The numbers that alerts compare with."""
+    return [rule for rule in published() if str(rule.record).split(":")[-1] in SEVERITIES]
+
+
+def minimums() -> list[Rule]:
+    """The traffic below which shares and means say nothing."""
+    return [rule for rule in published() if str(rule.record).endswith(":minimum")]
 
 
 def silences() -> list[Rule]:
     return [rule for rule in published() if rule.record == SILENT]
+
+
+@cache
+def _committed(file: Path) -> list[Rule]:
+    return rules_of(file)
 
 
 def rules_of(file: Path) -> list[Rule]:
@@ -69,9 +91,15 @@ def rules_of(file: Path) -> list[Rule]:
     return [_rule(file, raw) for group in document["groups"] for raw in group["rules"]]
 
 
+def number_of(threshold: Rule) -> float:
+    """What a threshold publishes: arithmetic, in which a division may stand for a rate."""
+    assert re.fullmatch(r"[\d\s.()+*/-]+", threshold.expr), threshold.expr
+    return float(eval(threshold.expr, {"__builtins__": {}}))  # noqa: S307 - digits and signs only, as asserted
+
+
 def threshold_names(text: str) -> set[str]:
     """The thresholds that an expression or an annotation speaks of."""
-    return set(re.findall(r"runbook:\w+:\w+", text))
+    return set(re.findall(r"runbook:\w+:(?:critical|warning|info)", text))
 
 
 def _rule(file: Path, raw: Mapping[str, Any]) -> Rule:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules.rulebook import CASES, ROOT, RULES, subsystem_files, threshold_files
+from tests.rules.generated import subsystems, write_tests
+from tests.rules.rulebook import CASES, ROOT, RULES, SEVERITIES, adapter_files, subsystem_files, threshold_files
 from tests.rules.tools import Run
 
 
@@ -13,7 +14,7 @@ def case_files() -> list[Path]:
     return sorted(CASES.glob("*_test.yml"))
 
 
-@pytest.mark.parametrize("file", [*subsystem_files(), *threshold_files()], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*subsystem_files(), *adapter_files(), *threshold_files()], ids=lambda file: file.stem)
 def test_the_file_is_free_of_errors_and_lint(promtool: Run, file: Path) -> None:
     result = promtool("check", "rules", "--lint-fatal", file)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -25,9 +26,20 @@ def test_the_cases_hold(promtool: Run, file: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("subsystem", subsystems())
+def test_each_alert_of_each_stack_fires_past_its_limit_alone(
+    promtool: Run, tmp_path: Path, subsystem: str, severity: str
+) -> None:
+    file = write_tests(tmp_path, subsystem, RULES, severity)
+    if file is not None:
+        result = promtool("test", "rules", file)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_prometheus_takes_the_configuration_with_every_rule_file(promtool: Run, tmp_path: Path) -> None:
     shutil.copytree(RULES, tmp_path / "alert_rules")
     config = shutil.copy(ROOT / "deploy" / "prometheus.yml", tmp_path)
     result = promtool("check", "config", "--lint-fatal", config)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"{len(subsystem_files()) + len(threshold_files())} rule files found" in result.stdout
+    assert f"{len(subsystem_files()) + len(adapter_files()) + len(threshold_files())} rule files found" in result.stdout

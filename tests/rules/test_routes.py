@@ -1,15 +1,16 @@
 """Who hears of an alert, asked of Alertmanager's own routing; and what inhibition must never touch."""
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.rules.rulebook import ROOT, Rule, alerts
+from tests.rules.rulebook import ROOT, SEVERITIES, Rule, alerts, threshold_names, thresholds
 from tests.rules.tools import Run
 
 CONFIG = ROOT / "deploy" / "alertmanager.yml"
-PEOPLE = {"critical": "oncall", "warning": "team", "info": "team"}
+PAGED = {"P0", "P1"}
 
 
 def configuration() -> dict[str, Any]:
@@ -17,22 +18,46 @@ def configuration() -> dict[str, Any]:
     return loaded
 
 
+def remediation_of(alert: Rule) -> str:
+    return alert.labels.get("remediation", "")
+
+
+def raised() -> set[tuple[str, str, str, str]]:
+    """Stack, severity, priority and remediation of everything that can fire, each once."""
+    judged = {
+        (number.labels["stack"], alert.labels["severity"], number.labels["priority"], remediation_of(alert))
+        for alert in alerts()
+        for number in thresholds()
+        if number.record in threshold_names(alert.expr)
+    }
+    others = {("any", alert.labels["severity"], "", remediation_of(alert)) for alert in alerts()}
+    return judged | others
+
+
 def test_alertmanager_takes_the_configuration(amtool: Run) -> None:
     result = amtool("check-config", CONFIG)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("alert", alerts(), ids=str)
-def test_every_alert_reaches_people_and_those_with_a_remediation_the_remediator_first(amtool: Run, alert: Rule) -> None:
-    assert alert.alert is not None
-    assert _receivers(amtool, alertname=alert.alert, stack="any", **alert.labels) == [
-        *(["remediator"] if "remediation" in alert.labels else []),
-        PEOPLE[alert.labels["severity"]],
+@pytest.mark.parametrize(("stack", "severity", "priority", "remediation"), sorted(raised()))
+def test_the_chat_hears_everything_the_pager_what_wakes_people_and_the_remediator_what_it_can_fix(
+    amtool: Run, stack: str, severity: str, priority: str, remediation: str
+) -> None:
+    wakes = priority in PAGED or (not priority and severity == "critical")
+    assert _receivers(amtool, stack=stack, severity=severity, priority=priority, remediation=remediation) == [
+        *(["remediator"] if remediation else []),
+        "chat",
+        "pager" if wakes else "mail",
     ]
 
 
+def test_every_severity_is_raised_for_every_stack_that_has_such_a_number() -> None:
+    assert {severity for _, severity, _, _ in raised()} == set(SEVERITIES)
+    assert {stack for stack, *_ in raised()} == {"any", *(number.labels["stack"] for number in thresholds())}
+
+
 def test_an_alert_without_a_known_severity_still_reaches_people(amtool: Run) -> None:
-    assert _receivers(amtool, alertname="Stray") == ["team"]
+    assert _receivers(amtool, alertname="Stray") == ["chat"]
 
 
 def test_the_remediator_hears_of_each_alert_alone_at_once_and_again() -> None:
@@ -55,14 +80,33 @@ def test_the_remediator_is_told_the_end_of_an_alert_and_shown_a_credential_from_
     assert set(hook["http_config"]["authorization"]) == {"credentials_file"}
 
 
-def test_no_inhibition_touches_an_alert_with_a_remediation() -> None:
-    rules = configuration()["inhibit_rules"]
-    assert rules
-    assert all('remediation = ""' in rule["target_matchers"] for rule in rules)
+def test_no_secret_stands_in_the_file() -> None:
+    text = CONFIG.read_text()
+    assert [word for word in ("password:", "api_url:", "routing_key:", "credentials:") if word in text] == []
+
+
+def test_every_interval_names_its_zone_and_mutes_people_only() -> None:
+    intervals = [inner for outer in configuration()["time_intervals"] for inner in outer["time_intervals"]]
+    assert intervals
+    assert all("location" in interval for interval in intervals)
+    muting = {"mute_time_intervals", "active_time_intervals"}
+    assert {route["receiver"] for route in configuration()["route"]["routes"] if muting & set(route)} == {"mail"}
+
+
+@pytest.mark.parametrize("rule", configuration()["inhibit_rules"], ids=lambda rule: str(rule["target_matchers"]))
+def test_inhibition_stays_in_a_stack_and_leaves_the_remediator_its_alerts(rule: dict[str, Any]) -> None:
+    assert "stack" in rule["equal"]
+    assert [text for text in rule["target_matchers"] if text.replace('"', "").replace(" ", "") == "remediation="]
+
+
+def test_what_inhibition_and_routes_name_exists() -> None:
+    named = re.findall(r"alertname\s*=~?\s*\"?([\w|]+)", CONFIG.read_text())
+    assert named
+    assert {name for names in named for name in names.split("|")} <= {alert.alert for alert in alerts()}
 
 
 def _receivers(amtool: Run, **labels: str) -> list[str]:
-    pairs = [f"{name}={value}" for name, value in labels.items()]
+    pairs = [f"{name}={value}" for name, value in labels.items() if value]
     result = amtool("config", "routes", "test", f"--config.file={CONFIG}", *pairs)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip().split(",")

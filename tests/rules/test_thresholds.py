@@ -9,49 +9,27 @@ from tests.rules.rulebook import (
     SILENT,
     Rule,
     alerts,
+    minimums,
+    number_of,
     published,
+    rules_of,
     silences,
+    subsystem_files,
     threshold_files,
     threshold_names,
     thresholds,
 )
 
 STACKS = {"pmcrm", "clientforge", "formula_pm", "deelrx", "life_platform"}
+WITH_QUEUES = {"pmcrm", "clientforge"}
+FOR_A_KIND = "backup_"
+"""Numbers about backups are for one kind of them."""
 
-PARTS = {
-    "pg_idle_in_transaction_max_age_seconds": STACKS,
-    "bullmq_queue_failed_jobs": {"pmcrm", "clientforge"},
-    "bullmq_queue_dead_letter_jobs": {"pmcrm", "clientforge"},
-    "bullmq_queue_waiting_jobs": {"pmcrm", "clientforge"},
-    "bullmq_queue_oldest_waiting_age_seconds": {"pmcrm", "clientforge"},
-    "backup_age_seconds": STACKS,
-    "backup_size_ratio": STACKS,
-    "backup_verified_age_seconds": STACKS,
-    "backup_restored_age_seconds": STACKS,
-    "backup_restore_duration_seconds": STACKS,
-    "backup_oldest_age_seconds": STACKS,
-    "backup_encrypted": STACKS,
-}
-"""Which stacks have what a quantity is about: all have PostgreSQL and backups, two have queues."""
 
-STATED_NOWHERE = {
-    ("clientforge", "pg_idle_in_transaction_max_age_seconds", ""),
-    ("formula_pm", "pg_idle_in_transaction_max_age_seconds", ""),
-    ("deelrx", "pg_idle_in_transaction_max_age_seconds", ""),
-    ("life_platform", "pg_idle_in_transaction_max_age_seconds", ""),
-    ("clientforge", "bullmq_queue_failed_jobs", ""),
-    ("pmcrm", "bullmq_queue_dead_letter_jobs", ""),
-    ("pmcrm", "bullmq_queue_waiting_jobs", ""),
-    ("pmcrm", "bullmq_queue_oldest_waiting_age_seconds", ""),
-    ("formula_pm", "backup_age_seconds", "files"),
-    *((stack, "backup_size_ratio", "") for stack in ("pmcrm", "formula_pm", "deelrx")),
-    *((stack, "backup_verified_age_seconds", "") for stack in ("pmcrm", "clientforge", "formula_pm", "deelrx")),
-    *((stack, "backup_restored_age_seconds", "") for stack in ("pmcrm", "formula_pm")),
-    *((stack, "backup_restore_duration_seconds", "") for stack in ("pmcrm", "clientforge", "formula_pm")),
-    *((stack, "backup_oldest_age_seconds", "") for stack in ("pmcrm", "clientforge")),
-    *((stack, "backup_encrypted", "") for stack in ("pmcrm", "clientforge", "formula_pm")),
-}
-"""The gaps, a second time: turning a number into a silence takes two deliberate changes."""
+def compared() -> set[str]:
+    """The quantities that alerts compare, without those of backups, which not every stack has of every kind."""
+    names = {name for alert in alerts() for name in threshold_names(alert.expr)}
+    return {name.split(":")[1] for name in names if FOR_A_KIND not in name}
 
 
 def test_there_is_one_file_for_each_stack_and_it_speaks_of_no_other() -> None:
@@ -61,53 +39,82 @@ def test_there_is_one_file_for_each_stack_and_it_speaks_of_no_other() -> None:
 
 def test_no_number_is_published_twice() -> None:
     """Prometheus would take both in turn, and promtool looks into one file at a time."""
-    times = Counter((rule.record, *sorted(_key(rule).items())) for rule in published())
+    keys = ("stack", "kind", "quantity")
+    times = Counter((rule.record, *(rule.labels.get(key) for key in keys)) for rule in published())
     assert [name for name, count in times.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("rule", thresholds(), ids=str)
 def test_a_threshold_is_a_number_with_the_labels_that_the_join_expects(rule: Rule) -> None:
-    expected = {"stack", "priority"} | ({"kind"} if rule.quantity.startswith("backup_") else set())
-    assert set(rule.labels) == expected
+    beside = {"kind"} if rule.quantity.startswith(FOR_A_KIND) else {"section"}
+    assert set(rule.labels) - {"sustained"} == {"stack", "priority"} | beside
     assert rule.labels["priority"] in {"P0", "P1", "P2", "P3"}
-    assert re.fullmatch(r"[\d\s.()+*/]+", rule.expr)
+    assert number_of(rule) >= 0
 
 
-def test_every_quantity_of_every_stack_has_a_number_or_is_known_to_have_none() -> None:
-    decided = {(rule.labels["stack"], rule.quantity) for rule in published()}
-    assert decided == {(stack, quantity) for quantity, stacks in PARTS.items() for stack in stacks}
+def test_a_duration_is_named_by_all_numbers_of_a_quantity_or_by_none() -> None:
+    named = {rule.quantity: set[bool]() for rule in thresholds()}
+    for rule in thresholds():
+        named[rule.quantity].add("sustained" in rule.labels)
+    assert {quantity for quantity, both in named.items() if len(both) > 1} == set()
 
 
-def test_the_silences_are_the_ones_that_were_decided() -> None:
-    assert {(s.labels["stack"], s.quantity, s.labels.get("kind", "")) for s in silences()} == STATED_NOWHERE
+def test_the_more_severe_number_is_the_one_that_is_passed_later() -> None:
+    limits = {(r.labels["stack"], r.quantity, str(r.record).split(":")[-1]): number_of(r) for r in thresholds()}
+    for (stack, quantity, severity), limit in limits.items():
+        worse = {"info": "warning", "warning": "critical"}.get(severity, "")
+        assert (stack, quantity, worse) not in limits or limits[stack, quantity, worse] > limit
+
+
+@pytest.mark.parametrize("stack", sorted(STACKS))
+def test_every_quantity_of_a_stack_has_a_number_or_is_known_to_have_none(stack: str) -> None:
+    numbers = {rule.quantity for rule in thresholds() if rule.labels["stack"] == stack}
+    silent = {rule.quantity for rule in silences() if rule.labels["stack"] == stack and "kind" not in rule.labels}
+    asked = {name for name in compared() if stack in WITH_QUEUES or not name.startswith("bullmq_")}
+    assert asked - numbers - silent == set()
+    assert {name for name in (numbers | silent) - asked if FOR_A_KIND not in name} == set()
+    assert {name for name in numbers & silent if FOR_A_KIND not in name} == set()
+
+
+@pytest.mark.parametrize("stack", sorted(STACKS))
+def test_every_quantity_of_backups_has_a_number_for_some_kind_or_a_silence(stack: str) -> None:
+    names = {name.split(":")[1] for alert in alerts() for name in threshold_names(alert.expr) if FOR_A_KIND in name}
+    assert names == {rule.quantity for rule in published() if rule.labels["stack"] == stack and FOR_A_KIND in str(rule)}
+
+
+def test_a_silence_is_one_of_the_stack_and_a_quantity() -> None:
     assert all(silence.expr == "1" for silence in silences())
+    assert all(set(silence.labels) - {"kind"} == {"stack", "quantity"} for silence in silences())
 
 
-def test_nothing_has_both_a_number_and_a_silence() -> None:
-    numbers = {(t.labels["stack"], t.quantity, t.labels.get("kind", "")) for t in thresholds()}
-    assert numbers & STATED_NOWHERE == set()
+def test_every_threshold_is_compared_by_an_alert() -> None:
+    names = {
+        name for alert in alerts() if alert.labels["component"] != "monitoring" for name in threshold_names(alert.expr)
+    }
+    assert {str(rule.record) for rule in thresholds()} - names == set()
 
 
-def test_every_threshold_is_compared_by_an_alert_and_watched_by_both_meta_alerts() -> None:
-    names = {str(rule.record) for rule in thresholds()}
-    meta = [rule for rule in alerts() if rule.labels["component"] == "monitoring"]
-    compared = {name for rule in alerts() if rule not in meta for name in threshold_names(rule.expr)}
-    assert compared == names
-    for alert in ("ThresholdMissing", "MetricMissing"):
-        assert {name for rule in meta if rule.alert == alert for name in threshold_names(rule.expr)} == names
+def test_every_minimum_is_asked_and_there_for_each_stack_whose_alert_asks_it() -> None:
+    rules = [rule for file in subsystem_files() for rule in rules_of(file)]
+    asking = {name: rule for rule in rules for name in re.findall(r"runbook:\w+:minimum", rule.expr)}
+    assert {str(rule.record) for rule in minimums()} == set(asking)
+    there = {(rule.record, rule.labels["stack"]) for rule in minimums()}
+    for rule in rules:
+        for minimum in re.findall(r"runbook:\w+:minimum", rule.expr):
+            quantities = {n.split(":")[1] for n in threshold_names(rule.expr)} or {str(rule.record).split(":")[1]}
+            stacks = {t.labels["stack"] for t in thresholds() if t.quantity in quantities}
+            assert {stack for stack in stacks if (minimum, stack) not in there} == set(), rule.expr
 
 
 def test_a_comment_says_the_section_and_whether_the_number_is_stated_or_inferred() -> None:
     for file in threshold_files():
-        for comment in _comments_over_thresholds(file.read_text()):
+        sections = [rule.labels.get("section", " > ") for rule in rules_of(file) if rule in thresholds()]
+        for comment, section in zip(_comments_over_thresholds(file.read_text()), sections, strict=True):
             assert re.search(r"\b[Ss]tated\b|\b[Ii]nferred\b", comment), f"{file.name}: {comment}"
-            assert " > " in comment, f"{file.name} names no section: {comment}"
+            assert section in comment, f"{file.name} names another section: {comment}"
 
 
 def _comments_over_thresholds(text: str) -> list[str]:
     found = re.findall(r"((?:^ *#.*\n)*)^ *- record: (\S+)$", text, re.MULTILINE)
-    return [comment for comment, record in found if record != SILENT]
-
-
-def _key(rule: Rule) -> dict[str, str]:
-    return {name: value for name, value in rule.labels.items() if name != "priority"}
+    kept = [comment for comment, record in found if record != SILENT and not record.endswith(":minimum")]
+    return [" ".join(line.strip(" #") for line in comment.splitlines()) for comment in kept]

@@ -13,16 +13,18 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def promtool() -> Run:
-    return _runner(paths.launcher("promtool"))
+    return runner(paths.launcher("promtool"))
 
 
 @pytest.fixture(scope="session")
 def amtool() -> Run:
-    return _runner(paths.launcher("amtool"))
+    return runner(paths.launcher("amtool"))
 
 
-def _runner(program: Path) -> Run:
+def runner(program: Path) -> Run:
+    """Run this program with arguments, to its end."""
+
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=600, check=False)
 
     return run

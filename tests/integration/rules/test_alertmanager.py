@@ -1,0 +1,174 @@
+"""The committed routes in a real Alertmanager: what holds back what, and what working hours do to people's mail."""
+
+import copy
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import yaml
+
+from demo.places import CHECKOUT
+from demo.servers.alertmanager import AlertmanagerServer
+from demo.servers.http import request
+
+Labels = Mapping[str, str]
+ALWAYS = {"times": [{"start_time": "00:00", "end_time": "24:00"}], "location": "Etc/UTC"}
+NEVER = {"years": ["2001"], "location": "Etc/UTC"}
+QUICK = {"group_wait": "0s", "group_interval": "1s"}
+
+
+class Receiver(ThreadingHTTPServer):
+    """What each receiver of the configuration got, by its name."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.got: dict[str, list[str]] = {}
+
+    def names(self, receiver: str) -> set[str]:
+        return set(self.got.get(receiver, []))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert isinstance(self.server, Receiver)
+        names = [alert["labels"]["alertname"] for alert in body["alerts"]]
+        self.server.got.setdefault(self.path.strip("/"), []).extend(names)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+Start = Callable[[Mapping[str, Any]], AlertmanagerServer]
+
+
+@pytest.fixture
+def start(start_alertmanager: Callable[[str], AlertmanagerServer], receiver: Receiver) -> Start:
+    """Alertmanager with the committed routes, its receivers here, and these working hours."""
+    return lambda hours: start_alertmanager(yaml.safe_dump(_committed(receiver.server_port, hours)))
+
+
+def test_what_is_down_holds_back_its_symptoms_in_its_own_stack_and_never_a_remediation(start: Start) -> None:
+    server = start(ALWAYS)
+    down = {"alertname": "DatabaseDown", "severity": "critical", "component": "database", "target": "main"}
+    long = {"alertname": "LongRunningQuery", "severity": "warning", "component": "database", "target": "main"}
+    idle = {**long, "alertname": "IdleInTransactionTooLong", "remediation": "terminate_idle_transactions"}
+    errors = {"alertname": "HighErrorRate", "component": "application"}
+    blind = {"alertname": "MetricMissing", "severity": "warning", "component": "monitoring"}
+    held = [
+        {**long, "stack": "a"},
+        {**errors, "severity": "critical", "stack": "a"},
+        {**blind, "quantity": "pg_query_max_age_seconds", "stack": "a"},
+        {
+            "alertname": "CollectorFailing",
+            "severity": "warning",
+            "collector": "postgres",
+            "target": "main",
+            "stack": "a",
+        },
+        {**errors, "severity": "warning", "stack": "b"},
+        {"alertname": "SlowDatabaseQueries", "severity": "info", "target": "main", "stack": "c"},
+        {"alertname": "QueueHighWaitingCount", "severity": "warning", "target": "jobs", "queue": "mail", "stack": "a"},
+    ]
+    told = [
+        {**down, "stack": "a"},
+        {**idle, "stack": "a"},
+        {**long, "stack": "a", "target": "replica"},
+        {**long, "stack": "b"},
+        {"alertname": "HealthCheckFailing", "severity": "critical", "component": "http", "target": "api", "stack": "a"},
+        {**blind, "quantity": "redis_up", "stack": "a"},
+        {**errors, "severity": "critical", "stack": "b"},
+        {**errors, "severity": "warning", "stack": "c"},
+        {"alertname": "SlowDatabaseQueries", "severity": "warning", "target": "main", "stack": "c"},
+        {"alertname": "SlowDatabaseQueries", "severity": "info", "target": "replica", "stack": "c"},
+        # The same name and severities, with a remediation: both are told.
+        {"alertname": "BackupTooOld", "severity": "critical", "remediation": "run_backup", "target": "n", "stack": "a"},
+        {"alertname": "BackupTooOld", "severity": "warning", "remediation": "run_backup", "target": "n", "stack": "a"},
+        {"alertname": "QueueHighLag", "severity": "critical", "target": "jobs", "queue": "mail", "stack": "a"},
+        {"alertname": "QueueHighWaitingCount", "severity": "warning", "target": "jobs", "queue": "sms", "stack": "a"},
+    ]
+    _send(server, held + told)
+    assert _by_state(server) == {"held": _set(held), "told": _set(told)}
+
+
+def test_outside_working_hours_people_get_no_mail_of_notes_and_the_remediator_is_told(
+    start: Start, receiver: Receiver
+) -> None:
+    server = start(NEVER)
+    note = {"severity": "info", "priority": "P3", "stack": "a"}
+    _send(server, [{**note, "alertname": "Note", "remediation": "run_backup"}])
+    _until(lambda: "Note" in receiver.names("chat") & receiver.names("remediator"))
+    _send(server, [{**note, "alertname": "Warned", "severity": "warning", "priority": "P2"}])
+    _until(lambda: "Warned" in receiver.names("mail"))
+    assert receiver.names("mail") == {"Warned"}
+    assert receiver.names("pager") == set()
+
+
+def test_in_working_hours_notes_are_mailed(start: Start, receiver: Receiver) -> None:
+    server = start(ALWAYS)
+    _send(server, [{"alertname": "Note", "severity": "info", "priority": "P3", "stack": "a"}])
+    _send(server, [{"alertname": "Wakes", "severity": "critical", "priority": "P0", "stack": "a"}])
+    _until(lambda: "Note" in receiver.names("mail"))
+    _until(lambda: "Wakes" in receiver.names("pager"))
+    assert receiver.names("mail") == {"Note"}
+
+
+def _committed(port: int, hours: Mapping[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = copy.deepcopy(yaml.safe_load((CHECKOUT / "deploy" / "alertmanager.yml").read_text()))
+    del content["global"]
+    content["receivers"] = [
+        {"name": entry["name"], "webhook_configs": [{"url": f"http://127.0.0.1:{port}/{entry['name']}"}]}
+        for entry in content["receivers"]
+    ]
+    content["route"] |= QUICK
+    for interval in content["time_intervals"]:
+        interval["time_intervals"] = [dict(hours)]
+    return content
+
+
+def _send(server: AlertmanagerServer, alerts: list[dict[str, str]]) -> None:
+    url, kind = f"{server.url}/api/v2/alerts", {"Content-Type": "application/json"}
+    body = json.dumps([{"labels": labels} for labels in alerts]).encode()
+    question = urllib.request.Request(url, body, kind)  # noqa: S310 - our own server
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(question, timeout=5) as answer:
+        assert answer.status == 200
+
+
+def _by_state(server: AlertmanagerServer) -> dict[str, set[tuple[tuple[str, str], ...]]]:
+    found = json.loads(request(f"{server.url}/api/v2/alerts"))
+    inhibited = [alert["labels"] for alert in found if alert["status"]["inhibitedBy"]]
+    return {
+        "held": _set(inhibited),
+        "told": _set([alert["labels"] for alert in found if alert["labels"] not in inhibited]),
+    }
+
+
+def _set(alerts: list[dict[str, str]]) -> set[tuple[tuple[str, str], ...]]:
+    return {tuple(sorted(labels.items())) for labels in alerts}
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline, "nothing came within 30 seconds"
+        time.sleep(0.05)

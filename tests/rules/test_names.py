@@ -1,0 +1,111 @@
+"""Every series that a rule reads is one that somebody gives: our exporter, another rule, or another exporter."""
+
+import re
+
+import pytest
+
+from docs.metrics_tables import METRICS
+from tests.rules.rulebook import (
+    ROOT,
+    Rule,
+    adapter_files,
+    alerts,
+    all_rules,
+    published,
+    rules_of,
+    subsystem_files,
+    threshold_names,
+)
+
+WORDS = {"and", "or", "unless", "on", "by", "group_left", "bool", "offset", "without", "ignoring", "le"}
+REMEDIATORS = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "metrics" / "remediator.md").read_text()))
+OURS = {metric.name for metrics in METRICS.values() for metric in metrics} | REMEDIATORS
+RECORDED = {str(rule.record) for rule in [*all_rules(), *published()]}
+OF_PROMETHEUS = {"up"}
+
+OTHERS = {
+    "prom_client": {"http_request_duration_seconds", "http_requests_total", "db_query_duration_seconds"},
+    "opentelemetry": {
+        "http_server_request_duration_seconds",
+        "db_client_operation_duration_seconds",
+        "db_client_connection_pending_requests",
+    },
+    "prisma": {"prisma_client_queries_wait"},
+    "application_counters": {
+        "app_errors_total",
+        "app_rate_limit_requests_total",
+        "app_rate_limiting_enabled",
+        "app_payments_total",
+        "app_feature_gate_checks_total",
+        "app_maintenance_mode",
+    },
+    "processes": {"up", "process_start_time_seconds", "process_resident_memory_bytes"},
+    "node_exporter": {
+        "node_cpu_seconds_total",
+        "node_memory_MemAvailable_bytes",
+        "node_memory_MemTotal_bytes",
+        "node_filesystem_avail_bytes",
+        "node_filesystem_size_bytes",
+        "node_vmstat_oom_kill",
+    },
+    "windows_exporter": {
+        "windows_cpu_time_total",
+        "windows_memory_available_bytes",
+        "windows_memory_physical_total_bytes",
+        "windows_cs_physical_memory_bytes",
+        "windows_logical_disk_free_bytes",
+        "windows_logical_disk_size_bytes",
+    },
+    "cadvisor": {
+        "container_cpu_usage_seconds_total",
+        "container_spec_cpu_quota",
+        "container_spec_cpu_period",
+        "container_memory_working_set_bytes",
+        "container_spec_memory_limit_bytes",
+        "container_oom_events_total",
+    },
+    "elasticsearch_exporter": {"elasticsearch_cluster_health_status", "elasticsearch_exporter_build_info"},
+    "blackbox_exporter": {"probe_ssl_earliest_cert_expiry"},
+}
+"""What each adapter reads; it reads nothing else, and nobody but an adapter reads it."""
+
+
+def read_by(rule: Rule) -> set[str]:
+    """The names of the series in an expression, those that a regular expression spells out included."""
+    spelled = {name for found in re.findall(r'__name__=~"([^"]+)"', rule.expr) for name in _spelled(found)}
+    text = re.sub(r'\{[^}]*\}|"[^"]*"|\b(?:by|on|group_left) \([^)]*\)', "", rule.expr)
+    return spelled | {name for name in re.findall(r"\b[a-zA-Z_][\w:]*\b(?!\s*\()", text) if name not in WORDS}
+
+
+@pytest.mark.parametrize("rule", [r for f in subsystem_files() for r in rules_of(f)], ids=str)
+def test_a_subsystem_reads_what_the_exporter_and_other_rules_give(rule: Rule) -> None:
+    known = OURS | RECORDED | OF_PROMETHEUS | threshold_names(rule.expr)
+    assert {name for name in _without_windows(read_by(rule)) if name not in known} == set()
+
+
+def test_every_adapter_reads_its_convention_and_all_of_it() -> None:
+    assert {file.stem for file in adapter_files()} == set(OTHERS)
+    for file in adapter_files():
+        names = {_base(name) for rule in rules_of(file) for name in _without_windows(read_by(rule))}
+        assert names == OTHERS[file.stem], file.name
+
+
+def test_alerts_on_applications_and_hosts_read_normalized_series_only() -> None:
+    compared = [alert for alert in alerts() if alert.labels["component"] in {"application", "hosts"}]
+    assert compared
+    assert all(name.startswith(("stack", "runbook:")) for alert in compared for name in read_by(alert))
+
+
+def _spelled(pattern: str) -> set[str]:
+    if ".+" in pattern or ".*" in pattern or "[" in pattern:
+        return set()
+    with_and_without = [pattern.replace("(auto)?", "auto"), pattern.replace("(auto)?", "")]
+    return {name for each in with_and_without for name in each.split("|")}
+
+
+def _without_windows(names: set[str]) -> set[str]:
+    return {name for name in names if not re.fullmatch(r"\d*[smhd]|_?\d.*", name)}
+
+
+def _base(name: str) -> str:
+    return re.sub(r"_(bucket|sum|count)$", "", name)
