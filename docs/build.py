@@ -5,7 +5,7 @@ from docs.coverage_page import coverage_page
 from docs.metrics_tables import metrics_pages
 from docs.states_page import states_page
 
-PAGES = (metrics_pages, states_page, alerts_page, coverage_page)
+PAGES = (metrics_pages, alerts_page, states_page, coverage_page)
 """Each yields files and what they should hold."""
 
 
