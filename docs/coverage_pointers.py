@@ -31,9 +31,8 @@ OUTSIDE: Mapping[str, str] = {
 
 PLANNED: Mapping[str, str] = {
     "boards": "A board of its own for queues, and one screen for a daily health check.",
-    "probes": "The body of an endpoint's answer and the end of its certificate.",
+    "probes": "What the body of an endpoint's answer has to say.",
     "remediations": "Further bounded fixes; each is done by hand until it is there.",
-    "rules": "Alerts on what is measured.",
     "schedules": "When a task, a drill or a rotation was last done, published as a time.",
 }
 """What does not exist yet."""

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from docs.metrics_tables import metrics_pages
 ROWS = covered_rows()
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "alert_rules"
+ROW_ID = re.compile(r"\b(?:pmcrm|cf|fpm|drx|lpm)-[a-z0-9-]+")
 SOURCES = {  # rows and traps that were found in each runbook, and how the ids of its rows begin
     "pmcrm": (158, 92, "pmcrm-"),
     "clientforge": (133, 40, "cf-"),
@@ -70,12 +72,20 @@ def test_every_kind_answers_something_and_leads_to_a_file_that_exists(kind: str)
 def test_an_alert_answers_a_row_only_where_its_stack_has_a_number_for_it() -> None:
     """Without one the alert can not fire there, and the row is as good as unanswered."""
     numbers = {file.stem: {rule["record"] for rule in rules(file)} for file in (RULES / "thresholds").glob("*.yml")}
-    needed: dict[str, set[str]] = defaultdict(set)
-    for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
-        needed[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
     for row in ROWS:
         for alert in row.answers.alert:
-            assert not needed[alert] or needed[alert] & numbers[row.stack], f"{row.id}: {alert}"
+            needed = numbers_by_alert()[alert]
+            assert not needed or needed & numbers[row.stack], f"{row.id}: {alert}"
+
+
+@pytest.mark.parametrize("file", sorted((RULES / "thresholds").glob("*.yml")), ids=lambda file: file.stem)
+def test_a_row_that_a_threshold_names_is_answered_by_its_alert(file: Path) -> None:
+    named = re.findall(r"((?: *#.*\n)+) *- record: (runbook:\S+)", file.read_text(encoding="utf-8"))
+    rows = {row.id: row.answers for row in ROWS}
+    pairs = [(row, number) for comment, number in named for row in ROW_ID.findall(comment)]
+    assert pairs
+    for row, number in pairs:
+        assert any(number in numbers_by_alert()[alert] for alert in rows[row].alert), f"{row}: {number}"
 
 
 def test_no_word_stands_in_the_lists_that_answers_nothing() -> None:
@@ -106,6 +116,15 @@ def test_a_row_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(yaml.YAMLError, match=r"a stands twice(.|\n)*line 3"):
         rows_of(tmp_path, "Part:\n  a: {people: [tell]}\n  a: {people: [tell]}\n")
     assert not [row for row, times in Counter(row.id for row in ROWS).items() if times > 1]
+
+
+@cache
+def numbers_by_alert() -> dict[str, set[str]]:
+    """The numbers that each alert compares with."""
+    needed: dict[str, set[str]] = defaultdict(set)
+    for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
+        needed[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
+    return needed
 
 
 def rules(file: Path) -> list[dict[str, Any]]:
