@@ -30,13 +30,13 @@ async def measure(folder: Path) -> bool:
     """Measure everything and print it; return whether all of it is as promised."""
     async with serving(folder) as (port, told):
         kept = [await latency(folder, port), await first_effect(port, told)]
-        kept += [await throughput(port, alerts) for alerts in (50, 1)]
+        kept += [await throughput(port, alerts) for alerts in (1, 50)]
     return all(kept)
 
 
 async def latency(folder: Path, port: int) -> bool:
     """A delivery of one alert, from one sender, against what no durable answer can be faster than."""
-    body = watched(1, "latency")
+    body = watched(1)
     disk, floors, accepts = [], [], []
     async with connected(port) as link:
         for _ in range(ROUNDS):  # in turn: the machine is the same for all three
@@ -52,9 +52,9 @@ async def latency(folder: Path, port: int) -> bool:
 
 async def throughput(port: int, alerts: int) -> bool:
     """Many senders at once."""
-    bodies = [request("/webhook", watched(alerts, f"sender{number}")) for number in range(SENDERS)]
+    message = request("/webhook", watched(alerts))
     began = perf_counter()
-    counts = await asyncio.gather(*(send_for(port, body, began + SECONDS) for body in bodies))
+    counts = await asyncio.gather(*(send_for(port, message, began + SECONDS) for _ in range(SENDERS)))
     rate = sum(counts) / (perf_counter() - began)
     if alerts == 1:
         return line(f"{SENDERS} senders, 1 alert each", f"{rate:,.0f} deliveries/s", rate >= 3_000, "3,000")
@@ -120,9 +120,9 @@ def request(path: str, body: bytes) -> bytes:
     return f"{head}Authorization: Bearer bench\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def watched(alerts: int, sender: str) -> bytes:
-    """A delivery about things that are only looked at."""
-    return delivery([alert(f"{sender}-{target}", WATCHED, target) for target in TARGETS[:alerts]])
+def watched(alerts: int) -> bytes:
+    """A delivery about things that are only looked at: the same alerts from everybody, as they are repeated."""
+    return delivery([alert(target, WATCHED, target) for target in TARGETS[:alerts]])
 
 
 def delivery(alerts: Sequence[Any]) -> bytes:

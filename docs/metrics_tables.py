@@ -1,9 +1,11 @@
-"""The tables of docs/metrics/*.md, from the metrics' declarations."""
+"""The tables of docs/metrics/*.md, from the metrics' declarations and the coverage of the runbooks."""
 
-import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from docs.coverage_files import covered_rows
+from docs.marked import table, with_part
 from exporter import job_lane, runner, serving
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
@@ -17,26 +19,30 @@ METRICS: Mapping[str, Sequence[Metric]] = {
     **{kind: collector.metrics for kind, collector in COLLECTORS.items()},
 }
 """What is exported, by the page that tells of it."""
-_TABLE = re.compile(r"(?<=<!-- table: written by `make docs` -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 _UNITS = {"timestamp_seconds": "seconds since 1970", "seconds": "seconds", "bytes": "bytes", "ratio": "a ratio"}
 
 
 def metrics_pages() -> Iterator[tuple[Path, str]]:
     """Yield every page with its table as it should be."""
+    rows = _rows_by_metric()
     for kind, metrics in METRICS.items():
         file = FOLDER / f"{kind}.md"
-        before, *after = _TABLE.split(file.read_text(encoding="utf-8"))
-        if len(after) != 1:
-            raise ValueError(f"{file.name} has {len(after)} places for the table of its metrics, not one")
-        yield file, before + _table(metrics) + after[0]
+        yield file, with_part(file, _table(metrics, rows))
 
 
-def _table(metrics: Sequence[Metric]) -> str:
+def _rows_by_metric() -> Mapping[str, Sequence[str]]:
+    found = defaultdict(list)
+    for row in covered_rows():
+        for metric in row.answers.metric:
+            found[metric].append(row.id)
+    return found
+
+
+def _table(metrics: Sequence[Metric], runbook_rows: Mapping[str, Sequence[str]]) -> str:
     """A column that would be empty is left out."""
-    rows = [_row(metric) for metric in metrics]
+    rows = [{**_row(metric), "runbook rows": ", ".join(runbook_rows.get(metric.name, ()))} for metric in metrics]
     used = [column for column in rows[0] if any(row[column] for row in rows)]
-    lines = [used, ["---"] * len(used), *([row[column] for column in used] for row in rows)]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return table([used, *([row[column] for column in used] for row in rows)])
 
 
 def _row(metric: Metric) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from exporter.backoff import Backoff
 from exporter.collector import NOT_YET, Reading
 from exporter.errors import TargetUnreachable
 from exporter.job import Job, Jobs, Session
@@ -38,7 +39,7 @@ METRICS = (SUCCESS, DURATION, LAST_SUCCESS)
 # The server ends a job's statement at the job's limit; this is for when it can not even say so.
 GRACE_SECONDS = 2.0
 # A job that failed comes again sooner than its refresh says, but takes a tenth of the connection's time at the most.
-RETRY_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
@@ -87,8 +88,8 @@ class JobLane:
         try:
             for number, run in enumerate(due):
                 if (error := await run.once(session, self._target)) is not None:
-                    for other in due[number + 1 :]:
-                        other.failed(failure_of(error), 0.0, self._target)
+                    for other in due[number + 1 :]:  # without a word: it is the same for all of them
+                        other.failed(failure_of(error), 0.0)
                     return
         finally:
             # Between two turns minutes may pass; a connection that idles so long is one slot less for others.
@@ -105,6 +106,7 @@ class _Run:
         """Seconds since 1970."""
         self.due = 0.0
         """On the event loop's clock."""
+        self._backoff = Backoff(LONGEST_WAIT_SECONDS)
 
     async def once(self, session: Session, target: str) -> TargetUnreachable | None:
         """Run it now. Return the error if nobody answers at the target's address."""
@@ -113,21 +115,27 @@ class _Run:
             async with asyncio.timeout_at(began + limit + GRACE_SECONDS):
                 samples = await self.job.run(session, began + limit)
         except Exception as error:  # whatever it is, it costs this job only
-            self.failed(failure_of(error), _now() - began, target)
+            self._tell(failure_of(error), target)
+            self.failed(failure_of(error), _now() - began)
             return error if isinstance(error, TargetUnreachable) else None
         self._succeeded(Reading(tuple(samples), round_trips=0), _now() - began, target)
         return None
 
-    def failed(self, failure: Failure, seconds: float, target: str) -> None:
-        """Keep the last good reading, and note why there is no newer one. Only what changes is logged."""
+    def failed(self, failure: Failure, seconds: float) -> None:
+        """Keep the last good reading, and note why there is no newer one."""
+        self._backoff.failed(failure, _now())
+        self.outcome = Outcome(self.outcome.reading, failure, seconds)
+        self.due = _now() + min(self.job.refresh.total_seconds(), max(self._backoff.wait, 10 * seconds))
+
+    def _tell(self, failure: Failure, target: str) -> None:
+        """Log only what changes."""
         if self.outcome.failure is None or self.outcome.failure.reason != failure.reason:
             log.warning("job failed", target=target, job=self.job.name, reason=failure.reason)
-        self.outcome = Outcome(self.outcome.reading, failure, seconds)
-        self.due = _now() + min(self.job.refresh.total_seconds(), max(RETRY_SECONDS, 10 * seconds))
 
     def _succeeded(self, reading: Reading, seconds: float, target: str) -> None:
         if self.outcome.failure is not None and self.outcome.failure.reason != NOT_YET:
             log.info("job works again", target=target, job=self.job.name)
+        self._backoff.succeeded()
         self.outcome = Outcome(reading, None, seconds)
         self.succeeded_at = time.time()
         # Jobs refreshed in step would burden a server in step.

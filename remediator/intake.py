@@ -3,6 +3,7 @@
 Many deliveries are worked off in one transaction, in the order in which they came.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -39,8 +40,9 @@ async def take_in(world: World) -> bool:
 
 async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
     try:
+        taken = await _read(kept)
         async with world.ledger.write() as connection:
-            await take_in_all(connection, world, [(each, parse_delivery(each.body)) for each in kept])
+            await take_in_all(connection, world, taken)
             await deliveries.mark_processed(connection, kept, world.clock.now())
     except LedgerUnavailable:
         raise
@@ -50,6 +52,15 @@ async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
             return
         for each in kept:  # one of them is the trouble; alone it harms no other
             await _take_in_together(world, [each])
+
+
+async def _read(kept: Sequence[Kept]) -> list[tuple[Kept, Delivery]]:
+    """Before the writer's turn, and not in one go: whoever delivers meanwhile waits for both."""
+    taken = []
+    for each in kept:
+        taken.append((each, parse_delivery(each.body)))
+        await asyncio.sleep(0)
+    return taken
 
 
 async def _set_aside(world: World, kept: Kept, error: Exception) -> None:

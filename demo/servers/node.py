@@ -29,7 +29,7 @@ def run_node(
     try:
         ran = subprocess.run(
             [node_program(), script, *arguments],
-            env=_environment(bullmq, env),
+            env=node_environment(bullmq, env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -57,7 +57,7 @@ class NodeProcess:
         """Raises ServerError when it ends or stays silent instead."""
         # A restart appends to the log: only what comes from now on counts.
         seen = self.process.log.stat().st_size if self.process.log.exists() else 0
-        self.process.launch(Launch([node_program(), self.script, *arguments], env=_environment(self.bullmq, env)))
+        self.process.launch(Launch([node_program(), self.script, *arguments], env=node_environment(self.bullmq, env)))
         self.process.wait_until(lambda: "ready" in self._written_since(seen), seconds)
 
     def stop(self) -> None:
@@ -70,7 +70,7 @@ class NodeProcess:
             return log.read().decode(errors="replace").splitlines()
 
 
-def _environment(bullmq: int, extra: Mapping[str, str] | None) -> dict[str, str]:
+def node_environment(bullmq: int, extra: Mapping[str, str] | None) -> dict[str, str]:
     if bullmq not in BULLMQ_MAJORS:
         raise ValueError(f"no BullMQ {bullmq}: there are {', '.join(map(str, BULLMQ_MAJORS))}")
     return {**os.environ, "NODE_PATH": str(NODE_MODULES), "BULLMQ": f"bullmq{bullmq}", **(extra or {})}

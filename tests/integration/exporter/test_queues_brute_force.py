@@ -4,25 +4,21 @@ RUNBOOK_SEQUENCES=2000 tries so many sequences of each version (`make differenti
 """
 
 import asyncio
-import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
-from demo.servers.node import BULLMQ_MAJORS, _environment
-from demo.toolchain.paths import node_program
+from demo.servers.node import BULLMQ_MAJORS
 from exporter.collectors.queues import QueuesCollector
 from inventory import QueueTarget, RedisTarget, Stack
 from tests.integration.exporter.brute_force import Keys, read_all, told_since
+from tests.integration.exporter.product import Product
 
 EXAMPLES = int(os.environ.get("RUNBOOK_SEQUENCES", "40"))
 # After these an older job may stand where no scrape has looked: then the age may be too low, but never too high.
@@ -66,30 +62,6 @@ SEQUENCES = some.one_of(
     some.lists(some.one_of(*USUAL), min_size=15, max_size=40),
     some.lists(some.one_of(*USUAL, RARE, RARE, RARE), min_size=5, max_size=30),
 )
-
-
-class Product:
-    """A Node process that does with BullMQ what it is told."""
-
-    def __init__(self, port: int, version: int) -> None:
-        self._process = subprocess.Popen(
-            [node_program(), Path(__file__).parent / "driver.cjs", str(port)],
-            env=_environment(version, None),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout.readline() == "ready\n"
-
-    def do(self, step: dict[str, Any]) -> list[str]:
-        self._process.stdin.write(json.dumps(step) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())["jobs"]
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
 
 
 @pytest.fixture(scope="module", params=BULLMQ_MAJORS)

@@ -115,8 +115,7 @@ async def test_where_nobody_answers_one_try_is_enough(world: World) -> None:
     assert world.sessions[0].used_by == ["a"]
 
 
-async def test_what_was_found_last_stays_after_a_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_lane, "RETRY_SECONDS", 0.01)
+async def test_what_was_found_last_stays_after_a_failure(world: World) -> None:
     answers: list[Exception | None] = [None, TargetRefused("gone")]
 
     async def run(_: Session, __: float) -> Sequence[Sample]:
@@ -142,11 +141,17 @@ async def test_a_job_is_run_again_only_when_it_is_due_and_the_session_is_closed_
     assert all(session.closed for session in world.sessions)
 
 
-async def test_a_failed_job_waits_before_it_is_tried_again(world: World) -> None:
-    async with world.lane(world.job("a", fails(TargetRefused("no")))) as lane:
-        await settled(lambda: told(lane)["a"] == "no")
-        await asyncio.sleep(0.2)
-    assert len(world.sessions) == 1
+async def test_a_failed_job_waits_longer_each_time_before_it_is_tried_again(world: World) -> None:
+    loop, tried = asyncio.get_running_loop(), list[float]()
+
+    async def run(_: Session, __: float) -> Sequence[Sample]:
+        tried.append(loop.time())
+        raise TargetRefused("no")
+
+    async with world.lane(world.job("a", run)):
+        await settled(lambda: len(tried) == 3)
+    assert tried[1] - tried[0] >= 0.5
+    assert tried[2] - tried[1] >= 1
 
 
 async def test_close_ends_the_job_under_way_and_its_session(world: World) -> None:

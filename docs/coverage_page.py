@@ -1,0 +1,62 @@
+"""docs/coverage.md: the rows of every runbook and what answers them, from docs/coverage/*.yml."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from docs.coverage_files import KINDS, Row, covered_rows
+from docs.coverage_pointers import OUTSIDE, PLANNED, link
+from docs.marked import table, with_part
+
+PAGE = Path(__file__).parent / "coverage.md"
+
+
+def coverage_page() -> Iterator[tuple[Path, str]]:
+    """Yield the page as it should be."""
+    yield PAGE, with_part(PAGE, "\n".join(_parts(covered_rows())))
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[str]:
+    yield _counts(rows)
+    yield "## Outside\n"
+    yield _words("outside", OUTSIDE, rows)
+    yield "## Planned\n"
+    yield _words("planned", PLANNED, rows)
+    for stack, of_stack in groupby(rows, lambda row: row.stack):
+        yield f"## {stack}\n"
+        for section, of_section in groupby(of_stack, lambda row: row.section):
+            yield f"### {section}\n"
+            yield table([["row", "traps", "answered by"], *map(_cells, of_section)])
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    stacks = {stack: list(of_stack) for stack, of_stack in groupby(rows, lambda row: row.stack)}
+    lines = [[stack, *_numbers(of_stack)] for stack, of_stack in stacks.items()]
+    return table([["runbook", "rows", "traps", *KINDS], *lines, ["all", *_numbers(rows)]])
+
+
+def _numbers(rows: Sequence[Row]) -> list[str]:
+    answered = [sum(bool(getattr(row.answers, kind)) for row in rows) for kind in KINDS]
+    return [str(number) for number in (len(rows), sum(row.answers.traps for row in rows), *answered)]
+
+
+def _words(kind: str, meanings: Mapping[str, str], rows: Sequence[Row]) -> str:
+    counted = {word: sum(word in getattr(row.answers, kind) for row in rows) for word in meanings}
+    return table([["word", "rows", "meaning"], *([word, str(counted[word]), meanings[word]] for word in meanings)])
+
+
+def _cells(row: Row) -> list[str]:
+    traps = row.answers.traps
+    return [f"`{row.id}`", f"[{traps}](runbook-review.md)" if traps else "", _answers(row)]
+
+
+def _answers(row: Row) -> str:
+    try:
+        parts = [
+            f"{kind} " + ", ".join(link(kind, pointer) for pointer in pointers)
+            for kind, pointers in row.answers.pointers()
+            if pointers
+        ]
+    except ValueError as error:
+        raise ValueError(f"docs/coverage/{row.stack}.yml: {row.id}: {error}") from None
+    return " · ".join(parts)
