@@ -18,7 +18,7 @@ from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
 from remediator.ledger import ledger_at
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 from remediator.world import World
 
 REMEDIATION = "touch"

@@ -10,7 +10,7 @@ from inventory import Mode
 from remediator.diagnostics.bundle import as_lines, parts_of, read_all
 from remediator.ledger import episodes, outbox
 from remediator.ledger.episodes import Episode
-from remediator.remediations.base import Scope
+from remediator.remediation import Scope
 from remediator.targets import settings_of
 from remediator.world import World
 

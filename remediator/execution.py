@@ -12,7 +12,7 @@ from remediator.ledger import episodes, runs
 from remediator.ledger.runs import LostRun, Run, RunItem
 from remediator.pausing import pause_reason
 from remediator.progress import advance
-from remediator.remediations.base import Hands, Item, ItemState, Outcome, Verdict
+from remediator.remediation import Hands, Item, ItemState, Outcome, Verdict
 from remediator.states import CRASH, RunState
 from remediator.stopping import Stop
 from remediator.targets import Found

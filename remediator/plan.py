@@ -17,7 +17,7 @@ from remediator.ledger.episodes import Key
 from remediator.ledger.history import touched_since
 from remediator.ledger.runs import Run
 from remediator.progress import advance
-from remediator.remediations.base import Identity, Plan
+from remediator.remediation import Identity, Plan
 from remediator.states import RunState
 from remediator.targets import Found
 from remediator.world import World

@@ -24,7 +24,7 @@ from remediator.ledger.deliveries import Kept
 from remediator.ledger.episodes import Episode, Key
 from remediator.ledger.runs import Run
 from remediator.plan import read_plan, what_follows
-from remediator.remediations.base import Plan
+from remediator.remediation import Plan
 from remediator.states import ENDED, RunState
 from remediator.targets import Found, find, key_of
 from remediator.world import World

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from inventory import Inventory, Mode, RemediationSettings, Stack
 from remediator.ledger.episodes import Key
-from remediator.remediations.base import Identity, Remediation, Scope, Target
+from remediator.remediation import Identity, Remediation, Scope, Target
 
 MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
 

@@ -9,7 +9,7 @@ from inventory import Inventory
 from remediator.alertmanager import AlertmanagerReader
 from remediator.clock import Clock
 from remediator.ledger import Ledger
-from remediator.remediations.base import Remediation
+from remediator.remediation import Remediation
 
 REPEAT_INTERVAL = timedelta(minutes=5)  # of the route in deploy/alertmanager.yml, where the inventory names none
 

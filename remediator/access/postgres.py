@@ -8,7 +8,7 @@ import asyncpg
 from inventory import SecretError
 from inventory.urls import without_prisma_parameters
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Scope
+from remediator.remediation import Scope
 
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from inventory import SecretError
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Scope
+from remediator.remediation import Scope
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 8.0

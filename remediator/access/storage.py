@@ -11,7 +11,7 @@ from obstore.store import ObjectStore, from_url
 
 from inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Scope
+from remediator.remediation import Scope
 
 RETRY = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
 CONNECT_TIMEOUT = timedelta(seconds=5)

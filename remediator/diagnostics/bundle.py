@@ -10,7 +10,7 @@ from inventory import Stack
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Scope, Target
+from remediator.remediation import Scope, Target
 
 PART_SECONDS = 8.0
 MAX_PARTS = 20

@@ -8,7 +8,7 @@ import asyncpg
 from remediator.access.postgres import answering, connected
 from remediator.access.statements import named_statements
 from remediator.diagnostics.masking import mask_statement, mask_text
-from remediator.remediations.base import Scope
+from remediator.remediation import Scope
 
 SQL = named_statements(__package__, "postgres.sql")
 _SECTIONS = ("blocked", "blockers", "waits", "transactions", "sessions", "locks")

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from remediator.access.redis import answering, connected
 from remediator.diagnostics.masking import mask_text
-from remediator.remediations.base import Scope
+from remediator.remediation import Scope
 
 MAX_QUEUES = 10
 HEADS = 3

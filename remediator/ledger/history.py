@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.episodes import Key
 from remediator.ledger.schema import item, run
-from remediator.remediations.base import Identity, ItemState
+from remediator.remediation import Identity, ItemState
 
 # What was intended and never settled may have happened.
 _MAY_HAVE_BEEN = (ItemState.INTENDED, ItemState.APPLIED, ItemState.UNKNOWN)

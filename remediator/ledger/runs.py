@@ -16,7 +16,7 @@ from remediator.ledger.episodes import Episode
 from remediator.ledger.row import Run as Run
 from remediator.ledger.row import from_row as from_row
 from remediator.ledger.schema import episode, item, run
-from remediator.remediations.base import Item, ItemState, Outcome, Plan
+from remediator.remediation import Item, ItemState, Outcome, Plan
 from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
 
 

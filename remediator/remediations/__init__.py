@@ -1,5 +1,6 @@
 """The remediations: one verb a file, and this one map."""
 
+from remediator.remediation import Remediation
 from remediator.remediations import (
     analyze_tables,
     collect_diagnostics,
@@ -7,7 +8,6 @@ from remediator.remediations import (
     run_backup,
     terminate_idle_transactions,
 )
-from remediator.remediations.base import Remediation
 
 REMEDIATIONS: dict[str, Remediation] = {
     "analyze_tables": analyze_tables.REMEDIATION,

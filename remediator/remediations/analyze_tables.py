@@ -17,7 +17,7 @@ import asyncpg
 from remediator.access.postgres import BACKUPS, answering, application_name, connected
 from remediator.access.statements import named_statements
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 # Twice of what autovacuum waits for by default: what is beyond it, autovacuum has not kept up with.
 MODIFIED_SHARE = 0.2

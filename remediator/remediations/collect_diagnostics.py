@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from remediator.diagnostics.bundle import PART_SECONDS, parts_of, read_part
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Target, Verdict
+from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Target, Verdict
 
 MAX_PARTS = 20
 MAX_DETAIL = 16_000

@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 
 from remediator.access.redis import answering, connected
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 PLAN_SECONDS = 8.0
 EFFECT_SECONDS = 10.0

@@ -26,7 +26,7 @@ from remediator.access.child import Ended, run
 from remediator.access.libpq import environment_of
 from remediator.access.storage import answering, describe, open_folder
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0

@@ -16,7 +16,7 @@ import asyncpg
 from remediator.access.postgres import BACKUPS, answering, application_name, connected
 from remediator.access.statements import named_statements
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 OLDER_THAN = timedelta(minutes=5)
 PLAN_SECONDS = 8.0

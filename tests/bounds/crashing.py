@@ -27,7 +27,7 @@ from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.sqlite import SqliteLedger
 from remediator.people import approve, reject
-from remediator.remediations.base import ItemState, Outcome
+from remediator.remediation import ItemState, Outcome
 from remediator.states import ENDED, RunState
 from remediator.world import World
 from tests.unit.remediator.conftest import START, TurnedClock, inventory

@@ -29,7 +29,7 @@ from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import run as run_table
 from remediator.people import approve, reject
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from remediator.states import ACTIVE, ENDED, RunState
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf

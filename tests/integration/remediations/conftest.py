@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inventory import RemediationSettings, Stack
-from remediator.remediations.base import Scope, Target
+from remediator.remediation import Scope, Target
 
 ScopeOf = Callable[..., Scope]
 

@@ -11,8 +11,8 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from remediator.errors import TargetUnreachable
+from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Scope, Verdict
 
 GRANTS = Path(__file__).parents[3] / "deploy" / "postgres"
 ROLES = ("remediator", "owner", "stranger", "blind")

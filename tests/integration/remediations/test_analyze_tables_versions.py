@@ -10,8 +10,8 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from remediator.errors import TargetUnreachable
+from remediator.remediation import ItemState, Scope
 from remediator.remediations import REMEDIATIONS
-from remediator.remediations.base import ItemState, Scope
 
 GRANTS = Path(__file__).parents[3] / "deploy" / "postgres"
 ROLES = ("remediator", "owner")

@@ -20,8 +20,8 @@ from remediator.clock import SystemClock
 from remediator.diagnostics.bundle import as_lines, parts_of, read_all
 from remediator.engine import Engine
 from remediator.ledger import ledger_at
+from remediator.remediation import Item, ItemState, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
-from remediator.remediations.base import Item, ItemState, Scope, Verdict
 from remediator.sender import send_due
 from remediator.world import World
 from tests.unit.remediator.payloads import delivery

@@ -15,8 +15,8 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from remediator.errors import TargetUnreachable
+from remediator.remediation import Item, ItemState, Plan, Scope
 from remediator.remediations import REMEDIATIONS
-from remediator.remediations.base import Item, ItemState, Plan, Scope
 
 GRANTS = Path(__file__).parents[3] / "deploy" / "postgres" / "remediator.sql"
 Connect = Callable[..., Awaitable[asyncpg.Connection]]

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from remediator.errors import TargetUnreachable
-from remediator.remediations.base import Identity, Item, ItemState, Kind, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.remediation import Identity, Item, ItemState, Kind, Outcome, Plan, Remediation, Scope, Verdict
 
 
 async def nothing() -> None:

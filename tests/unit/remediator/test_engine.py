@@ -11,7 +11,7 @@ from sqlalchemy import select
 from remediator.ledger import audit, control, episodes
 from remediator.ledger.schema import outbox
 from remediator.people import approve, reject
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf

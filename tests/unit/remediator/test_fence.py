@@ -10,7 +10,7 @@ from remediator.ledger import episodes, runs
 from remediator.ledger.episodes import Heard, Key
 from remediator.ledger.runs import LostRun, Run, RunItem
 from remediator.people import approve
-from remediator.remediations.base import Item, ItemState, Outcome, Plan
+from remediator.remediation import Item, ItemState, Outcome, Plan
 from remediator.states import RunState
 from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
 from tests.unit.remediator.payloads import delivery

@@ -17,7 +17,7 @@ from remediator.ledger import audit, control, episodes
 from remediator.ledger.episodes import Key
 from remediator.ledger.schema import outbox
 from remediator.people import reject
-from remediator.remediations.base import Item, ItemState, Outcome, Plan, Scope, Verdict
+from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf

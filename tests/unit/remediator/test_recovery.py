@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from remediator.ledger import audit, control
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
 

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from demo.servers.node import BULLMQ_MAJORS
+from remediator.remediation import ItemState, Plan, Scope
 from remediator.remediations import REMEDIATIONS
-from remediator.remediations.base import ItemState, Plan, Scope
 
 ADMIN, REMEDIATOR = "admin-secret", "remediator-secret"
 KEY = "bull:emails"

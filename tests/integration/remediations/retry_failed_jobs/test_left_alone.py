@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from remediator.remediations.base import Item, ItemState
+from remediator.remediation import Item, ItemState
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,
     apply,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,
     apply,

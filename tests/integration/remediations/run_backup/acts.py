@@ -11,8 +11,8 @@ import obstore
 import yaml
 from obstore.store import S3Store
 
+from remediator.remediation import Item, Outcome, Plan, Scope
 from remediator.remediations import REMEDIATIONS
-from remediator.remediations.base import Item, Outcome, Plan, Scope
 
 PATTERN = "shop_%Y%m%d_%H%M%S.dump"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from demo.toolchain.paths import launcher
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     HOUR,
     apply,

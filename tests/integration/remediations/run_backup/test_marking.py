@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from inventory import Check, Marker, Proof, marker_name, read_marker
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     all_names,
     apply,

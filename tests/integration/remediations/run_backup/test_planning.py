@@ -11,7 +11,7 @@ import obstore
 import pytest
 
 from demo.toolchain.paths import launcher
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     DAY,
     HOUR,

@@ -9,7 +9,7 @@ import obstore
 from aiohttp import web
 
 from remediator.access import backup_folder
-from remediator.remediations.base import ItemState
+from remediator.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     appearance_of,
     apply,
