@@ -15,6 +15,7 @@ from remediator.remediation import ItemState
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.waiting import becomes
 
 
 async def escalations(bench: Bench) -> list[Any]:
@@ -269,8 +270,11 @@ async def test_two_episodes_share_the_concurrency(bench: Bench) -> None:
     await started.wait()
     await bench.deliver(target="spare", fingerprint="f2")
     await bench.engine.tick()
-    await asyncio.sleep(0.1)
-    assert [(run.state, run.reason) for run in await bench.runs()] == [("executing", ""), ("deferred", "concurrency")]
+
+    async def runs() -> list[tuple[str, str]]:
+        return [(run.state, run.reason) for run in await bench.runs()]
+
+    await becomes(runs, [("executing", ""), ("deferred", "concurrency")])
     go_on.set()
     await bench.engine.idle()
 

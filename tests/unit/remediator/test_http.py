@@ -16,6 +16,7 @@ from inventory import Inventory
 from remediator.app import build
 from remediator.settings import LedgerSettings, RemediatorSettings, WebhookSettings
 from tests.unit.remediator.payloads import alert, delivery
+from tests.unit.remediator.waiting import becomes
 
 Client = TestClient[Any, Any]
 HOOK = {"Authorization": "Bearer hook-token"}
@@ -70,11 +71,14 @@ async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: Client) -> N
 async def test_runs_are_filtered_and_paged(client: Client) -> None:
     alerts = [alert(fingerprint=name, stack=name, remediation="r") for name in ("a", "b", "c")]
     await client.post("/webhook", data=delivery([*alerts, alert(remediation="other")]), headers=HOOK)
-    await asyncio.sleep(0.5)
 
     async def ask(**query: str) -> Any:
         return await (await client.get("/api/v1/runs", params=query, headers=ONCALL)).json()
 
+    async def stacks() -> list[str]:
+        return [run["stack"] for run in (await ask())["runs"]]
+
+    await becomes(stacks, ["shop", "c", "b", "a"])
     assert [run["stack"] for run in (await ask(remediation="r"))["runs"]] == ["c", "b", "a"]
     assert [run["remediation"] for run in (await ask(stack="shop"))["runs"]] == ["other"]
     assert (await ask(state="succeeded")) == {"runs": [], "next": None}
@@ -188,9 +192,12 @@ async def test_a_pause_needs_its_reason(client: Client, body: bytes) -> None:
 async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_is_a_conflict(client: Client) -> None:
     assert (await client.post("/api/v1/runs/1/approve", headers=ONCALL)).status == 404
     await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
-    await asyncio.sleep(0.5)
-    answer = await client.post("/api/v1/runs/1/approve", headers=ONCALL)
-    assert (answer.status, await answer.text()) == (409, "run 1 is refused, not awaiting_approval\n")
+
+    async def approved() -> tuple[int, str]:
+        answer = await client.post("/api/v1/runs/1/approve", headers=ONCALL)
+        return answer.status, await answer.text()
+
+    await becomes(approved, (409, "run 1 is refused, not awaiting_approval\n"))
 
 
 async def test_closing_a_breaker_that_is_not_open_is_not_found(client: Client) -> None:

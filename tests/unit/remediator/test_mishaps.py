@@ -21,6 +21,7 @@ from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdic
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.waiting import becomes
 
 SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
 
@@ -283,8 +284,11 @@ async def test_stopping_does_not_wait_for_the_proof(folder: Path) -> None:
         bench.shelf.fill("a")
         await bench.deliver()
         await bench.engine.tick()
-        await asyncio.sleep(0.5)
-        assert (await bench.last()).state == "verifying"
+
+        async def state() -> str:
+            return (await bench.last()).state
+
+        await becomes(state, "verifying")
         bench.engine.halt()
         await asyncio.wait_for(bench.engine.idle(), 2)
 
