@@ -17,18 +17,24 @@ from tests.integration.exporter.product import Product
 def primary(servers_folder) -> Iterator[RedisServer]:
     """A Redis with everything that a Redis can tell: a replica, files, an event of its latency monitor, counters."""
     primary, replica = RedisServer(servers_folder / "primary"), RedisServer(servers_folder / "replica")
-    for server in (primary, replica):
-        server.start()
+    try:
+        for server in (primary, replica):
+            server.start()
+        _equip(primary, replica)
+        primary.replica = replica
+        yield primary
+    finally:
+        for server in (replica, primary):
+            server.remove()
+
+
+def _equip(primary: RedisServer, replica: RedisServer) -> None:
     with Redis(port=primary.port) as client, Redis(port=replica.port) as follower:
         client.config_set("appendonly", "yes")
         client.config_set("latency-monitor-threshold", 1)
         client.eval("for turn = 1, 10000000 do end", 0)
         client.set("rl:oncall", 7, ex=60)
         follower.replicaof("127.0.0.1", primary.port)
-    primary.replica = replica
-    yield primary
-    for server in (replica, primary):
-        server.remove()
 
 
 async def test_every_metric_is_exported_by_a_real_server(start_exporter, primary) -> None:
