@@ -174,6 +174,38 @@ async def test_the_samples_of_a_target_are_counted(start_exporter, redis_url) ->
     assert page.value("runbook_exporter_collector_samples", collector="redis") == sum(map(len, own))
 
 
+# Facts about the reading itself, which are as old as it says.
+ABOUT_THE_READING = {"backup_listing_failed", "backup_last_check_timestamp_seconds", "backup_list_requests_total"}
+
+
+async def test_what_was_read_in_the_background_says_that_it_is_cached(
+    metrics_server, database, redis_url, tmp_path
+) -> None:
+    write_proven_backups(tmp_path)
+    redis = {"main": {"url": redis_url, "prefixes": {"rl:*": {}}}}
+    stack = {
+        "postgres": {"main": {"dsn": database.dsn("metrics"), "statement_texts": True}},
+        "redis": redis,
+        "queues": {"jobs": {"redis": "main"}},
+        "backups": {"nightly": {"url": f"file://{tmp_path}", "pattern": "db_%Y%m%d.dump"}},
+    }
+    runner = Runner(Inventory.model_validate({"stacks": {"shop": stack}}))
+    async with runner.running():
+        outcomes = []
+        async with asyncio.timeout(10):
+            while not outcomes:
+                await runner.scrape(asyncio.get_running_loop().time() + 5, Selection())
+                outcomes = [
+                    outcome for each in runner.targets for lane, outcome in each.outcomes.items() if lane != "scrape"
+                ]
+                await asyncio.sleep(0.1)
+                outcomes = outcomes if all(outcome.reading for outcome in outcomes) else []
+    found = {sample.metric for outcome in outcomes for sample in outcome.reading.samples}
+    assert len(found) > 20
+    silent = {metric.name for metric in found if not metric.help.endswith("Cached.")}
+    assert silent <= ABOUT_THE_READING
+
+
 async def test_the_page_is_prometheus_clients_to_the_byte(redis_url) -> None:
     runner = Runner(Inventory.model_validate(yaml.safe_load(TWO.format(redis=redis_url))))
     async with runner.running():
