@@ -11,6 +11,7 @@ import hashlib
 import ssl
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bcrypt
@@ -23,12 +24,15 @@ from inventory import InventoryError, Problem
 
 OWN_CREDENTIALS: web.AppKey[tuple[str, ...]] = web.AppKey("own_credentials")
 """Paths (by how they begin) at which an application checks a credential of its own, in the same header."""
-_ONLY_AT_START = "TLS is switched on or off by a restart only"
+_ONLY_AT_START = "TLS itself, its versions and client_auth_type are changed by a restart only"
+_NO_USERS = "all users are gone, as in a file that is half written; to open the service to everybody, restart it"
 # bcrypt takes a tenth of a second on purpose; a Prometheus asks every few seconds with the same password.
 _REMEMBERED = 100
+# Guesses wait for each other, and not for long: they must not take the threads that everything else needs.
+_WAITING = 20
 # For a user that does not exist: the answer has to take as long as for one that does.
 _NOBODY = bcrypt.hashpw(b"", bcrypt.gensalt(10))
-Stamp = Sequence[tuple[int, int]]
+Stamp = Sequence[tuple[int, int, int]]
 log = structlog.get_logger(__name__)
 
 
@@ -46,7 +50,9 @@ class WebGuard:
         self._context = self._new_context(self.config)
         self._stamp = self._look(self.config)
         self._refused: Stamp | None = None
-        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+        """Those who were let in; a flood of guesses does not push them out."""
+        self._checking, self._waiting = ThreadPoolExecutor(1, "passwords"), 0
 
     def guard(self, app: web.Application) -> ssl.SSLContext | None:
         """Put the guard in front of `app`, and return the TLS for its listener, or None where there is none."""
@@ -71,11 +77,21 @@ class WebGuard:
         expected = self.config.hashes.get(user)
         # The key tells nobody the password, and a changed hash is another key.
         key = hashlib.sha256(b"\0".join((user.encode(), expected or b"", password))).digest()
-        if key not in self._known:
-            self._known[key] = await asyncio.to_thread(_fits, password, expected)
+        if key not in self._known and await self._fits(password, expected):
+            self._known[key] = None
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return self._known[key]
+        return key in self._known
+
+    async def _fits(self, password: bytes, expected: bytes | None) -> bool:
+        if self._waiting >= _WAITING:
+            raise web.HTTPServiceUnavailable(text="too many passwords wait to be checked; try again\n")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._checking, _fits, password, expected)
+        finally:
+            self._waiting -= 1
 
     def _new_context(self, config: WebConfig) -> ssl.SSLContext | None:
         if config.tls_server_config is None:
@@ -96,16 +112,23 @@ class WebGuard:
             return
         try:
             config = read_web_config(self._file)
-            if (config.tls_server_config is None) != (self._context is None):
-                raise InventoryError([Problem(str(self._file), "tls_server_config", _ONLY_AT_START)])
+            self._check_change(config)
             context = self._new_context(config)
         except (InventoryError, OSError) as error:
             self._refused = stamp
             log.error("changed web configuration refused, the old one stays", reason=str(error))
             return
         self.config, self._context, self._refused = config, context, None
-        self._stamp = self._look(config)
+        # As it was before it was read: what was written since is then seen the next time.
+        self._stamp = stamp
         log.info("web configuration read anew")
+
+    def _check_change(self, config: WebConfig) -> None:
+        """Refuse what a listener can not take over while it listens, and what looks like half of a file."""
+        if _fixed(config) != _fixed(self.config):
+            raise InventoryError([Problem(str(self._file), "tls_server_config", _ONLY_AT_START)])
+        if self.config.hashes and not config.hashes:
+            raise InventoryError([Problem(str(self._file), "basic_auth_users", _NO_USERS)])
 
     def _look(self, config: WebConfig) -> Stamp:
         """Changes when one of the files does."""
@@ -113,12 +136,18 @@ class WebGuard:
         return [_stamp(file) for file in (self._file, *(tls.files(self._file.parent) if tls is not None else ()))]
 
 
-def _stamp(file: Path) -> tuple[int, int]:
+def _fixed(config: WebConfig) -> object:
+    """What OpenSSL copies into a connection before it asks which context to use."""
+    tls = config.tls_server_config
+    return tls and (tls.client_auth_type, tls.min_version, tls.max_version)
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
     try:
         found = file.stat()
     except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_ino
+        return 0, 0, 0
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _credential(header: str) -> tuple[str, bytes]:

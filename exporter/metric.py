@@ -24,7 +24,7 @@ class Metric:
 
     def __call__(self, value: float, *labels: str) -> "Sample":
         """Return a sample of this metric; `labels` are values in the order of the names."""
-        return Sample(self, labels, value)
+        return Sample(self, labels, float(value))  # here, where a number that is too large costs its target only
 
 
 class Sample(NamedTuple):

@@ -1,6 +1,8 @@
 """The metrics page speaks what the client asks for, over a real socket."""
 
+import asyncio
 import gzip
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -46,3 +48,15 @@ async def test_openmetrics_and_gzip_when_asked(url: str) -> None:
     assert kind.startswith("application/openmetrics-text; version=1.0.0")
     assert encoding == "gzip"
     assert gzip.decompress(body).endswith(b"# EOF\n")
+
+
+async def test_a_page_is_compressed_while_all_of_asyncios_threads_wait_for_names(url: str) -> None:
+    answered = threading.Event()
+    lookups = [asyncio.create_task(asyncio.to_thread(answered.wait)) for _ in range(100)]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            assert (await fetch(url, Accept_Encoding="gzip"))[1] == "gzip"
+    finally:
+        answered.set()
+        await asyncio.gather(*lookups)

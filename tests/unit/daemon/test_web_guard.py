@@ -1,5 +1,6 @@
 """`--web.config.file`: TLS, users and headers on a real listener, and what happens when the file changes."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ import yaml
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from daemon.web_config import WebConfig, read_web_config
 from daemon.web_guard import OWN_CREDENTIALS, WebGuard
 from inventory import InventoryError
 
@@ -109,8 +111,36 @@ async def test_a_changed_file_holds_at_once_and_a_broken_one_not_at_all(start, f
     assert "did you mean 'basic_auth_users'?" in told["reason"]
     file.unlink()
     assert await status(port) == 401
-    write(file, {})
-    assert await status(port) == 200
+    write(file, {})  # as in the midst of being written
+    assert await status(port) == 401
+    write(file, {"basic_auth_users": USERS})
+    assert await status(port, ("prometheus", "secret")) == 200
+
+
+async def test_what_is_written_while_it_is_read_is_seen_the_next_time(start, file, monkeypatch) -> None:
+    port = await start({"basic_auth_users": USERS})
+    other = {"other": bcrypt.hashpw(b"word", bcrypt.gensalt(4)).decode()}
+
+    def read_just_before(path: Path) -> WebConfig:
+        config = read_web_config(path)
+        monkeypatch.setattr("daemon.web_guard.read_web_config", read_web_config)
+        write(file, {"basic_auth_users": other})
+        return config
+
+    monkeypatch.setattr("daemon.web_guard.read_web_config", read_just_before)
+    write(file, {"basic_auth_users": USERS, "http_server_config": {"headers": {}}})
+    await status(port)
+    assert await status(port, ("prometheus", "secret")) == 401
+    assert await status(port, ("other", "word")) == 200
+
+
+async def test_a_flood_of_guesses_is_turned_away_and_pushes_nobody_out(start) -> None:
+    port = await start({"basic_auth_users": USERS | {"slow": bcrypt.hashpw(b"x", bcrypt.gensalt(9)).decode()}})
+    assert await status(port, ("prometheus", "secret")) == 200
+    flood = [asyncio.create_task(status(port, ("slow", f"guess{number}"))) for number in range(150)]
+    await asyncio.sleep(0.05)
+    assert await status(port, ("prometheus", "secret")) == 200
+    assert set(await asyncio.gather(*flood)) == {401, 503}
 
 
 class Authority:
@@ -180,6 +210,18 @@ async def test_old_protocols_and_clients_without_a_certificate_are_refused(start
     for refused in (authority.client(), authority.client(certified=True, newest=ssl.TLSVersion.TLSv1_2)):
         with pytest.raises((aiohttp.ClientError, OSError)):
             await status(port, tls=refused)
+
+
+@pytest.mark.parametrize("change", [{"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": "ca.pem"},
+                                    {"min_version": "TLS13"}])  # fmt: skip
+async def test_what_connections_would_not_follow_is_refused_rather_than_said_to_hold(
+    start, authority, file, change
+) -> None:
+    port = await start({"tls_server_config": TLS})
+    write(file, {"tls_server_config": TLS | change})
+    with capture_logs() as logs:
+        assert await status(port, tls=authority.client()) == 200
+    assert "by a restart only" in logs[0]["reason"]
 
 
 @pytest.mark.parametrize(

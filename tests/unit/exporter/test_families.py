@@ -118,3 +118,8 @@ def test_no_label_value_breaks_the_page(label) -> None:
         (family,) = text_string_to_metric_families(page.decode().removesuffix("# EOF\n"))
         expected = label.encode("utf-8", "replace").decode()
         assert [sample.labels["queue"] for sample in family.samples] == [expected, "mail!" + expected]
+
+
+def test_a_number_that_no_page_can_hold_is_refused_where_it_is_read() -> None:
+    with pytest.raises(OverflowError):
+        JOBS(10**400, "mail")
