@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from inventory import Secret, SecretError
 
@@ -49,15 +50,19 @@ class Client:
         try:
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-                session.request(method, self._url + path, params=asked, headers=self._headers(), **body) as answer,
+                session.request(method, self._address(path), params=asked, headers=self._headers(), **body) as answer,
             ):
                 if answer.status == 400:
                     raise WrongUsage((await answer.text()).strip())
                 if answer.status != 200:
                     raise RemediatorRefused((await answer.text()).strip() or f"HTTP {answer.status}")
                 return await answer.json()
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise RemediatorRefused(f"{self._url} does not answer: {error or 'no answer in time'}") from None
+
+    def _address(self, path: str) -> URL:
+        """`path` as it is written: a name in it that looks like `..` must not lead to another path."""
+        return URL(str(URL(self._url)).rstrip("/") + path, encoded=True)
 
     def _headers(self) -> dict[str, str]:
         if not self._token.configured:

@@ -1,6 +1,7 @@
 """The commands that tell the remediator something: `approve`, `reject`, `pause`, `resume`, `breaker close`."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -46,5 +47,6 @@ def close_breaker(
     output: Output = show.Format.TEXT,
 ) -> None:
     """Close a breaker: you have looked, and the remediation may be tried again."""
-    answer = client_of(context).delete(f"/api/v1/breakers/{remediation}/{target}")
+    path = f"/api/v1/breakers/{quote(remediation, safe='')}/{quote(target, safe='')}"
+    answer = client_of(context).delete(path)
     show.said(console, answer, output, f"the breaker of {remediation} on {target} is closed")

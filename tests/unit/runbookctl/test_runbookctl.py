@@ -1,6 +1,7 @@
 """The command against a real remediator on loopback, with a real ledger."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,31 @@ def test_the_audit_trail_is_whole_and_holds_a_head_noted_earlier(ctl: Ctl) -> No
 def test_a_refusal_is_the_remediators_own_words(ctl: Ctl, arguments: tuple[str, ...], reason: str) -> None:
     with pytest.raises(RemediatorRefused, match=reason):
         ctl(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("remediation", "target"),
+    [
+        ("retry_failed_jobs", "shop/queues/jobs/emails#eu"),
+        ("retry_failed_jobs", "shop/queues/jobs/emails?eu"),
+        ("retry_failed_jobs", "shop/queues/jobs/../emails"),
+        ("retry_failed_jobs", "shop/queues/jobs/%62"),
+        ("retry_failed_jobs", "shop/queues/jobs/e mails"),
+        ("retry_failed_jobs", "shop/queues/jobs/a%2Fb+c&d=e"),
+        ("..", "pause"),
+        ("a/b", "c"),
+    ],
+)
+def test_a_breaker_is_looked_for_under_exactly_the_name_that_was_given(ctl: Ctl, remediation: str, target: str) -> None:
+    with pytest.raises(RemediatorRefused, match=f"^no breaker of {re.escape(f'{remediation} on {target}')} is open"):
+        ctl("breaker", "close", remediation, target)
+
+
+def test_an_address_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "oncall").write_text("x")
+    arguments = ["--url", "http://[", "--token-file", str(tmp_path / "oncall"), "runs"]
+    with pytest.raises(RemediatorRefused, match=r"http://\[ does not answer"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
 def test_without_a_token_it_asks_for_one() -> None:
