@@ -82,8 +82,8 @@ async def read_plan(world: World, found: Found, run: int | str) -> Plan | str:
     except Exception as error:
         log.exception("planning failed", run=run, target=str(found.target))
         return f"planning failed: {type(error).__name__}"
-    batch = found.settings.batch
-    return plan if batch is None else replace(plan, items=plan.items[:batch])
+    # It may have counted before it listed: what would be touched is judged, not only what was counted.
+    return replace(plan, found=max(plan.found, len(plan.items)), items=plan.items[: found.settings.batch])
 
 
 async def _touched(world: World, found: Found) -> Sequence[Identity]:

@@ -1,6 +1,7 @@
 """What a plan knows of earlier runs, and what becomes of one that says why nothing is to be touched."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from remediator.ledger.schema import outbox
+from remediator.remediation import Plan
 from remediator.states import RunState
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
@@ -82,3 +84,30 @@ async def test_in_shadow_nobody_is_told(folder: Path) -> None:
         await bench.work()
         assert (await bench.last()).reason == "queue_paused"
         assert await titles(bench) == []
+
+
+class CountsBeforeItLists(Shelf):
+    """Most of its files came after they were counted."""
+
+    counted = 1
+
+    async def plan(self) -> Plan:
+        return replace(await super().plan(), found=self.counted)
+
+
+@pytest.mark.parametrize("counted", [1, 0, -2])
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({}, "max_items"), ({"max_share": 0.2}, "max_share"), ({"batch": 2, "max_share": 0.2}, "max_share")],
+)
+async def test_what_is_listed_counts_even_if_it_was_not_counted(
+    folder: Path, settings: dict[str, float], reason: str, counted: int
+) -> None:
+    shelf = CountsBeforeItLists(folder)
+    shelf.counted = counted
+    async with bench_with(folder, inventory(**settings), shelf) as bench:
+        bench.shelf.fill(*("abc" if "max_share" in settings else "abcdef"))
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == (RunState.REFUSED, reason)
+        assert bench.shelf.touched == []
