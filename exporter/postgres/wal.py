@@ -117,6 +117,7 @@ LAST_CHECKPOINT = Part(
     ),
 )
 
+# From 18 on the view has rows of WAL too: their reads and writes are no blocks, and WAL is told of above.
 IO = Part(
     "io",
     source="pg_stat_io",
@@ -124,6 +125,7 @@ IO = Part(
     rows={
         16: f"""
 FROM pg_stat_io
+WHERE object <> 'wal'
 GROUP BY backend_type, context
 HAVING coalesce(sum(reads), 0) + coalesce(sum(writes), 0) + coalesce(sum(fsyncs), 0) > 0
 ORDER BY backend_type, context

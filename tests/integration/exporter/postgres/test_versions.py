@@ -100,3 +100,12 @@ async def test_an_empty_server_of_each_version_leaves_nothing_out(postgres_serve
         assert left_out(first) == []
         await asyncio.sleep(0)
         assert reader.reading.round_trips == 1
+
+
+async def test_input_and_output_is_that_of_blocks_not_of_wal(modern, subject) -> None:
+    modern.sql("CREATE TABLE logged AS SELECT generate_series(1, 1000) AS id; SELECT pg_switch_wal(); CHECKPOINT")
+    modern.sql("SELECT pg_stat_force_next_flush()")
+    assert int(modern.sql("SELECT sum(writes) FROM pg_stat_io WHERE context = 'init' AND object = 'wal'")) > 0
+    found = await subject(modern.dsn("metrics")).read()
+    assert found.series("pg_stat_io_writes_total", context="normal")
+    assert found.series("pg_stat_io_writes_total", context="init") == []  # only WAL is ever in that one
