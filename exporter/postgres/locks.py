@@ -70,14 +70,15 @@ BLOCKING = Part(
     rows=f"""
 FROM locks AS w
 JOIN {_MODES.format(name="wanted")} ON wanted.mode = w.mode
-JOIN locks AS h ON {_OBJECT.format("h")} = {_OBJECT.format("w")} AND h.pid <> w.pid
+JOIN locks AS h ON {_OBJECT.format("h")} = {_OBJECT.format("w")} AND h.pid IS DISTINCT FROM w.pid
 JOIN {_MODES.format(name="held")} ON held.mode = h.mode AND held.bit & wanted.conflicts <> 0
 WHERE NOT w.granted AND h.granted AND EXISTS (SELECT FROM locks WHERE NOT granted)""",
     values=(
         gauge(
             "pg_sessions_blocking",
-            "Sessions that hold a lock which others wait for; who waits in front of others is not among them.",
-            "count(DISTINCT h.pid)",
+            "Sessions and prepared transactions that hold a lock which others wait for; who waits in front of others "
+            "is not among them.",
+            "count(DISTINCT coalesce(h.pid::text, h.virtualtransaction))",
         ),
     ),
 )

@@ -32,11 +32,11 @@ SELECT pid, datid, usesysid, state, backend_type, wait_event_type, xact_start, q
        backend_type = 'client backend' AS client,
        application_name = '{APPLICATION}' AND usesysid = to_regrole(quote_ident(current_user)) AS own
 FROM pg_stat_get_activity(NULL)""",
-    # Reading it briefly holds up every lock of the server; so once, and not our own.
+    # Reading it briefly holds up every lock of the server; so once, and not our own. A prepared transaction has no pid.
     "locks": """
 SELECT *
 FROM pg_lock_status()
-WHERE pid <> pg_backend_pid()""",
+WHERE pid IS DISTINCT FROM pg_backend_pid()""",
     # Whoever asks for the size of these would wait; also those that somebody waits to lock.
     "locked": """
 SELECT relation

@@ -126,6 +126,19 @@ async def test_a_prepared_transaction_holds_back_vacuum(of_primary, primary) -> 
         primary.sql("ROLLBACK PREPARED 'forgotten'")
 
 
+async def test_a_prepared_transaction_blocks_although_it_is_no_session(of_primary, primary, connect, waiting) -> None:
+    primary.sql("CREATE TABLE held (id int)")
+    primary.sql("BEGIN; LOCK TABLE held; PREPARE TRANSACTION 'forgotten'")
+    try:
+        async with waiting(await connect(primary.dsn()), "SELECT * FROM held"):
+            found = await of_primary.until(lambda found: found.value("pg_sessions_blocked") == 1)
+            assert found.value("pg_sessions_blocking") == 1
+            held = {"datname": "postgres", "mode": "AccessExclusiveLock", "granted": "true"}
+            assert found.value("pg_locks", **held) == 1
+    finally:
+        primary.sql("ROLLBACK PREPARED 'forgotten'")
+
+
 async def test_checkpoints_are_counted(of_primary, primary) -> None:
     name = "pg_stat_checkpointer_num_requested_total"
     before = await of_primary.read()
