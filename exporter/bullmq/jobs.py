@@ -12,6 +12,8 @@ Fields = Sequence[bytes | None]
 
 UNTOLD = math.inf
 _NOTHING: Mapping[str, Any] = {}
+# Of a backoff; a millisecond doubled so often lasts longer than any queue, and twice that soon is no float.
+_MOST_DOUBLINGS = 60
 
 
 def ready(fields: Fields, now: float) -> float | None:
@@ -49,4 +51,4 @@ def _backoff(asked: Any, tries: int) -> float:
     delay, kind = float(asked.get("delay") or 0), asked.get("type")
     if asked.get("jitter") or kind not in ("fixed", "exponential"):
         return math.inf
-    return delay if kind == "fixed" else delay * 2 ** (tries - 1)
+    return delay if kind == "fixed" else delay * 2.0 ** min(tries - 1, _MOST_DOUBLINGS)

@@ -1,7 +1,8 @@
 """What is known of a queue between two scrapes, and which of its jobs to look at."""
 
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -134,20 +135,20 @@ class Memory:
 
     def _judge(self, snapshot: Snapshot, replies: Sequence[Any], now: float) -> Points:
         count = len(self._candidates)
+        oldest = self._oldest(snapshot, dict(zip(self._candidates, replies[:count], strict=True)), now)
         try:
-            oldest = self._oldest(snapshot, dict(zip(self._candidates, replies[:count], strict=True)), now)
             return Points(oldest, *_held(snapshot.held, replies[count:]))
-        except (ValueError, TypeError):  # a hash that is no job's, or no hash at all
-            return Points(None, None, 0)
+        except (ValueError, TypeError):  # the locks may not be read, or there is no list any more
+            return Points(oldest, None, 0)
 
     def _oldest(self, snapshot: Snapshot, found: Mapping[bytes, Fields], now: float) -> float | None:
         """Since when the job waits that waits longest, of those that we look at."""
-        since, look_up = [], self._since if self._first_seen else self._told
+        since = []
         for job, fields in found.items():
             # A watched job whose hash is as it was has not been started, and so it still waits.
             if job in self._watched and job not in snapshot.waiting_ids and self._watched[job] != fields:
                 continue
-            point = look_up(job, fields, now)
+            point = self._point(job, fields, now)
             if point is not None:
                 since.append((point, job))
         since.sort()
@@ -163,6 +164,13 @@ class Memory:
         if self._first_seen:
             waiting = {job for _, job in since}
             self._first_seen = {key: point for key, point in self._first_seen.items() if key[0] in waiting}
+
+    def _point(self, job: bytes, fields: Fields, now: float) -> float | None:
+        """As `_since`; an odd job costs no more than its own age."""
+        try:
+            return self._since(job, fields, now) if self._first_seen else self._told(job, fields, now)
+        except (ValueError, TypeError, OverflowError, RecursionError):  # a hash that is no job's, or no hash at all
+            return None
 
     def _since(self, job: bytes, fields: Fields, now: float) -> float | None:
         """Since when the job waits; where its hash does not tell, since we first saw it in this state."""
@@ -191,10 +199,16 @@ def _held(held: Sequence[bytes], replies: Sequence[Any]) -> tuple[float | None, 
     if not held:
         return None, 0
     *started, locks, still_held = replies
-    points = [float(each) / 1000 for each in started if each is not None]
+    points = [point for each in started for point in _milliseconds(each)]
     unlocked = {job for job, lock in zip(held, locks, strict=True) if lock is None}
     # A job that ended between the two questions has no lock either, but is no longer active.
     return min(points, default=None), len(unlocked.intersection(still_held))
+
+
+def _milliseconds(text: Any) -> Iterator[float]:
+    """The point in time that is told, if it is one."""
+    with suppress(ValueError, TypeError):
+        yield float(text) / 1000
 
 
 def _spread(since: Sequence[tuple[float, bytes]]) -> list[bytes]:

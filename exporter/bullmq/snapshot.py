@@ -1,6 +1,7 @@
 """The first round trip: what the keys of a queue say, all at one time."""
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 from exporter.bullmq import Queue
@@ -19,6 +20,7 @@ _DELAYED = 4096
 # A queue's score of a prioritized job is its priority times this, plus a counter.
 PRIORITY = 1 << 32
 _MARKER = b"0:"
+_MOST_DIGITS = 20  # with a sign
 # Replies before those about `prioritized`, of which there are as many as asked for.
 _FIXED = 27
 _LATE, _RECENT, _MISSED = b"<delayed-until->", b"<failed-from>", b"<must-run-at>"
@@ -122,7 +124,7 @@ def snapshot_of(replies: Sequence[Any]) -> Snapshot:
         parked, markers = _entries(paused_newest, paused_oldest)
         jobs["paused"] -= markers
     front = [pair for pair in replies[_FIXED:] if pair]
-    ids = (*wait, *parked, *(job for job, _ in front))
+    ids, scores = (*wait, *parked, *(job for job, _ in front)), [float(score) for _, score in front]
     return Snapshot(
         jobs,
         paused is not None,
@@ -131,7 +133,7 @@ def snapshot_of(replies: Sequence[Any]) -> Snapshot:
         _number(limit),
         tuple(dict.fromkeys(ids)),
         _next(wait, parked, [job for job, _ in front[:1]]),
-        tuple({int(float(score)) // PRIORITY: None for _, score in front}),
+        tuple({int(score) // PRIORITY: None for score in scores if isfinite(score)}),
         tuple(held),
         float(due[1]) / (1000 * _DELAYED) if due else None,
         overdue,
@@ -172,4 +174,5 @@ def _version(stated: bytes | None, marker: int, counter: bytes | None, prioritiz
 
 
 def _number(text: bytes | None) -> int | None:
-    return None if text is None else int(text)
+    """Redis counts in 64 bits: what has more digits is no counter, and perhaps too long to be read or shown."""
+    return None if text is None or len(text) > _MOST_DIGITS else int(text)

@@ -60,6 +60,9 @@ def test_since_when_a_job_is_ready(fields, age: float | None) -> None:
         job(7200, '{"backoff":{"type":"mine","delay":5}}', started=30, made=1),  # the application's own backoff
         job(7200, '{"backoff":{"type":"fixed","delay":5,"jitter":0.5}}', started=30, made=1),
         job(7200, FIXED, started=5, made=1),  # promoted while it was held back
+        job(7200, EXPONENTIAL, started=30, made=1025),  # held back for longer than a float can say
+        job(7200, EXPONENTIAL, started=30, made=10**9),
+        job(7200, '{"backoff":{"type":"exponential","delay":1e308}}', started=30, made=100),
     ],
 )
 def test_what_the_hash_does_not_tell(fields) -> None:

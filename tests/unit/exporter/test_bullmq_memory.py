@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+from redis.exceptions import ResponseError
+
 from exporter.bullmq import Queue
 from exporter.bullmq.memory import MOST_LEVELS, Ages, Memory
 from exporter.bullmq.snapshot import PRIORITY
@@ -104,6 +107,37 @@ def test_jobs_that_vanished_leave_no_age_and_an_empty_queue_has_none_to_leave() 
     server = Server()
     assert server.read(wait=[b"1"]).waiting is None
     assert server.read().waiting == 0
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        hashed(NOW - 100, NOW - 50, 10**9, b'{"backoff":{"type":"exponential","delay":1000}}'),
+        hashed(NOW - 100, options=b'{"delay":1%s}' % (b"0" * 400)),
+        hashed(NOW - 100, options=b'{"delay":%s' % (b"[" * 100_000)),
+        [b"soon", None, None, None, None],
+        ResponseError("WRONGTYPE"),
+    ],
+    ids=["tries", "delay", "nesting", "no number", "no hash"],
+)
+def test_an_odd_job_costs_its_own_age_only(odd) -> None:
+    server = Server()
+    server.jobs = {b"1": hashed(NOW - 100), b"2": odd}
+    assert server.read(wait=[b"2", b"1"]).waiting == 100
+    server.jobs[b"3"] = hashed(NOW - 5000, tries=3)  # of which the first look is remembered
+    server.read(wait=[b"3", b"2", b"1"], failed=1)
+    assert server.read(NOW + 10, wait=[b"3", b"2", b"1"], failed=2).waiting == 110
+
+
+def test_an_odd_active_job_costs_its_own_age_only() -> None:
+    memory = Memory(Queue("q", "bull:q"))
+    memory.snapshot(replies())  # the first look is another
+    snapshot = memory.snapshot(replies(wait=[b"9"], held=[b"2", b"1"]))
+    assert snapshot is not None
+    memory.job_request(snapshot)
+    started, locks = [b"soon", b"%d" % int((NOW - 9) * 1000)], [b"lock", None]
+    assert memory.ages(snapshot, [hashed(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
+    assert memory.ages(snapshot, [hashed(NOW - 7), *started, ResponseError("NOPERM"), []], NOW) == (7, None, 0)
 
 
 def test_the_head_is_told_since_it_changed() -> None:

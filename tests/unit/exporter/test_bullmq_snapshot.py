@@ -74,6 +74,26 @@ def test_numbers() -> None:
     assert (found.added, found.stalled_check, found.started_in_limit) == (12, 1795245219.769, 3)
 
 
+@pytest.mark.parametrize("digits", [21, 309, 4300, 5000])
+def test_what_no_counter_holds_is_no_number(digits: int) -> None:
+    long = b"9" * digits
+    found = snapshot_of(replies(meta=(None, None, long, long), texts=(long, None, long, None), failed=4))
+    assert (found.concurrency, found.limit, found.added, found.started_in_limit) == (None,) * 4
+    assert found.jobs["failed"] == 4
+
+
+def test_the_largest_counter_is_a_number() -> None:
+    assert snapshot_of(replies(texts=(b"-9223372036854775808", None, None, None))).added == -(1 << 63)
+
+
+def test_a_priority_without_end_is_no_level() -> None:
+    answers = replies(prioritized={b"a": 1, b"b": 2})
+    answers[-1] = [b"b", b"inf"]
+    found = snapshot_of(answers)
+    assert found.levels == (1,)
+    assert found.waiting_ids == (b"a", b"b")
+
+
 def test_points_in_time_are_filled_in_without_a_change_of_length() -> None:
     request = packed(questions(Queue("q", "bull:q"), [0], 1, 3))
     filled = at(request, 1_795_245_219.7724)
