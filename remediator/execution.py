@@ -91,7 +91,9 @@ async def _reason_to_stop(connection: AsyncConnection, world: World, run: Run, f
 
 async def _stop(connection: AsyncConnection, world: World, run: Run, reason: str) -> Run:
     log.info("no further effect", run=run.id, reason=reason)
-    if run.state is RunState.ADMITTED and reason != STOPPING:
+    if run.state is RunState.ADMITTED and reason == STOPPING:
+        return run  # it goes on after the restart, where a note of this stop would excuse whatever happens then
+    if run.state is RunState.ADMITTED:
         return await advance(connection, world, run, RunState.CANCELLED, reason=reason)
     return await runs.add_evidence(connection, run, **{STOPPED: reason})
 

@@ -1,13 +1,15 @@
 """A crash at any point: nothing is applied twice, and the outcome is the truth."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from remediator.ledger import audit, control
-from remediator.remediation import ItemState
+from remediator.remediation import ItemState, Scope
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
 
@@ -157,6 +159,37 @@ async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path
         assert (run.state, run.reason, bench.shelf.touched) == ("interrupted", "stopping", ["a"])
         async with bench.world.ledger.read() as connection:
             assert await control.open_breakers(connection) == []
+
+
+class TellsOfItsOpening(Shelf):
+    """`opening` is called each time it is opened."""
+
+    opening: Callable[[], None] = staticmethod(lambda: None)
+
+    @asynccontextmanager
+    async def open(self, scope: Scope) -> AsyncIterator[Shelf]:
+        async with super().open(scope) as shelf:
+            self.opening()
+            yield shelf
+
+
+async def test_a_stop_at_the_moment_of_admission_excuses_no_later_crash(folder: Path) -> None:
+    shelf, cut = TellsOfItsOpening(folder), Cut()
+    async with bench_with(folder, inventory(breaker={"failures": 1}), shelf) as bench:
+        bench.shelf.fill("a", "b")
+        shelf.opening = lambda: bench.engine.halt() if shelf.opened == 2 else None  # the first is the plan's
+        await bench.deliver()
+        await bench.engine.tick()
+        await bench.engine.idle()
+        assert ((await bench.last()).state, bench.shelf.touched) == ("admitted", [])
+        await bench.cut_power()
+        bench.shelf.after = cut.here
+        await cut_at(bench, cut)
+        bench.shelf.after = lambda: asyncio.sleep(0)
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("interrupted", "crash")
+        async with bench.world.ledger.read() as connection:
+            assert len(await control.open_breakers(connection)) == 1
 
 
 async def test_a_crash_gives_no_reservation_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
