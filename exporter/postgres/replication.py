@@ -15,13 +15,35 @@ ROLE = Part(
     values=(gauge("pg_replication_is_replica", "Whether the server is a standby (1).", "pg_is_in_recovery()::int"),),
 )
 
-RECEIVING = Part(
+_WAL = "(SELECT pg_last_wal_receive_lsn() AS received, pg_last_wal_replay_lsn() AS replayed) AS wal"
+
+REPLAYING = Part(
     "standby",
-    source="pg_stat_wal_receiver, pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()",
+    source="pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()",
     recovery=True,
-    rows="""
-FROM (SELECT pg_last_wal_receive_lsn() AS received, pg_last_wal_replay_lsn() AS replayed) AS wal
-LEFT JOIN pg_stat_wal_receiver AS receiver ON receiver.status = 'streaming'""",
+    rows=f"FROM {_WAL}",
+    values=(
+        gauge(
+            "pg_replication_replay_lag_bytes",
+            "WAL that the standby received and has not replayed, in bytes.",
+            never_negative("pg_wal_lsn_diff(received, replayed)"),
+        ),
+        gauge(
+            "pg_replication_last_replay_timestamp_seconds",
+            "When the last replayed transaction was committed, in seconds since 1970.",
+            epoch("pg_last_xact_replay_timestamp()"),
+        ),
+        gauge("pg_replication_replay_paused", "Whether somebody paused replay (1).", "pg_is_wal_replay_paused()::int"),
+    ),
+)
+
+# A part of its own: without the right to it the server tells no state of the receiver, as if there were none.
+RECEIVING = Part(
+    "wal receiver",
+    source="pg_stat_wal_receiver, pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()",
+    sessions=True,
+    recovery=True,
+    rows=f"FROM {_WAL} LEFT JOIN pg_stat_wal_receiver AS receiver ON receiver.status = 'streaming'",
     values=(
         gauge(
             "pg_replication_lag_seconds",
@@ -30,26 +52,15 @@ LEFT JOIN pg_stat_wal_receiver AS receiver ON receiver.status = 'streaming'""",
             f"ELSE {age('pg_last_xact_replay_timestamp()')} END",
         ),
         gauge(
-            "pg_replication_replay_lag_bytes",
-            "WAL that the standby received and has not replayed, in bytes.",
-            never_negative("pg_wal_lsn_diff(received, replayed)"),
-        ),
-        gauge(
             "pg_replication_primary_lag_bytes",
             "WAL that the primary told of and the standby has not replayed, in bytes; nothing unless it streams.",
             never_negative("pg_wal_lsn_diff(receiver.latest_end_lsn, replayed)"),
-        ),
-        gauge(
-            "pg_replication_last_replay_timestamp_seconds",
-            "When the last replayed transaction was committed, in seconds since 1970.",
-            epoch("pg_last_xact_replay_timestamp()"),
         ),
         gauge(
             "pg_replication_streaming",
             "Whether the standby receives WAL from its primary (1).",
             "(receiver.pid IS NOT NULL)::int",
         ),
-        gauge("pg_replication_replay_paused", "Whether somebody paused replay (1).", "pg_is_wal_replay_paused()::int"),
     ),
 )
 
@@ -146,4 +157,4 @@ LIMIT {SLOTS}""",
     ),
 )
 
-PARTS = (ROLE, RECEIVING, SENDING, REPLICATION_SLOTS)
+PARTS = (ROLE, REPLAYING, RECEIVING, SENDING, REPLICATION_SLOTS)

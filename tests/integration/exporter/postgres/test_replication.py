@@ -73,6 +73,23 @@ async def test_a_standby_that_receives_nothing_is_not_at_zero(of_standby, follow
     await of_standby.until(lambda found: found.value("pg_replication_streaming") == 1)
 
 
+async def test_without_the_right_to_see_the_receiver_nothing_is_said_of_it(subject, primary, follower) -> None:
+    primary.add_role("blind")
+    try:
+        primary.sql(WRITE)
+        dsn = f"postgresql://blind:{primary.password('blind')}@127.0.0.1:{follower.port}/postgres"
+        reader = subject(follower.dsn("metrics"))
+        await reader.until(replayed_all)
+        found = await subject(dsn).read()
+        assert found.value("pg_replication_is_replica") == 1
+        assert found.value("pg_replication_replay_lag_bytes") == 0
+        assert found.value("pg_replication_replay_paused") == 0
+        unknown = (LAG, "pg_replication_streaming", "pg_replication_primary_lag_bytes")
+        assert [name for name in unknown if found.value(name) is not None] == []
+    finally:
+        primary.sql("DROP ROLE blind")
+
+
 async def test_slots_that_nobody_consumes(of_primary, primary) -> None:
     primary.sql("SELECT pg_create_physical_replication_slot('idle', true)")
     primary.sql("SELECT pg_create_logical_replication_slot('decoding', 'test_decoding')")
