@@ -23,6 +23,7 @@ Command = tuple[str | bytes | int, ...]
 # Of one read. Redis sends replies in pieces of 16 KiB and more.
 _READ_BYTES = 1 << 18
 _MORE = object()
+_ARGUMENTS = ", with args"
 _pack: Callable[[Any], bytes] = hiredis.pack_command  # its stub knows tuples of one word only
 
 
@@ -118,16 +119,17 @@ class Wire:
 
 
 def raise_worded(error: RedisError | OSError) -> NoReturn:
-    """Raise `error` as ours. Redis repeats no secrets in its messages."""
+    """Raise `error` as ours, without what Redis repeats of a command that it does not know, such as AUTH."""
     raise _worded(error) from None
 
 
 def _worded(error: RedisError | OSError) -> TargetError:
     if isinstance(error, RedisTimeoutError):
         return TargetUnreachable("the connection timed out")
+    words = str(error).partition(_ARGUMENTS)[0]
     if isinstance(error, ResponseError | AuthenticationError | NoPermissionError):
-        return TargetRefused(str(error))
-    return TargetUnreachable(str(error))
+        return TargetRefused(words)
+    return TargetUnreachable(words)
 
 
 def _refusal(text: str) -> ResponseError:

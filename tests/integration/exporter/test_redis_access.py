@@ -161,3 +161,25 @@ async def test_a_certificate_of_somebody_else_is_refused_and_said(start_exporter
     landing = (await exporter.get("/"))[1]
     assert "certificate verify failed" in landing
     assert PASSWORD not in landing
+
+
+class WithoutLogin(RedisServer):
+    """A Redis that knows no AUTH, and so repeats what came with it."""
+
+    def _lines(self) -> list[str]:
+        return [*super()._lines(), 'rename-command AUTH ""\n']
+
+
+@pytest.mark.parametrize("user", ["", "metrics"])
+async def test_a_server_that_repeats_the_password_is_cut_short(start_exporter, servers_folder, capsys, user) -> None:
+    server = WithoutLogin(servers_folder / "loginless_redis")
+    server.start()
+    try:
+        exporter = await start_exporter(inventory(server.url(user, PASSWORD), "names: [emails]"))
+        page = await exporter.scrape()
+        told = [(await exporter.get(path))[1] for path in ("/", "/metrics?debug=true")]
+    finally:
+        server.remove()
+    assert page.value("redis_up") == page.value("bullmq_up") == 0
+    assert all("unknown command" in each and "AUTH" in each for each in told)
+    assert PASSWORD not in "".join([page.text, *told, *capsys.readouterr()])
