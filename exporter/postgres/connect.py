@@ -23,6 +23,8 @@ ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _MARK = "runbook_exporter.direct"
 # JSON has no control characters of its own, so that with these COPY adds nothing to it.
 _DELIMITER, _QUOTE = "\x01", "\x02"
+# The driver's words that hold nothing of the address, be it taken apart at the wrong place.
+_OF_TLS = re.compile("`ssl(mode|negotiation)` parameter must be|direct TLS requires|root certificate file ")
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ def worded(error: Exception) -> TargetError:
         return TargetUnreachable(str(error))
     if isinstance(error, asyncpg.PostgresError):
         return TargetRefused(str(error).partition("\n")[0])
-    if isinstance(error, asyncpg.ClientConfigurationError | ValueError) and not re.search(
-        "ssl|certificate", str(error)
+    if isinstance(error, ValueError) and not (
+        isinstance(error, asyncpg.ClientConfigurationError) and _OF_TLS.match(str(error))
     ):
         return TargetMisconfigured("dsn: is no address like postgresql://role:password@host:5432/database")
     return TargetMisconfigured(f"dsn: {error}")

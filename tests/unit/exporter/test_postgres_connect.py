@@ -1,0 +1,48 @@
+"""What is told of an address that makes no sense: never a piece of it that may be the password."""
+
+import pytest
+
+from exporter.errors import TargetMisconfigured
+from exporter.postgres.connect import connect
+from inventory import PostgresTarget
+
+NO_ADDRESS = "dsn: is no address like postgresql://role:password@host:5432/database"
+
+
+async def told(dsn: str) -> str:
+    with pytest.raises(TargetMisconfigured) as raised:
+        await connect(PostgresTarget(dsn=dsn).dsn_secret(), 1.0, {})
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://role:pssl1/abc@host/db",
+        "postgresql://role:certificate1/abc@host/db",
+        "pssl1://role:abc@host/db",
+        "postgresql://[pssl1:abc@host/db",
+        "postgresql://role:a@[pssl1/abc",
+        "postgresql://role:a@b@[pssl1]x/db",
+        "postgresql://role:abc@127.0.0.1:1/db?target_session_attrs=pssl1",
+        "postgresql://role:abc@127.0.0.1:1,2,3/db?sslmode=pssl1",
+        "postgresql://role:abc@127.0.0.1:1/db?ssl_min_protocol_version=pssl1",
+    ],
+)
+async def test_nothing_of_an_address_that_makes_no_sense_is_repeated(dsn: str) -> None:
+    words = await told(dsn)
+    assert "pssl1" not in words
+    assert "certificate1" not in words
+
+
+async def test_a_port_that_is_a_piece_of_the_password_is_not_repeated() -> None:
+    assert await told("postgresql://role:pssl1/abc@host/db") == NO_ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("sslmode=maybe", "`sslmode` parameter must be one of"), ("sslmode=verify-full", "root certificate file")],
+)
+async def test_what_is_wrong_with_tls_is_told(query: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert expected in await told(f"postgresql://role:abc@127.0.0.1:1/db?{query}")
