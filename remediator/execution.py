@@ -24,6 +24,8 @@ SETTLE_ATTEMPTS = 5
 CONNECT_SECONDS = 15.0
 STOPPING = "stopping"
 STOPPED = "stopped"  # the evidence of why no further effect begins
+# Items that were to be touched and were not; a proof reads only the applied ones, so it may be clean all the same.
+_LEFT = frozenset({ItemState.FAILED, ItemState.NOT_APPLIED, ItemState.PLANNED})
 log = structlog.get_logger(__name__)
 
 
@@ -214,5 +216,8 @@ async def _judge(world: World, run: Run, verdict: Verdict | None) -> Run:
         if verdict is None:
             return await advance(connection, world, run, RunState.UNKNOWN, reason="result_unreadable")
         run = await runs.add_evidence(connection, run, proof={"clean": verdict.clean, **verdict.evidence})
-        to = RunState.SUCCEEDED if verdict.clean else RunState.INEFFECTIVE
-        return await advance(connection, world, run, to, reason="" if verdict.clean else "still_there")
+        if not verdict.clean:
+            return await advance(connection, world, run, RunState.INEFFECTIVE, reason="still_there")
+        if any(each.state in _LEFT for each in await runs.items(connection, run.id)):
+            return await advance(connection, world, run, RunState.INEFFECTIVE, reason="partly_applied")
+        return await advance(connection, world, run, RunState.SUCCEEDED)

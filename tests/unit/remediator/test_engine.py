@@ -1,6 +1,7 @@
 """From a delivery to the end of a run, on a real ledger and a real effect."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import select
 from remediator.ledger import audit, control, episodes
 from remediator.ledger.schema import outbox
 from remediator.people import approve, reject
-from remediator.remediation import ItemState
+from remediator.remediation import Item, ItemState, Outcome, Verdict
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf
@@ -135,6 +136,50 @@ async def test_what_does_not_help_is_called_ineffective_and_not_tried_again(benc
     async with bench.world.ledger.write() as connection:
         key = (await control.open_breakers(connection))[0]
         assert (key["remediation"], key["target"]) == ("clear_shelf", "shop/postgres/main")
+
+
+class Stubborn(Shelf):
+    """One of its files, `b`, meets with `meets`; its proof looks at nothing but what was applied."""
+
+    meets = ItemState.FAILED
+
+    def _remove(self, name: str) -> Outcome:
+        return Outcome(self.meets) if name == "b" else super()._remove(name)
+
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+        return Verdict(not {item.identity["name"] for item in applied} & set(self.names()))
+
+
+@pytest.mark.parametrize(
+    ("names", "meets", "state", "reason"),
+    [
+        ("ab", ItemState.FAILED, "ineffective", "partly_applied"),
+        ("abc", ItemState.FAILED, "ineffective", "partly_applied"),
+        ("ab", ItemState.NOT_APPLIED, "ineffective", "partly_applied"),
+        ("abc", ItemState.SKIPPED, "succeeded", ""),
+    ],
+)
+async def test_what_was_applied_in_part_did_not_succeed(
+    folder: Path, names: str, meets: ItemState, state: str, reason: str
+) -> None:
+    shelf = Stubborn(folder)
+    shelf.meets = meets
+    async with bench_with(folder, inventory(), shelf) as bench:
+        bench.shelf.fill(*names)
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == (state, reason)
+        assert len(await escalations(bench)) == (state == "ineffective")
+        async with bench.world.ledger.read() as connection:
+            assert len(await control.open_breakers(connection)) == (state == "ineffective")
+
+
+async def test_what_is_left_for_the_next_batch_is_no_failure(folder: Path) -> None:
+    async with bench_with(folder, inventory(batch=2), Stubborn(folder)) as bench:
+        bench.shelf.fill("a", "c", "d")
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last()).state, bench.shelf.touched) == ("succeeded", ["a", "c"])
 
 
 async def test_an_unreachable_target_fails_and_the_second_failure_opens_the_breaker(bench: Bench) -> None:
