@@ -1,6 +1,7 @@
 """What is told of an address that makes no sense: never a piece of it that may be the password."""
 
 import pytest
+from pydantic import SecretStr
 
 from exporter.errors import TargetMisconfigured
 from exporter.postgres.connect import connect
@@ -11,7 +12,7 @@ NO_ADDRESS = "dsn: is no address like postgresql://role:password@host:5432/datab
 
 async def told(dsn: str) -> str:
     with pytest.raises(TargetMisconfigured) as raised:
-        await connect(PostgresTarget(dsn=dsn).dsn_secret(), 1.0, {})
+        await connect(PostgresTarget(dsn=SecretStr(dsn)).dsn_secret(), 1.0, {})
     return str(raised.value)
 
 
