@@ -31,7 +31,7 @@ _WHAT_NEXT = {
     RunState.REFUSED: "Nothing was touched. Look at the target, then follow the runbook.",
     RunState.NOTHING_TO_DO: "Nothing was touched, and nothing will be: it needs a person. Follow the runbook.",
     RunState.SUCCEEDED: "Nothing: the reading that made the plan came back clean.",
-    RunState.INEFFECTIVE: "The fix did not help, or was applied only in part. The breaker is open until a person closes it.",
+    RunState.INEFFECTIVE: "It did not help, or was applied only in part. The breaker is open until a person closes it.",
     RunState.FAILED: "Nothing was applied. It may be tried again after its cooldown.",
     RunState.UNKNOWN: "Nobody can tell what was applied. Look at the target before anything else.",
     RunState.INTERRUPTED: "It was stopped between two effects. The alert's next delivery plans afresh.",
