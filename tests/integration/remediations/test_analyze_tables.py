@@ -243,6 +243,20 @@ async def test_a_running_backup_comes_first(server, scope, connect) -> None:
     assert (await plan_of(scope())).because == ""
 
 
+async def test_a_backup_that_has_begun_since_the_plan_comes_first(server, scope, connect) -> None:
+    change(server, "items", 3_000)
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    async with opened(scope()) as hands:
+        [first] = await hands.apply(plan.items[:1])
+        dump = await connect(application="pg_dump")
+        [second] = await hands.apply(plan.items[1:])
+        await dump.close()
+    assert first.state is ItemState.APPLIED
+    assert (second.state, second.detail) == (ItemState.SKIPPED, "a backup runs")
+    assert analyzed(server, "items") == "1"
+
+
 async def test_a_table_that_is_too_large_is_left_out_and_told(server, scope, monkeypatch) -> None:
     monkeypatch.setattr("remediator.remediations.analyze_tables.MAX_BYTES", 8192)
     change(server, "orders", 4_000)
