@@ -59,12 +59,14 @@ Connect = Callable[[float], Awaitable[Client]]
 class Slow:
     """A reading that is too slow for a scrape: made in the background once in a while, its samples kept.
 
-    `cost` says to people what one reading asks of the target.
+    `cost` says to people what one reading asks of the target. The target is up only with a good one if that
+    `counts_for_up`.
     """
 
     connect: Connect
     refresh: timedelta
     cost: str
+    counts_for_up: bool = True
 
 
 class Collector(ABC):

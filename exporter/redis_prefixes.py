@@ -96,7 +96,9 @@ async def sample(wire: Wire, prefixes: Settings, until: float) -> tuple[list[Sam
     total = int(await wire.ask_one("DBSIZE"))
     database = f"db{wire.database}"
     ratio = 1.0 if walk.complete or not total else min(sampled.seen / total, 1.0)
-    counts = [KEYS(round(sampled.counts.get(pattern, 0) / ratio), database, pattern) for pattern in prefixes]
+    # A walk may end before its first key; that tells nothing about the others.
+    told = prefixes if ratio else ()
+    counts = [KEYS(round(sampled.counts.get(pattern, 0) / ratio), database, pattern) for pattern in told]
     asked = {pattern: settings.top for pattern, settings in prefixes.items() if settings.top}
     values = [each for pattern, top in asked.items() async for each in _top(wire, pattern, top, sampled)]
     return [*counts, SAMPLED(ratio, database), *values], steps + 2

@@ -96,10 +96,13 @@ class Target:
         found |= {"background": self._slow.outcome} if self._slow is not None else {}
         outcomes = list(found.values())
         self.outcomes = found | (self._jobs.outcomes if self._jobs is not None else {})
+        slow = self._collector.slow
+        counting = outcomes if slow is None or slow.counts_for_up else outcomes[:-1]
         # The background's problem first: what it could not find out is missing from the scrape as well.
-        problem = next((outcome.problem for outcome in reversed(outcomes) if outcome.problem), "")
+        problem = next((outcome.problem for outcome in reversed(counting) if outcome.problem), "")
         self._note(problem)
-        self._tell([note for outcome in outcomes if outcome.reading is not None for note in outcome.reading.notes])
+        beside = [] if problem else outcomes[len(counting) :]
+        self._tell([*_notes(outcomes), *(each.problem for each in beside)])
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
     def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
@@ -131,6 +134,10 @@ class Target:
     def _tell(self, notes: Sequence[str]) -> None:
         """Log what is new among the notes, once."""
         for note in notes:
-            if note not in self._told:
+            if note not in (*self._told, "", NOT_YET):
                 log.warning("not all of the target is measured", target=str(self), note=note)
         self._told = tuple(notes)
+
+
+def _notes(outcomes: Sequence[Outcome]) -> list[str]:
+    return [note for outcome in outcomes if outcome.reading is not None for note in outcome.reading.notes]

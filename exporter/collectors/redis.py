@@ -94,7 +94,7 @@ class RedisCollector(Collector):
         self.fast = self._connect
         if target.prefixes:
             cost = f"1 SCAN for {STEP_KEYS:,} keys of the database, at most {MOST_STEPS:,}"
-            self.slow = Slow(self._connect_to_sample, target.refresh, cost)
+            self.slow = Slow(self._connect_to_sample, target.refresh, cost, counts_for_up=False)
 
     def most_series(self, metric: Metric) -> int:
         if metric in redis_prefixes.METRICS:

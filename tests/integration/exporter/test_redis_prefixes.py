@@ -1,12 +1,16 @@
 """Keys by prefix: counted where that is cheap, else estimated, and never the whole of a large database."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 import redis
 import yaml
+from pydantic import SecretStr
 
-from exporter import redis_prefixes
+from exporter import keyspace, redis_prefixes
+from exporter.redis_wire import Wire
+from inventory import PrefixSettings, Secret
 
 
 @pytest.fixture
@@ -77,3 +81,49 @@ async def test_names_of_all_kinds(start_exporter, redis_url, product) -> None:
     product.set('rl:"quoted"\n', 6)
     page = await sampled(await start_exporter(inventory(redis_url, rl={"top": 5})))
     assert set(by_key(page, "redis_key_value").values()) == {5, 6}
+
+
+async def test_a_walk_that_is_refused_does_not_take_the_server_down(
+    start_exporter, redis_server, redis_url, product, capsys
+) -> None:
+    product.execute_command("ACL", "SETUSER", "narrow", "on", ">secret", "+info", "+client|setname")
+    try:
+        exporter = await start_exporter(inventory(redis_server.url("narrow", "secret"), rl={}))
+        debug = ""
+        while "error: " not in debug:
+            debug = (await exporter.get("/metrics?debug=true"))[1]
+        page = await exporter.scrape()
+    finally:
+        product.execute_command("ACL", "DELUSER", "narrow")
+    assert page.value("redis_up") == 1
+    assert page.value("runbook_exporter_collector_success", collector="redis") == 0
+    assert "shop/redis/cache: up\n" in debug
+    assert "no permissions to run the 'scan' command" in debug
+    out, err = capsys.readouterr()
+    assert (out + err).count("not all of the target is measured") == 1
+
+
+async def test_before_the_first_walk_is_over_the_server_is_up(start_exporter, redis_url, product, monkeypatch) -> None:
+    monkeypatch.setattr(keyspace, "PAUSE_SECONDS", 0.5)
+    product.mset({f"rl:{number}": number for number in range(5_000)})
+    page = await (await start_exporter(inventory(redis_url, rl={}))).scrape()
+    assert page.series("redis_keys_count") == {}, "the walk is under way"
+    assert page.value("redis_up") == 1
+
+
+async def test_a_walk_that_met_no_key_counts_none() -> None:
+    replies = iter((b"+OK\r\n", b"*2\r\n$1\r\n7\r\n*0\r\n", b":1000\r\n"))  # to CLIENT SETNAME, SCAN, DBSIZE
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in replies:
+            await reader.read(1000)
+            writer.write(reply)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    wire = await Wire.connect(Secret("url", SecretStr(f"redis://127.0.0.1:{port}"), None))
+    found, _ = await redis_prefixes.sample(wire, {"rl:*": PrefixSettings()}, until=0.0)
+    await wire.close()
+    server.close()
+    assert found == [redis_prefixes.SAMPLED(0.0, "db0")]
