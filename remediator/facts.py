@@ -12,7 +12,6 @@ from remediator.ledger import control, episodes, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
 from remediator.pausing import pause_reason
-from remediator.states import RunState
 from remediator.targets import Found, find
 from remediator.windows import active_freeze
 from remediator.world import World
@@ -79,9 +78,9 @@ def _max_items(found: Found) -> int | None:
 
 
 async def _last_end(connection: AsyncConnection, run: Run) -> datetime | None:
-    """When the last admitted run here ended; one that a crash interrupted has no cooldown."""
+    """When the last admitted run here ended; one that was interrupted has no cooldown."""
     last = await runs.last_admitted(connection, run)
-    return None if last is None or last.state is RunState.INTERRUPTED else last.finished_at
+    return None if last is None else last.finished_at
 
 
 async def _storm(connection: AsyncConnection, world: World, now: datetime) -> str | None:

@@ -131,7 +131,10 @@ async def of_episode(connection: AsyncConnection, episode: int) -> Sequence[Run]
 
 
 async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None:
-    """The newest ended run of the same remediation and target, in any episode, that had been admitted."""
+    """The run of the same remediation and target, in any episode, that was admitted and ended last.
+
+    An interrupted one begins no cooldown, so it must not hide one that does: the clock may have been set back.
+    """
     rows = await connection.execute(
         select(run)
         .where(
@@ -140,6 +143,7 @@ async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None
             run.c.target == current.target,
             run.c.admitted_at.is_not(None),
             run.c.finished_at.is_not(None),
+            run.c.state != RunState.INTERRUPTED,
             run.c.id != current.id,
         )
         .order_by(run.c.finished_at.desc())

@@ -20,7 +20,7 @@ from remediator.people import reject
 from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import Shelf, nothing
 from tests.unit.remediator.waiting import becomes
 
 SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
@@ -330,6 +330,33 @@ async def test_a_clock_that_is_set_back_shortens_no_cooldown(bench: Bench) -> No
     await bench.work()
     assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "cooldown")
     assert bench.shelf.touched == ["a"]
+
+
+async def test_an_interrupted_run_hides_no_cooldown(bench: Bench) -> None:
+    """Invariant 17: the run before it ended later than now, since the clock was set back."""
+
+    async def repeat() -> None:
+        bench.shelf.fill("a", "b")
+        await bench.deliver(starts=bench.clock.now().isoformat())
+        await bench.work()
+        await bench.deliver(starts=bench.clock.now().isoformat(), status="resolved")
+        await bench.work()
+
+    async def resolve() -> None:
+        await bench.deliver(starts=bench.clock.now().isoformat(), status="resolved")
+        await bench.engine.tick()
+
+    await repeat()
+    bench.clock.turn(minutes=6)
+    bench.shelf.after = resolve
+    await repeat()
+    bench.shelf.after = nothing
+    bench.clock.turn(minutes=-6)
+    bench.shelf.fill("c")
+    await bench.deliver(starts="2026-03-01T12:10:00Z")
+    await bench.work()
+    assert [run.state for run in await bench.runs()] == ["succeeded", "interrupted", "deferred"]
+    assert (await bench.last()).reason == "cooldown"
 
 
 async def test_the_cooldown_counts_from_the_latest_run_of_any_episode(bench: Bench) -> None:
