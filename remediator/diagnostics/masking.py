@@ -22,9 +22,21 @@ _TOKENS = re.compile(
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _SPACE = re.compile(r"\s+")
 
+# The name may be part of a longer one (DB_PASSWORD, clientSecret) and, as its value, quoted as in JSON, also in a text
+# of JSON within JSON. What is quoted and was cut off ends with the text.
+_SECRET = re.compile(
+    r"""
+    (?P<name>(?:password|passwd|passphrase|pwd|secret|token|(?:api|access|private)[_-]?key|authorization)[\w-]{0,40}
+        \\*["']?\s*(?:=>|:=|[=:])\s*)
+    (?:"(?:[^"\\]|\\.)*"? | '(?:[^'\\]|\\.)*'? | \\+"[^"]*"? | (?:(?:bearer|basic)\s+)?\S+)
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
 _REPLACED = (
-    (re.compile(r"://[^\s/@]+@"), "://<credentials>@"),
-    (re.compile(r"(?i)\b(password|passwd|pwd|secret|token|api_?key|authorization)(\s*[=:]\s*)\S+"), r"\1\2<secret>"),
+    # To the last @ of the word: a password may hold a slash or an @ of its own.
+    (re.compile(r"://\S*@"), "://<credentials>@"),
+    (_SECRET, r"\g<name><secret>"),
+    (re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+"), r"\1 <token>"),
     (re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "<email>"),
     (re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"), "<ip>"),
     (re.compile(r"(?<![\w:])(?=[0-9A-Fa-f:]*::|(?:[0-9A-Fa-f]+:){7})[0-9A-Fa-f:]{3,39}(?![\w:])"), "<ip>"),
