@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from exporter.errors import TargetError
+from exporter.postgres.connect import OF_THE_ANSWER
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -45,7 +46,7 @@ class PostgresSession:
             await connection.execute(_begin(until - _now()))
             yield connection
             await connection.execute("ROLLBACK")
-        except asyncpg.PostgresError as error:
+        except OF_THE_ANSWER as error:
             await self._roll_back()
             raise self._worded(error) from None
         except (asyncpg.InterfaceError, OSError) as error:

@@ -10,7 +10,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from exporter.collector import Client, Reading
 from exporter.errors import LATE
 from exporter.metric import Sample, gauge
-from exporter.postgres.connect import ERRORS, Session, ask, worded
+from exporter.postgres.connect import ERRORS, OF_THE_ANSWER, Session, ask, refusal, worded
 from exporter.postgres.faults import Faults
 from exporter.postgres.part import Part
 from exporter.postgres.parts import FAST
@@ -48,7 +48,7 @@ class PostgresClient(Client):
     async def prepare(self) -> None:
         """Prepare the statement, as a part of connecting; if it can not be, the reading finds out why."""
         try:
-            with suppress(asyncpg.PostgresError):
+            with suppress(*OF_THE_ANSWER):
                 await self._choose()
         except BaseException as error:
             await self.close()
@@ -76,7 +76,7 @@ class PostgresClient(Client):
             return await self._one_by_one()
         try:
             return await self._all()
-        except asyncpg.PostgresError:
+        except OF_THE_ANSWER:
             if self._connection.is_closed():
                 raise
             return await self._one_by_one()
@@ -118,12 +118,12 @@ class PostgresClient(Client):
         self._server = Server.of(facts)
         statements = [Statement.of([part], self._server) for part in self._faults.usable(FAST)]
         found: list[Sample] = []
-        errors: dict[Part, asyncpg.PostgresError] = {}
+        errors: dict[Part, asyncpg.PostgresError | UnicodeDecodeError] = {}
         await self._shorten()
         for statement in (asked := [each for each in statements if each.parts]):
             try:
                 found += statement.samples(await self._alone(statement))
-            except asyncpg.PostgresError as error:
+            except OF_THE_ANSWER as error:
                 if self._connection.is_closed():
                     raise
                 errors[statement.parts[0]] = error
@@ -131,7 +131,7 @@ class PostgresClient(Client):
         if errors and len(errors) == len(asked):
             raise next(iter(errors.values()))
         for part, fault in errors.items():
-            self._faults.leave_out(part, str(fault).partition("\n")[0])
+            self._faults.leave_out(part, refusal(fault))
         await self._limit("RESET statement_timeout")
         self._faults.suspicious = False
         return found

@@ -18,7 +18,12 @@ from inventory import Secret, SecretError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+OF_THE_ANSWER = (asyncpg.PostgresError, UnicodeDecodeError)
+"""Errors after which the connection is as good as before: what was asked is at fault, or a text in the answer.
+
+Names of roles and databases are bytes of the encoding in which somebody made them, and are passed on as they are.
+"""
+ERRORS = (*OF_THE_ANSWER, asyncpg.InterfaceError, OSError)
 # A pooler refuses or forgets what it does not know; a server keeps it.
 _MARK = "runbook_exporter.direct"
 # JSON has no control characters of its own, so that with these COPY adds nothing to it.
@@ -88,6 +93,13 @@ async def ask(connection: Connection, sql: str) -> Sequence[Any]:
     return [list(json.loads(line).values()) for line in b"".join(lines).splitlines()]
 
 
+def refusal(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:
+    """Tell what is wrong with an answer, in a line."""
+    if isinstance(error, UnicodeDecodeError):
+        return "a name in the answer, as of a role, a database or a table, is not UTF-8; rename it"
+    return str(error).partition("\n")[0]
+
+
 def worded(error: Exception) -> TargetError:
     """Tell what the server said; of an address that makes no sense nothing is repeated, it may hold the password."""
     if isinstance(error, ssl.SSLError):
@@ -99,8 +111,8 @@ def worded(error: Exception) -> TargetError:
         return TargetMisconfigured(f"dsn: {what} can not be used: {error.strerror}")
     if isinstance(error, OSError):
         return TargetUnreachable(str(error))
-    if isinstance(error, asyncpg.PostgresError):
-        return TargetRefused(str(error).partition("\n")[0])
+    if isinstance(error, OF_THE_ANSWER):
+        return TargetRefused(refusal(error))
     if isinstance(error, ValueError) and not (
         isinstance(error, asyncpg.ClientConfigurationError) and _OF_TLS.match(str(error))
     ):

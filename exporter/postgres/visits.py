@@ -25,8 +25,9 @@ VISITED = gauge(
     "datname",
 )
 TIMEOUT = timedelta(minutes=1)
+# As bytes: one name that is not UTF-8 would hide all others.
 _OTHERS = f"""
-SELECT datname
+SELECT encode(textsend(datname::text), 'hex')
 FROM pg_database
 WHERE datallowconn AND NOT datistemplate AND datname <> current_database() AND has_database_privilege(oid, 'CONNECT')
 ORDER BY oid
@@ -77,7 +78,7 @@ class Visit:
         if not self.patterns:
             return ()
         async with session.transaction(until) as connection:
-            names = [name for [name] in await ask(connection, _OTHERS)]
+            names = [bytes.fromhex(name).decode(errors="replace") for [name] in await ask(connection, _OTHERS)]
         return [name for name in names if any(fnmatchcase(name, pattern) for pattern in self.patterns)]
 
     async def _visited(self, session: PostgresSession, until: float, datname: str) -> Sequence[Sample]:

@@ -1,14 +1,31 @@
 """What is wrong with one part costs the others nothing, and what is at fault is named."""
 
 import asyncio
+from collections.abc import Iterator
+from secrets import token_hex
 from time import monotonic
 
 import pytest
 
+from exporter.errors import TargetError
 from exporter.postgres import faults
 
 INVENTORY = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
 SUCCESS = "runbook_exporter_part_success"
+
+
+NO_UTF8 = "a name in the answer, as of a role, a database or a table, is not UTF-8; rename it"
+# Only from within an SQL_ASCII database; the server takes the bytes of the name as they are.
+LATIN1 = """SET client_encoding = 'SQL_ASCII'; SELECT '{} "caf' || chr(233) || '"{}' \\gexec"""
+
+
+@pytest.fixture
+def ascii_database(metrics_server) -> Iterator[str]:
+    """Its name."""
+    name = f"ascii_{token_hex(6)}"
+    metrics_server.sql(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    yield name
+    metrics_server.drop_database(name)
 
 
 def left_out(found) -> set[str]:
@@ -106,3 +123,35 @@ async def test_a_statement_that_is_cancelled_by_hand_blames_nobody(here, metrics
     metrics_server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'metrics'")
     assert (await reading).names() == whole.names()
     assert left_out(await here.read()) == set()
+
+
+async def test_a_role_whose_name_is_no_utf8_costs_only_its_part(here, metrics_server, ascii_database) -> None:
+    metrics_server.sql(LATIN1.format("CREATE ROLE", " CONNECTION LIMIT 5 LOGIN"), database=ascii_database)
+    try:
+        found = await here.read()
+        connection = here.client
+        assert left_out(found) == {"role limits"}
+        assert found.names() >= {"pg_connections", "pg_stat_database_xact_commit_total"}
+        assert here.reading.notes == (f"part 'role limits' is left out: {NO_UTF8}",)
+        assert left_out(await here.read()) == {"role limits"}
+        assert here.client is connection
+    finally:
+        metrics_server.sql(LATIN1.format("DROP ROLE", ""), database=ascii_database)
+
+
+async def test_a_database_whose_name_is_no_utf8_costs_the_others_nothing(
+    subject, metrics_server, database, ascii_database
+) -> None:
+    database.sql("CREATE TABLE t (id int)")
+    metrics_server.sql(LATIN1.format("CREATE DATABASE", ""), database=ascii_database)
+    try:
+        reader = subject(database.dsn("metrics"), databases=("ascii_*", "caf*"))
+        with pytest.raises(TargetError, match="is not UTF-8"):
+            await reader.run("database sizes")
+        found = await reader.run("table sizes")
+        assert found.series("pg_stat_user_tables_table_size_bytes", datname=database.name)
+        success = {labels["datname"]: value for labels, value in found.series("runbook_exporter_database_success")}
+        assert success == {ascii_database: 1, "caf\ufffd": 0}
+        assert "last checkpoint" not in left_out(await reader.read())
+    finally:
+        metrics_server.sql(LATIN1.format("DROP DATABASE", ""), database=ascii_database)
