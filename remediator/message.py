@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import format_duration
+from remediator.diagnostics.masking import mask_text
 from remediator.ledger import audit, control, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Told
@@ -103,14 +104,21 @@ def _lines(run: Run, episode: Episode, items: Sequence[RunItem]) -> list[str]:
         lines.append(f"meanwhile: {_ENDS.get(episode.end_reason or '', '')}")
     if run.found is not None:
         lines.append(f"plan: {run.found} found, {len(items)} listed")
-    lines += [_item_line(item) for item in items[:SHOWN_ITEMS]]
+    lines += [_item_line(run, item) for item in items[:SHOWN_ITEMS]]
     if len(items) > SHOWN_ITEMS:
         lines.append(f"  … and {len(items) - SHOWN_ITEMS} more: runbookctl run {run.id}")
     return lines + [f"{name}: {_short(value)}" for name, value in run.evidence.items() if value]
 
 
-def _item_line(item: RunItem) -> str:
-    return f"  {item.state}: {_short(item.item.identity)} {_short(item.item.evidence)} {item.detail}".rstrip()
+def _item_line(run: Run, item: RunItem) -> str:
+    return f"  {item.state}: {_short(_identity(run, item))} {_short(item.item.evidence)} {item.detail}".rstrip()
+
+
+def _identity(run: Run, item: RunItem) -> Mapping[str, Any]:
+    """An application names its jobs as it likes, after people too; what is acted on stays as it is."""
+    if not run.target.startswith(f"{run.stack}/queues/"):
+        return item.item.identity
+    return {name: mask_text(value) if isinstance(value, str) else value for name, value in item.item.identity.items()}
 
 
 def _short(value: Any) -> str:

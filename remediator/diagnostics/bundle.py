@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from inventory import Stack
+from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
 from remediator.errors import TargetUnreachable
@@ -52,7 +53,7 @@ async def read_all(scopes: Sequence[Scope]) -> Mapping[str, Mapping[str, Any] | 
 
 def _told(found: Mapping[str, Any] | BaseException) -> Mapping[str, Any] | str:
     if isinstance(found, TargetUnreachable):
-        return f"can not be read: {found}"
+        return f"can not be read: {mask_text(str(found))}"
     if isinstance(found, BaseException):
         raise found
     return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from remediator.diagnostics.bundle import PART_SECONDS, parts_of, read_part
+from remediator.diagnostics.masking import mask_text
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Target, Verdict
 
@@ -50,7 +51,7 @@ class _Parts:
         try:
             found = await read_part(replace(self.scope, target=part))
         except TargetUnreachable as error:
-            return Outcome(ItemState.SKIPPED, str(error))
+            return Outcome(ItemState.SKIPPED, mask_text(str(error)))
         text = json.dumps(found, ensure_ascii=False, default=str)
         return Outcome(ItemState.APPLIED, text if len(text) <= MAX_DETAIL else f"{text[:MAX_DETAIL]}…")
 

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from remediator.access.redis import answering, connected
+from remediator.diagnostics.masking import mask_text
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
@@ -148,8 +149,13 @@ class _Queue:
 
 def _item(job: tuple[str, float], name: str, attempts: str, error: str) -> Item:
     failed_at = datetime.fromtimestamp(job[1] / 1000, UTC).isoformat(timespec="milliseconds")
-    # Neither the job's data nor its message: they may hold personal data.
-    evidence = {"name": name[:100], "failed_at": failed_at, "attempts_made": int(attempts), "error": error or None}
+    # Neither the job's data nor its message: they may hold personal data, as its name may.
+    evidence = {
+        "name": mask_text(name)[:100],
+        "failed_at": failed_at,
+        "attempts_made": int(attempts),
+        "error": error or None,
+    }
     return Item({"id": job[0], "score": _score(job[1])}, evidence)
 
 

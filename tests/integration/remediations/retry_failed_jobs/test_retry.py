@@ -46,6 +46,12 @@ async def test_retries_and_the_worker_of_that_version_completes_them(bull, redis
     assert {outcome.state for outcome in settled} == {ItemState.APPLIED}
 
 
+async def test_a_person_in_a_jobs_name_is_not_shown(bull, redis, scope) -> None:
+    [job] = await bull(6, "fail", count=1)
+    await redis.hset(f"{KEY}:{job}", "name", "welcome jane@example.com")
+    assert (await plan_of(scope())).items[0].evidence["name"] == "welcome <email>"
+
+
 @pytest.mark.parametrize("major", [5, 6])
 async def test_a_worker_that_sleeps_is_woken_at_once(bull, redis, scope, major: int) -> None:
     await bull(major, "fail", count=1)

@@ -1,0 +1,31 @@
+"""Why a part can not be read is told without what nobody needs to see."""
+
+import pytest
+from aiohttp.test_utils import unused_port
+
+from inventory import RemediationSettings, Stack
+from remediator.diagnostics.bundle import read_all
+from remediator.remediation import Item, Scope, Target
+from remediator.remediations import REMEDIATIONS
+
+
+@pytest.fixture
+def nobody() -> Scope:
+    """Nobody listens at its address."""
+    dsn = f"postgresql://127.0.0.1:{unused_port()}/shop?user=remediator"
+    stack = Stack.model_validate({"postgres": {"main": {"dsn": dsn, "admin_dsn": dsn}}})
+    return Scope(stack, Target("shop", "postgres", "main"), RemediationSettings(), "17")
+
+
+async def test_an_error_is_masked_in_the_bundle(nobody: Scope) -> None:
+    told = (await read_all([nobody]))["shop/postgres/main"]
+    assert str(told).startswith("can not be read: shop/postgres/main: ")
+    assert "127.0.0.1" not in str(told)
+    assert "<ip>" in str(told)
+
+
+async def test_an_error_is_masked_in_a_run(nobody: Scope) -> None:
+    async with REMEDIATIONS["collect_diagnostics"].open(nobody) as hands:
+        [outcome] = await hands.apply([Item({"part": "shop/postgres/main"})])
+    assert "127.0.0.1" not in outcome.detail
+    assert "<ip>" in outcome.detail
