@@ -129,8 +129,9 @@ class Engine:
 
     async def _drive_due_runs(self) -> None:
         now = self._world.clock.now()
+        driven = set(self._driving)  # before the read: a row that it gives may be old once its task has ended
         async with self._world.ledger.read() as connection:
-            idle = [run for run in await runs.unfinished(connection) if run.id not in self._driving]
+            idle = [run for run in await runs.unfinished(connection) if run.id not in driven]
             confirmed = await episodes.confirmed(connection, [run.episode for run in idle])
         waiting = [run for run in idle if _is_due(run, confirmed[run.episode], now)]
         for run in waiting:

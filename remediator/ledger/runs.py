@@ -86,8 +86,18 @@ async def move(
 
 
 async def take_over(connection: AsyncConnection, current: Run) -> Run:
-    """Raise the fence, so that nothing begun under the old one can still write."""
-    await connection.execute(update(run).where(run.c.id == current.id).values(fence=current.fence + 1))
+    """Raise the fence, so that nothing begun under the old one can still write.
+
+    Raises:
+        LostRun: the run is no longer as `current` has it.
+    """
+    result = await connection.execute(
+        update(run)
+        .where(run.c.id == current.id, run.c.state == current.state, run.c.fence == current.fence)
+        .values(fence=current.fence + 1)
+    )
+    if result.rowcount != 1:
+        raise LostRun(f"run {current.id} is no longer {current.state}, or has been taken over")
     return await get(connection, current.id)
 
 

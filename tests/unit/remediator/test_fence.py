@@ -56,6 +56,21 @@ async def test_who_has_lost_a_run_settles_nothing(bench: Bench) -> None:
             await runs.settle(connection, run, items[:1], [Outcome(ItemState.APPLIED)], START)
 
 
+async def test_who_has_lost_a_run_does_not_take_it_back(bench: Bench) -> None:
+    run, _ = await executing(bench)
+    await lose(bench, run)
+    with pytest.raises(LostRun, match="taken over"):
+        await lose(bench, run)
+
+
+async def test_a_run_that_has_moved_on_is_not_taken_over(bench: Bench) -> None:
+    run, _ = await executing(bench)
+    async with bench.world.ledger.write() as connection:
+        await runs.move(connection, run, RunState.VERIFYING, START)
+    with pytest.raises(LostRun, match="no longer executing"):
+        await lose(bench, run)
+
+
 async def test_who_has_lost_a_run_moves_it_nowhere(bench: Bench) -> None:
     run, _ = await executing(bench)
     await lose(bench, run)

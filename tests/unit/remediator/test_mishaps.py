@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator import intake, metrics
 from remediator.delivery import parse_delivery
 from remediator.errors import MalformedDelivery
-from remediator.ledger import audit, control, episodes
+from remediator.ledger import audit, control, episodes, runs
 from remediator.ledger.episodes import Key
+from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
 from remediator.people import reject
 from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
@@ -371,3 +373,36 @@ async def test_the_cooldown_counts_from_the_latest_run_of_any_episode(bench: Ben
         bench.clock.turn(minutes=wait)
     found = [(run.state, run.reason) for run in await bench.runs()]
     assert found == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]
+
+
+async def test_a_run_that_ends_while_it_is_read_is_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tick has read of it is old by then."""
+    began, go_on, real = asyncio.Event(), asyncio.Event(), runs.unfinished
+
+    async def hold() -> None:
+        began.set()
+        await go_on.wait()
+
+    async def slow(connection: AsyncConnection) -> Sequence[Run]:
+        read = await real(connection)
+        go_on.set()
+        await bench.engine.idle()
+        return read
+
+    bench.shelf.fill("a")
+    bench.shelf.before = hold
+    await bench.deliver()
+    await bench.engine.tick()
+    await asyncio.wait_for(began.wait(), 5)
+    driven: list[int] = []
+    drive = bench.engine._drive
+
+    async def note(run: Run) -> None:
+        driven.append(run.id)
+        await drive(run)
+
+    monkeypatch.setattr(runs, "unfinished", slow)
+    monkeypatch.setattr(bench.engine, "_drive", note)
+    await bench.engine.tick()
+    await bench.engine.idle()
+    assert ((await bench.last()).state, bench.engine.trouble, driven) == ("succeeded", None, [])
