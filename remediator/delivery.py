@@ -50,6 +50,7 @@ class Alert(BaseModel):
     labels: dict[str, str]
     annotations: dict[str, str] = Field(default_factory=dict)
     started: Moment = Field(alias="startsAt")
+    ended: Moment | None = Field(default=None, alias="endsAt")
     fingerprint: str = ""
 
     @property

@@ -142,8 +142,13 @@ def _since(firing: Sequence[Heard]) -> datetime:
 
 
 def _is_about(resolved: Alert, entry: Mapping[str, Any] | None) -> bool:
-    """Not if it began before the alert that fires: then it is the late end of an earlier one."""
-    return entry is not None and microseconds(resolved.started) >= entry.get("started", 0)
+    """Not if it was over before the alert that fires began: then it is the late end of an earlier one.
+
+    Its own start tells less, and counts only where it has no end: Alertmanager moves a start back when it merges what
+    several Prometheus servers say of one alert.
+    """
+    last = max(resolved.started, resolved.ended or resolved.started)
+    return entry is not None and microseconds(last) >= entry.get("started", 0)
 
 
 def _entries(firing: Sequence[Heard]) -> dict[str, Any]:

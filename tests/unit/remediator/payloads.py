@@ -5,14 +5,22 @@ from typing import Any
 
 LABELS = {"alertname": "ShelfFull", "stack": "shop", "target": "main", "remediation": "clear_shelf"}
 
+NEVER = "0001-01-01T00:00:00Z"
 
-def alert(status: str = "firing", fingerprint: str = "f1", starts: str = "2026-03-01T11:59:00Z", **labels: str) -> Any:
+
+def alert(
+    status: str = "firing",
+    fingerprint: str = "f1",
+    starts: str = "2026-03-01T11:59:00Z",
+    ends: str | None = NEVER,
+    **labels: str,
+) -> Any:
     return {
         "status": status,
         "labels": {**LABELS, **labels},
         "annotations": {"summary": "the shelf is full", "runbook_url": "https://runbooks.example/shop#shelf"},
         "startsAt": starts,
-        "endsAt": "0001-01-01T00:00:00Z",
+        "endsAt": ends,
         "generatorURL": "http://prometheus.example/graph",
         "fingerprint": fingerprint,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from remediator.ledger import episodes
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.payloads import NEVER
 
 FIRST, SECOND = "2026-03-01T11:50:00Z", "2026-03-01T11:58:00Z"
 FIRES = {"status": "firing", "starts": FIRST}
@@ -63,6 +64,25 @@ async def test_in_any_order_the_younger_firing_counts(folder: Path, order: tuple
             await bench.deliver(**message)
             await bench.work()
         assert await open_episodes(bench) == 1
+
+
+@pytest.mark.parametrize(
+    ("ends", "left"),
+    [
+        ("2026-03-01T11:59:00Z", 0),
+        (SECOND, 0),
+        ("2026-03-01T11:57:59Z", 1),
+        (NEVER, 1),
+        (None, 1),
+    ],
+)
+async def test_an_end_counts_even_if_its_start_was_moved_back(bench: Bench, ends: str | None, left: int) -> None:
+    """Two Prometheus servers say the same: Alertmanager merges them to the earlier start, after it told the later."""
+    await bench.deliver(**FIRES_AGAIN)
+    await bench.work()
+    await bench.deliver(**ENDS, ends=ends)
+    await bench.work()
+    assert await open_episodes(bench) == left
 
 
 async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: Bench) -> None:
