@@ -5,8 +5,8 @@ samples about itself are the runner's, once for all collectors.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -25,13 +25,14 @@ class Reading:
 
     `round_trips` counts the requests that waited for an answer, without connecting. `problem` is set where the
     target was measured and is not up, as a probe that met the wrong status. `notes` tell people what the reading
-    lacks, and why.
+    lacks, and why; `unread` says how many series of which metric were not asked for, because there are too many.
     """
 
     samples: tuple[Sample, ...]
     round_trips: int
     problem: str = ""
     notes: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 class Client(ABC):

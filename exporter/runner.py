@@ -1,6 +1,7 @@
 """Runs every collector for a scrape, all at once, and puts the page together."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ TASKS = gauge(
 DROPPED = gauge(
     "runbook_exporter_dropped_series",
     "Samples left out of this page: another one has the same name and labels, or the target has over "
-    f"{MAX_SERIES} series of the metric (queues of bullmq_queue_jobs) and others have larger values.",
+    f"{MAX_SERIES} series of the metric (queues of bullmq_queue_jobs) and others have larger values. Of more "
+    "queues the first by name are read; counted is what the others could have.",
     "collector",
 )
 # Longer than any scrape should take: what is no longer in the inventory is let go of then, whoever still waits for it.
@@ -109,7 +111,8 @@ class Runner:
             if selection.has_stack(name):
                 families.add(STACK_INFO(1, name, stack.runbook_url, stack.dashboard_url))
         for each, task in zip(targets, tasks, strict=True):
-            each.dropped = families.add_all(task.result(), each.stack, each.name)
+            left = families.add_all(task.result(), each.stack, each.name)
+            each.dropped = Counter(left) + Counter(each.unread)
             families.add(DROPPED(sum(each.dropped.values()), each.kind), each.stack, each.name)
         return families
 

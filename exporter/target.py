@@ -74,7 +74,9 @@ class Target:
         self.outcomes: Mapping[str, Outcome] = {}
         """What became of the last reading of each lane, by `scrape`, `background` and `job …`."""
         self.dropped: Mapping[str, int] = {}
-        """How many samples of which metric the last page left out."""
+        """How many samples of which metric the last page left out, those `unread` among them."""
+        self.unread: Mapping[str, int] = {}
+        """How many of them the last scrape did not even ask for."""
         self._told: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -96,13 +98,16 @@ class Target:
         found |= {"background": self._slow.outcome} if self._slow is not None else {}
         outcomes = list(found.values())
         self.outcomes = found | (self._jobs.outcomes if self._jobs is not None else {})
+        readings = [outcome.reading for outcome in outcomes if outcome.reading is not None]
+        self.unread = {name: count for reading in readings for name, count in reading.unread.items()}
         slow = self._collector.slow
         counting = outcomes if slow is None or slow.counts_for_up else outcomes[:-1]
         # The background's problem first: what it could not find out is missing from the scrape as well.
         problem = next((outcome.problem for outcome in reversed(counting) if outcome.problem), "")
         self._note(problem)
         beside = [] if problem else outcomes[len(counting) :]
-        self._tell([*_notes(outcomes), *(each.problem for each in beside)])
+        notes = [note for reading in readings for note in reading.notes]
+        self._tell([*notes, *(each.problem for each in beside)])
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
     def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
@@ -137,7 +142,3 @@ class Target:
             if note not in (*self._told, "", NOT_YET):
                 log.warning("not all of the target is measured", target=str(self), note=note)
         self._told = tuple(notes)
-
-
-def _notes(outcomes: Sequence[Outcome]) -> list[str]:
-    return [note for outcome in outcomes if outcome.reading is not None for note in outcome.reading.notes]

@@ -37,6 +37,8 @@ DEAD_LETTERS = gauge(
 )
 _PING = packed([("PING",)])  # so that a server without queues is asked, too
 _CLIENTS = packed([("CLIENT", "LIST", "TYPE", "normal")])
+# The same words however many there are, lest each new queue be logged.
+_TOO_MANY = (f"of the queues the first {MAX_SERIES:,} by name are read; list those that matter under names",)
 # Of the time that a reading in the background has. What is left is for the answer under way.
 _WALK_SHARE = 0.8
 
@@ -52,22 +54,25 @@ class QueuesClient(Client):
         return self._wire.usable
 
     async def read(self, now: float) -> Reading:
-        names = self._collector.names
-        if names is None:
+        known = self._collector.names
+        if known is None:
             return Reading((), 0, NOT_YET)
+        names = sorted(known)[:MAX_SERIES]  # of more, the page would have no room
+        beyond = len(known) - len(names)
         boxes = self._collector.letters.boxes(names)
         memories = self._collector.memories({*names, *(box for box in boxes.values() if box is not None)})
         snapshots = await self._snapshots(memories, now)
-        shown = [(memories[name], snapshots[name]) for name in sorted(names) if name in snapshots]
+        shown = [(memories[name], snapshots[name]) for name in names if name in snapshots]
         ages, round_trips = await self._ages(shown, now) if shown else ([], 0)
         groups = (samples(*each, age, now) for each, age in zip(shown, ages, strict=True))
         found = [
             *chain.from_iterable(groups),
             *self._dead_letters(boxes, snapshots),
             *self._workers(memory.queue.name for memory, _ in shown),
-            QUEUES(len(shown)),
+            QUEUES(len(shown) + beyond),
         ]
-        return Reading(tuple(found), 1 + round_trips)
+        unread = {metric.name: beyond * metric.parts for metric in METRICS} if beyond else {}
+        return Reading(tuple(found), 1 + round_trips, notes=_TOO_MANY if beyond else (), unread=unread)
 
     async def close(self) -> None:
         await self._wire.close()

@@ -129,6 +129,28 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
     assert len(queues.names) == 29
 
 
+async def test_no_more_queues_are_asked_than_the_page_has_room_for(
+    start_exporter, redis_url, product, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr("exporter.collectors.queues.MAX_SERIES", 3)
+    for number in range(8):
+        product.hset(f"bull:q{number}:meta", *META)
+        product.zadd(f"bull:q{number}:failed", {"1": number})
+    exporter = await start_exporter(inventory(redis_url, q={"refresh": "1s"}))
+    assert await found(exporter) == {("q", name) for name in ("q0", "q1", "q2")}
+    product.config_resetstat()
+    page = await exporter.scrape()
+    assert product.info("commandstats")["cmdstat_llen"]["calls"] == 3 * 3
+    assert page.value("bullmq_up") == 1
+    assert page.value("bullmq_discovered_queues") == 8
+    assert page.value("runbook_exporter_dropped_series", collector="queues") >= 5 * 8
+    assert "5 of bullmq_queue_paused" in (await exporter.get("/metrics?debug=true"))[1]
+    product.delete("bull:q3:meta")
+    await exporter.scrape_until(lambda page: page.value("bullmq_discovered_queues") == 7)
+    out, err = capsys.readouterr()
+    assert (out + err).count("not all of the target is measured") == 1
+
+
 async def test_others_have_their_turn_between_two_steps(redis_url, product) -> None:
     with product.pipeline(transaction=False) as pipeline:
         for number in range(20_000):
