@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from exporter.errors import TargetError
+from exporter.errors import TargetError, TargetRefused, TargetUnreachable
 from exporter.postgres.connect import OF_THE_ANSWER
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ Worded = Callable[[Exception], TargetError]
 # Whoever holds a lock longer is not waited for: a job that queues up for a relation holds up those behind it.
 LOCK_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
+# CREATE DATABASE … TEMPLATE lets nobody into its template for as long as it copies.
+FURTHER_SECONDS = 5.0
+"""The most that connecting to a database other than that of the address may take."""
 
 
 class PostgresSession:
@@ -39,8 +42,19 @@ class PostgresSession:
     async def transaction(self, until: float, database: str | None = None) -> "AsyncIterator[Connection]":
         """Open a read-only transaction in `database` (None: that of the address) that may last `until` then.
 
-        `until` is on the event loop's clock. Raises TargetError, also for errors of the driver inside the block.
+        `until` is on the event loop's clock. Raises TargetError, also for errors of the driver inside the block;
+        TargetUnreachable only of the address's own database, since what becomes of another tells nothing of the server.
         """
+        try:
+            async with self._transaction(until, database) as connection:
+                yield connection
+        except TargetUnreachable as error:
+            if database is None:
+                raise
+            raise TargetRefused(f"database {database!r}: {error.args[0]}") from None
+
+    @asynccontextmanager
+    async def _transaction(self, until: float, database: str | None) -> "AsyncIterator[Connection]":
         try:
             connection = await self._connected(until, database)
             await connection.execute(_begin(until - _now()))
@@ -81,7 +95,8 @@ class PostgresSession:
         if self._connection is not None and (self._connection.is_closed() or self._database != database):
             await self._leave(self._connection)
         if self._connection is None:
-            self._connection = await self._connect(database, max(until - _now(), 0.1))
+            left = max(until - _now(), 0.1)
+            self._connection = await self._connect(database, left if database is None else min(left, FURTHER_SECONDS))
             self._database = database
         return self._connection
 

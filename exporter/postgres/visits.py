@@ -1,12 +1,13 @@
 """The collector's own jobs in the background: parts that are asked in one database after the other."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
 import structlog
 
-from exporter.errors import TargetError, TargetUnreachable
+from exporter.errors import LATE, TargetError, TargetRefused
 from exporter.families import MAX_SERIES
 from exporter.job import Job
 from exporter.metric import Sample, gauge
@@ -83,9 +84,9 @@ class Visit:
 
     async def _visited(self, session: PostgresSession, until: float, datname: str) -> Sequence[Sample]:
         try:
+            if asyncio.get_running_loop().time() >= until:
+                raise TargetRefused(LATE)
             return [*await self._asked(session, until, datname), VISITED(1, self.name, datname)]
-        except TargetUnreachable:
-            raise
         except TargetError as error:
             log.warning("database not read", job=self.name, datname=datname, reason=str(error))
             kept = [sample for sample in self._found.get(datname, ()) if sample.metric is not VISITED]

@@ -5,6 +5,8 @@ import time
 import asyncpg
 import pytest
 
+from exporter.errors import LATE, TargetRefused
+from exporter.postgres import background
 from exporter.postgres.indexes import INDEXES
 from exporter.postgres.statement import TABLES
 from exporter.postgres.statements import OTHER, STATEMENTS
@@ -250,3 +252,46 @@ async def test_a_further_database_that_fails_keeps_its_numbers(subject, metrics_
     finally:
         for name in names:
             metrics_server.drop_database(name)
+
+
+@pytest.fixture
+async def held(metrics_server, database, connect, monkeypatch):
+    """Two further databases. Into the first nobody gets, as into a template while it is copied."""
+    monkeypatch.setattr(background, "FURTHER_SECONDS", 1.0)
+    names = [f"{database.name}_{ending}" for ending in ("held", "open")]
+    for name in names:
+        metrics_server.add_database(name)
+        metrics_server.sql("CREATE TABLE found (id int)", database=name)
+    holder = await connect()
+    await holder.execute(f"BEGIN; ALTER DATABASE {names[0]} RENAME TO {names[0]}_renamed")
+    yield names
+    await holder.execute("ROLLBACK")
+    for name in names:
+        metrics_server.drop_database(name)
+
+
+async def test_a_further_database_that_lets_nobody_in_costs_only_itself(subject, database, held) -> None:
+    database.sql("CREATE TABLE found (id int)")
+    found = await subject(database.dsn("metrics"), databases=(f"{database.name}_*",)).run("table sizes")
+    sizes = found.series("pg_stat_user_tables_table_size_bytes", relname="found")
+    assert {labels["datname"] for labels, _ in sizes} == {database.name, held[1]}
+    success = {labels["datname"]: value for labels, value in found.series("runbook_exporter_database_success")}
+    assert success == {held[0]: 0, held[1]: 1}
+
+
+async def test_time_that_is_up_costs_no_samples_that_were_found(subject, database, held, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(background, "FURTHER_SECONDS", 60.0)
+    database.sql("CREATE TABLE found (id int)")
+    found = await subject(database.dsn("metrics"), databases=(f"{database.name}_*",)).run("table sizes")
+    assert found.series("pg_stat_user_tables_table_size_bytes", relname="found", datname=database.name)
+    assert found.value("runbook_exporter_database_success", datname=held[1]) == 0
+    [told] = [line for line in capsys.readouterr().out.splitlines() if held[1] in line]
+    assert LATE in told  # it was not even asked: many such databases would outlast the job
+
+
+async def test_a_query_of_a_further_database_that_lets_nobody_in_does_not_say_that_the_server_is_gone(
+    subject, database, held
+) -> None:
+    query = {"sql": "SELECT 1 AS n", "database": held[0], "values": {"n": {"type": "gauge", "help": "One."}}}
+    with pytest.raises(TargetRefused, match=f"database '{held[0]}': the connection timed out"):
+        await subject(database.dsn("metrics"), queries={"one": query}).run("queries.one")
