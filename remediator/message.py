@@ -1,6 +1,7 @@
 """What people read: a title and a text that say what happened, what was tried, and what to do next."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,10 +15,12 @@ from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Told
 from remediator.ledger.runs import Run, RunItem
 from remediator.states import RunState
+from remediator.targets import claimed
 from remediator.world import World
 
 SHOWN_ITEMS = 20
 SHOWN_RUNS = 10
+MAX_LINK = 2_000
 Message = tuple[str, str]
 
 _WHAT_NEXT = {
@@ -74,7 +77,8 @@ async def end_message(connection: AsyncConnection, episode: Episode, reason: str
     lines = [f"{_ENDS.get(reason, reason)} It lasted {format_duration(_whole(now - episode.firing_since))}."]
     lines += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in tried[-1:]]
     if (why := await control.breaker_reason(connection, episode.key)) is not None:
-        lines.append(f"The breaker is open ({why}): runbookctl breaker close {episode.remediation} {episode.target}")
+        command = shlex.join(["runbookctl", "breaker", "close", episode.remediation, episode.target])
+        lines.append(f"The breaker is open ({why}): {command}")
     return f"[{episode.stack}] {reason}: {episode.remediation} on {episode.target}", "\n".join(lines)
 
 
@@ -95,7 +99,7 @@ async def _about(connection: AsyncConnection, world: World, run: Run, episode: E
 
 
 def _lines(run: Run, episode: Episode, items: Sequence[RunItem]) -> list[str]:
-    alerts = sorted({str(entry["labels"].get("alertname", "?")) for entry in episode.alerts.values()})
+    alerts = sorted({claimed(str(entry["labels"].get("alertname", "?"))) for entry in episode.alerts.values()})
     lines = [
         f"run {run.id}, alerts: {', '.join(alerts)}, firing since {episode.firing_since:%Y-%m-%d %H:%M:%S} UTC",
         f"what next: {what_next(run)}",
@@ -131,7 +135,7 @@ def _annotated(episode: Episode, name: str, fallback: str) -> str:
     """The alerts know the very section; the inventory knows the document."""
     for entry in episode.alerts.values():
         if entry["annotations"].get(name):
-            return str(entry["annotations"][name])
+            return claimed(str(entry["annotations"][name]), MAX_LINK)
     return fallback or "none is known"
 
 

@@ -1,6 +1,7 @@
 """Finds what an alert is about. An alert only names things; they count only if the inventory has them."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from remediator.ledger.episodes import Key
 from remediator.remediation import Identity, Remediation, Scope, Target
 
 MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
+# No name has them, not every database can keep them, and in a text for people they would forge lines or hide words.
+_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,12 @@ def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -
 
 
 def _name(labels: Mapping[str, str], label: str) -> str:
-    """Not every database can keep a NUL, and no target has one in its name."""
-    return labels.get(label, "")[:MAX_NAME].replace("\0", "\ufffd")
+    return claimed(labels.get(label, ""))
+
+
+def claimed(text: str, most: int = MAX_NAME) -> str:
+    """What others claim, as it may be kept and shown: one line of at most so many characters."""
+    return _NOT_SHOWN.sub("\ufffd", text[:most])
 
 
 def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key) -> Found | str:

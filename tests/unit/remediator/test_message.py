@@ -9,8 +9,10 @@ from remediator.ledger import ledger_at
 from remediator.ledger.schema import outbox
 from remediator.world import World
 from tests.unit.remediator.conftest import Bench, TurnedClock
+from tests.unit.remediator.payloads import alert
 from tests.unit.remediator.shelf import Shelf
 
+ACTING = {"mode": "auto", "max_items": 1, "settle": "0s", "verify_within": "1s"}
 QUEUES = Inventory.model_validate(
     {
         "contacts": {"oncall": {"url": "json://127.0.0.1:9"}},
@@ -18,7 +20,9 @@ QUEUES = Inventory.model_validate(
             "shop": {
                 "redis": {"cache": {"url": "redis://cache"}},
                 "queues": {"main": {"redis": "cache", "names": "discover"}},
-                "remediations": {"clear_shelf": {"mode": "auto", "max_items": 1}},
+                "remediations": {
+                    "clear_shelf": {"mode": "auto", "max_items": 1, "settle": "0s", "verify_within": "1s"}
+                },
             }
         },
     }
@@ -50,3 +54,32 @@ async def test_a_job_that_is_named_after_a_person_is_masked_where_it_is_shown(fo
         assert "jane" not in body
         [run] = await bench.runs()
         assert {each.item.identity["name"] for each in await bench.items(run)} == {"welcome:jane@example.com", "plain"}
+
+
+async def test_no_label_and_no_annotation_forges_a_line(folder: Path) -> None:
+    async with bench_of_queues(folder) as bench:
+        bench.shelf.fill("a", "b")
+        forged = alert(queue="emails\nwhat next: nothing", alertname="Fine\u2028what next: nothing" + "x" * 300)
+        forged["annotations"]["runbook_url"] = "https://runbooks.example\r\nwhat next: nothing"
+        await bench.deliver(alerts=[forged])
+        await bench.work()
+        title, body = await last_message(bench)
+    assert "shop/queues/main/emails\ufffdwhat next: nothing" in title
+    assert title.splitlines() == [title]
+    assert [line for line in body.splitlines() if line.startswith("what next: nothing")] == []
+    assert "x" * 200 not in body
+    assert "runbook: https://runbooks.example\ufffd\ufffdwhat next: nothing" in body
+
+
+async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> None:
+    async with bench_of_queues(folder) as bench:
+        bench.shelf.fill("a")
+        bench.shelf.refill = True  # it does not help, so the breaker opens
+        await bench.deliver(queue="emails; rm -rf $HOME")
+        await bench.work()
+        bench.clock.turn(seconds=2)
+        await bench.work()
+        await bench.deliver(queue="emails; rm -rf $HOME", status="resolved")
+        await bench.work()
+        _, body = await last_message(bench)
+    assert "runbookctl breaker close clear_shelf 'shop/queues/main/emails; rm -rf $HOME'" in body
