@@ -18,12 +18,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
 from inventory import Secret, SecretError
+from inventory.refusals import told
 
 Command = tuple[str | bytes | int, ...]
 # Of one read. Redis sends replies in pieces of 16 KiB and more.
 _READ_BYTES = 1 << 18
 _MORE = object()
-_ARGUMENTS = ", with args"
 _pack: Callable[[Any], bytes] = hiredis.pack_command  # its stub knows tuples of one word only
 
 
@@ -126,7 +126,7 @@ def raise_worded(error: RedisError | OSError) -> NoReturn:
 def _worded(error: RedisError | OSError) -> TargetError:
     if isinstance(error, RedisTimeoutError):
         return TargetUnreachable("the connection timed out")
-    words = str(error).partition(_ARGUMENTS)[0]
+    words = told(error)
     if isinstance(error, ResponseError | AuthenticationError | NoPermissionError):
         return TargetRefused(words)
     return TargetUnreachable(words)

@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from inventory import SecretError
+from inventory.refusals import told
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Scope
 
@@ -36,8 +37,8 @@ def answering(scope: Scope) -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        first_line = (str(error).splitlines() or [""])[0] or "no answer in time"
-        raise TargetUnreachable(f"{scope.target}: {first_line}") from error
+        first_line = (told(error).splitlines() or [""])[0] or "no answer in time"
+        raise TargetUnreachable(f"{scope.target}: {first_line}") from None
 
 
 def _client(scope: Scope) -> Redis:

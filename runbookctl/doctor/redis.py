@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
 from inventory import Stack
+from inventory.refusals import told
 from runbookctl.doctor.finding import Finding
 
 OLDEST = (6, 2)
@@ -37,7 +38,7 @@ async def check(stack: Stack, name: str) -> list[Finding]:
         found += [finding async for finding in _missing(client, user)]
         return [*found, *([_too_wide(user, stack, name)] if await _may_too_much(client) else [])]
     except (RedisError, OSError) as error:
-        return [Finding(str(error), "see what the server says in its log")]
+        return [Finding(told(error), "see what the server says in its log")]
     finally:
         await client.aclose()
 
