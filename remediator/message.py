@@ -21,6 +21,7 @@ from remediator.world import World
 SHOWN_ITEMS = 20
 SHOWN_RUNS = 10
 MAX_LINK = 2_000
+MAX_WORDS = 1_000  # characters of one item's identity, evidence or detail
 Message = tuple[str, str]
 
 _WHAT_NEXT = {
@@ -115,7 +116,8 @@ def _lines(run: Run, episode: Episode, items: Sequence[RunItem]) -> list[str]:
 
 
 def _item_line(run: Run, item: RunItem) -> str:
-    return f"  {item.state}: {_short(_identity(run, item))} {_short(item.item.evidence)} {item.detail}".rstrip()
+    detail = _cut(item.detail)
+    return f"  {item.state}: {_short(_identity(run, item))} {_short(item.item.evidence)} {detail}".rstrip()
 
 
 def _identity(run: Run, item: RunItem) -> Mapping[str, Any]:
@@ -128,7 +130,11 @@ def _identity(run: Run, item: RunItem) -> Mapping[str, Any]:
 def _short(value: Any) -> str:
     """`value` in one line of JSON; what people read is not the place for a thousand rows."""
     text = json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False, default=str)
-    return text if len(text) <= 1_000 else f"{text[:1_000]}…"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}…"
 
 
 def _annotated(episode: Episode, name: str, fallback: str) -> str:

@@ -17,6 +17,8 @@ from remediator.world import World
 
 EVERY_SECONDS = 1.0
 SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
+MAX_BODY = 16_000  # characters of one message
+MAX_PARTS = 4  # in so many messages of a service at most; Apprise waits 5.5 s between two of some
 log = structlog.get_logger(__name__)
 
 
@@ -72,5 +74,15 @@ async def _notify(contact: Contact, title: str, body: str) -> bool:
     sender = apprise.Apprise()
     if not sender.add(contact.url_secret().read()):
         raise ValueError("its url is no address that Apprise knows; see the inventory's `contacts`")
+    for plugin in sender:
+        # Apprise sends what is too long as it is unless told otherwise, and messengers refuse it, each time anew.
+        if "overflow_mode" not in vars(plugin):  # the contact's url does not say `overflow=`
+            plugin.overflow_mode = apprise.OverflowMode.SPLIT
     async with asyncio.timeout(SEND_SECONDS):
-        return bool(await sender.async_notify(title=title, body=body))
+        return bool(await sender.async_notify(title=title, body=_cut(body, sender)))
+
+
+def _cut(body: str, sender: apprise.Apprise) -> str:
+    """As much of `body` as fits into a few messages: each attempt sends all of them, and some services are slow."""
+    most = min(MAX_BODY, *(MAX_PARTS * plugin.body_maxlen for plugin in sender))
+    return body if len(body) <= most else f"{body[: most - 1]}…"

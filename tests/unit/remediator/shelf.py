@@ -32,6 +32,7 @@ class Shelf:
     touched: list[str] = field(default_factory=list)
     opened: int = 0
     because: str = ""
+    detail: str = ""
     remembers: timedelta = timedelta(0)
     seen_touched: Sequence[Identity] = ()
 
@@ -77,7 +78,7 @@ class Shelf:
         self.touched.append(name)
         if self.refill:
             file.write_text(name)
-        return Outcome(ItemState.APPLIED)
+        return Outcome(ItemState.APPLIED, self.detail)
 
     @asynccontextmanager
     async def open(self, scope: Scope) -> AsyncIterator["Shelf"]:

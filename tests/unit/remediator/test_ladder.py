@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from apprise.plugins.custom_json import NotifyJSON
 from sqlalchemy import select
 
-from inventory import Inventory
+from inventory import Contact, Inventory
 from remediator.alertmanager import AlertmanagerReader
 from remediator.attachment import Attachments
 from remediator.config_check import find
 from remediator.ladder import climb
 from remediator.ledger import outbox
 from remediator.ledger.schema import outbox as table
-from remediator.sender import send_due, send_until
+from remediator.sender import MAX_BODY, MAX_PARTS, _notify, send_due, send_until
 from remediator.stopping import Stop
 from tests.unit.remediator.conftest import START, Bench, bench_with
 
@@ -308,6 +309,37 @@ async def test_what_nobody_was_told_of_ends_without_a_note(folder: Path, receive
         await resolve(bench)
         async with bench.world.ledger.read() as connection:
             assert (await connection.execute(select(table.c.id))).all() == []
+
+
+LONG = "\n".join(f"line {number}" for number in range(3_000))
+
+
+async def notify(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, most: int, query: str = "") -> list[str]:
+    """What a service that takes `most` characters a message gets of a long one."""
+    monkeypatch.setattr(NotifyJSON, "body_maxlen", most)
+    contact = Contact.model_validate({"url": f"{receiver.url.replace('http://', 'json://')}/people/oncall{query}"})
+    assert await _notify(contact, "title", LONG)
+    return [body for _, _, body in receiver.told]
+
+
+async def test_what_is_too_long_for_a_service_is_split(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = await notify(receiver, monkeypatch, 4_096)
+    assert max(map(len, bodies)) <= 4_096
+    assert len(bodies) == 4
+    told = "".join("".join(bodies).split())
+    assert told == "".join(LONG[: MAX_BODY - 1].split()) + "…"
+
+
+async def test_a_service_of_short_messages_gets_a_few_of_them(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = await notify(receiver, monkeypatch, 160)
+    assert "".join(bodies).startswith("line 0\nline 1\n")
+    assert len(bodies) in (MAX_PARTS, MAX_PARTS + 1)  # a part that ends with a line may be shorter
+
+
+async def test_a_contacts_own_overflow_is_kept(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(await notify(receiver, monkeypatch, 4_096, "?overflow=truncate")) == 1
 
 
 @pytest.mark.parametrize(

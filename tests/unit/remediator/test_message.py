@@ -83,3 +83,17 @@ async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> 
         await bench.work()
         _, body = await last_message(bench)
     assert "runbookctl breaker close clear_shelf 'shop/queues/main/emails; rm -rf $HOME'" in body
+
+
+async def test_the_detail_of_an_item_is_cut(folder: Path) -> None:
+    async with bench_of_queues(folder) as bench:
+        await bench.deliver(queue="emails")
+        bench.shelf.fill("a")
+        bench.shelf.detail = "d" * 16_000
+        bench.shelf.refill = True
+        await bench.work()
+        bench.clock.turn(seconds=2)
+        await bench.work()
+        _, body = await last_message(bench)
+    assert f" {'d' * 1_000}…" in body
+    assert "d" * 1_001 not in body
