@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from remediator.access.backup_folder import Backup, BackupFolder
 from remediator.access.child import Ended, run
 from remediator.access.libpq import environment_of
 from remediator.access.storage import answering, describe, open_folder
+from remediator.access.workspace import workspace
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
@@ -100,8 +100,8 @@ class _Backups:
             backups = await self.folder.newest_first(datetime.now(UTC))
         if (backups[0].name if backups else None) != item.identity["newest"]:
             return Outcome(ItemState.SKIPPED, "the newest backup is another one than when this was planned")
-        with tempfile.TemporaryDirectory(prefix="runbook-backup-") as folder:
-            file = Path(folder) / "dump"
+        with workspace() as folder:
+            file = folder / "dump"
             try:
                 _require_space(folder, backups)
                 await self._dump(file, deadline)
@@ -236,7 +236,7 @@ def _checks(check: Sequence[str]) -> frozenset[Check]:
     return frozenset({Check.CHECKSUM, Check.END} | structure)
 
 
-def _require_space(folder: str, backups: Sequence[Backup]) -> None:
+def _require_space(folder: Path, backups: Sequence[Backup]) -> None:
     free, needed = shutil.disk_usage(folder).free, int(SPACE * backups[0].size) if backups else 0
     if free < needed:
         raise _Failed(f"{folder} has {free} bytes left and the dump may need {needed}; point TMPDIR to more space")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from remediator.access.child import run
+from remediator.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     appearance_of,
     apply,
@@ -34,6 +35,15 @@ async def test_cancelling_ends_the_command_with_its_children(scope, store, tempo
     await end_of(pids)
     assert entries(temporary) == []
     assert await names(store) == []
+
+
+async def test_what_a_killed_remediator_left_of_a_dump_is_removed(scope, temporary: Path) -> None:
+    left = temporary / "runbook-backup-left"
+    left.mkdir()
+    (left / "dump").write_text("all of it")
+    [item] = (await plan_of(scope())).items
+    assert (await apply(scope(), item)).state is ItemState.APPLIED
+    assert entries(temporary) == []
 
 
 async def test_cancelling_while_it_starts_leaves_nothing_either(tmp_path: Path) -> None:
