@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from daemon import Daemon, Finding, leave, read_settings, run
+from daemon.memory import give_memory_back
 from exporter.app import build_app
 from exporter.collectors import COLLECTORS
 from exporter.settings import ExporterSettings
@@ -14,6 +15,7 @@ from inventory import Inventory
 
 def main() -> NoReturn:
     """Run the exporter until it is told to stop."""
+    give_memory_back()
     gc.freeze()  # a scrape makes thousands of objects, and Python would look at all that was imported again and again
     settings = read_settings(ExporterSettings, sys.argv[1:], "runbook-exporter")
     leave(run(Daemon(build_app, find), settings))

@@ -1,0 +1,17 @@
+"""Gives memory back: pages are large and short-lived, and what they leave behind should not stay with the process."""
+
+import ctypes
+
+# Of glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_LARGE_BYTES = 128 * 1024
+
+
+def give_memory_back() -> None:
+    """Keep glibc from raising its thresholds after each large page, and from a heap for each thread."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # another C library
+        return
+    mallopt(_M_ARENA_MAX, 2)
+    mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
