@@ -1,0 +1,31 @@
+"""Memory of large blocks goes back to the system at once, in a process that asked for that."""
+
+import subprocess
+import sys
+
+LOOK = """
+import sys
+from daemon.memory import give_memory_back
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+give_memory_back()
+bytes(1_000_000)  # once freed, such a block makes glibc keep all smaller ones
+before = resident()
+blocks, kept = [], []
+for _ in range(30):
+    blocks.append(b"x" * 900_000)
+    kept.append(b"x" * 3_000)
+held = resident()
+del blocks
+print(held - before, resident() - before)
+"""
+
+
+def test_what_large_blocks_held_is_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True, timeout=30)
+    held, left = map(int, done.stdout.split())
+    assert held > 25_000_000
+    assert left < 2_000_000
