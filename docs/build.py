@@ -2,10 +2,11 @@
 
 from docs.alerts_tables import alerts_page
 from docs.coverage_page import coverage_page
+from docs.invariants_page import invariants_page
 from docs.metrics_tables import metrics_pages
 from docs.states_page import states_page
 
-PAGES = (metrics_pages, alerts_page, states_page, coverage_page)
+PAGES = (metrics_pages, alerts_page, states_page, coverage_page, invariants_page)
 """Each yields files and what they should hold."""
 
 

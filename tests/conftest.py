@@ -1,9 +1,12 @@
 """Which tests run side by side: those of different files, but for the ones that share the checkout's one demo."""
 
 import pytest
+from hypothesis import Phase, settings
 from xdist.scheduler import LoadFileScheduling
 
 _DEMO = "tests/e2e/"
+# For tests of the tests: always the same examples, and the first one that fails will do.
+settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 
 
 class _Scheduling(LoadFileScheduling):

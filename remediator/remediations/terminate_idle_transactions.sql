@@ -6,8 +6,6 @@ SELECT activity.pid, activity.backend_start, activity.xact_start, activity.state
 FROM pg_stat_activity AS activity
 JOIN pg_roles AS role ON role.oid = activity.usesysid
 WHERE activity.backend_type = 'client backend'
-  AND activity.leader_pid IS NULL
-  AND activity.pid <> pg_backend_pid()
   AND activity.datname = current_database()
   AND activity.state = 'idle in transaction'
   AND activity.state_change < clock_timestamp() - $1::interval

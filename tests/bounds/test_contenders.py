@@ -2,7 +2,8 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from inventory import Inventory
 from remediator.ledger.runs import Run
@@ -13,13 +14,18 @@ from tests.unit.remediator.payloads import alert, delivery
 CONTENDERS = [f"db{number}" for number in range(20)]
 
 
-def many(concurrency: int, **settings: Any) -> Inventory:
-    what = inventory(cooldown="0s", **settings)
+WIDE = {"max_runs_per_hour": 100, "concurrency": 100}
+
+
+def many(capped: str, **cap: int) -> Inventory:
+    """An inventory in which `cap` is what stands in the way: the remediation's, the stack's or that of all."""
+    caps = {name: {**WIDE, **(cap if name == capped else {})} for name in ("remediation", "stack", "all")}
+    what = inventory(cooldown="0s", verify_within="0s", max_runs_per_hour=caps["remediation"]["max_runs_per_hour"])
     shop = what.stacks["shop"]
-    limits = shop.limits.model_copy(update={"max_runs_per_hour": 100})
+    limits = shop.limits.model_copy(update=caps["stack"])
     shop = shop.model_copy(update={"postgres": dict.fromkeys(CONTENDERS, shop.postgres["main"]), "limits": limits})
     storm = what.limits.storm.model_copy(update={"targets": 100, "alerts": 100})
-    over_all = what.limits.model_copy(update={"storm": storm, "concurrency": concurrency, "max_runs_per_hour": 100})
+    over_all = what.limits.model_copy(update={"storm": storm, **caps["all"]})
     return what.model_copy(update={"stacks": {"shop": shop}, "limits": over_all})
 
 
@@ -41,9 +47,10 @@ async def decided(bench: Bench) -> list[Run]:
     return found
 
 
-async def test_three_reservations_an_hour_are_three(folder: Path) -> None:
+@pytest.mark.parametrize("capped", ["remediation", "stack", "all"])
+async def test_three_reservations_an_hour_are_three(folder: Path, capped: str) -> None:
     """Invariant 3: admission is one transaction; counting first and writing later would let all twenty in."""
-    async with bench_with(folder, many(20, max_runs_per_hour=3, verify_within="0s")) as bench:
+    async with bench_with(folder, many(capped, max_runs_per_hour=3)) as bench:
         await contend(bench)
         await bench.engine.idle()
         found = await bench.runs()
@@ -53,7 +60,8 @@ async def test_three_reservations_an_hour_are_three(folder: Path) -> None:
         assert len(bench.shelf.touched) == 3
 
 
-async def test_three_at_a_time_are_three(folder: Path) -> None:
+@pytest.mark.parametrize("capped", ["stack", "all"])
+async def test_three_at_a_time_are_three(folder: Path, capped: str) -> None:
     """Invariant 4, and the cap on how many act at once."""
     inside, most, go_on = 0, 0, asyncio.Event()
 
@@ -64,7 +72,7 @@ async def test_three_at_a_time_are_three(folder: Path) -> None:
         await go_on.wait()
         inside -= 1
 
-    async with bench_with(folder, many(3, max_runs_per_hour=100, verify_within="0s")) as bench:
+    async with bench_with(folder, many(capped, concurrency=3)) as bench:
         bench.shelf.before = hold
         await contend(bench)
         found = await decided(bench)

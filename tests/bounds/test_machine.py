@@ -38,6 +38,7 @@ TARGETS = ("main", "spare", "third", "fourth")
 HOUR = timedelta(hours=1)
 RATE, STACK_RATE, CONCURRENCY, MAX_ITEMS = 3, 5, 2, 5
 COOLDOWN = timedelta(minutes=2)
+NOT_ACTING = frozenset(RunState) - ACTIVE
 
 
 def bounded(mode: str) -> Inventory:
@@ -91,6 +92,23 @@ class Remediator(RuleBasedStateMachine):
         for _ in range(1 + twice):
             self._deliver(which)
         self.do(self.bench.work(works))
+
+    @rule(which=st.permutations(TARGETS), number=st.integers(2, 3))
+    def several_fire_at_once(self, which: list[str], number: int) -> None:
+        self._fill(2)
+        for each in which[:number]:
+            self._deliver(each)
+        self.do(self.bench.work(2))
+
+    @rule(which=targets, minutes=st.sampled_from([0.0, 1.0, 3.0]))
+    def it_comes_back(self, which: str, minutes: float) -> None:
+        for status in ("firing", "resolved"):
+            self._fill(1)
+            self._deliver(which, status=status)
+            self.do(self.bench.work(2))
+        self.bench.clock.turn(minutes=minutes)
+        self._deliver(which)
+        self.do(self.bench.work(2))
 
     @rule(which=targets, works=st.sampled_from([0, 2]))
     def it_is_resolved(self, which: str, works: int) -> None:
@@ -198,7 +216,7 @@ class Remediator(RuleBasedStateMachine):
 
     @invariant()
     def no_bound_is_broken(self) -> None:
-        """Invariants 3, 7, 15, 16, 17: asked of the trail, in the order in which it was written."""
+        """Invariants 3, 4, 7, 15, 16, 17: asked of the trail, in the order in which it was written."""
         found, _, events = self.do(self._read())
         admitted = sorted(run.admitted_at for run in found if run.admitted_at is not None)
         for moment in admitted:
@@ -214,9 +232,15 @@ class Remediator(RuleBasedStateMachine):
 
     def _follow(self, found: dict[int, Run], events: list[Any]) -> None:
         paused: datetime | None = None
-        open_breakers, ended = set[str](), dict[str, datetime]()
+        open_breakers, ended, acting = set[str](), dict[str, datetime](), dict[int, str]()
         for event in events:
             target = found[event.run].target if event.run is not None else ""
+            if event.event == RunState.ADMITTED:
+                assert len(acting) < CONCURRENCY, "more at once than may"
+                assert target not in acting.values(), "two on one target"
+                acting[event.run] = target
+            elif event.event in NOT_ACTING:
+                acting.pop(event.run, None)
             match event.event:
                 case "paused":
                     paused = max(event.at + timedelta(minutes=5), paused or event.at)

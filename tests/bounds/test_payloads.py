@@ -146,6 +146,12 @@ def test_no_text_in_a_label_becomes_more_than_a_name_of_the_inventory(
     assert Key("shop", remediation, str(found.target)) == key, "one target has one key"
 
 
+def test_a_label_is_no_longer_than_a_name() -> None:
+    """Invariant 18."""
+    key = key_of(dict.fromkeys(("stack", "target", "queue", "remediation"), "x" * 100_000), REMEDIATIONS)
+    assert max(len(part) for part in (key.stack, key.remediation, key.target)) <= 4 * MAX_NAME
+
+
 def test_the_right_names_are_found() -> None:
     labels = {"stack": "shop", "target": "jobs", "queue": "mail", "remediation": "retry_failed_jobs"}
     assert isinstance(find(SHOP, REMEDIATIONS, key_of(labels, REMEDIATIONS)), Found)

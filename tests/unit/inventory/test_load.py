@@ -182,3 +182,41 @@ def test_an_unreadable_secret_names_key_and_file(tmp_path: Path, content: str | 
     with pytest.raises(SecretError, match=rf"^dsn_file: .*{secret}.*") as caught:
         inventory.stacks["shop"].postgres["main"].dsn_secret().read()
     assert expected in str(caught.value)
+
+
+def test_what_says_no_mode_only_plans_and_records(tmp_path: Path) -> None:
+    inventory = load_inventory(write(tmp_path, GOOD.replace("mode: auto, ", "")), {})
+    assert inventory is not None
+    assert inventory.stacks["shop"].remediations["terminate_idle_transactions"].mode is Mode.SHADOW
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("max_items: 10", "max_share: 1.1", "max_share"),
+        ("max_items: 10", "max_share: 0", "max_share"),
+        ("max_items: 10", "batch: 0", "batch"),
+        ("max_items: 10", "max_runs_per_hour: 0", "max_runs_per_hour"),
+        ("alertmanager:", "limits: {concurrency: 0}\nalertmanager:", "limits.concurrency"),
+        ("alertmanager:", "limits: {max_runs_per_hour: 0}\nalertmanager:", "limits.max_runs_per_hour"),
+        ("    windows:", "    limits: {concurrency: 0}\n    windows:", "shop.limits.concurrency"),
+        ("[sun],", "[sun], zone: Berlin,", "windows.maintenance.zone"),
+        (
+            "    windows:",
+            "    freezes: {eve: {from: 2026-12-27T00:00:00Z, to: 2026-12-24T00:00:00Z}}\n    windows:",
+            "freezes.eve: `to` is not after `from`",
+        ),
+    ],
+)
+def test_a_bound_that_bounds_nothing_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
+    """Invariant 20."""
+    assert GOOD.count(old) == 1
+    [found] = problems(tmp_path, GOOD.replace(old, new))
+    assert key in found
+
+
+def test_a_duration_that_is_a_number_is_refused(tmp_path: Path) -> None:
+    """Invariant 20."""
+    text = GOOD.replace("older_than: 5m", "cooldown: 5.5")
+    with pytest.raises(InventoryError, match="a duration needs a unit"):
+        load_inventory(write(tmp_path, text), {})

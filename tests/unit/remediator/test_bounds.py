@@ -54,6 +54,7 @@ HITS: list[tuple[str, dict[str, Any]]] = [
     ("stale", {"confirmed_at": NOW + timedelta(seconds=31)}),
     ("max_items", {"found": 11}),
     ("max_share", {"settings": settings(max_share=0.2), "found": 21, "max_items": None}),
+    ("max_share", {"settings": settings(max_share=0.2), "found": 20, "population": 99, "max_items": None}),
     ("max_share", {"settings": settings(max_share=0.2), "population": None}),
     ("blocked_by_alert", {"blocking_alerts": ("Failover",)}),
     ("min_firing", {"settings": settings(min_firing="61s")}),

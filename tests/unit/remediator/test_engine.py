@@ -32,7 +32,7 @@ async def test_a_firing_alert_is_remediated_and_proved(bench: Bench) -> None:
     assert run.state == "succeeded"
     assert bench.shelf.touched == ["a", "b"]
     assert [item.state for item in await bench.items(run)] == [ItemState.APPLIED] * 2
-    assert run.evidence["proof"] == {"clean": True, "left": []}
+    assert run.evidence.get("proof") == {"clean": True, "left": []}
     async with bench.world.ledger.read() as connection:
         history = [row["state"] for row in await audit.history(connection, run.id)]
         assert await audit.first_break(connection) is None
@@ -169,6 +169,7 @@ async def test_what_was_applied_in_part_did_not_succeed(
         await bench.deliver()
         await bench.work()
         assert ((await bench.last()).state, (await bench.last()).reason) == (state, reason)
+        assert bench.shelf.touched == (["a", "c"] if meets is ItemState.SKIPPED else ["a"]), "a failure ends it"
         assert len(await escalations(bench)) == (state == "ineffective")
         async with bench.world.ledger.read() as connection:
             assert len(await control.open_breakers(connection)) == (state == "ineffective")
@@ -326,7 +327,7 @@ async def test_two_episodes_share_the_concurrency(bench: Bench) -> None:
 
 async def test_an_effect_that_hangs_is_looked_up_not_guessed(folder: Path) -> None:
     async def hang() -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(5)
 
     shelf = Shelf(folder, timeout=timedelta(milliseconds=100))
     async with bench_with(folder, inventory(), shelf) as bench:
@@ -360,3 +361,63 @@ async def test_an_unconfirmed_episode_vanishes(bench: Bench) -> None:
     await bench.work()
     async with bench.world.ledger.read() as connection:
         assert await episodes.all_open(connection) == []
+
+
+async def test_one_delivery_makes_one_run(bench: Bench) -> None:
+    """Invariant 2: the next one wants the alert to be delivered again."""
+    await bench.deliver()
+    await bench.work()
+    bench.clock.turn(minutes=6)
+    await bench.work()
+    assert len(await bench.runs()) == 1
+
+
+async def test_switched_off_nothing_is_looked_at(folder: Path) -> None:
+    """Invariant 10."""
+    async with bench_with(folder, inventory(mode="off")) as bench:
+        await bench.deliver()
+        await bench.work()
+        assert bench.shelf.opened == 0
+
+
+async def test_a_deferral_ends_within_the_hour_however_often_it_is_put_off(folder: Path) -> None:
+    """Invariant 13."""
+    async with bench_with(folder, inventory(block_on=["Failover"])) as bench:
+        bench.shelf.fill("a")
+        for _ in range(11):
+            await bench.deliver()
+            await bench.work()
+            bench.clock.turn(minutes=6)
+        first, *_ = await bench.runs()
+        assert (first.state, first.reason) == ("expired", "alertmanager_unreadable")
+
+
+class RemembersItsProof(Shelf):
+    """`proved` are the names that its proof was about."""
+
+    proved: Sequence[object] = ()
+
+    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+        self.proved = [item.identity["name"] for item in applied]
+        return await super().look_again(applied)
+
+
+async def test_the_proof_is_about_what_was_applied(folder: Path) -> None:
+    """Invariant 14."""
+    shelf = RemembersItsProof(folder)
+    async with bench_with(folder, inventory(), shelf) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        assert shelf.proved == ["a", "b"]
+
+
+async def test_resolved_while_it_waits_it_is_called_off(folder: Path) -> None:
+    """Invariant 23."""
+    async with bench_with(folder, inventory(mode="approve")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        await bench.deliver(status="resolved")
+        await bench.work()
+        assert ((await bench.last()).state, (await bench.last()).reason) == ("cancelled", "resolved")

@@ -105,3 +105,12 @@ async def test_a_yes_that_comes_too_late_is_none(folder: Path) -> None:
         bench.clock.turn(minutes=6)
         with pytest.raises(WrongState, match="waited too long"):
             await approve(bench.world, (await bench.last()).id, "oncall")
+
+
+async def test_a_run_that_has_moved_on_is_moved_by_nobody_else(bench: Bench) -> None:
+    """Invariant 5."""
+    run, _ = await executing(bench)
+    async with bench.world.ledger.write() as connection:
+        await runs.move(connection, run, RunState.VERIFYING, START)
+        with pytest.raises(LostRun, match="no longer executing"):
+            await runs.move(connection, run, RunState.FAILED, START)

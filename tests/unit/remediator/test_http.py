@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from daemon import UnusableConfiguration, WebSettings
 from inventory import Inventory
 from remediator.app import build
-from remediator.settings import LedgerSettings, RemediatorSettings, WebhookSettings
+from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.waiting import becomes
 
@@ -116,7 +116,9 @@ async def test_a_body_that_does_not_come_is_asked_for_again(client: Client, monk
     monkeypatch.setattr("remediator.webhook.READ_SECONDS", 0.1)
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hook-token\r\nContent-Length: 9\r\n\r\n{")
-    assert (await reader.readline()).split()[1] == b"503"
+    answer = asyncio.create_task(reader.readline())
+    assert (await asyncio.wait([answer], timeout=5))[0], "nothing was answered"
+    assert answer.result().split()[1] == b"503"
     writer.close()
     await writer.wait_closed()
 
@@ -316,3 +318,10 @@ async def test_a_malformed_payload_is_not_simulated(client: Client) -> None:
     answer = await client.post("/api/v1/simulate", data=b"{}", headers=ONCALL)
     assert answer.status == 400
     assert "version" in await answer.text()
+
+
+async def test_the_file_that_pauses_is_the_one_of_the_flag(tmp_path: Path) -> None:
+    (tmp_path / "paused").touch()
+    made = settings(tmp_path).model_copy(update={"pause": PauseSettings(file=tmp_path / "paused")})
+    async with TestClient(TestServer(build(made, stacks(tmp_path)))) as client:
+        assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()

@@ -16,6 +16,7 @@ from remediator.ledger import Ledger, deliveries, ledger_at, outbox
 from remediator.ledger.clerk import Clerk
 from remediator.ledger.patient import PatientConnection
 from remediator.ledger.schema import metadata, storm
+from remediator.ledger.sqlite import SqliteLedger
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -215,3 +216,58 @@ async def test_a_damaged_ledger_is_refused(file: Path) -> None:
 async def test_nothing_is_accepted_by_a_ledger_that_is_not_open(file: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="not open"):
         await ledger_at(f"sqlite:///{file}").accept(NOW + timedelta(0), b"{}")
+
+
+async def test_every_commit_reaches_the_disk(ledger: SqliteLedger) -> None:
+    """Invariant 1: FULL is 2. What the operating system alone has is lost with the power, and no test can cut that."""
+    async with ledger.write() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 2
+    assert ledger._clerk is not None
+    assert ledger._clerk._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+async def test_after_a_group_that_failed_the_next_is_kept(ledger: Ledger) -> None:
+    with pytest.raises(LedgerUnavailable, match="NOT NULL"):
+        await ledger.accept(NOW, None)  # type: ignore[arg-type]
+    assert await asyncio.gather(ledger.accept(NOW, b"1"), return_exceptions=True) == [None]
+    assert await bodies(ledger) == [b"1"]
+
+
+async def test_a_writer_excludes_others_from_its_first_statement_on(ledger: Ledger, file: Path) -> None:
+    """Invariant 3."""
+    other = sqlite3.connect(file, timeout=0, isolation_level=None)
+    async with ledger.write():
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+
+EPISODE = """INSERT INTO episode
+    (stack, remediation, target, opened_at, firing_since, delivered_at, confirmed_at, alerts)
+    VALUES ('shop', 'clear_shelf', 'main', 0, 0, 0, 0, '{}')"""
+ENDED_EPISODE = EPISODE.replace("alerts)", "alerts, ended_at)").replace("'{}')", "'{}', 1)")
+RUN = """INSERT INTO run (episode, stack, remediation, target, state, reason, fence, created_at, evidence)
+    VALUES (1, 'shop', 'clear_shelf', 'main', 'admitted', '', 1, 0, '{}')"""
+PLANNED_RUN, ENDED_RUN = RUN.replace("admitted", "planned"), RUN.replace("admitted", "failed")
+RUN_OF_ANOTHER = RUN.replace("(1,", "(2,").replace("admitted", "executing")
+ITEM = "INSERT INTO item (run, position, identity, evidence, state, detail) VALUES (1, 0, '{}', '{}', 'planned', '')"
+
+
+@pytest.mark.parametrize(
+    ("before", "again"),
+    [
+        ([ENDED_EPISODE, EPISODE], EPISODE),
+        ([EPISODE, ENDED_RUN, PLANNED_RUN], RUN.replace("main", "spare")),
+        ([ENDED_EPISODE, EPISODE, RUN], RUN_OF_ANOTHER),
+        ([EPISODE, RUN, ITEM], ITEM),
+    ],
+    ids=["two open episodes", "two open runs of one", "two runs that act on one target", "one place of a run twice"],
+)
+async def test_what_the_tables_themselves_refuse(ledger: Ledger, before: list[str], again: str) -> None:
+    """Invariants 2, 4 and 6, whoever forgets to ask."""
+    async with ledger.write() as connection:
+        for each in before:
+            await connection.exec_driver_sql(each)
+    with pytest.raises(LedgerUnavailable, match="UNIQUE"):
+        async with ledger.write() as connection:
+            await connection.exec_driver_sql(again)

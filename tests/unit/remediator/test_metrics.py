@@ -69,3 +69,13 @@ async def test_every_metric_is_in_the_reference_and_no_other(bench: Bench) -> No
     families = (await metrics.collect(bench.world)).collect()
     ours = {family.name for family in families if family.name.startswith(("remediation_", "runbook_"))}
     assert {name.removesuffix("_total").removesuffix("_info") for name in told} == ours
+
+
+async def test_runs_of_two_targets_are_added_up(folder: Path) -> None:
+    """Invariant 26."""
+    async with bench_with(folder, inventory(mode="off")) as bench:
+        for target in ("main", "spare"):
+            await bench.deliver(target=target, fingerprint=target)
+        await bench.work()
+        found = await page(bench)
+    assert found["remediation_runs_total"] == {labels(outcome="refused"): 2}

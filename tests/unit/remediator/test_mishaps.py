@@ -126,7 +126,7 @@ async def test_a_run_that_stops_again_and_again_ends_unknown_and_others_go_on(fo
         await bench.deliver()
         await bench.work(6)
         run = await bench.last()
-        assert (run.state, run.reason) == ("unknown", "lost")
+        assert (run.state, run.reason, run.fence) == ("unknown", "lost", 2)
         assert "stopped unexpectedly 3 times" in run.evidence["error"]
         assert await breakers(bench) == 1
         assert len(await titles(bench)) == 1
@@ -406,3 +406,26 @@ async def test_a_run_that_ends_while_it_is_read_is_left_alone(bench: Bench, monk
     await bench.engine.tick()
     await bench.engine.idle()
     assert ((await bench.last()).state, bench.engine.trouble, driven) == ("succeeded", None, [])
+
+
+async def test_the_cooldown_counts_from_the_run_that_ended_last_by_any_clock(bench: Bench) -> None:
+    """Invariant 17: the second run begins after the first, and ends before it, since the clock was set back in it."""
+
+    async def set_back() -> None:
+        bench.clock.turn(minutes=-16)
+
+    for happens in (nothing, set_back):
+        bench.shelf.after = happens
+        bench.shelf.fill("a")
+        starts = bench.clock.now().isoformat()
+        await bench.deliver(starts=starts)
+        await bench.work()
+        await bench.deliver(starts=starts, status="resolved")
+        await bench.work()
+        bench.clock.turn(minutes=6)
+    bench.shelf.after = nothing
+    bench.shelf.fill("b")
+    await bench.deliver(starts="2026-03-01T12:10:00Z")
+    await bench.work()
+    found = [(run.state, run.reason) for run in await bench.runs()]
+    assert found == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]

@@ -92,3 +92,33 @@ async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: B
     await bench.work()
     assert await open_episodes(bench) == 1
     assert [run.state for run in await bench.runs()] == ["succeeded"]
+
+
+async def test_the_end_of_the_younger_alert_is_remembered(bench: Bench) -> None:
+    """Invariant 2: the end of the older one comes late, and after it what is over in any case."""
+    for message in (FIRES_AGAIN, {**ENDS, "starts": SECOND}, ENDS, FIRES_AGAIN):
+        await bench.deliver(**message)
+        await bench.work()
+    assert await open_episodes(bench) == 0
+
+
+async def test_an_episode_lasts_as_long_as_one_of_its_alerts(bench: Bench) -> None:
+    for name in ("f1", "f2"):
+        await bench.deliver(fingerprint=name)
+    await bench.work()
+    left = []
+    for name in ("f1", "f2"):
+        await bench.deliver(fingerprint=name, status="resolved")
+        await bench.work()
+        left.append(await open_episodes(bench))
+    assert left == [1, 0]
+
+
+async def test_a_gap_counts_within_one_round_as_well(bench: Bench) -> None:
+    """Invariant 2: they are worked off in the order in which they came."""
+    for message in (FIRES, ENDS):
+        await bench.deliver(**message)
+    bench.clock.turn(minutes=5)
+    await bench.deliver(**FIRES)
+    await bench.work()
+    assert await open_episodes(bench) == 1

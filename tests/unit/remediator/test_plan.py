@@ -111,3 +111,18 @@ async def test_what_is_listed_counts_even_if_it_was_not_counted(
         await bench.work()
         assert ((await bench.last()).state, (await bench.last()).reason) == (RunState.REFUSED, reason)
         assert bench.shelf.touched == []
+
+
+async def test_a_deferred_run_is_planned_anew(folder: Path) -> None:
+    """Invariant 8: what it acts on is what is there when it acts."""
+    async with bench_with(folder, inventory(min_firing="5m")) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last()).state is RunState.DEFERRED
+        (folder / "a").unlink()
+        bench.shelf.fill("c")
+        bench.clock.turn(minutes=6)
+        await bench.deliver()
+        await bench.work()
+        assert bench.shelf.touched == ["b", "c"]

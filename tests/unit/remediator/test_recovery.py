@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from remediator.engine import Engine
 from remediator.ledger import audit, control
 from remediator.remediation import ItemState, Scope
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import Shelf, nothing
 
 
 class Cut(asyncio.Event):
@@ -49,7 +51,7 @@ async def test_inside_an_effect_the_outcome_is_looked_up(bench: Bench, point: st
     touched = list(bench.shelf.touched)
     await bench.work()
     (run,) = await bench.runs()
-    assert (run.state, run.reason) == ("interrupted", "crash")
+    assert (run.state, run.reason, run.fence) == ("interrupted", "crash", 2), "it was taken over"
     assert [item.state for item in await bench.items(run)] == [state, ItemState.PLANNED]
     assert bench.shelf.touched == touched, "recovery touches nothing"
     async with bench.world.ledger.read() as connection:
@@ -211,3 +213,56 @@ async def test_a_crash_gives_no_reservation_back(bench: Bench, monkeypatch: pyte
     assert (after.state, after.reason, bench.shelf.touched) == ("refused", "kill_switch", [])
     assert before.admitted_at is not None
     assert after.admitted_at == before.admitted_at
+
+
+async def test_a_run_whose_target_has_left_the_inventory_ends(bench: Bench) -> None:
+    """Invariants 13 and 14: nobody can look there any more, so nobody can tell."""
+    cut = Cut()
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = cut.here
+    await cut_at(bench, cut)
+    shop = bench.world.inventory.stacks["shop"].model_copy(update={"postgres": {}})
+    bench.world = replace(bench.world, inventory=bench.world.inventory.model_copy(update={"stacks": {"shop": shop}}))
+    bench.engine = Engine(bench.world)
+    await bench.work()
+    run = await bench.last()
+    assert (run.state, run.reason) == ("unknown", "lost")
+    assert [item.state for item in await bench.items(run)] == [ItemState.UNKNOWN, ItemState.PLANNED]
+
+
+async def test_what_a_crash_has_interrupted_counts(folder: Path) -> None:
+    """Invariant 16."""
+    cut = Cut()
+    async with bench_with(folder, inventory(max_runs_per_hour=1)) as bench:
+        bench.shelf.fill("a", "b")
+        bench.shelf.after = cut.here
+        await cut_at(bench, cut)
+        bench.shelf.after = nothing
+        await bench.work()
+        await bench.deliver()
+        await bench.work()
+        found = [(run.state, run.reason) for run in await bench.runs()]
+        assert found == [("interrupted", "crash"), ("deferred", "rate")]
+
+
+async def test_what_is_refused_after_its_admission_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 16."""
+    cut = Cut()
+
+    async def never(*_: object) -> None:
+        await cut.here()
+
+    async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
+        bench.shelf.fill("a")
+        with monkeypatch.context() as patch:
+            patch.setattr("remediator.engine.execute", never)
+            await cut_at(bench, cut)
+        async with bench.world.ledger.write() as connection:
+            await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+        await bench.work()
+        async with bench.world.ledger.write() as connection:
+            await control.resume(connection, bench.clock.now(), "oncall", None)
+        await bench.deliver()
+        await bench.work()
+        found = [(run.state, run.reason) for run in await bench.runs()]
+        assert found == [("refused", "kill_switch"), ("deferred", "rate")]

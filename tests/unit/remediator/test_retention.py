@@ -99,3 +99,34 @@ async def test_a_row_that_is_changed_or_taken_is_noticed(bench: Bench, place: st
     async with bench.world.ledger.write() as connection:
         await connection.execute(delete(trail).where(trail.c.id == which))
         assert await audit.first_break(connection) is not None or not await audit.contains(connection, head)
+
+
+@pytest.mark.parametrize("column", ["at", "run", "event", "actor", "detail"])
+async def test_whatever_is_changed_of_a_row_is_noticed(bench: Bench, column: str) -> None:
+    """Invariant 21."""
+    await one_run(bench, "2026-03-01T11:59:00Z")
+    changed = {"at": bench.clock.now(), "run": 7, "event": "rejected", "actor": "somebody", "detail": {"items": [7]}}
+    async with bench.world.ledger.write() as connection:
+        intended = select(trail.c.id).where(trail.c.event == "intended").scalar_subquery()
+        await connection.execute(update(trail).where(trail.c.id == intended).values({column: changed[column]}))
+    async with bench.world.ledger.read() as connection:
+        broken = await audit.first_break(connection)
+        rows = await connection.execute(select(trail.c.event).where(trail.c.id == broken))
+    assert rows.scalar_one_or_none() == ("rejected" if column == "event" else "intended")
+
+
+async def test_a_clock_that_was_set_back_makes_no_hole(bench: Bench) -> None:
+    """Invariant 21: what is young stays, and with it all that comes after it, whatever its age."""
+    await lived_long(bench)
+    bench.clock.turn(days=-401)
+    await bench.deliver(fingerprint="again", starts="2026-03-02T11:59:00Z")
+    await bench.work()
+    bench.clock.turn(days=401)
+    young = trail.c.at >= bench.clock.now() - retention.RECORD_KEPT
+    counted = select(func.count()).select_from(trail).where(young)
+    async with bench.world.ledger.read() as connection:
+        before = (await connection.execute(counted)).scalar_one()
+    await forget(bench)
+    async with bench.world.ledger.read() as connection:
+        assert (await connection.execute(counted)).scalar_one() == before + 1, "and the cut itself"
+        assert await audit.first_break(connection) is None

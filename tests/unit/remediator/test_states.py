@@ -47,3 +47,10 @@ def test_the_diagram_has_every_way_and_no_other() -> None:
     ((_, text),) = states_page()
     drawn = {tuple(way) for way in re.findall(r"^    (\w+) --> (\w+)$", text, re.MULTILINE)}
     assert drawn == {(state, following) for state, some in TRANSITIONS.items() for following in some}
+
+
+def test_nothing_succeeds_without_its_proof() -> None:
+    """Invariant 14."""
+    assert {state for state, following in TRANSITIONS.items() if RunState.SUCCEEDED in following} == {
+        RunState.VERIFYING
+    }

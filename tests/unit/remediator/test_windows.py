@@ -96,8 +96,10 @@ def test_the_next_start_is_the_first_moment_inside(
     found = next_start(weekly, moment)
     assert found >= moment
     assert in_window(weekly, found)
-    for minutes in range(0, min(600, int((found - moment).total_seconds() // 60))):
+    for minutes in range(min(600, int((found - moment).total_seconds() // 60))):
         assert not in_window(weekly, found - timedelta(minutes=minutes, seconds=1))
+    for minutes in range(0, min(600, int((found - moment).total_seconds() // 60)), 5):
+        assert not in_window(weekly, moment + timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize(

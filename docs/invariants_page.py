@@ -1,0 +1,27 @@
+"""docs/invariants.md: what never happens, the guards that see to it, and the tests that turn red without them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from docs.marked import table, with_part
+from tests.bounds.guards import Guard, Invariant, invariants
+
+PAGE = Path(__file__).parent / "invariants.md"
+
+
+def invariants_page() -> Iterator[tuple[Path, str]]:
+    """Yield the page as it should be."""
+    rows = [row for invariant in invariants() for row in _rows(invariant)]
+    yield PAGE, with_part(PAGE, table([["", "invariant", "guard", "in", "tests that turn red without it"], *rows]))
+
+
+def _rows(invariant: Invariant) -> Iterator[list[str]]:
+    """The sentence stands beside its first guard."""
+    first = [str(invariant.number), invariant.says]
+    for guard in invariant.guards:
+        yield [*first, _words(guard), f"`{guard.file}`", "<br>".join(f"`{test}`" for test in guard.red)]
+        first = ["", ""]
+
+
+def _words(guard: Guard) -> str:
+    return f"{guard.guard} (`{guard.bound}`)" if guard.bound else guard.guard

@@ -1,0 +1,119 @@
+"""Whatever the version and the state of the queues: no job is lost, none is in two places, no more move than may."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from demo.servers.node import run_node
+from remediator.remediation import Item, ItemState
+from tests.integration.remediations.retry_failed_jobs.queue import ADMIN, every_major, opened
+
+STATES = Path(__file__).with_name("states.cjs")
+LISTS, SETS = ("wait", "paused", "active"), ("prioritized", "delayed", "waiting-children", "failed", "completed")
+OPTIONS = st.sampled_from([{}, {}, {"priority": 3}, {"priority": 7}, {"lifo": True}])
+DELAYED = st.fixed_dictionaries({"delay": st.integers(600_000, 900_000)})
+JOB = st.builds(
+    lambda state, options, delay: {"state": state, "opts": delay if state == "delayed" else options},
+    st.sampled_from(["failed", "failed", "failed", "completed", "active", "delayed", "waiting"]),
+    OPTIONS,
+    DELAYED,
+)
+QUEUE = st.fixed_dictionaries(
+    {
+        "jobs": st.lists(JOB, min_size=1, max_size=9),
+        "flow": st.booleans(),
+        "paused": st.sampled_from([False, False, True]),
+    }
+)
+# What is asked for besides the plan: the same again, another failure than it is, a job that there is not.
+STRANGE = st.lists(st.sampled_from(["again", "another", "nobody"]), max_size=4)
+
+Places = Mapping[str, list[str]]
+
+
+async def places(redis: Redis, queue: str) -> Places:
+    """Where each job of a queue is, its own hash included."""
+    found: dict[str, list[str]] = {}
+    key = f"bull:{queue}"
+    members = {name: await redis.lrange(f"{key}:{name}", 0, -1) for name in LISTS}
+    members |= {name: await redis.zrange(f"{key}:{name}", 0, -1) for name in SETS}
+    for name, jobs in members.items():
+        for job in jobs:
+            if not job.startswith("0:"):  # BullMQ 4's marker of a delayed job
+                found.setdefault(job, []).append(name)
+    for job in found:
+        assert await redis.hexists(f"{key}:{job}", "timestamp"), "a job without its data"
+    return found
+
+
+def asked_for(items: Sequence[Item], strange: Sequence[str]) -> list[Item]:
+    """The items, and after them what should not have been asked for."""
+    first = items[0] if items else Item({"id": "1", "score": "1"})
+    other = {
+        "again": first,
+        "another": Item({"id": items[-1].identity["id"] if items else "1", "score": "1"}),
+        "nobody": Item({"id": "nobody", "score": "1"}),
+    }
+    return [*items, *(other[each] for each in strange)]
+
+
+@every_major
+@given(made=st.lists(QUEUE, min_size=4, max_size=6), most=st.integers(1, 4), strange=STRANGE)
+@settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+async def test_no_job_is_lost_whatever_the_state_of_its_queue(
+    server: Any, redis: Redis, scope: Any, major: int, made: list[Any], most: int, strange: list[str]
+) -> None:
+    """Invariant 25."""
+    await redis.flushall()
+    queues = {f"queue{number}": {**each, "queue": f"queue{number}"} for number, each in enumerate(made)}
+    arguments = [server.url("default", ADMIN), json.dumps(list(queues.values()))]
+    await asyncio.to_thread(run_node, STATES, arguments, bullmq=major)
+    for name, queue in queues.items():
+        before = {each: await places(redis, each) for each in queues}
+        async with opened(scope(name)) as hands:
+            items = asked_for((await hands.plan()).items[:most], strange)
+            outcomes = [outcome.state for outcome in await hands.apply(items)]
+        after = {each: await places(redis, each) for each in queues}
+        assert {**after, name: {}} == {**before, name: {}}, "another queue was touched"
+        applied = [
+            item.identity["id"] for item, state in zip(items, outcomes, strict=True) if state is ItemState.APPLIED
+        ]
+        _moved_and_nothing_else(before[name], after[name], applied)
+        assert len(applied) <= (0 if queue["paused"] else most)
+        _as_many_as_may(before[name], applied, most, queue)
+
+
+def _moved_and_nothing_else(before: Places, after: Places, applied: Sequence[Any]) -> None:
+    assert after.keys() == before.keys(), "a job is lost, or there is one more"
+    assert all(len(where) == 1 for where in after.values()), "a job is in two places"
+    moved = [job for job in before if before[job] != after[job]]
+    assert sorted(moved) == sorted(applied)
+    for job in moved:
+        assert (before[job], after[job][0] in ("wait", "prioritized")) == (["failed"], True)
+
+
+def _as_many_as_may(before: Places, applied: Sequence[Any], most: int, queue: Mapping[str, Any]) -> None:
+    """All that it may: else a script that does nothing would do."""
+    failed = sum(where == ["failed"] for where in before.values()) - 2 * queue["flow"]
+    assert len(applied) == (0 if queue["paused"] else min(most, failed))
+
+
+async def test_the_states_are_those_that_were_asked_for(server: Any, redis: Redis) -> None:
+    """Or the test above would say nothing."""
+    states = ("failed", "completed", "active", "delayed", "waiting")
+    jobs = [{"state": state, "opts": {"delay": 600_000} if state == "delayed" else {}} for state in states]
+    made = [{"queue": "queue0", "jobs": jobs, "flow": True, "paused": False}]
+    await asyncio.to_thread(run_node, STATES, [server.url("default", ADMIN), json.dumps(made)], bullmq=5)
+    found = sorted(where for [where] in (await places(redis, "queue0")).values())
+    assert found == ["active", "completed", "delayed", "failed", "failed", "failed", "wait"]

@@ -1,0 +1,107 @@
+"""What does not answer, or fails in the middle: it is not waited for, not tried again, and not taken for done."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from remediator.ledger import control
+from remediator.remediation import Item, ItemState, Outcome, Plan, Scope
+from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.shelf import Shelf
+
+HANGS = 3.0  # longer than any limit that these tests set, and not for ever: who waits for it is seen to
+
+
+async def hang() -> None:
+    await asyncio.sleep(HANGS)
+
+
+async def refuse() -> None:
+    raise OSError("gone")
+
+
+async def ended(bench: Bench) -> tuple[str, str]:
+    bench.shelf.fill("a")
+    await bench.deliver()
+    await bench.work()
+    run = await bench.last()
+    return run.state, run.reason
+
+
+class FailsInItsEffect(Shelf):
+    """`tried` counts how often."""
+
+    tried = 0
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+        self.tried += 1
+        raise OSError("reset by peer")
+
+
+async def test_an_effect_that_fails_is_not_tried_again(folder: Path) -> None:
+    """Invariant 6."""
+    shelf = FailsInItsEffect(folder)
+    async with bench_with(folder, inventory(), shelf) as bench:
+        assert await ended(bench) == ("failed", "effect_failed")
+        [item] = await bench.items(await bench.last())
+        assert (shelf.tried, item.state) == (1, ItemState.NOT_APPLIED)
+
+
+class HangsAtItsSecondOpening(Shelf):
+    @asynccontextmanager
+    async def open(self, scope: Scope) -> AsyncIterator[Shelf]:
+        self.opened += 1
+        if self.opened == 2:
+            await asyncio.sleep(HANGS)
+        yield self
+
+
+async def test_a_target_that_hangs_before_the_first_effect_is_a_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 13."""
+    monkeypatch.setattr("remediator.execution.CONNECT_SECONDS", 0.1)
+    async with bench_with(folder, inventory(), HangsAtItsSecondOpening(folder)) as bench:
+        assert await ended(bench) == ("failed", "target_unreachable")
+        assert bench.shelf.touched == []
+
+
+class HangsInItsPlan(Shelf):
+    async def plan(self) -> Plan:
+        await asyncio.sleep(HANGS)
+        return await super().plan()
+
+
+async def test_a_plan_that_does_not_come_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 13."""
+    monkeypatch.setattr("remediator.plan.PLAN_SECONDS", 0.1)
+    async with bench_with(folder, inventory(), HangsInItsPlan(folder)) as bench:
+        assert await ended(bench) == ("failed", "target_unreachable")
+
+
+async def test_a_look_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 13."""
+    monkeypatch.setattr("remediator.execution.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("remediator.execution.SETTLE_ATTEMPTS", 1)
+    shelf = Shelf(folder, after=hang, look=hang, timeout=timedelta(seconds=0.1))
+    async with bench_with(folder, inventory(), shelf) as bench:
+        assert await ended(bench) == ("unknown", "outcome_unknown")
+
+
+async def test_an_effect_of_which_nothing_is_known_is_unknown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 14."""
+    monkeypatch.setattr("remediator.execution.SETTLE_ATTEMPTS", 1)
+    async with bench_with(folder, inventory(), FailsInItsEffect(folder, look=refuse)) as bench:
+        assert await ended(bench) == ("unknown", "outcome_unknown")
+        async with bench.world.ledger.read() as connection:
+            assert len(await control.open_breakers(connection)) == 1
+
+
+async def test_a_result_that_can_not_be_read_is_unknown(folder: Path) -> None:
+    """Invariant 14."""
+    async with bench_with(folder, inventory(verify_within="0s"), Shelf(folder, look=refuse)) as bench:
+        assert await ended(bench) == ("unknown", "result_unreadable")
