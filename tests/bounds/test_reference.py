@@ -1,20 +1,19 @@
-"""Every invariant and every bound has its guards, and they stand where the list says; some are taken out here."""
+"""Every invariant and every bound has its guards, and they stand where the list says; two are taken out here."""
 
 import ast
 import re
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from docs.invariants_page import invariants_page
 from remediator.bounds import DEFERRALS, REFUSALS
 from tests.bounds.guards import FOLDER, ROOT, Guard, invariants
-from tests.bounds.mutants import guards_of, try_out
+from tests.bounds.mutants import answers, guards_of
 
 GUARDS = guards_of(invariants())
-# `make mutants` takes out all of them; these are quick, and of each kind: one of many bounds, the file, the record.
-SAMPLE = [("rate", 3), ("the file", 7), ("a thousand alerts and no more", 22)]
+# `make mutants` takes out all of them; the tests of these two are quick.
+BOUNDS = "tests/unit/remediator/test_bounds.py::test_a_bound_that_is_reached_stands_in_the_way"
+DELIVERY = "tests/unit/remediator/test_delivery.py::test_what_is_no_delivery_is_refused_in_one_line"
 
 
 def test_every_invariant_has_its_guards() -> None:
@@ -29,12 +28,12 @@ def test_every_bound_is_a_guard() -> None:
         assert (guard.file, guard.old, guard.new) == ("remediator/bounds.py", f'    "{bound}": {bound},\n', "")
 
 
-@pytest.mark.parametrize(("number", "guard"), GUARDS, ids=lambda each: each.guard if isinstance(each, Guard) else None)
-def test_every_guard_stands_where_it_is_said_to(number: int, guard: Guard) -> None:
+def test_every_guard_stands_where_it_is_said_to() -> None:
     """Once, so that exactly it is taken out; and what is left can still be read, or its tests would prove nothing."""
-    left = guard.spoiled(_text(guard.file))
-    if guard.file.endswith(".py"):
-        ast.parse(left)
+    for _, guard in GUARDS:
+        left = guard.spoiled(_text(guard.file))
+        if guard.file.endswith(".py"):
+            ast.parse(left)
 
 
 def test_every_named_test_exists() -> None:
@@ -57,19 +56,31 @@ def test_the_page_is_what_make_docs_writes() -> None:
         assert file.read_text(encoding="utf-8") == text
 
 
-@pytest.mark.parametrize("name", SAMPLE, ids=lambda each: each[0])
-def test_without_its_guard_a_test_turns_red(name: tuple[str, int]) -> None:
-    [(number, guard)] = [(n, each) for n, each in GUARDS if (each.bound or each.guard, n) == name]
-    answers = try_out(number, guard.model_copy(update={"red": guard.red[:1]}))
-    assert [answer.red for answer in answers] == [True], answers
+def test_what_a_guard_is_and_what_is_none() -> None:
+    """Side by side: each is a run of pytest. What can not be read turns every test red, and proves nothing."""
+    guards = [_of(9, "one more is too many"), _of(22, "a thousand alerts and no more"), _unreadable()]
+    assert [(answer.test, answer.red) for answer in answers([(0, guard) for guard in guards])] == [
+        (BOUNDS, True),
+        (DELIVERY, True),
+        (DELIVERY, False),
+    ]
 
 
-def test_what_can_not_be_read_proves_nothing() -> None:
-    """Nor does a test that stumbles over what is not there."""
-    test = "tests/unit/remediator/test_delivery.py::test_nanoseconds_are_read_and_cut"
-    for old, new in (("MAX_ALERTS = 1_000", "MAX_ALERTS ="), ("import hashlib\n", "import no_such_thing\n")):
-        guard = Guard(guard="none", file="remediator/delivery.py", old=old, new=new, red=(test,))
-        assert [answer.red for answer in try_out(0, guard)] == [False]
+def _of(number: int, words: str) -> Guard:
+    """The guard, with the quick one of its tests."""
+    [guard] = [each for of, each in GUARDS if (of, each.guard) == (number, words)]
+    [test] = {BOUNDS, DELIVERY} & set(guard.red)
+    return guard.model_copy(update={"red": (test,)})
+
+
+def _unreadable() -> Guard:
+    return Guard(
+        guard="none",
+        file="remediator/delivery.py",
+        old="import hashlib\n",
+        new="import no_such_thing\n",
+        red=(DELIVERY,),
+    )
 
 
 @cache
