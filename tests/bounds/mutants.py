@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bounds.guards import ROOT, Guard, Invariant, invariants
+from tests.bounds.guards import FOLDER, ROOT, Guard, Invariant, invariants
 from tests.bounds.reds import FILE
 
 SIDE_BY_SIDE = 2
@@ -37,7 +37,7 @@ class Answer:
     how: str
 
     def __str__(self) -> str:
-        return f"{self.number:>2}  {self.guard}\n      {self.test}\n      {self.how[:SHOWN]}"
+        return f"{self.number:>2} | {self.guard} | {self.test} | {self.how[:SHOWN]}"
 
 
 def try_out(number: int, guard: Guard) -> list[Answer]:
@@ -109,17 +109,19 @@ def guards_of(some: Sequence[Invariant]) -> list[tuple[int, Guard]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Try out all guards, or those of the invariants that are named, and return the exit status."""
-    wanted = {int(each) for each in arguments}
-    chosen = guards_of([each for each in invariants() if not wanted or each.number in wanted])
-    unnoticed = []
-    for number, answer in enumerate(answers(chosen)):
+    """Try out all guards, or those of the invariants that are named; print what came of it, and return the status."""
+    if unknown := set(arguments) - {str(each.number) for each in invariants()}:
+        print(f"there is no invariant {', '.join(sorted(unknown))}; see {FOLDER.relative_to(ROOT)}", file=sys.stderr)
+        return 2
+    chosen = guards_of([each for each in invariants() if not arguments or str(each.number) in arguments])
+    seen = []
+    for answer in answers(chosen):
         print(answer, flush=True)
-        unnoticed += [] if answer.red else [answer]
-        total = number + 1
+        seen.append(answer)
+    unnoticed = [answer for answer in seen if not answer.red]
     for answer in unnoticed:
-        print(f"not noticed:\n{answer}", file=sys.stderr)
-    print(f"{len(chosen)} guards; {total - len(unnoticed)} of {total} tests turned red")
+        print(f"not noticed: {answer}", file=sys.stderr)
+    print(f"{len(chosen)} guards; {len(seen) - len(unnoticed)} of {len(seen)} tests turned red")
     return 1 if unnoticed else 0
 
 
