@@ -10,21 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from remediator.errors import MalformedDelivery
 
 MAX_BYTES = 1024 * 1024
 MAX_ALERTS = 1_000
-
-
-def _microseconds(value: object) -> object:
-    """Go writes nanoseconds; more than six digits of a second are cut off."""
-    if isinstance(value, str) and "." in value:
-        whole, _, rest = value.partition(".")
-        digits = len(rest) - len(rest.lstrip("0123456789"))
-        return f"{whole}.{rest[:digits][:6]}{rest[digits:]}"
-    return value
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -38,7 +29,8 @@ def _in_utc(value: datetime) -> datetime:
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-Moment = Annotated[AwareDatetime, BeforeValidator(_microseconds), AfterValidator(_in_utc)]
+# Go writes nanoseconds; what is finer than a microsecond is cut off.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Alert(BaseModel):
