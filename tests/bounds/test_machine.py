@@ -93,12 +93,23 @@ class Remediator(RuleBasedStateMachine):
             self._deliver(which)
         self.do(self.bench.work(works))
 
-    @rule(which=st.permutations(TARGETS), number=st.integers(2, 3))
-    def several_fire_at_once(self, which: list[str], number: int) -> None:
+    @rule(which=st.permutations(TARGETS))
+    def several_fire_after_a_quiet_hour(self, which: list[str]) -> None:
+        self.bench.clock.turn(minutes=61)
         self._fill(2)
-        for each in which[:number]:
+        for each in which[:RATE]:
             self._deliver(each)
         self.do(self.bench.work(2))
+
+    @rule(which=targets)
+    def it_fires_again_after_it_was_in_vain(self, which: str) -> None:
+        self.bench.clock.turn(minutes=61)
+        for vain in (True, False):
+            self.bench.shelf.refill = vain
+            self._fill(1)
+            self._deliver(which)
+            self.do(self.bench.work(2))
+            self.bench.clock.turn(minutes=3)
 
     @rule(which=targets, minutes=st.sampled_from([0.0, 1.0, 3.0]))
     def it_comes_back(self, which: str, minutes: float) -> None:

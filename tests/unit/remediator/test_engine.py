@@ -421,3 +421,16 @@ async def test_resolved_while_it_waits_it_is_called_off(folder: Path) -> None:
         await bench.deliver(status="resolved")
         await bench.work()
         assert ((await bench.last()).state, (await bench.last()).reason) == ("cancelled", "resolved")
+
+
+async def test_a_person_closes_the_breaker_of_one_target(bench: Bench) -> None:
+    """Invariant 15."""
+    bench.shelf.refill = True
+    for target in ("main", "spare"):
+        bench.shelf.fill("a")
+        await bench.deliver(target=target, fingerprint=target)
+        await bench.work()
+    async with bench.world.ledger.write() as connection:
+        key = episodes.Key("shop", "clear_shelf", "shop/postgres/main")
+        assert await control.close_breaker(connection, key, bench.clock.now(), "oncall")
+        assert [each["target"] for each in await control.open_breakers(connection)] == ["shop/postgres/spare"]

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from remediator.ledger import control
+from remediator.errors import LedgerUnavailable
+from remediator.ledger import control, runs
 from remediator.remediation import Item, ItemState, Outcome, Plan, Scope
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
@@ -105,3 +107,19 @@ async def test_a_result_that_can_not_be_read_is_unknown(folder: Path) -> None:
     """Invariant 14."""
     async with bench_with(folder, inventory(verify_within="0s"), Shelf(folder, look=refuse)) as bench:
         assert await ended(bench) == ("unknown", "result_unreadable")
+
+
+async def test_a_ledger_that_is_out_for_a_moment_is_no_failure_of_the_target(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 27."""
+    intend, out = runs.intend, iter([True])
+
+    async def out_once(*arguments: Any) -> None:
+        if next(out, False):
+            raise LedgerUnavailable("the ledger: it is gone")
+        await intend(*arguments)
+
+    monkeypatch.setattr(runs, "intend", out_once)
+    monkeypatch.setattr("remediator.engine.TROUBLE_SECONDS", 0.01)
+    assert await ended(bench) == ("succeeded", "")

@@ -319,3 +319,18 @@ async def test_what_the_tables_themselves_refuse(ledger: Ledger, before: list[st
     with pytest.raises(LedgerUnavailable, match="UNIQUE"):
         async with ledger.write() as connection:
             await connection.exec_driver_sql(again)
+
+
+async def test_what_can_not_be_kept_at_once_is_not_taken_for_kept(ledger: SqliteLedger, file: Path) -> None:
+    """Invariant 27: another process writes."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert ledger._clerk is not None
+    ledger._clerk._quick = True
+    kept = asyncio.create_task(ledger.accept(NOW, b"1"))
+    done, _ = await asyncio.wait([kept], timeout=0.2)
+    assert not done, "it was answered, and is nowhere"
+    other.execute("ROLLBACK")
+    other.close()
+    await kept
+    assert await bodies(ledger) == [b"1"]

@@ -1,6 +1,7 @@
 """The page says what the ledger says."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +13,10 @@ Labels = frozenset[tuple[str, str]]
 
 
 async def page(bench: Bench, trouble: str | None = None) -> Mapping[str, Mapping[Labels, float]]:
-    found: dict[str, dict[Labels, float]] = {}
+    found: dict[str, dict[Labels, float]] = defaultdict(dict)
     for family in (await metrics.collect(bench.world, trouble)).collect():
         for sample in family.samples:
-            found.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+            found[sample.name][frozenset(sample.labels.items())] = sample.value
     return found
 
 
