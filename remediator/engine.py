@@ -42,8 +42,34 @@ class Engine:
         self._driving: dict[int, asyncio.Task[None]] = {}
         self._mishaps: Counter[int] = Counter()
         self._next_vanished = self._next_forgetting = 0.0
+        self._not_kept: tuple[float, str] | None = None
+        self._trouble: str | None = None
         self.stop = Stop()
-        self.trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be accepted or done now, or None."""
+        return self._trouble or self.ledger_out
+
+    @property
+    def ledger_out(self) -> str | None:
+        """Why the last delivery could not be kept; nothing once Alertmanager would have sent it again.
+
+        A round that finds nothing to do writes nothing, so it does not notice a full disk.
+        """
+        if self._not_kept is None:
+            return None
+        at, why = self._not_kept
+        return why if asyncio.get_running_loop().time() < at + 2 * self._world.repeat_interval.total_seconds() else None
+
+    def kept(self) -> None:
+        """A delivery is on disk."""
+        self._not_kept = None
+        self.wake()
+
+    def not_kept(self, error: LedgerUnavailable) -> None:
+        """A delivery could not be kept."""
+        self._not_kept = asyncio.get_running_loop().time(), str(error)
 
     def wake(self) -> None:
         """There is something to do now."""
@@ -60,7 +86,7 @@ class Engine:
             self._wake.clear()
             try:
                 await self.tick()
-                self.trouble = None
+                self._trouble = None
             except Exception as error:
                 self._tell(error)
                 await self.stop.sleep(TROUBLE_SECONDS)
@@ -82,8 +108,9 @@ class Engine:
 
     def _tell(self, error: Exception) -> None:
         """Whatever went wrong, the daemon stays, says so, and tries again."""
-        self.trouble = str(error) if isinstance(error, LedgerUnavailable) else f"internal error: {type(error).__name__}"
-        log.error("nothing can be done now", trouble=self.trouble, exc_info=not isinstance(error, LedgerUnavailable))
+        known = isinstance(error, LedgerUnavailable)
+        self._trouble = str(error) if known else f"internal error: {type(error).__name__}"
+        log.error("nothing can be done now", trouble=self._trouble, exc_info=not known)
 
     async def _pause(self) -> None:
         """Until there is something to do, but a moment at least: of many the first is served at once, then the rest."""

@@ -39,8 +39,9 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
+            engine.not_kept(error)
             raise _later("the ledger is out") from None
-        engine.wake()
+        engine.kept()
         return web.Response(text="accepted\n")
 
     return _counted(handle)
