@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from remediator.advice import what_next
 from remediator.api import identifier_of, run_json
 from remediator.bounds import DEFERRALS, REFUSALS, Decision, Facts
 from remediator.clock import rfc3339
@@ -16,7 +17,6 @@ from remediator.delivery import parse_delivery
 from remediator.errors import MalformedDelivery
 from remediator.ledger import runs
 from remediator.ledger.episodes import Key
-from remediator.message import what_next
 from remediator.preview import Preview, preview_of, simulate
 from remediator.targets import find
 from remediator.world import World

@@ -53,9 +53,7 @@ async def collect(world: World, trouble: str | None = None, ledger_out: str | No
     """Everything on the metrics page. Where the ledger is out, only that, the engine's trouble and the process."""
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
     engine = _gauge("remediation_engine_up", "Whether the engine could do its last round.", trouble is None)
-    up = GaugeMetricFamily(
-        "remediation_ledger_up", "Whether the ledger can be read and takes deliveries."
-    )
+    up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and takes deliveries.")
     try:
         async with world.ledger.read() as connection:
             families = await _from_ledger(connection, world)
