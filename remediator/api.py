@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from inventory import Duration
 from remediator.clock import rfc3339
 from remediator.credentials import Bearers
-from remediator.errors import LedgerUnavailable, NoSuchRun, WrongState
+from remediator.errors import NoSuchRun
 from remediator.ledger import audit, control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
@@ -32,9 +32,23 @@ class PauseRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    reason: str = Field(min_length=1)
+    reason: str
     stack: str | None = None
-    span: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(default=None, alias="for")
+    span: Duration | None = Field(default=None, alias="for")
+
+    @field_validator("span")
+    @classmethod
+    def _takes_time(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and not value:
+            raise ValueError("is at least 1s")
+        return value
+
+    @field_validator("reason")
+    @classmethod
+    def _says_something(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty; it is shown wherever a run is refused")
+        return value
 
 
 def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> "Api":
@@ -63,20 +77,12 @@ class Api:
         self._verifying: asyncio.Task[tuple[str, int | None]] | None = None
 
     def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
-        """`handler` behind the operators' tokens, with our errors as answers."""
+        """`handler` behind the operators' tokens."""
 
         async def handle(request: web.Request) -> web.Response:
             if not self._bearers:
-                return web.Response(status=403, text=NO_OPERATORS)
-            operator = self._bearers.sender(request)
-            try:
-                return await handler(request, operator)
-            except NoSuchRun as error:
-                return web.Response(status=404, text=f"{error}\n")
-            except WrongState as error:
-                return web.Response(status=409, text=f"{error}\n")
-            except LedgerUnavailable as error:
-                return web.Response(status=503, text=f"{error}\n")
+                raise web.HTTPForbidden(text=NO_OPERATORS)
+            return await handler(request, self._bearers.sender(request))
 
         return handle
 
@@ -99,7 +105,7 @@ class Api:
         async with self._world.ledger.read() as connection:
             run = await runs.find(connection, identifier_of(request))
             if run is None:
-                raise web.HTTPNotFound(text="there is no such run\n")
+                raise NoSuchRun(f"there is no run {request.match_info['id']}")
             episode = await episodes.get(connection, run.episode)
             detail = {
                 "delivered_at": rfc3339(episode.delivered_at),
@@ -212,7 +218,7 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 def identifier_of(request: web.Request) -> int:
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise web.HTTPNotFound(text="there is no such run\n")
+        raise NoSuchRun(f"there is no run {text[:50]!r}; a run has a number")
     return int(text)
 
 
@@ -230,7 +236,7 @@ def _number(query: Mapping[str, str], name: str, default: int | None, most: int 
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 19) or int(text) < 1:
-        raise web.HTTPBadRequest(text=f"{name} is a whole number from 1\n")
+        raise web.HTTPBadRequest(text=f"{name} is a whole number from 1, not {text[:50]!r}\n")
     return min(int(text), most) if most else int(text)
 
 

@@ -10,6 +10,7 @@ from inventory import Inventory
 from remediator import metrics
 from remediator.alertmanager import AlertmanagerReader
 from remediator.api import add_api_routes
+from remediator.api_errors import errors_as_json
 from remediator.api_preview import add_preview_routes
 from remediator.clock import SystemClock
 from remediator.config_check import wrong_remediations
@@ -43,7 +44,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
 
 def application(world: World, deliverers: Bearers) -> web.Application:
     """Everything that serves `world`; only `deliverers` may deliver alerts, or with none of them everybody."""
-    app = web.Application(client_max_size=MAX_BYTES)
+    app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
     app[OWN_CREDENTIALS] = ("/webhook", "/api/")
     engine = Engine(world)
     _add_routes(app, world, engine, deliverers)

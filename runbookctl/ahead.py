@@ -1,7 +1,8 @@
 """The commands that ask what would be done, and why: `plan`, `why` and `simulate`. They do nothing, record nothing."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,17 +30,27 @@ def why(context: typer.Context, number: Run, output: Output = show.Format.TEXT) 
     if output is show.Format.JSON:
         show.as_json(answer)
         return
-    run = answer["run"]
-    console.print(f"run {run['id']}: {run['remediation']} on {run['target']}", highlight=False, soft_wrap=True)
-    console.print(f"{run['state']} {run['reason']}".rstrip(), style="bold", highlight=False)
+    show.head(console, answer["run"])
     for then, hits in answer["bounds"].items():
         for name, detail in hits.items():
-            console.print(f"{then.replace('_', ' ')} {name}: {detail}", highlight=False, soft_wrap=True)
-    for name in ("error", "not_before", "expires_at", "what_next"):
-        if answer[name]:
-            console.print(f"{name.replace('_', ' ')}: {answer[name]}", highlight=False, soft_wrap=True)
-    console.print("now:", style="bold")
+            show.line(console, f"{then.replace('_', ' ')} {name}: {detail}")
+    for item in answer["run"]["items"]:
+        if item["state"] in ("failed", "unknown", "not_applied", "skipped"):
+            show.line(console, show.item_line(item))
+    for name, text in _when_and_what(answer):
+        show.line(console, f"{name}: {text}")
+    show.line(console, "now:", style="bold")
     preview.show(console, answer["now"])
+
+
+def _when_and_what(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if answer["error"]:
+        yield "error", answer["error"]
+    if answer["run"]["finished_at"] is None:
+        for name in ("not_before", "expires_at"):
+            if answer[name]:
+                yield name.replace("_", " "), show.moment(answer[name])
+    yield "what next", answer["what_next"]
 
 
 def simulate(

@@ -54,10 +54,12 @@ def runs(
     remediation: Annotated[str | None, typer.Option(help="Only runs of this remediation.")] = None,
     state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 20,
+    before: Annotated[int | None, typer.Option(min=1, help="Only runs older than the run of this number.")] = None,
     output: Output = show.Format.TEXT,
 ) -> None:
     """List runs, newest first."""
     asked = {"stack": stack, "remediation": remediation, "state": state, "limit": str(limit)}
+    asked |= {"before": str(before)} if before is not None else {}
     show.runs(console, client_of(context).get("/api/v1/runs", asked), output)
 
 

@@ -193,11 +193,11 @@ async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_i
     assert (await client.post("/api/v1/runs/1/approve", headers=ONCALL)).status == 404
     await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
 
-    async def approved() -> tuple[int, str]:
+    async def approved() -> tuple[int, Any]:
         answer = await client.post("/api/v1/runs/1/approve", headers=ONCALL)
-        return answer.status, await answer.text()
+        return answer.status, await answer.json()
 
-    await becomes(approved, (409, "run 1 is refused, not awaiting_approval\n"))
+    await becomes(approved, (409, {"error": "run 1 is refused, not awaiting_approval"}))
 
 
 async def test_closing_a_breaker_that_is_not_open_is_not_found(client: Client) -> None:
@@ -301,7 +301,7 @@ async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: Client) -> Non
 async def test_a_pause_of_no_time_or_for_ever_is_refused(client: Client, span: str) -> None:
     answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
     assert answer.status == 400
-    assert (await answer.text()).startswith("for: ")
+    assert (await answer.json())["error"].startswith("for: ")
 
 
 @pytest.mark.parametrize(
@@ -316,3 +316,31 @@ async def test_a_malformed_payload_is_not_simulated(client: Client) -> None:
     answer = await client.post("/api/v1/simulate", data=b"{}", headers=ONCALL)
     assert answer.status == 400
     assert "version" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("GET", "/api/v1/runs?state=fine", 400, "state is one of planned, prechecked, "),
+        ("GET", "/api/v1/runs?limit=many", 400, "limit is a whole number from 1, not 'many'"),
+        ("GET", "/api/v1/runs/7", 404, "there is no run 7"),
+        ("GET", "/api/v1/runs/one", 404, "there is no run 'one'"),
+        ("GET", "/api/v1/run", 404, "there is no /api/v1/run"),
+        ("DELETE", "/api/v1/runs", 405, "/api/v1/runs takes GET, HEAD, not DELETE"),
+        ("POST", "/api/v1/pause", 400, "body: "),
+        ("GET", "/api/v1/plan?remediation=x&target=y", 404, "there is no remediation 'x'"),
+    ],
+)
+async def test_every_refusal_of_the_api_is_json(
+    client: Client, method: str, path: str, status: int, error: str
+) -> None:
+    answer = await client.request(method, path, headers=ONCALL)
+    assert answer.status == status
+    assert (await answer.json())["error"].startswith(error)
+    assert (status == 405) == ("Allow" in answer.headers)
+
+
+async def test_who_may_not_ask_is_told_in_json_too(client: Client) -> None:
+    answer = await client.get("/api/v1/runs")
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert await answer.json() == {"error": "a bearer token is needed"}
