@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import Duration
 from remediator.clock import rfc3339
@@ -22,6 +24,7 @@ from remediator.states import RunState
 from remediator.world import World
 
 MAX_LIMIT = 1_000
+log = structlog.get_logger(__name__)
 NO_OPERATORS = "no operators are named; add operators: {oncall: {token_file: …}} to the inventory\n"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -120,11 +123,14 @@ class Api:
 
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
         run = await approve(self._world, identifier_of(request), operator)
+        log.info("approved", operator=operator, run=run.id)
         self._wake()
         return await self._show(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
-        return await self._show(await reject(self._world, identifier_of(request), operator))
+        run = await reject(self._world, identifier_of(request), operator)
+        log.info("rejected", operator=operator, run=run.id)
+        return await self._show(run)
 
     async def _show(self, run: Run) -> web.Response:
         async with self._world.ledger.read() as connection:
@@ -132,12 +138,7 @@ class Api:
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
-            pauses = await control.pauses(connection, self._world.clock.now())
-        shown = [_plain(pause) for pause in pauses]
-        file = read_pause_file(self._world.pause_file)
-        if file is not None:
-            shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
-        return web.json_response({"pauses": shown})
+            return web.json_response({"pauses": await pauses_in_force(connection, self._world)})
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
         asked = await _pause_request(request)
@@ -146,17 +147,22 @@ class Api:
         async with self._world.ledger.write() as connection:
             now = self._world.clock.now()
             identifier = await control.pause_now(connection, now, operator, asked.reason, asked.stack, asked.span)
+        log.info("paused", operator=operator, stack=asked.stack or "all", reason=asked.reason)
         return web.json_response({"id": identifier, "stack": asked.stack, "reason": asked.reason})
 
     async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
+        stack = request.query.get("stack")
         async with self._world.ledger.write() as connection:
-            ended = await control.resume(connection, self._world.clock.now(), operator, request.query.get("stack"))
+            ended = await control.resume(connection, self._world.clock.now(), operator, stack)
+        if stack is not None and not ended and stack not in self._world.inventory.stacks:
+            raise web.HTTPBadRequest(text=f"the inventory has no stack {stack!r}\n")
+        log.info("resumed", operator=operator, stack=stack or "all", pauses=ended)
         return web.json_response({"ended": ended})
 
     async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
             breakers = await control.open_breakers(connection)
-        return web.json_response({"breakers": [_plain(breaker) for breaker in breakers]})
+        return web.json_response({"breakers": [plain_row(breaker) for breaker in breakers]})
 
     async def delete_breaker(self, request: web.Request, operator: str) -> web.Response:
         target = request.match_info["target"]
@@ -165,6 +171,7 @@ class Api:
             closed = await control.close_breaker(connection, key, self._world.clock.now(), operator)
         if not closed:
             raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")
+        log.info("breaker closed", operator=operator, remediation=key.remediation, target=key.target)
         return web.json_response({"closed": True})
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
@@ -211,7 +218,16 @@ def _item_json(each: RunItem) -> dict[str, Any]:
     }
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+async def pauses_in_force(connection: AsyncConnection, world: World) -> list[dict[str, Any]]:
+    """Those that people began, and that of the file, which has no number."""
+    shown = [plain_row(each) for each in await control.pauses(connection, world.clock.now())]
+    file = read_pause_file(world.pause_file)
+    if file is not None:
+        shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
+    return shown
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
 
 

@@ -12,6 +12,7 @@ from remediator.alertmanager import AlertmanagerReader
 from remediator.api import add_api_routes
 from remediator.api_errors import errors_as_json
 from remediator.api_preview import add_preview_routes
+from remediator.api_status import add_status_route
 from remediator.clock import SystemClock
 from remediator.config_check import wrong_remediations
 from remediator.credentials import Bearers
@@ -105,6 +106,7 @@ def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: 
     app.router.add_get("/metrics", show_metrics)
     api = add_api_routes(app, world, operators, engine.wake)
     add_preview_routes(app, world, api.guarded)
+    add_status_route(app, world, api.guarded, lambda: engine.trouble)
 
 
 def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:

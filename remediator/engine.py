@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import structlog
 
 from remediator.errors import LedgerUnavailable
 from remediator.execution import execute, lose, note_stop, recover, verify
 from remediator.intake import take_in
-from remediator.ledger import episodes, retention, runs
+from remediator.ledger import audit, episodes, retention, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import LostRun, Run
 from remediator.plan import fail, precheck
@@ -189,10 +190,25 @@ class Engine:
     async def _steps(self, run: Run) -> None:
         while run.state not in ENDED and not self.stop.is_set():
             before, run = run, await self._step(run)
-            log.info("run", run=run.id, state=str(run.state), reason=run.reason, target=run.target)
+            await self._log(run)
             if run.state in _WAITING or run.state is before.state:
                 return
         self.wake()
+
+    async def _log(self, run: Run) -> None:
+        """Where a run stands; with its end the head of the audit trail, which covers all of it."""
+        said: dict[str, Any] = {
+            "run": run.id,
+            "remediation": run.remediation,
+            "target": run.target,
+            "state": str(run.state),
+        }
+        if run.reason:
+            said["reason"] = run.reason
+        if run.state in ENDED:
+            async with self._world.ledger.read() as connection:
+                said["audit_head"] = await audit.head(connection)
+        log.info("run", **said)
 
     def _step(self, run: Run) -> Coroutine[None, None, Run]:
         if run.expires_at is not None and run.expires_at <= self._world.clock.now() and run.state in _WAITING:

@@ -48,6 +48,16 @@ def connect(
 
 
 @app.command()
+def status(context: typer.Context, output: Output = show.Format.TEXT) -> None:
+    """Show whether the remediator works, what is paused, open breakers, and the runs that have not ended."""
+    answer = client_of(context).get("/api/v1/status")
+    if output is show.Format.JSON:
+        show.as_json(answer)
+    else:
+        show.status(console, answer)
+
+
+@app.command()
 def runs(
     context: typer.Context,
     stack: Stack = None,

@@ -61,6 +61,30 @@ def breakers_table(found: Sequence[Row]) -> Table:
     return table(("opened", "remediation", "target", "run", "reason"), rows, whole=("opened", "remediation"))
 
 
+def status(console: Console, answer: Row) -> None:
+    """Whether it works, whether it may act, and what waits for a person."""
+    line(console, f"trouble: {answer['trouble']}" if answer["trouble"] else "it works", style="bold")
+    for each in answer["pauses"]:
+        line(console, f"paused: {pause(each)}")
+    if not answer["pauses"]:
+        line(console, "nothing is paused")
+    for name, found, made in (
+        ("open breakers", answer["breakers"], breakers_table),
+        ("runs that have not ended", answer["runs"], runs_table),
+    ):
+        line(console, f"{name}: {len(found) or 'none'}")
+        if found:
+            console.print(made(found))
+    line(console, f"messages that nobody has taken yet: {answer['messages_unsent'] or 'none'}")
+
+
+def pause(each: Row) -> str:
+    """One pause in a line; that of a file says itself where the file is."""
+    until = f", until {moment(each['until'])[:19]} UTC" if each["until"] else ""
+    by = f" (by {each['begun_by']}{until})" if each["begun_by"] else ""
+    return f"{each['stack'] or 'everything'}: {each['reason']}{by}"
+
+
 def said(console: Console, answer: Row, output: Format, sentence: str) -> None:
     """The answer to something that was told: a sentence for people."""
     if output is Format.JSON:

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from daemon import UnusableConfiguration, WebSettings
 from inventory import Inventory
 from remediator.app import build
-from remediator.settings import LedgerSettings, RemediatorSettings, WebhookSettings
+from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.waiting import becomes
 
@@ -30,6 +30,7 @@ def settings(tmp_path: Path, **web: str) -> RemediatorSettings:
         web=WebSettings(**{"listen_address": "127.0.0.1:0", **web}),
         webhook=WebhookSettings(token_file=[hook]),
         ledger=LedgerSettings(url=f"sqlite:///{tmp_path}/ledger.db"),
+        pause=PauseSettings(file=tmp_path / "pause"),
     )
 
 

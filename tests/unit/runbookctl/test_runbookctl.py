@@ -134,3 +134,41 @@ def test_runs_are_paged_and_the_hint_stays_out_of_a_pipe(ctl: Ctl, deliver: Call
     assert [line.split()[0] for line in lines[:3]] == ["id", "3", "2"]
     assert lines[3:] in ([], ["older ones: --before 2"])  # the runner may put both streams together
     assert [line.split()[0] for line in ctl("runs", "--before", "2").splitlines()] == ["id", "1"]
+
+
+def test_what_still_pauses_after_a_resume_is_said(ctl: Ctl, tmp_path: Path) -> None:
+    ctl("pause", "--reason", "deploy", "--for", "2h")
+    (tmp_path / "pause").write_text("restoring")
+    ctl("pause", "--reason", "looking", "--stack", "shop")
+    lines = ctl("resume", "--stack", "shop").splitlines()
+    assert lines[0] == "1 pauses ended"
+    assert re.fullmatch(r"still paused: everything: deploy \(by oncall, until [-\d]+ [:\d]+ UTC\)", lines[1])
+    assert lines[2] == f"still paused: everything: restoring (the file {tmp_path}/pause)"
+    with pytest.raises(WrongUsage, match="no stack 'shopp'"):
+        ctl("resume", "--stack", "shopp")
+
+
+def test_status_tells_first_what_matters(ctl: Ctl, deliver: Callable[..., None]) -> None:
+    assert ctl("status").splitlines() == [
+        "it works",
+        "nothing is paused",
+        "open breakers: none",
+        "runs that have not ended: none",
+        "messages that nobody has taken yet: none",
+    ]
+    deliver(remediation="collect_diagnostics", target="anything")
+    deadline = time.monotonic() + 20
+    while "awaiting_approval" not in ctl("status") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ctl("pause", "--reason", "deploy")
+    text = ctl("status")
+    assert "paused: everything: deploy (by oncall)" in text
+    assert "runs that have not ended: 1" in text
+    assert set(json.loads(ctl("status", "--output", "json"))) == {
+        "trouble",
+        "pauses",
+        "breakers",
+        "runs",
+        "messages_unsent",
+        "audit_head",
+    }
