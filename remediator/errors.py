@@ -4,6 +4,7 @@ RemediatorError
 ├── TargetUnreachable    the thing to be remediated does not answer, or refuses us
 ├── LedgerUnavailable    the ledger can not be written: nothing may be acted on
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
+│   └── TooManyAlerts    one that has more alerts than a delivery may have
 ├── NoSuchRun            a person asked for a run that does not exist
 └── WrongState           a person asked for something that this run's state does not allow
 """
@@ -23,6 +24,10 @@ class LedgerUnavailable(RemediatorError):
 
 class MalformedDelivery(RemediatorError):
     """The body is not an Alertmanager webhook delivery of version 4."""
+
+
+class TooManyAlerts(MalformedDelivery):
+    """The delivery has more alerts than we take at once."""
 
 
 class NoSuchRun(RemediatorError):

@@ -131,12 +131,14 @@ async def test_a_body_that_does_not_come_is_asked_for_again(client: Client, monk
         (ONCALL, delivery(), 403),
         (HOOK, b"{", 400),
         (HOOK, b" " * (1024 * 1024 + 1), 413),
+        (HOOK, delivery([alert()] * 1001), 413),
     ],
 )
 async def test_what_is_not_accepted(client: Client, headers: dict[str, str], body: bytes, status: int) -> None:
     answer = await client.post("/webhook", data=io.BytesIO(body), headers=headers)
     assert answer.status == status
     assert "Traceback" not in await answer.text()
+    assert (status == 413) == ("set max_alerts in Alertmanager" in await answer.text())
 
 
 @pytest.mark.parametrize(("headers", "status"), [({}, 401), (HOOK, 403), (ONCALL, 200)])
