@@ -1,8 +1,8 @@
 """Refreshes the planner's statistics of tables that changed much since they were last analyzed, or that long ago.
 
-Sources: ClientForge runbook, "Slow Database Queries" (update statistics) and "Daily Tasks"; Formula PM runbook, "Database
-Optimization"; Life Platform runbook, "Database Maintenance". Theirs analyze everything, at any time; this one is bounded:
-never during a backup, one table at a time, none that somebody else works on, and never VACUUM or FULL.
+Sources: ClientForge runbook, "Slow Database Queries" (update statistics) and "Daily Tasks"; Formula PM runbook,
+"Database Optimization"; Life Platform runbook, "Database Maintenance". Theirs analyze everything, at any time; this one
+is bounded: never during a backup, one table at a time, none that somebody else works on, and never VACUUM or FULL.
 """
 
 import asyncio
