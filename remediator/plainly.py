@@ -16,13 +16,18 @@ def pairs(values: Mapping[str, Any]) -> str:
 
 
 def plain(value: Any) -> str:
-    """One value; a text that is no plain word is quoted, so that it can forge neither a name nor a line."""
+    """One value; a text that is no plain word is quoted, so that it can forge neither a name nor a line.
+
+    A table in a table is for programs: its rows are only counted.
+    """
     if isinstance(value, str):
         return _text(value)
     if value is None:
         return "none"
     if isinstance(value, Mapping):
         return "{" + pairs(value) + "}"
+    if isinstance(value, Sequence) and value and all(isinstance(each, list | tuple) for each in value):
+        return f"({len(value)} rows)"
     if isinstance(value, Sequence):
         return "[" + ", ".join(plain(each) for each in value) + "]"
     return json.dumps(value, default=str)

@@ -5,8 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from remediator.plainly import pairs, plain
-from runbookctl.show import item_line, line, moment, table
+from runbookctl.show import in_words, item_line, line, moment, table
 
 SHOWN_ITEMS = 20
 
@@ -17,7 +16,7 @@ def show(console: Console, preview: Mapping[str, Any]) -> None:
     line(console, f"{preview['remediation']} on {preview['target']}{mode}")
     line(console, f"would be: {_outcome(preview)}", style="bold")
     if preview["bounds"]:
-        console.print(table(("bound", "says", "because", "until"), _bounds(preview), whole=("bound", "says")))
+        console.print(table(("bound", "says", "because"), _bounds(preview), whole=("bound", "says")))
     _show_plan(console, preview)
 
 
@@ -27,8 +26,7 @@ def _bounds(preview: Mapping[str, Any]) -> list[dict[str, str]]:
         {
             "bound": bound["bound"],
             "says": bound["then"] if bound["stops"] else "pass",
-            "because": bound["detail"],
-            "until": moment(bound["until"])[:19],
+            "because": bound["detail"] + (f"; until {moment(bound['until'])[:19]} UTC" if bound["until"] else ""),
         }
         for bound in preview["bounds"]
     ]
@@ -45,8 +43,7 @@ def _show_plan(console: Console, preview: Mapping[str, Any]) -> None:
     if len(items) > SHOWN_ITEMS:
         line(console, f"  … and {len(items) - SHOWN_ITEMS} more, with --output json")
     for name, value in preview["evidence"].items():
-        shown = pairs(value) if isinstance(value, Mapping) else plain(value)
-        if shown:
+        if shown := in_words(value):
             line(console, f"{name}: {shown}")
 
 

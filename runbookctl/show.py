@@ -104,8 +104,7 @@ def run(console: Console, answer: Row, output: Format) -> None:
     for item in answer["items"]:
         line(console, item_line(item))
     for name, value in answer["evidence"].items():
-        shown = pairs(value) if isinstance(value, Mapping) else plain(value)
-        if shown and name != "bounds":
+        if name != "bounds" and (shown := in_words(value)):
             line(console, f"{name}: {shown}")
     for then, hits in answer["evidence"].get("bounds", {}).items():
         for name, detail in hits.items():
@@ -122,6 +121,13 @@ def item_line(item: Row) -> str:
     """An item with all that is known of it; an item of a plan has no state yet."""
     state = f"{item['state']}: " if "state" in item else ""
     return f"  {state}{pairs({**item['identity'], **item['evidence']})} {item.get('detail', '')}".rstrip()
+
+
+def in_words(value: Any) -> str:
+    """What is known under one name; a sentence stays one."""
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return pairs(value) if isinstance(value, Mapping) else plain(value)
 
 
 def line(console: Console, text: str, style: str | None = None) -> None:

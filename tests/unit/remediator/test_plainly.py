@@ -25,7 +25,8 @@ from remediator.plainly import pairs, plain
         (True, "true"),
         (None, "none"),
         ({"name": "n", "size": 3}, "{name=n size=3}"),
-        ([["a", 1], ["b c", 2]], '[[a, 1], ["b c", 2]]'),
+        (["a", "b c", 2], '[a, "b c", 2]'),
+        ([["a", 1], ["b c", 2]], "(2 rows)"),
     ],
 )
 def test_a_value(value: Any, expected: str) -> None:
