@@ -99,7 +99,7 @@ def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: 
     operators = _readable(Bearers(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
-        return await metrics_response(await metrics.collect(world, engine.trouble, engine.ledger_out), request)
+        return await metrics_response(await metrics.collect(world, engine.trouble, engine.outage.reason), request)
 
     add_health_routes(app, lambda: STOPPING if engine.stop.is_set() else engine.trouble)
     app.router.add_post("/webhook", webhook(world.ledger, world.clock, deliverers, engine))

@@ -9,12 +9,14 @@ from typing import Any
 
 import structlog
 
+from remediator.backlog import Backlog
 from remediator.errors import LedgerUnavailable
 from remediator.execution import execute, lose, note_stop, recover, verify
 from remediator.intake import take_in
 from remediator.ledger import audit, episodes, retention, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import LostRun, Run
+from remediator.outage import Outage
 from remediator.plan import fail, precheck
 from remediator.progress import advance
 from remediator.states import ENDED, RunState
@@ -43,34 +45,15 @@ class Engine:
         self._driving: dict[int, asyncio.Task[None]] = {}
         self._mishaps: Counter[int] = Counter()
         self._next_vanished = self._next_forgetting = 0.0
-        self._not_kept: tuple[float, str] | None = None
         self._trouble: str | None = None
         self.stop = Stop()
+        self.backlog = Backlog()
+        self.outage = Outage(world.repeat_interval)
 
     @property
     def trouble(self) -> str | None:
         """Why nothing can be accepted or done now, or None."""
-        return self._trouble or self.ledger_out
-
-    @property
-    def ledger_out(self) -> str | None:
-        """Why the last delivery could not be kept; nothing once Alertmanager would have sent it again.
-
-        A round that finds nothing to do writes nothing, so it does not notice a full disk.
-        """
-        if self._not_kept is None:
-            return None
-        at, why = self._not_kept
-        return why if asyncio.get_running_loop().time() < at + 2 * self._world.repeat_interval.total_seconds() else None
-
-    def kept(self) -> None:
-        """A delivery is on disk."""
-        self._not_kept = None
-        self.wake()
-
-    def not_kept(self, error: LedgerUnavailable) -> None:
-        """A delivery could not be kept."""
-        self._not_kept = asyncio.get_running_loop().time(), str(error)
+        return self._trouble or self.outage.reason
 
     def wake(self) -> None:
         """There is something to do now."""
@@ -128,7 +111,7 @@ class Engine:
         Raises:
             LedgerUnavailable: the rest of this tick did not happen.
         """
-        if await take_in(self._world):
+        if await take_in(self._world, self.backlog):
             self.wake()
         await self._keep_house()
         await self._plan_due_episodes()

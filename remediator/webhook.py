@@ -31,6 +31,8 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
             bearers.sender(request)
         if engine.stop.is_set():
             raise _later("stopping")
+        if engine.backlog.full:
+            raise _later(f"{engine.backlog.waiting} deliveries wait to be worked off")
         body = await _read(request)
         try:
             parse_delivery(body)
@@ -41,9 +43,11 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
-            engine.not_kept(error)
+            engine.outage.began(str(error))
             raise _later("the ledger is out") from None
-        engine.kept()
+        engine.outage.over()
+        engine.backlog.accepted()
+        engine.wake()
         return web.Response(text="accepted\n")
 
     return _counted(handle)
