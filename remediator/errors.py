@@ -2,6 +2,7 @@
 
 RemediatorError
 ├── TargetUnreachable    the thing to be remediated does not answer, or refuses us
+│   └── TargetUnknown    what the alert names is not there
 ├── LedgerUnavailable    the ledger can not be written: nothing may be acted on
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
 │   └── TooManyAlerts    one that has more alerts than a delivery may have
@@ -16,6 +17,10 @@ class RemediatorError(Exception):
 
 class TargetUnreachable(RemediatorError):
     """The target can not be read: wrong address, wrong credential, missing right, or no answer in time."""
+
+
+class TargetUnknown(TargetUnreachable):
+    """What answers has nothing of the name that the alert claims."""
 
 
 class LedgerUnavailable(RemediatorError):

@@ -1,5 +1,6 @@
 """The commands that ask what would be done, and why: `plan`, `why` and `simulate`. They do nothing, record nothing."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ import typer
 
 from runbookctl import preview, show
 from runbookctl.asking import Output, Run, client_of, console
+from runbookctl.client import WrongUsage
 
 
 def plan(
@@ -53,15 +55,20 @@ def _when_and_what(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "what next", answer["what_next"]
 
 
+def _read(file: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise WrongUsage(f"{file}: can not be read: {error.strerror}") from None
+
+
 def simulate(
     context: typer.Context,
-    file: Annotated[
-        Path, typer.Argument(help="A webhook body of Alertmanager, a JSON file.", exists=True, dir_okay=False)
-    ],
+    file: Annotated[Path, typer.Argument(help="A webhook body of Alertmanager, a JSON file; - for stdin.")],
     output: Output = show.Format.TEXT,
 ) -> None:
     """Show what would become of each alert of a delivery if it came now; does nothing."""
-    answer = client_of(context).post_file("/api/v1/simulate", file.read_bytes())
+    answer = client_of(context).post_file("/api/v1/simulate", _read(file))
     if output is show.Format.JSON:
         show.as_json(answer)
         return

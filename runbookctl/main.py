@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from daemon import VERSION
 from daemon.check import NO_INVENTORY
 from exporter.explain import costs
 from inventory import Inventory, InventoryError, load_inventory
@@ -33,6 +34,12 @@ for _command in (ahead.plan, ahead.why, ahead.simulate, saying.approve, saying.r
 breaker_app.command("close")(saying.close_breaker)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        console.print(f"runbookctl {VERSION}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def connect(
     context: typer.Context,
@@ -42,6 +49,9 @@ def connect(
     token_file: Annotated[
         str | None, typer.Option(envvar="OPERATOR_TOKEN_FILE", help="The file with your operator's token.")
     ] = None,
+    version: Annotated[  # noqa: ARG001 - it has done its work before
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Keep where the remediator is and who asks."""
     context.obj = Client(url, token_file)

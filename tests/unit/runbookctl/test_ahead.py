@@ -1,5 +1,6 @@
 """`plan`, `why`, `simulate`, and the JSON of everything, against a real remediator on loopback."""
 
+import io
 import json
 import sys
 import time
@@ -115,6 +116,14 @@ def test_simulate_a_payload(ctl: Ctl, tmp_path: Path) -> None:
     assert ask(ctl, "runs")["runs"] == []
 
 
+def test_a_payload_may_come_from_a_pipe(
+    code: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(delivery([alert(stack="nobody")]))))
+    assert code("simulate", "-", *OUTPUT) == 0
+    assert [each["reason"] for each in json.loads(capsys.readouterr().out)["episodes"]] == ["unknown_target"]
+
+
 def test_everything_has_json(ctl: Ctl, waiting: str) -> None:
     assert ask(ctl, "run", waiting)["id"] == int(waiting)
     assert ask(ctl, "pause", "--reason", "deploy", "--stack", "shop")["stack"] == "shop"
@@ -143,6 +152,7 @@ def test_an_approval_in_json(ctl: Ctl, waiting: str) -> None:
         (("pause", "--reason", "x", "--for", "soon"), 2),
         (("simulate", "/no/such/file"), 2),
         (("simulate", __file__), 2),
+        (("--version",), 0),
         (("runs", "--output", "xml"), 2),
         (("nonsense",), 2),
     ],
