@@ -172,7 +172,11 @@ async def test_quiet_when_resolved_but_for_a_note_to_those_who_were_told(told: B
     assert sorted(receiver.contacts()) == ["leads", "oncall"]
     _, title, text = receiver.told[0]
     assert title == "[shop] resolved: clear_shelf on shop/postgres/main"
-    assert text.splitlines() == ["The alert has resolved. It lasted 32m.", "last run: 2, refused max_items"]
+    assert text.splitlines() == [
+        "The alert has resolved. It lasted 32m.",
+        "last run: 2, refused max_items",
+        f"key: {outbox.end_key(1)}",
+    ]
     told.clock.turn(hours=3)
     await tell(told)
     assert len(receiver.told) == 2
