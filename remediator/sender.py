@@ -52,7 +52,8 @@ async def _send_one(world: World, attachments: Attachments, message: Any) -> Non
     async with world.ledger.write() as connection:
         if not await outbox.claim(connection, message, world.clock.now()):
             return
-    taken = await _send(world.inventory.contacts, message, f"{message.body}\nkey: {message.key}{await attachments.text(message)}")
+    body = f"{message.body}\nkey: {message.key}{await attachments.text(message)}"
+    taken = await _send(world.inventory.contacts, message, body)
     async with world.ledger.write() as connection:
         if taken:
             await outbox.sent(connection, message.id, world.clock.now())
