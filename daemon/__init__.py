@@ -8,11 +8,13 @@ from daemon.logs import configure_logs
 from daemon.metrics_page import metrics_response
 from daemon.reload import add_reload_route
 from daemon.run import Daemon, UnusableConfiguration, run
+from daemon.serve import BEFORE_CLOSING
 from daemon.settings import DaemonSettings, WebSettings, read_settings
 from daemon.version import VERSION
 from daemon.web_guard import OWN_CREDENTIALS
 
 __all__ = [
+    "BEFORE_CLOSING",
     "OWN_CREDENTIALS",
     "VERSION",
     "Daemon",

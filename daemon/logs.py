@@ -4,6 +4,8 @@ import logging
 import sys
 
 import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import Processor
 
 from daemon.settings import LogSettings
@@ -22,6 +24,7 @@ def configure_logs(settings: LogSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_render(settings.format))
     )
+    logging.getLogger("aiohttp.server").addFilter(_not_ours)
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -29,6 +32,16 @@ def configure_logs(settings: LogSettings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a module's logger may exist before the settings are read
     )
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    """What a client got wrong, or that it went away, is worth a line and no traceback; it is no error of ours."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError):
+        reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        record.msg, record.args, record.exc_info = f"a request was not understood or was left: {reason}", (), None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return record.levelno >= logging.getLogger().level
 
 
 def _render(name: str) -> list[Processor]:

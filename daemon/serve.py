@@ -4,6 +4,7 @@ import asyncio
 import errno
 import signal
 import ssl
+from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
@@ -14,6 +15,8 @@ from daemon.web_guard import WebGuard
 
 # How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
 GRACE_SECONDS = 8.0
+BEFORE_CLOSING: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("before_closing")
+"""What an application finishes first when it is told to stop; it goes on answering meanwhile."""
 log = structlog.get_logger(__name__)
 
 
@@ -37,6 +40,8 @@ async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | 
         log.info("listening", address=" ".join(_shown(found) for found in runner.addresses))
         await stop.wait()
         log.info("stopping")
+        if BEFORE_CLOSING in app:
+            await app[BEFORE_CLOSING]()
     finally:
         await runner.cleanup()
 

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
+import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import Duration
 from remediator.clock import rfc3339
 from remediator.credentials import Bearers
-from remediator.errors import LedgerUnavailable, NoSuchRun, WrongState
+from remediator.errors import NoSuchRun
 from remediator.ledger import audit, control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
@@ -22,6 +24,7 @@ from remediator.states import RunState
 from remediator.world import World
 
 MAX_LIMIT = 1_000
+log = structlog.get_logger(__name__)
 NO_OPERATORS = "no operators are named; add operators: {oncall: {token_file: …}} to the inventory\n"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -32,9 +35,23 @@ class PauseRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    reason: str = Field(min_length=1)
+    reason: str
     stack: str | None = None
-    span: Annotated[Duration, Field(gt=timedelta(0))] | None = Field(default=None, alias="for")
+    span: Duration | None = Field(default=None, alias="for")
+
+    @field_validator("span")
+    @classmethod
+    def _takes_time(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and not value:
+            raise ValueError("is at least 1s")
+        return value
+
+    @field_validator("reason")
+    @classmethod
+    def _says_something(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty; it is shown wherever a run is refused")
+        return value
 
 
 def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> "Api":
@@ -63,20 +80,12 @@ class Api:
         self._verifying: asyncio.Task[tuple[str, int | None]] | None = None
 
     def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
-        """`handler` behind the operators' tokens, with our errors as answers."""
+        """`handler` behind the operators' tokens."""
 
         async def handle(request: web.Request) -> web.Response:
             if not self._bearers:
-                return web.Response(status=403, text=NO_OPERATORS)
-            operator = self._bearers.sender(request)
-            try:
-                return await handler(request, operator)
-            except NoSuchRun as error:
-                return web.Response(status=404, text=f"{error}\n")
-            except WrongState as error:
-                return web.Response(status=409, text=f"{error}\n")
-            except LedgerUnavailable as error:
-                return web.Response(status=503, text=f"{error}\n")
+                raise web.HTTPForbidden(text=NO_OPERATORS)
+            return await handler(request, self._bearers.sender(request))
 
         return handle
 
@@ -99,7 +108,7 @@ class Api:
         async with self._world.ledger.read() as connection:
             run = await runs.find(connection, identifier_of(request))
             if run is None:
-                raise web.HTTPNotFound(text="there is no such run\n")
+                raise NoSuchRun(f"there is no run {request.match_info['id']}")
             episode = await episodes.get(connection, run.episode)
             detail = {
                 "delivered_at": rfc3339(episode.delivered_at),
@@ -114,11 +123,14 @@ class Api:
 
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
         run = await approve(self._world, identifier_of(request), operator)
+        log.info("approved", operator=operator, run=run.id)
         self._wake()
         return await self._show(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
-        return await self._show(await reject(self._world, identifier_of(request), operator))
+        run = await reject(self._world, identifier_of(request), operator)
+        log.info("rejected", operator=operator, run=run.id)
+        return await self._show(run)
 
     async def _show(self, run: Run) -> web.Response:
         async with self._world.ledger.read() as connection:
@@ -126,12 +138,7 @@ class Api:
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
-            pauses = await control.pauses(connection, self._world.clock.now())
-        shown = [_plain(pause) for pause in pauses]
-        file = read_pause_file(self._world.pause_file)
-        if file is not None:
-            shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
-        return web.json_response({"pauses": shown})
+            return web.json_response({"pauses": await pauses_in_force(connection, self._world)})
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
         asked = await _pause_request(request)
@@ -140,17 +147,22 @@ class Api:
         async with self._world.ledger.write() as connection:
             now = self._world.clock.now()
             identifier = await control.pause_now(connection, now, operator, asked.reason, asked.stack, asked.span)
+        log.info("paused", operator=operator, stack=asked.stack or "all", reason=asked.reason)
         return web.json_response({"id": identifier, "stack": asked.stack, "reason": asked.reason})
 
     async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
+        stack = request.query.get("stack")
         async with self._world.ledger.write() as connection:
-            ended = await control.resume(connection, self._world.clock.now(), operator, request.query.get("stack"))
+            ended = await control.resume(connection, self._world.clock.now(), operator, stack)
+        if stack is not None and not ended and stack not in self._world.inventory.stacks:
+            raise web.HTTPBadRequest(text=f"the inventory has no stack {stack!r}\n")
+        log.info("resumed", operator=operator, stack=stack or "all", pauses=ended)
         return web.json_response({"ended": ended})
 
     async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._world.ledger.read() as connection:
             breakers = await control.open_breakers(connection)
-        return web.json_response({"breakers": [_plain(breaker) for breaker in breakers]})
+        return web.json_response({"breakers": [plain_row(breaker) for breaker in breakers]})
 
     async def delete_breaker(self, request: web.Request, operator: str) -> web.Response:
         target = request.match_info["target"]
@@ -159,6 +171,7 @@ class Api:
             closed = await control.close_breaker(connection, key, self._world.clock.now(), operator)
         if not closed:
             raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")
+        log.info("breaker closed", operator=operator, remediation=key.remediation, target=key.target)
         return web.json_response({"closed": True})
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
@@ -205,14 +218,23 @@ def _item_json(each: RunItem) -> dict[str, Any]:
     }
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+async def pauses_in_force(connection: AsyncConnection, world: World) -> list[dict[str, Any]]:
+    """Those that people began, and that of the file, which has no number."""
+    shown = [plain_row(each) for each in await control.pauses(connection, world.clock.now())]
+    file = read_pause_file(world.pause_file)
+    if file is not None:
+        shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
+    return shown
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
 
 
 def identifier_of(request: web.Request) -> int:
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise web.HTTPNotFound(text="there is no such run\n")
+        raise NoSuchRun(f"there is no run {text[:50]!r}; a run has a number")
     return int(text)
 
 
@@ -230,7 +252,7 @@ def _number(query: Mapping[str, str], name: str, default: int | None, most: int 
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 19) or int(text) < 1:
-        raise web.HTTPBadRequest(text=f"{name} is a whole number from 1\n")
+        raise web.HTTPBadRequest(text=f"{name} is a whole number from 1, not {text[:50]!r}\n")
     return min(int(text), most) if most else int(text)
 
 

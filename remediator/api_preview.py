@@ -9,14 +9,15 @@ from typing import Any
 
 from aiohttp import web
 
+from remediator.advice import what_next
 from remediator.api import identifier_of, run_json
 from remediator.bounds import DEFERRALS, REFUSALS, Decision, Facts
 from remediator.clock import rfc3339
 from remediator.delivery import parse_delivery
-from remediator.errors import MalformedDelivery
+from remediator.errors import MalformedDelivery, NoSuchRun
 from remediator.ledger import runs
 from remediator.ledger.episodes import Key
-from remediator.message import what_next
+from remediator.measures import MEASURES
 from remediator.preview import Preview, preview_of, simulate
 from remediator.targets import find
 from remediator.world import World
@@ -50,7 +51,7 @@ def _why(world: World) -> Callable[[web.Request, str], Awaitable[web.Response]]:
         async with world.ledger.read() as connection:
             run = await runs.find(connection, identifier_of(request))
             if run is None:
-                raise web.HTTPNotFound(text="there is no such run\n")
+                raise NoSuchRun(f"there is no run {request.match_info['id']}")
             items = await runs.items(connection, run.id)
         now = await preview_of(world, Key(run.stack, run.remediation, run.target))
         answer = {
@@ -96,14 +97,14 @@ def _shown(preview: Preview) -> dict[str, Any]:
         if plan
         else [],
         "evidence": dict(plan.evidence) if plan else {},
-        "bounds": _bounds(preview.decision),
+        "bounds": _bounds(preview.decision, preview.facts),
         "numbers": _numbers(preview.facts),
     }
 
 
-def _bounds(decision: Decision | None) -> list[dict[str, Any]]:
-    """Every bound, in the order in which they win; those that stop say why, and until when."""
-    if decision is None:
+def _bounds(decision: Decision | None, facts: Facts | None) -> list[dict[str, Any]]:
+    """Every bound with its numbers, in the order in which they win; those that stop say until when."""
+    if decision is None or facts is None:
         return []
     hits = decision.refusals | decision.deferrals
     return [
@@ -111,7 +112,7 @@ def _bounds(decision: Decision | None) -> list[dict[str, Any]]:
             "bound": name,
             "then": "refuse" if name in REFUSALS else "defer",
             "stops": name in hits,
-            "detail": hits[name].detail if name in hits else "",
+            "detail": hits[name].detail if name in hits else MEASURES[name](facts),
             "until": rfc3339(hits[name].until) if name in hits else None,
         }
         for name in (*REFUSALS, *DEFERRALS)
@@ -138,10 +139,15 @@ def _numbers(facts: Facts | None) -> Mapping[str, Any]:
         "firing_seconds": _seconds(facts.now - facts.firing_since),
         "min_firing_seconds": settings.min_firing.total_seconds(),
         "confirmed_seconds_ago": _seconds(facts.now - facts.confirmed_at),
-        "max_alert_age_seconds": (facts.stack_limits.max_alert_age or facts.limits.max_alert_age).total_seconds(),
+        "max_alert_age_seconds": _max_alert_age(facts).total_seconds(),
         "last_run_ended_at": rfc3339(facts.last_admitted_end),
         "cooldown_seconds": settings.cooldown.total_seconds(),
     }
+
+
+def _max_alert_age(facts: Facts) -> timedelta:
+    own = facts.stack_limits.max_alert_age
+    return facts.limits.max_alert_age if own is None else own
 
 
 def _seconds(span: timedelta) -> float:

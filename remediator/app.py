@@ -5,18 +5,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from daemon import OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
+from daemon import BEFORE_CLOSING, OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
 from inventory import Inventory
 from remediator import metrics
 from remediator.alertmanager import AlertmanagerReader
 from remediator.api import add_api_routes
+from remediator.api_errors import errors_as_json
 from remediator.api_preview import add_preview_routes
+from remediator.api_status import add_status_route
 from remediator.clock import SystemClock
 from remediator.config_check import wrong_remediations
 from remediator.credentials import Bearers
 from remediator.delivery import MAX_BYTES
 from remediator.engine import Engine
 from remediator.errors import LedgerUnavailable
+from remediator.execution import STOPPING
 from remediator.ledger import ledger_at
 from remediator.remediations import REMEDIATIONS
 from remediator.sender import send_until
@@ -42,11 +45,12 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
 
 def application(world: World, deliverers: Bearers) -> web.Application:
     """Everything that serves `world`; only `deliverers` may deliver alerts, or with none of them everybody."""
-    app = web.Application(client_max_size=MAX_BYTES)
+    app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
     app[OWN_CREDENTIALS] = ("/webhook", "/api/")
     engine = Engine(world)
     _add_routes(app, world, engine, deliverers)
     app.cleanup_ctx.append(_working(world, engine))
+    app[BEFORE_CLOSING] = _finishing(engine)
     app.on_shutdown.append(_halting(engine))
     return app
 
@@ -95,13 +99,14 @@ def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: 
     operators = _readable(Bearers(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
-        return await metrics_response(await metrics.collect(world, engine.trouble), request)
+        return await metrics_response(await metrics.collect(world, engine.trouble, engine.outage.reason), request)
 
-    add_health_routes(app, lambda: engine.trouble)
+    add_health_routes(app, lambda: STOPPING if engine.stop.is_set() else engine.trouble)
     app.router.add_post("/webhook", webhook(world.ledger, world.clock, deliverers, engine))
     app.router.add_get("/metrics", show_metrics)
     api = add_api_routes(app, world, operators, engine.wake)
     add_preview_routes(app, world, api.guarded)
+    add_status_route(app, world, api.guarded, lambda: engine.trouble)
 
 
 def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
@@ -111,6 +116,16 @@ def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
         engine.halt()
 
     return halt
+
+
+def _finishing(engine: Engine) -> Callable[[], Awaitable[None]]:
+    """No further effect begins, and what is delivered until the current ones have ended is sent back with 503."""
+
+    async def finish() -> None:
+        engine.halt()
+        await engine.idle()
+
+    return finish
 
 
 async def _without_inventory(_: web.Request) -> web.Response:

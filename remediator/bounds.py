@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import floor
 
 from inventory import Limits, RemediationSettings, StackLimits, Window, format_duration
-from remediator.windows import in_window, next_start
+from remediator.windows import in_window, next_start, span_of
 
 HOUR = timedelta(hours=1)
 MAX_DEFERRAL = HOUR
@@ -45,6 +45,8 @@ class Facts:
     active: int
     active_stack: int
     target_busy: bool
+    new_alerts: int = 0  # of episodes that began within the time in which a storm is looked for
+    new_targets: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,10 @@ def blocked_by_alert(facts: Facts) -> Hit | None:
 
 def min_firing(facts: Facts) -> Hit | None:
     due = facts.firing_since + facts.settings.min_firing
-    return Hit(f"has to fire for {format_duration(facts.settings.min_firing)}", due) if facts.now < due else None
+    if facts.now >= due:
+        return None
+    fires, least = facts.now - facts.firing_since, facts.settings.min_firing
+    return Hit(f"has fired for {format_duration(fires)}, min_firing is {format_duration(least)}", due)
 
 
 def cooldown(facts: Facts) -> Hit | None:
@@ -120,7 +125,8 @@ def cooldown(facts: Facts) -> Hit | None:
     due = facts.last_admitted_end + facts.settings.cooldown
     if facts.now >= due:
         return None
-    return Hit(f"the last run ended less than {format_duration(facts.settings.cooldown)} ago", due)
+    ago = format_duration(facts.now - facts.last_admitted_end)
+    return Hit(f"the last run ended {ago} ago, cooldown is {format_duration(facts.settings.cooldown)}", due)
 
 
 def rate(facts: Facts) -> Hit | None:
@@ -151,7 +157,8 @@ def concurrency(facts: Facts) -> Hit | None:
 def window(facts: Facts) -> Hit | None:
     if facts.window is None or in_window(facts.window, facts.now):
         return None
-    return Hit(f"outside the window {facts.settings.only_in}", next_start(facts.window, facts.now))
+    where = f"outside the window {facts.settings.only_in} ({span_of(facts.window)})"
+    return Hit(where, next_start(facts.window, facts.now))
 
 
 def alertmanager_unreadable(facts: Facts) -> Hit | None:

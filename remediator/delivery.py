@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from remediator.errors import MalformedDelivery
+from remediator.errors import MalformedDelivery, TooManyAlerts
 
 MAX_BYTES = 1024 * 1024
 MAX_ALERTS = 1_000
@@ -66,17 +67,21 @@ def parse_delivery(body: bytes) -> Delivery:
 
     Raises:
         MalformedDelivery: in one line that names the first offending key.
+        TooManyAlerts: it has more than MAX_ALERTS.
     """
     try:
         return Delivery.model_validate_json(body)
     except ValidationError as error:
-        raise MalformedDelivery(_first(error)) from None
+        detail = error.errors(include_input=False, include_url=False)[0]
+        if detail["loc"] == ("alerts",) and detail["type"] == "too_long":
+            raise TooManyAlerts(f"{detail['ctx']['actual_length']} alerts; at most {MAX_ALERTS} at once") from None
+        raise MalformedDelivery(_told(detail)) from None
 
 
-def _first(error: ValidationError) -> str:
-    detail = error.errors(include_input=False, include_url=False)[0]
+def _told(detail: ErrorDetails) -> str:
     place = ".".join(str(part) for part in detail["loc"])
-    return f"not an Alertmanager webhook body of version 4: {place + ': ' if place else ''}{detail['msg']}"
+    said = detail["msg"].removeprefix("Value error, ")
+    return f"not an Alertmanager webhook body of version 4: {place + ': ' if place else ''}{said}"
 
 
 def describe(labels: Mapping[str, str]) -> str:

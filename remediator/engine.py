@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -12,9 +13,10 @@ from remediator.backlog import Backlog
 from remediator.errors import LedgerUnavailable
 from remediator.execution import execute, lose, note_stop, recover, verify
 from remediator.intake import take_in
-from remediator.ledger import episodes, retention, runs
+from remediator.ledger import audit, episodes, retention, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import LostRun, Run
+from remediator.outage import Outage
 from remediator.plan import fail, precheck
 from remediator.progress import advance
 from remediator.states import ENDED, RunState
@@ -43,9 +45,15 @@ class Engine:
         self._driving: dict[int, asyncio.Task[None]] = {}
         self._mishaps: Counter[int] = Counter()
         self._next_vanished = self._next_forgetting = 0.0
+        self._trouble: str | None = None
         self.stop = Stop()
         self.backlog = Backlog()
-        self.trouble: str | None = None
+        self.outage = Outage(world.repeat_interval)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be accepted or done now, or None."""
+        return self._trouble or self.outage.reason
 
     def wake(self) -> None:
         """There is something to do now."""
@@ -62,7 +70,7 @@ class Engine:
             self._wake.clear()
             try:
                 await self.tick()
-                self.trouble = None
+                self._trouble = None
             except Exception as error:
                 self._tell(error)
                 await self.stop.sleep(TROUBLE_SECONDS)
@@ -84,8 +92,9 @@ class Engine:
 
     def _tell(self, error: Exception) -> None:
         """Whatever went wrong, the daemon stays, says so, and tries again."""
-        self.trouble = str(error) if isinstance(error, LedgerUnavailable) else f"internal error: {type(error).__name__}"
-        log.error("nothing can be done now", trouble=self.trouble, exc_info=not isinstance(error, LedgerUnavailable))
+        known = isinstance(error, LedgerUnavailable)
+        self._trouble = str(error) if known else f"internal error: {type(error).__name__}"
+        log.error("nothing can be done now", trouble=self._trouble, exc_info=not known)
 
     async def _pause(self) -> None:
         """Until there is something to do, but a moment at least: of many the first is served at once, then the rest."""
@@ -164,10 +173,25 @@ class Engine:
     async def _steps(self, run: Run) -> None:
         while run.state not in ENDED and not self.stop.is_set():
             before, run = run, await self._step(run)
-            log.info("run", run=run.id, state=str(run.state), reason=run.reason, target=run.target)
+            await self._log(run)
             if run.state in _WAITING or run.state is before.state:
                 return
         self.wake()
+
+    async def _log(self, run: Run) -> None:
+        """Where a run stands; with its end the head of the audit trail, which covers all of it."""
+        said: dict[str, Any] = {
+            "run": run.id,
+            "remediation": run.remediation,
+            "target": run.target,
+            "state": str(run.state),
+        }
+        if run.reason:
+            said["reason"] = run.reason
+        if run.state in ENDED:
+            async with self._world.ledger.read() as connection:
+                said["audit_head"] = await audit.head(connection)
+        log.info("run", **said)
 
     def _step(self, run: Run) -> Coroutine[None, None, Run]:
         if run.expires_at is not None and run.expires_at <= self._world.clock.now() and run.state in _WAITING:

@@ -1,6 +1,7 @@
 """The second half of a run: touches the items, each only after its intent is durable, and proves the result."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -72,6 +73,8 @@ async def _effects(
         outcomes = await _apply(hands, found, run, [each.item for each in group])
         async with world.ledger.write() as connection:
             await runs.settle(connection, run, group, outcomes, world.clock.now())
+        became = Counter(str(outcome.state) for outcome in outcomes)
+        log.info("effect", run=run.id, remediation=run.remediation, target=run.target, **became)
         if any(outcome.state in (ItemState.FAILED, ItemState.UNKNOWN) for outcome in outcomes):
             break  # the rest would likely meet the same; what is left stays untouched
     return run

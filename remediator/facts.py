@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import Inventory, Mode, Storm
+from inventory import Inventory, Mode, Storm, format_duration
 from remediator.alertmanager import AlertmanagerUnreadable, blocking
 from remediator.bounds import HOUR, Facts
 from remediator.ledger import control, episodes, runs
@@ -13,7 +13,7 @@ from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
 from remediator.pausing import pause_reason
 from remediator.targets import Found, find
-from remediator.windows import active_freeze
+from remediator.windows import freeze_in_words
 from remediator.world import World
 
 
@@ -43,6 +43,7 @@ async def gather(
     admitted = await runs.admitted_since(connection, now - HOUR, besides=run.id)
     in_stack = [row for row in admitted if row.stack == run.stack]
     active = await runs.active(connection, besides=run.id)
+    alerts, targets = _newly_firing(await episodes.all_open(connection), world, now)
     return Facts(
         now=now,
         settings=found.settings,
@@ -54,9 +55,9 @@ async def gather(
         found=run.found or 0,
         population=run.population,
         paused=await pause_reason(connection, world, run.stack),
-        freeze=active_freeze(found.stack.freezes.items(), now),
+        freeze=freeze_in_words(found.stack.freezes.items(), now),
         breaker=await control.breaker_reason(connection, episode.key),
-        storm=await _storm(connection, world, now),
+        storm=await _storm(connection, world.inventory.limits.storm, alerts, targets, now),
         blocking_alerts=blocked[0],
         alertmanager_error=blocked[1],
         window=found.stack.windows[found.settings.only_in] if found.settings.only_in else None,
@@ -67,6 +68,8 @@ async def gather(
         active=len(active),
         active_stack=sum(other.stack == run.stack for other in active),
         target_busy=any(other.target == run.target and other.remediation == run.remediation for other in active),
+        new_alerts=alerts,
+        new_targets=targets,
     )
 
 
@@ -83,28 +86,25 @@ async def _last_end(connection: AsyncConnection, run: Run) -> datetime | None:
     return None if last is None else last.finished_at
 
 
-async def _storm(connection: AsyncConnection, world: World, now: datetime) -> str | None:
-    settings = world.inventory.limits.storm
-    detail = _breaks_out(await episodes.all_open(connection), world, settings, now)
-    if detail is not None:
+async def _storm(connection: AsyncConnection, settings: Storm, alerts: int, targets: int, now: datetime) -> str | None:
+    if targets > settings.targets or alerts > settings.alerts:
+        within = format_duration(settings.within)
+        detail = f"a storm: {alerts} alerts on {targets} targets within {within}, the limits are"
+        detail += f" {settings.alerts} and {settings.targets}; people look first"
         await control.note_storm(connection, now, detail)
         return detail
     last = await control.last_storm(connection)
     if last is not None and now < last + settings.cooldown:
-        return f"a storm of alerts was seen at {last:%H:%M:%S} UTC; its cooldown is not over"
+        over = last + settings.cooldown
+        return f"a storm of alerts was seen at {last:%H:%M:%S} UTC; its cooldown is over at {over:%H:%M:%S} UTC"
     return None
 
 
-def _breaks_out(open_episodes: Sequence[Episode], world: World, settings: Storm, now: datetime) -> str | None:
-    recent = [
-        episode
-        for episode in open_episodes
-        if episode.opened_at > now - settings.within and _can_act(world.inventory, world, episode)
-    ]
-    targets, alerts = len({episode.target for episode in recent}), sum(len(episode.alerts) for episode in recent)
-    if targets > settings.targets or alerts > settings.alerts:
-        return f"a storm: {alerts} alerts on {targets} targets at once; people look first"
-    return None
+def _newly_firing(open_episodes: Sequence[Episode], world: World, now: datetime) -> tuple[int, int]:
+    """How many alerts have begun, on how many targets, within the time in which a storm is looked for."""
+    since = now - world.inventory.limits.storm.within
+    recent = [each for each in open_episodes if each.opened_at > since and _can_act(world.inventory, world, each)]
+    return sum(len(each.alerts) for each in recent), len({each.target for each in recent})
 
 
 def _can_act(inventory: Inventory, world: World, episode: Episode) -> bool:

@@ -49,18 +49,18 @@ for _answer in ("accepted", "malformed", "unauthorized", "unavailable"):
     DELIVERIES.labels(_answer)  # an alert on an increase needs the zero before it
 
 
-async def collect(world: World, trouble: str | None = None) -> Snapshot:
+async def collect(world: World, trouble: str | None = None, ledger_out: str | None = None) -> Snapshot:
     """Everything on the metrics page. Where the ledger is out, only that, the engine's trouble and the process."""
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
     engine = _gauge("remediation_engine_up", "Whether the engine could do its last round.", trouble is None)
-    up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read.")
+    up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and takes deliveries.")
     try:
         async with world.ledger.read() as connection:
             families = await _from_ledger(connection, world)
     except LedgerUnavailable:
         up.add_metric([], 0)
         return Snapshot([build, engine, up])
-    up.add_metric([], 1)
+    up.add_metric([], ledger_out is None)
     return Snapshot([build, engine, up, *families])
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import Mode, RemediationSettings
 from remediator.bounds import MAX_DEFERRAL, Decision, decide
-from remediator.errors import RemediatorError
+from remediator.errors import RemediatorError, TargetUnknown
 from remediator.escalation import escalate
 from remediator.facts import blockers, gather
 from remediator.ledger import episodes, runs
@@ -26,6 +26,15 @@ PLAN_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class NoPlan:
+    """Why there is no plan, in words, and how its run ends for that."""
+
+    detail: str
+    state: RunState = RunState.FAILED
+    reason: str = "target_unreachable"
+
+
 async def precheck(world: World, run: Run, found: Found | str) -> Run:
     """Plan `run`, ask all bounds, and move it to what follows; an approved run keeps the plan that was approved.
 
@@ -39,10 +48,17 @@ async def precheck(world: World, run: Run, found: Found | str) -> Run:
     plan = None
     if run.approved_by is None:
         read = await read_plan(world, found, run.id)
-        if isinstance(read, str):
-            return await fail(world, run, "target_unreachable", read)
+        if isinstance(read, NoPlan):
+            return await _without_plan(world, run, read)
         plan = read
     return await _decide(world, run, found, plan)
+
+
+async def _without_plan(world: World, run: Run, why: NoPlan) -> Run:
+    """What is not there is refused, so that no name that an alert claims gets a breaker."""
+    if why.state is RunState.REFUSED and run.state is RunState.PLANNED:
+        return await _refuse(world, run, why.reason, why.detail)
+    return await fail(world, run, why.reason, why.detail)
 
 
 async def _without_reading(world: World, run: Run, found: Found | str) -> Run | None:
@@ -69,19 +85,21 @@ async def fail(world: World, run: Run, reason: str, detail: str) -> Run:
         return await advance(connection, world, noted, RunState.FAILED, reason=reason)
 
 
-async def read_plan(world: World, found: Found, run: int | str) -> Plan | str:
-    """The plan, or in words why there is none."""
+async def read_plan(world: World, found: Found, run: int | str) -> Plan | NoPlan:
+    """The plan, or why there is none."""
     touched = await _touched(world, found)
     try:
         async with asyncio.timeout(PLAN_SECONDS), found.remediation.open(found.scope(run, touched)) as hands:
             plan = await hands.plan()
+    except TargetUnknown as error:
+        return NoPlan(str(error), RunState.REFUSED, "unknown_target")
     except RemediatorError as error:
-        return str(error)
+        return NoPlan(str(error))
     except TimeoutError:
-        return f"{found.target} did not answer within {PLAN_SECONDS:.0f} s"
+        return NoPlan(f"{found.target} did not answer within {PLAN_SECONDS:.0f} s")
     except Exception as error:
         log.exception("planning failed", run=run, target=str(found.target))
-        return f"planning failed: {type(error).__name__}"
+        return NoPlan(f"planning failed: {type(error).__name__}")
     # It may have counted before it listed: what would be touched is judged, not only what was counted.
     return replace(plan, found=max(plan.found, len(plan.items)), items=plan.items[: found.settings.batch])
 

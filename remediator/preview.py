@@ -23,7 +23,7 @@ from remediator.ledger import Ledger, episodes, runs
 from remediator.ledger.deliveries import Kept
 from remediator.ledger.episodes import Episode, Key
 from remediator.ledger.runs import Run
-from remediator.plan import read_plan, what_follows
+from remediator.plan import NoPlan, read_plan, what_follows
 from remediator.remediation import Plan
 from remediator.states import ENDED, RunState
 from remediator.targets import Found, find, key_of
@@ -53,7 +53,7 @@ class _Reading:
     """All that is read before the transaction begins: a target, its plan or why there is none, and what blocks it."""
 
     found: Found | str
-    plan: Plan | str | None = None
+    plan: Plan | NoPlan | None = None
     blocked: tuple[Sequence[str], str | None] = ((), None)
 
 
@@ -129,8 +129,8 @@ def _without_deciding(key: Key, reading: _Reading) -> Preview | None:
     mode = str(reading.found.settings.mode)
     if reading.plan is None:
         return Preview(key, RunState.REFUSED, "mode_off", "the mode is off", mode)
-    if isinstance(reading.plan, str):
-        return Preview(key, RunState.FAILED, "target_unreachable", reading.plan, mode)
+    if isinstance(reading.plan, NoPlan):
+        return Preview(key, reading.plan.state, reading.plan.reason, reading.plan.detail, mode)
     return None
 
 

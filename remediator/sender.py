@@ -1,6 +1,7 @@
 """Sends what is in the outbox. A message that could not be sent stays, and is tried again."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
 MAX_BODY = 16_000  # characters of one message
 MAX_PARTS = 4  # in so many messages of a service at most; Apprise waits 5.5 s between two of some
 log = structlog.get_logger(__name__)
+logging.getLogger("apprise").setLevel(logging.WARNING)  # it tells of each message that all is well, twice
 
 
 async def send_until(stop: Stop, world: World) -> None:
@@ -50,7 +52,8 @@ async def _send_one(world: World, attachments: Attachments, message: Any) -> Non
     async with world.ledger.write() as connection:
         if not await outbox.claim(connection, message, world.clock.now()):
             return
-    taken = await _send(world.inventory.contacts, message, message.body + await attachments.text(message))
+    body = f"{message.body}\nkey: {message.key}{await attachments.text(message)}"
+    taken = await _send(world.inventory.contacts, message, body)
     async with world.ledger.write() as connection:
         if taken:
             await outbox.sent(connection, message.id, world.clock.now())
@@ -66,7 +69,10 @@ async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> boo
             problem = "it did not take the message"
     except (SecretError, TimeoutError, ValueError) as error:
         problem = str(error) or "it did not answer in time"
-    log.log(30 if problem else 20, "escalation", contact=message.contact, title=message.title, problem=problem)
+    if problem is None:
+        log.info("escalation", contact=message.contact, title=message.title)
+    else:
+        log.warning("escalation not sent", contact=message.contact, title=message.title, problem=problem)
     return problem is None
 
 

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from remediator.clock import Clock
 from remediator.credentials import Bearers
-from remediator.delivery import parse_delivery
+from remediator.delivery import MAX_BYTES, parse_delivery
 from remediator.engine import Engine
-from remediator.errors import LedgerUnavailable, MalformedDelivery
+from remediator.errors import LedgerUnavailable, MalformedDelivery, TooManyAlerts
 from remediator.ledger import Ledger
 from remediator.metrics import DELIVERIES
 
@@ -37,11 +37,15 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
         try:
             parse_delivery(body)
             await ledger.accept(clock.now(), body)
+        except TooManyAlerts as error:
+            raise _too_large(str(error)) from None
         except MalformedDelivery as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
+            engine.outage.began(str(error))
             raise _later("the ledger is out") from None
+        engine.outage.over()
         engine.backlog.accepted()
         engine.wake()
         return web.Response(text="accepted\n")
@@ -70,10 +74,17 @@ def _later(why: str) -> web.HTTPServiceUnavailable:
     return web.HTTPServiceUnavailable(text=f"{why}; try again\n")
 
 
+def _too_large(what: str) -> web.HTTPRequestEntityTooLarge:
+    remedy = "set max_alerts in Alertmanager's webhook_configs, or group_by: ['...'] in its route"
+    return web.HTTPRequestEntityTooLarge(MAX_BYTES, MAX_BYTES, text=f"{what}; {remedy}\n")
+
+
 async def _read(request: web.Request) -> bytes:
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large("the body is larger than 1 MiB") from None
     except web.RequestPayloadError:
         raise web.HTTPBadRequest(text="the body can not be read: it is cut off or not encoded as it says\n") from None
     except TimeoutError:  # not 408: Alertmanager would not try again before its next interval

@@ -24,6 +24,11 @@ def in_window(window: Window, moment: datetime) -> bool:
     return (today in window.days and clock >= window.start) or (yesterday in window.days and clock < window.end)
 
 
+def span_of(window: Window) -> str:
+    """A window as people write it."""
+    return f"{', '.join(window.days)} {window.start:%H:%M} to {window.end:%H:%M} {window.zone}"
+
+
 def next_start(window: Window, moment: datetime) -> datetime:
     """The first moment at or after `moment` that lies in `window`."""
     if in_window(window, moment):
@@ -54,4 +59,16 @@ def _starts(window: Window, moment: datetime, ahead: int) -> Iterator[datetime]:
 
 def active_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
     """The name of a freeze that `moment` lies in, or None."""
-    return next((name for name, freeze in freezes if freeze.start <= moment < freeze.end), None)
+    return next((name for name, _ in _in_force(freezes, moment)), None)
+
+
+def freeze_in_words(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
+    """The freeze that `moment` lies in, with its end and reason, or None."""
+    for name, freeze in _in_force(freezes, moment):
+        reason = f": {freeze.reason}" if freeze.reason else ""
+        return f"{name} (until {freeze.end.astimezone(UTC):%Y-%m-%d %H:%M} UTC{reason})"
+    return None
+
+
+def _in_force(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> Iterator[tuple[str, Freeze]]:
+    return ((name, freeze) for name, freeze in freezes if freeze.start <= moment < freeze.end)

@@ -1,12 +1,15 @@
 """The commands that ask what would be done, and why: `plan`, `why` and `simulate`. They do nothing, record nothing."""
 
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from runbookctl import preview, show
 from runbookctl.asking import Output, Run, client_of, console
+from runbookctl.client import WrongUsage
 
 
 def plan(
@@ -29,28 +32,43 @@ def why(context: typer.Context, number: Run, output: Output = show.Format.TEXT) 
     if output is show.Format.JSON:
         show.as_json(answer)
         return
-    run = answer["run"]
-    console.print(f"run {run['id']}: {run['remediation']} on {run['target']}", highlight=False, soft_wrap=True)
-    console.print(f"{run['state']} {run['reason']}".rstrip(), style="bold", highlight=False)
+    show.head(console, answer["run"])
     for then, hits in answer["bounds"].items():
         for name, detail in hits.items():
-            console.print(f"{then.replace('_', ' ')} {name}: {detail}", highlight=False, soft_wrap=True)
-    for name in ("error", "not_before", "expires_at", "what_next"):
-        if answer[name]:
-            console.print(f"{name.replace('_', ' ')}: {answer[name]}", highlight=False, soft_wrap=True)
-    console.print("now:", style="bold")
+            show.line(console, f"{then.replace('_', ' ')} {name}: {detail}")
+    for item in answer["run"]["items"]:
+        if item["state"] in ("failed", "unknown", "not_applied", "skipped"):
+            show.line(console, show.item_line(item))
+    for name, text in _when_and_what(answer):
+        show.line(console, f"{name}: {text}")
+    show.line(console, "now:", style="bold")
     preview.show(console, answer["now"])
+
+
+def _when_and_what(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if answer["error"]:
+        yield "error", answer["error"]
+    if answer["run"]["finished_at"] is None:
+        for name in ("not_before", "expires_at"):
+            if answer[name]:
+                yield name.replace("_", " "), show.moment(answer[name])
+    yield "what next", answer["what_next"]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise WrongUsage(f"{file}: can not be read: {error.strerror}") from None
 
 
 def simulate(
     context: typer.Context,
-    file: Annotated[
-        Path, typer.Argument(help="A webhook body of Alertmanager, a JSON file.", exists=True, dir_okay=False)
-    ],
+    file: Annotated[Path, typer.Argument(help="A webhook body of Alertmanager, a JSON file; - for stdin.")],
     output: Output = show.Format.TEXT,
 ) -> None:
     """Show what would become of each alert of a delivery if it came now; does nothing."""
-    answer = client_of(context).post_file("/api/v1/simulate", file.read_bytes())
+    answer = client_of(context).post_file("/api/v1/simulate", _read(file))
     if output is show.Format.JSON:
         show.as_json(answer)
         return

@@ -1,5 +1,6 @@
 """What the commands share: who is asked, and how the answer is printed."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -8,7 +9,9 @@ from rich.console import Console
 from runbookctl import show
 from runbookctl.client import Client
 
-console = Console()
+UNFOLDED = 10_000  # columns: a program that reads lines must not find them folded
+
+console = Console(width=None if sys.stdout.isatty() else UNFOLDED)
 
 Output = Annotated[show.Format, typer.Option("--output", "-o", help="How to print the answer.")]
 Run = Annotated[int, typer.Argument(help="The number of a run, as `runbookctl runs` lists it.", min=1)]

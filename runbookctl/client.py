@@ -1,6 +1,7 @@
 """Talks to the remediator's API with an operator's token."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,18 +48,35 @@ class Client:
 
     async def _call(self, method: str, path: str, query: Mapping[str, str | None] | None = None, **body: Any) -> Any:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
+        if not _is_address(self._url):
+            raise WrongUsage(f"--url: {self._url!r} is no address; write it like http://127.0.0.1:9851")
         try:
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT) as session,
                 session.request(method, self._address(path), params=asked, headers=self._headers(), **body) as answer,
             ):
-                if answer.status == 400:
-                    raise WrongUsage((await answer.text()).strip())
+                said = await answer.read()
                 if answer.status != 200:
-                    raise RemediatorRefused((await answer.text()).strip() or f"HTTP {answer.status}")
-                return await answer.json()
+                    raise self._refused(answer.status, said)
+                return self._json(said)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise RemediatorRefused(f"{self._url} does not answer: {error or 'no answer in time'}") from None
+
+    def _refused(self, status: int, said: bytes) -> RemediatorRefused:
+        """The remediator's own words; whoever has none of them is somebody else."""
+        told = self._json(said)
+        if not isinstance(told, dict) or not isinstance(told.get("error"), str):
+            return RemediatorRefused(self._stranger(f"it answered {status}"))
+        return WrongUsage(told["error"]) if status == 400 else RemediatorRefused(told["error"])
+
+    def _json(self, said: bytes) -> Any:
+        try:
+            return json.loads(said)
+        except ValueError:
+            raise RemediatorRefused(self._stranger("its answer is no JSON")) from None
+
+    def _stranger(self, why: str) -> str:
+        return f"{self._url} is no remediator's API: {why}; see --url (REMEDIATOR_URL)"
 
     def _address(self, path: str) -> URL:
         """`path` as it is written: a name in it that looks like `..` must not lead to another path."""
@@ -71,3 +89,11 @@ class Client:
             return {"Authorization": f"Bearer {self._token.read()}"}
         except SecretError as error:
             raise WrongUsage(str(error)) from None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from daemon import VERSION
 from daemon.check import NO_INVENTORY
 from exporter.explain import costs
 from inventory import Inventory, InventoryError, load_inventory
@@ -33,6 +34,12 @@ for _command in (ahead.plan, ahead.why, ahead.simulate, saying.approve, saying.r
 breaker_app.command("close")(saying.close_breaker)
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        console.print(f"runbookctl {VERSION}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def connect(
     context: typer.Context,
@@ -42,9 +49,22 @@ def connect(
     token_file: Annotated[
         str | None, typer.Option(envvar="OPERATOR_TOKEN_FILE", help="The file with your operator's token.")
     ] = None,
+    version: Annotated[  # noqa: ARG001 - it has done its work before
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Keep where the remediator is and who asks."""
     context.obj = Client(url, token_file)
+
+
+@app.command()
+def status(context: typer.Context, output: Output = show.Format.TEXT) -> None:
+    """Show whether the remediator works, what is paused, open breakers, and the runs that have not ended."""
+    answer = client_of(context).get("/api/v1/status")
+    if output is show.Format.JSON:
+        show.as_json(answer)
+    else:
+        show.status(console, answer)
 
 
 @app.command()
@@ -54,10 +74,12 @@ def runs(
     remediation: Annotated[str | None, typer.Option(help="Only runs of this remediation.")] = None,
     state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 20,
+    before: Annotated[int | None, typer.Option(min=1, help="Only runs older than the run of this number.")] = None,
     output: Output = show.Format.TEXT,
 ) -> None:
     """List runs, newest first."""
     asked = {"stack": stack, "remediation": remediation, "state": state, "limit": str(limit)}
+    asked |= {"before": str(before)} if before is not None else {}
     show.runs(console, client_of(context).get("/api/v1/runs", asked), output)
 
 

@@ -36,8 +36,12 @@ def pause(
 
 def resume(context: typer.Context, stack: Stack = None, output: Output = show.Format.TEXT) -> None:
     """End the pauses of one stack, or all of them."""
-    answer = client_of(context).delete("/api/v1/pause", {"stack": stack})
+    client = client_of(context)
+    answer = client.delete("/api/v1/pause", {"stack": stack})
     show.said(console, answer, output, f"{answer['ended']} pauses ended")
+    if output is show.Format.TEXT:
+        for each in client.get("/api/v1/pause")["pauses"]:
+            show.line(console, f"still paused: {show.pause(each)}")
 
 
 def close_breaker(

@@ -1,12 +1,20 @@
-"""Prints what the remediator answers: tables for people, JSON for programs."""
+"""Prints what the remediator answers: tables and lines for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from remediator.plainly import pairs, plain
+
+Row = Mapping[str, Any]
+_LEAST = {"target": 18}  # columns, of what would be cut within a name otherwise
 
 
 class Format(StrEnum):
@@ -16,70 +24,141 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def runs(console: Console, answer: Mapping[str, Any], output: Format) -> None:
-    """A line a run, newest first."""
-    columns = ("id", "created_at", "remediation", "target", "state", "reason")
-    _rows(console, answer, output, answer["runs"], columns)
+def runs(console: Console, answer: Row, output: Format) -> None:
+    """A line a run, newest first; where to go on is said apart, so that a pipe gets the runs alone."""
+    if output is Format.JSON:
+        as_json(answer)
+        return
+    console.print(runs_table(answer["runs"]) if answer["runs"] else "none")
+    if answer["next"] is not None:
+        print(f"older ones: --before {answer['next']}", file=sys.stderr)
 
 
-def breakers(console: Console, answer: Mapping[str, Any], output: Format) -> None:
+def runs_table(found: Sequence[Row]) -> Table:
+    """A line a run."""
+    rows = [
+        {**run, "began": day(run["created_at"]), "outcome": f"{run['state']} {run['reason']}".rstrip()} for run in found
+    ]
+    return table(("id", "began", "remediation", "target", "outcome"), rows, whole=("id", "began", "remediation"))
+
+
+def outcome(run: Row) -> str:
+    """Where a run stands, and why."""
+    return f"{run['state']} ({run['reason']})" if run["reason"] else str(run["state"])
+
+
+def breakers(console: Console, answer: Row, output: Format) -> None:
     """A line an open breaker."""
-    _rows(console, answer, output, answer["breakers"], ("opened_at", "remediation", "target", "reason", "run"))
+    if output is Format.JSON:
+        as_json(answer)
+    else:
+        console.print(breakers_table(answer["breakers"]) if answer["breakers"] else "none")
 
 
-def said(console: Console, answer: Mapping[str, Any], output: Format, sentence: str) -> None:
+def breakers_table(found: Sequence[Row]) -> Table:
+    """A line a breaker."""
+    rows = [{**each, "opened": day(each["opened_at"])} for each in found]
+    return table(("opened", "remediation", "target", "run", "reason"), rows, whole=("opened", "remediation"))
+
+
+def status(console: Console, answer: Row) -> None:
+    """Whether it works, whether it may act, and what waits for a person."""
+    line(console, f"trouble: {answer['trouble']}" if answer["trouble"] else "it works", style="bold")
+    for each in answer["pauses"]:
+        line(console, f"paused: {pause(each)}")
+    if not answer["pauses"]:
+        line(console, "nothing is paused")
+    for name, found, made in (
+        ("open breakers", answer["breakers"], breakers_table),
+        ("runs that have not ended", answer["runs"], runs_table),
+    ):
+        line(console, f"{name}: {len(found) or 'none'}")
+        if found:
+            console.print(made(found))
+    line(console, f"messages that nobody has taken yet: {answer['messages_unsent'] or 'none'}")
+
+
+def pause(each: Row) -> str:
+    """One pause in a line; that of a file says itself where the file is."""
+    until = f", until {moment(each['until'])[:19]} UTC" if each["until"] else ""
+    by = f" (by {each['begun_by']}{until})" if each["begun_by"] else ""
+    return f"{each['stack'] or 'everything'}: {each['reason']}{by}"
+
+
+def said(console: Console, answer: Row, output: Format, sentence: str) -> None:
     """The answer to something that was told: a sentence for people."""
     if output is Format.JSON:
         as_json(answer)
     else:
-        console.print(sentence, highlight=False)
+        line(console, sentence)
 
 
-def run(console: Console, answer: Mapping[str, Any], output: Format) -> None:
+def run(console: Console, answer: Row, output: Format) -> None:
     """One run from its plan to its proof."""
     if output is Format.JSON:
         as_json(answer)
         return
-    console.print(f"run {answer['id']}: {answer['remediation']} on {answer['target']}", highlight=False)
-    console.print(f"{answer['state']} {answer['reason']}".rstrip(), style="bold", highlight=False)
-    console.print(table(("at", "state", "actor", "reason"), answer["history"]))
-    items = [{**item, "identity": compact(item["identity"])} for item in answer["items"]]
-    if items:
-        console.print(table(("state", "identity", "detail"), items))
+    head(console, answer)
+    history = [{**each, "at": moment(each["at"])} for each in answer["history"]]
+    console.print(table(("at", "state", "actor", "reason"), history, whole=("at",)))
+    for item in answer["items"]:
+        line(console, item_line(item))
     for name, value in answer["evidence"].items():
-        console.print(f"{name}: {compact(value)}", highlight=False)
+        if name != "bounds" and (shown := in_words(value)):
+            line(console, f"{name}: {shown}")
+    for then, hits in answer["evidence"].get("bounds", {}).items():
+        for name, detail in hits.items():
+            line(console, f"{then.replace('_', ' ')} {name}: {detail}")
 
 
-def _rows(
-    console: Console,
-    answer: Mapping[str, Any],
-    output: Format,
-    rows: Sequence[Mapping[str, Any]],
-    columns: Sequence[str],
-) -> None:
-    if output is Format.JSON:
-        as_json(answer)
-    elif rows:
-        console.print(table(columns, rows))
-    else:
-        console.print("none")
+def head(console: Console, answer: Row) -> None:
+    """Which run it is, and where it stands."""
+    line(console, f"run {answer['id']}: {answer['remediation']} on {answer['target']}")
+    line(console, outcome(answer), style="bold")
 
 
-def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A plain table of these columns."""
-    table = Table(box=None, pad_edge=False)
+def item_line(item: Row) -> str:
+    """An item with all that is known of it; an item of a plan has no state yet."""
+    state = f"{item['state']}: " if "state" in item else ""
+    return f"  {state}{pairs({**item['identity'], **item['evidence']})} {item.get('detail', '')}".rstrip()
+
+
+def in_words(value: Any) -> str:
+    """What is known under one name; a sentence stays one."""
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return pairs(value) if isinstance(value, Mapping) else plain(value)
+
+
+def line(console: Console, text: str, style: str | None = None) -> None:
+    """One line, as long as it is: it may be copied."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Sequence[Row], whole: Sequence[str] = ()) -> Table:
+    """A plain table of these columns; those that are `whole` are never folded."""
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=None)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column in whole, min_width=_LEAST.get(column))
     for row in rows:
-        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    return table
+        made.add_row(*("" if row[column] is None else escape(str(row[column])) for column in columns))
+    return made
 
 
-def as_json(answer: Mapping[str, Any]) -> None:
+def day(text: str) -> str:
+    """A time in UTC, short enough for a list; without the hour where it is of another year."""
+    when = datetime.fromisoformat(text).astimezone(UTC)
+    return f"{when:%m-%d %H:%M}" if when.year == datetime.now(UTC).year else f"{when:%Y-%m-%d}"
+
+
+def moment(text: str | None) -> str:
+    """A time in UTC, to the millisecond."""
+    if text is None:
+        return ""
+    when = datetime.fromisoformat(text).astimezone(UTC)
+    return f"{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03}Z"
+
+
+def as_json(answer: Row) -> None:
     """The answer as it came, for programs."""
     print(json.dumps(answer, indent=2, ensure_ascii=False))
-
-
-def compact(value: Any) -> str:
-    """A value in one line."""
-    return json.dumps(value, ensure_ascii=False)

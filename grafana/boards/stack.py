@@ -65,9 +65,15 @@ NOW = row(
     ),
     stat(
         "Remediator",
-        "Runs of all stacks that wait for a person's approval, and stacks for which a person paused remediation.",
+        "What waits for a person: runs that need a yes, in all stacks; open breakers; paused stacks.",
         [
             query("sum(remediation_approvals_waiting)", "waiting", "WAITING", instant=True),
+            query(
+                f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})",
+                "breakers",
+                "BREAKERS",
+                instant=True,
+            ),
             query(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED", instant=True),
         ],
         unit="none",
@@ -227,7 +233,8 @@ LOOP = row(
         "How many runs each bound refused or deferred, in all. Rare events, so a total: a rate would miss a first one.",
         [
             query(
-                f"sum by (stack, remediation, bound) (remediation_refusals_total{STACK})",
+                "sum by (stack, remediation, bound) "
+                f"(remediation_refusals_total{STACK} or remediation_deferrals_total{STACK})",
                 "{{stack}} {{remediation}} {{bound}}",
                 instant=True,
             )

@@ -1,8 +1,7 @@
 """All parts of one stack, read at the same time, each as far as it answers."""
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
 from remediator.errors import TargetUnreachable
+from remediator.plainly import pairs, plain
 from remediator.remediation import Scope, Target
 
 PART_SECONDS = 8.0
@@ -64,18 +64,35 @@ def as_lines(bundle: Mapping[str, Mapping[str, Any] | str]) -> list[str]:
     lines = []
     for part, sections in bundle.items():
         lines.append(f"{part}:" if isinstance(sections, Mapping) else f"{part}: {sections}")
-        for name, found in sections.items() if isinstance(sections, Mapping) else ():
-            lines += _section(name, found)
+        if isinstance(sections, Mapping):
+            lines += _indented(sections, "  ")
     return lines
 
 
-def _section(name: str, found: Any) -> list[str]:
-    if not found:
-        return []
-    if not isinstance(found, list):
-        return [f"  {name}: {_compact(found)}"]
-    return [f"  {name}:", *(f"    {_compact(row)}" for row in found)]
+def _indented(found: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            yield from _row(f"{indent}{name}: ", value, indent)
+        elif _is_rows(value):
+            yield f"{indent}{name}:"
+            for row in value:
+                yield from _row(f"{indent}  ", row, f"{indent}  ")
+        elif value:
+            yield f"{indent}{name}: {value if isinstance(value, str) else plain(value)}"
 
 
-def _compact(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _row(beginning: str, row: Mapping[str, Any], indent: str) -> Iterator[str]:
+    """A row in a line, and below it the rows that it holds."""
+    inner = {name: value for name, value in row.items() if _holds_rows(value)}
+    own = pairs({name: value for name, value in row.items() if name not in inner})
+    if own or inner:
+        yield (beginning + own).rstrip()
+    yield from _indented(inner, f"{indent}  ")
+
+
+def _holds_rows(value: Any) -> bool:
+    return _is_rows(value) or (isinstance(value, Mapping) and any(_holds_rows(each) for each in value.values()))
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)

@@ -39,7 +39,7 @@ async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: 
 async def paused(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
     """Why remediation is switched off for `stack`, or None."""
     rows = await connection.execute(
-        select(pause.c.reason)
+        select(pause.c.reason, pause.c.begun_by, pause.c.until)
         .where(
             pause.c.ended_at.is_(None),
             or_(pause.c.until.is_(None), pause.c.until > now),
@@ -47,7 +47,11 @@ async def paused(connection: AsyncConnection, now: datetime, stack: str) -> str 
         )
         .limit(1)
     )
-    return rows.scalar_one_or_none()
+    found = rows.first()
+    if found is None:
+        return None
+    until = f", until {found.until:%Y-%m-%d %H:%M} UTC" if found.until is not None else ""
+    return f"{found.reason} (by {found.begun_by}{until})"
 
 
 async def pauses(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:

@@ -5,13 +5,13 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -22,6 +22,7 @@ from remediator.ledger.patient import cancelled_afterwards, connecting_to
 from remediator.ledger.schema import microseconds
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
+_REMEDY = "restore it, or move it away with its -wal and -shm to begin a new one"
 _HASTY = ("busy_timeout = 0", "wal_autocheckpoint = 0")  # it holds up the event loop: others wait, and tidy up, for it
 
 
@@ -56,6 +57,7 @@ class SqliteLedger:
             LedgerUnavailable: it can not be opened, is no ledger or a damaged one, or another process has it.
         """
         lock = _lock(self.file)
+        _create(self.file)
         try:
             await self._prepare()
             self._clerk = Clerk(self._for_deliveries(), self._for_deliveries(*_HASTY), self._writing)
@@ -123,14 +125,20 @@ class SqliteLedger:
             async with self.write() as connection:
                 await connection.run_sync(migrate)
         except LedgerUnavailable as error:
-            raise LedgerUnavailable(f"{self.file}: {error}") from None
+            remedy = f"; {_REMEDY}" if isinstance(error.__cause__, DatabaseError) and _damaged(error.__cause__) else ""
+            raise LedgerUnavailable(f"{self.file}: {error}{remedy}") from None
 
 
 async def _refuse_damage(connection: AsyncConnection) -> None:
     """A damaged file may lack the very row that would have stopped us."""
     found = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
     if found != "ok":
-        raise LedgerUnavailable(f"it is damaged ({found}); restore it, or move it away to begin a new one")
+        raise LedgerUnavailable(f"it is damaged ({found}); {_REMEDY}")
+
+
+def _damaged(error: DatabaseError) -> bool:
+    """Whether SQLite says that the file is none of its own, or not whole."""
+    return getattr(error.orig, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _address(url: str) -> URL:
@@ -157,6 +165,12 @@ def _lock(ledger: Path) -> int:
         os.close(descriptor)
         raise LedgerUnavailable(f"another remediator has the ledger {ledger}; only one may act") from None
     return descriptor
+
+
+def _create(ledger: Path) -> None:
+    """An empty file that only we may read, where there is none: alerts and plans tell of people. The -wal follows."""
+    with suppress(OSError):  # whoever opens it says why it can not be
+        os.close(os.open(ledger, os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _engine(address: URL) -> AsyncEngine:

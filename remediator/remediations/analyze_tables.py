@@ -1,8 +1,8 @@
-"""Refreshes the planner's statistics of tables that have changed much since they were last analyzed.
+"""Refreshes the planner's statistics of tables that changed much since they were last analyzed, or that long ago.
 
-Sources: ClientForge runbook, "Slow Database Queries" (update statistics); Formula PM runbook, "Database Optimization";
-Life Platform runbook, "Database Maintenance". Theirs analyze everything, at any time; this one is bounded: never during
-a backup, one table at a time, none that somebody else works on, and never VACUUM or FULL.
+Sources: ClientForge runbook, "Slow Database Queries" (update statistics) and "Daily Tasks"; Formula PM runbook,
+"Database Optimization"; Life Platform runbook, "Database Maintenance". Theirs analyze everything, at any time; this one
+is bounded: never during a backup, one table at a time, none that somebody else works on, and never VACUUM or FULL.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, 
 # Twice of what autovacuum waits for by default: what is beyond it, autovacuum has not kept up with.
 MODIFIED_SHARE = 0.2
 MODIFIED_ROWS = 1_000
+OLDER_THAN = timedelta(hours=24)  # ClientForge runbook, "Daily Tasks"
 MAX_BYTES = 100 * 2**30
 PLAN_SECONDS = 8.0
 ANALYZE_SECONDS = 60
@@ -127,8 +128,8 @@ class _Tables:
         candidates = SQL["candidates"].replace("{may_analyze}", may_analyze)
         return SQL["plan"].replace("{candidates}", candidates)
 
-    def _limits(self) -> tuple[float, int, int]:
-        return MODIFIED_SHARE, MODIFIED_ROWS, MAX_BYTES
+    def _limits(self) -> tuple[float, int, int, timedelta]:
+        return MODIFIED_SHARE, MODIFIED_ROWS, MAX_BYTES, self.scope.settings.older_than or OLDER_THAN
 
     def _require_right(self, refused: Sequence[asyncpg.Record]) -> None:
         """Only tables that we may not touch: an empty plan would look as if all were well."""
@@ -194,7 +195,7 @@ async def _open(scope: Scope) -> AsyncIterator[_Tables]:
 REMEDIATION = Remediation(
     name="analyze_tables",
     kind="postgres",
-    keys=frozenset({"batch"}),
+    keys=frozenset({"older_than", "batch"}),
     max_items=20,
     one_effect=False,
     open=_open,

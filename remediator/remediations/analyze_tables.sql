@@ -9,7 +9,8 @@ LIMIT 1
 -- candidates --
 -- Tables whose statistics are out of date, the most modified first, and why one can not be analyzed. What is estimated
 -- here is what the planner believes: sizes are not read from disk, for that would wait for a locked table.
--- $1 least share of rows modified, $2 least rows modified, $3 most bytes
+-- $1 least share of rows modified, $2 least rows modified, $3 most bytes, $4 how old statistics may grow of a table that
+-- changed at all; one that was never analyzed has no age
 SELECT class.oid::bigint AS oid, class.relfilenode::bigint AS relfilenode,
        namespace.nspname AS schema, class.relname AS table, owner.rolname AS owner,
        tables.n_mod_since_analyze AS modified, tables.n_live_tup AS rows,
@@ -26,16 +27,18 @@ JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
 JOIN pg_roles AS owner ON owner.oid = class.relowner
 WHERE class.relkind = 'r'
   AND class.relpersistence <> 't'
-  AND tables.n_mod_since_analyze >= $2::bigint
-  AND tables.n_mod_since_analyze >= $1::float8 * greatest(tables.n_live_tup, 1)
+  AND (tables.n_mod_since_analyze >= $2::bigint
+       AND tables.n_mod_since_analyze >= $1::float8 * greatest(tables.n_live_tup, 1)
+    OR tables.n_mod_since_analyze > 0
+       AND greatest(tables.last_analyze, tables.last_autoanalyze) < now() - $4::interval)
 
 -- plan --
--- $4 at most so many rows
+-- $5 at most so many rows
 WITH candidates AS ({candidates})
 SELECT *, count(*) OVER (PARTITION BY left_out) AS found
 FROM candidates
 ORDER BY left_out, modified::float8 / greatest(rows, 1) DESC, oid
-LIMIT $4
+LIMIT $5
 
 -- population --
 SELECT count(*) FROM pg_stat_user_tables

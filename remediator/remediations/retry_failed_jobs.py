@@ -20,7 +20,7 @@ from redis.exceptions import ResponseError
 
 from remediator.access.redis import answering, connected
 from remediator.diagnostics.masking import mask_text
-from remediator.errors import TargetUnreachable
+from remediator.errors import TargetUnknown, TargetUnreachable
 from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 PLAN_SECONDS = 8.0
@@ -199,7 +199,8 @@ def _explaining(scope: Scope) -> Iterator[None]:
             code, _, words = str(error).partition(" ")
             if code not in _SCRIPT_ERRORS:
                 raise
-            raise TargetUnreachable(f"{scope.target}: {words}") from None
+            kind = TargetUnknown if code == "NOQUEUE" else TargetUnreachable
+            raise kind(f"{scope.target}: {words}") from None
 
 
 def _key(scope: Scope) -> str:
@@ -211,7 +212,7 @@ def _key(scope: Scope) -> str:
         raise TargetUnreachable(f"{scope.target}: the inventory lists {', '.join(queues.names)}; add it there")
     key = queues.key_of(queue)
     if key is None:
-        raise TargetUnreachable(f"{scope.target}: {queue!r} begins with none of {', '.join(queues.prefixes)}")
+        raise TargetUnknown(f"{scope.target}: {queue!r} begins with none of {', '.join(queues.prefixes)}")
     return key
 
 

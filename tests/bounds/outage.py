@@ -9,7 +9,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from aiohttp.test_utils import TestClient, TestServer
+
 from remediator import engine as engine_module
+from remediator.app import application
+from remediator.clock import SystemClock
+from remediator.credentials import Bearers
 from remediator.engine import Engine
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import ledger_at
@@ -107,3 +112,30 @@ async def _slow_work(answer: Connection, folder: Path) -> None:
             await engine.tick()
             await engine.idle()
     answer.send(("ended", list(shelf.touched)))
+
+
+def full_disk_at_rest(answer: Connection, folder: Path) -> None:
+    """A disk that is full while there is nothing to do: what is answered, and what readiness and metrics say."""
+    answer.send(asyncio.run(_full_disk_at_rest(folder)))
+
+
+async def _full_disk_at_rest(folder: Path) -> dict[str, Any]:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    world = World(inventory(), ledger_at(f"sqlite:///{folder}/ledger.db"), SystemClock(), {}, None)
+    told: dict[str, Any] = {}
+    async with TestClient(TestServer(application(world, Bearers({}, "")))) as client:
+        told["before"] = await _says(client)
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "ledger.db-wal").stat().st_size, hard))
+        told["full"] = await _says(client)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        told["afterwards"] = await _says(client)
+    return told
+
+
+async def _says(client: TestClient[Any, Any]) -> tuple[int, str, bool]:
+    """What a delivery is answered; then, after a few rounds of the engine, readiness, and whether the ledger is up."""
+    status = (await client.post("/webhook", data=delivery([]))).status
+    await asyncio.sleep(0.5)
+    ready = (await (await client.get("/-/ready")).text()).strip()
+    return status, ready, "\nremediation_ledger_up 1.0\n" in await (await client.get("/metrics")).text()

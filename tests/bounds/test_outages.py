@@ -16,7 +16,7 @@ from remediator.errors import LedgerUnavailable
 from remediator.ledger import ledger_at
 from remediator.ledger.listing import list_runs
 from remediator.ledger.sqlite import SqliteLedger
-from tests.bounds.outage import FORKS, full_disk, in_a_process, read_only, slow_work
+from tests.bounds.outage import FORKS, full_disk, full_disk_at_rest, in_a_process, read_only, slow_work
 from tests.unit.remediator.conftest import Bench
 
 
@@ -28,6 +28,14 @@ def test_with_a_full_disk_nothing_is_accepted_and_nothing_is_done_and_it_says_so
         "touched while full": [],
         "touched afterwards": ["a"],
         "trouble afterwards": None,
+    }
+
+
+def test_a_full_disk_is_told_also_while_there_is_nothing_to_do(folder: Path) -> None:
+    assert in_a_process(full_disk_at_rest, folder.parent) == {
+        "before": (200, "ready", True),
+        "full": (503, "the ledger: disk I/O error", False),
+        "afterwards": (200, "ready", True),
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,19 @@ async def test_plans_tables_that_changed_much_the_most_changed_first(server, sco
     assert plan.items[0].evidence["owner"] == "owner"
     assert plan.items[0].evidence["bytes"] > 0
     assert set(plan.items[0].identity) == {"oid", "relfilenode", "analyzed"}
+
+
+async def test_plans_tables_that_changed_at_all_and_were_analyzed_too_long_ago(server, scope) -> None:
+    change(server, "quiet", 1)
+    await asyncio.sleep(1.1)
+    assert tables(await plan_of(scope())) == []  # a day is not over
+    plan = await plan_of(scope(older_than=timedelta(seconds=1)))
+    assert tables(plan) == ["quiet"]  # the others have not changed
+    [outcome] = await apply(scope(older_than=timedelta(seconds=1)), *plan.items)
+    assert outcome.state is ItemState.APPLIED
+    assert (await look_again(scope(), *plan.items)) == Verdict(True, {"analyzed": 1})
+    await asyncio.sleep(1.1)
+    assert tables(await plan_of(scope(older_than=timedelta(seconds=1)))) == []
 
 
 async def test_a_large_table_needs_a_share_and_not_only_a_number(server, scope) -> None:

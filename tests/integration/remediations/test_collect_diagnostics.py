@@ -227,7 +227,7 @@ async def test_every_escalation_carries_it(people, stack, tmp_path) -> None:
     assert len(told) == 2
     assert told[0] == told[1]
     assert "UPDATE people SET card = ? WHERE mail <> ?" in told[0]
-    assert '"oldest_failed"' in told[0]
+    assert "\n      oldest_failed:\n        id=9 name=welcome " in told[0]
     assert "alice" not in told[0]
 
 

@@ -1,5 +1,6 @@
 """Our events and those of libraries come out alike: one line each, whatever they hold."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from daemon import configure_logs
 from daemon.settings import LogSettings
@@ -53,3 +56,36 @@ def test_below_the_level_nothing_is_written(logger: logging.Logger, capsys: pyte
     logger.warning("quiet")
     sys.stderr.flush()
     assert capsys.readouterr().err == ""
+
+
+async def _reads(request: web.Request) -> web.Response:
+    return web.Response(body=await request.read())
+
+
+async def _fails(_: web.Request) -> web.Response:
+    raise RuntimeError("ours")
+
+
+@pytest.mark.parametrize(
+    ("sent", "level", "traceback"),
+    [
+        (b"\x16\x03\x01no http\r\n\r\n", "info", False),
+        (b"POST /reads HTTP/1.1\r\nHost: x\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nxx", "info", False),
+        (b"GET /fails HTTP/1.1\r\nHost: x\r\n\r\n", "error", True),
+    ],
+)
+async def test_what_a_client_gets_wrong_is_a_line_and_what_we_get_wrong_a_traceback(
+    capsys: pytest.CaptureFixture[str], sent: bytes, level: str, traceback: bool
+) -> None:
+    configure_logs(LogSettings())
+    app = web.Application()
+    app.router.add_post("/reads", _reads)
+    app.router.add_get("/fails", _fails)
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(sent)
+        assert await asyncio.wait_for(reader.readline(), 10)
+        writer.close()
+    said = capsys.readouterr().err
+    assert f"level={level} " in said
+    assert ("Traceback" in said) == traceback

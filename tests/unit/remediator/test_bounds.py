@@ -8,6 +8,7 @@ import pytest
 
 from inventory import Limits, RemediationSettings, StackLimits, Window
 from remediator.bounds import DEFERRALS, REFUSALS, Facts, decide
+from remediator.measures import MEASURES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -109,3 +110,37 @@ def test_a_refusal_wins_over_a_deferral() -> None:
 def test_it_is_tried_again_when_the_last_deferral_may_have_passed() -> None:
     facts = replace(FREE, admitted_here=[HOUR_AGO] * 3, active=1)
     assert decide(facts).not_before(NOW) == HOUR_AGO + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("facts", [FREE, *(replace(FREE, **change) for _, change in HITS)])
+def test_every_bound_tells_its_numbers_whether_it_stops_or_not(facts: Facts) -> None:
+    assert list(MEASURES) == [*REFUSALS, *DEFERRALS]
+    told = {name: measure(facts) for name, measure in MEASURES.items()}
+    assert all(told.values())
+    assert not any("None" in text for text in told.values())
+
+
+def test_the_numbers_are_those_that_are_judged() -> None:
+    full = replace(
+        FREE,
+        settings=settings(max_share=0.2, block_on=["Failover"], only_in="night", min_firing="30s"),
+        found=7,
+        window=NIGHT,
+        last_admitted_end=NOW - timedelta(minutes=6),
+        admitted_here=[HOUR_AGO],
+        new_alerts=4,
+        new_targets=2,
+        stack_limits=StackLimits(concurrency=2, max_alert_age=timedelta(0)),
+    )
+    assert {name: MEASURES[name](full) for name in ("stale", "max_items", "max_share", "storm", "rate", "window")} == {
+        "stale": "the alert was last confirmed 0s ago, max_alert_age is 0s",
+        "max_items": "found 7, max_items is 10",
+        "max_share": "found 7 of 100, max_share allows 20",
+        "storm": "4 of 20 alerts on 2 of 5 targets within 5m",
+        "rate": "in the last hour 1 of 3 of this remediation, 0 of 10 of the stack, 0 of 30 of all stacks",
+        "window": "inside the window night (mon 02:00 to 04:00 UTC)",
+    }
+    assert MEASURES["cooldown"](full) == "the last run ended 6m ago, cooldown is 5m"
+    assert MEASURES["min_firing"](full) == "has fired for 1m, min_firing is 30s"
+    assert MEASURES["concurrency"](full) == "0 of 1 runs are under way, 0 of 2 of the stack"
+    assert MEASURES["blocked_by_alert"](full) == "none of them fires: Failover"

@@ -32,6 +32,7 @@ def settings(tmp_path: Path, **web: str) -> RemediatorSettings:
         web=WebSettings(**{"listen_address": "127.0.0.1:0", **web}),
         webhook=WebhookSettings(token_file=[hook]),
         ledger=LedgerSettings(url=f"sqlite:///{tmp_path}/ledger.db"),
+        pause=PauseSettings(file=tmp_path / "pause"),
     )
 
 
@@ -134,12 +135,14 @@ async def test_a_body_that_does_not_come_is_asked_for_again(client: Client, monk
         (ONCALL, delivery(), 403),
         (HOOK, b"{", 400),
         (HOOK, b" " * (1024 * 1024 + 1), 413),
+        (HOOK, delivery([alert()] * 1001), 413),
     ],
 )
 async def test_what_is_not_accepted(client: Client, headers: dict[str, str], body: bytes, status: int) -> None:
     answer = await client.post("/webhook", data=io.BytesIO(body), headers=headers)
     assert answer.status == status
     assert "Traceback" not in await answer.text()
+    assert (status == 413) == ("set max_alerts in Alertmanager" in await answer.text())
 
 
 @pytest.mark.parametrize(("headers", "status"), [({}, 401), (HOOK, 403), (ONCALL, 200)])
@@ -197,11 +200,11 @@ async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_i
     assert (await client.post("/api/v1/runs/1/approve", headers=ONCALL)).status == 404
     await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
 
-    async def approved() -> tuple[int, str]:
+    async def approved() -> tuple[int, Any]:
         answer = await client.post("/api/v1/runs/1/approve", headers=ONCALL)
-        return answer.status, await answer.text()
+        return answer.status, await answer.json()
 
-    await becomes(approved, (409, "run 1 is refused, not awaiting_approval\n"))
+    await becomes(approved, (409, {"error": "run 1 is refused, not awaiting_approval"}))
 
 
 async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +325,7 @@ async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: Client) -> Non
 async def test_a_pause_of_no_time_or_for_ever_is_refused(client: Client, span: str) -> None:
     answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
     assert answer.status == 400
-    assert (await answer.text()).startswith("for: ")
+    assert (await answer.json())["error"].startswith("for: ")
 
 
 @pytest.mark.parametrize(
@@ -344,3 +347,31 @@ async def test_the_file_that_pauses_is_the_one_of_the_flag(tmp_path: Path) -> No
     made = settings(tmp_path).model_copy(update={"pause": PauseSettings(file=tmp_path / "paused")})
     async with TestClient(TestServer(build(made, stacks(tmp_path)))) as client:
         assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("GET", "/api/v1/runs?state=fine", 400, "state is one of planned, prechecked, "),
+        ("GET", "/api/v1/runs?limit=many", 400, "limit is a whole number from 1, not 'many'"),
+        ("GET", "/api/v1/runs/7", 404, "there is no run 7"),
+        ("GET", "/api/v1/runs/one", 404, "there is no run 'one'"),
+        ("GET", "/api/v1/run", 404, "there is no /api/v1/run"),
+        ("DELETE", "/api/v1/runs", 405, "/api/v1/runs takes GET, HEAD, not DELETE"),
+        ("POST", "/api/v1/pause", 400, "body: "),
+        ("GET", "/api/v1/plan?remediation=x&target=y", 404, "there is no remediation 'x'"),
+    ],
+)
+async def test_every_refusal_of_the_api_is_json(
+    client: Client, method: str, path: str, status: int, error: str
+) -> None:
+    answer = await client.request(method, path, headers=ONCALL)
+    assert answer.status == status
+    assert (await answer.json())["error"].startswith(error)
+    assert (status == 405) == ("Allow" in answer.headers)
+
+
+async def test_who_may_not_ask_is_told_in_json_too(client: Client) -> None:
+    answer = await client.get("/api/v1/runs")
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert await answer.json() == {"error": "a bearer token is needed"}

@@ -239,9 +239,32 @@ def no_ledger(file: Path) -> Iterator[None]:
 
 
 async def test_a_file_that_is_no_ledger_is_refused_and_left_alone(file: Path, no_ledger: None) -> None:
-    with pytest.raises(LedgerUnavailable, match=r"ledger\.db: the ledger: file is not a database"):
+    with pytest.raises(LedgerUnavailable, match=r"ledger\.db: the ledger: file is not a database; restore it, or"):
         async with ledger_at(f"sqlite:///{file}").opened():
             pass
+
+
+def modes(file: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in file.parent.glob("ledger.db*")}
+
+
+@pytest.fixture
+def shared(file: Path) -> None:
+    """A ledger that a group may read, which backs it up."""
+    file.touch()
+    file.chmod(0o640)
+
+
+async def test_nobody_else_may_read_a_new_ledger(file: Path) -> None:
+    async with ledger_at(f"sqlite:///{file}").opened() as ledger:
+        await ledger.accept(NOW, b"x")
+        names = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock")
+        assert modes(file) == dict.fromkeys(names, 0o600)
+
+
+async def test_the_mode_of_a_ledger_that_is_there_stays(file: Path, shared: None) -> None:
+    async with ledger_at(f"sqlite:///{file}").opened():
+        assert modes(file)["ledger.db"] == 0o640
 
 
 def damage(file: Path) -> None:

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from remediator.errors import TargetUnknown
+from remediator.ledger import control
+from remediator.ledger.episodes import Key
 from remediator.ledger.schema import outbox
+from remediator.preview import preview_of
 from remediator.remediation import Plan
 from remediator.states import RunState
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
@@ -126,3 +130,23 @@ async def test_a_deferred_run_is_planned_anew(folder: Path) -> None:
         await bench.deliver()
         await bench.work()
         assert bench.shelf.touched == ["b", "c"]
+
+
+class _Nowhere(Shelf):
+    async def plan(self) -> Plan:
+        raise TargetUnknown("there is no such shelf")
+
+
+async def test_what_the_target_does_not_have_is_refused_and_opens_no_breaker(folder: Path) -> None:
+    async with bench_with(folder, inventory(cooldown="0s", max_runs_per_hour=10), _Nowhere(folder)) as bench:
+        for _ in range(3):
+            await bench.deliver()
+            await bench.work()
+            bench.clock.turn(minutes=1)
+        assert {(run.state, run.reason) for run in await bench.runs()} == {(RunState.REFUSED, "unknown_target")}
+        assert len(await bench.runs()) == 3
+        key = Key("shop", "clear_shelf", "shop/postgres/main")
+        async with bench.world.ledger.read() as connection:
+            assert await control.breaker_reason(connection, key) is None
+        seen = await preview_of(bench.world, key)
+        assert (seen.would, seen.reason, seen.detail) == ("refused", "unknown_target", "there is no such shelf")

@@ -92,7 +92,7 @@ async def test_a_pause_is_seen(bench: Bench) -> None:
     bench.shelf.fill("a")
     async with bench.world.ledger.write() as connection:
         await control.pause_now(connection, bench.clock.now(), "oncall", "deploy", None, None)
-    assert (await preview(bench)).detail == "paused: deploy"
+    assert (await preview(bench)).detail == "paused: deploy (by oncall)"
 
 
 async def test_a_storm_is_seen_and_not_noted(bench: Bench) -> None:

@@ -1,12 +1,17 @@
 """SIGTERM: no further effect begins, however slow the clients are, and what was delivered meanwhile is not lost."""
 
 import asyncio
+import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientConnectionError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from daemon import ListenAddress
+from daemon.serve import serve
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
@@ -17,6 +22,7 @@ from remediator.world import World
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.waiting import becomes
 
 
 async def test_what_comes_while_it_stops_is_sent_back(folder: Path) -> None:
@@ -67,3 +73,38 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
     async with ledger.opened(), ledger.read() as connection:
         run = await runs.get(connection, 1)
         assert (run.state, run.reason) == ("interrupted", "stopping")
+
+
+async def test_until_the_current_effect_has_ended_deliveries_are_sent_back(folder: Path, unused_tcp_port: int) -> None:
+    began, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        began.set()
+        await goes_on.wait()
+
+    shelf = Shelf(folder, before=slow)
+    shelf.fill("a")
+    ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
+    world = World(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    app = application(world, Bearers({}, ""))
+    serving = asyncio.create_task(serve(app, ListenAddress("127.0.0.1", unused_tcp_port)))
+    url, body = f"http://127.0.0.1:{unused_tcp_port}", delivery(starts=datetime.now(UTC).isoformat())
+    async with ClientSession() as session:
+        await becomes(lambda: status_of(session.get(f"{url}/-/ready")), 200)
+        assert await status_of(session.post(f"{url}/webhook", data=body)) == 200
+        await asyncio.wait_for(began.wait(), 5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await becomes(lambda: status_of(session.get(f"{url}/-/ready")), 503)
+        assert await status_of(session.post(f"{url}/webhook", data=body)) == 503
+        assert await status_of(session.get(f"{url}/metrics")) == 200
+    goes_on.set()
+    await asyncio.wait_for(serving, 10)
+    assert shelf.touched == ["a"]
+
+
+async def status_of(asked: Any) -> int:
+    try:
+        async with asked as answer:
+            return int(answer.status)
+    except ClientConnectionError:
+        return 0

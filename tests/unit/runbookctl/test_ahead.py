@@ -1,5 +1,6 @@
 """`plan`, `why`, `simulate`, and the JSON of everything, against a real remediator on loopback."""
 
+import io
 import json
 import sys
 import time
@@ -63,10 +64,13 @@ def test_plan_for_people(ctl: Ctl) -> None:
     ctl("pause", "--reason", "deploy")
     text = ctl("plan", *TARGET)
     assert "collect_diagnostics on shop/stack/shop, mode approve" in text
-    assert "would be: refused (kill_switch): paused: deploy" in text
-    assert "passed: mode_off, freeze, " in text
-    assert "runs_last_hour: remediation 0 of 3, stack 0 of 10, all 0 of 30" in text
-    assert '{"part": "shop/postgres/main"}' in text
+    assert "would be: refused (kill_switch): paused: deploy (by oncall)" in text
+    rows = [line.split(maxsplit=2) for line in text.splitlines()]
+    assert rows[2][:2] == ["bound", "says"]
+    assert rows[3][:2] == ["kill_switch", "refuse"]
+    assert [row[1] for row in rows[4:18]] == ["pass"] * 14
+    assert "0 of 3 of this remediation, 0 of 10 of the stack, 0 of 30 of all stacks" in text
+    assert "\n  part=shop/postgres/main\n" in text
 
 
 def test_a_target_that_can_not_be_read_is_said(ctl: Ctl) -> None:
@@ -93,7 +97,7 @@ def test_why_a_run_was_refused(ctl: Ctl, deliver: Callable[..., None]) -> None:
             break
         time.sleep(0.05)
     text = ctl("why", "1")
-    assert "refused unknown_target" in text
+    assert "refused (unknown_target)" in text
     assert "refused by unknown_target: stack shop has no backups target 'nothing'" in text
 
 
@@ -110,6 +114,14 @@ def test_simulate_a_payload(ctl: Ctl, tmp_path: Path) -> None:
     assert "3 alerts, 1 of them without a remediation" in text
     assert "would be: refused (unknown_target)" in text
     assert ask(ctl, "runs")["runs"] == []
+
+
+def test_a_payload_may_come_from_a_pipe(
+    code: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(delivery([alert(stack="nobody")]))))
+    assert code("simulate", "-", *OUTPUT) == 0
+    assert [each["reason"] for each in json.loads(capsys.readouterr().out)["episodes"]] == ["unknown_target"]
 
 
 def test_everything_has_json(ctl: Ctl, waiting: str) -> None:
@@ -140,6 +152,7 @@ def test_an_approval_in_json(ctl: Ctl, waiting: str) -> None:
         (("pause", "--reason", "x", "--for", "soon"), 2),
         (("simulate", "/no/such/file"), 2),
         (("simulate", __file__), 2),
+        (("--version",), 0),
         (("runs", "--output", "xml"), 2),
         (("nonsense",), 2),
     ],

@@ -1,14 +1,19 @@
 """The command against a real remediator on loopback, with a real ledger."""
 
+import asyncio
 import json
 import re
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from inventory import load_inventory
-from runbookctl.client import RemediatorRefused
+from runbookctl.client import Client, RemediatorRefused, WrongUsage
 from runbookctl.init import InitError
 from runbookctl.main import app
 from tests.unit.runbookctl.conftest import Ctl
@@ -36,7 +41,7 @@ def test_the_audit_trail_is_whole_and_holds_a_head_noted_earlier(ctl: Ctl) -> No
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("run", "7"), "there is no such run"),
+        (("run", "7"), "there is no run 7"),
         (("approve", "7"), "there is no run 7"),
         (("pause", "--reason", "x", "--for", "soon"), "'soon' is not a duration"),
         (("breaker", "close", "run_backup", "shop/backups/nightly"), "no breaker of run_backup"),
@@ -68,7 +73,7 @@ def test_a_breaker_is_looked_for_under_exactly_the_name_that_was_given(ctl: Ctl,
 def test_an_address_that_is_none_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "oncall").write_text("x")
     arguments = ["--url", "http://[", "--token-file", str(tmp_path / "oncall"), "runs"]
-    with pytest.raises(RemediatorRefused, match=r"http://\[ does not answer"):
+    with pytest.raises(WrongUsage, match=r"'http://\[' is no address; write it like http://"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
@@ -97,3 +102,73 @@ def test_init_overwrites_nothing(tmp_path: Path, stack: str, reason: str) -> Non
     (tmp_path / "precious").write_text("x")
     with pytest.raises(InitError, match=reason):
         CliRunner().invoke(app, ["init", str(tmp_path), "--stack", stack], catch_exceptions=False)
+
+
+async def _stranger(request: web.Request) -> web.Response:
+    return web.Response(status=404 if "runs" in request.path else 200, text="<html>Welcome</html>")
+
+
+@pytest.fixture
+async def stranger() -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_get("/{path:.*}", _stranger)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+@pytest.mark.parametrize(("path", "why"), [("/api/v1/runs", "its answer is no JSON"), ("/x", "its answer is no JSON")])
+async def test_somebody_else_at_that_address_is_told_apart(stranger: str, tmp_path: Path, path: str, why: str) -> None:
+    (tmp_path / "oncall").write_text("x")
+    client = Client(stranger, str(tmp_path / "oncall"))
+    with pytest.raises(RemediatorRefused, match=f"^{re.escape(stranger)} is no remediator's API: {why}"):
+        await asyncio.to_thread(client.get, path)
+
+
+def test_runs_are_paged_and_the_hint_stays_out_of_a_pipe(ctl: Ctl, deliver: Callable[..., None]) -> None:
+    for name in ("a", "b", "c"):
+        deliver(stack=name, remediation="run_backup")
+    deadline = time.monotonic() + 20
+    while len(ctl("runs").splitlines()) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    lines = ctl("runs", "--limit", "2").splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["id", "3", "2"]
+    assert lines[3:] in ([], ["older ones: --before 2"])  # the runner may put both streams together
+    assert [line.split()[0] for line in ctl("runs", "--before", "2").splitlines()] == ["id", "1"]
+
+
+def test_what_still_pauses_after_a_resume_is_said(ctl: Ctl, tmp_path: Path) -> None:
+    ctl("pause", "--reason", "deploy", "--for", "2h")
+    (tmp_path / "pause").write_text("restoring")
+    ctl("pause", "--reason", "looking", "--stack", "shop")
+    lines = ctl("resume", "--stack", "shop").splitlines()
+    assert lines[0] == "1 pauses ended"
+    assert re.fullmatch(r"still paused: everything: deploy \(by oncall, until [-\d]+ [:\d]+ UTC\)", lines[1])
+    assert lines[2] == f"still paused: everything: restoring (the file {tmp_path}/pause)"
+    with pytest.raises(WrongUsage, match="no stack 'shopp'"):
+        ctl("resume", "--stack", "shopp")
+
+
+def test_status_tells_first_what_matters(ctl: Ctl, deliver: Callable[..., None]) -> None:
+    assert ctl("status").splitlines() == [
+        "it works",
+        "nothing is paused",
+        "open breakers: none",
+        "runs that have not ended: none",
+        "messages that nobody has taken yet: none",
+    ]
+    deliver(remediation="collect_diagnostics", target="anything")
+    deadline = time.monotonic() + 20
+    while "awaiting_approval" not in ctl("status") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ctl("pause", "--reason", "deploy")
+    text = ctl("status")
+    assert "paused: everything: deploy (by oncall)" in text
+    assert "runs that have not ended: 1" in text
+    assert set(json.loads(ctl("status", "--output", "json"))) == {
+        "trouble",
+        "pauses",
+        "breakers",
+        "runs",
+        "messages_unsent",
+        "audit_head",
+    }

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from remediator.errors import TargetUnreachable
+from remediator.errors import TargetUnknown, TargetUnreachable
 from remediator.remediations.retry_failed_jobs import ASK
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,
@@ -18,7 +18,7 @@ from tests.integration.remediations.retry_failed_jobs.queue import (
 @pytest.mark.parametrize("queue", ["nothing", "emails:1", "*", "emails\n", "../emails"])
 async def test_a_queue_that_does_not_exist_is_a_clear_error(bull, scope, queue: str) -> None:
     await bull(5, "fail", count=1)
-    with pytest.raises(TargetUnreachable, match="there is no BullMQ queue of this name"):
+    with pytest.raises(TargetUnknown, match="there is no BullMQ queue of this name"):
         await plan_of(scope(queue))
 
 

@@ -1,0 +1,57 @@
+"""docs/bounds.md against the code: every bound, in the order in which they win, with its real default."""
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from inventory import Inventory, Limits, RemediationSettings, Stack, StackLimits, format_duration
+from remediator.bounds import DEFERRALS, REFUSALS
+
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in Path("docs/bounds.md").read_text().splitlines()
+    if line.startswith("| `")
+]
+# Where a key of the table begins: the inventory, one of its stacks, or a remediation of a stack.
+ROOTS: dict[str, type[BaseModel]] = {"remediations.NAME.": RemediationSettings, "stacks.NAME.": Stack, "": Inventory}
+
+
+def keys_of(cell: str) -> list[str]:
+    return [key for key in re.findall(r"`([a-z_.A-Z]+)`", cell) if key.count(".") and "/" not in key]
+
+
+def test_every_bound_is_there_in_the_order_in_which_they_win() -> None:
+    assert [row[0].strip("`") for row in ROWS] == [*REFUSALS, *DEFERRALS]
+    assert [row[1] for row in ROWS] == ["refuse"] * len(REFUSALS) + ["defer"] * len(DEFERRALS)
+
+
+@pytest.mark.parametrize("key", [key for row in ROWS for key in keys_of(row[3])])
+def test_what_it_is_set_with_is_a_key_of_the_inventory(key: str) -> None:
+    prefix = next(prefix for prefix in ROOTS if key.startswith(prefix))
+    model: Any = ROOTS[prefix]
+    for part in key.removeprefix(prefix).split("."):
+        model = next(iter(get_args(model)), model)  # of `Alertmanager | None` the first
+        model = model.model_fields[part].annotation
+
+
+def test_the_defaults_are_the_codes() -> None:
+    told = {row[0].strip("`"): row[4] for row in ROWS}
+    own, stack, limits = RemediationSettings(), StackLimits(), Limits()
+    storm, breaker = limits.storm, own.breaker
+    assert told["mode_off"] == f"`{own.mode}`"
+    assert told["stale"] == f"`{format_duration(limits.max_alert_age)}`"
+    assert told["min_firing"] == f"`{format_duration(own.min_firing)}`"
+    assert told["cooldown"] == f"`{format_duration(own.cooldown)}`"
+    assert told["rate"] == f"{own.max_runs_per_hour}, {stack.max_runs_per_hour}, {limits.max_runs_per_hour}"
+    assert (told["concurrency"], stack.concurrency) == (f"{limits.concurrency}, no limit of its own", None)
+    assert told["breaker"].startswith(
+        f"{breaker.failures} failed or interrupted in `{format_duration(breaker.within)}`"
+    )
+    assert told["storm"] == (
+        f"{storm.targets} targets or {storm.alerts} alerts in `{format_duration(storm.within)}`; "
+        f"cooldown `{format_duration(storm.cooldown)}`"
+    )
+    assert [told[name] for name in ("freeze", "max_share", "blocked_by_alert", "window")] == ["none"] * 4
