@@ -85,7 +85,8 @@ async def _last_end(connection: AsyncConnection, run: Run) -> datetime | None:
 
 async def _storm(connection: AsyncConnection, world: World, now: datetime) -> str | None:
     settings = world.inventory.limits.storm
-    detail = _breaks_out(await episodes.all_open(connection), world, settings, now)
+    recent = await episodes.all_open(connection, opened_since=now - settings.within)
+    detail = _breaks_out([each for each in recent if _can_act(world.inventory, world, each)], settings)
     if detail is not None:
         await control.note_storm(connection, now, detail)
         return detail
@@ -95,12 +96,7 @@ async def _storm(connection: AsyncConnection, world: World, now: datetime) -> st
     return None
 
 
-def _breaks_out(open_episodes: Sequence[Episode], world: World, settings: Storm, now: datetime) -> str | None:
-    recent = [
-        episode
-        for episode in open_episodes
-        if episode.opened_at > now - settings.within and _can_act(world.inventory, world, episode)
-    ]
+def _breaks_out(recent: Sequence[Episode], settings: Storm) -> str | None:
     targets, alerts = len({episode.target for episode in recent}), sum(len(episode.alerts) for episode in recent)
     if targets > settings.targets or alerts > settings.alerts:
         return f"a storm: {alerts} alerts on {targets} targets at once; people look first"

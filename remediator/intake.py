@@ -15,13 +15,14 @@ from remediator.errors import LedgerUnavailable
 from remediator.ladder import tell_end
 from remediator.ledger import audit, control, deliveries, episodes, resolutions, runs
 from remediator.ledger.deliveries import Kept
-from remediator.ledger.episodes import Episode, Heard, Key
+from remediator.ledger.episodes import Book, Episode, Heard, Key
 from remediator.progress import advance
 from remediator.states import CANCELLABLE, RunState
 from remediator.targets import key_of
 from remediator.world import World
 
-AT_ONCE = 128
+# In one transaction: so many that each costs little, and so few that nobody waits long for the writer's turn.
+AT_ONCE, BYTES_AT_ONCE = 1_000, 2 * 1024 * 1024
 log = structlog.get_logger(__name__)
 
 
@@ -32,10 +33,10 @@ async def take_in(world: World) -> bool:
         LedgerUnavailable: they stay for the next time.
     """
     async with world.ledger.read() as connection:
-        waiting = await deliveries.unprocessed(connection, limit=AT_ONCE)
+        waiting = await deliveries.unprocessed(connection, AT_ONCE, BYTES_AT_ONCE)
     if waiting:
         await _take_in_together(world, waiting)
-    return len(waiting) == AT_ONCE
+    return bool(waiting)
 
 
 async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
@@ -87,18 +88,20 @@ async def take_in_all(connection: AsyncConnection, world: World, taken: Sequence
                 by_key.setdefault(key, []).append(Heard(alert, kept.received_at))
     names = {heard.alert.key for together in by_key.values() for heard in together}
     memory = await resolutions.memory(connection, names, world.repeat_interval)
+    book = await episodes.book(connection, by_key)
     for key, heard in by_key.items():
-        await _take_in_one(connection, world, key, memory.news(heard))
+        await _take_in_one(connection, world, book, key, memory.news(heard))
+    await book.keep()
     await memory.keep()
 
 
-async def _take_in_one(connection: AsyncConnection, world: World, key: Key, heard: Iterator[Heard]) -> None:
+async def _take_in_one(connection: AsyncConnection, world: World, book: Book, key: Key, heard: Iterator[Heard]) -> None:
     now = world.clock.now()
     for status, some in groupby(heard, key=lambda each: each.alert.status):
         if status == "firing":
-            await episodes.confirm(connection, key, list(some), now)
+            await book.confirm(key, list(some), now)
             continue
-        ended = await episodes.resolve(connection, key, [each.alert for each in some], now)
+        ended = await book.resolve(key, [each.alert for each in some], now)
         if ended is not None:
             await call_off(connection, world, ended, "resolved")
 

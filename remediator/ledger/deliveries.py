@@ -19,15 +19,23 @@ class Kept:
     body: bytes
 
 
-async def unprocessed(connection: AsyncConnection, limit: int) -> Sequence[Kept]:
-    """The oldest deliveries that nothing has been made of yet."""
-    rows = await connection.execute(
-        select(delivery.c.id, delivery.c.received_at, delivery.c.body)
+async def unprocessed(connection: AsyncConnection, limit: int, most_bytes: int | None = None) -> Sequence[Kept]:
+    """The oldest deliveries that nothing has been made of yet: so many, or fewer of large ones, but one at least."""
+    sizes = await connection.execute(
+        select(delivery.c.id, func.length(delivery.c.body))
         .where(delivery.c.processed_at.is_(None))
         .order_by(delivery.c.id)
         .limit(limit)
     )
-    return [Kept(*row) for row in rows]
+    chosen: list[int] = []
+    total = 0
+    for identifier, size in sizes:
+        total += size
+        if chosen and most_bytes is not None and total > most_bytes:
+            break
+        chosen.append(identifier)
+    wanted = select(delivery.c.id, delivery.c.received_at, delivery.c.body).where(delivery.c.id.in_(chosen))
+    return [Kept(*row) for row in await connection.execute(wanted.order_by(delivery.c.id))]
 
 
 async def waiting(connection: AsyncConnection) -> int:
