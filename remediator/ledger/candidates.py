@@ -30,7 +30,6 @@ async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
         select(episode.c.id, episode.c.stack, episode.c.remediation, episode.c.target, run.c.state, run.c.finished_at)
         .select_from(episode.outerjoin(run, run.c.id == newest))
         .where(episode.c.ended_at.is_(None), or_(run.c.id.is_(None), run.c.finished_at < episode.c.confirmed_at))
-        .order_by(episode.c.id)
     )
     return [
         Candidate(

@@ -61,10 +61,10 @@ async def told(connection: AsyncConnection, episode_id: int) -> Told | None:
 
 async def told_and_open(connection: AsyncConnection, confirmed_since: datetime) -> Sequence[tuple[str, Told]]:
     """The same of every open episode that people have been told of and that was confirmed since, with its stack."""
-    of = episode.c.id == outbox.c.episode
-    lately = episode.c.ended_at.is_(None), episode.c.confirmed_at >= confirmed_since
+    lately = select(episode.c.id).where(episode.c.ended_at.is_(None), episode.c.confirmed_at >= confirmed_since)
+    wanted = _HEADS.add_columns(episode.c.stack).join(episode, episode.c.id == outbox.c.episode)
     by_episode: dict[tuple[str, int], list[Any]] = {}
-    for row in await connection.execute(_HEADS.add_columns(episode.c.stack).join(episode, of).where(*lately)):
+    for row in await connection.execute(wanted.where(outbox.c.episode.in_(lately))):
         by_episode.setdefault((row.stack, row.episode), []).append(row)
     return [(stack, _told(identifier, found)) for (stack, identifier), found in by_episode.items()]
 

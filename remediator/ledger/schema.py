@@ -87,6 +87,7 @@ episode = Table(
         sqlite_where=column("ended_at").is_(None),
         postgresql_where=column("ended_at").is_(None),
     ),
+    Index("episode_ended", "ended_at"),
 )
 
 _active = column("state").in_([str(state) for state in sorted(ACTIVE)])
@@ -129,6 +130,7 @@ run = Table(
     Index("run_state", "state"),
     Index("run_episode", "episode"),
     Index("run_admitted", "admitted_at"),
+    Index("run_finished", "finished_at"),
     Index("run_target", "stack", "remediation", "target", "finished_at"),
 )
 
