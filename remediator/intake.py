@@ -10,6 +10,7 @@ from itertools import groupby
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.backlog import Backlog
 from remediator.delivery import Delivery, parse_delivery
 from remediator.errors import LedgerUnavailable
 from remediator.ladder import tell_end
@@ -26,7 +27,7 @@ AT_ONCE, BYTES_AT_ONCE = 1_000, 2 * 1024 * 1024
 log = structlog.get_logger(__name__)
 
 
-async def take_in(world: World) -> bool:
+async def take_in(world: World, backlog: Backlog) -> bool:
     """Work off the oldest deliveries that nothing was made of yet; return whether there may be more.
 
     Raises:
@@ -34,8 +35,10 @@ async def take_in(world: World) -> bool:
     """
     async with world.ledger.read() as connection:
         waiting = await deliveries.unprocessed(connection, AT_ONCE, BYTES_AT_ONCE)
+        backlog.counted(await deliveries.waiting(connection))
     if waiting:
         await _take_in_together(world, waiting)
+        backlog.counted(backlog.waiting - len(waiting))
     return bool(waiting)
 
 
