@@ -16,6 +16,7 @@ from remediator.ledger.schema import audit
 GENESIS = "0" * 64
 CUT = "trail_cut"  # retention: {"through": the last row that went, "hash": its hash}
 PAGE = 1_000
+_NEWEST = "audit.newest"
 
 
 async def append(
@@ -29,8 +30,20 @@ async def append(
 ) -> None:
     """Add a row in the transaction of what it records."""
     content = dict(detail or {})
-    link = _link(await head(connection), at, run, event, actor, content)
+    link = _link(newest(connection) or await head(connection), at, run, event, actor, content)
     await connection.execute(insert(audit).values(at=at, run=run, event=event, actor=actor, detail=content, hash=link))
+    connection.info[_NEWEST] = link
+
+
+def begin(connection: AsyncConnection) -> None:
+    """A transaction begins, in which nothing was added yet."""
+    connection.info.pop(_NEWEST, None)
+
+
+def newest(connection: AsyncConnection) -> str | None:
+    """The hash of the last row that this transaction has added."""
+    found: str | None = connection.info.get(_NEWEST)
+    return found
 
 
 async def head(connection: AsyncConnection) -> str:
