@@ -163,10 +163,12 @@ class SqliteLedger:
 
     async def _pause_if_older(self, noted: str | None) -> None:
         """What it does not know was done all the same: until a person has looked, nothing more."""
+        async with self.read() as connection:
+            if noted is None or await audit.contains(connection, noted):
+                return
         async with self.write() as connection:
-            if noted is not None and not await audit.contains(connection, noted):
-                await control.pause_now(connection, SystemClock().now(), "remediator", OLDER, None, None)
-                log.error("remediation is paused", reason=OLDER)
+            await control.pause_now(connection, SystemClock().now(), "remediator", OLDER, None, None)
+        log.error("remediation is paused", reason=OLDER)
 
 
 def _address(url: str) -> URL:
