@@ -207,9 +207,8 @@ class Engine:
             await end_vanished(self._world)
         if now >= self._next_forgetting:
             self._next_forgetting = now + FORGET_SECONDS
-            async with self._world.ledger.write() as connection:
-                if await retention.forget(connection, self._world.clock.now()):
-                    self._next_forgetting = now + FORGET_PACE_SECONDS
+            if await retention.forget(self._world.ledger, self._world.clock.now()):
+                self._next_forgetting = now + FORGET_PACE_SECONDS
 
 
 _WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})

@@ -86,7 +86,7 @@ async def _nothing_before(connection: AsyncConnection, row: Row) -> bool:
 
 
 def _why(before: tuple[str, str], after: int, row: Row, following: Sequence[Row], *, first: bool) -> str:
-    """What has become of the trail there, as far as the rows around it tell; `before` are the hashes of the two last."""
+    """What has become of the trail there, as far as the rows around it tell; `before` are two hashes."""
     if first:
         return f"row {row.id} is the first, and does not follow from what was cut off; it was changed, or rows removed"
     if row.id != after + 1:

@@ -26,6 +26,7 @@ from remediator.ledger.patient import cancelled_afterwards, connecting_to
 from remediator.ledger.schema import microseconds
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
+LOG_BYTES = 64 * 1024 * 1024  # of the write-ahead log, when a long reader or a flood has made it grow
 OLDER = "the ledger is older than what was done, or another one; look what was done since, then `runbookctl resume`"
 log = structlog.get_logger(__name__)
 _HASTY = ("busy_timeout = 0", "wal_autocheckpoint = 0")  # it holds up the event loop: others wait, and tidy up, for it
@@ -198,6 +199,7 @@ def _configure(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         f"busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}",
+        f"journal_size_limit = {LOG_BYTES}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
