@@ -27,15 +27,15 @@ async def unprocessed(connection: AsyncConnection, limit: int, most_bytes: int |
         .order_by(delivery.c.id)
         .limit(limit)
     )
-    chosen: list[int] = []
-    total = 0
+    last, total = 0, 0
     for identifier, size in sizes:
         total += size
-        if chosen and most_bytes is not None and total > most_bytes:
+        if last and most_bytes is not None and total > most_bytes:
             break
-        chosen.append(identifier)
-    wanted = select(delivery.c.id, delivery.c.received_at, delivery.c.body).where(delivery.c.id.in_(chosen))
-    return [Kept(*row) for row in await connection.execute(wanted.order_by(delivery.c.id))]
+        last = identifier
+    wanted = select(delivery.c.id, delivery.c.received_at, delivery.c.body)
+    those = delivery.c.id <= last, delivery.c.processed_at.is_(None)
+    return [Kept(*row) for row in await connection.execute(wanted.where(*those).order_by(delivery.c.id))]
 
 
 async def waiting(connection: AsyncConnection) -> int:
@@ -45,6 +45,6 @@ async def waiting(connection: AsyncConnection) -> int:
 
 
 async def mark_processed(connection: AsyncConnection, done: Sequence[Kept], now: datetime) -> None:
-    await connection.execute(
-        update(delivery).where(delivery.c.id.in_([each.id for each in done])).values(processed_at=now)
-    )
+    """These, in the order in which `unprocessed` gave them: it leaves none out in between."""
+    those = delivery.c.id.between(done[0].id, done[-1].id), delivery.c.processed_at.is_(None)
+    await connection.execute(update(delivery).where(*those).values(processed_at=now))

@@ -106,6 +106,23 @@ async def longest_gap(seconds: float) -> float:
     return longest
 
 
+async def test_a_delivery_waits_for_two_writers_at_most_however_many_there_are(ledger: Ledger) -> None:
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        async with ledger.write() as connection:
+            await connection.execute(insert(storm).values(seen_at=NOW, detail="x"))
+        written += 1
+
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(30):
+            writers.create_task(write())
+        await asyncio.sleep(0)
+        await ledger.accept(NOW, b"{}")
+        assert written <= 2
+
+
 async def test_whoever_is_cancelled_takes_no_other_delivery_along(ledger: Ledger) -> None:
     async with ledger.write():
         asked = [asyncio.create_task(ledger.accept(NOW, b"%d" % number)) for number in range(5)]
