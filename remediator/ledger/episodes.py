@@ -160,9 +160,7 @@ async def all_open(
         wanted = wanted.where(episode.c.opened_at > opened_since)
     if confirmed_before is not None:
         wanted = wanted.where(episode.c.confirmed_at < confirmed_before)
-    found = [Episode(**row._mapping) for row in await connection.execute(wanted)]
-    # Not by the database: for the order it would read every episode that ever was, instead of the open ones' index.
-    return sorted(found, key=lambda each: each.id)
+    return [Episode(**row._mapping) for row in await connection.execute(wanted.order_by(episode.c.id))]
 
 
 async def count_open(connection: AsyncConnection) -> Sequence[tuple[str, str, int]]:

@@ -61,6 +61,29 @@ async def test_into_a_file_that_was_removed_nothing_is_accepted_until_it_is_back
     assert bench.shelf.touched == ["a"]
 
 
+async def storms(bench: Bench) -> bool:
+    async with bench.world.ledger.read() as connection:
+        return await control.last_storm(connection) is not None
+
+
+async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
+    bench: Bench, folder: Path, tmp_path: Path
+) -> None:
+    ledger_of(folder).rename(tmp_path / "elsewhere")
+    with pytest.raises(LedgerUnavailable, match=AWAY):
+        async with bench.world.ledger.write() as connection:
+            await control.note_storm(connection, START, "x")
+    (tmp_path / "elsewhere").rename(ledger_of(folder))
+    assert not await storms(bench)
+
+
+async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(bench: Bench, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(LedgerUnavailable, match=AWAY):
+        async with bench.world.ledger.write() as connection:
+            await control.note_storm(connection, START, "x")
+            ledger_of(folder).rename(tmp_path / "elsewhere")
+
+
 async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: Bench, folder: Path) -> None:
     file = ledger_of(folder)
     shutil.copy(file, beside(file, ".copy"))
