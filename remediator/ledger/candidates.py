@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,9 +32,9 @@ async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
         .select_from(episode.outerjoin(run, run.c.id == newest))
         .where(episode.c.ended_at.is_(None), or_(run.c.id.is_(None), run.c.finished_at < episode.c.confirmed_at))
     )
-    return [
-        Candidate(
-            row.id, Key(row.stack, row.remediation, row.target), row.state and RunState(row.state), row.finished_at
-        )
-        for row in await connection.execute(wanted)
-    ]
+    return [_candidate(row) for row in await connection.execute(wanted.order_by(episode.c.id))]
+
+
+def _candidate(row: Any) -> Candidate:
+    state = RunState(row.state) if row.state is not None else None
+    return Candidate(row.id, Key(row.stack, row.remediation, row.target), state, row.finished_at)

@@ -78,10 +78,13 @@ async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
 
 
 async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(bench: Bench, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(LedgerUnavailable, match=AWAY):
+    async def write() -> None:
         async with bench.world.ledger.write() as connection:
             await control.note_storm(connection, START, "x")
             ledger_of(folder).rename(tmp_path / "elsewhere")
+
+    with pytest.raises(LedgerUnavailable, match=AWAY):
+        await write()
 
 
 async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: Bench, folder: Path) -> None:
