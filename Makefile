@@ -28,6 +28,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.postgres
 	@$(BIN)/python -m benchmarks.webhook
+	@$(BIN)/python -m benchmarks.ledger
 
 # What every version of BullMQ makes of thousands of random orders, read by the exporter and from all keys.
 SEQUENCES ?= 2000

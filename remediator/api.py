@@ -17,6 +17,7 @@ from remediator.errors import NoSuchRun
 from remediator.ledger import audit, control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
+from remediator.ledger.proof import Proof, prove
 from remediator.ledger.runs import Run, RunItem
 from remediator.pausing import read_pause_file
 from remediator.people import approve, reject
@@ -77,7 +78,7 @@ class Api:
         self._world = world
         self._bearers = bearers
         self._wake = wake
-        self._verifying: asyncio.Task[tuple[str, int | None]] | None = None
+        self._verifying: asyncio.Task[Proof] | None = None
 
     def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
         """`handler` behind the operators' tokens."""
@@ -178,17 +179,18 @@ class Api:
         if self._verifying is None:
             self._verifying = asyncio.create_task(self._verify(), name="audit")
             self._verifying.add_done_callback(self._verified)
-        head, first_break = await asyncio.shield(self._verifying)
+        proof = await asyncio.shield(self._verifying)
         async with self._world.ledger.read() as connection:
             known = await audit.contains(connection, request.query.get("head", ""))
-        return web.json_response({"head": head, "first_break": first_break, "head_known": known})
+        shown = {"head": proof.head, "first_break": proof.first_break, "head_known": known}
+        more = {"why": proof.why, "rows": proof.rows, "begins_at": rfc3339(proof.begins_at)}
+        return web.json_response(shown | more)
 
-    async def _verify(self) -> tuple[str, int | None]:
+    async def _verify(self) -> Proof:
         """Read the whole trail. Whoever asks meanwhile gets the same answer: it is a long way for a large ledger."""
-        async with self._world.ledger.read() as connection:
-            return await audit.head(connection), await audit.first_break(connection)
+        return await prove(self._world.ledger.read)
 
-    def _verified(self, done: asyncio.Task[tuple[str, int | None]]) -> None:
+    def _verified(self, done: asyncio.Task[Proof]) -> None:
         self._verifying = None
         if not done.cancelled():
             done.exception()  # whoever asked may have gone

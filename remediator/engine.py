@@ -14,7 +14,8 @@ from remediator.errors import LedgerUnavailable
 from remediator.execution import execute, lose, note_stop, recover, verify
 from remediator.intake import take_in
 from remediator.ledger import audit, episodes, retention, runs
-from remediator.ledger.episodes import Episode
+from remediator.ledger.candidates import Candidate, candidates
+from remediator.ledger.episodes import Key
 from remediator.ledger.runs import LostRun, Run
 from remediator.outage import Outage
 from remediator.plan import fail, precheck
@@ -27,6 +28,7 @@ from remediator.world import World
 
 TICK_SECONDS = 1.0
 PACE_SECONDS = 0.1  # between two rounds, so that a flood is worked off in large steps
+PLANNED_AT_ONCE = 50  # new runs in one transaction
 TROUBLE_SECONDS = 5.0
 MISHAP_SECONDS = 2.0
 MAX_MISHAPS = 3
@@ -119,22 +121,17 @@ class Engine:
 
     async def _plan_due_episodes(self) -> None:
         async with self._world.ledger.read() as connection:
-            last = await runs.last_of_open(connection)
-            found = await episodes.all_open(connection)
-        candidates = [episode for episode in found if self._wants_run(episode, last.get(episode.id))]
-        for episode in candidates:
+            due = [each for each in await candidates(connection) if self._is_due(each)]
+        for at in range(0, len(due), PLANNED_AT_ONCE):
             async with self._world.ledger.write() as connection:
-                await runs.create(connection, episode, self._world.clock.now())
+                for each in due[at : at + PLANNED_AT_ONCE]:
+                    await runs.create(connection, await episodes.get(connection, each.episode), self._world.clock.now())
 
-    def _wants_run(self, episode: Episode, last: Run | None) -> bool:
-        """The first run at once; the next when the last has ended, has cooled down, and the alert came again since."""
-        if last is None:
+    def _is_due(self, last: Candidate) -> bool:
+        """The first run at once; the next when the last has cooled down."""
+        if last.finished_at is None or last.state is RunState.INTERRUPTED:
             return True
-        if last.state not in ENDED or last.finished_at is None or episode.confirmed_at <= last.finished_at:
-            return False
-        if last.state is RunState.INTERRUPTED:
-            return True
-        found = self._find(last)
+        found = self._find(last.key)
         cooldown = found.settings.cooldown if isinstance(found, Found) else self._world.inventory.limits.max_alert_age
         return self._world.clock.now() >= last.finished_at + cooldown
 
@@ -144,7 +141,7 @@ class Engine:
         async with self._world.ledger.read() as connection:
             idle = [run for run in await runs.unfinished(connection) if run.id not in driven]
             confirmed = await episodes.confirmed(connection, [run.episode for run in idle])
-        waiting = [run for run in idle if _is_due(run, confirmed[run.episode], now)]
+        waiting = [run for run in idle if _can_go_on(run, confirmed[run.episode], now)]
         for run in waiting:
             if not self.stop.is_set():
                 task = asyncio.create_task(self._drive(run), name=f"run {run.id}")
@@ -196,7 +193,7 @@ class Engine:
     def _step(self, run: Run) -> Coroutine[None, None, Run]:
         if run.expires_at is not None and run.expires_at <= self._world.clock.now() and run.state in _WAITING:
             return self._expire(run)
-        found, begun = self._find(run), run.state in (RunState.EXECUTING, RunState.VERIFYING)
+        found, begun = self._find(run.key), run.state in (RunState.EXECUTING, RunState.VERIFYING)
         if self._mishaps[run.id] >= MAX_MISHAPS:
             return self._give_up(run, begun)
         if begun and isinstance(found, str):
@@ -224,8 +221,7 @@ class Engine:
         async with self._world.ledger.write() as connection:
             return await advance(connection, self._world, run, RunState.EXPIRED, reason=run.reason)
 
-    def _find(self, run: Run) -> Found | str:
-        key = episodes.Key(run.stack, run.remediation, run.target)
+    def _find(self, key: Key) -> Found | str:
         return find(self._world.inventory, self._world.remediations, key)
 
     async def _keep_house(self) -> None:
@@ -235,15 +231,14 @@ class Engine:
             await end_vanished(self._world)
         if now >= self._next_forgetting:
             self._next_forgetting = now + FORGET_SECONDS
-            async with self._world.ledger.write() as connection:
-                if await retention.forget(connection, self._world.clock.now()):
-                    self._next_forgetting = now + FORGET_PACE_SECONDS
+            if await retention.forget(self._world.ledger, self._world.clock.now()):
+                self._next_forgetting = now + FORGET_PACE_SECONDS
 
 
 _WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
 
 
-def _is_due(run: Run, confirmed_at: datetime, now: datetime) -> bool:
+def _can_go_on(run: Run, confirmed_at: datetime, now: datetime) -> bool:
     """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
     if run.state not in _WAITING or (run.expires_at is not None and run.expires_at <= now):
         return True

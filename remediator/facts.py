@@ -43,7 +43,7 @@ async def gather(
     admitted = await runs.admitted_since(connection, now - HOUR, besides=run.id)
     in_stack = [row for row in admitted if row.stack == run.stack]
     active = await runs.active(connection, besides=run.id)
-    alerts, targets = _newly_firing(await episodes.all_open(connection), world, now)
+    alerts, targets = await _newly_firing(connection, world, now)
     return Facts(
         now=now,
         settings=found.settings,
@@ -100,10 +100,10 @@ async def _storm(connection: AsyncConnection, settings: Storm, alerts: int, targ
     return None
 
 
-def _newly_firing(open_episodes: Sequence[Episode], world: World, now: datetime) -> tuple[int, int]:
+async def _newly_firing(connection: AsyncConnection, world: World, now: datetime) -> tuple[int, int]:
     """How many alerts have begun, on how many targets, within the time in which a storm is looked for."""
-    since = now - world.inventory.limits.storm.within
-    recent = [each for each in open_episodes if each.opened_at > since and _can_act(world.inventory, world, each)]
+    found = await episodes.all_open(connection, opened_since=now - world.inventory.limits.storm.within)
+    recent = [each for each in found if _can_act(world.inventory, world, each)]
     return sum(len(each.alerts) for each in recent), len({each.target for each in recent})
 
 

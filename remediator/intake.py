@@ -16,13 +16,15 @@ from remediator.errors import LedgerUnavailable
 from remediator.ladder import tell_end
 from remediator.ledger import audit, control, deliveries, episodes, resolutions, runs
 from remediator.ledger.deliveries import Kept
-from remediator.ledger.episodes import Episode, Heard, Key
+from remediator.ledger.episodes import Book, Episode, Heard, Key
 from remediator.progress import advance
 from remediator.states import CANCELLABLE, RunState
 from remediator.targets import key_of
 from remediator.world import World
 
-AT_ONCE = 128
+# In one transaction: so many that each costs little, and so few that nobody waits long for the writer's turn.
+AT_ONCE, BYTES_AT_ONCE = 1_000, 2 * 1024 * 1024
+TURN_SECONDS = 0.002  # as long as the event loop waits while deliveries are read
 log = structlog.get_logger(__name__)
 
 
@@ -33,12 +35,12 @@ async def take_in(world: World, backlog: Backlog) -> bool:
         LedgerUnavailable: they stay for the next time.
     """
     async with world.ledger.read() as connection:
-        waiting = await deliveries.unprocessed(connection, limit=AT_ONCE)
+        waiting = await deliveries.unprocessed(connection, AT_ONCE, BYTES_AT_ONCE)
         backlog.counted(await deliveries.waiting(connection))
     if waiting:
         await _take_in_together(world, waiting)
         backlog.counted(backlog.waiting - len(waiting))
-    return len(waiting) == AT_ONCE
+    return bool(waiting)
 
 
 async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
@@ -59,10 +61,13 @@ async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
 
 async def _read(kept: Sequence[Kept]) -> list[tuple[Kept, Delivery]]:
     """Before the writer's turn, and not in one go: whoever delivers meanwhile waits for both."""
-    taken = []
+    taken, loop = [], asyncio.get_running_loop()
+    turn = loop.time() + TURN_SECONDS
     for each in kept:
         taken.append((each, parse_delivery(each.body)))
-        await asyncio.sleep(0)
+        if loop.time() >= turn:
+            await asyncio.sleep(0)
+            turn = loop.time() + TURN_SECONDS
     return taken
 
 
@@ -90,18 +95,20 @@ async def take_in_all(connection: AsyncConnection, world: World, taken: Sequence
                 by_key.setdefault(key, []).append(Heard(alert, kept.received_at))
     names = {heard.alert.key for together in by_key.values() for heard in together}
     memory = await resolutions.memory(connection, names, world.repeat_interval)
+    book = await episodes.book(connection, by_key)
     for key, heard in by_key.items():
-        await _take_in_one(connection, world, key, memory.news(heard))
+        await _take_in_one(connection, world, book, key, memory.news(heard))
+    await book.keep()
     await memory.keep()
 
 
-async def _take_in_one(connection: AsyncConnection, world: World, key: Key, heard: Iterator[Heard]) -> None:
+async def _take_in_one(connection: AsyncConnection, world: World, book: Book, key: Key, heard: Iterator[Heard]) -> None:
     now = world.clock.now()
     for status, some in groupby(heard, key=lambda each: each.alert.status):
         if status == "firing":
-            await episodes.confirm(connection, key, list(some), now)
+            await book.confirm(key, list(some), now)
             continue
-        ended = await episodes.resolve(connection, key, [each.alert for each in some], now)
+        ended = await book.resolve(key, [each.alert for each in some], now)
         if ended is not None:
             await call_off(connection, world, ended, "resolved")
 

@@ -41,20 +41,20 @@ async def climb(world: World) -> None:
 
     An episode that nothing confirms any more stands still: it may be over, and `end_vanished` finds that out.
     """
-    async with world.ledger.read() as connection:
-        told = [(await episodes.get(connection, each.episode), each) for each in await outbox.told_and_open(connection)]
-    due = [(episode, name, step) for episode, each in told for name, step in _due_steps(world, episode, each)]
-    firing = await _firing(world) if any(step.only_while for _, _, step in due) else []
-    for episode, name, step in due:
-        if not step.only_while or _lasts(step, firing, episode.stack, world.clock.now()):
-            await _tell_step(world, episode.id, name, step)
-
-
-def _due_steps(world: World, episode: Episode, told: Told) -> Iterable[tuple[str, EscalationStep]]:
-    if episode.confirmed_at < world.clock.now() - 2 * world.repeat_interval:
+    if not any(not step.at_once for stack in world.inventory.stacks.values() for step in stack.escalation.values()):
         return
-    for name, step in steps_of(world.inventory, episode.stack).items():
-        untold = outbox.step_key(episode.id, name) not in told.keys
+    async with world.ledger.read() as connection:
+        told = await outbox.told_and_open(connection, world.clock.now() - 2 * world.repeat_interval)
+    due = [(stack, each, name, step) for stack, each in told for name, step in _due_steps(world, stack, each)]
+    firing = await _firing(world) if any(step.only_while for *_, step in due) else []
+    for stack, each, name, step in due:
+        if not step.only_while or _lasts(step, firing, stack, world.clock.now()):
+            await _tell_step(world, each.episode, name, step)
+
+
+def _due_steps(world: World, stack: str, told: Told) -> Iterable[tuple[str, EscalationStep]]:
+    for name, step in steps_of(world.inventory, stack).items():
+        untold = outbox.step_key(told.episode, name) not in told.keys
         if untold and not step.at_once and told.since + step.after <= world.clock.now():
             yield name, step
 

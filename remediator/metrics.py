@@ -88,7 +88,9 @@ async def _open_episodes(connection: AsyncConnection, world: World) -> Metric:
     family = GaugeMetricFamily(
         "remediation_open_episodes", "Episodes that have not ended.", labels=["stack", "remediation"]
     )
-    counts = Counter(known(world, each.stack, each.remediation) for each in await episodes.all_open(connection))
+    counts: Counter[tuple[str, str]] = Counter()
+    for stack, remediation, number in await episodes.count_open(connection):
+        counts[known(world, stack, remediation)] += number
     for labels, number in counts.items():
         family.add_metric(labels, number)
     return family

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import apprise
@@ -17,6 +18,7 @@ from remediator.stopping import Stop
 from remediator.world import World
 
 EVERY_SECONDS = 1.0
+CLIMB_EVERY = 5  # rounds: steps are minutes apart, and to look for them costs more than to look for messages
 SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
 MAX_BODY = 16_000  # characters of one message
 MAX_PARTS = 4  # in so many messages of a service at most; Apprise waits 5.5 s between two of some
@@ -28,14 +30,17 @@ async def send_until(stop: Stop, world: World) -> None:
     """Send every due message, until it is time to stop; a contact that does not answer holds up no other."""
     attachments = Attachments(world)
     async with asyncio.TaskGroup() as sending:
-        while not stop.is_set():
-            sending.create_task(_round(world, attachments))
+        for number in count():
+            if stop.is_set():
+                return
+            sending.create_task(_round(world, attachments, climbs=number % CLIMB_EVERY == 0))
             await stop.sleep(EVERY_SECONDS)
 
 
-async def _round(world: World, attachments: Attachments) -> None:
+async def _round(world: World, attachments: Attachments, *, climbs: bool) -> None:
     try:
-        await climb(world)
+        if climbs:
+            await climb(world)
         await send_due(world, attachments)
     except Exception as error:
         log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))

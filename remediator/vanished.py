@@ -17,7 +17,7 @@ async def end_vanished(world: World) -> None:
     """
     limit = world.clock.now() - 2 * world.repeat_interval
     async with world.ledger.read() as connection:
-        quiet = [each for each in await episodes.all_open(connection) if each.confirmed_at < limit]
+        quiet = await episodes.all_open(connection, confirmed_before=limit)
     if not quiet:
         return
     try:

@@ -15,8 +15,6 @@ CONNECT_SECONDS = 5.0
 # A delivery of many alerts is simulated target by target, and each may hang as long as a plan may.
 TIMEOUT_SECONDS = 90.0
 
-_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
-
 
 class RemediatorRefused(Exception):
     """The remediator said no, or said nothing. One line for people."""
@@ -33,9 +31,9 @@ class Client:
         self._url = url.rstrip("/")
         self._token = Secret("--token-file", None, Path(token_file) if token_file else None)
 
-    def get(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
+    def get(self, path: str, query: Mapping[str, str | None] | None = None, seconds: float = TIMEOUT_SECONDS) -> Any:
         """Return the JSON of the answer; every method here raises RemediatorRefused for anything else."""
-        return asyncio.run(self._call("GET", path, query))
+        return asyncio.run(self._call("GET", path, query, seconds))
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return asyncio.run(self._call("POST", path, json=body))
@@ -46,13 +44,21 @@ class Client:
     def delete(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
         return asyncio.run(self._call("DELETE", path, query))
 
-    async def _call(self, method: str, path: str, query: Mapping[str, str | None] | None = None, **body: Any) -> Any:
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | None] | None = None,
+        seconds: float = TIMEOUT_SECONDS,
+        **body: Any,
+    ) -> Any:
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         if not _is_address(self._url):
             raise WrongUsage(f"--url: {self._url!r} is no address; write it like http://127.0.0.1:9851")
         try:
             async with (
-                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+                aiohttp.ClientSession(timeout=timeout) as session,
                 session.request(method, self._address(path), params=asked, headers=self._headers(), **body) as answer,
             ):
                 said = await answer.read()

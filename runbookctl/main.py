@@ -3,8 +3,9 @@
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +27,8 @@ audit_app = typer.Typer(help="The audit trail.")
 app.add_typer(breaker_app, name="breaker", no_args_is_help=True)
 app.add_typer(audit_app, name="audit", no_args_is_help=True)
 
+VERIFY_SECONDS = 900.0  # of a million rows it takes half a minute, on a machine that has nothing else to do
+UNKNOWN_HEAD = "its end was cut off, it was written anew, or the head is from before what is kept (400 days)"
 ConfigFile = Annotated[
     Path | None, typer.Option("--config.file", envvar="RUNBOOK_CONFIG_FILE", help="The inventory, a YAML file.")
 ]
@@ -102,16 +105,21 @@ def verify_audit(
     output: Output = show.Format.TEXT,
 ) -> None:
     """Prove that no row of the audit trail was changed; with a head, that none was cut off after it either."""
-    answer = client_of(context).get("/api/v1/audit", {"head": head})
+    answer = client_of(context).get("/api/v1/audit", {"head": head}, VERIFY_SECONDS)
     broken = None
     if answer["first_break"] is not None:
-        broken = f"the audit trail is broken at row {answer['first_break']}"
+        broken = f"the audit trail is broken at row {answer['first_break']}: {answer['why']}"
     elif head is not None and not answer["head_known"]:
-        broken = f"the audit trail does not contain {head}"
+        broken = f"the audit trail does not contain {head}: {UNKNOWN_HEAD}"
     if broken is None or output is show.Format.JSON:
-        show.said(console, answer, output, f"the audit trail is whole; head {answer['head']}")
+        show.said(console, answer, output, _whole(answer))
     if broken is not None:
         raise RemediatorRefused(broken)
+
+
+def _whole(answer: Mapping[str, Any]) -> str:
+    rows, since = answer["rows"], answer["begins_at"]
+    return f"the audit trail is whole: {rows} rows" + (f" since {since}" if since else "") + f"; head {answer['head']}"
 
 
 @app.command()

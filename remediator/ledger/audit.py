@@ -1,13 +1,12 @@
 """The audit trail: append-only, one row per transition, each row's hash made of its content and the row before it."""
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clock import rfc3339
@@ -15,7 +14,8 @@ from remediator.ledger.schema import audit
 
 GENESIS = "0" * 64
 CUT = "trail_cut"  # retention: {"through": the last row that went, "hash": its hash}
-PAGE = 1_000
+_NEWEST = "audit.newest"
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # made once: a proof asks a million times
 
 
 async def append(
@@ -29,8 +29,20 @@ async def append(
 ) -> None:
     """Add a row in the transaction of what it records."""
     content = dict(detail or {})
-    link = _link(await head(connection), at, run, event, actor, content)
+    link = link_of(newest(connection) or await head(connection), at, run, event, actor, content)
     await connection.execute(insert(audit).values(at=at, run=run, event=event, actor=actor, detail=content, hash=link))
+    connection.info[_NEWEST] = link
+
+
+def begin(connection: AsyncConnection) -> None:
+    """A transaction begins, in which nothing was added yet."""
+    connection.info.pop(_NEWEST, None)
+
+
+def newest(connection: AsyncConnection) -> str | None:
+    """The hash of the last row that this transaction has added."""
+    found: str | None = connection.info.get(_NEWEST)
+    return found
 
 
 async def head(connection: AsyncConnection) -> str:
@@ -45,30 +57,10 @@ async def contains(connection: AsyncConnection, link: str) -> bool:
     A head that retention has taken is no longer known, unless it was the last one to go.
     """
     found = await connection.execute(select(audit.c.id).where(audit.c.hash == link).limit(1))
-    return found.first() is not None or link == await _before_the_first(connection)
+    return found.first() is not None or link == await before_the_first(connection)
 
 
-async def first_break(connection: AsyncConnection) -> int | None:
-    """The id of the first row whose hash does not follow from the row before it, or None.
-
-    Reads the whole trail, a page at a time; others get their turn in between.
-    """
-    before, after = await _before_the_first(connection), 0
-    while page := (await connection.execute(_page_after(after))).all():
-        for row in page:
-            if row.hash != _link(before, row.at, row.run, row.event, row.actor, row.detail):
-                return int(row.id)
-            before = row.hash
-        after = page[-1].id
-        await asyncio.sleep(0)
-    return None
-
-
-def _page_after(identifier: int) -> Select[Any]:
-    return select(audit).where(audit.c.id > identifier).order_by(audit.c.id).limit(PAGE)
-
-
-async def _before_the_first(connection: AsyncConnection) -> str:
+async def before_the_first(connection: AsyncConnection) -> str:
     """What the first row has to follow from: nothing, or what the last cut took."""
     cut = select(audit.c.detail).where(audit.c.event == CUT).order_by(audit.c.id.desc()).limit(1)
     detail = (await connection.execute(cut)).scalar_one_or_none()
@@ -84,6 +76,7 @@ async def history(connection: AsyncConnection, run: int) -> list[dict[str, Any]]
     ]
 
 
-def _link(before: str, at: datetime, run: int | None, event: str, actor: str, detail: Mapping[str, Any]) -> str:
-    content = json.dumps([before, rfc3339(at), run, event, actor, detail], sort_keys=True, ensure_ascii=False)
+def link_of(before: str, at: datetime, run: int | None, event: str, actor: str, detail: Mapping[str, Any]) -> str:
+    """The hash of a row that follows the one whose hash is `before`."""
+    content = _encode([before, rfc3339(at), run, event, actor, detail])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -19,15 +19,23 @@ class Kept:
     body: bytes
 
 
-async def unprocessed(connection: AsyncConnection, limit: int) -> Sequence[Kept]:
-    """The oldest deliveries that nothing has been made of yet."""
-    rows = await connection.execute(
-        select(delivery.c.id, delivery.c.received_at, delivery.c.body)
+async def unprocessed(connection: AsyncConnection, limit: int, most_bytes: int | None = None) -> Sequence[Kept]:
+    """The oldest deliveries that nothing has been made of yet: so many, or fewer of large ones, but one at least."""
+    sizes = await connection.execute(
+        select(delivery.c.id, func.length(delivery.c.body))
         .where(delivery.c.processed_at.is_(None))
         .order_by(delivery.c.id)
         .limit(limit)
     )
-    return [Kept(*row) for row in rows]
+    last, total = 0, 0
+    for identifier, size in sizes:
+        total += size
+        if last and most_bytes is not None and total > most_bytes:
+            break
+        last = identifier
+    wanted = select(delivery.c.id, delivery.c.received_at, delivery.c.body)
+    those = delivery.c.id <= last, delivery.c.processed_at.is_(None)
+    return [Kept(*row) for row in await connection.execute(wanted.where(*those).order_by(delivery.c.id))]
 
 
 async def waiting(connection: AsyncConnection) -> int:
@@ -37,6 +45,6 @@ async def waiting(connection: AsyncConnection) -> int:
 
 
 async def mark_processed(connection: AsyncConnection, done: Sequence[Kept], now: datetime) -> None:
-    await connection.execute(
-        update(delivery).where(delivery.c.id.in_([each.id for each in done])).values(processed_at=now)
-    )
+    """These, in the order in which `unprocessed` gave them: it leaves none out in between."""
+    those = delivery.c.id.between(done[0].id, done[-1].id), delivery.c.processed_at.is_(None)
+    await connection.execute(update(delivery).where(*those).values(processed_at=now))

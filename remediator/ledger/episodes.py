@@ -1,16 +1,18 @@
 """Episodes: the time in which at least one alert fires for one (stack, remediation, target)."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.delivery import Alert
 from remediator.ledger import audit
 from remediator.ledger.schema import episode, microseconds
+
+ASKED_AT_ONCE = 300  # databases limit the parameters of one statement
 
 
 @dataclass(frozen=True)
@@ -51,37 +53,83 @@ class Episode:
         return Key(self.stack, self.remediation, self.target)
 
 
-async def confirm(connection: AsyncConnection, key: Key, firing: Sequence[Heard], now: datetime) -> None:
-    """Alerts of `key` fire: open their episode, or confirm the one that is open."""
-    current = await open_for(connection, key)
-    if current is None:
-        await _open(connection, key, firing, now)
-        return
-    await connection.execute(
-        update(episode)
-        .where(episode.c.id == current.id)
-        .values(
+class Book:
+    """The open episodes of some keys, while deliveries about them are worked off.
+
+    Nearly everything that Alertmanager sends only repeats: it is kept in mind, and written in one go by `keep`.
+    """
+
+    def __init__(self, connection: AsyncConnection, known: Mapping[Key, Episode]) -> None:
+        self._connection = connection
+        self._known = dict(known)
+        self._changed: set[Key] = set()
+
+    async def confirm(self, key: Key, firing: Sequence[Heard], now: datetime) -> None:
+        """Alerts of `key` fire: open their episode, or confirm the one that is open."""
+        current = self._known.get(key)
+        if current is None:
+            self._known[key] = await _open(self._connection, key, firing, now)
+            return
+        self._change(
+            current,
             confirmed_at=firing[-1].received,
             firing_since=min(current.firing_since, _since(firing)),
             alerts={**current.alerts, **_entries(firing)},
         )
-    )
 
-
-async def resolve(connection: AsyncConnection, key: Key, alerts: Sequence[Alert], now: datetime) -> Episode | None:
-    """Alerts of `key` are over; return the episode if they were the last ones that fired, and it has thereby ended."""
-    current = await open_for(connection, key)
-    if current is None:
-        return None
-    over = {alert.key for alert in alerts if _is_about(alert, current.alerts.get(alert.key))}
-    if not over:
-        return None
-    left = {name: entry for name, entry in current.alerts.items() if name not in over}
-    if not left:
-        await end(connection, current, "resolved", now)
+    async def resolve(self, key: Key, alerts: Sequence[Alert], now: datetime) -> Episode | None:
+        """Alerts of `key` are over; return the episode if no other fires, and it has thereby ended."""
+        current = self._known.get(key)
+        over = {alert.key for alert in alerts if current and _is_about(alert, current.alerts.get(alert.key))}
+        if current is None or not over:
+            return None
+        left = {name: entry for name, entry in current.alerts.items() if name not in over}
+        if left:
+            self._change(current, alerts=left)
+            return None
+        await self.keep()
+        del self._known[key]
+        await end(self._connection, current, "resolved", now)
         return current
-    await connection.execute(update(episode).where(episode.c.id == current.id).values(alerts=left))
-    return None
+
+    async def keep(self) -> None:
+        """Write down what was only kept in mind."""
+        rows = [_changed(self._known[key]) for key in self._changed]
+        self._changed.clear()
+        if rows:
+            await self._connection.execute(_CHANGE, rows)
+
+    def _change(self, current: Episode, **columns: Any) -> None:
+        self._known[current.key] = replace(current, **columns)
+        self._changed.add(current.key)
+
+
+_CHANGE = (
+    update(episode)
+    .where(episode.c.id == bindparam("which"))
+    .values({name: bindparam(name) for name in ("confirmed_at", "firing_since", "alerts")})
+)
+
+
+def _changed(which: Episode) -> dict[str, Any]:
+    return {
+        "which": which.id,
+        "confirmed_at": which.confirmed_at,
+        "firing_since": which.firing_since,
+        "alerts": which.alerts,
+    }
+
+
+async def book(connection: AsyncConnection, keys: Collection[Key]) -> Book:
+    """The open episodes of these keys, in a few questions however many they are."""
+    known, wanted = {}, sorted((key.stack, key.remediation, key.target) for key in keys)
+    about = tuple_(episode.c.stack, episode.c.remediation, episode.c.target)
+    for at in range(0, len(wanted), ASKED_AT_ONCE):
+        some = about.in_(wanted[at : at + ASKED_AT_ONCE])
+        for row in await connection.execute(select(episode).where(some, episode.c.ended_at.is_(None))):
+            found = Episode(**row._mapping)
+            known[found.key] = found
+    return Book(connection, known)
 
 
 async def end(connection: AsyncConnection, which: Episode, reason: str, now: datetime) -> None:
@@ -103,9 +151,23 @@ async def open_for(connection: AsyncConnection, key: Key) -> Episode | None:
     return None if row is None else Episode(**row._mapping)
 
 
-async def all_open(connection: AsyncConnection) -> Sequence[Episode]:
-    rows = await connection.execute(select(episode).where(episode.c.ended_at.is_(None)).order_by(episode.c.id))
-    return [Episode(**row._mapping) for row in rows]
+async def all_open(
+    connection: AsyncConnection, *, opened_since: datetime | None = None, confirmed_before: datetime | None = None
+) -> Sequence[Episode]:
+    """Those that have not ended, oldest first: all, or only some of them."""
+    wanted = select(episode).where(episode.c.ended_at.is_(None))
+    if opened_since is not None:
+        wanted = wanted.where(episode.c.opened_at > opened_since)
+    if confirmed_before is not None:
+        wanted = wanted.where(episode.c.confirmed_at < confirmed_before)
+    return [Episode(**row._mapping) for row in await connection.execute(wanted.order_by(episode.c.id))]
+
+
+async def count_open(connection: AsyncConnection) -> Sequence[tuple[str, str, int]]:
+    """How many of each stack and remediation have not ended."""
+    of = episode.c.stack, episode.c.remediation
+    rows = await connection.execute(select(*of, func.count()).where(episode.c.ended_at.is_(None)).group_by(*of))
+    return [(stack, remediation, number) for stack, remediation, number in rows]
 
 
 async def confirmed(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, datetime]:
@@ -119,8 +181,8 @@ async def get(connection: AsyncConnection, identifier: int) -> Episode:
     return Episode(**row._mapping)
 
 
-async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], now: datetime) -> None:
-    await connection.execute(
+async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], now: datetime) -> Episode:
+    result = await connection.execute(
         insert(episode).values(
             stack=key.stack,
             remediation=key.remediation,
@@ -134,6 +196,8 @@ async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], 
     )
     detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
     await audit.append(connection, now, "episode_opened", detail=detail)
+    assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
+    return await get(connection, int(result.inserted_primary_key[0]))
 
 
 def _since(firing: Sequence[Heard]) -> datetime:

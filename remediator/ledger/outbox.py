@@ -59,14 +59,14 @@ async def told(connection: AsyncConnection, episode_id: int) -> Told | None:
     return _told(episode_id, found) if found else None
 
 
-async def told_and_open(connection: AsyncConnection) -> Sequence[Told]:
-    """The same of every open episode that people have been told of."""
-    still_open = select(episode.c.id).where(episode.c.ended_at.is_(None))
-    rows = await connection.execute(_HEADS.where(outbox.c.episode.in_(still_open)))
-    by_episode: dict[int, list[Any]] = {}
-    for row in rows:
-        by_episode.setdefault(row.episode, []).append(row)
-    return [_told(identifier, found) for identifier, found in by_episode.items()]
+async def told_and_open(connection: AsyncConnection, confirmed_since: datetime) -> Sequence[tuple[str, Told]]:
+    """The same of every open episode that people have been told of and that was confirmed since, with its stack."""
+    lately = select(episode.c.id).where(episode.c.ended_at.is_(None), episode.c.confirmed_at >= confirmed_since)
+    wanted = _HEADS.add_columns(episode.c.stack).join(episode, episode.c.id == outbox.c.episode)
+    by_episode: dict[tuple[str, int], list[Any]] = {}
+    for row in await connection.execute(wanted.where(outbox.c.episode.in_(lately))):
+        by_episode.setdefault((row.stack, row.episode), []).append(row)
+    return [(stack, _told(identifier, found)) for (stack, identifier), found in by_episode.items()]
 
 
 def _told(identifier: int, rows: Sequence[Any]) -> Told:

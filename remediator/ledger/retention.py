@@ -10,6 +10,7 @@ from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
+from remediator.ledger.interface import Ledger
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import breaker, delivery, episode, item, outbox, resolution, run, storm
 from remediator.states import TRANSITIONS
@@ -20,41 +21,45 @@ RESOLUTIONS_KEPT = timedelta(days=1)
 STEP = 1_000  # rows of one table in one transaction
 
 
-async def forget(connection: AsyncConnection, now: datetime) -> bool:
-    """Take one step; return whether there is more to do."""
-    steps = (
-        await _deliveries(connection, now - DELIVERIES_KEPT),
-        await _messages(connection, now - DELIVERIES_KEPT),
-        await _alerts(connection, now - RESOLUTIONS_KEPT),
-        await _runs(connection, now - RECORD_KEPT),
-        await _episodes(connection, now - RECORD_KEPT),
-        await _trail(connection, now, now - RECORD_KEPT),
-    )
-    return max(steps) >= STEP
+async def forget(ledger: Ledger, now: datetime) -> bool:
+    """Take one step in each table, each in a transaction of its own; return whether there is more to do.
+
+    Raises:
+        LedgerUnavailable: the rest is for the next time.
+    """
+    gone = []
+    for step in (_deliveries, _messages, _alerts, _runs, _episodes, _trail):
+        async with ledger.write() as connection:
+            gone.append(await step(connection, now))
+    return max(gone) >= STEP
 
 
-async def _deliveries(connection: AsyncConnection, limit: datetime) -> int:
+async def _deliveries(connection: AsyncConnection, now: datetime) -> int:
     """Those that nothing was made of stay, however old."""
+    limit = now - DELIVERIES_KEPT
     old = select(delivery.c.id).where(delivery.c.processed_at.is_not(None), delivery.c.received_at < limit)
     gone = await connection.execute(delete(delivery).where(delivery.c.id.in_(old.limit(STEP))))
     return gone.rowcount
 
 
-async def _messages(connection: AsyncConnection, limit: datetime) -> int:
+async def _messages(connection: AsyncConnection, now: datetime) -> int:
     """Of an open episode they stay: they say who has been told already."""
+    limit = now - DELIVERIES_KEPT
     over = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_not(None))
     old = select(outbox.c.id).where(outbox.c.sent_at.is_not(None), outbox.c.sent_at < limit, over).limit(STEP)
     return (await connection.execute(delete(outbox).where(outbox.c.id.in_(old)))).rowcount
 
 
-async def _alerts(connection: AsyncConnection, limit: datetime) -> int:
+async def _alerts(connection: AsyncConnection, now: datetime) -> int:
+    limit = now - RESOLUTIONS_KEPT
     await connection.execute(delete(storm).where(storm.c.seen_at < limit))
     old = select(resolution.c.alert).where(resolution.c.resolved_at < limit).limit(STEP)
     return (await connection.execute(delete(resolution).where(resolution.c.alert.in_(old)))).rowcount
 
 
-async def _runs(connection: AsyncConnection, limit: datetime) -> int:
+async def _runs(connection: AsyncConnection, now: datetime) -> int:
     """Ended runs, and their items; one that keeps a breaker open stays as the reason why."""
+    limit = now - RECORD_KEPT
     lately = or_(breaker.c.closed_at.is_(None), breaker.c.closed_at >= limit)
     holding = exists().where(breaker.c.run == run.c.id, lately)
     ended = select(run.c.id).where(run.c.state.not_in(TRANSITIONS), run.c.finished_at < limit, ~holding)
@@ -64,18 +69,19 @@ async def _runs(connection: AsyncConnection, limit: datetime) -> int:
     return (await connection.execute(delete(run).where(run.c.id.in_(old)))).rowcount
 
 
-async def _episodes(connection: AsyncConnection, limit: datetime) -> int:
+async def _episodes(connection: AsyncConnection, now: datetime) -> int:
+    limit = now - RECORD_KEPT
     used, told = exists().where(run.c.episode == episode.c.id), exists().where(outbox.c.episode == episode.c.id)
     old = select(episode.c.id).where(episode.c.ended_at < limit, ~used, ~told).limit(STEP)
     return (await connection.execute(delete(episode).where(episode.c.id.in_(old)))).rowcount
 
 
-async def _trail(connection: AsyncConnection, now: datetime, limit: datetime) -> int:
+async def _trail(connection: AsyncConnection, now: datetime) -> int:
     """Cut what stands before the first row that is young enough; a clock that was set back makes no hole.
 
     The last row stays whatever its age: the next one follows from it.
     """
-    head = select(func.max(trail.c.id)).scalar_subquery()
+    limit, head = now - RECORD_KEPT, select(func.max(trail.c.id)).scalar_subquery()
     wanted = select(trail.c.id, trail.c.at, trail.c.hash).where(trail.c.id < head).order_by(trail.c.id).limit(STEP)
     oldest = (await connection.execute(wanted)).all()
     young = next((place for place, row in enumerate(oldest) if row.at >= limit), len(oldest))

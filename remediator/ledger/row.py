@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from remediator.ledger.episodes import Key
 from remediator.states import RunState
 
 
@@ -31,6 +32,10 @@ class Run:
     population: int | None
     plan_hash: str | None
     evidence: Mapping[str, Any]
+
+    @property
+    def key(self) -> Key:
+        return Key(self.stack, self.remediation, self.target)
 
 
 def from_row(row: Any) -> Run:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.errors import RemediatorError
@@ -15,7 +15,7 @@ from remediator.ledger import audit, tally
 from remediator.ledger.episodes import Episode
 from remediator.ledger.row import Run as Run
 from remediator.ledger.row import from_row as from_row
-from remediator.ledger.schema import episode, item, run
+from remediator.ledger.schema import item, run
 from remediator.remediation import Item, ItemState, Outcome, Plan
 from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
 
@@ -114,18 +114,6 @@ async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     """All runs that have not ended, oldest first."""
     rows = await connection.execute(select(run).where(run.c.state.in_(TRANSITIONS)).order_by(run.c.id))
     return [from_row(row) for row in rows]
-
-
-async def last_of_open(connection: AsyncConnection) -> Mapping[int, Run]:
-    """The last run of every open episode that has one, by episode, in one question."""
-    newest = (
-        select(func.max(run.c.id))
-        .join(episode, run.c.episode == episode.c.id)
-        .where(episode.c.ended_at.is_(None))
-        .group_by(run.c.episode)
-    )
-    rows = await connection.execute(select(run).where(run.c.id.in_(newest)))
-    return {row.episode: from_row(row) for row in rows}
 
 
 async def last_of(connection: AsyncConnection, identifier: int) -> Run | None:

@@ -32,6 +32,11 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
+def moment_of(kept: int) -> datetime:
+    """The moment that the ledger keeps as `kept`."""
+    return _EPOCH + timedelta(microseconds=kept)
+
+
 class Instant(TypeDecorator[datetime]):
     """A moment, kept as whole microseconds since 1970 in UTC: exact, sortable, without a zone to get wrong."""
 
@@ -42,7 +47,7 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment_of(value)
 
 
 metadata = MetaData()
@@ -87,6 +92,7 @@ episode = Table(
         sqlite_where=column("ended_at").is_(None),
         postgresql_where=column("ended_at").is_(None),
     ),
+    Index("episode_ended", "ended_at"),
 )
 
 _active = column("state").in_([str(state) for state in sorted(ACTIVE)])
@@ -129,6 +135,7 @@ run = Table(
     Index("run_state", "state"),
     Index("run_episode", "episode"),
     Index("run_admitted", "admitted_at"),
+    Index("run_finished", "finished_at"),
     Index("run_target", "stack", "remediation", "target", "finished_at"),
 )
 

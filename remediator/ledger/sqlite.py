@@ -1,7 +1,6 @@
 """The ledger in one SQLite file, which one process has at a time."""
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -10,19 +9,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from remediator.clock import SystemClock
 from remediator.errors import LedgerUnavailable
+from remediator.ledger import audit, control
+from remediator.ledger.check import REMEDY, checked_meanwhile, refuse_damage
 from remediator.ledger.clerk import Clerk
+from remediator.ledger.files import Files, WatchedConnection
+from remediator.ledger.hold import Hold
 from remediator.ledger.migrate import migrate
 from remediator.ledger.patient import cancelled_afterwards, connecting_to
 from remediator.ledger.schema import microseconds
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
-_REMEDY = "restore it, or move it away with its -wal and -shm to begin a new one"
+LOG_BYTES = 64 * 1024 * 1024  # of the write-ahead log, when a long reader or a flood has made it grow
+OLDER = "the ledger is older than what was done, or another one; look what was done since, then `runbookctl resume`"
+log = structlog.get_logger(__name__)
 _HASTY = ("busy_timeout = 0", "wal_autocheckpoint = 0")  # it holds up the event loop: others wait, and tidy up, for it
 
 
@@ -40,7 +47,10 @@ class SqliteLedger:
         """
         self._address = _address(url)
         self._engine = _engine(self._address)
-        self._writing = asyncio.Lock()
+        self._turn, self._writing = asyncio.Lock(), asyncio.Lock()
+        self._files = Files(self.file)
+        self._damage: str | None = None
+        self._hold: Hold | None = None
         self._clerk: Clerk | None = None
         self._under_way = 0
         self._quiet = asyncio.Event()
@@ -56,25 +66,35 @@ class SqliteLedger:
         Raises:
             LedgerUnavailable: it can not be opened, is no ledger or a damaged one, or another process has it.
         """
-        lock = _lock(self.file)
+        hold = Hold(self.file)
         _create(self.file)
+        self._files, self._damage = Files(self.file), None
         try:
-            await self._prepare()
+            await self._prepare(hold)
             self._clerk = Clerk(self._for_deliveries(), self._for_deliveries(*_HASTY), self._writing)
-            yield self
+            async with checked_meanwhile(self.file, self._spoil):
+                yield self
         finally:
-            clerk, self._clerk = self._clerk, None
+            self._hold, clerk, self._clerk = None, self._clerk, None
             if clerk is not None:
                 await clerk.close()
             await self._until_quiet()
             await self._engine.dispose()
-            os.close(lock)
+            hold.close()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """See Ledger; begun IMMEDIATE, which excludes other writers from its first statement on."""
-        async with self._writing, self._transaction(immediate=True) as connection:
-            yield connection
+        """See Ledger; begun IMMEDIATE, which excludes other writers from its first statement on.
+
+        Of those who wait here only one competes with the deliveries: a thousand runs must not hold up these.
+        """
+        async with self._turn, self._writing:
+            async with self._transaction(immediate=True) as connection:
+                audit.begin(connection)
+                yield connection
+                head = audit.newest(connection)
+            if head is not None and self._hold is not None:
+                self._hold.note(head)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -96,7 +116,9 @@ class SqliteLedger:
             async with cancelled_afterwards(), self._engine.connect() as plain:
                 connection = await plain.execution_options(immediate=immediate)
                 async with connection.begin():
+                    self._refuse_trouble()
                     yield connection
+                self._refuse_trouble()
         except DBAPIError as error:
             raise LedgerUnavailable(f"the ledger: {error.orig}") from error
         except NoConnection:
@@ -111,29 +133,50 @@ class SqliteLedger:
         while self._under_way:
             await self._quiet.wait()
 
+    def _trouble(self) -> str | None:
+        """Why nothing that is written now would count."""
+        return self._damage or self._files.lost()
+
+    def _refuse_trouble(self) -> None:
+        trouble = self._trouble()
+        if trouble is not None:
+            raise LedgerUnavailable(f"the ledger: {trouble}")
+
+    def _spoil(self, damage: str) -> None:
+        self._damage = damage
+        log.error("the ledger is out until the next start", file=str(self.file), reason=damage)
+
     def _for_deliveries(self, *pragmas: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self.file, isolation_level=None, check_same_thread=False, factory=WatchedConnection
+        )
+        connection.trouble = self._trouble
         _configure(connection, None)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, hold: Hold) -> None:
         try:
             async with self.read() as connection:
-                await _refuse_damage(connection)
+                await refuse_damage(connection)
             async with self.write() as connection:
                 await connection.run_sync(migrate)
+            self._files.remember()
+            self._hold = hold
+            await self._pause_if_older(hold.noted())
         except LedgerUnavailable as error:
-            remedy = f"; {_REMEDY}" if isinstance(error.__cause__, DatabaseError) and _damaged(error.__cause__) else ""
+            remedy = f"; {REMEDY}" if isinstance(error.__cause__, DatabaseError) and _damaged(error.__cause__) else ""
             raise LedgerUnavailable(f"{self.file}: {error}{remedy}") from None
 
-
-async def _refuse_damage(connection: AsyncConnection) -> None:
-    """A damaged file may lack the very row that would have stopped us."""
-    found = (await connection.exec_driver_sql("PRAGMA quick_check(1)")).scalar_one()
-    if found != "ok":
-        raise LedgerUnavailable(f"it is damaged ({found}); {_REMEDY}")
+    async def _pause_if_older(self, noted: str | None) -> None:
+        """What it does not know was done all the same: until a person has looked, nothing more."""
+        async with self.read() as connection:
+            if noted is None or await audit.contains(connection, noted):
+                return
+        async with self.write() as connection:
+            await control.pause_now(connection, SystemClock().now(), "remediator", OLDER, None, None)
+        log.error("remediation is paused", reason=OLDER)
 
 
 def _damaged(error: DatabaseError) -> bool:
@@ -150,21 +193,6 @@ def _address(url: str) -> URL:
         raise LedgerUnavailable("the ledger address must be sqlite:///path/to/runbookd.db, a file")
     # Two names of one file must lead to one lock.
     return address.set(drivername="sqlite+aiosqlite", database=str(Path(str(address.database)).resolve()))
-
-
-def _lock(ledger: Path) -> int:
-    """Take the ledger for this process; the operating system gives it back however the process ends."""
-    file = Path(f"{ledger}.lock")
-    try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise LedgerUnavailable(f"can not create {file}: {error.strerror}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise LedgerUnavailable(f"another remediator has the ledger {ledger}; only one may act") from None
-    return descriptor
 
 
 def _create(ledger: Path) -> None:
@@ -189,6 +217,7 @@ def _configure(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         f"busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}",
+        f"journal_size_limit = {LOG_BYTES}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

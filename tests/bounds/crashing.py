@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator import execution
 from remediator.engine import Engine
-from remediator.ledger import audit, control, deliveries, runs
+from remediator.ledger import control, deliveries, runs
 from remediator.ledger.listing import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
@@ -33,6 +33,7 @@ from remediator.world import World
 from tests.unit.remediator.conftest import START, TurnedClock, inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.trail import first_break
 
 FAR_BEYOND = 10**9
 MAX_ROUNDS = 40
@@ -210,7 +211,7 @@ async def check(folder: Path) -> None:
     """What must hold after any number of crashes."""
     points = (folder / "points").read_text().splitlines()
     async with SqliteLedger(f"sqlite:///{folder}/ledger.db").opened() as ledger, ledger.read() as connection:
-        assert await audit.first_break(connection) is None
+        assert await first_break(connection) is None
         found = (await list_runs(connection, limit=1_000)).runs
         items = await runs.items_of(connection, [run.id for run in found])
         kept = (await connection.exec_driver_sql("SELECT count(*) FROM delivery")).scalar_one()

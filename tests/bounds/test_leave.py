@@ -152,7 +152,7 @@ async def test_a_stacks_pause_works_before_every_effect(bench: Bench, which: str
 
 
 async def test_a_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
-    """Invariant 28."""
+    """Invariant 30."""
     what = inventory(cooldown="0s")
     storm = what.limits.storm.model_copy(update={"targets": 1})
     what = what.model_copy(update={"limits": what.limits.model_copy(update={"storm": storm})})
@@ -171,7 +171,7 @@ async def test_a_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
 
 
 async def test_alerts_that_were_cut_off_are_a_storm(bench: Bench) -> None:
-    """Invariant 28: what is not known may be anything."""
+    """Invariant 30: what is not known may be anything."""
     body = delivery().replace(b'"truncatedAlerts": 0', b'"truncatedAlerts": 3')
     await bench.world.ledger.accept(bench.clock.now(), body)
     assert await fire(bench) == ("refused", "storm", 0)
@@ -179,7 +179,7 @@ async def test_alerts_that_were_cut_off_are_a_storm(bench: Bench) -> None:
 
 @pytest.mark.parametrize("of", ["all", "the stack"])
 async def test_what_has_not_been_confirmed_lately_is_left_alone(folder: Path, of: str) -> None:
-    """Invariant 28."""
+    """Invariant 30."""
     what = inventory()
     if of == "all":
         what = what.model_copy(update={"limits": what.limits.model_copy(update={"max_alert_age": MINUTE})})
@@ -234,14 +234,14 @@ async def asking(folder: Path) -> AsyncIterator[tuple[Bench, Alertmanager]]:
 async def test_an_alert_of_block_on_is_asked_for(
     folder: Path, labels: dict[str, str], expected: tuple[str, str, int]
 ) -> None:
-    """Invariant 28."""
+    """Invariant 30."""
     async with asking(folder) as (bench, asked):
         asked.firing = [labels]
         assert await fire(bench) == expected
 
 
 async def test_where_alertmanager_can_not_say_it_waits(folder: Path) -> None:
-    """Invariant 28."""
+    """Invariant 30."""
     async with asking(folder) as (bench, asked):
         asked.status = 500
         assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
@@ -251,7 +251,7 @@ async def test_where_alertmanager_can_not_say_it_waits(folder: Path) -> None:
 
 
 async def test_block_on_with_nobody_to_ask_waits(folder: Path) -> None:
-    """Invariant 28."""
+    """Invariant 30."""
     async with bench_with(folder, inventory(block_on=["Failover"])) as bench:
         assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
 

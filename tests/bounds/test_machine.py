@@ -22,7 +22,7 @@ from sqlalchemy import select
 from inventory import Inventory
 from remediator import execution
 from remediator.errors import WrongState
-from remediator.ledger import audit, control, episodes, runs, tally
+from remediator.ledger import control, episodes, runs, tally
 from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
 from remediator.ledger.runs import Run
@@ -33,6 +33,7 @@ from remediator.remediation import ItemState
 from remediator.states import ACTIVE, ENDED, RunState
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.trail import first_break
 
 TARGETS = ("main", "spare", "third", "fourth")
 HOUR = timedelta(hours=1)
@@ -276,7 +277,7 @@ class Remediator(RuleBasedStateMachine):
 
     async def _check_record(self) -> None:
         async with self.bench.world.ledger.read() as connection:
-            assert await audit.first_break(connection) is None
+            assert await first_break(connection) is None
             rows = await connection.execute(select(run_table.c.target, run_table.c.state, run_table.c.reason))
             counted = Counter((row.target, row.state, row.reason) for row in rows if row.state in ENDED)
             told = {(r.target, r.state, r.reason): r.runs for r in await tally.everything(connection)}

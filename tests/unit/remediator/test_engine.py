@@ -16,6 +16,7 @@ from remediator.remediation import Item, ItemState, Outcome, Verdict
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.trail import first_break
 from tests.unit.remediator.waiting import becomes
 
 
@@ -35,7 +36,7 @@ async def test_a_firing_alert_is_remediated_and_proved(bench: Bench) -> None:
     assert run.evidence.get("proof") == {"clean": True, "left": []}
     async with bench.world.ledger.read() as connection:
         history = [row["state"] for row in await audit.history(connection, run.id)]
-        assert await audit.first_break(connection) is None
+        assert await first_break(connection) is None
     assert history == [
         *("planned", "prechecked", "admitted", "executing"),
         *("intended", "settled", "intended", "settled"),

@@ -23,7 +23,7 @@ HEARD = Heard(parse_delivery(delivery()).alerts[0], START)
 async def executing(bench: Bench) -> tuple[Run, list[RunItem]]:
     """A run that executes and has two items that are merely planned."""
     async with bench.world.ledger.write() as connection:
-        await episodes.confirm(connection, KEY, [HEARD], START)
+        await (await episodes.book(connection, [KEY])).confirm(KEY, [HEARD], START)
         (episode,) = await episodes.all_open(connection)
         run = await runs.create(connection, episode, START)
         run = await runs.keep_plan(connection, await runs.move(connection, run, RunState.PRECHECKED, START), PLAN)

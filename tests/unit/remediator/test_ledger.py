@@ -17,6 +17,7 @@ from remediator.ledger.clerk import Clerk
 from remediator.ledger.patient import PatientConnection
 from remediator.ledger.schema import metadata, storm
 from remediator.ledger.sqlite import SqliteLedger
+from tests.unit.remediator.waiting import becomes
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -104,6 +105,23 @@ async def longest_gap(seconds: float) -> float:
         await asyncio.sleep(0.001)
         longest, last = max(longest, loop.time() - last), loop.time()
     return longest
+
+
+async def test_a_delivery_waits_for_two_writers_at_most_however_many_there_are(ledger: Ledger) -> None:
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        async with ledger.write() as connection:
+            await connection.execute(insert(storm).values(seen_at=NOW, detail="x"))
+        written += 1
+
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(30):
+            writers.create_task(write())
+        await asyncio.sleep(0)
+        await ledger.accept(NOW, b"{}")
+        assert written <= 2
 
 
 async def test_whoever_is_cancelled_takes_no_other_delivery_along(ledger: Ledger) -> None:
@@ -267,20 +285,44 @@ async def test_the_mode_of_a_ledger_that_is_there_stays(file: Path, shared: None
         assert modes(file)["ledger.db"] == 0o640
 
 
-def damage(file: Path) -> None:
+def damage(file: Path, table: str) -> None:
+    """Spoil the first page of a table."""
+    with sqlite3.connect(file) as ledger:
+        [(page,)] = ledger.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchall()
+        [(size,)] = ledger.execute("PRAGMA page_size").fetchall()
+    ledger.close()
     with file.open("r+b") as opened:
-        opened.seek(file.stat().st_size // 2)
-        opened.write(b"\xff" * 8_192)
+        opened.seek((page - 1) * size)
+        opened.write(b"\xff" * size)
 
 
-async def test_a_damaged_ledger_is_refused(file: Path) -> None:
-    async with ledger_at(f"sqlite:///{file}").opened() as ledger:
-        for _ in range(50):
-            await ledger.accept(NOW, b"x" * 2_000)
-    damage(file)
+@pytest.mark.parametrize("table", ["run", "pause", "breaker", "episode_one_open"])
+async def test_where_a_bound_could_be_damaged_it_does_not_start(file: Path, table: str) -> None:
+    async with ledger_at(f"sqlite:///{file}").opened():
+        pass
+    damage(file, table)
     with pytest.raises(LedgerUnavailable, match="it is damaged"):
         async with ledger_at(f"sqlite:///{file}").opened():
             pass
+
+
+@pytest.mark.parametrize("table", ["delivery", "audit_hash"])
+async def test_what_takes_long_to_read_is_read_meanwhile_and_damage_ends_everything(file: Path, table: str) -> None:
+    async with ledger_at(f"sqlite:///{file}").opened():
+        pass
+    damage(file, table)
+    async with ledger_at(f"sqlite:///{file}").opened() as ledger:
+
+        async def trouble() -> str:
+            try:
+                await storms(ledger)
+            except LedgerUnavailable as error:
+                return str(error).partition(" (")[0]
+            return "none"
+
+        await becomes(trouble, "the ledger: it is damaged")
+        with pytest.raises(LedgerUnavailable, match=r"it is damaged|malformed"):
+            await ledger.accept(NOW, b"{}")
 
 
 async def test_nothing_is_accepted_by_a_ledger_that_is_not_open(file: Path) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator import intake, metrics
 from remediator.delivery import parse_delivery
 from remediator.errors import MalformedDelivery
-from remediator.ledger import audit, control, episodes, runs
+from remediator.ledger import control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
@@ -23,6 +23,7 @@ from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdic
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf, nothing
+from tests.unit.remediator.trail import first_break
 from tests.unit.remediator.waiting import becomes
 
 SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
@@ -86,7 +87,7 @@ async def test_a_delivery_that_can_not_be_worked_off_is_set_aside(
     await bench.work()
     assert bench.shelf.touched == ["a"]
     async with bench.world.ledger.read() as connection:
-        assert await audit.first_break(connection) is None
+        assert await first_break(connection) is None
 
 
 async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from remediator.engine import Engine
-from remediator.ledger import audit, control
+from remediator.ledger import control
 from remediator.remediation import ItemState, Scope
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf, nothing
+from tests.unit.remediator.trail import first_break
 
 
 class Cut(asyncio.Event):
@@ -55,7 +56,7 @@ async def test_inside_an_effect_the_outcome_is_looked_up(bench: Bench, point: st
     assert [item.state for item in await bench.items(run)] == [state, ItemState.PLANNED]
     assert bench.shelf.touched == touched, "recovery touches nothing"
     async with bench.world.ledger.read() as connection:
-        assert await audit.first_break(connection) is None
+        assert await first_break(connection) is None
 
 
 async def test_the_next_confirmation_plans_afresh_without_a_cooldown(bench: Bench) -> None:

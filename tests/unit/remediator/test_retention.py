@@ -1,16 +1,22 @@
 """What is forgotten, what never is, and that the rest of the trail is still proved."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator import metrics
-from remediator.ledger import audit, retention
+from remediator.ledger import audit, proof, retention
+from remediator.ledger.proof import prove
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import delivery, episode, item, resolution, run
 from tests.unit.remediator.conftest import Bench
+from tests.unit.remediator.trail import first_break
 
 LONG = timedelta(days=401)
 
@@ -21,9 +27,8 @@ async def count(bench: Bench, table: Any) -> int:
 
 
 async def forget(bench: Bench) -> None:
-    async with bench.world.ledger.write() as connection:
-        while await retention.forget(connection, bench.clock.now()):
-            pass
+    while await retention.forget(bench.world.ledger, bench.clock.now()):
+        pass
 
 
 async def one_run(bench: Bench, starts: str) -> None:
@@ -78,7 +83,7 @@ async def test_the_trail_is_cut_at_its_beginning_and_the_rest_is_proved(bench: B
     before = await count(bench, trail)
     await forget(bench)
     async with bench.world.ledger.read() as connection:
-        assert await audit.first_break(connection) is None
+        assert await first_break(connection) is None
         assert await audit.contains(connection, head), "what was noted lately is still proved"
         assert await audit.contains(connection, last_old[-1].hash), "the last row that went is known"
         assert not await audit.contains(connection, last_old[0].hash)
@@ -97,22 +102,136 @@ async def test_a_row_that_is_changed_or_taken_is_noticed(bench: Bench, place: st
     which = {"first": ids[0], "middle": ids[len(ids) // 2], "last": ids[-1]}[place]
     async with bench.world.ledger.write() as connection:
         await connection.execute(update(trail).where(trail.c.id == which).values(actor="somebody else"))
-        assert await audit.first_break(connection) == which
+        assert await first_break(connection) == which
     async with bench.world.ledger.write() as connection:
         await connection.execute(delete(trail).where(trail.c.id == which))
-        assert await audit.first_break(connection) is not None or not await audit.contains(connection, head)
+        assert await first_break(connection) is not None or not await audit.contains(connection, head)
+
+
+async def trail_of(bench: Bench) -> list[Any]:
+    async with bench.world.ledger.read() as connection:
+        return list((await connection.execute(select(trail).order_by(trail.c.id))).all())
+
+
+def made_after(before: str, row: Any, **changed: Any) -> dict[str, Any]:
+    """A row that follows, as somebody would forge it who can write the ledger."""
+    content = {**row._mapping, **changed}
+    parts = (content[name] for name in ("at", "run", "event", "actor", "detail"))
+    return {**content, "hash": audit.link_of(before, *parts)}
+
+
+async def changed(bench: Bench, rows: list[Any]) -> None:
+    await put(bench, [{**rows[3]._mapping, "detail": {"reason": "nothing happened"}}])
+
+
+async def removed(bench: Bench, rows: list[Any]) -> None:
+    async with bench.world.ledger.write() as connection:
+        await connection.execute(delete(trail).where(trail.c.id == rows[3].id))
+
+
+async def inserted(bench: Bench, rows: list[Any]) -> None:
+    forged = made_after(rows[2].hash, rows[3], actor="somebody")
+    await put(bench, [forged, *({**row._mapping, "id": row.id + 1} for row in rows[3:])])
+
+
+async def reordered(bench: Bench, rows: list[Any]) -> None:
+    await put(bench, [{**rows[4]._mapping, "id": rows[3].id}, {**rows[3]._mapping, "id": rows[4].id}])
+
+
+async def cut_off_at_the_beginning(bench: Bench, rows: list[Any]) -> None:
+    async with bench.world.ledger.write() as connection:
+        await connection.execute(delete(trail).where(trail.c.id <= rows[2].id))
+
+
+async def forged_cut(bench: Bench, rows: list[Any]) -> None:
+    """It names another row than the last that went."""
+    await cut_off_at_the_beginning(bench, rows)
+    detail = {"through": rows[1].id, "hash": rows[1].hash}
+    last = made_after(rows[-1].hash, rows[-1], id=rows[-1].id + 1, event=audit.CUT, detail=detail)
+    await put(bench, [last])
+
+
+async def put(bench: Bench, rows: list[dict[str, Any]]) -> None:
+    async with bench.world.ledger.write() as connection:
+        await connection.execute(delete(trail).where(trail.c.id.in_([row["id"] for row in rows])))
+        await connection.execute(insert(trail), rows)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "why"),
+    [
+        (changed, "row 4 was changed, or stands in another's place"),
+        (removed, "between row 3 and row 5 rows were removed"),
+        (inserted, "row 4 was inserted"),
+        (reordered, "row 4 was inserted, or stands in another's place"),
+        (cut_off_at_the_beginning, "row 4 is the first, and does not follow from what was cut off"),
+        (forged_cut, "row 4 is the first, and does not follow from what was cut off"),
+    ],
+)
+async def test_whatever_was_done_to_the_trail_is_told_with_its_row(bench: Bench, tamper: Any, why: str) -> None:
+    await one_run(bench, "2026-03-01T11:59:00Z")
+    await tamper(bench, await trail_of(bench))
+    assert (await prove(bench.world.ledger.read)).why.startswith(why)
+
+
+async def test_who_writes_all_of_it_anew_or_cuts_its_end_off_is_given_away_by_a_head(bench: Bench) -> None:
+    await one_run(bench, "2026-03-01T11:59:00Z")
+    rows = await trail_of(bench)
+    head, forged = rows[-1].hash, [made_after(rows[2].hash, rows[3], actor="somebody")]
+    for row in rows[4:]:
+        forged.append(made_after(forged[-1]["hash"], row))
+    await put(bench, forged)
+    assert (await prove(bench.world.ledger.read)).first_break is None
+    async with bench.world.ledger.read() as connection:
+        assert not await audit.contains(connection, head)
+    await put(bench, [dict(row._mapping) for row in rows])
+    async with bench.world.ledger.write() as connection:
+        assert await audit.contains(connection, head)
+        await connection.execute(delete(trail).where(trail.c.id == rows[-1].id))
+        assert not await audit.contains(connection, head)
+
+
+async def test_what_retention_cuts_off_while_the_trail_is_proved_is_no_break(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "PAGE", 3)
+    await lived_long(bench)
+    reads = 0
+
+    @asynccontextmanager
+    async def read() -> AsyncIterator[AsyncConnection]:
+        nonlocal reads
+        reads += 1
+        if reads == 2:
+            await forget(bench)
+        async with bench.world.ledger.read() as connection:
+            yield connection
+
+    assert (await prove(read)).first_break is None
+    assert reads > 3
+
+
+async def test_others_get_the_writers_turn_between_two_tables(bench: Bench) -> None:
+    """A step of one table takes a tenth of a second in a large ledger."""
+    forgetting = asyncio.create_task(retention.forget(bench.world.ledger, bench.clock.now()))
+    turns = 0
+    while not forgetting.done():
+        async with bench.world.ledger.write():
+            turns += 1
+    assert turns > 3
+    assert await forgetting is False
 
 
 @pytest.mark.parametrize("column", ["at", "run", "event", "actor", "detail"])
 async def test_whatever_is_changed_of_a_row_is_noticed(bench: Bench, column: str) -> None:
     """Invariant 21."""
     await one_run(bench, "2026-03-01T11:59:00Z")
-    changed = {"at": bench.clock.now(), "run": 7, "event": "rejected", "actor": "somebody", "detail": {"items": [7]}}
+    content = {"at": bench.clock.now(), "run": 7, "event": "rejected", "actor": "somebody", "detail": {"items": [7]}}
     async with bench.world.ledger.write() as connection:
         intended = select(trail.c.id).where(trail.c.event == "intended").scalar_subquery()
-        await connection.execute(update(trail).where(trail.c.id == intended).values({column: changed[column]}))
+        await connection.execute(update(trail).where(trail.c.id == intended).values({column: content[column]}))
     async with bench.world.ledger.read() as connection:
-        broken = await audit.first_break(connection)
+        broken = await first_break(connection)
         rows = await connection.execute(select(trail.c.event).where(trail.c.id == broken))
     assert rows.scalar_one_or_none() == ("rejected" if column == "event" else "intended")
 
@@ -131,4 +250,4 @@ async def test_a_clock_that_was_set_back_makes_no_hole(bench: Bench) -> None:
     await forget(bench)
     async with bench.world.ledger.read() as connection:
         assert (await connection.execute(counted)).scalar_one() == before + 1, "and the cut itself"
-        assert await audit.first_break(connection) is None
+        assert await first_break(connection) is None

@@ -1,0 +1,230 @@
+"""What a remediator costs whose ledger has lived for years.
+
+`python -m benchmarks.ledger` (`make bench`) makes such a ledger on this disk, starts the daemon on it, and measures how
+long it is until it answers, what it costs while nothing happens, and how fast it works off what comes. It prints what
+it measured beside what is promised, and fails where it is worse. `--runs 5000` makes a small one.
+"""
+
+import argparse
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from benchmarks.aged_ledger import LARGE, REMEDIATION, STACKS, Size, make, target
+from demo.servers.ports import free_port
+
+IDLE_SECONDS, BACKLOG = 15.0, 10_000
+PATIENCE_SECONDS = 300.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+OPERATOR = {"Authorization": "Bearer bench"}
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A remediator that answers."""
+
+    url: str
+    pid: int
+    file: Path
+
+    def get(self, path: str) -> bytes:
+        request = Request(self.url + path, headers=OPERATOR)  # noqa: S310 - our own server
+        with urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
+            return bytes(answer.read())
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def megabytes(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def measure(folder: Path, file: Path, size: Size, head: str) -> bool:
+    """Measure everything and print it; return whether all of it is as promised."""
+    forget_pages(file)
+    began = time.perf_counter()
+    with serving(folder, file) as daemon:
+        kept = [line("start to ready, nothing cached", time.perf_counter() - began, 10.0)]
+        kept += [idle(daemon), *pages(daemon, size), verified(daemon, head), large_delivery(daemon), drained(daemon)]
+    return all(kept)
+
+
+def idle(daemon: Daemon) -> bool:
+    time.sleep(10)  # what the start left to do
+    before = daemon.cpu_seconds()
+    time.sleep(IDLE_SECONDS)
+    share = (daemon.cpu_seconds() - before) / IDLE_SECONDS
+    return line("idle, of one processor", share, 0.02, "{:.1%}")
+
+
+def pages(daemon: Daemon, size: Size) -> Iterator[bool]:
+    """What people and Prometheus ask, each at its second time."""
+    stack = STACKS[0]
+    asked = {
+        "/metrics": 0.1,
+        "/api/v1/runs?limit=100": 0.1,
+        "/api/v1/runs?limit=100&before=150": 0.1,
+        f"/api/v1/runs?limit=100&stack={stack}&state=failed": 0.1,
+        f"/api/v1/runs?limit=100&stack={stack}&remediation={REMEDIATION}": 0.1,
+        "/api/v1/runs?limit=100&state=refused": 0.1,
+        f"/api/v1/runs/{size.runs // 2}": 0.1,
+    }
+    for path, allowed in asked.items():
+        ask = partial(daemon.get, path)
+        ask()
+        yield line(path, took(ask), allowed)
+
+
+def verified(daemon: Daemon, head: str) -> bool:
+    answers = []
+    seconds = took(lambda: answers.append(json.loads(daemon.get(f"/api/v1/audit?head={head}"))))
+    line("resident afterwards", daemon.megabytes(), shown="{:.0f} MB")
+    right = answers[0]["first_break"] is None and answers[0]["head_known"]
+    return line("audit verify", seconds, 30.0) and right
+
+
+def large_delivery(daemon: Daemon) -> bool:
+    """A thousand alerts in one: each of another episode that is open."""
+    return line("take-in of 1,000 alerts at once", worked_off(daemon, [body(range(1_000))]), 2.0)
+
+
+def drained(daemon: Daemon) -> bool:
+    """Repetitions of episodes that are open."""
+    seconds = worked_off(daemon, [body([number % 1_000]) for number in range(BACKLOG)])
+    rate = BACKLOG / seconds
+    return line(f"drain of {BACKLOG:,} deliveries", rate, 3_000, "{:,.0f}/s", most=False)
+
+
+def worked_off(daemon: Daemon, bodies: list[bytes]) -> float:
+    """How long the daemon has for these, from the moment in which they are all there."""
+    with closing(sqlite3.connect(daemon.file, isolation_level=None, timeout=30)) as ledger:
+        now = int(time.time() * 1e6)
+        ledger.execute("BEGIN IMMEDIATE")
+        ledger.executemany("INSERT INTO delivery (received_at, body) VALUES (?, ?)", [(now, each) for each in bodies])
+        ledger.execute("COMMIT")
+        began = time.perf_counter()
+        while ledger.execute("SELECT 1 FROM delivery WHERE processed_at IS NULL LIMIT 1").fetchone():
+            time.sleep(0.01)
+        return time.perf_counter() - began
+
+
+def body(numbers: range | list[int]) -> bytes:
+    return json.dumps({"version": "4", "alerts": [alert(number) for number in numbers]}).encode()
+
+
+def alert(number: int) -> dict[str, object]:
+    stack, name = target(number)
+    labels = {"alertname": "IdleInTransactionTooLong", "severity": "warning", "stack": stack}
+    return {
+        "status": "firing",
+        "labels": {**labels, "target": name.rpartition("/")[2], "remediation": REMEDIATION},
+        "annotations": {"summary": "x" * 80, "description": "x" * 240},
+        "startsAt": datetime.now(UTC).isoformat(),
+        "fingerprint": f"{number:016x}",
+    }
+
+
+def line(what: str, found: float, promised: float | None = None, shown: str = "{:.3f} s", *, most: bool = True) -> bool:
+    kept = promised is None or (found <= promised if most else found >= promised)
+    verdict = "" if promised is None else f"promised {shown.format(promised)}: {'kept' if kept else 'NOT KEPT'}"
+    print(f"{what:72} {shown.format(found):>12}  {verdict}".rstrip(), flush=True)
+    return kept
+
+
+def took(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def forget_pages(file: Path) -> None:
+    """So that the file is read from the disk, as after a reboot."""
+    descriptor = os.open(file, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+@contextmanager
+def serving(folder: Path, file: Path) -> Iterator[Daemon]:
+    """The real daemon, from the moment in which it is ready."""
+    (folder / "token").write_text("bench")
+    (folder / "inventory.yml").write_text(json.dumps(inventory(folder)))
+    address = f"127.0.0.1:{free_port()}"
+    flags = ["--config.file", str(folder / "inventory.yml"), "--web.listen-address", address]
+    command = [
+        sys.executable,
+        "-m",
+        "remediator.main",
+        *flags,
+        "--ledger.url",
+        f"sqlite:///{file}",
+        "--log.level=error",
+    ]
+    process = subprocess.Popen(command)
+    daemon = Daemon(f"http://{address}", process.pid, file)
+    try:
+        until_ready(daemon)
+        yield daemon
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def until_ready(daemon: Daemon) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        try:
+            daemon.get("/-/ready")
+            return
+        except URLError:
+            time.sleep(0.05)
+    raise SystemExit("the remediator was not ready in time")
+
+
+def inventory(folder: Path) -> dict[str, object]:
+    """Every target of the open episodes; nothing is planned, but everything is looked up."""
+    targets: dict[str, dict[str, object]] = {stack: {} for stack in STACKS}
+    for number in range(1_000):
+        stack, name = target(number)
+        targets[stack][name.rpartition("/")[2]] = {"dsn": "postgresql://127.0.0.1:1/none"}
+    steps = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
+    stacks = {
+        stack: {"postgres": some, "escalation": steps, "remediations": {REMEDIATION: {"mode": "off"}}}
+        for stack, some in targets.items()
+    }
+    contacts = {name: {"url": "json://127.0.0.1:9"} for name in ("oncall", "leads")}
+    operators = {"bench": {"token_file": str(folder / "token")}}
+    return {"operators": operators, "contacts": contacts, "stacks": stacks}
+
+
+def main() -> None:
+    """Measure in a folder next to the code: a folder in memory would not tell what a commit costs."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=LARGE.runs, help="so many runs, and all else in proportion")
+    share = parser.parse_args().runs / LARGE.runs
+    size = replace(LARGE, **{name: int(getattr(LARGE, name) * share) for name in ("runs", "deliveries", "messages")})
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as made:
+        folder, file = Path(made), Path(made) / "ledger.db"
+        began = time.perf_counter()
+        head = make(file, size)
+        line(f"made: {size.runs:,} runs, {file.stat().st_size >> 20:,} MB", time.perf_counter() - began)
+        sys.exit(not measure(folder, file, size, head))
+
+
+if __name__ == "__main__":
+    main()

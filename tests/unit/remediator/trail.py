@@ -1,0 +1,12 @@
+"""The audit trail, proved in a transaction that a test has open."""
+
+from contextlib import nullcontext
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.ledger.proof import prove
+
+
+async def first_break(connection: AsyncConnection) -> int | None:
+    """The first row that does not follow."""
+    return (await prove(lambda: nullcontext(connection))).first_break
