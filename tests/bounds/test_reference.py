@@ -91,5 +91,10 @@ def _text(file: str) -> str:
 def _exists(test: str) -> bool:
     file, _, name = test.partition("::")
     place = Path(ROOT / file)
-    name = re.escape(name.partition("[")[0])
-    return place.exists() and re.search(rf"def {name}\(|^{name} = ", _text(file), re.MULTILINE) is not None
+    name, bracket, _ = name.partition("[")
+    if bracket and not test.endswith("]"):
+        return False
+    return (
+        place.exists()
+        and re.search(rf"def {re.escape(name)}\(|^{re.escape(name)} = ", _text(file), re.MULTILINE) is not None
+    )
