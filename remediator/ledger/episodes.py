@@ -147,8 +147,7 @@ def _is_about(resolved: Alert, entry: Mapping[str, Any] | None) -> bool:
     Its own start tells less, and counts only where it has no end: Alertmanager moves a start back when it merges what
     several Prometheus servers say of one alert.
     """
-    last = max(resolved.started, resolved.ended or resolved.started)
-    return entry is not None and microseconds(last) >= entry.get("started", 0)
+    return entry is not None and microseconds(resolved.over) >= entry.get("started", 0)
 
 
 def _entries(firing: Sequence[Heard]) -> dict[str, Any]:

@@ -85,6 +85,17 @@ async def test_an_end_counts_even_if_its_start_was_moved_back(bench: Bench, ends
     assert await open_episodes(bench) == left
 
 
+@pytest.mark.parametrize("late", [FIRES, FIRES_AGAIN])
+async def test_a_late_firing_from_before_the_end_opens_nothing(bench: Bench, late: Any) -> None:
+    """The end was told with the earlier start of two that Alertmanager has merged; the later one comes after it."""
+    bench.shelf.fill("a")
+    await bench.deliver(**ENDS, ends="2026-03-01T11:59:30Z")
+    await bench.deliver(**late)
+    await bench.work()
+    assert await open_episodes(bench) == 0
+    assert bench.shelf.touched == []
+
+
 async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: Bench) -> None:
     bench.shelf.fill("a")
     for message in (FIRES, ENDS, FIRES_AGAIN):
