@@ -63,7 +63,7 @@ async def confirm(connection: AsyncConnection, key: Key, firing: Sequence[Heard]
         .values(
             confirmed_at=firing[-1].received,
             firing_since=min(current.firing_since, _since(firing)),
-            alerts={**current.alerts, **_entries(firing)},
+            alerts=_entries(firing, current.alerts),
         )
     )
 
@@ -129,7 +129,7 @@ async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], 
             firing_since=_since(firing),
             delivered_at=firing[0].received,
             confirmed_at=firing[-1].received,
-            alerts=_entries(firing),
+            alerts=_entries(firing, {}),
         )
     )
     detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
@@ -150,12 +150,10 @@ def _is_about(resolved: Alert, entry: Mapping[str, Any] | None) -> bool:
     return entry is not None and microseconds(resolved.over) >= entry.get("started", 0)
 
 
-def _entries(firing: Sequence[Heard]) -> dict[str, Any]:
-    return {
-        heard.alert.key: {
-            "labels": heard.alert.labels,
-            "annotations": heard.alert.annotations,
-            "started": microseconds(heard.alert.started),
-        }
-        for heard in firing
-    }
+def _entries(firing: Sequence[Heard], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Each alert with the latest start that was told of it: what comes late makes no alert older than it is."""
+    entries = dict(known)
+    for alert in (heard.alert for heard in firing):
+        started = max(microseconds(alert.started), entries.get(alert.key, {}).get("started", 0))
+        entries[alert.key] = {"labels": alert.labels, "annotations": alert.annotations, "started": started}
+    return entries

@@ -14,8 +14,6 @@ FIRST, SECOND = "2026-03-01T11:50:00Z", "2026-03-01T11:58:00Z"
 FIRES = {"status": "firing", "starts": FIRST}
 ENDS = {"status": "resolved", "starts": FIRST}
 FIRES_AGAIN = {"status": "firing", "starts": SECOND}
-# Two deliveries of the older alert, overtaken by the younger: then it ends, and the next repetition opens it again.
-OVERTAKEN = (FIRES_AGAIN, FIRES, ENDS)
 
 
 async def open_episodes(bench: Bench) -> int:
@@ -57,7 +55,7 @@ async def test_in_any_order_what_has_ended_stays_ended(folder: Path, order: tupl
         assert len(await bench.runs()) == 0
 
 
-@pytest.mark.parametrize("order", [order for order in permutations([FIRES, ENDS, FIRES_AGAIN]) if order != OVERTAKEN])
+@pytest.mark.parametrize("order", list(permutations([FIRES, ENDS, FIRES_AGAIN])))
 async def test_in_any_order_the_younger_firing_counts(folder: Path, order: tuple[Any, ...]) -> None:
     async with bench_with(folder, inventory()) as bench:
         for message in order:
