@@ -5,6 +5,7 @@ Life Platform runbook, "Emergency Contacts" (at once, 15, 30, 60 minutes).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -53,10 +54,16 @@ async def climb(world: World) -> None:
 def _due_steps(world: World, episode: Episode, told: Told) -> Iterable[tuple[str, EscalationStep]]:
     if episode.confirmed_at < world.clock.now() - 2 * world.repeat_interval:
         return
+    lasted = world.clock.now() - _first_told(world, episode, told)
     for name, step in steps_of(world.inventory, episode.stack).items():
         untold = outbox.step_key(episode.id, name) not in told.keys
-        if untold and not step.at_once and told.since + step.after <= world.clock.now():
+        if untold and not step.at_once and step.after <= lasted:
             yield name, step
+
+
+def _first_told(world: World, episode: Episode, told: Told) -> datetime:
+    """When people were first told. If that lies ahead, our clock was set back since; the alert's own start is left."""
+    return told.since if told.since <= world.clock.now() else episode.firing_since
 
 
 async def _firing(world: World) -> Sequence[ActiveAlert]:
@@ -83,7 +90,7 @@ async def _tell_step(world: World, identifier: int, name: str, step: EscalationS
         last = await runs.last_of(connection, identifier)
         if episode.ended_at is not None or told is None or last is None:
             return
-        now = world.clock.now()
+        now, told = world.clock.now(), replace(told, since=_first_told(world, episode, told))
         message = await step_message(connection, world, episode, last, told, now)
         await outbox.put(connection, identifier, outbox.step_key(identifier, name), step.contacts, *message, now)
 

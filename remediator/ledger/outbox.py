@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.schema import episode, outbox
@@ -86,7 +86,11 @@ async def drop_untold_steps(connection: AsyncConnection, episode_id: int) -> Non
 
 
 async def due(connection: AsyncConnection, now: datetime) -> Sequence[Any]:
-    """Messages that are to be tried now, oldest first. None overtakes an older one of its episode and contact."""
+    """Messages that are to be tried now, oldest first. None overtakes an older one of its episode and contact.
+
+    Nothing is ever put off for longer than MAX_WAIT: what seems to be was, before the clock was set back.
+    """
+    tried_now = or_(outbox.c.next_attempt_at <= now, outbox.c.next_attempt_at > now + MAX_WAIT)
     older = outbox.alias()
     waits = exists().where(
         older.c.episode == outbox.c.episode,
@@ -96,7 +100,7 @@ async def due(connection: AsyncConnection, now: datetime) -> Sequence[Any]:
     )
     rows = await connection.execute(
         select(outbox)
-        .where(outbox.c.sent_at.is_(None), outbox.c.next_attempt_at <= now, ~waits)
+        .where(outbox.c.sent_at.is_(None), tried_now, ~waits)
         .order_by(outbox.c.id)
         .limit(20)
     )

@@ -210,6 +210,27 @@ async def test_an_episode_that_nothing_confirms_climbs_no_further(told: Bench, r
     assert receiver.contacts() == ["oncall"]
 
 
+async def test_a_clock_that_is_set_back_holds_no_message_back(told: Bench, receiver: Receiver) -> None:
+    told.clock.turn(days=1)
+    await told.deliver(target="gone", fingerprint="f2")
+    await told.work()
+    told.clock.turn(days=-1)
+    await tell(told)
+    assert receiver.told[-1][1] == "[shop] clear_shelf on shop/postgres/gone: refused (unknown_target)"
+
+
+async def test_a_clock_that_is_set_back_stops_no_ladder(told: Bench, receiver: Receiver) -> None:
+    """It was a day ahead when people were told. Since when the alert fires is not of our clock."""
+    told.clock.turn(days=-1)
+    await told.deliver(starts=(told.clock.now() - timedelta(minutes=29)).isoformat())
+    await told.work()
+    await tell(told)
+    assert receiver.contacts() == ["oncall"]
+    await later(told, minutes=2)
+    assert receiver.contacts() == ["oncall", "leads"]
+    assert "unresolved 31m after people were first told" in receiver.told[-1][2]
+
+
 async def test_what_happens_later_is_told_to_all_who_know_by_then(told: Bench, receiver: Receiver) -> None:
     await later(told, minutes=31)
     receiver.told.clear()
