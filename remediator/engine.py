@@ -168,7 +168,7 @@ class Engine:
         self.wake()
 
     def _step(self, run: Run) -> Coroutine[None, None, Run]:
-        if run.expires_at is not None and run.expires_at <= self._world.clock.now() and run.state in _WAITING:
+        if _has_run_out(run, self._world.clock.now()):
             return self._expire(run)
         found, begun = self._find(run), run.state in (RunState.EXECUTING, RunState.VERIFYING)
         if self._mishaps[run.id] >= MAX_MISHAPS:
@@ -217,9 +217,16 @@ class Engine:
 _WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
 
 
+def _has_run_out(run: Run, now: datetime) -> bool:
+    """Whether a waiting run has waited long enough; no step of the clock makes it wait more than twice as long."""
+    if run.state not in _WAITING or run.expires_at is None:
+        return False
+    return run.expires_at <= now or run.created_at - now > run.expires_at - run.created_at
+
+
 def _is_due(run: Run, confirmed_at: datetime, now: datetime) -> bool:
     """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
-    if run.state not in _WAITING or (run.expires_at is not None and run.expires_at <= now):
+    if run.state not in _WAITING or _has_run_out(run, now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:
         return run.approved_by is not None

@@ -99,10 +99,7 @@ async def due(connection: AsyncConnection, now: datetime) -> Sequence[Any]:
         older.c.id < outbox.c.id,
     )
     rows = await connection.execute(
-        select(outbox)
-        .where(outbox.c.sent_at.is_(None), tried_now, ~waits)
-        .order_by(outbox.c.id)
-        .limit(20)
+        select(outbox).where(outbox.c.sent_at.is_(None), tried_now, ~waits).order_by(outbox.c.id).limit(20)
     )
     return rows.all()
 
