@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
+from tests.unit.remediator.test_mishaps import breakers, close_breaker
 
 # Alerts have their own clock.
 STARTS = START.isoformat()
@@ -33,3 +34,23 @@ async def test_a_waiting_run_ends_however_far_the_clock_was_ahead(folder: Path, 
         first, second, *_ = await bench.runs()
         assert first.state == "expired"
         assert second.created_at < START.replace(hour=23), "and the alert is looked at again"
+
+
+async def test_a_breaker_that_was_closed_while_the_clock_was_ahead_opens_again(bench: Bench) -> None:
+    """Invariant 15."""
+    bench.shelf.reachable = False
+    bench.clock.turn(days=1)
+    for number in range(2):
+        await bench.deliver(fingerprint=f"f{number}")
+        await bench.work()
+        bench.clock.turn(minutes=6)
+    assert await close_breaker(bench)
+    for number in range(2):
+        await bench.deliver(fingerprint=f"f{number}", status="resolved")
+    await bench.work()
+    bench.clock.turn(days=-1)
+    for number in range(2, 5):
+        await bench.deliver(fingerprint=f"f{number}")
+        await bench.work()
+        bench.clock.turn(minutes=6)
+    assert await breakers(bench) == 1
