@@ -30,6 +30,7 @@ class Facts:
     firing_since: datetime
     confirmed_at: datetime
     found: int
+    approved: int  # so many items a person said yes to; 0 where nobody was asked
     population: int | None
     paused: str | None
     freeze: str | None
@@ -90,6 +91,9 @@ def stale(facts: Facts) -> Hit | None:
 
 
 def max_items(facts: Facts) -> Hit | None:
+    batch = facts.settings.batch
+    if batch is not None and facts.approved > batch:
+        return Hit(f"{facts.approved} items were approved, batch is {batch}")
     if facts.max_items is None or facts.found <= facts.max_items:
         return None
     return Hit(f"found {facts.found}, max_items is {facts.max_items}")

@@ -252,6 +252,18 @@ async def test_an_approval_covers_the_items_it_lists_and_no_others(folder: Path)
         assert run.approved_by == "oncall"
 
 
+@pytest.mark.parametrize("tighter", [{"max_items": 1}, {"batch": 1}, {"mode": "off"}])
+async def test_a_yes_passes_no_bound_that_was_tightened_since(folder: Path, tighter: dict[str, Any]) -> None:
+    async with bench_with(folder, inventory(mode="approve", batch=2)) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+    async with bench_with(folder, inventory(**{"mode": "approve", "batch": 2, **tighter})) as bench:
+        await approve(bench.world, (await bench.last()).id, "oncall")
+        await bench.work()
+        assert ((await bench.last()).state, bench.shelf.touched) == ("refused", [])
+
+
 async def test_a_rejected_run_ends(folder: Path) -> None:
     async with bench_with(folder, inventory(mode="approve")) as bench:
         bench.shelf.fill("a")
