@@ -209,6 +209,23 @@ async def test_no_effect_begins_after_its_window_has_closed(folder: Path) -> Non
         assert ((await bench.last()).state, (await bench.last()).reason) == ("interrupted", "window")
 
 
+@pytest.mark.parametrize(("minutes", "touched"), [(9, ["a", "b"]), (11, ["a"]), (-1, ["a"])])
+async def test_no_effect_begins_for_an_alert_that_nothing_confirms(
+    bench: Bench, minutes: int, touched: list[str]
+) -> None:
+    """Invariant 24: the machine slept in an effect, and whoever would have told of the alert's end had no answer."""
+
+    async def sleep() -> None:
+        bench.clock.turn(minutes=minutes)
+
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = sleep
+    await bench.deliver()
+    await bench.work(1)
+    assert bench.shelf.touched == touched
+    assert touched == ["a", "b"] or (await bench.last()).reason == "stale"
+
+
 async def test_a_clock_that_was_set_back_makes_nothing_fresh(bench: Bench) -> None:
     bench.shelf.fill("a")
     bench.clock.turn(hours=3)
