@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from remediator import metrics
-from remediator.ledger import audit, retention
+from remediator.ledger import audit, control, retention
 from remediator.ledger.schema import audit as trail
-from remediator.ledger.schema import delivery, episode, item, resolution, run
+from remediator.ledger.schema import delivery, episode, item, resolution, run, storm
 from tests.unit.remediator.conftest import Bench
 
 LONG = timedelta(days=401)
@@ -65,6 +65,19 @@ async def test_what_keeps_a_breaker_open_stays(bench: Bench) -> None:
     bench.clock.turn(days=401)
     await forget(bench)
     assert await count(bench, run) == 1
+
+
+async def test_the_last_storm_stays_for_its_cooldown(bench: Bench) -> None:
+    for days in (0, 1, 300):
+        bench.clock.turn(days=days)
+        async with bench.world.ledger.write() as connection:
+            await control.note_storm(connection, bench.clock.now(), "a storm")
+        await forget(bench)
+    bench.clock.turn(days=20)
+    await forget(bench)
+    async with bench.world.ledger.read() as connection:
+        assert await control.last_storm(connection) == bench.clock.now() - timedelta(days=20)
+    assert await count(bench, storm) == 1
 
 
 async def test_the_trail_is_cut_at_its_beginning_and_the_rest_is_proved(bench: Bench) -> None:
