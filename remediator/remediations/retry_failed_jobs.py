@@ -41,7 +41,7 @@ _OUTCOMES = {
     "in_flow": Outcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it with the application's own means"),
 }
 # Why nothing is to be done where all that is left out is left out for this; the first that applies.
-_BECAUSE = {"paused": "queue_paused", "retried_twice": "retried_twice"}
+_BECAUSE = {"paused": "queue_paused", "retried_twice": "retried_twice", "in_flow": "only_flows"}
 _NO_QUEUE = "NOQUEUE"
 _SCRIPT_ERRORS = (_NO_QUEUE, "BADVERSION", "TOOLATE")
 _QUEUE_GONE = "the queue is gone, and its jobs with it"

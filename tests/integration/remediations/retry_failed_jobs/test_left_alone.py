@@ -97,10 +97,10 @@ async def test_leaves_flows_to_the_application(bull, redis, scope, major: int) -
     assert await redis.zcard(f"{KEY}:failed") == 3
 
 
-async def test_only_flows_is_nothing_to_do(bull, scope) -> None:
+async def test_only_flows_is_nothing_to_do_for_a_reason(bull, scope) -> None:
     await bull(5, "flow")
     plan = await plan_of(scope())
-    assert (plan.items, plan.found) == ((), 0)
+    assert (plan.items, plan.found, plan.because) == ((), 0, "only_flows")
 
 
 @every_major
