@@ -19,7 +19,7 @@ from remediator.progress import advance
 from remediator.states import ENDED, RunState
 from remediator.stopping import Stop
 from remediator.targets import Found, find
-from remediator.vanished import end_vanished
+from remediator.vanished import LOOK_SECONDS, Watch
 from remediator.world import World
 
 TICK_SECONDS = 1.0
@@ -27,7 +27,6 @@ PACE_SECONDS = 0.1  # between two rounds, so that a flood is worked off in large
 TROUBLE_SECONDS = 5.0
 MISHAP_SECONDS = 2.0
 MAX_MISHAPS = 3
-LOOK_FOR_VANISHED_SECONDS = 10.0
 FORGET_SECONDS = 3_600.0
 FORGET_PACE_SECONDS = 1.0  # between two steps, so that others get the writer's turn
 log = structlog.get_logger(__name__)
@@ -41,7 +40,8 @@ class Engine:
         self._wake = asyncio.Event()
         self._driving: dict[int, asyncio.Task[None]] = {}
         self._mishaps: Counter[int] = Counter()
-        self._next_vanished = self._next_forgetting = 0.0
+        self._watch = Watch(world)
+        self._next_look = self._next_forgetting = 0.0
         self.stop = Stop()
         self.trouble: str | None = None
 
@@ -204,9 +204,9 @@ class Engine:
 
     async def _keep_house(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now >= self._next_vanished:
-            self._next_vanished = now + LOOK_FOR_VANISHED_SECONDS
-            await end_vanished(self._world)
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            await self._watch.look()
         if now >= self._next_forgetting:
             self._next_forgetting = now + FORGET_SECONDS
             async with self._world.ledger.write() as connection:

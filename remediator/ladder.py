@@ -17,6 +17,7 @@ from remediator.ledger import episodes, outbox, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Told
 from remediator.message import end_message, step_message
+from remediator.targets import is_among
 from remediator.world import World
 
 log = structlog.get_logger(__name__)
@@ -40,20 +41,24 @@ def circle(inventory: Inventory, stack: str, told: Told | None) -> Sequence[str]
 async def climb(world: World) -> None:
     """Tell the next step of every open episode that has lasted long enough.
 
-    An episode that nothing confirms any more stands still: it may be over, and `end_vanished` finds that out.
+    An episode that nothing confirms any more stands still, unless Alertmanager says that it fires: it may be over.
     """
     async with world.ledger.read() as connection:
         told = [(await episodes.get(connection, each.episode), each) for each in await outbox.told_and_open(connection)]
     due = [(episode, name, step) for episode, each in told for name, step in _due_steps(world, episode, each)]
-    firing = await _firing(world) if any(step.only_while for _, _, step in due) else []
+    firing = await _firing(world) if any(step.only_while or _is_quiet(world, each) for each, _, step in due) else []
     for episode, name, step in due:
+        if _is_quiet(world, episode) and not is_among(episode.key, firing, world.remediations):
+            continue
         if not step.only_while or _lasts(step, firing, episode.stack, world.clock.now()):
             await _tell_step(world, episode.id, name, step)
 
 
+def _is_quiet(world: World, episode: Episode) -> bool:
+    return episode.confirmed_at < world.clock.now() - 2 * world.repeat_interval
+
+
 def _due_steps(world: World, episode: Episode, told: Told) -> Iterable[tuple[str, EscalationStep]]:
-    if episode.confirmed_at < world.clock.now() - 2 * world.repeat_interval:
-        return
     lasted = world.clock.now() - _first_told(world, episode, told)
     for name, step in steps_of(world.inventory, episode.stack).items():
         untold = outbox.step_key(episode.id, name) not in told.keys

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory import Inventory, Mode, RemediationSettings, Stack
+from remediator.alertmanager import ActiveAlert
 from remediator.ledger.episodes import Key
 from remediator.remediation import Identity, Remediation, Scope, Target
 
@@ -35,6 +36,11 @@ def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -
     if kind == "queues":
         parts.append(_name(labels, "queue"))
     return Key(stack, name, "/".join(parts))
+
+
+def is_among(key: Key, firing: Iterable[ActiveAlert], remediations: Mapping[str, Remediation]) -> bool:
+    """Whether one of these alerts belongs to the episode of `key`."""
+    return any(key_of(alert.labels, remediations) == key for alert in firing)
 
 
 def _name(labels: Mapping[str, str], label: str) -> str:

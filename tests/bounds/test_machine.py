@@ -268,7 +268,7 @@ class Remediator(RuleBasedStateMachine):
         for _ in range(4):
             await self.bench.work(2)
             self.bench.clock.turn(hours=2)
-            self.bench.engine._next_vanished = 0
+        await self.bench.look()
         async with self.bench.world.ledger.read() as connection:
             assert await runs.unfinished(connection) == []
             assert await episodes.all_open(connection) == []

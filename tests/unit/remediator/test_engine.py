@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.ledger import audit, control, episodes
+from remediator.ledger import audit, control
 from remediator.ledger.schema import outbox
 from remediator.people import approve, reject
 from remediator.remediation import Item, ItemState, Outcome, Verdict
@@ -361,14 +361,3 @@ async def test_a_storm_is_left_to_people(folder: Path) -> None:
             await bench.deliver(fingerprint=fingerprint)
         await bench.work()
         assert (await bench.last()).reason == "storm"
-
-
-async def test_an_unconfirmed_episode_vanishes(bench: Bench) -> None:
-    bench.shelf.fill(*"abcdef")
-    await bench.deliver()
-    await bench.work()
-    bench.clock.turn(minutes=11)
-    bench.engine._next_vanished = 0
-    await bench.work()
-    async with bench.world.ledger.read() as connection:
-        assert await episodes.all_open(connection) == []

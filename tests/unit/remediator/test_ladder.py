@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from remediator.ledger.schema import outbox as table
 from remediator.sender import MAX_BODY, MAX_PARTS, _notify, send_due, send_until
 from remediator.stopping import Stop
 from tests.unit.remediator.conftest import START, Bench, bench_with
+from tests.unit.remediator.payloads import alert
 
 LADDER = {
     "first": {"contacts": ["oncall"]},
@@ -93,10 +94,8 @@ def with_ladder(receiver: Receiver, ladder: Any) -> Inventory:
 async def bench_telling(folder: Path, receiver: Receiver, ladder: Any = LADDER) -> AsyncIterator[Bench]:
     async with bench_with(folder, with_ladder(receiver, ladder)) as bench:
         world = bench.world
-        bench.world = type(world)(
-            world.inventory, world.ledger, world.clock, world.remediations, AlertmanagerReader(receiver.url)
-        )
-        yield bench
+        asking = replace(world, alertmanager=AlertmanagerReader(receiver.url))
+        yield Bench(asking, bench.shelf, bench.clock)
 
 
 @pytest.fixture
@@ -208,6 +207,16 @@ async def test_an_episode_that_nothing_confirms_climbs_no_further(told: Bench, r
     told.clock.turn(minutes=31)
     await tell(told)
     assert receiver.contacts() == ["oncall"]
+
+
+async def test_what_alertmanager_says_to_fire_climbs_although_no_delivery_comes(
+    told: Bench, receiver: Receiver
+) -> None:
+    """Its deliveries are refused, say for a wrong token: that it does not try again."""
+    receiver.alerts = [alert()]
+    told.clock.turn(minutes=31)
+    await tell(told)
+    assert receiver.contacts() == ["oncall", "leads"]
 
 
 async def test_a_clock_that_is_set_back_holds_no_message_back(told: Bench, receiver: Receiver) -> None:

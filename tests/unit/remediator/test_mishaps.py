@@ -97,7 +97,7 @@ async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pyt
         raise UnicodeError("odd")
 
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.engine.end_vanished", trip)
+        patch.setattr("remediator.engine.Watch.look", trip)
         running = asyncio.create_task(bench.engine.run())
         await asyncio.wait_for(tripped.wait(), 5)
         await asyncio.sleep(0.05)
