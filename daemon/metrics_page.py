@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import hdrs, web
@@ -16,12 +17,19 @@ GZIP_LEVEL = 1
 _COMPRESSING = ThreadPoolExecutor(1, "gzip")
 
 
-async def metrics_response(source: Collector, request: web.Request) -> web.Response:
-    """Return everything that `source` (a registry, or families collected already) holds, as the client asks for it."""
+def metrics_response(source: Collector, request: web.Request) -> Awaitable[web.Response]:
+    """Return everything that `source` (a registry, or families collected already) holds, as the client asks for it.
+
+    It is encoded before this returns: what many scrapes at once then wait with is bytes, not families.
+    """
     encoder, content_type = choose_encoder(",".join(request.headers.getall(hdrs.ACCEPT, [])))
-    body, headers = encode(source, encoder), {hdrs.CONTENT_TYPE: content_type}
     # Not aiohttp's compression: it would choose deflate first, which Prometheus can not read.
-    if gzip_accepted(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, []))):
+    compressed = gzip_accepted(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, [])))
+    return _response(encode(source, encoder), {hdrs.CONTENT_TYPE: content_type}, compressed=compressed)
+
+
+async def _response(body: bytes, headers: dict[str, str], *, compressed: bool) -> web.Response:
+    if compressed:
         headers[hdrs.CONTENT_ENCODING] = web.ContentCoding.gzip.value
         # In a thread, where it holds no lock of Python's: nothing else has to wait for it.
         body = await asyncio.get_running_loop().run_in_executor(_COMPRESSING, _compressed, body)

@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from remediator.backlog import Backlog
 from remediator.errors import LedgerUnavailable
 from remediator.execution import execute, lose, note_stop, recover, verify
 from remediator.intake import take_in
@@ -43,6 +44,7 @@ class Engine:
         self._watch = Watch(world)
         self._next_look = self._next_forgetting = 0.0
         self.stop = Stop()
+        self.backlog = Backlog()
         self.trouble: str | None = None
 
     def wake(self) -> None:
@@ -100,7 +102,7 @@ class Engine:
         Raises:
             LedgerUnavailable: the rest of this tick did not happen.
         """
-        if await take_in(self._world):
+        if await take_in(self._world, self.backlog):
             self.wake()
         await self._keep_house()
         await self._plan_due_episodes()

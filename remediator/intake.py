@@ -10,6 +10,7 @@ from itertools import groupby
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.backlog import Backlog
 from remediator.delivery import Delivery, parse_delivery
 from remediator.errors import LedgerUnavailable
 from remediator.ladder import tell_end
@@ -25,7 +26,7 @@ AT_ONCE = 128
 log = structlog.get_logger(__name__)
 
 
-async def take_in(world: World) -> bool:
+async def take_in(world: World, backlog: Backlog) -> bool:
     """Work off the oldest deliveries that nothing was made of yet; return whether there may be more.
 
     Raises:
@@ -33,8 +34,10 @@ async def take_in(world: World) -> bool:
     """
     async with world.ledger.read() as connection:
         waiting = await deliveries.unprocessed(connection, limit=AT_ONCE)
+        backlog.counted(await deliveries.waiting(connection))
     if waiting:
         await _take_in_together(world, waiting)
+        backlog.counted(backlog.waiting - len(waiting))
     return len(waiting) == AT_ONCE
 
 

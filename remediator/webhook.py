@@ -31,6 +31,8 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
             bearers.sender(request)
         if engine.stop.is_set():
             raise _later("stopping")
+        if engine.backlog.full:
+            raise _later(f"{engine.backlog.waiting} deliveries wait to be worked off")
         body = await _read(request)
         try:
             parse_delivery(body)
@@ -40,6 +42,7 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
             raise _later("the ledger is out") from None
+        engine.backlog.accepted()
         engine.wake()
         return web.Response(text="accepted\n")
 

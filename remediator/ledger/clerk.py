@@ -1,4 +1,9 @@
-"""Keeps deliveries in a SQLite ledger: a thread and a connection of its own, and one commit for all that wait."""
+"""Keeps deliveries in a SQLite ledger: one commit for all that wait, in a thread of its own.
+
+A delivery that comes alone is committed in the event loop while the disk is quick, because handing it to the thread
+and back takes as long as the commit itself. Whatever may take time (a slow disk, another writer, trouble) is the
+thread's: a loop waits once, for one commit, when a disk becomes slow.
+"""
 
 import asyncio
 import sqlite3
@@ -6,11 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 from remediator.errors import LedgerUnavailable
 
 LARGEST = 256  # of a group; the writers in between must get their turn
+QUICK_SECONDS = 0.002  # a page of metrics takes the loop longer than that
 _KEEP = "INSERT INTO delivery (received_at, body) VALUES (?, ?)"
 Row = tuple[int, bytes]
 Waiting = tuple[Row, asyncio.Future[None]]
@@ -19,10 +26,12 @@ Waiting = tuple[Row, asyncio.Future[None]]
 class Clerk:
     """What arrives while a commit is under way is committed together, so that a flood costs few of them."""
 
-    def __init__(self, connection: sqlite3.Connection, writing: asyncio.Lock) -> None:
-        """Take a connection that autocommits and that any thread may use, and the writers' lock."""
-        self._connection = connection
+    def __init__(self, patient: sqlite3.Connection, hasty: sqlite3.Connection, writing: asyncio.Lock) -> None:
+        """Take two connections that autocommit, one for any thread and one that never waits, and the writers' lock."""
+        self._connection = patient
+        self._hasty = hasty
         self._writing = writing
+        self._quick = True
         self._waiting: list[Waiting] = []
         self._busy: asyncio.Future[None] | None = None
         self._leading: asyncio.Task[None] | None = None
@@ -36,10 +45,15 @@ class Clerk:
         Raises:
             LedgerUnavailable: it was not kept.
         """
-        kept = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        kept = loop.create_future()
         self._waiting.append((row, kept))
         if self._busy is None:
-            await self._begin()
+            self._busy = loop.create_future()
+            try:
+                await asyncio.sleep(0)  # what has come at the same moment goes with it
+            finally:
+                self._begin(self._busy)
         await kept
 
     async def close(self) -> None:
@@ -49,14 +63,23 @@ class Clerk:
         self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
+        self._hasty.close()
 
-    async def _begin(self) -> None:
-        """Without a switch of tasks where nobody else writes: that is most of what keeping one delivery costs."""
-        self._busy = asyncio.get_running_loop().create_future()
-        if self._writing.locked():
-            self._leading = asyncio.create_task(self._lead(self._busy), name="deliveries")
+    def _begin(self, busy: asyncio.Future[None]) -> None:
+        if len(self._waiting) == 1 and self._quick and not self._writing.locked() and self._keep_here():
+            self._end([self._waiting.pop()], None)
         else:
-            await self._lead(self._busy)
+            self._leading = asyncio.create_task(self._lead(busy), name="deliveries")
+
+    def _keep_here(self) -> bool:
+        """Whether it was kept at once; if not, the thread will find out why, or wait until it can be."""
+        began = monotonic()
+        try:
+            self._hasty.execute(_KEEP, self._waiting[0][0])
+        except sqlite3.Error:
+            return False
+        self._quick = monotonic() - began < QUICK_SECONDS
+        return True
 
     async def _lead(self, busy: asyncio.Future[None]) -> None:
         """Hand all that waits to the thread.
@@ -91,6 +114,7 @@ class Clerk:
 
     def _commit(self, rows: Sequence[Row]) -> Exception | None:
         """In the thread, which has to go on whatever happens."""
+        began = monotonic()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(_KEEP, rows)
@@ -98,6 +122,8 @@ class Clerk:
         except Exception as error:
             self._roll_back()
             return error
+        finally:
+            self._quick = monotonic() - began < QUICK_SECONDS
         return None
 
     def _roll_back(self) -> None:

@@ -22,6 +22,7 @@ from remediator.ledger.patient import cancelled_afterwards, connecting_to
 from remediator.ledger.schema import microseconds
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
+_HASTY = ("busy_timeout = 0", "wal_autocheckpoint = 0")  # it holds up the event loop: others wait, and tidy up, for it
 
 
 class SqliteLedger:
@@ -57,7 +58,7 @@ class SqliteLedger:
         lock = _lock(self.file)
         try:
             await self._prepare()
-            self._clerk = Clerk(self._for_deliveries(), self._writing)
+            self._clerk = Clerk(self._for_deliveries(), self._for_deliveries(*_HASTY), self._writing)
             yield self
         finally:
             clerk, self._clerk = self._clerk, None
@@ -108,9 +109,11 @@ class SqliteLedger:
         while self._under_way:
             await self._quiet.wait()
 
-    def _for_deliveries(self) -> sqlite3.Connection:
+    def _for_deliveries(self, *pragmas: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
         _configure(connection, None)
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
         return connection
 
     async def _prepare(self) -> None:

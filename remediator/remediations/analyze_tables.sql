@@ -1,10 +1,3 @@
--- server --
--- MAINTAIN is a right since PostgreSQL 17; before, only the owner of a table may analyze it.
-SELECT current_user AS role,
-       pg_is_in_recovery() AS standby,
-       current_setting('server_version_num')::int AS version,
-       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_sessions
-
 -- backup --
 -- A running backup. Sessions that stream the log run for ever and are none. $1 what backups call themselves (LIKE)
 SELECT application_name FROM pg_stat_activity

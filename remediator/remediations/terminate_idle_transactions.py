@@ -13,9 +13,9 @@ from typing import Any
 
 import asyncpg
 
-from remediator.access.postgres import BACKUPS, answering, application_name, connected
+from remediator.access.postgres import BACKUPS, answering, application_name
+from remediator.access.primary import primary
 from remediator.access.statements import named_statements
-from remediator.errors import TargetUnreachable
 from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 OLDER_THAN = timedelta(minutes=5)
@@ -24,7 +24,6 @@ END_WAIT_MS = 5_000  # a backend ends within milliseconds unless the host is in 
 MAX_LISTED = 1_000  # sessions in one plan; how many there are is counted beyond it
 LOOKS = 6
 LOOK_EVERY_SECONDS = 0.5
-OLDEST_VERSION = 140_000  # pg_terminate_backend waits for the end since PostgreSQL 14
 
 # A dump's leader idles in its transaction while parallel workers copy.
 NEVER = (*BACKUPS, "runbook%")
@@ -170,30 +169,10 @@ def _settled(row: asyncpg.Record | None, busy: bool) -> Outcome:
     return Outcome(ItemState.NOT_APPLIED, "the session is still there")
 
 
-def _require(scope: Scope, server: asyncpg.Record) -> None:
-    """Refuse to work where a plan would be wrong."""
-    if server["version"] < OLDEST_VERSION:
-        raise TargetUnreachable(f"{scope.target}: needs PostgreSQL 14 or newer, this is {server['version'] // 10_000}")
-    if server["standby"]:
-        raise TargetUnreachable(
-            f"{scope.target}: admin_dsn leads to a standby; point it at the primary (target_session_attrs=read-write)"
-        )
-    if not server["sees_states"]:
-        raise TargetUnreachable(
-            f'{scope.target}: role "{server["role"]}" can not see other sessions\' states;'
-            f' GRANT pg_read_all_stats TO "{server["role"]}"'
-        )
-
-
 @asynccontextmanager
 async def _open(scope: Scope) -> AsyncIterator[_Sessions]:
-    async with connected(scope) as connection:
-        with answering(scope):
-            async with asyncio.timeout(PLAN_SECONDS):
-                server = await connection.fetchrow(SQL["server"])
-        assert server is not None  # a SELECT without FROM has one row  # noqa: S101
-        _require(scope, server)
-        yield _Sessions(scope, connection, server["may_signal"])
+    async with primary(scope) as server:
+        yield _Sessions(scope, server.connection, server.may_signal)
 
 
 REMEDIATION = Remediation(

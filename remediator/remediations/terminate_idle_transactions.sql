@@ -47,14 +47,6 @@ SELECT state, xact_start, state_change
 FROM pg_stat_activity
 WHERE pid = $1 AND backend_start = $2
 
--- server --
--- Without pg_read_all_stats the state of other roles' sessions reads NULL, and a plan would be empty but wrong.
-SELECT current_user AS role,
-       pg_is_in_recovery() AS standby,
-       current_setting('server_version_num')::int AS version,
-       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_states,
-       pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS may_signal
-
 -- client_backends --
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
 

@@ -202,11 +202,11 @@ def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[st
         process.join(60)
         assert process.exitcode in (0, -signal.SIGKILL), f"life {life} ended with {process.exitcode}"
     assert process.exitcode == 0
-    asyncio.run(check(folder, name))
+    asyncio.run(check(folder))
     return (folder / "points").read_text().splitlines()
 
 
-async def check(folder: Path, name: str) -> None:
+async def check(folder: Path) -> None:
     """What must hold after any number of crashes."""
     points = (folder / "points").read_text().splitlines()
     async with SqliteLedger(f"sqlite:///{folder}/ledger.db").opened() as ledger, ledger.read() as connection:
@@ -218,14 +218,14 @@ async def check(folder: Path, name: str) -> None:
     assert kept >= points.count("accepted"), "a delivery that was accepted is not there"
     assert all(run.state in ENDED for run in found), "a run hangs"
     assert RunState.UNKNOWN not in {run.state for run in found}, "all of it can be looked up"
-    _nothing_twice(points, items, refills=bool(SCENARIOS[name].shelf.get("refill")))
+    _nothing_twice(points, items)
     _the_truth(points, items)
     assert events.count("intended") == events.count("settled")
 
 
-def _nothing_twice(points: Sequence[str], items: Mapping[int, Any], *, refills: bool) -> None:
+def _nothing_twice(points: Sequence[str], items: Mapping[int, Any]) -> None:
     touched = Counter(line for line in points if line.startswith("touched "))
-    assert refills or not touched or max(touched.values()) == 1, touched
+    assert not touched or max(touched.values()) == 1, touched
     intended = Counter(
         (run, each.position) for run, some in items.items() for each in some if each.state is not ItemState.PLANNED
     )

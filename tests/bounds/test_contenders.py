@@ -24,8 +24,11 @@ def many(concurrency: int, **settings: Any) -> Inventory:
 
 
 async def contend(bench: Bench) -> None:
-    bench.shelf.fill("a")
-    bench.shelf.refill = True  # each of them finds something to do
+    async def put_back() -> None:
+        bench.shelf.fill("a")
+
+    await put_back()
+    bench.shelf.after = put_back  # each of them finds something to do
     body = delivery([alert(target=name, fingerprint=name) for name in CONTENDERS])
     await bench.world.ledger.accept(bench.clock.now(), body)
     await bench.engine.tick()

@@ -28,6 +28,7 @@ from demo.toolchain.errors import SetupError
 from demo.toolchain.paths import TOOLS, postgres_packages
 
 S = TypeVar("S", bound=Server)
+Configured = TypeVar("Configured", PrometheusServer, AlertmanagerServer)
 
 
 @dataclass(frozen=True)
@@ -157,28 +158,21 @@ def bucket(s3_server: S3Server) -> Bucket:
 @pytest.fixture
 def start_prometheus(servers_folder: Path) -> Iterator[Callable[[str], PrometheusServer]]:
     """Starts a Prometheus with this text as its configuration."""
-    started: list[PrometheusServer] = []
-
-    def start(configuration: str) -> PrometheusServer:
-        folder = _new_folder(servers_folder, "prometheus")
-        server = PrometheusServer(folder, _written(folder, configuration))
-        started.append(server)
-        server.start()
-        return server
-
-    yield start
-    for server in started:
-        server.remove()
+    yield from _starting(servers_folder, PrometheusServer)
 
 
 @pytest.fixture
 def start_alertmanager(servers_folder: Path) -> Iterator[Callable[[str], AlertmanagerServer]]:
     """Starts an Alertmanager with this text as its configuration."""
-    started: list[AlertmanagerServer] = []
+    yield from _starting(servers_folder, AlertmanagerServer)
 
-    def start(configuration: str) -> AlertmanagerServer:
-        folder = _new_folder(servers_folder, "alertmanager")
-        server = AlertmanagerServer(folder, _written(folder, configuration))
+
+def _starting(parent: Path, kind: type[Configured]) -> Iterator[Callable[[str], Configured]]:
+    started: list[Configured] = []
+
+    def start(configuration: str) -> Configured:
+        folder = _new_folder(parent, kind.name)
+        server = kind(folder, _written(folder, configuration))
         started.append(server)
         server.start()
         return server

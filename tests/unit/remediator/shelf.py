@@ -76,8 +76,8 @@ class Shelf:
             return Outcome(ItemState.SKIPPED, "it had gone")
         file.unlink()
         self.touched.append(name)
-        if self.refill:
-            file.write_text(name)
+        if self.refill:  # with another one: what is removed is not there any more
+            self.fill(f"{name}.new")
         return Outcome(ItemState.APPLIED, self.detail)
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ import io
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from daemon import UnusableConfiguration, WebSettings
 from inventory import Inventory
 from remediator.app import build
+from remediator.ledger import ledger_at
 from remediator.settings import LedgerSettings, RemediatorSettings, WebhookSettings
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.waiting import becomes
@@ -198,6 +200,23 @@ async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_i
         return answer.status, await answer.text()
 
     await becomes(approved, (409, "run 1 is refused, not awaiting_approval\n"))
+
+
+async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediator.backlog.MAX_WAITING", 5)
+    monkeypatch.setattr("remediator.intake.AT_ONCE", 1)
+    made = settings(tmp_path)
+    async with ledger_at(made.ledger.url).opened() as ledger:
+        for _ in range(8):
+            await ledger.accept(datetime.now(UTC), delivery())
+    async with TestClient(TestServer(build(made, stacks(tmp_path)))) as client:
+
+        async def answered() -> tuple[int, str]:
+            answer = await client.post("/webhook", data=delivery(), headers=HOOK)
+            return answer.status, (await answer.text()).strip()
+
+        await becomes(answered, (503, "5 deliveries wait to be worked off; try again"))
+        await becomes(answered, (200, "accepted"))
 
 
 async def test_closing_a_breaker_that_is_not_open_is_not_found(client: Client) -> None:

@@ -58,6 +58,53 @@ async def test_many_at_once_share_their_commits(ledger: Ledger, monkeypatch: pyt
     assert len(groups) <= 4
 
 
+async def test_one_alone_is_kept_without_the_thread(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Clerk, "_commit", lambda *_: ZeroDivisionError())
+    await ledger.accept(NOW, b"x")
+    assert await bodies(ledger) == [b"x"]
+
+
+async def test_after_a_slow_commit_the_thread_keeps_what_comes_until_one_was_quick(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    commit = Clerk._commit
+    monkeypatch.setattr(Clerk, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
+    monkeypatch.setattr("remediator.ledger.clerk.QUICK_SECONDS", 0.0)
+    for seen in ([], [1], [1, 1]):  # the first is kept here, and was not quick enough
+        await ledger.accept(NOW, b"x")
+        assert groups == seen
+    monkeypatch.setattr("remediator.ledger.clerk.QUICK_SECONDS", 60.0)
+    for _ in range(2):  # by the thread, which is quick now; then here
+        await ledger.accept(NOW, b"x")
+        await asyncio.sleep(0)  # the thread's turn ends
+    assert groups == [1, 1, 1]
+    assert len(await bodies(ledger)) == 5
+
+
+async def test_the_loop_goes_on_while_another_process_writes(ledger: Ledger, file: Path) -> None:
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asked = asyncio.create_task(ledger.accept(NOW, b"x"))
+    longest = await longest_gap(0.5)
+    assert not asked.done()
+    other.execute("ROLLBACK")
+    other.close()
+    await asked
+    assert await bodies(ledger) == [b"x"]
+    assert longest < 0.3
+
+
+async def longest_gap(seconds: float) -> float:
+    """How long the event loop was away, at most, within `seconds`."""
+    loop, longest = asyncio.get_running_loop(), 0.0
+    until = (last := loop.time()) + seconds
+    while last < until:
+        await asyncio.sleep(0.001)
+        longest, last = max(longest, loop.time() - last), loop.time()
+    return longest
+
+
 async def test_whoever_is_cancelled_takes_no_other_delivery_along(ledger: Ledger) -> None:
     async with ledger.write():
         asked = [asyncio.create_task(ledger.accept(NOW, b"%d" % number)) for number in range(5)]
