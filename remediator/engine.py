@@ -102,11 +102,23 @@ class Engine:
         Raises:
             LedgerUnavailable: the rest of this tick did not happen.
         """
-        if await take_in(self._world, self.backlog):
-            self.wake()
+        await self._take_in()
         await self._keep_house()
         await self._plan_due_episodes()
         await self._drive_due_runs()
+
+    async def _take_in(self) -> None:
+        """All that had been accepted when this round began: an end may be the last of it, and nothing begins after it.
+
+        What comes meanwhile is the next round's, or a flood would keep everything else waiting.
+        """
+        taken = await take_in(self._world, self.backlog)
+        rest = self.backlog.waiting
+        while taken and rest > 0 and not self.stop.is_set():
+            taken = await take_in(self._world, self.backlog)
+            rest -= taken
+        if self.backlog.waiting:
+            self.wake()
 
     async def _plan_due_episodes(self) -> None:
         async with self._world.ledger.read() as connection:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from remediator.intake import AT_ONCE
 from remediator.ledger import episodes
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import NEVER
@@ -92,6 +93,17 @@ async def test_a_late_firing_from_before_the_end_opens_nothing(bench: Bench, lat
     await bench.work()
     assert await open_episodes(bench) == 0
     assert bench.shelf.touched == []
+
+
+async def test_an_end_counts_however_many_deliveries_wait_before_it(bench: Bench) -> None:
+    """Invariant 23, of what was accepted while nothing could be worked off."""
+    bench.shelf.fill("a")
+    await bench.deliver(**FIRES)
+    for _ in range(2 * AT_ONCE):
+        await bench.deliver(remediation="another")
+    await bench.deliver(**ENDS)
+    await bench.work(1)
+    assert (await open_episodes(bench), bench.shelf.touched) == (1, [])
 
 
 async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: Bench) -> None:
