@@ -14,7 +14,7 @@ from remediator.world import World
 QUIET_REASONS = frozenset({"mode_off", "backup_running", "nothing_listed"})
 
 # The others repeat while nothing changes; one message an episode says it.
-EACH_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN, RunState.EXPIRED})
+EACH_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN})
 
 
 async def escalate(connection: AsyncConnection, world: World, run: Run, episode: Episode) -> None:

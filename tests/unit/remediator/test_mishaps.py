@@ -274,6 +274,22 @@ async def test_every_ineffective_run_is_told(bench: Bench) -> None:
     assert len(await titles(bench)) == 2
 
 
+async def test_a_bound_that_outlasts_each_deferral_is_told_once(folder: Path) -> None:
+    """It is afternoon, the window is a week away, and each hour a run is given up."""
+    async with bench_with(folder, inventory(only_in="noon")) as bench:
+        bench.shelf.fill("a")
+        bench.clock.turn(hours=2)
+        for _ in range(3):
+            await bench.deliver()
+            await bench.work()
+            bench.clock.turn(minutes=61)
+            await bench.deliver()
+            await bench.work()
+            bench.clock.turn(minutes=6)
+        assert [(run.state, run.reason) for run in await bench.runs()] == [("expired", "window")] * 3
+        assert await titles(bench) == ["[shop] clear_shelf on shop/postgres/main: expired (window)"]
+
+
 async def test_every_request_for_a_yes_is_told(folder: Path) -> None:
     async with bench_with(folder, inventory(mode="approve")) as bench:
         bench.shelf.fill("a")
