@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any
 
 import apprise
@@ -17,6 +19,7 @@ from remediator.world import World
 
 EVERY_SECONDS = 1.0
 SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
+THREADS = 4  # messages on their way to one contact at a time
 MAX_BODY = 16_000  # characters of one message
 MAX_PARTS = 4  # in so many messages of a service at most; Apprise waits 5.5 s between two of some
 log = structlog.get_logger(__name__)
@@ -62,7 +65,7 @@ async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> boo
     contact = contacts.get(message.contact)
     problem = "it is not in the inventory any more" if contact is None else None
     try:
-        if contact is not None and not await _notify(contact, message.title, body):
+        if contact is not None and not await _notify(message.contact, contact, message.title, body):
             problem = "it did not take the message"
     except (SecretError, TimeoutError, ValueError) as error:
         problem = str(error) or "it did not answer in time"
@@ -70,16 +73,23 @@ async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> boo
     return problem is None
 
 
-async def _notify(contact: Contact, title: str, body: str) -> bool:
-    sender = apprise.Apprise()
+async def _notify(name: str, contact: Contact, title: str, body: str) -> bool:
+    sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))  # which stays in the thread it is called in
     if not sender.add(contact.url_secret().read()):
         raise ValueError("its url is no address that Apprise knows; see the inventory's `contacts`")
     for plugin in sender:
         # Apprise sends what is too long as it is unless told otherwise, and messengers refuse it, each time anew.
         if "overflow_mode" not in vars(plugin):  # the contact's url does not say `overflow=`
             plugin.overflow_mode = apprise.OverflowMode.SPLIT
+    work = partial(sender.notify, title=title, body=_cut(body, sender))
     async with asyncio.timeout(SEND_SECONDS):
-        return bool(await sender.async_notify(title=title, body=_cut(body, sender)))
+        return bool(await asyncio.get_running_loop().run_in_executor(_threads(name), work))
+
+
+@cache
+def _threads(contact: str) -> ThreadPoolExecutor:
+    """Of each contact's own: a service whose answer never ends keeps its thread for ever, and must keep no other's."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix=contact)
 
 
 def _cut(body: str, sender: apprise.Apprise) -> str:

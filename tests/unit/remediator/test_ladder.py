@@ -41,19 +41,32 @@ class Receiver:
     told: list[tuple[str, str, str]] = field(default_factory=list)
     status: int = 200
     hangs: str = ""
+    trickles: str = ""
+    over: bool = False
     alerts: list[Any] = field(default_factory=list)
     url: str = ""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request) -> web.StreamResponse:
         contact = request.match_info["contact"]
         if contact == self.hangs:
             await asyncio.sleep(60)
+        if contact == self.trickles:
+            return await self._trickle(request)
         message = await request.json()
         if self.status == 200:
             self.told.append((contact, message["title"], message["message"]))
             self.arrived.set()
         return web.Response(status=self.status)
+
+    async def _trickle(self, request: web.Request) -> web.StreamResponse:
+        """An answer that comes a byte at a time, so that no read of it takes long, and has no end before the test's."""
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while not self.over:
+            await answer.write(b".")
+            await asyncio.sleep(0.1)
+        return answer
 
     async def active(self, request: web.Request) -> web.Response:
         return web.json_response(self.alerts)
@@ -323,6 +336,23 @@ async def test_a_contact_that_hangs_holds_up_no_other(
         await sending
 
 
+async def test_a_contact_whose_answers_never_end_holds_up_no_other(
+    folder: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.sender.SEND_SECONDS", 1.0)
+    receiver.trickles = "oncall"
+    many = 12
+    async with bench_telling(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as bench:
+        for number in range(many):
+            await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
+        await bench.work()
+        for _ in range(3):
+            bench.clock.turn(seconds=3)
+            await tell(bench)
+    receiver.over = True
+    assert receiver.contacts().count("leads") == many
+
+
 async def test_without_a_ladder_all_contacts_are_told_at_once(folder: Path, receiver: Receiver) -> None:
     async with bench_telling(folder, receiver, {}) as bench:
         bench.shelf.fill("a", "b")
@@ -348,7 +378,7 @@ async def notify(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, most: int,
     """What a service that takes `most` characters a message gets of a long one."""
     monkeypatch.setattr(NotifyJSON, "body_maxlen", most)
     contact = Contact.model_validate({"url": f"{receiver.url.replace('http://', 'json://')}/people/oncall{query}"})
-    assert await _notify(contact, "title", LONG)
+    assert await _notify("oncall", contact, "title", LONG)
     return [body for _, _, body in receiver.told]
 
 
