@@ -12,8 +12,8 @@ import structlog
 from inventory import Contact, SecretError
 from remediator.attachment import Attachments
 from remediator.errors import LedgerUnavailable
-from remediator.ladder import climb
-from remediator.ledger import outbox
+from remediator.ladder import circle, climb
+from remediator.ledger import episodes, outbox
 from remediator.stopping import Stop
 from remediator.world import World
 
@@ -53,12 +53,26 @@ async def _send_one(world: World, attachments: Attachments, message: Any) -> Non
     async with world.ledger.write() as connection:
         if not await outbox.claim(connection, message, world.clock.now()):
             return
+    if message.contact not in world.inventory.contacts and await _readdress(world, message):
+        return
     taken = await _send(world.inventory.contacts, message, message.body + await attachments.text(message))
     async with world.ledger.write() as connection:
         if taken:
             await outbox.sent(connection, message.id, world.clock.now())
         else:
             await outbox.failed(connection, message.id, message.attempts, world.clock.now())
+
+
+async def _readdress(world: World, message: Any) -> bool:
+    """Give the message of somebody who is in the inventory no more to those who are told at once, if there are any."""
+    async with world.ledger.write() as connection:
+        episode, now = await episodes.get(connection, message.episode), world.clock.now()
+        instead = circle(world.inventory, episode.stack, None)
+        if instead:
+            await outbox.put(connection, episode.id, message.key, instead, message.title, message.body, now)
+            await outbox.drop(connection, message.id)
+            log.warning("a contact is gone, others are told", contact=message.contact, instead=", ".join(instead))
+    return bool(instead)
 
 
 async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> bool:

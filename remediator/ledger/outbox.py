@@ -118,6 +118,10 @@ async def sent(connection: AsyncConnection, identifier: int, now: datetime) -> N
     await connection.execute(update(outbox).where(outbox.c.id == identifier).values(sent_at=now))
 
 
+async def drop(connection: AsyncConnection, identifier: int) -> None:
+    await connection.execute(delete(outbox).where(outbox.c.id == identifier))
+
+
 async def failed(connection: AsyncConnection, identifier: int, attempts: int, now: datetime) -> None:
     """Try again later: 1, 2, 4 … seconds after the first, second, third attempt, at most MAX_WAIT."""
     wait = min(timedelta(seconds=2 ** min(attempts, 10)), MAX_WAIT)

@@ -353,6 +353,30 @@ async def test_a_contact_whose_answers_never_end_holds_up_no_other(
     assert receiver.contacts().count("leads") == many
 
 
+async def test_what_waits_for_somebody_who_has_left_goes_to_those_who_are_told_at_once(
+    folder: Path, receiver: Receiver
+) -> None:
+    receiver.status = 503
+    async with bench_telling(folder, receiver) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        await tell(bench)
+        left = with_ladder(receiver, {"first": {"contacts": ["leads"]}})
+        contacts = {name: contact for name, contact in left.contacts.items() if name != "oncall"}
+        world = replace(bench.world, inventory=left.model_copy(update={"contacts": contacts}))
+        later = Bench(world, bench.shelf, bench.clock)
+        receiver.status = 200
+        for _ in range(3):
+            later.clock.turn(seconds=2)
+            await tell(later)
+        assert [each[:2] for each in receiver.told] == [
+            ("leads", "[shop] clear_shelf on shop/postgres/main: refused (max_items)")
+        ]
+        async with later.world.ledger.read() as connection:
+            assert await outbox.waiting(connection) == 0
+
+
 async def test_without_a_ladder_all_contacts_are_told_at_once(folder: Path, receiver: Receiver) -> None:
     async with bench_telling(folder, receiver, {}) as bench:
         bench.shelf.fill("a", "b")
