@@ -37,7 +37,7 @@ _WHAT_NEXT = {
     RunState.NOTHING_TO_DO: "Nothing was touched, and nothing will be: it needs a person. Follow the runbook.",
     RunState.SUCCEEDED: "Nothing: the reading that made the plan came back clean.",
     RunState.INEFFECTIVE: "It did not help, or was applied only in part. The breaker is open until a person closes it.",
-    RunState.FAILED: "Nothing was applied. It may be tried again after its cooldown.",
+    RunState.FAILED: "Nothing was applied. It may be tried again after its cooldown, unless its breaker has opened.",
     RunState.UNKNOWN: "Nobody can tell what was applied. Look at the target before anything else.",
     RunState.INTERRUPTED: "It was stopped between two effects. The alert's next delivery plans afresh.",
     RunState.CANCELLED: "Nothing: it was called off before it touched anything.",
@@ -77,9 +77,7 @@ async def end_message(connection: AsyncConnection, episode: Episode, reason: str
     tried = await runs.of_episode(connection, episode.id)
     lines = [f"{_ENDS.get(reason, reason)} It lasted {format_duration(_whole(now - episode.firing_since))}."]
     lines += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in tried[-1:]]
-    if (why := await control.breaker_reason(connection, episode.key)) is not None:
-        command = shlex.join(["runbookctl", "breaker", "close", episode.remediation, episode.target])
-        lines.append(f"The breaker is open ({why}): {command}")
+    lines += await _open_breaker(connection, episode)
     return f"[{episode.stack}] {reason}: {episode.remediation} on {episode.target}", "\n".join(lines)
 
 
@@ -93,10 +91,17 @@ def what_next(run: Run) -> str:
 async def _about(connection: AsyncConnection, world: World, run: Run, episode: Episode) -> list[str]:
     stack = world.inventory.stacks.get(run.stack)
     lines = _lines(run, episode, await runs.items(connection, run.id))
+    lines += await _open_breaker(connection, episode)
     lines.append(f"runbook: {_annotated(episode, 'runbook_url', stack.runbook_url if stack else '')}")
     lines.append(f"dashboard: {_annotated(episode, 'dashboard_url', stack.dashboard_url if stack else '')}")
     lines.append(f"audit head: {await audit.head(connection)}")
     return lines
+
+
+async def _open_breaker(connection: AsyncConnection, episode: Episode) -> list[str]:
+    why = await control.breaker_reason(connection, episode.key)
+    command = shlex.join(["runbookctl", "breaker", "close", episode.remediation, episode.target])
+    return [f"The breaker is open ({why}): {command}"] if why is not None else []
 
 
 def _lines(run: Run, episode: Episode, items: Sequence[RunItem]) -> list[str]:
