@@ -1,9 +1,10 @@
 """Sends what is in the outbox. A message that could not be sent stays, and is tried again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from threading import Semaphore
 from typing import Any
 
 import apprise
@@ -19,7 +20,7 @@ from remediator.world import World
 
 EVERY_SECONDS = 1.0
 SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
-THREADS = 4  # messages on their way to one contact at a time
+THREADS = 20  # messages on their way to one contact at a time
 MAX_BODY = 16_000  # characters of one message
 MAX_PARTS = 4  # in so many messages of a service at most; Apprise waits 5.5 s between two of some
 log = structlog.get_logger(__name__)
@@ -95,15 +96,31 @@ async def _notify(name: str, contact: Contact, title: str, body: str) -> bool:
         # Apprise sends what is too long as it is unless told otherwise, and messengers refuse it, each time anew.
         if "overflow_mode" not in vars(plugin):  # the contact's url does not say `overflow=`
             plugin.overflow_mode = apprise.OverflowMode.SPLIT
-    work = partial(sender.notify, title=title, body=_cut(body, sender))
     async with asyncio.timeout(SEND_SECONDS):
-        return bool(await asyncio.get_running_loop().run_in_executor(_threads(name), work))
+        return bool(await _threads(name).call(partial(sender.notify, title=title, body=_cut(body, sender))))
 
 
-@cache
-def _threads(contact: str) -> ThreadPoolExecutor:
-    """Of each contact's own: a service whose answer never ends keeps its thread for ever, and must keep no other's."""
-    return ThreadPoolExecutor(THREADS, thread_name_prefix=contact)
+class _Threads:
+    """Of one contact: a service whose answer never ends keeps its thread for as long, and must keep no other's."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+        self._free = Semaphore(THREADS)
+
+    async def call(self, work: Callable[[], Any]) -> Any:
+        """Begin at once or not at all: what waited for a thread could be sent when nobody counts on it any more.
+
+        Raises:
+            ValueError: no thread is free.
+        """
+        if not self._free.acquire(blocking=False):
+            raise ValueError("it has not answered the messages before")
+        begun = self._pool.submit(work)
+        begun.add_done_callback(lambda _: self._free.release())
+        return await asyncio.wrap_future(begun)
+
+
+_threads = cache(_Threads)  # by contact
 
 
 def _cut(body: str, sender: apprise.Apprise) -> str:

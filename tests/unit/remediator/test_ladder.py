@@ -21,7 +21,7 @@ from remediator.config_check import find
 from remediator.ladder import climb
 from remediator.ledger import outbox
 from remediator.ledger.schema import outbox as table
-from remediator.sender import MAX_BODY, MAX_PARTS, _notify, send_due, send_until
+from remediator.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
 from remediator.stopping import Stop
 from tests.unit.remediator.conftest import START, Bench, bench_with
 from tests.unit.remediator.payloads import alert
@@ -340,6 +340,8 @@ async def test_a_contact_whose_answers_never_end_holds_up_no_other(
     folder: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("remediator.sender.SEND_SECONDS", 1.0)
+    monkeypatch.setattr("remediator.sender.THREADS", 4)
+    _threads.cache_clear()
     receiver.trickles = "oncall"
     many = 12
     async with bench_telling(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as bench:
@@ -349,8 +351,12 @@ async def test_a_contact_whose_answers_never_end_holds_up_no_other(
         for _ in range(3):
             bench.clock.turn(seconds=3)
             await tell(bench)
-    receiver.over = True
-    assert receiver.contacts().count("leads") == many
+        receiver.over, receiver.trickles = True, ""
+        assert receiver.contacts().count("leads") == many
+        for _ in range(3):
+            bench.clock.turn(minutes=6)
+            await tell(bench)
+        assert receiver.contacts().count("oncall") == many, "and it is told as well, once it answers again"
 
 
 async def test_what_waits_for_somebody_who_has_left_goes_to_those_who_are_told_at_once(
