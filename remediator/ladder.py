@@ -17,7 +17,7 @@ from remediator.ledger import episodes, outbox, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Told
 from remediator.message import end_message, step_message
-from remediator.targets import is_among
+from remediator.targets import keys_of
 from remediator.world import World
 
 log = structlog.get_logger(__name__)
@@ -47,8 +47,9 @@ async def climb(world: World) -> None:
         told = [(await episodes.get(connection, each.episode), each) for each in await outbox.told_and_open(connection)]
     due = [(episode, name, step) for episode, each in told for name, step in _due_steps(world, episode, each)]
     firing = await _firing(world) if any(step.only_while or _is_quiet(world, each) for each, _, step in due) else []
+    firing_keys = keys_of(firing, world.remediations)
     for episode, name, step in due:
-        if _is_quiet(world, episode) and not is_among(episode.key, firing, world.remediations):
+        if _is_quiet(world, episode) and episode.key not in firing_keys:
             continue
         if not step.only_while or _lasts(step, firing, episode.stack, world.clock.now()):
             await _tell_step(world, episode.id, name, step)

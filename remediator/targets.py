@@ -38,9 +38,9 @@ def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -
     return Key(stack, name, "/".join(parts))
 
 
-def is_among(key: Key, firing: Iterable[ActiveAlert], remediations: Mapping[str, Remediation]) -> bool:
-    """Whether one of these alerts belongs to the episode of `key`."""
-    return any(key_of(alert.labels, remediations) == key for alert in firing)
+def keys_of(firing: Iterable[ActiveAlert], remediations: Mapping[str, Remediation]) -> frozenset[Key]:
+    """The episodes that these alerts belong to."""
+    return frozenset(key_of(alert.labels, remediations) for alert in firing)
 
 
 def _name(labels: Mapping[str, str], label: str) -> str:

@@ -6,7 +6,7 @@ from remediator.alertmanager import AlertmanagerUnreadable
 from remediator.intake import call_off
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
-from remediator.targets import is_among
+from remediator.targets import keys_of
 from remediator.world import World
 
 LOOK_SECONDS = 10.0
@@ -42,10 +42,10 @@ class Watch:
         if not quiet or self._world.alertmanager is None:
             return quiet
         try:
-            firing = await self._world.alertmanager.active()
+            firing = keys_of(await self._world.alertmanager.active(), self._world.remediations)
         except AlertmanagerUnreadable:
             return []
-        return [each for each in quiet if not is_among(each.key, firing, self._world.remediations)]
+        return [each for each in quiet if each.key not in firing]
 
 
 async def _vanish(world: World, episode: Episode) -> None:
