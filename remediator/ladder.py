@@ -56,7 +56,7 @@ async def climb(world: World) -> None:
 
 
 def _is_quiet(world: World, episode: Episode) -> bool:
-    return episode.confirmed_at < world.clock.now() - 2 * world.repeat_interval
+    return not episode.confirmed_within(2 * world.repeat_interval, world.clock.now())
 
 
 def _due_steps(world: World, episode: Episode, told: Told) -> Iterable[tuple[str, EscalationStep]]:

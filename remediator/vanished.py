@@ -29,16 +29,16 @@ class Watch:
         """End what has vanished. Where Alertmanager's address is known but it can not be read, nothing ends."""
         missing = await self._read()
         self._missing = Counter({each.id: self._missing[each.id] + 1 for each in missing})
-        limit = self._world.clock.now() - 2 * self._world.repeat_interval
+        now, span = self._world.clock.now(), 2 * self._world.repeat_interval
         for episode in missing:
-            if episode.confirmed_at < limit and self._missing[episode.id] > self._looks:
+            if not episode.confirmed_within(span, now) and self._missing[episode.id] > self._looks:
                 await _vanish(self._world, episode)
 
     async def _read(self) -> list[Episode]:
         """The episodes that nothing has confirmed for a repeat interval, and that do not fire."""
-        since = self._world.clock.now() - self._world.repeat_interval
+        now, span = self._world.clock.now(), self._world.repeat_interval
         async with self._world.ledger.read() as connection:
-            quiet = [each for each in await episodes.all_open(connection) if each.confirmed_at < since]
+            quiet = [each for each in await episodes.all_open(connection) if not each.confirmed_within(span, now)]
         if not quiet or self._world.alertmanager is None:
             return quiet
         try:

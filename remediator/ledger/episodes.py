@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -49,6 +49,10 @@ class Episode:
     @property
     def key(self) -> Key:
         return Key(self.stack, self.remediation, self.target)
+
+    def confirmed_within(self, span: timedelta, now: datetime) -> bool:
+        """Whether it was confirmed that lately; what lies ahead was confirmed before the clock was set back."""
+        return now - span <= self.confirmed_at <= now
 
 
 async def confirm(connection: AsyncConnection, key: Key, firing: Sequence[Heard], now: datetime) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from remediator.ledger import episodes
 from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
 from tests.unit.remediator.test_mishaps import breakers, close_breaker
 
@@ -34,6 +35,16 @@ async def test_a_waiting_run_ends_however_far_the_clock_was_ahead(folder: Path, 
         first, second, *_ = await bench.runs()
         assert first.state == "expired"
         assert second.created_at < START.replace(hour=23), "and the alert is looked at again"
+
+
+async def test_an_episode_that_was_confirmed_while_the_clock_was_ahead_vanishes(bench: Bench) -> None:
+    bench.clock.turn(days=2)
+    await bench.deliver()
+    await bench.work()
+    bench.clock.turn(days=-2)
+    await bench.look()
+    async with bench.world.ledger.read() as connection:
+        assert await episodes.all_open(connection) == []
 
 
 async def test_a_breaker_that_was_closed_while_the_clock_was_ahead_opens_again(bench: Bench) -> None:
