@@ -3,10 +3,12 @@
 import asyncio
 import gzip
 import threading
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 from aiohttp import ClientSession, web
+from aiohttp.test_utils import make_mocked_request
 from prometheus_client import CollectorRegistry, Counter
 
 from daemon import metrics_response
@@ -60,3 +62,25 @@ async def test_a_page_is_compressed_while_all_of_asyncios_threads_wait_for_names
     finally:
         answered.set()
         await asyncio.gather(*lookups)
+
+
+async def test_what_waits_to_be_compressed_holds_no_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty scrapes at once would hold fifty times all of them, and the process keeps what it once needed."""
+    go_on = threading.Event()
+    monkeypatch.setattr("daemon.metrics_page._compressed", lambda body: go_on.wait(20) and body)
+    request = make_mocked_request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+    registry = CollectorRegistry()
+    kept = weakref.ref(registry)
+    waiting = asyncio.create_task(awaited(metrics_response(registry, request)))
+    del registry
+    try:
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        assert kept() is None
+    finally:
+        go_on.set()
+        await waiting
+
+
+async def awaited(answer: Awaitable[web.Response]) -> web.Response:
+    return await answer
