@@ -115,7 +115,7 @@ class Remediator(RuleBasedStateMachine):
         self.bench.clock.turn(minutes=minutes)
         self.do(self.bench.work(works))
 
-    @rule(minutes=st.sampled_from([0.3, 2, 30]))
+    @rule(minutes=st.sampled_from([0.3, 2, 30, 3_000]))
     def the_clock_is_set_back(self, minutes: float) -> None:
         self.bench.clock.turn(minutes=-minutes)
 
