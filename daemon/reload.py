@@ -31,7 +31,7 @@ def add_reload_route(app: web.Application, reload: Reload) -> None:
 
 
 async def reload_on_sighup(app: web.Application) -> AsyncIterator[None]:
-    """Reload at every SIGHUP while the context is open. A daemon that can not reload is left to end by it."""
+    """Reload at every SIGHUP while the context is open. A daemon that can not reload ends by it; see serve."""
     if RELOAD not in app:
         yield
         return

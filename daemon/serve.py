@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from daemon.address import ListenAddress
-from daemon.reload import reload_on_sighup
+from daemon.reload import RELOAD, reload_on_sighup
 from daemon.web_guard import WebGuard
 
 # How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
@@ -25,12 +25,13 @@ class CanNotListen(Exception):
 
 
 async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | None = None) -> None:
-    """Serve `app`, behind `guard`, until SIGTERM or SIGINT, then let open requests finish.
+    """Serve `app`, behind `guard`, until a signal ends it, then let open requests finish.
 
     Raises:
         CanNotListen: the address is in use, not ours, or needs rights.
     """
-    stop = _stop_on_signals()
+    # Who can not reload ends by SIGHUP in the same good order as by SIGTERM: it must not tear what is being done.
+    stop = _stop_on_signals(signal.SIGTERM, signal.SIGINT, *(() if RELOAD in app else (signal.SIGHUP,)))
     app.cleanup_ctx.append(reload_on_sighup)
     tls = guard.guard(app) if guard is not None else None
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
@@ -55,7 +56,7 @@ async def _listen(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLCon
         raise CanNotListen(f"can not listen on {address}: {reason}; {remedy}") from None
 
 
-def _stop_on_signals() -> asyncio.Event:
+def _stop_on_signals(*numbers: signal.Signals) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -63,7 +64,7 @@ def _stop_on_signals() -> asyncio.Event:
         stop.set()
         loop.remove_signal_handler(number)  # a second signal ends the process at once
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
         loop.add_signal_handler(number, first, number)
     return stop
 

@@ -21,7 +21,7 @@ _BY_STATE = {
     RunState.NOTHING_TO_DO: "Nothing was touched, and nothing will be: it needs a person. Follow the runbook.",
     RunState.SUCCEEDED: "Nothing: the reading that made the plan came back clean.",
     RunState.INEFFECTIVE: f"It did not help, or was applied only in part; it is not tried again. {_CLOSE}",
-    RunState.FAILED: "Nothing was applied. It may be tried again after its cooldown.",
+    RunState.FAILED: "Nothing was applied. It may be tried again after its cooldown, unless its breaker has opened.",
     RunState.UNKNOWN: f"Nobody can tell what was applied; it is not tried again. {_CLOSE}",
     RunState.INTERRUPTED: "It was stopped between two effects. The alert's next delivery plans afresh.",
     RunState.CANCELLED: "Nothing: it was called off before it touched anything.",

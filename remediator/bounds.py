@@ -30,6 +30,7 @@ class Facts:
     firing_since: datetime
     confirmed_at: datetime
     found: int
+    approved: int  # so many items a person said yes to; 0 where nobody was asked
     population: int | None
     paused: str | None
     freeze: str | None
@@ -81,17 +82,25 @@ def storm(facts: Facts) -> Hit | None:
 
 
 def stale(facts: Facts) -> Hit | None:
-    age = facts.now - facts.confirmed_at
-    own = facts.stack_limits.max_alert_age
-    limit = facts.limits.max_alert_age if own is None else own
+    detail = unconfirmed(facts.now, facts.confirmed_at, facts.limits, facts.stack_limits)
+    return Hit(detail) if detail is not None else None
+
+
+def unconfirmed(now: datetime, confirmed_at: datetime, limits: Limits, stack_limits: StackLimits) -> str | None:
+    """Why nobody can tell whether an alert still fires that was last confirmed then, or None."""
+    age, own = now - confirmed_at, stack_limits.max_alert_age
+    limit = limits.max_alert_age if own is None else own
     if age < -CLOCK_TOLERANCE:
-        return Hit(f"the alert was confirmed {format_duration(-age)} in the future: the clock has been set back")
+        return f"the alert was confirmed {format_duration(-age)} in the future: the clock has been set back"
     if age <= limit:
         return None
-    return Hit(f"the alert was last confirmed {format_duration(age)} ago, max_alert_age is {format_duration(limit)}")
+    return f"the alert was last confirmed {format_duration(age)} ago, max_alert_age is {format_duration(limit)}"
 
 
 def max_items(facts: Facts) -> Hit | None:
+    batch = facts.settings.batch
+    if batch is not None and facts.approved > batch:
+        return Hit(f"{facts.approved} items were approved, batch is {batch}")
     if facts.max_items is None or facts.found <= facts.max_items:
         return None
     return Hit(f"found {facts.found}, max_items is {facts.max_items}")

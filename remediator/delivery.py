@@ -51,6 +51,11 @@ class Alert(BaseModel):
         """The alert's identity: its fingerprint, or a hash of its labels where the sender has none."""
         return self.fingerprint or hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()[:16]
 
+    @property
+    def over(self) -> datetime:
+        """When a resolved alert had ended; where it does not say so, it had at least begun."""
+        return max(self.started, self.ended or self.started)
+
 
 class Delivery(BaseModel):
     """One POST of Alertmanager."""

@@ -23,7 +23,7 @@ from remediator.progress import advance
 from remediator.states import ENDED, RunState
 from remediator.stopping import Stop
 from remediator.targets import Found, find
-from remediator.vanished import end_vanished
+from remediator.vanished import LOOK_SECONDS, Watch
 from remediator.world import World
 
 TICK_SECONDS = 1.0
@@ -32,8 +32,8 @@ PLANNED_AT_ONCE = 50  # new runs in one transaction
 TROUBLE_SECONDS = 5.0
 MISHAP_SECONDS = 2.0
 MAX_MISHAPS = 3
-LOOK_FOR_VANISHED_SECONDS = 10.0
 FORGET_SECONDS = 3_600.0
+FIRST_FORGETTING_SECONDS = 600.0  # after the start: a machine that has just booted may be years ahead until it is told
 FORGET_PACE_SECONDS = 1.0  # between two steps, so that others get the writer's turn
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,9 @@ class Engine:
         self._wake = asyncio.Event()
         self._driving: dict[int, asyncio.Task[None]] = {}
         self._mishaps: Counter[int] = Counter()
-        self._next_vanished = self._next_forgetting = 0.0
+        self._watch = Watch(world)
+        self._next_look = 0.0
+        self._next_forgetting: float | None = None
         self._trouble: str | None = None
         self.stop = Stop()
         self.backlog = Backlog()
@@ -113,11 +115,23 @@ class Engine:
         Raises:
             LedgerUnavailable: the rest of this tick did not happen.
         """
-        if await take_in(self._world, self.backlog):
-            self.wake()
+        await self._take_in()
         await self._keep_house()
         await self._plan_due_episodes()
         await self._drive_due_runs()
+
+    async def _take_in(self) -> None:
+        """All that had been accepted when this round began: an end may be the last of it, and nothing begins after it.
+
+        What comes meanwhile is the next round's, or a flood would keep everything else waiting.
+        """
+        taken = await take_in(self._world, self.backlog)
+        rest = self.backlog.waiting
+        while taken and rest > 0 and not self.stop.is_set():
+            taken = await take_in(self._world, self.backlog)
+            rest -= taken
+        if self.backlog.waiting:
+            self.wake()
 
     async def _plan_due_episodes(self) -> None:
         async with self._world.ledger.read() as connection:
@@ -191,7 +205,7 @@ class Engine:
         log.info("run", **said)
 
     def _step(self, run: Run) -> Coroutine[None, None, Run]:
-        if run.expires_at is not None and run.expires_at <= self._world.clock.now() and run.state in _WAITING:
+        if _has_run_out(run, self._world.clock.now()):
             return self._expire(run)
         found, begun = self._find(run.key), run.state in (RunState.EXECUTING, RunState.VERIFYING)
         if self._mishaps[run.id] >= MAX_MISHAPS:
@@ -226,9 +240,11 @@ class Engine:
 
     async def _keep_house(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now >= self._next_vanished:
-            self._next_vanished = now + LOOK_FOR_VANISHED_SECONDS
-            await end_vanished(self._world)
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            await self._watch.look()
+        if self._next_forgetting is None:
+            self._next_forgetting = now + FIRST_FORGETTING_SECONDS
         if now >= self._next_forgetting:
             self._next_forgetting = now + FORGET_SECONDS
             if await retention.forget(self._world.ledger, self._world.clock.now()):
@@ -238,9 +254,16 @@ class Engine:
 _WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
 
 
+def _has_run_out(run: Run, now: datetime) -> bool:
+    """Whether a waiting run has waited long enough; no step of the clock makes it wait more than twice as long."""
+    if run.state not in _WAITING or run.expires_at is None:
+        return False
+    return run.expires_at <= now or run.created_at - now > run.expires_at - run.created_at
+
+
 def _can_go_on(run: Run, confirmed_at: datetime, now: datetime) -> bool:
     """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
-    if run.state not in _WAITING or (run.expires_at is not None and run.expires_at <= now):
+    if run.state not in _WAITING or _has_run_out(run, now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:
         return run.approved_by is not None

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.bounds import unconfirmed
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import episodes, runs
 from remediator.ledger.runs import LostRun, Run, RunItem
@@ -91,7 +92,9 @@ async def _reason_to_stop(connection: AsyncConnection, world: World, run: Run, f
         return "freeze"
     if found.settings.only_in is not None and not in_window(found.stack.windows[found.settings.only_in], now):
         return "window"
-    return (await episodes.get(connection, run.episode)).end_reason
+    episode = await episodes.get(connection, run.episode)
+    stale = unconfirmed(now, episode.confirmed_at, world.inventory.limits, found.stack.limits)
+    return episode.end_reason or ("stale" if stale is not None else None)
 
 
 async def _stop(connection: AsyncConnection, world: World, run: Run, reason: str) -> Run:

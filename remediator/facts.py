@@ -53,6 +53,7 @@ async def gather(
         firing_since=episode.firing_since,
         confirmed_at=episode.confirmed_at,
         found=run.found or 0,
+        approved=len(await runs.items(connection, run.id)) if run.approved_by is not None else 0,
         population=run.population,
         paused=await pause_reason(connection, world, run.stack),
         freeze=freeze_in_words(found.stack.freezes.items(), now),

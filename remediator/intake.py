@@ -28,8 +28,8 @@ TURN_SECONDS = 0.002  # as long as the event loop waits while deliveries are rea
 log = structlog.get_logger(__name__)
 
 
-async def take_in(world: World, backlog: Backlog) -> bool:
-    """Work off the oldest deliveries that nothing was made of yet; return whether there may be more.
+async def take_in(world: World, backlog: Backlog) -> int:
+    """Work off the oldest deliveries that nothing was made of yet; return how many it were, 0 where none is left.
 
     Raises:
         LedgerUnavailable: they stay for the next time.
@@ -40,7 +40,7 @@ async def take_in(world: World, backlog: Backlog) -> bool:
     if waiting:
         await _take_in_together(world, waiting)
         backlog.counted(backlog.waiting - len(waiting))
-    return bool(waiting)
+    return len(waiting)
 
 
 async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:

@@ -5,6 +5,7 @@ Life Platform runbook, "Emergency Contacts" (at once, 15, 30, 60 minutes).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -13,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory import EscalationStep, Inventory
 from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable, blocking
 from remediator.ledger import episodes, outbox, runs
-from remediator.ledger.episodes import Episode
-from remediator.ledger.outbox import Told
+from remediator.ledger.episodes import Episode, lately
+from remediator.ledger.outbox import Standing, Told
 from remediator.message import end_message, step_message
+from remediator.targets import keys_of
 from remediator.world import World
 
 log = structlog.get_logger(__name__)
@@ -39,24 +41,37 @@ def circle(inventory: Inventory, stack: str, told: Told | None) -> Sequence[str]
 async def climb(world: World) -> None:
     """Tell the next step of every open episode that has lasted long enough.
 
-    An episode that nothing confirms any more stands still: it may be over, and `end_vanished` finds that out.
+    An episode that nothing confirms any more stands still, unless Alertmanager says that it fires: it may be over.
     """
     if not any(not step.at_once for stack in world.inventory.stacks.values() for step in stack.escalation.values()):
         return
     async with world.ledger.read() as connection:
-        told = await outbox.told_and_open(connection, world.clock.now() - 2 * world.repeat_interval)
-    due = [(stack, each, name, step) for stack, each in told for name, step in _due_steps(world, stack, each)]
-    firing = await _firing(world) if any(step.only_while for *_, step in due) else []
-    for stack, each, name, step in due:
-        if not step.only_while or _lasts(step, firing, stack, world.clock.now()):
-            await _tell_step(world, each.episode, name, step)
+        told = await outbox.told_and_open(connection)
+    due = [(each, name, step) for each in told for name, step in _due_steps(world, each)]
+    firing = await _firing(world) if any(step.only_while or _is_quiet(world, each) for each, _, step in due) else []
+    firing_keys = keys_of(firing, world.remediations)
+    for each, name, step in due:
+        if _is_quiet(world, each) and each.key not in firing_keys:
+            continue
+        if not step.only_while or _lasts(step, firing, each.key.stack, world.clock.now()):
+            await _tell_step(world, each.told.episode, name, step)
 
 
-def _due_steps(world: World, stack: str, told: Told) -> Iterable[tuple[str, EscalationStep]]:
-    for name, step in steps_of(world.inventory, stack).items():
-        untold = outbox.step_key(told.episode, name) not in told.keys
-        if untold and not step.at_once and told.since + step.after <= world.clock.now():
+def _is_quiet(world: World, standing: Standing) -> bool:
+    return not lately(standing.confirmed_at, 2 * world.repeat_interval, world.clock.now())
+
+
+def _due_steps(world: World, standing: Standing) -> Iterable[tuple[str, EscalationStep]]:
+    lasted = world.clock.now() - _first_told(world, standing.told, standing.firing_since)
+    for name, step in steps_of(world.inventory, standing.key.stack).items():
+        untold = outbox.step_key(standing.told.episode, name) not in standing.told.keys
+        if untold and not step.at_once and step.after <= lasted:
             yield name, step
+
+
+def _first_told(world: World, told: Told, firing_since: datetime) -> datetime:
+    """When people were first told. If that lies ahead, our clock was set back since; the alert's own start is left."""
+    return told.since if told.since <= world.clock.now() else firing_since
 
 
 async def _firing(world: World) -> Sequence[ActiveAlert]:
@@ -83,7 +98,7 @@ async def _tell_step(world: World, identifier: int, name: str, step: EscalationS
         last = await runs.last_of(connection, identifier)
         if episode.ended_at is not None or told is None or last is None:
             return
-        now = world.clock.now()
+        now, told = world.clock.now(), replace(told, since=_first_told(world, told, episode.firing_since))
         message = await step_message(connection, world, episode, last, told, now)
         await outbox.put(connection, identifier, outbox.step_key(identifier, name), step.contacts, *message, now)
 

@@ -59,20 +59,20 @@ async def end_message(connection: AsyncConnection, episode: Episode, reason: str
     tried = await runs.of_episode(connection, episode.id)
     lines = [f"{_ENDS.get(reason, reason)} It lasted {format_duration(_whole(now - episode.firing_since))}."]
     lines += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in tried[-1:]]
-    if (why := await control.breaker_reason(connection, episode.key)) is not None:
-        command = shlex.join(["runbookctl", "breaker", "close", episode.remediation, episode.target])
-        lines.append(f"The breaker is open ({why}): {command}")
+    lines += await _open_breaker(connection, episode)
     return f"[{episode.stack}] {reason}: {episode.remediation} on {episode.target}", "\n".join(lines)
 
 
 async def _about(connection: AsyncConnection, world: World, run: Run, episode: Episode) -> list[str]:
     """What decides comes first: a phone shows the first lines, and some services cut the rest off."""
     stack = world.inventory.stacks.get(run.stack)
+    breaker = [] if "breaker close" in what_next(run) else await _open_breaker(connection, episode)
     alerts = sorted({claimed(str(entry["labels"].get("alertname", "?"))) for entry in episode.alerts.values()})
     lines = [
         f"run {run.id}, alerts: {', '.join(alerts)}, firing since {episode.firing_since:%Y-%m-%d %H:%M:%S} UTC",
         *(f"why: {why}" for why in _why(run)),
         f"what next: {what_next(run)}",
+        *breaker,
     ]
     if episode.ended_at is not None:
         lines.append(f"meanwhile: {_ENDS.get(episode.end_reason or '', '')}")
@@ -81,6 +81,12 @@ async def _about(connection: AsyncConnection, world: World, run: Run, episode: E
     lines += _tried(run, await runs.items(connection, run.id))
     lines.append(f"audit head: {await audit.head(connection)}")
     return lines
+
+
+async def _open_breaker(connection: AsyncConnection, episode: Episode) -> list[str]:
+    why = await control.breaker_reason(connection, episode.key)
+    command = shlex.join(["runbookctl", "breaker", "close", episode.remediation, episode.target])
+    return [f"The breaker is open ({why}): {command}"] if why is not None else []
 
 
 def _why(run: Run) -> Iterator[str]:

@@ -3,6 +3,7 @@
 The file is for the moment in which nothing else works: `touch` needs no token, no network and no daemon that answers.
 """
 
+import os
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,14 +20,25 @@ async def pause_reason(connection: AsyncConnection, world: World, stack: str) ->
 
 
 def read_pause_file(file: Path | None) -> str | None:
-    """What the file says; None where there is no file. One that can not be read pauses as well."""
+    """What the file says; None where there is no file. One that can not be read, or looked for, pauses as well."""
     if file is None:
         return None
     try:
-        with file.open(encoding="utf-8", errors="replace") as opened:
+        with open(file, encoding="utf-8", errors="replace", opener=_at_once) as opened:
             said = " ".join(opened.read(SHOWN).split())
     except FileNotFoundError:
-        return None
+        return _missing(file)
     except OSError as error:
         return f"the file {file} can not be read: {error.strerror}"
     return f"{said or 'no reason given'} (the file {file})"
+
+
+def _missing(file: Path) -> str | None:
+    if file.is_symlink():
+        return f"the file {file} leads nowhere"
+    return None if file.parent.is_dir() else f"the file {file}: its folder is gone"
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe would keep the whole process waiting for somebody who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -1,6 +1,5 @@
 """Moves a run on, with everything that follows from its new state, in one transaction."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,7 +42,9 @@ async def _watch_breaker(connection: AsyncConnection, world: World, run: Run) ->
     elif is_mishap(run.state, run.reason):
         settings = _breaker_settings(world, run)
         closed = await control.last_closed(connection, Key(run.stack, run.remediation, run.target))
-        since = max(now - settings.within, closed or datetime.min.replace(tzinfo=UTC))
+        begun = now - settings.within
+        # A closing that lies ahead was before the clock was set back: it must not excuse what happens until then.
+        since = max(begun, closed) if closed is not None and closed <= now else begun
         bad = await runs.mishaps_since(connection, run, since)
         if bad >= settings.failures:
             await control.open_breaker(connection, run, f"{bad} runs failed or were interrupted", now)

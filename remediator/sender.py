@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from itertools import count
+from threading import Semaphore
 from typing import Any
 
 import apprise
@@ -12,14 +15,15 @@ import structlog
 from inventory import Contact, SecretError
 from remediator.attachment import Attachments
 from remediator.errors import LedgerUnavailable
-from remediator.ladder import climb
-from remediator.ledger import outbox
+from remediator.ladder import circle, climb
+from remediator.ledger import episodes, outbox
 from remediator.stopping import Stop
 from remediator.world import World
 
 EVERY_SECONDS = 1.0
 CLIMB_EVERY = 5  # rounds: steps are minutes apart, and to look for them costs more than to look for messages
 SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
+THREADS = 20  # messages on their way to one contact at a time
 MAX_BODY = 16_000  # characters of one message
 MAX_PARTS = 4  # in so many messages of a service at most; Apprise waits 5.5 s between two of some
 log = structlog.get_logger(__name__)
@@ -57,6 +61,8 @@ async def _send_one(world: World, attachments: Attachments, message: Any) -> Non
     async with world.ledger.write() as connection:
         if not await outbox.claim(connection, message, world.clock.now()):
             return
+    if message.contact not in world.inventory.contacts and await _readdress(world, message):
+        return
     body = f"{message.body}\nkey: {message.key}{await attachments.text(message)}"
     taken = await _send(world.inventory.contacts, message, body)
     async with world.ledger.write() as connection:
@@ -66,11 +72,23 @@ async def _send_one(world: World, attachments: Attachments, message: Any) -> Non
             await outbox.failed(connection, message.id, message.attempts, world.clock.now())
 
 
+async def _readdress(world: World, message: Any) -> bool:
+    """Give the message of somebody who is in the inventory no more to those who are told at once, if there are any."""
+    async with world.ledger.write() as connection:
+        episode, now = await episodes.get(connection, message.episode), world.clock.now()
+        instead = circle(world.inventory, episode.stack, None)
+        if instead:
+            await outbox.put(connection, episode.id, message.key, instead, message.title, message.body, now)
+            await outbox.drop(connection, message.id)
+            log.warning("a contact is gone, others are told", contact=message.contact, instead=", ".join(instead))
+    return bool(instead)
+
+
 async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> bool:
     contact = contacts.get(message.contact)
     problem = "it is not in the inventory any more" if contact is None else None
     try:
-        if contact is not None and not await _notify(contact, message.title, body):
+        if contact is not None and not await _notify(message.contact, contact, message.title, body):
             problem = "it did not take the message"
     except (SecretError, TimeoutError, ValueError) as error:
         problem = str(error) or "it did not answer in time"
@@ -81,8 +99,8 @@ async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> boo
     return problem is None
 
 
-async def _notify(contact: Contact, title: str, body: str) -> bool:
-    sender = apprise.Apprise()
+async def _notify(name: str, contact: Contact, title: str, body: str) -> bool:
+    sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))  # which stays in the thread it is called in
     if not sender.add(contact.url_secret().read()):
         raise ValueError("its url is no address that Apprise knows; see the inventory's `contacts`")
     for plugin in sender:
@@ -90,7 +108,30 @@ async def _notify(contact: Contact, title: str, body: str) -> bool:
         if "overflow_mode" not in vars(plugin):  # the contact's url does not say `overflow=`
             plugin.overflow_mode = apprise.OverflowMode.SPLIT
     async with asyncio.timeout(SEND_SECONDS):
-        return bool(await sender.async_notify(title=title, body=_cut(body, sender)))
+        return bool(await _threads(name).call(partial(sender.notify, title=title, body=_cut(body, sender))))
+
+
+class _Threads:
+    """Of one contact: a service whose answer never ends keeps its thread for as long, and must keep no other's."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+        self._free = Semaphore(THREADS)
+
+    async def call(self, work: Callable[[], Any]) -> Any:
+        """Begin at once or not at all: what waited for a thread could be sent when nobody counts on it any more.
+
+        Raises:
+            ValueError: no thread is free.
+        """
+        if not self._free.acquire(blocking=False):
+            raise ValueError("it has not answered the messages before")
+        begun = self._pool.submit(work)
+        begun.add_done_callback(lambda _: self._free.release())
+        return await asyncio.wrap_future(begun)
+
+
+_threads = cache(_Threads)  # by contact
 
 
 def _cut(body: str, sender: apprise.Apprise) -> str:

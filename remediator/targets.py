@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory import Inventory, Mode, RemediationSettings, Stack
+from remediator.alertmanager import ActiveAlert
 from remediator.ledger.episodes import Key
 from remediator.remediation import Identity, Remediation, Scope, Target
 
@@ -35,6 +36,11 @@ def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -
     if kind == "queues":
         parts.append(_name(labels, "queue"))
     return Key(stack, name, "/".join(parts))
+
+
+def keys_of(firing: Iterable[ActiveAlert], remediations: Mapping[str, Remediation]) -> frozenset[Key]:
+    """The episodes that these alerts belong to."""
+    return frozenset(key_of(alert.labels, remediations) for alert in firing)
 
 
 def _name(labels: Mapping[str, str], label: str) -> str:

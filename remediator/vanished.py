@@ -1,36 +1,52 @@
 """Ends episodes that nothing confirms any more and that Alertmanager does not have either."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable
+from remediator.alertmanager import AlertmanagerUnreadable
 from remediator.intake import call_off
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
-from remediator.targets import key_of
+from remediator.targets import keys_of
 from remediator.world import World
 
+LOOK_SECONDS = 10.0
 
-async def end_vanished(world: World) -> None:
-    """End every open episode that was not confirmed for two repeat intervals and that does not fire any more.
 
-    Where Alertmanager's address is known but it can not be read, nothing ends.
+class Watch:
+    """Looks every LOOK_SECONDS, and counts the looks in a row in which an episode was missing.
+
+    Time alone proves nothing: while the remediator was down, stopped or without its ledger nobody could confirm an
+    episode, and an Alertmanager that has just started knows of nothing for a while. So an episode ends when nothing has
+    confirmed it for two repeat intervals and it was missing in as many looks as one of them takes.
     """
-    limit = world.clock.now() - 2 * world.repeat_interval
-    async with world.ledger.read() as connection:
-        quiet = await episodes.all_open(connection, confirmed_before=limit)
-    if not quiet:
-        return
-    try:
-        firing = await world.alertmanager.active() if world.alertmanager else []
-    except AlertmanagerUnreadable:
-        return
-    for episode in quiet:
-        if not _fires(world, episode, firing):
-            await _vanish(world, episode)
 
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._looks = world.repeat_interval.total_seconds() / LOOK_SECONDS
+        self._missing: Counter[int] = Counter()
 
-def _fires(world: World, episode: Episode, firing: Sequence[ActiveAlert]) -> bool:
-    return any(key_of(alert.labels, world.remediations) == episode.key for alert in firing)
+    async def look(self) -> None:
+        """End what has vanished. Where Alertmanager's address is known but it can not be read, nothing ends."""
+        missing = await self._read()
+        self._missing = Counter({each.id: self._missing[each.id] + 1 for each in missing})
+        now, span = self._world.clock.now(), 2 * self._world.repeat_interval
+        for episode in missing:
+            if not episode.confirmed_within(span, now) and self._missing[episode.id] > self._looks:
+                await _vanish(self._world, episode)
+
+    async def _read(self) -> Sequence[Episode]:
+        """The episodes that nothing has confirmed for a repeat interval, and that do not fire."""
+        now, span = self._world.clock.now(), self._world.repeat_interval
+        async with self._world.ledger.read() as connection:
+            quiet = await episodes.all_open(connection, not_confirmed_between=(now - span, now))
+        if not quiet or self._world.alertmanager is None:
+            return quiet
+        try:
+            firing = keys_of(await self._world.alertmanager.active(), self._world.remediations)
+        except AlertmanagerUnreadable:
+            return []
+        return [each for each in quiet if each.key not in firing]
 
 
 async def _vanish(world: World, episode: Episode) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, tuple_, update
@@ -52,6 +52,15 @@ class Episode:
     def key(self) -> Key:
         return Key(self.stack, self.remediation, self.target)
 
+    def confirmed_within(self, span: timedelta, now: datetime) -> bool:
+        """Whether it was confirmed that lately."""
+        return lately(self.confirmed_at, span, now)
+
+
+def lately(moment: datetime, span: timedelta, now: datetime) -> bool:
+    """Whether `moment` was that lately; what lies ahead was before the clock was set back."""
+    return now - span <= moment <= now
+
 
 class Book:
     """The open episodes of some keys, while deliveries about them are worked off.
@@ -74,7 +83,7 @@ class Book:
             current,
             confirmed_at=firing[-1].received,
             firing_since=min(current.firing_since, _since(firing)),
-            alerts={**current.alerts, **_entries(firing)},
+            alerts=_entries(firing, current.alerts),
         )
 
     async def resolve(self, key: Key, alerts: Sequence[Alert], now: datetime) -> Episode | None:
@@ -152,14 +161,17 @@ async def open_for(connection: AsyncConnection, key: Key) -> Episode | None:
 
 
 async def all_open(
-    connection: AsyncConnection, *, opened_since: datetime | None = None, confirmed_before: datetime | None = None
+    connection: AsyncConnection,
+    *,
+    opened_since: datetime | None = None,
+    not_confirmed_between: tuple[datetime, datetime] | None = None,
 ) -> Sequence[Episode]:
     """Those that have not ended, oldest first: all, or only some of them."""
     wanted = select(episode).where(episode.c.ended_at.is_(None))
     if opened_since is not None:
         wanted = wanted.where(episode.c.opened_at > opened_since)
-    if confirmed_before is not None:
-        wanted = wanted.where(episode.c.confirmed_at < confirmed_before)
+    if not_confirmed_between is not None:
+        wanted = wanted.where(~episode.c.confirmed_at.between(*not_confirmed_between))
     return [Episode(**row._mapping) for row in await connection.execute(wanted.order_by(episode.c.id))]
 
 
@@ -191,7 +203,7 @@ async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], 
             firing_since=_since(firing),
             delivered_at=firing[0].received,
             confirmed_at=firing[-1].received,
-            alerts=_entries(firing),
+            alerts=_entries(firing, {}),
         )
     )
     detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
@@ -211,16 +223,13 @@ def _is_about(resolved: Alert, entry: Mapping[str, Any] | None) -> bool:
     Its own start tells less, and counts only where it has no end: Alertmanager moves a start back when it merges what
     several Prometheus servers say of one alert.
     """
-    last = max(resolved.started, resolved.ended or resolved.started)
-    return entry is not None and microseconds(last) >= entry.get("started", 0)
+    return entry is not None and microseconds(resolved.over) >= entry.get("started", 0)
 
 
-def _entries(firing: Sequence[Heard]) -> dict[str, Any]:
-    return {
-        heard.alert.key: {
-            "labels": heard.alert.labels,
-            "annotations": heard.alert.annotations,
-            "started": microseconds(heard.alert.started),
-        }
-        for heard in firing
-    }
+def _entries(firing: Sequence[Heard], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Each alert with the latest start that was told of it: what comes late makes no alert older than it is."""
+    entries = dict(known)
+    for alert in (heard.alert for heard in firing):
+        started = max(microseconds(alert.started), entries.get(alert.key, {}).get("started", 0))
+        entries[alert.key] = {"labels": alert.labels, "annotations": alert.annotations, "started": started}
+    return entries

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.ledger.episodes import Key
 from remediator.ledger.schema import episode, outbox
 
 MAX_WAIT = timedelta(minutes=5)
@@ -59,14 +60,30 @@ async def told(connection: AsyncConnection, episode_id: int) -> Told | None:
     return _told(episode_id, found) if found else None
 
 
-async def told_and_open(connection: AsyncConnection, confirmed_since: datetime) -> Sequence[tuple[str, Told]]:
-    """The same of every open episode that people have been told of and that was confirmed since, with its stack."""
-    lately = select(episode.c.id).where(episode.c.ended_at.is_(None), episode.c.confirmed_at >= confirmed_since)
-    wanted = _HEADS.add_columns(episode.c.stack).join(episode, episode.c.id == outbox.c.episode)
-    by_episode: dict[tuple[str, int], list[Any]] = {}
-    for row in await connection.execute(wanted.where(outbox.c.episode.in_(lately))):
-        by_episode.setdefault((row.stack, row.episode), []).append(row)
-    return [(stack, _told(identifier, found)) for (stack, identifier), found in by_episode.items()]
+@dataclass(frozen=True)
+class Standing:
+    """An open episode that people have been told of."""
+
+    key: Key
+    confirmed_at: datetime
+    firing_since: datetime
+    told: Told
+
+
+async def told_and_open(connection: AsyncConnection) -> Sequence[Standing]:
+    """Every open episode that people have been told of."""
+    about = [episode.c[name] for name in ("stack", "remediation", "target", "confirmed_at", "firing_since")]
+    wanted = _HEADS.add_columns(*about).join(episode, episode.c.id == outbox.c.episode)
+    by_episode: dict[int, list[Any]] = {}
+    for row in await connection.execute(wanted.where(episode.c.ended_at.is_(None))):
+        by_episode.setdefault(row.episode, []).append(row)
+    return [_standing(identifier, rows) for identifier, rows in by_episode.items()]
+
+
+def _standing(identifier: int, rows: Sequence[Any]) -> Standing:
+    one = rows[0]
+    key = Key(one.stack, one.remediation, one.target)
+    return Standing(key, one.confirmed_at, one.firing_since, _told(identifier, rows))
 
 
 def _told(identifier: int, rows: Sequence[Any]) -> Told:
@@ -86,7 +103,11 @@ async def drop_untold_steps(connection: AsyncConnection, episode_id: int) -> Non
 
 
 async def due(connection: AsyncConnection, now: datetime) -> Sequence[Any]:
-    """Messages that are to be tried now, oldest first. None overtakes an older one of its episode and contact."""
+    """Messages that are to be tried now, oldest first. None overtakes an older one of its episode and contact.
+
+    Nothing is ever put off for longer than MAX_WAIT: what seems to be was, before the clock was set back.
+    """
+    tried_now = or_(outbox.c.next_attempt_at <= now, outbox.c.next_attempt_at > now + MAX_WAIT)
     older = outbox.alias()
     waits = exists().where(
         older.c.episode == outbox.c.episode,
@@ -95,10 +116,7 @@ async def due(connection: AsyncConnection, now: datetime) -> Sequence[Any]:
         older.c.id < outbox.c.id,
     )
     rows = await connection.execute(
-        select(outbox)
-        .where(outbox.c.sent_at.is_(None), outbox.c.next_attempt_at <= now, ~waits)
-        .order_by(outbox.c.id)
-        .limit(20)
+        select(outbox).where(outbox.c.sent_at.is_(None), tried_now, ~waits).order_by(outbox.c.id).limit(20)
     )
     return rows.all()
 
@@ -115,6 +133,10 @@ async def claim(connection: AsyncConnection, message: Any, now: datetime) -> boo
 
 async def sent(connection: AsyncConnection, identifier: int, now: datetime) -> None:
     await connection.execute(update(outbox).where(outbox.c.id == identifier).values(sent_at=now))
+
+
+async def drop(connection: AsyncConnection, identifier: int) -> None:
+    await connection.execute(delete(outbox).where(outbox.c.id == identifier))
 
 
 async def failed(connection: AsyncConnection, identifier: int, attempts: int, now: datetime) -> None:

@@ -1,8 +1,10 @@
 """The alerts that were resolved lately.
 
 Alertmanager delivers at least once, and in no order: an alert that fires may arrive after its own end. Its `startsAt`
-tells: a firing that is not younger than the resolution is the old one. For a while only: after a gap between
-Prometheus and Alertmanager the same alert goes on with the same `startsAt`, and then the next repetition must count.
+tells: a firing that began before the end is the old one. The end counts and not the resolution's own start, because
+Alertmanager moves a start back when it merges what several Prometheus servers say of one alert. For a while only: after
+a gap between Prometheus and Alertmanager the same alert goes on with the same `startsAt`, and then the next repetition
+must count.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -20,14 +22,14 @@ ASKED_AT_ONCE = 500  # databases limit the parameters of one statement
 
 @dataclass(frozen=True)
 class Resolution:
-    """When a resolved alert had begun, and when we were told of its end."""
+    """When an alert was over, by its sender's clock, and when we were told of it."""
 
-    started_at: datetime
+    ended_at: datetime
     resolved_at: datetime
 
     def covers(self, firing: Heard, span: timedelta) -> bool:
         """Whether `firing` is the alert that was resolved."""
-        return firing.alert.started <= self.started_at and firing.received < self.resolved_at + span
+        return firing.alert.started <= self.ended_at and firing.received < self.resolved_at + span
 
 
 class Memory:
@@ -56,11 +58,11 @@ class Memory:
             await self._connection.execute(insert(resolution), rows)
 
     def _note(self, ended: Heard) -> None:
-        """Of two resolutions of one alert the one that began later counts."""
-        name, started = ended.alert.key, ended.alert.started
+        """Of two resolutions of one alert the one that ended later counts."""
+        name, over = ended.alert.key, ended.alert.over
         known = self._known.get(name)
-        if known is None or started >= known.started_at:
-            self._known[name] = Resolution(started, ended.received)
+        if known is None or over >= known.ended_at:
+            self._known[name] = Resolution(over, ended.received)
             self._fresh.add(name)
 
 
@@ -69,7 +71,7 @@ async def memory(connection: AsyncConnection, alerts: Collection[str], span: tim
     known = {}
     for some in _chunks(list(alerts)):
         rows = await connection.execute(select(resolution).where(resolution.c.alert.in_(some)))
-        known.update({row.alert: Resolution(row.started_at, row.resolved_at) for row in rows})
+        known.update({row.alert: Resolution(row.ended_at, row.resolved_at) for row in rows})
     return Memory(connection, known, span)
 
 

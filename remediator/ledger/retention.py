@@ -51,8 +51,10 @@ async def _messages(connection: AsyncConnection, now: datetime) -> int:
 
 
 async def _alerts(connection: AsyncConnection, now: datetime) -> int:
+    """The last storm stays: its cooldown may be longer than a day."""
     limit = now - RESOLUTIONS_KEPT
-    await connection.execute(delete(storm).where(storm.c.seen_at < limit))
+    last = select(func.max(storm.c.seen_at)).scalar_subquery()
+    await connection.execute(delete(storm).where(storm.c.seen_at < limit, storm.c.seen_at < last))
     old = select(resolution.c.alert).where(resolution.c.resolved_at < limit).limit(STEP)
     return (await connection.execute(delete(resolution).where(resolution.c.alert.in_(old)))).rowcount
 

@@ -243,6 +243,6 @@ resolution = Table(
     "resolution",
     metadata,
     Column("alert", String, primary_key=True),
-    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant, nullable=False),
     Column("resolved_at", Instant, nullable=False),
 )

@@ -63,7 +63,8 @@ class _Tables:
         found = next((row["found"] for row in rows if not row["left_out"]), 0)
         if items and backup:
             return Plan((), 0, population, {"backup": backup[:100]}, because="backup_running")
-        return Plan(items, found, population, {"left_out": left_out})
+        because = "too_large" if left_out and not items else ""
+        return Plan(items, found, population, {"left_out": left_out}, because)
 
     async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
         return [await self._analyze(item) for item in items]

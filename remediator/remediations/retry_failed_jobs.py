@@ -41,8 +41,10 @@ _OUTCOMES = {
     "in_flow": Outcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it with the application's own means"),
 }
 # Why nothing is to be done where all that is left out is left out for this; the first that applies.
-_BECAUSE = {"paused": "queue_paused", "retried_twice": "retried_twice"}
-_SCRIPT_ERRORS = ("NOQUEUE", "BADVERSION", "TOOLATE")
+_BECAUSE = {"paused": "queue_paused", "retried_twice": "retried_twice", "in_flow": "only_flows"}
+_NO_QUEUE = "NOQUEUE"
+_SCRIPT_ERRORS = (_NO_QUEUE, "BADVERSION", "TOOLATE")
+_QUEUE_GONE = "the queue is gone, and its jobs with it"
 
 
 def _scripts(text: str) -> tuple[str, str]:
@@ -102,7 +104,12 @@ class _Queue:
         with _explaining(self.scope):
             seconds, microseconds = await self.redis.time()
             deadline = seconds * 1000 + microseconds // 1000 + CARRY_OUT_WITHIN_MS
-            words: list[str] = await self.redis.eval(ACT, 1, f"{self.key}:failed", deadline, *jobs)
+            try:
+                words: list[str] = await self.redis.eval(ACT, 1, f"{self.key}:failed", deadline, *jobs)
+            except ResponseError as error:
+                if str(error).startswith(_NO_QUEUE):
+                    return [Outcome(ItemState.SKIPPED, _QUEUE_GONE)] * len(items)
+                raise
         return [_OUTCOMES[word] for word in words]
 
     async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
@@ -111,14 +118,22 @@ class _Queue:
             for item in items:
                 pipeline.zscore(f"{self.key}:failed", str(item.identity["id"]))
             scores = await pipeline.execute()
+            if not await self._exists():
+                return [Outcome(ItemState.UNKNOWN, _QUEUE_GONE)] * len(items)
         return [_settled(item, score) for item, score in zip(items, scores, strict=True)]
 
     async def look_again(self, applied: Sequence[Item]) -> Verdict:
         """Clean when every retried job has been completed, or has been removed after it was."""
         with _explaining(self.scope):
             states = Counter([await self._state(str(item.identity["id"])) for item in applied])
+            if not await self._exists():
+                raise TargetUnreachable(f"{self.scope.target}: {_QUEUE_GONE}")
         clean = states.total() == states["completed"] + states["gone"]
         return Verdict(clean, {state: states[state] for state in sorted(states)})
+
+    async def _exists(self) -> bool:
+        """Asked after its jobs: of one that was obliterated, jobs that are gone prove nothing."""
+        return bool(await self.redis.exists(f"{self.key}:meta"))
 
     async def _counts(self) -> dict[str, int]:
         lists, sets = ("wait", "paused", "active"), ("prioritized", "delayed", "waiting-children", "failed")

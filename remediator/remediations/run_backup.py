@@ -82,11 +82,24 @@ class _Backups:
         return Verdict(self._is_fresh(backups, now) and not wrong, {"newest": _newest(backups, now), "wrong": wrong})
 
     def _is_fresh(self, backups: Sequence[Backup], now: datetime) -> bool:
-        older_than = self.scope.settings.older_than or OLDER_THAN
-        return bool(backups) and now - backups[0].at <= older_than
+        return bool(backups) and now - backups[0].at <= self._older_than
+
+    def _would_be_fresh(self, name: str, now: datetime) -> bool:
+        """Whether a new backup would count under this name, which says when it was planned."""
+        at = self.folder.names.date_of(name)
+        return at is not None and now - at <= self._older_than
+
+    @property
+    def _older_than(self) -> timedelta:
+        return self.scope.settings.older_than or OLDER_THAN
 
     async def _free_name(self, now: datetime) -> str:
         name = self.folder.names.name_at(now)
+        if not self._would_be_fresh(name, now):
+            raise TargetUnreachable(
+                f"{self.scope.target}: a new backup, {name}, would count as old at once; put the time of day into the"
+                " pattern"
+            )
         if await self.folder.size(name) is not None:
             raise TargetUnreachable(
                 f"{self.scope.target}: {name}, the name of a new backup, is taken by an object that is empty or counts"
@@ -96,8 +109,11 @@ class _Backups:
 
     async def _back_up(self, item: Item) -> Outcome:
         deadline = asyncio.get_running_loop().time() + self.dump.timeout.total_seconds()
+        now = datetime.now(UTC)
         with answering(self.scope):
-            backups = await self.folder.newest_first(datetime.now(UTC))
+            backups = await self.folder.newest_first(now)
+        if not self._would_be_fresh(str(item.identity["object"]), now):
+            return Outcome(ItemState.SKIPPED, "it was planned so long ago that it would count as old under its name")
         if (backups[0].name if backups else None) != item.identity["newest"]:
             return Outcome(ItemState.SKIPPED, "the newest backup is another one than when this was planned")
         with workspace() as folder:

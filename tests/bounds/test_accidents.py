@@ -241,11 +241,11 @@ def kept_in(file: Path) -> tuple[str, str]:
     return revision, body
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
 async def test_a_ledger_of_each_release_is_upgraded(of_each_release: Callable[[str], Path], revision: str) -> None:
     file = of_each_release(revision)
     assert await refused(file) == "opened"
-    assert kept_in(file) == ("0004", "kept")
+    assert kept_in(file) == ("0005", "kept")
 
 
 async def test_an_upgrade_that_is_killed_has_not_happened_and_happens_at_the_next_start(
@@ -255,7 +255,7 @@ async def test_an_upgrade_that_is_killed_has_not_happened_and_happens_at_the_nex
     assert in_a_process(dies_upgrading, file) == "upgraded, not committed"
     assert kept_in(file) == ("0001", "kept")
     assert await refused(file) == "opened"
-    assert kept_in(file) == ("0004", "kept")
+    assert kept_in(file) == ("0005", "kept")
 
 
 def dies_upgrading(answer: Connection, file: Path) -> None:

@@ -276,6 +276,7 @@ async def test_a_table_that_is_too_large_is_left_out_and_told(server, scope, mon
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     assert (plan.items, plan.found, plan.evidence) == ((), 0, {"left_out": {"too_large": 1}})
+    assert plan.because == "too_large"
 
 
 async def test_a_table_that_has_grown_too_large_is_left_alone(server, scope, monkeypatch) -> None:

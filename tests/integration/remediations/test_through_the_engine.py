@@ -19,6 +19,7 @@ from remediator.ledger.episodes import Key
 from remediator.ledger.listing import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
+from remediator.people import approve
 from remediator.remediations import REMEDIATIONS
 from remediator.states import RunState
 from remediator.world import World
@@ -87,6 +88,19 @@ async def test_an_alert_of_one_table_analyzes_what_has_changed(start: Start, dat
     assert database_of_owner.sql("SELECT analyze_count FROM pg_stat_user_tables") == "1"
 
 
+def queue_stack(redis_url: str, **bounds: Any) -> dict[str, Any]:
+    return {
+        "redis": {"cache": {"url": redis_url, "admin_url": redis_url}},
+        "queues": {"jobs": {"redis": "cache"}},
+        "remediations": {"retry_failed_jobs": {"mode": "auto", "settle": "0s", "verify_within": "0s", **bounds}},
+    }
+
+
+async def add_queue(redis: Redis) -> None:
+    await redis.hset(f"{KEY}:meta", "version", "bullmq:5.1.0")
+    await redis.xadd(f"{KEY}:events", {"event": "added"})
+
+
 async def fail_again(redis: Redis, moment: int) -> None:
     """What a worker leaves of a job that fails, as far as the script reads it."""
     await redis.lrem(f"{KEY}:wait", 0, "7")
@@ -94,18 +108,25 @@ async def fail_again(redis: Redis, moment: int) -> None:
     await redis.zadd(f"{KEY}:failed", {"7": moment})
 
 
+async def test_a_queue_that_is_obliterated_before_a_yes_is_no_success(start: Start, redis_url: str) -> None:
+    redis = Redis.from_url(redis_url, decode_responses=True)
+    await add_queue(redis)
+    await fail_again(redis, 1_700_000_000_000)
+    async with start(queue_stack(redis_url, mode="approve")) as running:
+        run = await running.deliver(remediation="retry_failed_jobs", target="jobs", queue="emails")
+        assert run.state is RunState.AWAITING_APPROVAL
+        await redis.delete(*await redis.keys(f"{KEY}:*"))
+        await approve(running.world, run.id, "oncall")
+        run = await running.deliver(remediation="retry_failed_jobs", target="jobs", queue="emails")
+    assert (run.state, run.reason) == (RunState.NOTHING_TO_DO, "changed_since_planned")
+    await redis.aclose()
+
+
 async def test_a_job_that_fails_for_ever_is_put_back_twice_and_then_told(start: Start, redis_url: str) -> None:
     redis = Redis.from_url(redis_url, decode_responses=True)
-    await redis.hset(f"{KEY}:meta", "version", "bullmq:5.1.0")
-    await redis.xadd(f"{KEY}:events", {"event": "added"})
-    bounds = {"mode": "auto", "settle": "0s", "verify_within": "0s", "cooldown": "0s", "max_runs_per_hour": 10}
-    stack = {
-        "redis": {"cache": {"url": redis_url, "admin_url": redis_url}},
-        "queues": {"jobs": {"redis": "cache"}},
-        "remediations": {"retry_failed_jobs": bounds},
-    }
+    await add_queue(redis)
     seen = []
-    async with start(stack) as running:
+    async with start(queue_stack(redis_url, cooldown="0s", max_runs_per_hour=10)) as running:
         for number in range(3):
             await fail_again(redis, 1_700_000_000_000 + number)
             run = await running.deliver(remediation="retry_failed_jobs", target="jobs", queue="emails")

@@ -59,6 +59,12 @@ class Bench:
             await self.engine.tick()
             await self.engine.idle()
 
+    async def look(self, looks: int = 31) -> None:
+        """As often as it takes until what is missing has vanished."""
+        for _ in range(looks):
+            self.engine._next_look = 0.0
+            await self.work(1)
+
     async def cut_power(self) -> None:
         """Stop everything where it stands; a new engine finds only what is in the ledger."""
         for task in list(self.engine._driving.values()):

@@ -14,7 +14,7 @@ from remediator.attachment import Attachments
 from remediator.ladder import climb
 from remediator.ledger.sqlite import SqliteLedger
 from remediator.sender import send_due
-from remediator.vanished import end_vanished
+from remediator.vanished import Watch
 from remediator.world import World
 from tests.unit.remediator.conftest import Bench, TurnedClock, inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -62,8 +62,8 @@ async def everything_that_is_done_again_and_again(bench: Bench) -> None:
         await send_due(bench.world, Attachments(bench.world))
         await metrics.collect(bench.world)
         bench.clock.turn(minutes=31)
-        bench.engine._next_vanished = bench.engine._next_forgetting = 0.0
-        await end_vanished(bench.world)
+        bench.engine._next_look = bench.engine._next_forgetting = 0.0
+        await Watch(bench.world).look()
 
 
 async def test_no_statement_reads_a_large_table_whole(watched: tuple[Bench, Seen]) -> None:

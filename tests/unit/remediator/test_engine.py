@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.ledger import audit, control, episodes
+from remediator.ledger import audit, control
 from remediator.ledger.schema import outbox
 from remediator.people import approve, reject
 from remediator.remediation import Item, ItemState, Outcome, Verdict
@@ -254,6 +254,18 @@ async def test_an_approval_covers_the_items_it_lists_and_no_others(folder: Path)
         assert run.approved_by == "oncall"
 
 
+@pytest.mark.parametrize("tighter", [{"max_items": 1}, {"batch": 1}, {"mode": "off"}])
+async def test_a_yes_passes_no_bound_that_was_tightened_since(folder: Path, tighter: dict[str, Any]) -> None:
+    async with bench_with(folder, inventory(mode="approve", batch=2)) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+    async with bench_with(folder, inventory(**{"mode": "approve", "batch": 2, **tighter})) as bench:
+        await approve(bench.world, (await bench.last()).id, "oncall")
+        await bench.work()
+        assert ((await bench.last()).state, bench.shelf.touched) == ("refused", [])
+
+
 async def test_a_rejected_run_ends(folder: Path) -> None:
     async with bench_with(folder, inventory(mode="approve")) as bench:
         bench.shelf.fill("a")
@@ -351,17 +363,6 @@ async def test_a_storm_is_left_to_people(folder: Path) -> None:
             await bench.deliver(fingerprint=fingerprint)
         await bench.work()
         assert (await bench.last()).reason == "storm"
-
-
-async def test_an_unconfirmed_episode_vanishes(bench: Bench) -> None:
-    bench.shelf.fill(*"abcdef")
-    await bench.deliver()
-    await bench.work()
-    bench.clock.turn(minutes=11)
-    bench.engine._next_vanished = 0
-    await bench.work()
-    async with bench.world.ledger.read() as connection:
-        assert await episodes.all_open(connection) == []
 
 
 async def test_one_delivery_makes_one_run(bench: Bench) -> None:

@@ -89,6 +89,18 @@ async def test_an_item_is_intended_once(bench: Bench) -> None:
             await runs.intend(connection, run, items, START)
 
 
+@pytest.mark.parametrize(("applied", "state", "reason"), [(1, "ineffective", "partly_applied"), (2, "succeeded", "")])
+async def test_a_clean_proof_of_a_part_is_no_success(bench: Bench, applied: int, state: str, reason: str) -> None:
+    """Invariant 14. However an item came to be left as planned: who only counts failures would not see it."""
+    run, items = await executing(bench)
+    async with bench.world.ledger.write() as connection:
+        await runs.intend(connection, run, items[:applied], START)
+        await runs.settle(connection, run, items[:applied], [Outcome(ItemState.APPLIED)] * applied, START)
+        await runs.move(connection, run, RunState.VERIFYING, START)
+    await bench.work()
+    assert ((await bench.last()).state, (await bench.last()).reason) == (state, reason)
+
+
 async def test_no_way_leads_where_the_table_has_none(bench: Bench) -> None:
     run, _ = await executing(bench)
     async with bench.world.ledger.write() as connection:

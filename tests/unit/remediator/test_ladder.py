@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from remediator.config_check import find
 from remediator.ladder import climb
 from remediator.ledger import outbox
 from remediator.ledger.schema import outbox as table
-from remediator.sender import MAX_BODY, MAX_PARTS, _notify, send_due, send_until
+from remediator.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
 from remediator.stopping import Stop
 from tests.unit.remediator.conftest import START, Bench, bench_with
+from tests.unit.remediator.payloads import alert
 
 LADDER = {
     "first": {"contacts": ["oncall"]},
@@ -40,25 +41,42 @@ class Receiver:
     told: list[tuple[str, str, str]] = field(default_factory=list)
     status: int = 200
     hangs: str = ""
+    trickles: str = ""
+    over: bool = False
     alerts: list[Any] = field(default_factory=list)
     url: str = ""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request) -> web.StreamResponse:
         contact = request.match_info["contact"]
         if contact == self.hangs:
             await asyncio.sleep(60)
+        if contact == self.trickles:
+            return await self._trickle(request)
         message = await request.json()
         if self.status == 200:
             self.told.append((contact, message["title"], message["message"]))
             self.arrived.set()
         return web.Response(status=self.status)
 
+    async def _trickle(self, request: web.Request) -> web.StreamResponse:
+        """An answer that comes a byte at a time, so that no read of it takes long, and has no end before the test's."""
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while not self.over:
+            await answer.write(b".")
+            await asyncio.sleep(0.1)
+        return answer
+
     async def active(self, request: web.Request) -> web.Response:
         return web.json_response(self.alerts)
 
     def contacts(self) -> list[str]:
         return [contact for contact, _, _ in self.told]
+
+    def titles(self, contact: str) -> int:
+        """How many different ones a contact was told."""
+        return len({title for told, title, _ in self.told if told == contact})
 
 
 @pytest.fixture
@@ -93,10 +111,8 @@ def with_ladder(receiver: Receiver, ladder: Any) -> Inventory:
 async def bench_telling(folder: Path, receiver: Receiver, ladder: Any = LADDER) -> AsyncIterator[Bench]:
     async with bench_with(folder, with_ladder(receiver, ladder)) as bench:
         world = bench.world
-        bench.world = type(world)(
-            world.inventory, world.ledger, world.clock, world.remediations, AlertmanagerReader(receiver.url)
-        )
-        yield bench
+        asking = replace(world, alertmanager=AlertmanagerReader(receiver.url))
+        yield Bench(asking, bench.shelf, bench.clock)
 
 
 @pytest.fixture
@@ -215,6 +231,37 @@ async def test_an_episode_that_nothing_confirms_climbs_no_further(told: Bench, r
     assert receiver.contacts() == ["oncall"]
 
 
+async def test_what_alertmanager_says_to_fire_climbs_although_no_delivery_comes(
+    told: Bench, receiver: Receiver
+) -> None:
+    """Its deliveries are refused, say for a wrong token: that it does not try again."""
+    receiver.alerts = [alert()]
+    told.clock.turn(minutes=31)
+    await tell(told)
+    assert receiver.contacts() == ["oncall", "leads"]
+
+
+async def test_a_clock_that_is_set_back_holds_no_message_back(told: Bench, receiver: Receiver) -> None:
+    told.clock.turn(days=1)
+    await told.deliver(target="gone", fingerprint="f2")
+    await told.work()
+    told.clock.turn(days=-1)
+    await tell(told)
+    assert receiver.told[-1][1] == "[shop] clear_shelf on shop/postgres/gone: refused (unknown_target)"
+
+
+async def test_a_clock_that_is_set_back_stops_no_ladder(told: Bench, receiver: Receiver) -> None:
+    """It was a day ahead when people were told. Since when the alert fires is not of our clock."""
+    told.clock.turn(days=-1)
+    await told.deliver(starts=(told.clock.now() - timedelta(minutes=29)).isoformat())
+    await told.work()
+    await tell(told)
+    assert receiver.contacts() == ["oncall"]
+    await later(told, minutes=2)
+    assert receiver.contacts() == ["oncall", "leads"]
+    assert "unresolved 31m after people were first told" in receiver.told[-1][2]
+
+
 async def test_what_happens_later_is_told_to_all_who_know_by_then(told: Bench, receiver: Receiver) -> None:
     await later(told, minutes=31)
     receiver.told.clear()
@@ -298,6 +345,53 @@ async def test_a_contact_that_hangs_holds_up_no_other(
         await sending
 
 
+async def test_a_contact_whose_answers_never_end_holds_up_no_other(
+    folder: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.sender.SEND_SECONDS", 1.0)
+    monkeypatch.setattr("remediator.sender.THREADS", 4)
+    _threads.cache_clear()
+    receiver.trickles = "oncall"
+    many = 12
+    async with bench_telling(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as bench:
+        for number in range(many):
+            await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
+        await bench.work()
+        for _ in range(3):
+            bench.clock.turn(seconds=3)
+            await tell(bench)
+        receiver.over, receiver.trickles = True, ""
+        assert receiver.titles("leads") == many
+        for _ in range(3):
+            bench.clock.turn(minutes=6)
+            await tell(bench)
+        assert receiver.titles("oncall") == many, "and it is told as well, once it answers again"
+
+
+async def test_what_waits_for_somebody_who_has_left_goes_to_those_who_are_told_at_once(
+    folder: Path, receiver: Receiver
+) -> None:
+    receiver.status = 503
+    async with bench_telling(folder, receiver) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        await tell(bench)
+        left = with_ladder(receiver, {"first": {"contacts": ["leads"]}})
+        contacts = {name: contact for name, contact in left.contacts.items() if name != "oncall"}
+        world = replace(bench.world, inventory=left.model_copy(update={"contacts": contacts}))
+        later = Bench(world, bench.shelf, bench.clock)
+        receiver.status = 200
+        for _ in range(3):
+            later.clock.turn(seconds=2)
+            await tell(later)
+        assert [each[:2] for each in receiver.told] == [
+            ("leads", "[shop] clear_shelf on shop/postgres/main: refused (max_items)")
+        ]
+        async with later.world.ledger.read() as connection:
+            assert await outbox.waiting(connection) == 0
+
+
 async def test_without_a_ladder_all_contacts_are_told_at_once(folder: Path, receiver: Receiver) -> None:
     async with bench_telling(folder, receiver, {}) as bench:
         bench.shelf.fill("a", "b")
@@ -323,7 +417,7 @@ async def notify(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, most: int,
     """What a service that takes `most` characters a message gets of a long one."""
     monkeypatch.setattr(NotifyJSON, "body_maxlen", most)
     contact = Contact.model_validate({"url": f"{receiver.url.replace('http://', 'json://')}/people/oncall{query}"})
-    assert await _notify(contact, "title", LONG)
+    assert await _notify("oncall", contact, "title", LONG)
     return [body for _, _, body in receiver.told]
 
 

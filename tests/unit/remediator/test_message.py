@@ -7,8 +7,9 @@ from pathlib import Path
 from inventory import Inventory
 from remediator.ledger import ledger_at
 from remediator.ledger.schema import outbox
+from remediator.remediation import Item, ItemState, Outcome, Plan
 from remediator.world import World
-from tests.unit.remediator.conftest import Bench, TurnedClock
+from tests.unit.remediator.conftest import Bench, TurnedClock, bench_with, inventory
 from tests.unit.remediator.payloads import alert
 from tests.unit.remediator.shelf import Shelf
 
@@ -83,6 +84,34 @@ async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> 
         await bench.work()
         _, body = await last_message(bench)
     assert "runbookctl breaker close clear_shelf 'shop/queues/main/emails; rm -rf $HOME'" in body
+
+
+class TripsAtItsSecondPlan(Shelf):
+    async def plan(self) -> Plan:
+        return await super().plan() if self.opened < 2 else Plan((Item({"name": "x"}),), 1)
+
+    def _remove(self, name: str) -> Outcome:
+        return Outcome(ItemState.FAILED)
+
+
+async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:
+    """The first failed for another reason, so people are told of both."""
+    shelf = TripsAtItsSecondPlan(folder)
+    shelf.reachable = False
+    async with bench_with(folder, inventory(), shelf) as bench:
+        await bench.deliver()
+        await bench.work()
+        _, first = await last_message(bench)
+        shelf.reachable = True
+        bench.clock.turn(minutes=6)
+        await bench.deliver()
+        await bench.work()
+        title, second = await last_message(bench)
+    assert title.endswith("failed (effect_failed)")
+    command = "runbookctl breaker close clear_shelf shop/postgres/main"
+    assert f"The breaker is open (2 runs failed or were interrupted): {command}" in second.splitlines()
+    assert "The breaker is open" not in first
+    assert "tried again after its cooldown, unless its breaker has opened" in second
 
 
 async def test_the_detail_of_an_item_is_cut(folder: Path) -> None:

@@ -98,7 +98,7 @@ async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pyt
         raise UnicodeError("odd")
 
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.engine.end_vanished", trip)
+        patch.setattr("remediator.engine.Watch.look", trip)
         running = asyncio.create_task(bench.engine.run())
         await asyncio.wait_for(tripped.wait(), 5)
         await asyncio.sleep(0.05)
@@ -210,6 +210,23 @@ async def test_no_effect_begins_after_its_window_has_closed(folder: Path) -> Non
         assert ((await bench.last()).state, (await bench.last()).reason) == ("interrupted", "window")
 
 
+@pytest.mark.parametrize(("minutes", "touched"), [(9, ["a", "b"]), (11, ["a"]), (-1, ["a"])])
+async def test_no_effect_begins_for_an_alert_that_nothing_confirms(
+    bench: Bench, minutes: int, touched: list[str]
+) -> None:
+    """Invariant 24: the machine slept in an effect, and whoever would have told of the alert's end had no answer."""
+
+    async def sleep() -> None:
+        bench.clock.turn(minutes=minutes)
+
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = sleep
+    await bench.deliver()
+    await bench.work(1)
+    assert bench.shelf.touched == touched
+    assert touched == ["a", "b"] or (await bench.last()).reason == "stale"
+
+
 async def test_a_clock_that_was_set_back_makes_nothing_fresh(bench: Bench) -> None:
     bench.shelf.fill("a")
     bench.clock.turn(hours=3)
@@ -256,6 +273,22 @@ async def test_every_ineffective_run_is_told(bench: Bench) -> None:
         assert await close_breaker(bench)
     assert [run.state for run in await bench.runs()] == ["ineffective"] * 2
     assert len(await titles(bench)) == 2
+
+
+async def test_a_bound_that_outlasts_each_deferral_is_told_once(folder: Path) -> None:
+    """It is afternoon, the window is a week away, and each hour a run is given up."""
+    async with bench_with(folder, inventory(only_in="noon")) as bench:
+        bench.shelf.fill("a")
+        bench.clock.turn(hours=2)
+        for _ in range(3):
+            await bench.deliver()
+            await bench.work()
+            bench.clock.turn(minutes=61)
+            await bench.deliver()
+            await bench.work()
+            bench.clock.turn(minutes=6)
+        assert [(run.state, run.reason) for run in await bench.runs()] == [("expired", "window")] * 3
+        assert await titles(bench) == ["[shop] clear_shelf on shop/postgres/main: expired (window)"]
 
 
 async def test_every_request_for_a_yes_is_told(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The kill switch as a file: effective before every effect, and when in doubt."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,3 +71,17 @@ def test_what_can_not_be_read_pauses(tmp_path: Path) -> None:
     assert "can not be read" in (read_pause_file(tmp_path) or "")
     assert read_pause_file(tmp_path / "none") is None
     assert read_pause_file(None) is None
+
+
+def test_what_can_not_be_looked_for_pauses(tmp_path: Path) -> None:
+    """Its folder may be mounted from elsewhere, and is not at this moment; a link may lead there."""
+    assert read_pause_file(tmp_path / "gone" / "pause") == f"the file {tmp_path}/gone/pause: its folder is gone"
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "gone" / "pause")
+    assert read_pause_file(link) == f"the file {link} leads nowhere"
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_pauses_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pause")
+    assert read_pause_file(tmp_path / "pause") == f"no reason given (the file {tmp_path}/pause)"

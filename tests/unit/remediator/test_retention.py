@@ -11,10 +11,10 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator import metrics
-from remediator.ledger import audit, proof, retention
+from remediator.ledger import audit, control, proof, retention
 from remediator.ledger.proof import prove
 from remediator.ledger.schema import audit as trail
-from remediator.ledger.schema import delivery, episode, item, resolution, run
+from remediator.ledger.schema import delivery, episode, item, resolution, run, storm
 from tests.unit.remediator.conftest import Bench
 from tests.unit.remediator.trail import first_break
 
@@ -70,6 +70,19 @@ async def test_what_keeps_a_breaker_open_stays(bench: Bench) -> None:
     bench.clock.turn(days=401)
     await forget(bench)
     assert await count(bench, run) == 1
+
+
+async def test_the_last_storm_stays_for_its_cooldown(bench: Bench) -> None:
+    for days in (0, 1, 300):
+        bench.clock.turn(days=days)
+        async with bench.world.ledger.write() as connection:
+            await control.note_storm(connection, bench.clock.now(), "a storm")
+        await forget(bench)
+    bench.clock.turn(days=20)
+    await forget(bench)
+    async with bench.world.ledger.read() as connection:
+        assert await control.last_storm(connection) == bench.clock.now() - timedelta(days=20)
+    assert await count(bench, storm) == 1
 
 
 async def test_the_trail_is_cut_at_its_beginning_and_the_rest_is_proved(bench: Bench) -> None:
@@ -251,3 +264,12 @@ async def test_a_clock_that_was_set_back_makes_no_hole(bench: Bench) -> None:
     async with bench.world.ledger.read() as connection:
         assert (await connection.execute(counted)).scalar_one() == before + 1, "and the cut itself"
         assert await first_break(connection) is None
+
+
+async def test_a_clock_that_is_ahead_at_the_start_forgets_nothing(bench: Bench) -> None:
+    await one_run(bench, "2026-03-01T11:59:00Z")
+    await bench.cut_power()
+    bench.clock.turn(days=401)
+    await bench.engine.tick()
+    bench.clock.turn(days=-401)
+    assert len(await bench.runs()) == 1

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import ClientConnectionError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -44,6 +46,26 @@ async def post(port: int, body: bytes, length: int) -> tuple[asyncio.StreamReade
     writer.write(f"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode() + body)
     await writer.drain()
     return reader, writer
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
+    """SIGHUP too, for it reads no inventory anew: an effect must not be torn by who expects that."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "remediator.main", "--web.listen-address", "127.0.0.1:0"),
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        assert b"event=listening" in await process.stderr.readline()
+        process.send_signal(number)
+        _, told = await asyncio.wait_for(process.communicate(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert (process.returncode, b"event=stopping" in told) == (0, True)
 
 
 async def test_no_effect_begins_after_the_signal(folder: Path) -> None:

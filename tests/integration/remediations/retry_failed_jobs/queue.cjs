@@ -78,6 +78,7 @@ const actions = {
   },
   pause: () => queue.pause(),
   resume: () => queue.resume(),
+  obliterate: () => queue.obliterate({ force: true }),
   counts: () => queue.getJobCounts(...STATES),
 };
 

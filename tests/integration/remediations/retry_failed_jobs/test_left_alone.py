@@ -3,6 +3,9 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
+from remediator.errors import TargetUnreachable
 from remediator.remediation import Item, ItemState
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,
@@ -94,10 +97,10 @@ async def test_leaves_flows_to_the_application(bull, redis, scope, major: int) -
     assert await redis.zcard(f"{KEY}:failed") == 3
 
 
-async def test_only_flows_is_nothing_to_do(bull, scope) -> None:
+async def test_only_flows_is_nothing_to_do_for_a_reason(bull, scope) -> None:
     await bull(5, "flow")
     plan = await plan_of(scope())
-    assert (plan.items, plan.found) == ((), 0)
+    assert (plan.items, plan.found, plan.because) == ((), 0, "only_flows")
 
 
 @every_major
@@ -115,6 +118,19 @@ async def test_a_paused_queue_is_left_alone(bull, redis, scope, major: int) -> N
     await bull(major, "resume")
     assert await apply(scope(), (await plan_of(scope())).items) == [ItemState.APPLIED] * 3
     assert await total(redis) == before
+
+
+@every_major
+async def test_a_queue_that_was_obliterated_since_the_plan_is_no_success(bull, scope, major: int) -> None:
+    """All its jobs are gone, and none of them because it was completed."""
+    await bull(major, "fail", count=2)
+    plan = await plan_of(scope())
+    await bull(major, "obliterate")
+    assert await apply(scope(), plan.items) == [ItemState.SKIPPED] * 2
+    async with opened(scope()) as hands:
+        assert [outcome.state for outcome in await hands.settle(plan.items)] == [ItemState.UNKNOWN] * 2
+        with pytest.raises(TargetUnreachable, match="the queue is gone, and its jobs with it"):
+            await hands.look_again(plan.items)
 
 
 async def test_a_job_that_was_put_back_twice_is_left_to_people(bull, scope) -> None:

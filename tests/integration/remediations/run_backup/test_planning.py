@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import obstore
 import pytest
 
 from demo.toolchain.paths import launcher
+from remediator.errors import TargetUnreachable
 from remediator.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     DAY,
@@ -107,6 +109,22 @@ async def test_skips_when_a_newer_backup_has_come(scope, store) -> None:
     assert outcome.state is ItemState.SKIPPED
     assert item.identity["object"] not in await names(store)
     assert newer in await names(store)
+
+
+@pytest.mark.parametrize(("hours", "state"), [(1, ItemState.APPLIED), (3, ItemState.SKIPPED)])
+async def test_skips_what_was_planned_so_long_ago_that_it_would_count_as_old(
+    scope, store, hours: int, state: ItemState
+) -> None:
+    """A yes may come hours after the plan, and the name is the plan's."""
+    [item] = (await plan_of(scope(older_than="2h"))).items
+    then = replace(item, identity={**item.identity, "object": name_of(hours * HOUR)})
+    assert (await apply(scope(older_than="2h"), then)).state is state
+    assert len(await names(store)) == (state is ItemState.APPLIED)
+
+
+async def test_a_pattern_whose_names_count_as_old_at_once_is_said_at_once(scope) -> None:
+    with pytest.raises(TargetUnreachable, match="would count as old at once; put the time of day into the pattern"):
+        await plan_of(scope(target={"pattern": "of_%Y%m%d.dump"}, older_than="1s"))
 
 
 async def test_it_is_not_clean_while_the_newest_is_too_old(scope, store) -> None:
