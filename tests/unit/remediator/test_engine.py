@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.ledger import audit, control
+from remediator.ledger import audit, control, episodes
 from remediator.ledger.schema import outbox
 from remediator.people import approve, reject
 from remediator.remediation import Item, ItemState, Outcome, Verdict
