@@ -173,7 +173,7 @@ class Remediator(RuleBasedStateMachine):
 
         with pytest.MonkeyPatch.context() as patch:
             if at == "admission":
-                patch.setattr("remediator.engine.execute", never)
+                patch.setattr("remediator.driver.execute", never)
             elif at != "anywhere":
                 patch.setattr(self.bench.shelf, at, never)
             round_ = asyncio.create_task(self.bench.engine.tick())

@@ -92,7 +92,8 @@ async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_trut
         out = True
 
     monkeypatch.setattr(SqliteLedger, "write", sometimes)
-    monkeypatch.setattr("remediator.engine.TROUBLE_SECONDS", 0.01)
+    for module in ("engine", "driver"):
+        monkeypatch.setattr(f"remediator.{module}.TROUBLE_SECONDS", 0.01)
     bench.shelf.fill("a", "b")
     setattr(bench.shelf, at, lose)
     await bench.deliver()

@@ -62,7 +62,7 @@ class Bench:
     async def look(self, looks: int = 31) -> None:
         """As often as it takes until what is missing has vanished."""
         for _ in range(looks):
-            self.engine._next_look = 0.0
+            self.engine.house.next_look = 0.0
             await self.work(1)
 
     async def cut_power(self) -> None:

@@ -62,7 +62,7 @@ async def everything_that_is_done_again_and_again(bench: Bench) -> None:
         await send_due(bench.world, Attachments(bench.world))
         await metrics.collect(bench.world)
         bench.clock.turn(minutes=31)
-        bench.engine._next_look = bench.engine._next_forgetting = 0.0
+        bench.engine.house.next_look = bench.engine.house.next_forgetting = 0.0
         await Watch(bench.world).look()
 
 

@@ -31,8 +31,9 @@ SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remediator.engine.MISHAP_SECONDS", 0.01)
-    monkeypatch.setattr("remediator.engine.TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.driver.MISHAP_SECONDS", 0.01)
+    for module in ("engine", "driver"):
+        monkeypatch.setattr(f"remediator.{module}.TROUBLE_SECONDS", 0.01)
 
 
 async def titles(bench: Bench) -> list[str]:
@@ -98,7 +99,7 @@ async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pyt
         raise UnicodeError("odd")
 
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.engine.Watch.look", trip)
+        patch.setattr("remediator.vanished.Watch.look", trip)
         running = asyncio.create_task(bench.engine.run())
         await asyncio.wait_for(tripped.wait(), 5)
         await asyncio.sleep(0.05)
@@ -246,7 +247,7 @@ async def test_a_reservation_counts_from_when_the_run_acts(folder: Path, monkeyp
     async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
         bench.shelf.fill("a")
         with monkeypatch.context() as patch:
-            patch.setattr("remediator.engine.execute", never)
+            patch.setattr("remediator.driver.execute", never)
             await bench.deliver()
             await bench.engine.tick()
             await asyncio.wait_for(reached.wait(), 5)
@@ -429,14 +430,14 @@ async def test_a_run_that_ends_while_it_is_read_is_left_alone(bench: Bench, monk
     await bench.engine.tick()
     await asyncio.wait_for(began.wait(), 5)
     driven: list[int] = []
-    drive = bench.engine._drive
+    drive = bench.engine.driver.drive
 
     async def note(run: Run) -> None:
         driven.append(run.id)
         await drive(run)
 
     monkeypatch.setattr(runs, "unfinished", slow)
-    monkeypatch.setattr(bench.engine, "_drive", note)
+    monkeypatch.setattr(bench.engine.driver, "drive", note)
     await bench.engine.tick()
     await bench.engine.idle()
     assert ((await bench.last()).state, bench.engine.trouble, driven) == ("succeeded", None, [])

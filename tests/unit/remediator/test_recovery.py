@@ -113,7 +113,7 @@ async def test_admitted_without_an_intent_is_asked_again_under_the_same_reservat
 
     bench.shelf.fill("a")
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.engine.execute", never)
+        patch.setattr("remediator.driver.execute", never)
         await cut_at(bench, cut)
     before = await bench.last()
     assert before.state == "admitted"
@@ -204,7 +204,7 @@ async def test_a_crash_gives_no_reservation_back(bench: Bench, monkeypatch: pyte
 
     bench.shelf.fill("a")
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.engine.execute", never)
+        patch.setattr("remediator.driver.execute", never)
         await cut_at(bench, cut)
     before = await bench.last()
     async with bench.world.ledger.write() as connection:
