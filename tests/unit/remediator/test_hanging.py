@@ -121,5 +121,5 @@ async def test_a_ledger_that_is_out_for_a_moment_is_no_failure_of_the_target(
         await intend(*arguments)
 
     monkeypatch.setattr(runs, "intend", out_once)
-    monkeypatch.setattr("remediator.engine.TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.driver.TROUBLE_SECONDS", 0.01)
     assert await ended(bench) == ("succeeded", "")

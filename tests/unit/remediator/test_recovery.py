@@ -256,7 +256,7 @@ async def test_what_is_refused_after_its_admission_counts(folder: Path, monkeypa
     async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
         bench.shelf.fill("a")
         with monkeypatch.context() as patch:
-            patch.setattr("remediator.engine.execute", never)
+            patch.setattr("remediator.driver.execute", never)
             await cut_at(bench, cut)
         async with bench.world.ledger.write() as connection:
             await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
