@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from inventory import Inventory, Mode, RemediationSettings, Stack
 from remediator.alertmanager import ActiveAlert
@@ -49,7 +50,12 @@ def _name(labels: Mapping[str, str], label: str) -> str:
 
 def claimed(text: str, most: int = MAX_NAME) -> str:
     """What others claim, as it may be kept and shown: one line of at most so many characters."""
-    return _NOT_SHOWN.sub("\ufffd", text[:most])
+    return _shown(text[:most])
+
+
+@lru_cache(4_096)  # the same names come again with every repetition of an alert
+def _shown(text: str) -> str:
+    return _NOT_SHOWN.sub("\ufffd", text)
 
 
 def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key) -> Found | str:
