@@ -42,7 +42,7 @@ soak: setup
 	@$(BIN)/pytest -m soak tests/bounds
 
 # Spoils every number and comparison of the alert rules in turn, then takes every guard of docs/invariants.md out of the
-# code; fails if no case, or not each of the tests that it names, notices one of them. GUARDS="3 19": those alone.
+# code (a quarter of an hour); fails if no case, or not each test that a guard names, notices. GUARDS="3 19": those alone.
 mutants: setup
 	@$(if $(GUARDS),,$(BIN)/python -m tests.rules.mutants)
 	@$(BIN)/python -m tests.bounds.mutants $(GUARDS)

@@ -281,3 +281,14 @@ async def test_a_run_of_an_ended_episode_keeps_its_target_to_itself(folder: Path
         await fire(bench)
         first, second = await bench.runs()
         assert (first.state, second.state, second.reason) == ("succeeded", RunState.DEFERRED, "concurrency")
+
+
+async def test_the_hour_of_a_cap_is_a_whole_one(folder: Path) -> None:
+    """Invariant 3."""
+    async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
+        assert await fire(bench) == ("succeeded", "", 1)
+        await resolve(bench)
+        bench.clock.turn(minutes=59)
+        assert await fire(bench) == ("deferred", "rate", 1)
+        bench.clock.turn(minutes=2)
+        assert await fire(bench) == ("succeeded", "", 2)
