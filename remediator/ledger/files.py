@@ -7,8 +7,10 @@ are compared with what they led to when the ledger was opened, before and after 
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
+MOMENT_SECONDS = 0.05
 Identity = tuple[int, int] | None
 
 
@@ -18,6 +20,7 @@ class Files:
     def __init__(self, ledger: Path) -> None:
         self._paths = [ledger, Path(f"{ledger}-wal"), Path(f"{ledger}-shm")]
         self._known: list[Identity] = []
+        self._looked_at = float("-inf")
 
     def remember(self) -> None:
         """They are the right ones now."""
@@ -28,7 +31,15 @@ class Files:
         for path, known in zip(self._paths, self._known, strict=False):
             if _identity(path) != known:
                 return f"{path} was removed or replaced while in use; put it back, or restart"
+        self._looked_at = monotonic()
         return None
+
+    def lost_lately(self) -> str | None:
+        """The same, but not looked at again for a moment: at each delivery that takes as long as a tenth of its commit.
+
+        What is removed takes along all that was committed before, so one that came a moment later is no worse off.
+        """
+        return self.lost() if monotonic() - self._looked_at > MOMENT_SECONDS else None
 
 
 def _identity(path: Path) -> Identity:

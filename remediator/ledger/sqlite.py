@@ -150,7 +150,7 @@ class SqliteLedger:
         connection = sqlite3.connect(
             self.file, isolation_level=None, check_same_thread=False, factory=WatchedConnection
         )
-        connection.trouble = self._trouble
+        connection.trouble = lambda: self._damage or self._files.lost_lately()
         _configure(connection, None)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
