@@ -4,29 +4,31 @@ from inventory.backup_names import BackupNames, Proof, before, marked, marker_na
 from inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
 from inventory.backup_proof import Check, Marker, MarkerError, read_marker
 from inventory.backup_target import BackupReport, BackupTarget, DumpSource
+from inventory.bounds import (
+    Breaker,
+    Freeze,
+    Limits,
+    Mode,
+    Protect,
+    RemediationSettings,
+    StackLimits,
+    Storm,
+    Window,
+)
 from inventory.durations import Duration, format_duration, parse_duration
 from inventory.errors import InventoryError, Problem, SecretError
 from inventory.load import load_inventory, place_of, read_block
 from inventory.model import (
     Alertmanager,
-    Breaker,
     Contact,
     EscalationStep,
-    Freeze,
     HttpTarget,
     Inventory,
-    Limits,
-    Mode,
     PostgresTarget,
     PrefixSettings,
-    Protect,
     QueueTarget,
     RedisTarget,
-    RemediationSettings,
     Stack,
-    StackLimits,
-    Storm,
-    Window,
 )
 from inventory.queries import Query
 from inventory.secrets import Secret

@@ -1,0 +1,148 @@
+"""How far remediations may go: modes, limits, windows and freezes."""
+
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from inventory.durations import Duration
+from inventory.section import Name, Section, Zone
+
+
+def _written_as_text(value: object) -> object:
+    """YAML 1.1 reads a bare 14:00 as the number 840, which would pass as 00:14."""
+    if isinstance(value, int):
+        raise ValueError('a time of day needs quotes, as in "14:00"')
+    return value
+
+
+TimeOfDay = Annotated[time, BeforeValidator(_written_as_text)]
+
+
+class Window(Section):
+    """A weekly span of time, half open, in a named zone. `to` before `from` ends on the next day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
+    start: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to")
+    zone: Zone = "UTC"
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.days or self.start == self.end:
+            raise ValueError("the window is empty: it needs days, and `from` different from `to`")
+        return self
+
+
+class Freeze(Section):
+    """A span of time, half open, in which nothing is remediated; without an offset it is read in `zone`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    start: datetime = Field(alias="from")
+    end: datetime = Field(alias="to")
+    reason: str = ""
+    zone: Zone | None = None
+
+    @model_validator(mode="after")
+    def _in_its_zone(self) -> Self:
+        for key in ("start", "end"):
+            moment = getattr(self, key)
+            if moment.tzinfo is None and self.zone is not None:
+                object.__setattr__(self, key, moment.replace(tzinfo=ZoneInfo(self.zone)))
+        return self
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z, or `zone`")
+        if self.end <= self.start:
+            raise ValueError("`to` is not after `from`")
+        return self
+
+
+class Mode(StrEnum):
+    """What a remediation may do for a stack."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    APPROVE = "approve"
+    AUTO = "auto"
+
+
+class Breaker(Section):
+    """Opens after `failures` failed or interrupted runs `within` a time; at once after an ineffective or unknown."""
+
+    failures: Annotated[int, Field(ge=1)] = 2
+    within: Duration = timedelta(hours=1)
+
+
+class Protect(Section):
+    """Sessions that are never touched, by role or by application name."""
+
+    roles: tuple[str, ...] = ()
+    applications: tuple[str, ...] = ()
+
+
+class RemediationSettings(Section):
+    """How far one remediation may go for one stack. A key that the remediation has no use for is refused at start."""
+
+    mode: Mode = Mode.SHADOW
+    older_than: Duration | None = None
+    max_items: Annotated[int, Field(ge=1)] | None = None
+    batch: Annotated[int, Field(ge=1)] | None = None
+    max_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    cooldown: Duration = timedelta(minutes=5)
+    max_runs_per_hour: Annotated[int, Field(ge=1)] = 3
+    breaker: Breaker = Breaker()
+    min_firing: Duration = timedelta(0)
+    settle: Duration = timedelta(seconds=5)
+    verify_within: Duration = timedelta(minutes=2)
+    approve_within: Duration = timedelta(hours=4)
+    only_in: Name | None = None
+    block_on: tuple[str, ...] = ()
+    protect: Protect = Protect()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_off(cls, data: object) -> object:
+        """YAML 1.1 reads a bare `off` as false."""
+        if isinstance(data, dict) and data.get("mode") is False:
+            return {**data, "mode": Mode.OFF}
+        return data
+
+    @model_validator(mode="after")
+    def _old_enough(self) -> Self:
+        if self.older_than is not None and self.older_than < timedelta(seconds=1):
+            raise ValueError("older_than is at least 1s; shorter would end sessions that work")
+        return self
+
+
+class StackLimits(Section):
+    """Limits over all remediations of one stack; where it states none, the limit over all stacks alone holds."""
+
+    max_runs_per_hour: Annotated[int, Field(ge=1)] = 10
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    max_alert_age: Duration | None = None
+
+
+class Storm(Section):
+    """More targets or alerts than this `within` a time is an outage, not a fault: people look first."""
+
+    targets: Annotated[int, Field(ge=1)] = 5
+    alerts: Annotated[int, Field(ge=1)] = 20
+    within: Duration = timedelta(minutes=5)
+    cooldown: Duration = timedelta(minutes=10)
+
+
+class Limits(Section):
+    """Limits over all stacks."""
+
+    max_runs_per_hour: Annotated[int, Field(ge=1)] = 30
+    concurrency: Annotated[int, Field(ge=1)] = 1
+    max_alert_age: Duration = timedelta(minutes=10)
+    storm: Storm = Storm()
