@@ -22,7 +22,7 @@ from remediator.people import reject
 from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
-from tests.unit.remediator.shelf import Shelf, nothing
+from tests.unit.remediator.shelf import Shelf
 from tests.unit.remediator.trail import first_break
 from tests.unit.remediator.waiting import becomes
 
@@ -354,62 +354,6 @@ async def test_a_thousand_alerts_of_one_thing_are_one_episode(bench: Bench) -> N
     assert len(episode.alerts) == 1_000
 
 
-async def test_a_clock_that_is_set_back_shortens_no_cooldown(bench: Bench) -> None:
-    """Invariant 17."""
-    bench.shelf.fill("a")
-    await bench.deliver()
-    await bench.work()
-    await bench.deliver(status="resolved")
-    await bench.work()
-    bench.clock.turn(minutes=-30)
-    bench.shelf.fill("b")
-    await bench.deliver(starts="2026-03-01T12:10:00Z")
-    await bench.work()
-    assert ((await bench.last()).state, (await bench.last()).reason) == ("deferred", "cooldown")
-    assert bench.shelf.touched == ["a"]
-
-
-async def test_an_interrupted_run_hides_no_cooldown(bench: Bench) -> None:
-    """Invariant 17: the run before it ended later than now, since the clock was set back."""
-
-    async def repeat() -> None:
-        bench.shelf.fill("a", "b")
-        await bench.deliver(starts=bench.clock.now().isoformat())
-        await bench.work()
-        await bench.deliver(starts=bench.clock.now().isoformat(), status="resolved")
-        await bench.work()
-
-    async def resolve() -> None:
-        await bench.deliver(starts=bench.clock.now().isoformat(), status="resolved")
-        await bench.engine.tick()
-
-    await repeat()
-    bench.clock.turn(minutes=6)
-    bench.shelf.after = resolve
-    await repeat()
-    bench.shelf.after = nothing
-    bench.clock.turn(minutes=-6)
-    bench.shelf.fill("c")
-    await bench.deliver(starts="2026-03-01T12:10:00Z")
-    await bench.work()
-    assert [run.state for run in await bench.runs()] == ["succeeded", "interrupted", "deferred"]
-    assert (await bench.last()).reason == "cooldown"
-
-
-async def test_the_cooldown_counts_from_the_latest_run_of_any_episode(bench: Bench) -> None:
-    for wait in (10, 1, 0):
-        bench.shelf.fill("a")
-        starts = bench.clock.now().isoformat()
-        await bench.deliver(starts=starts)
-        await bench.work()
-        if wait:
-            await bench.deliver(starts=starts, status="resolved")
-            await bench.work()
-        bench.clock.turn(minutes=wait)
-    found = [(run.state, run.reason) for run in await bench.runs()]
-    assert found == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]
-
-
 async def test_a_run_that_ends_while_it_is_read_is_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the tick has read of it is old by then."""
     began, go_on, real = asyncio.Event(), asyncio.Event(), runs.unfinished
@@ -441,26 +385,3 @@ async def test_a_run_that_ends_while_it_is_read_is_left_alone(bench: Bench, monk
     await bench.engine.tick()
     await bench.engine.idle()
     assert ((await bench.last()).state, bench.engine.trouble, driven) == ("succeeded", None, [])
-
-
-async def test_the_cooldown_counts_from_the_run_that_ended_last_by_any_clock(bench: Bench) -> None:
-    """Invariant 17: the second run begins after the first, and ends before it, since the clock was set back in it."""
-
-    async def set_back() -> None:
-        bench.clock.turn(minutes=-16)
-
-    for happens in (nothing, set_back):
-        bench.shelf.after = happens
-        bench.shelf.fill("a")
-        starts = bench.clock.now().isoformat()
-        await bench.deliver(starts=starts)
-        await bench.work()
-        await bench.deliver(starts=starts, status="resolved")
-        await bench.work()
-        bench.clock.turn(minutes=6)
-    bench.shelf.after = nothing
-    bench.shelf.fill("b")
-    await bench.deliver(starts="2026-03-01T12:10:00Z")
-    await bench.work()
-    found = [(run.state, run.reason) for run in await bench.runs()]
-    assert found == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]
