@@ -58,11 +58,17 @@ async def measured(exporter):
     )
 
 
+def held(product, key: bytes) -> object:
+    """What is in a key. Large hashes and sets are dumped in an order that the server changes by itself as they grow."""
+    unordered = {b"hash": product.hgetall, b"set": product.smembers}
+    return unordered.get(product.type(key), product.dump)(key)
+
+
 async def test_all_is_measured_and_nothing_changes(start_exporter, server, product) -> None:
     run_node(FOLDER / "queues.js", [str(server.port)], bullmq=5)
     product.config_set("latency-monitor-threshold", 1)
     product.eval("for i = 1, 5000000 do end", 0)
-    before = {key: product.dump(key) for key in product.scan_iter() if product.ttl(key) == -1}
+    before = {key: held(product, key) for key in product.scan_iter() if product.ttl(key) == -1}
     changes = product.info("persistence")["rdb_changes_since_last_save"]
     product.config_resetstat()
     exporter = await start_exporter(inventory(server.url("metrics", PASSWORD), "dead_letter: '{name}-dlq'"))
@@ -72,7 +78,7 @@ async def test_all_is_measured_and_nothing_changes(start_exporter, server, produ
     used = {name.removeprefix("cmdstat_") for name in product.info("commandstats")} - {"config|resetstat", "config"}
     assert used <= COMMANDS
     assert product.info("persistence")["rdb_changes_since_last_save"] == changes
-    assert {key: product.dump(key) for key in before} == before
+    assert {key: held(product, key) for key in before} == before
     assert product.execute_command("ACL", "LOG") == []
     assert page.value("redis_up") == page.value("redis_keys_readable") == 1
     assert page.value("redis_slowlog_length") is not None
