@@ -75,7 +75,7 @@ def idle(daemon: Daemon) -> bool:
     while daemon.share(5.0) > 0.1 and time.perf_counter() - began < PATIENCE_SECONDS:
         pass
     line("busy after the start, for at most", time.perf_counter() - began)
-    return line("idle, of one processor", daemon.share(IDLE_SECONDS), 0.03, "{:.1%}")
+    return line("idle, of one processor", daemon.share(IDLE_SECONDS), 0.02, "{:.1%}")
 
 
 def pages(daemon: Daemon, size: Size) -> Iterator[bool]:

@@ -1,7 +1,8 @@
 """Whether the ledger's files are still those that were opened.
 
 SQLite goes on writing to a file that was removed or replaced, and all of that is lost at the next start. So the names
-are compared with what they led to when the ledger was opened, before and after every transaction.
+are compared with what they led to when the ledger was opened: before and after every transaction, and once a moment
+while deliveries are kept.
 """
 
 import sqlite3
