@@ -6,8 +6,7 @@ WORKDIR /src
 RUN python -m venv /opt/runbookd
 COPY requirements-runtime.lock pyproject.toml README.md ./
 RUN /opt/runbookd/bin/pip install --no-cache-dir --require-hashes --requirement requirements-runtime.lock
-COPY inventory inventory
-COPY daemon daemon
+COPY runbookd runbookd
 COPY exporter exporter
 COPY remediator remediator
 COPY runbookctl runbookctl

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 from benchmarks.many_keys import FOLDER, PATTERN
 from exporter.collectors.backups import BackupsClient, BackupsCollector
 from exporter.object_store import open_store
-from inventory import Stack
+from runbookd.inventory import Stack
 
 SMALL, LARGE = 1_000, 1_000_000
 READINGS, REFRESH = 60, 300

@@ -20,7 +20,7 @@ from exporter.collectors.postgres import PostgresCollector
 from exporter.postgres.connect import connect
 from exporter.postgres.parts import FAST
 from exporter.postgres.statement import Statement
-from inventory import PostgresTarget, Stack
+from runbookd.inventory import PostgresTarget, Stack
 
 SCHEMAS, TABLES, STATEMENTS = 20, 10_000, 5_000
 ALLOWED_SECONDS, ALLOWED_SERIES = 0.5, 10_000

@@ -22,11 +22,11 @@ from typing import Any
 import redis
 from prometheus_client.exposition import choose_encoder
 
-from daemon.exposition import encode
 from demo.servers.redis import RedisServer
 from exporter.collectors.queues import QueuesCollector
 from exporter.runner import Runner, Selection
-from inventory import Inventory, QueueTarget, RedisTarget, Stack
+from runbookd.inventory import Inventory, QueueTarget, RedisTarget, Stack
+from runbookd.service.exposition import encode
 
 ROUNDS = 60
 # Of reading 50 queues, processor time of the exporter; and how long 1,000 may take.

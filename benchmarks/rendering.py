@@ -13,9 +13,9 @@ from time import perf_counter
 
 from prometheus_client.exposition import choose_encoder
 
-from daemon.exposition import Encoder, encode
 from exporter.families import Families
 from exporter.metric import Sample, counter, gauge
+from runbookd.service.exposition import Encoder, encode
 
 FAMILIES, TARGETS, SERIES = 50, 4, 250
 ALLOWED_SHARE = 0.2

@@ -11,15 +11,15 @@ from typing import Any
 
 from aiohttp import web
 
-from daemon.logs import configure_logs
-from daemon.settings import LogSettings
-from inventory import Inventory
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
 from remediator.ledger import ledger_at
 from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 from remediator.world import World
+from runbookd.inventory import Inventory
+from runbookd.service.logs import configure_logs
+from runbookd.service.settings import LogSettings
 
 REMEDIATION = "touch"
 WATCHED, TOUCHED = "watched", "touched"  # the first stack is only looked at, the second acted on

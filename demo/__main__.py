@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from daemon import leave
 from demo.display import Display
 from demo.down import down
 from demo.errors import DemoError
@@ -21,6 +20,7 @@ from demo.running import running_demo
 from demo.servers.errors import ServerError
 from demo.toolchain.errors import SetupError
 from demo.up import up
+from runbookd.service import leave
 
 PLACES = Places()
 console = Console()

@@ -9,7 +9,7 @@ from obstore.store import S3Store
 
 from demo.credentials import BUCKET
 from demo.places import Places
-from inventory import marked
+from runbookd.inventory import marked
 
 if TYPE_CHECKING:
     from obstore.store import S3Config  # exists for type checkers only

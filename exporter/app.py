@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Iterable
 
 from aiohttp import web
 
-from daemon import add_health_routes, add_reload_route, metrics_response
-from daemon.check import NO_INVENTORY
 from exporter.collectors import COLLECTORS
 from exporter.deadline import HEADER, deadline_of
 from exporter.debug_page import debug_page
@@ -14,7 +12,9 @@ from exporter.landing_page import landing_page
 from exporter.runner import Selection
 from exporter.serving import Serving
 from exporter.settings import ExporterSettings
-from inventory import Inventory
+from runbookd.inventory import Inventory
+from runbookd.service import add_health_routes, add_reload_route, metrics_response
+from runbookd.service.check import NO_INVENTORY
 
 SERVING = web.AppKey("serving", Serving)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from inventory import BackupNames, Proof, marked
+from runbookd.inventory import BackupNames, Proof, marked
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # exists for type checkers only

@@ -10,7 +10,7 @@ import obstore
 from obstore.store import ObjectStore
 
 from exporter.backup_contents import Backup, Contents, Incomplete, Reader, StoredObject, Unfinished, stored_objects
-from inventory import BackupNames
+from runbookd.inventory import BackupNames
 
 # S3, GCS and Azure all list at most so many (Azure 5000) in one answer.
 PAGE = 1000

@@ -8,7 +8,7 @@ from exporter.backup_folder import Found
 from exporter.backup_proofs import Proofs, State
 from exporter.errors import Fault
 from exporter.metric import Sample, counter, gauge
-from inventory import Proof
+from runbookd.inventory import Proof
 
 _LISTING, _MARKERS, _OWN = "listing, or report", "markers", "the exporter"
 COMPARED = 7

@@ -10,7 +10,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from exporter.backup_contents import MarkerFile
-from inventory import MAX_MARKER_BYTES, Marker, MarkerError, Proof, read_marker
+from runbookd.inventory import MAX_MARKER_BYTES, Marker, MarkerError, Proof, read_marker
 
 LOOKED_AT = 4
 """Markers of either kind that one reading looks at, the newest first, until one holds."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import aiohttp
 
-from daemon import VERSION
 from exporter.errors import Fault, TargetMisconfigured, TargetRefused, TargetUnreachable
-from inventory import BackupReport
+from runbookd.inventory import BackupReport
+from runbookd.service import VERSION
 
 MAX_BYTES = 32 * 1024**2  # a repository with a hundred thousand backups; what is larger is no report
 _HEADERS = {"User-Agent": f"runbook-exporter/{VERSION}", "Accept": "application/json"}

@@ -18,7 +18,7 @@ from obstore.store import ObjectStore
 
 from exporter.backup_contents import Backup, Contents, MarkerFile, Reader, StoredObject
 from exporter.backup_folder import PAGE, Folder, Found, Tally, found_in, pages
-from inventory import BackupNames, before
+from runbookd.inventory import BackupNames, before
 
 ENOUGH = 8
 """Backups in the window: the newest, and those before it that its size is compared with."""

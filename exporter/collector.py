@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from exporter.families import MAX_SERIES
 from exporter.job import Jobs
 from exporter.metric import Metric, Sample
-from inventory import Secret, SecretError, Stack
+from runbookd.inventory import Secret, SecretError, Stack
 
 NOT_YET = "not read in the background yet"
 """The problem of a target between the start and its first background reading."""

@@ -8,7 +8,7 @@ from exporter.collector import Collector
 from exporter.collectors import COLLECTORS
 from exporter.job_lane import METRICS as JOB_METRICS
 from exporter.runner import TARGET_METRICS
-from inventory import Inventory
+from runbookd.inventory import Inventory
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
-from daemon import VERSION
 from exporter.target import Target
+from runbookd.service import VERSION
 
 _PAGE = """\
 <!doctype html>

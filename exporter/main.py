@@ -5,12 +5,12 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from daemon import Daemon, Finding, leave, read_settings, run
-from daemon.memory import give_memory_back
 from exporter.app import build_app
 from exporter.collectors import COLLECTORS
 from exporter.settings import ExporterSettings
-from inventory import Inventory
+from runbookd.inventory import Inventory
+from runbookd.service import Daemon, Finding, leave, read_settings, run
+from runbookd.service.malloc import give_memory_back
 
 
 def main() -> NoReturn:

@@ -9,7 +9,7 @@ from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, 
 from obstore.store import ObjectStore
 
 from exporter.errors import Fault, TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
-from inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
+from runbookd.inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
 
 # What the library's messages hold, and what it means to people. Looked up in this order.
 _SIGNS = {

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from exporter.keyspace import PAUSE_SECONDS, STEP_KEYS, Walk
 from exporter.metric import Metric, Sample, gauge
 from exporter.redis_wire import Wire, packed
-from inventory import PrefixSettings
+from runbookd.inventory import PrefixSettings
 
 # What one reading looks at, at the most; 100 steps take a quarter of a second.
 MOST_STEPS = 400

@@ -17,8 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
-from inventory import Secret, SecretError
-from inventory.refusals import told
+from runbookd.inventory import Secret, SecretError
+from runbookd.inventory.refusals import told
 
 Command = tuple[str | bytes | int, ...]
 # Of one read. Redis sends replies in pieces of 16 KiB and more.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from prometheus_client import ProcessCollector
 
-from daemon import VERSION
 from exporter import target
 from exporter.collectors import COLLECTORS
 from exporter.families import MAX_SERIES, Families
 from exporter.metric import gauge
 from exporter.target import Target
-from inventory import Inventory, Stack
+from runbookd.inventory import Inventory, Stack
+from runbookd.service import VERSION
 
 BUILD_INFO = gauge("runbook_exporter_build_info", "Always 1; the label is the exporter's version.", "version")
 STACK_INFO = gauge(

@@ -12,7 +12,7 @@ import structlog
 from exporter.families import Families
 from exporter.metric import gauge
 from exporter.runner import Runner, Selection
-from inventory import Inventory, InventoryError, load_inventory
+from runbookd.inventory import Inventory, InventoryError, load_inventory
 
 RELOAD_SUCCESS = gauge(
     "runbook_exporter_config_last_reload_success",

@@ -1,6 +1,6 @@
 """The exporter's settings."""
 
-from daemon import DaemonSettings, WebSettings
+from runbookd.service import DaemonSettings, WebSettings
 
 
 class ExporterSettings(DaemonSettings):

@@ -10,7 +10,6 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import Duration
 from remediator.clock import rfc3339
 from remediator.credentials import Bearers
 from remediator.errors import NoSuchRun
@@ -23,6 +22,7 @@ from remediator.pausing import read_pause_file
 from remediator.people import approve, reject
 from remediator.states import RunState
 from remediator.world import World
+from runbookd.inventory import Duration
 
 MAX_LIMIT = 1_000
 log = structlog.get_logger(__name__)

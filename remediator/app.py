@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from daemon import BEFORE_CLOSING, OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
-from inventory import Inventory
 from remediator import metrics
 from remediator.alertmanager import AlertmanagerReader
 from remediator.api import add_api_routes
@@ -26,6 +24,8 @@ from remediator.sender import send_until
 from remediator.settings import RemediatorSettings
 from remediator.webhook import webhook
 from remediator.world import World
+from runbookd.inventory import Inventory
+from runbookd.service import BEFORE_CLOSING, OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
 
 NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE)"
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import structlog
 
-from inventory import Mode
 from remediator.diagnostics.bundle import as_lines, parts_of, read_all
 from remediator.ledger import episodes, outbox
 from remediator.ledger.episodes import Episode
 from remediator.remediation import Scope
 from remediator.targets import settings_of
 from remediator.world import World
+from runbookd.inventory import Mode
 
 REMEDIATION = "collect_diagnostics"
 MAX_CHARACTERS = 6_000  # messengers cut or refuse what is longer

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import floor
 
-from inventory import Limits, RemediationSettings, StackLimits, Window, format_duration
 from remediator.windows import in_window, next_start, span_of
+from runbookd.inventory import Limits, RemediationSettings, StackLimits, Window, format_duration
 
 HOUR = timedelta(hours=1)
 MAX_DEFERRAL = HOUR

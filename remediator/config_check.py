@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Iterator
 
-from daemon import Finding
-from inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
 from remediator.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
+from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
+from runbookd.service import Finding
 
 # Keys that mean something only to some remediations; the others are bounds of all.
 _OWN_KEYS = ("older_than", "batch", "protect")

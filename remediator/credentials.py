@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import hdrs, web
 
-from inventory import Secret, SecretError
+from runbookd.inventory import Secret, SecretError
 
 
 class Bearers:

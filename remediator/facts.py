@@ -5,7 +5,6 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import Inventory, Mode, Storm, format_duration
 from remediator.alertmanager import AlertmanagerUnreadable, blocking
 from remediator.bounds import HOUR, Facts
 from remediator.ledger import control, episodes, runs
@@ -15,6 +14,7 @@ from remediator.pausing import pause_reason
 from remediator.targets import Found, find
 from remediator.windows import freeze_in_words
 from remediator.world import World
+from runbookd.inventory import Inventory, Mode, Storm, format_duration
 
 
 async def blockers(world: World, found: Found) -> tuple[Sequence[str], str | None]:

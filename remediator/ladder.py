@@ -11,7 +11,6 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import EscalationStep, Inventory
 from remediator.alertmanager import ActiveAlert, AlertmanagerUnreadable, blocking
 from remediator.ledger import episodes, outbox, runs
 from remediator.ledger.episodes import Episode, lately
@@ -19,6 +18,7 @@ from remediator.ledger.outbox import Standing, Told
 from remediator.message import end_message, step_message
 from remediator.targets import keys_of
 from remediator.world import World
+from runbookd.inventory import EscalationStep, Inventory
 
 log = structlog.get_logger(__name__)
 

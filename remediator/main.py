@@ -3,10 +3,10 @@
 import sys
 from typing import NoReturn
 
-from daemon import Daemon, leave, read_settings, run
 from remediator.app import build
 from remediator.config_check import find
 from remediator.settings import RemediatorSettings
+from runbookd.service import Daemon, leave, read_settings, run
 
 
 def main() -> NoReturn:

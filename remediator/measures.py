@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from math import floor
 
-from inventory import format_duration
 from remediator.bounds import Facts
 from remediator.windows import span_of
+from runbookd.inventory import format_duration
 
 
 def _stale(facts: Facts) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import format_duration
 from remediator.advice import what_next
 from remediator.diagnostics.masking import mask_text
 from remediator.ledger import audit, control, runs
@@ -17,6 +16,7 @@ from remediator.ledger.runs import Run, RunItem
 from remediator.plainly import pairs, plain
 from remediator.targets import claimed
 from remediator.world import World
+from runbookd.inventory import format_duration
 
 SHOWN_ITEMS = 10
 SHOWN_RUNS = 10

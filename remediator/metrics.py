@@ -11,7 +11,6 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from daemon import VERSION
 from remediator.errors import LedgerUnavailable
 from remediator.ledger import control, deliveries, episodes, outbox, tally
 from remediator.ledger.schema import run
@@ -19,6 +18,7 @@ from remediator.pausing import pause_reason
 from remediator.states import RunState
 from remediator.tallied import known, tallied
 from remediator.world import World
+from runbookd.service import VERSION
 
 
 class Snapshot(Collector):

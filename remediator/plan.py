@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import Mode, RemediationSettings
 from remediator.bounds import MAX_DEFERRAL, Decision, decide
 from remediator.errors import RemediatorError, TargetUnknown
 from remediator.escalation import escalate
@@ -21,6 +20,7 @@ from remediator.remediation import Identity, Plan
 from remediator.states import RunState
 from remediator.targets import Found
 from remediator.world import World
+from runbookd.inventory import Mode, RemediationSettings
 
 PLAN_SECONDS = 10.0
 log = structlog.get_logger(__name__)

@@ -13,7 +13,6 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import Mode
 from remediator.bounds import Decision, Facts, decide
 from remediator.delivery import Alert, Delivery
 from remediator.errors import MalformedDelivery
@@ -28,6 +27,7 @@ from remediator.remediation import Plan
 from remediator.states import ENDED, RunState
 from remediator.targets import Found, find, key_of
 from remediator.world import World
+from runbookd.inventory import Mode
 
 NO_NEW_RUN = "no_new_run"
 MAX_TARGETS = 50  # of one simulated delivery; a real storm is left to people long before

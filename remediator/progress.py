@@ -4,13 +4,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory import Breaker
 from remediator.escalation import escalate
 from remediator.ledger import control, episodes, runs
 from remediator.ledger.episodes import Key
 from remediator.ledger.runs import Run
 from remediator.states import ESCALATED, OPENS_BREAKER, RunState, is_mishap
 from remediator.world import World
+from runbookd.inventory import Breaker
 
 
 async def advance(

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
-from inventory import RemediationSettings, Stack
+from runbookd.inventory import RemediationSettings, Stack
 
 Kind = Literal["postgres", "queues", "backups", "stack"]  # "stack": all of it, whatever target an alert names
 

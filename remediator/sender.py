@@ -12,13 +12,13 @@ from typing import Any
 import apprise
 import structlog
 
-from inventory import Contact, SecretError
 from remediator.attachment import Attachments
 from remediator.errors import LedgerUnavailable
 from remediator.ladder import circle, climb
 from remediator.ledger import episodes, outbox
 from remediator.stopping import Stop
 from remediator.world import World
+from runbookd.inventory import Contact, SecretError
 
 EVERY_SECONDS = 1.0
 CLIMB_EVERY = 5  # rounds: steps are minutes apart, and to look for them costs more than to look for messages

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from daemon import DaemonSettings, WebSettings
-from daemon.settings import Group
+from runbookd.service import DaemonSettings, WebSettings
+from runbookd.service.settings import Group
 
 
 class WebhookSettings(Group):

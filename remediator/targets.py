@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from inventory import Inventory, Mode, RemediationSettings, Stack
 from remediator.alertmanager import ActiveAlert
 from remediator.ledger.episodes import Key
 from remediator.remediation import Identity, Remediation, Scope, Target
+from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 
 MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
 # No name has them, not every database can keep them, and in a text for people they would forge lines or hide words.

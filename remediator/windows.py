@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inventory import Freeze, Window
+from runbookd.inventory import Freeze, Window
 
 _QUARTER = timedelta(minutes=15)
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from inventory import Inventory
 from remediator.alertmanager import AlertmanagerReader
 from remediator.clock import Clock
 from remediator.ledger import Ledger
 from remediator.remediation import Remediation
+from runbookd.inventory import Inventory
 
 REPEAT_INTERVAL = timedelta(minutes=5)  # of the route in deploy/alertmanager.yml, where the inventory names none
 

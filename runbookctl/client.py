@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from inventory import Secret, SecretError
+from runbookd.inventory import Secret, SecretError
 
 CONNECT_SECONDS = 5.0
 # A delivery of many alerts is simulated target by target, and each may hang as long as a plan may.

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from exporter.explain import Cost
-from inventory import format_duration
+from runbookd.inventory import format_duration
 
 _COLUMNS = ("target", "round trips", "families", "series at most", "in the background")
 

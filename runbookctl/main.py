@@ -9,10 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from daemon import VERSION
-from daemon.check import NO_INVENTORY
 from exporter.explain import costs
-from inventory import Inventory, InventoryError, load_inventory
 from runbookctl import ahead, saying, show
 from runbookctl import explain as explain_command
 from runbookctl.asking import Output, Run, Stack, client_of, console
@@ -20,6 +17,9 @@ from runbookctl.client import Client, RemediatorRefused, WrongUsage
 from runbookctl.doctor import examine
 from runbookctl.doctor import show as show_doctor
 from runbookctl.init import InitError, write_examples
+from runbookd.inventory import Inventory, InventoryError, load_inventory
+from runbookd.service import VERSION
+from runbookd.service.check import NO_INVENTORY
 
 app = typer.Typer(help="Ask the remediator what it did, and tell it what it may do.", no_args_is_help=True)
 breaker_app = typer.Typer(help="Breakers: what keeps a remediation off a target until a person has looked.")

@@ -23,7 +23,7 @@ from exporter.collector import Client, Collector, Reading, Slow
 from exporter.errors import Fault, TargetError, TargetMisconfigured, TargetRefused
 from exporter.metric import Metric, Sample
 from exporter.object_store import open_store, read_options, worded
-from inventory import BackupNames, BackupReport, BackupTarget, Stack
+from runbookd.inventory import BackupNames, BackupReport, BackupTarget, Stack
 
 # They list in the order of names, and from any name on.
 _SORTING = ("s3:", "s3a:", "gs:", "memory:")

@@ -4,10 +4,10 @@ from time import perf_counter
 
 import aiohttp
 
-from daemon import VERSION
 from exporter.collector import Client, Collector, Reading
 from exporter.metric import gauge
-from inventory import HttpTarget, Stack
+from runbookd.inventory import HttpTarget, Stack
+from runbookd.service import VERSION
 
 SUCCESS = gauge("probe_success", "Whether the endpoint answered with the status that is expected (1).")
 DURATION = gauge("probe_duration_seconds", "How long the probe took, in seconds, connecting included.")

@@ -16,7 +16,7 @@ from exporter.postgres.parts import BACKGROUND, FAST
 from exporter.postgres.queries import query_jobs
 from exporter.postgres.remainder import Remainder
 from exporter.postgres.visits import VISITED, part_jobs
-from inventory import Stack
+from runbookd.inventory import Stack
 
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
 MOST = {

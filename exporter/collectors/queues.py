@@ -21,7 +21,7 @@ from exporter.families import MAX_SERIES
 from exporter.keyspace import STEP_KEYS, Walk
 from exporter.metric import Metric, Sample, gauge
 from exporter.redis_wire import Wire, packed, raise_worded
-from inventory import Stack
+from runbookd.inventory import Stack
 
 UP = gauge("bullmq_up", "Whether the Redis of the queues answers and the queues are known (1).", source="PING")
 QUEUES = gauge(

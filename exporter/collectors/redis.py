@@ -13,7 +13,7 @@ from exporter.metric import Metric, Sample, gauge
 from exporter.redis_info import Info, info_of
 from exporter.redis_prefixes import MOST_STEPS
 from exporter.redis_wire import Wire, packed, raise_worded
-from inventory import RedisTarget, Stack
+from runbookd.inventory import RedisTarget, Stack
 
 UP = gauge("redis_up", "Whether the Redis server answers (1).", source="INFO")
 SLOWLOG = gauge(

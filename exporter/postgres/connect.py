@@ -14,7 +14,7 @@ import asyncpg
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
 from exporter.postgres.server import FACTS, Server
 from exporter.postgres.statement import APPLICATION
-from inventory import Secret, SecretError
+from runbookd.inventory import Secret, SecretError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

@@ -11,7 +11,7 @@ from exporter.errors import TargetRefused
 from exporter.job import Job
 from exporter.metric import Metric, Sample, gauge
 from exporter.postgres.background import PostgresSession
-from inventory import PostgresTarget, Query
+from runbookd.inventory import PostgresTarget, Query
 
 LEFT_OUT = gauge(
     "runbook_exporter_query_rows_left_out",

@@ -17,7 +17,7 @@ from exporter.postgres.part import Part
 from exporter.postgres.parts import OF_DATABASES, OF_FURTHER_DATABASES, OF_SERVER, OPTIONAL
 from exporter.postgres.server import FACTS, Server
 from exporter.postgres.statement import DATABASES, Statement
-from inventory import PostgresTarget
+from runbookd.inventory import PostgresTarget
 
 VISITED = gauge(
     "runbook_exporter_database_success",

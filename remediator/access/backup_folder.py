@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
-from inventory import BackupNames, Marker, marker_name
+from runbookd.inventory import BackupNames, Marker, marker_name
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # exists for type checkers only

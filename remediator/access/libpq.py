@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/current/libpq-envars.html
 
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from inventory.urls import PRISMA_PARAMETERS
+from runbookd.inventory.urls import PRISMA_PARAMETERS
 
 _SCHEMES = ("postgresql", "postgres")
 _VARIABLES = {

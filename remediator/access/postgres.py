@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
-from inventory import SecretError
-from inventory.urls import without_prisma_parameters
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Scope
+from runbookd.inventory import SecretError
+from runbookd.inventory.urls import without_prisma_parameters
 
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0

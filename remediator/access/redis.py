@@ -8,10 +8,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from inventory import SecretError
-from inventory.refusals import told
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Scope
+from runbookd.inventory import SecretError
+from runbookd.inventory.refusals import told
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 8.0

@@ -9,9 +9,9 @@ from typing import Any
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
-from inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Scope
+from runbookd.inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
 
 RETRY = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
 CONNECT_TIMEOUT = timedelta(seconds=5)

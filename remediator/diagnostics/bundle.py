@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from inventory import Stack
 from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
 from remediator.errors import TargetUnreachable
 from remediator.plainly import pairs, plain
 from remediator.remediation import Scope, Target
+from runbookd.inventory import Stack
 
 PART_SECONDS = 8.0
 MAX_PARTS = 20

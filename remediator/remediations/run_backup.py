@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from inventory import BackupNames, Check, DumpSource, Marker, Proof, SecretError, format_duration
 from remediator.access.backup_folder import Backup, BackupFolder
 from remediator.access.child import Ended, run
 from remediator.access.libpq import environment_of
@@ -27,6 +26,7 @@ from remediator.access.storage import answering, describe, open_folder
 from remediator.access.workspace import workspace
 from remediator.errors import TargetUnreachable
 from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from runbookd.inventory import BackupNames, Check, DumpSource, Marker, Proof, SecretError, format_duration
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from exporter.collectors import COLLECTORS
 from exporter.outcome import failure_of
-from inventory import Inventory, Stack
 from runbookctl.doctor import postgres, reading, redis
 from runbookctl.doctor.finding import Finding, Report
+from runbookd.inventory import Inventory, Stack
 
 Check = Callable[[Stack, str], Awaitable[list[Finding]]]
 # What is looked at beyond that the exporter can read the target at all.

@@ -11,8 +11,8 @@ import asyncpg
 
 from exporter.collectors import COLLECTORS
 from exporter.outcome import failure_of
-from inventory import PostgresTarget, Secret, SecretError, Stack
 from runbookctl.doctor.finding import Finding
+from runbookd.inventory import PostgresTarget, Secret, SecretError, Stack
 
 OLDEST = 13
 SECONDS = 15.0

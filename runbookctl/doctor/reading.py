@@ -6,8 +6,8 @@ import time
 from exporter.collector import Collector, Connect, Reading
 from exporter.collectors import COLLECTORS
 from exporter.outcome import failure_of
-from inventory import Stack
 from runbookctl.doctor.finding import Finding
+from runbookd.inventory import Stack
 
 SECONDS = 15.0
 _REPAIR = "mend what the message names, in the inventory or at the target"

@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from inventory import Stack
-from inventory.refusals import told
 from runbookctl.doctor.finding import Finding
+from runbookd.inventory import Stack
+from runbookd.inventory.refusals import told
 
 OLDEST = (6, 2)
 SECONDS = 10.0

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from inventory import Inventory
 from remediator.ledger.runs import Run
 from remediator.states import ACTIVE, RunState
+from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 

@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from inventory import Freeze, Inventory
 from remediator.alertmanager import AlertmanagerReader
 from remediator.engine import Engine
 from remediator.ledger import control
 from remediator.states import RunState
+from runbookd.inventory import Freeze, Inventory
 from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import nothing

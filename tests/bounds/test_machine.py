@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import select
 
-from inventory import Inventory
 from remediator import execution
 from remediator.errors import WrongState
 from remediator.ledger import control, episodes, runs, tally
@@ -31,6 +30,7 @@ from remediator.ledger.schema import run as run_table
 from remediator.people import approve, reject
 from remediator.remediation import ItemState
 from remediator.states import ACTIVE, ENDED, RunState
+from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
 from tests.unit.remediator.trail import first_break

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory import Inventory
 from remediator.delivery import MAX_ALERTS, parse_delivery
 from remediator.errors import MalformedDelivery
 from remediator.ledger.episodes import Key
 from remediator.remediations import REMEDIATIONS
 from remediator.targets import MAX_NAME, Found, find, key_of
+from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import alert, delivery
 
 TEXT = st.text(max_size=80)

@@ -17,7 +17,6 @@ from sqlalchemy import func, select
 from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.ports import free_port
 from demo.servers.process import Launch
-from inventory import Inventory
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
@@ -25,6 +24,7 @@ from remediator.ledger import Ledger, ledger_at
 from remediator.ledger.listing import list_runs
 from remediator.ledger.schema import delivery, episode
 from remediator.world import World
+from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.shelf import Shelf
 

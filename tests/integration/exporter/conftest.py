@@ -19,12 +19,12 @@ from aiohttp import web
 from obstore.store import S3Store
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.settings import ConfigSettings
 from demo.servers.postgres import PostgresServer
 from demo.servers.s3 import ACCESS_KEY, REGION, SECRET_KEY
 from exporter.app import build_app
 from exporter.settings import ExporterSettings
-from inventory import load_inventory
+from runbookd.inventory import load_inventory
+from runbookd.service.settings import ConfigSettings
 from soak.proxy import Proxy
 
 METRICS_ROLE = "metrics"

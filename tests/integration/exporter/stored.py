@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from inventory import Marker, Proof, marker_name
+from runbookd.inventory import Marker, Proof, marker_name
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -8,7 +8,7 @@ from typing import Any
 import obstore
 import pytest
 
-from inventory import Proof
+from runbookd.inventory import Proof
 from tests.integration.exporter.stored import DAY, HOUR, folder_of, inventory, marker, name_of
 
 CONTENT = b"a whole dump"

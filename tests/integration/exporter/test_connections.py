@@ -11,7 +11,7 @@ import redis
 
 from demo.servers.redis import RedisServer
 from exporter.runner import Runner, Selection
-from inventory import Inventory, PostgresTarget, Stack
+from runbookd.inventory import Inventory, PostgresTarget, Stack
 
 POSTGRES = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
 SILENCE_SECONDS = 6.0

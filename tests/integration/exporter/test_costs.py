@@ -3,7 +3,7 @@
 import yaml
 
 from exporter.explain import costs
-from inventory import Inventory
+from runbookd.inventory import Inventory
 from tests.integration.exporter.stored import write_proven_backups
 
 

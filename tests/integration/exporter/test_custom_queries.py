@@ -10,7 +10,7 @@ import structlog
 from exporter.errors import TargetRefused
 from exporter.postgres.background import PostgresSession
 from exporter.postgres.queries import QueryReader
-from inventory import Query
+from runbookd.inventory import Query
 from tests.integration.exporter.conftest import METRICS_ROLE
 
 TABLES = """\

@@ -10,7 +10,7 @@ import pytest
 
 from demo.servers.redis import RedisServer
 from exporter.runner import Runner, Selection
-from inventory import Inventory, PostgresTarget, QueueTarget, RedisTarget, Stack
+from runbookd.inventory import Inventory, PostgresTarget, QueueTarget, RedisTarget, Stack
 
 ALL = """\
 stacks:

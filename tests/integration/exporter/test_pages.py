@@ -9,12 +9,12 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from daemon.exposition import encode
 from demo.toolchain.paths import launcher
 from exporter.collectors import COLLECTORS
 from exporter.families import MAX_SERIES, Families
 from exporter.runner import Runner, Selection
-from inventory import Inventory
+from runbookd.inventory import Inventory
+from runbookd.service.exposition import encode
 from tests.integration.exporter.stored import write_proven_backups
 
 TWO = """\

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from exporter.collectors.postgres import PostgresCollector
-from inventory import PostgresTarget, Stack
+from runbookd.inventory import PostgresTarget, Stack
 
 INVENTORY = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
 SESSION_METRICS = (

@@ -11,7 +11,7 @@ import yaml
 
 from exporter import keyspace
 from exporter.collectors.queues import QueuesCollector
-from inventory import QueueTarget, RedisTarget, Stack
+from runbookd.inventory import QueueTarget, RedisTarget, Stack
 
 META = ("version", "bullmq:5.0.0")
 

@@ -16,7 +16,7 @@ from demo.servers.node import run_node
 from demo.servers.redis import RedisServer
 from exporter.collector import NOT_YET, Reading
 from exporter.collectors.queues import QueuesCollector
-from inventory import QueueTarget, RedisTarget, Stack
+from runbookd.inventory import QueueTarget, RedisTarget, Stack
 
 FOLDER = Path(__file__).parent
 USER = (Path(__file__).parents[3] / "deploy" / "redis" / "metrics.acl").read_text(encoding="utf-8").strip()

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from exporter import keyspace, redis_prefixes
 from exporter.redis_wire import Wire
-from inventory import PrefixSettings, Secret
+from runbookd.inventory import PrefixSettings, Secret
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from exporter.errors import TargetRefused, TargetUnreachable
 from exporter.redis_wire import OfKey, Wire, packed
-from inventory import Secret
+from runbookd.inventory import Secret
 
 
 @pytest.fixture

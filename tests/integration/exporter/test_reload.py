@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from daemon.reload import reload_on_sighup
 from demo.servers.redis import RedisServer
 from exporter.app import SERVING, build_app
 from exporter.settings import ExporterSettings
-from inventory import load_inventory
+from runbookd.inventory import load_inventory
+from runbookd.service.reload import reload_on_sighup
 
 STATE = "runbook_exporter_config_last_reload_success"
 TIME = f"{STATE}_timestamp_seconds"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from inventory import RemediationSettings, Stack
 from remediator.remediation import Scope, Target
+from runbookd.inventory import RemediationSettings, Stack
 
 ScopeOf = Callable[..., Scope]
 

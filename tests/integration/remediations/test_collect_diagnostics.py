@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from demo.servers.postgres import PostgresServer
 from demo.servers.redis import RedisServer
-from inventory import Inventory
 from remediator.attachment import Attachments
 from remediator.clock import SystemClock
 from remediator.diagnostics.bundle import as_lines, parts_of, read_all
@@ -24,6 +23,7 @@ from remediator.remediation import Item, ItemState, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
 from remediator.sender import send_due
 from remediator.world import World
+from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import delivery
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

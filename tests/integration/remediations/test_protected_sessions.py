@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inventory import RemediationSettings
 from remediator.remediation import Plan, Scope
+from runbookd.inventory import RemediationSettings
 from tests.integration.remediations.test_terminate_idle_transactions import (
     aged,
     apply,

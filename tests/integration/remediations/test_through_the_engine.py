@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from sqlalchemy import select
 
 from demo.servers.postgres import PostgresServer
-from inventory import Inventory
 from remediator.clock import SystemClock
 from remediator.engine import Engine
 from remediator.ledger import control, ledger_at
@@ -23,6 +22,7 @@ from remediator.people import approve
 from remediator.remediations import REMEDIATIONS
 from remediator.states import RunState
 from remediator.world import World
+from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import delivery
 
 GRANTS = Path(__file__).parents[3] / "deploy" / "postgres"

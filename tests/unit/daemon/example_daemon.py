@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from daemon import (
+from runbookd.inventory import Inventory
+from runbookd.service import (
     Daemon,
     DaemonSettings,
     Finding,
@@ -15,7 +16,6 @@ from daemon import (
     read_settings,
     run,
 )
-from inventory import Inventory
 
 
 class ExampleSettings(DaemonSettings):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon import ListenAddress
+from runbookd.service import ListenAddress
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import METRIC_TYPES, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from daemon.exposition import encode
+from runbookd.service.exposition import encode
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 ACCEPTED = (

@@ -10,7 +10,7 @@ PROGRAM = """
 import asyncio, sys
 import obstore
 from obstore.store import LocalStore
-from daemon import leave
+from runbookd.service import leave
 
 async def look():
     await obstore.list_with_delimiter_async(LocalStore(sys.argv[1]))

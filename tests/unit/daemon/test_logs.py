@@ -11,8 +11,8 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from daemon import configure_logs
-from daemon.settings import LogSettings
+from runbookd.service import configure_logs
+from runbookd.service.settings import LogSettings
 
 
 @pytest.fixture(autouse=True)

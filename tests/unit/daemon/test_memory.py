@@ -5,7 +5,7 @@ import sys
 
 LOOK = """
 import sys
-from daemon.memory import give_memory_back
+from runbookd.service.malloc import give_memory_back
 
 def resident():
     with open("/proc/self/statm") as file:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from demo.places import CHECKOUT
-from inventory import load_inventory
+from runbookd.inventory import load_inventory
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]

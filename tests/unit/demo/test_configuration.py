@@ -12,7 +12,7 @@ from demo.credentials import Credentials
 from demo.incidents import INCIDENTS
 from demo.places import CHECKOUT, Places
 from demo.ports import Ports
-from inventory import load_inventory
+from runbookd.inventory import load_inventory
 
 PORTS = Ports(**{name: 20_000 + n for n, name in enumerate(Ports.model_fields)})
 

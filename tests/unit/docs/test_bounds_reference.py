@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from inventory import Inventory, Limits, RemediationSettings, Stack, StackLimits, format_duration
 from remediator.bounds import DEFERRALS, REFUSALS
+from runbookd.inventory import Inventory, Limits, RemediationSettings, Stack, StackLimits, format_duration
 
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]

@@ -17,7 +17,7 @@ from obstore.store import MemoryStore, S3Store
 from benchmarks.many_keys import PATTERN, ManyKeys
 from exporter.backup_folder import Found, Tally
 from exporter.backup_window import SortedFolder
-from inventory import BackupNames, Proof, marker_name
+from runbookd.inventory import BackupNames, Proof, marker_name
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMES = BackupNames(PATTERN, ZoneInfo("UTC"))

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from exporter.backup_contents import Reader, StoredObject
-from inventory import BackupNames
+from runbookd.inventory import BackupNames
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 MADE = datetime(2026, 11, 20, 2, tzinfo=UTC).timestamp()

@@ -11,7 +11,7 @@ from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
 from exporter.postgres import queries
 from exporter.runner import TARGET_METRICS
-from inventory import Stack
+from runbookd.inventory import Stack
 
 ROOT = Path(__file__).parents[3]
 OF_JOBS = [*job_lane.METRICS, *queries.METRICS]

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import choose_encoder, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from daemon.exposition import encode
 from exporter.families import MAX_SERIES, Families
 from exporter.metric import counter, gauge
+from runbookd.service.exposition import encode
 
 JOBS = gauge("jobs", "Jobs.", "queue")
 HITS = counter("hits_total", "Hits.")

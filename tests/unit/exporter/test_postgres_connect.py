@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from exporter.errors import TargetMisconfigured
 from exporter.postgres.connect import connect
-from inventory import PostgresTarget
+from runbookd.inventory import PostgresTarget
 
 NO_ADDRESS = "dsn: is no address like postgresql://role:password@host:5432/database"
 

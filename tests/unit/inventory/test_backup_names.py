@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory import BackupNames, Proof, before, marked, marker_name
+from runbookd.inventory import BackupNames, Proof, before, marked, marker_name
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 MADE = datetime(2026, 11, 20, 2, tzinfo=UTC)

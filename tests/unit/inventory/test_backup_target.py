@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from inventory import BackupTarget
+from runbookd.inventory import BackupTarget
 
 FOLDER = {"url": "s3://backups/db/", "pattern": "db_%Y%m%d.dump"}
 REPORT = {"report": {"format": "restic", "file": "/var/lib/report.json"}}

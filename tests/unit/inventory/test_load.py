@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory import InventoryError, Mode, QueueTarget, SecretError, load_inventory
+from runbookd.inventory import InventoryError, Mode, QueueTarget, SecretError, load_inventory
 
 GOOD = """\
 alertmanager: {url: http://127.0.0.1:9093}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from inventory import InventoryError, load_inventory
+from runbookd.inventory import InventoryError, load_inventory
 
 PAGE = Path(__file__).parents[3] / "docs" / "inventory.md"
 TARGET = """\

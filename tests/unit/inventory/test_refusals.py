@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.exceptions import ResponseError
 
-from inventory import RedisTarget, Stack
-from inventory.refusals import told
 from runbookctl.doctor import redis as doctor
+from runbookd.inventory import RedisTarget, Stack
+from runbookd.inventory.refusals import told
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from inventory.model import Operator
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
 from remediator.ledger import ledger_at
 from remediator.world import World
+from runbookd.inventory.model import Operator
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf

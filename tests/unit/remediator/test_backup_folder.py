@@ -9,8 +9,8 @@ from aiohttp import web
 from obstore.store import MemoryStore, S3Store
 
 from benchmarks.many_keys import PATTERN, ManyKeys
-from inventory import BackupNames
 from remediator.access.backup_folder import ENOUGH, BackupFolder
+from runbookd.inventory import BackupNames
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMES = BackupNames(PATTERN, ZoneInfo("UTC"))

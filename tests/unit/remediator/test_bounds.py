@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from inventory import Limits, RemediationSettings, StackLimits, Window
 from remediator.bounds import DEFERRALS, REFUSALS, Facts, decide
 from remediator.measures import MEASURES
+from runbookd.inventory import Limits, RemediationSettings, StackLimits, Window
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

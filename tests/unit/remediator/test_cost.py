@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from inventory import Inventory
 from remediator import metrics
 from remediator.attachment import Attachments
 from remediator.ladder import climb
@@ -16,6 +15,7 @@ from remediator.ledger.sqlite import SqliteLedger
 from remediator.sender import send_due
 from remediator.vanished import Watch
 from remediator.world import World
+from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, TurnedClock, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from daemon import UnusableConfiguration, WebSettings
-from inventory import Inventory
 from remediator.app import build
 from remediator.ledger import ledger_at
 from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
+from runbookd.inventory import Inventory
+from runbookd.service import UnusableConfiguration, WebSettings
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.waiting import becomes
 

@@ -14,7 +14,6 @@ from aiohttp.test_utils import TestServer
 from apprise.plugins.custom_json import NotifyJSON
 from sqlalchemy import select
 
-from inventory import Contact, Inventory
 from remediator.alertmanager import AlertmanagerReader
 from remediator.attachment import Attachments
 from remediator.config_check import find
@@ -23,6 +22,7 @@ from remediator.ledger import outbox
 from remediator.ledger.schema import outbox as table
 from remediator.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
 from remediator.stopping import Stop
+from runbookd.inventory import Contact, Inventory
 from tests.unit.remediator.conftest import START, Bench, bench_with
 from tests.unit.remediator.payloads import alert
 

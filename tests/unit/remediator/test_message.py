@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from inventory import Inventory
 from remediator.ledger import ledger_at
 from remediator.ledger.schema import outbox
 from remediator.remediation import Item, ItemState, Outcome, Plan
 from remediator.world import World
+from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, TurnedClock, bench_with, inventory
 from tests.unit.remediator.payloads import alert
 from tests.unit.remediator.shelf import Shelf

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from inventory import Inventory
 from remediator.delivery import parse_delivery
 from remediator.errors import MalformedDelivery
 from remediator.ledger import control
@@ -15,6 +14,7 @@ from remediator.ledger.episodes import Key
 from remediator.ledger.schema import metadata
 from remediator.preview import NO_NEW_RUN, Preview, preview_of, simulate
 from remediator.states import RunState
+from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 

@@ -12,8 +12,6 @@ import pytest
 from aiohttp import ClientConnectionError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from daemon import ListenAddress
-from daemon.serve import serve
 from remediator.app import application
 from remediator.clock import SystemClock
 from remediator.credentials import Bearers
@@ -21,6 +19,8 @@ from remediator.engine import Engine
 from remediator.ledger import deliveries, ledger_at, runs
 from remediator.webhook import webhook
 from remediator.world import World
+from runbookd.service import ListenAddress
+from runbookd.service.serve import serve
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from inventory import Freeze, Window
 from remediator.windows import _DAYS, active_freeze, in_window, next_start
+from runbookd.inventory import Freeze, Window
 
 
 def window(days: list[str], start: str, end: str, zone: str = "UTC") -> Window:

@@ -12,10 +12,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
-from inventory import load_inventory
 from runbookctl.client import Client, RemediatorRefused, WrongUsage
 from runbookctl.init import InitError
 from runbookctl.main import app
+from runbookd.inventory import load_inventory
 from tests.unit.runbookctl.conftest import Ctl
 
 

@@ -15,7 +15,7 @@ from demo.servers.standby import StandbyServer
 from exporter.collector import Client, Reading
 from exporter.collectors.postgres import PostgresCollector
 from exporter.metric import Sample
-from inventory import PostgresTarget, Stack
+from runbookd.inventory import PostgresTarget, Stack
 
 BUDGET_SECONDS = 5.0
 

@@ -9,8 +9,8 @@ import obstore
 import pytest
 from aiohttp import web
 
-from inventory import Check, Marker, Proof, marker_name, read_marker
 from remediator.remediation import ItemState
+from runbookd.inventory import Check, Marker, Proof, marker_name, read_marker
 from tests.integration.remediations.run_backup.acts import (
     all_names,
     apply,

@@ -3,10 +3,10 @@
 import pytest
 from aiohttp.test_utils import unused_port
 
-from inventory import RemediationSettings, Stack
 from remediator.diagnostics.bundle import read_all
 from remediator.remediation import Item, Scope, Target
 from remediator.remediations import REMEDIATIONS
+from runbookd.inventory import RemediationSettings, Stack
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from inventory import InventoryError
+from runbookd.inventory import InventoryError
 
 Reload = Callable[[], Awaitable[None]]
 RELOAD: web.AppKey[Reload] = web.AppKey("reload")

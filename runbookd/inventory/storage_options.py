@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import SecretStr
 
-from inventory.errors import SecretError
+from runbookd.inventory.errors import SecretError
 
 # Settings of the HTTP client; obstore takes them apart from those of the storage, and panics where they are mixed.
 _CLIENT_KEYS = frozenset(

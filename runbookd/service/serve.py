@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from daemon.address import ListenAddress
-from daemon.reload import RELOAD, reload_on_sighup
-from daemon.web_guard import WebGuard
+from runbookd.service.address import ListenAddress
+from runbookd.service.reload import RELOAD, reload_on_sighup
+from runbookd.service.web_auth import WebGuard
 
 # How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
 GRACE_SECONDS = 8.0

@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 
 from aiohttp import web
 
-from daemon.check import Finding, check
-from daemon.logs import configure_logs
-from daemon.serve import CanNotListen, serve
-from daemon.settings import DaemonSettings
-from daemon.web_guard import WebGuard
-from inventory import Inventory, InventoryError, load_inventory
+from runbookd.inventory import Inventory, InventoryError, load_inventory
+from runbookd.service.check import Finding, check
+from runbookd.service.logs import configure_logs
+from runbookd.service.serve import CanNotListen, serve
+from runbookd.service.settings import DaemonSettings
+from runbookd.service.web_auth import WebGuard
 
 S = TypeVar("S", bound=DaemonSettings)
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from inventory.durations import Duration
-from inventory.section import Name, Section, Zone
+from runbookd.inventory.durations import Duration
+from runbookd.inventory.section import Name, Section, Zone
 
 
 def _written_as_text(value: object) -> object:

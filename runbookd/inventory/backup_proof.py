@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from inventory.backup_names import Proof
+from runbookd.inventory.backup_names import Proof
 
 MAX_BYTES = 64 * 1024
 """No marker is larger."""

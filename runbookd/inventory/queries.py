@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from inventory.durations import Duration
-from inventory.section import Name, Section
+from runbookd.inventory.durations import Duration
+from runbookd.inventory.section import Name, Section
 
 PREFIX = "custom_"
 """Of every metric from users' SQL, so that none can be taken for one of ours or of another exporter."""

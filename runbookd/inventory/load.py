@@ -11,9 +11,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from inventory.errors import InventoryError, Problem
-from inventory.model import Inventory
-from inventory.urls import without_prisma_parameters
+from runbookd.inventory.errors import InventoryError, Problem
+from runbookd.inventory.model import Inventory
+from runbookd.inventory.urls import without_prisma_parameters
 
 OVERRIDE_PREFIX = "RUNBOOK__"
 Path_ = tuple[str | int, ...]

@@ -19,8 +19,8 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from daemon.web_config import WebConfig, read_web_config
-from inventory import InventoryError, Problem
+from runbookd.inventory import InventoryError, Problem
+from runbookd.service.web_config import WebConfig, read_web_config
 
 OWN_CREDENTIALS: web.AppKey[tuple[str, ...]] = web.AppKey("own_credentials")
 """Paths (by how they begin) at which an application checks a credential of its own, in the same header."""

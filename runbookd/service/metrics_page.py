@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from prometheus_client.registry import Collector
 
-from daemon.exposition import encode
+from runbookd.service.exposition import encode
 
 # Measured (make bench): level 6 takes three times as long as level 1 for a tenth less, level 9 nine times as long.
 GZIP_LEVEL = 1

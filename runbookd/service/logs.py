@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import Processor
 
-from daemon.settings import LogSettings
+from runbookd.service.settings import LogSettings
 
 _FIRST = ["timestamp", "level", "event"]
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from inventory.durations import Duration
-from inventory.secrets import Secret
-from inventory.section import Section, Zone, at_most_one_source
+from runbookd.inventory.durations import Duration
+from runbookd.inventory.secrets import Secret
+from runbookd.inventory.section import Section, Zone, at_most_one_source
 
 
 class DumpSource(Section):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inventory import Inventory, Problem, place_of
+from runbookd.inventory import Inventory, Problem, place_of
 
 NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE), or set DATABASE_URL or REDIS_URL"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from inventory.errors import SecretError
+from runbookd.inventory.errors import SecretError
 
 
 @dataclass(frozen=True)

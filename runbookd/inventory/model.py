@@ -14,12 +14,12 @@ from pydantic import (
     model_validator,
 )
 
-from inventory.backup_target import BackupTarget
-from inventory.bounds import Freeze, Limits, RemediationSettings, StackLimits, Window
-from inventory.durations import Duration
-from inventory.queries import Query, conflicts
-from inventory.secrets import Secret
-from inventory.section import Name, Section, at_most_one_source
+from runbookd.inventory.backup_target import BackupTarget
+from runbookd.inventory.bounds import Freeze, Limits, RemediationSettings, StackLimits, Window
+from runbookd.inventory.durations import Duration
+from runbookd.inventory.queries import Query, conflicts
+from runbookd.inventory.secrets import Secret
+from runbookd.inventory.section import Name, Section, at_most_one_source
 
 
 class PostgresTarget(Section):

@@ -1,10 +1,10 @@
 """What we run: the typed model of stacks and targets, and its loader. Both daemons import it; it imports neither."""
 
-from inventory.backup_names import BackupNames, Proof, before, marked, marker_name
-from inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
-from inventory.backup_proof import Check, Marker, MarkerError, read_marker
-from inventory.backup_target import BackupReport, BackupTarget, DumpSource
-from inventory.bounds import (
+from runbookd.inventory.backup_names import BackupNames, Proof, before, marked, marker_name
+from runbookd.inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
+from runbookd.inventory.backup_proof import Check, Marker, MarkerError, read_marker
+from runbookd.inventory.backup_target import BackupReport, BackupTarget, DumpSource
+from runbookd.inventory.bounds import (
     Breaker,
     Freeze,
     Limits,
@@ -15,10 +15,10 @@ from inventory.bounds import (
     Storm,
     Window,
 )
-from inventory.durations import Duration, format_duration, parse_duration
-from inventory.errors import InventoryError, Problem, SecretError
-from inventory.load import load_inventory, place_of, read_block
-from inventory.model import (
+from runbookd.inventory.durations import Duration, format_duration, parse_duration
+from runbookd.inventory.errors import InventoryError, Problem, SecretError
+from runbookd.inventory.load import load_inventory, place_of, read_block
+from runbookd.inventory.model import (
     Alertmanager,
     Contact,
     EscalationStep,
@@ -30,9 +30,9 @@ from inventory.model import (
     RedisTarget,
     Stack,
 )
-from inventory.queries import Query
-from inventory.secrets import Secret
-from inventory.storage_options import StorageOptions, read_storage_options
+from runbookd.inventory.queries import Query
+from runbookd.inventory.secrets import Secret
+from runbookd.inventory.storage_options import StorageOptions, read_storage_options
 
 __all__ = [
     "MAX_MARKER_BYTES",

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, SettingsConfigDict
 
-from daemon.address import ListenAddress
-from daemon.version import VERSION
+from runbookd.service.address import ListenAddress
+from runbookd.service.version import VERSION
 
 PREFIX = "RUNBOOK_"
 S = TypeVar("S", bound="DaemonSettings")

@@ -1,0 +1,1 @@
+"""What the exporter, the remediator and `runbookctl` share; it imports none of them."""

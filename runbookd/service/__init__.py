@@ -1,0 +1,33 @@
+"""What both daemons share: flags, logs, start and stop, health, the metrics page. It knows neither of them."""
+
+from runbookd.service.address import ListenAddress
+from runbookd.service.check import Finding
+from runbookd.service.exit import leave
+from runbookd.service.health import add_health_routes
+from runbookd.service.lifecycle import Daemon, UnusableConfiguration, run
+from runbookd.service.logs import configure_logs
+from runbookd.service.metrics_page import metrics_response
+from runbookd.service.reload import add_reload_route
+from runbookd.service.serve import BEFORE_CLOSING
+from runbookd.service.settings import DaemonSettings, WebSettings, read_settings
+from runbookd.service.version import VERSION
+from runbookd.service.web_auth import OWN_CREDENTIALS
+
+__all__ = [
+    "BEFORE_CLOSING",
+    "OWN_CREDENTIALS",
+    "VERSION",
+    "Daemon",
+    "DaemonSettings",
+    "Finding",
+    "ListenAddress",
+    "UnusableConfiguration",
+    "WebSettings",
+    "add_health_routes",
+    "add_reload_route",
+    "configure_logs",
+    "leave",
+    "metrics_response",
+    "read_settings",
+    "run",
+]
