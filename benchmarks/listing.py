@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from urllib.request import urlopen
 
 from benchmarks.many_keys import FOLDER, PATTERN
-from exporter.collectors.backups import BackupsClient, BackupsCollector
-from exporter.object_store import open_store
+from exporter.backups.collector import BackupsClient, BackupsCollector
+from exporter.backups.object_store import open_store
 from runbookd.inventory import Stack
 
 SMALL, LARGE = 1_000, 1_000_000

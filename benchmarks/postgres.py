@@ -16,10 +16,10 @@ import asyncpg
 from benchmarks.peers import server_cpu
 from demo.servers.postgres import PostgresServer
 from demo.toolchain.paths import TOOLS
-from exporter.collectors.postgres import PostgresCollector
+from exporter.postgres.collector import PostgresCollector
 from exporter.postgres.connect import connect
-from exporter.postgres.parts import FAST
-from exporter.postgres.statement import Statement
+from exporter.postgres.parts.catalogue import FAST
+from exporter.postgres.parts.statement import Statement
 from runbookd.inventory import PostgresTarget, Stack
 
 SCHEMAS, TABLES, STATEMENTS = 20, 10_000, 5_000

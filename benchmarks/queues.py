@@ -23,8 +23,8 @@ import redis
 from prometheus_client.exposition import choose_encoder
 
 from demo.servers.redis import RedisServer
-from exporter.collectors.queues import QueuesCollector
-from exporter.runner import Runner, Selection
+from exporter.bullmq.collector import QueuesCollector
+from exporter.scheduling.runner import Runner, Selection
 from runbookd.inventory import Inventory, QueueTarget, RedisTarget, Stack
 from runbookd.service.exposition import encode
 

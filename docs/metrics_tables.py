@@ -6,16 +6,17 @@ from pathlib import Path
 
 from docs.coverage_files import covered_rows
 from docs.marked import table, with_part
-from exporter import job_lane, runner, serving
+from exporter import reload
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
-from exporter.postgres import queries
-from exporter.runner import TARGET_METRICS
+from exporter.postgres import user_queries
+from exporter.scheduling import job_lane, runner
+from exporter.scheduling.runner import TARGET_METRICS
 
 FOLDER = Path(__file__).parent / "metrics"
-OWN_METRICS = (*runner.OWN_METRICS, *serving.METRICS)
+OWN_METRICS = (*runner.OWN_METRICS, *reload.METRICS)
 METRICS: Mapping[str, Sequence[Metric]] = {
-    "exporter": (*OWN_METRICS, *TARGET_METRICS, *job_lane.METRICS, *queries.METRICS),
+    "exporter": (*OWN_METRICS, *TARGET_METRICS, *job_lane.METRICS, *user_queries.METRICS),
     **{kind: collector.metrics for kind, collector in COLLECTORS.items()},
 }
 """What is exported, by the page that tells of it."""

@@ -7,10 +7,10 @@ from aiohttp import web
 
 from exporter.collectors import COLLECTORS
 from exporter.deadline import HEADER, deadline_of
-from exporter.debug_page import debug_page
-from exporter.landing_page import landing_page
-from exporter.runner import Selection
-from exporter.serving import Serving
+from exporter.pages.debug import debug_page
+from exporter.pages.landing import landing_page
+from exporter.reload import Serving
+from exporter.scheduling.runner import Selection
 from exporter.settings import ExporterSettings
 from runbookd.inventory import Inventory
 from runbookd.service import add_health_routes, add_reload_route, metrics_response

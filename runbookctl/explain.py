@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from exporter.explain import Cost
+from exporter.pages.explain import Cost
 from runbookd.inventory import format_duration
 
 _COLUMNS = ("target", "round trips", "families", "series at most", "in the background")

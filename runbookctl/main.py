@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from exporter.explain import costs
+from exporter.pages.explain import costs
 from runbookctl import ahead, saying, show
 from runbookctl import explain as explain_command
 from runbookctl.asking import Output, Run, Stack, client_of, console

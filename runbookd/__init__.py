@@ -1,1 +1,4 @@
-"""What the exporter, the remediator and `runbookctl` share; it imports none of them."""
+"""What the exporter, the remediator and `runbookctl` share.
+
+It is below all three: it imports none of them.
+"""

@@ -7,8 +7,8 @@ that wake workers (3 and 4). BullMQ's own counting script removes markers, and i
 made, so neither may be used here.
 
 - `snapshot`: the first round trip, everything that stands in the keys of a queue
-- `jobs`: since when a job could be worked on, from its hash
-- `memory`: what is known of a queue between two scrapes, and the second round trip, the jobs that matter
+- `job_age`: since when a job could be worked on, from its hash
+- `queue_tracker`: what is known of a queue between two scrapes, and the second round trip, the jobs that matter
 - `discovery`: which queues there are, and their workers
 """
 

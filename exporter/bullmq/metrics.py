@@ -1,6 +1,6 @@
 """The metrics of a queue, and its samples."""
 
-from exporter.bullmq.memory import Ages, Memory
+from exporter.bullmq.queue_tracker import Ages, Memory
 from exporter.bullmq.snapshot import HELD, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, Snapshot
 from exporter.metric import Sample, counter, gauge
 

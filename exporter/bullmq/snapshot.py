@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from exporter.bullmq import Queue
-from exporter.redis_wire import Command
+from exporter.redis.connection import Command
 
 LISTS = {"waiting": "wait", "paused": "paused", "active": "active"}
 SORTED_SETS = ("prioritized", "delayed", "failed", "completed", "waiting-children")

@@ -11,12 +11,12 @@ from exporter.collector import Client, Reading
 from exporter.errors import LATE
 from exporter.metric import Sample, gauge
 from exporter.postgres.connect import ERRORS, OF_THE_ANSWER, Session, ask, refusal, worded
-from exporter.postgres.faults import Faults
-from exporter.postgres.part import Part
-from exporter.postgres.parts import FAST
-from exporter.postgres.remainder import Remainder
-from exporter.postgres.server import FACTS, Server
-from exporter.postgres.statement import Row, Statement
+from exporter.postgres.other_statements import Remainder
+from exporter.postgres.part_faults import Faults
+from exporter.postgres.parts.catalogue import FAST
+from exporter.postgres.parts.part import Part
+from exporter.postgres.parts.server import FACTS, Server
+from exporter.postgres.parts.statement import Row, Statement
 
 PART_SUCCESS = gauge(
     "runbook_exporter_part_success",

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
-from exporter.postgres.server import FACTS, Server
-from exporter.postgres.statement import APPLICATION
+from exporter.postgres.parts.server import FACTS, Server
+from exporter.postgres.parts.statement import APPLICATION
 from runbookd.inventory import Secret, SecretError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

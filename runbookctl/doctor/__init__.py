@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from exporter.collectors import COLLECTORS
-from exporter.outcome import failure_of
+from exporter.scheduling.outcome import failure_of
 from runbookctl.doctor import postgres, reading, redis
 from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from exporter.collectors import COLLECTORS
-from exporter.outcome import failure_of
+from exporter.scheduling.outcome import failure_of
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import PostgresTarget, Secret, SecretError, Stack
 

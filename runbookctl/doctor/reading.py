@@ -5,7 +5,7 @@ import time
 
 from exporter.collector import Collector, Connect, Reading
 from exporter.collectors import COLLECTORS
-from exporter.outcome import failure_of
+from exporter.scheduling.outcome import failure_of
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Stack
 

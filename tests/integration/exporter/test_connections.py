@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from demo.servers.redis import RedisServer
-from exporter.runner import Runner, Selection
+from exporter.scheduling.runner import Runner, Selection
 from runbookd.inventory import Inventory, PostgresTarget, Stack
 
 POSTGRES = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"

@@ -2,7 +2,7 @@
 
 import yaml
 
-from exporter.explain import costs
+from exporter.pages.explain import costs
 from runbookd.inventory import Inventory
 from tests.integration.exporter.stored import write_proven_backups
 

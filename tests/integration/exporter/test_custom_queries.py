@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from exporter.errors import TargetRefused
-from exporter.postgres.background import PostgresSession
-from exporter.postgres.queries import QueryReader
+from exporter.postgres.session import PostgresSession
+from exporter.postgres.user_queries import QueryReader
 from runbookd.inventory import Query
 from tests.integration.exporter.conftest import METRICS_ROLE
 

@@ -8,8 +8,8 @@ import yaml
 from redis import Redis
 
 from demo.servers.redis import RedisServer
-from exporter.collectors.queues import QueuesCollector
-from exporter.collectors.redis import RedisCollector
+from exporter.bullmq.collector import QueuesCollector
+from exporter.redis.collector import RedisCollector
 from tests.integration.exporter.product import Product
 
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from demo.servers.redis import RedisServer
-from exporter.runner import Runner, Selection
+from exporter.scheduling.runner import Runner, Selection
 from runbookd.inventory import Inventory, PostgresTarget, QueueTarget, RedisTarget, Stack
 
 ALL = """\

@@ -11,8 +11,8 @@ from prometheus_client.exposition import choose_encoder
 
 from demo.toolchain.paths import launcher
 from exporter.collectors import COLLECTORS
-from exporter.families import MAX_SERIES, Families
-from exporter.runner import Runner, Selection
+from exporter.page import MAX_SERIES, Families
+from exporter.scheduling.runner import Runner, Selection
 from runbookd.inventory import Inventory
 from runbookd.service.exposition import encode
 from tests.integration.exporter.stored import write_proven_backups

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from exporter.collectors.postgres import PostgresCollector
+from exporter.postgres.collector import PostgresCollector
 from runbookd.inventory import PostgresTarget, Stack
 
 INVENTORY = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"

@@ -9,8 +9,8 @@ import pytest
 import redis
 import yaml
 
-from exporter import keyspace
-from exporter.collectors.queues import QueuesCollector
+from exporter.bullmq.collector import QueuesCollector
+from exporter.redis import scan
 from runbookd.inventory import QueueTarget, RedisTarget, Stack
 
 META = ("version", "bullmq:5.0.0")
@@ -122,7 +122,7 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
     assert known == sorted(known)
     assert known[0] < 30 == known[-1]
     product.delete("bull:q0:meta")
-    for _ in range(2 * 3030 // keyspace.STEP_KEYS + 2):
+    for _ in range(2 * 3030 // scan.STEP_KEYS + 2):
         client = await queues.slow.connect(0.0)
         await client.read(time.time())
         await client.close()
@@ -132,7 +132,7 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
 async def test_no_more_queues_are_asked_than_the_page_has_room_for(
     start_exporter, redis_url, product, monkeypatch, capsys
 ) -> None:
-    monkeypatch.setattr("exporter.collectors.queues.MAX_SERIES", 3)
+    monkeypatch.setattr("exporter.bullmq.collector.MAX_SERIES", 3)
     for number in range(8):
         product.hset(f"bull:q{number}:meta", *META)
         product.zadd(f"bull:q{number}:failed", {"1": number})
@@ -164,12 +164,12 @@ async def test_others_have_their_turn_between_two_steps(redis_url, product) -> N
     took = time.monotonic() - began
     await client.close()
     steps = product.info("commandstats")["cmdstat_scan"]
-    assert steps["calls"] == reading.round_trips - 1 >= 20_000 // keyspace.STEP_KEYS - 1
-    assert took >= (steps["calls"] - 1) * keyspace.PAUSE_SECONDS
+    assert steps["calls"] == reading.round_trips - 1 >= 20_000 // scan.STEP_KEYS - 1
+    assert took >= (steps["calls"] - 1) * scan.PAUSE_SECONDS
 
 
 async def test_a_scrape_does_not_wait_for_the_walk(start_exporter, redis_url, product, monkeypatch) -> None:
-    monkeypatch.setattr(keyspace, "PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(scan, "PAUSE_SECONDS", 0.5)
     with product.pipeline(transaction=False) as pipeline:
         for number in range(5_000):
             pipeline.set(f"key{number}", 1)

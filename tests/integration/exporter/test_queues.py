@@ -14,8 +14,8 @@ import redis
 
 from demo.servers.node import run_node
 from demo.servers.redis import RedisServer
+from exporter.bullmq.collector import QueuesCollector
 from exporter.collector import NOT_YET, Reading
-from exporter.collectors.queues import QueuesCollector
 from runbookd.inventory import QueueTarget, RedisTarget, Stack
 
 FOLDER = Path(__file__).parent

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
 from demo.servers.node import BULLMQ_MAJORS
-from exporter.collectors.queues import QueuesCollector
+from exporter.bullmq.collector import QueuesCollector
 from runbookd.inventory import QueueTarget, RedisTarget, Stack
 from tests.integration.exporter.brute_force import Keys, read_all, told_since
 from tests.integration.exporter.product import Product

@@ -8,8 +8,8 @@ import redis
 import yaml
 from pydantic import SecretStr
 
-from exporter import keyspace, redis_prefixes
-from exporter.redis_wire import Wire
+from exporter.redis import prefixes, scan
+from exporter.redis.connection import Wire
 from runbookd.inventory import PrefixSettings, Secret
 
 
@@ -46,7 +46,7 @@ async def test_counts_and_top_holders(start_exporter, redis_url, product) -> Non
 
 
 async def test_a_large_database_is_sampled(start_exporter, redis_url, product, monkeypatch) -> None:
-    monkeypatch.setattr(redis_prefixes, "MOST_STEPS", 4)
+    monkeypatch.setattr(prefixes, "MOST_STEPS", 4)
     with product.pipeline(transaction=False) as pipeline:
         for number in range(20_000):
             pipeline.set(f"{('rl', 'other')[number % 2]}:{number}", number)
@@ -104,7 +104,7 @@ async def test_a_walk_that_is_refused_does_not_take_the_server_down(
 
 
 async def test_before_the_first_walk_is_over_the_server_is_up(start_exporter, redis_url, product, monkeypatch) -> None:
-    monkeypatch.setattr(keyspace, "PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr(scan, "PAUSE_SECONDS", 0.5)
     product.mset({f"rl:{number}": number for number in range(5_000)})
     page = await (await start_exporter(inventory(redis_url, rl={}))).scrape()
     assert page.series("redis_keys_count") == {}, "the walk is under way"
@@ -123,7 +123,7 @@ async def test_a_walk_that_met_no_key_counts_none() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     wire = await Wire.connect(Secret("url", SecretStr(f"redis://127.0.0.1:{port}"), None))
-    found, _ = await redis_prefixes.sample(wire, {"rl:*": PrefixSettings()}, until=0.0)
+    found, _ = await prefixes.sample(wire, {"rl:*": PrefixSettings()}, until=0.0)
     await wire.close()
     server.close()
-    assert found == [redis_prefixes.SAMPLED(0.0, "db0")]
+    assert found == [prefixes.SAMPLED(0.0, "db0")]

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
 from exporter.errors import TargetRefused, TargetUnreachable
-from exporter.redis_wire import OfKey, Wire, packed
+from exporter.redis.connection import OfKey, Wire, packed
 from runbookd.inventory import Secret
 
 

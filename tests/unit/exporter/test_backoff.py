@@ -1,7 +1,7 @@
 """Failures in a row are answered with ever longer waits; one success ends them."""
 
-from exporter.backoff import Backoff
-from exporter.outcome import Failure
+from exporter.scheduling.backoff import Backoff
+from exporter.scheduling.outcome import Failure
 
 FAILURE = Failure("refused")
 

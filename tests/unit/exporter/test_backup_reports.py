@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from exporter.backup_contents import Incomplete
-from exporter.backup_folder import Found
-from exporter.backup_reports import FORMATS, ReportError
+from exporter.backups.contents import Incomplete
+from exporter.backups.listing import Found
+from exporter.backups.reports import FORMATS, ReportError
 
 NOW = 1_800_000_000.0
 DAY = 86_400

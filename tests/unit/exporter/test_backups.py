@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from exporter.backup_contents import Reader, StoredObject
+from exporter.backups.contents import Reader, StoredObject
 from runbookd.inventory import BackupNames
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"

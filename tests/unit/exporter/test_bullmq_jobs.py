@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.bullmq.jobs import UNTOLD, ready
+from exporter.bullmq.job_age import UNTOLD, ready
 
 NOW = 1_000_000.0  # seconds
 FIXED, EXPONENTIAL = '{"backoff":{"type":"fixed","delay":10000}}', '{"backoff":{"type":"exponential","delay":10000}}'

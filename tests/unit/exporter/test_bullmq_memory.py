@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from exporter.bullmq import Queue
-from exporter.bullmq.memory import MOST_LEVELS, Ages, Memory
+from exporter.bullmq.queue_tracker import MOST_LEVELS, Ages, Memory
 from exporter.bullmq.snapshot import PRIORITY
 from tests.unit.exporter.bullmq_replies import replies
 

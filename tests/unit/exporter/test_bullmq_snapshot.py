@@ -4,7 +4,7 @@ import pytest
 
 from exporter.bullmq import Queue
 from exporter.bullmq.snapshot import _FIXED, at, questions, snapshot_of
-from exporter.redis_wire import packed
+from exporter.redis.connection import packed
 from tests.unit.exporter.bullmq_replies import replies
 
 TEN = [b"%d" % number for number in range(10, 0, -1)]

@@ -5,24 +5,27 @@ from pathlib import Path
 
 import pytest
 
+import exporter
 from docs.metrics_tables import FOLDER, OWN_METRICS, metrics_pages
-from exporter import collectors, job_lane
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
-from exporter.postgres import queries
-from exporter.runner import TARGET_METRICS
+from exporter.postgres import user_queries
+from exporter.scheduling import job_lane
+from exporter.scheduling.runner import TARGET_METRICS
 from runbookd.inventory import Stack
 
 ROOT = Path(__file__).parents[3]
-OF_JOBS = [*job_lane.METRICS, *queries.METRICS]
+OF_JOBS = [*job_lane.METRICS, *user_queries.METRICS]
 OF_TARGETS = [*TARGET_METRICS, *OF_JOBS, *(metric for collector in COLLECTORS.values() for metric in collector.metrics)]
 ALL = [*OWN_METRICS, *OF_TARGETS]
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 
 
-def test_every_file_is_in_the_map_and_every_key_is_a_kind_of_target() -> None:
-    files = {file.stem for file in Path(collectors.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == set(COLLECTORS)
+def test_every_collector_is_in_the_map_and_every_key_is_a_kind_of_target() -> None:
+    folders = {
+        f"exporter.{file.parent.name}.collector" for file in Path(exporter.__file__).parent.glob("*/collector.py")
+    }
+    assert folders == {collector.__module__ for collector in COLLECTORS.values()}
     assert set(COLLECTORS) <= set(Stack.model_fields)
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from exporter.collector import Client, Reading
 from exporter.errors import LATE, TargetRefused
-from exporter.fast import FastLane
-from exporter.outcome import CLOSED, Failure
+from exporter.scheduling.fast_lane import FastLane
+from exporter.scheduling.outcome import CLOSED, Failure
 
 
 class Scripted(Client):

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from exporter import job_lane
 from exporter.errors import TargetRefused, TargetUnreachable
 from exporter.job import Job, Jobs
-from exporter.job_lane import JobLane
 from exporter.metric import Sample, gauge
+from exporter.scheduling import job_lane
+from exporter.scheduling.job_lane import JobLane
 
 FOUND = gauge("found", "Found. Cached.")
 Run = Callable[["Session", float], Awaitable[Sequence[Sample]]]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from exporter.postgres import faults
-from exporter.postgres.faults import Faults
-from exporter.postgres.parts import FAST
+from exporter.postgres import part_faults
+from exporter.postgres.part_faults import Faults
+from exporter.postgres.parts.catalogue import FAST
 
 PART = FAST[3]
 
@@ -19,7 +19,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(faults, "monotonic", clock)
+    monkeypatch.setattr(part_faults, "monotonic", clock)
     return clock
 
 

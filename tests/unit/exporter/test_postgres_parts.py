@@ -2,11 +2,11 @@
 
 import pytest
 
-from exporter.collectors.postgres import PostgresCollector
-from exporter.postgres.part import sql_for
-from exporter.postgres.parts import BACKGROUND, FAST
-from exporter.postgres.server import EXTENSION_VERSIONS, VERSIONS, Server
-from exporter.postgres.statement import SHARED, Statement
+from exporter.postgres.collector import PostgresCollector
+from exporter.postgres.parts.catalogue import BACKGROUND, FAST
+from exporter.postgres.parts.part import sql_for
+from exporter.postgres.parts.server import EXTENSION_VERSIONS, VERSIONS, Server
+from exporter.postgres.parts.statement import SHARED, Statement
 
 # PostgreSQL and the version of pg_stat_statements that comes with it.
 EXTENSIONS = dict(zip(VERSIONS, (108, 109, 110, 110, 111, 112), strict=True))

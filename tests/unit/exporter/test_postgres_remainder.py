@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metric import Sample, gauge
-from exporter.postgres.remainder import Remainder
-from exporter.postgres.statements import COSTS, OTHER
+from exporter.postgres.other_statements import Remainder
+from exporter.postgres.parts.statements import COSTS, OTHER
 
 CALLS = COSTS.metrics[0]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.redis_info import info_of, samples_of
+from exporter.redis.info import info_of, samples_of
 
 TEXT = b"""\
 # Replication\r

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from exporter.collectors.queues import QueuesCollector
-from exporter.collectors.redis import RedisCollector
-from exporter.families import MAX_SERIES
-from exporter.job_lane import METRICS as JOB_METRICS
-from exporter.redis_prefixes import METRICS as PREFIX_METRICS
-from exporter.runner import TARGET_METRICS
+from exporter.bullmq.collector import QueuesCollector
+from exporter.page import MAX_SERIES
+from exporter.redis.collector import RedisCollector
+from exporter.redis.prefixes import METRICS as PREFIX_METRICS
+from exporter.scheduling.job_lane import METRICS as JOB_METRICS
+from exporter.scheduling.runner import TARGET_METRICS
 from runbookctl.main import app, console, main
 
 OWN = len(TARGET_METRICS)

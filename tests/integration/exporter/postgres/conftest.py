@@ -13,8 +13,8 @@ import pytest
 from demo.servers.postgres import PostgresServer
 from demo.servers.standby import StandbyServer
 from exporter.collector import Client, Reading
-from exporter.collectors.postgres import PostgresCollector
 from exporter.metric import Sample
+from exporter.postgres.collector import PostgresCollector
 from runbookd.inventory import PostgresTarget, Stack
 
 BUDGET_SECONDS = 5.0

@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 
 from exporter.errors import LATE, TargetRefused
-from exporter.postgres import background
-from exporter.postgres.indexes import INDEXES
-from exporter.postgres.statement import TABLES
-from exporter.postgres.statements import OTHER, STATEMENTS
+from exporter.postgres import session as job_session
+from exporter.postgres.parts.indexes import INDEXES
+from exporter.postgres.parts.statement import TABLES
+from exporter.postgres.parts.statements import OTHER, STATEMENTS
 
 FLUSH = "SELECT pg_stat_force_next_flush()"
 STRANGE = 'Straße "x"\\y'
@@ -257,7 +257,7 @@ async def test_a_further_database_that_fails_keeps_its_numbers(subject, metrics_
 @pytest.fixture
 async def held(metrics_server, database, connect, monkeypatch):
     """Two further databases. Into the first nobody gets, as into a template while it is copied."""
-    monkeypatch.setattr(background, "FURTHER_SECONDS", 1.0)
+    monkeypatch.setattr(job_session, "FURTHER_SECONDS", 1.0)
     names = [f"{database.name}_{ending}" for ending in ("held", "open")]
     for name in names:
         metrics_server.add_database(name)
@@ -280,7 +280,7 @@ async def test_a_further_database_that_lets_nobody_in_costs_only_itself(subject,
 
 
 async def test_time_that_is_up_costs_no_samples_that_were_found(subject, database, held, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(background, "FURTHER_SECONDS", 60.0)
+    monkeypatch.setattr(job_session, "FURTHER_SECONDS", 60.0)
     database.sql("CREATE TABLE found (id int)")
     found = await subject(database.dsn("metrics"), databases=(f"{database.name}_*",)).run("table sizes")
     assert found.series("pg_stat_user_tables_table_size_bytes", relname="found", datname=database.name)

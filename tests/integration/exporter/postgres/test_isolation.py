@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from exporter.errors import TargetError
-from exporter.postgres import faults
+from exporter.postgres import part_faults
 
 INVENTORY = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
 SUCCESS = "runbook_exporter_part_success"
@@ -47,7 +47,7 @@ async def test_a_part_without_the_right_to_it_is_left_out_and_probed_again(here,
     assert here.reading.round_trips == 1
     database.sql("GRANT EXECUTE ON FUNCTION pg_control_checkpoint() TO PUBLIC")
     assert left_out(await here.read()) == {"last checkpoint"}
-    monkeypatch.setattr(faults, "monotonic", lambda: monotonic() + faults.LONGEST_SECONDS)
+    monkeypatch.setattr(part_faults, "monotonic", lambda: monotonic() + part_faults.LONGEST_SECONDS)
     assert (await here.read()).names() == whole.names()
 
 

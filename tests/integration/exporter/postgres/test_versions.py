@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exporter.collectors.postgres import UP, PostgresCollector
+from exporter.postgres.collector import UP, PostgresCollector
 
 SITUATION = """
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;

@@ -1,0 +1,216 @@
+"""The metrics of backups, and the samples that a reading makes of them."""
+
+from collections.abc import Iterator
+from statistics import median
+
+from exporter.backups.contents import Incomplete
+from exporter.backups.listing import Found
+from exporter.backups.markers import Proofs, State
+from exporter.errors import Fault
+from exporter.metric import Sample, counter, gauge
+from runbookd.inventory import Proof
+
+_LISTING, _MARKERS, _OWN = "listing, or report", "markers", "the exporter"
+COMPARED = 7
+"""Backups before the newest whose median its size is compared with."""
+
+UP = gauge("backup_up", "Whether the folder of the backups could be listed the last time (1).", "kind", source=_LISTING)
+FOUND = gauge(
+    "backup_found",
+    "Whether there is a complete backup (1), or never was or none is left (0). Cached.",
+    "kind",
+    source=_LISTING,
+)
+LAST_SUCCESS = gauge(
+    "backup_last_success_timestamp_seconds",
+    "Date in the name of the newest complete backup, in seconds since 1970; absent where there is none. Cached.",
+    "kind",
+    source=_LISTING,
+)
+LAST_SIZE = gauge(
+    "backup_last_size_bytes", "Size of the newest complete backup, in bytes. Cached.", "kind", source=_LISTING
+)
+SIZE_MEDIAN = gauge(
+    "backup_size_median_bytes",
+    f"Median size of the {COMPARED} complete backups before the newest, or as many as there are, in bytes. Cached.",
+    "kind",
+    source=_LISTING,
+)
+OBJECTS = gauge(
+    "backup_objects",
+    "Complete backups in the folder; those counted so far while backup_listing_truncated is 1. Cached.",
+    "kind",
+    source=_LISTING,
+)
+BYTES = gauge(
+    "backup_bytes",
+    "Size of all complete backups that backup_objects counts, in bytes. Cached.",
+    "kind",
+    source=_LISTING,
+)
+OLDEST = gauge(
+    "backup_oldest_timestamp_seconds",
+    "Date of the oldest complete backup, in seconds since 1970; absent where there is none. Cached.",
+    "kind",
+    source=_LISTING,
+)
+TRUNCATED = gauge(
+    "backup_listing_truncated",
+    "Whether the folder is so large that its old backups are still being counted (1). Cached.",
+    "kind",
+    source=_LISTING,
+)
+INCOMPLETE = gauge(
+    "backup_incomplete_objects",
+    "What came after the newest complete backup and is none: empty (no bytes), uploading (under a name such as"
+    " ….partial), future (a date to come), damaged (so the report says). Cached.",
+    "kind",
+    "state",
+    source=_LISTING,
+)
+UNMATCHED = gauge(
+    "backup_unmatched_objects",
+    "Objects in the last listing whose names do not fit the pattern, and that are no markers. Cached.",
+    "kind",
+    source=_LISTING,
+)
+FAILED = gauge(
+    "backup_listing_failed",
+    "Whether the last listing failed, and why: options, endpoint (nobody answers, or no storage), region, credentials,"
+    " clock (the request's date is refused), folder (no such bucket or folder), report (is none), timeout, other.",
+    "kind",
+    "reason",
+    source=_OWN,
+)
+LAST_CHECK = gauge(
+    "backup_last_check_timestamp_seconds",
+    "When the folder was last listed, or the report written, in seconds since 1970.",
+    "kind",
+    source=_LISTING,
+)
+LIST_REQUESTS = counter(
+    "backup_list_requests_total",
+    "Requests for listings, each of up to 1000 objects, which storage bills for.",
+    "kind",
+    source=_OWN,
+)
+VERIFIED = gauge(
+    "backup_last_verified_timestamp_seconds",
+    "When a backup that is still there was last verified up to its end, in seconds since 1970; absent without a proof."
+    " Cached.",
+    "kind",
+    source=_MARKERS,
+)
+RESTORED = gauge(
+    "backup_last_restored_timestamp_seconds",
+    "When a backup was last restored into a scratch database, in seconds since 1970; absent without a proof. Cached.",
+    "kind",
+    source=_MARKERS,
+)
+RESTORE_DURATION = gauge(
+    "backup_last_restore_duration_seconds",
+    "How long the last restore took, in seconds. Cached.",
+    "kind",
+    source=_MARKERS,
+)
+RESTORE_ROWS = gauge(
+    "backup_last_restore_rows",
+    "Rows that were counted after the last restore, of all tables. Cached.",
+    "kind",
+    source=_MARKERS,
+)
+ENCRYPTED = gauge(
+    "backup_encrypted",
+    "Whether the backups are encrypted (1), by the newest marker or the report; absent where neither says. Cached.",
+    "kind",
+    source=f"{_MARKERS}, or report",
+)
+PROOFS = gauge(
+    "backup_proofs",
+    "Markers that were looked at, the newest first until one held: valid, weak (what was done is no proof), failed"
+    " (the backup is no good), mismatched (about other content), stale (its backup is gone), malformed, unreadable."
+    " Cached.",
+    "kind",
+    "proof",
+    "state",
+    source=_MARKERS,
+)
+METRICS = (
+    UP,
+    FOUND,
+    LAST_SUCCESS,
+    LAST_SIZE,
+    SIZE_MEDIAN,
+    OBJECTS,
+    BYTES,
+    OLDEST,
+    TRUNCATED,
+    INCOMPLETE,
+    UNMATCHED,
+    FAILED,
+    LAST_CHECK,
+    LIST_REQUESTS,
+    VERIFIED,
+    RESTORED,
+    RESTORE_DURATION,
+    RESTORE_ROWS,
+    ENCRYPTED,
+    PROOFS,
+)
+SERIES = {INCOMPLETE.name: len(Incomplete), FAILED.name: len(Fault), PROOFS.name: len(Proof) * len(State)}
+"""Metrics that have more than one series of a target."""
+
+
+def samples_of(found: Found, proofs: Proofs, kind: str) -> Iterator[Sample]:
+    """Everything that a good reading tells."""
+    yield from _of_all(found, kind)
+    yield from _of_the_newest(found, kind)
+    yield from _of_proofs(found, proofs, kind)
+
+
+def _of_all(found: Found, kind: str) -> Iterator[Sample]:
+    yield FOUND(found.count > 0, kind)
+    yield OBJECTS(found.count, kind)
+    yield BYTES(found.size, kind)
+    yield TRUNCATED(found.truncated, kind)
+    yield UNMATCHED(found.recent.unmatched, kind)
+    yield LAST_CHECK(found.checked_at, kind)
+    if found.oldest_at is not None:
+        yield OLDEST(found.oldest_at, kind)
+    for state, number in found.recent.incomplete().items():
+        yield INCOMPLETE(number, kind, state)
+
+
+def _of_the_newest(found: Found, kind: str) -> Iterator[Sample]:
+    """What would be a date of 1970 and a size of nothing is left out where there is no backup."""
+    newest, *others = found.recent.backups or (None,)
+    if newest is None:
+        return
+    yield LAST_SUCCESS(newest.made_at, kind)
+    if newest.size is not None:
+        yield LAST_SIZE(newest.size, kind)
+    sizes = [each.size for each in others[:COMPARED] if each.size is not None]
+    if sizes:
+        yield SIZE_MEDIAN(median(sizes), kind)
+
+
+def _of_proofs(found: Found, proofs: Proofs, kind: str) -> Iterator[Sample]:
+    if proofs.verified is not None:
+        yield VERIFIED(proofs.verified.at.timestamp(), kind)
+    if proofs.restored is not None:
+        yield RESTORED(proofs.restored.at.timestamp(), kind)
+        yield RESTORE_DURATION(proofs.restored.duration_seconds or 0, kind)
+        yield RESTORE_ROWS(sum(proofs.restored.rows.values()), kind)
+    encrypted = _encrypted(found, proofs)
+    if encrypted is not None:
+        yield ENCRYPTED(encrypted, kind)
+    for proof in Proof:
+        for state in State:
+            yield PROOFS(proofs.states[proof, state], kind, proof, state)
+
+
+def _encrypted(found: Found, proofs: Proofs) -> bool | None:
+    if found.encrypted is not None:
+        return found.encrypted
+    words = [each.encryption for each in (proofs.verified, proofs.restored) if each and each.encryption is not None]
+    return bool(words[0]) if words else None

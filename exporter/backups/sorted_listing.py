@@ -1,0 +1,236 @@
+"""A folder of backups in a storage that lists in the order of names, where names are in the order of time.
+
+However many old backups there are, a reading costs one request, and a second one at every other reading:
+
+- the window: what comes after a name a little before the newest backups, which is known from the reading before. At
+  the start, or where the window has become too small or too large, it is searched for by dates;
+- the census: everything before the window, one page at a time, for the count, the total size and the oldest. It begins
+  anew once a day. Until the first has ended, what was counted so far is told as `truncated`.
+
+A folder of up to two pages is listed wholly at each reading: that costs as little, and nothing needs to be guessed.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from obstore.store import ObjectStore
+
+from exporter.backups.contents import Backup, Contents, MarkerFile, Reader, StoredObject
+from exporter.backups.listing import PAGE, Folder, Found, Tally, found_in, pages
+from runbookd.inventory import BackupNames, before
+
+ENOUGH = 8
+"""Backups in the window: the newest, and those before it that its size is compared with."""
+WHOLE_PAGES = 2
+FIRST_SPAN = 9 * 86_400.0  # seconds; holds ENOUGH daily backups, and one that was missed
+SEARCH_STEPS = 24  # halvings from decades to seconds
+CENSUS_EVERY = 86_400.0
+MARKERS_KEPT = 8
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing, without the objects of folders below, and the last name that it holds.
+
+    `last` means that no further one would hold backups of today or before.
+    """
+
+    objects: tuple[StoredObject, ...]
+    end: str
+    last: bool
+
+
+@dataclass(frozen=True)
+class Older:
+    """What lies before the window. All names up to `position` are counted."""
+
+    position: str
+    count: int = 0
+    size: int = 0
+    oldest_at: float | None = None
+    markers: tuple[MarkerFile, ...] = ()
+    complete: bool = False
+
+    def plus(self, backups: Iterable[Backup], markers: Iterable[MarkerFile], position: str) -> "Older":
+        """The same with more, which lies behind what was counted already."""
+        found = list(backups)
+        dates = [backup.made_at for backup in found]
+        return replace(
+            self,
+            position=position,
+            count=self.count + len(found),
+            size=self.size + sum(backup.size or 0 for backup in found),
+            oldest_at=min(dates, default=None) if self.oldest_at is None else self.oldest_at,
+            # Few have a restore beside them, all may have been verified: the newest of either kind are kept.
+            markers=_newest_markers((*self.markers, *markers)),
+        )
+
+
+class SortedFolder(Folder):
+    """Lists the window, and counts what is older bit by bit."""
+
+    def __init__(self, names: BackupNames, tally: Tally) -> None:
+        self._names, self._reader, self._tally = names, Reader(names), tally
+        self._first, self._end = names.first_key(), names.last_key()
+        self._after: str | None = None
+        """The window holds the names after this one; None while everything is listed."""
+        self._older = self._census = Older(self._first)
+        self._census_at = float("-inf")
+        self._readings = self._held = 0
+
+    async def read(self, store: ObjectStore, now: float) -> Found:
+        contents = await self._window(store, now)
+        if contents is None:
+            found, known_from = await self._whole(store, now)
+            if found is not None:
+                self._after = None
+                return found
+            contents = await self._searched(store, now, known_from)
+        await self._count(store, now)
+        contents = self._slide(contents)
+        self._held = len(contents.backups)
+        return self._found(contents, now)
+
+    async def _whole(self, store: ObjectStore, now: float) -> tuple[Found | None, float]:
+        """Everything, if that is little; or else a time after which there is more than a page, in seconds."""
+        objects: list[StoredObject] = []
+        number, contents = 0, Contents()
+        async for page in self._pages(store, self._first):
+            number += 1
+            objects += page.objects
+            if page.last:
+                return found_in(self._reader.read(objects, now), now), 0.0
+            if number == WHOLE_PAGES:
+                break
+            contents = self._reader.read(page.objects, now)
+        else:
+            return found_in(self._reader.read(objects, now), now), 0.0
+        return None, contents.backups[0].made_at if contents.backups else 0.0
+
+    async def _window(self, store: ObjectStore, now: float) -> Contents | None:
+        """The window as it is now, or None where there is none, or it has lost backups, or it overflows."""
+        if self._after is None:
+            return None
+        page = await self._page(store, self._after, now)
+        contents = self._reader.read(page.objects, now)
+        return contents if page.last and len(contents.backups) >= self._held else None
+
+    async def _searched(self, store: ObjectStore, now: float, low: float) -> Contents:
+        after, contents = await self._search(store, now, low)
+        if self._after is None or after < self._after:  # what was counted as older may be in the window now
+            self._older = self._census = Older(self._first)
+        self._after = after
+        return contents
+
+    async def _search(self, store: ObjectStore, now: float, low: float) -> tuple[str, Contents]:
+        """Find a window of one page with enough backups, between `low`, after which a page is too little, and now.
+
+        It is doubled while it holds too little and halved while it holds too much.
+        """
+        best: tuple[str, Contents] | None = None
+        start, high = max(now - FIRST_SPAN, (low + now) / 2), now
+        for _ in range(SEARCH_STEPS):
+            after = max(self._names.key_at(datetime.fromtimestamp(start, UTC)), self._first)
+            page = await self._page(store, after, now)
+            contents = self._reader.read(page.objects, now)
+            if page.last:
+                best, high = (after, contents), start
+                if len(contents.backups) >= ENOUGH:
+                    break
+            else:
+                best, low = best or (after, contents), start
+            if high - low < 1:
+                break
+            wider = now - 2 * (now - start)
+            start = wider if page.last and wider > low else (low + high) / 2
+        assert best is not None  # there was a step  # noqa: S101
+        return best
+
+    async def _count(self, store: ObjectStore, now: float) -> None:
+        """Go on with the census: at every other reading, so that a large folder costs less than twice a small one."""
+        self._readings += 1
+        if self._readings % 2 == 0 or (self._older.complete and now - self._census_at < CENSUS_EVERY):
+            return
+        window = self._after or ""
+        page = await self._page(store, self._census.position, now)
+        inside = [each for each in page.objects if each.name <= window]
+        contents = self._reader.read(inside, now)
+        if page.last or page.end > window:
+            self._older = replace(self._census.plus(contents.backups, contents.markers, window), complete=True)
+            self._census, self._census_at = Older(self._first), now
+        else:
+            self._go_on(contents, page.end)
+
+    def _go_on(self, contents: Contents, last: str) -> None:
+        """Count a page, but for its last backup: that is left to the next page, where its markers may be."""
+        position = before(contents.backups[0].name) if contents.backups else last
+        if position <= self._census.position:
+            position = last
+        self._census = self._census.plus(
+            (backup for backup in contents.backups if backup.name <= position),
+            (marker for marker in contents.markers if marker.stored.name <= position),
+            position,
+        )
+        if not self._older.complete:
+            self._older = self._census
+        # What the storage or its owner deletes is the oldest; that is known after the first page.
+        self._older = replace(self._older, oldest_at=self._census.oldest_at)
+
+    def _slide(self, contents: Contents) -> Contents:
+        """Begin the next window right before the newest backups; what leaves it here is counted as older."""
+        if len(contents.backups) <= ENOUGH:
+            return contents
+        after = before(contents.backups[ENOUGH - 1].name)
+        left = [backup for backup in contents.backups if self._after is not None and backup.name <= after]
+        gone = [marker for marker in contents.markers if marker.stored.name <= after]
+        if self._older.complete:
+            self._older = self._older.plus(left, gone, after)
+        self._after = after
+        kept = tuple(backup for backup in contents.backups if backup.name > after)
+        markers = tuple(marker for marker in contents.markers if marker.stored.name > after)
+        return replace(contents, backups=kept, markers=markers)
+
+    def _found(self, contents: Contents, now: float) -> Found:
+        older, window = self._older, found_in(contents, now)
+        markers = (*contents.markers, *older.markers)
+        return replace(
+            window,
+            recent=replace(contents, markers=markers),
+            count=window.count + older.count,
+            size=window.size + older.size,
+            oldest_at=older.oldest_at if older.oldest_at is not None else self._oldest_so_far(window),
+            truncated=not older.complete,
+        )
+
+    def _oldest_so_far(self, window: Found) -> float | None:
+        return window.oldest_at if self._older.complete else None
+
+    async def _page(self, store: ObjectStore, after: str, now: float) -> Page:
+        async for page in self._pages(store, after):
+            return replace(page, last=page.last or self._is_future(page, now))
+        return Page((), "", last=True)
+
+    async def _pages(self, store: ObjectStore, after: str) -> AsyncIterator[Page]:
+        async for objects in pages(store, self._tally, after=after):
+            inside = tuple(each for each in objects if each.name < self._end)
+            yield Page(
+                tuple(each for each in inside if "/" not in each.name),
+                objects[-1].name,
+                last=len(objects) < PAGE or len(inside) < len(objects),
+            )
+
+    def _is_future(self, page: Page, now: float) -> bool:
+        """Whether the page reaches beyond now; what follows can be no backup."""
+        dates = (self._names.date_of(each.name) for each in reversed(page.objects))
+        last = next((date for date in dates if date is not None), None)
+        return last is not None and last.timestamp() > now
+
+
+def _newest_markers(markers: tuple[MarkerFile, ...]) -> tuple[MarkerFile, ...]:
+    newest = sorted(markers, key=lambda marker: (marker.stored.modified, marker.stored.name), reverse=True)
+    kept: list[MarkerFile] = []
+    for marker in newest:
+        if sum(other.proof is marker.proof for other in kept) < MARKERS_KEPT:
+            kept.append(marker)
+    return tuple(kept)

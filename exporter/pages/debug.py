@@ -1,0 +1,36 @@
+"""The answer to `/metrics?debug=true`: what each target did in this scrape, for people who ask why a series is missing.
+
+It tells counts, times and our own words for errors, and so no secrets.
+"""
+
+from collections.abc import Iterator
+
+from exporter.scheduling.outcome import Outcome
+from exporter.scheduling.runner import Runner, Selection
+from exporter.scheduling.target import Target
+
+
+async def debug_page(runner: Runner, deadline: float, selection: Selection) -> str:
+    """Scrape as `/metrics` would, before `deadline` (event loop's clock), and return what was done as text."""
+    await runner.scrape(deadline, selection)
+    lines = [line for each in runner.targets if selection.has(each) for line in _lines(each)]
+    return "".join(f"{line}\n" for line in lines or ["no targets"])
+
+
+def _lines(target: Target) -> Iterator[str]:
+    yield f"{target}: {target.problem or 'up'}"
+    for lane, outcome in target.outcomes.items():
+        yield f"  {lane}: {_told(outcome)}"
+        yield from (f"    {note}" for note in (outcome.reading.notes if outcome.reading is not None else ()))
+    if target.dropped:
+        yield f"  left out: {', '.join(f'{count} of {metric}' for metric, count in sorted(target.dropped.items()))}"
+
+
+def _told(outcome: Outcome) -> str:
+    """In the background a failure may stand beside the last good reading, whose samples are served."""
+    parts = [f"{outcome.seconds:.3f} s"]
+    if outcome.failure is not None:
+        parts.append(f"{'timeout' if outcome.failure.timeout else 'error'}: {outcome.failure.reason}")
+    if outcome.reading is not None:
+        parts.append(f"round trips {outcome.reading.round_trips}, samples {len(outcome.reading.samples)}")
+    return ", ".join(parts)

@@ -1,0 +1,57 @@
+"""What would be collected, at what cost and with how many series: from the declarations alone, nothing is asked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from exporter.collector import Collector
+from exporter.collectors import COLLECTORS
+from exporter.scheduling.job_lane import METRICS as JOB_METRICS
+from exporter.scheduling.runner import TARGET_METRICS
+from runbookd.inventory import Inventory
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One target. `series` is the most that a page can have of it, the exporter's own about it included.
+
+    `round_trips` is the most that a scrape waits for, without connecting; 0 where only the background reads.
+    `refresh` and `background` are the period and the cost of a reading in the background, None and "" without one;
+    `jobs` are the names of those that take turns there.
+    """
+
+    stack: str
+    collector: str
+    target: str
+    round_trips: int
+    refresh: timedelta | None
+    background: str
+    jobs: tuple[str, ...]
+    families: tuple[str, ...]
+    series: int
+
+
+def costs(inventory: Inventory) -> Iterator[Cost]:
+    """Yield every target's cost, in the order of the page."""
+    for stack_name, stack in inventory.stacks.items():
+        for kind, collector in COLLECTORS.items():
+            for name in getattr(stack, kind):
+                yield _cost(stack_name, kind, name, collector(stack, name))
+
+
+def _cost(stack: str, kind: str, name: str, collector: Collector) -> Cost:
+    slow, jobs = collector.slow, collector.jobs.jobs if collector.jobs is not None else ()
+    metrics = (*collector.metrics, *(metric for job in jobs for metric in job.metrics))
+    return Cost(
+        stack,
+        kind,
+        name,
+        round_trips=collector.round_trips if collector.fast is not None else 0,
+        refresh=slow.refresh if slow is not None else None,
+        background=slow.cost if slow is not None else "",
+        jobs=tuple(job.name for job in jobs),
+        families=tuple(dict.fromkeys(metric.name for metric in metrics)),
+        series=sum(map(collector.most_series, collector.metrics))
+        + sum(job.most_series + len(JOB_METRICS) for job in jobs)
+        + len(TARGET_METRICS),
+    )

@@ -1,0 +1,34 @@
+"""The page at `/`, for people who look where the numbers come from."""
+
+from collections.abc import Iterable
+from html import escape
+
+from exporter.scheduling.target import Target
+from runbookd.service import VERSION
+
+_PAGE = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>runbook-exporter</title></head>
+<body><h1>runbook-exporter {version}</h1>
+<p><a href="metrics">Metrics</a> · <a href="metrics?debug=true">What each target did</a> ·
+<a href="sd">Service discovery</a> · <a href="-/ready">Ready?</a></p>
+{reload}<table><tr><th>Target</th><th>State at the last scrape</th><th>Last error</th></tr>
+{rows}
+</table></body></html>
+"""
+
+
+def landing_page(targets: Iterable[Target], refused: str) -> str:
+    """Return the page as HTML. `refused` is why the last reload was refused, or nothing."""
+    reload = f"<p>The last reload was refused, the old inventory stays:</p><pre>{escape(refused)}</pre>\n"
+    rows = "\n".join(_row(each) for each in targets)
+    return _PAGE.format(version=escape(VERSION), reload=reload if refused else "", rows=rows)
+
+
+def _row(target: Target) -> str:
+    cells = (str(target), _state(target.problem), str(target.last_error or ""))
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+
+
+def _state(problem: str | None) -> str:
+    return "not scraped yet" if problem is None else problem or "up"

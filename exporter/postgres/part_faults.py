@@ -1,0 +1,48 @@
+"""Parts that a server did not answer: left out for a while, so that they cost the others nothing."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+
+from exporter.postgres.parts.part import Part
+
+# A lock may be gone in a moment; a missing right or a part that is too slow stays.
+FIRST_SECONDS, LONGEST_SECONDS = 30.0, 300.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a part is left out, for how many seconds, and until when (monotonic clock)."""
+
+    reason: str
+    seconds: float
+    until: float
+
+
+class Faults:
+    """What is known of one server's parts; it outlives connections.
+
+    `suspicious`: the last reading ended before the server said which part was at fault.
+    """
+
+    def __init__(self) -> None:
+        self._faults: dict[str, Fault] = {}
+        self.suspicious = False
+
+    def leave_out(self, part: Part, reason: str) -> None:
+        """Leave a part out from now on until it is probed again; twice as long as before if that was a moment ago."""
+        now, before = monotonic(), self._faults.get(part.name)
+        again = before is not None and now < before.until + before.seconds
+        seconds = min(2 * before.seconds, LONGEST_SECONDS) if before is not None and again else FIRST_SECONDS
+        self._faults[part.name] = Fault(reason, seconds, now + seconds)
+
+    def usable(self, parts: Iterable[Part]) -> tuple[Part, ...]:
+        """Return the parts that are not left out now."""
+        left_out = self.reasons
+        return tuple(part for part in parts if part.name not in left_out)
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why each part is left out now, by its name."""
+        now = monotonic()
+        return {name: fault.reason for name, fault in self._faults.items() if now < fault.until}

@@ -1,0 +1,120 @@
+"""Sessions: how many, whose, in which state, and for how long."""
+
+from exporter.postgres.parts.ages import age, oldest
+from exporter.postgres.parts.part import Part, gauge
+from exporter.postgres.parts.statement import DATABASES
+
+ROLES = BACKEND_TYPES = 50
+_STATES = "'active', 'idle', 'idle in transaction', 'idle in transaction (aborted)'"
+
+CONNECTIONS = Part(
+    "connections",
+    source="pg_stat_activity",
+    reads=("databases", "sessions"),
+    sessions=True,
+    labels={"datname": "datname", "state": "state"},
+    # The usual states are there even while no session is in them.
+    rows=f"""
+FROM (
+    SELECT d.datname, usual.state, 0 AS sessions
+    FROM databases AS d CROSS JOIN unnest(ARRAY[{_STATES}]) AS usual (state)
+    UNION ALL
+    SELECT d.datname, coalesce(s.state, 'starting'), 1
+    FROM sessions AS s JOIN databases AS d ON d.oid = s.datid
+    WHERE s.client
+) AS counted
+GROUP BY datname, state""",
+    most=DATABASES * 7,
+    values=(gauge("pg_connections", "Client connections by database and state.", "sum(sessions)"),),
+)
+
+SESSIONS = Part(
+    "sessions",
+    source="pg_stat_activity",
+    reads=("databases", "sessions"),
+    sessions=True,
+    labels={"datname": "d.datname"},
+    rows="""
+FROM databases AS d
+LEFT JOIN sessions AS s ON s.datid = d.oid AND s.client AND NOT s.own
+GROUP BY d.datname""",
+    most=DATABASES,
+    values=(
+        gauge(
+            "pg_idle_in_transaction_max_age_seconds",
+            "How long the session that is idle in a transaction longest (aborted ones too) has been so, in seconds; "
+            "0 without one.",
+            oldest("s.state_change", "s.state LIKE 'idle in transaction%'"),
+        ),
+        gauge(
+            "pg_idle_in_transaction_aborted_max_age_seconds",
+            "How long the session that is idle in an aborted transaction longest has been so, in seconds; "
+            "0 without one.",
+            oldest("s.state_change", "s.state = 'idle in transaction (aborted)'"),
+        ),
+        gauge(
+            "pg_query_max_age_seconds",
+            "Age of the oldest query that a client runs, in seconds; 0 without one.",
+            oldest("s.query_start", "s.state = 'active'"),
+        ),
+        gauge(
+            "pg_transaction_max_age_seconds",
+            "Age of the oldest transaction that a client has open, in seconds; 0 without one.",
+            oldest("s.xact_start", "s.xact_start IS NOT NULL"),
+        ),
+    ),
+)
+
+USERS = Part(
+    "users",
+    source="pg_stat_activity",
+    reads=("sessions",),
+    sessions=True,
+    labels={"usename": "pg_get_userbyid(usesysid)"},
+    rows=f"""
+FROM sessions
+WHERE client AND usesysid IS NOT NULL
+GROUP BY usesysid
+ORDER BY count(*) DESC, pg_get_userbyid(usesysid)
+LIMIT {ROLES}""",
+    most=ROLES,
+    values=(gauge("pg_user_connections", f"Client connections by role; the {ROLES} roles with the most.", "count(*)"),),
+)
+
+BACKENDS = Part(
+    "backends",
+    source="pg_stat_activity",
+    reads=("sessions",),
+    sessions=True,
+    labels={"backend_type": "backend_type"},
+    rows="FROM sessions WHERE backend_type IS NOT NULL AND own IS NOT TRUE GROUP BY backend_type",
+    most=BACKEND_TYPES,
+    values=(
+        gauge("pg_backends", "Processes of the server by type, without the exporter's sessions.", "count(*)"),
+        gauge(
+            "pg_backend_query_max_age_seconds",
+            "Age of the oldest query that is running, by type of process, in seconds; nothing without one.",
+            f"max({age('query_start')}) FILTER (WHERE state = 'active')",
+        ),
+        gauge(
+            "pg_backend_transaction_max_age_seconds",
+            "Age of the oldest open transaction, by type of process, in seconds; nothing without one.",
+            f"max({age('xact_start')})",
+        ),
+    ),
+)
+
+ROLE_LIMITS = Part(
+    "role limits",
+    source="pg_roles",
+    labels={"rolname": "rolname"},
+    rows=f"FROM pg_roles WHERE rolcanlogin AND rolconnlimit >= 0 ORDER BY rolname LIMIT {ROLES}",
+    most=ROLES,
+    values=(
+        gauge(
+            "pg_roles_connection_limit", "Connections that a role may have; only roles with a limit.", "rolconnlimit"
+        ),
+    ),
+)
+
+PARTS = (CONNECTIONS, SESSIONS, USERS, BACKENDS, ROLE_LIMITS)

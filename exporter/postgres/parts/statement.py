@@ -1,0 +1,112 @@
+"""One statement of all the parts that a server can answer, and the samples of its rows.
+
+A row is (number of the part, label values, values): one for an object of the server, not one for a sample, which
+costs the server and the wire a fraction.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.metric import Metric, Sample
+from exporter.postgres.parts.part import Part, sql_for
+from exporter.postgres.parts.server import FACTS, Server
+
+APPLICATION = "runbook-exporter"
+"""What our sessions are called. They take connections as all do; how long they take is nobody's business."""
+DATABASES = 50
+"""The most databases of a server that are told apart: the connected one, and the oldest."""
+TABLES = 100
+"""The most tables of a database that are told apart: those with the most rows, live and dead."""
+
+# Read once for all parts. The functions below the views save the views' joins.
+SHARED: Mapping[str, str] = {
+    "databases": f"""
+SELECT oid, datname::text
+FROM pg_database
+WHERE datallowconn AND NOT datistemplate
+ORDER BY datname <> current_database(), oid
+LIMIT {DATABASES}""",
+    "sessions": f"""
+SELECT pid, datid, usesysid, state, backend_type, wait_event_type, xact_start, query_start, state_change, backend_xmin,
+       backend_type = 'client backend' AS client,
+       application_name = '{APPLICATION}' AND usesysid = to_regrole(quote_ident(current_user)) AS own
+FROM pg_stat_get_activity(NULL)""",
+    # Reading it briefly holds up every lock of the server; so once, and not our own. A prepared transaction has no pid.
+    "locks": """
+SELECT *
+FROM pg_lock_status()
+WHERE pid IS DISTINCT FROM pg_backend_pid()""",
+    # Whoever asks for the size of these would wait; also those that somebody waits to lock.
+    "locked": """
+SELECT relation
+FROM pg_locks
+WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
+    # The greatest tables that are no temporary ones, which come and go. Straight from the catalogs: the view
+    # pg_stat_user_tables joins every index of every table first.
+    "tables": f"""
+SELECT c.oid, n.nspname, c.relname, c.relfrozenxid, count(*) OVER () AS number
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+ORDER BY greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) + pg_stat_get_dead_tuples(c.oid) DESC,
+         n.nspname, c.relname
+LIMIT {TABLES}""",
+}
+_FACTS_ROW = f"SELECT -1 AS part, {FACTS}::text[] AS labels, ARRAY[]::float8[] AS values"
+Row = Iterable[Any]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`text` is the SQL; its rows are (part, labels, values), where part -1 is the facts of the server."""
+
+    parts: tuple[Part, ...]
+    metrics: tuple[tuple[Metric, ...], ...]
+    text: str
+
+    @classmethod
+    def of(cls, parts: Iterable[Part], server: Server) -> "Statement":
+        """Join what `server` has of `parts`."""
+        chosen = [(part, version) for part in parts if (version := part.version_of(server)) is not None]
+        selects = [_FACTS_ROW, *(_select(number, part, version) for number, (part, version) in enumerate(chosen))]
+        text = _with({name for part, _ in chosen for name in part.reads}) + "\nUNION ALL\n".join(selects)
+        return cls(
+            tuple(part for part, _ in chosen),
+            tuple(_metrics(part, version) for part, version in chosen),
+            text.replace("{schema}", server.schema),
+        )
+
+    def server(self, rows: Iterable[Row]) -> Server:
+        """Return the facts that came with the rows."""
+        return next(Server.of(labels) for part, labels, _ in rows if part < 0)
+
+    def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
+        """Yield the samples of the rows; a NULL is none."""
+        for part, labels, values in rows:
+            if part < 0:
+                continue
+            names = tuple(labels)
+            for metric, value in zip(self.metrics[part], values, strict=True):
+                if value is not None:
+                    yield Sample(metric, names, float(value))
+
+
+def _metrics(part: Part, version: int) -> tuple[Metric, ...]:
+    pairs = zip(part.metrics, part.values, strict=True)
+    return tuple(metric for metric, value in pairs if sql_for(value.sql, version))
+
+
+def _select(number: int, part: Part, version: int) -> str:
+    labels = ", ".join(part.labels.values())
+    found = [sql for value in part.values if (sql := sql_for(value.sql, version))]
+    values = ",\n    ".join(f"({sql})::float8" for sql in found)
+    rows = sql_for(part.rows, version).strip()
+    return f"(SELECT {number}, ARRAY[{labels}]::text[], ARRAY[\n    {values}\n]\n{rows})"
+
+
+def _with(names: set[str]) -> str:
+    """Materialized: PostgreSQL would read a row source that is used once anew for each use of it inside."""
+    used = [f"{name} AS MATERIALIZED ({sql}\n)" for name, sql in SHARED.items() if name in names]
+    return f"WITH {', '.join(used)}\n" if used else ""

@@ -1,0 +1,95 @@
+"""Users' own SQL as jobs in the background.
+
+The server keeps them to reading: the transaction is read-only and rolled back, and the extended protocol takes one
+statement at a time. A wrong one costs its own samples, and its error says what to mend.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from exporter.errors import TargetRefused
+from exporter.job import Job
+from exporter.metric import Metric, Sample, gauge
+from exporter.postgres.session import PostgresSession
+from runbookd.inventory import PostgresTarget, Query
+
+LEFT_OUT = gauge(
+    "runbook_exporter_query_rows_left_out",
+    "Rows of the last answer that are not on the page: a row before has the same labels, or there are more than "
+    "max_rows, of which only the first is counted. Cached.",
+    "query",
+)
+METRICS = (LEFT_OUT,)
+LABEL_LENGTH = 128
+"""Characters of a label's value; a longer one ends in an ellipsis."""
+_NUMBERS = frozenset({"int2", "int4", "int8", "float4", "float8", "numeric", "bool", "oid"})
+
+
+class Row(Protocol):
+    """A row of an answer, by the names of its columns."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+def query_jobs(target: PostgresTarget) -> tuple[Job[PostgresSession], ...]:
+    """Return a job for each of the target's queries."""
+    return tuple(_job(name, query) for name, query in target.queries.items())
+
+
+def _job(name: str, query: Query) -> Job[PostgresSession]:
+    reader = QueryReader(name, query)
+    metrics = (*reader.metrics.values(), *METRICS)
+    most = len(reader.metrics) * query.max_rows + len(METRICS)
+    return Job(f"queries.{name}", query.refresh, query.timeout, reader.run, metrics, most)
+
+
+class QueryReader:
+    """One query: asks, checks what comes back against what the inventory says of it, and makes samples."""
+
+    def __init__(self, name: str, query: Query) -> None:
+        self.name, self.query = name, query
+        self.metrics: Mapping[str, Metric] = {
+            column: Metric(query.metric(name, column), value.type, _cached(value.help), query.labels)
+            for column, value in query.columns().items()
+        }
+
+    async def run(self, session: PostgresSession, until: float) -> Sequence[Sample]:
+        """Ask once. Raises TargetError."""
+        async with session.transaction(until, self.query.database) as connection:
+            # Without a name: behind a pooler a named one would stay on a connection of somebody else's.
+            statement = await connection.prepare(self.query.sql, name="")
+            self._check({column.name: column.type.name for column in statement.get_attributes()})
+            # The server stops there; a statement without a LIMIT costs neither it nor us the whole table.
+            rows = await (await statement.cursor()).fetch(self.query.max_rows + 1)
+        return self.samples(rows)
+
+    def samples(self, rows: Sequence[Row]) -> Sequence[Sample]:
+        """Return the samples of the rows, and how many of these were left out."""
+        found: dict[tuple[str, ...], list[Sample]] = {}
+        for row in rows[: self.query.max_rows]:
+            labels = tuple(_text(row[label]) for label in self.query.labels)
+            if labels not in found:
+                values = ((metric, row[column]) for column, metric in self.metrics.items())
+                found[labels] = [metric(float(value), *labels) for metric, value in values if value is not None]
+        left_out = LEFT_OUT(len(rows) - len(found), self.name)
+        return [*(sample for samples in found.values() for sample in samples), left_out]
+
+    def _check(self, columns: Mapping[str, str]) -> None:
+        if missing := [name for name in (*self.query.labels, *self.metrics) if name not in columns]:
+            has = f"only {', '.join(columns)}" if columns else "no columns"
+            raise TargetRefused(f"sql gives no column {missing[0]!r}, {has}; name it with AS")
+        if wrong := [name for name in self.metrics if columns[name] not in _NUMBERS]:
+            raise TargetRefused(
+                f"sql: the column {wrong[0]!r} is {columns[wrong[0]]}, not a number; "
+                "cast it, or take extract(epoch from …) of a time"
+            )
+
+
+def _text(value: object) -> str:
+    """A label's value; a missing one is the empty text, which Prometheus takes for no label at all."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
+
+
+def _cached(help: str) -> str:
+    return f"{help.rstrip('.')}. Cached."

@@ -1,0 +1,134 @@
+"""How many keys begin with a prefix, and which counters among them are the highest: from a sample of bounded cost.
+
+A walk over all keys comes in the order of their hashes, which have nothing to do with their names: its first part is a
+fair sample.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from heapq import nlargest
+from math import isfinite
+
+from redis.exceptions import ResponseError
+
+from exporter.metric import Metric, Sample, gauge
+from exporter.redis.connection import Wire, packed
+from exporter.redis.scan import PAUSE_SECONDS, STEP_KEYS, Walk
+from runbookd.inventory import PrefixSettings
+
+# What one reading looks at, at the most; 100 steps take a quarter of a second.
+MOST_STEPS = 400
+MOST_VALUES = 10_000
+_VALUES_AT_ONCE = 500
+
+KEYS = gauge(
+    "redis_keys_count",
+    "Keys with the prefix, counted or, in a large database, estimated from a sample. Cached.",
+    "db",
+    "key",
+    source="SCAN, DBSIZE",
+)
+SAMPLED = gauge(
+    "redis_keys_sampled_ratio",
+    f"Part of the database's keys that the counts by prefix come from; 1 where there are less than "
+    f"{MOST_STEPS * STEP_KEYS:,}. Cached.",
+    "db",
+    source="SCAN, DBSIZE",
+)
+VALUE = gauge(
+    "redis_key_value",
+    "The highest counters with a prefix that has `top`, of those in the sample. Cached.",
+    "db",
+    "key",
+    source="MGET",
+)
+READABLE = gauge(
+    "redis_keys_readable",
+    "Whether the user may read the keys with the prefix (1), for those that have `top`. Cached.",
+    "db",
+    "key",
+    source="MGET",
+)
+METRICS = (KEYS, SAMPLED, VALUE, READABLE)
+Settings = Mapping[str, PrefixSettings]
+
+
+def most_series(metric: Metric, prefixes: Settings) -> int:
+    """How many series one of METRICS can have with these settings."""
+    tops = [settings.top for settings in prefixes.values()]
+    counts = {KEYS: len(tops), SAMPLED: min(len(tops), 1), VALUE: sum(tops)}
+    return counts.get(metric, sum(top > 0 for top in tops))
+
+
+@dataclass
+class Sampled:
+    """What a walk has come across so far."""
+
+    seen: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def add(self, keys: Iterable[bytes], prefixes: Settings) -> None:
+        """Count keys by their prefix, and keep the names of those whose values are asked for."""
+        for key in keys:
+            self.seen += 1
+            for pattern, settings in prefixes.items():
+                if key.startswith(pattern[:-1].encode()):
+                    self.counts[pattern] = self.counts.get(pattern, 0) + 1
+                    names = self.counters.setdefault(pattern, [])
+                    if settings.top and len(names) < MOST_VALUES:
+                        names.append(key)
+
+
+async def sample(wire: Wire, prefixes: Settings, until: float) -> tuple[list[Sample], int]:
+    """Return the samples about `prefixes` and the round trips that they took; stops at `until` (event loop's clock).
+
+    Raises:
+        TargetError: the connection broke, or the walk was refused.
+    """
+    walk, sampled, steps = Walk(), Sampled(), 0
+    async for keys in walk.steps(wire, until):
+        sampled.add(keys, prefixes)
+        steps += 1
+        if steps >= MOST_STEPS:
+            break
+    total = int(await wire.ask_one("DBSIZE"))
+    database = f"db{wire.database}"
+    ratio = 1.0 if walk.complete or not total else min(sampled.seen / total, 1.0)
+    # A walk may end before its first key; that tells nothing about the others.
+    told = prefixes if ratio else ()
+    counts = [KEYS(round(sampled.counts.get(pattern, 0) / ratio), database, pattern) for pattern in told]
+    asked = {pattern: settings.top for pattern, settings in prefixes.items() if settings.top}
+    values = [each for pattern, top in asked.items() async for each in _top(wire, pattern, top, sampled)]
+    return [*counts, SAMPLED(ratio, database), *values], steps + 2
+
+
+async def _top(wire: Wire, pattern: str, top: int, sampled: Sampled) -> AsyncIterator[Sample]:
+    """The highest counters with a prefix. Values that are no numbers are none, and so are those that are gone."""
+    database, names = f"db{wire.database}", sampled.counters.get(pattern, [])
+    counters: list[tuple[float, str]] = []
+    for start in range(0, len(names), _VALUES_AT_ONCE):
+        part = names[start : start + _VALUES_AT_ONCE]
+        (values,) = await wire.ask(packed([("MGET", *part)]), 1)
+        if isinstance(values, ResponseError):
+            yield READABLE(False, database, pattern)
+            return
+        counters += [(number, _text(key)) for key, value in zip(part, values, strict=True) for number in _number(value)]
+        await asyncio.sleep(PAUSE_SECONDS)
+    yield READABLE(True, database, pattern)
+    for number, key in nlargest(top, counters):
+        yield VALUE(number, database, key)
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors="replace")
+
+
+def _number(value: bytes | None) -> Iterator[float]:
+    try:
+        number = float(value or "nan")
+    except ValueError:
+        return
+    if isfinite(number):
+        yield number

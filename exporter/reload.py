@@ -1,0 +1,87 @@
+"""The runner that serves now, and how a reload puts another one in its place."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from exporter.metric import gauge
+from exporter.page import Families
+from exporter.scheduling.runner import Runner, Selection
+from runbookd.inventory import Inventory, InventoryError, load_inventory
+
+RELOAD_SUCCESS = gauge(
+    "runbook_exporter_config_last_reload_success",
+    "Whether the inventory was usable when it was last read (1); if not (0), the one before it is in use.",
+)
+RELOAD_TIME = gauge(
+    "runbook_exporter_config_last_reload_success_timestamp_seconds",
+    "When the inventory that is in use was read, in seconds since 1970.",
+)
+METRICS = (RELOAD_SUCCESS, RELOAD_TIME)
+log = structlog.get_logger(__name__)
+
+
+class Serving:
+    """Answers from one runner at a time. A scrape is answered by the runner that it began with."""
+
+    def __init__(self, inventory: Inventory | None, file: Path | None) -> None:
+        self.runner = Runner(inventory or Inventory())
+        self.has_inventory = inventory is not None
+        self.problem = ""
+        """Why the last reload was refused, or nothing."""
+        self._file = file
+        self._read_at = time.time()
+        self._one_reload, self._one_retirement = asyncio.Lock(), asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Read in the background while the context is open, and leave no task and no connection behind."""
+        self.runner.start()
+        try:
+            yield
+        finally:
+            await self.runner.close()
+            await asyncio.gather(*self._retiring)
+
+    async def scrape(self, deadline: float, selection: Selection) -> Families:
+        """Return the page before `deadline` (event loop's clock)."""
+        families = await self.runner.scrape(deadline, selection)
+        families.add(RELOAD_SUCCESS(not self.problem))
+        families.add(RELOAD_TIME(self._read_at))
+        return families
+
+    async def reload(self) -> None:
+        """Read the inventory anew and serve it from now on.
+
+        Raises:
+            InventoryError: it can not be used; the one before it stays.
+        """
+        async with self._one_reload:
+            try:
+                inventory = await asyncio.to_thread(load_inventory, self._file, os.environ)
+            except InventoryError as error:
+                self.problem = str(error)
+                log.error("reload refused, the old inventory stays", reason=self.problem)
+                raise
+            self._swap(inventory)
+        log.info("reloaded", stacks=" ".join(self.runner.stacks))
+
+    def _swap(self, inventory: Inventory | None) -> None:
+        before, self.runner = self.runner, Runner(inventory or Inventory(), self.runner)
+        self.has_inventory, self.problem, self._read_at = inventory is not None, "", time.time()
+        self.runner.start()
+        task = asyncio.create_task(self._retire(before, self.runner), name="retire")
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, before: Runner, after: Runner) -> None:
+        """Let go of what is not gone on with. In turn: a runner may have been given targets by the one before it."""
+        async with self._one_retirement:
+            await before.answered()
+            await before.close(after)

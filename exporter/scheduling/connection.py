@@ -1,0 +1,66 @@
+"""One connection to a target: made when needed, dropped when something fails, never more than one."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from exporter.collector import Client, Connect, Reading
+from exporter.scheduling.backoff import LONGEST_SECONDS, Backoff
+from exporter.scheduling.outcome import StillFailing, failure_of
+
+# Closing only says goodbye; a target that is stuck must not keep the gate shut.
+CLOSE_SECONDS = 1.0
+
+
+class Link:
+    """The connection of one lane. It is used by one task at a time; the lanes see to that."""
+
+    def __init__(self, connect: Connect, longest_wait: float = LONGEST_SECONDS) -> None:
+        self._connect = connect
+        self._client: Client | None = None
+        self.backoff = Backoff(longest_wait)
+
+    async def read(self, budget: float) -> Reading:
+        """Read once, connecting first where necessary. `budget` is the seconds that it may take.
+
+        After a failure, a cancelled reading among them, the connection is not used again: an answer to the old
+        question may still be on its way.
+
+        Raises:
+            TargetError: the target can not be measured.
+            StillFailing: its last failure was a moment ago.
+        """
+        self._wait_after_failure()
+        try:
+            client = await self._connected(budget)
+            reading = await client.read(time.time())
+        except BaseException as error:
+            self.backoff.failed(failure_of(error), _now())
+            await self.close()
+            raise
+        self.backoff.succeeded()
+        return reading
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        with suppress(Exception):  # it is broken already, and closing says nothing new
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await client.close()
+
+    async def _connected(self, budget: float) -> Client:
+        if self._client is not None and not self._client.usable:
+            await self.close()
+        if self._client is None:
+            self._client = await self._connect(budget)
+        return self._client
+
+    def _wait_after_failure(self) -> None:
+        if self.backoff.failure is not None and self.backoff.closed(_now()):
+            raise StillFailing(self.backoff.failure)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

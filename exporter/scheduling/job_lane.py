@@ -1,0 +1,146 @@
+"""The lane of the jobs: runs them in turn when they are due, and keeps what each of them found last."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from random import uniform
+from typing import Any
+
+import structlog
+
+from exporter.collector import NOT_YET, Reading
+from exporter.errors import TargetUnreachable
+from exporter.job import Job, Jobs, Session
+from exporter.metric import Sample, gauge
+from exporter.scheduling.backoff import Backoff
+from exporter.scheduling.outcome import Failure, Outcome, failure_of
+from exporter.scheduling.slow_lane import JITTER
+
+# The label is not called `job`: that is Prometheus' own word for what it scrapes.
+SUCCESS = gauge(
+    "runbook_exporter_job_success",
+    "Whether the last run of the job in the background gave an answer (1) or an error (0).",
+    "collector",
+    "job_name",
+)
+DURATION = gauge(
+    "runbook_exporter_job_duration_seconds",
+    "How long the last run of the job in the background took, in seconds.",
+    "collector",
+    "job_name",
+)
+LAST_SUCCESS = gauge(
+    "runbook_exporter_job_last_success_timestamp_seconds",
+    "When the job in the background gave an answer last, in seconds since 1970.",
+    "collector",
+    "job_name",
+)
+METRICS = (SUCCESS, DURATION, LAST_SUCCESS)
+# The server ends a job's statement at the job's limit; this is for when it can not even say so.
+GRACE_SECONDS = 2.0
+# A job that failed comes again sooner than its refresh says, but takes a tenth of the connection's time at the most.
+LONGEST_WAIT_SECONDS = 60.0
+log = structlog.get_logger(__name__)
+
+
+class JobLane:
+    """Runs a target's jobs when they are due, one after the other."""
+
+    def __init__(self, jobs: Jobs[Any], target: str, kind: str) -> None:
+        self._session = jobs.session
+        self._runs = [_Run(job) for job in jobs.jobs]
+        self._target, self._kind = target, kind
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """What became of the last run of each job, with the last good reading."""
+        return {f"job {run.job.name}": run.outcome for run in self._runs}
+
+    def start(self) -> None:
+        """Begin, unless that was done already."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_fresh(), name=f"jobs of {self._target}")
+
+    async def close(self) -> None:
+        """End the job under way; it closes the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield how each job fares; what it found is in its outcome."""
+        for run in self._runs:
+            yield SUCCESS(run.outcome.failure is None, self._kind, run.job.name)
+            yield DURATION(run.outcome.seconds, self._kind, run.job.name)
+            if run.succeeded_at is not None:
+                yield LAST_SUCCESS(run.succeeded_at, self._kind, run.job.name)
+
+    async def _keep_fresh(self) -> None:
+        while self._runs:
+            await self._turn()
+            await asyncio.sleep(max(min(run.due for run in self._runs) - _now(), 0))
+
+    async def _turn(self) -> None:
+        """Run what is due, the longest overdue first. If nobody answers at the address, one try is enough."""
+        due = sorted((run for run in self._runs if run.due <= _now()), key=lambda run: run.due)
+        session = self._session()
+        try:
+            for number, run in enumerate(due):
+                if (error := await run.once(session, self._target)) is not None:
+                    for other in due[number + 1 :]:  # without a word: it is the same for all of them
+                        other.failed(failure_of(error), 0.0)
+                    return
+        finally:
+            # Between two turns minutes may pass; a connection that idles so long is one slot less for others.
+            await session.close()
+
+
+class _Run:
+    """A job with what became of it."""
+
+    def __init__(self, job: Job[Any]) -> None:
+        self.job = job
+        self.outcome = Outcome(None, Failure(NOT_YET), 0.0)
+        self.succeeded_at: float | None = None
+        """Seconds since 1970."""
+        self.due = 0.0
+        """On the event loop's clock."""
+        self._backoff = Backoff(LONGEST_WAIT_SECONDS)
+
+    async def once(self, session: Session, target: str) -> TargetUnreachable | None:
+        """Run it now. Return the error if nobody answers at the target's address."""
+        began, limit = _now(), self.job.timeout.total_seconds()
+        try:
+            async with asyncio.timeout_at(began + limit + GRACE_SECONDS):
+                samples = await self.job.run(session, began + limit)
+        except Exception as error:  # whatever it is, it costs this job only
+            self._tell(failure_of(error), target)
+            self.failed(failure_of(error), _now() - began)
+            return error if isinstance(error, TargetUnreachable) else None
+        self._succeeded(Reading(tuple(samples), round_trips=0), _now() - began, target)
+        return None
+
+    def failed(self, failure: Failure, seconds: float) -> None:
+        """Keep the last good reading, and note why there is no newer one."""
+        self._backoff.failed(failure, _now())
+        self.outcome = Outcome(self.outcome.reading, failure, seconds)
+        self.due = _now() + min(self.job.refresh.total_seconds(), max(self._backoff.wait, 10 * seconds))
+
+    def _tell(self, failure: Failure, target: str) -> None:
+        """Log only what changes."""
+        if self.outcome.failure is None or self.outcome.failure.reason != failure.reason:
+            log.warning("job failed", target=target, job=self.job.name, reason=failure.reason)
+
+    def _succeeded(self, reading: Reading, seconds: float, target: str) -> None:
+        if self.outcome.failure is not None and self.outcome.failure.reason != NOT_YET:
+            log.info("job works again", target=target, job=self.job.name)
+        self._backoff.succeeded()
+        self.outcome = Outcome(reading, None, seconds)
+        self.succeeded_at = time.time()
+        # Jobs refreshed in step would burden a server in step.
+        self.due = _now() + self.job.refresh.total_seconds() * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

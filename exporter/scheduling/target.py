@@ -1,0 +1,144 @@
+"""One target under measurement: its lanes, and the samples that come of them."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from exporter.collector import NOT_YET, Collector
+from exporter.metric import Sample, gauge
+from exporter.scheduling.fast_lane import FastLane
+from exporter.scheduling.job_lane import JobLane
+from exporter.scheduling.outcome import Outcome
+from exporter.scheduling.slow_lane import SlowLane
+
+SUCCESS = gauge(
+    "runbook_exporter_collector_success",
+    "Whether the last reading of the target gave an answer (1) or an error (0).",
+    "collector",
+)
+TIMEOUT = gauge(
+    "runbook_exporter_collector_timeout",
+    "Whether the last reading of the target was given up at its deadline (1).",
+    "collector",
+)
+DURATION = gauge(
+    "runbook_exporter_collector_duration_seconds",
+    "How long the last reading of the target took, in seconds.",
+    "collector",
+)
+ROUND_TRIPS = gauge(
+    "runbook_exporter_collector_round_trips",
+    "Requests of the last reading that waited for an answer, without connecting.",
+    "collector",
+)
+SAMPLES = gauge(
+    "runbook_exporter_collector_samples",
+    "Samples that the target gave, without those about its reading; some may have been left out of the page.",
+    "collector",
+)
+LAST_SUCCESS = gauge(
+    "runbook_exporter_collector_last_success_timestamp_seconds",
+    "When the target was last read in the background, in seconds since 1970.",
+    "collector",
+)
+METRICS = (SUCCESS, TIMEOUT, DURATION, ROUND_TRIPS, SAMPLES, LAST_SUCCESS)
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LastError:
+    """The last error of a target, and when it was first seen."""
+
+    reason: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} UTC: {self.reason}"
+
+
+class Target:
+    """A target of the inventory. Whatever its collector does, samples come out, in time."""
+
+    def __init__(self, stack: str, kind: str, name: str, collector: Collector) -> None:
+        self.stack, self.kind, self.name = stack, kind, name
+        self._collector = collector
+        self._fast = FastLane(collector.fast, f"read {self}") if collector.fast else None
+        self._slow = SlowLane(collector.slow, f"refresh {self}") if collector.slow else None
+        self._jobs = JobLane(collector.jobs, str(self), kind) if collector.jobs else None
+        self.problem: str | None = None
+        """Why it is not up; empty if it is, None before the first scrape."""
+        self.last_error: LastError | None = None
+        self.outcomes: Mapping[str, Outcome] = {}
+        """What became of the last reading of each lane, by `scrape`, `background` and `job …`."""
+        self.dropped: Mapping[str, int] = {}
+        """How many samples of which metric the last page left out, those `unread` among them."""
+        self.unread: Mapping[str, int] = {}
+        """How many of them the last scrape did not even ask for."""
+        self._told: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.stack}/{self.kind}/{self.name}"
+
+    def start(self) -> None:
+        """Begin to read in the background, if there is anything to."""
+        for lane in (self._slow, self._jobs):
+            if lane is not None:
+                lane.start()
+
+    async def close(self) -> None:
+        """End all tasks and connections."""
+        await asyncio.gather(*(lane.close() for lane in (self._fast, self._slow, self._jobs) if lane is not None))
+
+    async def scrape(self, deadline: float) -> tuple[Sample, ...]:
+        """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
+        found = {"scrape": await self._fast.scrape(deadline)} if self._fast is not None else {}
+        found |= {"background": self._slow.outcome} if self._slow is not None else {}
+        outcomes = list(found.values())
+        self.outcomes = found | (self._jobs.outcomes if self._jobs is not None else {})
+        readings = [outcome.reading for outcome in outcomes if outcome.reading is not None]
+        self.unread = {name: count for reading in readings for name, count in reading.unread.items()}
+        slow = self._collector.slow
+        counting = outcomes if slow is None or slow.counts_for_up else outcomes[:-1]
+        # The background's problem first: what it could not find out is missing from the scrape as well.
+        problem = next((outcome.problem for outcome in reversed(counting) if outcome.problem), "")
+        self._note(problem)
+        beside = [] if problem else outcomes[len(counting) :]
+        notes = [note for reading in readings for note in reading.notes]
+        self._tell([*notes, *(each.problem for each in beside)])
+        return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
+
+    def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
+        readings = [outcome.reading for outcome in self.outcomes.values() if outcome.reading is not None]
+        for reading in readings:
+            yield from reading.samples
+        standing = tuple(self._collector.standing_samples())
+        yield from standing
+        if self._jobs is not None:
+            yield from self._jobs.samples()
+        first, failures = outcomes[0], [outcome.failure for outcome in outcomes if outcome.failure is not None]
+        yield SUCCESS(not failures, self.kind)
+        yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)
+        yield DURATION(first.seconds, self.kind)
+        yield ROUND_TRIPS(first.reading.round_trips if first.reading is not None else 0, self.kind)
+        yield SAMPLES(len(standing) + sum(len(reading.samples) for reading in readings), self.kind)
+        if self._slow is not None and self._slow.succeeded_at is not None:
+            yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
+
+    def _note(self, problem: str) -> None:
+        """Log what changed: a target that stays down would fill the log, and so would every start."""
+        if problem and problem not in (self.problem, NOT_YET):
+            self.last_error = LastError(problem, datetime.now(UTC))
+            log.warning("target is not up", target=str(self), reason=problem)
+        elif not problem and self.problem not in (None, "", NOT_YET):
+            log.info("target is up again", target=str(self))
+        self.problem = problem
+
+    def _tell(self, notes: Sequence[str]) -> None:
+        """Log what is new among the notes, once."""
+        for note in notes:
+            if note not in (*self._told, "", NOT_YET):
+                log.warning("not all of the target is measured", target=str(self), note=note)
+        self._told = tuple(notes)
