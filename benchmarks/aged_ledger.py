@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from remediator.clock import rfc3339
-from remediator.ledger import audit, ledger_at
+from remediator.ledger import audit
+from remediator.ledger.address import ledger_at
 from remediator.ledger.schema import microseconds
+from remediator.model.clock import rfc3339
 
 STACKS = ("clientforge", "learnspace", "papertrail", "shopfront", "workbench")
 REMEDIATION = "terminate_idle_transactions"

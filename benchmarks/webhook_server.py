@@ -12,11 +12,11 @@ from typing import Any
 from aiohttp import web
 
 from remediator.app import application
-from remediator.clock import SystemClock
-from remediator.credentials import Bearers
-from remediator.ledger import ledger_at
-from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
-from remediator.world import World
+from remediator.context import World
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.server.bearer_tokens import Bearers
 from runbookd.inventory import Inventory
 from runbookd.service.logs import configure_logs
 from runbookd.service.settings import LogSettings

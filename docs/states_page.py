@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from remediator.states import ACTIVE, ENDED, ESCALATED, MEANING, OPENS_BREAKER, TRANSITIONS, RunState, is_mishap
+from remediator.model.run_state import (
+    ACTIVE,
+    ENDED,
+    ESCALATED,
+    MEANING,
+    OPENS_BREAKER,
+    TRANSITIONS,
+    RunState,
+    is_mishap,
+)
 
 PAGE = Path(__file__).parent / "remediation-states.md"
 
@@ -16,9 +25,9 @@ def states_page() -> Iterator[tuple[Path, str]]:
 _HEAD = (
     "# States of a run",
     "",
-    "Written by `make docs` from `remediator/states.py`, the table that the engine itself follows: a way that is not",
-    "drawn here can not be gone. Each arrow is one row of the audit trail, in the transaction that moves a run. After",
-    "a crash a run is where its last commit left it.",
+    "Written by `make docs` from `remediator/model/run_state.py`, the table that the engine itself follows: a way that",
+    "is not drawn here can not be gone. Each arrow is one row of the audit trail, in the transaction that moves a run.",
+    "After a crash a run is where its last commit left it.",
     "",
 )
 

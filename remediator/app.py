@@ -5,25 +5,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from remediator import metrics
-from remediator.alertmanager import AlertmanagerReader
-from remediator.api import add_api_routes
-from remediator.api_errors import errors_as_json
-from remediator.api_preview import add_preview_routes
-from remediator.api_status import add_status_route
-from remediator.clock import SystemClock
+from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import wrong_remediations
-from remediator.credentials import Bearers
-from remediator.delivery import MAX_BYTES
-from remediator.engine import Engine
-from remediator.errors import LedgerUnavailable
-from remediator.execution import STOPPING
-from remediator.ledger import ledger_at
+from remediator.context import World
+from remediator.engine.engine import Engine
+from remediator.escalation.sender import send_until
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.model.delivery import MAX_BYTES
+from remediator.model.errors import LedgerUnavailable
 from remediator.remediations import REMEDIATIONS
-from remediator.sender import send_until
+from remediator.runs.execution import STOPPING
+from remediator.server import metrics
+from remediator.server.bearer_tokens import Bearers
+from remediator.server.json_errors import errors_as_json
+from remediator.server.operator_api import add_api_routes
+from remediator.server.preview_api import add_preview_routes
+from remediator.server.status_api import add_status_route
+from remediator.server.webhook import webhook
 from remediator.settings import RemediatorSettings
-from remediator.webhook import webhook
-from remediator.world import World
 from runbookd.inventory import Inventory
 from runbookd.service import BEFORE_CLOSING, OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
 

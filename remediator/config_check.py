@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator
 
-from remediator.remediation import Remediation
+from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
 from runbookd.service import Finding

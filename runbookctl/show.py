@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from remediator.plainly import pairs, plain
+from remediator.model.logfmt import pairs, plain
 
 Row = Mapping[str, Any]
 _LEAST = {"target": 18}  # columns, of what would be cut within a name otherwise

@@ -8,9 +8,9 @@ from typing import Any
 from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
-from remediator.errors import TargetUnreachable
-from remediator.plainly import pairs, plain
-from remediator.remediation import Scope, Target
+from remediator.model.errors import TargetUnreachable
+from remediator.model.logfmt import pairs, plain
+from remediator.model.remediation import Scope, Target
 from runbookd.inventory import Stack
 
 PART_SECONDS = 8.0

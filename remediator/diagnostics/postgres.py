@@ -5,10 +5,10 @@ from typing import Any
 
 import asyncpg
 
-from remediator.access.postgres import answering, connected
-from remediator.access.statements import named_statements
+from remediator.clients.postgres import answering, connected
+from remediator.clients.sql_files import named_statements
 from remediator.diagnostics.masking import mask_statement, mask_text
-from remediator.remediation import Scope
+from remediator.model.remediation import Scope
 
 SQL = named_statements(__package__, "postgres.sql")
 _SECTIONS = ("blocked", "blockers", "waits", "transactions", "sessions", "locks")

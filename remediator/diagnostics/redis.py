@@ -7,9 +7,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from remediator.access.redis import answering, connected
+from remediator.clients.redis import answering, connected
 from remediator.diagnostics.masking import mask_text
-from remediator.remediation import Scope
+from remediator.model.remediation import Scope
 
 MAX_QUEUES = 10
 HEADS = 3

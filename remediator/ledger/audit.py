@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.clock import rfc3339
 from remediator.ledger.schema import audit
+from remediator.model.clock import rfc3339
 
 GENESIS = "0" * 64
 CUT = "trail_cut"  # retention: {"through": the last row that went, "hash": its hash}

@@ -8,20 +8,12 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.delivery import Alert
 from remediator.ledger import audit
 from remediator.ledger.schema import episode, microseconds
+from remediator.model.delivery import Alert
+from remediator.model.episode_key import Key
 
 ASKED_AT_ONCE = 300  # databases limit the parameters of one statement
-
-
-@dataclass(frozen=True)
-class Key:
-    """What an episode is about. `target` is canonical, or what the alert claimed where no such target exists."""
-
-    stack: str
-    remediation: str
-    target: str
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.episodes import Key
 from remediator.ledger.schema import episode, outbox
+from remediator.model.episode_key import Key
 
 MAX_WAIT = timedelta(minutes=5)
 # While a message is on its way nobody sends it again; after a crash it goes out once more when this is over.

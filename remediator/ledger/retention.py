@@ -10,10 +10,10 @@ from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
-from remediator.ledger.interface import Ledger
+from remediator.ledger.protocol import Ledger
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import breaker, delivery, episode, item, outbox, resolution, run, storm
-from remediator.states import TRANSITIONS
+from remediator.model.run_state import TRANSITIONS
 
 DELIVERIES_KEPT = timedelta(days=30)
 RECORD_KEPT = timedelta(days=400)

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.errors import RemediatorError
-from remediator.ledger import audit, tally
+from remediator.ledger import audit, run_counts
 from remediator.ledger.episodes import Episode
-from remediator.ledger.row import Run as Run
-from remediator.ledger.row import from_row as from_row
+from remediator.ledger.run_row import Run as Run
+from remediator.ledger.run_row import from_row as from_row
 from remediator.ledger.schema import item, run
-from remediator.remediation import Item, ItemState, Outcome, Plan
-from remediator.states import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
+from remediator.model.errors import RemediatorError
+from remediator.model.remediation import Item, ItemState, Outcome, Plan
+from remediator.model.run_state import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
 
 
 class LostRun(RemediatorError):
@@ -81,7 +81,7 @@ async def move(
     await audit.append(connection, now, to, run=current.id, actor=actor, detail={"reason": reason} if reason else {})
     moved = await get(connection, current.id)
     if to in ENDED or to is RunState.DEFERRED:
-        await tally.count(connection, moved, now)
+        await run_counts.count(connection, moved, now)
     return moved
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     column,
 )
 
-from remediator.states import ACTIVE, TRANSITIONS
+from remediator.model.run_state import ACTIVE, TRANSITIONS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """The remediations: one verb a file, and this one map."""
 
-from remediator.remediation import Remediation
+from remediator.model.remediation import Remediation
 from remediator.remediations import (
     analyze_tables,
     collect_diagnostics,

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from remediator.access.postgres import BACKUPS, answering, application_name
-from remediator.access.primary import primary
-from remediator.access.statements import named_statements
-from remediator.errors import TargetUnreachable
-from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.clients.postgres import BACKUPS, answering, application_name
+from remediator.clients.primary import primary
+from remediator.clients.sql_files import named_statements
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 # Twice of what autovacuum waits for by default: what is beyond it, autovacuum has not kept up with.
 MODIFIED_SHARE = 0.2

@@ -12,8 +12,8 @@ from datetime import timedelta
 
 from remediator.diagnostics.bundle import PART_SECONDS, parts_of, read_part
 from remediator.diagnostics.masking import mask_text
-from remediator.errors import TargetUnreachable
-from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Target, Verdict
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Target, Verdict
 
 MAX_PARTS = 20
 MAX_DETAIL = 16_000

@@ -18,10 +18,10 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from remediator.access.redis import answering, connected
+from remediator.clients.redis import answering, connected
 from remediator.diagnostics.masking import mask_text
-from remediator.errors import TargetUnknown, TargetUnreachable
-from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.model.errors import TargetUnknown, TargetUnreachable
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 PLAN_SECONDS = 8.0
 EFFECT_SECONDS = 10.0

@@ -19,13 +19,13 @@ from zoneinfo import ZoneInfo
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from remediator.access.backup_folder import Backup, BackupFolder
-from remediator.access.child import Ended, run
-from remediator.access.libpq import environment_of
-from remediator.access.storage import answering, describe, open_folder
-from remediator.access.workspace import workspace
-from remediator.errors import TargetUnreachable
-from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.clients.backup_store import Backup, BackupFolder
+from remediator.clients.child_process import Ended, run
+from remediator.clients.libpq_env import environment_of
+from remediator.clients.object_store import answering, describe, open_folder
+from remediator.clients.scratch_dir import workspace
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 from runbookd.inventory import BackupNames, Check, DumpSource, Marker, Proof, SecretError, format_duration
 
 OLDER_THAN = timedelta(hours=24)

@@ -13,10 +13,10 @@ from typing import Any
 
 import asyncpg
 
-from remediator.access.postgres import BACKUPS, answering, application_name
-from remediator.access.primary import primary
-from remediator.access.statements import named_statements
-from remediator.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.clients.postgres import BACKUPS, answering, application_name
+from remediator.clients.primary import primary
+from remediator.clients.sql_files import named_statements
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
 
 OLDER_THAN = timedelta(minutes=5)
 PLAN_SECONDS = 8.0

@@ -19,17 +19,17 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator import execution
-from remediator.engine import Engine
-from remediator.ledger import control, deliveries, runs
-from remediator.ledger.listing import list_runs
+from remediator.context import World
+from remediator.engine.engine import Engine
+from remediator.ledger import deliveries, runs, switches
+from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
-from remediator.ledger.sqlite import SqliteLedger
-from remediator.people import approve, reject
-from remediator.remediation import ItemState, Outcome
-from remediator.states import ENDED, RunState
-from remediator.world import World
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.model.remediation import ItemState, Outcome
+from remediator.model.run_state import ENDED, RunState
+from remediator.runs import execution
+from remediator.runs.approval import approve, reject
 from tests.unit.remediator.conftest import START, TurnedClock, inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf
@@ -165,7 +165,7 @@ async def live(folder: Path, scenario: Scenario, life: int, die_at: int) -> None
 
 async def _pause(world: World) -> None:
     async with world.ledger.write() as connection:
-        await control.pause_now(connection, world.clock.now(), "oncall", "looking", None, None)
+        await switches.pause_now(connection, world.clock.now(), "oncall", "looking", None, None)
 
 
 async def _drive(world: World, clock: TurnedClock, scenario: Scenario) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from remediator import engine as engine_module
 from remediator.app import application
-from remediator.clock import SystemClock
-from remediator.credentials import Bearers
-from remediator.engine import Engine
-from remediator.errors import LedgerUnavailable
-from remediator.ledger import ledger_at
-from remediator.world import World
+from remediator.context import World
+from remediator.engine import engine as engine_module
+from remediator.engine.engine import Engine
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.model.errors import LedgerUnavailable
+from remediator.server.bearer_tokens import Bearers
 from tests.unit.remediator.conftest import START, TurnedClock, inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf

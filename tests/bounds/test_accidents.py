@@ -14,10 +14,12 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
-from remediator.errors import LedgerUnavailable
-from remediator.ledger import control, ledger_at, migrate
-from remediator.ledger import sqlite as sqlite_module
-from remediator.ledger.listing import list_runs
+from remediator.ledger import switches
+from remediator.ledger.address import ledger_at
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.sqlite import migrate
+from remediator.ledger.sqlite import store as sqlite_module
+from remediator.model.errors import LedgerUnavailable
 from tests.bounds.outage import in_a_process
 from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
 from tests.unit.remediator.payloads import delivery
@@ -45,7 +47,7 @@ async def refused(file: Path) -> str:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is lost is not only seen after a moment."""
-    monkeypatch.setattr("remediator.ledger.files.MOMENT_SECONDS", -1.0)
+    monkeypatch.setattr("remediator.ledger.sqlite.file_watch.MOMENT_SECONDS", -1.0)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -70,7 +72,7 @@ async def test_into_a_file_that_was_removed_nothing_is_accepted_until_it_is_back
 
 async def storms(bench: Bench) -> bool:
     async with bench.world.ledger.read() as connection:
-        return await control.last_storm(connection) is not None
+        return await switches.last_storm(connection) is not None
 
 
 async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
@@ -79,7 +81,7 @@ async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
     ledger_of(folder).rename(tmp_path / "elsewhere")
     with pytest.raises(LedgerUnavailable, match=AWAY):
         async with bench.world.ledger.write() as connection:
-            await control.note_storm(connection, START, "x")
+            await switches.note_storm(connection, START, "x")
     (tmp_path / "elsewhere").rename(ledger_of(folder))
     assert not await storms(bench)
 
@@ -87,7 +89,7 @@ async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
 async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(bench: Bench, folder: Path, tmp_path: Path) -> None:
     async def write() -> None:
         async with bench.world.ledger.write() as connection:
-            await control.note_storm(connection, START, "x")
+            await switches.note_storm(connection, START, "x")
             ledger_of(folder).rename(tmp_path / "elsewhere")
 
     with pytest.raises(LedgerUnavailable, match=AWAY):
@@ -210,10 +212,10 @@ async def test_a_ledger_that_does_not_know_what_was_done_last_does_nothing_until
         await bench.work()
         assert ((await bench.last()).state, (await bench.last()).reason) == ("refused", "kill_switch")
         async with bench.world.ledger.write() as connection:
-            assert "older than what was done" in str(await control.paused(connection, START, "shop"))
-            await control.resume(connection, bench.clock.now(), "oncall", None)
+            assert "older than what was done" in str(await switches.paused(connection, START, "shop"))
+            await switches.resume(connection, bench.clock.now(), "oncall", None)
     async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
-        assert await control.paused(connection, START, "shop") is None, "said once, it is known"
+        assert await switches.paused(connection, START, "shop") is None, "said once, it is known"
 
 
 async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> None:
@@ -221,13 +223,13 @@ async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> N
     assert beside(ledger_of(folder), "-wal").stat().st_size > 0
     beside(ledger_of(folder), "-wal").unlink()
     async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
-        assert await control.paused(connection, START, "shop") is not None
+        assert await switches.paused(connection, START, "shop") is not None
 
 
 async def test_after_a_crash_alone_nothing_is_paused(folder: Path) -> None:
     assert in_a_process(dies_after_work, folder) == "worked"
     async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
-        assert await control.paused(connection, START, "shop") is None
+        assert await switches.paused(connection, START, "shop") is None
         assert [run.state for run in (await list_runs(connection, limit=9)).runs] == ["succeeded"]
 
 

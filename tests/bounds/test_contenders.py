@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from remediator.ledger.runs import Run
-from remediator.states import ACTIVE, RunState
+from remediator.model.run_state import ACTIVE, RunState
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery

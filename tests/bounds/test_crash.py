@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from remediator.states import ENDED, RunState
+from remediator.model.run_state import ENDED, RunState
 from tests.bounds.crashing import FAR_BEYOND, SCENARIOS, crash_and_recover
 
 # By hand for the short form: each kind of point, on both sides, in the scenarios that have it.

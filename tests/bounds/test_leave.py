@@ -11,10 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from remediator.alertmanager import AlertmanagerReader
-from remediator.engine import Engine
-from remediator.ledger import control
-from remediator.states import RunState
+from remediator.clients.alertmanager import AlertmanagerReader
+from remediator.engine.engine import Engine
+from remediator.ledger import switches
+from remediator.model.run_state import RunState
 from runbookd.inventory import Freeze, Inventory
 from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -109,7 +109,7 @@ Say = Callable[[Bench], Awaitable[object]]
 def pausing(stack: str | None, span: timedelta | None = None) -> Say:
     async def say(bench: Bench) -> None:
         async with bench.world.ledger.write() as connection:
-            await control.pause_now(connection, bench.clock.now(), "oncall", "looking", stack, span)
+            await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", stack, span)
 
     return say
 
@@ -117,7 +117,7 @@ def pausing(stack: str | None, span: timedelta | None = None) -> Say:
 def resuming(stack: str | None) -> Say:
     async def say(bench: Bench) -> None:
         async with bench.world.ledger.write() as connection:
-            await control.resume(connection, bench.clock.now(), "oncall", stack)
+            await switches.resume(connection, bench.clock.now(), "oncall", stack)
 
     return say
 

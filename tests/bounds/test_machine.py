@@ -19,17 +19,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import select
 
-from remediator import execution
-from remediator.errors import WrongState
-from remediator.ledger import control, episodes, runs, tally
-from remediator.ledger.episodes import Key
-from remediator.ledger.listing import list_runs
+from remediator.ledger import episodes, run_counts, runs, switches
+from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import run as run_table
-from remediator.people import approve, reject
-from remediator.remediation import ItemState
-from remediator.states import ACTIVE, ENDED, RunState
+from remediator.model.episode_key import Key
+from remediator.model.errors import WrongState
+from remediator.model.remediation import ItemState
+from remediator.model.run_state import ACTIVE, ENDED, RunState
+from remediator.runs import execution
+from remediator.runs.approval import approve, reject
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
@@ -173,7 +173,7 @@ class Remediator(RuleBasedStateMachine):
 
         with pytest.MonkeyPatch.context() as patch:
             if at == "admission":
-                patch.setattr("remediator.driver.execute", never)
+                patch.setattr("remediator.engine.run_driver.execute", never)
             elif at != "anywhere":
                 patch.setattr(self.bench.shelf, at, never)
             round_ = asyncio.create_task(self.bench.engine.tick())
@@ -192,11 +192,11 @@ class Remediator(RuleBasedStateMachine):
         key, now = Key("shop", "clear_shelf", f"shop/postgres/{which}"), self.bench.clock.now()
         async with self.bench.world.ledger.write() as connection:
             if what == "pause":
-                await control.pause_now(connection, now, "oncall", "looking", None, timedelta(minutes=5))
+                await switches.pause_now(connection, now, "oncall", "looking", None, timedelta(minutes=5))
             elif what == "resume":
-                await control.resume(connection, now, "oncall", None)
+                await switches.resume(connection, now, "oncall", None)
             else:
-                await control.close_breaker(connection, key, now, "oncall")
+                await switches.close_breaker(connection, key, now, "oncall")
 
     async def _answer(self, yes: bool) -> None:
         for run in await self.bench.runs():
@@ -280,7 +280,7 @@ class Remediator(RuleBasedStateMachine):
             assert await first_break(connection) is None
             rows = await connection.execute(select(run_table.c.target, run_table.c.state, run_table.c.reason))
             counted = Counter((row.target, row.state, row.reason) for row in rows if row.state in ENDED)
-            told = {(r.target, r.state, r.reason): r.runs for r in await tally.everything(connection)}
+            told = {(r.target, r.state, r.reason): r.runs for r in await run_counts.everything(connection)}
         assert {key: number for key, number in told.items() if key[1] in ENDED} == counted
 
     async def _read(self) -> tuple[list[Run], dict[int, Any], list[Any]]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.errors import LedgerUnavailable
-from remediator.ledger import ledger_at
-from remediator.ledger.listing import list_runs
-from remediator.ledger.sqlite import SqliteLedger
+from remediator.ledger.address import ledger_at
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.model.errors import LedgerUnavailable
 from tests.bounds.outage import FORKS, full_disk, full_disk_at_rest, in_a_process, read_only, slow_work
 from tests.unit.remediator.conftest import Bench
 
@@ -92,8 +92,8 @@ async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_trut
         out = True
 
     monkeypatch.setattr(SqliteLedger, "write", sometimes)
-    for module in ("engine", "driver"):
-        monkeypatch.setattr(f"remediator.{module}.TROUBLE_SECONDS", 0.01)
+    for module in ("engine", "run_driver"):
+        monkeypatch.setattr(f"remediator.engine.{module}.TROUBLE_SECONDS", 0.01)
     bench.shelf.fill("a", "b")
     setattr(bench.shelf, at, lose)
     await bench.deliver()

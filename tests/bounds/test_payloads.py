@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remediator.delivery import MAX_ALERTS, parse_delivery
-from remediator.errors import MalformedDelivery
-from remediator.ledger.episodes import Key
+from remediator.model.delivery import MAX_ALERTS, parse_delivery
+from remediator.model.episode_key import Key
+from remediator.model.errors import MalformedDelivery
+from remediator.model.target import MAX_NAME, Found, find, key_of
 from remediator.remediations import REMEDIATIONS
-from remediator.targets import MAX_NAME, Found, find, key_of
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import alert, delivery
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from docs.invariants_page import invariants_page
-from remediator.bounds import DEFERRALS, REFUSALS
+from remediator.bounds.bounds import DEFERRALS, REFUSALS
 from tests.bounds.guards import FOLDER, ROOT, Guard, invariants
 from tests.bounds.mutants import answers, guards_of
 
@@ -25,7 +25,7 @@ def test_every_bound_is_a_guard() -> None:
     named = {guard.bound: guard for _, guard in GUARDS if guard.bound}
     assert set(named) == {*REFUSALS, *DEFERRALS}
     for bound, guard in named.items():
-        assert (guard.file, guard.old, guard.new) == ("remediator/bounds.py", f'    "{bound}": {bound},\n', "")
+        assert (guard.file, guard.old, guard.new) == ("remediator/bounds/bounds.py", f'    "{bound}": {bound},\n', "")
 
 
 def test_every_guard_stands_where_it_is_said_to() -> None:
@@ -76,7 +76,7 @@ def _of(number: int, words: str) -> Guard:
 def _unreadable() -> Guard:
     return Guard(
         guard="none",
-        file="remediator/delivery.py",
+        file="remediator/model/delivery.py",
         old="import hashlib\n",
         new="import no_such_thing\n",
         red=(DELIVERY,),

@@ -18,12 +18,13 @@ from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.ports import free_port
 from demo.servers.process import Launch
 from remediator.app import application
-from remediator.clock import SystemClock
-from remediator.credentials import Bearers
-from remediator.ledger import Ledger, ledger_at
-from remediator.ledger.listing import list_runs
+from remediator.context import World
+from remediator.ledger.address import ledger_at
+from remediator.ledger.protocol import Ledger
+from remediator.ledger.run_list import list_runs
 from remediator.ledger.schema import delivery, episode
-from remediator.world import World
+from remediator.model.clock import SystemClock
+from remediator.server.bearer_tokens import Bearers
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.shelf import Shelf

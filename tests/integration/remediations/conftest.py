@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from remediator.remediation import Scope, Target
+from remediator.model.remediation import Scope, Target
 from runbookd.inventory import RemediationSettings, Stack
 
 ScopeOf = Callable[..., Scope]

@@ -14,15 +14,15 @@ from redis.asyncio import Redis
 
 from demo.servers.postgres import PostgresServer
 from demo.servers.redis import RedisServer
-from remediator.attachment import Attachments
-from remediator.clock import SystemClock
+from remediator.context import World
 from remediator.diagnostics.bundle import as_lines, parts_of, read_all
-from remediator.engine import Engine
-from remediator.ledger import ledger_at
-from remediator.remediation import Item, ItemState, Scope, Verdict
+from remediator.engine.engine import Engine
+from remediator.escalation.attachments import Attachments
+from remediator.escalation.sender import send_due
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.model.remediation import Item, ItemState, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
-from remediator.sender import send_due
-from remediator.world import World
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import delivery
 
@@ -239,6 +239,6 @@ async def test_switched_off_nothing_is_read_for_escalations(people, stack, tmp_p
 
 
 async def test_an_attachment_is_cut_to_what_messengers_take(people, stack, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("remediator.attachment.MAX_CHARACTERS", 100)
+    monkeypatch.setattr("remediator.escalation.attachments.MAX_CHARACTERS", 100)
     [message, _] = await escalated(people, stack, tmp_path)
     assert len(message.partition("\ndiagnostics at")[2]) < 100

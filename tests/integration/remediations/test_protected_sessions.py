@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from remediator.remediation import Plan, Scope
+from remediator.model.remediation import Plan, Scope
 from runbookd.inventory import RemediationSettings
 from tests.integration.remediations.test_terminate_idle_transactions import (
     aged,

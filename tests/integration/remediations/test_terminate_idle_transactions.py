@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 
 from demo.servers.postgres import PostgresServer
-from remediator.errors import TargetUnreachable
-from remediator.remediation import Item, ItemState, Plan, Scope
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Item, ItemState, Plan, Scope
 from remediator.remediations import REMEDIATIONS
 
 GRANTS = Path(__file__).parents[3] / "deploy" / "postgres" / "remediator.sql"

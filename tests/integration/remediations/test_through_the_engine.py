@@ -11,17 +11,18 @@ from redis.asyncio import Redis
 from sqlalchemy import select
 
 from demo.servers.postgres import PostgresServer
-from remediator.clock import SystemClock
-from remediator.engine import Engine
-from remediator.ledger import control, ledger_at
-from remediator.ledger.episodes import Key
-from remediator.ledger.listing import list_runs
+from remediator.context import World
+from remediator.engine.engine import Engine
+from remediator.ledger import switches
+from remediator.ledger.address import ledger_at
+from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
-from remediator.people import approve
+from remediator.model.clock import SystemClock
+from remediator.model.episode_key import Key
+from remediator.model.run_state import RunState
 from remediator.remediations import REMEDIATIONS
-from remediator.states import RunState
-from remediator.world import World
+from remediator.runs.approval import approve
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import delivery
 
@@ -133,7 +134,7 @@ async def test_a_job_that_fails_for_ever_is_put_back_twice_and_then_told(start: 
             seen.append((run.state, run.reason))
             async with running.world.ledger.write() as connection:
                 key = Key("shop", "retry_failed_jobs", "shop/queues/jobs/emails")
-                await control.close_breaker(connection, key, running.world.clock.now(), "oncall")
+                await switches.close_breaker(connection, key, running.world.clock.now(), "oncall")
         async with running.world.ledger.read() as connection:
             titles = [row.title for row in await connection.execute(select(outbox.c.title).order_by(outbox.c.id))]
     assert seen == [

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from remediator.bounds import DEFERRALS, REFUSALS
+from remediator.bounds.bounds import DEFERRALS, REFUSALS
 from runbookd.inventory import Inventory, Limits, RemediationSettings, Stack, StackLimits, format_duration
 
 ROWS = [

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from remediator.delivery import MAX_BYTES
-from remediator.engine import Engine
-from remediator.ledger import ledger_at, runs
-from remediator.ledger.listing import list_runs
+from remediator.context import World
+from remediator.engine.engine import Engine
+from remediator.ledger import runs
+from remediator.ledger.address import ledger_at
+from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run, RunItem
-from remediator.world import World
+from remediator.model.delivery import MAX_BYTES
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf

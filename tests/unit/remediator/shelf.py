@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from remediator.errors import TargetUnreachable
-from remediator.remediation import Identity, Item, ItemState, Kind, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Identity, Item, ItemState, Kind, Outcome, Plan, Remediation, Scope, Verdict
 
 
 async def nothing() -> None:

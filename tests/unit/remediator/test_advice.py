@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remediator.advice import what_next
-from remediator.bounds import REFUSALS
+from remediator.bounds.bounds import REFUSALS
+from remediator.escalation.advice import what_next
 from remediator.ledger.runs import Run
-from remediator.states import RunState
+from remediator.model.run_state import RunState
 from tests.unit.remediator.conftest import START
 
 PLAIN = "Nothing was touched. Look at the target, then follow the runbook."

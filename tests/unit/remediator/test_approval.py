@@ -8,10 +8,10 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from remediator.app import application
-from remediator.clock import SystemClock
-from remediator.credentials import Bearers
-from remediator.ledger import ledger_at
-from remediator.world import World
+from remediator.context import World
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.server.bearer_tokens import Bearers
 from runbookd.inventory.model import Operator
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery

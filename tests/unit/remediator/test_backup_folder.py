@@ -9,7 +9,7 @@ from aiohttp import web
 from obstore.store import MemoryStore, S3Store
 
 from benchmarks.many_keys import PATTERN, ManyKeys
-from remediator.access.backup_folder import ENOUGH, BackupFolder
+from remediator.clients.backup_store import ENOUGH, BackupFolder
 from runbookd.inventory import BackupNames
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

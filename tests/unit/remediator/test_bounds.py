@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from remediator.bounds import DEFERRALS, REFUSALS, Facts, decide
-from remediator.measures import MEASURES
+from remediator.bounds.bounds import DEFERRALS, REFUSALS, Facts, decide
+from remediator.bounds.explain import MEASURES
 from runbookd.inventory import Limits, RemediationSettings, StackLimits, Window
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

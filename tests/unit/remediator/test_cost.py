@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from remediator import metrics
-from remediator.attachment import Attachments
-from remediator.ladder import climb
-from remediator.ledger.sqlite import SqliteLedger
-from remediator.sender import send_due
-from remediator.vanished import Watch
-from remediator.world import World
+from remediator.context import World
+from remediator.escalation.attachments import Attachments
+from remediator.escalation.policy import climb
+from remediator.escalation.sender import send_due
+from remediator.intake.vanished import Watch
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.server import metrics
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, TurnedClock, inventory
 from tests.unit.remediator.payloads import alert, delivery

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.delivery import parse_delivery
-from remediator.errors import MalformedDelivery
+from remediator.model.delivery import parse_delivery
+from remediator.model.errors import MalformedDelivery
 from tests.unit.remediator.payloads import alert, delivery
 
 JSON = st.recursive(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.ledger import audit, control, episodes
+from remediator.ledger import audit, episodes, switches
 from remediator.ledger.schema import outbox
-from remediator.people import approve, reject
-from remediator.remediation import Item, ItemState, Outcome, Verdict
+from remediator.model.remediation import Item, ItemState, Outcome, Verdict
+from remediator.runs.approval import approve, reject
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf
@@ -109,7 +109,7 @@ async def test_resolved_while_it_acts_starts_no_further_effect(bench: Bench) -> 
 async def test_the_kill_switch_works_before_every_effect(bench: Bench) -> None:
     async def pause() -> None:
         async with bench.world.ledger.write() as connection:
-            await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+            await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
 
     bench.shelf.fill("a", "b")
     bench.shelf.after = pause
@@ -135,7 +135,7 @@ async def test_what_does_not_help_is_called_ineffective_and_not_tried_again(benc
     assert (run.state, run.reason) == ("refused", "breaker")
     assert bench.shelf.touched == ["a"]
     async with bench.world.ledger.write() as connection:
-        key = (await control.open_breakers(connection))[0]
+        key = (await switches.open_breakers(connection))[0]
         assert (key["remediation"], key["target"]) == ("clear_shelf", "shop/postgres/main")
 
 
@@ -173,7 +173,7 @@ async def test_what_was_applied_in_part_did_not_succeed(
         assert bench.shelf.touched == (["a", "c"] if meets is ItemState.SKIPPED else ["a"]), "a failure ends it"
         assert len(await escalations(bench)) == (state == "ineffective")
         async with bench.world.ledger.read() as connection:
-            assert len(await control.open_breakers(connection)) == (state == "ineffective")
+            assert len(await switches.open_breakers(connection)) == (state == "ineffective")
 
 
 async def test_what_is_left_for_the_next_batch_is_no_failure(folder: Path) -> None:
@@ -434,5 +434,5 @@ async def test_a_person_closes_the_breaker_of_one_target(bench: Bench) -> None:
         await bench.work()
     async with bench.world.ledger.write() as connection:
         key = episodes.Key("shop", "clear_shelf", "shop/postgres/main")
-        assert await control.close_breaker(connection, key, bench.clock.now(), "oncall")
-        assert [each["target"] for each in await control.open_breakers(connection)] == ["shop/postgres/spare"]
+        assert await switches.close_breaker(connection, key, bench.clock.now(), "oncall")
+        assert [each["target"] for each in await switches.open_breakers(connection)] == ["shop/postgres/spare"]

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from remediator.delivery import parse_delivery
-from remediator.errors import WrongState
 from remediator.ledger import episodes, runs
-from remediator.ledger.episodes import Heard, Key
+from remediator.ledger.episodes import Heard
 from remediator.ledger.runs import LostRun, Run, RunItem
-from remediator.people import approve
-from remediator.remediation import Item, ItemState, Outcome, Plan
-from remediator.states import RunState
+from remediator.model.delivery import parse_delivery
+from remediator.model.episode_key import Key
+from remediator.model.errors import WrongState
+from remediator.model.remediation import Item, ItemState, Outcome, Plan
+from remediator.model.run_state import RunState
+from remediator.runs.approval import approve
 from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
 from tests.unit.remediator.payloads import delivery
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from remediator.errors import LedgerUnavailable
-from remediator.ledger import control, runs
-from remediator.remediation import Item, ItemState, Outcome, Plan, Scope
+from remediator.ledger import runs, switches
+from remediator.model.errors import LedgerUnavailable
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Scope
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
 
@@ -66,7 +66,7 @@ async def test_a_target_that_hangs_before_the_first_effect_is_a_failure(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Invariant 13."""
-    monkeypatch.setattr("remediator.execution.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("remediator.runs.execution.CONNECT_SECONDS", 0.1)
     async with bench_with(folder, inventory(), HangsAtItsSecondOpening(folder)) as bench:
         assert await ended(bench) == ("failed", "target_unreachable")
         assert bench.shelf.touched == []
@@ -80,15 +80,15 @@ class HangsInItsPlan(Shelf):
 
 async def test_a_plan_that_does_not_come_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 13."""
-    monkeypatch.setattr("remediator.plan.PLAN_SECONDS", 0.1)
+    monkeypatch.setattr("remediator.runs.planning.PLAN_SECONDS", 0.1)
     async with bench_with(folder, inventory(), HangsInItsPlan(folder)) as bench:
         assert await ended(bench) == ("failed", "target_unreachable")
 
 
 async def test_a_look_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 13."""
-    monkeypatch.setattr("remediator.execution.CONNECT_SECONDS", 0.1)
-    monkeypatch.setattr("remediator.execution.SETTLE_ATTEMPTS", 1)
+    monkeypatch.setattr("remediator.runs.execution.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("remediator.runs.execution.SETTLE_ATTEMPTS", 1)
     shelf = Shelf(folder, after=hang, look=hang, timeout=timedelta(seconds=0.1))
     async with bench_with(folder, inventory(), shelf) as bench:
         assert await ended(bench) == ("unknown", "outcome_unknown")
@@ -96,11 +96,11 @@ async def test_a_look_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.M
 
 async def test_an_effect_of_which_nothing_is_known_is_unknown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 14."""
-    monkeypatch.setattr("remediator.execution.SETTLE_ATTEMPTS", 1)
+    monkeypatch.setattr("remediator.runs.execution.SETTLE_ATTEMPTS", 1)
     async with bench_with(folder, inventory(), FailsInItsEffect(folder, look=refuse)) as bench:
         assert await ended(bench) == ("unknown", "outcome_unknown")
         async with bench.world.ledger.read() as connection:
-            assert len(await control.open_breakers(connection)) == 1
+            assert len(await switches.open_breakers(connection)) == 1
 
 
 async def test_a_result_that_can_not_be_read_is_unknown(folder: Path) -> None:
@@ -121,5 +121,5 @@ async def test_a_ledger_that_is_out_for_a_moment_is_no_failure_of_the_target(
         await intend(*arguments)
 
     monkeypatch.setattr(runs, "intend", out_once)
-    monkeypatch.setattr("remediator.driver.TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.engine.run_driver.TROUBLE_SECONDS", 0.01)
     assert await ended(bench) == ("succeeded", "")

@@ -13,7 +13,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from remediator.app import build
-from remediator.ledger import ledger_at
+from remediator.ledger.address import ledger_at
 from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
 from runbookd.inventory import Inventory
 from runbookd.service import UnusableConfiguration, WebSettings
@@ -116,7 +116,7 @@ async def test_two_tokens_are_accepted_while_one_takes_the_place_of_the_other(tm
 
 async def test_a_body_that_does_not_come_is_asked_for_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alertmanager tries again after 5xx alone."""
-    monkeypatch.setattr("remediator.webhook.READ_SECONDS", 0.1)
+    monkeypatch.setattr("remediator.server.webhook.READ_SECONDS", 0.1)
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hook-token\r\nContent-Length: 9\r\n\r\n{")
     answer = asyncio.create_task(reader.readline())
@@ -208,8 +208,8 @@ async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_i
 
 
 async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remediator.backlog.MAX_WAITING", 5)
-    monkeypatch.setattr("remediator.intake.AT_ONCE", 1)
+    monkeypatch.setattr("remediator.intake.backlog.MAX_WAITING", 5)
+    monkeypatch.setattr("remediator.intake.ingest.AT_ONCE", 1)
     made = settings(tmp_path)
     async with ledger_at(made.ledger.url).opened() as ledger:
         for _ in range(8):

@@ -14,14 +14,14 @@ from aiohttp.test_utils import TestServer
 from apprise.plugins.custom_json import NotifyJSON
 from sqlalchemy import select
 
-from remediator.alertmanager import AlertmanagerReader
-from remediator.attachment import Attachments
+from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import find
-from remediator.ladder import climb
+from remediator.escalation.attachments import Attachments
+from remediator.escalation.policy import climb
+from remediator.escalation.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
 from remediator.ledger import outbox
 from remediator.ledger.schema import outbox as table
-from remediator.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
-from remediator.stopping import Stop
+from remediator.shutdown import Stop
 from runbookd.inventory import Contact, Inventory
 from tests.unit.remediator.conftest import START, Bench, bench_with
 from tests.unit.remediator.payloads import alert
@@ -325,8 +325,8 @@ async def test_two_senders_at_once_send_a_message_once(told: Bench, receiver: Re
 async def test_a_contact_that_hangs_holds_up_no_other(
     folder: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remediator.sender.EVERY_SECONDS", 0.05)
-    monkeypatch.setattr("remediator.sender.SEND_SECONDS", 2.0)
+    monkeypatch.setattr("remediator.escalation.sender.EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("remediator.escalation.sender.SEND_SECONDS", 2.0)
     receiver.hangs = "oncall"
     both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
     async with bench_telling(folder, receiver, both) as bench:
@@ -348,8 +348,8 @@ async def test_a_contact_that_hangs_holds_up_no_other(
 async def test_a_contact_whose_answers_never_end_holds_up_no_other(
     folder: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remediator.sender.SEND_SECONDS", 1.0)
-    monkeypatch.setattr("remediator.sender.THREADS", 4)
+    monkeypatch.setattr("remediator.escalation.sender.SEND_SECONDS", 1.0)
+    monkeypatch.setattr("remediator.escalation.sender.THREADS", 4)
     _threads.cache_clear()
     receiver.trickles = "oncall"
     many = 12

@@ -11,12 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, func, insert, select
 
-from remediator.errors import LedgerUnavailable
-from remediator.ledger import Ledger, deliveries, ledger_at, outbox
-from remediator.ledger.clerk import Clerk
-from remediator.ledger.patient import PatientConnection
+from remediator.ledger import deliveries, outbox
+from remediator.ledger.address import ledger_at
+from remediator.ledger.protocol import Ledger
 from remediator.ledger.schema import metadata, storm
-from remediator.ledger.sqlite import SqliteLedger
+from remediator.ledger.sqlite.delivery_writer import Clerk
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.ledger.sqlite.uncancellable import PatientConnection
+from remediator.model.errors import LedgerUnavailable
 from tests.unit.remediator.waiting import becomes
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -72,11 +74,11 @@ async def test_after_a_slow_commit_the_thread_keeps_what_comes_until_one_was_qui
     groups: list[int] = []
     commit = Clerk._commit
     monkeypatch.setattr(Clerk, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
-    monkeypatch.setattr("remediator.ledger.clerk.QUICK_SECONDS", 0.0)
+    monkeypatch.setattr("remediator.ledger.sqlite.delivery_writer.QUICK_SECONDS", 0.0)
     for seen in ([], [1], [1, 1]):  # the first is kept here, and was not quick enough
         await ledger.accept(NOW, b"x")
         assert groups == seen
-    monkeypatch.setattr("remediator.ledger.clerk.QUICK_SECONDS", 60.0)
+    monkeypatch.setattr("remediator.ledger.sqlite.delivery_writer.QUICK_SECONDS", 60.0)
     for _ in range(2):  # by the thread, which is quick now; then here
         await ledger.accept(NOW, b"x")
         await asyncio.sleep(0)  # the thread's turn ends

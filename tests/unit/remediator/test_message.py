@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from remediator.ledger import ledger_at
+from remediator.context import World
+from remediator.ledger.address import ledger_at
 from remediator.ledger.schema import outbox
-from remediator.remediation import Item, ItemState, Outcome, Plan
-from remediator.world import World
+from remediator.model.remediation import Item, ItemState, Outcome, Plan
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, TurnedClock, bench_with, inventory
 from tests.unit.remediator.payloads import alert

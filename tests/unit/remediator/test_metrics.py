@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from remediator import metrics
+from remediator.server import metrics
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "metrics" / "remediator.md").read_text()

@@ -11,15 +11,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator import intake, metrics
-from remediator.delivery import parse_delivery
-from remediator.errors import MalformedDelivery
-from remediator.ledger import control, episodes, runs
-from remediator.ledger.episodes import Key
+from remediator.intake import ingest
+from remediator.ledger import episodes, runs, switches
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
-from remediator.people import reject
-from remediator.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
+from remediator.model.delivery import parse_delivery
+from remediator.model.episode_key import Key
+from remediator.model.errors import MalformedDelivery
+from remediator.model.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
+from remediator.runs.approval import reject
+from remediator.server import metrics
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.shelf import Shelf
@@ -31,9 +32,9 @@ SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remediator.driver.MISHAP_SECONDS", 0.01)
-    for module in ("engine", "driver"):
-        monkeypatch.setattr(f"remediator.{module}.TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.engine.run_driver.MISHAP_SECONDS", 0.01)
+    for module in ("engine", "run_driver"):
+        monkeypatch.setattr(f"remediator.engine.{module}.TROUBLE_SECONDS", 0.01)
 
 
 async def titles(bench: Bench) -> list[str]:
@@ -43,17 +44,17 @@ async def titles(bench: Bench) -> list[str]:
 
 async def pause(bench: Bench) -> None:
     async with bench.world.ledger.write() as connection:
-        await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+        await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
 
 
 async def close_breaker(bench: Bench) -> bool:
     async with bench.world.ledger.write() as connection:
-        return await control.close_breaker(connection, SHELF, bench.clock.now(), "oncall")
+        return await switches.close_breaker(connection, SHELF, bench.clock.now(), "oncall")
 
 
 async def breakers(bench: Bench) -> int:
     async with bench.world.ledger.read() as connection:
-        return len(await control.open_breakers(connection))
+        return len(await switches.open_breakers(connection))
 
 
 @pytest.mark.parametrize("starts", ["9999-12-31T23:59:59-01:00", "0001-06-01T00:00:00+14:00"])
@@ -81,7 +82,7 @@ async def test_a_delivery_that_can_not_be_worked_off_is_set_aside(
             raise ZeroDivisionError
         return parse_delivery(body)
 
-    monkeypatch.setattr(intake, "parse_delivery", trip)
+    monkeypatch.setattr(ingest, "parse_delivery", trip)
     bench.shelf.fill("a")
     await bench.deliver(fingerprint="poison")
     await bench.deliver()
@@ -99,7 +100,7 @@ async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pyt
         raise UnicodeError("odd")
 
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.vanished.Watch.look", trip)
+        patch.setattr("remediator.intake.vanished.Watch.look", trip)
         running = asyncio.create_task(bench.engine.run())
         await asyncio.wait_for(tripped.wait(), 5)
         await asyncio.sleep(0.05)
@@ -247,7 +248,7 @@ async def test_a_reservation_counts_from_when_the_run_acts(folder: Path, monkeyp
     async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
         bench.shelf.fill("a")
         with monkeypatch.context() as patch:
-            patch.setattr("remediator.driver.execute", never)
+            patch.setattr("remediator.engine.run_driver.execute", never)
             await bench.deliver()
             await bench.engine.tick()
             await asyncio.wait_for(reached.wait(), 5)

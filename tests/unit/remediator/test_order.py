@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediator.intake import AT_ONCE
+from remediator.intake.ingest import AT_ONCE
 from remediator.ledger import episodes
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import NEVER

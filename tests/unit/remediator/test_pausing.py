@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from remediator import metrics
-from remediator.engine import Engine
-from remediator.pausing import read_pause_file
+from remediator.bounds.kill_switch import read_pause_file
+from remediator.engine.engine import Engine
+from remediator.server import metrics
 from tests.unit.remediator.conftest import Bench
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.plainly import pairs, plain
+from remediator.model.logfmt import pairs, plain
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from remediator.errors import TargetUnknown
-from remediator.ledger import control
-from remediator.ledger.episodes import Key
+from remediator.ledger import switches
 from remediator.ledger.schema import outbox
-from remediator.preview import preview_of
-from remediator.remediation import Plan
-from remediator.states import RunState
+from remediator.model.episode_key import Key
+from remediator.model.errors import TargetUnknown
+from remediator.model.remediation import Plan
+from remediator.model.run_state import RunState
+from remediator.server.dry_run import preview_of
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
 
@@ -147,6 +147,6 @@ async def test_what_the_target_does_not_have_is_refused_and_opens_no_breaker(fol
         assert len(await bench.runs()) == 3
         key = Key("shop", "clear_shelf", "shop/postgres/main")
         async with bench.world.ledger.read() as connection:
-            assert await control.breaker_reason(connection, key) is None
+            assert await switches.breaker_reason(connection, key) is None
         seen = await preview_of(bench.world, key)
         assert (seen.would, seen.reason, seen.detail) == ("refused", "unknown_target", "there is no such shelf")

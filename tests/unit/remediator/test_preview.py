@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from remediator.delivery import parse_delivery
-from remediator.errors import MalformedDelivery
-from remediator.ledger import control
-from remediator.ledger.episodes import Key
+from remediator.ledger import switches
 from remediator.ledger.schema import metadata
-from remediator.preview import NO_NEW_RUN, Preview, preview_of, simulate
-from remediator.states import RunState
+from remediator.model.delivery import parse_delivery
+from remediator.model.episode_key import Key
+from remediator.model.errors import MalformedDelivery
+from remediator.model.run_state import RunState
+from remediator.server.dry_run import NO_NEW_RUN, Preview, preview_of, simulate
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -91,7 +91,7 @@ async def test_the_numbers_of_the_bound_that_stops_it(folder: Path) -> None:
 async def test_a_pause_is_seen(bench: Bench) -> None:
     bench.shelf.fill("a")
     async with bench.world.ledger.write() as connection:
-        await control.pause_now(connection, bench.clock.now(), "oncall", "deploy", None, None)
+        await switches.pause_now(connection, bench.clock.now(), "oncall", "deploy", None, None)
     assert (await preview(bench)).detail == "paused: deploy (by oncall)"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from remediator.engine import Engine
-from remediator.ledger import control
-from remediator.remediation import ItemState, Scope
+from remediator.engine.engine import Engine
+from remediator.ledger import switches
+from remediator.model.remediation import ItemState, Scope
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf, nothing
 from tests.unit.remediator.trail import first_break
@@ -78,7 +78,7 @@ async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
     async def refuse() -> None:
         raise OSError("gone")
 
-    monkeypatch.setattr("remediator.execution.SETTLE_ATTEMPTS", 1)
+    monkeypatch.setattr("remediator.runs.execution.SETTLE_ATTEMPTS", 1)
     cut = Cut()
     bench.shelf.fill("a")
     bench.shelf.after = cut.here
@@ -89,7 +89,7 @@ async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
     assert run.state == "unknown"
     assert (await bench.items(run))[0].state is ItemState.UNKNOWN
     async with bench.world.ledger.read() as connection:
-        assert [each["run"] for each in await control.open_breakers(connection)] == [run.id]
+        assert [each["run"] for each in await switches.open_breakers(connection)] == [run.id]
 
 
 async def test_while_verifying_the_proof_is_taken_again(folder: Path) -> None:
@@ -113,7 +113,7 @@ async def test_admitted_without_an_intent_is_asked_again_under_the_same_reservat
 
     bench.shelf.fill("a")
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.driver.execute", never)
+        patch.setattr("remediator.engine.run_driver.execute", never)
         await cut_at(bench, cut)
     before = await bench.last()
     assert before.state == "admitted"
@@ -140,7 +140,7 @@ async def test_stopping_starts_no_further_effect_and_is_no_mark_against_the_reme
         run = await bench.last()
         assert (run.state, run.reason, bench.shelf.touched) == ("interrupted", "stopping", ["a"])
         async with bench.world.ledger.read() as connection:
-            assert await control.open_breakers(connection) == []
+            assert await switches.open_breakers(connection) == []
 
 
 async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path) -> None:
@@ -161,7 +161,7 @@ async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path
         run = await bench.last()
         assert (run.state, run.reason, bench.shelf.touched) == ("interrupted", "stopping", ["a"])
         async with bench.world.ledger.read() as connection:
-            assert await control.open_breakers(connection) == []
+            assert await switches.open_breakers(connection) == []
 
 
 class TellsOfItsOpening(Shelf):
@@ -192,7 +192,7 @@ async def test_a_stop_at_the_moment_of_admission_excuses_no_later_crash(folder: 
         await bench.work()
         assert ((await bench.last()).state, (await bench.last()).reason) == ("interrupted", "crash")
         async with bench.world.ledger.read() as connection:
-            assert len(await control.open_breakers(connection)) == 1
+            assert len(await switches.open_breakers(connection)) == 1
 
 
 async def test_a_crash_gives_no_reservation_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,11 +204,11 @@ async def test_a_crash_gives_no_reservation_back(bench: Bench, monkeypatch: pyte
 
     bench.shelf.fill("a")
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.driver.execute", never)
+        patch.setattr("remediator.engine.run_driver.execute", never)
         await cut_at(bench, cut)
     before = await bench.last()
     async with bench.world.ledger.write() as connection:
-        await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+        await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
     await bench.work()
     after = await bench.last()
     assert (after.state, after.reason, bench.shelf.touched) == ("refused", "kill_switch", [])
@@ -256,13 +256,13 @@ async def test_what_is_refused_after_its_admission_counts(folder: Path, monkeypa
     async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
         bench.shelf.fill("a")
         with monkeypatch.context() as patch:
-            patch.setattr("remediator.driver.execute", never)
+            patch.setattr("remediator.engine.run_driver.execute", never)
             await cut_at(bench, cut)
         async with bench.world.ledger.write() as connection:
-            await control.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+            await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
         await bench.work()
         async with bench.world.ledger.write() as connection:
-            await control.resume(connection, bench.clock.now(), "oncall", None)
+            await switches.resume(connection, bench.clock.now(), "oncall", None)
         await bench.deliver()
         await bench.work()
         found = [(run.state, run.reason) for run in await bench.runs()]

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator import metrics
-from remediator.ledger import audit, control, proof, retention
-from remediator.ledger.proof import prove
+from remediator.ledger import audit, audit_verify, retention, switches
+from remediator.ledger.audit_verify import prove
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import delivery, episode, item, resolution, run, storm
+from remediator.server import metrics
 from tests.unit.remediator.conftest import Bench
 from tests.unit.remediator.trail import first_break
 
@@ -76,12 +76,12 @@ async def test_the_last_storm_stays_for_its_cooldown(bench: Bench) -> None:
     for days in (0, 1, 300):
         bench.clock.turn(days=days)
         async with bench.world.ledger.write() as connection:
-            await control.note_storm(connection, bench.clock.now(), "a storm")
+            await switches.note_storm(connection, bench.clock.now(), "a storm")
         await forget(bench)
     bench.clock.turn(days=20)
     await forget(bench)
     async with bench.world.ledger.read() as connection:
-        assert await control.last_storm(connection) == bench.clock.now() - timedelta(days=20)
+        assert await switches.last_storm(connection) == bench.clock.now() - timedelta(days=20)
     assert await count(bench, storm) == 1
 
 
@@ -207,7 +207,7 @@ async def test_who_writes_all_of_it_anew_or_cuts_its_end_off_is_given_away_by_a_
 async def test_what_retention_cuts_off_while_the_trail_is_proved_is_no_break(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "PAGE", 3)
+    monkeypatch.setattr(audit_verify, "PAGE", 3)
     await lived_long(bench)
     reads = 0
 

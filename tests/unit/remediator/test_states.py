@@ -3,7 +3,7 @@
 import re
 
 from docs.states_page import states_page
-from remediator.states import ACTIVE, CANCELLABLE, ENDED, MEANING, TRANSITIONS, RunState
+from remediator.model.run_state import ACTIVE, CANCELLABLE, ENDED, MEANING, TRANSITIONS, RunState
 
 
 def reachable(start: RunState) -> set[RunState]:

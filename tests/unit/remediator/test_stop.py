@@ -13,12 +13,13 @@ from aiohttp import ClientConnectionError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from remediator.app import application
-from remediator.clock import SystemClock
-from remediator.credentials import Bearers
-from remediator.engine import Engine
-from remediator.ledger import deliveries, ledger_at, runs
-from remediator.webhook import webhook
-from remediator.world import World
+from remediator.context import World
+from remediator.engine.engine import Engine
+from remediator.ledger import deliveries, runs
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.server.bearer_tokens import Bearers
+from remediator.server.webhook import webhook
 from runbookd.service import ListenAddress
 from runbookd.service.serve import serve
 from tests.unit.remediator.conftest import inventory

@@ -6,12 +6,12 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from remediator.clock import SystemClock
-from remediator.credentials import Bearers
-from remediator.engine import Engine
-from remediator.ledger import ledger_at
-from remediator.webhook import READ_SECONDS, webhook
-from remediator.world import World
+from remediator.context import World
+from remediator.engine.engine import Engine
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.server.bearer_tokens import Bearers
+from remediator.server.webhook import READ_SECONDS, webhook
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.test_http import HOOK, Client, client

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from remediator.windows import _DAYS, active_freeze, in_window, next_start
+from remediator.model.windows import _DAYS, active_freeze, in_window, next_start
 from runbookd.inventory import Freeze, Window
 
 

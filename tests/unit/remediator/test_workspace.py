@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from remediator.access.workspace import PREFIX, workspace
+from remediator.clients.scratch_dir import PREFIX, workspace
 
 HOLD = """
 import sys, tempfile
-from remediator.access.workspace import workspace
+from remediator.clients.scratch_dir import workspace
 tempfile.tempdir = sys.argv[1]
 with workspace() as folder:
     (folder / "dump").write_text("all of it")

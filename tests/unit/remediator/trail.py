@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.proof import prove
+from remediator.ledger.audit_verify import prove
 
 
 async def first_break(connection: AsyncConnection) -> int | None:

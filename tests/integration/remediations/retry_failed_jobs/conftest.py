@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from demo.servers.node import run_node
 from demo.servers.redis import RedisServer
-from remediator.remediation import Scope
+from remediator.model.remediation import Scope
 from tests.integration.remediations.retry_failed_jobs.queue import ADMIN, REMEDIATOR, Bull
 
 ACL = Path(__file__).parents[4] / "deploy" / "redis" / "remediator.acl"

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from demo.servers.node import BULLMQ_MAJORS
-from remediator.remediation import ItemState, Plan, Scope
+from remediator.model.remediation import ItemState, Plan, Scope
 from remediator.remediations import REMEDIATIONS
 
 ADMIN, REMEDIATOR = "admin-secret", "remediator-secret"

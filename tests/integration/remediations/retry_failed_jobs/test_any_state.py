@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from demo.servers.node import run_node
-from remediator.remediation import Item, ItemState
+from remediator.model.remediation import Item, ItemState
 from tests.integration.remediations.retry_failed_jobs.queue import ADMIN, every_major, opened
 
 STATES = Path(__file__).with_name("states.cjs")

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from remediator.errors import TargetUnreachable
-from remediator.remediation import Item, ItemState
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Item, ItemState
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,
     apply,

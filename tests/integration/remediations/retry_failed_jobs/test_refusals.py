@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from remediator.errors import TargetUnknown, TargetUnreachable
+from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.remediations.retry_failed_jobs import ASK
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,

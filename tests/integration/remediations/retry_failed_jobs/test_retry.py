@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from remediator.remediation import ItemState
+from remediator.model.remediation import ItemState
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,
     apply,

@@ -11,7 +11,7 @@ import obstore
 import yaml
 from obstore.store import S3Store
 
-from remediator.remediation import Item, Outcome, Plan, Scope
+from remediator.model.remediation import Item, Outcome, Plan, Scope
 from remediator.remediations import REMEDIATIONS
 
 PATTERN = "shop_%Y%m%d_%H%M%S.dump"

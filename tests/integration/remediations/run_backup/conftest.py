@@ -9,7 +9,7 @@ from obstore.store import S3Store
 
 from demo.servers.postgres import PostgresServer
 from demo.toolchain.paths import launcher
-from remediator.remediation import Scope
+from remediator.model.remediation import Scope
 from tests.integration.remediations.run_backup.acts import PATTERN, reach
 
 CHECK = [str(launcher("pg_restore")), "--file=/dev/null"]

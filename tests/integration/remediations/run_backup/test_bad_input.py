@@ -7,7 +7,7 @@ from typing import Any
 import obstore
 import pytest
 
-from remediator.errors import TargetUnreachable
+from remediator.model.errors import TargetUnreachable
 from tests.integration.remediations.run_backup.acts import SECRET, plan_of, reach
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from demo.toolchain.paths import launcher
-from remediator.remediation import ItemState
+from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     HOUR,
     apply,

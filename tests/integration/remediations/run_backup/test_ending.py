@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from remediator.access.child import run
-from remediator.remediation import ItemState
+from remediator.clients.child_process import run
+from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     appearance_of,
     apply,
@@ -73,7 +73,7 @@ async def test_the_command_dies_with_the_remediator(tmp_path: Path) -> None:
     """Killed without a word, the remediator can not clean up; the kernel does."""
     program = textwrap.dedent(f"""
         import asyncio, sys
-        from remediator.access.child import run
+        from remediator.clients.child_process import run
         asyncio.run(run(["sh", "-c", "echo $$ > {tmp_path}/pids; exec sleep 300"], {{"PATH": "/usr/bin:/bin"}}))
     """)
     parent = start(program)

@@ -9,7 +9,7 @@ import obstore
 import pytest
 from aiohttp import web
 
-from remediator.remediation import ItemState
+from remediator.model.remediation import ItemState
 from runbookd.inventory import Check, Marker, Proof, marker_name, read_marker
 from tests.integration.remediations.run_backup.acts import (
     all_names,

@@ -12,8 +12,8 @@ import obstore
 import pytest
 
 from demo.toolchain.paths import launcher
-from remediator.errors import TargetUnreachable
-from remediator.remediation import ItemState
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     DAY,
     HOUR,

@@ -8,8 +8,8 @@ from typing import Any
 import obstore
 from aiohttp import web
 
-from remediator.access import backup_folder
-from remediator.remediation import ItemState
+from remediator.clients import backup_store
+from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     appearance_of,
     apply,
@@ -39,7 +39,7 @@ async def test_never_overwrites_what_appears_under_its_name(scope, store, tmp_pa
 
 
 async def test_never_overwrites_a_large_one_either(scope, store, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(backup_folder, "ONE_PUT", 10)
+    monkeypatch.setattr(backup_store, "ONE_PUT", 10)
     [item] = (await plan_of(scope())).items
     big = script(tmp_path, "head -c 9000000 /dev/zero")
     dump = {"command": [big], "check": ["cat"]}

@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from remediator.diagnostics.bundle import read_all
-from remediator.remediation import Item, Scope, Target
+from remediator.model.remediation import Item, Scope, Target
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import RemediationSettings, Stack
 

@@ -1,0 +1,79 @@
+"""The storage of a backups target, opened with the remediator's credentials, and its errors without secrets."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
+
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Scope
+from runbookd.inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
+
+RETRY = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
+CONNECT_TIMEOUT = timedelta(seconds=5)
+_SERVER_MESSAGE = re.compile(r"<Code>([^<]*)</Code>\s*<Message>([^<]*)</Message>")
+_QUOTED = re.compile(r'"[^"]*"')  # the value of an option, which can be a secret
+_QUERY = re.compile(r"\?\S*")
+MAX_LINE = 300
+
+
+def open_folder(scope: Scope, request_timeout: timedelta) -> ObjectStore:
+    """The folder of `url`, with `admin_options_file` or else with the options that the exporter reads with.
+
+    Raises:
+        TargetUnreachable: the options can not be read, or make no storage.
+    """
+    target = scope.stack.backups[scope.target.name]
+    read = _options(scope, target)
+    if target.url.startswith("file:"):
+        # A local folder has neither credentials nor requests.
+        return _built(scope, lambda: from_url(target.url))
+    told: Any = {
+        "config": read.config,
+        "client_options": {"connect_timeout": CONNECT_TIMEOUT, "timeout": request_timeout, **read.client},
+        "retry_config": RETRY,
+    }
+    return _built(scope, lambda: from_url(target.url, **told))
+
+
+@contextmanager
+def answering(scope: Scope) -> Iterator[None]:
+    """Turn everything that the storage or the network can fail with into TargetUnreachable."""
+    try:
+        yield
+    except (BaseError, OSError, TimeoutError) as error:
+        raise TargetUnreachable(f"{scope.target}: {describe(error)}") from error
+
+
+def describe(error: BaseException) -> str:
+    """One line for people: the storage's own words where it sent some, and never a query, which can be signed."""
+    text = str(error)
+    if said := _SERVER_MESSAGE.search(text):
+        return f"{said[1]}: {said[2]}"[:MAX_LINE]
+    return _QUERY.sub("", (text.splitlines() or ["no answer in time"])[0])[:MAX_LINE]
+
+
+def _built(scope: Scope, build: Any) -> ObjectStore:
+    try:
+        store: ObjectStore = build()
+        return store
+    except BaseError as error:
+        raise TargetUnreachable(f"{scope.target}: {_QUOTED.sub('an option', describe(error))}") from None
+    except BaseException as error:
+        # Some settings that make no sense panic in the library, and its panics are no Exceptions.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise TargetUnreachable(f"{scope.target}: the options make no storage; look at their names") from None
+
+
+def _options(scope: Scope, target: BackupTarget) -> StorageOptions:
+    try:
+        if target.admin_options_file is not None:
+            return read_storage_options({}, "admin_options_file", target.admin_options_file)
+        return read_storage_options(target.options, "options_file", target.options_file)
+    except SecretError as error:
+        raise TargetUnreachable(f"{scope.target}: {error}") from None

@@ -1,0 +1,95 @@
+"""One connection to a PostgreSQL target as the remediator's role, with limits that hold on the server's side too."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Scope
+from runbookd.inventory import SecretError
+from runbookd.inventory.urls import without_prisma_parameters
+
+CONNECT_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+# The remediator's sessions are recognised by this name: by people, by the exporter and by our own exclusions.
+APPLICATION = "runbook-remediator"
+# Backups by the name that they give their sessions (LIKE).
+BACKUPS = (
+    "pg_dump%",
+    "pg_restore%",
+    "pg_basebackup%",
+    "pg_receivewal%",
+    "pg_recvlogical%",
+    "pgbackrest%",
+    "barman%",
+    "wal-g%",
+)
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def application_name(run: str) -> str:
+    """What `pg_stat_activity` shows of us while this run is at work."""
+    return f"{APPLICATION}:{run}"
+
+
+@asynccontextmanager
+async def connected(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the target's `admin_dsn`, which must lead to the server itself and not to a pooler.
+
+    Raises:
+        TargetUnreachable: there is no `admin_dsn`, or nothing usable answers at it.
+    """
+    connection = await _connect(scope)
+    try:
+        yield connection
+    finally:
+        await _close(connection)
+
+
+@contextmanager
+def answering(scope: Scope) -> Iterator[None]:
+    """Turn everything that a server, a network or a driver can fail with into TargetUnreachable."""
+    try:
+        yield
+    except _FAILURES as error:
+        raise TargetUnreachable(f"{scope.target}: {_describe(error)}") from error
+
+
+async def _connect(scope: Scope) -> asyncpg.Connection:
+    target = scope.stack.postgres[scope.target.name]
+    try:
+        dsn = without_prisma_parameters(target.admin_dsn_secret().read())
+        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=_settings(scope))
+    except SecretError as error:
+        raise TargetUnreachable(f"{scope.target}: {error}") from None
+    except (ValueError, asyncpg.InterfaceError):
+        # The driver's own words could quote parts of the address, and with them the password.
+        raise TargetUnreachable(
+            f"{scope.target}: admin_dsn is not an address of the form postgresql://role:password@host:port/database"
+        ) from None
+    except _FAILURES as error:
+        raise TargetUnreachable(f"{scope.target}: admin_dsn: {_describe(error)}") from None
+
+
+def _settings(scope: Scope) -> dict[str, str]:
+    return {
+        "application_name": application_name(scope.run),
+        "statement_timeout": "10s",
+        "lock_timeout": "2s",
+        "idle_session_timeout": "60s",
+    }
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time; is the address right, and is the server alive?"
+    first_line = (str(error).splitlines() or [""])[0]
+    return first_line or type(error).__name__
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.close(timeout=CLOSE_SECONDS)
+    except _FAILURES:
+        connection.terminate()

@@ -1,0 +1,61 @@
+"""A PostgreSQL target that may be worked on: the primary, seen by a role to which other sessions are visible."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from remediator.clients.postgres import CONNECT_SECONDS, answering, connected
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Scope
+
+OLDEST_VERSION = 140_000  # pg_terminate_backend waits for the end since then
+_SERVER = """
+    SELECT current_user AS role,
+           pg_is_in_recovery() AS standby,
+           current_setting('server_version_num')::int AS version,
+           pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_sessions,
+           pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS may_signal
+"""
+
+
+@dataclass(frozen=True)
+class Primary:
+    """A connection, and what the server says of it; `version` is 170004 for 17.4."""
+
+    connection: asyncpg.Connection
+    role: str
+    version: int
+    may_signal: bool
+
+
+@asynccontextmanager
+async def primary(scope: Scope) -> AsyncIterator[Primary]:
+    """A connection as `admin_dsn` gives it, where a plan can be right.
+
+    Raises:
+        TargetUnreachable: nothing usable answers, or it is too old, a standby, or shows us only our own sessions.
+    """
+    async with connected(scope) as connection:
+        with answering(scope):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                server = await connection.fetchrow(_SERVER)
+        assert server is not None  # a SELECT without FROM has one row  # noqa: S101
+        _require(scope, server)
+        yield Primary(connection, server["role"], server["version"], server["may_signal"])
+
+
+def _require(scope: Scope, server: asyncpg.Record) -> None:
+    if server["version"] < OLDEST_VERSION:
+        raise TargetUnreachable(f"{scope.target}: needs PostgreSQL 14 or newer, this is {server['version'] // 10_000}")
+    if server["standby"]:
+        raise TargetUnreachable(
+            f"{scope.target}: admin_dsn leads to a standby; point it at the primary (target_session_attrs=read-write)"
+        )
+    if not server["sees_sessions"]:  # the state of others' sessions reads NULL: a plan would be empty, but wrong
+        raise TargetUnreachable(
+            f'{scope.target}: role "{server["role"]}" can not see the sessions of others;'
+            f' GRANT pg_read_all_stats TO "{server["role"]}"'
+        )

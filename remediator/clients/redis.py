@@ -1,0 +1,65 @@
+"""One connection to the Redis of a queues target as the remediator's user; nothing waits longer than a few seconds."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import Scope
+from runbookd.inventory import SecretError
+from runbookd.inventory.refusals import told
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 8.0
+
+
+@asynccontextmanager
+async def connected(scope: Scope) -> AsyncIterator[Redis]:
+    """A client of `admin_url` of the Redis that holds this queues target. It connects at its first command.
+
+    Raises:
+        TargetUnreachable: there is no usable `admin_url`.
+    """
+    client = _client(scope)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@contextmanager
+def answering(scope: Scope) -> Iterator[None]:
+    """Turn everything that the server, the network or the driver can fail with into TargetUnreachable."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        first_line = (told(error).splitlines() or [""])[0] or "no answer in time"
+        raise TargetUnreachable(f"{scope.target}: {first_line}") from None
+
+
+def _client(scope: Scope) -> Redis:
+    redis = scope.stack.queues[scope.target.name].redis
+    try:
+        url = scope.stack.redis[redis].admin_url_secret().read()
+        return Redis.from_url(
+            url,
+            decode_responses=True,
+            single_connection_client=True,
+            client_name=f"runbook-remediator:{scope.run}",
+            driver_info=None,  # Redis before 7.2 does not know the command by which it would be sent
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            # A command that was sent may have been carried out: it is looked up, never sent again.
+            retry=Retry(NoBackoff(), 0),
+        )
+    except SecretError as error:
+        raise TargetUnreachable(f"{scope.target}: redis.{redis}: {error}") from None
+    except ValueError:
+        # The driver's own words could quote parts of the address, and with them the password.
+        raise TargetUnreachable(
+            f"{scope.target}: redis.{redis}: admin_url is not an address of the form redis://user:password@host:port/0"
+        ) from None

@@ -1,0 +1,39 @@
+"""Pages of runs, newest first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.ledger.runs import Run, from_row
+from remediator.ledger.schema import run
+from remediator.model.run_state import RunState
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some runs, and the `before` that asks for the next page, or None at the end."""
+
+    runs: Sequence[Run]
+    next: int | None
+
+
+async def list_runs(
+    connection: AsyncConnection,
+    *,
+    limit: int,
+    stack: str | None = None,
+    remediation: str | None = None,
+    state: RunState | None = None,
+    before: int | None = None,
+) -> Page:
+    """Return at most `limit` runs older than the run `before`."""
+    wanted = select(run).order_by(run.c.id.desc()).limit(limit + 1)
+    for column, value in ((run.c.stack, stack), (run.c.remediation, remediation), (run.c.state, state)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if before is not None:
+        wanted = wanted.where(run.c.id < before)
+    found = [from_row(row) for row in await connection.execute(wanted)]
+    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)

@@ -1,0 +1,43 @@
+"""A run as the ledger holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from remediator.model.episode_key import Key
+from remediator.model.run_state import RunState
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the table."""
+
+    id: int
+    episode: int
+    stack: str
+    remediation: str
+    target: str
+    state: RunState
+    reason: str
+    fence: int
+    created_at: datetime
+    finished_at: datetime | None
+    admitted_at: datetime | None
+    not_before: datetime | None
+    deferred_at: datetime | None
+    expires_at: datetime | None
+    approved_by: str | None
+    found: int | None
+    population: int | None
+    plan_hash: str | None
+    evidence: Mapping[str, Any]
+
+    @property
+    def key(self) -> Key:
+        return Key(self.stack, self.remediation, self.target)
+
+
+def from_row(row: Any) -> Run:
+    """The run in a row of the table."""
+    return replace(Run(**row._mapping), state=RunState(row.state))

@@ -1,0 +1,140 @@
+"""What people and the engine say about all runs to come: pauses, breakers, storms."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.ledger import audit
+from remediator.ledger.runs import Run
+from remediator.ledger.schema import breaker, pause, storm
+from remediator.model.episode_key import Key
+
+
+async def pause_now(
+    connection: AsyncConnection, now: datetime, actor: str, reason: str, stack: str | None, span: timedelta | None
+) -> int:
+    """Switch remediation off, for one stack or for all, until a person ends it or `span` is over."""
+    result = await connection.execute(
+        insert(pause).values(
+            stack=stack, reason=reason, begun_at=now, begun_by=actor, until=now + span if span is not None else None
+        )
+    )
+    assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
+    await audit.append(connection, now, "paused", actor=actor, detail={"stack": stack, "reason": reason})
+    return int(result.inserted_primary_key[0])
+
+
+async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: str | None) -> int:
+    """End the pauses of `stack`, or with None all of them; return how many there were."""
+    ends = [pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now)]
+    if stack is not None:
+        ends.append(pause.c.stack == stack)
+    result = await connection.execute(update(pause).where(*ends).values(ended_at=now, ended_by=actor))
+    await audit.append(connection, now, "resumed", actor=actor, detail={"stack": stack, "pauses": result.rowcount})
+    return result.rowcount
+
+
+async def paused(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
+    """Why remediation is switched off for `stack`, or None."""
+    rows = await connection.execute(
+        select(pause.c.reason, pause.c.begun_by, pause.c.until)
+        .where(
+            pause.c.ended_at.is_(None),
+            or_(pause.c.until.is_(None), pause.c.until > now),
+            or_(pause.c.stack.is_(None), pause.c.stack == stack),
+        )
+        .limit(1)
+    )
+    found = rows.first()
+    if found is None:
+        return None
+    until = f", until {found.until:%Y-%m-%d %H:%M} UTC" if found.until is not None else ""
+    return f"{found.reason} (by {found.begun_by}{until})"
+
+
+async def pauses(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
+    """The pauses in force."""
+    rows = await connection.execute(
+        select(pause).where(pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now))
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+async def open_breaker(connection: AsyncConnection, current: Run, reason: str, now: datetime) -> None:
+    """Keep this remediation off this target until a person closes the breaker."""
+    if await breaker_reason(connection, Key(current.stack, current.remediation, current.target)) is not None:
+        return
+    await connection.execute(
+        insert(breaker).values(
+            stack=current.stack,
+            remediation=current.remediation,
+            target=current.target,
+            opened_at=now,
+            run=current.id,
+            reason=reason,
+        )
+    )
+    await audit.append(connection, now, "breaker_opened", run=current.id, detail={"reason": reason})
+
+
+async def breaker_reason(connection: AsyncConnection, key: Key) -> str | None:
+    """Why the breaker of `key` is open, or None."""
+    rows = await connection.execute(
+        select(breaker.c.reason).where(
+            breaker.c.stack == key.stack,
+            breaker.c.remediation == key.remediation,
+            breaker.c.target == key.target,
+            breaker.c.closed_at.is_(None),
+        )
+    )
+    return rows.scalar_one_or_none()
+
+
+async def open_breakers(connection: AsyncConnection) -> list[dict[str, Any]]:
+    rows = await connection.execute(select(breaker).where(breaker.c.closed_at.is_(None)).order_by(breaker.c.id))
+    return [dict(row._mapping) for row in rows]
+
+
+async def close_breaker(connection: AsyncConnection, key: Key, now: datetime, actor: str) -> bool:
+    """A person has looked; return whether there was an open breaker."""
+    result = await connection.execute(
+        update(breaker)
+        .where(
+            breaker.c.stack == key.stack,
+            breaker.c.remediation == key.remediation,
+            breaker.c.target == key.target,
+            breaker.c.closed_at.is_(None),
+        )
+        .values(closed_at=now, closed_by=actor)
+    )
+    if result.rowcount:
+        detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
+        await audit.append(connection, now, "breaker_closed", actor=actor, detail=detail)
+    return bool(result.rowcount)
+
+
+async def last_closed(connection: AsyncConnection, key: Key) -> datetime | None:
+    """When a person last closed the breaker of `key`."""
+    newest = await connection.execute(
+        select(breaker.c.closed_at)
+        .where(
+            breaker.c.stack == key.stack,
+            breaker.c.remediation == key.remediation,
+            breaker.c.target == key.target,
+            breaker.c.closed_at.is_not(None),
+        )
+        .order_by(breaker.c.closed_at.desc())
+        .limit(1)
+    )
+    return newest.scalar_one_or_none()
+
+
+async def note_storm(connection: AsyncConnection, now: datetime, detail: str) -> None:
+    await connection.execute(insert(storm).values(seen_at=now, detail=detail))
+
+
+async def last_storm(connection: AsyncConnection) -> datetime | None:
+    newest = await connection.execute(select(storm.c.seen_at).order_by(storm.c.seen_at.desc()).limit(1))
+    return newest.scalar_one_or_none()

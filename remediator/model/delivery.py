@@ -1,0 +1,94 @@
+"""Alertmanager's webhook body, version 4, as releases 0.25 to 0.34 send it.
+
+Format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. Keys that are not read here are
+allowed, because newer releases add some under the same version.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from remediator.model.errors import MalformedDelivery, TooManyAlerts
+
+MAX_BYTES = 1024 * 1024
+MAX_ALERTS = 1_000
+
+
+def _in_utc(value: datetime) -> datetime:
+    """Year 1 is Go's way to say never, and no zone can be told from there."""
+    if value.year == 1:
+        return _NEVER
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the calendar") from None
+
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+# Go writes nanoseconds; what is finer than a microsecond is cut off.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class Alert(BaseModel):
+    """One alert of a delivery. Its labels are untrusted: they are only ever looked up, never executed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = Field(default_factory=dict)
+    started: Moment = Field(alias="startsAt")
+    ended: Moment | None = Field(default=None, alias="endsAt")
+    fingerprint: str = ""
+
+    @property
+    def key(self) -> str:
+        """The alert's identity: its fingerprint, or a hash of its labels where the sender has none."""
+        return self.fingerprint or hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def over(self) -> datetime:
+        """When a resolved alert had ended; where it does not say so, it had at least begun."""
+        return max(self.started, self.ended or self.started)
+
+
+class Delivery(BaseModel):
+    """One POST of Alertmanager."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal["4"]
+    alerts: tuple[Alert, ...] = Field(max_length=MAX_ALERTS)
+    truncated_alerts: int = Field(default=0, alias="truncatedAlerts")
+
+
+def parse_delivery(body: bytes) -> Delivery:
+    """Return the delivery in `body`.
+
+    Raises:
+        MalformedDelivery: in one line that names the first offending key.
+        TooManyAlerts: it has more than MAX_ALERTS.
+    """
+    try:
+        return Delivery.model_validate_json(body)
+    except ValidationError as error:
+        detail = error.errors(include_input=False, include_url=False)[0]
+        if detail["loc"] == ("alerts",) and detail["type"] == "too_long":
+            raise TooManyAlerts(f"{detail['ctx']['actual_length']} alerts; at most {MAX_ALERTS} at once") from None
+        raise MalformedDelivery(_told(detail)) from None
+
+
+def _told(detail: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in detail["loc"])
+    said = detail["msg"].removeprefix("Value error, ")
+    return f"not an Alertmanager webhook body of version 4: {place + ': ' if place else ''}{said}"
+
+
+def describe(labels: Mapping[str, str]) -> str:
+    """The labels in one short line for people, whatever somebody put into them."""
+    return ", ".join(f"{name}={value[:100]!r}" for name, value in sorted(labels.items()))

@@ -1,0 +1,104 @@
+"""Finds what an alert is about. An alert only names things; they count only if the inventory has them."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from remediator.model.episode_key import Key
+from remediator.model.remediation import Identity, Remediation, Scope, Target
+from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
+
+MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
+# No name has them, not every database can keep them, and in a text for people they would forge lines or hide words.
+_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A target of the inventory, and the remediation that could be run on it."""
+
+    remediation: Remediation
+    stack: Stack
+    target: Target
+    settings: RemediationSettings
+
+    def scope(self, run: int | str, touched: Sequence[Identity] = ()) -> Scope:
+        return Scope(self.stack, self.target, self.settings, str(run), touched)
+
+
+def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> Key:
+    """The episode that an alert with these labels belongs to, whether or not its target exists."""
+    stack, name, target = (_name(labels, label) for label in ("stack", "remediation", "target"))
+    kind = remediations[name].kind if name in remediations else "?"
+    parts = [stack, kind, stack if kind == "stack" else target]
+    if kind == "queues":
+        parts.append(_name(labels, "queue"))
+    return Key(stack, name, "/".join(parts))
+
+
+def keys_of(labels: Iterable[Mapping[str, str]], remediations: Mapping[str, Remediation]) -> frozenset[Key]:
+    """The episodes that alerts with these labels belong to."""
+    return frozenset(key_of(each, remediations) for each in labels)
+
+
+def _name(labels: Mapping[str, str], label: str) -> str:
+    return claimed(labels.get(label, ""))
+
+
+def claimed(text: str, most: int = MAX_NAME) -> str:
+    """What others claim, as it may be kept and shown: one line of at most so many characters."""
+    return _shown(text[:most])
+
+
+@lru_cache(4_096)  # the same names come again with every repetition of an alert
+def _shown(text: str) -> str:
+    return _NOT_SHOWN.sub("\ufffd", text)
+
+
+def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key) -> Found | str:
+    """Return the target of `key`, or in words for people why there is none."""
+    remediation = remediations.get(key.remediation)
+    if remediation is None:
+        return f"there is no remediation {key.remediation!r}{_nearest(key.remediation, remediations)}"
+    stack = inventory.stacks.get(key.stack)
+    if stack is None:
+        return f"the inventory has no stack {key.stack!r}{_nearest(key.stack, inventory.stacks)}"
+    target = _target(remediation, stack, key)
+    if isinstance(target, str):
+        return target
+    return Found(remediation, stack, target, settings_of(stack, key.remediation))
+
+
+def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
+    """How far `remediation` may go; what the inventory does not mention only plans and records."""
+    return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
+
+
+def _target(remediation: Remediation, stack: Stack, key: Key) -> Target | str:
+    _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
+    name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
+    targets = _by_kind(key.stack, stack)[remediation.kind]
+    if name not in targets:
+        return f"stack {key.stack} has no {remediation.kind} target {name!r}{_nearest(name, targets)}"
+    if remediation.kind != "queues":
+        return Target(key.stack, remediation.kind, name)
+    if not queue:
+        return f"the alert names no queue of {key.stack}/queues/{name}: it needs the label `queue`"
+    listed = stack.queues[name].names
+    if isinstance(listed, tuple) and queue not in listed:
+        return f"{key.stack}/queues/{name} does not list the queue {queue!r}{_nearest(queue, listed)}"
+    return Target(key.stack, "queues", name, queue)
+
+
+def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
+    return {"postgres": stack.postgres, "queues": stack.queues, "backups": stack.backups, "stack": {name: stack}}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {', '.join(names)}" if names else ""

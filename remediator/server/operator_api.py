@@ -1,0 +1,268 @@
+"""`/api/v1`: what an operator asks and says. Every call wants an operator's bearer token."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.bounds.kill_switch import read_pause_file
+from remediator.context import World
+from remediator.ledger import audit, episodes, runs, switches
+from remediator.ledger.audit_verify import Proof, prove
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.runs import Run, RunItem
+from remediator.model.clock import rfc3339
+from remediator.model.episode_key import Key
+from remediator.model.errors import NoSuchRun
+from remediator.model.run_state import RunState
+from remediator.runs.approval import approve, reject
+from remediator.server.bearer_tokens import Bearers
+from runbookd.inventory import Duration
+
+MAX_LIMIT = 1_000
+log = structlog.get_logger(__name__)
+NO_OPERATORS = "no operators are named; add operators: {oncall: {token_file: …}} to the inventory\n"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PauseRequest(BaseModel):
+    """The body of `POST /api/v1/pause`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    reason: str
+    stack: str | None = None
+    span: Duration | None = Field(default=None, alias="for")
+
+    @field_validator("span")
+    @classmethod
+    def _takes_time(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and not value:
+            raise ValueError("is at least 1s")
+        return value
+
+    @field_validator("reason")
+    @classmethod
+    def _says_something(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty; it is shown wherever a run is refused")
+        return value
+
+
+def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> "Api":
+    """Add every route but the previews; return the handlers, whose guard those need as well."""
+    api = Api(world, bearers, wake)
+    app.router.add_get("/api/v1/runs", api.guarded(api.get_runs))
+    app.router.add_get("/api/v1/runs/{id}", api.guarded(api.get_run))
+    app.router.add_post("/api/v1/runs/{id}/approve", api.guarded(api.post_approve))
+    app.router.add_post("/api/v1/runs/{id}/reject", api.guarded(api.post_reject))
+    app.router.add_get("/api/v1/pause", api.guarded(api.get_pause))
+    app.router.add_post("/api/v1/pause", api.guarded(api.post_pause))
+    app.router.add_delete("/api/v1/pause", api.guarded(api.delete_pause))
+    app.router.add_get("/api/v1/breakers", api.guarded(api.get_breakers))
+    app.router.add_delete("/api/v1/breakers/{remediation}/{target:.+}", api.guarded(api.delete_breaker))
+    app.router.add_get("/api/v1/audit", api.guarded(api.get_audit))
+    return api
+
+
+class Api:
+    """The handlers. Each gets the operator's name beside the request."""
+
+    def __init__(self, world: World, bearers: Bearers, wake: Callable[[], None]) -> None:
+        self._world = world
+        self._bearers = bearers
+        self._wake = wake
+        self._verifying: asyncio.Task[Proof] | None = None
+
+    def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
+        """`handler` behind the operators' tokens."""
+
+        async def handle(request: web.Request) -> web.Response:
+            if not self._bearers:
+                raise web.HTTPForbidden(text=NO_OPERATORS)
+            return await handler(request, self._bearers.sender(request))
+
+        return handle
+
+    async def get_runs(self, request: web.Request, _operator: str) -> web.Response:
+        query = request.query
+        async with self._world.ledger.read() as connection:
+            found = await list_runs(
+                connection,
+                stack=query.get("stack"),
+                remediation=query.get("remediation"),
+                state=_state(query),
+                limit=_number(query, "limit", 100, MAX_LIMIT),
+                before=_number(query, "before", None, None),
+            )
+            items = await runs.items_of(connection, [run.id for run in found.runs])
+        shown = [run_json(run, items[run.id]) for run in found.runs]
+        return web.json_response({"runs": shown, "next": found.next})
+
+    async def get_run(self, request: web.Request, _operator: str) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            run = await runs.find(connection, identifier_of(request))
+            if run is None:
+                raise NoSuchRun(f"there is no run {request.match_info['id']}")
+            episode = await episodes.get(connection, run.episode)
+            detail = {
+                "delivered_at": rfc3339(episode.delivered_at),
+                "firing_since": rfc3339(episode.firing_since),
+                "approved_by": run.approved_by,
+                "found": run.found,
+                "plan_hash": run.plan_hash,
+                "evidence": run.evidence,
+                "history": await audit.history(connection, run.id),
+            }
+            return web.json_response(run_json(run, await runs.items(connection, run.id)) | detail)
+
+    async def post_approve(self, request: web.Request, operator: str) -> web.Response:
+        run = await approve(self._world, identifier_of(request), operator)
+        log.info("approved", operator=operator, run=run.id)
+        self._wake()
+        return await self._show(run)
+
+    async def post_reject(self, request: web.Request, operator: str) -> web.Response:
+        run = await reject(self._world, identifier_of(request), operator)
+        log.info("rejected", operator=operator, run=run.id)
+        return await self._show(run)
+
+    async def _show(self, run: Run) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            return web.json_response(run_json(run, await runs.items(connection, run.id)))
+
+    async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            return web.json_response({"pauses": await pauses_in_force(connection, self._world)})
+
+    async def post_pause(self, request: web.Request, operator: str) -> web.Response:
+        asked = await _pause_request(request)
+        if asked.stack is not None and asked.stack not in self._world.inventory.stacks:
+            raise web.HTTPBadRequest(text=f"the inventory has no stack {asked.stack!r}\n")
+        async with self._world.ledger.write() as connection:
+            now = self._world.clock.now()
+            identifier = await switches.pause_now(connection, now, operator, asked.reason, asked.stack, asked.span)
+        log.info("paused", operator=operator, stack=asked.stack or "all", reason=asked.reason)
+        return web.json_response({"id": identifier, "stack": asked.stack, "reason": asked.reason})
+
+    async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
+        stack = request.query.get("stack")
+        async with self._world.ledger.write() as connection:
+            ended = await switches.resume(connection, self._world.clock.now(), operator, stack)
+        if stack is not None and not ended and stack not in self._world.inventory.stacks:
+            raise web.HTTPBadRequest(text=f"the inventory has no stack {stack!r}\n")
+        log.info("resumed", operator=operator, stack=stack or "all", pauses=ended)
+        return web.json_response({"ended": ended})
+
+    async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:
+        async with self._world.ledger.read() as connection:
+            breakers = await switches.open_breakers(connection)
+        return web.json_response({"breakers": [plain_row(breaker) for breaker in breakers]})
+
+    async def delete_breaker(self, request: web.Request, operator: str) -> web.Response:
+        target = request.match_info["target"]
+        key = Key(target.partition("/")[0], request.match_info["remediation"], target)
+        async with self._world.ledger.write() as connection:
+            closed = await switches.close_breaker(connection, key, self._world.clock.now(), operator)
+        if not closed:
+            raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")
+        log.info("breaker closed", operator=operator, remediation=key.remediation, target=key.target)
+        return web.json_response({"closed": True})
+
+    async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
+        if self._verifying is None:
+            self._verifying = asyncio.create_task(self._verify(), name="audit")
+            self._verifying.add_done_callback(self._verified)
+        proof = await asyncio.shield(self._verifying)
+        async with self._world.ledger.read() as connection:
+            known = await audit.contains(connection, request.query.get("head", ""))
+        shown = {"head": proof.head, "first_break": proof.first_break, "head_known": known}
+        more = {"why": proof.why, "rows": proof.rows, "begins_at": rfc3339(proof.begins_at)}
+        return web.json_response(shown | more)
+
+    async def _verify(self) -> Proof:
+        """Read the whole trail. Whoever asks meanwhile gets the same answer: it is a long way for a large ledger."""
+        return await prove(self._world.ledger.read)
+
+    def _verified(self, done: asyncio.Task[Proof]) -> None:
+        self._verifying = None
+        if not done.cancelled():
+            done.exception()  # whoever asked may have gone
+
+
+def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "stack": run.stack,
+        "remediation": run.remediation,
+        "target": run.target,
+        "state": run.state,
+        "reason": run.reason,
+        "episode": run.episode,
+        "created_at": rfc3339(run.created_at),
+        "finished_at": rfc3339(run.finished_at),
+        "items": [_item_json(each) for each in items],
+    }
+
+
+def _item_json(each: RunItem) -> dict[str, Any]:
+    return {
+        "identity": dict(each.item.identity),
+        "evidence": dict(each.item.evidence),
+        "state": each.state,
+        "detail": each.detail,
+    }
+
+
+async def pauses_in_force(connection: AsyncConnection, world: World) -> list[dict[str, Any]]:
+    """Those that people began, and that of the file, which has no number."""
+    shown = [plain_row(each) for each in await switches.pauses(connection, world.clock.now())]
+    file = read_pause_file(world.pause_file)
+    if file is not None:
+        shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
+    return shown
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
+
+
+def identifier_of(request: web.Request) -> int:
+    text = request.match_info["id"]
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise NoSuchRun(f"there is no run {text[:50]!r}; a run has a number")
+    return int(text)
+
+
+def _state(query: Mapping[str, str]) -> RunState | None:
+    if "state" not in query:
+        return None
+    try:
+        return RunState(query["state"])
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"state is one of {', '.join(RunState)}\n") from None
+
+
+def _number(query: Mapping[str, str], name: str, default: int | None, most: int | None) -> Any:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 19) or int(text) < 1:
+        raise web.HTTPBadRequest(text=f"{name} is a whole number from 1, not {text[:50]!r}\n")
+    return min(int(text), most) if most else int(text)
+
+
+async def _pause_request(request: web.Request) -> PauseRequest:
+    try:
+        return PauseRequest.model_validate_json(await request.read())
+    except ValidationError as error:
+        detail = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in detail["loc"]) or "body"
+        message = detail["msg"].removeprefix("Value error, ")
+        raise web.HTTPBadRequest(text=f"{place}: {message}\n") from None

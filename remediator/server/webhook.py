@@ -1,0 +1,91 @@
+"""`POST /webhook`: takes a delivery, makes it durable, answers. It never runs anything."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from remediator.engine.engine import Engine
+from remediator.ledger.protocol import Ledger
+from remediator.model.clock import Clock
+from remediator.model.delivery import MAX_BYTES, parse_delivery
+from remediator.model.errors import LedgerUnavailable, MalformedDelivery, TooManyAlerts
+from remediator.server.bearer_tokens import Bearers
+from remediator.server.metrics import DELIVERIES
+
+READ_SECONDS = 10.0
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> Handler:
+    """Return the handler.
+
+    Alertmanager tries again after 5xx only, so 503 says "later" and 4xx "this will never do".
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        if bearers:
+            bearers.sender(request)
+        if engine.stop.is_set():
+            raise _later("stopping")
+        if engine.backlog.full:
+            raise _later(f"{engine.backlog.waiting} deliveries wait to be worked off")
+        body = await _read(request)
+        try:
+            parse_delivery(body)
+            await ledger.accept(clock.now(), body)
+        except TooManyAlerts as error:
+            raise _too_large(str(error)) from None
+        except MalformedDelivery as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        except LedgerUnavailable as error:
+            log.error("delivery not accepted", reason=str(error))
+            engine.outage.began(str(error))
+            raise _later("the ledger is out") from None
+        engine.outage.over()
+        engine.backlog.accepted()
+        engine.wake()
+        return web.Response(text="accepted\n")
+
+    return _counted(handle)
+
+
+def _counted(handle: Handler) -> Handler:
+    async def counted(request: web.Request) -> web.Response:
+        try:
+            answer = await handle(request)
+        except web.HTTPException as error:
+            DELIVERIES.labels(_ANSWERS.get(error.status, "malformed")).inc()
+            log.warning("delivery refused", status=error.status, reason=(error.text or "").strip())
+            raise
+        DELIVERIES.labels("accepted").inc()
+        return answer
+
+    return counted
+
+
+_ANSWERS = {401: "unauthorized", 403: "unauthorized", 503: "unavailable"}
+
+
+def _later(why: str) -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(text=f"{why}; try again\n")
+
+
+def _too_large(what: str) -> web.HTTPRequestEntityTooLarge:
+    remedy = "set max_alerts in Alertmanager's webhook_configs, or group_by: ['...'] in its route"
+    return web.HTTPRequestEntityTooLarge(MAX_BYTES, MAX_BYTES, text=f"{what}; {remedy}\n")
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large("the body is larger than 1 MiB") from None
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest(text="the body can not be read: it is cut off or not encoded as it says\n") from None
+    except TimeoutError:  # not 408: Alertmanager would not try again before its next interval
+        raise _later(f"the body did not arrive within {READ_SECONDS:.0f} s") from None
