@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: setup test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs lock
 
 setup:
-	@$(PYTHON) -m demo.toolchain
+	@$(PYTHON) -m tools.toolchain
 
 # Files side by side: most tests wait for a server, not for a processor.
 test: setup lint
@@ -20,7 +20,7 @@ lint: setup
 # Fails if a page, a scrape or a large bucket of backups costs more than it may; tells what it cost. The exporter that it
 # compares with is fetched here.
 bench: setup
-	@$(PYTHON) -m demo.toolchain exporters
+	@$(PYTHON) -m tools.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
 	@$(BIN)/python -m benchmarks.webhook
 	@$(BIN)/python -m benchmarks.queues --keys 1000000
@@ -64,7 +64,7 @@ dashboards: setup
 	@$(BIN)/python -m grafana.build
 
 docs: setup
-	@$(BIN)/python -m docs.build
+	@$(BIN)/python -m tools.docs.build
 
 # Pins every dependency with its hash for every Python from 3.11 on, and names no place to fetch it from: one file for
 # the image, one for development.

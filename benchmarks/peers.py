@@ -23,7 +23,7 @@ from demo.servers.http import answers_ok
 from demo.servers.ports import free_port
 from demo.servers.postgres import PostgresServer
 from demo.servers.process import Launch, Process
-from demo.toolchain.paths import ROOT, TOOLS, launcher
+from tools.toolchain.paths import ROOT, TOOLS, launcher
 
 ALLOWED_SHARE = 0.25
 ROUNDS, SCRAPES, WARM_UP = 6, 10, 5

@@ -15,12 +15,12 @@ import asyncpg
 
 from benchmarks.peers import server_cpu
 from demo.servers.postgres import PostgresServer
-from demo.toolchain.paths import TOOLS
 from exporter.postgres.collector import PostgresCollector
 from exporter.postgres.connect import connect
 from exporter.postgres.parts.catalogue import FAST
 from exporter.postgres.parts.statement import Statement
 from runbookd.inventory import PostgresTarget, Stack
+from tools.toolchain.paths import TOOLS
 
 SCHEMAS, TABLES, STATEMENTS = 20, 10_000, 5_000
 ALLOWED_SECONDS, ALLOWED_SERIES = 0.5, 10_000

@@ -18,9 +18,9 @@ from demo.places import Places
 from demo.ports import HOST, Ports
 from demo.running import running_demo
 from demo.servers.errors import ServerError
-from demo.toolchain.errors import SetupError
 from demo.up import up
 from runbookd.service import leave
+from tools.toolchain.errors import SetupError
 
 PLACES = Places()
 console = Console()

@@ -7,7 +7,7 @@ from demo.bucket import FOLDER, PATTERN
 from demo.credentials import BUCKET, Credentials
 from demo.places import CHECKOUT, Places, write_private
 from demo.ports import Ports
-from demo.toolchain.paths import launcher
+from tools.toolchain.paths import launcher
 
 DEPLOY = CHECKOUT / "deploy"
 TEMPLATES = CHECKOUT / "demo" / "config"

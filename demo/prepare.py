@@ -14,7 +14,7 @@ from demo.credentials import BUCKET, DATABASE, Credentials
 from demo.errors import DemoError
 from demo.places import CHECKOUT, Places
 from demo.servers.http import request
-from demo.toolchain.paths import launcher
+from tools.toolchain.paths import launcher
 
 OLDER_DUMPS = (timedelta(days=2), timedelta(days=3), timedelta(days=4))
 DUMP_SECONDS = 30

@@ -10,7 +10,7 @@ import asyncpg
 from demo.errors import DemoError
 from demo.prepare import libpq_variables
 from demo.running import Demo
-from demo.toolchain.paths import launcher
+from tools.toolchain.paths import launcher
 
 TIMEOUT_SECONDS = 30
 SCRATCH = "restored"

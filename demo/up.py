@@ -26,7 +26,7 @@ from demo.servers.prometheus import PrometheusServer
 from demo.servers.redis import RedisServer
 from demo.servers.s3 import S3Server
 from demo.servers.server import Server, start_together
-from demo.toolchain.paths import NODE_MODULES, node_program, venv_program
+from tools.toolchain.paths import NODE_MODULES, node_program, venv_program
 
 
 def up(places: Places) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 from demo.servers.http import answers_ok, request
 from demo.servers.process import Launch
 from demo.servers.server import Server
-from demo.toolchain.paths import group_root, launcher
+from tools.toolchain.paths import group_root, launcher
 
 
 class AlertmanagerServer(Server):
@@ -25,7 +25,7 @@ class AlertmanagerServer(Server):
     def prepare(self) -> Launch:
         """Listens on loopback only, without the cluster port that it opens on all interfaces by default.
 
-        The working directory is the folder of packages: see demo/toolchain/alertmanager_patch.py.
+        The working directory is the folder of packages: see tools/toolchain/alertmanager_patch.py.
         """
         arguments: list[str | Path] = [
             launcher("alertmanager"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from demo.servers.errors import ServerError
 from demo.servers.process import START_SECONDS, Launch, Process
-from demo.toolchain.paths import NODE_MODULES, node_program
+from tools.toolchain.paths import NODE_MODULES, node_program
 
 BULLMQ_MAJORS = (3, 4, 5, 6)
 

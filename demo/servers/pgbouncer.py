@@ -11,7 +11,7 @@ from demo.servers.proc import send
 from demo.servers.process import Launch
 from demo.servers.server import Server
 from demo.servers.unprivileged import find_place, leave_place
-from demo.toolchain.paths import DEBIAN_POSTGRES, postgres_packages
+from tools.toolchain.paths import DEBIAN_POSTGRES, postgres_packages
 
 # The file of users holds passwords in the clear: pgbouncer needs them to log in to PostgreSQL by SCRAM.
 _CONFIGURATION = """\

@@ -15,8 +15,8 @@ from demo.servers.errors import ServerError
 from demo.servers.process import Launch
 from demo.servers.server import Server
 from demo.servers.unprivileged import Place, find_place, leave_place
-from demo.toolchain.paths import DEBIAN_POSTGRES, TOOLS, launcher, postgres_packages
-from demo.toolchain.stamps import digest
+from tools.toolchain.paths import DEBIAN_POSTGRES, TOOLS, launcher, postgres_packages
+from tools.toolchain.stamps import digest
 
 SUPERUSER = "postgres"
 

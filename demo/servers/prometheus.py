@@ -5,7 +5,7 @@ from pathlib import Path
 from demo.servers.http import answers_ok, request
 from demo.servers.process import Launch
 from demo.servers.server import Server
-from demo.toolchain.paths import group_root, launcher
+from tools.toolchain.paths import group_root, launcher
 
 
 class PrometheusServer(Server):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from demo.servers.process import Launch
 from demo.servers.server import Server
-from demo.toolchain.paths import launcher
+from tools.toolchain.paths import launcher
 
 # Which program of which group of packages: Debian's own is 7.0.
 _PROGRAMS: dict[str, tuple[str, str]] = {

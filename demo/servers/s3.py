@@ -3,7 +3,7 @@
 from demo.servers.http import answers_ok, request
 from demo.servers.process import Launch
 from demo.servers.server import Server
-from demo.toolchain.paths import venv_program
+from tools.toolchain.paths import venv_program
 
 # Any pair is accepted; clients insist on having one.
 ACCESS_KEY = "demo"

@@ -5,10 +5,10 @@ import re
 from functools import cache
 from pathlib import Path
 
-from docs.invariants_page import invariants_page
 from remediator.bounds.bounds import DEFERRALS, REFUSALS
 from tests.bounds.guards import FOLDER, ROOT, Guard, invariants
 from tests.bounds.mutants import answers, guards_of
+from tools.docs.invariants_page import invariants_page
 
 GUARDS = guards_of(invariants())
 # `make mutants` takes out all of them; the tests of these two are quick.

@@ -24,8 +24,8 @@ from demo.servers.redis import RedisServer
 from demo.servers.s3 import S3Server
 from demo.servers.server import Server
 from demo.servers.standby import StandbyServer
-from demo.toolchain.errors import SetupError
-from demo.toolchain.paths import TOOLS, postgres_packages
+from tools.toolchain.errors import SetupError
+from tools.toolchain.paths import TOOLS, postgres_packages
 
 S = TypeVar("S", bound=Server)
 Configured = TypeVar("Configured", PrometheusServer, AlertmanagerServer)

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.toolchain import paths
 from tests.rules.generated import subsystems, write_tests
 from tests.rules.rulebook import CASES, RULES, SEVERITIES, adapter_files, subsystem_files, threshold_files
 from tests.rules.tools import Run, runner
+from tools.toolchain import paths
 
 FLIPPED = {">": (">=", "<"), "<": ("<=", ">"), ">=": (">", "<"), "<=": ("<", ">")}
 

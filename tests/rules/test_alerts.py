@@ -126,7 +126,7 @@ def test_no_alert_uses_a_threshold_that_no_stack_publishes() -> None:
 
 def test_the_reference_is_what_the_rules_say() -> None:
     """The fix is `make docs`."""
-    from docs.alerts_tables import alerts_page
+    from tools.docs.alerts_tables import alerts_page
 
     for file, text in alerts_page():
         assert file.read_text(encoding="utf-8") == text, file.relative_to(ROOT)

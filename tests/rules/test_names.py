@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from docs.metrics_tables import METRICS
 from tests.rules.rulebook import (
     ROOT,
     Rule,
@@ -16,6 +15,7 @@ from tests.rules.rulebook import (
     subsystem_files,
     threshold_names,
 )
+from tools.docs.metrics_tables import METRICS
 
 WORDS = {"and", "or", "unless", "on", "by", "group_left", "bool", "offset", "without", "ignoring", "le"}
 REMEDIATORS = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "metrics" / "remediator.md").read_text()))

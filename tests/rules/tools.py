@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.toolchain import paths
+from tools.toolchain import paths
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

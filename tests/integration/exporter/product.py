@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.servers.node import node_environment
-from demo.toolchain.paths import node_program
+from tools.toolchain.paths import node_program
 
 
 class Product:

@@ -9,13 +9,13 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from demo.toolchain.paths import launcher
 from exporter.collectors import COLLECTORS
 from exporter.page import MAX_SERIES, Families
 from exporter.scheduling.runner import Runner, Selection
 from runbookd.inventory import Inventory
 from runbookd.service.exposition import encode
 from tests.integration.exporter.stored import write_proven_backups
+from tools.toolchain.paths import launcher
 
 TWO = """\
 stacks:

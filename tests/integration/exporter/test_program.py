@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.toolchain.paths import ROOT, venv_program
+from tools.toolchain.paths import ROOT, venv_program
 
 GOOD = """\
 stacks:

@@ -10,9 +10,9 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from demo.servers.redis import RedisServer
-from demo.toolchain.errors import SetupError
 from runbookctl.doctor.postgres import EXPORTER, REMEDIATOR, Role
 from runbookctl.main import main
+from tools.toolchain.errors import SetupError
 
 DEPLOY = Path(__file__).parents[3] / "deploy" / "postgres"
 Doctor = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]

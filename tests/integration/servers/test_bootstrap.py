@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.toolchain import __main__ as toolchain
-from demo.toolchain import bootstrap, commands, stamps
-from demo.toolchain.errors import SetupError
-from demo.toolchain.paths import ROOT
-from demo.toolchain.stamps import digest, is_current, one_at_a_time, replacing
+from tools.toolchain import __main__ as toolchain
+from tools.toolchain import bootstrap, commands, stamps
+from tools.toolchain.errors import SetupError
+from tools.toolchain.paths import ROOT
+from tools.toolchain.stamps import digest, is_current, one_at_a_time, replacing
 
 PROJECT = """\
 [build-system]
@@ -134,7 +134,7 @@ def test_missing_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_unknown_part_is_a_usage_error() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "demo.toolchain", "sewers"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tools.toolchain", "sewers"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 2
     assert "unknown part sewers: choose from python, servers, wheels, valkey, node" in ran.stderr

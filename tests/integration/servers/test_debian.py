@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from demo.servers.ports import free_port
-from demo.toolchain import commands, debian, paths
-from demo.toolchain.alertmanager_patch import patch_template_path
-from demo.toolchain.apt_sources import Source, debian_sources, parse_deb822, parse_one_line
-from demo.toolchain.closure import fetch_list, parse_available
-from demo.toolchain.debian import SERVERS, Group, fetch_group
-from demo.toolchain.errors import SetupError
-from demo.toolchain.launchers import write_launchers
-from demo.toolchain.paths import group_root
 from tests.integration.servers.archive import build_archive, build_package
+from tools.toolchain import commands, debian, paths
+from tools.toolchain.alertmanager_patch import patch_template_path
+from tools.toolchain.apt_sources import Source, debian_sources, parse_deb822, parse_one_line
+from tools.toolchain.closure import fetch_list, parse_available
+from tools.toolchain.debian import SERVERS, Group, fetch_group
+from tools.toolchain.errors import SetupError
+from tools.toolchain.launchers import write_launchers
+from tools.toolchain.paths import group_root
 
 TOOL = Group(name="tool", packages=("tool",), programs={"tool": "usr/share/tool"})
 

@@ -11,8 +11,8 @@ from demo.servers import unprivileged
 from demo.servers.errors import ServerError
 from demo.servers.postgres import PostgresServer
 from demo.servers.proc import session_members
-from demo.toolchain.paths import group_root
 from tests.integration.servers.test_servers import processes_below
+from tools.toolchain.paths import group_root
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused by PostgreSQL")
 

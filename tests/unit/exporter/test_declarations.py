@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import exporter
-from docs.metrics_tables import FOLDER, OWN_METRICS, metrics_pages
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
 from exporter.postgres import user_queries
 from exporter.scheduling import job_lane
 from exporter.scheduling.runner import TARGET_METRICS
 from runbookd.inventory import Stack
+from tools.docs.metrics_tables import FOLDER, OWN_METRICS, metrics_pages
 
 ROOT = Path(__file__).parents[3]
 OF_JOBS = [*job_lane.METRICS, *user_queries.METRICS]

@@ -2,8 +2,8 @@
 
 import re
 
-from docs.states_page import states_page
 from remediator.model.run_state import ACTIVE, CANCELLABLE, ENDED, MEANING, TRANSITIONS, RunState
+from tools.docs.states_page import states_page
 
 
 def reachable(start: RunState) -> set[RunState]:

@@ -8,9 +8,9 @@ import pytest
 from obstore.store import S3Store
 
 from demo.servers.postgres import PostgresServer
-from demo.toolchain.paths import launcher
 from remediator.model.remediation import Scope
 from tests.integration.remediations.run_backup.acts import PATTERN, reach
+from tools.toolchain.paths import launcher
 
 CHECK = [str(launcher("pg_restore")), "--file=/dev/null"]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from demo.toolchain.paths import launcher
 from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     HOUR,
@@ -21,6 +20,7 @@ from tests.integration.remediations.run_backup.acts import (
     script,
     settle,
 )
+from tools.toolchain.paths import launcher
 
 
 async def test_without_room_for_the_dump_it_does_not_start(scope, tmp_path: Path) -> None:

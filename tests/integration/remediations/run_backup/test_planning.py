@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import obstore
 import pytest
 
-from demo.toolchain.paths import launcher
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
@@ -28,6 +27,7 @@ from tests.integration.remediations.run_backup.acts import (
     put,
     settle,
 )
+from tools.toolchain.paths import launcher
 
 
 async def test_makes_the_missing_backup_and_proves_it(scope, store, temporary: Path) -> None:

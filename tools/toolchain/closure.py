@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from demo.toolchain.errors import SetupError
+from tools.toolchain.errors import SetupError
 
 # Only PostgreSQL's just-in-time compiler uses it; 110 MB, and our servers run with jit=off.
 _LEFT_OUT = frozenset({"libllvm14"})

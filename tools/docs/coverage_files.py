@@ -14,7 +14,9 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-FOLDER = Path(__file__).parent / "coverage"
+from tools.docs import DOCS
+
+FOLDER = DOCS / "coverage"
 
 Pointers = Annotated[tuple[str, ...], Field(min_length=1)]
 

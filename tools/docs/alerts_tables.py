@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
-PAGE = Path(__file__).parent / "alerts.md"
-RULES = Path(__file__).parents[1] / "alert_rules"
+from tools.docs import DOCS, ROOT
+
+PAGE = DOCS / "alerts.md"
+RULES = ROOT / "alert_rules"
 SEVERITIES = ("critical", "warning", "info")
 _ALERTS, _NUMBERS = "alerts", "numbers"
 

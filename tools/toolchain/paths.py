@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from demo.toolchain.errors import SetupError
+from tools.toolchain.errors import SetupError
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"

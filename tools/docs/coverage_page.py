@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from docs.coverage_files import KINDS, Row, covered_rows
-from docs.coverage_pointers import OUTSIDE, PLANNED, link
-from docs.marked import table, with_part
+from tools.docs import DOCS
+from tools.docs.coverage_files import KINDS, Row, covered_rows
+from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
+from tools.docs.marked import table, with_part
 
-PAGE = Path(__file__).parent / "coverage.md"
+PAGE = DOCS / "coverage.md"
 
 
 def coverage_page() -> Iterator[tuple[Path, str]]:

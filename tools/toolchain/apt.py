@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.toolchain.apt_sources import debian_sources
-from demo.toolchain.commands import capture, error_line, log_file, run_logged
-from demo.toolchain.errors import SetupError
+from tools.toolchain.apt_sources import debian_sources
+from tools.toolchain.commands import capture, error_line, log_file, run_logged
+from tools.toolchain.errors import SetupError
 
 _NETWORK = "check the network and the machine's package sources, then run make setup again"
 

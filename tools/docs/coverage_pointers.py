@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from docs.metrics_tables import METRICS
 from remediator.remediations import REMEDIATIONS
+from tools.docs import ROOT
+from tools.docs.metrics_tables import METRICS
 
-ROOT = Path(__file__).parents[1]
 PEOPLE = ROOT / "docs" / "operations" / "people.md"
 
 OUTSIDE: Mapping[str, str] = {

@@ -8,7 +8,7 @@ directory is the folder that it was extracted into.
 import re
 from pathlib import Path
 
-from demo.toolchain.errors import SetupError
+from tools.toolchain.errors import SetupError
 
 # The longer strings that start alike (".../alertmanager/ui" and so on) are other files' paths and must stay.
 _COMPILED_IN = re.compile(rb"/usr/share/prometheus/alertmanager(?!/)")

@@ -13,8 +13,9 @@ from remediator.model.run_state import (
     RunState,
     is_mishap,
 )
+from tools.docs import DOCS
 
-PAGE = Path(__file__).parent / "remediation-states.md"
+PAGE = DOCS / "remediation-states.md"
 
 
 def states_page() -> Iterator[tuple[Path, str]]:

@@ -1,15 +1,15 @@
-"""`python3 -m demo.toolchain [PART ...]` fetches what is missing; without names all that the tests need."""
+"""`python3 -m tools.toolchain [PART ...]` fetches what is missing; without names all that the tests need."""
 
 import argparse
 import sys
 from collections.abc import Callable
 
-from demo.toolchain.bootstrap import make_python
-from demo.toolchain.debian import BROWSER, EXPORTERS, SERVERS, VALKEY, fetch_group
-from demo.toolchain.errors import SetupError
-from demo.toolchain.node_modules import install_node_modules
-from demo.toolchain.stamps import one_at_a_time
-from demo.toolchain.wheels import fetch_wheels
+from tools.toolchain.bootstrap import make_python
+from tools.toolchain.debian import BROWSER, EXPORTERS, SERVERS, VALKEY, fetch_group
+from tools.toolchain.errors import SetupError
+from tools.toolchain.node_modules import install_node_modules
+from tools.toolchain.stamps import one_at_a_time
+from tools.toolchain.wheels import fetch_wheels
 
 
 def _fetch_valkey() -> None:
@@ -34,7 +34,7 @@ _DEFAULT = ("python", "servers", "wheels", "valkey", "node")
 
 def main() -> int:
     """Exit 0 when everything asked for is in place, 1 with one line when something is missing."""
-    parser = argparse.ArgumentParser(prog="python3 -m demo.toolchain", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m tools.toolchain", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}")
     asked = parser.parse_args().parts or _DEFAULT
     if unknown := set(asked) - set(PARTS):

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.toolchain.bootstrap import pip_install
-from demo.toolchain.launchers import write_launchers
-from demo.toolchain.paths import group_root
-from demo.toolchain.progress import Progress
-from demo.toolchain.stamps import digest, is_current, replacing
+from tools.toolchain.bootstrap import pip_install
+from tools.toolchain.launchers import write_launchers
+from tools.toolchain.paths import group_root
+from tools.toolchain.progress import Progress
+from tools.toolchain.stamps import digest, is_current, replacing
 
 # Raised when the unpacked folders would come out different from the same wheels.
 _FORMAT = "1"

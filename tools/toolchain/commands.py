@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from demo.toolchain.errors import SetupError
-from demo.toolchain.paths import LOGS
+from tools.toolchain.errors import SetupError
+from tools.toolchain.paths import LOGS
 
 _COMPLAINTS = ("E: ", "W: ", "ERROR: ", "npm error ")
 

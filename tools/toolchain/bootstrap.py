@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.toolchain.commands import run_logged
-from demo.toolchain.debian import PIP, fetch_group
-from demo.toolchain.errors import SetupError
-from demo.toolchain.paths import ROOT, VENV
-from demo.toolchain.progress import Progress
-from demo.toolchain.stamps import STAMP, digest, is_current, write_stamp
+from tools.toolchain.commands import run_logged
+from tools.toolchain.debian import PIP, fetch_group
+from tools.toolchain.errors import SetupError
+from tools.toolchain.paths import ROOT, VENV
+from tools.toolchain.progress import Progress
+from tools.toolchain.stamps import STAMP, digest, is_current, write_stamp
 
 _LOCK = ROOT / "requirements.lock"
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")

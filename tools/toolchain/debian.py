@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.toolchain.alertmanager_patch import patch_template_path
-from demo.toolchain.apt import PrivateApt, extract
-from demo.toolchain.closure import Package, fetch_list, parse_available
-from demo.toolchain.launchers import write_launchers
-from demo.toolchain.paths import TOOLS, group_root
-from demo.toolchain.progress import Progress
-from demo.toolchain.stamps import digest, is_current, replacing
+from tools.toolchain.alertmanager_patch import patch_template_path
+from tools.toolchain.apt import PrivateApt, extract
+from tools.toolchain.closure import Package, fetch_list, parse_available
+from tools.toolchain.launchers import write_launchers
+from tools.toolchain.paths import TOOLS, group_root
+from tools.toolchain.progress import Progress
+from tools.toolchain.stamps import digest, is_current, replacing
 
 _POSTGRES = "usr/lib/postgresql/15/bin"
 # Raised when the extracted folder would come out different from the same packages.

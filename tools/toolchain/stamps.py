@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo.toolchain.paths import TOOLS
+from tools.toolchain.paths import TOOLS
 
 STAMP = ".stamp"
 

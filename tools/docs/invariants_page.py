@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.marked import table, with_part
 from tests.bounds.guards import Guard, Invariant, invariants
+from tools.docs import DOCS
+from tools.docs.marked import table, with_part
 
-PAGE = Path(__file__).parent / "invariants.md"
+PAGE = DOCS / "invariants.md"
 
 
 def invariants_page() -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,21 @@
+"""`python -m tools.docs.build` writes the parts of these pages that follow from the code."""
+
+from tools.docs.alerts_tables import alerts_page
+from tools.docs.coverage_page import coverage_page
+from tools.docs.invariants_page import invariants_page
+from tools.docs.metrics_tables import metrics_pages
+from tools.docs.states_page import states_page
+
+PAGES = (metrics_pages, alerts_page, states_page, coverage_page, invariants_page)
+"""Each yields files and what they should hold."""
+
+
+def write() -> None:
+    """Write every page anew."""
+    for pages in PAGES:
+        for file, text in pages():
+            file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
