@@ -16,7 +16,7 @@ from typing import Any
 
 from remediator.ledger import audit
 from remediator.ledger.address import ledger_at
-from remediator.ledger.schema import microseconds
+from remediator.ledger.schema import to_microseconds
 from remediator.model.clock import rfc3339
 
 STACKS = ("clientforge", "learnspace", "papertrail", "shopfront", "workbench")
@@ -67,7 +67,7 @@ def make(file: Path, size: Size) -> str:
 
 
 async def _tables(file: Path) -> None:
-    async with ledger_at(f"sqlite:///{file}").opened():
+    async with ledger_at(f"sqlite:///{file}").open():
         pass
 
 
@@ -79,7 +79,7 @@ def _insert(ledger: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None
 
 
 def _at(moment: datetime) -> int:
-    return microseconds(moment)
+    return to_microseconds(moment)
 
 
 def _moment(size: Size, now: datetime, number: int) -> datetime:

@@ -11,12 +11,12 @@ from typing import Any
 
 from aiohttp import web
 
-from remediator.app import application
-from remediator.context import World
+from remediator.app import create_application
+from remediator.context import Context
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
-from remediator.server.bearer_tokens import Bearers
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
+from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
 from runbookd.service.logs import configure_logs
 from runbookd.service.settings import LogSettings
@@ -26,7 +26,7 @@ WATCHED, TOUCHED = "watched", "touched"  # the first stack is only looked at, th
 TARGETS = [f"db{number}" for number in range(50)]
 
 
-class Hands:
+class TouchSession:
     """Tells when it touches."""
 
     effect_timeout = timedelta(seconds=5)
@@ -34,20 +34,20 @@ class Hands:
     async def plan(self) -> Plan:
         return Plan((Item({"name": "it"}),), 1)
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         print(monotonic(), flush=True)
-        return [Outcome(ItemState.APPLIED)] * len(items)
+        return [EffectOutcome(ItemState.APPLIED)] * len(items)
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
-        return [Outcome(ItemState.UNKNOWN)] * len(items)
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        return [EffectOutcome(ItemState.UNKNOWN)] * len(items)
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:  # noqa: ARG002
+    async def verify(self, items: Sequence[Item]) -> Verdict:  # noqa: ARG002
         return Verdict(True)
 
 
 @asynccontextmanager
-async def hands(_: Scope) -> AsyncIterator[Hands]:
-    yield Hands()
+async def hands(_: Scope) -> AsyncIterator[TouchSession]:
+    yield TouchSession()
 
 
 def inventory() -> Inventory:
@@ -72,8 +72,8 @@ async def serve(folder: Path) -> None:
     """Serve until the process is ended."""
     touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, hands)
     ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
-    world = World(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
-    app = application(world, Bearers({"bench": folder / "token"}, "{}"))
+    world = Context(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
+    app = create_application(world, BearerTokens({"bench": folder / "token"}, "{}"))
     app.router.add_post("/floor", floor)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

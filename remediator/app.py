@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from remediator.clients.alertmanager import AlertmanagerReader
-from remediator.config_check import wrong_remediations
-from remediator.context import World
+from remediator.config_check import remediation_findings
+from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.escalation.sender import send_until
 from remediator.ledger.address import ledger_at
@@ -15,9 +15,9 @@ from remediator.model.clock import SystemClock
 from remediator.model.delivery import MAX_BYTES
 from remediator.model.errors import LedgerUnavailable
 from remediator.remediations import REMEDIATIONS
-from remediator.runs.execution import STOPPING
+from remediator.runs.execution import SHUTDOWN
 from remediator.server import metrics
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import add_api_routes
 from remediator.server.preview_api import add_preview_routes
@@ -36,114 +36,114 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
     Raises:
         UnusableConfiguration: a credential is missing or can not be read, or a setting can not work.
     """
-    deliverers = _deliverers(settings)
+    webhook_tokens = _webhook_tokens(settings)
     if inventory is None:
-        return _waiting_for_an_inventory()
-    _refuse_what_can_not_work(inventory)
-    return application(_world(settings, inventory), deliverers)
+        return _application_without_inventory()
+    _reject_invalid_remediations(inventory)
+    return create_application(_create_context(settings, inventory), webhook_tokens)
 
 
-def application(world: World, deliverers: Bearers) -> web.Application:
-    """Everything that serves `world`; only `deliverers` may deliver alerts, or with none of them everybody."""
+def create_application(context: Context, webhook_tokens: BearerTokens) -> web.Application:
+    """Everything that serves `context`. Only `webhook_tokens` may deliver alerts; without any, everybody may."""
     app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
     app[OWN_CREDENTIALS] = ("/webhook", "/api/")
-    engine = Engine(world)
-    _add_routes(app, world, engine, deliverers)
-    app.cleanup_ctx.append(_working(world, engine))
-    app[BEFORE_CLOSING] = _finishing(engine)
-    app.on_shutdown.append(_halting(engine))
+    engine = Engine(context)
+    _add_routes(app, context, engine, webhook_tokens)
+    app.cleanup_ctx.append(_lifespan_hook(context, engine))
+    app[BEFORE_CLOSING] = _closing_hook(engine)
+    app.on_shutdown.append(_shutdown_hook(engine))
     return app
 
 
-def _waiting_for_an_inventory() -> web.Application:
+def _application_without_inventory() -> web.Application:
     app = web.Application()
     app[OWN_CREDENTIALS] = ("/webhook",)
     add_health_routes(app, lambda: NO_INVENTORY)
-    app.router.add_post("/webhook", _without_inventory)
+    app.router.add_post("/webhook", _refuse_without_inventory)
     return app
 
 
-def _deliverers(settings: RemediatorSettings) -> Bearers:
+def _webhook_tokens(settings: RemediatorSettings) -> BearerTokens:
     files = settings.webhook.token_file
     if not files and not settings.web.address.on_loopback:
         raise UnusableConfiguration(
             f"--web.listen-address {settings.web.address} is reachable from outside: --webhook.token-file is needed"
         )
-    return _readable(Bearers({str(file): file for file in files}, "--webhook.token-file", basic=True))
+    return _require_readable(BearerTokens({str(file): file for file in files}, "--webhook.token-file", basic=True))
 
 
-def _readable(bearers: Bearers) -> Bearers:
-    problems = bearers.check()
+def _require_readable(tokens: BearerTokens) -> BearerTokens:
+    problems = tokens.check()
     if problems:
         raise UnusableConfiguration("\n".join(problems))
-    return bearers
+    return tokens
 
 
-def _refuse_what_can_not_work(inventory: Inventory) -> None:
-    problems = [f"{'.'.join(finding.path)}: {finding.reason}" for finding in wrong_remediations(inventory)]
+def _reject_invalid_remediations(inventory: Inventory) -> None:
+    problems = [f"{'.'.join(finding.path)}: {finding.reason}" for finding in remediation_findings(inventory)]
     if problems:
         raise UnusableConfiguration("\n".join(problems))
 
 
-def _world(settings: RemediatorSettings, inventory: Inventory) -> World:
+def _create_context(settings: RemediatorSettings, inventory: Inventory) -> Context:
     try:
         ledger = ledger_at(settings.ledger.url)
     except LedgerUnavailable as error:
         raise UnusableConfiguration(f"--ledger.url: {error}") from None
     alertmanager = AlertmanagerReader(inventory.alertmanager.url) if inventory.alertmanager else None
-    return World(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager, settings.pause.file)
+    return Context(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager, settings.pause.file)
 
 
-def _add_routes(app: web.Application, world: World, engine: Engine, deliverers: Bearers) -> None:
-    files = {name: each.token_file for name, each in world.inventory.operators.items()}
-    operators = _readable(Bearers(files, "operators.{}.token_file"))
+def _add_routes(app: web.Application, context: Context, engine: Engine, webhook_tokens: BearerTokens) -> None:
+    files = {name: each.token_file for name, each in context.inventory.operators.items()}
+    operators = _require_readable(BearerTokens(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
-        return await metrics_response(await metrics.collect(world, engine.trouble, engine.outage.reason), request)
+        return await metrics_response(await metrics.collect(context, engine.fault, engine.outage.reason), request)
 
-    add_health_routes(app, lambda: STOPPING if engine.stop.is_set() else engine.trouble)
-    app.router.add_post("/webhook", webhook(world.ledger, world.clock, deliverers, engine))
+    add_health_routes(app, lambda: SHUTDOWN if engine.shutdown.is_set() else engine.fault)
+    app.router.add_post("/webhook", webhook(context.ledger, context.clock, webhook_tokens, engine))
     app.router.add_get("/metrics", show_metrics)
-    api = add_api_routes(app, world, operators, engine.wake)
-    add_preview_routes(app, world, api.guarded)
-    add_status_route(app, world, api.guarded, lambda: engine.trouble)
+    api = add_api_routes(app, context, operators, engine.wake)
+    add_preview_routes(app, context, api.require_operator)
+    add_status_route(app, context, api.require_operator, lambda: engine.fault)
 
 
-def _halting(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
+def _shutdown_hook(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
     """No further effect begins while open requests are still being answered."""
 
-    async def halt(_: web.Application) -> None:
-        engine.halt()
+    async def request_shutdown(_: web.Application) -> None:
+        engine.request_shutdown()
 
-    return halt
+    return request_shutdown
 
 
-def _finishing(engine: Engine) -> Callable[[], Awaitable[None]]:
+def _closing_hook(engine: Engine) -> Callable[[], Awaitable[None]]:
     """No further effect begins, and what is delivered until the current ones have ended is sent back with 503."""
 
-    async def finish() -> None:
-        engine.halt()
-        await engine.idle()
+    async def finish_effects() -> None:
+        engine.request_shutdown()
+        await engine.wait_for_runs()
 
-    return finish
+    return finish_effects
 
 
-async def _without_inventory(_: web.Request) -> web.Response:
+async def _refuse_without_inventory(_: web.Request) -> web.Response:
     return web.Response(status=503, text=f"{NO_INVENTORY}\n")
 
 
-def _working(world: World, engine: Engine) -> Callable[[web.Application], AsyncIterator[None]]:
+def _lifespan_hook(context: Context, engine: Engine) -> Callable[[web.Application], AsyncIterator[None]]:
     """The ledger is open, and engine and sender work, while the application runs."""
 
-    async def context(_: web.Application) -> AsyncIterator[None]:
+    async def lifespan(_: web.Application) -> AsyncIterator[None]:
         try:
-            async with world.ledger.opened(), asyncio.TaskGroup() as tasks:
+            async with context.ledger.open(), asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run(), name="engine")
-                tasks.create_task(send_until(engine.stop, world), name="sender")
+                tasks.create_task(send_until(engine.shutdown, context), name="sender")
                 yield
-                engine.halt()
-                await engine.idle()
+                engine.request_shutdown()
+                await engine.wait_for_runs()
         except LedgerUnavailable as error:
             raise UnusableConfiguration(f"--ledger.url: {error}") from None
 
-    return context
+    return lifespan

@@ -9,66 +9,68 @@ from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretErr
 from runbookd.service import Finding
 
 # Keys that mean something only to some remediations; the others are bounds of all.
-_OWN_KEYS = ("older_than", "batch", "protect")
+_SPECIFIC_KEYS = ("older_than", "batch", "protect")
 
 
-def wrong_remediations(inventory: Inventory) -> Iterator[Finding]:
+def remediation_findings(inventory: Inventory) -> Iterator[Finding]:
     """Remediations that do not exist, and settings that would silently do nothing."""
     for stack_name, stack in inventory.stacks.items():
         if inventory.alertmanager is None:
-            yield from _needs_alertmanager(stack_name, stack)
+            yield from _missing_alertmanager_findings(stack_name, stack)
         for name, settings in stack.remediations.items():
             path = ("stacks", stack_name, "remediations", name)
             remediation = REMEDIATIONS.get(name)
             if remediation is None:
-                yield Finding(path, f"there is no such remediation{_nearest(name)}")
+                yield Finding(path, f"there is no such remediation{_suggest(name)}")
             else:
-                yield from _wrong_keys(path, remediation, settings)
+                yield from _unused_key_findings(path, remediation, settings)
 
 
-def _needs_alertmanager(name: str, stack: Stack) -> Iterator[Finding]:
-    asking = [("remediations", each, "block_on") for each, settings in stack.remediations.items() if settings.block_on]
-    asking += [("escalation", each, "only_while") for each, step in stack.escalation.items() if step.only_while]
-    for place in asking:
+def _missing_alertmanager_findings(name: str, stack: Stack) -> Iterator[Finding]:
+    paths = [("remediations", each, "block_on") for each, settings in stack.remediations.items() if settings.block_on]
+    paths += [("escalation", each, "only_while") for each, step in stack.escalation.items() if step.only_while]
+    for place in paths:
         yield Finding(("stacks", name, *place), "needs alertmanager.url, to ask which alerts fire")
 
 
-def _wrong_keys(path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings) -> Iterator[Finding]:
-    for key in _OWN_KEYS:
+def _unused_key_findings(
+    path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings
+) -> Iterator[Finding]:
+    for key in _SPECIFIC_KEYS:
         if key in settings.model_fields_set and key not in remediation.keys:
             yield Finding((*path, key), f"means nothing to {remediation.name}; leave it out")
 
 
-def find(inventory: Inventory) -> Iterator[Finding]:
+def config_findings(inventory: Inventory) -> Iterator[Finding]:
     """Everything that `--config.check` reports: settings that can not work, and secrets that can not be read."""
-    yield from wrong_remediations(inventory)
+    yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
-        yield from _unreadable(("operators", name, "token_file"), Secret("token", None, operator.token_file))
+        yield from _secret_findings(("operators", name, "token_file"), Secret("token", None, operator.token_file))
     for name, contact in inventory.contacts.items():
-        yield from _unreadable(("contacts", name), contact.url_secret())
+        yield from _secret_findings(("contacts", name), contact.url_secret())
     for name, stack in inventory.stacks.items():
-        yield from _secrets_of(("stacks", name), stack)
+        yield from _stack_secret_findings(("stacks", name), stack)
 
 
-def _secrets_of(path: tuple[str, ...], stack: Stack) -> Iterator[Finding]:
+def _stack_secret_findings(path: tuple[str, ...], stack: Stack) -> Iterator[Finding]:
     for name, postgres in stack.postgres.items():
         if postgres.admin_dsn_secret().configured:
-            yield from _unreadable((*path, "postgres", name), postgres.admin_dsn_secret())
+            yield from _secret_findings((*path, "postgres", name), postgres.admin_dsn_secret())
     for name, redis in stack.redis.items():
         if redis.admin_url_secret().configured:
-            yield from _unreadable((*path, "redis", name), redis.admin_url_secret())
+            yield from _secret_findings((*path, "redis", name), redis.admin_url_secret())
     for name, backup in stack.backups.items():
         if backup.dump is not None:
-            yield from _unreadable((*path, "backups", name, "dump"), backup.dump.dsn_secret())
+            yield from _secret_findings((*path, "backups", name, "dump"), backup.dump.dsn_secret())
 
 
-def _unreadable(path: tuple[str, ...], secret: Secret) -> Iterator[Finding]:
+def _secret_findings(path: tuple[str, ...], secret: Secret) -> Iterator[Finding]:
     try:
         secret.read()
     except SecretError as error:
         yield Finding(path, str(error))
 
 
-def _nearest(name: str) -> str:
+def _suggest(name: str) -> str:
     close = difflib.get_close_matches(name, REMEDIATIONS, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(sorted(REMEDIATIONS))}"

@@ -15,7 +15,7 @@ REPEAT_INTERVAL = timedelta(minutes=5)  # of the route in deploy/alertmanager.ym
 
 
 @dataclass(frozen=True)
-class World:
+class Context:
     """Made once at start and passed down."""
 
     inventory: Inventory
@@ -28,5 +28,5 @@ class World:
     @property
     def repeat_interval(self) -> timedelta:
         """How often Alertmanager repeats an alert that goes on firing."""
-        known = self.inventory.alertmanager
-        return known.repeat_interval if known is not None else REPEAT_INTERVAL
+        alertmanager = self.inventory.alertmanager
+        return alertmanager.repeat_interval if alertmanager is not None else REPEAT_INTERVAL

@@ -4,7 +4,7 @@ import sys
 from typing import NoReturn
 
 from remediator.app import build
-from remediator.config_check import find
+from remediator.config_check import config_findings
 from remediator.settings import RemediatorSettings
 from runbookd.service import Daemon, leave, read_settings, run
 
@@ -12,7 +12,7 @@ from runbookd.service import Daemon, leave, read_settings, run
 def main() -> NoReturn:
     """Run the remediator; see `--help`."""
     settings = read_settings(RemediatorSettings, sys.argv[1:], "runbook-remediator")
-    leave(run(Daemon(build, find), settings))
+    leave(run(Daemon(build, config_findings), settings))
 
 
 if __name__ == "__main__":

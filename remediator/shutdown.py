@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Stop:
+class ShutdownSignal:
     """Set once, never taken back."""
 
     def __init__(self) -> None:

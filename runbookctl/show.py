@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from remediator.model.logfmt import pairs, plain
+from remediator.model.logfmt import format_pairs, format_value
 
 Row = Mapping[str, Any]
 _LEAST = {"target": 18}  # columns, of what would be cut within a name otherwise
@@ -120,14 +120,14 @@ def head(console: Console, answer: Row) -> None:
 def item_line(item: Row) -> str:
     """An item with all that is known of it; an item of a plan has no state yet."""
     state = f"{item['state']}: " if "state" in item else ""
-    return f"  {state}{pairs({**item['identity'], **item['evidence']})} {item.get('detail', '')}".rstrip()
+    return f"  {state}{format_pairs({**item['identity'], **item['evidence']})} {item.get('detail', '')}".rstrip()
 
 
 def in_words(value: Any) -> str:
     """What is known under one name; a sentence stays one."""
     if isinstance(value, str) and value.isprintable():
         return value
-    return pairs(value) if isinstance(value, Mapping) else plain(value)
+    return format_pairs(value) if isinstance(value, Mapping) else format_value(value)
 
 
 def line(console: Console, text: str, style: str | None = None) -> None:

@@ -40,17 +40,17 @@ class AlertmanagerReader:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(f"{self._url}/api/v2/alerts", params={"active": "true"}) as answer,
+                session.get(f"{self._url}/api/v2/alerts", params={"active": "true"}) as response,
             ):
-                answer.raise_for_status()
-                return _ALERTS.validate_json(await answer.read())
+                response.raise_for_status()
+                return _ALERTS.validate_json(await response.read())
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
             raise AlertmanagerUnreadable(
                 f"Alertmanager at {self._url} can not be read: {type(error).__name__}"
             ) from None
 
 
-def blocking(alerts: Sequence[ActiveAlert], names: Collection[str], stack: str) -> list[str]:
+def select_firing(alerts: Sequence[ActiveAlert], names: Collection[str], stack: str) -> list[str]:
     """Which of `names` fire for `stack`, or for no stack in particular."""
     return sorted(
         {

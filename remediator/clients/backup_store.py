@@ -17,18 +17,20 @@ from runbookd.inventory import BackupNames, Marker, marker_name
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # exists for type checkers only
 
-ENOUGH = 16
-SPANS = (timedelta(days=9), timedelta(days=90))
-PAGE = 1000
+MIN_BACKUPS = 16
+LISTING_SPANS = (timedelta(days=9), timedelta(days=90))
+PAGE_SIZE = 1000
 # A name of a later time is no proof of a backup; honest clocks, and the hour that DST repeats, differ by no more.
-FUTURE = timedelta(hours=1)
-ONE_PUT = 4 * 1024**3  # bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite
-PART = 64 * 1024**2
-CHUNK = 1024**2
+FUTURE_TOLERANCE = timedelta(hours=1)
+MAX_SINGLE_PUT = (
+    4 * 1024**3
+)  # bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite
+PART_BYTES = 64 * 1024**2
+CHUNK_BYTES = 1024**2
 
 
 @dataclass(frozen=True)
-class Backup:
+class BackupObject:
     """One object that is named like a backup. Its time is the name's: a copy of the object does not change that."""
 
     name: str
@@ -37,7 +39,7 @@ class Backup:
     etag: str | None
 
     @property
-    def content(self) -> list[str | int | None]:
+    def fingerprint(self) -> list[str | int | None]:
         """What tells whether it is still the same (JSON)."""
         return [self.name, self.size, self.etag]
 
@@ -52,35 +54,37 @@ class BackupFolder:
     store: ObjectStore
     names: BackupNames
 
-    async def newest_first(self, now: datetime) -> list[Backup]:
-        """The newest backups, at least ENOUGH of them if there are so many. Empty objects and future names are none.
+    async def list_newest(self, now: datetime) -> list[BackupObject]:
+        """The newest backups, at least MIN_BACKUPS of them where possible; empty objects and future names are left out.
 
         Where names sort by date, only those of the last days are listed, and of longer ago only if these are too few:
         a plan has seconds, and a folder may have a million old backups.
         """
-        for span in SPANS if self.names.sorts_by_date else ():
-            listed = obstore.list(self.store, offset=self.names.key_at(now - span), chunk_size=PAGE)
-            found = self._backups([entry async for page in listed for entry in page], now)
-            if len(found) >= ENOUGH:
-                return found
-        return self._backups((await obstore.list_with_delimiter_async(self.store))["objects"], now)
+        for span in LISTING_SPANS if self.names.sorts_by_date else ():
+            pages = obstore.list(self.store, offset=self.names.key_at(now - span), chunk_size=PAGE_SIZE)
+            backups = self._parse_entries([entry async for page in pages for entry in page], now)
+            if len(backups) >= MIN_BACKUPS:
+                return backups
+        return self._parse_entries((await obstore.list_with_delimiter_async(self.store))["objects"], now)
 
-    def _backups(self, listed: Iterable["ObjectMeta"], now: datetime) -> list[Backup]:
-        found = [
-            Backup(entry["path"], at, entry["size"], entry.get("e_tag"))
-            for entry in listed
-            if (at := self.names.date_of(entry["path"])) is not None and entry["size"] > 0 and at <= now + FUTURE
+    def _parse_entries(self, entries: Iterable["ObjectMeta"], now: datetime) -> list[BackupObject]:
+        backups = [
+            BackupObject(entry["path"], at, entry["size"], entry.get("e_tag"))
+            for entry in entries
+            if (at := self.names.date_of(entry["path"])) is not None
+            and entry["size"] > 0
+            and at <= now + FUTURE_TOLERANCE
         ]
-        return sorted(found, key=lambda backup: (backup.at, backup.name), reverse=True)
+        return sorted(backups, key=lambda backup: (backup.at, backup.name), reverse=True)
 
-    async def stored(self, name: str) -> Backup | None:
+    async def get(self, name: str) -> BackupObject | None:
         """The backup of that name as it lies there, or None where there is no such object."""
         at = self.names.date_of(name)
         try:
             entry = await obstore.head_async(self.store, name)
         except FileNotFoundError:
             return None
-        return Backup(name, at, entry["size"], entry.get("e_tag")) if at is not None else None
+        return BackupObject(name, at, entry["size"], entry.get("e_tag")) if at is not None else None
 
     async def size(self, name: str) -> int | None:
         """In bytes, or None where there is no such object."""
@@ -91,8 +95,8 @@ class BackupFolder:
 
     async def stream(self, name: str) -> AsyncIterator[bytes]:
         """The object's bytes, a piece at a time."""
-        got = await obstore.get_async(self.store, name)
-        async for chunk in got.stream(min_chunk_size=CHUNK):
+        response = await obstore.get_async(self.store, name)
+        async for chunk in response.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
 
     async def digest(self, name: str) -> str | None:
@@ -112,14 +116,14 @@ class BackupFolder:
             AlreadyExistsError: there is such an object; it stays as it is. Above 4 GiB no storage checks that in the
                 request itself, so it is checked right before.
         """
-        if size > ONE_PUT:
+        if size > MAX_SINGLE_PUT:
             if await self.size(name) is not None:
                 raise AlreadyExistsError(f"{name} is there already")
-            await obstore.put_async(self.store, name, file, chunk_size=PART, max_concurrency=2)
+            await obstore.put_async(self.store, name, file, chunk_size=PART_BYTES, max_concurrency=2)
         else:
-            await obstore.put_async(self.store, name, _mapped(file), mode="create", use_multipart=False)
+            await obstore.put_async(self.store, name, _map_file(file), mode="create", use_multipart=False)
 
-    async def mark(self, marker: Marker) -> None:
+    async def write_marker(self, marker: Marker) -> None:
         """Write what was proven beside the backup; an older proof of the same kind is replaced."""
         name = marker_name(marker.backup, marker.proof)
         await obstore.put_async(self.store, name, marker.as_json(), use_multipart=False)
@@ -128,7 +132,7 @@ class BackupFolder:
         await obstore.delete_async(self.store, name)
 
 
-def _mapped(file: Path) -> memoryview:
+def _map_file(file: Path) -> memoryview:
     """Mapped and not read, so that a request needs no memory of its own however large the file is.
 
     Nobody closes the map: a request that was cancelled may hold it a little longer.

@@ -22,11 +22,11 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
-class Ended:
+class ProcessResult:
     """How a command ended: its exit status (negative: the signal), and the line of its stderr that says most."""
 
     status: int
-    complaint: str
+    error_line: str
 
     @property
     def ok(self) -> bool:
@@ -34,71 +34,71 @@ class Ended:
 
     def __str__(self) -> str:
         how = f"ended with {self.status}" if self.status >= 0 else f"was ended by signal {-self.status}"
-        return f"{how}: {self.complaint}" if self.complaint else how
+        return f"{how}: {self.error_line}" if self.error_line else how
 
 
-async def run(
+async def run_command(
     command: Sequence[str],
     environment: Mapping[str, str],
     *,
     stdin: IO[bytes] | AsyncIterator[bytes] | None = None,
     stdout: IO[bytes] | None = None,
-) -> Ended:
+) -> ProcessResult:
     """Run `command` to its end, with no more environment than given. Cancelled, it takes its whole group with it.
 
     Raises:
         OSError: it can not be started.
     """
-    feeding = isinstance(stdin, AsyncIterator)
+    feeds_stdin = isinstance(stdin, AsyncIterator)
     process = await _start(
         command,
-        stdin=asyncio.subprocess.PIPE if feeding else _or_nothing(stdin),
-        stdout=_or_nothing(stdout),
+        stdin=asyncio.subprocess.PIPE if feeds_stdin else _or_devnull(stdin),
+        stdout=_or_devnull(stdout),
         stderr=asyncio.subprocess.PIPE,
         env=dict(environment),
         start_new_session=True,
-        preexec_fn=_end_with(os.getpid()),
+        preexec_fn=_die_with_parent(os.getpid()),
     )
     try:
         async with asyncio.TaskGroup() as tasks:
-            complaint = tasks.create_task(_complaint(process.stderr))
+            error_line = tasks.create_task(_read_error_line(process.stderr))
             if isinstance(stdin, AsyncIterator):
                 tasks.create_task(_feed(process.stdin, stdin))
             tasks.create_task(process.wait())
     except BaseException as error:
-        await _end(process)
+        await _terminate(process)
         if isinstance(error, BaseExceptionGroup):  # only the feeding can fail, with its source's own error
             raise error.exceptions[0] from None
         raise
     assert process.returncode is not None  # wait() has returned  # noqa: S101
-    return Ended(process.returncode, complaint.result())
+    return ProcessResult(process.returncode, error_line.result())
 
 
-async def _start(command: Sequence[str], **how: Any) -> asyncio.subprocess.Process:
+async def _start(command: Sequence[str], **options: Any) -> asyncio.subprocess.Process:
     """Start it. It runs before asyncio returns it: cancelled in between, asyncio would end it without its group."""
-    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, **how))
+    start_task = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, **options))
     try:
-        return await asyncio.shield(starting)
+        return await asyncio.shield(start_task)
     except asyncio.CancelledError:
         with suppress(OSError):
-            await _end(await starting)
+            await _terminate(await start_task)
         raise
 
 
-def _or_nothing(file: Any) -> Any:
+def _or_devnull(file: Any) -> Any:
     return asyncio.subprocess.DEVNULL if file is None else file
 
 
-def _end_with(parent: int) -> Any:
+def _die_with_parent(parent: int) -> Any:
     """What the child does before it becomes the command: asks to be killed when its parent dies."""
 
-    def ask() -> None:
+    def set_death_signal() -> None:
         if _LIBC is not None:
             _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we could ask
             os._exit(1)
 
-    return ask
+    return set_death_signal
 
 
 async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterator[bytes]) -> None:
@@ -111,7 +111,7 @@ async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterator[bytes])
     pipe.close()
 
 
-async def _complaint(stream: asyncio.StreamReader | None) -> str:
+async def _read_error_line(stream: asyncio.StreamReader | None) -> str:
     """Read all of stderr, keep its end, and return the last line that speaks of an error, or else the last line."""
     assert stream is not None  # opened above  # noqa: S101
     tail = b""
@@ -122,7 +122,7 @@ async def _complaint(stream: asyncio.StreamReader | None) -> str:
     return (errors or lines or [""])[-1][:MAX_LINE]
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _terminate(process: asyncio.subprocess.Process) -> None:
     """End the group: politely, so that pg_dump cancels its query on the server, then for good."""
     try:
         _signal_group(process.pid, signal.SIGTERM)

@@ -34,7 +34,7 @@ CONNECT_SECONDS = "10"
 NOT_AN_ADDRESS = "is not an address of the form postgresql://user:password@host:port/database"
 
 
-def environment_of(dsn: str) -> dict[str, str]:
+def libpq_environment(dsn: str) -> dict[str, str]:
     """Return the variables that mean what `dsn` (`postgresql://user:password@host:port/database?…`) says.
 
     Raises:
@@ -46,7 +46,7 @@ def environment_of(dsn: str) -> dict[str, str]:
         raise ValueError(NOT_AN_ADDRESS) from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(NOT_AN_ADDRESS)
-    values = {**_of_authority(parts.netloc), **_of_query(parts.query)}
+    values = {**_authority_variables(parts.netloc), **_query_variables(parts.query)}
     if database := unquote(parts.path.removeprefix("/")):
         values.setdefault("PGDATABASE", database)
     values.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
@@ -55,10 +55,10 @@ def environment_of(dsn: str) -> dict[str, str]:
     return values
 
 
-def _of_authority(netloc: str) -> dict[str, str]:
-    credentials, _, places = netloc.rpartition("@")
+def _authority_variables(netloc: str) -> dict[str, str]:
+    credentials, _, host_list = netloc.rpartition("@")
     user, _, password = credentials.partition(":")
-    hosts, ports = zip(*(_host_and_port(place) for place in places.split(",")), strict=True)
+    hosts, ports = zip(*(_host_and_port(place) for place in host_list.split(",")), strict=True)
     values = {
         "PGUSER": unquote(user),
         "PGPASSWORD": unquote(password),
@@ -76,7 +76,7 @@ def _host_and_port(place: str) -> tuple[str, str]:
     return host, port
 
 
-def _of_query(query: str) -> dict[str, str]:
+def _query_variables(query: str) -> dict[str, str]:
     values = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name in PRISMA_PARAMETERS:

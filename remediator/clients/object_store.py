@@ -28,20 +28,20 @@ def open_folder(scope: Scope, request_timeout: timedelta) -> ObjectStore:
         TargetUnreachable: the options can not be read, or make no storage.
     """
     target = scope.stack.backups[scope.target.name]
-    read = _options(scope, target)
+    storage_options = _read_options(scope, target)
     if target.url.startswith("file:"):
         # A local folder has neither credentials nor requests.
-        return _built(scope, lambda: from_url(target.url))
-    told: Any = {
-        "config": read.config,
-        "client_options": {"connect_timeout": CONNECT_TIMEOUT, "timeout": request_timeout, **read.client},
+        return _build_store(scope, lambda: from_url(target.url))
+    store_arguments: Any = {
+        "config": storage_options.config,
+        "client_options": {"connect_timeout": CONNECT_TIMEOUT, "timeout": request_timeout, **storage_options.client},
         "retry_config": RETRY,
     }
-    return _built(scope, lambda: from_url(target.url, **told))
+    return _build_store(scope, lambda: from_url(target.url, **store_arguments))
 
 
 @contextmanager
-def answering(scope: Scope) -> Iterator[None]:
+def translate_errors(scope: Scope) -> Iterator[None]:
     """Turn everything that the storage or the network can fail with into TargetUnreachable."""
     try:
         yield
@@ -52,12 +52,12 @@ def answering(scope: Scope) -> Iterator[None]:
 def describe(error: BaseException) -> str:
     """One line for people: the storage's own words where it sent some, and never a query, which can be signed."""
     text = str(error)
-    if said := _SERVER_MESSAGE.search(text):
-        return f"{said[1]}: {said[2]}"[:MAX_LINE]
+    if server_message := _SERVER_MESSAGE.search(text):
+        return f"{server_message[1]}: {server_message[2]}"[:MAX_LINE]
     return _QUERY.sub("", (text.splitlines() or ["no answer in time"])[0])[:MAX_LINE]
 
 
-def _built(scope: Scope, build: Any) -> ObjectStore:
+def _build_store(scope: Scope, build: Any) -> ObjectStore:
     try:
         store: ObjectStore = build()
         return store
@@ -70,7 +70,7 @@ def _built(scope: Scope, build: Any) -> ObjectStore:
         raise TargetUnreachable(f"{scope.target}: the options make no storage; look at their names") from None
 
 
-def _options(scope: Scope, target: BackupTarget) -> StorageOptions:
+def _read_options(scope: Scope, target: BackupTarget) -> StorageOptions:
     try:
         if target.admin_options_file is not None:
             return read_storage_options({}, "admin_options_file", target.admin_options_file)

@@ -34,7 +34,7 @@ def application_name(run: str) -> str:
 
 
 @asynccontextmanager
-async def connected(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
+async def connect(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the target's `admin_dsn`, which must lead to the server itself and not to a pooler.
 
     Raises:
@@ -48,12 +48,12 @@ async def connected(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
 
 
 @contextmanager
-def answering(scope: Scope) -> Iterator[None]:
+def translate_errors(scope: Scope) -> Iterator[None]:
     """Turn everything that a server, a network or a driver can fail with into TargetUnreachable."""
     try:
         yield
     except _FAILURES as error:
-        raise TargetUnreachable(f"{scope.target}: {_describe(error)}") from error
+        raise TargetUnreachable(f"{scope.target}: {_error_text(error)}") from error
 
 
 async def _connect(scope: Scope) -> asyncpg.Connection:
@@ -69,7 +69,7 @@ async def _connect(scope: Scope) -> asyncpg.Connection:
             f"{scope.target}: admin_dsn is not an address of the form postgresql://role:password@host:port/database"
         ) from None
     except _FAILURES as error:
-        raise TargetUnreachable(f"{scope.target}: admin_dsn: {_describe(error)}") from None
+        raise TargetUnreachable(f"{scope.target}: admin_dsn: {_error_text(error)}") from None
 
 
 def _settings(scope: Scope) -> dict[str, str]:
@@ -81,7 +81,7 @@ def _settings(scope: Scope) -> dict[str, str]:
     }
 
 
-def _describe(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time; is the address right, and is the server alive?"
     first_line = (str(error).splitlines() or [""])[0]

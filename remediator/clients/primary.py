@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from remediator.clients.postgres import CONNECT_SECONDS, answering, connected
+from remediator.clients.postgres import CONNECT_SECONDS, connect, translate_errors
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 
@@ -32,22 +32,22 @@ class Primary:
 
 
 @asynccontextmanager
-async def primary(scope: Scope) -> AsyncIterator[Primary]:
+async def connect_primary(scope: Scope) -> AsyncIterator[Primary]:
     """A connection as `admin_dsn` gives it, where a plan can be right.
 
     Raises:
         TargetUnreachable: nothing usable answers, or it is too old, a standby, or shows us only our own sessions.
     """
-    async with connected(scope) as connection:
-        with answering(scope):
+    async with connect(scope) as connection:
+        with translate_errors(scope):
             async with asyncio.timeout(CONNECT_SECONDS):
                 server = await connection.fetchrow(_SERVER)
         assert server is not None  # a SELECT without FROM has one row  # noqa: S101
-        _require(scope, server)
+        _require_usable(scope, server)
         yield Primary(connection, server["role"], server["version"], server["may_signal"])
 
 
-def _require(scope: Scope, server: asyncpg.Record) -> None:
+def _require_usable(scope: Scope, server: asyncpg.Record) -> None:
     if server["version"] < OLDEST_VERSION:
         raise TargetUnreachable(f"{scope.target}: needs PostgreSQL 14 or newer, this is {server['version'] // 10_000}")
     if server["standby"]:

@@ -18,7 +18,7 @@ ANSWER_SECONDS = 8.0
 
 
 @asynccontextmanager
-async def connected(scope: Scope) -> AsyncIterator[Redis]:
+async def connect(scope: Scope) -> AsyncIterator[Redis]:
     """A client of `admin_url` of the Redis that holds this queues target. It connects at its first command.
 
     Raises:
@@ -32,7 +32,7 @@ async def connected(scope: Scope) -> AsyncIterator[Redis]:
 
 
 @contextmanager
-def answering(scope: Scope) -> Iterator[None]:
+def translate_errors(scope: Scope) -> Iterator[None]:
     """Turn everything that the server, the network or the driver can fail with into TargetUnreachable."""
     try:
         yield

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 
-def named_statements(package: str, file: str) -> Mapping[str, str]:
+def load_statements(package: str, file: str) -> Mapping[str, str]:
     """The statements of a file, each under a line `-- name --`."""
     text = (files(package) / file).read_text(encoding="utf-8")
     _, *parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)

@@ -9,26 +9,28 @@ from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
 from remediator.model.errors import TargetUnreachable
-from remediator.model.logfmt import pairs, plain
-from remediator.model.remediation import Scope, Target
+from remediator.model.logfmt import format_pairs, format_value
+from remediator.model.remediation import Scope, TargetName
 from runbookd.inventory import Stack
 
 PART_SECONDS = 8.0
 MAX_PARTS = 20
 
 
-def parts_of(stack_name: str, stack: Stack, about: str) -> Sequence[Target]:
-    """What can be read of a stack: whatever has an address for the remediator; what `about` names comes first."""
+def parts_of(stack_name: str, stack: Stack, first_part: str) -> Sequence[TargetName]:
+    """What can be read of a stack: whatever has an address for the remediator; what `first_part` names comes first."""
     parts = [
-        Target(stack_name, "postgres", name)
+        TargetName(stack_name, "postgres", name)
         for name, postgres in stack.postgres.items()
         if postgres.admin_dsn_secret().configured
     ]
     for name, queues in stack.queues.items():
         if stack.redis[queues.redis].admin_url_secret().configured:
-            part = Target(stack_name, "queues", name)
-            parts.append(replace(part, queue=about.removeprefix(f"{part}/") if about.startswith(f"{part}/") else None))
-    return sorted(parts, key=lambda part: str(part) != about)[:MAX_PARTS]
+            part = TargetName(stack_name, "queues", name)
+            parts.append(
+                replace(part, queue=first_part.removeprefix(f"{part}/") if first_part.startswith(f"{part}/") else None)
+            )
+    return sorted(parts, key=lambda part: str(part) != first_part)[:MAX_PARTS]
 
 
 async def read_part(scope: Scope) -> Mapping[str, Any]:
@@ -47,47 +49,47 @@ async def read_part(scope: Scope) -> Mapping[str, Any]:
 
 async def read_all(scopes: Sequence[Scope]) -> Mapping[str, Mapping[str, Any] | str]:
     """Every part by its name, or one line of why it can not be read."""
-    read = await asyncio.gather(*(read_part(scope) for scope in scopes), return_exceptions=True)
-    return {str(scope.target): _told(found) for scope, found in zip(scopes, read, strict=True)}
+    results = await asyncio.gather(*(read_part(scope) for scope in scopes), return_exceptions=True)
+    return {str(scope.target): _part_or_error(result) for scope, result in zip(scopes, results, strict=True)}
 
 
-def _told(found: Mapping[str, Any] | BaseException) -> Mapping[str, Any] | str:
-    if isinstance(found, TargetUnreachable):
-        return f"can not be read: {mask_text(str(found))}"
-    if isinstance(found, BaseException):
-        raise found
-    return found
+def _part_or_error(result: Mapping[str, Any] | BaseException) -> Mapping[str, Any] | str:
+    if isinstance(result, TargetUnreachable):
+        return f"can not be read: {mask_text(str(result))}"
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
-def as_lines(bundle: Mapping[str, Mapping[str, Any] | str]) -> list[str]:
+def format_lines(bundle: Mapping[str, Mapping[str, Any] | str]) -> list[str]:
     """The bundle for people: a line a row, without what is empty."""
     lines = []
     for part, sections in bundle.items():
         lines.append(f"{part}:" if isinstance(sections, Mapping) else f"{part}: {sections}")
         if isinstance(sections, Mapping):
-            lines += _indented(sections, "  ")
+            lines += _indented_lines(sections, "  ")
     return lines
 
 
-def _indented(found: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for name, value in found.items():
+def _indented_lines(sections: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in sections.items():
         if isinstance(value, Mapping):
-            yield from _row(f"{indent}{name}: ", value, indent)
+            yield from _row_lines(f"{indent}{name}: ", value, indent)
         elif _is_rows(value):
             yield f"{indent}{name}:"
             for row in value:
-                yield from _row(f"{indent}  ", row, f"{indent}  ")
+                yield from _row_lines(f"{indent}  ", row, f"{indent}  ")
         elif value:
-            yield f"{indent}{name}: {value if isinstance(value, str) else plain(value)}"
+            yield f"{indent}{name}: {value if isinstance(value, str) else format_value(value)}"
 
 
-def _row(beginning: str, row: Mapping[str, Any], indent: str) -> Iterator[str]:
+def _row_lines(prefix: str, row: Mapping[str, Any], indent: str) -> Iterator[str]:
     """A row in a line, and below it the rows that it holds."""
-    inner = {name: value for name, value in row.items() if _holds_rows(value)}
-    own = pairs({name: value for name, value in row.items() if name not in inner})
-    if own or inner:
-        yield (beginning + own).rstrip()
-    yield from _indented(inner, f"{indent}  ")
+    nested_rows = {name: value for name, value in row.items() if _holds_rows(value)}
+    scalars = format_pairs({name: value for name, value in row.items() if name not in nested_rows})
+    if scalars or nested_rows:
+        yield (prefix + scalars).rstrip()
+    yield from _indented_lines(nested_rows, f"{indent}  ")
 
 
 def _holds_rows(value: Any) -> bool:

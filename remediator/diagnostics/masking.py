@@ -32,7 +32,7 @@ _SECRET = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_REPLACED = (
+_REPLACEMENTS = (
     # To the last @ of the word: a password may hold a slash or an @ of its own.
     (re.compile(r"://\S*@"), "://<credentials>@"),
     (_SECRET, r"\g<name><secret>"),
@@ -46,27 +46,27 @@ _REPLACED = (
 
 def mask_text(text: str) -> str:
     """`text` in one line without what looks like a secret, an address of a person, or one of a machine."""
-    for pattern, word in _REPLACED:
+    for pattern, word in _REPLACEMENTS:
         text = pattern.sub(word, text)
     return _SPACE.sub(" ", text).strip()
 
 
 def mask_statement(statement: str) -> str:
     """An SQL statement with `?` for every literal and without comments, cut to MAX_STATEMENT characters."""
-    shown = mask_text(_without_literals(statement))
-    return shown if len(shown) <= MAX_STATEMENT else f"{shown[:MAX_STATEMENT]}…"
+    text = mask_text(_without_literals(statement))
+    return text if len(text) <= MAX_STATEMENT else f"{text[:MAX_STATEMENT]}…"
 
 
 def _without_literals(statement: str) -> str:
     parts, position = [], 0
     while (token := _TOKENS.search(statement, position)) is not None:
         parts.append(statement[position : token.start()])
-        parts.append(_shown(token))
+        parts.append(_masked_token(token))
         position = _end_of_comment(statement, token.end()) if token.group() == "/*" else token.end()
     return "".join([*parts, statement[position:]])
 
 
-def _shown(token: re.Match[str]) -> str:
+def _masked_token(token: re.Match[str]) -> str:
     match token.lastgroup:
         case "comment":
             return " "

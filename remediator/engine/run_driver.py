@@ -7,114 +7,114 @@ from typing import Any
 
 import structlog
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.ledger import audit
-from remediator.ledger.runs import LostRun, Run
+from remediator.ledger.runs import Run, StaleRun
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import ENDED, RunState
-from remediator.model.target import Found, find
-from remediator.runs.execution import execute, lose, recover, verify
+from remediator.model.target import ResolvedTarget, resolve_target
+from remediator.runs.execution import execute, mark_unknown, recover, verify
 from remediator.runs.planning import fail, precheck
-from remediator.runs.transitions import advance
-from remediator.shutdown import Stop
+from remediator.runs.transitions import transition
+from remediator.shutdown import ShutdownSignal
 
-TROUBLE_SECONDS = 5.0
-MISHAP_SECONDS = 2.0
-MAX_MISHAPS = 3
+LEDGER_RETRY_SECONDS = 5.0
+CRASH_RETRY_SECONDS = 2.0
+MAX_CRASHES = 3
 WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
 log = structlog.get_logger(__name__)
 
 
-class Driver:
-    """Takes runs on, each in a task of its own. `tell` hears of what goes wrong."""
+class RunDriver:
+    """Takes runs on, each in a task of its own. `record_fault` is called with what goes wrong."""
 
-    def __init__(self, world: World, stop: Stop, tell: Callable[[Exception], None]) -> None:
-        self._world = world
-        self._stop = stop
-        self._tell = tell
-        self._mishaps: Counter[int] = Counter()
+    def __init__(self, context: Context, shutdown: ShutdownSignal, record_fault: Callable[[Exception], None]) -> None:
+        self._context = context
+        self._shutdown = shutdown
+        self._record_fault = record_fault
+        self._crashes: Counter[int] = Counter()
 
     async def drive(self, run: Run) -> None:
         """Take a run as far as it goes now. Whatever stops this, the next tick finds the run where it is."""
         try:
-            await self._steps(run)
-            self._mishaps.pop(run.id, None)
-        except LostRun as error:
+            await self._take_steps(run)
+            self._crashes.pop(run.id, None)
+        except StaleRun as error:
             log.info("left alone", run=run.id, reason=str(error))
         except LedgerUnavailable as error:
-            self._tell(error)
-            await self._stop.sleep(TROUBLE_SECONDS)
+            self._record_fault(error)
+            await self._shutdown.sleep(LEDGER_RETRY_SECONDS)
         except Exception as error:
             log.exception("a run stopped", run=run.id)
-            self._mishaps[run.id] += 1
-            self._tell(error)
-            await self._stop.sleep(MISHAP_SECONDS)
+            self._crashes[run.id] += 1
+            self._record_fault(error)
+            await self._shutdown.sleep(CRASH_RETRY_SECONDS)
 
-    async def _steps(self, run: Run) -> None:
-        while run.state not in ENDED and not self._stop.is_set():
-            before, run = run, await self._step(run)
-            await self._log(run)
-            if run.state in WAITING or run.state is before.state:
+    async def _take_steps(self, run: Run) -> None:
+        while run.state not in ENDED and not self._shutdown.is_set():
+            previous, run = run, await self._next_step(run)
+            await self._log_run(run)
+            if run.state in WAITING or run.state is previous.state:
                 return
 
-    async def _log(self, run: Run) -> None:
+    async def _log_run(self, run: Run) -> None:
         """Where a run stands; with its end the head of the audit trail, which covers all of it."""
-        said: dict[str, Any] = {
+        log_fields: dict[str, Any] = {
             "run": run.id,
             "remediation": run.remediation,
             "target": run.target,
             "state": str(run.state),
         }
         if run.reason:
-            said["reason"] = run.reason
+            log_fields["reason"] = run.reason
         if run.state in ENDED:
-            async with self._world.ledger.read() as connection:
-                said["audit_head"] = await audit.head(connection)
-        log.info("run", **said)
+            async with self._context.ledger.read() as connection:
+                log_fields["audit_head"] = await audit.head(connection)
+        log.info("run", **log_fields)
 
-    def _step(self, run: Run) -> Coroutine[None, None, Run]:
-        if has_run_out(run, self._world.clock.now()):
+    def _next_step(self, run: Run) -> Coroutine[None, None, Run]:
+        if has_expired(run, self._context.clock.now()):
             return self._expire(run)
-        found = find(self._world.inventory, self._world.remediations, run.key)
-        begun = run.state in (RunState.EXECUTING, RunState.VERIFYING)
-        if self._mishaps[run.id] >= MAX_MISHAPS:
-            return self._give_up(run, begun)
-        if begun and isinstance(found, str):
-            return lose(self._world, run, found)
-        if run.state is RunState.EXECUTING and isinstance(found, Found):
-            return recover(self._world, run, found)
-        if run.state is RunState.VERIFYING and isinstance(found, Found):
-            return verify(self._world, run, found, self._stop)
-        return self._plan_and_execute(run, found)
+        target = resolve_target(self._context.inventory, self._context.remediations, run.key)
+        effects_begun = run.state in (RunState.EXECUTING, RunState.VERIFYING)
+        if self._crashes[run.id] >= MAX_CRASHES:
+            return self._give_up(run, effects_begun)
+        if effects_begun and isinstance(target, str):
+            return mark_unknown(self._context, run, target)
+        if run.state is RunState.EXECUTING and isinstance(target, ResolvedTarget):
+            return recover(self._context, run, target)
+        if run.state is RunState.VERIFYING and isinstance(target, ResolvedTarget):
+            return verify(self._context, run, target, self._shutdown)
+        return self._plan_and_execute(run, target)
 
-    def _give_up(self, run: Run, begun: bool) -> Coroutine[None, None, Run]:
+    def _give_up(self, run: Run, effects_begun: bool) -> Coroutine[None, None, Run]:
         """It has stopped unexpectedly again and again; a person has to look, and others must not wait for it."""
-        why = f"stopped unexpectedly {self._mishaps[run.id]} times; see the log"
-        if begun:
-            return lose(self._world, run, why)
-        return fail(self._world, run, "internal_error", why)
+        reason = f"stopped unexpectedly {self._crashes[run.id]} times; see the log"
+        if effects_begun:
+            return mark_unknown(self._context, run, reason)
+        return fail(self._context, run, "internal_error", reason)
 
-    async def _plan_and_execute(self, run: Run, found: Found | str) -> Run:
-        run = await precheck(self._world, run, found)
-        if run.state is RunState.ADMITTED and isinstance(found, Found):
-            return await execute(self._world, run, found, self._stop)
+    async def _plan_and_execute(self, run: Run, target: ResolvedTarget | str) -> Run:
+        run = await precheck(self._context, run, target)
+        if run.state is RunState.ADMITTED and isinstance(target, ResolvedTarget):
+            return await execute(self._context, run, target, self._shutdown)
         return run
 
     async def _expire(self, run: Run) -> Run:
-        async with self._world.ledger.write() as connection:
-            return await advance(connection, self._world, run, RunState.EXPIRED, reason=run.reason)
+        async with self._context.ledger.write() as connection:
+            return await transition(connection, self._context, run, RunState.EXPIRED, reason=run.reason)
 
 
-def has_run_out(run: Run, now: datetime) -> bool:
+def has_expired(run: Run, now: datetime) -> bool:
     """Whether a waiting run has waited long enough; no step of the clock makes it wait more than twice as long."""
     if run.state not in WAITING or run.expires_at is None:
         return False
     return run.expires_at <= now or run.created_at - now > run.expires_at - run.created_at
 
 
-def can_go_on(run: Run, confirmed_at: datetime, now: datetime) -> bool:
+def is_ready(run: Run, confirmed_at: datetime, now: datetime) -> bool:
     """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
-    if run.state not in WAITING or has_run_out(run, now):
+    if run.state not in WAITING or has_expired(run, now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:
         return run.approved_by is not None

@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
-from remediator.context import World
-from remediator.diagnostics.bundle import as_lines, parts_of, read_all
+from remediator.context import Context
+from remediator.diagnostics.bundle import format_lines, parts_of, read_all
 from remediator.ledger import episodes, outbox
 from remediator.ledger.episodes import Episode
 from remediator.model.remediation import Scope
@@ -23,40 +23,45 @@ log = structlog.get_logger(__name__)
 class Attachments:
     """Reads the diagnostics of a message while its first contact waits for them; the others get the same."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._read: dict[str, tuple[float, asyncio.Task[str]]] = {}
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._diagnostics_tasks: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
     async def text(self, message: Any) -> str:
         """What to add to `message`; empty where nothing is to be read, or nothing could be."""
         if message.key == outbox.end_key(message.episode):
             return ""
         try:
-            return await asyncio.shield(self._reading(message))
+            return await asyncio.shield(self._diagnostics_task(message))
         except Exception as error:
             log.warning("no diagnostics", episode=message.episode, error=f"{type(error).__name__}: {error}")
             return ""
 
-    def _reading(self, message: Any) -> asyncio.Task[str]:
+    def _diagnostics_task(self, message: Any) -> asyncio.Task[str]:
         now = asyncio.get_running_loop().time()
-        self._read = {key: each for key, each in self._read.items() if now - each[0] < FRESH_SECONDS}
-        if message.key not in self._read:
-            self._read[message.key] = now, asyncio.create_task(self._text(message.episode), name="diagnostics")
-        return self._read[message.key][1]
+        self._diagnostics_tasks = {
+            key: each for key, each in self._diagnostics_tasks.items() if now - each[0] < FRESH_SECONDS
+        }
+        if message.key not in self._diagnostics_tasks:
+            self._diagnostics_tasks[message.key] = (
+                now,
+                asyncio.create_task(self._read_diagnostics(message.episode), name="diagnostics"),
+            )
+        return self._diagnostics_tasks[message.key][1]
 
-    async def _text(self, identifier: int) -> str:
-        async with self._world.ledger.read() as connection:
+    async def _read_diagnostics(self, identifier: int) -> str:
+        async with self._context.ledger.read() as connection:
             episode = await episodes.get(connection, identifier)
         scopes = self._scopes(episode)
         if not scopes:
             return ""
-        lines = as_lines(await read_all(scopes))
-        head = f"diagnostics at {self._world.clock.now():%H:%M:%S} UTC:"
+        lines = format_lines(await read_all(scopes))
+        head = f"diagnostics at {self._context.clock.now():%H:%M:%S} UTC:"
         text = "\n".join(["", head, *lines])
         return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
 
     def _scopes(self, episode: Episode) -> Sequence[Scope]:
-        stack = self._world.inventory.stacks.get(episode.stack)
+        stack = self._context.inventory.stacks.get(episode.stack)
         if stack is None or settings_of(stack, REMEDIATION).mode is Mode.OFF:
             return []
         settings = settings_of(stack, REMEDIATION)

@@ -11,12 +11,12 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable, blocking
-from remediator.context import World
+from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable, select_firing
+from remediator.context import Context
 from remediator.escalation.message import end_message, step_message
 from remediator.ledger import episodes, outbox, runs
-from remediator.ledger.episodes import Episode, lately
-from remediator.ledger.outbox import Standing, Told
+from remediator.ledger.episodes import Episode, is_recent
+from remediator.ledger.outbox import Notifications, NotifiedEpisode
 from remediator.model.target import keys_of
 from runbookd.inventory import EscalationStep, Inventory
 
@@ -25,89 +25,113 @@ log = structlog.get_logger(__name__)
 
 def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
     """The ladder of `stack`; all contacts at once where it has none, or where there is no such stack."""
-    known = inventory.stacks.get(stack)
-    if known is not None and known.escalation:
-        return known.escalation
+    stack_settings = inventory.stacks.get(stack)
+    if stack_settings is not None and stack_settings.escalation:
+        return stack_settings.escalation
     everybody = tuple(inventory.contacts)
     return {"everybody": EscalationStep(contacts=everybody)} if everybody else {}
 
 
-def circle(inventory: Inventory, stack: str, told: Told | None) -> Sequence[str]:
+def contacts_for(inventory: Inventory, stack: str, notifications: Notifications | None) -> Sequence[str]:
     """Whom something new about an episode concerns: whoever is told at once, and whoever knows of it already."""
-    at_once = [contact for step in steps_of(inventory, stack).values() if step.at_once for contact in step.contacts]
-    return list(dict.fromkeys([*at_once, *sorted(told.contacts if told is not None else ())]))
+    immediate_contacts = [
+        contact for step in steps_of(inventory, stack).values() if step.at_once for contact in step.contacts
+    ]
+    return list(
+        dict.fromkeys([*immediate_contacts, *sorted(notifications.contacts if notifications is not None else ())])
+    )
 
 
-async def climb(world: World) -> None:
+async def escalate_due_steps(context: Context) -> None:
     """Tell the next step of every open episode that has lasted long enough.
 
     An episode that nothing confirms any more stands still, unless Alertmanager says that it fires: it may be over.
     """
-    if not any(not step.at_once for stack in world.inventory.stacks.values() for step in stack.escalation.values()):
+    if not any(not step.at_once for stack in context.inventory.stacks.values() for step in stack.escalation.values()):
         return
-    async with world.ledger.read() as connection:
-        told = await outbox.told_and_open(connection)
-    due = [(each, name, step) for each in told for name, step in _due_steps(world, each)]
-    firing = await _firing(world) if any(step.only_while or _is_quiet(world, each) for each, _, step in due) else []
-    firing_keys = keys_of((alert.labels for alert in firing), world.remediations)
-    for each, name, step in due:
-        if _is_quiet(world, each) and each.key not in firing_keys:
+    async with context.ledger.read() as connection:
+        notified_episodes = await outbox.notified_open_episodes(connection)
+    due_steps = [(each, name, step) for each in notified_episodes for name, step in _due_steps(context, each)]
+    firing_alerts = (
+        await _query_firing_alerts(context)
+        if any(step.only_while or _is_unconfirmed(context, each) for each, _, step in due_steps)
+        else []
+    )
+    firing_keys = keys_of((alert.labels for alert in firing_alerts), context.remediations)
+    for each, name, step in due_steps:
+        if _is_unconfirmed(context, each) and each.key not in firing_keys:
             continue
-        if not step.only_while or _lasts(step, firing, each.key.stack, world.clock.now()):
-            await _tell_step(world, each.told.episode, name, step)
+        if not step.only_while or _has_fired_long_enough(step, firing_alerts, each.key.stack, context.clock.now()):
+            await _notify_step(context, each.notifications.episode, name, step)
 
 
-def _is_quiet(world: World, standing: Standing) -> bool:
-    return not lately(standing.confirmed_at, 2 * world.repeat_interval, world.clock.now())
+def _is_unconfirmed(context: Context, notified_episode: NotifiedEpisode) -> bool:
+    return not is_recent(notified_episode.confirmed_at, 2 * context.repeat_interval, context.clock.now())
 
 
-def _due_steps(world: World, standing: Standing) -> Iterable[tuple[str, EscalationStep]]:
-    lasted = world.clock.now() - _first_told(world, standing.told, standing.firing_since)
-    for name, step in steps_of(world.inventory, standing.key.stack).items():
-        untold = outbox.step_key(standing.told.episode, name) not in standing.told.keys
-        if untold and not step.at_once and step.after <= lasted:
+def _due_steps(context: Context, notified_episode: NotifiedEpisode) -> Iterable[tuple[str, EscalationStep]]:
+    duration = context.clock.now() - _first_notified_at(
+        context, notified_episode.notifications, notified_episode.firing_since
+    )
+    for name, step in steps_of(context.inventory, notified_episode.key.stack).items():
+        is_pending = (
+            outbox.step_key(notified_episode.notifications.episode, name) not in notified_episode.notifications.keys
+        )
+        if is_pending and not step.at_once and step.after <= duration:
             yield name, step
 
 
-def _first_told(world: World, told: Told, firing_since: datetime) -> datetime:
+def _first_notified_at(context: Context, notifications: Notifications, firing_since: datetime) -> datetime:
     """When people were first told. If that lies ahead, our clock was set back since; the alert's own start is left."""
-    return told.since if told.since <= world.clock.now() else firing_since
+    return notifications.since if notifications.since <= context.clock.now() else firing_since
 
 
-async def _firing(world: World) -> Sequence[ActiveAlert]:
+async def _query_firing_alerts(context: Context) -> Sequence[ActiveAlert]:
     """What fires; nothing where that can not be told, so that nobody is woken by a guess. It is asked again soon."""
-    if world.alertmanager is None:
+    if context.alertmanager is None:
         return []
     try:
-        return await world.alertmanager.active()
+        return await context.alertmanager.active()
     except AlertmanagerUnreadable as error:
         log.warning("a step of the escalation waits", reason=str(error))
         return []
 
 
-def _lasts(step: EscalationStep, firing: Sequence[ActiveAlert], stack: str, now: datetime) -> bool:
+def _has_fired_long_enough(
+    step: EscalationStep, firing_alerts: Sequence[ActiveAlert], stack: str, now: datetime
+) -> bool:
     """Whether one of the step's alerts has fired for as long as the step says."""
-    old = [alert for alert in firing if alert.started is not None and alert.started + step.after <= now]
-    return bool(blocking(old, step.only_while, stack))
+    lasting_alerts = [
+        alert for alert in firing_alerts if alert.started is not None and alert.started + step.after <= now
+    ]
+    return bool(select_firing(lasting_alerts, step.only_while, stack))
 
 
-async def _tell_step(world: World, identifier: int, name: str, step: EscalationStep) -> None:
+async def _notify_step(context: Context, identifier: int, name: str, step: EscalationStep) -> None:
     """Queue the message of one step, if the episode is still open: what it tells is what holds now."""
-    async with world.ledger.write() as connection:
-        episode, told = await episodes.get(connection, identifier), await outbox.told(connection, identifier)
-        last = await runs.last_of(connection, identifier)
-        if episode.ended_at is not None or told is None or last is None:
+    async with context.ledger.write() as connection:
+        episode, notifications = (
+            await episodes.get(connection, identifier),
+            await outbox.notifications_of(connection, identifier),
+        )
+        last_run = await runs.last_of_episode(connection, identifier)
+        if episode.ended_at is not None or notifications is None or last_run is None:
             return
-        now, told = world.clock.now(), replace(told, since=_first_told(world, told, episode.firing_since))
-        message = await step_message(connection, world, episode, last, told, now)
-        await outbox.put(connection, identifier, outbox.step_key(identifier, name), step.contacts, *message, now)
+        now, notifications = (
+            context.clock.now(),
+            replace(notifications, since=_first_notified_at(context, notifications, episode.firing_since)),
+        )
+        message = await step_message(connection, context, episode, last_run, notifications, now)
+        await outbox.enqueue(connection, identifier, outbox.step_key(identifier, name), step.contacts, *message, now)
 
 
-async def tell_end(connection: AsyncConnection, world: World, episode: Episode, reason: str) -> None:
+async def notify_end(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
     """Queue a short note to everybody who has been told of `episode`, in the transaction that ends it."""
-    await outbox.drop_untold_steps(connection, episode.id)
-    told = await outbox.told(connection, episode.id)
-    if told is not None:
-        now = world.clock.now()
+    await outbox.drop_unsent_steps(connection, episode.id)
+    notifications = await outbox.notifications_of(connection, episode.id)
+    if notifications is not None:
+        now = context.clock.now()
         message = await end_message(connection, episode, reason, now)
-        await outbox.put(connection, episode.id, outbox.end_key(episode.id), sorted(told.contacts), *message, now)
+        await outbox.enqueue(
+            connection, episode.id, outbox.end_key(episode.id), sorted(notifications.contacts), *message, now
+        )

@@ -12,16 +12,16 @@ from typing import Any
 import apprise
 import structlog
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.escalation.attachments import Attachments
-from remediator.escalation.policy import circle, climb
+from remediator.escalation.policy import contacts_for, escalate_due_steps
 from remediator.ledger import episodes, outbox
 from remediator.model.errors import LedgerUnavailable
-from remediator.shutdown import Stop
+from remediator.shutdown import ShutdownSignal
 from runbookd.inventory import Contact, SecretError
 
-EVERY_SECONDS = 1.0
-CLIMB_EVERY = 5  # rounds: steps are minutes apart, and to look for them costs more than to look for messages
+ROUND_SECONDS = 1.0
+ROUNDS_PER_ESCALATION = 5  # rounds: steps are minutes apart, and to look for them costs more than to look for messages
 SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
 THREADS = 20  # messages on their way to one contact at a time
 MAX_BODY = 16_000  # characters of one message
@@ -30,58 +30,58 @@ log = structlog.get_logger(__name__)
 logging.getLogger("apprise").setLevel(logging.WARNING)  # it tells of each message that all is well, twice
 
 
-async def send_until(stop: Stop, world: World) -> None:
+async def send_until(shutdown: ShutdownSignal, context: Context) -> None:
     """Send every due message, until it is time to stop; a contact that does not answer holds up no other."""
-    attachments = Attachments(world)
-    async with asyncio.TaskGroup() as sending:
+    attachments = Attachments(context)
+    async with asyncio.TaskGroup() as tasks:
         for number in count():
-            if stop.is_set():
+            if shutdown.is_set():
                 return
-            sending.create_task(_round(world, attachments, climbs=number % CLIMB_EVERY == 0))
-            await stop.sleep(EVERY_SECONDS)
+            tasks.create_task(_run_round(context, attachments, escalates=number % ROUNDS_PER_ESCALATION == 0))
+            await shutdown.sleep(ROUND_SECONDS)
 
 
-async def _round(world: World, attachments: Attachments, *, climbs: bool) -> None:
+async def _run_round(context: Context, attachments: Attachments, *, escalates: bool) -> None:
     try:
-        if climbs:
-            await climb(world)
-        await send_due(world, attachments)
+        if escalates:
+            await escalate_due_steps(context)
+        await send_due(context, attachments)
     except Exception as error:
         log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
 
 
-async def send_due(world: World, attachments: Attachments) -> None:
+async def send_due(context: Context, attachments: Attachments) -> None:
     """Send what is due now. A message is marked only after its contact has taken it: better twice than never."""
-    async with world.ledger.read() as connection:
-        messages = await outbox.due(connection, world.clock.now())
-    await asyncio.gather(*(_send_one(world, attachments, message) for message in messages))
+    async with context.ledger.read() as connection:
+        messages = await outbox.due(connection, context.clock.now())
+    await asyncio.gather(*(_send_one(context, attachments, message) for message in messages))
 
 
-async def _send_one(world: World, attachments: Attachments, message: Any) -> None:
-    async with world.ledger.write() as connection:
-        if not await outbox.claim(connection, message, world.clock.now()):
+async def _send_one(context: Context, attachments: Attachments, message: Any) -> None:
+    async with context.ledger.write() as connection:
+        if not await outbox.claim(connection, message, context.clock.now()):
             return
-    if message.contact not in world.inventory.contacts and await _readdress(world, message):
+    if message.contact not in context.inventory.contacts and await _readdress(context, message):
         return
     body = f"{message.body}\nkey: {message.key}{await attachments.text(message)}"
-    taken = await _send(world.inventory.contacts, message, body)
-    async with world.ledger.write() as connection:
-        if taken:
-            await outbox.sent(connection, message.id, world.clock.now())
+    is_sent = await _send(context.inventory.contacts, message, body)
+    async with context.ledger.write() as connection:
+        if is_sent:
+            await outbox.mark_sent(connection, message.id, context.clock.now())
         else:
-            await outbox.failed(connection, message.id, message.attempts, world.clock.now())
+            await outbox.schedule_retry(connection, message.id, message.attempts, context.clock.now())
 
 
-async def _readdress(world: World, message: Any) -> bool:
+async def _readdress(context: Context, message: Any) -> bool:
     """Give the message of somebody who is in the inventory no more to those who are told at once, if there are any."""
-    async with world.ledger.write() as connection:
-        episode, now = await episodes.get(connection, message.episode), world.clock.now()
-        instead = circle(world.inventory, episode.stack, None)
-        if instead:
-            await outbox.put(connection, episode.id, message.key, instead, message.title, message.body, now)
+    async with context.ledger.write() as connection:
+        episode, now = await episodes.get(connection, message.episode), context.clock.now()
+        replacements = contacts_for(context.inventory, episode.stack, None)
+        if replacements:
+            await outbox.enqueue(connection, episode.id, message.key, replacements, message.title, message.body, now)
             await outbox.drop(connection, message.id)
-            log.warning("a contact is gone, others are told", contact=message.contact, instead=", ".join(instead))
-    return bool(instead)
+            log.warning("a contact is gone, others are told", contact=message.contact, instead=", ".join(replacements))
+    return bool(replacements)
 
 
 async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> bool:
@@ -108,10 +108,10 @@ async def _notify(name: str, contact: Contact, title: str, body: str) -> bool:
         if "overflow_mode" not in vars(plugin):  # the contact's url does not say `overflow=`
             plugin.overflow_mode = apprise.OverflowMode.SPLIT
     async with asyncio.timeout(SEND_SECONDS):
-        return bool(await _threads(name).call(partial(sender.notify, title=title, body=_cut(body, sender))))
+        return bool(await _threads(name).call(partial(sender.notify, title=title, body=_truncate(body, sender))))
 
 
-class _Threads:
+class _ContactThreads:
     """Of one contact: a service whose answer never ends keeps its thread for as long, and must keep no other's."""
 
     def __init__(self, name: str) -> None:
@@ -126,15 +126,15 @@ class _Threads:
         """
         if not self._free.acquire(blocking=False):
             raise ValueError("it has not answered the messages before")
-        begun = self._pool.submit(work)
-        begun.add_done_callback(lambda _: self._free.release())
-        return await asyncio.wrap_future(begun)
+        future = self._pool.submit(work)
+        future.add_done_callback(lambda _: self._free.release())
+        return await asyncio.wrap_future(future)
 
 
-_threads = cache(_Threads)  # by contact
+_threads = cache(_ContactThreads)  # by contact
 
 
-def _cut(body: str, sender: apprise.Apprise) -> str:
+def _truncate(body: str, sender: apprise.Apprise) -> str:
     """As much of `body` as fits into a few messages: each attempt sends all of them, and some services are slow."""
-    most = min(MAX_BODY, *(MAX_PARTS * plugin.body_maxlen for plugin in sender))
-    return body if len(body) <= most else f"{body[: most - 1]}…"
+    limit = min(MAX_BODY, *(MAX_PARTS * plugin.body_maxlen for plugin in sender))
+    return body if len(body) <= limit else f"{body[: limit - 1]}…"

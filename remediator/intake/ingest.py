@@ -10,114 +10,128 @@ from itertools import groupby
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import World
-from remediator.escalation.policy import tell_end
+from remediator.context import Context
+from remediator.escalation.policy import notify_end
 from remediator.intake.backlog import Backlog
 from remediator.ledger import audit, deliveries, episodes, resolutions, runs, switches
-from remediator.ledger.deliveries import Kept
-from remediator.ledger.episodes import Book, Episode, Heard
+from remediator.ledger.deliveries import StoredDelivery
+from remediator.ledger.episodes import Episode, EpisodeBatch, ReceivedAlert
 from remediator.model.delivery import Delivery, parse_delivery
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import CANCELLABLE, RunState
 from remediator.model.target import key_of
-from remediator.runs.transitions import advance
+from remediator.runs.transitions import transition
 
 # In one transaction: so many that each costs little, and so few that nobody waits long for the writer's turn.
-AT_ONCE, BYTES_AT_ONCE = 1_000, 2 * 1024 * 1024
-TURN_SECONDS = 0.002  # as long as the event loop waits while deliveries are read
+BATCH_SIZE, BATCH_BYTES = 1_000, 2 * 1024 * 1024
+MAX_BLOCK_SECONDS = 0.002  # as long as the event loop waits while deliveries are read
 log = structlog.get_logger(__name__)
 
 
-async def take_in(world: World, backlog: Backlog) -> int:
+async def process_backlog(context: Context, backlog: Backlog) -> int:
     """Work off the oldest deliveries that nothing was made of yet; return how many it were, 0 where none is left.
 
     Raises:
         LedgerUnavailable: they stay for the next time.
     """
-    async with world.ledger.read() as connection:
-        waiting = await deliveries.unprocessed(connection, AT_ONCE, BYTES_AT_ONCE)
-        backlog.counted(await deliveries.waiting(connection))
-    if waiting:
-        await _take_in_together(world, waiting)
-        backlog.counted(backlog.waiting - len(waiting))
-    return len(waiting)
+    async with context.ledger.read() as connection:
+        batch = await deliveries.unprocessed(connection, BATCH_SIZE, BATCH_BYTES)
+        backlog.set_size(await deliveries.count_unprocessed(connection))
+    if batch:
+        await _process_batch(context, batch)
+        backlog.set_size(backlog.size - len(batch))
+    return len(batch)
 
 
-async def _take_in_together(world: World, kept: Sequence[Kept]) -> None:
+async def _process_batch(context: Context, batch: Sequence[StoredDelivery]) -> None:
     try:
-        taken = await _read(kept)
-        async with world.ledger.write() as connection:
-            await take_in_all(connection, world, taken)
-            await deliveries.mark_processed(connection, kept, world.clock.now())
+        parsed_batch = await _parse_batch(batch)
+        async with context.ledger.write() as connection:
+            await apply_deliveries(connection, context, parsed_batch)
+            await deliveries.mark_processed(connection, batch, context.clock.now())
     except LedgerUnavailable:
         raise
     except Exception as error:
-        if len(kept) == 1:
-            await _set_aside(world, kept[0], error)
+        if len(batch) == 1:
+            await _quarantine(context, batch[0], error)
             return
-        for each in kept:  # one of them is the trouble; alone it harms no other
-            await _take_in_together(world, [each])
+        for stored_delivery in batch:  # one of them is the trouble; alone it harms no other
+            await _process_batch(context, [stored_delivery])
 
 
-async def _read(kept: Sequence[Kept]) -> list[tuple[Kept, Delivery]]:
+async def _parse_batch(batch: Sequence[StoredDelivery]) -> list[tuple[StoredDelivery, Delivery]]:
     """Before the writer's turn, and not in one go: whoever delivers meanwhile waits for both."""
-    taken, loop = [], asyncio.get_running_loop()
-    turn = loop.time() + TURN_SECONDS
-    for each in kept:
-        taken.append((each, parse_delivery(each.body)))
-        if loop.time() >= turn:
+    parsed_batch, loop = [], asyncio.get_running_loop()
+    block_until = loop.time() + MAX_BLOCK_SECONDS
+    for stored_delivery in batch:
+        parsed_batch.append((stored_delivery, parse_delivery(stored_delivery.body)))
+        if loop.time() >= block_until:
             await asyncio.sleep(0)
-            turn = loop.time() + TURN_SECONDS
-    return taken
+            block_until = loop.time() + MAX_BLOCK_SECONDS
+    return parsed_batch
 
 
-async def _set_aside(world: World, kept: Kept, error: Exception) -> None:
+async def _quarantine(context: Context, stored_delivery: StoredDelivery, error: Exception) -> None:
     """One delivery that we can not read must not hold up all that come after it."""
-    log.error("a delivery can not be worked off", delivery=kept.id, exc_info=error)
-    async with world.ledger.write() as connection:
-        now = world.clock.now()
-        await deliveries.mark_processed(connection, [kept], now)
-        detail = {"delivery": kept.id, "error": type(error).__name__}
+    log.error("a delivery can not be worked off", delivery=stored_delivery.id, exc_info=error)
+    async with context.ledger.write() as connection:
+        now = context.clock.now()
+        await deliveries.mark_processed(connection, [stored_delivery], now)
+        detail = {"delivery": stored_delivery.id, "error": type(error).__name__}
         await audit.append(connection, now, "delivery_set_aside", detail=detail)
 
 
-async def take_in_all(connection: AsyncConnection, world: World, taken: Sequence[tuple[Kept, Delivery]]) -> None:
+async def apply_deliveries(
+    connection: AsyncConnection, context: Context, parsed_batch: Sequence[tuple[StoredDelivery, Delivery]]
+) -> None:
     """Make of deliveries, oldest first, whatever follows from them for episodes and their runs."""
-    for _, delivery in taken:
+    for _, delivery in parsed_batch:
         if delivery.truncated_alerts:
             detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
-            await switches.note_storm(connection, world.clock.now(), detail)
-    by_key: dict[Key, list[Heard]] = {}
-    for kept, delivery in taken:
+            await switches.note_storm(connection, context.clock.now(), detail)
+    alerts_by_episode: dict[EpisodeKey, list[ReceivedAlert]] = {}
+    for stored_delivery, delivery in parsed_batch:
         for alert in delivery.alerts:
             if "remediation" in alert.labels:
-                key = key_of(alert.labels, world.remediations)
-                by_key.setdefault(key, []).append(Heard(alert, kept.received_at))
-    names = {heard.alert.key for together in by_key.values() for heard in together}
-    memory = await resolutions.memory(connection, names, world.repeat_interval)
-    book = await episodes.book(connection, by_key)
-    for key, heard in by_key.items():
-        await _take_in_one(connection, world, book, key, memory.news(heard))
-    await book.keep()
-    await memory.keep()
+                key = key_of(alert.labels, context.remediations)
+                alerts_by_episode.setdefault(key, []).append(ReceivedAlert(alert, stored_delivery.received_at))
+    alert_keys = {
+        received_alert.alert.key for received_alerts in alerts_by_episode.values() for received_alert in received_alerts
+    }
+    resolution_batch = await resolutions.load_batch(connection, alert_keys, context.repeat_interval)
+    episode_batch = await episodes.load_batch(connection, alerts_by_episode)
+    for key, received_alerts in alerts_by_episode.items():
+        await _apply_alerts(
+            connection, context, episode_batch, key, resolution_batch.drop_late_firings(received_alerts)
+        )
+    await episode_batch.save()
+    await resolution_batch.save()
 
 
-async def _take_in_one(connection: AsyncConnection, world: World, book: Book, key: Key, heard: Iterator[Heard]) -> None:
-    now = world.clock.now()
-    for status, some in groupby(heard, key=lambda each: each.alert.status):
+async def _apply_alerts(
+    connection: AsyncConnection,
+    context: Context,
+    episode_batch: EpisodeBatch,
+    key: EpisodeKey,
+    received_alerts: Iterator[ReceivedAlert],
+) -> None:
+    now = context.clock.now()
+    for status, same_status in groupby(received_alerts, key=lambda each: each.alert.status):
         if status == "firing":
-            await book.confirm(key, list(some), now)
+            await episode_batch.confirm(key, list(same_status), now)
             continue
-        ended = await book.resolve(key, [each.alert for each in some], now)
-        if ended is not None:
-            await call_off(connection, world, ended, "resolved")
+        ended_episode = await episode_batch.resolve(key, [each.alert for each in same_status], now)
+        if ended_episode is not None:
+            await cancel_run(connection, context, ended_episode, "resolved")
 
 
-async def call_off(connection: AsyncConnection, world: World, ended: Episode, reason: str) -> None:
+async def cancel_run(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
     """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof. Tell it."""
-    run = await runs.last_of(connection, ended.id)
-    log.info("episode ended", stack=ended.stack, remediation=ended.remediation, target=ended.target, reason=reason)
+    run = await runs.last_of_episode(connection, episode.id)
+    log.info(
+        "episode ended", stack=episode.stack, remediation=episode.remediation, target=episode.target, reason=reason
+    )
     if run is not None and run.state in CANCELLABLE:
-        await advance(connection, world, run, RunState.CANCELLED, reason=reason)
-    await tell_end(connection, world, ended, reason)
+        await transition(connection, context, run, RunState.CANCELLED, reason=reason)
+    await notify_end(connection, context, episode, reason)

@@ -8,7 +8,7 @@ class Outage:
     """Why the last delivery could not be kept; nothing once Alertmanager would have sent it again."""
 
     def __init__(self, repeat_interval: timedelta) -> None:
-        self._lasts = 2 * repeat_interval.total_seconds()
+        self._duration = 2 * repeat_interval.total_seconds()
         self._until = 0.0
         self._reason: str | None = None
 
@@ -16,10 +16,10 @@ class Outage:
     def reason(self) -> str | None:
         return self._reason if asyncio.get_running_loop().time() < self._until else None
 
-    def began(self, reason: str) -> None:
+    def record_failure(self, reason: str) -> None:
         """A delivery could not be kept."""
-        self._reason, self._until = reason, asyncio.get_running_loop().time() + self._lasts
+        self._reason, self._until = reason, asyncio.get_running_loop().time() + self._duration
 
-    def over(self) -> None:
+    def clear(self) -> None:
         """A delivery is on disk."""
         self._reason = None

@@ -4,55 +4,55 @@ from collections import Counter
 from collections.abc import Sequence
 
 from remediator.clients.alertmanager import AlertmanagerUnreadable
-from remediator.context import World
-from remediator.intake.ingest import call_off
+from remediator.context import Context
+from remediator.intake.ingest import cancel_run
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
 from remediator.model.target import keys_of
 
-LOOK_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 
 
-class Watch:
-    """Looks every LOOK_SECONDS, and counts the looks in a row in which an episode was missing.
+class VanishedEpisodeDetector:
+    """Looks every CHECK_SECONDS, and counts the looks in a row in which an episode was missing.
 
     Time alone proves nothing: while the remediator was down, stopped or without its ledger nobody could confirm an
     episode, and an Alertmanager that has just started knows of nothing for a while. So an episode ends when nothing has
     confirmed it for two repeat intervals and it was missing in as many looks as one of them takes.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._looks = world.repeat_interval.total_seconds() / LOOK_SECONDS
-        self._missing: Counter[int] = Counter()
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._required_checks = context.repeat_interval.total_seconds() / CHECK_SECONDS
+        self._missed_checks: Counter[int] = Counter()
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """End what has vanished. Where Alertmanager's address is known but it can not be read, nothing ends."""
-        missing = await self._read()
-        self._missing = Counter({each.id: self._missing[each.id] + 1 for each in missing})
-        now, span = self._world.clock.now(), 2 * self._world.repeat_interval
-        for episode in missing:
-            if not episode.confirmed_within(span, now) and self._missing[episode.id] > self._looks:
-                await _vanish(self._world, episode)
+        missing_episodes = await self._read_missing()
+        self._missed_checks = Counter({each.id: self._missed_checks[each.id] + 1 for each in missing_episodes})
+        now, span = self._context.clock.now(), 2 * self._context.repeat_interval
+        for episode in missing_episodes:
+            if not episode.confirmed_within(span, now) and self._missed_checks[episode.id] > self._required_checks:
+                await _end_vanished(self._context, episode)
 
-    async def _read(self) -> Sequence[Episode]:
+    async def _read_missing(self) -> Sequence[Episode]:
         """The episodes that nothing has confirmed for a repeat interval, and that do not fire."""
-        now, span = self._world.clock.now(), self._world.repeat_interval
-        async with self._world.ledger.read() as connection:
-            quiet = await episodes.all_open(connection, not_confirmed_between=(now - span, now))
-        if not quiet or self._world.alertmanager is None:
-            return quiet
+        now, span = self._context.clock.now(), self._context.repeat_interval
+        async with self._context.ledger.read() as connection:
+            unconfirmed_episodes = await episodes.all_open(connection, not_confirmed_between=(now - span, now))
+        if not unconfirmed_episodes or self._context.alertmanager is None:
+            return unconfirmed_episodes
         try:
-            alerts = await self._world.alertmanager.active()
+            alerts = await self._context.alertmanager.active()
         except AlertmanagerUnreadable:
             return []
-        firing = keys_of((alert.labels for alert in alerts), self._world.remediations)
-        return [each for each in quiet if each.key not in firing]
+        firing_keys = keys_of((alert.labels for alert in alerts), self._context.remediations)
+        return [each for each in unconfirmed_episodes if each.key not in firing_keys]
 
 
-async def _vanish(world: World, episode: Episode) -> None:
-    async with world.ledger.write() as connection:
+async def _end_vanished(context: Context, episode: Episode) -> None:
+    async with context.ledger.write() as connection:
         current = await episodes.open_for(connection, episode.key)
         if current is not None and current.confirmed_at == episode.confirmed_at:
-            await episodes.end(connection, current, "vanished", world.clock.now())
-            await call_off(connection, world, current, "vanished")
+            await episodes.end(connection, current, "vanished", context.clock.now())
+            await cancel_run(connection, context, current, "vanished")

@@ -14,7 +14,7 @@ from remediator.model.clock import rfc3339
 
 GENESIS = "0" * 64
 CUT = "trail_cut"  # retention: {"through": the last row that went, "hash": its hash}
-_NEWEST = "audit.newest"
+_NEWEST_HASH = "audit.newest"
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # made once: a proof asks a million times
 
 
@@ -29,38 +29,40 @@ async def append(
 ) -> None:
     """Add a row in the transaction of what it records."""
     content = dict(detail or {})
-    link = link_of(newest(connection) or await head(connection), at, run, event, actor, content)
-    await connection.execute(insert(audit).values(at=at, run=run, event=event, actor=actor, detail=content, hash=link))
-    connection.info[_NEWEST] = link
+    row_hash = hash_row(newest_appended(connection) or await head(connection), at, run, event, actor, content)
+    await connection.execute(
+        insert(audit).values(at=at, run=run, event=event, actor=actor, detail=content, hash=row_hash)
+    )
+    connection.info[_NEWEST_HASH] = row_hash
 
 
 def begin(connection: AsyncConnection) -> None:
     """A transaction begins, in which nothing was added yet."""
-    connection.info.pop(_NEWEST, None)
+    connection.info.pop(_NEWEST_HASH, None)
 
 
-def newest(connection: AsyncConnection) -> str | None:
+def newest_appended(connection: AsyncConnection) -> str | None:
     """The hash of the last row that this transaction has added."""
-    found: str | None = connection.info.get(_NEWEST)
-    return found
+    newest_hash: str | None = connection.info.get(_NEWEST_HASH)
+    return newest_hash
 
 
 async def head(connection: AsyncConnection) -> str:
     """The hash of the last row; whoever keeps it can prove later that nothing before it has changed."""
-    newest = await connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1))
-    return newest.scalar_one_or_none() or GENESIS
+    newest_hash = await connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1))
+    return newest_hash.scalar_one_or_none() or GENESIS
 
 
-async def contains(connection: AsyncConnection, link: str) -> bool:
-    """Whether `link` was the head at some time; if the trail is whole, all that it covered is still there.
+async def contains(connection: AsyncConnection, row_hash: str) -> bool:
+    """Whether `row_hash` was the head at some time; if the trail is whole, all that it covered is still there.
 
     A head that retention has taken is no longer known, unless it was the last one to go.
     """
-    found = await connection.execute(select(audit.c.id).where(audit.c.hash == link).limit(1))
-    return found.first() is not None or link == await before_the_first(connection)
+    rows = await connection.execute(select(audit.c.id).where(audit.c.hash == row_hash).limit(1))
+    return rows.first() is not None or row_hash == await trail_start(connection)
 
 
-async def before_the_first(connection: AsyncConnection) -> str:
+async def trail_start(connection: AsyncConnection) -> str:
     """What the first row has to follow from: nothing, or what the last cut took."""
     cut = select(audit.c.detail).where(audit.c.event == CUT).order_by(audit.c.id.desc()).limit(1)
     detail = (await connection.execute(cut)).scalar_one_or_none()
@@ -76,7 +78,9 @@ async def history(connection: AsyncConnection, run: int) -> list[dict[str, Any]]
     ]
 
 
-def link_of(before: str, at: datetime, run: int | None, event: str, actor: str, detail: Mapping[str, Any]) -> str:
-    """The hash of a row that follows the one whose hash is `before`."""
-    content = _encode([before, rfc3339(at), run, event, actor, detail])
+def hash_row(
+    previous_hash: str, at: datetime, run: int | None, event: str, actor: str, detail: Mapping[str, Any]
+) -> str:
+    """The hash of a row that follows the one whose hash is `previous_hash`."""
+    content = _encode([previous_hash, rfc3339(at), run, event, actor, detail])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.audit import GENESIS, before_the_first, link_of
-from remediator.ledger.schema import audit, moment_of
+from remediator.ledger.audit import GENESIS, hash_row, trail_start
+from remediator.ledger.schema import audit, from_microseconds
 
-PAGE = 2_000  # rows of one transaction
-TURN = 200  # rows; as long as these take, the event loop waits
-Reading = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+PAGE_SIZE = 2_000  # rows of one transaction
+YIELD_EVERY_ROWS = 200  # rows; as long as these take, the event loop waits
+ReadTransaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 _ROWS = "SELECT id, at, run, event, actor, detail, hash FROM audit WHERE id > ? ORDER BY id LIMIT ?"
 
 
-class Row(NamedTuple):
+class AuditRow(NamedTuple):
     """A row as it stands in the table."""
 
     id: int
@@ -36,17 +36,19 @@ class Row(NamedTuple):
     detail: str
     hash: str
 
-    def follows(self, before: str) -> bool:
-        """Whether its hash is made of its content and of `before`."""
+    def follows(self, previous_hash: str) -> bool:
+        """Whether its hash is made of its content and of `previous_hash`."""
         try:
             detail: Mapping[str, Any] = json.loads(self.detail)
-            return self.hash == link_of(before, moment_of(self.at), self.run, self.event, self.actor, detail)
+            return self.hash == hash_row(
+                previous_hash, from_microseconds(self.at), self.run, self.event, self.actor, detail
+            )
         except (ValueError, TypeError, OverflowError):  # no content that was ever written
             return False
 
 
 @dataclass(frozen=True)
-class Proof:
+class AuditReport:
     """How far the trail is whole: `rows` of it, up to `head`. `first_break` is a row, and `why` says what is wrong."""
 
     head: str
@@ -56,43 +58,47 @@ class Proof:
     why: str = ""
 
 
-async def prove(read: Reading) -> Proof:
+async def verify_trail(read: ReadTransaction) -> AuditReport:
     """Read all of the trail, oldest first, up to the first row that does not follow."""
-    earlier, before, after, rows, begins = GENESIS, GENESIS, 0, 0, None
+    earlier_hash, previous_hash, last_id, rows, begins_at = GENESIS, GENESIS, 0, 0, None
     while True:
         async with read() as connection:
-            page = await _page_after(connection, after)
-            if page and await _nothing_before(connection, page[0]):
-                before, after = await before_the_first(connection), page[0].id - 1
-                begins = moment_of(page[0].at)
+            page = await _read_page(connection, last_id)
+            if page and await _is_first_row(connection, page[0]):
+                previous_hash, last_id = await trail_start(connection), page[0].id - 1
+                begins_at = from_microseconds(page[0].at)
         if not page:
-            return Proof(before, rows, begins)
-        for place, row in enumerate(page):
-            if not row.follows(before):
-                why = _why((earlier, before), after, row, page[place + 1 : place + 2], first=rows == 0)
-                return Proof(before, rows, begins, row.id, why)
-            earlier, before, after, rows = before, row.hash, row.id, rows + 1
-            if place % TURN == 0:
+            return AuditReport(previous_hash, rows, begins_at)
+        for index, row in enumerate(page):
+            if not row.follows(previous_hash):
+                break_description = _describe_break(
+                    (earlier_hash, previous_hash), last_id, row, page[index + 1 : index + 2], first=rows == 0
+                )
+                return AuditReport(previous_hash, rows, begins_at, row.id, break_description)
+            earlier_hash, previous_hash, last_id, rows = previous_hash, row.hash, row.id, rows + 1
+            if index % YIELD_EVERY_ROWS == 0:
                 await asyncio.sleep(0)
 
 
-async def _page_after(connection: AsyncConnection, after: int) -> Sequence[Row]:
+async def _read_page(connection: AsyncConnection, last_id: int) -> Sequence[AuditRow]:
     """Without the types that SQLAlchemy makes of columns: half of all the time would be for these."""
-    return [Row._make(row) for row in await connection.exec_driver_sql(_ROWS, (after, PAGE))]
+    return [AuditRow._make(row) for row in await connection.exec_driver_sql(_ROWS, (last_id, PAGE_SIZE))]
 
 
-async def _nothing_before(connection: AsyncConnection, row: Row) -> bool:
+async def _is_first_row(connection: AsyncConnection, row: AuditRow) -> bool:
     return bool(row.id == (await connection.execute(select(func.min(audit.c.id)))).scalar_one())
 
 
-def _why(before: tuple[str, str], after: int, row: Row, following: Sequence[Row], *, first: bool) -> str:
-    """What has become of the trail there, as far as the rows around it tell; `before` are two hashes."""
+def _describe_break(
+    previous_hashes: tuple[str, str], last_id: int, row: AuditRow, next_rows: Sequence[AuditRow], *, first: bool
+) -> str:
+    """What has become of the trail there, as far as the rows around it tell; `previous_hashes` are two."""
     if first:
         return f"row {row.id} is the first, and does not follow from what was cut off; it was changed, or rows removed"
-    if row.id != after + 1:
-        return f"between row {after} and row {row.id} rows were removed"
-    if row.follows(before[0]):
-        return f"row {after} was inserted"
-    if following and following[0].follows(before[1]):
+    if row.id != last_id + 1:
+        return f"between row {last_id} and row {row.id} rows were removed"
+    if row.follows(previous_hashes[0]):
+        return f"row {last_id} was inserted"
+    if next_rows and next_rows[0].follows(previous_hashes[1]):
         return f"row {row.id} was inserted, or stands in another's place"
     return f"row {row.id} was changed, or stands in another's place"

@@ -11,7 +11,7 @@ from remediator.ledger.schema import delivery
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredDelivery:
     """A delivery as it came."""
 
     id: int
@@ -19,7 +19,9 @@ class Kept:
     body: bytes
 
 
-async def unprocessed(connection: AsyncConnection, limit: int, most_bytes: int | None = None) -> Sequence[Kept]:
+async def unprocessed(
+    connection: AsyncConnection, limit: int, max_bytes: int | None = None
+) -> Sequence[StoredDelivery]:
     """The oldest deliveries that nothing has been made of yet: so many, or fewer of large ones, but one at least."""
     sizes = await connection.execute(
         select(delivery.c.id, func.length(delivery.c.body))
@@ -27,24 +29,24 @@ async def unprocessed(connection: AsyncConnection, limit: int, most_bytes: int |
         .order_by(delivery.c.id)
         .limit(limit)
     )
-    last, total = 0, 0
+    last_id, total = 0, 0
     for identifier, size in sizes:
         total += size
-        if last and most_bytes is not None and total > most_bytes:
+        if last_id and max_bytes is not None and total > max_bytes:
             break
-        last = identifier
-    wanted = select(delivery.c.id, delivery.c.received_at, delivery.c.body)
-    those = delivery.c.id <= last, delivery.c.processed_at.is_(None)
-    return [Kept(*row) for row in await connection.execute(wanted.where(*those).order_by(delivery.c.id))]
+        last_id = identifier
+    query = select(delivery.c.id, delivery.c.received_at, delivery.c.body)
+    conditions = delivery.c.id <= last_id, delivery.c.processed_at.is_(None)
+    return [StoredDelivery(*row) for row in await connection.execute(query.where(*conditions).order_by(delivery.c.id))]
 
 
-async def waiting(connection: AsyncConnection) -> int:
+async def count_unprocessed(connection: AsyncConnection) -> int:
     """How many there are that nothing has been made of yet."""
     rows = await connection.execute(select(func.count()).select_from(delivery).where(delivery.c.processed_at.is_(None)))
     return int(rows.scalar_one())
 
 
-async def mark_processed(connection: AsyncConnection, done: Sequence[Kept], now: datetime) -> None:
+async def mark_processed(connection: AsyncConnection, batch: Sequence[StoredDelivery], now: datetime) -> None:
     """These, in the order in which `unprocessed` gave them: it leaves none out in between."""
-    those = delivery.c.id.between(done[0].id, done[-1].id), delivery.c.processed_at.is_(None)
-    await connection.execute(update(delivery).where(*those).values(processed_at=now))
+    conditions = delivery.c.id.between(batch[0].id, batch[-1].id), delivery.c.processed_at.is_(None)
+    await connection.execute(update(delivery).where(*conditions).values(processed_at=now))

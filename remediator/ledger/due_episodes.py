@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.schema import episode, run
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 
 
@@ -18,23 +18,23 @@ class Candidate:
     """An open episode, and how its last run ended; `state` is None where it has none."""
 
     episode: int
-    key: Key
+    key: EpisodeKey
     state: RunState | None
     finished_at: datetime | None
 
 
 async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
     """Those without a run, and those whose last run has ended and that were confirmed since."""
-    last = run.alias()
-    newest = select(func.max(last.c.id)).where(last.c.episode == episode.c.id).scalar_subquery()
-    wanted = (
+    newer_run = run.alias()
+    newest_run_id = select(func.max(newer_run.c.id)).where(newer_run.c.episode == episode.c.id).scalar_subquery()
+    query = (
         select(episode.c.id, episode.c.stack, episode.c.remediation, episode.c.target, run.c.state, run.c.finished_at)
-        .select_from(episode.outerjoin(run, run.c.id == newest))
+        .select_from(episode.outerjoin(run, run.c.id == newest_run_id))
         .where(episode.c.ended_at.is_(None), or_(run.c.id.is_(None), run.c.finished_at < episode.c.confirmed_at))
     )
-    return [_candidate(row) for row in await connection.execute(wanted.order_by(episode.c.id))]
+    return [_candidate(row) for row in await connection.execute(query.order_by(episode.c.id))]
 
 
 def _candidate(row: Any) -> Candidate:
     state = RunState(row.state) if row.state is not None else None
-    return Candidate(row.id, Key(row.stack, row.remediation, row.target), state, row.finished_at)
+    return Candidate(row.id, EpisodeKey(row.stack, row.remediation, row.target), state, row.finished_at)

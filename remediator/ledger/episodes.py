@@ -9,19 +9,19 @@ from sqlalchemy import bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
-from remediator.ledger.schema import episode, microseconds
+from remediator.ledger.schema import episode, to_microseconds
 from remediator.model.delivery import Alert
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 
-ASKED_AT_ONCE = 300  # databases limit the parameters of one statement
+MAX_KEYS_PER_QUERY = 300  # databases limit the parameters of one statement
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedAlert:
     """An alert, and when its delivery came."""
 
     alert: Alert
-    received: datetime
+    received_at: datetime
 
 
 @dataclass(frozen=True)
@@ -41,104 +41,104 @@ class Episode:
     alerts: Mapping[str, Any]
 
     @property
-    def key(self) -> Key:
-        return Key(self.stack, self.remediation, self.target)
+    def key(self) -> EpisodeKey:
+        return EpisodeKey(self.stack, self.remediation, self.target)
 
     def confirmed_within(self, span: timedelta, now: datetime) -> bool:
         """Whether it was confirmed that lately."""
-        return lately(self.confirmed_at, span, now)
+        return is_recent(self.confirmed_at, span, now)
 
 
-def lately(moment: datetime, span: timedelta, now: datetime) -> bool:
+def is_recent(moment: datetime, span: timedelta, now: datetime) -> bool:
     """Whether `moment` was that lately; what lies ahead was before the clock was set back."""
     return now - span <= moment <= now
 
 
-class Book:
+class EpisodeBatch:
     """The open episodes of some keys, while deliveries about them are worked off.
 
-    Nearly everything that Alertmanager sends only repeats: it is kept in mind, and written in one go by `keep`.
+    Nearly everything that Alertmanager sends only repeats: it is kept in mind, and written in one go by `save`.
     """
 
-    def __init__(self, connection: AsyncConnection, known: Mapping[Key, Episode]) -> None:
+    def __init__(self, connection: AsyncConnection, open_episodes: Mapping[EpisodeKey, Episode]) -> None:
         self._connection = connection
-        self._known = dict(known)
-        self._changed: set[Key] = set()
+        self._open_episodes = dict(open_episodes)
+        self._changed_keys: set[EpisodeKey] = set()
 
-    async def confirm(self, key: Key, firing: Sequence[Heard], now: datetime) -> None:
+    async def confirm(self, key: EpisodeKey, firing: Sequence[ReceivedAlert], now: datetime) -> None:
         """Alerts of `key` fire: open their episode, or confirm the one that is open."""
-        current = self._known.get(key)
+        current = self._open_episodes.get(key)
         if current is None:
-            self._known[key] = await _open(self._connection, key, firing, now)
+            self._open_episodes[key] = await _open(self._connection, key, firing, now)
             return
-        self._change(
+        self._update(
             current,
-            confirmed_at=firing[-1].received,
-            firing_since=min(current.firing_since, _since(firing)),
-            alerts=_entries(firing, current.alerts),
+            confirmed_at=firing[-1].received_at,
+            firing_since=min(current.firing_since, _firing_since(firing)),
+            alerts=_alert_entries(firing, current.alerts),
         )
 
-    async def resolve(self, key: Key, alerts: Sequence[Alert], now: datetime) -> Episode | None:
+    async def resolve(self, key: EpisodeKey, alerts: Sequence[Alert], now: datetime) -> Episode | None:
         """Alerts of `key` are over; return the episode if no other fires, and it has thereby ended."""
-        current = self._known.get(key)
-        over = {alert.key for alert in alerts if current and _is_about(alert, current.alerts.get(alert.key))}
-        if current is None or not over:
+        current = self._open_episodes.get(key)
+        resolved_keys = {alert.key for alert in alerts if current and _ends_entry(alert, current.alerts.get(alert.key))}
+        if current is None or not resolved_keys:
             return None
-        left = {name: entry for name, entry in current.alerts.items() if name not in over}
-        if left:
-            self._change(current, alerts=left)
+        still_firing = {name: entry for name, entry in current.alerts.items() if name not in resolved_keys}
+        if still_firing:
+            self._update(current, alerts=still_firing)
             return None
-        await self.keep()
-        del self._known[key]
+        await self.save()
+        del self._open_episodes[key]
         await end(self._connection, current, "resolved", now)
         return current
 
-    async def keep(self) -> None:
+    async def save(self) -> None:
         """Write down what was only kept in mind."""
-        rows = [_changed(self._known[key]) for key in self._changed]
-        self._changed.clear()
+        rows = [_update_parameters(self._open_episodes[key]) for key in self._changed_keys]
+        self._changed_keys.clear()
         if rows:
-            await self._connection.execute(_CHANGE, rows)
+            await self._connection.execute(_UPDATE, rows)
 
-    def _change(self, current: Episode, **columns: Any) -> None:
-        self._known[current.key] = replace(current, **columns)
-        self._changed.add(current.key)
+    def _update(self, current: Episode, **columns: Any) -> None:
+        self._open_episodes[current.key] = replace(current, **columns)
+        self._changed_keys.add(current.key)
 
 
-_CHANGE = (
+_UPDATE = (
     update(episode)
     .where(episode.c.id == bindparam("which"))
     .values({name: bindparam(name) for name in ("confirmed_at", "firing_since", "alerts")})
 )
 
 
-def _changed(which: Episode) -> dict[str, Any]:
+def _update_parameters(current: Episode) -> dict[str, Any]:
     return {
-        "which": which.id,
-        "confirmed_at": which.confirmed_at,
-        "firing_since": which.firing_since,
-        "alerts": which.alerts,
+        "which": current.id,
+        "confirmed_at": current.confirmed_at,
+        "firing_since": current.firing_since,
+        "alerts": current.alerts,
     }
 
 
-async def book(connection: AsyncConnection, keys: Collection[Key]) -> Book:
+async def load_batch(connection: AsyncConnection, keys: Collection[EpisodeKey]) -> EpisodeBatch:
     """The open episodes of these keys, in a few questions however many they are."""
-    known, wanted = {}, sorted((key.stack, key.remediation, key.target) for key in keys)
-    about = tuple_(episode.c.stack, episode.c.remediation, episode.c.target)
-    for at in range(0, len(wanted), ASKED_AT_ONCE):
-        some = about.in_(wanted[at : at + ASKED_AT_ONCE])
-        for row in await connection.execute(select(episode).where(some, episode.c.ended_at.is_(None))):
-            found = Episode(**row._mapping)
-            known[found.key] = found
-    return Book(connection, known)
+    open_episodes, key_rows = {}, sorted((key.stack, key.remediation, key.target) for key in keys)
+    key_columns = tuple_(episode.c.stack, episode.c.remediation, episode.c.target)
+    for at in range(0, len(key_rows), MAX_KEYS_PER_QUERY):
+        in_chunk = key_columns.in_(key_rows[at : at + MAX_KEYS_PER_QUERY])
+        for row in await connection.execute(select(episode).where(in_chunk, episode.c.ended_at.is_(None))):
+            open_episode = Episode(**row._mapping)
+            open_episodes[open_episode.key] = open_episode
+    return EpisodeBatch(connection, open_episodes)
 
 
-async def end(connection: AsyncConnection, which: Episode, reason: str, now: datetime) -> None:
-    await connection.execute(update(episode).where(episode.c.id == which.id).values(ended_at=now, end_reason=reason))
-    await audit.append(connection, now, f"episode_{reason}", detail={"episode": which.id})
+async def end(connection: AsyncConnection, current: Episode, reason: str, now: datetime) -> None:
+    await connection.execute(update(episode).where(episode.c.id == current.id).values(ended_at=now, end_reason=reason))
+    await audit.append(connection, now, f"episode_{reason}", detail={"episode": current.id})
 
 
-async def open_for(connection: AsyncConnection, key: Key) -> Episode | None:
+async def open_for(connection: AsyncConnection, key: EpisodeKey) -> Episode | None:
     """The open episode of `key`, of which there is never more than one."""
     rows = await connection.execute(
         select(episode).where(
@@ -159,25 +159,27 @@ async def all_open(
     not_confirmed_between: tuple[datetime, datetime] | None = None,
 ) -> Sequence[Episode]:
     """Those that have not ended, oldest first: all, or only some of them."""
-    wanted = select(episode).where(episode.c.ended_at.is_(None))
+    query = select(episode).where(episode.c.ended_at.is_(None))
     if opened_since is not None:
-        wanted = wanted.where(episode.c.opened_at > opened_since)
+        query = query.where(episode.c.opened_at > opened_since)
     if not_confirmed_between is not None:
-        wanted = wanted.where(~episode.c.confirmed_at.between(*not_confirmed_between))
-    return [Episode(**row._mapping) for row in await connection.execute(wanted.order_by(episode.c.id))]
+        query = query.where(~episode.c.confirmed_at.between(*not_confirmed_between))
+    return [Episode(**row._mapping) for row in await connection.execute(query.order_by(episode.c.id))]
 
 
 async def count_open(connection: AsyncConnection) -> Sequence[tuple[str, str, int]]:
     """How many of each stack and remediation have not ended."""
-    of = episode.c.stack, episode.c.remediation
-    rows = await connection.execute(select(*of, func.count()).where(episode.c.ended_at.is_(None)).group_by(*of))
+    columns = episode.c.stack, episode.c.remediation
+    rows = await connection.execute(
+        select(*columns, func.count()).where(episode.c.ended_at.is_(None)).group_by(*columns)
+    )
     return [(stack, remediation, number) for stack, remediation, number in rows]
 
 
-async def confirmed(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, datetime]:
+async def confirmation_times(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, datetime]:
     """When each of these episodes was last confirmed."""
-    wanted = select(episode.c.id, episode.c.confirmed_at).where(episode.c.id.in_(set(identifiers)))
-    return {row.id: row.confirmed_at for row in await connection.execute(wanted)}
+    query = select(episode.c.id, episode.c.confirmed_at).where(episode.c.id.in_(set(identifiers)))
+    return {row.id: row.confirmed_at for row in await connection.execute(query)}
 
 
 async def get(connection: AsyncConnection, identifier: int) -> Episode:
@@ -185,17 +187,19 @@ async def get(connection: AsyncConnection, identifier: int) -> Episode:
     return Episode(**row._mapping)
 
 
-async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], now: datetime) -> Episode:
+async def _open(
+    connection: AsyncConnection, key: EpisodeKey, firing: Sequence[ReceivedAlert], now: datetime
+) -> Episode:
     result = await connection.execute(
         insert(episode).values(
             stack=key.stack,
             remediation=key.remediation,
             target=key.target,
             opened_at=now,
-            firing_since=_since(firing),
-            delivered_at=firing[0].received,
-            confirmed_at=firing[-1].received,
-            alerts=_entries(firing, {}),
+            firing_since=_firing_since(firing),
+            delivered_at=firing[0].received_at,
+            confirmed_at=firing[-1].received_at,
+            alerts=_alert_entries(firing, {}),
         )
     )
     detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
@@ -204,24 +208,24 @@ async def _open(connection: AsyncConnection, key: Key, firing: Sequence[Heard], 
     return await get(connection, int(result.inserted_primary_key[0]))
 
 
-def _since(firing: Sequence[Heard]) -> datetime:
+def _firing_since(firing: Sequence[ReceivedAlert]) -> datetime:
     """When the first of them began to fire; a sender whose clock is ahead does not make that the future."""
-    return min(min(heard.received, heard.alert.started) for heard in firing)
+    return min(min(received_alert.received_at, received_alert.alert.started) for received_alert in firing)
 
 
-def _is_about(resolved: Alert, entry: Mapping[str, Any] | None) -> bool:
+def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:
     """Not if it was over before the alert that fires began: then it is the late end of an earlier one.
 
     Its own start tells less, and counts only where it has no end: Alertmanager moves a start back when it merges what
     several Prometheus servers say of one alert.
     """
-    return entry is not None and microseconds(resolved.over) >= entry.get("started", 0)
+    return entry is not None and to_microseconds(resolved_alert.end_time) >= entry.get("started", 0)
 
 
-def _entries(firing: Sequence[Heard], known: Mapping[str, Any]) -> dict[str, Any]:
+def _alert_entries(firing: Sequence[ReceivedAlert], known_entries: Mapping[str, Any]) -> dict[str, Any]:
     """Each alert with the latest start that was told of it: what comes late makes no alert older than it is."""
-    entries = dict(known)
-    for alert in (heard.alert for heard in firing):
-        started = max(microseconds(alert.started), entries.get(alert.key, {}).get("started", 0))
+    entries = dict(known_entries)
+    for alert in (received_alert.alert for received_alert in firing):
+        started = max(to_microseconds(alert.started), entries.get(alert.key, {}).get("started", 0))
         entries[alert.key] = {"labels": alert.labels, "annotations": alert.annotations, "started": started}
     return entries

@@ -13,7 +13,7 @@ class Ledger(Protocol):
     A task may be cancelled anywhere: a transaction that had not committed leaves nothing behind, no lock either.
     """
 
-    def opened(self) -> AbstractAsyncContextManager[Self]:
+    def open(self) -> AbstractAsyncContextManager[Self]:
         """Have the ledger for this process, creating or upgrading it, until the block ends."""
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -25,5 +25,5 @@ class Ledger(Protocol):
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction that only reads, on one consistent snapshot, and waits for nobody."""
 
-    async def accept(self, received: datetime, body: bytes) -> None:
+    async def accept(self, received_at: datetime, body: bytes) -> None:
         """Keep a delivery; it is durable on return. Calls at the same time may share a commit."""

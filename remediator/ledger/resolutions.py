@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.episodes import Heard
+from remediator.ledger.episodes import ReceivedAlert
 from remediator.ledger.schema import resolution
 
-ASKED_AT_ONCE = 500  # databases limit the parameters of one statement
+MAX_KEYS_PER_QUERY = 500  # databases limit the parameters of one statement
 
 
 @dataclass(frozen=True)
@@ -27,53 +27,55 @@ class Resolution:
     ended_at: datetime
     resolved_at: datetime
 
-    def covers(self, firing: Heard, span: timedelta) -> bool:
+    def covers(self, firing: ReceivedAlert, span: timedelta) -> bool:
         """Whether `firing` is the alert that was resolved."""
-        return firing.alert.started <= self.ended_at and firing.received < self.resolved_at + span
+        return firing.alert.started <= self.ended_at and firing.received_at < self.resolved_at + span
 
 
-class Memory:
+class ResolutionBatch:
     """What is known of some alerts' ends, while deliveries about them are worked off."""
 
-    def __init__(self, connection: AsyncConnection, known: Mapping[str, Resolution], span: timedelta) -> None:
+    def __init__(self, connection: AsyncConnection, resolutions: Mapping[str, Resolution], span: timedelta) -> None:
         self._connection = connection
-        self._known = dict(known)
+        self._resolutions = dict(resolutions)
         self._span = span
-        self._fresh: set[str] = set()
+        self._changed_keys: set[str] = set()
 
-    def news(self, heard: Iterable[Heard]) -> Iterator[Heard]:
+    def drop_late_firings(self, received_alerts: Iterable[ReceivedAlert]) -> Iterator[ReceivedAlert]:
         """What was heard, without firings that are over; resolutions are noted on the way."""
-        for each in heard:
-            if each.alert.status == "resolved":
-                self._note(each)
-            elif (known := self._known.get(each.alert.key)) and known.covers(each, self._span):
+        for received_alert in received_alerts:
+            if received_alert.alert.status == "resolved":
+                self._record(received_alert)
+            elif (recorded := self._resolutions.get(received_alert.alert.key)) and recorded.covers(
+                received_alert, self._span
+            ):
                 continue
-            yield each
+            yield received_alert
 
-    async def keep(self) -> None:
+    async def save(self) -> None:
         """Write down what was noted."""
-        for some in _chunks(sorted(self._fresh)):
-            await self._connection.execute(delete(resolution).where(resolution.c.alert.in_(some)))
-            rows = [{"alert": name, **asdict(self._known[name])} for name in some]
+        for chunk in _chunks(sorted(self._changed_keys)):
+            await self._connection.execute(delete(resolution).where(resolution.c.alert.in_(chunk)))
+            rows = [{"alert": name, **asdict(self._resolutions[name])} for name in chunk]
             await self._connection.execute(insert(resolution), rows)
 
-    def _note(self, ended: Heard) -> None:
+    def _record(self, received_alert: ReceivedAlert) -> None:
         """Of two resolutions of one alert the one that ended later counts."""
-        name, over = ended.alert.key, ended.alert.over
-        known = self._known.get(name)
-        if known is None or over >= known.ended_at:
-            self._known[name] = Resolution(over, ended.received)
-            self._fresh.add(name)
+        name, ended_at = received_alert.alert.key, received_alert.alert.end_time
+        recorded = self._resolutions.get(name)
+        if recorded is None or ended_at >= recorded.ended_at:
+            self._resolutions[name] = Resolution(ended_at, received_alert.received_at)
+            self._changed_keys.add(name)
 
 
-async def memory(connection: AsyncConnection, alerts: Collection[str], span: timedelta) -> Memory:
+async def load_batch(connection: AsyncConnection, alerts: Collection[str], span: timedelta) -> ResolutionBatch:
     """What is known of these alerts; for `span` after its end a firing may be a late one."""
-    known = {}
-    for some in _chunks(list(alerts)):
-        rows = await connection.execute(select(resolution).where(resolution.c.alert.in_(some)))
-        known.update({row.alert: Resolution(row.ended_at, row.resolved_at) for row in rows})
-    return Memory(connection, known, span)
+    resolutions = {}
+    for chunk in _chunks(list(alerts)):
+        rows = await connection.execute(select(resolution).where(resolution.c.alert.in_(chunk)))
+        resolutions.update({row.alert: Resolution(row.ended_at, row.resolved_at) for row in rows})
+    return ResolutionBatch(connection, resolutions, span)
 
 
 def _chunks(names: list[str]) -> list[list[str]]:
-    return [names[at : at + ASKED_AT_ONCE] for at in range(0, len(names), ASKED_AT_ONCE)]
+    return [names[at : at + MAX_KEYS_PER_QUERY] for at in range(0, len(names), MAX_KEYS_PER_QUERY)]

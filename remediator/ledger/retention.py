@@ -15,82 +15,96 @@ from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import breaker, delivery, episode, item, outbox, resolution, run, storm
 from remediator.model.run_state import TRANSITIONS
 
-DELIVERIES_KEPT = timedelta(days=30)
-RECORD_KEPT = timedelta(days=400)
-RESOLUTIONS_KEPT = timedelta(days=1)
-STEP = 1_000  # rows of one table in one transaction
+DELIVERY_RETENTION = timedelta(days=30)
+RECORD_RETENTION = timedelta(days=400)
+RESOLUTION_RETENTION = timedelta(days=1)
+STEP_ROWS = 1_000  # rows of one table in one transaction
 
 
-async def forget(ledger: Ledger, now: datetime) -> bool:
+async def delete_expired(ledger: Ledger, now: datetime) -> bool:
     """Take one step in each table, each in a transaction of its own; return whether there is more to do.
 
     Raises:
         LedgerUnavailable: the rest is for the next time.
     """
-    gone = []
-    for step in (_deliveries, _messages, _alerts, _runs, _episodes, _trail):
+    row_counts = []
+    for step in (
+        _delete_deliveries,
+        _delete_messages,
+        _delete_alert_records,
+        _delete_runs,
+        _delete_episodes,
+        _cut_trail,
+    ):
         async with ledger.write() as connection:
-            gone.append(await step(connection, now))
-    return max(gone) >= STEP
+            row_counts.append(await step(connection, now))
+    return max(row_counts) >= STEP_ROWS
 
 
-async def _deliveries(connection: AsyncConnection, now: datetime) -> int:
+async def _delete_deliveries(connection: AsyncConnection, now: datetime) -> int:
     """Those that nothing was made of stay, however old."""
-    limit = now - DELIVERIES_KEPT
-    old = select(delivery.c.id).where(delivery.c.processed_at.is_not(None), delivery.c.received_at < limit)
-    gone = await connection.execute(delete(delivery).where(delivery.c.id.in_(old.limit(STEP))))
-    return gone.rowcount
+    limit = now - DELIVERY_RETENTION
+    expired_ids = select(delivery.c.id).where(delivery.c.processed_at.is_not(None), delivery.c.received_at < limit)
+    result = await connection.execute(delete(delivery).where(delivery.c.id.in_(expired_ids.limit(STEP_ROWS))))
+    return result.rowcount
 
 
-async def _messages(connection: AsyncConnection, now: datetime) -> int:
+async def _delete_messages(connection: AsyncConnection, now: datetime) -> int:
     """Of an open episode they stay: they say who has been told already."""
-    limit = now - DELIVERIES_KEPT
-    over = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_not(None))
-    old = select(outbox.c.id).where(outbox.c.sent_at.is_not(None), outbox.c.sent_at < limit, over).limit(STEP)
-    return (await connection.execute(delete(outbox).where(outbox.c.id.in_(old)))).rowcount
+    limit = now - DELIVERY_RETENTION
+    has_ended_episode = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_not(None))
+    expired_ids = (
+        select(outbox.c.id)
+        .where(outbox.c.sent_at.is_not(None), outbox.c.sent_at < limit, has_ended_episode)
+        .limit(STEP_ROWS)
+    )
+    return (await connection.execute(delete(outbox).where(outbox.c.id.in_(expired_ids)))).rowcount
 
 
-async def _alerts(connection: AsyncConnection, now: datetime) -> int:
+async def _delete_alert_records(connection: AsyncConnection, now: datetime) -> int:
     """The last storm stays: its cooldown may be longer than a day."""
-    limit = now - RESOLUTIONS_KEPT
-    last = select(func.max(storm.c.seen_at)).scalar_subquery()
-    await connection.execute(delete(storm).where(storm.c.seen_at < limit, storm.c.seen_at < last))
-    old = select(resolution.c.alert).where(resolution.c.resolved_at < limit).limit(STEP)
-    return (await connection.execute(delete(resolution).where(resolution.c.alert.in_(old)))).rowcount
+    limit = now - RESOLUTION_RETENTION
+    last_storm = select(func.max(storm.c.seen_at)).scalar_subquery()
+    await connection.execute(delete(storm).where(storm.c.seen_at < limit, storm.c.seen_at < last_storm))
+    expired_alerts = select(resolution.c.alert).where(resolution.c.resolved_at < limit).limit(STEP_ROWS)
+    return (await connection.execute(delete(resolution).where(resolution.c.alert.in_(expired_alerts)))).rowcount
 
 
-async def _runs(connection: AsyncConnection, now: datetime) -> int:
+async def _delete_runs(connection: AsyncConnection, now: datetime) -> int:
     """Ended runs, and their items; one that keeps a breaker open stays as the reason why."""
-    limit = now - RECORD_KEPT
-    lately = or_(breaker.c.closed_at.is_(None), breaker.c.closed_at >= limit)
-    holding = exists().where(breaker.c.run == run.c.id, lately)
-    ended = select(run.c.id).where(run.c.state.not_in(TRANSITIONS), run.c.finished_at < limit, ~holding)
-    old = [row.id for row in await connection.execute(ended.limit(STEP))]
-    await connection.execute(delete(breaker).where(breaker.c.run.in_(old)))
-    await connection.execute(delete(item).where(item.c.run.in_(old)))
-    return (await connection.execute(delete(run).where(run.c.id.in_(old)))).rowcount
+    limit = now - RECORD_RETENTION
+    open_or_recently_closed = or_(breaker.c.closed_at.is_(None), breaker.c.closed_at >= limit)
+    has_breaker = exists().where(breaker.c.run == run.c.id, open_or_recently_closed)
+    expired_query = select(run.c.id).where(run.c.state.not_in(TRANSITIONS), run.c.finished_at < limit, ~has_breaker)
+    expired_ids = [row.id for row in await connection.execute(expired_query.limit(STEP_ROWS))]
+    await connection.execute(delete(breaker).where(breaker.c.run.in_(expired_ids)))
+    await connection.execute(delete(item).where(item.c.run.in_(expired_ids)))
+    return (await connection.execute(delete(run).where(run.c.id.in_(expired_ids)))).rowcount
 
 
-async def _episodes(connection: AsyncConnection, now: datetime) -> int:
-    limit = now - RECORD_KEPT
-    used, told = exists().where(run.c.episode == episode.c.id), exists().where(outbox.c.episode == episode.c.id)
-    old = select(episode.c.id).where(episode.c.ended_at < limit, ~used, ~told).limit(STEP)
-    return (await connection.execute(delete(episode).where(episode.c.id.in_(old)))).rowcount
+async def _delete_episodes(connection: AsyncConnection, now: datetime) -> int:
+    limit = now - RECORD_RETENTION
+    has_runs, has_messages = (
+        exists().where(run.c.episode == episode.c.id),
+        exists().where(outbox.c.episode == episode.c.id),
+    )
+    expired_ids = select(episode.c.id).where(episode.c.ended_at < limit, ~has_runs, ~has_messages).limit(STEP_ROWS)
+    return (await connection.execute(delete(episode).where(episode.c.id.in_(expired_ids)))).rowcount
 
 
-async def _trail(connection: AsyncConnection, now: datetime) -> int:
+async def _cut_trail(connection: AsyncConnection, now: datetime) -> int:
     """Cut what stands before the first row that is young enough; a clock that was set back makes no hole.
 
     The last row stays whatever its age: the next one follows from it.
     """
-    limit, head = now - RECORD_KEPT, select(func.max(trail.c.id)).scalar_subquery()
-    wanted = select(trail.c.id, trail.c.at, trail.c.hash).where(trail.c.id < head).order_by(trail.c.id).limit(STEP)
-    oldest = (await connection.execute(wanted)).all()
-    young = next((place for place, row in enumerate(oldest) if row.at >= limit), len(oldest))
-    if young == 0:
+    limit, head = now - RECORD_RETENTION, select(func.max(trail.c.id)).scalar_subquery()
+    query = select(trail.c.id, trail.c.at, trail.c.hash).where(trail.c.id < head).order_by(trail.c.id).limit(STEP_ROWS)
+    oldest = (await connection.execute(query)).all()
+    first_recent = next((place for place, row in enumerate(oldest) if row.at >= limit), len(oldest))
+    if first_recent == 0:
         return 0
-    last = oldest[young - 1]
-    await connection.execute(delete(trail).where(trail.c.id <= last.id))
-    detail = {"through": last.id, "hash": last.hash}
+    last_expired = oldest[first_recent - 1]
+    await connection.execute(delete(trail).where(trail.c.id <= last_expired.id))
+    detail = {"through": last_expired.id, "hash": last_expired.hash}
     await audit.append(connection, now, audit.CUT, detail=detail)
-    return young
+    return first_recent

@@ -12,7 +12,7 @@ from remediator.model.run_state import RunState
 
 
 @dataclass(frozen=True)
-class Page:
+class RunPage:
     """Some runs, and the `before` that asks for the next page, or None at the end."""
 
     runs: Sequence[Run]
@@ -27,13 +27,13 @@ async def list_runs(
     remediation: str | None = None,
     state: RunState | None = None,
     before: int | None = None,
-) -> Page:
+) -> RunPage:
     """Return at most `limit` runs older than the run `before`."""
-    wanted = select(run).order_by(run.c.id.desc()).limit(limit + 1)
+    query = select(run).order_by(run.c.id.desc()).limit(limit + 1)
     for column, value in ((run.c.stack, stack), (run.c.remediation, remediation), (run.c.state, state)):
         if value is not None:
-            wanted = wanted.where(column == value)
+            query = query.where(column == value)
     if before is not None:
-        wanted = wanted.where(run.c.id < before)
-    found = [from_row(row) for row in await connection.execute(wanted)]
-    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
+        query = query.where(run.c.id < before)
+    runs = [from_row(row) for row in await connection.execute(query)]
+    return RunPage(runs[:limit], runs[limit - 1].id if len(runs) > limit else None)

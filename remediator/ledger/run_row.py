@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 
 
@@ -34,8 +34,8 @@ class Run:
     evidence: Mapping[str, Any]
 
     @property
-    def key(self) -> Key:
-        return Key(self.stack, self.remediation, self.target)
+    def key(self) -> EpisodeKey:
+        return EpisodeKey(self.stack, self.remediation, self.target)
 
 
 def from_row(row: Any) -> Run:

@@ -16,11 +16,11 @@ from remediator.ledger.run_row import Run as Run
 from remediator.ledger.run_row import from_row as from_row
 from remediator.ledger.schema import item, run
 from remediator.model.errors import RemediatorError
-from remediator.model.remediation import Item, ItemState, Outcome, Plan
-from remediator.model.run_state import ACTIVE, ENDED, TRANSITIONS, RunState, is_mishap
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
+from remediator.model.run_state import ACTIVE, ENDED, TRANSITIONS, RunState, counts_toward_breaker
 
 
-class LostRun(RemediatorError):
+class StaleRun(RemediatorError):
     """Somebody else has moved this run on; whoever sees this stops touching it."""
 
 
@@ -65,7 +65,7 @@ async def move(
     """Move a run to its next state, in the same transaction as its audit row.
 
     Raises:
-        LostRun: the run is no longer as `current` has it.
+        StaleRun: the run is no longer as `current` has it.
     """
     if to not in TRANSITIONS[current.state]:
         raise AssertionError(f"run {current.id}: there is no way from {current.state} to {to}")
@@ -77,19 +77,19 @@ async def move(
         .values(state=to, reason=reason, **columns)
     )
     if result.rowcount != 1:
-        raise LostRun(f"run {current.id} is no longer {current.state}")
+        raise StaleRun(f"run {current.id} is no longer {current.state}")
     await audit.append(connection, now, to, run=current.id, actor=actor, detail={"reason": reason} if reason else {})
-    moved = await get(connection, current.id)
+    moved_run = await get(connection, current.id)
     if to in ENDED or to is RunState.DEFERRED:
-        await run_counts.count(connection, moved, now)
-    return moved
+        await run_counts.count(connection, moved_run, now)
+    return moved_run
 
 
 async def take_over(connection: AsyncConnection, current: Run) -> Run:
     """Raise the fence, so that nothing begun under the old one can still write.
 
     Raises:
-        LostRun: the run is no longer as `current` has it.
+        StaleRun: the run is no longer as `current` has it.
     """
     result = await connection.execute(
         update(run)
@@ -97,7 +97,7 @@ async def take_over(connection: AsyncConnection, current: Run) -> Run:
         .values(fence=current.fence + 1)
     )
     if result.rowcount != 1:
-        raise LostRun(f"run {current.id} is no longer {current.state}, or has been taken over")
+        raise StaleRun(f"run {current.id} is no longer {current.state}, or has been taken over")
     return await get(connection, current.id)
 
 
@@ -105,7 +105,7 @@ async def get(connection: AsyncConnection, identifier: int) -> Run:
     return from_row((await connection.execute(select(run).where(run.c.id == identifier))).one())
 
 
-async def find(connection: AsyncConnection, identifier: int) -> Run | None:
+async def get_or_none(connection: AsyncConnection, identifier: int) -> Run | None:
     row = (await connection.execute(select(run).where(run.c.id == identifier))).one_or_none()
     return None if row is None else from_row(row)
 
@@ -116,7 +116,7 @@ async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     return [from_row(row) for row in rows]
 
 
-async def last_of(connection: AsyncConnection, identifier: int) -> Run | None:
+async def last_of_episode(connection: AsyncConnection, identifier: int) -> Run | None:
     rows = await connection.execute(select(run).where(run.c.episode == identifier).order_by(run.c.id.desc()).limit(1))
     row = rows.one_or_none()
     return None if row is None else from_row(row)
@@ -151,22 +151,22 @@ async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None
     return None if row is None else from_row(row)
 
 
-async def admitted_since(connection: AsyncConnection, since: datetime, besides: int) -> Sequence[Any]:
-    """`(stack, remediation, admitted_at)` of every reservation since then but that of the run `besides`."""
+async def admitted_since(connection: AsyncConnection, since: datetime, excluded_run: int) -> Sequence[Any]:
+    """`(stack, remediation, admitted_at)` of every reservation since then but that of the run `excluded_run`."""
     rows = await connection.execute(
         select(run.c.stack, run.c.remediation, run.c.admitted_at)
-        .where(run.c.admitted_at > since, run.c.id != besides)
+        .where(run.c.admitted_at > since, run.c.id != excluded_run)
         .order_by(run.c.admitted_at)
     )
     return rows.all()
 
 
-async def active(connection: AsyncConnection, besides: int) -> Sequence[Run]:
-    rows = await connection.execute(select(run).where(run.c.state.in_(ACTIVE), run.c.id != besides))
+async def active(connection: AsyncConnection, excluded_run: int) -> Sequence[Run]:
+    rows = await connection.execute(select(run).where(run.c.state.in_(ACTIVE), run.c.id != excluded_run))
     return [from_row(row) for row in rows]
 
 
-async def mishaps_since(connection: AsyncConnection, current: Run, since: datetime) -> int:
+async def breaker_failures_since(connection: AsyncConnection, current: Run, since: datetime) -> int:
     """How many runs of the same remediation and target failed or were interrupted by a crash since then."""
     rows = await connection.execute(
         select(run.c.state, run.c.reason).where(
@@ -176,21 +176,21 @@ async def mishaps_since(connection: AsyncConnection, current: Run, since: dateti
             run.c.finished_at > since,
         )
     )
-    return sum(is_mishap(RunState(row.state), row.reason) for row in rows)
+    return sum(counts_toward_breaker(RunState(row.state), row.reason) for row in rows)
 
 
-async def keep_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Run:
+async def save_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Run:
     """Put the items of `plan` in the place of any that were planned before; nothing has been touched yet."""
     await connection.execute(item.delete().where(item.c.run == current.id))
     rows = [
         {
             "run": current.id,
             "position": position,
-            "identity": dict(planned.identity),
-            "evidence": dict(planned.evidence),
+            "identity": dict(planned_item.identity),
+            "evidence": dict(planned_item.evidence),
             "state": ItemState.PLANNED,
         }
-        for position, planned in enumerate(plan.items)
+        for position, planned_item in enumerate(plan.items)
     ]
     if rows:
         await connection.execute(insert(item), rows)
@@ -200,22 +200,24 @@ async def keep_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Ru
         .values(
             found=plan.found,
             population=plan.population,
-            plan_hash=hash_of(plan.items),
+            plan_hash=hash_items(plan.items),
             evidence={**current.evidence, "plan": dict(plan.evidence)},
         )
     )
     return await get(connection, current.id)
 
 
-def hash_of(items: Sequence[Item]) -> str:
+def hash_items(items: Sequence[Item]) -> str:
     """A fingerprint of exactly these items."""
     return hashlib.sha256(json.dumps([dict(each.identity) for each in items], sort_keys=True).encode()).hexdigest()
 
 
 async def add_evidence(connection: AsyncConnection, current: Run, **evidence: Any) -> Run:
     """Add to what is known of the run now, which may be more than `current` knows."""
-    known = (await get(connection, current.id)).evidence
-    await connection.execute(update(run).where(run.c.id == current.id).values(evidence={**known, **evidence}))
+    recorded_evidence = (await get(connection, current.id)).evidence
+    await connection.execute(
+        update(run).where(run.c.id == current.id).values(evidence={**recorded_evidence, **evidence})
+    )
     return await get(connection, current.id)
 
 
@@ -225,47 +227,51 @@ async def items(connection: AsyncConnection, identifier: int) -> Sequence[RunIte
 
 async def items_of(connection: AsyncConnection, identifiers: Sequence[int]) -> Mapping[int, Sequence[RunItem]]:
     """The items of several runs, in one question."""
-    found: dict[int, list[RunItem]] = {identifier: [] for identifier in identifiers}
-    wanted = select(item).where(item.c.run.in_(identifiers)).order_by(item.c.run, item.c.position)
-    for row in await connection.execute(wanted):
-        each = RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail)
-        found[row.run].append(each)
-    return found
+    items_by_run: dict[int, list[RunItem]] = {identifier: [] for identifier in identifiers}
+    query = select(item).where(item.c.run.in_(identifiers)).order_by(item.c.run, item.c.position)
+    for row in await connection.execute(query):
+        run_item = RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail)
+        items_by_run[row.run].append(run_item)
+    return items_by_run
 
 
-async def intend(connection: AsyncConnection, current: Run, which: Sequence[RunItem], now: datetime) -> None:
+async def intend(connection: AsyncConnection, current: Run, run_items: Sequence[RunItem], now: datetime) -> None:
     """Write down what is about to be touched. An item is intended once, ever.
 
     Raises:
-        LostRun: one of them is not merely planned any more, or the run has been taken over.
+        StaleRun: one of them is not merely planned any more, or the run has been taken over.
     """
-    positions = [each.position for each in which]
-    await _still_ours(connection, current)
+    positions = [each.position for each in run_items]
+    await _require_same_fence(connection, current)
     result = await connection.execute(
         update(item)
         .where(item.c.run == current.id, item.c.position.in_(positions), item.c.state == ItemState.PLANNED)
         .values(state=ItemState.INTENDED, intended_at=now)
     )
-    if result.rowcount != len(which):
-        raise LostRun(f"run {current.id}: an item was not merely planned")
+    if result.rowcount != len(run_items):
+        raise StaleRun(f"run {current.id}: an item was not merely planned")
     await audit.append(connection, now, "intended", run=current.id, detail={"items": positions})
 
 
 async def settle(
-    connection: AsyncConnection, current: Run, which: Sequence[RunItem], outcomes: Sequence[Outcome], now: datetime
+    connection: AsyncConnection,
+    current: Run,
+    run_items: Sequence[RunItem],
+    outcomes: Sequence[EffectOutcome],
+    now: datetime,
 ) -> None:
     """Write down what became of intended items."""
-    await _still_ours(connection, current)
-    for each, outcome in zip(which, outcomes, strict=True):
+    await _require_same_fence(connection, current)
+    for each, outcome in zip(run_items, outcomes, strict=True):
         await connection.execute(
             update(item)
             .where(item.c.run == current.id, item.c.position == each.position, item.c.state == ItemState.INTENDED)
             .values(state=outcome.state, detail=outcome.detail, settled_at=now)
         )
-    states = {str(each.position): str(outcome.state) for each, outcome in zip(which, outcomes, strict=True)}
+    states = {str(each.position): str(outcome.state) for each, outcome in zip(run_items, outcomes, strict=True)}
     await audit.append(connection, now, "settled", run=current.id, detail={"items": states})
 
 
-async def _still_ours(connection: AsyncConnection, current: Run) -> None:
+async def _require_same_fence(connection: AsyncConnection, current: Run) -> None:
     if (await get(connection, current.id)).fence != current.fence:
-        raise LostRun(f"run {current.id} has been taken over")
+        raise StaleRun(f"run {current.id} has been taken over")

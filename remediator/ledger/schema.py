@@ -27,14 +27,14 @@ from remediator.model.run_state import ACTIVE, TRANSITIONS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def microseconds(moment: datetime) -> int:
+def to_microseconds(moment: datetime) -> int:
     """`moment` as the ledger keeps it."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def moment_of(kept: int) -> datetime:
-    """The moment that the ledger keeps as `kept`."""
-    return _EPOCH + timedelta(microseconds=kept)
+def from_microseconds(value: int) -> datetime:
+    """The moment that the ledger keeps as `value`."""
+    return _EPOCH + timedelta(microseconds=value)
 
 
 class Instant(TypeDecorator[datetime]):
@@ -44,10 +44,10 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        return None if value is None else microseconds(value)
+        return None if value is None else to_microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        return None if value is None else moment_of(value)
+        return None if value is None else from_microseconds(value)
 
 
 metadata = MetaData()

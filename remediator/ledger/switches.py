@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.ledger import audit
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import breaker, pause, storm
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 
 
 async def pause_now(
@@ -28,15 +28,15 @@ async def pause_now(
 
 async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: str | None) -> int:
     """End the pauses of `stack`, or with None all of them; return how many there were."""
-    ends = [pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now)]
+    conditions = [pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now)]
     if stack is not None:
-        ends.append(pause.c.stack == stack)
-    result = await connection.execute(update(pause).where(*ends).values(ended_at=now, ended_by=actor))
+        conditions.append(pause.c.stack == stack)
+    result = await connection.execute(update(pause).where(*conditions).values(ended_at=now, ended_by=actor))
     await audit.append(connection, now, "resumed", actor=actor, detail={"stack": stack, "pauses": result.rowcount})
     return result.rowcount
 
 
-async def paused(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
+async def stored_pause_reason(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
     """Why remediation is switched off for `stack`, or None."""
     rows = await connection.execute(
         select(pause.c.reason, pause.c.begun_by, pause.c.until)
@@ -47,14 +47,14 @@ async def paused(connection: AsyncConnection, now: datetime, stack: str) -> str 
         )
         .limit(1)
     )
-    found = rows.first()
-    if found is None:
+    row = rows.first()
+    if row is None:
         return None
-    until = f", until {found.until:%Y-%m-%d %H:%M} UTC" if found.until is not None else ""
-    return f"{found.reason} (by {found.begun_by}{until})"
+    until = f", until {row.until:%Y-%m-%d %H:%M} UTC" if row.until is not None else ""
+    return f"{row.reason} (by {row.begun_by}{until})"
 
 
-async def pauses(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
+async def active_pauses(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
     """The pauses in force."""
     rows = await connection.execute(
         select(pause).where(pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now))
@@ -64,7 +64,7 @@ async def pauses(connection: AsyncConnection, now: datetime) -> list[dict[str, A
 
 async def open_breaker(connection: AsyncConnection, current: Run, reason: str, now: datetime) -> None:
     """Keep this remediation off this target until a person closes the breaker."""
-    if await breaker_reason(connection, Key(current.stack, current.remediation, current.target)) is not None:
+    if await breaker_reason(connection, EpisodeKey(current.stack, current.remediation, current.target)) is not None:
         return
     await connection.execute(
         insert(breaker).values(
@@ -79,7 +79,7 @@ async def open_breaker(connection: AsyncConnection, current: Run, reason: str, n
     await audit.append(connection, now, "breaker_opened", run=current.id, detail={"reason": reason})
 
 
-async def breaker_reason(connection: AsyncConnection, key: Key) -> str | None:
+async def breaker_reason(connection: AsyncConnection, key: EpisodeKey) -> str | None:
     """Why the breaker of `key` is open, or None."""
     rows = await connection.execute(
         select(breaker.c.reason).where(
@@ -97,7 +97,7 @@ async def open_breakers(connection: AsyncConnection) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-async def close_breaker(connection: AsyncConnection, key: Key, now: datetime, actor: str) -> bool:
+async def close_breaker(connection: AsyncConnection, key: EpisodeKey, now: datetime, actor: str) -> bool:
     """A person has looked; return whether there was an open breaker."""
     result = await connection.execute(
         update(breaker)
@@ -115,7 +115,7 @@ async def close_breaker(connection: AsyncConnection, key: Key, now: datetime, ac
     return bool(result.rowcount)
 
 
-async def last_closed(connection: AsyncConnection, key: Key) -> datetime | None:
+async def last_closed_at(connection: AsyncConnection, key: EpisodeKey) -> datetime | None:
     """When a person last closed the breaker of `key`."""
     newest = await connection.execute(
         select(breaker.c.closed_at)

@@ -19,7 +19,7 @@ MAX_BYTES = 1024 * 1024
 MAX_ALERTS = 1_000
 
 
-def _in_utc(value: datetime) -> datetime:
+def _to_utc(value: datetime) -> datetime:
     """Year 1 is Go's way to say never, and no zone can be told from there."""
     if value.year == 1:
         return _NEVER
@@ -31,7 +31,7 @@ def _in_utc(value: datetime) -> datetime:
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # Go writes nanoseconds; what is finer than a microsecond is cut off.
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 
 class Alert(BaseModel):
@@ -52,7 +52,7 @@ class Alert(BaseModel):
         return self.fingerprint or hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
-    def over(self) -> datetime:
+    def end_time(self) -> datetime:
         """When a resolved alert had ended; where it does not say so, it had at least begun."""
         return max(self.started, self.ended or self.started)
 
@@ -80,13 +80,13 @@ def parse_delivery(body: bytes) -> Delivery:
         detail = error.errors(include_input=False, include_url=False)[0]
         if detail["loc"] == ("alerts",) and detail["type"] == "too_long":
             raise TooManyAlerts(f"{detail['ctx']['actual_length']} alerts; at most {MAX_ALERTS} at once") from None
-        raise MalformedDelivery(_told(detail)) from None
+        raise MalformedDelivery(_error_text(detail)) from None
 
 
-def _told(detail: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in detail["loc"])
-    said = detail["msg"].removeprefix("Value error, ")
-    return f"not an Alertmanager webhook body of version 4: {place + ': ' if place else ''}{said}"
+def _error_text(detail: ErrorDetails) -> str:
+    field_path = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"not an Alertmanager webhook body of version 4: {field_path + ': ' if field_path else ''}{message}"
 
 
 def describe(labels: Mapping[str, str]) -> str:

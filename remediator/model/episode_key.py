@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Key:
+class EpisodeKey:
     """What an episode is about. `target` is canonical, or what the alert claimed where no such target exists."""
 
     stack: str

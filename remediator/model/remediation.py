@@ -1,4 +1,4 @@
-"""What a remediation is to the engine: a name, and hands that plan, apply, settle and look again.
+"""What a remediation is to the engine: a name, and sessions that plan, apply, resolve outcomes and verify.
 
 The engine owns every decision (bounds, order, record, verification in time); a remediation only knows one kind of
 target. It never logs, retries or counts.
@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from runbookd.inventory import RemediationSettings, Stack
 
-Kind = Literal["postgres", "queues", "backups", "stack"]  # "stack": all of it, whatever target an alert names
+TargetKind = Literal["postgres", "queues", "backups", "stack"]  # "stack": all of it, whatever target an alert names
 
 
 Identity = Mapping[str, str | int | float | None]
@@ -48,19 +48,19 @@ class Plan:
     """What the remediation would touch now, oldest first.
 
     `found` is how many there are in all, which `max_items` judges; `items` may leave out those past every bound.
-    `population` is the number that `max_share` is a fraction of (client backends, jobs), or None. `because` says in one
-    word why nothing is to be touched although something is wrong; the run then ends `nothing_to_do` for this reason.
+    `population` is the number that `max_share` is a fraction of (client backends, jobs), or None. `empty_reason` says
+    in one word why nothing is to be touched although something is wrong; the run then ends `nothing_to_do` with it.
     """
 
     items: tuple[Item, ...]
     found: int
     population: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    because: str = ""
+    empty_reason: str = ""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EffectOutcome:
     """What became of one item; `detail` is one line for people."""
 
     state: ItemState
@@ -76,11 +76,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetName:
     """One target of the inventory, and for queues the queue."""
 
     stack: str
-    kind: Kind
+    kind: TargetKind
     name: str
     queue: str | None = None
 
@@ -93,18 +93,18 @@ class Target:
 class Scope:
     """All that a remediation may know: the stack's inventory, the target, how far it may go, and the run's id.
 
-    `touched` are the identities that earlier runs of this remediation on this target may have touched, within the time
-    that the remediation `remembers`; the same one as often as it was.
+    `touched_items` are the identities that earlier runs of this remediation on this target may have touched, within
+    the `lookback` of the remediation; the same one as often as it was.
     """
 
     stack: Stack
-    target: Target
+    target: TargetName
     settings: RemediationSettings
     run: str
-    touched: Sequence[Identity] = ()
+    touched_items: Sequence[Identity] = ()
 
 
-class Hands(Protocol):
+class RemediationSession(Protocol):
     """A remediation connected to one target. Every method may raise TargetUnreachable."""
 
     @property
@@ -114,16 +114,16 @@ class Hands(Protocol):
     async def plan(self) -> Plan:
         """Read what would be touched now. Changes nothing."""
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         """Touch `items` as one effect, each only if its identity still holds; one outcome an item, in order.
 
         The intended record is already durable. It is called at most once for an item, ever.
         """
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         """Find out, read-only, what became of an interrupted effect: APPLIED, NOT_APPLIED or UNKNOWN for each item."""
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         """Take the reading that made the plan once more. Changes nothing."""
 
 
@@ -131,14 +131,14 @@ class Hands(Protocol):
 class Remediation:
     """One kind of fix.
 
-    `keys` are the optional settings it uses; `one_effect` puts all items of a run into one; `remembers` is how far back
+    `keys` are the optional settings it uses; `one_effect` puts all items of a run into one; `lookback` is how far back
     it wants to know what its runs have touched.
     """
 
     name: str
-    kind: Kind
+    kind: TargetKind
     keys: frozenset[str]
     max_items: int
     one_effect: bool
-    open: Callable[[Scope], AbstractAsyncContextManager[Hands]]
-    remembers: timedelta = timedelta(0)
+    open: Callable[[Scope], AbstractAsyncContextManager[RemediationSession]]
+    lookback: timedelta = timedelta(0)

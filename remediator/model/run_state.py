@@ -73,6 +73,6 @@ OPENS_BREAKER = frozenset({S.INEFFECTIVE, S.UNKNOWN})
 CRASH = "crash"
 
 
-def is_mishap(state: RunState, reason: str) -> bool:
+def counts_toward_breaker(state: RunState, reason: str) -> bool:
     """Trouble that may pass: it opens the breaker when it repeats. What people stopped is no trouble."""
     return state is S.FAILED or (state is S.INTERRUPTED and reason == CRASH)

@@ -6,69 +6,71 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from remediator.model.episode_key import Key
-from remediator.model.remediation import Identity, Remediation, Scope, Target
+from remediator.model.episode_key import EpisodeKey
+from remediator.model.remediation import Identity, Remediation, Scope, TargetName
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 
 MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
 # No name has them, not every database can keep them, and in a text for people they would forge lines or hide words.
-_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Found:
+class ResolvedTarget:
     """A target of the inventory, and the remediation that could be run on it."""
 
     remediation: Remediation
     stack: Stack
-    target: Target
+    name: TargetName
     settings: RemediationSettings
 
-    def scope(self, run: int | str, touched: Sequence[Identity] = ()) -> Scope:
-        return Scope(self.stack, self.target, self.settings, str(run), touched)
+    def scope(self, run: int | str, touched_items: Sequence[Identity] = ()) -> Scope:
+        return Scope(self.stack, self.name, self.settings, str(run), touched_items)
 
 
-def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> Key:
+def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> EpisodeKey:
     """The episode that an alert with these labels belongs to, whether or not its target exists."""
-    stack, name, target = (_name(labels, label) for label in ("stack", "remediation", "target"))
+    stack, name, target = (_label(labels, label) for label in ("stack", "remediation", "target"))
     kind = remediations[name].kind if name in remediations else "?"
     parts = [stack, kind, stack if kind == "stack" else target]
     if kind == "queues":
-        parts.append(_name(labels, "queue"))
-    return Key(stack, name, "/".join(parts))
+        parts.append(_label(labels, "queue"))
+    return EpisodeKey(stack, name, "/".join(parts))
 
 
-def keys_of(labels: Iterable[Mapping[str, str]], remediations: Mapping[str, Remediation]) -> frozenset[Key]:
+def keys_of(labels: Iterable[Mapping[str, str]], remediations: Mapping[str, Remediation]) -> frozenset[EpisodeKey]:
     """The episodes that alerts with these labels belong to."""
     return frozenset(key_of(each, remediations) for each in labels)
 
 
-def _name(labels: Mapping[str, str], label: str) -> str:
-    return claimed(labels.get(label, ""))
+def _label(labels: Mapping[str, str], label: str) -> str:
+    return sanitize(labels.get(label, ""))
 
 
-def claimed(text: str, most: int = MAX_NAME) -> str:
+def sanitize(text: str, max_length: int = MAX_NAME) -> str:
     """What others claim, as it may be kept and shown: one line of at most so many characters."""
-    return _shown(text[:most])
+    return _replace_unprintable(text[:max_length])
 
 
 @lru_cache(4_096)  # the same names come again with every repetition of an alert
-def _shown(text: str) -> str:
-    return _NOT_SHOWN.sub("\ufffd", text)
+def _replace_unprintable(text: str) -> str:
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
-def find(inventory: Inventory, remediations: Mapping[str, Remediation], key: Key) -> Found | str:
+def resolve_target(
+    inventory: Inventory, remediations: Mapping[str, Remediation], key: EpisodeKey
+) -> ResolvedTarget | str:
     """Return the target of `key`, or in words for people why there is none."""
     remediation = remediations.get(key.remediation)
     if remediation is None:
-        return f"there is no remediation {key.remediation!r}{_nearest(key.remediation, remediations)}"
+        return f"there is no remediation {key.remediation!r}{_suggest(key.remediation, remediations)}"
     stack = inventory.stacks.get(key.stack)
     if stack is None:
-        return f"the inventory has no stack {key.stack!r}{_nearest(key.stack, inventory.stacks)}"
-    target = _target(remediation, stack, key)
+        return f"the inventory has no stack {key.stack!r}{_suggest(key.stack, inventory.stacks)}"
+    target = _resolve_name(remediation, stack, key)
     if isinstance(target, str):
         return target
-    return Found(remediation, stack, target, settings_of(stack, key.remediation))
+    return ResolvedTarget(remediation, stack, target, settings_of(stack, key.remediation))
 
 
 def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
@@ -76,28 +78,28 @@ def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
     return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 
-def _target(remediation: Remediation, stack: Stack, key: Key) -> Target | str:
+def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> TargetName | str:
     _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
     name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
     targets = _by_kind(key.stack, stack)[remediation.kind]
     if name not in targets:
-        return f"stack {key.stack} has no {remediation.kind} target {name!r}{_nearest(name, targets)}"
+        return f"stack {key.stack} has no {remediation.kind} target {name!r}{_suggest(name, targets)}"
     if remediation.kind != "queues":
-        return Target(key.stack, remediation.kind, name)
+        return TargetName(key.stack, remediation.kind, name)
     if not queue:
         return f"the alert names no queue of {key.stack}/queues/{name}: it needs the label `queue`"
-    listed = stack.queues[name].names
-    if isinstance(listed, tuple) and queue not in listed:
-        return f"{key.stack}/queues/{name} does not list the queue {queue!r}{_nearest(queue, listed)}"
-    return Target(key.stack, "queues", name, queue)
+    listed_queues = stack.queues[name].names
+    if isinstance(listed_queues, tuple) and queue not in listed_queues:
+        return f"{key.stack}/queues/{name} does not list the queue {queue!r}{_suggest(queue, listed_queues)}"
+    return TargetName(key.stack, "queues", name, queue)
 
 
 def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
     return {"postgres": stack.postgres, "queues": stack.queues, "backups": stack.backups, "stack": {name: stack}}
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
+def _suggest(name: str, choices: Iterable[str]) -> str:
+    names = sorted(choices)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"

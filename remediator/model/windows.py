@@ -24,7 +24,7 @@ def in_window(window: Window, moment: datetime) -> bool:
     return (today in window.days and clock >= window.start) or (yesterday in window.days and clock < window.end)
 
 
-def span_of(window: Window) -> str:
+def format_window(window: Window) -> str:
     """A window as people write it."""
     return f"{', '.join(window.days)} {window.start:%H:%M} to {window.end:%H:%M} {window.zone}"
 
@@ -34,19 +34,21 @@ def next_start(window: Window, moment: datetime) -> datetime:
     if in_window(window, moment):
         return moment
     for day in range(9):
-        inside = [start for start in _starts(window, moment, day) if start >= moment and in_window(window, start)]
+        inside = [
+            start for start in _starts_on_day(window, moment, day) if start >= moment and in_window(window, start)
+        ]
         if inside:
             return min(inside).astimezone(moment.tzinfo)
     raise AssertionError(f"no start within nine days of {moment}: {window}")
 
 
-def _starts(window: Window, moment: datetime, ahead: int) -> Iterator[datetime]:
+def _starts_on_day(window: Window, moment: datetime, days_ahead: int) -> Iterator[datetime]:
     """When it may begin on that day.
 
     Where the clocks change it may begin twice, or at the change itself, which falls on a quarter of an hour everywhere.
     """
     zone = ZoneInfo(window.zone)
-    day = moment.astimezone(zone).date() + timedelta(days=ahead)
+    day = moment.astimezone(zone).date() + timedelta(days=days_ahead)
     for fold in (0, 1):
         yield datetime.combine(day, window.start.replace(fold=fold), tzinfo=zone).astimezone(UTC)
     midnight, next_midnight = (datetime.combine(each, time(), tzinfo=zone) for each in (day, day + timedelta(days=1)))
@@ -59,16 +61,16 @@ def _starts(window: Window, moment: datetime, ahead: int) -> Iterator[datetime]:
 
 def active_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
     """The name of a freeze that `moment` lies in, or None."""
-    return next((name for name, _ in _in_force(freezes, moment)), None)
+    return next((name for name, _ in _freezes_in_force(freezes, moment)), None)
 
 
-def freeze_in_words(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
+def describe_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
     """The freeze that `moment` lies in, with its end and reason, or None."""
-    for name, freeze in _in_force(freezes, moment):
+    for name, freeze in _freezes_in_force(freezes, moment):
         reason = f": {freeze.reason}" if freeze.reason else ""
         return f"{name} (until {freeze.end.astimezone(UTC):%Y-%m-%d %H:%M} UTC{reason})"
     return None
 
 
-def _in_force(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> Iterator[tuple[str, Freeze]]:
+def _freezes_in_force(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> Iterator[tuple[str, Freeze]]:
     return ((name, freeze) for name, freeze in freezes if freeze.start <= moment < freeze.end)

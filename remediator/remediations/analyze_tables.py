@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from remediator.clients.postgres import BACKUPS, answering, application_name
-from remediator.clients.primary import primary
-from remediator.clients.sql_files import named_statements
+from remediator.clients.postgres import BACKUPS, application_name, translate_errors
+from remediator.clients.primary import connect_primary
+from remediator.clients.sql_files import load_statements
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
 
 # Twice of what autovacuum waits for by default: what is beyond it, autovacuum has not kept up with.
 MODIFIED_SHARE = 0.2
@@ -28,18 +28,18 @@ MAX_BYTES = 100 * 2**30
 PLAN_SECONDS = 8.0
 ANALYZE_SECONDS = 60
 MAX_LISTED = 1_000
-LOOKS = 6
-LOOK_EVERY_SECONDS = 0.5
+OUTCOME_READINGS = 6
+OUTCOME_POLL_SECONDS = 0.5
 MAINTAIN_VERSION = 170_000  # a right of its own since then; before, only the owner of a table may analyze it
 
-SQL = named_statements(__package__, "analyze_tables.sql")
+SQL = load_statements(__package__, "analyze_tables.sql")
 _OWNS = "pg_has_role(class.relowner, 'USAGE')"
 _MAY_MAINTAIN = f"{_OWNS} OR has_table_privilege(class.oid, 'MAINTAIN')"
 
 
 @dataclass(frozen=True)
-class _Tables:
-    """The hands of this remediation on the database of `admin_dsn`."""
+class _AnalyzeSession:
+    """A session of this remediation on the database of `admin_dsn`."""
 
     scope: Scope
     connection: asyncpg.Connection
@@ -51,7 +51,7 @@ class _Tables:
         return timedelta(seconds=ANALYZE_SECONDS + 15)
 
     async def plan(self) -> Plan:
-        with answering(self.scope):
+        with translate_errors(self.scope):
             async with asyncio.timeout(PLAN_SECONDS):
                 backup = await self.connection.fetchval(SQL["backup"], BACKUPS)
                 rows = await self.connection.fetch(self._candidates(), *self._limits(), MAX_LISTED)
@@ -59,67 +59,71 @@ class _Tables:
         left_out = {row["left_out"]: row["found"] for row in rows if row["left_out"]}
         items = tuple(_item(row) for row in rows if not row["left_out"])
         if not items:
-            self._require_right([row for row in rows if row["left_out"] == "no_right"])
-        found = next((row["found"] for row in rows if not row["left_out"]), 0)
+            self._require_permission([row for row in rows if row["left_out"] == "no_right"])
+        total = next((row["found"] for row in rows if not row["left_out"]), 0)
         if items and backup:
-            return Plan((), 0, population, {"backup": backup[:100]}, because="backup_running")
-        because = "too_large" if left_out and not items else ""
-        return Plan(items, found, population, {"left_out": left_out}, because)
+            return Plan((), 0, population, {"backup": backup[:100]}, empty_reason="backup_running")
+        empty_reason = "too_large" if left_out and not items else ""
+        return Plan(items, total, population, {"left_out": left_out}, empty_reason)
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         return [await self._analyze(item) for item in items]
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         """What was cut off may still be going on, so look a few times before saying that nothing happened."""
-        with answering(self.scope):
-            for _ in range(LOOKS):
+        with translate_errors(self.scope):
+            for _ in range(OUTCOME_READINGS):
                 busy = bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
                 if not busy:
                     break
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-            return [_settled(item, await self._state(item), busy=busy) for item in items]
+                await asyncio.sleep(OUTCOME_POLL_SECONDS)
+            return [_outcome_of(item, await self._state(item), busy=busy) for item in items]
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         """Clean when each table has been analyzed since the plan and is no candidate any more."""
-        with answering(self.scope):
-            states = Counter([_state_word(item, await self._state(item)) for item in applied])
+        with translate_errors(self.scope):
+            states = Counter([_state_word(item, await self._state(item)) for item in items])
         return Verdict(states.total() == states["analyzed"], dict(states))
 
-    async def _analyze(self, item: Item) -> Outcome:
+    async def _analyze(self, item: Item) -> EffectOutcome:
         """One transaction: the lock keeps the table the one that was planned until it has been analyzed."""
-        with answering(self.scope):
+        with translate_errors(self.scope):
             try:
                 async with self.connection.transaction():
                     return await self._analyze_locked(item)
             except asyncpg.LockNotAvailableError:
-                return Outcome(ItemState.SKIPPED, "somebody else works on it: a vacuum, an analyze, or a change of it")
+                return EffectOutcome(
+                    ItemState.SKIPPED, "somebody else works on it: a vacuum, an analyze, or a change of it"
+                )
             except asyncpg.UndefinedTableError:
-                return Outcome(ItemState.SKIPPED, "has been dropped or renamed since it was planned")
+                return EffectOutcome(ItemState.SKIPPED, "has been dropped or renamed since it was planned")
             except asyncpg.QueryCanceledError:
-                return Outcome(ItemState.FAILED, f"took longer than {ANALYZE_SECONDS} s")
+                return EffectOutcome(ItemState.FAILED, f"took longer than {ANALYZE_SECONDS} s")
             except asyncpg.InsufficientPrivilegeError as error:
-                return Outcome(ItemState.FAILED, f"{error}; {self._remedy(str(item.evidence['owner']))}")
+                return EffectOutcome(ItemState.FAILED, f"{error}; {self._remedy(str(item.evidence['owner']))}")
 
-    async def _analyze_locked(self, item: Item) -> Outcome:
+    async def _analyze_locked(self, item: Item) -> EffectOutcome:
         oid, relfilenode = item.identity["oid"], item.identity["relfilenode"]
         name = await self.connection.fetchval(SQL["name"], oid)
         if name is None:
-            return Outcome(ItemState.SKIPPED, "has been dropped since it was planned")
+            return EffectOutcome(ItemState.SKIPPED, "has been dropped since it was planned")
         if (state := await self._state(item)) is not None and _analyzed_since(item, state):
-            return Outcome(ItemState.SKIPPED, "has been analyzed since it was planned")
+            return EffectOutcome(ItemState.SKIPPED, "has been analyzed since it was planned")
         # Never waits: who waits a second for a lock makes autovacuum give up its work.
         await self.connection.execute(f"LOCK TABLE ONLY {name} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
-        same = await self.connection.fetchrow(SQL["same"], name, oid, relfilenode, MAX_BYTES)
-        if same is None or not same["same_content"]:
-            return Outcome(ItemState.SKIPPED, "is not the table that was planned any more, or was emptied or rewritten")
-        if not same["small_enough"]:
-            return Outcome(ItemState.SKIPPED, "has grown too large")
+        row = await self.connection.fetchrow(SQL["same"], name, oid, relfilenode, MAX_BYTES)
+        if row is None or not row["same_content"]:
+            return EffectOutcome(
+                ItemState.SKIPPED, "is not the table that was planned any more, or was emptied or rewritten"
+            )
+        if not row["small_enough"]:
+            return EffectOutcome(ItemState.SKIPPED, "has grown too large")
         # Asked before each table, not only in the plan: what a person approves may begin hours later.
         if await self.connection.fetchval(SQL["backup"], BACKUPS):
-            return Outcome(ItemState.SKIPPED, "a backup runs")
+            return EffectOutcome(ItemState.SKIPPED, "a backup runs")
         await self.connection.execute(f"SET LOCAL statement_timeout = '{ANALYZE_SECONDS}s'")
         await self.connection.execute(f"ANALYZE {name}")
-        return Outcome(ItemState.APPLIED, "analyzed")
+        return EffectOutcome(ItemState.APPLIED, "analyzed")
 
     async def _state(self, item: Item) -> asyncpg.Record | None:
         return await self.connection.fetchrow(SQL["state"], item.identity["oid"])
@@ -132,13 +136,13 @@ class _Tables:
     def _limits(self) -> tuple[float, int, int, timedelta]:
         return MODIFIED_SHARE, MODIFIED_ROWS, MAX_BYTES, self.scope.settings.older_than or OLDER_THAN
 
-    def _require_right(self, refused: Sequence[asyncpg.Record]) -> None:
+    def _require_permission(self, refused_rows: Sequence[asyncpg.Record]) -> None:
         """Only tables that we may not touch: an empty plan would look as if all were well."""
-        if refused:
-            first, owner = refused[0], refused[0]["owner"]
+        if refused_rows:
+            first, owner = refused_rows[0], refused_rows[0]["owner"]
             raise TargetUnreachable(
                 f'{self.scope.target}: role "{self.role}" may not analyze {first["schema"]}.{first["table"]}'
-                f" ({refused[0]['found']} such tables); {self._remedy(owner)}"
+                f" ({refused_rows[0]['found']} such tables); {self._remedy(owner)}"
             )
 
     def _remedy(self, owner: str) -> str:
@@ -149,7 +153,7 @@ class _Tables:
 
 def _item(row: asyncpg.Record) -> Item:
     """The table, its content, and when it was last analyzed: who has done that since the plan has done our work."""
-    identity = {"oid": row["oid"], "relfilenode": row["relfilenode"], "analyzed": _text(row["analyzed"])}
+    identity = {"oid": row["oid"], "relfilenode": row["relfilenode"], "analyzed": _format_moment(row["analyzed"])}
     evidence = {
         "schema": row["schema"],
         "table": row["table"],
@@ -161,21 +165,21 @@ def _item(row: asyncpg.Record) -> Item:
     return Item(identity, evidence)
 
 
-def _text(moment: datetime | None) -> str | None:
+def _format_moment(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _analyzed_since(item: Item, state: asyncpg.Record) -> bool:
-    analyzed = _text(state["analyzed"])
+    analyzed = _format_moment(state["analyzed"])
     return analyzed is not None and analyzed != item.identity["analyzed"]
 
 
-def _settled(item: Item, state: asyncpg.Record | None, *, busy: bool) -> Outcome:
+def _outcome_of(item: Item, state: asyncpg.Record | None, *, busy: bool) -> EffectOutcome:
     if state is not None and _analyzed_since(item, state):
-        return Outcome(ItemState.APPLIED, "has been analyzed since it was planned")
+        return EffectOutcome(ItemState.APPLIED, "has been analyzed since it was planned")
     if busy:
-        return Outcome(ItemState.UNKNOWN, "the statement that analyzes it has not answered")
-    return Outcome(ItemState.NOT_APPLIED, "has not been analyzed since it was planned")
+        return EffectOutcome(ItemState.UNKNOWN, "the statement that analyzes it has not answered")
+    return EffectOutcome(ItemState.NOT_APPLIED, "has not been analyzed since it was planned")
 
 
 def _state_word(item: Item, state: asyncpg.Record | None) -> str:
@@ -188,9 +192,9 @@ def _state_word(item: Item, state: asyncpg.Record | None) -> str:
 
 
 @asynccontextmanager
-async def _open(scope: Scope) -> AsyncIterator[_Tables]:
-    async with primary(scope) as server:
-        yield _Tables(scope, server.connection, server.role, server.version)
+async def _open(scope: Scope) -> AsyncIterator[_AnalyzeSession]:
+    async with connect_primary(scope) as server:
+        yield _AnalyzeSession(scope, server.connection, server.role, server.version)
 
 
 REMEDIATION = Remediation(

@@ -13,15 +13,15 @@ from datetime import timedelta
 from remediator.diagnostics.bundle import PART_SECONDS, parts_of, read_part
 from remediator.diagnostics.masking import mask_text
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Target, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, TargetName, Verdict
 
 MAX_PARTS = 20
 MAX_DETAIL = 16_000
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """The hands of this remediation on one stack."""
+class _DiagnosticsSession:
+    """A session of this remediation on one stack."""
 
     scope: Scope
 
@@ -32,36 +32,36 @@ class _Parts:
     async def plan(self) -> Plan:
         parts = self._parts()
         items = tuple(Item({"part": name}) for name in parts)
-        return Plan(items, len(items), because="" if items else "nothing_readable")
+        return Plan(items, len(items), empty_reason="" if items else "nothing_readable")
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
-        return [await self._read(str(item.identity["part"])) for item in items]
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        return [await self._read_part(str(item.identity["part"])) for item in items]
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
-        return [Outcome(ItemState.NOT_APPLIED, "was not read; reading changes nothing")] * len(items)
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        return [EffectOutcome(ItemState.NOT_APPLIED, "was not read; reading changes nothing")] * len(items)
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         """There is nothing to prove but that it has been read."""
-        return Verdict(clean=True, evidence={"read": len(applied)})
+        return Verdict(clean=True, evidence={"read": len(items)})
 
-    async def _read(self, name: str) -> Outcome:
+    async def _read_part(self, name: str) -> EffectOutcome:
         part = self._parts().get(name)
         if part is None:
-            return Outcome(ItemState.SKIPPED, "is not in the inventory any more")
+            return EffectOutcome(ItemState.SKIPPED, "is not in the inventory any more")
         try:
-            found = await read_part(replace(self.scope, target=part))
+            diagnostics = await read_part(replace(self.scope, target=part))
         except TargetUnreachable as error:
-            return Outcome(ItemState.SKIPPED, mask_text(str(error)))
-        text = json.dumps(found, ensure_ascii=False, default=str)
-        return Outcome(ItemState.APPLIED, text if len(text) <= MAX_DETAIL else f"{text[:MAX_DETAIL]}…")
+            return EffectOutcome(ItemState.SKIPPED, mask_text(str(error)))
+        text = json.dumps(diagnostics, ensure_ascii=False, default=str)
+        return EffectOutcome(ItemState.APPLIED, text if len(text) <= MAX_DETAIL else f"{text[:MAX_DETAIL]}…")
 
-    def _parts(self) -> dict[str, Target]:
+    def _parts(self) -> dict[str, TargetName]:
         return {str(part): part for part in parts_of(self.scope.target.stack, self.scope.stack, "")}
 
 
 @asynccontextmanager
-async def _open(scope: Scope) -> AsyncIterator[_Parts]:
-    yield _Parts(scope)
+async def _open(scope: Scope) -> AsyncIterator[_DiagnosticsSession]:
+    yield _DiagnosticsSession(scope)
 
 
 REMEDIATION = Remediation(

@@ -18,30 +18,30 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from remediator.clients.redis import answering, connected
+from remediator.clients.redis import connect, translate_errors
 from remediator.diagnostics.masking import mask_text
 from remediator.model.errors import TargetUnknown, TargetUnreachable
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
 
 PLAN_SECONDS = 8.0
 EFFECT_SECONDS = 10.0
 # A script that Redis gets to later than this does nothing, so that a look at the outcome is final.
-CARRY_OUT_WITHIN_MS = 5_000
+SCRIPT_DEADLINE_MS = 5_000
 # A job that has been put back so often and failed again has a fault that a retry does not mend.
 MAX_RETRIES = 2
-REMEMBERED = timedelta(days=7)
+LOOKBACK = timedelta(days=7)
 MAX_LISTED = 1_000  # jobs in one plan; how many there are is counted beyond it
 
 _OUTCOMES = {
-    "retried": Outcome(ItemState.APPLIED, "put back to be processed"),
-    "gone": Outcome(ItemState.SKIPPED, "is no longer among the failed jobs"),
-    "changed": Outcome(ItemState.SKIPPED, "has run and failed again since it was planned"),
-    "vanished": Outcome(ItemState.SKIPPED, "has no data any more"),
-    "paused": Outcome(ItemState.SKIPPED, "its queue has been paused since it was planned"),
-    "in_flow": Outcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it with the application's own means"),
+    "retried": EffectOutcome(ItemState.APPLIED, "put back to be processed"),
+    "gone": EffectOutcome(ItemState.SKIPPED, "is no longer among the failed jobs"),
+    "changed": EffectOutcome(ItemState.SKIPPED, "has run and failed again since it was planned"),
+    "vanished": EffectOutcome(ItemState.SKIPPED, "has no data any more"),
+    "paused": EffectOutcome(ItemState.SKIPPED, "its queue has been paused since it was planned"),
+    "in_flow": EffectOutcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it with the application's own means"),
 }
 # Why nothing is to be done where all that is left out is left out for this; the first that applies.
-_BECAUSE = {"paused": "queue_paused", "retried_twice": "retried_twice", "in_flow": "only_flows"}
+_EMPTY_REASONS = {"paused": "queue_paused", "retried_twice": "retried_twice", "in_flow": "only_flows"}
 _NO_QUEUE = "NOQUEUE"
 _SCRIPT_ERRORS = (_NO_QUEUE, "BADVERSION", "TOOLATE")
 _QUEUE_GONE = "the queue is gone, and its jobs with it"
@@ -53,11 +53,11 @@ def _scripts(text: str) -> tuple[str, str]:
     return judge + ask, judge + act
 
 
-ASK, ACT = _scripts((files(__package__) / "retry_failed_jobs.lua").read_text(encoding="utf-8"))
+JUDGE_SCRIPT, RETRY_SCRIPT = _scripts((files(__package__) / "retry_failed_jobs.lua").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _JudgedJob:
     """One of the failed jobs; `word` is `failed`, or why it is left out."""
 
     word: str
@@ -65,25 +65,25 @@ class _Judged:
 
 
 @dataclass(frozen=True)
-class _Queue:
-    """The hands of this remediation on one queue."""
+class _RetrySession:
+    """A session of this remediation on one queue."""
 
     scope: Scope
     redis: Redis
     key: str
-    put_back: Counter[str]  # how often we have, by job
+    retries: Counter[str]  # how often we have, by job
 
     @property
     def effect_timeout(self) -> timedelta:
         return timedelta(seconds=EFFECT_SECONDS)
 
     async def plan(self) -> Plan:
-        with _explaining(self.scope):
+        with _translate_script_errors(self.scope):
             async with asyncio.timeout(PLAN_SECONDS):
                 counts = await self._counts()
-                oldest = await self._oldest()
-                version, *judged = await self._ask(oldest)
-        jobs = [self._spare(job, *answer) for job, answer in zip(oldest, judged, strict=True)]
+                oldest = await self._oldest_failed()
+                version, *judgements = await self._judge_jobs(oldest)
+        jobs = [self._judge(job, *answer) for job, answer in zip(oldest, judgements, strict=True)]
         items = tuple(job.item for job in jobs if job.word == "failed")
         left_out = Counter(job.word for job in jobs if job.word != "failed")
         return Plan(
@@ -91,41 +91,43 @@ class _Queue:
             found=counts["failed"] - left_out.total() if items else 0,
             population=sum(counts.values()),
             evidence={"version": version or None, "left_out": dict(left_out)},
-            because="" if items else next((reason for word, reason in _BECAUSE.items() if word in left_out), ""),
+            empty_reason=""
+            if items
+            else next((reason for word, reason in _EMPTY_REASONS.items() if word in left_out), ""),
         )
 
-    def _spare(self, job: tuple[str, float], word: str, name: str, attempts: str, error: str) -> "_Judged":
+    def _judge(self, job: tuple[str, float], word: str, name: str, attempts: str, error: str) -> "_JudgedJob":
         """What the script said of a job, unless we have put it back as often as a job ever is."""
-        spent = word == "failed" and self.put_back[job[0]] >= MAX_RETRIES
-        return _Judged("retried_twice" if spent else word, _item(job, name, attempts, error))
+        exhausted = word == "failed" and self.retries[job[0]] >= MAX_RETRIES
+        return _JudgedJob("retried_twice" if exhausted else word, _item(job, name, attempts, error))
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         jobs = [argument for item in items for argument in (str(item.identity["id"]), str(item.identity["score"]))]
-        with _explaining(self.scope):
+        with _translate_script_errors(self.scope):
             seconds, microseconds = await self.redis.time()
-            deadline = seconds * 1000 + microseconds // 1000 + CARRY_OUT_WITHIN_MS
+            deadline = seconds * 1000 + microseconds // 1000 + SCRIPT_DEADLINE_MS
             try:
-                words: list[str] = await self.redis.eval(ACT, 1, f"{self.key}:failed", deadline, *jobs)
+                results: list[str] = await self.redis.eval(RETRY_SCRIPT, 1, f"{self.key}:failed", deadline, *jobs)
             except ResponseError as error:
                 if str(error).startswith(_NO_QUEUE):
-                    return [Outcome(ItemState.SKIPPED, _QUEUE_GONE)] * len(items)
+                    return [EffectOutcome(ItemState.SKIPPED, _QUEUE_GONE)] * len(items)
                 raise
-        return [_OUTCOMES[word] for word in words]
+        return [_OUTCOMES[word] for word in results]
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
-        with _explaining(self.scope):
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        with _translate_script_errors(self.scope):
             pipeline = self.redis.pipeline(transaction=False)
             for item in items:
                 pipeline.zscore(f"{self.key}:failed", str(item.identity["id"]))
             scores = await pipeline.execute()
             if not await self._exists():
-                return [Outcome(ItemState.UNKNOWN, _QUEUE_GONE)] * len(items)
-        return [_settled(item, score) for item, score in zip(items, scores, strict=True)]
+                return [EffectOutcome(ItemState.UNKNOWN, _QUEUE_GONE)] * len(items)
+        return [_outcome_of(item, score) for item, score in zip(items, scores, strict=True)]
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         """Clean when every retried job has been completed, or has been removed after it was."""
-        with _explaining(self.scope):
-            states = Counter([await self._state(str(item.identity["id"])) for item in applied])
+        with _translate_script_errors(self.scope):
+            states = Counter([await self._state(str(item.identity["id"])) for item in items])
             if not await self._exists():
                 raise TargetUnreachable(f"{self.scope.target}: {_QUEUE_GONE}")
         clean = states.total() == states["completed"] + states["gone"]
@@ -144,13 +146,13 @@ class _Queue:
             pipeline.zcard(f"{self.key}:{name}")
         return dict(zip(lists + sets, await pipeline.execute(), strict=True))
 
-    async def _oldest(self) -> list[tuple[str, float]]:
+    async def _oldest_failed(self) -> list[tuple[str, float]]:
         rows: Any = await self.redis.zrange(f"{self.key}:failed", 0, MAX_LISTED - 1, withscores=True)
         return [(job, float(score)) for job, score in rows]
 
-    async def _ask(self, jobs: Sequence[tuple[str, float]]) -> list[Any]:
+    async def _judge_jobs(self, jobs: Sequence[tuple[str, float]]) -> list[Any]:
         arguments = [argument for job, score in jobs for argument in (job, _score(score))]
-        answer: list[Any] = await self.redis.eval(ASK, 1, f"{self.key}:failed", 0, *arguments)
+        answer: list[Any] = await self.redis.eval(JUDGE_SCRIPT, 1, f"{self.key}:failed", 0, *arguments)
         return answer
 
     async def _state(self, job: str) -> str:
@@ -159,7 +161,7 @@ class _Queue:
             pipeline.zscore(f"{self.key}:{name}", job)
         pipeline.hmget(f"{self.key}:{job}", ["timestamp", "processedOn"])
         completed, failed, delayed, (timestamp, processed_on) = await pipeline.execute()
-        return _state(completed, failed, delayed, timestamp, processed_on)
+        return _job_state(completed, failed, delayed, timestamp, processed_on)
 
 
 def _item(job: tuple[str, float], name: str, attempts: str, error: str) -> Item:
@@ -179,13 +181,13 @@ def _score(score: float) -> str:
     return str(int(score)) if score.is_integer() else repr(score)
 
 
-def _settled(item: Item, score: float | None) -> Outcome:
+def _outcome_of(item: Item, score: float | None) -> EffectOutcome:
     if score is not None and _score(score) == item.identity["score"]:
-        return Outcome(ItemState.NOT_APPLIED, "is still the failed job that was planned")
-    return Outcome(ItemState.APPLIED, "is no longer the failed job that was planned")
+        return EffectOutcome(ItemState.NOT_APPLIED, "is still the failed job that was planned")
+    return EffectOutcome(ItemState.APPLIED, "is no longer the failed job that was planned")
 
 
-def _state(
+def _job_state(
     completed: float | None,
     failed: float | None,
     delayed: float | None,
@@ -205,20 +207,20 @@ def _state(
 
 
 @contextmanager
-def _explaining(scope: Scope) -> Iterator[None]:
-    """As `answering`, with the words of our own scripts instead of Redis' around them."""
-    with answering(scope):
+def _translate_script_errors(scope: Scope) -> Iterator[None]:
+    """As `translate_errors`, with the words of our own scripts instead of Redis' around them."""
+    with translate_errors(scope):
         try:
             yield
         except ResponseError as error:
-            code, _, words = str(error).partition(" ")
+            code, _, message = str(error).partition(" ")
             if code not in _SCRIPT_ERRORS:
                 raise
-            kind = TargetUnknown if code == "NOQUEUE" else TargetUnreachable
-            raise kind(f"{scope.target}: {words}") from None
+            error_type = TargetUnknown if code == "NOQUEUE" else TargetUnreachable
+            raise error_type(f"{scope.target}: {message}") from None
 
 
-def _key(scope: Scope) -> str:
+def _queue_key(scope: Scope) -> str:
     """What the queue's keys begin with. The queue's name comes from an alert: it counts only if it is a queue's."""
     queues, queue = scope.stack.queues[scope.target.name], scope.target.queue
     if not queue:
@@ -232,10 +234,10 @@ def _key(scope: Scope) -> str:
 
 
 @asynccontextmanager
-async def _open(scope: Scope) -> AsyncIterator[_Queue]:
-    key = _key(scope)
-    async with connected(scope) as redis:
-        yield _Queue(scope, redis, key, Counter(str(identity["id"]) for identity in scope.touched))
+async def _open(scope: Scope) -> AsyncIterator[_RetrySession]:
+    key = _queue_key(scope)
+    async with connect(scope) as redis:
+        yield _RetrySession(scope, redis, key, Counter(str(identity["id"]) for identity in scope.touched_items))
 
 
 REMEDIATION = Remediation(
@@ -245,5 +247,5 @@ REMEDIATION = Remediation(
     max_items=100,
     one_effect=True,
     open=_open,
-    remembers=REMEMBERED,
+    lookback=LOOKBACK,
 )

@@ -19,69 +19,71 @@ from zoneinfo import ZoneInfo
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from remediator.clients.backup_store import Backup, BackupFolder
-from remediator.clients.child_process import Ended, run
-from remediator.clients.libpq_env import environment_of
-from remediator.clients.object_store import answering, describe, open_folder
-from remediator.clients.scratch_dir import workspace
+from remediator.clients.backup_store import BackupFolder, BackupObject
+from remediator.clients.child_process import ProcessResult, run_command
+from remediator.clients.libpq_env import libpq_environment
+from remediator.clients.object_store import describe, open_folder, translate_errors
+from remediator.clients.scratch_dir import scratch_dir
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
 from runbookd.inventory import BackupNames, Check, DumpSource, Marker, Proof, SecretError, format_duration
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0
-AFTER_THE_DUMP = timedelta(seconds=30)  # to end a command that took too long, and to say so
-KEPT = 7  # so many of the newest older backups must still be there afterwards
+TERMINATION_GRACE = timedelta(seconds=30)  # to end a command that took too long, and to say so
+PROTECTED_BACKUPS = 7  # so many of the newest older backups must still be there afterwards
 UNPACKERS = frozenset({"gunzip", "gzip", "zcat", "pigz", "bunzip2", "bzip2", "xz", "unxz", "zstd", "lz4"})
-SPACE = 1.2  # times the newest backup's size must be free for the new one
+SPACE_FACTOR = 1.2  # times the newest backup's size must be free for the new one
 
 
-class _Failed(Exception):
+class _DumpFailed(Exception):
     """The dump could not be made or is not readable; nothing was stored."""
 
 
 @dataclass(frozen=True)
-class _Backups:
-    """The hands of this remediation on one folder of backups."""
+class _BackupSession:
+    """A session of this remediation on one folder of backups."""
 
     scope: Scope
     folder: BackupFolder
     dump: DumpSource
-    login: Mapping[str, str]
+    libpq_variables: Mapping[str, str]
 
     @property
     def effect_timeout(self) -> timedelta:
-        return self.dump.timeout + AFTER_THE_DUMP
+        return self.dump.timeout + TERMINATION_GRACE
 
     async def plan(self) -> Plan:
         now = datetime.now(UTC)
-        with answering(self.scope):
+        with translate_errors(self.scope):
             async with asyncio.timeout(PLAN_SECONDS):
-                backups = await self.folder.newest_first(now)
+                backups = await self.folder.list_newest(now)
                 evidence = {"newest": _newest(backups, now)}
                 if self._is_fresh(backups, now):
                     return Plan((), 0, evidence=evidence)
                 name = await self._free_name(now)
         identity = {"object": name, "newest": backups[0].name if backups else None}
-        kept = [backup.content for backup in backups[:KEPT]]
-        return Plan((Item(identity, {**evidence, "kept": kept}),), 1, evidence=evidence)
+        protected_backups = [backup.fingerprint for backup in backups[:PROTECTED_BACKUPS]]
+        return Plan((Item(identity, {**evidence, "kept": protected_backups}),), 1, evidence=evidence)
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         return [await self._back_up(item) for item in items]
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
-        with answering(self.scope):
-            return [await self._settled(str(item.identity["object"])) for item in items]
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        with translate_errors(self.scope):
+            return [await self._outcome_of(str(item.identity["object"])) for item in items]
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         """Clean when the newest backup is young, the new one can be read from the storage, and no older one is lost."""
         now = datetime.now(UTC)
-        with answering(self.scope):
-            backups = await self.folder.newest_first(now)
-            wrong = [reason for item in applied for reason in await self._wrong(item, backups)]
-        return Verdict(self._is_fresh(backups, now) and not wrong, {"newest": _newest(backups, now), "wrong": wrong})
+        with translate_errors(self.scope):
+            backups = await self.folder.list_newest(now)
+            problems = [reason for item in items for reason in await self._problems(item, backups)]
+        return Verdict(
+            self._is_fresh(backups, now) and not problems, {"newest": _newest(backups, now), "wrong": problems}
+        )
 
-    def _is_fresh(self, backups: Sequence[Backup], now: datetime) -> bool:
+    def _is_fresh(self, backups: Sequence[BackupObject], now: datetime) -> bool:
         return bool(backups) and now - backups[0].at <= self._older_than
 
     def _would_be_fresh(self, name: str, now: datetime) -> bool:
@@ -107,23 +109,25 @@ class _Backups:
             )
         return name
 
-    async def _back_up(self, item: Item) -> Outcome:
+    async def _back_up(self, item: Item) -> EffectOutcome:
         deadline = asyncio.get_running_loop().time() + self.dump.timeout.total_seconds()
         now = datetime.now(UTC)
-        with answering(self.scope):
-            backups = await self.folder.newest_first(now)
+        with translate_errors(self.scope):
+            backups = await self.folder.list_newest(now)
         if not self._would_be_fresh(str(item.identity["object"]), now):
-            return Outcome(ItemState.SKIPPED, "it was planned so long ago that it would count as old under its name")
+            return EffectOutcome(
+                ItemState.SKIPPED, "it was planned so long ago that it would count as old under its name"
+            )
         if (backups[0].name if backups else None) != item.identity["newest"]:
-            return Outcome(ItemState.SKIPPED, "the newest backup is another one than when this was planned")
-        with workspace() as folder:
+            return EffectOutcome(ItemState.SKIPPED, "the newest backup is another one than when this was planned")
+        with scratch_dir() as folder:
             file = folder / "dump"
             try:
                 _require_space(folder, backups)
                 await self._dump(file, deadline)
-            except _Failed as error:
-                return Outcome(ItemState.FAILED, str(error))
-            with answering(self.scope):
+            except _DumpFailed as error:
+                return EffectOutcome(ItemState.FAILED, str(error))
+            with translate_errors(self.scope):
                 async with asyncio.timeout_at(deadline):
                     return await self._store(str(item.identity["object"]), file)
 
@@ -132,115 +136,125 @@ class _Backups:
         try:
             async with asyncio.timeout_at(deadline):
                 with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-                    await self._require(self.dump.command, self.login, stdout=output)
+                    await self._run_or_raise(self.dump.command, self.libpq_variables, stdout=output)
                 if _size(file) == 0:
-                    raise _Failed(f"{self.dump.command[0]} wrote nothing to its standard output")
+                    raise _DumpFailed(f"{self.dump.command[0]} wrote nothing to its standard output")
                 with file.open("rb") as dump:
-                    await self._require(self.dump.check, {}, stdin=dump)
+                    await self._run_or_raise(self.dump.check, {}, stdin=dump)
         except TimeoutError:
             limit = format_duration(self.dump.timeout)
-            raise _Failed(f"the dump was not made and checked within {limit}; see dump.timeout") from None
+            raise _DumpFailed(f"the dump was not made and checked within {limit}; see dump.timeout") from None
 
-    async def _require(self, command: Sequence[str], login: Mapping[str, str], **streams: Any) -> None:
-        ended = await self._run(command, login, **streams)
-        if not ended.ok:
-            raise _Failed(f"{command[0]} {ended}")
+    async def _run_or_raise(self, command: Sequence[str], libpq_variables: Mapping[str, str], **streams: Any) -> None:
+        result = await self._run(command, libpq_variables, **streams)
+        if not result.ok:
+            raise _DumpFailed(f"{command[0]} {result}")
 
-    async def _run(self, command: Sequence[str], login: Mapping[str, str], **streams: Any) -> Ended:
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **login}
+    async def _run(self, command: Sequence[str], libpq_variables: Mapping[str, str], **streams: Any) -> ProcessResult:
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **libpq_variables}
         try:
-            ended = await run(command, environment, **streams)
+            result = await run_command(command, environment, **streams)
         except OSError as error:
-            raise _Failed(f"can not start {command[0]}: {error.strerror}; is it installed and on PATH?") from None
-        password = login.get("PGPASSWORD")
-        return replace(ended, complaint=ended.complaint.replace(password, "***")) if password else ended
+            raise _DumpFailed(f"can not start {command[0]}: {error.strerror}; is it installed and on PATH?") from None
+        password = libpq_variables.get("PGPASSWORD")
+        return replace(result, error_line=result.error_line.replace(password, "***")) if password else result
 
-    async def _store(self, name: str, file: Path) -> Outcome:
+    async def _store(self, name: str, file: Path) -> EffectOutcome:
         """Store `file` under a name that nobody has, and compare what the storage gives back."""
         size, digest = _size(file), await asyncio.to_thread(_digest, file)
         try:
             await self.folder.create(name, file, size)
         except (BaseError, OSError) as error:
-            return await self._not_stored(name, digest, error)
+            return await self._outcome_of_failed_store(name, digest, error)
         if await self.folder.digest(name) == digest:
-            marked = await self._mark(name, digest)
-            return Outcome(ItemState.APPLIED, f"{name}, {size} bytes, sha256 {digest}; {marked}")
-        return await self._take_back(name)
+            marker_detail = await self._write_marker(name, digest)
+            return EffectOutcome(ItemState.APPLIED, f"{name}, {size} bytes, sha256 {digest}; {marker_detail}")
+        return await self._remove_damaged(name)
 
-    async def _mark(self, name: str, digest: str) -> str:
+    async def _write_marker(self, name: str, digest: str) -> str:
         """Write down what was proven, for the exporter and for people; without it the backup is as good as before."""
         try:
-            stored = await self.folder.stored(name)
-            if stored is None:
+            backup = await self.folder.get(name)
+            if backup is None:
                 return "it is gone already"
-            await self.folder.mark(
+            await self.folder.write_marker(
                 Marker(
                     proof=Proof.VERIFIED,
                     backup=name,
-                    size=stored.size,
-                    etag=stored.etag,
+                    size=backup.size,
+                    etag=backup.etag,
                     sha256=digest,
                     at=datetime.now(UTC).replace(microsecond=0),
-                    checks=_checks(self.dump.check),
+                    checks=_completed_checks(self.dump.check),
                 )
             )
         except (BaseError, OSError) as error:
             return f"its marker could not be written: {describe(error)}"
         return "its marker is beside it"
 
-    async def _not_stored(self, name: str, digest: str, error: Exception) -> Outcome:
+    async def _outcome_of_failed_store(self, name: str, digest: str, error: Exception) -> EffectOutcome:
         """The storage refused; or its answer was lost, and a repeated request met what the first one had stored."""
-        stored = await self.folder.digest(name)
-        if stored == digest:
-            marked = await self._mark(name, digest)
-            return Outcome(ItemState.APPLIED, f"{name}, sha256 {digest}; the storage's first answer was lost; {marked}")
+        stored_digest = await self.folder.digest(name)
+        if stored_digest == digest:
+            marker_detail = await self._write_marker(name, digest)
+            return EffectOutcome(
+                ItemState.APPLIED, f"{name}, sha256 {digest}; the storage's first answer was lost; {marker_detail}"
+            )
         if isinstance(error, AlreadyExistsError):
-            return Outcome(ItemState.FAILED, f"{name} has been made by somebody else meanwhile; it was left alone")
-        state = ItemState.FAILED if stored is None else ItemState.UNKNOWN
-        return Outcome(state, f"{name} was not stored: {describe(error)}")
+            return EffectOutcome(
+                ItemState.FAILED, f"{name} has been made by somebody else meanwhile; it was left alone"
+            )
+        state = ItemState.FAILED if stored_digest is None else ItemState.UNKNOWN
+        return EffectOutcome(state, f"{name} was not stored: {describe(error)}")
 
-    async def _take_back(self, name: str) -> Outcome:
+    async def _remove_damaged(self, name: str) -> EffectOutcome:
         """We have just made it, and it is not what was sent: what is broken must not look like a backup."""
         try:
             await self.folder.remove(name)
         except (BaseError, OSError) as error:
-            return Outcome(
+            return EffectOutcome(
                 ItemState.UNKNOWN, f"{name} is damaged and can not be removed ({describe(error)}); remove it"
             )
-        return Outcome(ItemState.FAILED, f"the storage gave back something else than {name}; it was removed again")
+        return EffectOutcome(
+            ItemState.FAILED, f"the storage gave back something else than {name}; it was removed again"
+        )
 
-    async def _settled(self, name: str) -> Outcome:
+    async def _outcome_of(self, name: str) -> EffectOutcome:
         size = await self.folder.size(name)
         if size is None:
-            return Outcome(ItemState.NOT_APPLIED, f"there is no {name}")
-        reason = await self._unreadable(name, size)
+            return EffectOutcome(ItemState.NOT_APPLIED, f"there is no {name}")
+        reason = await self._read_error(name, size)
         if reason is None:
-            return Outcome(ItemState.APPLIED, f"{name} is there and readable")
-        return Outcome(ItemState.UNKNOWN, reason)
+            return EffectOutcome(ItemState.APPLIED, f"{name} is there and readable")
+        return EffectOutcome(ItemState.UNKNOWN, reason)
 
-    async def _wrong(self, item: Item, backups: Sequence[Backup]) -> list[str]:
-        name, there = str(item.identity["object"]), {backup.name: backup for backup in backups}
-        reason = f"{name} is not there" if name not in there else await self._unreadable(name, there[name].size)
-        older = [
-            f"{kept[0]} has changed or is gone"
-            for kept in item.evidence.get("kept", [])
-            if (backup := there.get(kept[0]) or await self.folder.stored(kept[0])) is None
-            or backup.content != list(kept)
+    async def _problems(self, item: Item, backups: Sequence[BackupObject]) -> list[str]:
+        name, backups_by_name = str(item.identity["object"]), {backup.name: backup for backup in backups}
+        reason = (
+            f"{name} is not there"
+            if name not in backups_by_name
+            else await self._read_error(name, backups_by_name[name].size)
+        )
+        lost_backups = [
+            f"{fingerprint[0]} has changed or is gone"
+            for fingerprint in item.evidence.get("kept", [])
+            if (backup := backups_by_name.get(fingerprint[0]) or await self.folder.get(fingerprint[0])) is None
+            or backup.fingerprint != list(fingerprint)
         ]
-        return ([reason] if reason else []) + older
+        return ([reason] if reason else []) + lost_backups
 
-    async def _unreadable(self, name: str, size: int) -> str | None:
+    async def _read_error(self, name: str, size: int) -> str | None:
         """Why the stored backup can not be used, or None. All of it is read, from the storage."""
         if size == 0:
             return f"{name} is empty"
         try:
-            ended = await self._run(self.dump.check, {}, stdin=self.folder.stream(name))
-        except _Failed as error:
+            result = await self._run(self.dump.check, {}, stdin=self.folder.stream(name))
+        except _DumpFailed as error:
             raise TargetUnreachable(f"{self.scope.target}: {error}") from None
-        return None if ended.ok else f"{name} is not readable: {self.dump.check[0]} {ended}"
+        return None if result.ok else f"{name} is not readable: {self.dump.check[0]} {result}"
 
 
-def _checks(check: Sequence[str]) -> frozenset[Check]:
+def _completed_checks(check: Sequence[str]) -> frozenset[Check]:
     """What was done before: `check` has read all of the dump, and the storage has given back what was made.
 
     Unpacking is less than that, whatever the inventory says: a dump that was cut before it was packed unpacks as well.
@@ -252,10 +266,10 @@ def _checks(check: Sequence[str]) -> frozenset[Check]:
     return frozenset({Check.CHECKSUM, Check.END} | structure)
 
 
-def _require_space(folder: Path, backups: Sequence[Backup]) -> None:
-    free, needed = shutil.disk_usage(folder).free, int(SPACE * backups[0].size) if backups else 0
+def _require_space(folder: Path, backups: Sequence[BackupObject]) -> None:
+    free, needed = shutil.disk_usage(folder).free, int(SPACE_FACTOR * backups[0].size) if backups else 0
     if free < needed:
-        raise _Failed(f"{folder} has {free} bytes left and the dump may need {needed}; point TMPDIR to more space")
+        raise _DumpFailed(f"{folder} has {free} bytes left and the dump may need {needed}; point TMPDIR to more space")
 
 
 def _size(file: Path) -> int:
@@ -267,7 +281,7 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _newest(backups: Sequence[Backup], now: datetime) -> dict[str, Any] | None:
+def _newest(backups: Sequence[BackupObject], now: datetime) -> dict[str, Any] | None:
     """For people: {name, age_seconds, size} of the newest backup."""
     if not backups:
         return None
@@ -275,12 +289,12 @@ def _newest(backups: Sequence[Backup], now: datetime) -> dict[str, Any] | None:
     return {"name": newest.name, "age_seconds": round((now - newest.at).total_seconds()), "size": newest.size}
 
 
-def _login(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
+def _libpq_variables(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
     """The variables by which libpq finds and enters the database; none for a command that needs no database."""
     if not dump.dsn_secret().configured:
         return {}
     try:
-        return environment_of(dump.dsn_secret().read())
+        return libpq_environment(dump.dsn_secret().read())
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: {error}") from None
     except ValueError as error:
@@ -288,7 +302,7 @@ def _login(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def _open(scope: Scope) -> AsyncIterator[_Backups]:
+async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
     target = scope.stack.backups[scope.target.name]
     if target.dump is None:
         raise TargetUnreachable(
@@ -297,7 +311,7 @@ async def _open(scope: Scope) -> AsyncIterator[_Backups]:
         )
     store = open_folder(scope, request_timeout=target.dump.timeout)
     folder = BackupFolder(store, BackupNames(target.pattern, ZoneInfo(target.zone)))
-    yield _Backups(scope, folder, target.dump, _login(scope, target.dump))
+    yield _BackupSession(scope, folder, target.dump, _libpq_variables(scope, target.dump))
 
 
 REMEDIATION = Remediation(

@@ -13,25 +13,25 @@ from typing import Any
 
 import asyncpg
 
-from remediator.clients.postgres import BACKUPS, answering, application_name
-from remediator.clients.primary import primary
-from remediator.clients.sql_files import named_statements
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.clients.postgres import BACKUPS, application_name, translate_errors
+from remediator.clients.primary import connect_primary
+from remediator.clients.sql_files import load_statements
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
 
 OLDER_THAN = timedelta(minutes=5)
 PLAN_SECONDS = 8.0
 END_WAIT_MS = 5_000  # a backend ends within milliseconds unless the host is in trouble
 MAX_LISTED = 1_000  # sessions in one plan; how many there are is counted beyond it
-LOOKS = 6
-LOOK_EVERY_SECONDS = 0.5
+OUTCOME_READINGS = 6
+OUTCOME_POLL_SECONDS = 0.5
 
 # A dump's leader idles in its transaction while parallel workers copy.
-NEVER = (*BACKUPS, "runbook%")
+PROTECTED_APPLICATIONS = (*BACKUPS, "runbook%")
 
 
 def _statements() -> Mapping[str, str]:
     """Planning and acting use one text for what may be ended."""
-    statements = named_statements(__package__, "terminate_idle_transactions.sql")
+    statements = load_statements(__package__, "terminate_idle_transactions.sql")
     return {name: text.replace("{candidates}", statements["candidates"]) for name, text in statements.items()}
 
 
@@ -39,7 +39,7 @@ SQL = _statements()
 
 
 @dataclass(frozen=True)
-class _Identity:
+class _SessionIdentity:
     """What makes a session the one that was planned: its process, and the very idleness it was planned for."""
 
     pid: int
@@ -48,7 +48,7 @@ class _Identity:
     state_change: datetime
 
     @classmethod
-    def of(cls, item: Item) -> "_Identity":
+    def of(cls, item: Item) -> "_SessionIdentity":
         pid, *moments = (item.identity[key] for key in ("pid", "backend_start", "xact_start", "state_change"))
         return cls(int(str(pid)), *(datetime.fromisoformat(str(moment)) for moment in moments))
 
@@ -66,8 +66,8 @@ class _Identity:
 
 
 @dataclass(frozen=True)
-class _Sessions:
-    """The hands of this remediation on one server; only the database of `admin_dsn` is ever looked at."""
+class _TerminationSession:
+    """A session of this remediation on one server; only the database of `admin_dsn` is ever looked at."""
 
     scope: Scope
     connection: asyncpg.Connection
@@ -78,60 +78,60 @@ class _Sessions:
         return timedelta(milliseconds=2 * END_WAIT_MS)
 
     async def plan(self) -> Plan:
-        with answering(self.scope):
+        with translate_errors(self.scope):
             async with asyncio.timeout(PLAN_SECONDS):
                 rows = await self.connection.fetch(SQL["plan"], *self._exclusions(), MAX_LISTED)
                 backends = await self.connection.fetchval(SQL["client_backends"])
-        found = rows[0]["found"] if rows else 0
-        return Plan(tuple(map(_item, rows)), found, population=backends, evidence={"may_signal": self.may_signal})
+        total = rows[0]["found"] if rows else 0
+        return Plan(tuple(map(_item, rows)), total, population=backends, evidence={"may_signal": self.may_signal})
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
-        return [await self._end(_Identity.of(item)) for item in items]
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        return [await self._terminate(_SessionIdentity.of(item)) for item in items]
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         """The signal may still be on its way, so look a few times before saying that nothing happened."""
-        identities = [_Identity.of(item) for item in items]
-        with answering(self.scope):
-            for _ in range(LOOKS):
+        identities = [_SessionIdentity.of(item) for item in items]
+        with translate_errors(self.scope):
+            for _ in range(OUTCOME_READINGS):
                 rows = [await self._row(identity) for identity in identities]
-                busy = await self._at_work()
+                busy = await self._is_busy()
                 if not busy and all(row is None for row in rows):
                     break
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-        return [_settled(row, busy) for row in rows]
+                await asyncio.sleep(OUTCOME_POLL_SECONDS)
+        return [_outcome_of(row, busy) for row in rows]
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         """Without `batch` no candidate may be left; with it, none of those that were ended."""
         plan = await self.plan()
-        with answering(self.scope):
-            left = [item for item in applied if await self._row(_Identity.of(item)) is not None]
-        clean = not left and (plan.found == 0 or self.scope.settings.batch is not None)
-        return Verdict(clean, {"found": plan.found, "applied": len(applied), "applied_still_there": len(left)})
+        with translate_errors(self.scope):
+            remaining_items = [item for item in items if await self._row(_SessionIdentity.of(item)) is not None]
+        clean = not remaining_items and (plan.found == 0 or self.scope.settings.batch is not None)
+        return Verdict(clean, {"found": plan.found, "applied": len(items), "applied_still_there": len(remaining_items)})
 
-    async def _end(self, identity: _Identity) -> Outcome:
+    async def _terminate(self, identity: _SessionIdentity) -> EffectOutcome:
         arguments = (*self._exclusions(), *identity.all, END_WAIT_MS)
-        with answering(self.scope):
+        with translate_errors(self.scope):
             try:
-                ended = await self.connection.fetchval(SQL["end_one"], *arguments)
+                signal_result = await self.connection.fetchval(SQL["end_one"], *arguments)
             except asyncpg.InsufficientPrivilegeError as error:
-                return Outcome(ItemState.FAILED, f"{error}; GRANT pg_signal_backend to the role of admin_dsn")
+                return EffectOutcome(ItemState.FAILED, f"{error}; GRANT pg_signal_backend to the role of admin_dsn")
             row = await self._row(identity)
-        return _ended(ended, row, identity)
+        return _termination_outcome(signal_result, row, identity)
 
-    async def _row(self, identity: _Identity) -> asyncpg.Record | None:
+    async def _row(self, identity: _SessionIdentity) -> asyncpg.Record | None:
         return await self.connection.fetchrow(SQL["remains"], *identity.process)
 
-    async def _at_work(self) -> bool:
+    async def _is_busy(self) -> bool:
         return bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
 
     def _exclusions(self) -> tuple[timedelta, Sequence[str], Sequence[str], Sequence[str]]:
         settings = self.scope.settings
         older_than = OLDER_THAN if settings.older_than is None else settings.older_than
-        return older_than, settings.protect.roles, settings.protect.applications, NEVER
+        return older_than, settings.protect.roles, settings.protect.applications, PROTECTED_APPLICATIONS
 
 
 def _item(row: asyncpg.Record) -> Item:
-    moments = {key: _text(row[key]) for key in ("backend_start", "xact_start", "state_change")}
+    moments = {key: _format_moment(row[key]) for key in ("backend_start", "xact_start", "state_change")}
     evidence: dict[str, Any] = {
         "role": row["usename"],
         "application": row["application_name"],
@@ -143,36 +143,38 @@ def _item(row: asyncpg.Record) -> Item:
     return Item({"pid": row["pid"], **moments}, evidence)
 
 
-def _text(moment: datetime) -> str:
+def _format_moment(moment: datetime) -> str:
     # PostgreSQL counts microseconds; all of them are needed to recognise the same moment again.
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _ended(ended: bool | None, row: asyncpg.Record | None, identity: _Identity) -> Outcome:
+def _termination_outcome(
+    signal_result: bool | None, row: asyncpg.Record | None, identity: _SessionIdentity
+) -> EffectOutcome:
     """What the acting statement's answer and the row that is left of the session say together."""
-    if ended is not None:
+    if signal_result is not None:
         if row is None:
-            return Outcome(ItemState.APPLIED, "ended")
-        return Outcome(ItemState.FAILED, f"was told to end, but is still there after {END_WAIT_MS // 1000} s")
+            return EffectOutcome(ItemState.APPLIED, "ended")
+        return EffectOutcome(ItemState.FAILED, f"was told to end, but is still there after {END_WAIT_MS // 1000} s")
     if row is None:
-        return Outcome(ItemState.SKIPPED, "had ended by itself")
+        return EffectOutcome(ItemState.SKIPPED, "had ended by itself")
     if (row["xact_start"], row["state_change"]) != identity.since:
-        return Outcome(ItemState.SKIPPED, f"has gone on working (now {row['state']})")
-    return Outcome(ItemState.SKIPPED, "is protected or not old enough by now")
+        return EffectOutcome(ItemState.SKIPPED, f"has gone on working (now {row['state']})")
+    return EffectOutcome(ItemState.SKIPPED, "is protected or not old enough by now")
 
 
-def _settled(row: asyncpg.Record | None, busy: bool) -> Outcome:
+def _outcome_of(row: asyncpg.Record | None, busy: bool) -> EffectOutcome:
     if row is None:
-        return Outcome(ItemState.APPLIED, "the session is gone")
+        return EffectOutcome(ItemState.APPLIED, "the session is gone")
     if busy:
-        return Outcome(ItemState.UNKNOWN, "the session is there, and the statement that ends it has not answered")
-    return Outcome(ItemState.NOT_APPLIED, "the session is still there")
+        return EffectOutcome(ItemState.UNKNOWN, "the session is there, and the statement that ends it has not answered")
+    return EffectOutcome(ItemState.NOT_APPLIED, "the session is still there")
 
 
 @asynccontextmanager
-async def _open(scope: Scope) -> AsyncIterator[_Sessions]:
-    async with primary(scope) as server:
-        yield _Sessions(scope, server.connection, server.may_signal)
+async def _open(scope: Scope) -> AsyncIterator[_TerminationSession]:
+    async with connect_primary(scope) as server:
+        yield _TerminationSession(scope, server.connection, server.may_signal)
 
 
 REMEDIATION = Remediation(

@@ -4,18 +4,18 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.escalation.escalate import escalate
 from remediator.ledger import episodes, runs, switches
 from remediator.ledger.runs import Run
-from remediator.model.episode_key import Key
-from remediator.model.run_state import ESCALATED, OPENS_BREAKER, RunState, is_mishap
+from remediator.model.episode_key import EpisodeKey
+from remediator.model.run_state import ESCALATED, OPENS_BREAKER, RunState, counts_toward_breaker
 from runbookd.inventory import Breaker
 
 
-async def advance(
+async def transition(
     connection: AsyncConnection,
-    world: World,
+    context: Context,
     run: Run,
     to: RunState,
     *,
@@ -26,31 +26,31 @@ async def advance(
     """Move `run` to its next state; open its breaker and tell people where that state asks for it.
 
     Raises:
-        LostRun: the run is no longer as given.
+        StaleRun: the run is no longer as given.
     """
-    moved = await runs.move(connection, run, to, world.clock.now(), reason=reason, actor=actor, **columns)
-    await _watch_breaker(connection, world, moved)
+    moved_run = await runs.move(connection, run, to, context.clock.now(), reason=reason, actor=actor, **columns)
+    await _update_breaker(connection, context, moved_run)
     if to in ESCALATED:
-        await escalate(connection, world, moved, await episodes.get(connection, moved.episode))
-    return moved
+        await escalate(connection, context, moved_run, await episodes.get(connection, moved_run.episode))
+    return moved_run
 
 
-async def _watch_breaker(connection: AsyncConnection, world: World, run: Run) -> None:
-    now = world.clock.now()
+async def _update_breaker(connection: AsyncConnection, context: Context, run: Run) -> None:
+    now = context.clock.now()
     if run.state in OPENS_BREAKER:
         await switches.open_breaker(connection, run, f"run {run.id} ended {run.state}", now)
-    elif is_mishap(run.state, run.reason):
-        settings = _breaker_settings(world, run)
-        closed = await switches.last_closed(connection, Key(run.stack, run.remediation, run.target))
-        begun = now - settings.within
+    elif counts_toward_breaker(run.state, run.reason):
+        settings = _breaker_settings(context, run)
+        closed_at = await switches.last_closed_at(connection, EpisodeKey(run.stack, run.remediation, run.target))
+        window_start = now - settings.within
         # A closing that lies ahead was before the clock was set back: it must not excuse what happens until then.
-        since = max(begun, closed) if closed is not None and closed <= now else begun
-        bad = await runs.mishaps_since(connection, run, since)
-        if bad >= settings.failures:
-            await switches.open_breaker(connection, run, f"{bad} runs failed or were interrupted", now)
+        since = max(window_start, closed_at) if closed_at is not None and closed_at <= now else window_start
+        failures = await runs.breaker_failures_since(connection, run, since)
+        if failures >= settings.failures:
+            await switches.open_breaker(connection, run, f"{failures} runs failed or were interrupted", now)
 
 
-def _breaker_settings(world: World, run: Run) -> Breaker:
-    stack = world.inventory.stacks.get(run.stack)
+def _breaker_settings(context: Context, run: Run) -> Breaker:
+    stack = context.inventory.stacks.get(run.stack)
     remediation = stack.remediations.get(run.remediation) if stack else None
     return remediation.breaker if remediation else Breaker()

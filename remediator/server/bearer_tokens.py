@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from runbookd.inventory import Secret, SecretError
 
 
-class Bearers:
+class BearerTokens:
     """The tokens of some senders, each known by a name; `place` with that name says where its file is named.
 
     With `basic`, a token may also come as the password of basic authentication, whatever the user's name. Not for what
@@ -19,8 +19,8 @@ class Bearers:
 
     def __init__(self, files: Mapping[str, Path], place: str, *, basic: bool = False) -> None:
         self._basic = basic
-        self._stamps: dict[str, tuple[int, int, int] | None] = {}
-        self._read: dict[str, str | None] = {}
+        self._file_stamps: dict[str, tuple[int, int, int] | None] = {}
+        self._cached_tokens: dict[str, str | None] = {}
         self._files = {name: Secret(place.format(name), None, file) for name, file in files.items()}
 
     def __bool__(self) -> bool:
@@ -30,7 +30,7 @@ class Bearers:
         """What is wrong with the token files, a line each."""
         return [problem for secret in self._files.values() if (problem := _problem(secret)) is not None]
 
-    def sender(self, request: web.Request) -> str:
+    def authenticate(self, request: web.Request) -> str:
         """The name of who sent `request`.
 
         Raises:
@@ -41,21 +41,21 @@ class Bearers:
         token = self._token(request.headers.get(hdrs.AUTHORIZATION, ""))
         if not token:
             raise web.HTTPUnauthorized(text="a bearer token is needed\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
-        accepted = {name: self._known(name) for name in self._files}
-        for name, known in accepted.items():
-            if known is not None and hmac.compare_digest(_bytes(known), token):
+        tokens_by_name = {name: self._current_token(name) for name in self._files}
+        for name, accepted_token in tokens_by_name.items():
+            if accepted_token is not None and hmac.compare_digest(_bytes(accepted_token), token):
                 return name
-        if None in accepted.values():  # it may be being replaced right now, so it is worth trying again
+        if None in tokens_by_name.values():  # it may be being replaced right now, so it is worth trying again
             raise web.HTTPServiceUnavailable(text="a token file can not be read; try again\n")
         raise web.HTTPForbidden(text="this bearer token is not accepted\n")
 
-    def _known(self, name: str) -> str | None:
+    def _current_token(self, name: str) -> str | None:
         """The token in the file now, or None where it can not be read."""
         secret = self._files[name]
-        stamp = _stamp(secret)
-        if stamp is None or self._stamps.get(name) != stamp:
-            self._stamps[name], self._read[name] = stamp, _read(secret)
-        return self._read[name]
+        stamp = _file_stamp(secret)
+        if stamp is None or self._file_stamps.get(name) != stamp:
+            self._file_stamps[name], self._cached_tokens[name] = stamp, _read(secret)
+        return self._cached_tokens[name]
 
     def _token(self, header: str) -> bytes:
         scheme, _, rest = header.partition(" ")
@@ -64,13 +64,13 @@ class Bearers:
         return _password(rest.strip()) if self._basic and scheme.lower() == "basic" else b""
 
 
-def _stamp(secret: Secret) -> tuple[int, int, int] | None:
+def _file_stamp(secret: Secret) -> tuple[int, int, int] | None:
     """What is another one after every change of the file; reading it at each delivery costs too much."""
     try:
-        found = (secret.file or Path()).stat()
+        status = (secret.file or Path()).stat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _password(encoded: str) -> bytes:

@@ -13,192 +13,198 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.bounds.bounds import Decision, Facts, decide
-from remediator.bounds.facts import blockers, gather
-from remediator.context import World
-from remediator.intake.ingest import take_in_all
+from remediator.bounds.bounds import BoundFacts, Decision, decide
+from remediator.bounds.facts import gather_facts, query_block_on
+from remediator.context import Context
+from remediator.intake.ingest import apply_deliveries
 from remediator.ledger import episodes, runs
-from remediator.ledger.deliveries import Kept
+from remediator.ledger.deliveries import StoredDelivery
 from remediator.ledger.episodes import Episode
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.runs import Run
 from remediator.model.delivery import Alert, Delivery
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
 from remediator.model.remediation import Plan
 from remediator.model.run_state import ENDED, RunState
-from remediator.model.target import Found, find, keys_of
-from remediator.runs.planning import NoPlan, read_plan, what_follows
+from remediator.model.target import ResolvedTarget, keys_of, resolve_target
+from remediator.runs.planning import PlanFailed, next_state, read_plan
 from runbookd.inventory import Mode
 
 NO_NEW_RUN = "no_new_run"
 MAX_TARGETS = 50  # of one simulated delivery; a real storm is left to people long before
-AT_ONCE = 10
+MAX_CONCURRENT_READS = 10
 
 
 @dataclass(frozen=True)
 class Preview:
     """What would become of one episode. `would` is the state that a run would reach at once, or NO_NEW_RUN."""
 
-    key: Key
+    key: EpisodeKey
     would: str
     reason: str = ""
     detail: str = ""
     mode: str | None = None
     plan: Plan | None = None
     decision: Decision | None = None
-    facts: Facts | None = None
+    facts: BoundFacts | None = None
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _TargetReading:
     """All that is read before the transaction begins: a target, its plan or why there is none, and what blocks it."""
 
-    found: Found | str
-    plan: Plan | NoPlan | None = None
-    blocked: tuple[Sequence[str], str | None] = ((), None)
+    target: ResolvedTarget | str
+    plan: Plan | PlanFailed | None = None
+    block_on_result: tuple[Sequence[str], str | None] = ((), None)
 
 
-async def preview_of(world: World, key: Key) -> Preview:
+async def preview_episode(context: Context, key: EpisodeKey) -> Preview:
     """What would be done if the alert of `key` fired now; a run that is under way is judged afresh."""
-    reading = await _read(world, key)
-    early = _without_deciding(key, reading)
-    if early is not None:
-        return early
-    async with undone(world.ledger) as connection:
+    reading = await _read_target(context, key)
+    early_preview = _preview_without_bounds(key, reading)
+    if early_preview is not None:
+        return early_preview
+    async with rolled_back(context.ledger) as connection:
         if await episodes.open_for(connection, key) is None:
-            await _take_in(connection, world, _made_up(world, key))
+            await _apply_delivery(connection, context, _synthetic_delivery(context, key))
         episode = await episodes.open_for(connection, key)
         assert episode is not None  # noqa: S101 - a firing alert of a known target opens one
-        run = await runs.last_of(connection, episode.id)
+        run = await runs.last_of_episode(connection, episode.id)
         if run is None or run.state in ENDED:
-            run = await runs.create(connection, episode, world.clock.now())
-        return await _decided(connection, world, key, episode, run, reading)
+            run = await runs.create(connection, episode, context.clock.now())
+        return await _preview_decision(connection, context, key, episode, run, reading)
 
 
-async def simulate(world: World, delivery: Delivery) -> Sequence[Preview]:
+async def simulate(context: Context, delivery: Delivery) -> Sequence[Preview]:
     """What would become of each episode that `delivery` concerns, if it came now.
 
     Raises:
         MalformedDelivery: it concerns more than MAX_TARGETS.
     """
-    keys = sorted(_keys(world, delivery), key=lambda key: (key.stack, key.remediation, key.target))
+    keys = sorted(_episode_keys(context, delivery), key=lambda key: (key.stack, key.remediation, key.target))
     if len(keys) > MAX_TARGETS:
         raise MalformedDelivery(f"{len(keys)} targets at once; at most {MAX_TARGETS} can be simulated")
-    limit = asyncio.Semaphore(AT_ONCE)
+    limit = asyncio.Semaphore(MAX_CONCURRENT_READS)
 
-    async def read(key: Key) -> _Reading:
+    async def read(key: EpisodeKey) -> _TargetReading:
         async with limit:
-            return await _read(world, key)
+            return await _read_target(context, key)
 
     readings = await asyncio.gather(*(read(key) for key in keys))
-    async with undone(world.ledger) as connection:
-        before = {key: await episodes.open_for(connection, key) for key in keys}
-        await _take_in(connection, world, delivery)
+    async with rolled_back(context.ledger) as connection:
+        open_before = {key: await episodes.open_for(connection, key) for key in keys}
+        await _apply_delivery(connection, context, delivery)
         return [
-            await _of_delivery(connection, world, key, before[key], reading)
+            await _preview_from_delivery(connection, context, key, open_before[key], reading)
             for key, reading in zip(keys, readings, strict=True)
         ]
 
 
 @asynccontextmanager
-async def undone(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
+async def rolled_back(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
     """A transaction that sees everything and whose writes never happened; what is logged in it says so."""
     try:
         with structlog.contextvars.bound_contextvars(preview=True):
             async with ledger.write() as connection:
                 yield connection
-                raise _Undo
-    except _Undo:
+                raise _Rollback
+    except _Rollback:
         return
 
 
-class _Undo(Exception):
+class _Rollback(Exception):
     """Takes a transaction back."""
 
 
-async def _read(world: World, key: Key) -> _Reading:
-    found = find(world.inventory, world.remediations, key)
-    if isinstance(found, str) or found.settings.mode is Mode.OFF:
-        return _Reading(found)
-    return _Reading(found, await read_plan(world, found, "preview"), await blockers(world, found))
+async def _read_target(context: Context, key: EpisodeKey) -> _TargetReading:
+    target = resolve_target(context.inventory, context.remediations, key)
+    if isinstance(target, str) or target.settings.mode is Mode.OFF:
+        return _TargetReading(target)
+    return _TargetReading(target, await read_plan(context, target, "preview"), await query_block_on(context, target))
 
 
-def _without_deciding(key: Key, reading: _Reading) -> Preview | None:
+def _preview_without_bounds(key: EpisodeKey, reading: _TargetReading) -> Preview | None:
     """What the engine ends without asking any bound."""
-    if isinstance(reading.found, str):
-        return Preview(key, RunState.REFUSED, "unknown_target", reading.found)
-    mode = str(reading.found.settings.mode)
+    if isinstance(reading.target, str):
+        return Preview(key, RunState.REFUSED, "unknown_target", reading.target)
+    mode = str(reading.target.settings.mode)
     if reading.plan is None:
         return Preview(key, RunState.REFUSED, "mode_off", "the mode is off", mode)
-    if isinstance(reading.plan, NoPlan):
+    if isinstance(reading.plan, PlanFailed):
         return Preview(key, reading.plan.state, reading.plan.reason, reading.plan.detail, mode)
     return None
 
 
-async def _of_delivery(
-    connection: AsyncConnection, world: World, key: Key, before: Episode | None, reading: _Reading
+async def _preview_from_delivery(
+    connection: AsyncConnection, context: Context, key: EpisodeKey, open_before: Episode | None, reading: _TargetReading
 ) -> Preview:
     episode = await episodes.open_for(connection, key)
     if episode is None:
-        why = "the episode ends: nothing fires any more" if before else "nothing fires, or it is old news"
-        return Preview(key, NO_NEW_RUN, "nothing_fires", why)
-    last = await runs.last_of(connection, episode.id)
-    if last is not None and last.state not in ENDED:
-        return Preview(key, NO_NEW_RUN, "under_way", f"joins run {last.id}, which is {last.state}")
-    waits = _cools_down(world, last, reading.found)
-    if waits is not None:
-        return Preview(key, NO_NEW_RUN, "cooldown", f"run {last.id if last else ''} has just ended; next at {waits}")
-    early = _without_deciding(key, reading)
-    if early is not None:
-        return early
-    run = await runs.create(connection, episode, world.clock.now())
-    return await _decided(connection, world, key, episode, run, reading)
+        detail = "the episode ends: nothing fires any more" if open_before else "nothing fires, or it is old news"
+        return Preview(key, NO_NEW_RUN, "nothing_fires", detail)
+    last_run = await runs.last_of_episode(connection, episode.id)
+    if last_run is not None and last_run.state not in ENDED:
+        return Preview(key, NO_NEW_RUN, "under_way", f"joins run {last_run.id}, which is {last_run.state}")
+    cooldown_end = _cooldown_until(context, last_run, reading.target)
+    if cooldown_end is not None:
+        return Preview(
+            key, NO_NEW_RUN, "cooldown", f"run {last_run.id if last_run else ''} has just ended; next at {cooldown_end}"
+        )
+    early_preview = _preview_without_bounds(key, reading)
+    if early_preview is not None:
+        return early_preview
+    run = await runs.create(connection, episode, context.clock.now())
+    return await _preview_decision(connection, context, key, episode, run, reading)
 
 
-def _cools_down(world: World, last: Run | None, found: Found | str) -> datetime | None:
+def _cooldown_until(context: Context, last_run: Run | None, target: ResolvedTarget | str) -> datetime | None:
     """Until when the engine plans no further run of the episode."""
-    if last is None or last.finished_at is None or last.state is RunState.INTERRUPTED:
+    if last_run is None or last_run.finished_at is None or last_run.state is RunState.INTERRUPTED:
         return None
-    cooldown = found.settings.cooldown if isinstance(found, Found) else world.inventory.limits.max_alert_age
-    until = last.finished_at + cooldown
-    return until if until > world.clock.now() else None
+    cooldown = (
+        target.settings.cooldown if isinstance(target, ResolvedTarget) else context.inventory.limits.max_alert_age
+    )
+    until = last_run.finished_at + cooldown
+    return until if until > context.clock.now() else None
 
 
-async def _decided(
-    connection: AsyncConnection, world: World, key: Key, episode: Episode, run: Run, reading: _Reading
+async def _preview_decision(
+    connection: AsyncConnection, context: Context, key: EpisodeKey, episode: Episode, run: Run, reading: _TargetReading
 ) -> Preview:
-    found, plan = reading.found, reading.plan
-    assert isinstance(found, Found)  # noqa: S101 - see _without_deciding
+    target, plan = reading.target, reading.plan
+    assert isinstance(target, ResolvedTarget)  # noqa: S101 - see _preview_without_bounds
     assert isinstance(plan, Plan)  # noqa: S101
-    planned = replace(run, found=plan.found, population=plan.population)
-    facts = await gather(connection, world, found, planned, episode, reading.blocked)
+    planned_run = replace(run, found=plan.found, population=plan.population)
+    facts = await gather_facts(connection, context, target, planned_run, episode, reading.block_on_result)
     decision = decide(facts)
-    state, reason = what_follows(found.settings, planned, decision, plan)
+    state, reason = next_state(target.settings, planned_run, decision, plan)
     detail = decision.detail if reason == decision.reason else ""
-    return Preview(key, state, reason, detail, str(found.settings.mode), plan, decision, facts)
+    return Preview(key, state, reason, detail, str(target.settings.mode), plan, decision, facts)
 
 
-async def _take_in(connection: AsyncConnection, world: World, delivery: Delivery) -> None:
-    await take_in_all(connection, world, [(Kept(0, world.clock.now(), b""), delivery)])
+async def _apply_delivery(connection: AsyncConnection, context: Context, delivery: Delivery) -> None:
+    await apply_deliveries(connection, context, [(StoredDelivery(0, context.clock.now(), b""), delivery)])
 
 
-def _keys(world: World, delivery: Delivery) -> Iterable[Key]:
+def _episode_keys(context: Context, delivery: Delivery) -> Iterable[EpisodeKey]:
     labels = (alert.labels for alert in delivery.alerts if "remediation" in alert.labels)
-    return keys_of(labels, world.remediations)
+    return keys_of(labels, context.remediations)
 
 
-def _made_up(world: World, key: Key) -> Delivery:
+def _synthetic_delivery(context: Context, key: EpisodeKey) -> Delivery:
     """A delivery of an alert that begins to fire now."""
-    alert = Alert(status="firing", labels=_labels(world, key), startsAt=world.clock.now(), fingerprint="preview")
+    alert = Alert(
+        status="firing", labels=_labels_for(context, key), startsAt=context.clock.now(), fingerprint="preview"
+    )
     return Delivery(version="4", alerts=(alert,))
 
 
-def _labels(world: World, key: Key) -> dict[str, str]:
+def _labels_for(context: Context, key: EpisodeKey) -> dict[str, str]:
     """The labels that lead to `key`; see target.key_of."""
     _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
     labels = {"alertname": "(preview)", "stack": key.stack, "remediation": key.remediation}
-    if world.remediations[key.remediation].kind != "queues":
+    if context.remediations[key.remediation].kind != "queues":
         return labels | {"target": rest}
     name, _, queue = rest.partition("/")
     return labels | {"target": name, "queue": queue}

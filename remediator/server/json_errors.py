@@ -5,7 +5,7 @@ from aiohttp.typedefs import Handler
 
 from remediator.model.errors import LedgerUnavailable, NoSuchRun, WrongState
 
-_KEPT = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE)
+_FORWARDED_HEADERS = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE)
 _STATUS = {NoSuchRun: 404, WrongState: 409, LedgerUnavailable: 503}
 
 
@@ -19,13 +19,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except (NoSuchRun, WrongState, LedgerUnavailable) as error:
         return web.json_response({"error": str(error)}, status=_STATUS[type(error)])
     except web.HTTPException as error:
-        kept = {name: error.headers[name] for name in _KEPT if name in error.headers}
-        return web.json_response({"error": _line(request, error)}, status=error.status, headers=kept)
+        headers = {name: error.headers[name] for name in _FORWARDED_HEADERS if name in error.headers}
+        return web.json_response({"error": _error_text(request, error)}, status=error.status, headers=headers)
 
 
-def _line(request: web.Request, error: web.HTTPException) -> str:
+def _error_text(request: web.Request, error: web.HTTPException) -> str:
     """What was said; or, where aiohttp only repeats the status, what that means here."""
-    said = (error.text or "").strip()
+    text = (error.text or "").strip()
     if isinstance(error, web.HTTPMethodNotAllowed):
         return f"{request.path} takes {', '.join(sorted(error.allowed_methods))}, not {request.method}"
-    return f"there is no {request.path}" if said == "404: Not Found" else said
+    return f"there is no {request.path}" if text == "404: Not Found" else text

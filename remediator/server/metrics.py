@@ -12,16 +12,16 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import pause_reason
-from remediator.context import World
+from remediator.context import Context
 from remediator.ledger import deliveries, episodes, outbox, run_counts, switches
 from remediator.ledger.schema import run
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
-from remediator.server.run_metrics import known, tallied
+from remediator.server.run_metrics import label_values, run_families
 from runbookd.service import VERSION
 
 
-class Snapshot(Collector):
+class MetricsSnapshot(Collector):
     """Families that have been collected already, beside those of this process."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -49,48 +49,48 @@ for _answer in ("accepted", "malformed", "unauthorized", "unavailable"):
     DELIVERIES.labels(_answer)  # an alert on an increase needs the zero before it
 
 
-async def collect(world: World, trouble: str | None = None, ledger_out: str | None = None) -> Snapshot:
+async def collect(context: Context, fault: str | None = None, ledger_fault: str | None = None) -> MetricsSnapshot:
     """Everything on the metrics page. Where the ledger is out, only that, the engine's trouble and the process."""
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
-    engine = _gauge("remediation_engine_up", "Whether the engine could do its last round.", trouble is None)
-    up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and takes deliveries.")
+    engine = _gauge("remediation_engine_up", "Whether the engine could do its last round.", fault is None)
+    ledger_up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and takes deliveries.")
     try:
-        async with world.ledger.read() as connection:
-            families = await _from_ledger(connection, world)
+        async with context.ledger.read() as connection:
+            families = await _ledger_families(connection, context)
     except LedgerUnavailable:
-        up.add_metric([], 0)
-        return Snapshot([build, engine, up])
-    up.add_metric([], ledger_out is None)
-    return Snapshot([build, engine, up, *families])
+        ledger_up.add_metric([], 0)
+        return MetricsSnapshot([build, engine, ledger_up])
+    ledger_up.add_metric([], ledger_fault is None)
+    return MetricsSnapshot([build, engine, ledger_up, *families])
 
 
-async def _from_ledger(connection: AsyncConnection, world: World) -> list[Metric]:
+async def _ledger_families(connection: AsyncConnection, context: Context) -> list[Metric]:
     return [
-        *tallied(world, await run_counts.everything(connection)),
-        await _open_episodes(connection, world),
+        *run_families(context, await run_counts.all_counts(connection)),
+        await _open_episodes(connection, context),
         await _breakers(connection),
-        await _paused(connection, world),
+        await _paused_stacks(connection, context),
         await _approvals(connection),
         _gauge(
             "remediation_escalations_unsent",
             "Messages that no contact has taken yet.",
-            await outbox.waiting(connection),
+            await outbox.count_unsent(connection),
         ),
         _gauge(
             "remediation_deliveries_waiting",
             "Deliveries that were accepted, and that nothing has been made of yet.",
-            await deliveries.waiting(connection),
+            await deliveries.count_unprocessed(connection),
         ),
     ]
 
 
-async def _open_episodes(connection: AsyncConnection, world: World) -> Metric:
+async def _open_episodes(connection: AsyncConnection, context: Context) -> Metric:
     family = GaugeMetricFamily(
         "remediation_open_episodes", "Episodes that have not ended.", labels=["stack", "remediation"]
     )
     counts: Counter[tuple[str, str]] = Counter()
     for stack, remediation, number in await episodes.count_open(connection):
-        counts[known(world, stack, remediation)] += number
+        counts[label_values(context, stack, remediation)] += number
     for labels, number in counts.items():
         family.add_metric(labels, number)
     return family
@@ -105,10 +105,10 @@ async def _breakers(connection: AsyncConnection) -> Metric:
     return family
 
 
-async def _paused(connection: AsyncConnection, world: World) -> Metric:
+async def _paused_stacks(connection: AsyncConnection, context: Context) -> Metric:
     family = GaugeMetricFamily("remediation_paused", "Whether a person has paused remediation.", labels=["stack"])
-    for stack in world.inventory.stacks:
-        family.add_metric([stack], await pause_reason(connection, world, stack) is not None)
+    for stack in context.inventory.stacks:
+        family.add_metric([stack], await pause_reason(connection, context, stack) is not None)
     return family
 
 

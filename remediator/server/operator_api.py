@@ -11,24 +11,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import read_pause_file
-from remediator.context import World
+from remediator.context import Context
 from remediator.ledger import audit, episodes, runs, switches
-from remediator.ledger.audit_verify import Proof, prove
+from remediator.ledger.audit_verify import AuditReport, verify_trail
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run, RunItem
 from remediator.model.clock import rfc3339
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import NoSuchRun
 from remediator.model.run_state import RunState
 from remediator.runs.approval import approve, reject
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Duration
 
 MAX_LIMIT = 1_000
 log = structlog.get_logger(__name__)
 NO_OPERATORS = "no operators are named; add operators: {oncall: {token_file: …}} to the inventory\n"
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+GuardedHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PauseRequest(BaseModel):
@@ -42,72 +42,72 @@ class PauseRequest(BaseModel):
 
     @field_validator("span")
     @classmethod
-    def _takes_time(cls, value: timedelta | None) -> timedelta | None:
+    def _require_positive(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and not value:
             raise ValueError("is at least 1s")
         return value
 
     @field_validator("reason")
     @classmethod
-    def _says_something(cls, value: str) -> str:
+    def _require_reason(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("is empty; it is shown wherever a run is refused")
         return value
 
 
-def add_api_routes(app: web.Application, world: World, bearers: Bearers, wake: Callable[[], None]) -> "Api":
+def add_api_routes(app: web.Application, context: Context, tokens: BearerTokens, wake: Callable[[], None]) -> "Api":
     """Add every route but the previews; return the handlers, whose guard those need as well."""
-    api = Api(world, bearers, wake)
-    app.router.add_get("/api/v1/runs", api.guarded(api.get_runs))
-    app.router.add_get("/api/v1/runs/{id}", api.guarded(api.get_run))
-    app.router.add_post("/api/v1/runs/{id}/approve", api.guarded(api.post_approve))
-    app.router.add_post("/api/v1/runs/{id}/reject", api.guarded(api.post_reject))
-    app.router.add_get("/api/v1/pause", api.guarded(api.get_pause))
-    app.router.add_post("/api/v1/pause", api.guarded(api.post_pause))
-    app.router.add_delete("/api/v1/pause", api.guarded(api.delete_pause))
-    app.router.add_get("/api/v1/breakers", api.guarded(api.get_breakers))
-    app.router.add_delete("/api/v1/breakers/{remediation}/{target:.+}", api.guarded(api.delete_breaker))
-    app.router.add_get("/api/v1/audit", api.guarded(api.get_audit))
+    api = Api(context, tokens, wake)
+    app.router.add_get("/api/v1/runs", api.require_operator(api.get_runs))
+    app.router.add_get("/api/v1/runs/{id}", api.require_operator(api.get_run))
+    app.router.add_post("/api/v1/runs/{id}/approve", api.require_operator(api.post_approve))
+    app.router.add_post("/api/v1/runs/{id}/reject", api.require_operator(api.post_reject))
+    app.router.add_get("/api/v1/pause", api.require_operator(api.get_pause))
+    app.router.add_post("/api/v1/pause", api.require_operator(api.post_pause))
+    app.router.add_delete("/api/v1/pause", api.require_operator(api.delete_pause))
+    app.router.add_get("/api/v1/breakers", api.require_operator(api.get_breakers))
+    app.router.add_delete("/api/v1/breakers/{remediation}/{target:.+}", api.require_operator(api.delete_breaker))
+    app.router.add_get("/api/v1/audit", api.require_operator(api.get_audit))
     return api
 
 
 class Api:
     """The handlers. Each gets the operator's name beside the request."""
 
-    def __init__(self, world: World, bearers: Bearers, wake: Callable[[], None]) -> None:
-        self._world = world
-        self._bearers = bearers
+    def __init__(self, context: Context, tokens: BearerTokens, wake: Callable[[], None]) -> None:
+        self._context = context
+        self._tokens = tokens
         self._wake = wake
-        self._verifying: asyncio.Task[Proof] | None = None
+        self._audit_task: asyncio.Task[AuditReport] | None = None
 
-    def guarded(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> Handler:
+    def require_operator(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> GuardedHandler:
         """`handler` behind the operators' tokens."""
 
         async def handle(request: web.Request) -> web.Response:
-            if not self._bearers:
+            if not self._tokens:
                 raise web.HTTPForbidden(text=NO_OPERATORS)
-            return await handler(request, self._bearers.sender(request))
+            return await handler(request, self._tokens.authenticate(request))
 
         return handle
 
     async def get_runs(self, request: web.Request, _operator: str) -> web.Response:
         query = request.query
-        async with self._world.ledger.read() as connection:
-            found = await list_runs(
+        async with self._context.ledger.read() as connection:
+            page = await list_runs(
                 connection,
                 stack=query.get("stack"),
                 remediation=query.get("remediation"),
-                state=_state(query),
-                limit=_number(query, "limit", 100, MAX_LIMIT),
-                before=_number(query, "before", None, None),
+                state=_parse_state(query),
+                limit=_parse_number(query, "limit", 100, MAX_LIMIT),
+                before=_parse_number(query, "before", None, None),
             )
-            items = await runs.items_of(connection, [run.id for run in found.runs])
-        shown = [run_json(run, items[run.id]) for run in found.runs]
-        return web.json_response({"runs": shown, "next": found.next})
+            items = await runs.items_of(connection, [run.id for run in page.runs])
+        runs_json = [run_json(run, items[run.id]) for run in page.runs]
+        return web.json_response({"runs": runs_json, "next": page.next})
 
     async def get_run(self, request: web.Request, _operator: str) -> web.Response:
-        async with self._world.ledger.read() as connection:
-            run = await runs.find(connection, identifier_of(request))
+        async with self._context.ledger.read() as connection:
+            run = await runs.get_or_none(connection, parse_run_id(request))
             if run is None:
                 raise NoSuchRun(f"there is no run {request.match_info['id']}")
             episode = await episodes.get(connection, run.episode)
@@ -123,77 +123,77 @@ class Api:
             return web.json_response(run_json(run, await runs.items(connection, run.id)) | detail)
 
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
-        run = await approve(self._world, identifier_of(request), operator)
+        run = await approve(self._context, parse_run_id(request), operator)
         log.info("approved", operator=operator, run=run.id)
         self._wake()
-        return await self._show(run)
+        return await self._run_response(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
-        run = await reject(self._world, identifier_of(request), operator)
+        run = await reject(self._context, parse_run_id(request), operator)
         log.info("rejected", operator=operator, run=run.id)
-        return await self._show(run)
+        return await self._run_response(run)
 
-    async def _show(self, run: Run) -> web.Response:
-        async with self._world.ledger.read() as connection:
+    async def _run_response(self, run: Run) -> web.Response:
+        async with self._context.ledger.read() as connection:
             return web.json_response(run_json(run, await runs.items(connection, run.id)))
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
-        async with self._world.ledger.read() as connection:
-            return web.json_response({"pauses": await pauses_in_force(connection, self._world)})
+        async with self._context.ledger.read() as connection:
+            return web.json_response({"pauses": await pauses_in_force(connection, self._context)})
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
-        asked = await _pause_request(request)
-        if asked.stack is not None and asked.stack not in self._world.inventory.stacks:
-            raise web.HTTPBadRequest(text=f"the inventory has no stack {asked.stack!r}\n")
-        async with self._world.ledger.write() as connection:
-            now = self._world.clock.now()
-            identifier = await switches.pause_now(connection, now, operator, asked.reason, asked.stack, asked.span)
-        log.info("paused", operator=operator, stack=asked.stack or "all", reason=asked.reason)
-        return web.json_response({"id": identifier, "stack": asked.stack, "reason": asked.reason})
+        pause = await _parse_pause_request(request)
+        if pause.stack is not None and pause.stack not in self._context.inventory.stacks:
+            raise web.HTTPBadRequest(text=f"the inventory has no stack {pause.stack!r}\n")
+        async with self._context.ledger.write() as connection:
+            now = self._context.clock.now()
+            identifier = await switches.pause_now(connection, now, operator, pause.reason, pause.stack, pause.span)
+        log.info("paused", operator=operator, stack=pause.stack or "all", reason=pause.reason)
+        return web.json_response({"id": identifier, "stack": pause.stack, "reason": pause.reason})
 
     async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
         stack = request.query.get("stack")
-        async with self._world.ledger.write() as connection:
-            ended = await switches.resume(connection, self._world.clock.now(), operator, stack)
-        if stack is not None and not ended and stack not in self._world.inventory.stacks:
+        async with self._context.ledger.write() as connection:
+            ended_count = await switches.resume(connection, self._context.clock.now(), operator, stack)
+        if stack is not None and not ended_count and stack not in self._context.inventory.stacks:
             raise web.HTTPBadRequest(text=f"the inventory has no stack {stack!r}\n")
-        log.info("resumed", operator=operator, stack=stack or "all", pauses=ended)
-        return web.json_response({"ended": ended})
+        log.info("resumed", operator=operator, stack=stack or "all", pauses=ended_count)
+        return web.json_response({"ended": ended_count})
 
     async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:
-        async with self._world.ledger.read() as connection:
+        async with self._context.ledger.read() as connection:
             breakers = await switches.open_breakers(connection)
-        return web.json_response({"breakers": [plain_row(breaker) for breaker in breakers]})
+        return web.json_response({"breakers": [row_json(breaker) for breaker in breakers]})
 
     async def delete_breaker(self, request: web.Request, operator: str) -> web.Response:
         target = request.match_info["target"]
-        key = Key(target.partition("/")[0], request.match_info["remediation"], target)
-        async with self._world.ledger.write() as connection:
-            closed = await switches.close_breaker(connection, key, self._world.clock.now(), operator)
-        if not closed:
+        key = EpisodeKey(target.partition("/")[0], request.match_info["remediation"], target)
+        async with self._context.ledger.write() as connection:
+            was_open = await switches.close_breaker(connection, key, self._context.clock.now(), operator)
+        if not was_open:
             raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")
         log.info("breaker closed", operator=operator, remediation=key.remediation, target=key.target)
         return web.json_response({"closed": True})
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
-        if self._verifying is None:
-            self._verifying = asyncio.create_task(self._verify(), name="audit")
-            self._verifying.add_done_callback(self._verified)
-        proof = await asyncio.shield(self._verifying)
-        async with self._world.ledger.read() as connection:
-            known = await audit.contains(connection, request.query.get("head", ""))
-        shown = {"head": proof.head, "first_break": proof.first_break, "head_known": known}
-        more = {"why": proof.why, "rows": proof.rows, "begins_at": rfc3339(proof.begins_at)}
-        return web.json_response(shown | more)
+        if self._audit_task is None:
+            self._audit_task = asyncio.create_task(self._verify_trail(), name="audit")
+            self._audit_task.add_done_callback(self._on_audit_done)
+        report = await asyncio.shield(self._audit_task)
+        async with self._context.ledger.read() as connection:
+            is_head_known = await audit.contains(connection, request.query.get("head", ""))
+        head_fields = {"head": report.head, "first_break": report.first_break, "head_known": is_head_known}
+        report_fields = {"why": report.why, "rows": report.rows, "begins_at": rfc3339(report.begins_at)}
+        return web.json_response(head_fields | report_fields)
 
-    async def _verify(self) -> Proof:
+    async def _verify_trail(self) -> AuditReport:
         """Read the whole trail. Whoever asks meanwhile gets the same answer: it is a long way for a large ledger."""
-        return await prove(self._world.ledger.read)
+        return await verify_trail(self._context.ledger.read)
 
-    def _verified(self, done: asyncio.Task[Proof]) -> None:
-        self._verifying = None
-        if not done.cancelled():
-            done.exception()  # whoever asked may have gone
+    def _on_audit_done(self, task: asyncio.Task[AuditReport]) -> None:
+        self._audit_task = None
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone
 
 
 def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
@@ -211,36 +211,36 @@ def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
     }
 
 
-def _item_json(each: RunItem) -> dict[str, Any]:
+def _item_json(run_item: RunItem) -> dict[str, Any]:
     return {
-        "identity": dict(each.item.identity),
-        "evidence": dict(each.item.evidence),
-        "state": each.state,
-        "detail": each.detail,
+        "identity": dict(run_item.item.identity),
+        "evidence": dict(run_item.item.evidence),
+        "state": run_item.state,
+        "detail": run_item.detail,
     }
 
 
-async def pauses_in_force(connection: AsyncConnection, world: World) -> list[dict[str, Any]]:
+async def pauses_in_force(connection: AsyncConnection, context: Context) -> list[dict[str, Any]]:
     """Those that people began, and that of the file, which has no number."""
-    shown = [plain_row(each) for each in await switches.pauses(connection, world.clock.now())]
-    file = read_pause_file(world.pause_file)
+    pauses = [row_json(each) for each in await switches.active_pauses(connection, context.clock.now())]
+    file = read_pause_file(context.pause_file)
     if file is not None:
-        shown.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
-    return shown
+        pauses.append({"id": None, "stack": None, "reason": file, "begun_at": None, "begun_by": None, "until": None})
+    return pauses
 
 
-def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def row_json(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
 
 
-def identifier_of(request: web.Request) -> int:
+def parse_run_id(request: web.Request) -> int:
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise NoSuchRun(f"there is no run {text[:50]!r}; a run has a number")
     return int(text)
 
 
-def _state(query: Mapping[str, str]) -> RunState | None:
+def _parse_state(query: Mapping[str, str]) -> RunState | None:
     if "state" not in query:
         return None
     try:
@@ -249,16 +249,16 @@ def _state(query: Mapping[str, str]) -> RunState | None:
         raise web.HTTPBadRequest(text=f"state is one of {', '.join(RunState)}\n") from None
 
 
-def _number(query: Mapping[str, str], name: str, default: int | None, most: int | None) -> Any:
+def _parse_number(query: Mapping[str, str], name: str, default: int | None, maximum: int | None) -> Any:
     text = query.get(name)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 19) or int(text) < 1:
         raise web.HTTPBadRequest(text=f"{name} is a whole number from 1, not {text[:50]!r}\n")
-    return min(int(text), most) if most else int(text)
+    return min(int(text), maximum) if maximum else int(text)
 
 
-async def _pause_request(request: web.Request) -> PauseRequest:
+async def _parse_pause_request(request: web.Request) -> PauseRequest:
     try:
         return PauseRequest.model_validate_json(await request.read())
     except ValidationError as error:

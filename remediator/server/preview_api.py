@@ -9,80 +9,82 @@ from typing import Any
 
 from aiohttp import web
 
-from remediator.bounds.bounds import DEFERRALS, REFUSALS, Decision, Facts
-from remediator.bounds.explain import MEASURES
-from remediator.context import World
+from remediator.bounds.bounds import DEFERRALS, REFUSALS, BoundFacts, Decision
+from remediator.bounds.explain import EXPLANATIONS
+from remediator.context import Context
 from remediator.escalation.advice import what_next
 from remediator.ledger import runs
 from remediator.model.clock import rfc3339
 from remediator.model.delivery import parse_delivery
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery, NoSuchRun
-from remediator.model.target import find
-from remediator.server.dry_run import Preview, preview_of, simulate
-from remediator.server.operator_api import identifier_of, run_json
+from remediator.model.target import resolve_target
+from remediator.server.dry_run import Preview, preview_episode, simulate
+from remediator.server.operator_api import parse_run_id, run_json
 
-Guarded = Callable[[Callable[[web.Request, str], Awaitable[web.Response]]], Any]
-
-
-def add_preview_routes(app: web.Application, world: World, guarded: Guarded) -> None:
-    """Add the three routes; `guarded` puts the operators' tokens before a handler."""
-    app.router.add_get("/api/v1/plan", guarded(_plan(world)))
-    app.router.add_get("/api/v1/runs/{id}/why", guarded(_why(world)))
-    app.router.add_post("/api/v1/simulate", guarded(_simulate(world)))
+OperatorGuard = Callable[[Callable[[web.Request, str], Awaitable[web.Response]]], Any]
 
 
-def _plan(world: World) -> Callable[[web.Request, str], Awaitable[web.Response]]:
+def add_preview_routes(app: web.Application, context: Context, require_operator: OperatorGuard) -> None:
+    """Add the three routes; `require_operator` puts the operators' tokens before a handler."""
+    app.router.add_get("/api/v1/plan", require_operator(_plan_handler(context)))
+    app.router.add_get("/api/v1/runs/{id}/why", require_operator(_why_handler(context)))
+    app.router.add_post("/api/v1/simulate", require_operator(_simulate_handler(context)))
+
+
+def _plan_handler(context: Context) -> Callable[[web.Request, str], Awaitable[web.Response]]:
     async def handle(request: web.Request, _operator: str) -> web.Response:
         remediation, target = request.query.get("remediation", ""), request.query.get("target", "")
-        key = Key(target.partition("/")[0], remediation, target)
-        found = find(world.inventory, world.remediations, key)
-        if isinstance(found, str):
-            raise web.HTTPNotFound(text=f"{found}\n")
-        if str(found.target) != target:
-            raise web.HTTPNotFound(text=f"{remediation} works on {found.target}, not on {target!r}\n")
-        return web.json_response(_shown(await preview_of(world, key)))
+        key = EpisodeKey(target.partition("/")[0], remediation, target)
+        resolved_target = resolve_target(context.inventory, context.remediations, key)
+        if isinstance(resolved_target, str):
+            raise web.HTTPNotFound(text=f"{resolved_target}\n")
+        if str(resolved_target.name) != target:
+            raise web.HTTPNotFound(text=f"{remediation} works on {resolved_target.name}, not on {target!r}\n")
+        return web.json_response(_preview_json(await preview_episode(context, key)))
 
     return handle
 
 
-def _why(world: World) -> Callable[[web.Request, str], Awaitable[web.Response]]:
+def _why_handler(context: Context) -> Callable[[web.Request, str], Awaitable[web.Response]]:
     async def handle(request: web.Request, _operator: str) -> web.Response:
-        async with world.ledger.read() as connection:
-            run = await runs.find(connection, identifier_of(request))
+        async with context.ledger.read() as connection:
+            run = await runs.get_or_none(connection, parse_run_id(request))
             if run is None:
                 raise NoSuchRun(f"there is no run {request.match_info['id']}")
             items = await runs.items(connection, run.id)
-        now = await preview_of(world, Key(run.stack, run.remediation, run.target))
-        answer = {
+        preview = await preview_episode(context, EpisodeKey(run.stack, run.remediation, run.target))
+        body = {
             "run": run_json(run, items),
             "bounds": run.evidence.get("bounds", {"refused_by": {}, "deferred_by": {}}),
             "error": run.evidence.get("error"),
             "not_before": rfc3339(run.not_before),
             "expires_at": rfc3339(run.expires_at),
             "what_next": what_next(run),
-            "now": _shown(now),
+            "now": _preview_json(preview),
         }
-        return web.json_response(answer)
+        return web.json_response(body)
 
     return handle
 
 
-def _simulate(world: World) -> Callable[[web.Request, str], Awaitable[web.Response]]:
+def _simulate_handler(context: Context) -> Callable[[web.Request, str], Awaitable[web.Response]]:
     async def handle(request: web.Request, _operator: str) -> web.Response:
         try:
             delivery = parse_delivery(await request.read())
-            previews = await simulate(world, delivery)
+            previews = await simulate(context, delivery)
         except MalformedDelivery as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
-        ignored = sum("remediation" not in alert.labels for alert in delivery.alerts)
-        shown = [_shown(each) for each in previews]
-        return web.json_response({"alerts": len(delivery.alerts), "without_remediation": ignored, "episodes": shown})
+        ignored_count = sum("remediation" not in alert.labels for alert in delivery.alerts)
+        episodes = [_preview_json(each) for each in previews]
+        return web.json_response(
+            {"alerts": len(delivery.alerts), "without_remediation": ignored_count, "episodes": episodes}
+        )
 
     return handle
 
 
-def _shown(preview: Preview) -> dict[str, Any]:
+def _preview_json(preview: Preview) -> dict[str, Any]:
     plan = preview.plan
     return {
         "stack": preview.key.stack,
@@ -97,29 +99,29 @@ def _shown(preview: Preview) -> dict[str, Any]:
         if plan
         else [],
         "evidence": dict(plan.evidence) if plan else {},
-        "bounds": _bounds(preview.decision, preview.facts),
-        "numbers": _numbers(preview.facts),
+        "bounds": _bounds_json(preview.decision, preview.facts),
+        "numbers": _numbers_json(preview.facts),
     }
 
 
-def _bounds(decision: Decision | None, facts: Facts | None) -> list[dict[str, Any]]:
+def _bounds_json(decision: Decision | None, facts: BoundFacts | None) -> list[dict[str, Any]]:
     """Every bound with its numbers, in the order in which they win; those that stop say until when."""
     if decision is None or facts is None:
         return []
-    hits = decision.refusals | decision.deferrals
+    violations = decision.refusals | decision.deferrals
     return [
         {
             "bound": name,
             "then": "refuse" if name in REFUSALS else "defer",
-            "stops": name in hits,
-            "detail": hits[name].detail if name in hits else MEASURES[name](facts),
-            "until": rfc3339(hits[name].until) if name in hits else None,
+            "stops": name in violations,
+            "detail": violations[name].detail if name in violations else EXPLANATIONS[name](facts),
+            "until": rfc3339(violations[name].until) if name in violations else None,
         }
         for name in (*REFUSALS, *DEFERRALS)
     ]
 
 
-def _numbers(facts: Facts | None) -> Mapping[str, Any]:
+def _numbers_json(facts: BoundFacts | None) -> Mapping[str, Any]:
     """What the bounds have judged: each number beside its limit; null is no limit, or not known."""
     if facts is None:
         return {}
@@ -128,9 +130,9 @@ def _numbers(facts: Facts | None) -> Mapping[str, Any]:
         "items": {"found": facts.found, "max_items": facts.max_items, "batch": settings.batch},
         "share": {"found": facts.found, "of": facts.population, "max_share": settings.max_share},
         "runs_last_hour": {
-            "remediation": [len(facts.admitted_here), settings.max_runs_per_hour],
-            "stack": [len(facts.admitted_stack), facts.stack_limits.max_runs_per_hour],
-            "all": [len(facts.admitted_all), facts.limits.max_runs_per_hour],
+            "remediation": [len(facts.remediation_admissions), settings.max_runs_per_hour],
+            "stack": [len(facts.stack_admissions), facts.stack_limits.max_runs_per_hour],
+            "all": [len(facts.all_admissions), facts.limits.max_runs_per_hour],
         },
         "under_way": {
             "stack": [facts.active_stack, facts.stack_limits.concurrency],
@@ -145,9 +147,9 @@ def _numbers(facts: Facts | None) -> Mapping[str, Any]:
     }
 
 
-def _max_alert_age(facts: Facts) -> timedelta:
-    own = facts.stack_limits.max_alert_age
-    return facts.limits.max_alert_age if own is None else own
+def _max_alert_age(facts: BoundFacts) -> timedelta:
+    stack_limit = facts.stack_limits.max_alert_age
+    return facts.limits.max_alert_age if stack_limit is None else stack_limit
 
 
 def _seconds(span: timedelta) -> float:

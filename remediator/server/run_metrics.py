@@ -8,42 +8,47 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.model.run_state import ENDED, RunState
 
 UNKNOWN_NAME = "(unknown)"  # alerts can claim any name; only those of the inventory become label values
 UNKNOWN_TARGET = "unknown_target"
 
 
-def known(world: World, stack: str, remediation: str) -> tuple[str, str]:
+def label_values(context: Context, stack: str, remediation: str) -> tuple[str, str]:
     """The names as label values."""
     return (
-        stack if stack in world.inventory.stacks else UNKNOWN_NAME,
-        remediation if remediation in world.remediations else UNKNOWN_NAME,
+        stack if stack in context.inventory.stacks else UNKNOWN_NAME,
+        remediation if remediation in context.remediations else UNKNOWN_NAME,
     )
 
 
-def tallied(world: World, rows: Sequence[Any]) -> list[Metric]:
+def run_families(context: Context, rows: Sequence[Any]) -> list[Metric]:
     """Runs, refusals, deferrals, durations, and when each outcome was last seen."""
-    ended = [row for row in rows if row.state in ENDED]
+    ended_rows = [row for row in rows if row.state in ENDED]
     return [
         _counter(
             "remediation_runs",
             "Runs that have ended, by outcome.",
             "outcome",
-            ((*known(world, row.stack, row.remediation), row.state, row.runs) for row in ended),
+            ((*label_values(context, row.stack, row.remediation), row.state, row.runs) for row in ended_rows),
         ),
-        _bounds(world, rows, RunState.REFUSED, "remediation_refusals", "Runs that a bound has refused."),
-        _bounds(world, rows, RunState.DEFERRED, "remediation_deferrals", "Times that a bound has put a run off."),
-        _durations(world, ended),
-        _last_runs(world, ended),
+        _bound_counter(context, rows, RunState.REFUSED, "remediation_refusals", "Runs that a bound has refused."),
+        _bound_counter(
+            context, rows, RunState.DEFERRED, "remediation_deferrals", "Times that a bound has put a run off."
+        ),
+        _durations(context, ended_rows),
+        _last_runs(context, ended_rows),
     ]
 
 
-def _bounds(world: World, rows: Sequence[Any], state: RunState, name: str, text: str) -> Metric:
-    stopped = (row for row in rows if row.state == state)
+def _bound_counter(context: Context, rows: Sequence[Any], state: RunState, name: str, text: str) -> Metric:
+    bound_rows = (row for row in rows if row.state == state)
     return _counter(
-        name, text, "bound", ((*known(world, row.stack, row.remediation), row.reason, row.runs) for row in stopped)
+        name,
+        text,
+        "bound",
+        ((*label_values(context, row.stack, row.remediation), row.reason, row.runs) for row in bound_rows),
     )
 
 
@@ -58,7 +63,7 @@ def _counter(name: str, text: str, label: str, rows: Iterable[tuple[str, str, st
     return family
 
 
-def _durations(world: World, ended: Sequence[Any]) -> Metric:
+def _durations(context: Context, ended_rows: Sequence[Any]) -> Metric:
     family = SummaryMetricFamily(
         "remediation_run_duration_seconds",
         "From admission to the end, of runs that were admitted.",
@@ -66,9 +71,9 @@ def _durations(world: World, ended: Sequence[Any]) -> Metric:
     )
     counts: Counter[tuple[str, str, str]] = Counter()
     seconds: dict[tuple[str, str, str], float] = {}
-    for row in ended:
+    for row in ended_rows:
         if row.acted:
-            labels = (*known(world, row.stack, row.remediation), row.state)
+            labels = (*label_values(context, row.stack, row.remediation), row.state)
             counts[labels] += row.acted
             seconds[labels] = seconds.get(labels, 0.0) + row.seconds
     for labels, number in counts.items():
@@ -76,15 +81,15 @@ def _durations(world: World, ended: Sequence[Any]) -> Metric:
     return family
 
 
-def _last_runs(world: World, ended: Sequence[Any]) -> Metric:
+def _last_runs(context: Context, ended_rows: Sequence[Any]) -> Metric:
     family = GaugeMetricFamily(
         "remediation_last_run_timestamp_seconds",
         "When the last run with this outcome ended.",
         labels=["stack", "remediation", "target", "outcome"],
     )
     newest: dict[tuple[str, str, str, str], datetime] = {}
-    for row in ended:
-        if row.reason != UNKNOWN_TARGET and row.stack in world.inventory.stacks:
+    for row in ended_rows:
+        if row.reason != UNKNOWN_TARGET and row.stack in context.inventory.stacks:
             labels = (row.stack, row.remediation, row.target, row.state)
             newest[labels] = max(row.last_at, newest.get(labels, row.last_at))
     for labels, moment in newest.items():

@@ -11,28 +11,28 @@ from remediator.ledger.protocol import Ledger
 from remediator.model.clock import Clock
 from remediator.model.delivery import MAX_BYTES, parse_delivery
 from remediator.model.errors import LedgerUnavailable, MalformedDelivery, TooManyAlerts
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.metrics import DELIVERIES
 
 READ_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+WebhookHandler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> Handler:
+def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, engine: Engine) -> WebhookHandler:
     """Return the handler.
 
     Alertmanager tries again after 5xx only, so 503 says "later" and 4xx "this will never do".
     """
 
     async def handle(request: web.Request) -> web.Response:
-        if bearers:
-            bearers.sender(request)
-        if engine.stop.is_set():
-            raise _later("stopping")
-        if engine.backlog.full:
-            raise _later(f"{engine.backlog.waiting} deliveries wait to be worked off")
+        if tokens:
+            tokens.authenticate(request)
+        if engine.shutdown.is_set():
+            raise _unavailable("stopping")
+        if engine.backlog.is_full:
+            raise _unavailable(f"{engine.backlog.size} deliveries wait to be worked off")
         body = await _read(request)
         try:
             parse_delivery(body)
@@ -43,40 +43,40 @@ def webhook(ledger: Ledger, clock: Clock, bearers: Bearers, engine: Engine) -> H
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
-            engine.outage.began(str(error))
-            raise _later("the ledger is out") from None
-        engine.outage.over()
-        engine.backlog.accepted()
+            engine.outage.record_failure(str(error))
+            raise _unavailable("the ledger is out") from None
+        engine.outage.clear()
+        engine.backlog.add()
         engine.wake()
         return web.Response(text="accepted\n")
 
-    return _counted(handle)
+    return _count_deliveries(handle)
 
 
-def _counted(handle: Handler) -> Handler:
-    async def counted(request: web.Request) -> web.Response:
+def _count_deliveries(handle: WebhookHandler) -> WebhookHandler:
+    async def handle_and_count(request: web.Request) -> web.Response:
         try:
-            answer = await handle(request)
+            response = await handle(request)
         except web.HTTPException as error:
-            DELIVERIES.labels(_ANSWERS.get(error.status, "malformed")).inc()
+            DELIVERIES.labels(_ANSWER_BY_STATUS.get(error.status, "malformed")).inc()
             log.warning("delivery refused", status=error.status, reason=(error.text or "").strip())
             raise
         DELIVERIES.labels("accepted").inc()
-        return answer
+        return response
 
-    return counted
-
-
-_ANSWERS = {401: "unauthorized", 403: "unauthorized", 503: "unavailable"}
+    return handle_and_count
 
 
-def _later(why: str) -> web.HTTPServiceUnavailable:
-    return web.HTTPServiceUnavailable(text=f"{why}; try again\n")
+_ANSWER_BY_STATUS = {401: "unauthorized", 403: "unauthorized", 503: "unavailable"}
 
 
-def _too_large(what: str) -> web.HTTPRequestEntityTooLarge:
+def _unavailable(reason: str) -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(text=f"{reason}; try again\n")
+
+
+def _too_large(problem: str) -> web.HTTPRequestEntityTooLarge:
     remedy = "set max_alerts in Alertmanager's webhook_configs, or group_by: ['...'] in its route"
-    return web.HTTPRequestEntityTooLarge(MAX_BYTES, MAX_BYTES, text=f"{what}; {remedy}\n")
+    return web.HTTPRequestEntityTooLarge(MAX_BYTES, MAX_BYTES, text=f"{problem}; {remedy}\n")
 
 
 async def _read(request: web.Request) -> bytes:
@@ -88,4 +88,4 @@ async def _read(request: web.Request) -> bytes:
     except web.RequestPayloadError:
         raise web.HTTPBadRequest(text="the body can not be read: it is cut off or not encoded as it says\n") from None
     except TimeoutError:  # not 408: Alertmanager would not try again before its next interval
-        raise _later(f"the body did not arrive within {READ_SECONDS:.0f} s") from None
+        raise _unavailable(f"the body did not arrive within {READ_SECONDS:.0f} s") from None

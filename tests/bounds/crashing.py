@@ -19,14 +19,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger import deliveries, runs, switches
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.sqlite.store import SqliteLedger
-from remediator.model.remediation import ItemState, Outcome
+from remediator.model.remediation import EffectOutcome, ItemState
 from remediator.model.run_state import ENDED, RunState
 from remediator.runs import execution
 from remediator.runs.approval import approve, reject
@@ -47,26 +47,26 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: str = "ab"
     shelf: Mapping[str, Any] = field(default_factory=dict)
-    says: Callable[[World, Run], Awaitable[object]] | None = None
+    says: Callable[[Context, Run], Awaitable[object]] | None = None
     pauses: bool = False
 
 
-async def _approve(world: World, run: Run) -> None:
+async def _approve(world: Context, run: Run) -> None:
     if run.state is RunState.AWAITING_APPROVAL and run.approved_by is None:
         await approve(world, run.id, "oncall")
 
 
-async def _reject(world: World, run: Run) -> None:
+async def _reject(world: Context, run: Run) -> None:
     if run.state is RunState.AWAITING_APPROVAL:
         await reject(world, run.id, "oncall")
 
 
-async def _repeat(world: World, run: Run) -> None:
+async def _repeat(world: Context, run: Run) -> None:
     if run.state is RunState.DEFERRED:
         await world.ledger.accept(world.clock.now(), delivery(starts=STARTS))
 
 
-async def _resolve(world: World, run: Run) -> None:
+async def _resolve(world: Context, run: Run) -> None:
     if run.state is RunState.AWAITING_APPROVAL:
         await world.ledger.accept(world.clock.now(), delivery(starts=STARTS, status="resolved"))
 
@@ -111,7 +111,7 @@ class DyingLedger(SqliteLedger):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        made = self._clerk is not None  # before that there may be no tables
+        made = self._delivery_writer is not None  # before that there may be no tables
         what = "the tables"
         async with super().write() as connection:
             before = await _newest(connection) if made else 0
@@ -122,9 +122,9 @@ class DyingLedger(SqliteLedger):
             self.points.passed(f"before commit of {what}")
         self.points.passed(f"after commit of {what}")
 
-    async def accept(self, received: datetime, body: bytes) -> None:
+    async def accept(self, received_at: datetime, body: bytes) -> None:
         self.points.passed("before acceptance")
-        await super().accept(received, body)
+        await super().accept(received_at, body)
         self.points.tell("accepted")
         self.points.passed("after acceptance")
 
@@ -137,7 +137,7 @@ async def _newest(connection: AsyncConnection) -> int:
 class DyingShelf(Shelf):
     points: Points = field(kw_only=True)
 
-    def _remove(self, name: str) -> Outcome:
+    def _remove(self, name: str) -> EffectOutcome:
         self.points.passed(f"before effect on {name}")
         outcome = super()._remove(name)
         if outcome.state is ItemState.APPLIED:
@@ -155,29 +155,29 @@ async def live(folder: Path, scenario: Scenario, life: int, die_at: int) -> None
     ledger = DyingLedger(f"sqlite:///{folder}/ledger.db")
     ledger.points = points
     shelf = DyingShelf(folder / "shelf", points=points, **scenario.shelf)
-    async with ledger.opened():
-        world = World(inventory(**scenario.settings), ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+    async with ledger.open():
+        world = Context(inventory(**scenario.settings), ledger, clock, {"clear_shelf": shelf.remediation()}, None)
         if scenario.pauses:
             shelf.after = lambda: _pause(world)
         await ledger.accept(clock.now(), delivery(starts=STARTS))
         await _drive(world, clock, scenario)
 
 
-async def _pause(world: World) -> None:
+async def _pause(world: Context) -> None:
     async with world.ledger.write() as connection:
         await switches.pause_now(connection, world.clock.now(), "oncall", "looking", None, None)
 
 
-async def _drive(world: World, clock: TurnedClock, scenario: Scenario) -> None:
+async def _drive(world: Context, clock: TurnedClock, scenario: Scenario) -> None:
     engine = Engine(world)
-    engine.house.next_forgetting = 0.0  # at once, so that its commits are among the points
+    engine.housekeeping.next_retention = 0.0  # at once, so that its commits are among the points
     for _ in range(MAX_ROUNDS):
         await engine.tick()
-        await engine.idle()
+        await engine.wait_for_runs()
         clock.turn(seconds=1)
         async with world.ledger.read() as connection:
             last = (await list_runs(connection, limit=1)).runs
-            quiet = not await runs.unfinished(connection) and not await deliveries.waiting(connection)
+            quiet = not await runs.unfinished(connection) and not await deliveries.count_unprocessed(connection)
         if quiet and last:
             return
         if last and scenario.says is not None:
@@ -211,7 +211,7 @@ def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[st
 async def check(folder: Path) -> None:
     """What must hold after any number of crashes."""
     points = (folder / "points").read_text().splitlines()
-    async with SqliteLedger(f"sqlite:///{folder}/ledger.db").opened() as ledger, ledger.read() as connection:
+    async with SqliteLedger(f"sqlite:///{folder}/ledger.db").open() as ledger, ledger.read() as connection:
         assert await first_break(connection) is None
         found = (await list_runs(connection, limit=1_000)).runs
         items = await runs.items_of(connection, [run.id for run in found])

@@ -11,14 +11,14 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from remediator.app import application
-from remediator.context import World
+from remediator.app import create_application
+from remediator.context import Context
 from remediator.engine import engine as engine_module
 from remediator.engine.engine import Engine
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
 from remediator.model.errors import LedgerUnavailable
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from tests.unit.remediator.conftest import START, TurnedClock, inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.shelf import Shelf
@@ -47,12 +47,12 @@ def full_disk(answer: Connection, folder: Path) -> None:
 
 async def _full_disk(folder: Path) -> dict[str, Any]:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    engine_module.TROUBLE_SECONDS = 0.05
+    engine_module.LEDGER_RETRY_SECONDS = 0.05
     shelf = Shelf(folder / "shelf")
     shelf.fill("a")
     told: dict[str, Any] = {}
-    async with ledger_at(f"sqlite:///{folder}/ledger.db").opened() as ledger:
-        world = World(inventory(), ledger, TurnedClock(START), {"clear_shelf": shelf.remediation()}, None)
+    async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
+        world = Context(inventory(), ledger, TurnedClock(START), {"clear_shelf": shelf.remediation()}, None)
         engine = Engine(world)
         await ledger.accept(START, delivery())
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -64,16 +64,16 @@ async def _full_disk(folder: Path) -> dict[str, Any]:
             told["accepting"] = str(error)
         running = asyncio.create_task(engine.run())
         await asyncio.sleep(0.5)
-        told["trouble"], told["touched while full"] = engine.trouble, list(shelf.touched)
+        told["trouble"], told["touched while full"] = engine.fault, list(shelf.touched)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         for _ in range(200):
             await asyncio.sleep(0.05)
-            if shelf.touched and engine.trouble is None:
+            if shelf.touched and engine.fault is None:
                 break
-        told["touched afterwards"], told["trouble afterwards"] = list(shelf.touched), engine.trouble
-        engine.halt()
+        told["touched afterwards"], told["trouble afterwards"] = list(shelf.touched), engine.fault
+        engine.request_shutdown()
         await running
-        await engine.idle()
+        await engine.wait_for_runs()
     return told
 
 
@@ -86,7 +86,7 @@ def read_only(answer: Connection, file: Path) -> None:
 
 async def _open(file: Path) -> str:
     try:
-        async with ledger_at(f"sqlite:///{file}").opened():
+        async with ledger_at(f"sqlite:///{file}").open():
             return "opened"
     except LedgerUnavailable as error:
         return str(error)
@@ -104,13 +104,13 @@ async def _slow_work(answer: Connection, folder: Path) -> None:
 
     shelf = Shelf(folder / "shelf", before=began)
     shelf.fill("a", "b", "c")
-    async with ledger_at(f"sqlite:///{folder}/ledger.db").opened() as ledger:
+    async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
         clock, remediations = TurnedClock(START), {"clear_shelf": shelf.remediation()}
-        engine = Engine(World(inventory(), ledger, clock, remediations, None, folder / "pause"))
+        engine = Engine(Context(inventory(), ledger, clock, remediations, None, folder / "pause"))
         await ledger.accept(START, delivery())
         for _ in range(2):
             await engine.tick()
-            await engine.idle()
+            await engine.wait_for_runs()
     answer.send(("ended", list(shelf.touched)))
 
 
@@ -121,9 +121,9 @@ def full_disk_at_rest(answer: Connection, folder: Path) -> None:
 
 async def _full_disk_at_rest(folder: Path) -> dict[str, Any]:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    world = World(inventory(), ledger_at(f"sqlite:///{folder}/ledger.db"), SystemClock(), {}, None)
+    world = Context(inventory(), ledger_at(f"sqlite:///{folder}/ledger.db"), SystemClock(), {}, None)
     told: dict[str, Any] = {}
-    async with TestClient(TestServer(application(world, Bearers({}, "")))) as client:
+    async with TestClient(TestServer(create_application(world, BearerTokens({}, "")))) as client:
         told["before"] = await _says(client)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "ledger.db-wal").stat().st_size, hard))

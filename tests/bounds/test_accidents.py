@@ -38,7 +38,7 @@ def beside(file: Path, suffix: str) -> Path:
 
 async def refused(file: Path) -> str:
     try:
-        async with ledger_at(f"sqlite:///{file}").opened():
+        async with ledger_at(f"sqlite:///{file}").open():
             return "opened"
     except LedgerUnavailable as error:
         return str(error)
@@ -47,7 +47,7 @@ async def refused(file: Path) -> str:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is lost is not only seen after a moment."""
-    monkeypatch.setattr("remediator.ledger.sqlite.file_watch.MOMENT_SECONDS", -1.0)
+    monkeypatch.setattr("remediator.ledger.sqlite.file_watch.CACHE_SECONDS", -1.0)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -128,21 +128,21 @@ async def test_a_file_that_is_lost_in_an_effect_lets_no_other_begin(bench: Bench
     bench.shelf.after = lose
     await bench.deliver()
     await bench.engine.tick()
-    for task in list(bench.engine._driving.values()):
+    for task in list(bench.engine._drive_tasks.values()):
         await becomes(lambda: _trouble(bench), True)
         task.cancel()
     assert bench.shelf.touched == ["a"]
 
 
 async def _trouble(bench: Bench) -> bool:
-    return AWAY in (bench.engine.trouble or "")
+    return AWAY in (bench.engine.fault or "")
 
 
 @pytest.mark.usefixtures("at_once")
 async def test_with_its_folder_gone_nothing_is_accepted(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    async with ledger_at(f"sqlite:///{home}/ledger.db").opened() as ledger:
+    async with ledger_at(f"sqlite:///{home}/ledger.db").open() as ledger:
         shutil.rmtree(home)
         with pytest.raises(LedgerUnavailable, match=AWAY):
             await ledger.accept(START, delivery())
@@ -212,10 +212,10 @@ async def test_a_ledger_that_does_not_know_what_was_done_last_does_nothing_until
         await bench.work()
         assert ((await bench.last()).state, (await bench.last()).reason) == ("refused", "kill_switch")
         async with bench.world.ledger.write() as connection:
-            assert "older than what was done" in str(await switches.paused(connection, START, "shop"))
+            assert "older than what was done" in str(await switches.stored_pause_reason(connection, START, "shop"))
             await switches.resume(connection, bench.clock.now(), "oncall", None)
     async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
-        assert await switches.paused(connection, START, "shop") is None, "said once, it is known"
+        assert await switches.stored_pause_reason(connection, START, "shop") is None, "said once, it is known"
 
 
 async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> None:
@@ -223,13 +223,13 @@ async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> N
     assert beside(ledger_of(folder), "-wal").stat().st_size > 0
     beside(ledger_of(folder), "-wal").unlink()
     async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
-        assert await switches.paused(connection, START, "shop") is not None
+        assert await switches.stored_pause_reason(connection, START, "shop") is not None
 
 
 async def test_after_a_crash_alone_nothing_is_paused(folder: Path) -> None:
     assert in_a_process(dies_after_work, folder) == "worked"
     async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
-        assert await switches.paused(connection, START, "shop") is None
+        assert await switches.stored_pause_reason(connection, START, "shop") is None
         assert [run.state for run in (await list_runs(connection, limit=9)).runs] == ["succeeded"]
 
 

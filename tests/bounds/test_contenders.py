@@ -55,7 +55,7 @@ async def test_three_reservations_an_hour_are_three(folder: Path, capped: str) -
     """Invariant 3: admission is one transaction; counting first and writing later would let all twenty in."""
     async with bench_with(folder, many(capped, max_runs_per_hour=3)) as bench:
         await contend(bench)
-        await bench.engine.idle()
+        await bench.engine.wait_for_runs()
         found = await bench.runs()
         assert len(found) == 20
         assert sum(run.admitted_at is not None for run in found) == 3
@@ -82,5 +82,5 @@ async def test_three_at_a_time_are_three(folder: Path, capped: str) -> None:
         assert sum(run.state in ACTIVE for run in found) == 3
         assert sum((run.state, run.reason) == (RunState.DEFERRED, "concurrency") for run in found) == 17
         go_on.set()
-        await bench.engine.idle()
+        await bench.engine.wait_for_runs()
         assert most == 3

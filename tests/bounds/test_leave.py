@@ -275,7 +275,7 @@ async def test_a_run_of_an_ended_episode_keeps_its_target_to_itself(folder: Path
             await bench.deliver(starts=bench.clock.now().isoformat())
             for _ in range(2):
                 await bench.engine.tick()
-            await bench.engine._driving[2]
+            await bench.engine._drive_tasks[2]
 
         bench.shelf.before = comes_back
         await fire(bench)

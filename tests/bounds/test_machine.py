@@ -24,7 +24,7 @@ from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import run as run_table
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import WrongState
 from remediator.model.remediation import ItemState
 from remediator.model.run_state import ACTIVE, ENDED, RunState
@@ -182,14 +182,14 @@ class Remediator(RuleBasedStateMachine):
             if at == "anywhere":
                 round_.cancel()
             await asyncio.gather(round_, return_exceptions=True)
-            driven = list(self.bench.engine._driving.values())
+            driven = list(self.bench.engine._drive_tasks.values())
             if at != "anywhere" and driven:
                 await asyncio.wait(driven, timeout=0.1)
             await self.bench.cut_power()
             await asyncio.gather(*driven, return_exceptions=True)
 
     async def _say(self, which: str, what: str) -> None:
-        key, now = Key("shop", "clear_shelf", f"shop/postgres/{which}"), self.bench.clock.now()
+        key, now = EpisodeKey("shop", "clear_shelf", f"shop/postgres/{which}"), self.bench.clock.now()
         async with self.bench.world.ledger.write() as connection:
             if what == "pause":
                 await switches.pause_now(connection, now, "oncall", "looking", None, timedelta(minutes=5))
@@ -280,7 +280,7 @@ class Remediator(RuleBasedStateMachine):
             assert await first_break(connection) is None
             rows = await connection.execute(select(run_table.c.target, run_table.c.state, run_table.c.reason))
             counted = Counter((row.target, row.state, row.reason) for row in rows if row.state in ENDED)
-            told = {(r.target, r.state, r.reason): r.runs for r in await run_counts.everything(connection)}
+            told = {(r.target, r.state, r.reason): r.runs for r in await run_counts.all_counts(connection)}
         assert {key: number for key, number in told.items() if key[1] in ENDED} == counted
 
     async def _read(self) -> tuple[list[Run], dict[int, Any], list[Any]]:

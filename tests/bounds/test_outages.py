@@ -93,14 +93,14 @@ async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_trut
 
     monkeypatch.setattr(SqliteLedger, "write", sometimes)
     for module in ("engine", "run_driver"):
-        monkeypatch.setattr(f"remediator.engine.{module}.TROUBLE_SECONDS", 0.01)
+        monkeypatch.setattr(f"remediator.engine.{module}.LEDGER_RETRY_SECONDS", 0.01)
     bench.shelf.fill("a", "b")
     setattr(bench.shelf, at, lose)
     await bench.deliver()
     await bench.engine.tick()
-    await bench.engine.idle()
+    await bench.engine.wait_for_runs()
     assert bench.shelf.touched == ["a"], "the second effect had no record to begin with"
-    assert bench.engine.trouble == "the ledger: it is gone"
+    assert bench.engine.fault == "the ledger: it is gone"
     out = False
     setattr(bench.shelf, at, lambda: asyncio.sleep(0))
     await bench.work()
@@ -130,12 +130,12 @@ def test_a_process_that_is_stopped_keeps_its_ledger_and_asks_again_when_it_goes_
 
 async def _opened(file: Path) -> str:
     try:
-        async with ledger_at(f"sqlite:///{file}").opened():
+        async with ledger_at(f"sqlite:///{file}").open():
             return "opened"
     except LedgerUnavailable as error:
         return str(error)
 
 
 async def _states(file: Path) -> list[tuple[str, str]]:
-    async with ledger_at(f"sqlite:///{file}").opened() as ledger, ledger.read() as connection:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.read() as connection:
         return [(run.state, run.reason) for run in (await list_runs(connection, limit=10)).runs]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remediator.model.delivery import MAX_ALERTS, parse_delivery
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
-from remediator.model.target import MAX_NAME, Found, find, key_of
+from remediator.model.target import MAX_NAME, ResolvedTarget, key_of, resolve_target
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -135,15 +135,15 @@ def test_no_text_in_a_label_becomes_more_than_a_name_of_the_inventory(
     labels = {**more, "stack": stack, "target": target, "queue": queue, "remediation": remediation}
     key = key_of(labels, REMEDIATIONS)
     assert all(len(part) <= 4 * MAX_NAME and "\0" not in part for part in (key.stack, key.remediation, key.target))
-    found = find(SHOP, REMEDIATIONS, key)
+    found = resolve_target(SHOP, REMEDIATIONS, key)
     if isinstance(found, str):
         return
     assert found.stack is SHOP.stacks["shop"]
     assert found.remediation is REMEDIATIONS[remediation]
     whole = ("shop", "shop")  # of a remediation that is about a stack and not about one target
-    assert (found.target.stack, found.target.name) in {("shop", "main"), ("shop", "jobs"), whole}
-    assert found.target.queue in {None, "mail"}
-    assert Key("shop", remediation, str(found.target)) == key, "one target has one key"
+    assert (found.name.stack, found.name.name) in {("shop", "main"), ("shop", "jobs"), whole}
+    assert found.name.queue in {None, "mail"}
+    assert EpisodeKey("shop", remediation, str(found.name)) == key, "one target has one key"
 
 
 def test_a_label_is_no_longer_than_a_name() -> None:
@@ -154,4 +154,4 @@ def test_a_label_is_no_longer_than_a_name() -> None:
 
 def test_the_right_names_are_found() -> None:
     labels = {"stack": "shop", "target": "jobs", "queue": "mail", "remediation": "retry_failed_jobs"}
-    assert isinstance(find(SHOP, REMEDIATIONS, key_of(labels, REMEDIATIONS)), Found)
+    assert isinstance(resolve_target(SHOP, REMEDIATIONS, key_of(labels, REMEDIATIONS)), ResolvedTarget)

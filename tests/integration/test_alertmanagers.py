@@ -17,14 +17,14 @@ from sqlalchemy import func, select
 from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.ports import free_port
 from demo.servers.process import Launch
-from remediator.app import application
-from remediator.context import World
+from remediator.app import create_application
+from remediator.context import Context
 from remediator.ledger.address import ledger_at
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.schema import delivery, episode
 from remediator.model.clock import SystemClock
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.shelf import Shelf
@@ -113,9 +113,9 @@ async def test_duplicates_of_a_cluster_are_one_episode_and_one_effect(tmp_path: 
     shelf = Shelf(tmp_path / "shelf")
     shelf.fill("a")
     ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
-    world = World(calm(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    bearers = Bearers({"hook": tmp_path / "token"}, "{}", basic=True)
-    async with TestServer(application(world, bearers)) as served:
+    world = Context(calm(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    bearers = BearerTokens({"hook": tmp_path / "token"}, "{}", basic=True)
+    async with TestServer(create_application(world, bearers)) as served:
         assert served.port is not None
         servers = await asyncio.to_thread(pair, served.port)
         await fire(servers)

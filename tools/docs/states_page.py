@@ -11,7 +11,7 @@ from remediator.model.run_state import (
     OPENS_BREAKER,
     TRANSITIONS,
     RunState,
-    is_mishap,
+    counts_toward_breaker,
 )
 from tools.docs import DOCS
 
@@ -61,6 +61,6 @@ def _yes(found: bool) -> str:
 def _breaker(state: RunState) -> str:
     if state in OPENS_BREAKER:
         return "opens at once"
-    if is_mishap(state, "crash"):
-        return "opens after a few" + (", where it was a crash" if not is_mishap(state, "") else "")
+    if counts_toward_breaker(state, "crash"):
+        return "opens after a few" + (", where it was a crash" if not counts_toward_breaker(state, "") else "")
     return ""

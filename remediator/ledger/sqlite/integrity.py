@@ -15,53 +15,53 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.model.errors import LedgerUnavailable
 
-LARGE = ("delivery", "audit", "outbox")
-_OTHERS = f"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN {LARGE}"  # noqa: S608 - our own words
+LARGE_TABLES = ("delivery", "audit", "outbox")
+_SMALL_TABLES_QUERY = f"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN {LARGE_TABLES}"  # noqa: S608 - our own words
 REMEDY = "restore it, or move it away with its -wal and -shm to begin a new one"
 _STOP_SECONDS = 0.05
 
 
-async def refuse_damage(connection: AsyncConnection) -> None:
+async def require_intact(connection: AsyncConnection) -> None:
     """Read all tables but the large ones.
 
     Raises:
         LedgerUnavailable: one of them is damaged.
     """
     try:
-        for name in (await connection.exec_driver_sql(_OTHERS)).scalars().all():
-            found = (await connection.exec_driver_sql(f'PRAGMA quick_check("{name}")')).scalar_one()
-            if found != "ok":
-                raise LedgerUnavailable(damaged(found))
+        for name in (await connection.exec_driver_sql(_SMALL_TABLES_QUERY)).scalars().all():
+            result = (await connection.exec_driver_sql(f'PRAGMA quick_check("{name}")')).scalar_one()
+            if result != "ok":
+                raise LedgerUnavailable(damage_message(result))
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
-            raise LedgerUnavailable(damaged(str(error.orig))) from None
+            raise LedgerUnavailable(damage_message(str(error.orig))) from None
         raise
 
 
-def damaged(found: str) -> str:
+def damage_message(detail: str) -> str:
     """In words for people."""
-    return f"it is damaged ({' '.join(found.split())}); {REMEDY}"
+    return f"it is damaged ({' '.join(detail.split())}); {REMEDY}"
 
 
 @asynccontextmanager
-async def checked_meanwhile(file: Path, tell: Callable[[str], None]) -> AsyncIterator[None]:
-    """Read the whole file while the block runs; `tell` what is damaged."""
+async def check_in_background(file: Path, report_damage: Callable[[str], None]) -> AsyncIterator[None]:
+    """Read the whole file while the block runs; `report_damage` is called with what is damaged."""
     connection = sqlite3.connect(file, check_same_thread=False)
-    checking = asyncio.create_task(_check(connection, tell), name="ledger check")
+    check_task = asyncio.create_task(_check(connection, report_damage), name="ledger check")
     try:
         yield
     finally:
-        while not checking.done():  # it may not have begun when it is interrupted
+        while not check_task.done():  # it may not have begun when it is interrupted
             connection.interrupt()
-            await asyncio.wait([checking], timeout=_STOP_SECONDS)
+            await asyncio.wait([check_task], timeout=_STOP_SECONDS)
         connection.close()
 
 
-async def _check(connection: sqlite3.Connection, tell: Callable[[str], None]) -> None:
+async def _check(connection: sqlite3.Connection, report_damage: Callable[[str], None]) -> None:
     """What stands in the way of reading is no damage; whoever writes meets it as well, and says so."""
     try:
-        [(found,)] = await asyncio.to_thread(lambda: connection.execute("PRAGMA quick_check(1)").fetchall())
+        [(result,)] = await asyncio.to_thread(lambda: connection.execute("PRAGMA quick_check(1)").fetchall())
     except sqlite3.Error as error:
-        found = str(error) if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT else "ok"
-    if found != "ok":
-        tell(damaged(found))
+        result = str(error) if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT else "ok"
+    if result != "ok":
+        report_damage(damage_message(result))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from remediator.model.errors import LedgerUnavailable
 
-_DIGITS = 64  # of a hash
+_HASH_DIGITS = 64  # of a hash
 
 
-class Hold:
+class LedgerLock:
     """The lock; the operating system gives it back however the process ends."""
 
     def __init__(self, ledger: Path) -> None:
@@ -22,7 +22,7 @@ class Hold:
         Raises:
             LedgerUnavailable: another process has it, or the file is none that we can use.
         """
-        _refuse_what_is_no_file(ledger)
+        _require_usable_file(ledger)
         file = Path(f"{ledger}.lock")
         try:
             self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -34,11 +34,11 @@ class Hold:
             os.close(self._descriptor)
             raise LedgerUnavailable(f"another remediator has the ledger {ledger}; only one may act") from None
 
-    def noted(self) -> str | None:
+    def read_hash(self) -> str | None:
         """The newest hash of the audit trail, as far as it was noted; never a newer one than is durable."""
-        return os.pread(self._descriptor, _DIGITS, 0).decode(errors="replace") or None
+        return os.pread(self._descriptor, _HASH_DIGITS, 0).decode(errors="replace") or None
 
-    def note(self, head: str) -> None:
+    def write_hash(self, head: str) -> None:
         """Not synced: after a power cut it may say less than it could, which does no harm."""
         os.pwrite(self._descriptor, head.encode(), 0)
 
@@ -46,7 +46,7 @@ class Hold:
         os.close(self._descriptor)
 
 
-def _refuse_what_is_no_file(ledger: Path) -> None:
+def _require_usable_file(ledger: Path) -> None:
     if ledger.is_dir():
         raise LedgerUnavailable(f"{ledger} is a folder; name a file in it")
     # What was committed lately is in a file beside the name, so under another name it would be missing.

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect
 from remediator.model.errors import LedgerUnavailable
 
 log = structlog.get_logger(__name__)
-FIRST = "0001"  # what ledgers hold that were written before they said so
+FIRST_REVISION = "0001"  # what ledgers hold that were written before they said so
 
 
 def migrate(connection: Connection) -> None:
@@ -23,16 +23,16 @@ def migrate(connection: Connection) -> None:
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it explains itself at every start
     config = _config(connection)
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
-        raise LedgerUnavailable(f"it was written by a newer release (revision {current}); run that one")
-    if current is None and inspect(connection).has_table("run"):
-        command.stamp(config, FIRST)
+    current_revision = MigrationContext.configure(connection).get_current_revision()
+    known_revisions = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current_revision is not None and current_revision not in known_revisions:
+        raise LedgerUnavailable(f"it was written by a newer release (revision {current_revision}); run that one")
+    if current_revision is None and inspect(connection).has_table("run"):
+        command.stamp(config, FIRST_REVISION)
     command.upgrade(config, "head")
-    reached = MigrationContext.configure(connection).get_current_revision()
-    if reached != current:
-        log.info("ledger brought to this release", before=current or "new", now=reached)
+    new_revision = MigrationContext.configure(connection).get_current_revision()
+    if new_revision != current_revision:
+        log.info("ledger brought to this release", before=current_revision or "new", now=new_revision)
 
 
 def _config(connection: Connection) -> Config:

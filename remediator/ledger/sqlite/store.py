@@ -16,27 +16,32 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from remediator.ledger import audit, switches
-from remediator.ledger.schema import microseconds
-from remediator.ledger.sqlite.delivery_writer import Clerk
-from remediator.ledger.sqlite.file_watch import Files, WatchedConnection
-from remediator.ledger.sqlite.integrity import REMEDY, checked_meanwhile, refuse_damage
-from remediator.ledger.sqlite.lock_file import Hold
+from remediator.ledger.schema import to_microseconds
+from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
+from remediator.ledger.sqlite.file_watch import LedgerFiles, WatchedConnection
+from remediator.ledger.sqlite.integrity import REMEDY, check_in_background, require_intact
+from remediator.ledger.sqlite.lock_file import LedgerLock
 from remediator.ledger.sqlite.migrate import migrate
-from remediator.ledger.sqlite.uncancellable import cancelled_afterwards, connecting_to
+from remediator.ledger.sqlite.uncancellable import connection_factory, defer_cancellation
 from remediator.model.clock import SystemClock
 from remediator.model.errors import LedgerUnavailable
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
-LOG_BYTES = 64 * 1024 * 1024  # of the write-ahead log, when a long reader or a flood has made it grow
-OLDER = "the ledger is older than what was done, or another one; look what was done since, then `runbookctl resume`"
+WAL_BYTES = 64 * 1024 * 1024  # of the write-ahead log, when a long reader or a flood has made it grow
+OUTDATED_LEDGER = (
+    "the ledger is older than what was done, or another one; look what was done since, then `runbookctl resume`"
+)
 log = structlog.get_logger(__name__)
-_HASTY = ("busy_timeout = 0", "wal_autocheckpoint = 0")  # it holds up the event loop: others wait, and tidy up, for it
+_NOWAIT_PRAGMAS = (
+    "busy_timeout = 0",
+    "wal_autocheckpoint = 0",
+)  # it holds up the event loop: others wait, and tidy up, for it
 
 
 class SqliteLedger:
     """See Ledger. Writers wait for each other in this process; readers never wait.
 
-    Deliveries have a connection and a thread of their own; see Clerk.
+    Deliveries have a connection and a thread of their own; see DeliveryWriter.
     """
 
     def __init__(self, url: str) -> None:
@@ -47,40 +52,42 @@ class SqliteLedger:
         """
         self._address = _address(url)
         self._engine = _engine(self._address)
-        self._turn, self._writing = asyncio.Lock(), asyncio.Lock()
-        self._files = Files(self.file)
+        self._writer_queue, self._write_lock = asyncio.Lock(), asyncio.Lock()
+        self._files = LedgerFiles(self.file)
         self._damage: str | None = None
-        self._hold: Hold | None = None
-        self._clerk: Clerk | None = None
-        self._under_way = 0
-        self._quiet = asyncio.Event()
+        self._lock: LedgerLock | None = None
+        self._delivery_writer: DeliveryWriter | None = None
+        self._open_transactions = 0
+        self._no_transactions = asyncio.Event()
 
     @property
     def file(self) -> Path:
         return Path(str(self._address.database))
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Self]:
+    async def open(self) -> AsyncIterator[Self]:
         """See Ledger.
 
         Raises:
             LedgerUnavailable: it can not be opened, is no ledger or a damaged one, or another process has it.
         """
-        hold = Hold(self.file)
-        _create(self.file)
-        self._files, self._damage = Files(self.file), None
+        lock = LedgerLock(self.file)
+        _create_file(self.file)
+        self._files, self._damage = LedgerFiles(self.file), None
         try:
-            await self._prepare(hold)
-            self._clerk = Clerk(self._for_deliveries(), self._for_deliveries(*_HASTY), self._writing)
-            async with checked_meanwhile(self.file, self._spoil):
+            await self._prepare(lock)
+            self._delivery_writer = DeliveryWriter(
+                self._delivery_connection(), self._delivery_connection(*_NOWAIT_PRAGMAS), self._write_lock
+            )
+            async with check_in_background(self.file, self._record_damage):
                 yield self
         finally:
-            self._hold, clerk, self._clerk = None, self._clerk, None
-            if clerk is not None:
-                await clerk.close()
-            await self._until_quiet()
+            self._lock, delivery_writer, self._delivery_writer = None, self._delivery_writer, None
+            if delivery_writer is not None:
+                await delivery_writer.close()
+            await self._wait_for_transactions()
             await self._engine.dispose()
-            hold.close()
+            lock.close()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -88,13 +95,13 @@ class SqliteLedger:
 
         Of those who wait here only one competes with the deliveries: a thousand runs must not hold up these.
         """
-        async with self._turn, self._writing:
+        async with self._writer_queue, self._write_lock:
             async with self._transaction(immediate=True) as connection:
                 audit.begin(connection)
                 yield connection
-                head = audit.newest(connection)
-            if head is not None and self._hold is not None:
-                self._hold.note(head)
+                head = audit.newest_appended(connection)
+            if head is not None and self._lock is not None:
+                self._lock.write_hash(head)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -102,84 +109,86 @@ class SqliteLedger:
         async with self._transaction(immediate=False) as connection:
             yield connection
 
-    async def accept(self, received: datetime, body: bytes) -> None:
+    async def accept(self, received_at: datetime, body: bytes) -> None:
         """See Ledger."""
-        if self._clerk is None:
+        if self._delivery_writer is None:
             raise LedgerUnavailable("the ledger: it is not open")
-        await self._clerk.keep((microseconds(received), body))
+        await self._delivery_writer.write((to_microseconds(received_at), body))
 
     @asynccontextmanager
     async def _transaction(self, *, immediate: bool) -> AsyncIterator[AsyncConnection]:
-        self._under_way += 1
-        self._quiet.clear()
+        self._open_transactions += 1
+        self._no_transactions.clear()
         try:
-            async with cancelled_afterwards(), self._engine.connect() as plain:
-                connection = await plain.execution_options(immediate=immediate)
+            async with defer_cancellation(), self._engine.connect() as engine_connection:
+                connection = await engine_connection.execution_options(immediate=immediate)
                 async with connection.begin():
-                    self._refuse_trouble()
+                    self._raise_on_fault()
                     yield connection
-                self._refuse_trouble()
+                self._raise_on_fault()
         except DBAPIError as error:
             raise LedgerUnavailable(f"the ledger: {error.orig}") from error
         except NoConnection:
             raise LedgerUnavailable("the ledger: too many readers at once") from None
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._quiet.set()
+            self._open_transactions -= 1
+            if not self._open_transactions:
+                self._no_transactions.set()
 
-    async def _until_quiet(self) -> None:
+    async def _wait_for_transactions(self) -> None:
         """A connection that comes back after the others have been closed would never be."""
-        while self._under_way:
-            await self._quiet.wait()
+        while self._open_transactions:
+            await self._no_transactions.wait()
 
-    def _trouble(self) -> str | None:
+    def _fault(self) -> str | None:
         """Why nothing that is written now would count."""
-        return self._damage or self._files.lost()
+        return self._damage or self._files.replacement_error()
 
-    def _refuse_trouble(self) -> None:
-        trouble = self._trouble()
-        if trouble is not None:
-            raise LedgerUnavailable(f"the ledger: {trouble}")
+    def _raise_on_fault(self) -> None:
+        fault = self._fault()
+        if fault is not None:
+            raise LedgerUnavailable(f"the ledger: {fault}")
 
-    def _spoil(self, damage: str) -> None:
+    def _record_damage(self, damage: str) -> None:
         self._damage = damage
         log.error("the ledger is out until the next start", file=str(self.file), reason=damage)
 
-    def _for_deliveries(self, *pragmas: str) -> sqlite3.Connection:
+    def _delivery_connection(self, *pragmas: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.file, isolation_level=None, check_same_thread=False, factory=WatchedConnection
         )
-        connection.trouble = lambda: self._damage or self._files.lost_lately()
+        connection.fault = lambda: self._damage or self._files.replacement_error_cached()
         _configure(connection, None)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    async def _prepare(self, hold: Hold) -> None:
+    async def _prepare(self, lock: LedgerLock) -> None:
         try:
             async with self.read() as connection:
-                await refuse_damage(connection)
+                await require_intact(connection)
             async with self.write() as connection:
                 await connection.run_sync(migrate)
             self._files.remember()
-            self._hold = hold
-            await self._pause_if_older(hold.noted())
+            self._lock = lock
+            await self._pause_if_outdated(lock.read_hash())
         except LedgerUnavailable as error:
-            remedy = f"; {REMEDY}" if isinstance(error.__cause__, DatabaseError) and _damaged(error.__cause__) else ""
+            remedy = (
+                f"; {REMEDY}" if isinstance(error.__cause__, DatabaseError) and _is_damaged(error.__cause__) else ""
+            )
             raise LedgerUnavailable(f"{self.file}: {error}{remedy}") from None
 
-    async def _pause_if_older(self, noted: str | None) -> None:
+    async def _pause_if_outdated(self, recorded_hash: str | None) -> None:
         """What it does not know was done all the same: until a person has looked, nothing more."""
         async with self.read() as connection:
-            if noted is None or await audit.contains(connection, noted):
+            if recorded_hash is None or await audit.contains(connection, recorded_hash):
                 return
         async with self.write() as connection:
-            await switches.pause_now(connection, SystemClock().now(), "remediator", OLDER, None, None)
-        log.error("remediation is paused", reason=OLDER)
+            await switches.pause_now(connection, SystemClock().now(), "remediator", OUTDATED_LEDGER, None, None)
+        log.error("remediation is paused", reason=OUTDATED_LEDGER)
 
 
-def _damaged(error: DatabaseError) -> bool:
+def _is_damaged(error: DatabaseError) -> bool:
     """Whether SQLite says that the file is none of its own, or not whole."""
     return getattr(error.orig, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
@@ -195,14 +204,14 @@ def _address(url: str) -> URL:
     return address.set(drivername="sqlite+aiosqlite", database=str(Path(str(address.database)).resolve()))
 
 
-def _create(ledger: Path) -> None:
+def _create_file(ledger: Path) -> None:
     """An empty file that only we may read, where there is none: alerts and plans tell of people. The -wal follows."""
     with suppress(OSError):  # whoever opens it says why it can not be
         os.close(os.open(ledger, os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _engine(address: URL) -> AsyncEngine:
-    engine = create_async_engine(address, async_creator=connecting_to(Path(str(address.database))))
+    engine = create_async_engine(address, async_creator=connection_factory(Path(str(address.database))))
     event.listen(engine.sync_engine, "connect", _configure)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
@@ -217,7 +226,7 @@ def _configure(connection: Any, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         f"busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}",
-        f"journal_size_limit = {LOG_BYTES}",
+        f"journal_size_limit = {WAL_BYTES}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -16,41 +16,41 @@ from typing import Any
 import aiosqlite
 
 
-class _Answer(asyncio.Future[Any]):
+class _UncancellableFuture(asyncio.Future[Any]):
     """Comes, whatever becomes of the task that waits for it: that one is told of its cancellation afterwards."""
 
     def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002
         return False
 
 
-class PatientConnection(aiosqlite.Connection):
+class UncancellableConnection(aiosqlite.Connection):
     """Waits for every answer of its thread, cancelled or not."""
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """As aiosqlite's own, but for the kind of future. Everything goes through here, and it has no public name."""
         if not self._running or self._connection is None:
             raise ValueError("Connection closed")
-        if _waits_for_nothing(fn):
+        if _returns_at_once(fn):
             return fn(*args, **kwargs)
-        answer = _Answer()
-        self._tx.put_nowait((answer, partial(fn, *args, **kwargs)))
+        future = _UncancellableFuture()
+        self._tx.put_nowait((future, partial(fn, *args, **kwargs)))
         try:
-            return await answer
+            return await future
         except asyncio.CancelledError:
-            return answer.result()
+            return future.result()
 
 
-def _waits_for_nothing(fn: Callable[..., Any]) -> bool:
+def _returns_at_once(fn: Callable[..., Any]) -> bool:
     """To make a cursor, or to close one, takes no time: half of all switches of threads would be for that."""
-    name, of = getattr(fn, "__name__", ""), getattr(fn, "__self__", None)
-    return name == "cursor" or (name == "close" and isinstance(of, sqlite3.Cursor))
+    name, owner = getattr(fn, "__name__", ""), getattr(fn, "__self__", None)
+    return name == "cursor" or (name == "close" and isinstance(owner, sqlite3.Cursor))
 
 
-def connecting_to(file: Path) -> Callable[[], PatientConnection]:
+def connection_factory(file: Path) -> Callable[[], UncancellableConnection]:
     """What opens another connection to `file`."""
 
-    def connect() -> PatientConnection:
-        connection = PatientConnection(lambda: sqlite3.connect(file, check_same_thread=False), 64)
+    def connect() -> UncancellableConnection:
+        connection = UncancellableConnection(lambda: sqlite3.connect(file, check_same_thread=False), 64)
         connection._thread.daemon = True  # as SQLAlchemy does: an exit must not wait for it
         return connection
 
@@ -58,10 +58,10 @@ def connecting_to(file: Path) -> Callable[[], PatientConnection]:
 
 
 @asynccontextmanager
-async def cancelled_afterwards() -> AsyncIterator[None]:
+async def defer_cancellation() -> AsyncIterator[None]:
     """Raise at the end what the block could not be cancelled with."""
     task = asyncio.current_task()
-    before = task.cancelling() if task else 0
+    cancellations_before = task.cancelling() if task else 0
     yield
-    if task is not None and task.cancelling() > before:
+    if task is not None and task.cancelling() > cancellations_before:
         raise asyncio.CancelledError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from remediator.model.remediation import Scope, Target
+from remediator.model.remediation import Scope, TargetName
 from runbookd.inventory import RemediationSettings, Stack
 
 ScopeOf = Callable[..., Scope]
@@ -20,7 +20,7 @@ def scope_of() -> ScopeOf:
     ) -> Scope:
         return Scope(
             Stack.model_validate(stack),
-            Target("shop", kind, name, queue),
+            TargetName("shop", kind, name, queue),
             RemediationSettings.model_validate(settings),
             run="17",
         )

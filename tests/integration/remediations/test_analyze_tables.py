@@ -12,7 +12,7 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
 
 GRANTS = Path(__file__).parents[3] / "deploy" / "postgres"
@@ -92,20 +92,20 @@ async def plan_of(scope: Scope) -> Plan:
         return plan
 
 
-async def apply(scope: Scope, *items: Item) -> list[Outcome]:
+async def apply(scope: Scope, *items: Item) -> list[EffectOutcome]:
     async with opened(scope) as hands:
         return [outcome for item in items for outcome in await hands.apply([item])]
 
 
 async def look_again(scope: Scope, *items: Item) -> Verdict:
     async with opened(scope) as hands:
-        verdict: Verdict = await hands.look_again(items)
+        verdict: Verdict = await hands.verify(items)
         return verdict
 
 
 async def settle(scope: Scope, *items: Item) -> list[ItemState]:
     async with opened(scope) as hands:
-        return [outcome.state for outcome in await hands.settle(items)]
+        return [outcome.state for outcome in await hands.resolve_outcome(items)]
 
 
 def tables(plan: Plan) -> list[Any]:
@@ -122,7 +122,7 @@ async def test_plans_tables_that_changed_much_the_most_changed_first(server, sco
     change(server, "quiet", 900)
     plan = await plan_of(scope())
     assert tables(plan) == ["orders", "items"]
-    assert (plan.found, plan.population, plan.because) == (2, 3, "")
+    assert (plan.found, plan.population, plan.empty_reason) == (2, 3, "")
     assert plan.items[0].evidence["modified"] == 4_000
     assert plan.items[0].evidence["schema"] == "public"
     assert plan.items[0].evidence["owner"] == "owner"
@@ -251,10 +251,10 @@ async def test_a_running_backup_comes_first(server, scope, connect) -> None:
     change(server, "orders", 4_000)
     dump = await connect(application="pg_dump")
     plan = await plan_of(scope())
-    assert (plan.items, plan.found, plan.because) == ((), 0, "backup_running")
+    assert (plan.items, plan.found, plan.empty_reason) == ((), 0, "backup_running")
     assert plan.evidence == {"backup": "pg_dump"}
     await dump.close()
-    assert (await plan_of(scope())).because == ""
+    assert (await plan_of(scope())).empty_reason == ""
 
 
 async def test_a_backup_that_has_begun_since_the_plan_comes_first(server, scope, connect) -> None:
@@ -276,7 +276,7 @@ async def test_a_table_that_is_too_large_is_left_out_and_told(server, scope, mon
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     assert (plan.items, plan.found, plan.evidence) == ((), 0, {"left_out": {"too_large": 1}})
-    assert plan.because == "too_large"
+    assert plan.empty_reason == "too_large"
 
 
 async def test_a_table_that_has_grown_too_large_is_left_alone(server, scope, monkeypatch) -> None:
@@ -320,7 +320,7 @@ async def test_a_role_that_can_not_see_backups_is_refused(scope) -> None:
 
 
 async def test_a_statement_that_is_still_going_on_is_unknown(server, scope, connect, monkeypatch) -> None:
-    monkeypatch.setattr("remediator.remediations.analyze_tables.LOOKS", 2)
+    monkeypatch.setattr("remediator.remediations.analyze_tables.OUTCOME_READINGS", 2)
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     other = await connect("remediator", "runbook-remediator:17")

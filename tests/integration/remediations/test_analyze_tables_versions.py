@@ -58,7 +58,7 @@ async def test_with_the_grant_it_analyzes_old_tables_and_new_ones(server, scope)
     async with remediation.open(scope()) as hands:
         plan = await hands.plan()
         outcomes = [outcome.state for item in plan.items for outcome in await hands.apply([item])]
-        verdict = await hands.look_again(plan.items)
+        verdict = await hands.verify(plan.items)
     assert {item.evidence["table"] for item in plan.items} == {"orders", "items"}
     assert outcomes == [ItemState.APPLIED] * 2
     assert verdict.clean

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 
 from demo.servers.postgres import PostgresServer
 from demo.servers.redis import RedisServer
-from remediator.context import World
-from remediator.diagnostics.bundle import as_lines, parts_of, read_all
+from remediator.context import Context
+from remediator.diagnostics.bundle import format_lines, parts_of, read_all
 from remediator.engine.engine import Engine
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.sender import send_due
@@ -161,7 +161,7 @@ async def test_with_several_prefixes_a_queue_names_its_own(scope_of, stack) -> N
 
 async def test_a_part_that_does_not_answer_is_one_line_and_the_others_are_whole(scope_of, stack) -> None:
     stack["postgres"]["spare"] = {"dsn": "postgresql://x", "admin_dsn": "postgresql://a:hunter2@127.0.0.1:1/x"}
-    lines = as_lines(await bundle(scope_of, stack))
+    lines = format_lines(await bundle(scope_of, stack))
     [spare] = [line for line in lines if line.startswith("shop/postgres/spare")]
     assert spare.startswith("shop/postgres/spare: can not be read: ")
     assert "hunter2" not in spare
@@ -183,7 +183,7 @@ async def test_as_a_remediation_it_reads_each_part_and_changes_nothing(scope_of,
         plan = await hands.plan()
         outcomes = [outcome for item in plan.items for outcome in await hands.apply([item])]
         gone = await hands.apply([Item({"part": "shop/postgres/gone"})])
-        assert await hands.look_again(plan.items) == Verdict(True, {"read": 3})
+        assert await hands.verify(plan.items) == Verdict(True, {"read": 3})
     assert [item.identity["part"] for item in plan.items] == [
         "shop/postgres/main", "shop/queues/jobs", "shop/queues/other",
     ]  # fmt: skip
@@ -211,13 +211,13 @@ async def escalated(people: Any, stack: dict[str, Any], folder: Path) -> list[st
     told, url = people
     contacts = {name: {"url": f"{url}/{name}"} for name in ("oncall", "leads")}
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
-    async with ledger_at(f"sqlite:///{folder}/ledger.db").opened() as ledger:
-        world = World(inventory, ledger, SystemClock(), REMEDIATIONS, None)
+    async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
+        world = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
         await ledger.accept(world.clock.now(), delivery(remediation="run_backup", target="gone"))
         engine = Engine(world)
         for _ in range(2):
             await engine.tick()
-            await engine.idle()
+            await engine.wait_for_runs()
         await send_due(world, Attachments(world))
     return list(told)
 

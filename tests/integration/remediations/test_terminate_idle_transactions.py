@@ -160,7 +160,7 @@ async def test_ends_exactly_the_planned_sessions_and_finds_it_clean(connect, sco
     assert not await alive(guilty)
     assert await alive(bystander)
     async with opened(scope()) as hands:
-        verdict = await hands.look_again(plan.items)
+        verdict = await hands.verify(plan.items)
     assert verdict.clean
     assert verdict.evidence == {"found": 0, "applied": 1, "applied_still_there": 0}
 
@@ -272,7 +272,7 @@ async def test_fails_where_the_session_does_not_end(connect, scope) -> None:
     try:
         [(state, detail)] = await apply(scope(), *plan.items)
         async with opened(scope()) as hands:
-            [settled] = await hands.settle(plan.items)
+            [settled] = await hands.resolve_outcome(plan.items)
     finally:
         os.kill(stopped, signal.SIGCONT)
     assert (state, detail) == (ItemState.FAILED, "was told to end, but is still there after 5 s")
@@ -305,7 +305,7 @@ async def test_settle_tells_what_became_of_a_session(connect, scope) -> None:
     plan = await plan_of(scope())
     await gone.close()
     async with opened(scope()) as hands:
-        outcomes = await hands.settle(plan.items)
+        outcomes = await hands.resolve_outcome(plan.items)
     assert [outcome.state for outcome in outcomes] == [ItemState.NOT_APPLIED, ItemState.APPLIED]
     assert await alive(there)
 
@@ -316,7 +316,7 @@ async def test_settle_waits_a_moment_for_a_signal_that_is_on_its_way(connect, sc
     plan = await plan_of(scope())
     asyncio.get_running_loop().call_later(0.8, session.terminate)
     async with opened(scope()) as hands:
-        [outcome] = await hands.settle(plan.items)
+        [outcome] = await hands.resolve_outcome(plan.items)
     assert outcome.state is ItemState.APPLIED
 
 
@@ -328,7 +328,7 @@ async def test_settle_does_not_know_while_the_run_still_works(connect, scope) ->
     statement = asyncio.create_task(lost.execute("SELECT pg_sleep(8)"))
     await asyncio.sleep(0.2)
     async with opened(scope()) as hands:
-        [outcome] = await hands.settle(plan.items)
+        [outcome] = await hands.resolve_outcome(plan.items)
     statement.cancel()
     assert outcome.state is ItemState.UNKNOWN
 
@@ -340,10 +340,10 @@ async def test_a_run_with_batch_is_clean_when_its_own_are_gone(connect, scope) -
     plan = await plan_of(scope())
     await apply(scope(), plan.items[0])
     async with opened(scope(batch=1)) as hands:
-        batched = await hands.look_again(plan.items[:1])
-        none_ended = await hands.look_again(plan.items[1:])
+        batched = await hands.verify(plan.items[:1])
+        none_ended = await hands.verify(plan.items[1:])
     async with opened(scope()) as hands:
-        whole = await hands.look_again(plan.items[:1])
+        whole = await hands.verify(plan.items[:1])
     assert not await alive(first)
     assert (batched.clean, none_ended.clean, whole.clean) == (True, False, False)
     assert whole.evidence == {"found": 1, "applied": 1, "applied_still_there": 0}

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from sqlalchemy import select
 
 from demo.servers.postgres import PostgresServer
-from remediator.context import World
+from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger import switches
 from remediator.ledger.address import ledger_at
@@ -19,7 +19,7 @@ from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
 from remediator.model.clock import SystemClock
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 from remediator.remediations import REMEDIATIONS
 from remediator.runs.approval import approve
@@ -35,14 +35,14 @@ KEY = "bull:emails"
 class Running:
     """An engine that a test drives by hand."""
 
-    world: World
+    world: Context
     engine: Engine
 
     async def deliver(self, **labels: Any) -> Run:
         await self.world.ledger.accept(self.world.clock.now(), delivery(**labels))
         for _ in range(3):
             await self.engine.tick()
-            await self.engine.idle()
+            await self.engine.wait_for_runs()
         async with self.world.ledger.read() as connection:
             return (await list_runs(connection, limit=1)).runs[0]
 
@@ -55,8 +55,8 @@ def start(tmp_path: Path) -> Start:
     @asynccontextmanager
     async def running(stack: dict[str, Any]) -> AsyncIterator[Running]:
         inventory = Inventory.model_validate({"contacts": {"oncall": {"url": "json://x"}}, "stacks": {"shop": stack}})
-        async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").opened() as ledger:
-            world = World(inventory, ledger, SystemClock(), REMEDIATIONS, None)
+        async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
+            world = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
             yield Running(world, Engine(world))
 
     return running
@@ -133,7 +133,7 @@ async def test_a_job_that_fails_for_ever_is_put_back_twice_and_then_told(start: 
             run = await running.deliver(remediation="retry_failed_jobs", target="jobs", queue="emails")
             seen.append((run.state, run.reason))
             async with running.world.ledger.write() as connection:
-                key = Key("shop", "retry_failed_jobs", "shop/queues/jobs/emails")
+                key = EpisodeKey("shop", "retry_failed_jobs", "shop/queues/jobs/emails")
                 await switches.close_breaker(connection, key, running.world.clock.now(), "oncall")
         async with running.world.ledger.read() as connection:
             titles = [row.title for row in await connection.execute(select(outbox.c.title).order_by(outbox.c.id))]

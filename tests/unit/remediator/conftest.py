@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger import runs
 from remediator.ledger.address import ledger_at
@@ -40,7 +40,7 @@ class TurnedClock:
 class Bench:
     """One engine with everything around it. Killing it is what a power cut would do."""
 
-    world: World
+    world: Context
     shelf: Shelf
     clock: TurnedClock
     engine: Engine = field(init=False)
@@ -58,17 +58,17 @@ class Bench:
     async def work(self, ticks: int = 3) -> None:
         for _ in range(ticks):
             await self.engine.tick()
-            await self.engine.idle()
+            await self.engine.wait_for_runs()
 
     async def look(self, looks: int = 31) -> None:
         """As often as it takes until what is missing has vanished."""
         for _ in range(looks):
-            self.engine.house.next_look = 0.0
+            self.engine.housekeeping.next_vanished_check = 0.0
             await self.work(1)
 
     async def cut_power(self) -> None:
         """Stop everything where it stands; a new engine finds only what is in the ledger."""
-        for task in list(self.engine._driving.values()):
+        for task in list(self.engine._drive_tasks.values()):
             task.cancel()
         self.engine = Engine(self.world)
 
@@ -111,8 +111,8 @@ def folder(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def bench_with(folder: Path, what: Inventory, shelf: Shelf | None = None) -> AsyncIterator[Bench]:
     shelf, clock = shelf or Shelf(folder), TurnedClock()
-    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").opened() as ledger:
-        world = World(what, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
+        world = Context(what, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
         yield Bench(world, shelf, clock)
 
 

@@ -10,7 +10,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import Identity, Item, ItemState, Kind, Outcome, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import (
+    EffectOutcome,
+    Identity,
+    Item,
+    ItemState,
+    Plan,
+    Remediation,
+    Scope,
+    TargetKind,
+    Verdict,
+)
 
 
 async def nothing() -> None:
@@ -50,44 +60,44 @@ class Shelf:
     async def plan(self) -> Plan:
         items = tuple(Item({"name": name}, {"size": len(name)}) for name in self.names())
         if self.because:
-            return Plan((), 0, because=self.because)
+            return Plan((), 0, empty_reason=self.because)
         return Plan(items, len(items), population=max(len(items), 10))
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         await self.before()
         outcomes = [self._remove(str(item.identity["name"])) for item in items]
         await self.after()
         return outcomes
 
-    async def settle(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         await self.look()
         return [
-            Outcome(ItemState.NOT_APPLIED if str(item.identity["name"]) in self.names() else ItemState.APPLIED)
+            EffectOutcome(ItemState.NOT_APPLIED if str(item.identity["name"]) in self.names() else ItemState.APPLIED)
             for item in items
         ]
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         await self.look()
         return Verdict(not self.names(), {"left": self.names()})
 
-    def _remove(self, name: str) -> Outcome:
+    def _remove(self, name: str) -> EffectOutcome:
         file = self.folder / name
         if not file.exists():
-            return Outcome(ItemState.SKIPPED, "it had gone")
+            return EffectOutcome(ItemState.SKIPPED, "it had gone")
         file.unlink()
         self.touched.append(name)
         if self.refill:  # with another one: what is removed is not there any more
             self.fill(f"{name}.new")
-        return Outcome(ItemState.APPLIED, self.detail)
+        return EffectOutcome(ItemState.APPLIED, self.detail)
 
     @asynccontextmanager
     async def open(self, scope: Scope) -> AsyncIterator["Shelf"]:
         self.opened += 1
-        self.seen_touched = scope.touched
+        self.seen_touched = scope.touched_items
         if not self.reachable:
             raise TargetUnreachable(f"{scope.target}: no answer")
         yield self
 
-    def remediation(self, kind: Kind = "postgres") -> Remediation:
+    def remediation(self, kind: TargetKind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
         return Remediation("clear_shelf", kind, keys, 5, self.one_effect, self.open, self.remembers)

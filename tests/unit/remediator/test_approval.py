@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from remediator.app import application
-from remediator.context import World
+from remediator.app import create_application
+from remediator.context import Context
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory.model import Operator
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
@@ -36,8 +36,8 @@ async def test_a_yes_covers_what_its_answer_lists(folder: Path, tmp_path: Path) 
     shelf.fill("a", "b")
     what = inventory(mode="approve").model_copy(update={"operators": {"oncall": Operator(token_file=token)}})
     ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
-    world = World(what, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    async with TestClient(TestServer(application(world, Bearers({}, "")))) as client:
+    world = Context(what, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    async with TestClient(TestServer(create_application(world, BearerTokens({}, "")))) as client:
         await client.post("/webhook", data=delivery(starts=datetime.now(UTC).isoformat()))
         run = await until(client, "awaiting_approval")
         answer = await (await client.post(f"/api/v1/runs/{run['id']}/approve", headers=ONCALL)).json()

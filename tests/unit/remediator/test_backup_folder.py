@@ -9,7 +9,7 @@ from aiohttp import web
 from obstore.store import MemoryStore, S3Store
 
 from benchmarks.many_keys import PATTERN, ManyKeys
-from remediator.clients.backup_store import ENOUGH, BackupFolder
+from remediator.clients.backup_store import MIN_BACKUPS, BackupFolder
 from runbookd.inventory import BackupNames
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -25,10 +25,10 @@ async def test_of_a_million_backups_only_the_last_days_are_listed() -> None:
     endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
     config = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1", "endpoint": endpoint}
     store = S3Store("bucket", prefix="db", config=config, client_options={"allow_http": True})
-    found = await BackupFolder(store, NAMES).newest_first(NOW)
+    found = await BackupFolder(store, NAMES).list_newest(NOW)
     await runner.cleanup()
     assert found[0].at == NOW - DAY
-    assert len(found) >= ENOUGH
+    assert len(found) >= MIN_BACKUPS
     assert keys.requests == 2
 
 
@@ -39,8 +39,8 @@ async def test_few_or_old_or_unsorted_ones_are_found_as_well(step: timedelta, pa
     dates = [NOW - number * step for number in range(20)]
     for date in dates:
         await obstore.put_async(store, names.name_at(date), b"dump")
-    found = await BackupFolder(store, names).newest_first(NOW)
-    assert [backup.at for backup in found][:ENOUGH] == dates[:ENOUGH]
+    found = await BackupFolder(store, names).list_newest(NOW)
+    assert [backup.at for backup in found][:MIN_BACKUPS] == dates[:MIN_BACKUPS]
 
 
 async def test_a_backup_as_it_lies_there() -> None:
@@ -48,6 +48,6 @@ async def test_a_backup_as_it_lies_there() -> None:
     name = NAMES.name_at(NOW)
     await obstore.put_async(store, name, b"dump")
     folder = BackupFolder(store, NAMES)
-    [listed] = await folder.newest_first(NOW)
-    assert await folder.stored(name) == listed
-    assert await folder.stored(NAMES.name_at(NOW - DAY)) is None
+    [listed] = await folder.list_newest(NOW)
+    assert await folder.get(name) == listed
+    assert await folder.get(NAMES.name_at(NOW - DAY)) is None

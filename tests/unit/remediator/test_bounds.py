@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from remediator.bounds.bounds import DEFERRALS, REFUSALS, Facts, decide
-from remediator.bounds.explain import MEASURES
+from remediator.bounds.bounds import DEFERRALS, REFUSALS, BoundFacts, decide
+from remediator.bounds.explain import EXPLANATIONS
 from runbookd.inventory import Limits, RemediationSettings, StackLimits, Window
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-FREE = Facts(
+FREE = BoundFacts(
     now=NOW,
     settings=RemediationSettings(mode="auto"),
     max_items=10,
@@ -21,19 +21,19 @@ FREE = Facts(
     firing_since=NOW - timedelta(minutes=1),
     confirmed_at=NOW,
     found=1,
-    approved=0,
+    approved_count=0,
     population=100,
-    paused=None,
-    freeze=None,
-    breaker=None,
-    storm=None,
+    pause_reason=None,
+    freeze_detail=None,
+    breaker_reason=None,
+    storm_detail=None,
     blocking_alerts=(),
     alertmanager_error=None,
     window=None,
     last_admitted_end=None,
-    admitted_here=(),
-    admitted_stack=(),
-    admitted_all=(),
+    remediation_admissions=(),
+    stack_admissions=(),
+    all_admissions=(),
     active=0,
     active_stack=0,
     target_busy=False,
@@ -47,24 +47,24 @@ def settings(**keys: Any) -> RemediationSettings:
 
 
 HITS: list[tuple[str, dict[str, Any]]] = [
-    ("kill_switch", {"paused": ""}),
+    ("kill_switch", {"pause_reason": ""}),
     ("mode_off", {"settings": settings(mode="off")}),
-    ("freeze", {"freeze": "holidays"}),
-    ("breaker", {"breaker": "run 3 ended unknown"}),
-    ("storm", {"storm": "a storm"}),
+    ("freeze", {"freeze_detail": "holidays"}),
+    ("breaker", {"breaker_reason": "run 3 ended unknown"}),
+    ("storm", {"storm_detail": "a storm"}),
     ("stale", {"confirmed_at": NOW - timedelta(minutes=10, microseconds=1)}),
     ("stale", {"confirmed_at": NOW + timedelta(seconds=31)}),
     ("max_items", {"found": 11}),
-    ("max_items", {"settings": settings(batch=3), "max_items": None, "approved": 4}),
+    ("max_items", {"settings": settings(batch=3), "max_items": None, "approved_count": 4}),
     ("max_share", {"settings": settings(max_share=0.2), "found": 21, "max_items": None}),
     ("max_share", {"settings": settings(max_share=0.2), "found": 20, "population": 99, "max_items": None}),
     ("max_share", {"settings": settings(max_share=0.2), "population": None}),
     ("blocked_by_alert", {"blocking_alerts": ("Failover",)}),
     ("min_firing", {"settings": settings(min_firing="61s")}),
     ("cooldown", {"last_admitted_end": NOW - timedelta(minutes=5) + timedelta(microseconds=1)}),
-    ("rate", {"admitted_here": [HOUR_AGO] * 3}),
-    ("rate", {"admitted_stack": [HOUR_AGO] * 10}),
-    ("rate", {"admitted_all": [HOUR_AGO] * 30}),
+    ("rate", {"remediation_admissions": [HOUR_AGO] * 3}),
+    ("rate", {"stack_admissions": [HOUR_AGO] * 10}),
+    ("rate", {"all_admissions": [HOUR_AGO] * 30}),
     ("concurrency", {"active": 1}),
     ("concurrency", {"limits": Limits(concurrency=9), "active_stack": 2, "stack_limits": StackLimits(concurrency=2)}),
     ("stale", {"confirmed_at": NOW - MINUTE, "stack_limits": StackLimits(max_alert_age=MINUTE - timedelta(seconds=1))}),
@@ -79,11 +79,11 @@ PASSES: list[dict[str, Any]] = [
     {"limits": Limits(concurrency=9), "active": 8, "active_stack": 1, "stack_limits": StackLimits(concurrency=2)},
     {"found": 10},
     {"found": 1000, "max_items": None},
-    {"settings": settings(batch=3), "found": 1000, "max_items": None, "approved": 3},
+    {"settings": settings(batch=3), "found": 1000, "max_items": None, "approved_count": 3},
     {"settings": settings(max_share=0.2), "found": 20, "max_items": None},
     {"settings": settings(min_firing="60s")},
     {"last_admitted_end": NOW - timedelta(minutes=5)},
-    {"admitted_here": [HOUR_AGO] * 2, "admitted_stack": [HOUR_AGO] * 9, "admitted_all": [HOUR_AGO] * 29},
+    {"remediation_admissions": [HOUR_AGO] * 2, "stack_admissions": [HOUR_AGO] * 9, "all_admissions": [HOUR_AGO] * 29},
 ]
 
 
@@ -111,14 +111,14 @@ def test_a_refusal_wins_over_a_deferral() -> None:
 
 
 def test_it_is_tried_again_when_the_last_deferral_may_have_passed() -> None:
-    facts = replace(FREE, admitted_here=[HOUR_AGO] * 3, active=1)
+    facts = replace(FREE, remediation_admissions=[HOUR_AGO] * 3, active=1)
     assert decide(facts).not_before(NOW) == HOUR_AGO + timedelta(hours=1)
 
 
 @pytest.mark.parametrize("facts", [FREE, *(replace(FREE, **change) for _, change in HITS)])
-def test_every_bound_tells_its_numbers_whether_it_stops_or_not(facts: Facts) -> None:
-    assert list(MEASURES) == [*REFUSALS, *DEFERRALS]
-    told = {name: measure(facts) for name, measure in MEASURES.items()}
+def test_every_bound_tells_its_numbers_whether_it_stops_or_not(facts: BoundFacts) -> None:
+    assert list(EXPLANATIONS) == [*REFUSALS, *DEFERRALS]
+    told = {name: measure(facts) for name, measure in EXPLANATIONS.items()}
     assert all(told.values())
     assert not any("None" in text for text in told.values())
 
@@ -130,12 +130,14 @@ def test_the_numbers_are_those_that_are_judged() -> None:
         found=7,
         window=NIGHT,
         last_admitted_end=NOW - timedelta(minutes=6),
-        admitted_here=[HOUR_AGO],
+        remediation_admissions=[HOUR_AGO],
         new_alerts=4,
         new_targets=2,
         stack_limits=StackLimits(concurrency=2, max_alert_age=timedelta(0)),
     )
-    assert {name: MEASURES[name](full) for name in ("stale", "max_items", "max_share", "storm", "rate", "window")} == {
+    assert {
+        name: EXPLANATIONS[name](full) for name in ("stale", "max_items", "max_share", "storm", "rate", "window")
+    } == {
         "stale": "the alert was last confirmed 0s ago, max_alert_age is 0s",
         "max_items": "found 7, max_items is 10",
         "max_share": "found 7 of 100, max_share allows 20",
@@ -143,7 +145,7 @@ def test_the_numbers_are_those_that_are_judged() -> None:
         "rate": "in the last hour 1 of 3 of this remediation, 0 of 10 of the stack, 0 of 30 of all stacks",
         "window": "inside the window night (mon 02:00 to 04:00 UTC)",
     }
-    assert MEASURES["cooldown"](full) == "the last run ended 6m ago, cooldown is 5m"
-    assert MEASURES["min_firing"](full) == "has fired for 1m, min_firing is 30s"
-    assert MEASURES["concurrency"](full) == "0 of 1 runs are under way, 0 of 2 of the stack"
-    assert MEASURES["blocked_by_alert"](full) == "none of them fires: Failover"
+    assert EXPLANATIONS["cooldown"](full) == "the last run ended 6m ago, cooldown is 5m"
+    assert EXPLANATIONS["min_firing"](full) == "has fired for 1m, min_firing is 30s"
+    assert EXPLANATIONS["concurrency"](full) == "0 of 1 runs are under way, 0 of 2 of the stack"
+    assert EXPLANATIONS["blocked_by_alert"](full) == "none of them fires: Failover"

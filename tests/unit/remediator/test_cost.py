@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.escalation.attachments import Attachments
-from remediator.escalation.policy import climb
+from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import send_due
-from remediator.intake.vanished import Watch
+from remediator.intake.vanished import VanishedEpisodeDetector
 from remediator.ledger.sqlite.store import SqliteLedger
 from remediator.server import metrics
 from runbookd.inventory import Inventory
@@ -48,8 +48,8 @@ def with_a_ladder() -> Inventory:
 async def watched(folder: Path) -> AsyncIterator[tuple[Bench, Seen]]:
     ledger, seen, shelf = SqliteLedger(f"sqlite:///{folder.parent}/ledger.db"), Seen(), Shelf(folder)
     seen.watch(ledger)
-    async with ledger.opened():
-        world = World(with_a_ladder(), ledger, TurnedClock(), {"clear_shelf": shelf.remediation()}, None)
+    async with ledger.open():
+        world = Context(with_a_ladder(), ledger, TurnedClock(), {"clear_shelf": shelf.remediation()}, None)
         yield Bench(world, shelf, world.clock), seen
 
 
@@ -58,12 +58,12 @@ async def everything_that_is_done_again_and_again(bench: Bench) -> None:
     for status in ("firing", "firing", "resolved", "firing"):
         await bench.deliver(status=status)
         await bench.work()
-        await climb(bench.world)
+        await escalate_due_steps(bench.world)
         await send_due(bench.world, Attachments(bench.world))
         await metrics.collect(bench.world)
         bench.clock.turn(minutes=31)
-        bench.engine.house.next_look = bench.engine.house.next_forgetting = 0.0
-        await Watch(bench.world).look()
+        bench.engine.housekeeping.next_vanished_check = bench.engine.housekeeping.next_retention = 0.0
+        await VanishedEpisodeDetector(bench.world).check()
 
 
 async def test_no_statement_reads_a_large_table_whole(watched: tuple[Bench, Seen]) -> None:
@@ -101,7 +101,7 @@ async def test_an_idle_round_is_a_few_statements_however_many_episodes_are_open(
     await bench.work(5)
     seen.clear()
     await bench.engine.tick()
-    await climb(bench.world)
+    await escalate_due_steps(bench.world)
     assert len([1 for statement, _ in seen if not statement.startswith("BEGIN")]) < 15
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from remediator.ledger import audit, episodes, switches
 from remediator.ledger.schema import outbox
-from remediator.model.remediation import Item, ItemState, Outcome, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Verdict
 from remediator.runs.approval import approve, reject
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -144,11 +144,11 @@ class Stubborn(Shelf):
 
     meets = ItemState.FAILED
 
-    def _remove(self, name: str) -> Outcome:
-        return Outcome(self.meets) if name == "b" else super()._remove(name)
+    def _remove(self, name: str) -> EffectOutcome:
+        return EffectOutcome(self.meets) if name == "b" else super()._remove(name)
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
-        return Verdict(not {item.identity["name"] for item in applied} & set(self.names()))
+    async def verify(self, items: Sequence[Item]) -> Verdict:
+        return Verdict(not {item.identity["name"] for item in items} & set(self.names()))
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ async def test_two_episodes_share_the_concurrency(bench: Bench) -> None:
 
     await becomes(runs, [("executing", ""), ("deferred", "concurrency")])
     go_on.set()
-    await bench.engine.idle()
+    await bench.engine.wait_for_runs()
 
 
 async def test_an_effect_that_hangs_is_looked_up_not_guessed(folder: Path) -> None:
@@ -399,9 +399,9 @@ class RemembersItsProof(Shelf):
 
     proved: Sequence[object] = ()
 
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
-        self.proved = [item.identity["name"] for item in applied]
-        return await super().look_again(applied)
+    async def verify(self, items: Sequence[Item]) -> Verdict:
+        self.proved = [item.identity["name"] for item in items]
+        return await super().verify(items)
 
 
 async def test_the_proof_is_about_what_was_applied(folder: Path) -> None:
@@ -433,6 +433,6 @@ async def test_a_person_closes_the_breaker_of_one_target(bench: Bench) -> None:
         await bench.deliver(target=target, fingerprint=target)
         await bench.work()
     async with bench.world.ledger.write() as connection:
-        key = episodes.Key("shop", "clear_shelf", "shop/postgres/main")
+        key = episodes.EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
         assert await switches.close_breaker(connection, key, bench.clock.now(), "oncall")
         assert [each["target"] for each in await switches.open_breakers(connection)] == ["shop/postgres/spare"]

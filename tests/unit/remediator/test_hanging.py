@@ -11,7 +11,7 @@ import pytest
 
 from remediator.ledger import runs, switches
 from remediator.model.errors import LedgerUnavailable
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Scope
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
 
@@ -39,7 +39,7 @@ class FailsInItsEffect(Shelf):
 
     tried = 0
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         self.tried += 1
         raise OSError("reset by peer")
 
@@ -121,5 +121,5 @@ async def test_a_ledger_that_is_out_for_a_moment_is_no_failure_of_the_target(
         await intend(*arguments)
 
     monkeypatch.setattr(runs, "intend", out_once)
-    monkeypatch.setattr("remediator.engine.run_driver.TROUBLE_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.engine.run_driver.LEDGER_RETRY_SECONDS", 0.01)
     assert await ended(bench) == ("succeeded", "")

@@ -15,13 +15,13 @@ from apprise.plugins.custom_json import NotifyJSON
 from sqlalchemy import select
 
 from remediator.clients.alertmanager import AlertmanagerReader
-from remediator.config_check import find
+from remediator.config_check import config_findings
 from remediator.escalation.attachments import Attachments
-from remediator.escalation.policy import climb
+from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
 from remediator.ledger import outbox
 from remediator.ledger.schema import outbox as table
-from remediator.shutdown import Stop
+from remediator.shutdown import ShutdownSignal
 from runbookd.inventory import Contact, Inventory
 from tests.unit.remediator.conftest import START, Bench, bench_with
 from tests.unit.remediator.payloads import alert
@@ -128,7 +128,7 @@ async def told(folder: Path, receiver: Receiver) -> AsyncIterator[Bench]:
 
 
 async def tell(bench: Bench) -> None:
-    await climb(bench.world)
+    await escalate_due_steps(bench.world)
     await send_due(bench.world, Attachments(bench.world))
 
 
@@ -202,7 +202,7 @@ async def test_a_step_that_nobody_has_heard_is_forgotten_at_the_end(told: Bench,
     told.clock.turn(minutes=31)
     await told.deliver()
     await told.work()
-    await climb(told.world)
+    await escalate_due_steps(told.world)
     await resolve(told)
     await tell(told)
     assert receiver.contacts() == ["oncall", "oncall"]
@@ -301,14 +301,14 @@ async def test_a_crash_between_sending_and_noting_it_sends_once_more(
     told.clock.turn(minutes=31)
     await told.deliver()
     await told.work()
-    await climb(told.world)
+    await escalate_due_steps(told.world)
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "sent", crash)
+        patch.setattr(outbox, "mark_sent", crash)
         with pytest.raises(ConnectionAbortedError):
             await send_due(told.world, Attachments(told.world))
     for _ in range(10):
         told.clock.turn(seconds=30)
-        await climb(told.world)
+        await escalate_due_steps(told.world)
         await send_due(told.world, Attachments(told.world))
     assert receiver.contacts() == ["oncall", "leads", "leads"]
 
@@ -317,7 +317,7 @@ async def test_two_senders_at_once_send_a_message_once(told: Bench, receiver: Re
     told.clock.turn(minutes=31)
     await told.deliver()
     await told.work()
-    await asyncio.gather(*(climb(told.world) for _ in range(3)))
+    await asyncio.gather(*(escalate_due_steps(told.world) for _ in range(3)))
     await asyncio.gather(*(send_due(told.world, Attachments(told.world)) for _ in range(3)))
     assert receiver.contacts() == ["oncall", "leads"]
 
@@ -325,7 +325,7 @@ async def test_two_senders_at_once_send_a_message_once(told: Bench, receiver: Re
 async def test_a_contact_that_hangs_holds_up_no_other(
     folder: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remediator.escalation.sender.EVERY_SECONDS", 0.05)
+    monkeypatch.setattr("remediator.escalation.sender.ROUND_SECONDS", 0.05)
     monkeypatch.setattr("remediator.escalation.sender.SEND_SECONDS", 2.0)
     receiver.hangs = "oncall"
     both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
@@ -333,7 +333,7 @@ async def test_a_contact_that_hangs_holds_up_no_other(
         bench.shelf.fill("a", "b")
         await bench.deliver()
         await bench.work()
-        stop = Stop()
+        stop = ShutdownSignal()
         sending = asyncio.create_task(send_until(stop, bench.world))
         await asyncio.sleep(0.2)
         bench.clock.turn(minutes=31)
@@ -389,7 +389,7 @@ async def test_what_waits_for_somebody_who_has_left_goes_to_those_who_are_told_a
             ("leads", "[shop] clear_shelf on shop/postgres/main: refused (max_items)")
         ]
         async with later.world.ledger.read() as connection:
-            assert await outbox.waiting(connection) == 0
+            assert await outbox.count_unsent(connection) == 0
 
 
 async def test_without_a_ladder_all_contacts_are_told_at_once(folder: Path, receiver: Receiver) -> None:
@@ -457,5 +457,5 @@ def test_a_ladder_that_can_not_work_is_refused(ladder: Any, reason: str) -> None
 
 def test_only_while_needs_an_alertmanager_to_ask() -> None:
     what = with_ladder(Receiver(url="http://127.0.0.1:1"), LADDER).model_copy(update={"alertmanager": None})
-    found = [".".join(each.path) for each in find(what) if "alertmanager.url" in each.reason]
+    found = [".".join(each.path) for each in config_findings(what) if "alertmanager.url" in each.reason]
     assert found == ["stacks.shop.escalation.fourth.only_while"]

@@ -15,9 +15,9 @@ from remediator.ledger import deliveries, outbox
 from remediator.ledger.address import ledger_at
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.schema import metadata, storm
-from remediator.ledger.sqlite.delivery_writer import Clerk
+from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
 from remediator.ledger.sqlite.store import SqliteLedger
-from remediator.ledger.sqlite.uncancellable import PatientConnection
+from remediator.ledger.sqlite.uncancellable import UncancellableConnection
 from remediator.model.errors import LedgerUnavailable
 from tests.unit.remediator.waiting import becomes
 
@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def ledger(file: Path) -> AsyncIterator[Ledger]:
-    async with ledger_at(f"sqlite:///{file}").opened() as opened:
+    async with ledger_at(f"sqlite:///{file}").open() as opened:
         yield opened
 
 
@@ -55,15 +55,15 @@ async def test_what_was_accepted_is_on_disk_in_the_order_it_came(ledger: Ledger,
 
 async def test_many_at_once_share_their_commits(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
-    commit = Clerk._commit
-    monkeypatch.setattr(Clerk, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
+    commit = DeliveryWriter._commit
+    monkeypatch.setattr(DeliveryWriter, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
     await asyncio.gather(*(ledger.accept(NOW, b"x") for _ in range(300)))
     assert sum(groups) == 300
     assert len(groups) <= 4
 
 
 async def test_one_alone_is_kept_without_the_thread(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Clerk, "_commit", lambda *_: ZeroDivisionError())
+    monkeypatch.setattr(DeliveryWriter, "_commit", lambda *_: ZeroDivisionError())
     await ledger.accept(NOW, b"x")
     assert await bodies(ledger) == [b"x"]
 
@@ -72,8 +72,8 @@ async def test_after_a_slow_commit_the_thread_keeps_what_comes_until_one_was_qui
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups: list[int] = []
-    commit = Clerk._commit
-    monkeypatch.setattr(Clerk, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
+    commit = DeliveryWriter._commit
+    monkeypatch.setattr(DeliveryWriter, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
     monkeypatch.setattr("remediator.ledger.sqlite.delivery_writer.QUICK_SECONDS", 0.0)
     for seen in ([], [1], [1, 1]):  # the first is kept here, and was not quick enough
         await ledger.accept(NOW, b"x")
@@ -167,8 +167,8 @@ async def test_a_connection_survives_that_its_transaction_is_cancelled(
 ) -> None:
     """A new one for each, and the old ones are left to the garbage collector, lock and all."""
     opened: list[object] = []
-    connect = PatientConnection._connect
-    monkeypatch.setattr(PatientConnection, "_connect", lambda self: opened.append(self) or connect(self))
+    connect = UncancellableConnection._connect
+    monkeypatch.setattr(UncancellableConnection, "_connect", lambda self: opened.append(self) or connect(self))
     for steps in range(2, 40):
         task = asyncio.create_task(storms(ledger))
         for _ in range(steps):
@@ -220,12 +220,12 @@ async def test_a_ledger_of_the_first_release_is_upgraded_with_all_it_holds(file:
     with sqlite3.connect(file) as old:
         old.executescript(first)
     old.close()
-    async with ledger_at(f"sqlite:///{file}").opened() as ledger:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
         assert await bodies(ledger) == [b"{}"]
         async with ledger.read() as connection:
             counted = await connection.exec_driver_sql("SELECT state, reason, runs, acted, seconds FROM tally")
             assert [tuple(row) for row in counted] == [("refused", "storm", 1, 0, 0.0), ("succeeded", "", 2, 2, 3.0)]
-    async with ledger_at(f"sqlite:///{file}").opened() as again:
+    async with ledger_at(f"sqlite:///{file}").open() as again:
         assert await bodies(again) == [b"{}"]
 
 
@@ -238,16 +238,16 @@ async def test_messages_of_the_first_release_are_still_sent_and_say_their_episod
         )
         [(episode,)] = old.execute("SELECT id FROM episode LIMIT 1").fetchall()
     old.close()
-    async with ledger_at(f"sqlite:///{file}").opened() as ledger, ledger.read() as connection:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.read() as connection:
         [message] = await outbox.due(connection, NOW)
     assert (message.episode, message.contact, message.attempts) == (episode, "oncall", 2)
 
 
 async def test_a_ledger_of_a_newer_release_is_refused(file: Path) -> None:
-    async with ledger_at(f"sqlite:///{file}").opened() as ledger, ledger.write() as connection:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.write() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(LedgerUnavailable, match="written by a newer release"):
-        async with ledger_at(f"sqlite:///{file}").opened():
+        async with ledger_at(f"sqlite:///{file}").open():
             pass
 
 
@@ -260,7 +260,7 @@ def no_ledger(file: Path) -> Iterator[None]:
 
 async def test_a_file_that_is_no_ledger_is_refused_and_left_alone(file: Path, no_ledger: None) -> None:
     with pytest.raises(LedgerUnavailable, match=r"ledger\.db: the ledger: file is not a database; restore it, or"):
-        async with ledger_at(f"sqlite:///{file}").opened():
+        async with ledger_at(f"sqlite:///{file}").open():
             pass
 
 
@@ -276,14 +276,14 @@ def shared(file: Path) -> None:
 
 
 async def test_nobody_else_may_read_a_new_ledger(file: Path) -> None:
-    async with ledger_at(f"sqlite:///{file}").opened() as ledger:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
         await ledger.accept(NOW, b"x")
         names = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock")
         assert modes(file) == dict.fromkeys(names, 0o600)
 
 
 async def test_the_mode_of_a_ledger_that_is_there_stays(file: Path, shared: None) -> None:
-    async with ledger_at(f"sqlite:///{file}").opened():
+    async with ledger_at(f"sqlite:///{file}").open():
         assert modes(file)["ledger.db"] == 0o640
 
 
@@ -300,20 +300,20 @@ def damage(file: Path, table: str) -> None:
 
 @pytest.mark.parametrize("table", ["run", "pause", "breaker", "episode_one_open"])
 async def test_where_a_bound_could_be_damaged_it_does_not_start(file: Path, table: str) -> None:
-    async with ledger_at(f"sqlite:///{file}").opened():
+    async with ledger_at(f"sqlite:///{file}").open():
         pass
     damage(file, table)
     with pytest.raises(LedgerUnavailable, match="it is damaged"):
-        async with ledger_at(f"sqlite:///{file}").opened():
+        async with ledger_at(f"sqlite:///{file}").open():
             pass
 
 
 @pytest.mark.parametrize("table", ["delivery", "audit_hash"])
 async def test_what_takes_long_to_read_is_read_meanwhile_and_damage_ends_everything(file: Path, table: str) -> None:
-    async with ledger_at(f"sqlite:///{file}").opened():
+    async with ledger_at(f"sqlite:///{file}").open():
         pass
     damage(file, table)
-    async with ledger_at(f"sqlite:///{file}").opened() as ledger:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
 
         async def trouble() -> str:
             try:
@@ -336,8 +336,8 @@ async def test_every_commit_reaches_the_disk(ledger: SqliteLedger) -> None:
     """Invariant 1: FULL is 2. What the operating system alone has is lost with the power, and no test can cut that."""
     async with ledger.write() as connection:
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 2
-    assert ledger._clerk is not None
-    for connection in (ledger._clerk._connection, ledger._clerk._hasty):
+    assert ledger._delivery_writer is not None
+    for connection in (ledger._delivery_writer._blocking_connection, ledger._delivery_writer._nowait_connection):
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
@@ -392,8 +392,8 @@ async def test_what_can_not_be_kept_at_once_is_not_taken_for_kept(ledger: Sqlite
     """Invariant 27: another process writes."""
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert ledger._clerk is not None
-    ledger._clerk._quick = True
+    assert ledger._delivery_writer is not None
+    ledger._delivery_writer._quick = True
     kept = asyncio.create_task(ledger.accept(NOW, b"1"))
     done, _ = await asyncio.wait([kept], timeout=0.2)
     assert not done, "it was answered, and is nowhere"

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.ledger.address import ledger_at
 from remediator.ledger.schema import outbox
-from remediator.model.remediation import Item, ItemState, Outcome, Plan
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, TurnedClock, bench_with, inventory
 from tests.unit.remediator.payloads import alert
@@ -33,8 +33,8 @@ QUEUES = Inventory.model_validate(
 @asynccontextmanager
 async def bench_of_queues(folder: Path) -> AsyncIterator[Bench]:
     shelf, clock = Shelf(folder), TurnedClock()
-    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").opened() as ledger:
-        yield Bench(World(QUEUES, ledger, clock, {"clear_shelf": shelf.remediation("queues")}, None), shelf, clock)
+    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
+        yield Bench(Context(QUEUES, ledger, clock, {"clear_shelf": shelf.remediation("queues")}, None), shelf, clock)
 
 
 async def last_message(bench: Bench) -> tuple[str, str]:
@@ -90,8 +90,8 @@ class TripsAtItsSecondPlan(Shelf):
     async def plan(self) -> Plan:
         return await super().plan() if self.opened < 2 else Plan((Item({"name": "x"}),), 1)
 
-    def _remove(self, name: str) -> Outcome:
-        return Outcome(ItemState.FAILED)
+    def _remove(self, name: str) -> EffectOutcome:
+        return EffectOutcome(ItemState.FAILED)
 
 
 async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:

@@ -16,9 +16,9 @@ from remediator.ledger import episodes, runs, switches
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
 from remediator.model.delivery import parse_delivery
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
-from remediator.model.remediation import Item, ItemState, Outcome, Plan, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
 from remediator.runs.approval import reject
 from remediator.server import metrics
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
@@ -27,14 +27,14 @@ from tests.unit.remediator.shelf import Shelf
 from tests.unit.remediator.trail import first_break
 from tests.unit.remediator.waiting import becomes
 
-SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
+SHELF = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remediator.engine.run_driver.MISHAP_SECONDS", 0.01)
+    monkeypatch.setattr("remediator.engine.run_driver.CRASH_RETRY_SECONDS", 0.01)
     for module in ("engine", "run_driver"):
-        monkeypatch.setattr(f"remediator.engine.{module}.TROUBLE_SECONDS", 0.01)
+        monkeypatch.setattr(f"remediator.engine.{module}.LEDGER_RETRY_SECONDS", 0.01)
 
 
 async def titles(bench: Bench) -> list[str]:
@@ -100,11 +100,11 @@ async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pyt
         raise UnicodeError("odd")
 
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.intake.vanished.Watch.look", trip)
+        patch.setattr("remediator.intake.vanished.VanishedEpisodeDetector.check", trip)
         running = asyncio.create_task(bench.engine.run())
         await asyncio.wait_for(tripped.wait(), 5)
         await asyncio.sleep(0.05)
-        assert bench.engine.trouble == "internal error: UnicodeError"
+        assert bench.engine.fault == "internal error: UnicodeError"
     bench.shelf.fill("a")
     await bench.deliver()
     bench.engine.wake()
@@ -112,14 +112,14 @@ async def test_the_engine_survives_its_own_errors(bench: Bench, monkeypatch: pyt
         if bench.shelf.touched:
             break
         await asyncio.sleep(0.1)
-    bench.engine.halt()
+    bench.engine.request_shutdown()
     await running
-    await bench.engine.idle()
+    await bench.engine.wait_for_runs()
     assert bench.shelf.touched == ["a"]
 
 
 class ProofThatCanNotBeKept(Shelf):
-    async def look_again(self, applied: Sequence[Item]) -> Verdict:
+    async def verify(self, items: Sequence[Item]) -> Verdict:
         return Verdict(True, {"at": datetime.now(UTC)})
 
 
@@ -174,7 +174,7 @@ class ListsNothing(Shelf):
     async def plan(self) -> Plan:
         return Plan((), 3)
 
-    async def apply(self, items: Sequence[Item]) -> Sequence[Outcome]:
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         raise AssertionError("there is nothing to apply")
 
 
@@ -327,8 +327,8 @@ async def test_stopping_does_not_wait_for_the_proof(folder: Path) -> None:
             return (await bench.last()).state
 
         await becomes(state, "verifying")
-        bench.engine.halt()
-        await asyncio.wait_for(bench.engine.idle(), 2)
+        bench.engine.request_shutdown()
+        await asyncio.wait_for(bench.engine.wait_for_runs(), 2)
 
 
 async def test_a_remediation_that_the_inventory_does_not_list_has_its_name_on_the_page(folder: Path) -> None:
@@ -366,7 +366,7 @@ async def test_a_run_that_ends_while_it_is_read_is_left_alone(bench: Bench, monk
     async def slow(connection: AsyncConnection) -> Sequence[Run]:
         read = await real(connection)
         go_on.set()
-        await bench.engine.idle()
+        await bench.engine.wait_for_runs()
         return read
 
     bench.shelf.fill("a")
@@ -384,5 +384,5 @@ async def test_a_run_that_ends_while_it_is_read_is_left_alone(bench: Bench, monk
     monkeypatch.setattr(runs, "unfinished", slow)
     monkeypatch.setattr(bench.engine.driver, "drive", note)
     await bench.engine.tick()
-    await bench.engine.idle()
-    assert ((await bench.last()).state, bench.engine.trouble, driven) == ("succeeded", None, [])
+    await bench.engine.wait_for_runs()
+    assert ((await bench.last()).state, bench.engine.fault, driven) == ("succeeded", None, [])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remediator.intake.ingest import AT_ONCE
+from remediator.intake.ingest import BATCH_SIZE
 from remediator.ledger import episodes
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import NEVER
@@ -99,7 +99,7 @@ async def test_an_end_counts_however_many_deliveries_wait_before_it(bench: Bench
     """Invariant 23, of what was accepted while nothing could be worked off."""
     bench.shelf.fill("a")
     await bench.deliver(**FIRES)
-    for _ in range(2 * AT_ONCE):
+    for _ in range(2 * BATCH_SIZE):
         await bench.deliver(remediation="another")
     await bench.deliver(**ENDS)
     await bench.work(1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.model.logfmt import pairs, plain
+from remediator.model.logfmt import format_pairs, format_value
 
 
 @pytest.mark.parametrize(
@@ -30,21 +30,21 @@ from remediator.model.logfmt import pairs, plain
     ],
 )
 def test_a_value(value: Any, expected: str) -> None:
-    assert plain(value) == expected
+    assert format_value(value) == expected
 
 
 def test_what_is_empty_is_left_out_and_zero_is_not() -> None:
-    assert pairs({"a": {}, "b": [], "c": "", "d": 0, "e": False}) == "d=0 e=false"
+    assert format_pairs({"a": {}, "b": [], "c": "", "d": 0, "e": False}) == "d=0 e=false"
 
 
 @given(
     st.dictionaries(st.sampled_from("ab"), st.text() | st.lists(st.text()) | st.dictionaries(st.just("c"), st.text()))
 )
 def test_no_text_breaks_the_line(values: dict[str, Any]) -> None:
-    assert pairs(values) == "" or pairs(values).splitlines() == [pairs(values)]
+    assert format_pairs(values) == "" or format_pairs(values).splitlines() == [format_pairs(values)]
 
 
 @given(st.text(min_size=1))
 def test_a_text_is_one_word_or_in_quotes(text: str) -> None:
-    shown = plain(text)
+    shown = format_value(text)
     assert shown.startswith('"') or not any(each in shown for each in ' "=,{}[]\t\n')

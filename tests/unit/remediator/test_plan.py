@@ -10,11 +10,11 @@ from sqlalchemy import select
 
 from remediator.ledger import switches
 from remediator.ledger.schema import outbox
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import TargetUnknown
 from remediator.model.remediation import Plan
 from remediator.model.run_state import RunState
-from remediator.server.dry_run import preview_of
+from remediator.server.dry_run import preview_episode
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.shelf import Shelf
 
@@ -145,8 +145,8 @@ async def test_what_the_target_does_not_have_is_refused_and_opens_no_breaker(fol
             bench.clock.turn(minutes=1)
         assert {(run.state, run.reason) for run in await bench.runs()} == {(RunState.REFUSED, "unknown_target")}
         assert len(await bench.runs()) == 3
-        key = Key("shop", "clear_shelf", "shop/postgres/main")
+        key = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
         async with bench.world.ledger.read() as connection:
             assert await switches.breaker_reason(connection, key) is None
-        seen = await preview_of(bench.world, key)
+        seen = await preview_episode(bench.world, key)
         assert (seen.would, seen.reason, seen.detail) == ("refused", "unknown_target", "there is no such shelf")

@@ -10,15 +10,15 @@ from sqlalchemy import select
 from remediator.ledger import switches
 from remediator.ledger.schema import metadata
 from remediator.model.delivery import parse_delivery
-from remediator.model.episode_key import Key
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
 from remediator.model.run_state import RunState
-from remediator.server.dry_run import NO_NEW_RUN, Preview, preview_of, simulate
+from remediator.server.dry_run import NO_NEW_RUN, Preview, preview_episode, simulate
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import Bench, bench_with, inventory
 from tests.unit.remediator.payloads import alert, delivery
 
-SHELF = Key("shop", "clear_shelf", "shop/postgres/main")
+SHELF = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
 
 
 async def contents(bench: Bench) -> dict[str, list[Any]]:
@@ -36,7 +36,7 @@ async def unchanged(bench: Bench, asked: Any) -> Any:
 
 
 async def preview(bench: Bench) -> Preview:
-    found: Preview = await unchanged(bench, preview_of(bench.world, SHELF))
+    found: Preview = await unchanged(bench, preview_episode(bench.world, SHELF))
     return found
 
 
@@ -66,7 +66,7 @@ async def test_it_says_what_the_engine_then_does(
         [told] = await simulated(bench)
         await bench.deliver()
         await bench.engine.tick()
-        await bench.engine.idle()
+        await bench.engine.wait_for_runs()
         run = await bench.last()
         assert (told.would, told.reason) == (would, reason)
         if would is RunState.ADMITTED:
@@ -185,7 +185,7 @@ async def test_a_queue_is_looked_for_by_its_own_labels(folder: Path) -> None:
     async with bench_with(folder, what) as bench:
         queues = bench.shelf.remediation(kind="queues")
         world = type(bench.world)(what, bench.world.ledger, bench.clock, {"clear_shelf": queues}, None)
-        told = await preview_of(world, Key("shop", "clear_shelf", "shop/queues/jobs/emails"))
+        told = await preview_episode(world, EpisodeKey("shop", "clear_shelf", "shop/queues/jobs/emails"))
         assert told.would is RunState.NOTHING_TO_DO
 
 
@@ -196,7 +196,7 @@ async def test_old_runs_do_not_count(bench: Bench) -> None:
     bench.clock.at += timedelta(hours=2)
     told = await preview(bench)
     assert told.facts is not None
-    assert told.facts.admitted_all == []
+    assert told.facts.all_admissions == []
 
 
 async def test_more_targets_than_can_be_read_are_refused(bench: Bench) -> None:

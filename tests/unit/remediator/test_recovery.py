@@ -130,13 +130,13 @@ async def test_stopping_starts_no_further_effect_and_is_no_mark_against_the_reme
     async with bench_with(folder, inventory(breaker={"failures": 1})) as bench:
 
         async def stop() -> None:
-            bench.engine.halt()
+            bench.engine.request_shutdown()
 
         bench.shelf.fill("a", "b")
         bench.shelf.after = stop
         await bench.deliver()
         await bench.engine.tick()
-        await bench.engine.idle()
+        await bench.engine.wait_for_runs()
         run = await bench.last()
         assert (run.state, run.reason, bench.shelf.touched) == ("interrupted", "stopping", ["a"])
         async with bench.world.ledger.read() as connection:
@@ -151,9 +151,9 @@ async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path
         await bench.deliver()
         await bench.engine.tick()
         await asyncio.wait_for(cut.wait(), 5)
-        bench.engine.halt()
+        bench.engine.request_shutdown()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(bench.engine.idle()), 0.5)
+            await asyncio.wait_for(asyncio.shield(bench.engine.wait_for_runs()), 0.5)
         await bench.cut_power()
         await asyncio.sleep(0)
         bench.shelf.after = lambda: asyncio.sleep(0)
@@ -180,10 +180,12 @@ async def test_a_stop_at_the_moment_of_admission_excuses_no_later_crash(folder: 
     shelf, cut = TellsOfItsOpening(folder), Cut()
     async with bench_with(folder, inventory(breaker={"failures": 1}), shelf) as bench:
         bench.shelf.fill("a", "b")
-        shelf.opening = lambda: bench.engine.halt() if shelf.opened == 2 else None  # the first is the plan's
+        shelf.opening = lambda: (
+            bench.engine.request_shutdown() if shelf.opened == 2 else None
+        )  # the first is the plan's
         await bench.deliver()
         await bench.engine.tick()
-        await bench.engine.idle()
+        await bench.engine.wait_for_runs()
         assert ((await bench.last()).state, bench.shelf.touched) == ("admitted", [])
         await bench.cut_power()
         bench.shelf.after = cut.here

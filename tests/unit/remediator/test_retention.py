@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, audit_verify, retention, switches
-from remediator.ledger.audit_verify import prove
+from remediator.ledger.audit_verify import verify_trail
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import delivery, episode, item, resolution, run, storm
 from remediator.server import metrics
@@ -27,7 +27,7 @@ async def count(bench: Bench, table: Any) -> int:
 
 
 async def forget(bench: Bench) -> None:
-    while await retention.forget(bench.world.ledger, bench.clock.now()):
+    while await retention.delete_expired(bench.world.ledger, bench.clock.now()):
         pass
 
 
@@ -130,7 +130,7 @@ def made_after(before: str, row: Any, **changed: Any) -> dict[str, Any]:
     """A row that follows, as somebody would forge it who can write the ledger."""
     content = {**row._mapping, **changed}
     parts = (content[name] for name in ("at", "run", "event", "actor", "detail"))
-    return {**content, "hash": audit.link_of(before, *parts)}
+    return {**content, "hash": audit.hash_row(before, *parts)}
 
 
 async def changed(bench: Bench, rows: list[Any]) -> None:
@@ -184,7 +184,7 @@ async def put(bench: Bench, rows: list[dict[str, Any]]) -> None:
 async def test_whatever_was_done_to_the_trail_is_told_with_its_row(bench: Bench, tamper: Any, why: str) -> None:
     await one_run(bench, "2026-03-01T11:59:00Z")
     await tamper(bench, await trail_of(bench))
-    assert (await prove(bench.world.ledger.read)).why.startswith(why)
+    assert (await verify_trail(bench.world.ledger.read)).why.startswith(why)
 
 
 async def test_who_writes_all_of_it_anew_or_cuts_its_end_off_is_given_away_by_a_head(bench: Bench) -> None:
@@ -194,7 +194,7 @@ async def test_who_writes_all_of_it_anew_or_cuts_its_end_off_is_given_away_by_a_
     for row in rows[4:]:
         forged.append(made_after(forged[-1]["hash"], row))
     await put(bench, forged)
-    assert (await prove(bench.world.ledger.read)).first_break is None
+    assert (await verify_trail(bench.world.ledger.read)).first_break is None
     async with bench.world.ledger.read() as connection:
         assert not await audit.contains(connection, head)
     await put(bench, [dict(row._mapping) for row in rows])
@@ -207,7 +207,7 @@ async def test_who_writes_all_of_it_anew_or_cuts_its_end_off_is_given_away_by_a_
 async def test_what_retention_cuts_off_while_the_trail_is_proved_is_no_break(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_verify, "PAGE", 3)
+    monkeypatch.setattr(audit_verify, "PAGE_SIZE", 3)
     await lived_long(bench)
     reads = 0
 
@@ -220,13 +220,13 @@ async def test_what_retention_cuts_off_while_the_trail_is_proved_is_no_break(
         async with bench.world.ledger.read() as connection:
             yield connection
 
-    assert (await prove(read)).first_break is None
+    assert (await verify_trail(read)).first_break is None
     assert reads > 3
 
 
 async def test_others_get_the_writers_turn_between_two_tables(bench: Bench) -> None:
     """A step of one table takes a tenth of a second in a large ledger."""
-    forgetting = asyncio.create_task(retention.forget(bench.world.ledger, bench.clock.now()))
+    forgetting = asyncio.create_task(retention.delete_expired(bench.world.ledger, bench.clock.now()))
     turns = 0
     while not forgetting.done():
         async with bench.world.ledger.write():
@@ -256,7 +256,7 @@ async def test_a_clock_that_was_set_back_makes_no_hole(bench: Bench) -> None:
     await bench.deliver(fingerprint="again", starts="2026-03-02T11:59:00Z")
     await bench.work()
     bench.clock.turn(days=401)
-    young = trail.c.at >= bench.clock.now() - retention.RECORD_KEPT
+    young = trail.c.at >= bench.clock.now() - retention.RECORD_RETENTION
     counted = select(func.count()).select_from(trail).where(young)
     async with bench.world.ledger.read() as connection:
         before = (await connection.execute(counted)).scalar_one()

@@ -12,13 +12,13 @@ import pytest
 from aiohttp import ClientConnectionError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from remediator.app import application
-from remediator.context import World
+from remediator.app import create_application
+from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger import deliveries, runs
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.webhook import webhook
 from runbookd.service import ListenAddress
 from runbookd.service.serve import serve
@@ -29,17 +29,17 @@ from tests.unit.remediator.waiting import becomes
 
 
 async def test_what_comes_while_it_stops_is_sent_back(folder: Path) -> None:
-    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").opened() as ledger:
-        engine = Engine(World(inventory(), ledger, SystemClock(), {}, None))
+    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
+        engine = Engine(Context(inventory(), ledger, SystemClock(), {}, None))
         app = web.Application()
-        app.router.add_post("/webhook", webhook(ledger, SystemClock(), Bearers({}, ""), engine))
+        app.router.add_post("/webhook", webhook(ledger, SystemClock(), BearerTokens({}, ""), engine))
         async with TestClient(TestServer(app)) as client:
             assert (await client.post("/webhook", data=delivery())).status == 200
-            engine.halt()
+            engine.request_shutdown()
             answer = await client.post("/webhook", data=delivery())
             assert (answer.status, await answer.text()) == (503, "stopping; try again\n")
         async with ledger.read() as connection:
-            assert await deliveries.waiting(connection) == 1
+            assert await deliveries.count_unprocessed(connection) == 1
 
 
 async def post(port: int, body: bytes, length: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -79,8 +79,8 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
     shelf = Shelf(folder, before=slow)
     shelf.fill("a", "b", "c", "d")
     ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
-    world = World(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    runner = web.AppRunner(application(world, Bearers({}, "")), access_log=None, shutdown_timeout=2)
+    world = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    runner = web.AppRunner(create_application(world, BearerTokens({}, "")), access_log=None, shutdown_timeout=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
@@ -93,7 +93,7 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
     for writer in (quick, unfinished):
         writer.close()
     assert shelf.touched == ["a"]
-    async with ledger.opened(), ledger.read() as connection:
+    async with ledger.open(), ledger.read() as connection:
         run = await runs.get(connection, 1)
         assert (run.state, run.reason) == ("interrupted", "stopping")
 
@@ -108,8 +108,8 @@ async def test_until_the_current_effect_has_ended_deliveries_are_sent_back(folde
     shelf = Shelf(folder, before=slow)
     shelf.fill("a")
     ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
-    world = World(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    app = application(world, Bearers({}, ""))
+    world = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    app = create_application(world, BearerTokens({}, ""))
     serving = asyncio.create_task(serve(app, ListenAddress("127.0.0.1", unused_tcp_port)))
     url, body = f"http://127.0.0.1:{unused_tcp_port}", delivery(starts=datetime.now(UTC).isoformat())
     async with ClientSession() as session:

@@ -6,11 +6,11 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from remediator.context import World
+from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
-from remediator.server.bearer_tokens import Bearers
+from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.webhook import READ_SECONDS, webhook
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -36,8 +36,8 @@ async def test_a_delivery_that_can_not_be_kept_is_sent_back(tmp_path: Path) -> N
     """Invariant 27."""
     ledger, clock = ledger_at(f"sqlite:///{tmp_path}/ledger.db"), SystemClock()
     app = web.Application()
-    engine = Engine(World(inventory(), ledger, clock, {}, None))
-    app.router.add_post("/webhook", webhook(ledger, clock, Bearers({}, ""), engine))
+    engine = Engine(Context(inventory(), ledger, clock, {}, None))
+    app.router.add_post("/webhook", webhook(ledger, clock, BearerTokens({}, ""), engine))
     async with TestClient(TestServer(app)) as client:  # nobody has opened the ledger
         answer = await client.post("/webhook", data=delivery())
         assert (answer.status, await answer.text()) == (503, "the ledger is out; try again\n")

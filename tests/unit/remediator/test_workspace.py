@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from remediator.clients.scratch_dir import PREFIX, workspace
+from remediator.clients.scratch_dir import PREFIX, scratch_dir
 
 HOLD = """
 import sys, tempfile
-from remediator.clients.scratch_dir import workspace
+from remediator.clients.scratch_dir import scratch_dir
 tempfile.tempdir = sys.argv[1]
-with workspace() as folder:
+with scratch_dir() as folder:
     (folder / "dump").write_text("all of it")
     print(folder, flush=True)
     sys.stdin.read()
@@ -43,7 +43,7 @@ def another(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 
 def test_it_is_removed_afterwards(temporary: Path) -> None:
-    with workspace() as folder:
+    with scratch_dir() as folder:
         (folder / "dump").write_text("x")
         assert folder.stat().st_mode & 0o777 == 0o700
     assert list(temporary.iterdir()) == []
@@ -54,12 +54,12 @@ def test_what_a_killed_process_left_is_removed(temporary: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert (left / "dump").exists()
-    with workspace() as folder:
+    with scratch_dir() as folder:
         assert list(temporary.iterdir()) == [folder]
 
 
 def test_what_others_work_in_stays(temporary: Path) -> None:
-    with another(temporary) as (_, theirs), workspace() as first, workspace() as second:
+    with another(temporary) as (_, theirs), scratch_dir() as first, scratch_dir() as second:
         assert (theirs / "dump").exists()
         assert {theirs, first, second} == set(temporary.iterdir())
 
@@ -69,7 +69,7 @@ def test_what_is_no_folder_of_ours_stays(temporary: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "kept").write_text("x")
     (temporary / f"{PREFIX}link").symlink_to(elsewhere)
-    with workspace():
+    with scratch_dir():
         pass
     assert (elsewhere / "kept").exists()
     assert (temporary / f"{PREFIX}link").is_symlink()

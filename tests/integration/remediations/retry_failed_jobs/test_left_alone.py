@@ -44,7 +44,7 @@ async def test_skips_a_job_that_has_failed_again_since_the_plan(bull, redis, sco
     before = await redis.hgetall(f"{KEY}:{again}")
     async with opened(scope()) as hands:
         outcomes = await hands.apply(plan.items)
-        settled = await hands.settle(plan.items)
+        settled = await hands.resolve_outcome(plan.items)
     assert [outcome.state for outcome in outcomes] == [ItemState.SKIPPED, ItemState.SKIPPED, ItemState.APPLIED]
     assert "failed again since" in outcomes[0].detail
     assert await redis.hgetall(f"{KEY}:{again}") == before
@@ -100,7 +100,7 @@ async def test_leaves_flows_to_the_application(bull, redis, scope, major: int) -
 async def test_only_flows_is_nothing_to_do_for_a_reason(bull, scope) -> None:
     await bull(5, "flow")
     plan = await plan_of(scope())
-    assert (plan.items, plan.found, plan.because) == ((), 0, "only_flows")
+    assert (plan.items, plan.found, plan.empty_reason) == ((), 0, "only_flows")
 
 
 @every_major
@@ -111,7 +111,7 @@ async def test_a_paused_queue_is_left_alone(bull, redis, scope, major: int) -> N
     before = await total(redis)
     assert await apply(scope(), plan.items) == [ItemState.SKIPPED] * 3
     paused = await plan_of(scope())
-    assert (paused.items, paused.found, paused.because) == ((), 0, "queue_paused")
+    assert (paused.items, paused.found, paused.empty_reason) == ((), 0, "queue_paused")
     assert paused.evidence["left_out"] == {"paused": 3}
     assert await redis.zcard(f"{KEY}:failed") == 3
 
@@ -128,21 +128,21 @@ async def test_a_queue_that_was_obliterated_since_the_plan_is_no_success(bull, s
     await bull(major, "obliterate")
     assert await apply(scope(), plan.items) == [ItemState.SKIPPED] * 2
     async with opened(scope()) as hands:
-        assert [outcome.state for outcome in await hands.settle(plan.items)] == [ItemState.UNKNOWN] * 2
+        assert [outcome.state for outcome in await hands.resolve_outcome(plan.items)] == [ItemState.UNKNOWN] * 2
         with pytest.raises(TargetUnreachable, match="the queue is gone, and its jobs with it"):
-            await hands.look_again(plan.items)
+            await hands.verify(plan.items)
 
 
 async def test_a_job_that_was_put_back_twice_is_left_to_people(bull, scope) -> None:
     twice, once, never = await bull(5, "fail", count=3)
     touched = [{"id": job, "score": "1"} for job in (twice, once, twice)]
-    plan = await plan_of(replace(scope(), touched=touched))
+    plan = await plan_of(replace(scope(), touched_items=touched))
     assert ids(plan) == [once, never]
-    assert (plan.found, plan.because) == (2, "")
+    assert (plan.found, plan.empty_reason) == (2, "")
     assert plan.evidence["left_out"] == {"retried_twice": 1}
 
 
 async def test_only_such_jobs_is_nothing_to_do_for_a_reason(bull, scope) -> None:
     [job] = await bull(5, "fail", count=1)
-    plan = await plan_of(replace(scope(), touched=[{"id": job, "score": "1"}] * 2))
-    assert (plan.items, plan.found, plan.because) == ((), 0, "retried_twice")
+    plan = await plan_of(replace(scope(), touched_items=[{"id": job, "score": "1"}] * 2))
+    assert (plan.items, plan.found, plan.empty_reason) == ((), 0, "retried_twice")

@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from remediator.model.errors import TargetUnknown, TargetUnreachable
-from remediator.remediations.retry_failed_jobs import ASK
+from remediator.remediations.retry_failed_jobs import JUDGE_SCRIPT
 from tests.integration.remediations.retry_failed_jobs.queue import (
     KEY,
     REMEDIATOR,
@@ -40,7 +40,7 @@ async def test_an_unknown_version_is_refused_untouched(bull, redis, scope, versi
 
 
 async def test_a_request_that_arrives_too_late_does_nothing(bull, redis, scope, monkeypatch) -> None:
-    monkeypatch.setattr("remediator.remediations.retry_failed_jobs.CARRY_OUT_WITHIN_MS", -1)
+    monkeypatch.setattr("remediator.remediations.retry_failed_jobs.SCRIPT_DEADLINE_MS", -1)
     await bull(5, "fail", count=1)
     plan = await plan_of(scope())
     with pytest.raises(TargetUnreachable, match="too late"):
@@ -63,7 +63,7 @@ async def test_a_full_memory_moves_nothing_and_loses_nothing(bull, redis, scope)
 
 async def test_planning_has_no_command_that_writes() -> None:
     writes = {"ZADD", "ZREM", "LPUSH", "RPUSH", "HSET", "HDEL", "XADD", "INCR", "DEL", "RENAME", "SET", "LREM"}
-    assert not [word for word in writes if f"'{word}'" in ASK]
+    assert not [word for word in writes if f"'{word}'" in JUDGE_SCRIPT]
 
 
 async def test_the_user_may_do_nothing_else(server, redis, bull) -> None:

@@ -26,7 +26,7 @@ async def test_retries_and_the_worker_of_that_version_completes_them(bull, redis
 
     assert ids(plan) == failed  # the oldest first
     assert plan.found == 5
-    assert plan.because == ""
+    assert plan.empty_reason == ""
     assert plan.evidence["version"] == (None if major == 3 else await redis.hget(f"{KEY}:meta", "version"))
     assert plan.items[0].evidence["name"] == "welcome"
     assert plan.items[0].evidence["attempts_made"] == 1
@@ -39,8 +39,8 @@ async def test_retries_and_the_worker_of_that_version_completes_them(bull, redis
     assert await working == failed  # in the order of the plan
     assert await total(redis) == before
     async with opened(scope()) as hands:
-        verdict = await hands.look_again(plan.items)
-        settled = await hands.settle(plan.items)
+        verdict = await hands.verify(plan.items)
+        settled = await hands.resolve_outcome(plan.items)
     assert verdict.clean
     assert verdict.evidence == {"completed": 5}
     assert {outcome.state for outcome in settled} == {ItemState.APPLIED}
@@ -121,7 +121,7 @@ async def test_says_failed_again_and_is_not_clean(bull, redis, scope) -> None:
     await apply(scope(), plan.items)
     await bull(5, "failAgain", ids=failed[:1], count=2)
     async with opened(scope()) as hands:
-        verdict = await hands.look_again(plan.items)
+        verdict = await hands.verify(plan.items)
     assert not verdict.clean
     assert verdict.evidence == {"completed": 1, "failed_again": 1}
 
@@ -131,7 +131,7 @@ async def test_settle_says_not_applied_while_the_failure_is_the_planned_one(bull
     plan = await plan_of(scope())
     await apply(scope(), plan.items[:1])
     async with opened(scope()) as hands:
-        outcomes = await hands.settle(plan.items)
+        outcomes = await hands.resolve_outcome(plan.items)
     assert [outcome.state for outcome in outcomes] == [ItemState.APPLIED, ItemState.NOT_APPLIED]
 
 
@@ -141,5 +141,5 @@ async def test_a_removed_job_counts_as_gone(bull, redis, scope) -> None:
     await apply(scope(), plan.items)
     await bull(5, "complete", count=1)
     async with opened(scope()) as hands:
-        verdict = await hands.look_again(plan.items)
+        verdict = await hands.verify(plan.items)
     assert (verdict.clean, verdict.evidence) == (True, {"gone": 1})

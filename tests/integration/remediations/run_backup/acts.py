@@ -11,7 +11,7 @@ import obstore
 import yaml
 from obstore.store import S3Store
 
-from remediator.model.remediation import Item, Outcome, Plan, Scope
+from remediator.model.remediation import EffectOutcome, Item, Plan, Scope
 from remediator.remediations import REMEDIATIONS
 
 PATTERN = "shop_%Y%m%d_%H%M%S.dump"
@@ -52,7 +52,7 @@ async def plan_of(scope: Scope) -> Plan:
         return plan
 
 
-async def apply(scope: Scope, item: Item) -> Outcome:
+async def apply(scope: Scope, item: Item) -> EffectOutcome:
     async with opened(scope) as hands:
         [outcome] = await hands.apply([item])
         return outcome
@@ -60,12 +60,12 @@ async def apply(scope: Scope, item: Item) -> Outcome:
 
 async def look_again(scope: Scope, *items: Item) -> Any:
     async with opened(scope) as hands:
-        return await hands.look_again(items)
+        return await hands.verify(items)
 
 
-async def settle(scope: Scope, item: Item) -> Outcome:
+async def settle(scope: Scope, item: Item) -> EffectOutcome:
     async with opened(scope) as hands:
-        [outcome] = await hands.settle([item])
+        [outcome] = await hands.resolve_outcome([item])
         return outcome
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from remediator.clients.child_process import run
+from remediator.clients.child_process import run_command
 from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
     appearance_of,
@@ -49,7 +49,7 @@ async def test_what_a_killed_remediator_left_of_a_dump_is_removed(scope, tempora
 async def test_cancelling_while_it_starts_leaves_nothing_either(tmp_path: Path) -> None:
     """The command may run before asyncio has handed it over; the loop is held up to be sure of that."""
     forking = script(tmp_path, f"sleep 300 & echo $! $$ > {tmp_path}/pids; wait")
-    running = asyncio.create_task(run([forking], {"PATH": os.environ["PATH"]}))
+    running = asyncio.create_task(run_command([forking], {"PATH": os.environ["PATH"]}))
     await asyncio.sleep(0)
     for _ in range(10):  # one step of the loop at a time, until the command has been forked
         await asyncio.sleep(0)
@@ -73,8 +73,8 @@ async def test_the_command_dies_with_the_remediator(tmp_path: Path) -> None:
     """Killed without a word, the remediator can not clean up; the kernel does."""
     program = textwrap.dedent(f"""
         import asyncio, sys
-        from remediator.clients.child_process import run
-        asyncio.run(run(["sh", "-c", "echo $$ > {tmp_path}/pids; exec sleep 300"], {{"PATH": "/usr/bin:/bin"}}))
+        from remediator.clients.child_process import run_command
+        asyncio.run(run_command(["sh", "-c", "echo $$ > {tmp_path}/pids; exec sleep 300"], {{"PATH": "/usr/bin:/bin"}}))
     """)
     parent = start(program)
     try:

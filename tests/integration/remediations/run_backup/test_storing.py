@@ -39,7 +39,7 @@ async def test_never_overwrites_what_appears_under_its_name(scope, store, tmp_pa
 
 
 async def test_never_overwrites_a_large_one_either(scope, store, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(backup_store, "ONE_PUT", 10)
+    monkeypatch.setattr(backup_store, "MAX_SINGLE_PUT", 10)
     [item] = (await plan_of(scope())).items
     big = script(tmp_path, "head -c 9000000 /dev/zero")
     dump = {"command": [big], "check": ["cat"]}

@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 
 from remediator.diagnostics.bundle import read_all
-from remediator.model.remediation import Item, Scope, Target
+from remediator.model.remediation import Item, Scope, TargetName
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import RemediationSettings, Stack
 
@@ -14,7 +14,7 @@ def nobody() -> Scope:
     """Nobody listens at its address."""
     dsn = f"postgresql://127.0.0.1:{unused_port()}/shop?user=remediator"
     stack = Stack.model_validate({"postgres": {"main": {"dsn": dsn, "admin_dsn": dsn}}})
-    return Scope(stack, Target("shop", "postgres", "main"), RemediationSettings(), "17")
+    return Scope(stack, TargetName("shop", "postgres", "main"), RemediationSettings(), "17")
 
 
 async def test_an_error_is_masked_in_the_bundle(nobody: Scope) -> None:
