@@ -21,11 +21,11 @@ from remediator.model.clock import rfc3339
 
 STACKS = ("clientforge", "learnspace", "papertrail", "shopfront", "workbench")
 REMEDIATION = "terminate_idle_transactions"
-KEPT, BODIES_KEPT = timedelta(days=399), timedelta(days=29)
+RUN_AGE, BODY_AGE = timedelta(days=399), timedelta(days=29)
 BODY_BYTES = 4_500  # of a delivery of a few alerts, with their annotations
 # What a run that succeeds leaves in the trail, after its episode was opened.
 EVENTS = ("planned", "prechecked", "admitted", "executing", "intended", "settled", "verifying", "succeeded")
-Row = tuple[Any, ...]
+TableRow = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Size:
 LARGE = Size(runs=100_000, deliveries=300_000, messages=60_000, still_open=1_000)
 
 
-def target(number: int) -> tuple[str, str]:
+def target_of(number: int) -> tuple[str, str]:
     """The stack and the canonical name of a target; the open episodes have one each."""
     stack = STACKS[number % len(STACKS)]
     return stack, f"{stack}/postgres/db{number // len(STACKS)}"
 
 
-def make(file: Path, size: Size) -> str:
+def write_ledger(file: Path, size: Size) -> str:
     """Write the ledger to `file`; return the head of its trail."""
     asyncio.run(_tables(file))
     now = datetime.now(UTC).replace(microsecond=0)
-    trail = Trail()
+    trail = AuditTrail()
     with sqlite3.connect(file) as ledger:
         ledger.execute("PRAGMA synchronous = OFF")
         _insert(ledger, "episode", _episodes(size, now))
@@ -61,7 +61,11 @@ def make(file: Path, size: Size) -> str:
         _insert(ledger, "delivery", _deliveries(size, now))
         _insert(ledger, "outbox", _messages(size, now))
         _insert(ledger, "tally", _tallies(size, now))
-        _insert(ledger, "resolution", ((f"{number:016x}", _at(now), _at(now)) for number in range(2_000)))
+        _insert(
+            ledger,
+            "resolution",
+            ((f"{number:016x}", _microseconds(now), _microseconds(now)) for number in range(2_000)),
+        )
     ledger.close()
     return trail.head
 
@@ -71,101 +75,108 @@ async def _tables(file: Path) -> None:
         pass
 
 
-def _insert(ledger: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+def _insert(ledger: sqlite3.Connection, table: str, rows: Iterable[TableRow]) -> None:
     """Into all columns, in their order."""
     columns = len(ledger.execute(f"PRAGMA table_info({table})").fetchall())
     ledger.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)  # noqa: S608
     ledger.commit()
 
 
-def _at(moment: datetime) -> int:
+def _microseconds(moment: datetime) -> int:
     return to_microseconds(moment)
 
 
-def _moment(size: Size, now: datetime, number: int) -> datetime:
+def _planned_at(size: Size, now: datetime, number: int) -> datetime:
     """When run `number` was planned; those of the open episodes just now."""
-    return now - KEPT * (1 - number / size.runs) if number < size.runs else now - timedelta(minutes=2)
+    return now - RUN_AGE * (1 - number / size.runs) if number < size.runs else now - timedelta(minutes=2)
 
 
 def _alerts(number: int) -> str:
-    labels = {"alertname": "IdleInTransactionTooLong", "severity": "warning", "stack": target(number)[0]}
+    labels = {"alertname": "IdleInTransactionTooLong", "severity": "warning", "stack": target_of(number)[0]}
     entry = {"labels": labels, "annotations": {"summary": "x" * 80, "description": "x" * 240}, "started": 0}
     return json.dumps({f"{number:016x}": entry})
 
 
-def _episodes(size: Size, now: datetime) -> Iterator[Row]:
+def _episodes(size: Size, now: datetime) -> Iterator[TableRow]:
     for number in range(size.runs + size.still_open):
-        stack, name = target(number if number < size.runs else number - size.runs)
-        began = _moment(size, now, number)
-        ended = began + timedelta(minutes=3) if number < size.runs else None
-        times = (_at(began), _at(began), _at(began), _at(began), ended and _at(ended), ended and "resolved")
+        stack, name = target_of(number if number < size.runs else number - size.runs)
+        began = _planned_at(size, now, number)
+        ended_at = began + timedelta(minutes=3) if number < size.runs else None
+        times = (
+            _microseconds(began),
+            _microseconds(began),
+            _microseconds(began),
+            _microseconds(began),
+            ended_at and _microseconds(ended_at),
+            ended_at and "resolved",
+        )
         yield number + 1, stack, REMEDIATION, name, *times, _alerts(number)
 
 
-def _runs(size: Size, now: datetime) -> Iterator[Row]:
+def _runs(size: Size, now: datetime) -> Iterator[TableRow]:
     evidence = {"bounds": {"refused_by": {}, "deferred_by": {}}, "plan": {"oldest": 300}, "proof": {"clean": True}}
     for number in range(size.runs + size.still_open):
-        stack, name = target(number if number < size.runs else number - size.runs)
-        began = _moment(size, now, number)
+        stack, name = target_of(number if number < size.runs else number - size.runs)
+        began = _planned_at(size, now, number)
         acted = number < size.runs
         state, reason = ("succeeded", "") if acted else ("refused", "mode_off")
-        ended = _at(began + timedelta(minutes=1))
-        about = (number + 1, number + 1, stack, REMEDIATION, name, state, reason, 1, _at(began), ended)
-        admitted = _at(began) if acted else None
+        ended_at = _microseconds(began + timedelta(minutes=1))
+        about = (number + 1, number + 1, stack, REMEDIATION, name, state, reason, 1, _microseconds(began), ended_at)
+        admitted = _microseconds(began) if acted else None
         yield *about, admitted, None, None, None, None, 2, 100, "f" * 64, json.dumps(evidence)
 
 
-def _items(size: Size, now: datetime) -> Iterator[Row]:
+def _items(size: Size, now: datetime) -> Iterator[TableRow]:
     for number in range(size.runs):
-        at = _at(_moment(size, now, number))
+        at = _microseconds(_planned_at(size, now, number))
         for position in range(2):
             identity = json.dumps({"pid": number, "backend_start": at, "state_change": at})
             evidence = json.dumps({"role": "app", "idle": 301, "application": "api"})
             yield 2 * number + position + 1, number + 1, position, identity, evidence, "applied", "", at, at
 
 
-class Trail:
+class AuditTrail:
     """Rows that follow from each other, as `audit.append` makes them."""
 
     def __init__(self) -> None:
         self.head = audit.GENESIS
         self._id = 0
 
-    def rows(self, size: Size, now: datetime) -> Iterator[Row]:
+    def rows(self, size: Size, now: datetime) -> Iterator[TableRow]:
         for number in range(size.runs + size.still_open):
-            at, run = _moment(size, now, number), number + 1
-            yield self._row(at, None, "episode_opened", {"stack": target(number)[0]})
+            at, run = _planned_at(size, now, number), number + 1
+            yield self._row(at, None, "episode_opened", {"stack": target_of(number)[0]})
             for event in EVENTS if number < size.runs else ("planned", "refused"):
                 yield self._row(at, run, event, {"items": [0]} if event == "intended" else {})
             if number < size.runs:
                 yield self._row(at + timedelta(minutes=3), None, "episode_resolved", {"episode": run})
 
-    def _row(self, at: datetime, run: int | None, event: str, detail: dict[str, Any]) -> Row:
+    def _row(self, at: datetime, run: int | None, event: str, detail: dict[str, Any]) -> TableRow:
         content = [self.head, rfc3339(at), run, event, "remediator", detail]
         self.head = hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
         self._id += 1
-        return self._id, _at(at), run, event, "remediator", json.dumps(detail), self.head
+        return self._id, _microseconds(at), run, event, "remediator", json.dumps(detail), self.head
 
 
-def _deliveries(size: Size, now: datetime) -> Iterator[Row]:
+def _deliveries(size: Size, now: datetime) -> Iterator[TableRow]:
     for number in range(size.deliveries):
-        at = _at(now - BODIES_KEPT * (1 - number / size.deliveries))
+        at = _microseconds(now - BODY_AGE * (1 - number / size.deliveries))
         yield number + 1, at, b'{"version": "4"}'.ljust(BODY_BYTES), at
 
 
-def _messages(size: Size, now: datetime) -> Iterator[Row]:
+def _messages(size: Size, now: datetime) -> Iterator[TableRow]:
     """Three an episode: of the last ones that have ended, and of all that are open."""
     of = range(size.runs + size.still_open - size.messages // 3, size.runs + size.still_open)
     for place, number in enumerate(of):
-        at = _at(now - BODIES_KEPT * (1 - place / len(of)) if number < size.runs else now)
+        at = _microseconds(now - BODY_AGE * (1 - place / len(of)) if number < size.runs else now)
         for nth, reason in enumerate(("refused/mode_off", "failed/target_unreachable", "expired/window")):
             key = f"{number + 1}/{reason}"
             yield 3 * place + nth + 1, number + 1, key, "oncall", at, "a title", "x" * 1_500, 1, at, at
 
 
-def _tallies(size: Size, now: datetime) -> Iterator[Row]:
+def _tallies(size: Size, now: datetime) -> Iterator[TableRow]:
     for number in range(size.still_open):
-        stack, name = target(number)
+        stack, name = target_of(number)
         for place, (state, reason) in enumerate((("succeeded", ""), ("refused", "mode_off"))):
             identifier = 2 * number + place + 1
-            yield identifier, stack, REMEDIATION, name, state, reason, 100, 100, 60.0, _at(now)
+            yield identifier, stack, REMEDIATION, name, state, reason, 100, 100, 60.0, _microseconds(now)

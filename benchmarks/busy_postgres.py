@@ -41,8 +41,8 @@ async def fill(server: PostgresServer) -> None:
 async def sessions(server: PostgresServer) -> AsyncIterator[None]:
     """Hold sessions in every state while the context is open."""
     count = IDLE + IN_TRANSACTION + ACTIVE + WAITING + ABORTED
-    opened = [await asyncpg.connect(server.dsn(), statement_cache_size=0) for _ in range(count)]
-    rest = iter(opened)
+    connections = [await asyncpg.connect(server.dsn(), statement_cache_size=0) for _ in range(count)]
+    rest = iter(connections)
     busy: list[asyncio.Task[object]] = []
     for connection in islice(rest, IDLE):
         await connection.execute("SELECT 1")
@@ -59,6 +59,6 @@ async def sessions(server: PostgresServer) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for connection in opened:
+        for connection in connections:
             connection.terminate()
         await asyncio.gather(*busy, return_exceptions=True)

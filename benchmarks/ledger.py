@@ -22,17 +22,17 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from benchmarks.aged_ledger import LARGE, REMEDIATION, STACKS, Size, make, target
+from benchmarks.aged_ledger import LARGE, REMEDIATION, STACKS, Size, target_of, write_ledger
 from demo.servers.ports import free_port
 
 IDLE_SECONDS, BACKLOG = 15.0, 10_000
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 OPERATOR = {"Authorization": "Bearer bench"}
 
 
 @dataclass(frozen=True)
-class Daemon:
+class RemediatorProcess:
     """A remediator that answers."""
 
     url: str
@@ -41,7 +41,7 @@ class Daemon:
 
     def get(self, path: str) -> bytes:
         request = Request(self.url + path, headers=OPERATOR)  # noqa: S310 - our own server
-        with urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
+        with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             return bytes(answer.read())
 
     def cpu_seconds(self) -> float:
@@ -61,27 +61,33 @@ class Daemon:
 
 def measure(folder: Path, file: Path, size: Size, head: str) -> bool:
     """Measure everything and print it; return whether all of it is as promised."""
-    forget_pages(file)
+    drop_page_cache(file)
     began = time.perf_counter()
-    with serving(folder, file) as daemon:
-        kept = [line("start to ready, nothing cached", time.perf_counter() - began, 10.0)]
-        kept += [idle(daemon), *pages(daemon, size), verified(daemon, head), large_delivery(daemon), drained(daemon)]
-    return all(kept)
+    with running_remediator(folder, file) as daemon:
+        results = [report_line("start to ready, nothing cached", time.perf_counter() - began, 10.0)]
+        results += [
+            measure_idle(daemon),
+            *measure_pages(daemon, size),
+            verify_audit(daemon, head),
+            large_delivery(daemon),
+            drain_backlog(daemon),
+        ]
+    return all(results)
 
 
-def idle(daemon: Daemon) -> bool:
+def measure_idle(daemon: RemediatorProcess) -> bool:
     """After the start has also read the whole file, which it does in the background."""
     began = time.perf_counter()
-    while daemon.share(5.0) > 0.1 and time.perf_counter() - began < PATIENCE_SECONDS:
+    while daemon.share(5.0) > 0.1 and time.perf_counter() - began < TIMEOUT_SECONDS:
         pass
-    line("busy after the start, for at most", time.perf_counter() - began)
-    return line("idle, of one processor", daemon.share(IDLE_SECONDS), 0.02, "{:.1%}")
+    report_line("busy after the start, for at most", time.perf_counter() - began)
+    return report_line("idle, of one processor", daemon.share(IDLE_SECONDS), 0.02, "{:.1%}")
 
 
-def pages(daemon: Daemon, size: Size) -> Iterator[bool]:
+def measure_pages(daemon: RemediatorProcess, size: Size) -> Iterator[bool]:
     """What people and Prometheus ask, each at its second time."""
     stack = STACKS[0]
-    asked = {
+    limits = {
         "/metrics": 0.1,
         "/api/v1/runs?limit=100": 0.1,
         "/api/v1/runs?limit=100&before=150": 0.1,
@@ -90,33 +96,35 @@ def pages(daemon: Daemon, size: Size) -> Iterator[bool]:
         "/api/v1/runs?limit=100&state=refused": 0.1,
         f"/api/v1/runs/{size.runs // 2}": 0.1,
     }
-    for path, allowed in asked.items():
+    for path, allowed in limits.items():
         ask = partial(daemon.get, path)
         ask()
-        yield line(path, took(ask), allowed)
+        yield report_line(path, elapsed(ask), allowed)
 
 
-def verified(daemon: Daemon, head: str) -> bool:
+def verify_audit(daemon: RemediatorProcess, head: str) -> bool:
     answers = []
-    seconds = took(lambda: answers.append(json.loads(daemon.get(f"/api/v1/audit?head={head}"))))
-    line("resident afterwards", daemon.megabytes(), shown="{:.0f} MB")
+    seconds = elapsed(lambda: answers.append(json.loads(daemon.get(f"/api/v1/audit?head={head}"))))
+    report_line("resident afterwards", daemon.megabytes(), template="{:.0f} MB")
     right = answers[0]["first_break"] is None and answers[0]["head_known"]
-    return line("audit verify", seconds, 30.0) and right
+    return report_line("audit verify", seconds, 30.0) and right
 
 
-def large_delivery(daemon: Daemon) -> bool:
+def large_delivery(daemon: RemediatorProcess) -> bool:
     """A thousand alerts in one: each of another episode that is open."""
-    return line("take-in of 1,000 alerts at once", worked_off(daemon, [body(range(1_000))]), 2.0)
+    return report_line(
+        "take-in of 1,000 alerts at once", seconds_to_process(daemon, [delivery_body(range(1_000))]), 2.0
+    )
 
 
-def drained(daemon: Daemon) -> bool:
+def drain_backlog(daemon: RemediatorProcess) -> bool:
     """Repetitions of episodes that are open."""
-    seconds = worked_off(daemon, [body([number % 1_000]) for number in range(BACKLOG)])
+    seconds = seconds_to_process(daemon, [delivery_body([number % 1_000]) for number in range(BACKLOG)])
     rate = BACKLOG / seconds
-    return line(f"drain of {BACKLOG:,} deliveries", rate, 3_000, "{:,.0f}/s", most=False)
+    return report_line(f"drain of {BACKLOG:,} deliveries", rate, 3_000, "{:,.0f}/s", at_most=False)
 
 
-def worked_off(daemon: Daemon, bodies: list[bytes]) -> float:
+def seconds_to_process(daemon: RemediatorProcess, bodies: list[bytes]) -> float:
     """How long the daemon has for these, from the moment in which they are all there."""
     with closing(sqlite3.connect(daemon.file, isolation_level=None, timeout=30)) as ledger:
         now = int(time.time() * 1e6)
@@ -129,12 +137,12 @@ def worked_off(daemon: Daemon, bodies: list[bytes]) -> float:
         return time.perf_counter() - began
 
 
-def body(numbers: range | list[int]) -> bytes:
+def delivery_body(numbers: range | list[int]) -> bytes:
     return json.dumps({"version": "4", "alerts": [alert(number) for number in numbers]}).encode()
 
 
 def alert(number: int) -> dict[str, object]:
-    stack, name = target(number)
+    stack, name = target_of(number)
     labels = {"alertname": "IdleInTransactionTooLong", "severity": "warning", "stack": stack}
     return {
         "status": "firing",
@@ -145,20 +153,22 @@ def alert(number: int) -> dict[str, object]:
     }
 
 
-def line(what: str, found: float, promised: float | None = None, shown: str = "{:.3f} s", *, most: bool = True) -> bool:
-    kept = promised is None or (found <= promised if most else found >= promised)
-    verdict = "" if promised is None else f"promised {shown.format(promised)}: {'kept' if kept else 'NOT KEPT'}"
-    print(f"{what:72} {shown.format(found):>12}  {verdict}".rstrip(), flush=True)
-    return kept
+def report_line(
+    what: str, value: float, limit: float | None = None, template: str = "{:.3f} s", *, at_most: bool = True
+) -> bool:
+    within = limit is None or (value <= limit if at_most else value >= limit)
+    verdict = "" if limit is None else f"promised {template.format(limit)}: {'kept' if within else 'NOT KEPT'}"
+    print(f"{what:72} {template.format(value):>12}  {verdict}".rstrip(), flush=True)
+    return within
 
 
-def took(work: Callable[[], object]) -> float:
+def elapsed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
-def forget_pages(file: Path) -> None:
+def drop_page_cache(file: Path) -> None:
     """So that the file is read from the disk, as after a reboot."""
     descriptor = os.open(file, os.O_RDONLY)
     os.fsync(descriptor)
@@ -167,7 +177,7 @@ def forget_pages(file: Path) -> None:
 
 
 @contextmanager
-def serving(folder: Path, file: Path) -> Iterator[Daemon]:
+def running_remediator(folder: Path, file: Path) -> Iterator[RemediatorProcess]:
     """The real daemon, from the moment in which it is ready."""
     (folder / "token").write_text("bench")
     (folder / "inventory.yml").write_text(json.dumps(inventory(folder)))
@@ -183,17 +193,17 @@ def serving(folder: Path, file: Path) -> Iterator[Daemon]:
         "--log.level=error",
     ]
     process = subprocess.Popen(command)
-    daemon = Daemon(f"http://{address}", process.pid, file)
+    daemon = RemediatorProcess(f"http://{address}", process.pid, file)
     try:
-        until_ready(daemon)
+        wait_until_ready(daemon)
         yield daemon
     finally:
         process.terminate()
         process.wait()
 
 
-def until_ready(daemon: Daemon) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
+def wait_until_ready(daemon: RemediatorProcess) -> None:
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
         try:
             daemon.get("/-/ready")
@@ -207,7 +217,7 @@ def inventory(folder: Path) -> dict[str, object]:
     """Every target of the open episodes; nothing is planned, but everything is looked up."""
     targets: dict[str, dict[str, object]] = {stack: {} for stack in STACKS}
     for number in range(1_000):
-        stack, name = target(number)
+        stack, name = target_of(number)
         targets[stack][name.rpartition("/")[2]] = {"dsn": "postgresql://127.0.0.1:1/none"}
     steps = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
     stacks = {
@@ -225,11 +235,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=LARGE.runs, help="so many runs, and all else in proportion")
     share = parser.parse_args().runs / LARGE.runs
     size = replace(LARGE, **{name: int(getattr(LARGE, name) * share) for name in ("runs", "deliveries", "messages")})
-    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as made:
-        folder, file = Path(made), Path(made) / "ledger.db"
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
+        folder, file = Path(directory), Path(directory) / "ledger.db"
         began = time.perf_counter()
-        head = make(file, size)
-        line(f"made: {size.runs:,} runs, {file.stat().st_size >> 20:,} MB", time.perf_counter() - began)
+        head = write_ledger(file, size)
+        report_line(f"made: {size.runs:,} runs, {file.stat().st_size >> 20:,} MB", time.perf_counter() - began)
         sys.exit(not measure(folder, file, size, head))
 
 

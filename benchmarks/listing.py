@@ -21,11 +21,11 @@ from runbookd.inventory import Stack
 
 SMALL, LARGE = 1_000, 1_000_000
 READINGS, REFRESH = 60, 300
-WITHIN = 2.0
+ALLOWED_RATIO = 2.0
 
 
 @dataclass(frozen=True)
-class Cost:
+class ListingCost:
     """Of all readings together; `first` is the requests of the first one."""
 
     first: int
@@ -34,7 +34,7 @@ class Cost:
 
 
 @contextmanager
-def served(count: int, newest: float) -> Iterator[str]:
+def serve_keys(count: int, newest: float) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.many_keys", str(count), str(newest)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -51,36 +51,36 @@ def collector(endpoint: str) -> BackupsCollector:
     return BackupsCollector(Stack.model_validate({"backups": {"nightly": target}}), "nightly")
 
 
-async def cost_of(count: int) -> Cost:
+async def measure_cost(count: int) -> ListingCost:
     start = time.time()
-    with served(count, start - 600) as endpoint:
-        watched, first = collector(endpoint), 0
+    with serve_keys(count, start - 600) as endpoint:
+        backups_collector, first = collector(endpoint), 0
         began = time.process_time()
         for number in range(READINGS):
-            client = BackupsClient(open_store(watched.target), watched)
+            client = BackupsClient(open_store(backups_collector.target), backups_collector)
             await client.read(start + number * REFRESH)
-            first = first or watched.tally.requests
+            first = first or backups_collector.tally.requests
         cpu = time.process_time() - began
-        return Cost(first, await asyncio.to_thread(requests_at, endpoint), cpu)
+        return ListingCost(first, await asyncio.to_thread(requests_at, endpoint), cpu)
 
 
 def requests_at(endpoint: str) -> int:
     with urlopen(f"{endpoint}/requests") as answer:  # noqa: S310 - our own server
-        told: int = json.load(answer)["requests"]
-    return told
+        count: int = json.load(answer)["requests"]
+    return count
 
 
 def main() -> int:
-    asyncio.run(cost_of(SMALL))  # warms up what is loaded once
-    small, large = asyncio.run(cost_of(SMALL)), asyncio.run(cost_of(LARGE))
+    asyncio.run(measure_cost(SMALL))  # warms up what is loaded once
+    small, large = asyncio.run(measure_cost(SMALL)), asyncio.run(measure_cost(LARGE))
     for count, cost in ((SMALL, small), (LARGE, large)):
         print(
             f"{count:>9,} backups: {cost.first} requests at first, {cost.requests} in {READINGS} readings,"
             f" {cost.cpu_seconds / READINGS * 1000:.1f} ms of CPU each"
         )
     requests, cpu = large.requests / small.requests, large.cpu_seconds / small.cpu_seconds
-    print(f"ratio: {requests:.2f} of the requests, {cpu:.2f} of the CPU; both may be {WITHIN:g}")
-    return 0 if requests <= WITHIN and cpu <= WITHIN else 1
+    print(f"ratio: {requests:.2f} of the requests, {cpu:.2f} of the CPU; both may be {ALLOWED_RATIO:g}")
+    return 0 if requests <= ALLOWED_RATIO and cpu <= ALLOWED_RATIO else 1
 
 
 if __name__ == "__main__":

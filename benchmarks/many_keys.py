@@ -38,11 +38,11 @@ class ManyKeys:
 
     def app(self) -> web.Application:
         app = web.Application()
-        app.router.add_get("/requests", self._told)
+        app.router.add_get("/requests", self._report)
         app.router.add_get("/{bucket}", self._list)
         return app
 
-    async def _told(self, _: web.Request) -> web.Response:
+    async def _report(self, _: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests, "keys": self.keys_listed})
 
     async def _list(self, request: web.Request) -> web.Response:

@@ -34,7 +34,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
-class Exporter:
+class ExporterProcess:
     """One of the two, running, and what its scrapes took; times in seconds."""
 
     name: str
@@ -77,7 +77,7 @@ async def _compare(server: PostgresServer, folder: Path) -> float:
     await fill(server)
     server.add_role("metrics")
     server.sql((ROOT / "deploy" / "postgres" / "exporter.sql").read_text(encoding="utf-8"))
-    exporters = [_theirs(server, folder), _ours(server, folder)]
+    exporters = [_start_postgres_exporter(server, folder), _start_runbook_exporter(server, folder)]
     try:
         async with sessions(server):
             # In a thread: the sessions' connections go on being served.
@@ -87,7 +87,7 @@ async def _compare(server: PostgresServer, folder: Path) -> float:
             exporter.process.stop()
 
 
-def _measure(server: PostgresServer, exporters: Sequence[Exporter]) -> float:
+def _measure(server: PostgresServer, exporters: Sequence[ExporterProcess]) -> float:
     for exporter in exporters:
         for _ in range(WARM_UP):
             exporter.scrape()
@@ -101,7 +101,7 @@ def _measure(server: PostgresServer, exporters: Sequence[Exporter]) -> float:
     return _print(exporters)
 
 
-def _round(server: PostgresServer, exporter: Exporter, idle: float) -> None:
+def _round(server: PostgresServer, exporter: ExporterProcess, idle: float) -> None:
     identity = exporter.process.identity
     assert identity is not None  # noqa: S101 - it was started here
     began, server_before, own_before = perf_counter(), server_cpu(server), _cpu(identity.pid)
@@ -127,7 +127,7 @@ def _cpu(pid: int, with_ended: bool = False) -> float:
     return sum(map(int, fields[11 : 15 if with_ended else 13])) / _TICK
 
 
-def _print(exporters: Sequence[Exporter]) -> float:
+def _print(exporters: Sequence[ExporterProcess]) -> float:
     count = ROUNDS * SCRAPES
     print(f"PostgreSQL 15 with {SCALE}; {count} scrapes each, in turn")
     print(f"{'':28}{'p50 ms':>9}{'server CPU ms':>15}{'own CPU ms':>12}{'series':>9}{'bytes':>10}")
@@ -141,7 +141,7 @@ def _print(exporters: Sequence[Exporter]) -> float:
     return share
 
 
-def _theirs(server: PostgresServer, folder: Path) -> Exporter:
+def _start_postgres_exporter(server: PostgresServer, folder: Path) -> ExporterProcess:
     port = free_port()
     arguments: list[str | Path] = [
         launcher("postgres_exporter", "exporters"),
@@ -149,10 +149,10 @@ def _theirs(server: PostgresServer, folder: Path) -> Exporter:
         "--collector.stat_statements",
     ]
     dsn = {"DATA_SOURCE_NAME": f"{server.dsn('metrics')}?sslmode=disable"}
-    return _started("postgres_exporter 0.17.1", folder, port, arguments, dsn)
+    return _start_exporter("postgres_exporter 0.17.1", folder, port, arguments, dsn)
 
 
-def _ours(server: PostgresServer, folder: Path) -> Exporter:
+def _start_runbook_exporter(server: PostgresServer, folder: Path) -> ExporterProcess:
     port = free_port()
     inventory = folder / "inventory.yml"
     inventory.touch(mode=0o600)
@@ -162,16 +162,16 @@ def _ours(server: PostgresServer, folder: Path) -> Exporter:
         f"--config.file={inventory}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    return _started("runbook-exporter", folder, port, arguments, {})
+    return _start_exporter("runbook-exporter", folder, port, arguments, {})
 
 
-def _started(
+def _start_exporter(
     name: str, folder: Path, port: int, arguments: Sequence[str | Path], environment: Mapping[str, str]
-) -> Exporter:
+) -> ExporterProcess:
     process = Process(folder, name.split()[0])
     process.launch(Launch(arguments, env={**os.environ, **environment}, cwd=ROOT))
     process.wait_until(lambda: answers_ok(f"http://127.0.0.1:{port}/"))
-    return Exporter(name, process, port)
+    return ExporterProcess(name, process, port)
 
 
 if __name__ == "__main__":

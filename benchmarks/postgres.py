@@ -25,7 +25,7 @@ from tools.toolchain.paths import TOOLS
 SCHEMAS, TABLES, STATEMENTS = 20, 10_000, 5_000
 ALLOWED_SECONDS, ALLOWED_SERIES = 0.5, 10_000
 READINGS, BUDGET_SECONDS = 20, 9.5
-TOLD_PARTS = 6
+SHOWN_PARTS = 6
 
 
 def main() -> None:
@@ -46,10 +46,10 @@ async def _measure(server: PostgresServer) -> bool:
     server.add_role("metrics", "IN ROLE pg_monitor")
     target = PostgresTarget.model_validate({"dsn": server.dsn("metrics"), "statement_texts": True})
     collector = PostgresCollector(Stack(postgres={"main": target}), "main")
-    taken, series = await _readings(server, collector)
+    seconds, series = await _readings(server, collector)
     for line in [*await _parts(target), *await _jobs(collector)]:
         print(line)
-    return taken <= ALLOWED_SECONDS and series <= ALLOWED_SERIES
+    return seconds <= ALLOWED_SECONDS and series <= ALLOWED_SERIES
 
 
 async def fill(server: PostgresServer, tables: int = TABLES, statements: int = STATEMENTS) -> None:
@@ -60,8 +60,8 @@ async def fill(server: PostgresServer, tables: int = TABLES, statements: int = S
         await connection.execute(";".join(f"CREATE SCHEMA s{number}" for number in range(SCHEMAS)))
         names = [f"s{number % SCHEMAS}.t{number}" for number in range(tables)]
         for start in range(0, tables, 100):
-            made = names[start : start + 100]
-            await connection.execute("".join(f"CREATE TABLE {name} (id int PRIMARY KEY, note text);" for name in made))
+            batch = names[start : start + 100]
+            await connection.execute("".join(f"CREATE TABLE {name} (id int PRIMARY KEY, note text);" for name in batch))
         for number, name in enumerate(names[::5]):
             await connection.execute(f"INSERT INTO {name} SELECT generate_series(1, {number % 50 + 1})")
         await connection.execute("ANALYZE; SELECT pg_stat_statements_reset()")
@@ -91,7 +91,7 @@ async def _readings(server: PostgresServer, collector: PostgresCollector) -> tup
 async def _parts(target: PostgresTarget) -> Sequence[str]:
     """Lines about the parts that take the most."""
     session = await connect(target.dsn_secret(), BUDGET_SECONDS, {"jit": "off"})
-    found: dict[str, float] = {}
+    times_by_part: dict[str, float] = {}
     for part in FAST:
         statement = Statement.of([part], session.server)
         if statement.parts:
@@ -101,9 +101,9 @@ async def _parts(target: PostgresTarget) -> Sequence[str]:
                 began = perf_counter()
                 await prepared.fetch()
                 times.append(perf_counter() - began)
-            found[part.name] = min(times)
+            times_by_part[part.name] = min(times)
     session.connection.terminate()
-    most = sorted(found.items(), key=lambda item: -item[1])[:TOLD_PARTS]
+    most = sorted(times_by_part.items(), key=lambda item: -item[1])[:SHOWN_PARTS]
     return [f"  {name:<26}{seconds * 1e3:8.1f} ms" for name, seconds in most]
 
 

@@ -54,7 +54,7 @@ def main() -> None:
 async def _measure(server: RedisServer, keys: int) -> bool:
     fill(server, 1000)
     cpu, _ = await _cost(server, 50, _reading)
-    moved_cpu, _ = await _cost(server, 50, _reading, _move)
+    moved_cpu, _ = await _cost(server, 50, _reading, _move_jobs)
     page_cpu, _ = await _cost(server, 50, _page)
     bare_cpu, _ = await _cost(server, 0, _page)
     _line("processor time of reading 50 queues", cpu)
@@ -65,7 +65,7 @@ async def _measure(server: RedisServer, keys: int) -> bool:
     _line("500 queues", half, f"{half_cpu * 1e3:.1f} ms of processor time")
     _line("1,000 queues", whole, f"{whole_cpu * 1e3:.1f} ms of processor time")
     if keys:
-        await _walk(server, keys)
+        await _scan(server, keys)
     return cpu <= ALLOWED_CPU_SECONDS and whole <= ALLOWED_SECONDS and whole_cpu <= ALLOWED_GROWTH * half_cpu
 
 
@@ -79,11 +79,11 @@ def fill(server: RedisServer, queues: int) -> None:
 
 def _fill_one(pipeline: "redis.client.Pipeline", queue: str) -> None:
     now = int(time.time() * 1000) - 1_000_000
-    job: Fields = {"name": "send", "data": "{}", "opts": '{"attempts":3}', "delay": 0, "priority": 0}
+    job: HashFields = {"name": "send", "data": "{}", "opts": '{"attempts":3}', "delay": 0, "priority": 0}
     pipeline.hset(f"{queue}:meta", mapping={"version": "bullmq:5.81.5", "opts.maxLenEvents": 10000})
     pipeline.set(f"{queue}:id", WAIT)
     for number in range(WAIT + ACTIVE + PRIORITIZED):
-        started: Fields = {"processedOn": now} if number < ACTIVE else {}
+        started: HashFields = {"processedOn": now} if number < ACTIVE else {}
         pipeline.hset(f"{queue}:{number}", mapping=job | started | {"timestamp": now + 1000 * number})
     pipeline.lpush(f"{queue}:active", *range(ACTIVE))
     pipeline.lpush(f"{queue}:wait", *range(ACTIVE, ACTIVE + WAIT))
@@ -99,7 +99,7 @@ def _stack(server: RedisServer, names: tuple[str, ...] | str) -> Stack:
     return Stack(redis={"main": RedisTarget.model_validate({"url": server.url()})}, queues={"jobs": target})
 
 
-Fields = dict[Any, Any]
+HashFields = dict[Any, Any]
 Work = Callable[[], Awaitable[object]]
 
 
@@ -128,7 +128,7 @@ async def _page(server: RedisServer, count: int) -> AsyncIterator[Work]:
         yield work
 
 
-def _move(server: RedisServer) -> None:
+def _move_jobs(server: RedisServer) -> None:
     """Start the next job of each of 50 queues, and add one."""
     with redis.Redis(port=server.port) as client, client.pipeline(transaction=False) as pipeline:
         for number in range(50):
@@ -161,26 +161,26 @@ async def _timed(work: Work) -> tuple[float, float]:
     return process_time() - cpu, perf_counter() - began
 
 
-async def _walk(server: RedisServer, keys: int) -> None:
+async def _scan(server: RedisServer, keys: int) -> None:
     """Scrape all the time while the keys are walked over."""
     with redis.Redis(port=server.port) as client:
         await asyncio.to_thread(_many_keys, client, keys)
         client.config_resetstat()
-        took, slowest = await _scrape_while_walking(server)
+        took, slowest = await _scrape_during_scan(server)
         steps = client.info("commandstats")["cmdstat_scan"]
     _line(f"finding the queues among {client_keys(server):,} keys", took, f"{steps['calls']} steps")
     _line("… the server's time for a step", steps["usec_per_call"] / 1e6)
     _line("… the slowest scrape of 50 queues meanwhile", slowest)
 
 
-async def _scrape_while_walking(server: RedisServer) -> tuple[float, float]:
+async def _scrape_during_scan(server: RedisServer) -> tuple[float, float]:
     collector, slowest = QueuesCollector(_stack(server, "discover"), "jobs"), 0.0
     assert collector.slow is not None  # noqa: S101 - for the type checker
     client = await collector.slow.connect(300)
     began = perf_counter()
-    walk = asyncio.create_task(client.read(time.time()))
+    scan = asyncio.create_task(client.read(time.time()))
     async with _reading(server, 50) as work:
-        while not walk.done():
+        while not scan.done():
             slowest = max(slowest, (await _timed(work))[1])
             await asyncio.sleep(0.01)
     await client.close()
@@ -200,8 +200,8 @@ def client_keys(server: RedisServer) -> int:
         return int(client.dbsize())
 
 
-def _line(what: str, took: float, more: str = "") -> None:
-    print(f"{what:42}{took * 1e3:8.2f} ms   {more}")
+def _line(what: str, seconds: float, more: str = "") -> None:
+    print(f"{what:42}{seconds * 1e3:8.2f} ms   {more}")
 
 
 if __name__ == "__main__":

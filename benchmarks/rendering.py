@@ -21,7 +21,7 @@ FAMILIES, TARGETS, SERIES = 50, 4, 250
 ALLOWED_SHARE = 0.2
 ROUNDS = 7
 # What Prometheus 3 asks for, and what everything else gets.
-ACCEPTED = {
+ACCEPT_HEADERS = {
     "OpenMetrics": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4",
     "text 0.0.4": "",
 }
@@ -32,7 +32,7 @@ def main() -> None:
     targets = [tuple(samples(Random(seed))) for seed in range(TARGETS)]
     page = build(targets)
     line("families made afresh", best(partial(build, targets)), f"{FAMILIES * TARGETS * SERIES:,} samples")
-    shares = [compare(name, accept, page) for name, accept in ACCEPTED.items()]
+    shares = [compare(name, accept, page) for name, accept in ACCEPT_HEADERS.items()]
     compression(encode(page, choose_encoder("")[0]))
     sys.exit(max(shares) > ALLOWED_SHARE)
 
@@ -77,9 +77,9 @@ def samples(random: Random) -> Iterator[Sample]:
             yield metric(float(value), "public", f"table_{series}")
 
 
-def line(what: str, took: float, more: str = "") -> None:
+def line(what: str, elapsed: float, more: str = "") -> None:
     """Print one measurement, in seconds."""
-    print(f"{what:32}{took * 1e3:8.1f} ms   {more}")
+    print(f"{what:32}{elapsed * 1e3:8.1f} ms   {more}")
 
 
 def best(work: Callable[[], object]) -> float:

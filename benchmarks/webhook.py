@@ -17,70 +17,72 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
 
-from benchmarks.webhook_server import REMEDIATION, TARGETS, TOUCHED, WATCHED
+from benchmarks.webhook_server import AUTO_STACK, REMEDIATION, SHADOW_STACK, TARGETS
 
 ROUNDS = 1_500
 SENDERS = 64
 SECONDS = 4.0
 EFFECTS = 25
-Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+ClientConnection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def measure(folder: Path) -> bool:
     """Measure everything and print it; return whether all of it is as promised."""
-    async with serving(folder) as (port, told):
-        kept = [await latency(folder, port), await first_effect(port, told)]
-        kept += [await throughput(port, alerts) for alerts in (1, 50)]
-    return all(kept)
+    async with serving(folder) as (port, effects):
+        results = [await latency(folder, port), await first_effect(port, effects)]
+        results += [await throughput(port, alerts) for alerts in (1, 50)]
+    return all(results)
 
 
 async def latency(folder: Path, port: int) -> bool:
     """A delivery of one alert, from one sender, against what no durable answer can be faster than."""
-    body = watched(1)
+    body = repeated_delivery(1)
     disk, floors, accepts = [], [], []
-    async with connected(port) as link:
+    async with connect(port) as connection:
         for _ in range(ROUNDS):  # in turn: the machine is the same for all three
-            floors.append(await timed(link, request("/floor", body)))
-            accepts.append(await timed(link, request("/webhook", body)))
+            floors.append(await timed(connection, request("/floor", body)))
+            accepts.append(await timed(connection, request("/webhook", body)))
             disk.append(sync_once(folder, len(body)))
     floor, accept, sync = (statistics.median(times) for times in (floors, accepts, disk))
-    line("fdatasync, p50", f"{sync * 1e3:.3f} ms")
-    line("HTTP alone, p50", f"{floor * 1e3:.3f} ms")
+    report_line("fdatasync, p50", f"{sync * 1e3:.3f} ms")
+    report_line("HTTP alone, p50", f"{floor * 1e3:.3f} ms")
     ratio = accept / (floor + sync)
-    return line("durable accept, p50", f"{accept * 1e3:.3f} ms, {ratio:.2f} of both", ratio <= 1.3, "1.3")
+    return report_line("durable accept, p50", f"{accept * 1e3:.3f} ms, {ratio:.2f} of both", ratio <= 1.3, "1.3")
 
 
 async def throughput(port: int, alerts: int) -> bool:
     """Many senders at once."""
-    message = request("/webhook", watched(alerts))
+    message = request("/webhook", repeated_delivery(alerts))
     began = perf_counter()
     counts = await asyncio.gather(*(send_for(port, message, began + SECONDS) for _ in range(SENDERS)))
     rate = sum(counts) / (perf_counter() - began)
     if alerts == 1:
-        return line(f"{SENDERS} senders, 1 alert each", f"{rate:,.0f} deliveries/s", rate >= 3_000, "3,000")
-    found = rate * alerts
-    return line(f"{SENDERS} senders, {alerts} alerts each", f"{found:,.0f} alerts/s", found >= 40_000, "40,000")
+        return report_line(f"{SENDERS} senders, 1 alert each", f"{rate:,.0f} deliveries/s", rate >= 3_000, "3,000")
+    alert_rate = rate * alerts
+    return report_line(
+        f"{SENDERS} senders, {alerts} alerts each", f"{alert_rate:,.0f} alerts/s", alert_rate >= 40_000, "40,000"
+    )
 
 
-async def first_effect(port: int, told: asyncio.StreamReader) -> bool:
+async def first_effect(port: int, effects: asyncio.StreamReader) -> bool:
     """From the first byte sent to the moment in which the remediation touches its target."""
     times = []
-    async with connected(port) as link:
+    async with connect(port) as connection:
         for target in TARGETS[:EFFECTS]:
-            message = request("/webhook", delivery([alert("effect", TOUCHED, target)]))
-            sent = monotonic()
-            await timed(link, message)
+            message = request("/webhook", delivery([alert("effect", AUTO_STACK, target)]))
+            sent_at = monotonic()
+            await timed(connection, message)
             async with asyncio.timeout(30):
-                times.append(float(await told.readline()) - sent)
+                times.append(float(await effects.readline()) - sent_at)
             await asyncio.sleep(0.3)
     median = statistics.median(times)
-    return line("delivery to first effect, median", f"{median * 1e3:.1f} ms", median <= 0.05, "50 ms")
+    return report_line("delivery to first effect, median", f"{median * 1e3:.1f} ms", median <= 0.05, "50 ms")
 
 
-def line(what: str, found: str, kept: bool | None = None, promised: str = "") -> bool:
-    verdict = "" if kept is None else f"promised {promised}: {'kept' if kept else 'NOT KEPT'}"
-    print(f"{what:36} {found:28} {verdict}".rstrip())
-    return kept is not False
+def report_line(what: str, value: str, within: bool | None = None, limit: str = "") -> bool:
+    verdict = "" if within is None else f"promised {limit}: {'kept' if within else 'NOT KEPT'}"
+    print(f"{what:36} {value:28} {verdict}".rstrip())
+    return within is not False
 
 
 def sync_once(folder: Path, size: int) -> float:
@@ -96,15 +98,15 @@ def sync_once(folder: Path, size: int) -> float:
 
 async def send_for(port: int, body: bytes, until: float) -> int:
     count = 0
-    async with connected(port) as link:
+    async with connect(port) as connection:
         while perf_counter() < until:
-            await timed(link, body)
+            await timed(connection, body)
             count += 1
     return count
 
 
-async def timed(link: Link, message: bytes) -> float:
-    reader, writer = link
+async def timed(connection: ClientConnection, message: bytes) -> float:
+    reader, writer = connection
     began = perf_counter()
     writer.write(message)
     head = await reader.readuntil(b"\r\n\r\n")
@@ -120,9 +122,9 @@ def request(path: str, body: bytes) -> bytes:
     return f"{head}Authorization: Bearer bench\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def watched(alerts: int) -> bytes:
+def repeated_delivery(alerts: int) -> bytes:
     """A delivery about things that are only looked at: the same alerts from everybody, as they are repeated."""
-    return delivery([alert(target, WATCHED, target) for target in TARGETS[:alerts]])
+    return delivery([alert(target, SHADOW_STACK, target) for target in TARGETS[:alerts]])
 
 
 def delivery(alerts: Sequence[Any]) -> bytes:
@@ -146,7 +148,7 @@ def alert(name: str, stack: str, target: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Link]:
+async def connect(port: int) -> AsyncIterator[ClientConnection]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer

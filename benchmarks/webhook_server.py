@@ -22,7 +22,7 @@ from runbookd.service.logs import configure_logs
 from runbookd.service.settings import LogSettings
 
 REMEDIATION = "touch"
-WATCHED, TOUCHED = "watched", "touched"  # the first stack is only looked at, the second acted on
+SHADOW_STACK, AUTO_STACK = "watched", "touched"  # the first stack is only looked at, the second acted on
 TARGETS = [f"db{number}" for number in range(50)]
 
 
@@ -46,7 +46,7 @@ class TouchSession:
 
 
 @asynccontextmanager
-async def hands(_: Scope) -> AsyncIterator[TouchSession]:
+async def open_session(_: Scope) -> AsyncIterator[TouchSession]:
     yield TouchSession()
 
 
@@ -54,7 +54,7 @@ def inventory() -> Inventory:
     """Both stacks, with bounds so wide that nothing is deferred."""
     most = 1_000_000
     limits = {"max_runs_per_hour": most, "concurrency": 4, "storm": {"targets": most, "alerts": most}}
-    stacks = {WATCHED: stack("shadow", most), TOUCHED: stack("auto", most)}
+    stacks = {SHADOW_STACK: stack("shadow", most), AUTO_STACK: stack("auto", most)}
     return Inventory.model_validate({"limits": limits, "stacks": stacks})
 
 
@@ -70,10 +70,10 @@ def stack(mode: str, most: int) -> dict[str, Any]:
 
 async def serve(folder: Path) -> None:
     """Serve until the process is ended."""
-    touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, hands)
+    touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, open_session)
     ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
-    world = Context(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
-    app = create_application(world, BearerTokens({"bench": folder / "token"}, "{}"))
+    context = Context(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
+    app = create_application(context, BearerTokens({"bench": folder / "token"}, "{}"))
     app.router.add_post("/floor", floor)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

@@ -13,8 +13,8 @@ from demo.display import Display
 from demo.down import down
 from demo.errors import DemoError
 from demo.incidents import INCIDENTS
-from demo.loop import UNANSWERED, follow_new, inject, run_loop
-from demo.places import Places
+from demo.loop import PROOF_ERRORS, follow_new, inject, run_loop
+from demo.places import DemoPaths
 from demo.ports import HOST, Ports
 from demo.running import running_demo
 from demo.servers.errors import ServerError
@@ -22,7 +22,7 @@ from demo.up import up
 from runbookd.service import leave
 from tools.toolchain.errors import SetupError
 
-PLACES = Places()
+PATHS = DemoPaths()
 console = Console()
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -30,14 +30,14 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 @app.command("up")
 def up_command() -> None:
     """Start the demo and return when all of it answers. Its addresses are in .demo/env."""
-    _say(f"the demo is up after {up(PLACES):.1f} s; addresses and secrets: {PLACES.env}")
+    _print_line(f"the demo is up after {up(PATHS):.1f} s; addresses and secrets: {PATHS.env}")
 
 
 @app.command("down")
 def down_command() -> None:
     """End the demo and everything of it."""
-    down(PLACES)
-    _say("the demo is down")
+    down(PATHS)
+    _print_line("the demo is down")
 
 
 @app.command("incident")
@@ -46,27 +46,27 @@ def incident_command(name: Annotated[str, typer.Argument(help=f"One of: {', '.jo
     if name not in INCIDENTS:
         raise DemoError(f"there is no incident {name!r}; there are: {', '.join(INCIDENTS)}")
     asyncio.run(_inject(name))
-    _say(f"{name}: {INCIDENTS[name].story}")
+    _print_line(f"{name}: {INCIDENTS[name].story}")
 
 
 async def _inject(name: str) -> None:
-    async with running_demo(PLACES) as demo:
+    async with running_demo(PATHS) as demo:
         await inject(demo, INCIDENTS[name])
 
 
 @app.command("loop")
 def loop_command() -> None:
     """Make the four incidents in the demo that is up, follow them to their ends, and write .demo/report.json."""
-    raise typer.Exit(0 if asyncio.run(_loop()) else 1)
+    raise typer.Exit(0 if asyncio.run(_run_loop()) else 1)
 
 
-async def _loop() -> bool:
-    async with running_demo(PLACES) as demo:
+async def _run_loop() -> bool:
+    async with running_demo(PATHS) as demo:
         report = await run_loop(demo, Display(console))
-    for what in report["missing"]:
-        _say(f"missing: {what}")
+    for problem in report["missing"]:
+        _print_line(f"missing: {problem}")
     verdict = "all as it should be" if report["ok"] else "not as it should be"
-    _say(f"{verdict} after {report['seconds']} s; {PLACES.report}")
+    _print_line(f"{verdict} after {report['seconds']} s; {PATHS.report}")
     return bool(report["ok"])
 
 
@@ -75,31 +75,31 @@ def run_command(once: Annotated[bool, typer.Option(help="End it after the four i
     """Start the demo, make the four incidents, and stay up until Ctrl-C."""
     up_command()
     try:
-        ok = asyncio.run(_loop())
+        ok = asyncio.run(_run_loop())
         if not once:
-            _invite()
-            asyncio.run(_stay())
+            _print_hints()
+            asyncio.run(_follow_until_stopped())
     finally:
         down_command()
     raise typer.Exit(0 if ok else 1)
 
 
-async def _stay() -> None:
-    async with running_demo(PLACES) as demo:
+async def _follow_until_stopped() -> None:
+    async with running_demo(PATHS) as demo:
         await follow_new(demo, Display(console))
 
 
-def _invite() -> None:
-    ports = Ports.load(PLACES)
+def _print_hints() -> None:
+    ports = Ports.load(PATHS)
     for part in ("prometheus", "alertmanager", "exporter", "remediator"):
-        _say(f"  {part:13} {ports.url(part)}")
-    _say("Now try, in another terminal:")
+        _print_line(f"  {part:13} {ports.url(part)}")
+    _print_line("Now try, in another terminal:")
     for name, incident in INCIDENTS.items():
-        _say(f"  make incident NAME={name:18} # {incident.story}")
-    _say("Ctrl-C ends the demo.")
+        _print_line(f"  make incident NAME={name:18} # {incident.story}")
+    _print_line("Ctrl-C ends the demo.")
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -107,13 +107,13 @@ def main() -> None:
     """Run the command; every failure that people can mend is one line, and exit code 1."""
     # Everything is on this machine, and a proxy that the environment names has no business with it.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = HOST
-    for polite in (signal.SIGTERM, signal.SIGHUP):  # clean up as after Ctrl-C
-        signal.signal(polite, signal.default_int_handler)
+    for stop_signal in (signal.SIGTERM, signal.SIGHUP):  # clean up as after Ctrl-C
+        signal.signal(stop_signal, signal.default_int_handler)
     try:
         app()
     except SystemExit as end:
         code = int(end.code or 0)
-    except (SetupError, ServerError, *UNANSWERED) as error:
+    except (SetupError, ServerError, *PROOF_ERRORS) as error:
         print(f"demo: {error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:

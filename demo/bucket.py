@@ -8,7 +8,7 @@ import yaml
 from obstore.store import S3Store
 
 from demo.credentials import BUCKET
-from demo.places import Places
+from demo.places import DemoPaths
 from runbookd.inventory import marked
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ FOLDER = "db"
 PATTERN = "shop_%Y%m%d_%H%M%S.dump"
 
 
-def open_bucket(places: Places) -> S3Store:
+def open_bucket(paths: DemoPaths) -> S3Store:
     """The bucket with all rights, as its owner has them."""
-    options = cast("S3Config", yaml.safe_load(places.secret("s3_options.yml")))
+    options = cast("S3Config", yaml.safe_load(paths.secret("s3_options.yml")))
     return S3Store(BUCKET, config=options)
 
 
@@ -35,11 +35,11 @@ def age_of(path: str) -> timedelta:
     return datetime.now(UTC) - datetime.strptime(name, PATTERN).replace(tzinfo=UTC)
 
 
-async def listing(places: Places) -> Mapping[str, dict[str, Any]]:
+async def list_backups(paths: DemoPaths) -> Mapping[str, dict[str, Any]]:
     """Every backup by its path, with all that would change if somebody touched it; the markers are left out."""
-    found = await open_bucket(places).list_async(prefix=f"{FOLDER}/").collect_async()
+    entries = await open_bucket(paths).list_async(prefix=f"{FOLDER}/").collect_async()
     return {
         each["path"]: {"size": each["size"], "etag": each["e_tag"], "modified": each["last_modified"].isoformat()}
-        for each in found
+        for each in entries
         if marked(each["path"]) is None
     }

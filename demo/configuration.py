@@ -5,7 +5,7 @@ from string import Template
 
 from demo.bucket import FOLDER, PATTERN
 from demo.credentials import BUCKET, Credentials
-from demo.places import CHECKOUT, Places, write_private
+from demo.places import CHECKOUT, DemoPaths, write_private
 from demo.ports import Ports
 from tools.toolchain.paths import launcher
 
@@ -14,11 +14,11 @@ TEMPLATES = CHECKOUT / "demo" / "config"
 FILES = ("inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml")
 
 
-def words(places: Places, ports: Ports) -> dict[str, str]:
+def template_values(paths: DemoPaths, ports: Ports) -> dict[str, str]:
     """What the templates may ask for. No secret is among it: the templates name the files that hold them."""
     return {
-        "secrets": str(places.secrets),
-        "config": str(places.config),
+        "secrets": str(paths.secrets),
+        "config": str(paths.config),
         "alert_rules": str(CHECKOUT / "alert_rules"),
         "bucket": BUCKET,
         "backup_folder": FOLDER,
@@ -36,12 +36,12 @@ def words(places: Places, ports: Ports) -> dict[str, str]:
     }
 
 
-def write_configuration(places: Places, ports: Ports) -> None:
+def write_configuration(paths: DemoPaths, ports: Ports) -> None:
     """Write every configuration file of the demo."""
-    known = words(places, ports)
+    values = template_values(paths, ports)
     for name in FILES:
-        text = Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(known)
-        write_private(places.config / name, text)
+        text = Template((TEMPLATES / name).read_text(encoding="utf-8")).substitute(values)
+        write_private(paths.config / name, text)
 
 
 def redis_acl(credentials: Credentials) -> str:
@@ -56,17 +56,17 @@ def redis_acl(credentials: Credentials) -> str:
     )  # Redis knows no comments
 
 
-def env_lines(places: Places, ports: Ports) -> str:
+def env_lines(paths: DemoPaths, ports: Ports) -> str:
     """The file for scripts: shell lines KEY=value."""
     values = {
-        "PG_DSN": places.secret("postgres_product"),
-        "REDIS_URL": places.secret("redis_product"),
+        "PG_DSN": paths.secret("postgres_product"),
+        "REDIS_URL": paths.secret("redis_product"),
         "S3_URL": ports.url("s3"),
         "PROMETHEUS_URL": ports.url("prometheus"),
         "ALERTMANAGER_URL": ports.url("alertmanager"),
         "EXPORTER_URL": ports.url("exporter"),
         "REMEDIATOR_URL": ports.url("remediator"),
-        "WEBHOOK_TOKEN_FILE": str(places.secrets / "webhook_token"),
-        "OPERATOR_TOKEN_FILE": str(places.secrets / "operator_token"),
+        "WEBHOOK_TOKEN_FILE": str(paths.secrets / "webhook_token"),
+        "OPERATOR_TOKEN_FILE": str(paths.secrets / "operator_token"),
     }
     return "".join(f"{key}={value}\n" for key, value in values.items())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from demo.places import Places
+from demo.places import DemoPaths
 from demo.ports import HOST, Ports
 
 DATABASE = "shop"
@@ -15,35 +15,35 @@ POSTGRES_ROLES = ("product", "metrics", "remediator", "dumper")
 REDIS_USERS = ("product", "metrics", "remediator")
 
 
-def _new() -> str:
+def _new_secret() -> str:
     # URL-safe, so that it means the same in a DSN, an ACL file and an SQL literal.
     return secrets.token_urlsafe(24)
 
 
-def _one_for_each(*names: str) -> Mapping[str, str]:
-    return {name: _new() for name in names}
+def _secret_per_name(*names: str) -> Mapping[str, str]:
+    return {name: _new_secret() for name in names}
 
 
 @dataclass(frozen=True)
 class Credentials:
     """Everything secret of one demo."""
 
-    postgres: Mapping[str, str] = field(default_factory=lambda: _one_for_each(*POSTGRES_ROLES), repr=False)
-    redis: Mapping[str, str] = field(default_factory=lambda: _one_for_each(*REDIS_USERS), repr=False)
-    s3: str = field(default_factory=_new, repr=False)
-    webhook_token: str = field(default_factory=_new, repr=False)
-    operator_token: str = field(default_factory=_new, repr=False)
+    postgres: Mapping[str, str] = field(default_factory=lambda: _secret_per_name(*POSTGRES_ROLES), repr=False)
+    redis: Mapping[str, str] = field(default_factory=lambda: _secret_per_name(*REDIS_USERS), repr=False)
+    s3: str = field(default_factory=_new_secret, repr=False)
+    webhook_token: str = field(default_factory=_new_secret, repr=False)
+    operator_token: str = field(default_factory=_new_secret, repr=False)
 
-    def save(self, places: Places, ports: Ports) -> None:
+    def save(self, paths: DemoPaths, ports: Ports) -> None:
         """Write one file a secret, as a whole DSN, URL or token: the form in which the inventory wants it."""
         for role, password in self.postgres.items():
             dsn = f"postgresql://{role}:{password}@{HOST}:{ports.postgres}/{DATABASE}"
-            places.write_secret(f"postgres_{role}", dsn)
+            paths.write_secret(f"postgres_{role}", dsn)
         for user, password in self.redis.items():
-            places.write_secret(f"redis_{user}", f"redis://{user}:{password}@{HOST}:{ports.redis}/0")
-        places.write_secret("s3_options.yml", yaml.safe_dump(self.s3_options(ports)))
-        places.write_secret("webhook_token", self.webhook_token)
-        places.write_secret("operator_token", self.operator_token)
+            paths.write_secret(f"redis_{user}", f"redis://{user}:{password}@{HOST}:{ports.redis}/0")
+        paths.write_secret("s3_options.yml", yaml.safe_dump(self.s3_options(ports)))
+        paths.write_secret("webhook_token", self.webhook_token)
+        paths.write_secret("operator_token", self.operator_token)
 
     def s3_options(self, ports: Ports) -> dict[str, str]:
         """The storage's settings, as the inventory's `options_file` holds them."""

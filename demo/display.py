@@ -10,7 +10,7 @@ from rich.table import Table
 from demo.timeline import Step, Timeline
 
 
-def word(timeline: Timeline, step: Step) -> str:
+def step_label(timeline: Timeline, step: Step) -> str:
     """What people read for a step that was reached: the bounds passed, or the one that refused."""
     if step is Step.BOUNDS:
         return f"bounds: refused by {timeline.refused_by}" if timeline.refused_by else "bounds passed"
@@ -25,20 +25,20 @@ class Display:
         self._live: Live | None = None
         self._timelines: list[Timeline] = []
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """One line for people."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def add(self, timeline: Timeline) -> None:
         """Begin to show one incident."""
         self._timelines.append(timeline)
-        self.say(f"   0.0 s  {timeline.name}: {timeline.incident.story}")
+        self.print_line(f"   0.0 s  {timeline.name}: {timeline.incident.story}")
         self._refresh()
 
-    def reached(self, timeline: Timeline, step: Step) -> None:
+    def step_reached(self, timeline: Timeline, step: Step) -> None:
         """Show that a step was reached."""
         if self._live is None:
-            self.say(f"{timeline.steps[step]:6.1f} s  {timeline.name}: {word(timeline, step)}")
+            self.print_line(f"{timeline.steps[step]:6.1f} s  {timeline.name}: {step_label(timeline, step)}")
         self._refresh()
 
     @contextmanager

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from demo.places import CHECKOUT, Places
+from demo.places import CHECKOUT, DemoPaths
 from demo.servers.http import answers_ok
 from demo.servers.process import Launch, Process
 from demo.servers.server import Server
@@ -27,7 +27,7 @@ class Program(Server):
         return answers_ok(self._health)
 
 
-def command(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None) -> Launch:
+def launch_command(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None) -> Launch:
     """A command that works in `cwd`, with more variables in its environment."""
     cwd.mkdir(parents=True, exist_ok=True)
     return Launch(arguments, env={**os.environ, **(env or {})}, cwd=cwd)
@@ -35,9 +35,9 @@ def command(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str] |
 
 def python_module(module: str, *arguments: str, cwd: Path) -> Launch:
     """A module of the checkout; the demo is not installed, so the module path names the checkout."""
-    return command([sys.executable, "-m", module, *arguments], cwd, {"PYTHONPATH": str(CHECKOUT)})
+    return launch_command([sys.executable, "-m", module, *arguments], cwd, {"PYTHONPATH": str(CHECKOUT)})
 
 
-def recorded(places: Places) -> list[Process]:
+def recorded_processes(paths: DemoPaths) -> list[Process]:
     """Every process that was started and not stopped since, whoever started it and however that ended."""
-    return [Process(record.parent, record.stem) for record in sorted(places.parts.glob("*/*.pid"))]
+    return [Process(record.parent, record.stem) for record in sorted(paths.parts.glob("*/*.pid"))]

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from demo.errors import DemoError
-from demo.places import Places
+from demo.places import DemoPaths
 
 
 @contextmanager
-def only_one(places: Places) -> Iterator[None]:
+def demo_lock(paths: DemoPaths) -> Iterator[None]:
     """Hold the demo's lock.
 
     Raises:
         DemoError: somebody else starts or ends the demo right now.
     """
-    places.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (places.root / "lock").open("w") as file:
+    paths.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (paths.root / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

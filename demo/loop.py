@@ -15,12 +15,12 @@ from demo.incidents import INCIDENTS, Incident, Injection
 from demo.report import Result, build_report, save_report
 from demo.running import Demo
 from demo.timeline import Step, Timeline
-from demo.watch import Watched, watching
+from demo.watch import IncidentWatch, watch_incidents
 
 FOLLOW_SECONDS = 65
 CLEAR_SECONDS = 20
 # What asking the real thing can fail with; then the incident has no proof, and the report says why.
-UNANSWERED = (
+PROOF_ERRORS = (
     DemoError,
     aiohttp.ClientError,
     OSError,
@@ -39,22 +39,22 @@ async def inject(demo: Demo, incident: Incident) -> Injection:
     """
     at = datetime.now(UTC)
     injection = Injection(incident=incident.name, at=at, facts=await incident.inject(demo))
-    injection.save(demo.places)
+    injection.save(demo.paths)
     return injection
 
 
-async def _follow(watched: Watched, display: Display, incident: Incident) -> Result:
+async def _follow(watch: IncidentWatch, display: Display, incident: Incident) -> Result:
     """One incident from its making to its proof."""
     try:
-        timeline = Timeline(incident, await inject(watched.demo, incident), display.reached)
+        timeline = Timeline(incident, await inject(watch.demo, incident), display.step_reached)
         display.add(timeline)
-        watched.timelines.append(timeline)
+        watch.timelines.append(timeline)
         deadline = asyncio.get_running_loop().time() + FOLLOW_SECONDS
-        await timeline.until(lambda: not timeline.lacks(), deadline)
-        proof = await incident.prove(watched.demo, timeline.injection)
-        await _clear(watched.demo, timeline)
-    except UNANSWERED as error:
-        return Result(incident, trouble=f"{type(error).__name__}: {error}")
+        await timeline.wait_for(lambda: not timeline.missing_steps(), deadline)
+        proof = await incident.prove(watch.demo, timeline.injection)
+        await _clear(watch.demo, timeline)
+    except PROOF_ERRORS as error:
+        return Result(incident, failure=f"{type(error).__name__}: {error}")
     return Result(incident, timeline, proof)
 
 
@@ -62,42 +62,42 @@ async def _clear(demo: Demo, timeline: Timeline) -> None:
     """End what is left of the incident, and see its alert go, so that the next one starts from quiet."""
     await timeline.incident.clear(demo)
     deadline = asyncio.get_running_loop().time() + CLEAR_SECONDS
-    await timeline.until(lambda: Step.RESOLVED in timeline.steps, deadline)
+    await timeline.wait_for(lambda: Step.RESOLVED in timeline.steps, deadline)
 
 
-async def _sessions(watched: Watched, display: Display) -> list[Result]:
+async def _follow_session_incidents(watch: IncidentWatch, display: Display) -> list[Result]:
     """Incident d has the alert and the target of incident a, so it can not begin before that one is resolved."""
-    first = await _follow(watched, display, INCIDENTS["idle_transactions"])
-    then = INCIDENTS["too_many_sessions"]
+    first = await _follow(watch, display, INCIDENTS["idle_transactions"])
+    second = INCIDENTS["too_many_sessions"]
     if first.timeline is None or Step.RESOLVED not in first.timeline.steps:
-        return [first, Result(then, trouble=f"was not made, because {first.incident.name} was not resolved")]
-    return [first, await _follow(watched, display, then)]
+        return [first, Result(second, failure=f"was not made, because {first.incident.name} was not resolved")]
+    return [first, await _follow(watch, display, second)]
 
 
 async def run_loop(demo: Demo, display: Display) -> dict[str, Any]:
     """Run all four incidents, write the report and return it."""
     started = time.monotonic()
     with display.live():
-        async with watching(demo) as watched, asyncio.TaskGroup() as group:
-            sessions = group.create_task(_sessions(watched, display))
+        async with watch_incidents(demo) as watch, asyncio.TaskGroup() as group:
+            sessions = group.create_task(_follow_session_incidents(watch, display))
             others = [
-                group.create_task(_follow(watched, display, INCIDENTS[name])) for name in ("failed_jobs", "old_backup")
+                group.create_task(_follow(watch, display, INCIDENTS[name])) for name in ("failed_jobs", "old_backup")
             ]
     results = sorted([*sessions.result(), *(task.result() for task in others)], key=lambda each: each.incident.letter)
     report = build_report(results, time.monotonic() - started)
-    save_report(demo.places, report)
+    save_report(demo.paths, report)
     return report
 
 
 async def follow_new(demo: Demo, display: Display) -> None:
     """Show every incident that somebody makes with `make incident`, until the demo is ended."""
-    known = {(injection.incident, injection.at) for injection in Injection.all(demo.places)}
-    async with watching(demo) as watched:
-        while demo.places.env.exists():
-            for injection in Injection.all(demo.places):
-                if (injection.incident, injection.at) not in known:
-                    known.add((injection.incident, injection.at))
-                    timeline = Timeline(INCIDENTS[injection.incident], injection, display.reached)
+    known_injections = {(injection.incident, injection.at) for injection in Injection.load_all(demo.paths)}
+    async with watch_incidents(demo) as watch:
+        while demo.paths.env.exists():
+            for injection in Injection.load_all(demo.paths):
+                if (injection.incident, injection.at) not in known_injections:
+                    known_injections.add((injection.incident, injection.at))
+                    timeline = Timeline(INCIDENTS[injection.incident], injection, display.step_reached)
                     display.add(timeline)
-                    watched.timelines.append(timeline)
+                    watch.timelines.append(timeline)
             await asyncio.sleep(0.5)

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 @dataclass(frozen=True)
-class Page:
+class ExporterPage:
     """One reading of /metrics."""
 
     text: str

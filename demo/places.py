@@ -8,7 +8,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
-class Places:
+class DemoPaths:
     """The paths below one demo's folder."""
 
     root: Path = CHECKOUT / ".demo"
@@ -57,7 +57,7 @@ class Places:
         """What was injected, one JSON file an incident."""
         return self.root / "incidents"
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Create the folders, closed to everybody else: they hold passwords."""
         for folder in (self.root, self.secrets, self.config, self.parts, self.incidents):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from demo.places import Places, write_private
+from demo.places import DemoPaths, write_private
 
 HOST = "127.0.0.1"
 
@@ -33,9 +33,9 @@ class Ports(BaseModel):
         """The http address of `part`, without a slash at its end."""
         return f"http://{self.address(part)}"
 
-    def save(self, places: Places) -> None:
-        write_private(places.ports, self.model_dump_json(indent=2))
+    def save(self, paths: DemoPaths) -> None:
+        write_private(paths.ports, self.model_dump_json(indent=2))
 
     @classmethod
-    def load(cls, places: Places) -> Self:
-        return cls.model_validate_json(places.ports.read_text(encoding="utf-8"))
+    def load(cls, paths: DemoPaths) -> Self:
+        return cls.model_validate_json(paths.ports.read_text(encoding="utf-8"))

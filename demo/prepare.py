@@ -12,7 +12,7 @@ from demo.bucket import open_bucket, path_of
 from demo.configuration import DEPLOY
 from demo.credentials import BUCKET, DATABASE, Credentials
 from demo.errors import DemoError
-from demo.places import CHECKOUT, Places
+from demo.places import CHECKOUT, DemoPaths
 from demo.servers.http import request
 from tools.toolchain.paths import launcher
 
@@ -27,7 +27,7 @@ GRANTS = {
 }
 
 
-async def prepare_database(places: Places, owner: str, credentials: Credentials) -> None:
+async def prepare_database(paths: DemoPaths, owner: str, credentials: Credentials) -> None:
     """Create roles, the database and its tables. `owner` is the DSN of a superuser, in any database."""
     connection = await asyncpg.connect(owner, timeout=5)
     try:
@@ -40,18 +40,18 @@ async def prepare_database(places: Places, owner: str, credentials: Credentials)
         await connection.execute(f"CREATE DATABASE {DATABASE} OWNER product")
     finally:
         await connection.close(timeout=5)
-    product = await asyncpg.connect(places.secret("postgres_product"), timeout=5)
+    product = await asyncpg.connect(paths.secret("postgres_product"), timeout=5)
     try:
         await product.execute((CHECKOUT / "demo" / "product" / "schema.sql").read_text(encoding="utf-8"))
     finally:
         await product.close(timeout=5)
 
 
-async def prepare_bucket(places: Places, s3_url: str) -> None:
+async def prepare_bucket(paths: DemoPaths, s3_url: str) -> None:
     """Create the bucket with one real dump of now and the same under older names."""
     request(f"{s3_url}/{BUCKET}", method="PUT")
-    bucket = open_bucket(places)
-    dump = take_dump(places.secret("postgres_dumper"))
+    bucket = open_bucket(paths)
+    dump = take_dump(paths.secret("postgres_dumper"))
     now = datetime.now(UTC)
     for age in (timedelta(), *OLDER_DUMPS):
         await bucket.put_async(path_of(now - age), dump)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from demo.incidents import Incident, Proof
-from demo.places import Places, write_private
+from demo.incidents import Incident, IncidentProof
+from demo.places import DemoPaths, write_private
 from demo.timeline import Step, Timeline
 
 EXPECTED_END = {"fixed": "succeeded", "refused": "refused by max_items"}
@@ -14,12 +14,12 @@ EXPECTED_END = {"fixed": "succeeded", "refused": "refused by max_items"}
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one incident; `trouble` says why it was not followed to its end."""
+    """What became of one incident; `failure` says why it was not followed to its end."""
 
     incident: Incident
     timeline: Timeline | None = None
-    proof: Proof | None = None
-    trouble: str = ""
+    proof: IncidentProof | None = None
+    failure: str = ""
 
     def missing(self) -> list[str]:
         """What is missing, each in a few words; empty where all is as it should be."""
@@ -27,14 +27,14 @@ class Result:
 
     def _missing(self) -> list[str]:
         if self.timeline is None or self.proof is None:
-            return [self.trouble or "was not followed"]
-        missing = [f"never reached: {step}" for step in self.timeline.lacks()]
-        if self.came_to != EXPECTED_END[self.incident.expected]:
-            missing.append(f"the run ended as {self.came_to}, not as {EXPECTED_END[self.incident.expected]}")
-        return missing + [f"not true: {claim}" for claim in self.proof.wrong]
+            return [self.failure or "was not followed"]
+        missing = [f"never reached: {step}" for step in self.timeline.missing_steps()]
+        if self.final_state != EXPECTED_END[self.incident.expected]:
+            missing.append(f"the run ended as {self.final_state}, not as {EXPECTED_END[self.incident.expected]}")
+        return missing + [f"not true: {claim}" for claim in self.proof.failed_claims]
 
     @property
-    def came_to(self) -> str:
+    def final_state(self) -> str:
         """How the deciding run ended, with the bound that refused it."""
         if self.timeline is None:
             return "no run"
@@ -66,5 +66,5 @@ def build_report(results: Sequence[Result], seconds: float) -> dict[str, Any]:
     }
 
 
-def save_report(places: Places, report: dict[str, Any]) -> None:
-    write_private(places.report, json.dumps(report, indent=2) + "\n")
+def save_report(paths: DemoPaths, report: dict[str, Any]) -> None:
+    write_private(paths.report, json.dumps(report, indent=2) + "\n")

@@ -26,7 +26,7 @@ async def rows_in_dump(demo: Demo, dump: Path) -> int:
         await owner.execute(f"DROP DATABASE IF EXISTS {SCRATCH}")
         await owner.execute(f"CREATE DATABASE {SCRATCH}")
         try:
-            scratch = urlunsplit(urlsplit(demo.places.secret("postgres_superuser"))._replace(path=f"/{SCRATCH}"))
+            scratch = urlunsplit(urlsplit(demo.paths.secret("postgres_superuser"))._replace(path=f"/{SCRATCH}"))
             await _restore(scratch, dump)
             return await _count(scratch)
         finally:

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from demo.errors import NotUp
-from demo.places import Places
+from demo.errors import DemoNotRunning
+from demo.places import DemoPaths
 from demo.ports import Ports
 
 TIMEOUT_SECONDS = 5
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 5
 class Demo:
     """One running demo."""
 
-    places: Places
+    paths: DemoPaths
     ports: Ports
     http: aiohttp.ClientSession
 
@@ -43,8 +43,8 @@ class Demo:
 
     async def runs(self, remediation: str) -> list[dict[str, Any]]:
         """The newest runs of one remediation of the demo's stack, newest first."""
-        found = await self._api("/api/v1/runs", stack="shop", remediation=remediation, limit="20")
-        runs: list[dict[str, Any]] = found["runs"]
+        answer = await self._api("/api/v1/runs", stack="shop", remediation=remediation, limit="20")
+        runs: list[dict[str, Any]] = answer["runs"]
         return runs
 
     async def run(self, number: int | str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class Demo:
         return run
 
     async def _api(self, path: str, **query: str) -> Any:
-        token = {"Authorization": f"Bearer {self.places.secret('operator_token')}"}
+        token = {"Authorization": f"Bearer {self.paths.secret('operator_token')}"}
         async with self.http.get(self.ports.url("remediator") + path, params=query, headers=token) as answer:
             answer.raise_for_status()
             return await answer.json()
@@ -61,7 +61,7 @@ class Demo:
     @asynccontextmanager
     async def database(self, role: str = "superuser") -> AsyncIterator[asyncpg.Connection]:
         """A connection to the product's database, as the onlooker who may see everything unless told otherwise."""
-        connection = await asyncpg.connect(self.places.secret(f"postgres_{role}"), timeout=TIMEOUT_SECONDS)
+        connection = await asyncpg.connect(self.paths.secret(f"postgres_{role}"), timeout=TIMEOUT_SECONDS)
         try:
             yield connection
         finally:
@@ -69,13 +69,13 @@ class Demo:
 
 
 @asynccontextmanager
-async def running_demo(places: Places) -> AsyncIterator[Demo]:
-    """The demo of `places`.
+async def running_demo(paths: DemoPaths) -> AsyncIterator[Demo]:
+    """The demo of `paths`.
 
     Raises:
-        NotUp: there is none, or it is not complete.
+        DemoNotRunning: there is none, or it is not complete.
     """
-    if not places.env.exists():
-        raise NotUp("no demo is up here; `make demo-up` starts one")
+    if not paths.env.exists():
+        raise DemoNotRunning("no demo is up here; `make demo-up` starts one")
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as http:
-        yield Demo(places, Ports.load(places), http)
+        yield Demo(paths, Ports.load(paths), http)

@@ -27,7 +27,7 @@ class Step(StrEnum):
     RESOLVED = "resolved"
 
 
-NEEDED = {
+REQUIRED_STEPS = {
     "fixed": tuple(Step),
     "refused": (Step.SEEN, Step.PENDING, Step.FIRING, Step.DELIVERED, Step.PLANNED, Step.BOUNDS),
 }
@@ -71,15 +71,15 @@ class Timeline:
             if entry["state"] in STEP_OF_STATE:
                 self.mark(STEP_OF_STATE[entry["state"]], datetime.fromisoformat(entry["at"]))
 
-    def lacks(self) -> list[Step]:
+    def missing_steps(self) -> list[Step]:
         """The steps that this incident must reach and has not reached."""
-        return [step for step in NEEDED[self.incident.expected] if step not in self.steps]
+        return [step for step in REQUIRED_STEPS[self.incident.expected] if step not in self.steps]
 
-    async def until(self, reached: Callable[[], bool], deadline: float) -> bool:
-        """Wait until `reached`, at most until `deadline` on the event loop's clock; whether it was."""
+    async def wait_for(self, condition: Callable[[], bool], deadline: float) -> bool:
+        """Wait until `condition` holds, at most until `deadline` on the event loop's clock; whether it was."""
         try:
             async with asyncio.timeout_at(deadline):
-                while not reached():
+                while not condition():
                     self.changed.clear()
                     await self.changed.wait()
         except TimeoutError:
@@ -93,5 +93,5 @@ def deciding_run(runs: list[dict[str, Any]], incident: Incident, injection: Inje
     """
     good = "refused" if incident.expected == "refused" else GOOD_END
     own = [run for run in runs if concerns(run, incident, injection)]
-    ended = [run for run in own if run["state"] == good]
-    return ended[-1] if ended else (own[0] if own else None)
+    good_runs = [run for run in own if run["state"] == good]
+    return good_runs[-1] if good_runs else (own[0] if own else None)

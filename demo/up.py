@@ -8,12 +8,12 @@ from pathlib import Path
 
 from demo.configuration import env_lines, redis_acl, write_configuration
 from demo.credentials import Credentials
-from demo.down import end_all
-from demo.errors import AlreadyUp
-from demo.launch import Program, command, python_module, recorded
-from demo.leftovers import MARK
-from demo.lock import only_one
-from demo.places import CHECKOUT, Places, write_private
+from demo.down import stop_all
+from demo.errors import DemoAlreadyRunning
+from demo.launch import Program, launch_command, python_module, recorded_processes
+from demo.leftovers import MARKER_VARIABLE
+from demo.lock import demo_lock
+from demo.places import CHECKOUT, DemoPaths, write_private
 from demo.ports import Ports
 from demo.prepare import prepare_bucket, prepare_database
 from demo.product.jobs import write_settings
@@ -29,103 +29,103 @@ from demo.servers.server import Server, start_together
 from tools.toolchain.paths import NODE_MODULES, node_program, venv_program
 
 
-def up(places: Places) -> float:
+def up(paths: DemoPaths) -> float:
     """Start everything, and return how many seconds that took.
 
     Raises:
-        AlreadyUp: a demo is up here.
+        DemoAlreadyRunning: a demo is up here.
         DemoError, ServerError: a part did not start; then nothing of it is left.
     """
     started = time.monotonic()
-    with only_one(places):
-        _refuse_if_up(places)
-        end_all(places)
+    with demo_lock(paths):
+        _refuse_if_up(paths)
+        stop_all(paths)
         try:
-            _start(places)
+            _start(paths)
         except BaseException:
-            end_all(places)
+            stop_all(paths)
             raise
     return time.monotonic() - started
 
 
-def _refuse_if_up(places: Places) -> None:
+def _refuse_if_up(paths: DemoPaths) -> None:
     # What a half-failed or a killed start left behind is no demo: it is ended, and the start goes on.
-    if places.env.exists() and any(part.running for part in recorded(places)):
-        raise AlreadyUp(f"a demo is up here, see {places.env}; `make demo-down` ends it")
+    if paths.env.exists() and any(part.running for part in recorded_processes(paths)):
+        raise DemoAlreadyRunning(f"a demo is up here, see {paths.env}; `make demo-down` ends it")
 
 
-def _start(places: Places) -> None:
-    places.make()
-    for earlier in (places.report, places.notifications, *places.parts.glob("*/*.log")):
+def _start(paths: DemoPaths) -> None:
+    paths.create()
+    for earlier in (paths.report, paths.notifications, *paths.parts.glob("*/*.log")):
         earlier.unlink(missing_ok=True)
-    os.environ[MARK] = str(places.root)  # inherited by every process from here on
+    os.environ[MARKER_VARIABLE] = str(paths.root)  # inherited by every process from here on
     ports = Ports(**dict(zip(Ports.model_fields, free_ports(len(Ports.model_fields)), strict=True)))
-    ports.save(places)
+    ports.save(paths)
     credentials = Credentials()
-    credentials.save(places, ports)
-    write_configuration(places, ports)
-    postgres = PostgresServer(places.part("postgres"), ports.postgres)
-    start_together([postgres, *_stores(places, ports, credentials)])
-    asyncio.run(_prepare(places, ports, postgres, credentials))
-    start_together([*_product(places, ports), *_daemons(places, ports)])
-    asyncio.run(wait_until_ready(places, ports))
-    write_private(places.env, env_lines(places, ports))
+    credentials.save(paths, ports)
+    write_configuration(paths, ports)
+    postgres = PostgresServer(paths.part("postgres"), ports.postgres)
+    start_together([postgres, *_stores(paths, ports, credentials)])
+    asyncio.run(_prepare(paths, ports, postgres, credentials))
+    start_together([*_product(paths, ports), *_daemons(paths, ports)])
+    asyncio.run(wait_until_ready(paths, ports))
+    write_private(paths.env, env_lines(paths, ports))
 
 
-def _stores(places: Places, ports: Ports, credentials: Credentials) -> Sequence[Server]:
+def _stores(paths: DemoPaths, ports: Ports, credentials: Credentials) -> Sequence[Server]:
     """What needs nothing else. Prometheus and Alertmanager are among it: they wait for the daemons by themselves."""
-    acl = places.secrets / "redis.acl"
+    acl = paths.secrets / "redis.acl"
     write_private(acl, redis_acl(credentials))
-    upstream, receiver = places.part("upstream"), places.part("receiver")
-    messages = str(places.notifications)
+    upstream, receiver = paths.part("upstream"), paths.part("receiver")
+    messages = str(paths.notifications)
     return [
-        RedisServer(places.part("redis"), ports.redis, acl=acl),
-        S3Server(places.part("s3"), ports.s3),
-        PrometheusServer(places.part("prometheus"), places.config / "prometheus.yml", ports.prometheus),
-        AlertmanagerServer(places.part("alertmanager"), places.config / "alertmanager.yml", ports.alertmanager),
+        RedisServer(paths.part("redis"), ports.redis, acl=acl),
+        S3Server(paths.part("s3"), ports.s3),
+        PrometheusServer(paths.part("prometheus"), paths.config / "prometheus.yml", ports.prometheus),
+        AlertmanagerServer(paths.part("alertmanager"), paths.config / "alertmanager.yml", ports.alertmanager),
         _module(upstream, ports.upstream, "demo.product.upstream", str(ports.upstream)),
         _module(receiver, ports.receiver, "demo.product.receiver", str(ports.receiver), messages),
     ]
 
 
-async def _prepare(places: Places, ports: Ports, postgres: PostgresServer, credentials: Credentials) -> None:
-    places.write_secret("postgres_superuser", postgres.dsn(database="shop"))
-    await prepare_database(places, postgres.dsn(), credentials)
-    await prepare_bucket(places, ports.url("s3"))
+async def _prepare(paths: DemoPaths, ports: Ports, postgres: PostgresServer, credentials: Credentials) -> None:
+    paths.write_secret("postgres_superuser", postgres.dsn(database="shop"))
+    await prepare_database(paths, postgres.dsn(), credentials)
+    await prepare_bucket(paths, ports.url("s3"))
 
 
-def _product(places: Places, ports: Ports) -> Sequence[Server]:
-    traffic = Process(places.part("traffic"), "traffic")
-    secret = str(places.secrets / "postgres_product")
+def _product(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
+    traffic = Process(paths.part("traffic"), "traffic")
+    secret = str(paths.secrets / "postgres_product")
     traffic.launch(python_module("demo.product.traffic", secret, cwd=traffic.folder))
-    jobs = places.part("jobs")
+    jobs = paths.part("jobs")
     arguments: list[str | Path] = [
         node_program(),
         CHECKOUT / "demo" / "product" / "jobs.js",
-        write_settings(places, ports),
+        write_settings(paths, ports),
     ]
-    launch = command(arguments, jobs, {"NODE_PATH": str(NODE_MODULES)})
+    launch = launch_command(arguments, jobs, {"NODE_PATH": str(NODE_MODULES)})
     return [Program(jobs, ports.jobs, launch, "/healthy")]
 
 
-def _daemons(places: Places, ports: Ports) -> Sequence[Server]:
+def _daemons(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
     """With flags only: whoever kills one can start it again with the argument list that /proc shows."""
-    exporter, remediator = places.part("exporter"), places.part("remediator")
-    inventory = ["--config.file", str(places.config / "inventory.yml")]
-    tokens = ["--webhook.token-file", str(places.secrets / "webhook_token")]
+    exporter, remediator = paths.part("exporter"), paths.part("remediator")
+    inventory = ["--config.file", str(paths.config / "inventory.yml")]
+    tokens = ["--webhook.token-file", str(paths.secrets / "webhook_token")]
     measure = ["--web.listen-address", ports.address("exporter")]
-    act = ["--web.listen-address", ports.address("remediator"), *tokens, "--ledger.url", f"sqlite:///{places.ledger}"]
+    act = ["--web.listen-address", ports.address("remediator"), *tokens, "--ledger.url", f"sqlite:///{paths.ledger}"]
     return [
         Program(
             exporter,
             ports.exporter,
-            command([venv_program("runbook-exporter"), *inventory, *measure], exporter),
+            launch_command([venv_program("runbook-exporter"), *inventory, *measure], exporter),
             "/-/ready",
         ),
         Program(
             remediator,
             ports.remediator,
-            command([venv_program("runbook-remediator"), *inventory, *act], remediator),
+            launch_command([venv_program("runbook-remediator"), *inventory, *act], remediator),
             "/-/ready",
         ),
     ]

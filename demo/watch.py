@@ -9,53 +9,53 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from demo.metrics import Page
+from demo.metrics import ExporterPage
 from demo.running import Demo
 from demo.timeline import Step, Timeline, deciding_run
 
-EVERY_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Watched:
+class IncidentWatch:
     """The incidents that are followed now."""
 
     demo: Demo
     timelines: list[Timeline] = field(default_factory=list)
 
-    def lacking(self, *steps: Step) -> list[Timeline]:
+    def timelines_missing(self, *steps: Step) -> list[Timeline]:
         """Those for which a source still has to answer for one of these steps; without any it need not be asked."""
         return [timeline for timeline in self.timelines if any(step not in timeline.steps for step in steps)]
 
 
-async def _exporter(watched: Watched) -> None:
-    timelines = watched.lacking(Step.SEEN)
+async def _exporter(watch: IncidentWatch) -> None:
+    timelines = watch.timelines_missing(Step.SEEN)
     if not timelines:
         return
-    page = Page(await watched.demo.text("exporter", "/metrics", stack="shop"))
+    page = ExporterPage(await watch.demo.text("exporter", "/metrics", stack="shop"))
     for timeline in timelines:
         if timeline.incident.seen(page):
             timeline.mark(Step.SEEN, datetime.now(UTC))
 
 
-async def _prometheus(watched: Watched) -> None:
-    timelines = watched.lacking(Step.PENDING)
+async def _prometheus(watch: IncidentWatch) -> None:
+    timelines = watch.timelines_missing(Step.PENDING)
     if not timelines:
         return
-    answer = await watched.demo.get("prometheus", "/api/v1/alerts")
+    answer = await watch.demo.get("prometheus", "/api/v1/alerts")
     for timeline in timelines:
         for alert in answer["data"]["alerts"]:
             if timeline.incident.raises(alert["labels"]):
                 timeline.mark(Step.PENDING, datetime.fromisoformat(alert["activeAt"]))
 
 
-async def _alertmanager(watched: Watched) -> None:
-    timelines = watched.lacking(Step.FIRING, Step.RESOLVED)
+async def _alertmanager(watch: IncidentWatch) -> None:
+    timelines = watch.timelines_missing(Step.FIRING, Step.RESOLVED)
     if not timelines:
         return
-    alerts = await watched.demo.get("alertmanager", "/api/v2/alerts", filter='stack="shop"')
+    alerts = await watch.demo.get("alertmanager", "/api/v2/alerts", filter='stack="shop"')
     for timeline in timelines:
         active = [alert for alert in alerts if timeline.incident.raises(alert["labels"])]
         for alert in active:
@@ -65,18 +65,18 @@ async def _alertmanager(watched: Watched) -> None:
         timeline.alerted |= bool(active)
 
 
-async def _remediator(watched: Watched) -> None:
-    for timeline in watched.lacking(Step.DELIVERED, Step.PLANNED, Step.BOUNDS, Step.APPLIED, Step.VERIFIED):
+async def _remediator(watch: IncidentWatch) -> None:
+    for timeline in watch.timelines_missing(Step.DELIVERED, Step.PLANNED, Step.BOUNDS, Step.APPLIED, Step.VERIFIED):
         if Step.PENDING not in timeline.steps or (timeline.refused_by and timeline.incident.expected == "refused"):
             continue
-        runs = await watched.demo.runs(timeline.incident.remediation)
+        runs = await watch.demo.runs(timeline.incident.remediation)
         run = deciding_run(runs, timeline.incident, timeline.injection)
         if run is not None:
-            timeline.read_run(await watched.demo.run(run["id"]))
+            timeline.read_run(await watch.demo.run(run["id"]))
 
 
 # Each source of truth is asked by its own task, so that one that hangs does not hide what the others know.
-SOURCES: dict[str, Callable[[Watched], Awaitable[None]]] = {
+SOURCES: dict[str, Callable[[IncidentWatch], Awaitable[None]]] = {
     "exporter": _exporter,
     "prometheus": _prometheus,
     "alertmanager": _alertmanager,
@@ -84,23 +84,23 @@ SOURCES: dict[str, Callable[[Watched], Awaitable[None]]] = {
 }
 
 
-async def _ask_forever(name: str, ask: Callable[[Watched], Awaitable[None]], watched: Watched) -> None:
+async def _poll_forever(name: str, poll: Callable[[IncidentWatch], Awaitable[None]], watch: IncidentWatch) -> None:
     while True:
         try:
-            await ask(watched)
+            await poll(watch)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("%s does not answer: %s", name, error or type(error).__name__)
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 @asynccontextmanager
-async def watching(demo: Demo) -> AsyncIterator[Watched]:
+async def watch_incidents(demo: Demo) -> AsyncIterator[IncidentWatch]:
     """Follow every timeline that is put into what this yields, until the block ends."""
-    watched = Watched(demo)
+    watch = IncidentWatch(demo)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_ask_forever(name, ask, watched)) for name, ask in SOURCES.items()]
+        tasks = [group.create_task(_poll_forever(name, poll, watch)) for name, poll in SOURCES.items()]
         try:
-            yield watched
+            yield watch
         finally:
             for task in tasks:
                 task.cancel()

@@ -9,7 +9,7 @@ from grafana.panels import Json
 FOLDER = Path(__file__).parent / "dashboards"
 
 
-def rendered(board: Json) -> str:
+def render_board(board: Json) -> str:
     """The JSON of a board: the same text for the same source, a line for every value, so that changes can be read."""
     return json.dumps(board, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -20,7 +20,7 @@ def write(folder: Path = FOLDER) -> None:
     for stale in set(folder.glob("*.json")) - {folder / f"{uid}.json" for uid in BOARDS}:
         stale.unlink()
     for uid, board in BOARDS.items():
-        (folder / f"{uid}.json").write_text(rendered(board))
+        (folder / f"{uid}.json").write_text(render_board(board))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from grafana.panels import DATASOURCE, SCHEMA_VERSION, Json, placed
+from grafana.panels import DATASOURCE, SCHEMA_VERSION, Json, place_panels
 
 RUNS = Json(
     name="Remediation runs",
@@ -41,8 +41,8 @@ def board(uid: str, title: str, description: str, panels: Sequence[Json]) -> Jso
         "timezone": "utc",
         "templating": {"list": [_datasource(), _stack()]},
         "annotations": {"list": [_annotation(RUNS), _annotation(FIRING)]},
-        "links": [_by_tag()],
-        "panels": placed(panels),
+        "links": [_tag_link()],
+        "panels": place_panels(panels),
     }
 
 
@@ -80,7 +80,7 @@ def _annotation(settings: Json) -> Json:
     return {"datasource": DATASOURCE, "enable": True, "hide": False, **settings}
 
 
-def _by_tag() -> Json:
+def _tag_link() -> Json:
     return {
         "type": "dashboards",
         "title": "runbookd",

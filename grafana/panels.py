@@ -116,7 +116,7 @@ def row(title: str, height: int, *panels: Json, width: int | None = None) -> lis
     ]
 
 
-def placed(panels: Sequence[Json]) -> list[Json]:
+def place_panels(panels: Sequence[Json]) -> list[Json]:
     """Gives every panel its id and its place, from the top left, line by line."""
     result: list[Json] = []
     x = y = line = 0

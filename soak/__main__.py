@@ -12,12 +12,12 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from soak.exporter import Soak, SoakFailed, compare, new_session
-from soak.world import running_world
+from soak.world import running_environment
 
 FIRST_SECONDS, REST_SECONDS, FAULT_SECONDS, LOCK_SECONDS = 120.0, 480.0, 3.0, 60.0
 
 
-def say(text: str) -> None:
+def log_line(text: str) -> None:
     """One line, with the time."""
     print(f"{datetime.now():%H:%M:%S} {text}", flush=True)  # noqa: DTZ005 - for whoever sits in front of it
 
@@ -25,29 +25,29 @@ def say(text: str) -> None:
 async def soak(seed: int) -> list[str]:
     """Run it; return what was wrong."""
     with TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
-        async with running_world(Path(folder)) as world, new_session() as session:
-            run = Soak(world, session, Random(seed), say)  # noqa: S311 - the order of faults protects nothing
-            async with run.scraped():
+        async with running_environment(Path(folder)) as environment, new_session() as session:
+            run = Soak(environment, session, Random(seed), log_line)  # noqa: S311 - the order of faults protects nothing
+            async with run.scrape_continuously():
                 await run.faults(FIRST_SECONDS, FAULT_SECONDS)
-                before = await run.held()
-                say(f"minute 2: {before}")
+                before = await run.usage()
+                log_line(f"minute 2: {before}")
                 await run.faults(REST_SECONDS, FAULT_SECONDS)
-                after = await run.held()
-                await run.lock_held(LOCK_SECONDS)
-            say(f"minute 10: {after}; {run.scrapes} scrapes, the slowest {run.slowest:.2f} s")
+                after = await run.usage()
+                await run.hold_lock(LOCK_SECONDS)
+            log_line(f"minute 10: {after}; {run.scrapes} scrapes, the slowest {run.slowest:.2f} s")
             return compare(before, after)
 
 
 def main() -> None:
     """Exit with 0 if all went well, 1 if not; `python -m soak SEED` repeats an order of faults."""
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else int(datetime.now().timestamp())  # noqa: DTZ005
-    say(f"seed {seed}")
+    log_line(f"seed {seed}")
     try:
         problems = asyncio.run(soak(seed))
     except* SoakFailed as failed:
         problems = [str(each) for each in failed.exceptions]
     for problem in problems:
-        say(f"FAILED: {problem}")
+        log_line(f"FAILED: {problem}")
     sys.exit(bool(problems))
 
 

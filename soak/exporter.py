@@ -11,7 +11,7 @@ from random import Random
 import aiohttp
 
 from soak.faults import FAULTS
-from soak.world import World
+from soak.world import SoakEnvironment
 
 ALLOWED_SECONDS = 2.0
 """The scrape timeout that is stated; every page has to come within it."""
@@ -26,7 +26,7 @@ class SoakFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Held:
+class ProcessUsage:
     """What the exporter's process holds while everything is well."""
 
     rss: int
@@ -39,12 +39,12 @@ class Held:
 
 @dataclass
 class Soak:
-    """A soak of one world. `scrapes` and `slowest` (seconds) tell how often it was asked and how long it took."""
+    """A soak of one environment. `scrapes` and `slowest` (seconds) tell how often it was asked and how long it took."""
 
-    world: World
+    environment: SoakEnvironment
     session: aiohttp.ClientSession
     random: Random
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     scrapes: int = 0
     slowest: float = 0.0
 
@@ -62,35 +62,35 @@ class Soak:
 
     async def fault(self, name: str, seconds: float) -> None:
         """Inject one fault for so long."""
-        self.say(name)
-        async with FAULTS[name](self.world):
+        self.log(name)
+        async with FAULTS[name](self.environment):
             await asyncio.sleep(seconds)
         await asyncio.sleep(seconds / 2)
 
-    async def lock_held(self, seconds: float) -> None:
+    async def hold_lock(self, seconds: float) -> None:
         """Hold the lock of an ALTER TABLE for so long: every page has everything. Raises SoakFailed."""
-        self.say(f"ALTER TABLE, held for {seconds:.0f} s")
+        self.log(f"ALTER TABLE, held for {seconds:.0f} s")
         end = asyncio.get_running_loop().time() + seconds
-        async with FAULTS["ALTER TABLE"](self.world):
+        async with FAULTS["ALTER TABLE"](self.environment):
             while asyncio.get_running_loop().time() < end:
                 if down := _down(await self.page()):
                     raise SoakFailed(f"while an ALTER TABLE held its lock: {', '.join(down)}")
                 await asyncio.sleep(1)
 
-    async def held(self) -> Held:
+    async def usage(self) -> ProcessUsage:
         """Wait until every target is up again, and return what the process holds then.
 
         Of several looks the least counts: a connection to storage may be open in one of them.
         """
-        await self._recovered()
-        looks = [await self._look() for _ in range(10)]
-        return Held(*(min(look[place] for look in looks) for place in range(3)))
+        await self._wait_for_recovery()
+        samples = [await self._sample_usage() for _ in range(10)]
+        return ProcessUsage(*(min(sample[place] for sample in samples) for place in range(3)))
 
     @asynccontextmanager
-    async def scraped(self) -> AsyncIterator[None]:
+    async def scrape_continuously(self) -> AsyncIterator[None]:
         """Scrape all the time; raises SoakFailed (in a group) for a page that is late, broken or no 200."""
         async with asyncio.TaskGroup() as group:
-            scraping = group.create_task(self._scrape_again_and_again())
+            scraping = group.create_task(self._scrape_forever())
             yield
             scraping.cancel()
 
@@ -98,7 +98,7 @@ class Soak:
         """One page. Raises SoakFailed."""
         began = asyncio.get_running_loop().time()
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": str(ALLOWED_SECONDS)}
-        async with self.session.get(f"{self.world.url}/metrics", headers=headers) as answer:
+        async with self.session.get(f"{self.environment.url}/metrics", headers=headers) as answer:
             text, status = await answer.text(), answer.status
         seconds = asyncio.get_running_loop().time() - began
         self.scrapes, self.slowest = self.scrapes + 1, max(self.slowest, seconds)
@@ -109,12 +109,12 @@ class Soak:
             raise SoakFailed("a page has a series twice")
         return text
 
-    async def _scrape_again_and_again(self) -> None:
+    async def _scrape_forever(self) -> None:
         while True:
             await self.page()
             await asyncio.sleep(_BETWEEN_SCRAPES_SECONDS)
 
-    async def _recovered(self) -> None:
+    async def _wait_for_recovery(self) -> None:
         """Twice in a row, lest the fault before be only on its way."""
         end, well = asyncio.get_running_loop().time() + _RECOVERY_SECONDS, 0
         while well < 2:
@@ -124,10 +124,10 @@ class Soak:
                 raise SoakFailed(f"not well again after {_RECOVERY_SECONDS:.0f} s: {', '.join(down)}")
             await asyncio.sleep(0.5)
 
-    async def _look(self) -> tuple[int, int, int]:
+    async def _sample_usage(self) -> tuple[int, int, int]:
         text = await self.page()
         (tasks,) = [line for line in text.splitlines() if line.startswith("runbook_exporter_tasks ")]
-        process = Path("/proc") / str(self.world.pid)
+        process = Path("/proc") / str(self.environment.pid)
         rss = int((process / "statm").read_text().split()[1]) * _PAGE
         await asyncio.sleep(0.1)
         return rss, len(list((process / "fd").iterdir())), int(float(tasks.split()[1]))
@@ -138,16 +138,16 @@ def new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
 
 
-def compare(before: Held, after: Held) -> list[str]:
+def compare(before: ProcessUsage, after: ProcessUsage) -> list[str]:
     """Return what grew, in words."""
-    grown = []
+    differences = []
     if after.rss > before.rss + GROWTH_BYTES:
-        grown.append(f"memory: {before} before, {after} after")
+        differences.append(f"memory: {before} before, {after} after")
     if after.files != before.files:
-        grown.append(f"files: {before.files} before, {after.files} after")
+        differences.append(f"files: {before.files} before, {after.files} after")
     if after.tasks != before.tasks:
-        grown.append(f"tasks: {before.tasks} before, {after.tasks} after")
-    return grown
+        differences.append(f"tasks: {before.tasks} before, {after.tasks} after")
+    return differences
 
 
 def _down(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The faults: each is one line of `FAULTS`, lasts as long as its context, and leaves the world as it found it."""
+"""The faults: each is one line of `FAULTS`, lasts as long as its context, and leaves the environment as it found it."""
 
 import asyncio
 import os
@@ -13,17 +13,17 @@ from redis.exceptions import RedisError
 
 from demo.servers.server import Server
 from soak.proxy import Proxy
-from soak.world import ROLE, World, fill
+from soak.world import ROLE, SoakEnvironment, fill
 
-Fault = Callable[[World], AbstractAsyncContextManager[None]]
+FaultInjector = Callable[[SoakEnvironment], AbstractAsyncContextManager[None]]
 _CROWD = 50
 
 
 @asynccontextmanager
-async def held_backend(world: World) -> AsyncIterator[None]:
+async def held_backend(environment: SoakEnvironment) -> AsyncIterator[None]:
     """The exporter's own session is stopped in the middle of whatever it does."""
     query = f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' LIMIT 1"  # noqa: S608 - the role is ours
-    pids = (await asyncio.to_thread(world.postgres.sql, query)).split()
+    pids = (await asyncio.to_thread(environment.postgres.sql, query)).split()
     for pid in pids:
         os.kill(int(pid), signal.SIGSTOP)
     try:
@@ -71,7 +71,7 @@ async def slow_network(proxy: Proxy) -> AsyncIterator[None]:
 @asynccontextmanager
 async def cut_connections(proxy: Proxy) -> AsyncIterator[None]:
     """Every connection breaks, new ones too."""
-    cutting = asyncio.create_task(_cut_again_and_again(proxy))
+    cutting = asyncio.create_task(_cut_forever(proxy))
     try:
         yield
     finally:
@@ -79,7 +79,7 @@ async def cut_connections(proxy: Proxy) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def restarted(server: Server) -> AsyncIterator[None]:
+async def server_restart(server: Server) -> AsyncIterator[None]:
     """The server is down."""
     await asyncio.to_thread(server.stop)
     try:
@@ -89,31 +89,31 @@ async def restarted(server: Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def restarted_redis(world: World) -> AsyncIterator[None]:
+async def redis_restart(environment: SoakEnvironment) -> AsyncIterator[None]:
     """Redis is down, and has forgotten the queues when it is back."""
-    async with restarted(world.redis):
+    async with server_restart(environment.redis):
         yield
-    await asyncio.to_thread(fill, world.redis)
+    await asyncio.to_thread(fill, environment.redis)
 
 
 @asynccontextmanager
-async def changed_password(world: World) -> AsyncIterator[None]:
+async def changed_password(environment: SoakEnvironment) -> AsyncIterator[None]:
     """The password is another one and the sessions are ended, as in a rotation that forgot the exporter."""
-    old = await _admin(world, "SELECT rolpassword FROM pg_authid WHERE rolname = $1", ROLE)
-    await _admin(world, f"ALTER ROLE {ROLE} PASSWORD 'another'")
-    await _admin(world, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1", ROLE)
+    old = await _admin(environment, "SELECT rolpassword FROM pg_authid WHERE rolname = $1", ROLE)
+    await _admin(environment, f"ALTER ROLE {ROLE} PASSWORD 'another'")
+    await _admin(environment, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1", ROLE)
     try:
         yield
     finally:
-        await _admin(world, f"ALTER ROLE {ROLE} PASSWORD '{old}'")
+        await _admin(environment, f"ALTER ROLE {ROLE} PASSWORD '{old}'")
 
 
-def locked(statement: str) -> Fault:
+def table_lock(statement: str) -> FaultInjector:
     """A transaction that holds the lock of `statement`."""
 
     @asynccontextmanager
-    async def fault(world: World) -> AsyncIterator[None]:
-        connection = await asyncpg.connect(world.postgres.dsn())
+    async def fault(environment: SoakEnvironment) -> AsyncIterator[None]:
+        connection = await asyncpg.connect(environment.postgres.dsn())
         try:
             await connection.execute(f"BEGIN; SET LOCAL lock_timeout = '5s'; {statement}")
             yield
@@ -124,9 +124,9 @@ def locked(statement: str) -> Fault:
 
 
 @asynccontextmanager
-async def long_script(world: World) -> AsyncIterator[None]:
+async def long_script(environment: SoakEnvironment) -> AsyncIterator[None]:
     """Redis is busy with a script that does not end."""
-    async with Redis(port=world.redis.port) as product, Redis(port=world.redis.port) as other:
+    async with Redis(port=environment.redis.port) as product, Redis(port=environment.redis.port) as other:
         await product.config_set("busy-reply-threshold", 200)
         running: asyncio.Future[object] = asyncio.ensure_future(product.eval("while true do end", 0))
         try:
@@ -138,11 +138,11 @@ async def long_script(world: World) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def crowd(world: World) -> AsyncIterator[None]:
+async def crowd(environment: SoakEnvironment) -> AsyncIterator[None]:
     """Many scrapes at once, of which half hang up at once."""
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
-        scrapes = [asyncio.create_task(_read(session, world.url)) for _ in range(_CROWD)]
+        scrapes = [asyncio.create_task(_read(session, environment.url)) for _ in range(_CROWD)]
         await asyncio.sleep(0.01)
         for scrape in scrapes[::2]:
             scrape.cancel()
@@ -153,39 +153,39 @@ async def crowd(world: World) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def broken_reload(world: World) -> AsyncIterator[None]:
+async def broken_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
     """The inventory is broken for a while, then whole again, and read anew each time."""
-    whole = world.inventory.read_text(encoding="utf-8")
-    world.inventory.write_text("stacks: {shop: {reddis: {}}}\n", encoding="utf-8")
-    os.kill(world.pid, signal.SIGHUP)
+    whole = environment.inventory.read_text(encoding="utf-8")
+    environment.inventory.write_text("stacks: {shop: {reddis: {}}}\n", encoding="utf-8")
+    os.kill(environment.pid, signal.SIGHUP)
     try:
         yield
     finally:
-        world.inventory.write_text(whole, encoding="utf-8")
-        os.kill(world.pid, signal.SIGHUP)
+        environment.inventory.write_text(whole, encoding="utf-8")
+        os.kill(environment.pid, signal.SIGHUP)
 
 
 @asynccontextmanager
-async def changed_reload(world: World) -> AsyncIterator[None]:
+async def changed_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
     """The inventory has other settings for a while, so that every target is made afresh."""
-    whole = world.inventory.read_text(encoding="utf-8")
-    world.inventory.write_text(whole.replace('"refresh": "1s"', '"refresh": "2s"'), encoding="utf-8")
-    os.kill(world.pid, signal.SIGHUP)
+    whole = environment.inventory.read_text(encoding="utf-8")
+    environment.inventory.write_text(whole.replace('"refresh": "1s"', '"refresh": "2s"'), encoding="utf-8")
+    os.kill(environment.pid, signal.SIGHUP)
     try:
         yield
     finally:
-        world.inventory.write_text(whole, encoding="utf-8")
-        os.kill(world.pid, signal.SIGHUP)
+        environment.inventory.write_text(whole, encoding="utf-8")
+        os.kill(environment.pid, signal.SIGHUP)
 
 
-async def _cut_again_and_again(proxy: Proxy) -> None:
+async def _cut_forever(proxy: Proxy) -> None:
     while True:
         await proxy.cut()
         await asyncio.sleep(0.05)
 
 
-async def _admin(world: World, statement: str, *arguments: str) -> object:
-    connection = await asyncpg.connect(world.postgres.dsn())
+async def _admin(environment: SoakEnvironment, statement: str, *arguments: str) -> object:
+    connection = await asyncpg.connect(environment.postgres.dsn())
     try:
         return await connection.fetchval(statement, *arguments)
     finally:
@@ -197,7 +197,7 @@ async def _read(session: aiohttp.ClientSession, url: str) -> None:
         await answer.read()
 
 
-FAULTS: dict[str, Fault] = {
+FAULTS: dict[str, FaultInjector] = {
     "held backend": held_backend,
     "held PostgreSQL": lambda world: held_server(world.postgres),
     "held Redis": lambda world: held_server(world.redis),
@@ -208,11 +208,11 @@ FAULTS: dict[str, Fault] = {
     "slow network to Redis": lambda world: slow_network(world.redis_proxy),
     "cut connections to PostgreSQL": lambda world: cut_connections(world.postgres_proxy),
     "cut connections to Redis": lambda world: cut_connections(world.redis_proxy),
-    "PostgreSQL down": lambda world: restarted(world.postgres),
-    "Redis down": restarted_redis,
+    "PostgreSQL down": lambda world: server_restart(world.postgres),
+    "Redis down": redis_restart,
     "changed password": changed_password,
-    "ALTER TABLE": locked("ALTER TABLE orders ADD COLUMN note text"),
-    "lock on pg_database": locked("LOCK TABLE pg_database"),
+    "ALTER TABLE": table_lock("ALTER TABLE orders ADD COLUMN note text"),
+    "lock on pg_database": table_lock("LOCK TABLE pg_database"),
     "long script": long_script,
     "crowd that hangs up": crowd,
     "broken reload": broken_reload,

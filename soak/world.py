@@ -22,7 +22,7 @@ _QUEUES = ("mail", "mail-dlq")
 
 
 @dataclass(frozen=True)
-class World:
+class SoakEnvironment:
     """Everything that can be harmed. The exporter reaches PostgreSQL and Redis through the proxies only."""
 
     postgres: PostgresServer
@@ -48,36 +48,36 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(folder: Path) -> AsyncIterator[World]:
+async def running_environment(folder: Path) -> AsyncIterator[SoakEnvironment]:
     """Start it all below `folder` and end it all afterwards."""
-    async with AsyncExitStack() as opened:
+    async with AsyncExitStack() as exit_stack:
         postgres, redis = PostgresServer(folder / "postgres"), RedisServer(folder / "redis")
         s3 = S3Server(folder / "s3")
         for server in (postgres, redis, s3):
-            await _started(opened, server)
-        proxies = [await _proxy(opened, server.port) for server in (postgres, redis)]
+            await _start(exit_stack, server)
+        proxies = [await _proxy(exit_stack, server.port) for server in (postgres, redis)]
         inventory = folder / "inventory.yml"
-        await asyncio.to_thread(_furnish, postgres, redis, s3)
+        await asyncio.to_thread(_prepare_servers, postgres, redis, s3)
         ports = [port for _, port in proxies]
         inventory.write_text(json.dumps(_inventory(postgres, redis, s3, *ports)), encoding="utf-8")
         exporter = _exporter(folder, inventory)
-        await _started(opened, exporter)
-        yield World(postgres, redis, s3, proxies[0][0], proxies[1][0], exporter, inventory)
+        await _start(exit_stack, exporter)
+        yield SoakEnvironment(postgres, redis, s3, proxies[0][0], proxies[1][0], exporter, inventory)
 
 
-async def _started(opened: AsyncExitStack, server: Server) -> None:
+async def _start(exit_stack: AsyncExitStack, server: Server) -> None:
     await asyncio.to_thread(server.start)
-    opened.push_async_callback(asyncio.to_thread, server.remove)
+    exit_stack.push_async_callback(asyncio.to_thread, server.remove)
 
 
-async def _proxy(opened: AsyncExitStack, port: int) -> tuple[Proxy, int]:
+async def _proxy(exit_stack: AsyncExitStack, port: int) -> tuple[Proxy, int]:
     proxy = Proxy(port)
     own_port = await proxy.start()
-    opened.push_async_callback(proxy.close)
+    exit_stack.push_async_callback(proxy.close)
     return proxy, own_port
 
 
-def _furnish(postgres: PostgresServer, redis: RedisServer, s3: S3Server) -> None:
+def _prepare_servers(postgres: PostgresServer, redis: RedisServer, s3: S3Server) -> None:
     postgres.add_role(ROLE, "IN ROLE pg_monitor CONNECTION LIMIT 2")
     postgres.sql("CREATE TABLE orders AS SELECT id FROM generate_series(1, 1000) AS id")
     s3.create_bucket("backups")
@@ -93,12 +93,12 @@ def fill(server: RedisServer) -> None:
 
 
 def _inventory(postgres: PostgresServer, redis: RedisServer, s3: S3Server, *ports: int) -> object:
-    behind = [postgres.dsn(ROLE).replace(f":{postgres.port}/", f":{ports[0]}/")]
-    behind.append(redis.url().replace(f":{redis.port}/", f":{ports[1]}/"))
+    proxied_urls = [postgres.dsn(ROLE).replace(f":{postgres.port}/", f":{ports[0]}/")]
+    proxied_urls.append(redis.url().replace(f":{redis.port}/", f":{ports[1]}/"))
     backups = {"url": "s3://backups/", "pattern": "db_%Y%m%d.dump", "refresh": "1s", "options": _options(s3)}
     stack = {
-        "postgres": {"main": {"dsn": behind[0], "refresh": "2s"}},
-        "redis": {"main": {"url": behind[1]}},
+        "postgres": {"main": {"dsn": proxied_urls[0], "refresh": "2s"}},
+        "redis": {"main": {"url": proxied_urls[1]}},
         "queues": {"jobs": {"redis": "main", "dead_letter": "{name}-dlq", "refresh": "1s"}},
         "backups": {"nightly": backups},
         "http": {"storage": {"url": f"{s3.url}/"}},

@@ -9,7 +9,7 @@ _DEMO = "tests/e2e/"
 settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 
 
-class _Scheduling(LoadFileScheduling):
+class _SerialDemoScheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         return "demo" if nodeid.startswith(_DEMO) else super()._split_scope(nodeid)
 
@@ -19,5 +19,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(_DEMO))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Scheduling:
-    return _Scheduling(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _SerialDemoScheduling:
+    return _SerialDemoScheduling(config, log)

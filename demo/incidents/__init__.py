@@ -1,6 +1,6 @@
 """The incidents that the demo knows how to make. A new one: its file, and its line in INCIDENTS."""
 
-from demo.incidents.base import Incident, Injection, Proof
+from demo.incidents.base import Incident, IncidentProof, Injection
 from demo.incidents.failed_jobs import FAILED_JOBS
 from demo.incidents.idle_transactions import IDLE_TRANSACTIONS
 from demo.incidents.old_backup import OLD_BACKUP
@@ -13,4 +13,4 @@ INCIDENTS: dict[str, Incident] = {
     "too_many_sessions": TOO_MANY_SESSIONS,
 }
 
-__all__ = ["INCIDENTS", "Incident", "Injection", "Proof"]
+__all__ = ["INCIDENTS", "Incident", "IncidentProof", "Injection"]

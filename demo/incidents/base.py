@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from demo.metrics import Page
-from demo.places import Places, write_private
+from demo.metrics import ExporterPage
+from demo.places import DemoPaths, write_private
 from demo.running import Demo
 
 STACK = "shop"
-Facts = dict[str, Any]
+InjectionFacts = dict[str, Any]
 
 
 class Injection(BaseModel):
@@ -23,32 +23,32 @@ class Injection(BaseModel):
 
     incident: str
     at: AwareDatetime
-    facts: Facts
+    facts: InjectionFacts
 
-    def save(self, places: Places) -> None:
-        write_private(places.incidents / f"{self.incident}.json", self.model_dump_json(indent=2))
+    def save(self, paths: DemoPaths) -> None:
+        write_private(paths.incidents / f"{self.incident}.json", self.model_dump_json(indent=2))
 
     @classmethod
-    def all(cls, places: Places) -> "list[Injection]":
+    def load_all(cls, paths: DemoPaths) -> "list[Injection]":
         """Every injection of this demo, the oldest first."""
-        found = [cls.model_validate_json(file.read_text("utf-8")) for file in places.incidents.glob("*.json")]
-        return sorted(found, key=lambda injection: injection.at)
+        injections = [cls.model_validate_json(file.read_text("utf-8")) for file in paths.incidents.glob("*.json")]
+        return sorted(injections, key=lambda injection: injection.at)
 
 
 @dataclass(frozen=True)
-class Proof:
-    """Whether the real thing is as it should be, and what was seen there; `wrong` says what is not."""
+class IncidentProof:
+    """Whether the real thing is as it should be, and what was seen there; `failed_claims` says what is not."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
-    wrong: tuple[str, ...] = ()
+    failed_claims: tuple[str, ...] = ()
 
 
-def judge(facts: Mapping[str, Any], **claims: bool) -> Proof:
+def check_claims(facts: Mapping[str, Any], **claims: bool) -> IncidentProof:
     """A proof that holds when all `claims` do. Underscores of a claim become spaces in what people read."""
-    return Proof(facts, tuple(claim.replace("_", " ") for claim, true in claims.items() if not true))
+    return IncidentProof(facts, tuple(claim.replace("_", " ") for claim, true in claims.items() if not true))
 
 
-async def _nothing(_demo: Demo) -> None:
+async def _no_cleanup(_demo: Demo) -> None:
     """For an incident that leaves nothing behind once it is fixed."""
 
 
@@ -67,10 +67,10 @@ class Incident:
     target: str
     alert: Mapping[str, str]
     expected: Literal["fixed", "refused"]
-    inject: Callable[[Demo], Awaitable[Facts]]
-    seen: Callable[[Page], bool]
-    prove: Callable[[Demo, Injection], Awaitable[Proof]]
-    clear: Callable[[Demo], Awaitable[None]] = _nothing
+    inject: Callable[[Demo], Awaitable[InjectionFacts]]
+    seen: Callable[[ExporterPage], bool]
+    prove: Callable[[Demo, Injection], Awaitable[IncidentProof]]
+    clear: Callable[[Demo], Awaitable[None]] = _no_cleanup
 
     def raises(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels is this incident's."""
@@ -83,9 +83,9 @@ def concerns(run: Mapping[str, Any], incident: Incident, injection: Injection) -
     return about and datetime.fromisoformat(run["created_at"]) >= injection.at
 
 
-def notified_since(places: Places, at: datetime) -> list[dict[str, Any]]:
+def notifications_since(paths: DemoPaths, at: datetime) -> list[dict[str, Any]]:
     """What people were told since then: {at, channel, message}."""
-    if not places.notifications.exists():
+    if not paths.notifications.exists():
         return []
-    lines = [json.loads(line) for line in places.notifications.read_text("utf-8").splitlines()]
+    lines = [json.loads(line) for line in paths.notifications.read_text("utf-8").splitlines()]
     return [line for line in lines if datetime.fromisoformat(line["at"]) >= at]

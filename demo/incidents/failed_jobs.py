@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from demo.errors import NotReady
-from demo.incidents.base import STACK, Facts, Incident, Injection, Proof, judge
-from demo.metrics import Page
+from demo.errors import DemoNotReady
+from demo.incidents.base import STACK, Incident, IncidentProof, Injection, InjectionFacts, check_claims
+from demo.metrics import ExporterPage
 from demo.polling import poll
 from demo.product.jobs import QUEUE
 from demo.running import Demo
@@ -31,7 +31,7 @@ def _all_in(state: str) -> Callable[[list[dict[str, Any]]], bool]:
     return lambda jobs: all(job["state"] == state for job in jobs)
 
 
-async def _inject(demo: Demo) -> Facts:
+async def _inject(demo: Demo) -> InjectionFacts:
     await _switch(demo, "off")
     try:
         ids: list[str] = (await demo.post("jobs", "/jobs", count=str(JOBS)))["ids"]
@@ -39,22 +39,22 @@ async def _inject(demo: Demo) -> Facts:
     finally:
         await _switch(demo, "on")
     if not _all_in("failed")(jobs):
-        raise NotReady(f"the jobs did not fail within {FAIL_SECONDS} s; is the product's worker running?")
+        raise DemoNotReady(f"the jobs did not fail within {FAIL_SECONDS} s; is the product's worker running?")
     return {"ids": ids}
 
 
-def _seen(page: Page) -> bool:
+def _seen(page: ExporterPage) -> bool:
     return page.total("bullmq_queue_jobs", stack=STACK, queue=QUEUE, state="failed") >= JOBS
 
 
-async def _prove(demo: Demo, injection: Injection) -> Proof:
+async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
     jobs = await poll(lambda: _jobs(demo, injection.facts["ids"]), _all_in("completed"), FINISH_SECONDS)
     facts = {
         "jobs": len(jobs),
         "completed_by_the_workers": sum(job["state"] == "completed" for job in jobs),
         "started_twice": sum(job.get("attempts") == 2 for job in jobs),
     }
-    return judge(
+    return check_claims(
         facts,
         the_workers_completed_every_job=facts["completed_by_the_workers"] == JOBS,
         every_job_was_retried_exactly_once=facts["started_twice"] == JOBS,

@@ -1,8 +1,8 @@
 """Incident a: sessions that are idle in transaction hold rows which others want."""
 
 from demo.incidents import held
-from demo.incidents.base import STACK, Facts, Incident, Injection, Proof, judge
-from demo.metrics import Page
+from demo.incidents.base import STACK, Incident, IncidentProof, Injection, InjectionFacts, check_claims
+from demo.metrics import ExporterPage
 from demo.running import Demo
 
 NAME = "idle_transactions"
@@ -11,7 +11,7 @@ WAITING = 6
 GIVE_UP_SECONDS = 150
 
 
-async def _stock(demo: Demo) -> Facts:
+async def _stock(demo: Demo) -> InjectionFacts:
     async with demo.database() as connection:
         row = await connection.fetchrow(
             "SELECT sum(quantity) AS quantity, sum(reserved) AS reserved FROM stock WHERE sku <= $1", HOLDING
@@ -20,26 +20,26 @@ async def _stock(demo: Demo) -> Facts:
     return dict(row)
 
 
-async def _inject(demo: Demo) -> Facts:
-    return {**await _stock(demo), **await held.hold(demo, NAME, HOLDING, WAITING, GIVE_UP_SECONDS)}
+async def _inject(demo: Demo) -> InjectionFacts:
+    return {**await _stock(demo), **await held.start_sessions(demo, NAME, HOLDING, WAITING, GIVE_UP_SECONDS)}
 
 
-def _seen(page: Page) -> bool:
+def _seen(page: ExporterPage) -> bool:
     return page.largest("pg_idle_in_transaction_max_age_seconds", stack=STACK) > 0 and (
         page.largest("pg_sessions_blocked", stack=STACK) > 0
     )
 
 
-async def _prove(demo: Demo, injection: Injection) -> Proof:
-    status = await held.until_ended(demo.places, NAME)
+async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
+    status = await held.wait_for_end(demo.paths, NAME)
     after = await _stock(demo)
     facts = {
         "sessions_ended": status["lost"],
-        "sessions_still_holding": await held.alive(demo, injection.facts["holding"]),
+        "sessions_still_holding": await held.count_alive(demo, injection.facts["holding"]),
         "blocked_sessions_finished": status["through"],
         "errors_of_blocked_sessions": status["failed"],
     }
-    return judge(
+    return check_claims(
         facts,
         every_holding_session_was_ended=facts["sessions_ended"] == HOLDING and not facts["sessions_still_holding"],
         every_blocked_session_finished=status["through"] == WAITING and not status["failed"],
@@ -49,7 +49,7 @@ async def _prove(demo: Demo, injection: Injection) -> Proof:
 
 
 async def _clear(demo: Demo) -> None:
-    await held.close(demo, NAME)
+    await held.stop_sessions(demo, NAME)
 
 
 IDLE_TRANSACTIONS = Incident(

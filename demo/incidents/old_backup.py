@@ -4,10 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from demo.bucket import age_of, listing, open_bucket
+from demo.bucket import age_of, list_backups, open_bucket
 from demo.errors import DemoError
-from demo.incidents.base import STACK, Facts, Incident, Injection, Proof, judge
-from demo.metrics import Page
+from demo.incidents.base import STACK, Incident, IncidentProof, Injection, InjectionFacts, check_claims
+from demo.metrics import ExporterPage
 from demo.restore import rows_in_dump
 from demo.running import Demo
 
@@ -15,36 +15,36 @@ NAME = "old_backup"
 TOO_OLD = timedelta(hours=26)
 
 
-async def _inject(demo: Demo) -> Facts:
-    before = await listing(demo.places)
+async def _inject(demo: Demo) -> InjectionFacts:
+    before = await list_backups(demo.paths)
     young = [path for path in before if age_of(path) < TOO_OLD]
     if not young or len(young) == len(before):
         raise DemoError("there is no young backup to take away, or no old one that would be left")
-    await open_bucket(demo.places).delete_async(young)
+    await open_bucket(demo.paths).delete_async(young)
     return {"taken_away": young, "left": {path: before[path] for path in before if path not in young}}
 
 
-def _seen(page: Page) -> bool:
+def _seen(page: ExporterPage) -> bool:
     newest = page.largest("backup_last_success_timestamp_seconds", stack=STACK, target="nightly")
     checked = page.largest("backup_last_check_timestamp_seconds", stack=STACK, target="nightly")
     return 0 < newest < checked - TOO_OLD.total_seconds()
 
 
-async def _prove(demo: Demo, injection: Injection) -> Proof:
-    now = await listing(demo.places)
-    left = injection.facts["left"]
-    fresh = sorted(path for path in now if path not in left)
+async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
+    now = await list_backups(demo.paths)
+    older = injection.facts["left"]
+    fresh = sorted(path for path in now if path not in older)
     rows = 0
     if fresh:
-        with TemporaryDirectory(dir=demo.places.root) as folder:
+        with TemporaryDirectory(dir=demo.paths.root) as folder:
             dump = Path(folder) / "newest.dump"
-            dump.write_bytes(bytes(await (await open_bucket(demo.places).get_async(fresh[-1])).bytes_async()))
+            dump.write_bytes(bytes(await (await open_bucket(demo.paths).get_async(fresh[-1])).bytes_async()))
             rows = await rows_in_dump(demo, dump)
-    return judge(
-        {"older_backups": len(left), "new_backups": fresh, "rows_restored": rows},
+    return check_claims(
+        {"older_backups": len(older), "new_backups": fresh, "rows_restored": rows},
         one_new_backup_is_in_the_bucket=len(fresh) == 1,
         it_can_be_restored=rows > 0,
-        the_older_backups_are_untouched=all(now.get(path) == left[path] for path in left),
+        the_older_backups_are_untouched=all(now.get(path) == older[path] for path in older),
     )
 
 

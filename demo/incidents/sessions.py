@@ -22,7 +22,7 @@ WAITER = "shop-cart"
 
 
 @dataclass
-class Status:
+class SessionsStatus:
     """What became of the sessions so far."""
 
     holding: list[dict[str, Any]] = field(default_factory=list)
@@ -38,13 +38,13 @@ class Sessions:
     """All sessions of one incident, and their status on disk."""
 
     def __init__(self, dsn: str, file: Path) -> None:
-        self.status = Status()
+        self.status = SessionsStatus()
         self._dsn = dsn
         self._file = file
-        self._held: list[asyncpg.Connection] = []
-        self._all_lost = asyncio.Event()
+        self._holders: list[asyncpg.Connection] = []
+        self._all_terminated = asyncio.Event()
 
-    def report(self) -> None:
+    def write_status(self) -> None:
         write_private(self._file, json.dumps(vars(self.status)))
 
     async def _connect(self, application: str) -> asyncpg.Connection:
@@ -53,44 +53,44 @@ class Sessions:
     async def hold(self, sku: int) -> None:
         """Open one session that locks a row and then does nothing with its transaction."""
         connection = await self._connect(HOLDER)
-        connection.add_termination_listener(self._lost)
+        connection.add_termination_listener(self._on_termination)
         await connection.execute("BEGIN")
         await connection.execute("UPDATE stock SET reserved = reserved + 1 WHERE sku = $1", sku)
-        self._held.append(connection)
-        self.status.holding.append(await _identity(connection))
+        self._holders.append(connection)
+        self.status.holding.append(await _session_identity(connection))
 
-    def _lost(self, _connection: object) -> None:
+    def _on_termination(self, _connection: object) -> None:
         self.status.lost += 1
-        self.report()
-        if self.status.lost == len(self._held):
-            self._all_lost.set()
+        self.write_status()
+        if self.status.lost == len(self._holders):
+            self._all_terminated.set()
 
     async def wait(self, sku: int) -> None:
         """Open one session that wants the locked row, and stay until it got it."""
         connection = await self._connect(WAITER)
         try:
-            self.status.waiting.append(await _identity(connection))
-            self.report()
+            self.status.waiting.append(await _session_identity(connection))
+            self.write_status()
             await connection.execute("UPDATE stock SET quantity = quantity - 1 WHERE sku = $1", sku)
             self.status.through += 1
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             self.status.failed.append(str(error))
         finally:
             await connection.close(timeout=2)
-            self.report()
+            self.write_status()
 
-    async def all_lost(self) -> None:
-        await self._all_lost.wait()
+    async def wait_until_terminated(self) -> None:
+        await self._all_terminated.wait()
 
     async def close(self) -> None:
         """End what still holds, as an application does that gives up: with a rollback."""
-        for connection in self._held:
-            connection.remove_termination_listener(self._lost)
+        for connection in self._holders:
+            connection.remove_termination_listener(self._on_termination)
             with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=2)
 
 
-async def _identity(connection: asyncpg.Connection) -> dict[str, Any]:
+async def _session_identity(connection: asyncpg.Connection) -> dict[str, Any]:
     row = await connection.fetchrow(
         "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()"
     )
@@ -98,13 +98,13 @@ async def _identity(connection: asyncpg.Connection) -> dict[str, Any]:
     return dict(row)
 
 
-async def _first(*endings: asyncio.Task[Any]) -> None:
+async def _wait_for_first(*endings: asyncio.Task[Any]) -> None:
     _, pending = await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
 
 
-async def _sessions(dsn: str, file: Path, holding: int, waiting: int, close_after: float) -> None:
+async def _hold_sessions(dsn: str, file: Path, holding: int, waiting: int, close_after: float) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     sessions = Sessions(dsn, file)
@@ -112,19 +112,21 @@ async def _sessions(dsn: str, file: Path, holding: int, waiting: int, close_afte
         await sessions.hold(sku)
     waiters = [asyncio.create_task(sessions.wait(1 + n % holding)) for n in range(waiting)]
     sessions.status.ready = True
-    sessions.report()
-    over = asyncio.create_task(sessions.all_lost())
-    await _first(over, asyncio.create_task(stop.wait()), asyncio.create_task(asyncio.sleep(close_after)))
+    sessions.write_status()
+    all_terminated = asyncio.create_task(sessions.wait_until_terminated())
+    await _wait_for_first(
+        all_terminated, asyncio.create_task(stop.wait()), asyncio.create_task(asyncio.sleep(close_after))
+    )
     await sessions.close()
     await asyncio.gather(*waiters)
     sessions.status.ended = True
-    sessions.report()
+    sessions.write_status()
 
 
 def main(dsn_file: Path, status_file: Path, holding: int, waiting: int = 0, close_after: float = 120) -> None:
     """Hold HOLDING rows with the DSN in DSN_FILE, and let --waiting sessions wait for them."""
     dsn = dsn_file.read_text(encoding="utf-8").strip()
-    asyncio.run(_sessions(dsn, status_file, holding, waiting, close_after))
+    asyncio.run(_hold_sessions(dsn, status_file, holding, waiting, close_after))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,17 @@ decide, and nothing is touched.
 """
 
 from demo.incidents import held
-from demo.incidents.base import STACK, Facts, Incident, Injection, Proof, concerns, judge, notified_since
-from demo.metrics import Page
+from demo.incidents.base import (
+    STACK,
+    Incident,
+    IncidentProof,
+    Injection,
+    InjectionFacts,
+    check_claims,
+    concerns,
+    notifications_since,
+)
+from demo.metrics import ExporterPage
 from demo.polling import poll
 from demo.running import Demo
 
@@ -14,46 +23,46 @@ GIVE_UP_SECONDS = 90
 ESCALATION_SECONDS = 10
 
 
-async def _inject(demo: Demo) -> Facts:
-    return await held.hold(demo, NAME, HOLDING, waiting=0, close_after=GIVE_UP_SECONDS)
+async def _inject(demo: Demo) -> InjectionFacts:
+    return await held.start_sessions(demo, NAME, HOLDING, waiting=0, close_after=GIVE_UP_SECONDS)
 
 
-def _seen(page: Page) -> bool:
+def _seen(page: ExporterPage) -> bool:
     return page.total("pg_connections", stack=STACK, state="idle in transaction") >= HOLDING
 
 
-async def _told(demo: Demo, injection: Injection) -> bool:
+async def _was_escalated(demo: Demo, injection: Injection) -> bool:
     """Whether people were told, and told why."""
 
-    async def told() -> bool:
-        lines = notified_since(demo.places, injection.at)
+    async def escalated() -> bool:
+        lines = notifications_since(demo.paths, injection.at)
         return any(line["channel"] == "escalations" and "max_items" in str(line["message"]) for line in lines)
 
-    return await poll(told, bool, ESCALATION_SECONDS)
+    return await poll(escalated, bool, ESCALATION_SECONDS)
 
 
-async def _prove(demo: Demo, injection: Injection) -> Proof:
-    told = await _told(demo, injection)
+async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
+    escalated = await _was_escalated(demo, injection)
     runs = await demo.runs(TOO_MANY_SESSIONS.remediation)
-    since = [run for run in runs if concerns(run, TOO_MANY_SESSIONS, injection)]
-    touched = [item for run in since for item in run["items"] if item["state"] != "planned"]
+    runs_since = [run for run in runs if concerns(run, TOO_MANY_SESSIONS, injection)]
+    touched_items = [item for run in runs_since for item in run["items"] if item["state"] != "planned"]
     facts = {
         "sessions": HOLDING,
-        "sessions_alive": await held.alive(demo, injection.facts["holding"]),
-        "sessions_lost": (await held.read(demo.places, NAME))["lost"],
-        "items_touched": len(touched),
-        "people_told": told,
+        "sessions_alive": await held.count_alive(demo, injection.facts["holding"]),
+        "sessions_lost": (await held.read_session_status(demo.paths, NAME))["lost"],
+        "items_touched": len(touched_items),
+        "people_told": escalated,
     }
-    return judge(
+    return check_claims(
         facts,
         every_session_is_alive=facts["sessions_alive"] == HOLDING and not facts["sessions_lost"],
-        nothing_was_touched=not touched,
-        people_were_told_why=told,
+        nothing_was_touched=not touched_items,
+        people_were_told_why=escalated,
     )
 
 
 async def _clear(demo: Demo) -> None:
-    await held.close(demo, NAME)
+    await held.stop_sessions(demo, NAME)
 
 
 TOO_MANY_SESSIONS = Incident(

@@ -3,19 +3,19 @@
 import json
 from pathlib import Path
 
-from demo.places import Places
+from demo.places import DemoPaths
 from demo.ports import Ports
 
 QUEUE = "emails"
 
 
-def write_settings(places: Places, ports: Ports) -> Path:
+def write_settings(paths: DemoPaths, ports: Ports) -> Path:
     """Write the file that jobs.js reads, and return its path."""
     settings = {
-        "redis_url": places.secret("redis_product"),
+        "redis_url": paths.secret("redis_product"),
         "upstream_url": ports.url("upstream"),
         "port": ports.jobs,
         "queue": QUEUE,
     }
-    places.write_secret("jobs.json", json.dumps(settings))
-    return places.secrets / "jobs.json"
+    paths.write_secret("jobs.json", json.dumps(settings))
+    return paths.secrets / "jobs.json"

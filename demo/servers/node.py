@@ -27,7 +27,7 @@ def run_node(
     """Runs a script to its end and gives its standard output. Raises ServerError when it fails or takes too long."""
     remedy = "mend the script"
     try:
-        ran = subprocess.run(
+        result = subprocess.run(
             [node_program(), script, *arguments],
             env=node_environment(bullmq, env),
             stdin=subprocess.DEVNULL,
@@ -38,9 +38,9 @@ def run_node(
         )
     except subprocess.TimeoutExpired:
         raise ServerError(f"the script did not end within {seconds:.0f} s", str(script), remedy) from None
-    if ran.returncode != 0:
-        raise ServerError(f"the script failed: {ran.stderr.strip()}", str(script), remedy)
-    return ran.stdout
+    if result.returncode != 0:
+        raise ServerError(f"the script failed: {result.stderr.strip()}", str(script), remedy)
+    return result.stdout
 
 
 class NodeProcess:
@@ -56,9 +56,9 @@ class NodeProcess:
     ) -> None:
         """Raises ServerError when it ends or stays silent instead."""
         # A restart appends to the log: only what comes from now on counts.
-        seen = self.process.log.stat().st_size if self.process.log.exists() else 0
+        log_size = self.process.log.stat().st_size if self.process.log.exists() else 0
         self.process.launch(Launch([node_program(), self.script, *arguments], env=node_environment(self.bullmq, env)))
-        self.process.wait_until(lambda: "ready" in self._written_since(seen), seconds)
+        self.process.wait_until(lambda: "ready" in self._written_since(log_size), seconds)
 
     def stop(self) -> None:
         """SIGTERM, on which a worker closes its queues; what is left is killed."""

@@ -72,10 +72,10 @@ class PostgresServer(Server):
 
     def sql(self, statements: str, *, role: str = SUPERUSER, database: str = "postgres") -> str:
         """Runs statements with psql until the first error; gives the rows, one a line, with | between columns."""
-        ran = self._psql(statements, role, database)
-        if ran.returncode != 0:
-            raise ServerError(ran.stderr.strip(), f"database {database}", "mend the statement")
-        return ran.stdout.strip()
+        result = self._psql(statements, role, database)
+        if result.returncode != 0:
+            raise ServerError(result.stderr.strip(), f"database {database}", "mend the statement")
+        return result.stdout.strip()
 
     def add_role(self, name: str, options: str = "") -> None:
         """A role that may log in, with a fresh password; `options` are CREATE ROLE's, such as `IN ROLE pg_monitor`."""
@@ -84,7 +84,7 @@ class PostgresServer(Server):
         self.sql(
             f"SET log_min_error_statement = panic;CREATE ROLE {_identifier(name)} LOGIN PASSWORD '{password}' {options}"
         )
-        self._remember(name, password)
+        self._save_password(name, password)
 
     def add_database(self, name: str, owner: str = SUPERUSER) -> None:
         """An empty database."""
@@ -140,7 +140,7 @@ class PostgresServer(Server):
             _initialize(partial, template)
         password = secrets.token_hex(16)
         partial.run("postgres", "--single", "-F", "-D", partial.data, "postgres", text=_set_password(password))
-        self._remember(SUPERUSER, password)
+        self._save_password(SUPERUSER, password)
         partial.data.rename(place.data)
 
     def _psql(
@@ -171,10 +171,10 @@ class PostgresServer(Server):
             return password
         raise ServerError(f"no password for role {role}", str(self._secrets), "make the role with add_role")
 
-    def _remember(self, role: str, password: str) -> None:
+    def _save_password(self, role: str, password: str) -> None:
         self._secrets.touch(mode=0o600)
-        known = json.loads(self._secrets.read_text() or "{}")
-        self._secrets.write_text(json.dumps({**known, role: password}))
+        passwords = json.loads(self._secrets.read_text() or "{}")
+        self._secrets.write_text(json.dumps({**passwords, role: password}))
 
 
 def partial_place(place: Place) -> Place:
@@ -193,10 +193,10 @@ def _initialize(place: Place, template: Path) -> None:
     (place.data / "pg_hba.conf").write_text(_ACCESS)
     with (place.data / "postgresql.conf").open("a") as configuration:
         configuration.write("include_if_exists 'launcher.conf'\n")
-    _keep(place.data, template)
+    _save_template(place.data, template)
 
 
-def _keep(data: Path, template: Path) -> None:
+def _save_template(data: Path, template: Path) -> None:
     partial = template.with_name(f"{template.name}.partial-{os.getpid()}")
     shutil.copytree(data, partial)
     # Somebody else may have been quicker; one is as good as the other.

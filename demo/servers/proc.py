@@ -11,7 +11,7 @@ _PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
-class Identity:
+class ProcessIdentity:
     """One process, told from every other that ever had its number: `started` is in clock ticks since that `boot`."""
 
     pid: int
@@ -20,7 +20,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Status:
+class ProcessStatus:
     """The fields of /proc/PID/stat that matter here, see proc(5)."""
 
     pid: int
@@ -30,12 +30,12 @@ class Status:
     started: int
 
 
-def identify(pid: int) -> Identity:
+def identify(pid: int) -> ProcessIdentity:
     """The identity of a running process. Raises ProcessLookupError when there is none."""
     status = read_status(pid)
     if status is None:
         raise ProcessLookupError(f"no process {pid}")
-    return Identity(pid, status.started, boot_id())
+    return ProcessIdentity(pid, status.started, boot_id())
 
 
 def boot_id() -> str:
@@ -43,7 +43,7 @@ def boot_id() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
-def read_status(pid: int) -> Status | None:
+def read_status(pid: int) -> ProcessStatus | None:
     """None when no such process is there."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
@@ -51,18 +51,20 @@ def read_status(pid: int) -> Status | None:
         return None
     # The program's name stands in brackets and may itself hold brackets and blanks.
     fields = text.rpartition(")")[2].split()
-    return Status(pid, state=fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
+    return ProcessStatus(pid, state=fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
 
 
-def is_running(process: Identity) -> bool:
+def is_running(process: ProcessIdentity) -> bool:
     """Whether this very process still runs. A dead one that nobody has waited for does not."""
     status = read_status(process.pid)
     return (
-        status is not None and status.state not in "ZX" and process == Identity(status.pid, status.started, boot_id())
+        status is not None
+        and status.state not in "ZX"
+        and process == ProcessIdentity(status.pid, status.started, boot_id())
     )
 
 
-def session_members(leader: Identity) -> list[Identity]:
+def session_members(leader: ProcessIdentity) -> list[ProcessIdentity]:
     """The running processes of the session that `leader` opened, also after its own end.
 
     The kernel gives no number away that still names a session. So a different process with the leader's number proves
@@ -73,34 +75,36 @@ def session_members(leader: Identity) -> list[Identity]:
     if leader.boot != now or (holder is not None and holder.started != leader.started):
         return []
     return [
-        Identity(status.pid, status.started, now)
-        for status in _running()
+        ProcessIdentity(status.pid, status.started, now)
+        for status in _running_processes()
         if status.session == leader.pid and status.started >= leader.started
     ]
 
 
-def descendants(ancestor: Identity) -> list[Identity]:
+def descendants(ancestor: ProcessIdentity) -> list[ProcessIdentity]:
     """The running children of a running process, with theirs: each of PostgreSQL's opens a session of its own."""
     if not is_running(ancestor):
         return []
-    running = list(_running())
-    found = {ancestor.pid}
-    while more := {status.pid for status in running if status.parent in found} - found:
-        found |= more
-    return [Identity(each.pid, each.started, ancestor.boot) for each in running if each.pid in found - {ancestor.pid}]
+    running = list(_running_processes())
+    pids = {ancestor.pid}
+    while more := {status.pid for status in running if status.parent in pids} - pids:
+        pids |= more
+    return [
+        ProcessIdentity(each.pid, each.started, ancestor.boot) for each in running if each.pid in pids - {ancestor.pid}
+    ]
 
 
-def _running() -> Iterator[Status]:
+def _running_processes() -> Iterator[ProcessStatus]:
     statuses = (read_status(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit())
     return (status for status in statuses if status and status.state not in "ZX")
 
 
-def send(process: Identity, what: signal.Signals) -> None:
+def send(process: ProcessIdentity, number: signal.Signals) -> None:
     """Signals exactly this process, or nothing: the descriptor pins it before its identity is checked."""
     with contextlib.suppress(ProcessLookupError):
         descriptor = os.pidfd_open(process.pid)
         try:
             if is_running(process):
-                signal.pidfd_send_signal(descriptor, what)
+                signal.pidfd_send_signal(descriptor, number)
         finally:
             os.close(descriptor)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from demo.servers.errors import ServerError
-from demo.servers.proc import Identity, descendants, identify, is_running, send, session_members
+from demo.servers.proc import ProcessIdentity, descendants, identify, is_running, send, session_members
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -46,10 +46,10 @@ class Process:
         return self.folder / f"{self.name}.log"
 
     @property
-    def identity(self) -> Identity | None:
+    def identity(self) -> ProcessIdentity | None:
         """The process that was started last, None before the first start and after a stop."""
         try:
-            return Identity(**json.loads(self._record.read_text()))
+            return ProcessIdentity(**json.loads(self._record.read_text()))
         except FileNotFoundError:
             return None
 
@@ -72,7 +72,7 @@ class Process:
                 f"{self.name} cannot be started: {error.strerror}", str(launch.arguments[0]), "run make setup"
             ) from None
         _children[child.pid] = child
-        self._remember(identify(child.pid))
+        self._write_record(identify(child.pid))
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
         """Returns when `ready` says so.
@@ -102,7 +102,7 @@ class Process:
     def _record(self) -> Path:
         return self.folder / f"{self.name}.pid"
 
-    def _remember(self, identity: Identity) -> None:
+    def _write_record(self, identity: ProcessIdentity) -> None:
         partial = self._record.with_suffix(".pid.partial")
         partial.write_text(json.dumps(asdict(identity)))
         partial.replace(self._record)
@@ -111,20 +111,22 @@ class Process:
         self.stop()
         raise ServerError(f"{self.name} {what}: {last_line(self.log)}", f"log {self.log}", "mend it and start again")
 
-    def _wait_for_end(self, identity: Identity, seconds: float) -> None:
+    def _wait_for_end(self, identity: ProcessIdentity, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while is_running(identity) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         _reap(identity.pid)
 
-    def _kill(self, leader: Identity, children: set[Identity]) -> None:
+    def _kill(self, leader: ProcessIdentity, children: set[ProcessIdentity]) -> None:
         deadline = time.monotonic() + STOP_SECONDS
-        while left := {*session_members(leader), *filter(is_running, children)}:
-            for each in left:
+        while remaining := {*session_members(leader), *filter(is_running, children)}:
+            for each in remaining:
                 send(each, signal.SIGKILL)
             _reap(leader.pid)
             if time.monotonic() > deadline:
-                raise ServerError(f"{self.name} cannot be killed", f"process {left.pop().pid}", "look at its state")
+                raise ServerError(
+                    f"{self.name} cannot be killed", f"process {remaining.pop().pid}", "look at its state"
+                )
             time.sleep(_POLL_SECONDS)
 
 

@@ -47,10 +47,10 @@ class Place:
 
     def run(self, program: str, *arguments: str | Path, text: str = "", env: Mapping[str, str] | None = None) -> None:
         """Runs a program to its end, with `text` as its input. Raises ServerError with its last words."""
-        ran = _run(self.command(program, *arguments), self.user, text, env)
-        if ran.returncode != 0:
-            words = (ran.stderr.strip() or "no message").splitlines()[-1]
-            raise ServerError(f"{program} failed: {words}", str(self.data), "mend it and start again")
+        result = _run(self.command(program, *arguments), self.user, text, env)
+        if result.returncode != 0:
+            message = (result.stderr.strip() or "no message").splitlines()[-1]
+            raise ServerError(f"{program} failed: {message}", str(self.data), "mend it and start again")
 
     def own(self, *paths: Path) -> None:
         """Gives files that we wrote to the user that PostgreSQL runs as."""
@@ -68,13 +68,13 @@ def find_place(folder: Path, packages: Path) -> Place:
     if _is_ordinary(os.geteuid()):
         return Place(packages, folder / "data")
     if _link(folder).is_symlink():
-        return _elsewhere(_link(folder).readlink())
+        return _temporary_place(_link(folder).readlink())
     prefix = _namespace_prefix()
     if namespace_works(prefix, folder, packages):
         return Place(packages, folder / "data", prefix)
     if os.geteuid() != 0:
         raise ServerError(f"user {os.geteuid()} has no account", "/etc/passwd", "PostgreSQL needs one: add it")
-    return _move_elsewhere(folder, packages)
+    return _move_to_temporary_place(folder, packages)
 
 
 def leave_place(folder: Path) -> None:
@@ -116,15 +116,15 @@ def _link(folder: Path) -> Path:
     return folder / "elsewhere"
 
 
-def _elsewhere(temporary: Path) -> Place:
+def _temporary_place(temporary: Path) -> Place:
     return Place(temporary / "packages", temporary / "data", user=pwd.getpwnam("nobody").pw_uid)
 
 
-def _move_elsewhere(folder: Path, packages: Path) -> Place:
+def _move_to_temporary_place(folder: Path, packages: Path) -> Place:
     """Tries the usual temporary folders: some are mounted without the right to execute, or closed to others."""
     for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - made by mkdtemp, private
         temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        place = _elsewhere(temporary)
+        place = _temporary_place(temporary)
         _copy_parts(packages, place)
         place.own(temporary)
         if _executes(place):

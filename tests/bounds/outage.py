@@ -19,16 +19,16 @@ from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
 from remediator.model.errors import LedgerUnavailable
 from remediator.server.bearer_tokens import BearerTokens
-from tests.unit.remediator.conftest import START, TurnedClock, inventory
+from tests.unit.remediator.conftest import START, ManualClock, inventory
 from tests.unit.remediator.payloads import delivery
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import FolderRemediation
 
 NOBODY = 65534
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.bounds.outage"])
 
 
-def in_a_process(work: Any, *arguments: Any) -> Any:
+def run_in_process(work: Any, *arguments: Any) -> Any:
     """Run `work` in a process of its own, and return what it answered."""
     ours, theirs = FORKS.Pipe()
     process = FORKS.Process(target=work, args=(theirs, *arguments))
@@ -48,33 +48,33 @@ def full_disk(answer: Connection, folder: Path) -> None:
 async def _full_disk(folder: Path) -> dict[str, Any]:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     engine_module.LEDGER_RETRY_SECONDS = 0.05
-    shelf = Shelf(folder / "shelf")
+    shelf = FolderRemediation(folder / "shelf")
     shelf.fill("a")
-    told: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
-        world = Context(inventory(), ledger, TurnedClock(START), {"clear_shelf": shelf.remediation()}, None)
-        engine = Engine(world)
+        context = Context(inventory(), ledger, ManualClock(START), {"clear_shelf": shelf.remediation()}, None)
+        engine = Engine(context)
         await ledger.accept(START, delivery())
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "ledger.db-wal").stat().st_size, hard))
         try:
             await ledger.accept(START, delivery())
-            told["accepting"] = "accepted"
+            results["accepting"] = "accepted"
         except LedgerUnavailable as error:
-            told["accepting"] = str(error)
+            results["accepting"] = str(error)
         running = asyncio.create_task(engine.run())
         await asyncio.sleep(0.5)
-        told["trouble"], told["touched while full"] = engine.fault, list(shelf.touched)
+        results["trouble"], results["touched while full"] = engine.fault, list(shelf.touched)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         for _ in range(200):
             await asyncio.sleep(0.05)
             if shelf.touched and engine.fault is None:
                 break
-        told["touched afterwards"], told["trouble afterwards"] = list(shelf.touched), engine.fault
+        results["touched afterwards"], results["trouble afterwards"] = list(shelf.touched), engine.fault
         engine.request_shutdown()
         await running
         await engine.wait_for_runs()
-    return told
+    return results
 
 
 def read_only(answer: Connection, file: Path) -> None:
@@ -102,10 +102,10 @@ async def _slow_work(answer: Connection, folder: Path) -> None:
         answer.send("began")
         await asyncio.sleep(0.3)
 
-    shelf = Shelf(folder / "shelf", before=began)
+    shelf = FolderRemediation(folder / "shelf", before=began)
     shelf.fill("a", "b", "c")
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
-        clock, remediations = TurnedClock(START), {"clear_shelf": shelf.remediation()}
+        clock, remediations = ManualClock(START), {"clear_shelf": shelf.remediation()}
         engine = Engine(Context(inventory(), ledger, clock, remediations, None, folder / "pause"))
         await ledger.accept(START, delivery())
         for _ in range(2):
@@ -121,19 +121,19 @@ def full_disk_at_rest(answer: Connection, folder: Path) -> None:
 
 async def _full_disk_at_rest(folder: Path) -> dict[str, Any]:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    world = Context(inventory(), ledger_at(f"sqlite:///{folder}/ledger.db"), SystemClock(), {}, None)
-    told: dict[str, Any] = {}
-    async with TestClient(TestServer(create_application(world, BearerTokens({}, "")))) as client:
-        told["before"] = await _says(client)
+    context = Context(inventory(), ledger_at(f"sqlite:///{folder}/ledger.db"), SystemClock(), {}, None)
+    results: dict[str, Any] = {}
+    async with TestClient(TestServer(create_application(context, BearerTokens({}, "")))) as client:
+        results["before"] = await _probe(client)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "ledger.db-wal").stat().st_size, hard))
-        told["full"] = await _says(client)
+        results["full"] = await _probe(client)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        told["afterwards"] = await _says(client)
-    return told
+        results["afterwards"] = await _probe(client)
+    return results
 
 
-async def _says(client: TestClient[Any, Any]) -> tuple[int, str, bool]:
+async def _probe(client: TestClient[Any, Any]) -> tuple[int, str, bool]:
     """What a delivery is answered; then, after a few rounds of the engine, readiness, and whether the ledger is up."""
     status = (await client.post("/webhook", data=delivery([]))).status
     await asyncio.sleep(0.5)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 FILE = "RUNBOOK_REDS"
-_HUNG = "Timeout"  # as pytest-timeout begins
+_TIMEOUT_PREFIX = "Timeout"  # as pytest-timeout begins
 
 
 @pytest.hookimpl(wrapper=True)
@@ -22,22 +22,22 @@ def pytest_runtest_makereport(
     """One line of JSON for each failure: `{test, asserted, how}`."""
     report = yield
     if report.failed and call.excinfo is not None:
-        asserted = call.when == "call" and _asserted(call.excinfo.value)
+        asserted = call.when == "call" and _is_assertion(call.excinfo.value)
         line = {"test": item.nodeid, "asserted": asserted, "how": _first_line(call.excinfo.value)}
         with Path(os.environ[FILE]).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
     return report
 
 
-def _asserted(error: BaseException) -> bool:
+def _is_assertion(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):  # hypothesis has found several
-        return any(map(_asserted, error.exceptions))
-    hung = isinstance(error, pytest.fail.Exception) and str(error).startswith(_HUNG)
+        return any(map(_is_assertion, error.exceptions))
+    hung = isinstance(error, pytest.fail.Exception) and str(error).startswith(_TIMEOUT_PREFIX)
     return isinstance(error, AssertionError | pytest.fail.Exception) and not hung
 
 
 def _first_line(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
-        return _first_line(next((each for each in error.exceptions if _asserted(each)), error.exceptions[0]))
-    said = str(error).strip().splitlines() or [""]
-    return said[0] if _asserted(error) else f"{type(error).__name__}: {said[0]}"
+        return _first_line(next((each for each in error.exceptions if _is_assertion(each)), error.exceptions[0]))
+    lines = str(error).strip().splitlines() or [""]
+    return lines[0] if _is_assertion(error) else f"{type(error).__name__}: {lines[0]}"

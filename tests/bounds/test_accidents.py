@@ -20,8 +20,8 @@ from remediator.ledger.run_list import list_runs
 from remediator.ledger.sqlite import migrate
 from remediator.ledger.sqlite import store as sqlite_module
 from remediator.model.errors import LedgerUnavailable
-from tests.bounds.outage import in_a_process
-from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
+from tests.bounds.outage import run_in_process
+from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.waiting import becomes
 
@@ -36,7 +36,7 @@ def beside(file: Path, suffix: str) -> Path:
     return Path(f"{file}{suffix}")
 
 
-async def refused(file: Path) -> str:
+async def open_error(file: Path) -> str:
     try:
         async with ledger_at(f"sqlite:///{file}").open():
             return "opened"
@@ -53,7 +53,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
 async def test_into_a_file_that_was_removed_nothing_is_accepted_until_it_is_back(
-    bench: Bench, folder: Path, tmp_path: Path, suffix: str
+    bench: EngineHarness, folder: Path, tmp_path: Path, suffix: str
 ) -> None:
     lost = beside(ledger_of(folder), suffix)
     bench.shelf.fill("a")
@@ -70,25 +70,27 @@ async def test_into_a_file_that_was_removed_nothing_is_accepted_until_it_is_back
     assert bench.shelf.touched == ["a"]
 
 
-async def storms(bench: Bench) -> bool:
-    async with bench.world.ledger.read() as connection:
+async def storms(bench: EngineHarness) -> bool:
+    async with bench.context.ledger.read() as connection:
         return await switches.last_storm(connection) is not None
 
 
 async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
-    bench: Bench, folder: Path, tmp_path: Path
+    bench: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     ledger_of(folder).rename(tmp_path / "elsewhere")
     with pytest.raises(LedgerUnavailable, match=AWAY):
-        async with bench.world.ledger.write() as connection:
+        async with bench.context.ledger.write() as connection:
             await switches.note_storm(connection, START, "x")
     (tmp_path / "elsewhere").rename(ledger_of(folder))
     assert not await storms(bench)
 
 
-async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(bench: Bench, folder: Path, tmp_path: Path) -> None:
+async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(
+    bench: EngineHarness, folder: Path, tmp_path: Path
+) -> None:
     async def write() -> None:
-        async with bench.world.ledger.write() as connection:
+        async with bench.context.ledger.write() as connection:
             await switches.note_storm(connection, START, "x")
             ledger_of(folder).rename(tmp_path / "elsewhere")
 
@@ -97,7 +99,7 @@ async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(bench: Bench,
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: Bench, folder: Path) -> None:
+async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: EngineHarness, folder: Path) -> None:
     file = ledger_of(folder)
     shutil.copy(file, beside(file, ".copy"))
     beside(file, ".copy").replace(file)
@@ -105,7 +107,9 @@ async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: Bench, f
         await bench.deliver()
 
 
-async def test_that_a_file_was_removed_is_seen_within_a_moment(bench: Bench, folder: Path, tmp_path: Path) -> None:
+async def test_that_a_file_was_removed_is_seen_within_a_moment(
+    bench: EngineHarness, folder: Path, tmp_path: Path
+) -> None:
     await bench.deliver()
     ledger_of(folder).rename(tmp_path / "elsewhere")
 
@@ -119,7 +123,9 @@ async def test_that_a_file_was_removed_is_seen_within_a_moment(bench: Bench, fol
     await becomes(refused, True)
 
 
-async def test_a_file_that_is_lost_in_an_effect_lets_no_other_begin(bench: Bench, folder: Path, tmp_path: Path) -> None:
+async def test_a_file_that_is_lost_in_an_effect_lets_no_other_begin(
+    bench: EngineHarness, folder: Path, tmp_path: Path
+) -> None:
     async def lose() -> None:
         if ledger_of(folder).exists():
             ledger_of(folder).rename(tmp_path / "elsewhere")
@@ -129,12 +135,12 @@ async def test_a_file_that_is_lost_in_an_effect_lets_no_other_begin(bench: Bench
     await bench.deliver()
     await bench.engine.tick()
     for task in list(bench.engine._drive_tasks.values()):
-        await becomes(lambda: _trouble(bench), True)
+        await becomes(lambda: _is_away(bench), True)
         task.cancel()
     assert bench.shelf.touched == ["a"]
 
 
-async def _trouble(bench: Bench) -> bool:
+async def _is_away(bench: EngineHarness) -> bool:
     return AWAY in (bench.engine.fault or "")
 
 
@@ -152,7 +158,7 @@ async def test_another_program_that_writes_delays_and_nothing_more(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_MILLISECONDS", 50)
-    async with bench_with(folder, inventory()) as bench:
+    async with engine_harness(folder, inventory()) as bench:
         with closing(sqlite3.connect(ledger_of(folder), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(LedgerUnavailable, match="database is locked"):
@@ -165,20 +171,20 @@ async def test_another_program_that_writes_delays_and_nothing_more(
 
 async def test_a_folder_and_a_name_with_a_double_are_refused_and_an_empty_file_is_a_new_ledger(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
-    assert await refused(tmp_path / "empty.db") == "opened"
+    assert await open_error(tmp_path / "empty.db") == "opened"
     (tmp_path / "folder.db").mkdir()
-    assert "is a folder; name a file in it" in await refused(tmp_path / "folder.db")
+    assert "is a folder; name a file in it" in await open_error(tmp_path / "folder.db")
     os.link(tmp_path / "empty.db", tmp_path / "double.db")
-    assert "has another name (a hard link)" in await refused(tmp_path / "double.db")
-    assert "has another name (a hard link)" in await refused(tmp_path / "empty.db")
+    assert "has another name (a hard link)" in await open_error(tmp_path / "double.db")
+    assert "has another name (a hard link)" in await open_error(tmp_path / "empty.db")
 
 
-async def test_two_names_of_one_file_lead_to_one_lock(bench: Bench, folder: Path, tmp_path: Path) -> None:
+async def test_two_names_of_one_file_lead_to_one_lock(bench: EngineHarness, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(ledger_of(folder))
-    assert "only one may act" in await refused(tmp_path / "link.db")
+    assert "only one may act" in await open_error(tmp_path / "link.db")
 
 
-def backed_up(file: Path) -> Path:
+def back_up(file: Path) -> Path:
     """As `sqlite3 FILE ".backup COPY"` does while it is in use."""
     copy = beside(file, ".backup")
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
@@ -186,56 +192,56 @@ def backed_up(file: Path) -> Path:
     return copy
 
 
-def restored(file: Path) -> None:
+def restore(file: Path) -> None:
     beside(file, ".backup").replace(file)
     for suffix in ("-wal", "-shm"):
         beside(file, suffix).unlink(missing_ok=True)
 
 
-def removed(file: Path) -> None:
+def remove(file: Path) -> None:
     file.unlink()
 
 
-@pytest.mark.parametrize("accident", [restored, removed])
+@pytest.mark.parametrize("accident", [restore, remove])
 async def test_a_ledger_that_does_not_know_what_was_done_last_does_nothing_until_a_person_has_looked(
     folder: Path, accident: Callable[[Path], None]
 ) -> None:
-    async with bench_with(folder, inventory()) as bench:
+    async with engine_harness(folder, inventory()) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
-        backed_up(ledger_of(folder))
+        back_up(ledger_of(folder))
         await bench.work()
     accident(ledger_of(folder))
-    async with bench_with(folder, inventory()) as bench:
+    async with engine_harness(folder, inventory()) as bench:
         bench.shelf.fill("b")
         await bench.deliver()
         await bench.work()
-        assert ((await bench.last()).state, (await bench.last()).reason) == ("refused", "kill_switch")
-        async with bench.world.ledger.write() as connection:
+        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("refused", "kill_switch")
+        async with bench.context.ledger.write() as connection:
             assert "older than what was done" in str(await switches.stored_pause_reason(connection, START, "shop"))
             await switches.resume(connection, bench.clock.now(), "oncall", None)
-    async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
+    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is None, "said once, it is known"
 
 
 async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> None:
-    assert in_a_process(dies_after_work, folder) == "worked"
+    assert run_in_process(dies_after_work, folder) == "worked"
     assert beside(ledger_of(folder), "-wal").stat().st_size > 0
     beside(ledger_of(folder), "-wal").unlink()
-    async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
+    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is not None
 
 
 async def test_after_a_crash_alone_nothing_is_paused(folder: Path) -> None:
-    assert in_a_process(dies_after_work, folder) == "worked"
-    async with bench_with(folder, inventory()) as bench, bench.world.ledger.read() as connection:
+    assert run_in_process(dies_after_work, folder) == "worked"
+    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is None
         assert [run.state for run in (await list_runs(connection, limit=9)).runs] == ["succeeded"]
 
 
 def dies_after_work(answer: Connection, folder: Path) -> None:
     async def work() -> None:
-        async with bench_with(folder, inventory()) as bench:
+        async with engine_harness(folder, inventory()) as bench:
             bench.shelf.fill("a")
             await bench.deliver()
             await bench.work()
@@ -259,7 +265,7 @@ def of_each_release(tmp_path: Path) -> Callable[[str], Path]:
     return make
 
 
-def kept_in(file: Path) -> tuple[str, str]:
+def stored_delivery(file: Path) -> tuple[str, str]:
     with closing(sqlite3.connect(file)) as ledger:
         [(revision,)] = ledger.execute("SELECT version_num FROM alembic_version").fetchall()
         [(body,)] = ledger.execute("SELECT body FROM delivery").fetchall()
@@ -269,18 +275,18 @@ def kept_in(file: Path) -> tuple[str, str]:
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
 async def test_a_ledger_of_each_release_is_upgraded(of_each_release: Callable[[str], Path], revision: str) -> None:
     file = of_each_release(revision)
-    assert await refused(file) == "opened"
-    assert kept_in(file) == ("0005", "kept")
+    assert await open_error(file) == "opened"
+    assert stored_delivery(file) == ("0005", "kept")
 
 
 async def test_an_upgrade_that_is_killed_has_not_happened_and_happens_at_the_next_start(
     of_each_release: Callable[[str], Path],
 ) -> None:
     file = of_each_release("0001")
-    assert in_a_process(dies_upgrading, file) == "upgraded, not committed"
-    assert kept_in(file) == ("0001", "kept")
-    assert await refused(file) == "opened"
-    assert kept_in(file) == ("0005", "kept")
+    assert run_in_process(dies_upgrading, file) == "upgraded, not committed"
+    assert stored_delivery(file) == ("0001", "kept")
+    assert await open_error(file) == "opened"
+    assert stored_delivery(file) == ("0005", "kept")
 
 
 def dies_upgrading(answer: Connection, file: Path) -> None:
@@ -292,4 +298,4 @@ def dies_upgrading(answer: Connection, file: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     migrate.command.upgrade = and_die
-    asyncio.run(refused(file))
+    asyncio.run(open_error(file))

@@ -8,7 +8,7 @@ import pytest
 from remediator.ledger.runs import Run
 from remediator.model.run_state import ACTIVE, RunState
 from runbookd.inventory import Inventory
-from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.payloads import alert, delivery
 
 CONTENDERS = [f"db{number}" for number in range(20)]
@@ -17,7 +17,7 @@ CONTENDERS = [f"db{number}" for number in range(20)]
 WIDE = {"max_runs_per_hour": 100, "concurrency": 100}
 
 
-def many(capped: str, **cap: int) -> Inventory:
+def inventory_with_cap(capped: str, **cap: int) -> Inventory:
     """An inventory in which `cap` is what stands in the way: the remediation's, the stack's or that of all."""
     caps = {name: {**WIDE, **(cap if name == capped else {})} for name in ("remediation", "stack", "all")}
     what = inventory(cooldown="0s", verify_within="0s", max_runs_per_hour=caps["remediation"]["max_runs_per_hour"])
@@ -29,31 +29,31 @@ def many(capped: str, **cap: int) -> Inventory:
     return what.model_copy(update={"stacks": {"shop": shop}, "limits": over_all})
 
 
-async def contend(bench: Bench) -> None:
+async def contend(bench: EngineHarness) -> None:
     async def put_back() -> None:
         bench.shelf.fill("a")
 
     await put_back()
     bench.shelf.after = put_back  # each of them finds something to do
     body = delivery([alert(target=name, fingerprint=name) for name in CONTENDERS])
-    await bench.world.ledger.accept(bench.clock.now(), body)
+    await bench.context.ledger.accept(bench.clock.now(), body)
     await bench.engine.tick()
 
 
-async def decided(bench: Bench) -> list[Run]:
+async def wait_for_decisions(bench: EngineHarness) -> list[Run]:
     """The runs, once every one of them is deferred, or acts and is held there."""
     for _ in range(1_000):
-        found = await bench.runs()
-        if all(run.state in (RunState.DEFERRED, RunState.EXECUTING) for run in found):
+        all_runs = await bench.runs()
+        if all(run.state in (RunState.DEFERRED, RunState.EXECUTING) for run in all_runs):
             break
         await asyncio.sleep(0.02)
-    return found
+    return all_runs
 
 
 @pytest.mark.parametrize("capped", ["remediation", "stack", "all"])
 async def test_three_reservations_an_hour_are_three(folder: Path, capped: str) -> None:
     """Invariant 3: admission is one transaction; counting first and writing later would let all twenty in."""
-    async with bench_with(folder, many(capped, max_runs_per_hour=3)) as bench:
+    async with engine_harness(folder, inventory_with_cap(capped, max_runs_per_hour=3)) as bench:
         await contend(bench)
         await bench.engine.wait_for_runs()
         found = await bench.runs()
@@ -75,10 +75,10 @@ async def test_three_at_a_time_are_three(folder: Path, capped: str) -> None:
         await go_on.wait()
         inside -= 1
 
-    async with bench_with(folder, many(capped, concurrency=3)) as bench:
+    async with engine_harness(folder, inventory_with_cap(capped, concurrency=3)) as bench:
         bench.shelf.before = hold
         await contend(bench)
-        found = await decided(bench)
+        found = await wait_for_decisions(bench)
         assert sum(run.state in ACTIVE for run in found) == 3
         assert sum((run.state, run.reason) == (RunState.DEFERRED, "concurrency") for run in found) == 17
         go_on.set()

@@ -58,6 +58,6 @@ def test_the_scenarios_lead_to_every_end(tmp_path: Path) -> None:
 
 
 def _folder(tmp_path: Path, name: str) -> Path:
-    made = tmp_path / name
-    made.mkdir()
-    return made
+    folder = tmp_path / name
+    folder.mkdir()
+    return folder

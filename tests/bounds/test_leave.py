@@ -16,27 +16,27 @@ from remediator.engine.engine import Engine
 from remediator.ledger import switches
 from remediator.model.run_state import RunState
 from runbookd.inventory import Freeze, Inventory
-from tests.unit.remediator.conftest import START, Bench, bench_with, inventory
+from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
 from tests.unit.remediator.payloads import alert, delivery
-from tests.unit.remediator.shelf import nothing
+from tests.unit.remediator.shelf import no_fault
 
 MINUTE = timedelta(minutes=1)
 
 
-async def outcome(bench: Bench) -> tuple[str, str, int]:
+async def outcome(bench: EngineHarness) -> tuple[str, str, int]:
     """What became of the last run, and how many things were touched."""
-    run = await bench.last()
+    run = await bench.last_run()
     return run.state, run.reason, len(bench.shelf.touched)
 
 
-async def fire(bench: Bench, **labels: str) -> tuple[str, str, int]:
+async def fire(bench: EngineHarness, **labels: str) -> tuple[str, str, int]:
     bench.shelf.fill("a")
     await bench.deliver(starts=bench.clock.now().isoformat(), **labels)
     await bench.work()
     return await outcome(bench)
 
 
-async def resolve(bench: Bench, **labels: str) -> None:
+async def resolve(bench: EngineHarness, **labels: str) -> None:
     await bench.deliver(status="resolved", starts=bench.clock.now().isoformat(), **labels)
     await bench.work()
 
@@ -45,25 +45,25 @@ def with_shop(what: Inventory, **changes: Any) -> Inventory:
     return what.model_copy(update={"stacks": {"shop": what.stacks["shop"].model_copy(update=changes)}})
 
 
-def frozen(begins: timedelta, ends: timedelta, **settings: Any) -> Inventory:
+def inventory_with_freeze(begins: timedelta, ends: timedelta, **settings: Any) -> Inventory:
     freeze = Freeze.model_validate({"from": START + begins, "to": START + ends})
     return with_shop(inventory(**settings), freezes={"holidays": freeze})
 
 
 async def test_in_a_freeze_nothing_begins(folder: Path) -> None:
     """Invariant 11."""
-    async with bench_with(folder, frozen(-MINUTE, 20 * MINUTE)) as bench:
+    async with engine_harness(folder, inventory_with_freeze(-MINUTE, 20 * MINUTE)) as bench:
         assert await fire(bench) == ("refused", "freeze", 0)
-        bench.clock.turn(minutes=25)
+        bench.clock.advance(minutes=25)
         assert await fire(bench) == ("succeeded", "", 1)
 
 
 async def test_no_effect_begins_after_a_freeze_has_begun(folder: Path) -> None:
     """Invariant 11."""
-    async with bench_with(folder, frozen(MINUTE, 20 * MINUTE)) as bench:
+    async with engine_harness(folder, inventory_with_freeze(MINUTE, 20 * MINUTE)) as bench:
 
         async def late() -> None:
-            bench.clock.turn(minutes=2)
+            bench.clock.advance(minutes=2)
 
         bench.shelf.fill("b")
         bench.shelf.after = late
@@ -72,15 +72,15 @@ async def test_no_effect_begins_after_a_freeze_has_begun(folder: Path) -> None:
 
 async def test_outside_its_window_nothing_begins(folder: Path) -> None:
     """Invariant 11."""
-    async with bench_with(folder, inventory(only_in="noon")) as bench:
-        bench.clock.turn(minutes=40)
+    async with engine_harness(folder, inventory(only_in="noon")) as bench:
+        bench.clock.advance(minutes=40)
         assert await fire(bench) == ("deferred", "window", 0)
 
 
-def anew(bench: Bench, **changes: Any) -> None:
+def restart(bench: EngineHarness, **changes: Any) -> None:
     """The remediator, started anew."""
-    bench.world = replace(bench.world, **changes)
-    bench.engine = Engine(bench.world)
+    bench.context = replace(bench.context, **changes)
+    bench.engine = Engine(bench.context)
 
 
 @pytest.mark.parametrize(
@@ -96,47 +96,47 @@ async def test_a_run_that_waited_through_a_restart_has_the_mode_of_now(
     folder: Path, mode: str, expected: tuple[str, str, int]
 ) -> None:
     """Invariant 10."""
-    async with bench_with(folder, inventory(min_firing="5m")) as bench:
+    async with engine_harness(folder, inventory(min_firing="5m")) as bench:
         assert await fire(bench) == ("deferred", "min_firing", 0)
-        anew(bench, inventory=inventory(min_firing="5m", mode=mode))
-        bench.clock.turn(minutes=6)
+        restart(bench, inventory=inventory(min_firing="5m", mode=mode))
+        bench.clock.advance(minutes=6)
         assert await fire(bench) == expected
 
 
-Say = Callable[[Bench], Awaitable[object]]
+HarnessAction = Callable[[EngineHarness], Awaitable[object]]
 
 
-def pausing(stack: str | None, span: timedelta | None = None) -> Say:
-    async def say(bench: Bench) -> None:
-        async with bench.world.ledger.write() as connection:
+def pause_action(stack: str | None, span: timedelta | None = None) -> HarnessAction:
+    async def act(bench: EngineHarness) -> None:
+        async with bench.context.ledger.write() as connection:
             await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", stack, span)
 
-    return say
+    return act
 
 
-def resuming(stack: str | None) -> Say:
-    async def say(bench: Bench) -> None:
-        async with bench.world.ledger.write() as connection:
+def resume_action(stack: str | None) -> HarnessAction:
+    async def act(bench: EngineHarness) -> None:
+        async with bench.context.ledger.write() as connection:
             await switches.resume(connection, bench.clock.now(), "oncall", stack)
 
-    return say
+    return act
 
 
 @pytest.mark.parametrize(
     ("said", "goes_on"),
     [
-        ([pausing(None)], False),
-        ([pausing("shop")], False),
-        ([pausing("other")], True),
-        ([pausing(None, MINUTE)], False),
-        ([pausing("shop"), resuming("other")], False),
-        ([pausing(None), resuming("shop")], False),
-        ([pausing(None), pausing("shop"), resuming("shop")], False),
-        ([pausing("shop"), resuming("shop")], True),
-        ([pausing("shop"), resuming(None)], True),
+        ([pause_action(None)], False),
+        ([pause_action("shop")], False),
+        ([pause_action("other")], True),
+        ([pause_action(None, MINUTE)], False),
+        ([pause_action("shop"), resume_action("other")], False),
+        ([pause_action(None), resume_action("shop")], False),
+        ([pause_action(None), pause_action("shop"), resume_action("shop")], False),
+        ([pause_action("shop"), resume_action("shop")], True),
+        ([pause_action("shop"), resume_action(None)], True),
     ],
 )
-async def test_whose_pause_it_is(bench: Bench, said: list[Say], goes_on: bool) -> None:
+async def test_whose_pause_it_is(bench: EngineHarness, said: list[HarnessAction], goes_on: bool) -> None:
     """Invariant 7: a stack's pause is its own, and ends by a word about it or about all."""
     for say in said:
         await say(bench)
@@ -144,10 +144,10 @@ async def test_whose_pause_it_is(bench: Bench, said: list[Say], goes_on: bool) -
 
 
 @pytest.mark.parametrize("which", ["main", "spare"])
-async def test_a_stacks_pause_works_before_every_effect(bench: Bench, which: str) -> None:
+async def test_a_stacks_pause_works_before_every_effect(bench: EngineHarness, which: str) -> None:
     """Invariant 7."""
     bench.shelf.fill("b")
-    bench.shelf.after = lambda: pausing("shop")(bench)
+    bench.shelf.after = lambda: pause_action("shop")(bench)
     assert await fire(bench, target=which) == ("interrupted", "kill_switch", 1)
 
 
@@ -156,24 +156,24 @@ async def test_a_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
     what = inventory(cooldown="0s")
     storm = what.limits.storm.model_copy(update={"targets": 1})
     what = what.model_copy(update={"limits": what.limits.model_copy(update={"storm": storm})})
-    async with bench_with(folder, what) as bench:
+    async with engine_harness(folder, what) as bench:
         bench.shelf.fill("a")
         two = [alert(), alert(target="spare", fingerprint="f2")]
-        await bench.world.ledger.accept(bench.clock.now(), delivery(two))
+        await bench.context.ledger.accept(bench.clock.now(), delivery(two))
         await bench.work()
         assert {run.reason for run in await bench.runs()} == {"storm"}
         for which in ({}, {"target": "spare", "fingerprint": "f2"}):
             await resolve(bench, **which)
-        bench.clock.turn(minutes=9)
+        bench.clock.advance(minutes=9)
         assert await fire(bench) == ("refused", "storm", 0)
-        bench.clock.turn(minutes=2)
+        bench.clock.advance(minutes=2)
         assert await fire(bench) == ("succeeded", "", 1)
 
 
-async def test_alerts_that_were_cut_off_are_a_storm(bench: Bench) -> None:
+async def test_alerts_that_were_cut_off_are_a_storm(bench: EngineHarness) -> None:
     """Invariant 30: what is not known may be anything."""
     body = delivery().replace(b'"truncatedAlerts": 0', b'"truncatedAlerts": 3')
-    await bench.world.ledger.accept(bench.clock.now(), body)
+    await bench.context.ledger.accept(bench.clock.now(), body)
     assert await fire(bench) == ("refused", "storm", 0)
 
 
@@ -185,16 +185,16 @@ async def test_what_has_not_been_confirmed_lately_is_left_alone(folder: Path, of
         what = what.model_copy(update={"limits": what.limits.model_copy(update={"max_alert_age": MINUTE})})
     else:
         what = with_shop(what, limits=what.stacks["shop"].limits.model_copy(update={"max_alert_age": MINUTE}))
-    async with bench_with(folder, what) as bench:
+    async with engine_harness(folder, what) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
-        bench.clock.turn(minutes=2)
+        bench.clock.advance(minutes=2)
         await bench.work()
         assert await outcome(bench) == ("refused", "stale", 0)
 
 
 @dataclass
-class Alertmanager:
+class FakeAlertmanager:
     """Says which alerts fire, as Alertmanager's API does, or fails."""
 
     url: str = ""
@@ -206,20 +206,20 @@ class Alertmanager:
 
 
 @asynccontextmanager
-async def alertmanager() -> AsyncIterator[Alertmanager]:
-    made, app = Alertmanager(), web.Application()
-    app.router.add_get("/api/v2/alerts", made.answer)
+async def fake_alertmanager() -> AsyncIterator[FakeAlertmanager]:
+    fake, app = FakeAlertmanager(), web.Application()
+    app.router.add_get("/api/v2/alerts", fake.answer)
     async with TestServer(app) as server:
-        made.url = f"http://127.0.0.1:{server.port}"
-        yield made
+        fake.url = f"http://127.0.0.1:{server.port}"
+        yield fake
 
 
 @asynccontextmanager
-async def asking(folder: Path) -> AsyncIterator[tuple[Bench, Alertmanager]]:
-    """A bench that wants to know of `Failover` before it acts."""
-    async with alertmanager() as asked, bench_with(folder, inventory(block_on=["Failover"])) as bench:
-        anew(bench, alertmanager=AlertmanagerReader(asked.url))
-        yield bench, asked
+async def harness_with_alertmanager(folder: Path) -> AsyncIterator[tuple[EngineHarness, FakeAlertmanager]]:
+    """A harness that wants to know of `Failover` before it acts."""
+    async with fake_alertmanager() as fake, engine_harness(folder, inventory(block_on=["Failover"])) as bench:
+        restart(bench, alertmanager=AlertmanagerReader(fake.url))
+        yield bench, fake
 
 
 @pytest.mark.parametrize(
@@ -235,30 +235,30 @@ async def test_an_alert_of_block_on_is_asked_for(
     folder: Path, labels: dict[str, str], expected: tuple[str, str, int]
 ) -> None:
     """Invariant 30."""
-    async with asking(folder) as (bench, asked):
+    async with harness_with_alertmanager(folder) as (bench, asked):
         asked.firing = [labels]
         assert await fire(bench) == expected
 
 
 async def test_where_alertmanager_can_not_say_it_waits(folder: Path) -> None:
     """Invariant 30."""
-    async with asking(folder) as (bench, asked):
+    async with harness_with_alertmanager(folder) as (bench, asked):
         asked.status = 500
         assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
         asked.status = 200
-        bench.clock.turn(seconds=10)
+        bench.clock.advance(seconds=10)
         assert await fire(bench) == ("succeeded", "", 1)
 
 
 async def test_block_on_with_nobody_to_ask_waits(folder: Path) -> None:
     """Invariant 30."""
-    async with bench_with(folder, inventory(block_on=["Failover"])) as bench:
+    async with engine_harness(folder, inventory(block_on=["Failover"])) as bench:
         assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
 
 
 async def test_a_share_of_all_there_are(folder: Path) -> None:
     """Invariant 9."""
-    async with bench_with(folder, inventory(max_share=0.2)) as bench:  # of ten
+    async with engine_harness(folder, inventory(max_share=0.2)) as bench:  # of ten
         bench.shelf.fill("b", "c")
         assert await fire(bench) == ("refused", "max_share", 0)
 
@@ -267,10 +267,10 @@ async def test_a_run_of_an_ended_episode_keeps_its_target_to_itself(folder: Path
     """Invariant 4: its alert has ended and come back while it still acts."""
     what = inventory(cooldown="0s")
     what = what.model_copy(update={"limits": what.limits.model_copy(update={"concurrency": 2})})
-    async with bench_with(folder, what) as bench:
+    async with engine_harness(folder, what) as bench:
 
         async def comes_back() -> None:
-            bench.shelf.before = nothing
+            bench.shelf.before = no_fault
             await bench.deliver(status="resolved", starts=bench.clock.now().isoformat())
             await bench.deliver(starts=bench.clock.now().isoformat())
             for _ in range(2):
@@ -285,10 +285,10 @@ async def test_a_run_of_an_ended_episode_keeps_its_target_to_itself(folder: Path
 
 async def test_the_hour_of_a_cap_is_a_whole_one(folder: Path) -> None:
     """Invariant 3."""
-    async with bench_with(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
+    async with engine_harness(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
         assert await fire(bench) == ("succeeded", "", 1)
         await resolve(bench)
-        bench.clock.turn(minutes=59)
+        bench.clock.advance(minutes=59)
         assert await fire(bench) == ("deferred", "rate", 1)
-        bench.clock.turn(minutes=2)
+        bench.clock.advance(minutes=2)
         assert await fire(bench) == ("succeeded", "", 2)

@@ -31,8 +31,8 @@ from remediator.model.run_state import ACTIVE, ENDED, RunState
 from remediator.runs import execution
 from remediator.runs.approval import approve, reject
 from runbookd.inventory import Inventory
-from tests.unit.remediator.conftest import Bench, bench_with, inventory
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
+from tests.unit.remediator.shelf import FolderRemediation
 from tests.unit.remediator.trail import first_break
 
 TARGETS = ("main", "spare", "third", "fourth")
@@ -42,7 +42,7 @@ COOLDOWN = timedelta(minutes=2)
 NOT_ACTING = frozenset(RunState) - ACTIVE
 
 
-def bounded(mode: str) -> Inventory:
+def inventory_with_bounds(mode: str) -> Inventory:
     what = inventory(mode=mode, max_runs_per_hour=RATE, cooldown="2m", approve_within="10m", verify_within="0s")
     shop = what.stacks["shop"]
     one = shop.postgres["main"]
@@ -53,7 +53,7 @@ def bounded(mode: str) -> Inventory:
     return what.model_copy(update={"stacks": {"shop": shop}, "limits": over_all})
 
 
-class Remediator(RuleBasedStateMachine):
+class RemediatorMachine(RuleBasedStateMachine):
     """One remediator, many runs at a time, and everything that can happen to it."""
 
     targets = st.sampled_from(TARGETS)
@@ -75,8 +75,10 @@ class Remediator(RuleBasedStateMachine):
     def start(self, mode: str, one: bool) -> None:
         (self.folder / "shelf").mkdir()
         self.mode = mode
-        shelf = Shelf(self.folder / "shelf", one_effect=one)
-        self.bench: Bench = self.do(self.stack.enter_async_context(bench_with(shelf.folder, bounded(mode), shelf)))
+        shelf = FolderRemediation(self.folder / "shelf", one_effect=one)
+        self.bench: EngineHarness = self.do(
+            self.stack.enter_async_context(engine_harness(shelf.folder, inventory_with_bounds(mode), shelf))
+        )
 
     # What can happen. Each step is a whole scene, or hardly any sequence would come to an effect.
 
@@ -88,7 +90,7 @@ class Remediator(RuleBasedStateMachine):
         works=st.sampled_from([0, 2, 2, 2]),
     )
     def it_fires(self, which: str, minutes: float, items: int, twice: bool, works: int) -> None:
-        self.bench.clock.turn(minutes=minutes)
+        self.bench.clock.advance(minutes=minutes)
         self._fill(items)
         for _ in range(1 + twice):
             self._deliver(which)
@@ -96,7 +98,7 @@ class Remediator(RuleBasedStateMachine):
 
     @rule(which=st.permutations(TARGETS))
     def several_fire_after_a_quiet_hour(self, which: list[str]) -> None:
-        self.bench.clock.turn(minutes=61)
+        self.bench.clock.advance(minutes=61)
         self._fill(2)
         for each in which[:RATE]:
             self._deliver(each)
@@ -104,13 +106,13 @@ class Remediator(RuleBasedStateMachine):
 
     @rule(which=targets)
     def it_fires_again_after_it_was_in_vain(self, which: str) -> None:
-        self.bench.clock.turn(minutes=61)
+        self.bench.clock.advance(minutes=61)
         for vain in (True, False):
             self.bench.shelf.refill = vain
             self._fill(1)
             self._deliver(which)
             self.do(self.bench.work(2))
-            self.bench.clock.turn(minutes=3)
+            self.bench.clock.advance(minutes=3)
 
     @rule(which=targets, minutes=st.sampled_from([0.0, 1.0, 3.0]))
     def it_comes_back(self, which: str, minutes: float) -> None:
@@ -118,7 +120,7 @@ class Remediator(RuleBasedStateMachine):
             self._fill(1)
             self._deliver(which, status=status)
             self.do(self.bench.work(2))
-        self.bench.clock.turn(minutes=minutes)
+        self.bench.clock.advance(minutes=minutes)
         self._deliver(which)
         self.do(self.bench.work(2))
 
@@ -142,12 +144,12 @@ class Remediator(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from([3, 11, 61]), works=st.sampled_from([0, 2]))
     def time_passes(self, minutes: float, works: int) -> None:
-        self.bench.clock.turn(minutes=minutes)
+        self.bench.clock.advance(minutes=minutes)
         self.do(self.bench.work(works))
 
     @rule(minutes=st.sampled_from([0.3, 2, 30, 3_000]))
     def the_clock_is_set_back(self, minutes: float) -> None:
-        self.bench.clock.turn(minutes=-minutes)
+        self.bench.clock.advance(minutes=-minutes)
 
     @rule(how=st.sampled_from(["well", "well", "in vain", "not at all"]))
     def the_target_behaves(self, how: str) -> None:
@@ -156,7 +158,7 @@ class Remediator(RuleBasedStateMachine):
     @rule(which=targets, what=st.sampled_from(["pause", "resume", "resume", "close", "close", "yes", "yes", "no"]))
     def a_person_speaks(self, which: str, what: str) -> None:
         with suppress(WrongState):  # it was answered before, or has run out
-            self.do(self._answer(what == "yes") if what in ("yes", "no") else self._say(which, what))
+            self.do(self._decide_approvals(what == "yes") if what in ("yes", "no") else self._operate(which, what))
 
     def _fill(self, items: int) -> None:
         if not self.bench.shelf.names():
@@ -188,9 +190,9 @@ class Remediator(RuleBasedStateMachine):
             await self.bench.cut_power()
             await asyncio.gather(*driven, return_exceptions=True)
 
-    async def _say(self, which: str, what: str) -> None:
+    async def _operate(self, which: str, what: str) -> None:
         key, now = EpisodeKey("shop", "clear_shelf", f"shop/postgres/{which}"), self.bench.clock.now()
-        async with self.bench.world.ledger.write() as connection:
+        async with self.bench.context.ledger.write() as connection:
             if what == "pause":
                 await switches.pause_now(connection, now, "oncall", "looking", None, timedelta(minutes=5))
             elif what == "resume":
@@ -198,10 +200,10 @@ class Remediator(RuleBasedStateMachine):
             else:
                 await switches.close_breaker(connection, key, now, "oncall")
 
-    async def _answer(self, yes: bool) -> None:
+    async def _decide_approvals(self, yes: bool) -> None:
         for run in await self.bench.runs():
             if run.state is RunState.AWAITING_APPROVAL:
-                await (approve if yes else reject)(self.bench.world, run.id, "oncall")
+                await (approve if yes else reject)(self.bench.context, run.id, "oncall")
         await self.bench.work(1)
 
     # What must hold
@@ -209,12 +211,14 @@ class Remediator(RuleBasedStateMachine):
     @invariant()
     def nothing_is_ever_touched_without_leave(self) -> None:
         """Invariants 4, 5, 6, 8, 9, 10, 12."""
-        found, items, events = self.do(self._read())
-        assert sum(run.state in ACTIVE for run in found) <= CONCURRENCY
-        assert len({run.target for run in found if run.state in ACTIVE}) == sum(run.state in ACTIVE for run in found)
+        all_runs, items, events = self.do(self._read())
+        assert sum(run.state in ACTIVE for run in all_runs) <= CONCURRENCY
+        assert len({run.target for run in all_runs if run.state in ACTIVE}) == sum(
+            run.state in ACTIVE for run in all_runs
+        )
         touched = Counter(self.bench.shelf.touched)
         applied = Counter[str]()
-        for run in found:
+        for run in all_runs:
             begun = [each for each in items[run.id] if each.state is not ItemState.PLANNED]
             assert not begun or (run.admitted_at is not None and (run.found or 0) <= MAX_ITEMS)
             assert not begun or self.mode == "auto" or (self.mode == "approve" and run.approved_by is not None)
@@ -229,24 +233,24 @@ class Remediator(RuleBasedStateMachine):
     @invariant()
     def no_bound_is_broken(self) -> None:
         """Invariants 3, 4, 7, 15, 16, 17: asked of the trail, in the order in which it was written."""
-        found, _, events = self.do(self._read())
-        admitted = sorted(run.admitted_at for run in found if run.admitted_at is not None)
+        all_runs, _, events = self.do(self._read())
+        admitted = sorted(run.admitted_at for run in all_runs if run.admitted_at is not None)
         for moment in admitted:
             assert sum(moment - HOUR < other <= moment for other in admitted) <= RATE
-        for run in found:
+        for run in all_runs:
             before = self.reservations.get(run.id)
             assert before is None or run.admitted_at is not None, "a reservation was given back"
             if run.admitted_at is not None:
                 self.reservations[run.id] = run.admitted_at
             assert self.seen.get(run.id) not in ENDED or run.state is self.seen[run.id], "an ended run moved"
             self.seen[run.id] = run.state
-        self._follow({run.id: run for run in found}, events)
+        self._follow({run.id: run for run in all_runs}, events)
 
-    def _follow(self, found: dict[int, Run], events: list[Any]) -> None:
+    def _follow(self, runs_by_id: dict[int, Run], events: list[Any]) -> None:
         paused: datetime | None = None
-        open_breakers, ended, acting = set[str](), dict[str, datetime](), dict[int, str]()
+        open_breakers, last_ended, acting = set[str](), dict[str, datetime](), dict[int, str]()
         for event in events:
-            target = found[event.run].target if event.run is not None else ""
+            target = runs_by_id[event.run].target if event.run is not None else ""
             if event.event == RunState.ADMITTED:
                 assert len(acting) < CONCURRENCY, "more at once than may"
                 assert target not in acting.values(), "two on one target"
@@ -266,9 +270,13 @@ class Remediator(RuleBasedStateMachine):
                     assert paused is None or event.at >= paused, "an intent after the kill switch"
                 case "admitted":
                     assert target not in open_breakers, "admitted with its breaker open"
-                    assert target not in ended or event.at >= ended[target] + COOLDOWN, "the cooldown was cut short"
-                case "succeeded" | "ineffective" | "failed" | "unknown" if found[event.run].admitted_at is not None:
-                    ended[target] = max(event.at, ended.get(target, event.at))
+                    assert target not in last_ended or event.at >= last_ended[target] + COOLDOWN, (
+                        "the cooldown was cut short"
+                    )
+                case "succeeded" | "ineffective" | "failed" | "unknown" if (
+                    runs_by_id[event.run].admitted_at is not None
+                ):
+                    last_ended[target] = max(event.at, last_ended.get(target, event.at))
 
     @invariant()
     def the_record_is_whole(self) -> None:
@@ -276,19 +284,19 @@ class Remediator(RuleBasedStateMachine):
         self.do(self._check_record())
 
     async def _check_record(self) -> None:
-        async with self.bench.world.ledger.read() as connection:
+        async with self.bench.context.ledger.read() as connection:
             assert await first_break(connection) is None
             rows = await connection.execute(select(run_table.c.target, run_table.c.state, run_table.c.reason))
-            counted = Counter((row.target, row.state, row.reason) for row in rows if row.state in ENDED)
-            told = {(r.target, r.state, r.reason): r.runs for r in await run_counts.all_counts(connection)}
-        assert {key: number for key, number in told.items() if key[1] in ENDED} == counted
+            table_counts = Counter((row.target, row.state, row.reason) for row in rows if row.state in ENDED)
+            tally_counts = {(r.target, r.state, r.reason): r.runs for r in await run_counts.all_counts(connection)}
+        assert {key: number for key, number in tally_counts.items() if key[1] in ENDED} == table_counts
 
     async def _read(self) -> tuple[list[Run], dict[int, Any], list[Any]]:
-        async with self.bench.world.ledger.read() as connection:
-            found = list((await list_runs(connection, limit=10_000)).runs)
-            items = dict(await runs.items_of(connection, [run.id for run in found]))
+        async with self.bench.context.ledger.read() as connection:
+            all_runs = list((await list_runs(connection, limit=10_000)).runs)
+            items = dict(await runs.items_of(connection, [run.id for run in all_runs]))
             events = list((await connection.execute(select(trail).order_by(trail.c.id))).all())
-        return found, items, events
+        return all_runs, items, events
 
     def teardown(self) -> None:
         """Invariant 13: whatever has happened, quiet hours end every run."""
@@ -303,14 +311,14 @@ class Remediator(RuleBasedStateMachine):
     async def _come_to_rest(self) -> None:
         for _ in range(4):
             await self.bench.work(2)
-            self.bench.clock.turn(hours=2)
-        await self.bench.look()
-        async with self.bench.world.ledger.read() as connection:
+            self.bench.clock.advance(hours=2)
+        await self.bench.run_vanished_checks()
+        async with self.bench.context.ledger.read() as connection:
             assert await runs.unfinished(connection) == []
             assert await episodes.all_open(connection) == []
 
 
-TestRemediator = pytest.mark.timeout(300)(Remediator.TestCase)
+TestRemediator = pytest.mark.timeout(300)(RemediatorMachine.TestCase)
 TestRemediator.settings = settings(
     max_examples=16,
     stateful_step_count=25,
@@ -320,9 +328,9 @@ TestRemediator.settings = settings(
 )
 
 
-class Longer(Remediator):
+class LongRemediatorMachine(RemediatorMachine):
     """The same for minutes, and each time another way."""
 
 
-TestLonger = pytest.mark.timeout(3_600)(pytest.mark.soak(Longer.TestCase))
+TestLonger = pytest.mark.timeout(3_600)(pytest.mark.soak(LongRemediatorMachine.TestCase))
 TestLonger.settings = settings(TestRemediator.settings, max_examples=150, stateful_step_count=60, derandomize=False)

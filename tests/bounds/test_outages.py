@@ -16,12 +16,12 @@ from remediator.ledger.address import ledger_at
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.sqlite.store import SqliteLedger
 from remediator.model.errors import LedgerUnavailable
-from tests.bounds.outage import FORKS, full_disk, full_disk_at_rest, in_a_process, read_only, slow_work
-from tests.unit.remediator.conftest import Bench
+from tests.bounds.outage import FORKS, full_disk, full_disk_at_rest, read_only, run_in_process, slow_work
+from tests.unit.remediator.conftest import EngineHarness
 
 
 def test_with_a_full_disk_nothing_is_accepted_and_nothing_is_done_and_it_says_so(folder: Path) -> None:
-    told = in_a_process(full_disk, folder.parent)
+    told = run_in_process(full_disk, folder.parent)
     assert told == {
         "accepting": "the ledger: disk I/O error",
         "trouble": "the ledger: disk I/O error",
@@ -32,7 +32,7 @@ def test_with_a_full_disk_nothing_is_accepted_and_nothing_is_done_and_it_says_so
 
 
 def test_a_full_disk_is_told_also_while_there_is_nothing_to_do(folder: Path) -> None:
-    assert in_a_process(full_disk_at_rest, folder.parent) == {
+    assert run_in_process(full_disk_at_rest, folder.parent) == {
         "before": (200, "ready", True),
         "full": (503, "the ledger: disk I/O error", False),
         "afterwards": (200, "ready", True),
@@ -50,7 +50,7 @@ def closed_folder() -> Iterator[Path]:
 
 def test_in_a_read_only_folder_it_does_not_start_and_says_why(closed_folder: Path) -> None:
     file = closed_folder / "ledger.db"
-    assert in_a_process(read_only, file) == f"can not create {file}.lock: Permission denied"
+    assert run_in_process(read_only, file) == f"can not create {file}.lock: Permission denied"
 
 
 def test_a_read_only_ledger_does_not_start_and_says_why(closed_folder: Path) -> None:
@@ -60,13 +60,13 @@ def test_a_read_only_ledger_does_not_start_and_says_why(closed_folder: Path) -> 
     lock = Path(f"{file}.lock")
     lock.touch()
     lock.chmod(0o666)
-    assert in_a_process(read_only, file) == f"{file}: the ledger: attempt to write a readonly database"
+    assert run_in_process(read_only, file) == f"{file}: the ledger: attempt to write a readonly database"
 
 
-async def test_a_ledger_that_is_damaged_under_our_hands_stops_everything(bench: Bench, folder: Path) -> None:
+async def test_a_ledger_that_is_damaged_under_our_hands_stops_everything(bench: EngineHarness, folder: Path) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
-    async with bench.world.ledger.write() as connection:
+    async with bench.context.ledger.write() as connection:
         await connection.exec_driver_sql("PRAGMA writable_schema = ON")
         await connection.exec_driver_sql("UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'run'")
         await connection.exec_driver_sql("PRAGMA writable_schema = RESET")
@@ -77,7 +77,7 @@ async def test_a_ledger_that_is_damaged_under_our_hands_stops_everything(bench: 
 
 @pytest.mark.parametrize("at", ["before", "after"])
 async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_truth(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, at: str
+    bench: EngineHarness, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     out = False
     write = SqliteLedger.write
@@ -104,7 +104,7 @@ async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_trut
     out = False
     setattr(bench.shelf, at, lambda: asyncio.sleep(0))
     await bench.work()
-    run = await bench.last()
+    run = await bench.last_run()
     assert (run.state, [item.state for item in await bench.items(run)]) == ("interrupted", ["applied", "planned"])
     assert bench.shelf.touched == ["a"]
 
@@ -119,7 +119,7 @@ def test_a_process_that_is_stopped_keeps_its_ledger_and_asks_again_when_it_goes_
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
     try:
-        assert "only one may act" in asyncio.run(_opened(folder.parent / "ledger.db"))
+        assert "only one may act" in asyncio.run(_open_error(folder.parent / "ledger.db"))
         (folder.parent / "pause").touch()
     finally:
         os.kill(process.pid, signal.SIGCONT)
@@ -128,7 +128,7 @@ def test_a_process_that_is_stopped_keeps_its_ledger_and_asks_again_when_it_goes_
     assert asyncio.run(_states(folder.parent / "ledger.db")) == [("interrupted", "kill_switch")]
 
 
-async def _opened(file: Path) -> str:
+async def _open_error(file: Path) -> str:
     try:
         async with ledger_at(f"sqlite:///{file}").open():
             return "opened"

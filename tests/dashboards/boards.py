@@ -31,13 +31,13 @@ def dashboard_queries(stack: str = ".+", rate_interval: str = "1m") -> list[Dash
     """
     values = {"stack": stack, "__rate_interval": rate_interval}
     return [
-        DashboardQuery(query.key, query.title, filled(query.expr, values), query.instant)
-        for board in loaded_boards()
-        for query in _asked(board)
+        DashboardQuery(query.key, query.title, fill_variables(query.expr, values), query.instant)
+        for board in load_boards()
+        for query in _queries_of(board)
     ]
 
 
-def loaded_boards() -> list[dict[str, Any]]:
+def load_boards() -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))]
 
 
@@ -46,18 +46,18 @@ def data_panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
-def filled(expr: str, values: Mapping[str, str]) -> str:
+def fill_variables(expr: str, values: Mapping[str, str]) -> str:
     """The expression as Prometheus gets it."""
 
-    def value(found: re.Match[str]) -> str:
-        if found[1] not in values:
-            raise ValueError(f"nobody fills in ${found[1]} in {expr}")
-        return values[found[1]]
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise ValueError(f"nobody fills in ${match[1]} in {expr}")
+        return values[match[1]]
 
     return re.sub(r"\$\{?(\w+)\}?", value, expr)
 
 
-def _asked(board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
+def _queries_of(board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
     uid = board["uid"]
     for panel in data_panels(board):
         for target in panel["targets"]:
@@ -72,6 +72,6 @@ def _asked(board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
 
 def _series(variable: Mapping[str, Any]) -> str:
     """`label_values(metric, label)` is Grafana's; what it asks for are the values of a label of a metric."""
-    found = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
-    assert found, f"{variable['name']} is no label_values(metric, label)"
-    return f"group by ({found[2]}) ({found[1]})"
+    match = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
+    assert match, f"{variable['name']} is no label_values(metric, label)"
+    return f"group by ({match[2]}) ({match[1]})"

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from grafana.boards import BOARDS
-from grafana.build import FOLDER, rendered, write
-from tests.dashboards.boards import DashboardQuery, dashboard_queries, data_panels, filled, loaded_boards
+from grafana.build import FOLDER, render_board, write
+from tests.dashboards.boards import DashboardQuery, dashboard_queries, data_panels, fill_variables, load_boards
 
-PANELS = [(board["uid"], panel) for board in loaded_boards() for panel in data_panels(board)]
+PANELS = [(board["uid"], panel) for board in load_boards() for panel in data_panels(board)]
 IDS = [f"{uid}-{panel['title']}" for uid, panel in PANELS]
 
 TOTALS = {"remediation_runs_total", "remediation_refusals_total", "remediation_deferrals_total"}
@@ -28,7 +28,7 @@ NOT_OF_A_STACK = {"remediation_approvals_waiting"}
 
 @pytest.mark.parametrize("uid", BOARDS)
 def test_the_committed_json_is_what_the_source_makes(uid: str) -> None:
-    assert (FOLDER / f"{uid}.json").read_text() == rendered(BOARDS[uid]), "run python -m grafana.build and commit"
+    assert (FOLDER / f"{uid}.json").read_text() == render_board(BOARDS[uid]), "run python -m grafana.build and commit"
 
 
 def test_there_is_no_json_without_a_source(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_there_is_no_json_without_a_source(tmp_path: Path) -> None:
     assert {file.stem for file in tmp_path.iterdir()} == set(BOARDS)
 
 
-@pytest.mark.parametrize("board", loaded_boards(), ids=lambda board: board["uid"])
+@pytest.mark.parametrize("board", load_boards(), ids=lambda board: board["uid"])
 def test_a_board_is_found_by_its_uid_and_changed_only_in_its_source(board: dict[str, Any]) -> None:
     assert BOARDS[board["uid"]]["uid"] == board["uid"]
     assert board["id"] is None
@@ -58,7 +58,7 @@ def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None
     assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])
 
 
-@pytest.mark.parametrize("board", loaded_boards(), ids=lambda board: board["uid"])
+@pytest.mark.parametrize("board", load_boards(), ids=lambda board: board["uid"])
 def test_panels_have_their_own_ids_titles_and_places(board: dict[str, Any]) -> None:
     panels = board["panels"]
     assert max(Counter(panel["id"] for panel in panels).values()) == 1
@@ -73,7 +73,7 @@ def test_every_query_has_a_key_of_its_own() -> None:
 
 def test_a_variable_that_nobody_fills_in_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"nobody fills in \$job"):
-        filled('up{job="$job"}', {"stack": ".+"})
+        fill_variables('up{job="$job"}', {"stack": ".+"})
 
 
 @pytest.mark.parametrize("query", dashboard_queries(stack="chosen"), ids=lambda query: query.key)
@@ -127,8 +127,8 @@ def _units(panel: dict[str, Any]) -> list[str]:
 def _selectors(expr: str) -> list[tuple[str, str]]:
     """Each metric of an expression with its matchers; functions, aggregations and their labels are none."""
     without_labels = re.sub(r"\b(by|on) \([^)]*\)", "", expr)
-    found = re.findall(r"\b([a-zA-Z_][\w:]*)\b(?!\s*\()(\{[^}]*\})?", without_labels)
-    return [(name, matchers) for name, matchers in found if name != "or"]
+    pairs = re.findall(r"\b([a-zA-Z_][\w:]*)\b(?!\s*\()(\{[^}]*\})?", without_labels)
+    return [(name, matchers) for name, matchers in pairs if name != "or"]
 
 
 def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:

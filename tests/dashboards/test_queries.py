@@ -11,7 +11,7 @@ import yaml
 
 from tests.dashboards.boards import dashboard_queries
 from tests.rules.rulebook import RULES
-from tests.rules.tools import Run
+from tests.rules.tools import RunTool
 
 IDENTITY = 'stack="shop",target="main"'
 SERIES = {
@@ -49,18 +49,18 @@ NUMBERS = {
 }
 
 
-def test_every_query_returns_data_for_a_stack_that_was_remediated(promtool: Run, tmp_path: Path) -> None:
+def test_every_query_returns_data_for_a_stack_that_was_remediated(promtool: RunTool, tmp_path: Path) -> None:
     result = _evaluate(promtool, tmp_path, [_finds_something(query.expr) for query in dashboard_queries()])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_no_query_of_a_stack_returns_the_data_of_another(promtool: Run, tmp_path: Path) -> None:
+def test_no_query_of_a_stack_returns_the_data_of_another(promtool: RunTool, tmp_path: Path) -> None:
     of_a_stack = [query for query in dashboard_queries(stack="another") if "stack=~" in query.expr]
     result = _evaluate(promtool, tmp_path, [_finds_nothing(query.expr) for query in of_a_stack])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_worst_alert_is_the_highest_severity_and_none_is_zero(promtool: Run, tmp_path: Path) -> None:
+def test_the_worst_alert_is_the_highest_severity_and_none_is_zero(promtool: RunTool, tmp_path: Path) -> None:
     worst = next(query.expr for query in dashboard_queries() if query.title == "Worst alert")
     none = {"expr": worst, "eval_time": "0s", "exp_samples": [{"labels": '{stack="shop"}', "value": 0}]}
     firing = [{"labels": f'{{severity="{severity}"}}', "value": 1} for severity in ("critical", "warning")]
@@ -78,7 +78,7 @@ def _finds_nothing(expr: str) -> dict[str, Any]:
     return {"expr": expr, "eval_time": "5m", "exp_samples": []}
 
 
-def _evaluate(promtool: Run, folder: Path, questions: list[dict[str, Any]]) -> Any:
+def _evaluate(promtool: RunTool, folder: Path, questions: list[dict[str, Any]]) -> Any:
     thresholds = [
         {"record": name, "labels": {"stack": "shop", "priority": "P1"} | labels, "expr": "1"}
         for name, labels in NUMBERS.items()

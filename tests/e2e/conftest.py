@@ -10,34 +10,34 @@ from typing import Any
 
 import pytest
 
-from demo.places import CHECKOUT, Places
+from demo.places import CHECKOUT, DemoPaths
 
-PLACES = Places()
+PATHS = DemoPaths()
 UP_SECONDS = 60
 DOWN_SECONDS = 60
 LOOP_SECONDS = 180
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandResult:
     """How a command of the demo ended."""
 
     code: int
-    said: str
+    output: str
 
 
-def demo(*arguments: str, seconds: float) -> Answer:
+def run_demo(*arguments: str, seconds: float) -> CommandResult:
     """Run `python -m demo …` to its end."""
     command = [sys.executable, "-m", "demo", *arguments]
-    ran = subprocess.run(
+    result = subprocess.run(
         command, cwd=CHECKOUT, timeout=seconds, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
-    return Answer(ran.returncode, ran.stdout)
+    return CommandResult(result.returncode, result.stdout)
 
 
-def processes_of_the_demo() -> dict[int, str]:
+def demo_processes() -> dict[int, str]:
     """Every process that works in the demo's folder, or was started with a path of it: number to argument list."""
-    found = {}
+    processes = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -46,32 +46,32 @@ def processes_of_the_demo() -> dict[int, str]:
             folder, arguments = (entry / "cwd").readlink(), (entry / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if status not in "ZX" and (folder.is_relative_to(PLACES.root) or str(PLACES.root) in arguments):
-            found[int(entry.name)] = arguments.replace("\0", " ")
-    return found
+        if status not in "ZX" and (folder.is_relative_to(PATHS.root) or str(PATHS.root) in arguments):
+            processes[int(entry.name)] = arguments.replace("\0", " ")
+    return processes
 
 
 @pytest.fixture(scope="module")
-def up() -> Iterator[Places]:
+def up() -> Iterator[DemoPaths]:
     """A demo that is up for the tests of one file."""
-    answer = demo("up", seconds=UP_SECONDS)
-    assert answer.code == 0, answer.said
-    yield PLACES
-    answer = demo("down", seconds=DOWN_SECONDS)
-    assert answer.code == 0, answer.said
+    answer = run_demo("up", seconds=UP_SECONDS)
+    assert answer.code == 0, answer.output
+    yield PATHS
+    answer = run_demo("down", seconds=DOWN_SECONDS)
+    assert answer.code == 0, answer.output
 
 
 @pytest.fixture(scope="module")
-def report(up: Places) -> dict[str, Any]:
+def report(up: DemoPaths) -> dict[str, Any]:
     """The report after the four incidents; the demo is still up."""
-    answer = demo("loop", seconds=LOOP_SECONDS)
-    assert up.report.exists(), answer.said
+    answer = run_demo("loop", seconds=LOOP_SECONDS)
+    assert up.report.exists(), answer.output
     content: dict[str, Any] = json.loads(up.report.read_text())
-    return {**content, "exit_code": answer.code, "said": answer.said}
+    return {**content, "exit_code": answer.code, "said": answer.output}
 
 
 @pytest.fixture(scope="module")
-def addresses(up: Places) -> Callable[[str], str]:
+def addresses(up: DemoPaths) -> Callable[[str], str]:
     """The values of the file for scripts."""
     lines = dict(line.split("=", 1) for line in up.env.read_text().splitlines())
     return lambda key: lines[key]
@@ -82,6 +82,6 @@ def started_again() -> Iterator[list[subprocess.Popen[bytes]]]:
     """What the test starts itself. `down` ends it; this only takes the exit status."""
     processes: list[subprocess.Popen[bytes]] = []
     yield processes
-    demo("down", seconds=DOWN_SECONDS)
+    run_demo("down", seconds=DOWN_SECONDS)
     for process in processes:
         process.wait(10)

@@ -9,9 +9,9 @@ import pytest
 
 from demo.incidents import held
 from demo.incidents.idle_transactions import HOLDING, WAITING
-from demo.places import Places
+from demo.places import DemoPaths
 from demo.running import Demo, running_demo
-from tests.e2e.conftest import UP_SECONDS, demo
+from tests.e2e.conftest import UP_SECONDS, run_demo
 from tests.e2e.webhook import deliver, kill, remediator_pid, start_again
 
 pytestmark = pytest.mark.timeout(120)
@@ -27,7 +27,7 @@ LABELS = {
 }
 
 
-async def _fixed(running: Demo) -> list[dict[str, Any]]:
+async def _wait_for_success(running: Demo) -> list[dict[str, Any]]:
     """The runs, once one has succeeded; or whatever there is when time is up."""
     runs: list[dict[str, Any]] = []
     for _ in range(FIXED_SECONDS * 2):
@@ -41,19 +41,19 @@ async def _fixed(running: Demo) -> list[dict[str, Any]]:
     return runs
 
 
-async def test_it_is_fixed_once(up: Places, started_again: list[subprocess.Popen[bytes]]) -> None:
-    assert demo("incident", "idle_transactions", seconds=UP_SECONDS).code == 0
+async def test_it_is_fixed_once(up: DemoPaths, started_again: list[subprocess.Popen[bytes]]) -> None:
+    assert run_demo("incident", "idle_transactions", seconds=UP_SECONDS).code == 0
     await asyncio.sleep(OLD_ENOUGH_SECONDS)
     async with running_demo(up) as running:
-        holding = (await held.read(up, "idle_transactions"))["holding"]
+        holding = (await held.read_session_status(up, "idle_transactions"))["holding"]
         pid = remediator_pid(up)
         start = start_again(pid)
         assert deliver(running.ports.url("remediator"), up, LABELS, then=lambda: kill(pid)) == 200
-        assert await held.alive(running, holding) == HOLDING, "it acted before it could be killed"
+        assert await held.count_alive(running, holding) == HOLDING, "it acted before it could be killed"
 
         started_again.append(start())
-        runs = await _fixed(running)
-        ended = await held.until_ended(up, "idle_transactions")
+        runs = await _wait_for_success(running)
+        ended = await held.wait_for_end(up, "idle_transactions")
 
     assert (ended["lost"], ended["through"], ended["failed"]) == (HOLDING, WAITING, [])
     touched = Counter(

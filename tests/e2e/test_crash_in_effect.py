@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from demo.bucket import listing
-from demo.places import Places
+from demo.bucket import list_backups
+from demo.places import DemoPaths
 from demo.running import Demo, running_demo
-from tests.e2e.conftest import UP_SECONDS, demo, processes_of_the_demo
+from tests.e2e.conftest import UP_SECONDS, demo_processes, run_demo
 from tests.e2e.webhook import deliver, kill, remediator_pid, start_again
 
 pytestmark = pytest.mark.timeout(150)
@@ -25,20 +25,20 @@ LABELS = {
 DUMPS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump'"
 
 
-async def _until(what: str, reached: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+async def _wait_for(what: str, reached: Callable[[], Awaitable[Any]], seconds: float) -> Any:
     for _ in range(int(seconds * 4)):
         try:
-            found = await reached()
+            value = await reached()
         except OSError:  # the remediator is not there yet
-            found = None
-        if found:
-            return found
+            value = None
+        if value:
+            return value
         await asyncio.sleep(0.25)
     raise AssertionError(f"after {seconds:.0f} s there was still no: {what}")
 
 
 async def _no_dump() -> bool:
-    return not any("pg_dump" in arguments for arguments in processes_of_the_demo().values())
+    return not any("pg_dump" in arguments for arguments in demo_processes().values())
 
 
 async def _runs(running: Demo, *states: str) -> list[dict[str, Any]]:
@@ -47,29 +47,29 @@ async def _runs(running: Demo, *states: str) -> list[dict[str, Any]]:
 
 
 async def test_no_backup_is_made_twice_and_the_outcome_is_true(
-    up: Places, started_again: list[subprocess.Popen[bytes]]
+    up: DemoPaths, started_again: list[subprocess.Popen[bytes]]
 ) -> None:
-    assert demo("incident", "old_backup", seconds=UP_SECONDS).code == 0
+    assert run_demo("incident", "old_backup", seconds=UP_SECONDS).code == 0
     async with running_demo(up) as running, running.database() as onlooker:
-        left = await listing(up)
+        left = await list_backups(up)
         pid = remediator_pid(up)
         start = start_again(pid)
         async with running.database() as holder, holder.transaction():
             await holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")  # a dump waits for it
             assert deliver(running.ports.url("remediator"), up, LABELS) == 200
-            await _until("run that executes", lambda: _runs(running, "executing"), 15)
-            await _until("dump at work", lambda: onlooker.fetchval(DUMPS), 15)
+            await _wait_for("run that executes", lambda: _runs(running, "executing"), 15)
+            await _wait_for("dump at work", lambda: onlooker.fetchval(DUMPS), 15)
             kill(pid)
             # The server notices only when its lock comes; what counts is that nobody is left who could store a dump.
-            await _until("end of the dump", _no_dump, 15)
-        assert await listing(up) == left, "half a dump was stored"
+            await _wait_for("end of the dump", _no_dump, 15)
+        assert await list_backups(up) == left, "half a dump was stored"
 
         started_again.append(start())
-        runs = await _until("second run that succeeded", lambda: _runs(running, "interrupted", "succeeded"), 60)
+        runs = await _wait_for("second run that succeeded", lambda: _runs(running, "interrupted", "succeeded"), 60)
 
     fixed, crashed = runs[0], runs[-1]
     assert [item["state"] for item in crashed["items"]] == ["not_applied"]
     assert [item["state"] for item in fixed["items"]] == ["applied"]
-    after = await listing(up) if up.env.exists() else {}
+    after = await list_backups(up) if up.env.exists() else {}
     assert {path for path in after if path not in left} == {f"db/{fixed['items'][0]['identity']['object']}"}
     assert {path: after[path] for path in left} == left

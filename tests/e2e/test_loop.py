@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.places import Places
+from demo.places import DemoPaths
 from demo.servers.http import request
 from tests.dashboards.boards import DashboardQuery, dashboard_queries
-from tests.e2e.conftest import processes_of_the_demo
+from tests.e2e.conftest import demo_processes
 
 pytestmark = pytest.mark.timeout(300)
 STEPS = ["seen", "pending", "firing", "delivered", "planned", "bounds", "applied", "verified", "resolved"]
@@ -49,7 +49,7 @@ def test_it_is_quick_enough_to_watch(report: dict[str, Any]) -> None:
     assert report["seconds"] < 180
 
 
-def _ask(prometheus: str, query: DashboardQuery) -> list[Any]:
+def _query(prometheus: str, query: DashboardQuery) -> list[Any]:
     """What Prometheus has for a query: now, or in the last five minutes as a board shows them."""
     now = time.time()
     what = {"query": query.expr, **({"time": now} if query.instant else {"start": now - 300, "end": now, "step": 5})}
@@ -63,15 +63,15 @@ def test_every_query_of_every_dashboard_has_data(report: dict[str, Any], address
     assert report["ok"], report["missing"]
     queries = dashboard_queries(stack="shop", rate_interval="30s")
     assert queries
-    empty = {query.key: query.expr for query in queries if not _ask(addresses("PROMETHEUS_URL"), query)}
+    empty = {query.key: query.expr for query in queries if not _query(addresses("PROMETHEUS_URL"), query)}
     assert empty == {}
 
 
-def test_no_secret_is_in_a_log_or_on_a_command_line(report: dict[str, Any], up: Places) -> None:
+def test_no_secret_is_in_a_log_or_on_a_command_line(report: dict[str, Any], up: DemoPaths) -> None:
     assert report["ok"], report["missing"]
     passwords = {urlsplit(up.secret(file.name)).password for file in up.secrets.glob("*s_*")}
     secrets = {*passwords, up.secret("webhook_token"), up.secret("operator_token")} - {None}
     assert len(secrets) == 4 + 1 + 3 + 2  # PostgreSQL's roles with the superuser, Redis' users, the tokens
     told = {str(log): log.read_text(errors="replace") for log in up.parts.glob("*/*.log")}
-    told |= {str(pid): arguments for pid, arguments in processes_of_the_demo().items()}
+    told |= {str(pid): arguments for pid, arguments in demo_processes().items()}
     assert [place for place, text in told.items() if any(secret in text for secret in secrets if secret)] == []

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from demo.places import CHECKOUT
-from tests.e2e.conftest import DOWN_SECONDS, PLACES, UP_SECONDS, demo, processes_of_the_demo
+from tests.e2e.conftest import DOWN_SECONDS, PATHS, UP_SECONDS, demo_processes, run_demo
 
 pytestmark = pytest.mark.timeout(180)
 INTERFACE = ("PG_DSN", "REDIS_URL", "S3_URL", "PROMETHEUS_URL", "ALERTMANAGER_URL", "EXPORTER_URL", "REMEDIATOR_URL")
@@ -20,26 +20,26 @@ TOKENS = ("WEBHOOK_TOKEN_FILE", "OPERATOR_TOKEN_FILE")
 @pytest.fixture(autouse=True)
 def _down_at_the_end() -> object:
     yield
-    demo("down", seconds=DOWN_SECONDS)
+    run_demo("down", seconds=DOWN_SECONDS)
 
 
 def test_after_down_nothing_is_left_and_a_second_down_is_fine() -> None:
-    before = processes_of_the_demo()
-    assert demo("up", seconds=UP_SECONDS).code == 0
-    lines = dict(line.split("=", 1) for line in PLACES.env.read_text().splitlines())
+    before = demo_processes()
+    assert run_demo("up", seconds=UP_SECONDS).code == 0
+    lines = dict(line.split("=", 1) for line in PATHS.env.read_text().splitlines())
     assert list(lines) == [*INTERFACE, *TOKENS]
-    assert stat.S_IMODE(PLACES.env.stat().st_mode) == 0o600
-    assert len(processes_of_the_demo()) >= 10
+    assert stat.S_IMODE(PATHS.env.stat().st_mode) == 0o600
+    assert len(demo_processes()) >= 10
 
-    second = demo("up", seconds=UP_SECONDS)
+    second = run_demo("up", seconds=UP_SECONDS)
     assert second.code == 1
-    assert "a demo is up here" in second.said
+    assert "a demo is up here" in second.output
 
-    assert demo("down", seconds=DOWN_SECONDS).code == 0
-    assert processes_of_the_demo() == before
-    assert not PLACES.env.exists()
-    assert not PLACES.secrets.exists()
-    assert demo("down", seconds=DOWN_SECONDS).code == 0
+    assert run_demo("down", seconds=DOWN_SECONDS).code == 0
+    assert demo_processes() == before
+    assert not PATHS.env.exists()
+    assert not PATHS.secrets.exists()
+    assert run_demo("down", seconds=DOWN_SECONDS).code == 0
 
 
 @pytest.mark.parametrize("after_seconds", [0.8, 2.0, 3.5])
@@ -48,9 +48,9 @@ def test_a_start_that_was_killed_is_cleaned_up_by_down(after_seconds: float) -> 
     time.sleep(after_seconds)
     os.kill(starter.pid, signal.SIGKILL)
     starter.wait()
-    answer = demo("down", seconds=DOWN_SECONDS)
-    assert answer.code == 0, answer.said
-    assert processes_of_the_demo() == {}
+    answer = run_demo("down", seconds=DOWN_SECONDS)
+    assert answer.code == 0, answer.output
+    assert demo_processes() == {}
 
 
 def test_ctrl_c_ends_everything() -> None:
@@ -58,23 +58,23 @@ def test_ctrl_c_ends_everything() -> None:
     command = ["env", "--default-signal=INT", sys.executable, "-m", "demo", "run"]
     starter = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + UP_SECONDS
-    while not PLACES.env.exists() and time.monotonic() < deadline:
+    while not PATHS.env.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)
     starter.send_signal(signal.SIGINT)
     assert starter.wait(DOWN_SECONDS) == 130
-    assert processes_of_the_demo() == {}
+    assert demo_processes() == {}
 
 
 def test_what_is_not_an_incident_is_named_with_what_is() -> None:
-    answer = demo("incident", "meteor", seconds=UP_SECONDS)
+    answer = run_demo("incident", "meteor", seconds=UP_SECONDS)
     assert answer.code == 1
-    assert answer.said.strip() == (
+    assert answer.output.strip() == (
         "demo: there is no incident 'meteor'; there are: idle_transactions, failed_jobs, old_backup, too_many_sessions"
     )
 
 
 def test_an_incident_without_a_demo_says_how_to_start_one() -> None:
-    answer = demo("incident", "failed_jobs", seconds=UP_SECONDS)
+    answer = run_demo("incident", "failed_jobs", seconds=UP_SECONDS)
     assert answer.code == 1
-    assert answer.said.strip() == "demo: no demo is up here; `make demo-up` starts one"
+    assert answer.output.strip() == "demo: no demo is up here; `make demo-up` starts one"

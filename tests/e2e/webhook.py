@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.places import Places
+from demo.places import DemoPaths
 
 
 def delivery(labels: Mapping[str, str]) -> bytes:
@@ -21,10 +21,10 @@ def delivery(labels: Mapping[str, str]) -> bytes:
     return json.dumps({**body, "commonLabels": labels, "commonAnnotations": {}, "alerts": [alert]}).encode()
 
 
-def deliver(url: str, places: Places, labels: Mapping[str, str], then: Callable[[], None] = lambda: None) -> int:
+def deliver(url: str, paths: DemoPaths, labels: Mapping[str, str], then: Callable[[], None] = lambda: None) -> int:
     """POST it, do `then` in the moment in which the answer is there, and return the answer's status."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-    token = places.secret("webhook_token")
+    token = paths.secret("webhook_token")
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     connection.request("POST", "/webhook", delivery(labels), headers)
     answer = connection.getresponse()
@@ -34,9 +34,9 @@ def deliver(url: str, places: Places, labels: Mapping[str, str], then: Callable[
     return status
 
 
-def remediator_pid(places: Places) -> int:
+def remediator_pid(paths: DemoPaths) -> int:
     """The process that `demo-up` has started."""
-    return int(json.loads((places.part("remediator") / "remediator.pid").read_text())["pid"])
+    return int(json.loads((paths.part("remediator") / "remediator.pid").read_text())["pid"])
 
 
 def kill(pid: int) -> None:

@@ -80,27 +80,27 @@ def postgres_server(servers_folder: Path) -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres16(servers_folder: Path) -> Iterator[PostgresServer]:
     """Without pg_stat_statements, as is 18."""
-    with _started(PostgresServer(servers_folder / "postgres16", version=_fetched(16))) as server:
+    with _running_server(PostgresServer(servers_folder / "postgres16", version=_version_or_skip(16))) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres18(servers_folder: Path) -> Iterator[PostgresServer]:
-    with _started(PostgresServer(servers_folder / "postgres18", version=_fetched(18))) as server:
+    with _running_server(PostgresServer(servers_folder / "postgres18", version=_version_or_skip(18))) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def standby(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[StandbyServer]:
     """Follows the session's PostgreSQL, with its roles and databases. A test that stops or delays it makes its own."""
-    with _started(StandbyServer(servers_folder / "standby", postgres_server)) as server:
+    with _running_server(StandbyServer(servers_folder / "standby", postgres_server)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def pgbouncer(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[PgBouncerServer]:
     """In transaction mode before the session's PostgreSQL; `reload()` lets in roles that a test adds."""
-    with _started(PgBouncerServer(servers_folder / "pgbouncer", postgres_server)) as server:
+    with _running_server(PgBouncerServer(servers_folder / "pgbouncer", postgres_server)) as server:
         yield server
 
 
@@ -123,13 +123,13 @@ def redis_server(servers_folder: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def redis62(servers_folder: Path) -> Iterator[RedisServer]:
-    with _started(_redis(servers_folder, "6.2")) as server:
+    with _running_server(_redis_or_skip(servers_folder, "6.2")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def valkey(servers_folder: Path) -> Iterator[RedisServer]:
-    with _started(_redis(servers_folder, "valkey")) as server:
+    with _running_server(_redis_or_skip(servers_folder, "valkey")) as server:
         yield server
 
 
@@ -158,21 +158,21 @@ def bucket(s3_server: S3Server) -> Bucket:
 @pytest.fixture
 def start_prometheus(servers_folder: Path) -> Iterator[Callable[[str], PrometheusServer]]:
     """Starts a Prometheus with this text as its configuration."""
-    yield from _starting(servers_folder, PrometheusServer)
+    yield from _server_starter(servers_folder, PrometheusServer)
 
 
 @pytest.fixture
 def start_alertmanager(servers_folder: Path) -> Iterator[Callable[[str], AlertmanagerServer]]:
     """Starts an Alertmanager with this text as its configuration."""
-    yield from _starting(servers_folder, AlertmanagerServer)
+    yield from _server_starter(servers_folder, AlertmanagerServer)
 
 
-def _starting(parent: Path, kind: type[Configured]) -> Iterator[Callable[[str], Configured]]:
+def _server_starter(parent: Path, kind: type[Configured]) -> Iterator[Callable[[str], Configured]]:
     started: list[Configured] = []
 
     def start(configuration: str) -> Configured:
         folder = _new_folder(parent, kind.name)
-        server = kind(folder, _written(folder, configuration))
+        server = kind(folder, _write_configuration(folder, configuration))
         started.append(server)
         server.start()
         return server
@@ -197,7 +197,7 @@ def node_run(tmp_path: Path) -> Callable[..., str]:
 
 
 @contextmanager
-def _started(server: S) -> Iterator[S]:
+def _running_server(server: S) -> Iterator[S]:
     server.start()
     try:
         yield server
@@ -205,7 +205,7 @@ def _started(server: S) -> Iterator[S]:
         server.remove()
 
 
-def _fetched(version: int) -> int:
+def _version_or_skip(version: int) -> int:
     """The version of PostgreSQL itself; the test is skipped where no build of it exists for this kind of machine."""
     try:
         postgres_packages(version)
@@ -214,7 +214,7 @@ def _fetched(version: int) -> int:
     return version
 
 
-def _redis(servers_folder: Path, version: str) -> RedisServer:
+def _redis_or_skip(servers_folder: Path, version: str) -> RedisServer:
     try:
         return RedisServer(servers_folder / f"redis-{version}", version=version)
     except SetupError as error:
@@ -227,7 +227,7 @@ def _new_folder(parent: Path, name: str) -> Path:
     return folder
 
 
-def _written(folder: Path, configuration: str) -> Path:
+def _write_configuration(folder: Path, configuration: str) -> Path:
     file = folder / "configuration.yml"
     file.write_text(configuration)
     return file

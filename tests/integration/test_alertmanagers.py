@@ -27,13 +27,13 @@ from remediator.model.clock import SystemClock
 from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import inventory
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import FolderRemediation
 
 TOKEN = "hook-token"
 LABELS = {"alertname": "ShelfFull", "stack": "shop", "target": "main", "remediation": "clear_shelf"}
 
 
-class Clustered(AlertmanagerServer):
+class ClusteredAlertmanager(AlertmanagerServer):
     """One that does not wait for what its peers have sent: all of them send, as when they can not hear each other."""
 
     gossip: int
@@ -52,27 +52,27 @@ class Clustered(AlertmanagerServer):
         return replace(launch, arguments=arguments)
 
 
-Pair = Callable[[int], list[Clustered]]
+StartPair = Callable[[int], list[ClusteredAlertmanager]]
 
 
 @pytest.fixture
-def pair(servers_folder: Path, tmp_path: Path) -> Iterator[Pair]:
+def pair(servers_folder: Path, tmp_path: Path) -> Iterator[StartPair]:
     with ExitStack() as stack:
 
-        def started(port: int) -> list[Clustered]:
+        def start_pair(port: int) -> list[ClusteredAlertmanager]:
             config = tmp_path / "alertmanager.yml"
             config.write_text(configuration(port))
             gossip = [free_port(), free_port()]
-            made = []
+            servers = []
             for number in (0, 1):
-                server = Clustered(servers_folder / f"{tmp_path.name}-{number}", config)
+                server = ClusteredAlertmanager(servers_folder / f"{tmp_path.name}-{number}", config)
                 server.gossip, server.peer = gossip[number], gossip[1 - number]
                 stack.callback(server.stop)
                 server.start()
-                made.append(server)
-            return made
+                servers.append(server)
+            return servers
 
-        yield started
+        yield start_pair
 
 
 def configuration(port: int) -> str:
@@ -83,7 +83,7 @@ def configuration(port: int) -> str:
     return json.dumps({"route": {**route, "repeat_interval": "2s"}, "receivers": receivers})
 
 
-async def fire(servers: list[Clustered]) -> None:
+async def fire(servers: list[ClusteredAlertmanager]) -> None:
     alert = {"labels": LABELS, "startsAt": datetime.now(UTC).isoformat()}
     async with aiohttp.ClientSession() as session:
         for server in servers:
@@ -91,7 +91,7 @@ async def fire(servers: list[Clustered]) -> None:
                 assert answer.status == 200
 
 
-async def counted(ledger: Ledger, table: Any) -> int:
+async def count_rows(ledger: Ledger, table: Any) -> int:
     async with ledger.read() as connection:
         return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
 
@@ -102,20 +102,20 @@ async def senders(ledger: Ledger) -> set[str]:
         return {json.loads(row.body)["externalURL"] for row in await connection.execute(select(delivery.c.body))}
 
 
-def calm() -> Inventory:
+def inventory_with_cooldown() -> Inventory:
     return inventory(cooldown="1h")
 
 
-async def test_duplicates_of_a_cluster_are_one_episode_and_one_effect(tmp_path: Path, pair: Pair) -> None:
+async def test_duplicates_of_a_cluster_are_one_episode_and_one_effect(tmp_path: Path, pair: StartPair) -> None:
     """Invariant 2, with what really sends; the login is basic authentication, with the token as its password."""
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "shelf").mkdir()
-    shelf = Shelf(tmp_path / "shelf")
+    shelf = FolderRemediation(tmp_path / "shelf")
     shelf.fill("a")
     ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
-    world = Context(calm(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    context = Context(inventory_with_cooldown(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
     bearers = BearerTokens({"hook": tmp_path / "token"}, "{}", basic=True)
-    async with TestServer(create_application(world, bearers)) as served:
+    async with TestServer(create_application(context, bearers)) as served:
         assert served.port is not None
         servers = await asyncio.to_thread(pair, served.port)
         await fire(servers)
@@ -127,5 +127,5 @@ async def test_duplicates_of_a_cluster_are_one_episode_and_one_effect(tmp_path: 
         async with ledger.read() as connection:
             found = (await list_runs(connection, limit=10)).runs
         assert [run.state for run in found] == ["succeeded"]
-        assert await counted(ledger, episode) == 1
+        assert await count_rows(ledger, episode) == 1
     assert shelf.touched == ["a"]

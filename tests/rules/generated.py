@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 import yaml
 
 from tests.rules.formats import FORMATS
-from tests.rules.rulebook import CASES, Rule, number_of, published, rules_of
+from tests.rules.rulebook import CASES, Rule, number_of, published_rules, rules_of
 
 LONGEST_STEP = 60
 """Seconds between evaluations, unless an alert waits for less."""
@@ -80,14 +80,16 @@ def write_tests(folder: Path, subsystem: str, rules: Path, severity: str) -> Pat
 
 
 def _numbers(rules: Path, cases: Sequence[Case], severity: str) -> dict[str, Any]:
-    found = [rule for file in sorted((rules / "thresholds").glob("*.yml")) for rule in rules_of(file)]
-    kept = [rule for rule in found if str(rule.record).split(":")[-1] in {severity, "minimum"}]
-    entries = [{"record": rule.record, "labels": dict(rule.labels), "expr": rule.expr} for rule in kept]
-    return {"groups": [{"name": "numbers", "rules": [*entries, *(_entry(case) for case in cases if _unnamed(case))]}]}
+    published_numbers = [rule for file in sorted((rules / "thresholds").glob("*.yml")) for rule in rules_of(file)]
+    selected = [rule for rule in published_numbers if str(rule.record).split(":")[-1] in {severity, "minimum"}]
+    entries = [{"record": rule.record, "labels": dict(rule.labels), "expr": rule.expr} for rule in selected]
+    return {
+        "groups": [{"name": "numbers", "rules": [*entries, *(_entry(case) for case in cases if _has_no_number(case))]}]
+    }
 
 
-def _unnamed(case: Case) -> bool:
-    return not any(case.is_about(rule) for rule in published())
+def _has_no_number(case: Case) -> bool:
+    return not any(case.is_about(rule) for rule in published_rules())
 
 
 def _entry(case: Case) -> dict[str, Any]:
@@ -103,16 +105,18 @@ def _owners(case: Case) -> Rule:
 
 def _tests(cases: Sequence[Case], step: int) -> Iterator[dict[str, Any]]:
     for case in cases:
-        thresholds = [rule for rule in published() if case.is_about(rule)] or [_owners(case)]
+        thresholds = [rule for rule in published_rules() if case.is_about(rule)] or [_owners(case)]
         for threshold in thresholds:
-            others = {rule.labels["stack"] for rule in published()} - {rule.labels["stack"] for rule in thresholds}
+            others = {rule.labels["stack"] for rule in published_rules()} - {
+                rule.labels["stack"] for rule in thresholds
+            }
             yield _test(case, threshold, {*_without(case, others), NEWCOMER}, step)
 
 
 def _without(case: Case, others: set[str]) -> set[str]:
     """Those that have no other number for the same alert and severity, which another case is about."""
     record = f"runbook:{case.quantity}:{case.severity}"
-    return others - {rule.labels["stack"] for rule in published() if rule.record == record}
+    return others - {rule.labels["stack"] for rule in published_rules() if rule.record == record}
 
 
 def _test(case: Case, threshold: Rule, others: set[str], step: int) -> dict[str, Any]:
@@ -160,7 +164,7 @@ def _expected(case: Case, threshold: Rule, value: float, limit: float) -> dict[s
     words = {"stack": stack, "section": threshold.labels["section"]}
     if case.shown:
         words |= {"value": FORMATS[case.shown](value), "limit": FORMATS[case.shown](limit)}
-    texts = {name: _filled(text, words) for name, text in case.texts.items()}
+    texts = {name: _fill(text, words) for name, text in case.texts.items()}
     labels = {"stack": stack, "priority": threshold.labels["priority"], "severity": case.severity, **case.labels}
     variables = [name for name in ("target", "host", "queue", "volume") if name in case.labels]
     address = f"{_dashboard(stack)}{''.join(f'&var-{name}={quote_plus(case.labels[name])}' for name in variables)}"
@@ -168,7 +172,7 @@ def _expected(case: Case, threshold: Rule, value: float, limit: float) -> dict[s
     return {"exp_labels": labels, "exp_annotations": {**texts, **links}}
 
 
-def _filled(text: str, words: Mapping[str, str]) -> str:
+def _fill(text: str, words: Mapping[str, str]) -> str:
     return re.sub(r"<(stack|value|limit|section)>", lambda found: words[found[1]], text)
 
 
@@ -181,8 +185,8 @@ def _dashboard(stack: str) -> str:
 
 
 def _silence(step: int) -> dict[str, Any]:
-    asked = {"expr": "ALERTS", "eval_time": "10m", "exp_samples": []}
-    return {"name": "no data", "interval": f"{step}s", "input_series": [], "promql_expr_test": [asked]}
+    query = {"expr": "ALERTS", "eval_time": "10m", "exp_samples": []}
+    return {"name": "no data", "interval": f"{step}s", "input_series": [], "promql_expr_test": [query]}
 
 
 def _case(raw: Mapping[str, Any]) -> Case:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.rules.generated import subsystems, write_tests
 from tests.rules.rulebook import CASES, RULES, SEVERITIES, adapter_files, subsystem_files, threshold_files
-from tests.rules.tools import Run, runner
+from tests.rules.tools import RunTool, runner
 from tools.toolchain import paths
 
 FLIPPED = {">": (">=", "<"), "<": ("<=", ">"), ">=": (">", "<"), "<=": ("<", ">")}
@@ -42,20 +42,20 @@ class Mutant:
         text = target.read_text()
         target.write_text(text[: self.at] + self.new + text[self.at + len(self.old) :])
 
-    def turns_a_case_red(self, promtool: Run, folder: Path) -> bool:
+    def turns_a_case_red(self, promtool: RunTool, folder: Path) -> bool:
         """Whether a case saw something else than it expected; a rule that can not be loaded would prove nothing."""
         rules = Path(shutil.copytree(RULES, folder / "alert_rules"))
         cases = folder / "tests" / "rules"
         shutil.copytree(CASES, cases, ignore=shutil.ignore_patterns("*.py", "__pycache__", "cases"))
         self.plant(rules)
-        return any("exp:" in _said(promtool, file) for file in self._files(folder, rules, cases))
+        return any("exp:" in _failure_output(promtool, file) for file in self._files(folder, rules, cases))
 
     def _files(self, folder: Path, rules: Path, cases: Path) -> Iterator[Path]:
         """The cases that are about it, the quickest first."""
         if self.subsystem in subsystems():
             for severity in [self.severity] if self.severity else SEVERITIES:
-                made = write_tests(folder, self.subsystem, rules, severity)
-                yield from [made] if made else []
+                test_file = write_tests(folder, self.subsystem, rules, severity)
+                yield from [test_file] if test_file else []
         yield from sorted(cases.glob(f"{self.subsystem.removesuffix('s')}*_test.yml"))
 
 
@@ -68,20 +68,20 @@ def mutants() -> Iterator[Mutant]:
     for file in [*subsystem_files(), *adapter_files()]:
         subsystem = "adapters" if file.parent.name == "adapters" else file.stem
         for old, new in ((" == 1", " == 0"), (" == 0", " == 1"), (" > 0)", " < 0)")):
-            for found in re.finditer(re.escape(old), file.read_text()):
-                yield Mutant(file, found.start(), old, new, subsystem)
+            for match in re.finditer(re.escape(old), file.read_text()):
+                yield Mutant(file, match.start(), old, new, subsystem)
 
 
 def survivors(chosen: list[Mutant]) -> list[Mutant]:
     """Those that no case noticed."""
     promtool = runner(paths.launcher("promtool"))
 
-    def noticed(mutant: Mutant) -> bool:
+    def is_noticed(mutant: Mutant) -> bool:
         with tempfile.TemporaryDirectory() as folder:
             return mutant.turns_a_case_red(promtool, Path(folder))
 
     with ThreadPoolExecutor(2) as pool:
-        return [mutant for mutant, red in zip(chosen, pool.map(noticed, chosen), strict=True) if not red]
+        return [mutant for mutant, red in zip(chosen, pool.map(is_noticed, chosen), strict=True) if not red]
 
 
 def main() -> int:
@@ -96,9 +96,9 @@ def main() -> int:
 
 def _numbers(file: Path) -> Iterator[Mutant]:
     record = r"record: runbook:(\w+):(critical|warning|info|minimum)\n(?:.*\n)*?\s+expr: (.+)\n"
-    for found in re.finditer(record, file.read_text()):
-        severity = "" if found[2] == "minimum" else found[2]
-        yield Mutant(file, found.start(3), found[3], f"{found[3]} + 1", _subsystem_of(found[1]), severity)
+    for match in re.finditer(record, file.read_text()):
+        severity = "" if match[2] == "minimum" else match[2]
+        yield Mutant(file, match.start(3), match[3], f"{match[3]} + 1", _subsystem_of(match[1]), severity)
 
 
 def _subsystem_of(quantity: str) -> str:
@@ -109,13 +109,13 @@ def _subsystem_of(quantity: str) -> str:
 
 def _comparisons(file: Path) -> Iterator[Mutant]:
     text = file.read_text()
-    for found in re.finditer(r"(?<=\s)([<>]=?)(?= on \([\w, ]+\) group_left \(priority\))", text):
-        severity = re.compile(r"severity: (\w+)").search(text, found.end())
-        for new in FLIPPED[found[1]]:
-            yield Mutant(file, found.start(), found[1], new, file.stem, severity[1] if severity else "")
+    for match in re.finditer(r"(?<=\s)([<>]=?)(?= on \([\w, ]+\) group_left \(priority\))", text):
+        severity = re.compile(r"severity: (\w+)").search(text, match.end())
+        for new in FLIPPED[match[1]]:
+            yield Mutant(file, match.start(), match[1], new, file.stem, severity[1] if severity else "")
 
 
-def _said(promtool: Run, file: Path) -> str:
+def _failure_output(promtool: RunTool, file: Path) -> str:
     result = promtool("test", "rules", file)
     return result.stdout + result.stderr if result.returncode != 0 else ""
 

@@ -55,34 +55,34 @@ def adapter_files() -> list[Path]:
 
 def all_rules() -> list[Rule]:
     """Those of the subsystems and of the adapters: all that is no number."""
-    return [rule for file in [*subsystem_files(), *adapter_files()] for rule in _committed(file)]
+    return [rule for file in [*subsystem_files(), *adapter_files()] for rule in _cached_rules_of(file)]
 
 
 def alerts() -> list[Rule]:
-    return [rule for file in subsystem_files() for rule in _committed(file) if rule.alert]
+    return [rule for file in subsystem_files() for rule in _cached_rules_of(file) if rule.alert]
 
 
-def published() -> list[Rule]:
+def published_rules() -> list[Rule]:
     """The thresholds, minimums and silences of all stacks."""
-    return [rule for file in threshold_files() for rule in _committed(file)]
+    return [rule for file in threshold_files() for rule in _cached_rules_of(file)]
 
 
 def thresholds() -> list[Rule]:
     """The numbers that alerts compare with."""
-    return [rule for rule in published() if str(rule.record).split(":")[-1] in SEVERITIES]
+    return [rule for rule in published_rules() if str(rule.record).split(":")[-1] in SEVERITIES]
 
 
 def minimums() -> list[Rule]:
     """The traffic below which shares and means say nothing."""
-    return [rule for rule in published() if str(rule.record).endswith(":minimum")]
+    return [rule for rule in published_rules() if str(rule.record).endswith(":minimum")]
 
 
 def silences() -> list[Rule]:
-    return [rule for rule in published() if rule.record == SILENT]
+    return [rule for rule in published_rules() if rule.record == SILENT]
 
 
 @cache
-def _committed(file: Path) -> list[Rule]:
+def _cached_rules_of(file: Path) -> list[Rule]:
     return rules_of(file)
 
 

@@ -15,7 +15,7 @@ from tests.rules.rulebook import (
     SEVERITIES,
     Rule,
     alerts,
-    published,
+    published_rules,
     subsystem_files,
     threshold_names,
     thresholds,
@@ -119,8 +119,8 @@ def test_every_other_alert_is_asked_for_in_a_file_of_cases(alert: Rule) -> None:
 def test_no_alert_uses_a_threshold_that_no_stack_publishes() -> None:
     """Two alerts wait for a number that the manual demands and does not name; until then it is a silence."""
     used = {name for alert in alerts() for name in threshold_names(alert.expr)}
-    unnamed = used - {str(rule.record) for rule in published()}
-    silent = {rule.labels["quantity"] for rule in published() if "quantity" in rule.labels}
+    unnamed = used - {str(rule.record) for rule in published_rules()}
+    silent = {rule.labels["quantity"] for rule in published_rules() if "quantity" in rule.labels}
     assert {name.split(":")[1] for name in unnamed} <= silent
 
 

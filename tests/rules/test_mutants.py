@@ -6,7 +6,7 @@ import pytest
 
 from tests.rules.mutants import Mutant, mutants
 from tests.rules.rulebook import RULES
-from tests.rules.tools import Run
+from tests.rules.tools import RunTool
 
 EVERY = 41
 
@@ -17,11 +17,11 @@ def sample() -> list[Mutant]:
 
 
 @pytest.mark.parametrize("mutant", sample(), ids=str)
-def test_a_wrong_rule_turns_a_case_red(promtool: Run, mutant: Mutant, tmp_path: Path) -> None:
+def test_a_wrong_rule_turns_a_case_red(promtool: RunTool, mutant: Mutant, tmp_path: Path) -> None:
     assert mutant.turns_a_case_red(promtool, tmp_path)
 
 
-def test_what_is_right_turns_none_red(promtool: Run, tmp_path: Path) -> None:
+def test_what_is_right_turns_none_red(promtool: RunTool, tmp_path: Path) -> None:
     right = Mutant(RULES / "queues.yml", 0, "", "", "queues")
     assert not right.turns_a_case_red(promtool, tmp_path)
 

@@ -10,7 +10,7 @@ from tests.rules.rulebook import (
     adapter_files,
     alerts,
     all_rules,
-    published,
+    published_rules,
     rules_of,
     subsystem_files,
     threshold_names,
@@ -20,7 +20,7 @@ from tools.docs.metrics_tables import METRICS
 WORDS = {"and", "or", "unless", "on", "by", "group_left", "bool", "offset", "without", "ignoring", "le"}
 REMEDIATORS = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "metrics" / "remediator.md").read_text()))
 OURS = {metric.name for metrics in METRICS.values() for metric in metrics} | REMEDIATORS
-RECORDED = {str(rule.record) for rule in [*all_rules(), *published()]}
+RECORDED = {str(rule.record) for rule in [*all_rules(), *published_rules()]}
 OF_PROMETHEUS = {"up"}
 
 OTHERS = {
@@ -70,9 +70,9 @@ OTHERS = {
 """What each adapter reads; it reads nothing else, and nobody but an adapter reads it."""
 
 
-def read_by(rule: Rule) -> set[str]:
+def series_read_by(rule: Rule) -> set[str]:
     """The names of the series in an expression, those that a regular expression spells out included."""
-    spelled = {name for found in re.findall(r'__name__=~"([^"]+)"', rule.expr) for name in _spelled(found)}
+    spelled = {name for pattern in re.findall(r'__name__=~"([^"]+)"', rule.expr) for name in _spelled(pattern)}
     text = re.sub(r'\{[^}]*\}|"[^"]*"|\b(?:by|on|group_left) \([^)]*\)', "", rule.expr)
     return spelled | {name for name in re.findall(r"\b[a-zA-Z_][\w:]*\b(?!\s*\()", text) if name not in WORDS}
 
@@ -80,20 +80,20 @@ def read_by(rule: Rule) -> set[str]:
 @pytest.mark.parametrize("rule", [r for f in subsystem_files() for r in rules_of(f)], ids=str)
 def test_a_subsystem_reads_what_the_exporter_and_other_rules_give(rule: Rule) -> None:
     known = OURS | RECORDED | OF_PROMETHEUS | threshold_names(rule.expr)
-    assert {name for name in _without_windows(read_by(rule)) if name not in known} == set()
+    assert {name for name in _without_windows(series_read_by(rule)) if name not in known} == set()
 
 
 def test_every_adapter_reads_its_convention_and_all_of_it() -> None:
     assert {file.stem for file in adapter_files()} == set(OTHERS)
     for file in adapter_files():
-        names = {_base(name) for rule in rules_of(file) for name in _without_windows(read_by(rule))}
+        names = {_base(name) for rule in rules_of(file) for name in _without_windows(series_read_by(rule))}
         assert names == OTHERS[file.stem], file.name
 
 
 def test_alerts_on_applications_and_hosts_read_normalized_series_only() -> None:
     compared = [alert for alert in alerts() if alert.labels["component"] in {"application", "hosts"}]
     assert compared
-    assert all(name.startswith(("stack", "runbook:")) for alert in compared for name in read_by(alert))
+    assert all(name.startswith(("stack", "runbook:")) for alert in compared for name in series_read_by(alert))
 
 
 def _spelled(pattern: str) -> set[str]:

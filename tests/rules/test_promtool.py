@@ -7,7 +7,7 @@ import pytest
 
 from tests.rules.generated import subsystems, write_tests
 from tests.rules.rulebook import CASES, ROOT, RULES, SEVERITIES, adapter_files, subsystem_files, threshold_files
-from tests.rules.tools import Run
+from tests.rules.tools import RunTool
 
 
 def case_files() -> list[Path]:
@@ -15,13 +15,13 @@ def case_files() -> list[Path]:
 
 
 @pytest.mark.parametrize("file", [*subsystem_files(), *adapter_files(), *threshold_files()], ids=lambda file: file.stem)
-def test_the_file_is_free_of_errors_and_lint(promtool: Run, file: Path) -> None:
+def test_the_file_is_free_of_errors_and_lint(promtool: RunTool, file: Path) -> None:
     result = promtool("check", "rules", "--lint-fatal", file)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("file", case_files(), ids=lambda file: file.stem)
-def test_the_cases_hold(promtool: Run, file: Path) -> None:
+def test_the_cases_hold(promtool: RunTool, file: Path) -> None:
     result = promtool("test", "rules", file)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -29,7 +29,7 @@ def test_the_cases_hold(promtool: Run, file: Path) -> None:
 @pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("subsystem", subsystems())
 def test_each_alert_of_each_stack_fires_past_its_limit_alone(
-    promtool: Run, tmp_path: Path, subsystem: str, severity: str
+    promtool: RunTool, tmp_path: Path, subsystem: str, severity: str
 ) -> None:
     file = write_tests(tmp_path, subsystem, RULES, severity)
     if file is not None:
@@ -37,7 +37,7 @@ def test_each_alert_of_each_stack_fires_past_its_limit_alone(
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_prometheus_takes_the_configuration_with_every_rule_file(promtool: Run, tmp_path: Path) -> None:
+def test_prometheus_takes_the_configuration_with_every_rule_file(promtool: RunTool, tmp_path: Path) -> None:
     shutil.copytree(RULES, tmp_path / "alert_rules")
     config = shutil.copy(ROOT / "deploy" / "prometheus.yml", tmp_path)
     result = promtool("check", "config", "--lint-fatal", config)

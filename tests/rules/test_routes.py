@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.rules.rulebook import ROOT, SEVERITIES, Rule, alerts, threshold_names, thresholds
-from tests.rules.tools import Run
+from tests.rules.tools import RunTool
 
 CONFIG = ROOT / "deploy" / "alertmanager.yml"
 PAGED = {"P0", "P1"}
@@ -22,7 +22,7 @@ def remediation_of(alert: Rule) -> str:
     return alert.labels.get("remediation", "")
 
 
-def raised() -> set[tuple[str, str, str, str]]:
+def possible_alerts() -> set[tuple[str, str, str, str]]:
     """Stack, severity, priority and remediation of everything that can fire, each once."""
     judged = {
         (number.labels["stack"], alert.labels["severity"], number.labels["priority"], remediation_of(alert))
@@ -34,14 +34,14 @@ def raised() -> set[tuple[str, str, str, str]]:
     return judged | others
 
 
-def test_alertmanager_takes_the_configuration(amtool: Run) -> None:
+def test_alertmanager_takes_the_configuration(amtool: RunTool) -> None:
     result = amtool("check-config", CONFIG)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize(("stack", "severity", "priority", "remediation"), sorted(raised()))
+@pytest.mark.parametrize(("stack", "severity", "priority", "remediation"), sorted(possible_alerts()))
 def test_the_chat_hears_everything_the_pager_what_wakes_people_and_the_remediator_what_it_can_fix(
-    amtool: Run, stack: str, severity: str, priority: str, remediation: str
+    amtool: RunTool, stack: str, severity: str, priority: str, remediation: str
 ) -> None:
     wakes = priority in PAGED or (not priority and severity == "critical")
     assert _receivers(amtool, stack=stack, severity=severity, priority=priority, remediation=remediation) == [
@@ -52,11 +52,11 @@ def test_the_chat_hears_everything_the_pager_what_wakes_people_and_the_remediato
 
 
 def test_every_severity_is_raised_for_every_stack_that_has_such_a_number() -> None:
-    assert {severity for _, severity, _, _ in raised()} == set(SEVERITIES)
-    assert {stack for stack, *_ in raised()} == {"any", *(number.labels["stack"] for number in thresholds())}
+    assert {severity for _, severity, _, _ in possible_alerts()} == set(SEVERITIES)
+    assert {stack for stack, *_ in possible_alerts()} == {"any", *(number.labels["stack"] for number in thresholds())}
 
 
-def test_an_alert_without_a_known_severity_still_reaches_people(amtool: Run) -> None:
+def test_an_alert_without_a_known_severity_still_reaches_people(amtool: RunTool) -> None:
     assert _receivers(amtool, alertname="Stray") == ["chat"]
 
 
@@ -105,7 +105,7 @@ def test_what_inhibition_and_routes_name_exists() -> None:
     assert {name for names in named for name in names.split("|")} <= {alert.alert for alert in alerts()}
 
 
-def _receivers(amtool: Run, **labels: str) -> list[str]:
+def _receivers(amtool: RunTool, **labels: str) -> list[str]:
     pairs = [f"{name}={value}" for name, value in labels.items() if value]
     result = amtool("config", "routes", "test", f"--config.file={CONFIG}", *pairs)
     assert result.returncode == 0, result.stderr

@@ -11,7 +11,7 @@ from tests.rules.rulebook import (
     alerts,
     minimums,
     number_of,
-    published,
+    published_rules,
     rules_of,
     silences,
     subsystem_files,
@@ -26,7 +26,7 @@ FOR_A_KIND = "backup_"
 """Numbers about backups are for one kind of them."""
 
 
-def compared() -> set[str]:
+def compared_quantities() -> set[str]:
     """The quantities that alerts compare, without those of backups, which not every stack has of every kind."""
     names = {name for alert in alerts() for name in threshold_names(alert.expr)}
     return {name.split(":")[1] for name in names if FOR_A_KIND not in name}
@@ -34,13 +34,13 @@ def compared() -> set[str]:
 
 def test_there_is_one_file_for_each_stack_and_it_speaks_of_no_other() -> None:
     assert {file.stem for file in threshold_files()} == STACKS
-    assert all(rule.labels["stack"] == rule.file.stem for rule in published())
+    assert all(rule.labels["stack"] == rule.file.stem for rule in published_rules())
 
 
 def test_no_number_is_published_twice() -> None:
     """Prometheus would take both in turn, and promtool looks into one file at a time."""
     keys = ("stack", "kind", "quantity")
-    times = Counter((rule.record, *(rule.labels.get(key) for key in keys)) for rule in published())
+    times = Counter((rule.record, *(rule.labels.get(key) for key in keys)) for rule in published_rules())
     assert [name for name, count in times.items() if count > 1] == []
 
 
@@ -70,7 +70,7 @@ def test_the_more_severe_number_is_the_one_that_is_passed_later() -> None:
 def test_every_quantity_of_a_stack_has_a_number_or_is_known_to_have_none(stack: str) -> None:
     numbers = {rule.quantity for rule in thresholds() if rule.labels["stack"] == stack}
     silent = {rule.quantity for rule in silences() if rule.labels["stack"] == stack and "kind" not in rule.labels}
-    asked = {name for name in compared() if stack in WITH_QUEUES or not name.startswith("bullmq_")}
+    asked = {name for name in compared_quantities() if stack in WITH_QUEUES or not name.startswith("bullmq_")}
     assert asked - numbers - silent == set()
     assert {name for name in (numbers | silent) - asked if FOR_A_KIND not in name} == set()
     assert {name for name in numbers & silent if FOR_A_KIND not in name} == set()
@@ -79,7 +79,9 @@ def test_every_quantity_of_a_stack_has_a_number_or_is_known_to_have_none(stack: 
 @pytest.mark.parametrize("stack", sorted(STACKS))
 def test_every_quantity_of_backups_has_a_number_for_some_kind_or_a_silence(stack: str) -> None:
     names = {name.split(":")[1] for alert in alerts() for name in threshold_names(alert.expr) if FOR_A_KIND in name}
-    assert names == {rule.quantity for rule in published() if rule.labels["stack"] == stack and FOR_A_KIND in str(rule)}
+    assert names == {
+        rule.quantity for rule in published_rules() if rule.labels["stack"] == stack and FOR_A_KIND in str(rule)
+    }
 
 
 def test_a_silence_is_one_of_the_stack_and_a_quantity() -> None:
@@ -118,6 +120,6 @@ def test_a_comment_says_the_section_the_row_and_whether_the_number_is_stated_or_
 
 
 def _comments_over_thresholds(text: str) -> list[str]:
-    found = re.findall(r"((?:^ *#.*\n)*)^ *- record: (\S+)$", text, re.MULTILINE)
-    kept = [comment for comment, record in found if record != SILENT and not record.endswith(":minimum")]
-    return [" ".join(line.strip(" #") for line in comment.splitlines()) for comment in kept]
+    pairs = re.findall(r"((?:^ *#.*\n)*)^ *- record: (\S+)$", text, re.MULTILINE)
+    comments = [comment for comment, record in pairs if record != SILENT and not record.endswith(":minimum")]
+    return [" ".join(line.strip(" #") for line in comment.splitlines()) for comment in comments]

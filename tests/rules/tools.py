@@ -8,20 +8,20 @@ import pytest
 
 from tools.toolchain import paths
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+RunTool = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
-def promtool() -> Run:
+def promtool() -> RunTool:
     return runner(paths.launcher("promtool"))
 
 
 @pytest.fixture(scope="session")
-def amtool() -> Run:
+def amtool() -> RunTool:
     return runner(paths.launcher("amtool"))
 
 
-def runner(program: Path) -> Run:
+def runner(program: Path) -> RunTool:
     """Run this program with arguments, to its end."""
 
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":

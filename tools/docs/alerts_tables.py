@@ -31,7 +31,7 @@ def _alerts_table() -> str:
     for file in sorted(RULES.glob("*.yml")):
         for rule in _rules(file):
             if "alert" in rule:
-                rows.setdefault(_told(rule), []).append(rule["labels"]["severity"])
+                rows.setdefault(_alert_row(rule), []).append(rule["labels"]["severity"])
     lines = [
         [f"`{name}`", ", ".join(sorted(set(severities), key=SEVERITIES.index)), *rest]
         for (name, *rest), severities in rows.items()
@@ -39,12 +39,12 @@ def _alerts_table() -> str:
     return _table(["alert", "severity", "for", "remediation", "says"], lines)
 
 
-def _told(rule: Mapping[str, Any]) -> tuple[str, ...]:
+def _alert_row(rule: Mapping[str, Any]) -> tuple[str, ...]:
     remediation = rule["labels"].get("remediation", "")
-    lasts = f"{rule['for']}, stays {rule['keep_firing_for']}" if "keep_firing_for" in rule else rule["for"]
-    said = re.sub(r"\{\{ (?:with )?\$labels\.(\w+).*?\}\}", r"*\1*", rule["annotations"]["summary"])
-    said = re.sub(r"\{\{ \$value.*?\}\}", "…", said).replace("{{ . }}", "").replace("{{ end }}", "")
-    return rule["alert"], lasts, f"`{remediation}`" if remediation else "", said
+    duration = f"{rule['for']}, stays {rule['keep_firing_for']}" if "keep_firing_for" in rule else rule["for"]
+    summary = re.sub(r"\{\{ (?:with )?\$labels\.(\w+).*?\}\}", r"*\1*", rule["annotations"]["summary"])
+    summary = re.sub(r"\{\{ \$value.*?\}\}", "…", summary).replace("{{ . }}", "").replace("{{ end }}", "")
+    return rule["alert"], duration, f"`{remediation}`" if remediation else "", summary
 
 
 def _numbers_table() -> str:
@@ -52,8 +52,8 @@ def _numbers_table() -> str:
     rows: dict[str, dict[str, list[str]]] = {}
     for stack in stacks:
         for rule in _rules(RULES / "thresholds" / f"{stack}.yml"):
-            quantity, said = _number(rule)
-            rows.setdefault(quantity, {}).setdefault(stack, []).append(said)
+            quantity, cell = _number(rule)
+            rows.setdefault(quantity, {}).setdefault(stack, []).append(cell)
     lines = [[f"`{name}`", *("<br>".join(rows[name].get(stack, [])) for stack in stacks)] for name in sorted(rows)]
     return _table(["quantity", *stacks], lines)
 

@@ -51,7 +51,7 @@ KINDS = tuple(name for name in Answers.model_fields if name != "traps")
 
 
 @dataclass(frozen=True)
-class Row:
+class RunbookRow:
     """One row: the stack and the section of its runbook, its id, and what answers it."""
 
     stack: str
@@ -66,7 +66,7 @@ class Row:
         return (self.id,) if count == 1 else tuple(f"{self.id}/{number + 1}" for number in range(count))
 
 
-class _Strict(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that stands twice, of which YAML keeps the last one and says nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -81,18 +81,18 @@ class _Strict(yaml.SafeLoader):
 _FILE = TypeAdapter(dict[str, dict[str, Answers]])
 
 
-def read(file: Path) -> Iterator[Row]:
+def read(file: Path) -> Iterator[RunbookRow]:
     """Yield the rows of one file, in its order.
 
     Raises yaml.YAMLError, which names the line, or pydantic's ValidationError, which names the row.
     """
-    sections = _FILE.validate_python(yaml.load(file.read_text(encoding="utf-8"), Loader=_Strict))  # noqa: S506 a SafeLoader
+    sections = _FILE.validate_python(yaml.load(file.read_text(encoding="utf-8"), Loader=_StrictLoader))  # noqa: S506 a SafeLoader
     for section, rows in sections.items():
         for name, answers in rows.items():
-            yield Row(file.stem, section, name, answers)
+            yield RunbookRow(file.stem, section, name, answers)
 
 
 @cache
-def covered_rows() -> tuple[Row, ...]:
+def covered_rows() -> tuple[RunbookRow, ...]:
     """Return the rows of all stacks."""
     return tuple(row for file in sorted(FOLDER.glob("*.yml")) for row in read(file))

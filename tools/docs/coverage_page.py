@@ -5,19 +5,19 @@ from itertools import groupby
 from pathlib import Path
 
 from tools.docs import DOCS
-from tools.docs.coverage_files import KINDS, Row, covered_rows
+from tools.docs.coverage_files import KINDS, RunbookRow, covered_rows
 from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
-from tools.docs.marked import table, with_part
+from tools.docs.marked import replace_part, table
 
 PAGE = DOCS / "coverage.md"
 
 
 def coverage_page() -> Iterator[tuple[Path, str]]:
     """Yield the page as it should be."""
-    yield PAGE, with_part(PAGE, "\n".join(_parts(covered_rows())))
+    yield PAGE, replace_part(PAGE, "\n".join(_parts(covered_rows())))
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[str]:
+def _parts(rows: Sequence[RunbookRow]) -> Iterator[str]:
     yield _counts(rows)
     yield "## Outside\n"
     yield _words("outside", OUTSIDE, rows)
@@ -30,28 +30,28 @@ def _parts(rows: Sequence[Row]) -> Iterator[str]:
             yield table([["row", "traps", "answered by"], *map(_cells, of_section)])
 
 
-def _counts(rows: Sequence[Row]) -> str:
+def _counts(rows: Sequence[RunbookRow]) -> str:
     stacks = {stack: list(of_stack) for stack, of_stack in groupby(rows, lambda row: row.stack)}
     lines = [[stack, *_numbers(of_stack)] for stack, of_stack in stacks.items()]
     return table([["runbook", "rows", "traps", *KINDS], *lines, ["all", *_numbers(rows)]])
 
 
-def _numbers(rows: Sequence[Row]) -> list[str]:
-    answered = [sum(bool(getattr(row.answers, kind)) for row in rows) for kind in KINDS]
-    return [str(number) for number in (len(rows), sum(row.answers.traps for row in rows), *answered)]
+def _numbers(rows: Sequence[RunbookRow]) -> list[str]:
+    answer_counts = [sum(bool(getattr(row.answers, kind)) for row in rows) for kind in KINDS]
+    return [str(number) for number in (len(rows), sum(row.answers.traps for row in rows), *answer_counts)]
 
 
-def _words(kind: str, meanings: Mapping[str, str], rows: Sequence[Row]) -> str:
-    counted = {word: sum(word in getattr(row.answers, kind) for row in rows) for word in meanings}
-    return table([["word", "rows", "meaning"], *([word, str(counted[word]), meanings[word]] for word in meanings)])
+def _words(kind: str, meanings: Mapping[str, str], rows: Sequence[RunbookRow]) -> str:
+    counts = {word: sum(word in getattr(row.answers, kind) for row in rows) for word in meanings}
+    return table([["word", "rows", "meaning"], *([word, str(counts[word]), meanings[word]] for word in meanings)])
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: RunbookRow) -> list[str]:
     traps = row.answers.traps
     return [f"`{row.id}`", f"[{traps}](runbook-review.md)" if traps else "", _answers(row)]
 
 
-def _answers(row: Row) -> str:
+def _answers(row: RunbookRow) -> str:
     try:
         parts = [
             f"{kind} " + ", ".join(link(kind, pointer) for pointer in pointers)

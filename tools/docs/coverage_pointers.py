@@ -43,10 +43,10 @@ def link(kind: str, pointer: str) -> str:
 
     Raises ValueError for one that points at nothing.
     """
-    found = _PLACES[kind]().get(pointer)
-    if found is None:
+    address = _ADDRESSES[kind]().get(pointer)
+    if address is None:
         raise ValueError(f"there is no {kind} {pointer}")
-    return f"[{pointer}]({found})"
+    return f"[{pointer}]({address})"
 
 
 @cache
@@ -95,7 +95,7 @@ def _people() -> Mapping[str, str]:
     }
 
 
-_PLACES: Mapping[str, Callable[[], Mapping[str, str]]] = {
+_ADDRESSES: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "metric": _metrics,
     "alert": _alerts,
     "panel": _panels,

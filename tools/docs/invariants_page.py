@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.bounds.guards import Guard, Invariant, invariants
 from tools.docs import DOCS
-from tools.docs.marked import table, with_part
+from tools.docs.marked import replace_part, table
 
 PAGE = DOCS / "invariants.md"
 
@@ -13,7 +13,7 @@ PAGE = DOCS / "invariants.md"
 def invariants_page() -> Iterator[tuple[Path, str]]:
     """Yield the page as it should be."""
     rows = [row for invariant in invariants() for row in _rows(invariant)]
-    yield PAGE, with_part(PAGE, table([["", "invariant", "guard", "in", "tests that turn red without it"], *rows]))
+    yield PAGE, replace_part(PAGE, table([["", "invariant", "guard", "in", "tests that turn red without it"], *rows]))
 
 
 def _rows(invariant: Invariant) -> Iterator[list[str]]:

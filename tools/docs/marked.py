@@ -6,7 +6,7 @@ from pathlib import Path
 _PART = re.compile(r"(?<=<!-- table: written by `make docs` -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 
 
-def with_part(file: Path, part: str) -> str:
+def replace_part(file: Path, part: str) -> str:
     """Return the page with this part in place of the one it has.
 
     Raises ValueError where the page does not have exactly one place for it.

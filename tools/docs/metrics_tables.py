@@ -12,7 +12,7 @@ from exporter.scheduling import job_lane, runner
 from exporter.scheduling.runner import TARGET_METRICS
 from tools.docs import DOCS
 from tools.docs.coverage_files import covered_rows
-from tools.docs.marked import table, with_part
+from tools.docs.marked import replace_part, table
 
 FOLDER = DOCS / "metrics"
 OWN_METRICS = (*runner.OWN_METRICS, *reload.METRICS)
@@ -29,15 +29,15 @@ def metrics_pages() -> Iterator[tuple[Path, str]]:
     rows = _rows_by_metric()
     for kind, metrics in METRICS.items():
         file = FOLDER / f"{kind}.md"
-        yield file, with_part(file, _table(metrics, rows))
+        yield file, replace_part(file, _table(metrics, rows))
 
 
 def _rows_by_metric() -> Mapping[str, Sequence[str]]:
-    found = defaultdict(list)
+    rows = defaultdict(list)
     for row in covered_rows():
         for metric in row.answers.metric:
-            found[metric].append(row.id)
-    return found
+            rows[metric].append(row.id)
+    return rows
 
 
 def _table(metrics: Sequence[Metric], runbook_rows: Mapping[str, Sequence[str]]) -> str:

@@ -54,8 +54,8 @@ def _table() -> Iterator[str]:
         yield f"| `{state}` | {MEANING[state]} | {' | '.join(marks)} |"
 
 
-def _yes(found: bool) -> str:
-    return "yes" if found else ""
+def _yes(value: bool) -> str:
+    return "yes" if value else ""
 
 
 def _breaker(state: RunState) -> str:

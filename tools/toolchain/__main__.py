@@ -8,7 +8,7 @@ from tools.toolchain.bootstrap import make_python
 from tools.toolchain.debian import BROWSER, EXPORTERS, SERVERS, VALKEY, fetch_group
 from tools.toolchain.errors import SetupError
 from tools.toolchain.node_modules import install_node_modules
-from tools.toolchain.stamps import one_at_a_time
+from tools.toolchain.stamps import setup_lock
 from tools.toolchain.wheels import fetch_wheels
 
 
@@ -36,15 +36,15 @@ def main() -> int:
     """Exit 0 when everything asked for is in place, 1 with one line when something is missing."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.toolchain", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}")
-    asked = parser.parse_args().parts or _DEFAULT
-    if unknown := set(asked) - set(PARTS):
+    part_names = parser.parse_args().parts or _DEFAULT
+    if unknown := set(part_names) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
-    return _run([PARTS[name] for name in asked])
+    return _run([PARTS[name] for name in part_names])
 
 
 def _run(parts: list[Callable[[], object]]) -> int:
     try:
-        with one_at_a_time():
+        with setup_lock():
             for part in parts:
                 part()
     except SetupError as error:

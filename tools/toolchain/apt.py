@@ -96,6 +96,6 @@ class PrivateApt:
 
 def extract(archive: Path, into: Path) -> None:
     """Unpacks a package's files; none of its scripts runs."""
-    done = subprocess.run(["dpkg-deb", "-x", archive, into], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SetupError(done.stderr.strip(), archive.name, "free some disk space and run make setup again")
+    result = subprocess.run(["dpkg-deb", "-x", archive, into], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise SetupError(result.stderr.strip(), archive.name, "free some disk space and run make setup again")

@@ -36,20 +36,20 @@ def debian_sources(apt_folder: Path, codename: str, suite: str = "") -> list[Sou
     `suite` names another one of the same archives, which the machine itself may not use: an addition to the release,
     such as its backports, comes with the release; another release comes alone. Raises SetupError when there is none.
     """
-    wanted = {codename, f"{codename}-updates", f"{codename}-security"}
-    found = [narrowed for source in _all_sources(apt_folder) if (narrowed := _narrow(source, wanted))]
-    if not found:
+    wanted_suites = {codename, f"{codename}-updates", f"{codename}-security"}
+    sources = [narrowed for source in _all_sources(apt_folder) if (narrowed := _narrow(source, wanted_suites))]
+    if not sources:
         raise SetupError(
             f"no package source of Debian {codename} with component main", str(apt_folder), "add one to sources.list"
         )
     if not suite:
-        return found
-    others = [Source(each.uris, (suite,), each.components, each.trust) for each in found if codename in each.suites]
-    return [*found, *others] if suite.startswith(f"{codename}-") else others
+        return sources
+    others = [Source(each.uris, (suite,), each.components, each.trust) for each in sources if codename in each.suites]
+    return [*sources, *others] if suite.startswith(f"{codename}-") else others
 
 
-def _narrow(source: Source, wanted: set[str]) -> Source | None:
-    suites = tuple(suite for suite in source.suites if suite in wanted)
+def _narrow(source: Source, wanted_suites: set[str]) -> Source | None:
+    suites = tuple(suite for suite in source.suites if suite in wanted_suites)
     if not suites or "main" not in source.components:
         return None
     return Source(source.uris, suites, source.components, source.trust)

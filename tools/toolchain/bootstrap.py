@@ -47,7 +47,7 @@ def _check_python() -> None:
 
 def _is_usable() -> bool:
     """Whether it was finished once, for this Python and this place: its programs name both by absolute path."""
-    if _unfinished().exists() or not (VENV / "bin" / "pip").exists():
+    if _unfinished_mark().exists() or not (VENV / "bin" / "pip").exists():
         return False
     settings = (VENV / "pyvenv.cfg").read_text() if (VENV / "pyvenv.cfg").exists() else ""
     fields = dict(line.split(" = ", 1) for line in settings.splitlines() if " = " in line)
@@ -57,13 +57,13 @@ def _is_usable() -> bool:
 
 def _runs() -> bool:
     try:
-        ran = subprocess.run([VENV / "bin" / "python", "-m", "pip", "--version"], capture_output=True, check=False)
+        result = subprocess.run([VENV / "bin" / "python", "-m", "pip", "--version"], capture_output=True, check=False)
     except OSError:
         return False
-    return ran.returncode == 0
+    return result.returncode == 0
 
 
-def _unfinished() -> Path:
+def _unfinished_mark() -> Path:
     # An environment cannot be moved, so it is not made elsewhere and renamed: this mark says that it is not whole.
     return VENV / f"{STAMP}.unfinished"
 
@@ -72,7 +72,7 @@ def _make_empty() -> None:
     step = Progress(f"make a virtual environment of Python {sys.version.split()[0]}")
     shutil.rmtree(VENV, ignore_errors=True)
     VENV.mkdir()
-    _unfinished().touch()
+    _unfinished_mark().touch()
     has_pip = importlib.util.find_spec("ensurepip") is not None
     venv.EnvBuilder(symlinks=True, with_pip=has_pip).create(VENV)
     if not has_pip:
@@ -99,13 +99,13 @@ def _install(inputs: str) -> None:
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Marks the environment while pip works. After its own failures pip has tidied up: only a kill leaves the mark."""
-    _unfinished().touch()
+    _unfinished_mark().touch()
     try:
         yield
     except SetupError:
-        _unfinished().unlink()
+        _unfinished_mark().unlink()
         raise
-    _unfinished().unlink()
+    _unfinished_mark().unlink()
 
 
 def pip_install(step: Progress, *arguments: str | Path) -> None:
@@ -115,7 +115,7 @@ def pip_install(step: Progress, *arguments: str | Path) -> None:
         "pip",
         [_python(), "-m", "pip", "install", *options, *arguments],
         env=_environment(),
-        tick=step.waiting,
+        tick=step.tick,
         remedy=_NETWORK,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tools.toolchain.errors import SetupError
 
 # Only PostgreSQL's just-in-time compiler uses it; 110 MB, and our servers run with jit=off.
-_LEFT_OUT = frozenset({"libllvm14"})
+_EXCLUDED = frozenset({"libllvm14"})
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.+-]*")
 
 
@@ -28,23 +28,23 @@ def parse_available(text: str) -> dict[str, Package]:
     return {package.name: package for package in packages}
 
 
-def fetch_list(available: Mapping[str, Package], wanted: Iterable[str]) -> list[Package]:
+def fetch_list(available: Mapping[str, Package], package_names: Iterable[str]) -> list[Package]:
     """The wanted packages with all shared libraries below them, less what every Debian system has.
 
     Dependencies that are no libraries (scripts that make users and services, web assets) are not followed: nothing is
     installed, so nothing of them would run. Raises SetupError for a wanted package that no archive has.
     """
     base = _base_system(available)
-    found: dict[str, Package] = {}
-    queue = [_named(available, name) for name in wanted]
+    packages: dict[str, Package] = {}
+    queue = [_require(available, name) for name in package_names]
     while queue:
         package = queue.pop()
-        if package.name in found:
+        if package.name in packages:
             continue
-        found[package.name] = package
-        needed = _needed(available, package)
-        queue += [each for each in needed if _is_library(each) and each.name not in base | _LEFT_OUT]
-    return sorted(found.values(), key=lambda package: package.name)
+        packages[package.name] = package
+        dependencies = _dependencies(available, package)
+        queue += [each for each in dependencies if _is_library(each) and each.name not in base | _EXCLUDED]
+    return sorted(packages.values(), key=lambda package: package.name)
 
 
 def _base_system(available: Mapping[str, Package]) -> frozenset[str]:
@@ -55,11 +55,11 @@ def _base_system(available: Mapping[str, Package]) -> frozenset[str]:
         package = queue.pop()
         if package.name not in seen:
             seen.add(package.name)
-            queue += _needed(available, package)
+            queue += _dependencies(available, package)
     return frozenset(seen)
 
 
-def _needed(available: Mapping[str, Package], package: Package) -> list[Package]:
+def _dependencies(available: Mapping[str, Package], package: Package) -> list[Package]:
     """The first alternative of each dependency that an archive has under its own name."""
     chosen = (next((name for name in group if name in available), None) for group in package.needs)
     return [available[name] for name in chosen if name]
@@ -69,7 +69,7 @@ def _is_library(package: Package) -> bool:
     return package.section.rpartition("/")[2] == "libs"
 
 
-def _named(available: Mapping[str, Package], name: str) -> Package:
+def _require(available: Mapping[str, Package], name: str) -> Package:
     if name not in available:
         raise SetupError(
             f"package {name} is in no archive", "the package sources of this machine", "this needs Debian 12 (bookworm)"

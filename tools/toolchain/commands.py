@@ -45,21 +45,21 @@ def log_file(name: str) -> Path:
 def capture(arguments: Sequence[str | Path], *, remedy: str) -> str:
     """What a program writes to its standard output. Raises SetupError when it fails."""
     try:
-        ran = subprocess.run(arguments, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        result = subprocess.run(arguments, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     except OSError as error:
         raise SetupError(f"{arguments[0]} cannot be started: {error.strerror}", "PATH", remedy) from None
-    if ran.returncode != 0:
-        lines = ran.stderr.strip().splitlines() or ["no message"]
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines() or ["no message"]
         raise SetupError(lines[-1], str(arguments[0]), remedy)
-    return ran.stdout
+    return result.stdout
 
 
 def error_line(log: Path) -> str:
     """The first line in which apt, pip or npm says what went wrong; without one the last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     # npm begins with a code and ends with advice; what happened stands between.
-    told = [line for line in lines if line.startswith(_COMPLAINTS) and not line.startswith("npm error code")]
-    return [*told, *lines[-1:], "no output"][0]
+    complaints = [line for line in lines if line.startswith(_COMPLAINTS) and not line.startswith("npm error code")]
+    return [*complaints, *lines[-1:], "no output"][0]
 
 
 def _start(

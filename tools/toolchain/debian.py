@@ -10,7 +10,7 @@ from tools.toolchain.closure import Package, fetch_list, parse_available
 from tools.toolchain.launchers import write_launchers
 from tools.toolchain.paths import TOOLS, group_root
 from tools.toolchain.progress import Progress
-from tools.toolchain.stamps import digest, is_current, replacing
+from tools.toolchain.stamps import digest, is_current, replace_folder
 
 _POSTGRES = "usr/lib/postgresql/15/bin"
 # Raised when the extracted folder would come out different from the same packages.
@@ -18,7 +18,7 @@ _FORMAT = "1"
 
 
 @dataclass(frozen=True)
-class Group:
+class PackageGroup:
     """Packages that are fetched together into one folder, and the programs of theirs that are used."""
 
     name: str
@@ -34,7 +34,7 @@ class Group:
         return digest(_FORMAT, codename, *([self.suite] if self.suite else []), *self.packages, *programs)
 
 
-SERVERS = Group(
+SERVERS = PackageGroup(
     name="servers",
     packages=(
         "postgresql-15",
@@ -61,12 +61,12 @@ SERVERS = Group(
     finish=lambda root: patch_template_path(root / "usr/bin/prometheus-alertmanager"),
 )
 
-BROWSER = Group(
+BROWSER = PackageGroup(
     name="browser", packages=("chromium", "chromium-common"), programs={"chromium": "usr/lib/chromium/chromium"}
 )
 
 # The fork of Redis, for the tests; Debian 12 has it in its backports.
-VALKEY = Group(
+VALKEY = PackageGroup(
     name="valkey",
     packages=("valkey-server", "valkey-tools"),
     programs={"valkey-server": "usr/bin/valkey-server"},
@@ -74,7 +74,7 @@ VALKEY = Group(
 )
 
 # What `make bench` compares with: Debian 13's releases need nothing but a libc of Debian 12's age.
-EXPORTERS = Group(
+EXPORTERS = PackageGroup(
     name="exporters",
     packages=("prometheus-postgres-exporter", "prometheus-redis-exporter"),
     programs={
@@ -85,10 +85,12 @@ EXPORTERS = Group(
 )
 
 # pip for a Python that comes without it, and the certificates that Debian's build of pip looks for.
-PIP = Group(name="pip", packages=("python3-pip-whl", "ca-certificates"), programs={})
+PIP = PackageGroup(name="pip", packages=("python3-pip-whl", "ca-certificates"), programs={})
 
 
-def fetch_group(group: Group, apt_folder: Path = Path("/etc/apt"), os_release: Path = Path("/etc/os-release")) -> Path:
+def fetch_group(
+    group: PackageGroup, apt_folder: Path = Path("/etc/apt"), os_release: Path = Path("/etc/os-release")
+) -> Path:
     """The folder with the group's packages, fetched unless it is there already.
 
     Raises SetupError where the network, an archive or a package is missing.
@@ -96,7 +98,7 @@ def fetch_group(group: Group, apt_folder: Path = Path("/etc/apt"), os_release: P
     codename = _codename(os_release)
     root, inputs = group_root(group.name), group.inputs(codename)
     if not is_current(root, inputs):
-        with replacing(root, inputs) as partial:
+        with replace_folder(root, inputs) as partial:
             _fill(group, partial, _ready_apt(apt_folder, codename, group.suite))
     return root
 
@@ -110,12 +112,12 @@ def _ready_apt(apt_folder: Path, codename: str, suite: str) -> PrivateApt:
     step = Progress(f"read the lists of Debian's packages{f' in {suite}' if suite else ''}")
     apt = PrivateApt(TOOLS / "apt")
     apt.prepare(apt_folder, codename, suite)
-    apt.update(step.waiting)
+    apt.update(step.tick)
     step.done()
     return apt
 
 
-def _fill(group: Group, root: Path, apt: PrivateApt) -> None:
+def _fill(group: PackageGroup, root: Path, apt: PrivateApt) -> None:
     packages = fetch_list(parse_available(apt.available()), group.packages)
     downloads = root / "downloads"
     downloads.mkdir()
@@ -131,7 +133,7 @@ def _fill(group: Group, root: Path, apt: PrivateApt) -> None:
     step.done()
 
 
-def _download(group: Group, packages: list[Package], into: Path, apt: PrivateApt) -> None:
+def _download(group: PackageGroup, packages: list[Package], into: Path, apt: PrivateApt) -> None:
     total = sum(package.size for package in packages)
     step = Progress(f"fetch {len(packages)} Debian packages for {group.name} ({total / 1_000_000:.0f} MB)")
     apt.download(

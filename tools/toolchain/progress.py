@@ -15,7 +15,7 @@ class Progress:
     _last_line: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        _say(f"  {self.title} ...")
+        _print_line(f"  {self.title} ...")
 
     def show(self, done: int, total: int) -> None:
         """Counts bytes: `done` of `total`."""
@@ -25,9 +25,9 @@ class Progress:
             sys.stderr.flush()
         elif time.monotonic() - self._last_line > self.quiet:
             self._last_line = time.monotonic()
-            _say(text)
+            _print_line(text)
 
-    def waiting(self) -> None:
+    def tick(self) -> None:
         """Shows that a step without a counter is alive."""
         seconds = time.monotonic() - self._started
         if sys.stderr.isatty():
@@ -35,16 +35,16 @@ class Progress:
             sys.stderr.flush()
         elif time.monotonic() - self._last_line > self.quiet:
             self._last_line = time.monotonic()
-            _say(f"    {seconds:.0f} s")
+            _print_line(f"    {seconds:.0f} s")
 
     def done(self) -> None:
         """Ends the step with the time it took."""
         if sys.stderr.isatty():
             sys.stderr.write("\r\033[K")
-        _say(f"    done in {time.monotonic() - self._started:.1f} s")
+        _print_line(f"    done in {time.monotonic() - self._started:.1f} s")
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

@@ -26,10 +26,10 @@ def digest(*inputs: str | bytes | Path) -> str:
     return total.hexdigest()
 
 
-def is_current(folder: Path, wanted: str) -> bool:
+def is_current(folder: Path, inputs: str) -> bool:
     """Whether `folder` was finished from exactly these inputs."""
     try:
-        return (folder / STAMP).read_text() == wanted
+        return (folder / STAMP).read_text() == inputs
     except OSError:
         return False
 
@@ -42,7 +42,7 @@ def write_stamp(folder: Path, made_from: str) -> None:
 
 
 @contextmanager
-def replacing(folder: Path, made_from: str) -> Iterator[Path]:
+def replace_folder(folder: Path, made_from: str) -> Iterator[Path]:
     """Gives an empty folder to fill; it takes the place of `folder` only when the block ends well."""
     partial, old = folder.with_name(f"{folder.name}.partial"), folder.with_name(f"{folder.name}.old")
     for leftover in (partial, old):
@@ -57,7 +57,7 @@ def replacing(folder: Path, made_from: str) -> Iterator[Path]:
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
+def setup_lock() -> Iterator[None]:
     """Waits for another set-up of this checkout to end. The lock goes with its process: it cannot be left behind."""
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as lock:

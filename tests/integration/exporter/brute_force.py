@@ -17,7 +17,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Keys:
+class QueueKeys:
     """All keys of a queue, by what follows its name."""
 
     values: dict[str, Any]
@@ -44,23 +44,25 @@ class Keys:
         return [*self.ids("wait"), *self.ids("paused"), *self.ids("prioritized")]
 
 
-def read_all(client: redis.Redis, base: str) -> Keys:
+def read_all(client: redis.Redis, base: str) -> QueueKeys:
     """Every key below `base`, each read as a whole."""
     values = {}
     for key in client.scan_iter(match=f"{base}:*", count=10_000):
         values[key.decode().removeprefix(f"{base}:")] = KINDS[client.type(key)](client, key)
-    return Keys(values)
+    return QueueKeys(values)
 
 
-def told_since(job: dict[str, str]) -> float | None:
+def ready_since(job: dict[str, str]) -> float | None:
     """Since when (milliseconds) a job could be worked on by what stands in its hash; None where that does not tell."""
     options = json.loads(job.get("opts", "{}"))
     tries = int(job.get("atm") or job.get("attemptsMade") or 0)
     points = [int(job["timestamp"]) + (options.get("delay") or 0)]
     if "processedOn" in job:
         backoff = options.get("backoff") or {}
-        held_back = {"fixed": 1, "exponential": 2 ** (tries - 1)}.get(backoff.get("type"), 0) * backoff.get("delay", 0)
-        points.append(int(job["processedOn"]) + (held_back if tries else 0))
+        backoff_delay = {"fixed": 1, "exponential": 2 ** (tries - 1)}.get(backoff.get("type"), 0) * backoff.get(
+            "delay", 0
+        )
+        points.append(int(job["processedOn"]) + (backoff_delay if tries else 0))
     elif tries:
         return None
     return max(points)

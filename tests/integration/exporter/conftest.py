@@ -32,7 +32,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Page:
+class ScrapedPage:
     """A page of metrics, parsed, and how long it took in seconds."""
 
     text: str
@@ -41,28 +41,28 @@ class Page:
 
     def series(self, name: str, **labels: str) -> dict[tuple[tuple[str, str], ...], float]:
         """All series of a metric that have these labels."""
-        wanted = set(labels.items())
-        return {found: value for found, value in self.values.get(name, {}).items() if wanted <= set(found)}
+        pairs = set(labels.items())
+        return {key: value for key, value in self.values.get(name, {}).items() if pairs <= set(key)}
 
     def value(self, name: str, **labels: str) -> float | None:
         """The only series of a metric that has these labels, or None."""
-        found = self.series(name, **labels)
-        assert len(found) <= 1, f"{name} has {len(found)} series with {labels}: {found}"
-        return next(iter(found.values()), None)
+        matches = self.series(name, **labels)
+        assert len(matches) <= 1, f"{name} has {len(matches)} series with {labels}: {matches}"
+        return next(iter(matches.values()), None)
 
 
-def _parsed(text: str, seconds: float) -> Page:
+def _parse_page(text: str, seconds: float) -> ScrapedPage:
     values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = tuple(sorted(sample.labels.items()))
             assert labels not in values.setdefault(sample.name, {}), f"{sample.name}{labels} stands twice"
             values[sample.name][labels] = sample.value
-    return Page(text, values, seconds)
+    return ScrapedPage(text, values, seconds)
 
 
 @dataclass(frozen=True)
-class Exporter:
+class RunningExporter:
     """An exporter that serves."""
 
     url: str
@@ -76,16 +76,16 @@ class Exporter:
         ):
             return answer.status, await answer.text()
 
-    async def scrape(self, query: str = "", allowed: float = TIMEOUT_SECONDS) -> Page:
+    async def scrape(self, query: str = "", allowed: float = TIMEOUT_SECONDS) -> ScrapedPage:
         """A page of metrics; `allowed` is the timeout in seconds that Prometheus would state."""
         began = monotonic()
         status, text = await self.get(
             f"/metrics{query}", X_Prometheus_Scrape_Timeout_Seconds=str(allowed), Accept="text/plain"
         )
         assert status == 200, text
-        return _parsed(text, monotonic() - began)
+        return _parse_page(text, monotonic() - began)
 
-    async def scrape_until(self, done: Callable[[Page], object], seconds: float = 10.0) -> Page:
+    async def scrape_until(self, done: Callable[[ScrapedPage], object], seconds: float = 10.0) -> ScrapedPage:
         """Scrape again and again until `done` says so; fails with the last page."""
         end = monotonic() + seconds
         while True:
@@ -95,12 +95,12 @@ class Exporter:
             assert monotonic() < end, page.text
             await asyncio.sleep(0.1)
 
-    async def scrape_after_jobs(self) -> Page:
+    async def scrape_after_jobs(self) -> ScrapedPage:
         """A page after every job in the background was run, so that none of them is under way."""
         return await self.scrape_until(lambda page: set(page.series("runbook_exporter_job_success").values()) == {1})
 
 
-StartExporter = Callable[..., Awaitable[Exporter]]
+StartExporter = Callable[..., Awaitable[RunningExporter]]
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
     """Starts an exporter on this inventory, given as YAML."""
     runners: list[web.AppRunner] = []
 
-    async def start(inventory: str | None) -> Exporter:
+    async def start(inventory: str | None) -> RunningExporter:
         file = tmp_path / "inventory.yml"
         file.write_text(inventory or "")
         settings = ExporterSettings(config=ConfigSettings(file=file if inventory else None))
@@ -116,7 +116,7 @@ async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
         runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return Exporter(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        return RunningExporter(f"http://127.0.0.1:{runner.addresses[0][1]}")
 
     yield start
     for runner in runners:

@@ -33,12 +33,12 @@ def folder_of(place: Path) -> Path:
 
 def marker(backup: str, size: int, proof: Proof = Proof.VERIFIED, **more: Any) -> tuple[str, bytes]:
     """The name and content of a marker that holds, but for what `more` says."""
-    done: dict[str, Any] = (
+    details: dict[str, Any] = (
         {"checks": ["end"]} if proof is Proof.VERIFIED else {"duration_seconds": 90, "rows": {"a": 7}}
     )
-    told = {"proof": proof, "backup": backup, "size": size, "at": datetime.now(UTC).isoformat(), **done, **more}
-    Marker.model_validate_json(json.dumps(told))
-    return marker_name(backup, proof), json.dumps(told).encode()
+    content = {"proof": proof, "backup": backup, "size": size, "at": datetime.now(UTC).isoformat(), **details, **more}
+    Marker.model_validate_json(json.dumps(content))
+    return marker_name(backup, proof), json.dumps(content).encode()
 
 
 def write_proven_backups(folder: Path) -> int:

@@ -78,22 +78,22 @@ async def prometheus(start_exporter, start_prometheus, database, redis_url, api,
 async def test_a_healthy_stack_raises_nothing_and_no_rule_fails(prometheus) -> None:
     """Not even an alert that waits for its time: what is pending for a moment would fire some day."""
     began = time.monotonic()
-    while found := await asyncio.to_thread(_raised, prometheus.url):
+    while found := await asyncio.to_thread(_firing_alerts, prometheus.url):
         assert time.monotonic() < began + RATES_SECONDS, found
         await asyncio.sleep(0.5)
     for _ in range(QUIET_SECONDS):
         await asyncio.sleep(1)
-        assert await asyncio.to_thread(_raised, prometheus.url) == []
+        assert await asyncio.to_thread(_firing_alerts, prometheus.url) == []
     rules = await asyncio.to_thread(_rules, prometheus.url)
     assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
-    measured = await asyncio.to_thread(_measured, prometheus.url)
+    measured = await asyncio.to_thread(_measured_quantities, prometheus.url)
     assert {"pg_up", "redis_up", "bullmq_queue_failed_jobs", "probe_success", "backup_age_seconds"} <= measured
 
 
-def _raised(url: str) -> list[str]:
+def _firing_alerts(url: str) -> list[str]:
     alerts = json.loads(request(f"{url}/api/v1/alerts"))["data"]["alerts"]
     # Until it was scraped for the first time everything is missing.
-    return ["nothing is measured yet"] if not _measured(url) else [str(alert["labels"]) for alert in alerts]
+    return ["nothing is measured yet"] if not _measured_quantities(url) else [str(alert["labels"]) for alert in alerts]
 
 
 def _rules(url: str) -> list[Mapping[str, Any]]:
@@ -101,9 +101,9 @@ def _rules(url: str) -> list[Mapping[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def _measured(url: str) -> set[str]:
-    found = json.loads(request(f"{url}/api/v1/query?query=stack_quantity_kind:measured:group"))["data"]["result"]
-    return {series["metric"]["quantity"] for series in found}
+def _measured_quantities(url: str) -> set[str]:
+    result = json.loads(request(f"{url}/api/v1/query?query=stack_quantity_kind:measured:group"))["data"]["result"]
+    return {series["metric"]["quantity"] for series in result}
 
 
 def _inventory(dsn: str, redis_url: str, api: str, backups: Path) -> str:

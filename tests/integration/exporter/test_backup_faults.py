@@ -45,16 +45,16 @@ def s3(endpoint: str, **more: str) -> dict[str, str]:
     return {**keys, "endpoint": endpoint, **more}
 
 
-async def failed(exporter, reason: str):
+async def wait_for_failure(exporter, reason: str):
     page = await exporter.scrape_until(lambda page: page.value("backup_listing_failed", reason=reason) == 1, 20)
-    told = {dict(labels)["reason"]: value for labels, value in page.series("backup_listing_failed").items()}
-    assert set(told) == REASONS
-    assert sum(told.values()) == 1
+    reasons = {dict(labels)["reason"]: value for labels, value in page.series("backup_listing_failed").items()}
+    assert set(reasons) == REASONS
+    assert sum(reasons.values()) == 1
     assert page.value("backup_up") == 0
     return page
 
 
-async def words(exporter) -> str:
+async def landing_page(exporter) -> str:
     return (await exporter.get("/"))[1]
 
 
@@ -76,8 +76,8 @@ async def test_a_refusal(
 ) -> None:
     body = f"<Error><Code>{code}</Code><Message>no</Message><AWSAccessKeyId>hunter2</AWSAccessKeyId></Error>"
     exporter = await start_exporter(inventory("s3://bucket/db/", options=s3(await refuse(status, body))))
-    await failed(exporter, reason)
-    page = await words(exporter)
+    await wait_for_failure(exporter, reason)
+    page = await landing_page(exporter)
     assert told in page
     out, err = capsys.readouterr()
     assert "hunter2" not in page + out + err
@@ -87,25 +87,27 @@ async def test_something_else_than_a_storage(start_exporter, refuse: Refuse) -> 
     exporter = await start_exporter(
         inventory("s3://bucket/db/", options=s3(await refuse(200, "<!DOCTYPE html><html><head><meta></head></html>")))
     )
-    await failed(exporter, "endpoint")
-    assert "is no storage of this kind" in await words(exporter)
+    await wait_for_failure(exporter, "endpoint")
+    assert "is no storage of this kind" in await landing_page(exporter)
 
 
 async def test_nobody_at_the_address(start_exporter) -> None:
-    await failed(await start_exporter(inventory("s3://bucket/db/", options=s3("http://127.0.0.1:1"))), "endpoint")
+    await wait_for_failure(
+        await start_exporter(inventory("s3://bucket/db/", options=s3("http://127.0.0.1:1"))), "endpoint"
+    )
 
 
 async def test_a_wrong_bucket(start_exporter, bucket) -> None:
-    await failed(await start_exporter(inventory("s3://no-such/db/", options=s3(bucket.server.url))), "folder")
+    await wait_for_failure(await start_exporter(inventory("s3://no-such/db/", options=s3(bucket.server.url))), "folder")
 
 
 async def test_a_folder_that_is_not_there(start_exporter, tmp_path: Path) -> None:
-    await failed(await start_exporter(inventory(f"file://{tmp_path}/none")), "folder")
+    await wait_for_failure(await start_exporter(inventory(f"file://{tmp_path}/none")), "folder")
 
 
 async def test_options_that_are_none(start_exporter) -> None:
     options = s3("http://127.0.0.1:1", nonsense="hunter2")
-    await failed(await start_exporter(inventory("s3://bucket/db/", options=options)), "options")
+    await wait_for_failure(await start_exporter(inventory("s3://bucket/db/", options=options)), "options")
 
 
 async def test_the_last_good_reading_stands_and_the_reason_goes_with_the_fault(start_exporter, tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ async def test_the_last_good_reading_stands_and_the_reason_goes_with_the_fault(s
     exporter = await start_exporter(inventory(folder.as_uri()))
     await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
     folder.rename(tmp_path / "elsewhere")
-    page = await failed(exporter, "folder")
+    page = await wait_for_failure(exporter, "folder")
     assert page.value("backup_objects") == 1
     requests = page.value("backup_list_requests_total")
     (tmp_path / "elsewhere").rename(folder)
@@ -123,15 +125,15 @@ async def test_the_last_good_reading_stands_and_the_reason_goes_with_the_fault(s
     assert (page.value("backup_list_requests_total") or 0) > (requests or 0)
 
 
-def reported(place: dict[str, str], kind: str = "full") -> str:
+def report_inventory(place: dict[str, str], kind: str = "full") -> str:
     target = {"report": {"format": "restic", **place}, "refresh": "1s", "kind": kind}
     return yaml.safe_dump({"stacks": {"shop": {"backups": {"nightly": target}}}})
 
 
 def snapshots(age: float) -> str:
-    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age))
+    made_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age))
     return json.dumps(
-        [{"time": made, "id": "ab" * 32, "summary": {"total_bytes_processed": 70, "data_added_packed": 5}}]
+        [{"time": made_at, "id": "ab" * 32, "summary": {"total_bytes_processed": 70, "data_added_packed": 5}}]
     )
 
 
@@ -140,7 +142,7 @@ async def test_a_report_in_a_file(start_exporter, tmp_path: Path) -> None:
     file.write_text(snapshots(3600))
     written = time.time() - DAY.total_seconds()
     os.utime(file, (written, written))
-    exporter = await start_exporter(reported({"file": str(file)}, "files"))
+    exporter = await start_exporter(report_inventory({"file": str(file)}, "files"))
     page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
     assert time.time() - 3700 < (page.value("backup_last_success_timestamp_seconds", kind="files") or 0)
     assert page.value("backup_last_size_bytes") == 70
@@ -149,20 +151,20 @@ async def test_a_report_in_a_file(start_exporter, tmp_path: Path) -> None:
     assert abs((page.value("backup_last_check_timestamp_seconds") or 0) - written) < 1
     assert page.value("backup_list_requests_total") == 0
     file.write_text("[{")
-    await failed(exporter, "report")
-    assert "this is no report of restic" in await words(exporter)
+    await wait_for_failure(exporter, "report")
+    assert "this is no report of restic" in await landing_page(exporter)
     file.unlink()
-    await failed(exporter, "folder")
-    assert f"can not read {file}" in await words(exporter)
+    await wait_for_failure(exporter, "folder")
+    assert f"can not read {file}" in await landing_page(exporter)
 
 
 async def test_a_report_at_a_url(start_exporter, refuse: Refuse) -> None:
-    exporter = await start_exporter(reported({"url": await refuse(200, snapshots(3600))}))
+    exporter = await start_exporter(report_inventory({"url": await refuse(200, snapshots(3600))}))
     page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
     assert page.value("backup_objects") == 1
     assert time.time() - (page.value("backup_last_check_timestamp_seconds") or 0) < 60
 
 
 async def test_a_report_that_does_not_come(start_exporter, refuse: Refuse) -> None:
-    await failed(await start_exporter(reported({"url": await refuse(500, "")})), "endpoint")
-    await failed(await start_exporter(reported({"url": "http://127.0.0.1:1/"})), "endpoint")
+    await wait_for_failure(await start_exporter(report_inventory({"url": await refuse(500, "")})), "endpoint")
+    await wait_for_failure(await start_exporter(report_inventory({"url": "http://127.0.0.1:1/"})), "endpoint")

@@ -34,11 +34,11 @@ def write(folder: Path) -> Write:
     return write
 
 
-async def listed(exporter):
+async def wait_until_listed(exporter):
     return await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
 
 
-def counted(page) -> dict[tuple[str, str], float]:
+def proof_counts(page) -> dict[tuple[str, str], float]:
     series = [(dict(labels), value) for labels, value in page.series("backup_proofs").items()]
     return {(labels["proof"], labels["state"]): value for labels, value in series if value}
 
@@ -46,9 +46,9 @@ def counted(page) -> dict[tuple[str, str], float]:
 async def test_a_verified_backup(start_exporter, folder: Path, write: Write) -> None:
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     write(at=at.isoformat(), encryption="AES-256")
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert page.value("backup_last_verified_timestamp_seconds") == at.timestamp()
-    assert counted(page) == {("verified", "valid"): 1}
+    assert proof_counts(page) == {("verified", "valid"): 1}
     assert page.value("backup_encrypted") == 1
     assert page.value("backup_unmatched_objects") == 0
     assert page.series("backup_last_restored_timestamp_seconds") == {}
@@ -56,7 +56,7 @@ async def test_a_verified_backup(start_exporter, folder: Path, write: Write) -> 
 
 async def test_a_restored_backup(start_exporter, folder: Path, write: Write) -> None:
     write(proof=Proof.RESTORED, rows={"public.users": 5, "public.orders": 6}, duration_seconds=412.5, encryption="")
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert page.value("backup_last_restored_timestamp_seconds") is not None
     assert page.value("backup_last_restore_duration_seconds") == 412.5
     assert page.value("backup_last_restore_rows") == 11
@@ -66,8 +66,8 @@ async def test_a_restored_backup(start_exporter, folder: Path, write: Write) -> 
 
 async def test_without_markers_nothing_is_claimed(start_exporter, folder: Path) -> None:
     (folder / name_of(HOUR)).write_bytes(CONTENT)
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
-    assert counted(page) == {}
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
+    assert proof_counts(page) == {}
     for absent in ("last_verified_timestamp_seconds", "last_restored_timestamp_seconds", "encrypted"):
         assert page.series(f"backup_{absent}") == {}
 
@@ -89,8 +89,8 @@ async def test_without_markers_nothing_is_claimed(start_exporter, folder: Path) 
 )
 async def test_a_marker_that_proves_nothing(start_exporter, folder: Path, write: Write, more: Any, state: str) -> None:
     write(**more)
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
-    assert counted(page) == {("verified", state): 1}
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
+    assert proof_counts(page) == {("verified", state): 1}
     assert page.series("backup_last_verified_timestamp_seconds") == {}
     assert page.value("backup_found") == 1
 
@@ -103,8 +103,8 @@ async def test_when_the_backup_is_gone_its_verification_is_too_but_not_the_drill
     (folder / file).write_bytes(text)
     (folder / name).unlink()
     (folder / name_of(DAY)).write_bytes(CONTENT)
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
-    assert counted(page) == {("verified", "stale"): 1, ("restored", "stale"): 1}
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
+    assert proof_counts(page) == {("verified", "stale"): 1, ("restored", "stale"): 1}
     assert page.series("backup_last_verified_timestamp_seconds") == {}
     assert page.value("backup_last_restored_timestamp_seconds") is not None
 
@@ -113,8 +113,8 @@ async def test_an_older_proof_counts_where_the_newest_does_not(start_exporter, f
     at = datetime.now(UTC).replace(microsecond=0) - DAY
     write(2 * DAY, at=at.isoformat())
     write(HOUR, content=b"{")
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
-    assert counted(page) == {("verified", "malformed"): 1, ("verified", "valid"): 1}
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
+    assert proof_counts(page) == {("verified", "malformed"): 1, ("verified", "valid"): 1}
     assert page.value("backup_last_verified_timestamp_seconds") == at.timestamp()
 
 
@@ -127,10 +127,10 @@ async def test_a_marker_of_an_object_is_read_once_and_its_mark_is_compared(
     file, text = marker(name, len(CONTENT), etag=stored)
     put(f"db/{file}", text)
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options)))
-    page = await listed(exporter)
-    assert counted(page) == {("verified", "valid"): 1}
+    page = await wait_until_listed(exporter)
+    assert proof_counts(page) == {("verified", "valid"): 1}
     assert page.value("runbook_exporter_collector_round_trips") == 2
     await exporter.scrape_until(lambda page: page.value("runbook_exporter_collector_round_trips") == 1)
     put(f"db/{name}", b"A WHOLE DUMP")
-    page = await exporter.scrape_until(lambda page: counted(page) == {("verified", "mismatched"): 1})
+    page = await exporter.scrape_until(lambda page: proof_counts(page) == {("verified", "mismatched"): 1})
     assert page.series("backup_last_verified_timestamp_seconds") == {}

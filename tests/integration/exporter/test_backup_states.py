@@ -11,7 +11,7 @@ import pytest
 from tests.integration.exporter.stored import DAY, HOUR, folder_of, inventory, name_of
 
 
-async def listed(exporter, **labels: str):
+async def wait_until_listed(exporter, **labels: str):
     return await exporter.scrape_until(lambda page: page.value("backup_up", **labels) == 1)
 
 
@@ -23,7 +23,7 @@ async def test_the_newest_is_told_beside_those_before_it(start_exporter, tmp_pat
     folder = folder_of(tmp_path)
     for number, size in enumerate([40, 100, 300, 200, 120, 110, 130, 140, 9_999]):
         (folder / name_of(HOUR + number * DAY)).write_bytes(b"x" * size)
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert page.value("backup_last_size_bytes") == 40
     assert page.value("backup_size_median_bytes") == 130  # of seven; the ninth is too long ago, and the newest is none
     assert page.value("backup_objects") == 9
@@ -36,7 +36,7 @@ async def test_the_newest_is_told_beside_those_before_it(start_exporter, tmp_pat
 
 
 async def test_never_is_no_date_and_no_size(start_exporter, tmp_path: Path) -> None:
-    page = await listed(await start_exporter(inventory(folder_of(tmp_path).as_uri())))
+    page = await wait_until_listed(await start_exporter(inventory(folder_of(tmp_path).as_uri())))
     assert page.value("backup_found") == 0
     assert page.value("backup_objects") == 0
     for absent in (
@@ -52,7 +52,7 @@ async def test_a_pattern_that_matches_nothing_is_told_from_an_empty_folder(start
     folder = folder_of(tmp_path)
     for name in ("database-2026-11-20.dump", "database-2026-11-21.dump"):
         (folder / name).write_bytes(b"dump")
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert page.value("backup_found") == 0
     assert page.value("backup_unmatched_objects") == 2
 
@@ -73,7 +73,7 @@ async def test_what_came_last_and_is_no_backup(
     folder = folder_of(tmp_path)
     (folder / name_of(DAY)).write_bytes(b"whole")
     (folder / name.format(name_of(age))).write_bytes(content)
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert {kind: number for kind, number in states(page).items() if number} == {state: 1}
     assert page.value("backup_objects") == 1
     assert page.value("backup_last_size_bytes") == len(b"whole")
@@ -85,7 +85,7 @@ async def test_scrap_of_a_problem_that_is_over_is_no_state(start_exporter, tmp_p
     (folder / name_of(2 * DAY)).write_bytes(b"")
     (folder / f"{name_of(3 * DAY)}.partial").write_bytes(b"half")
     (folder / name_of(DAY)).write_bytes(b"whole")
-    page = await listed(await start_exporter(inventory(folder.as_uri())))
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert set(states(page).values()) == {0}
 
 
@@ -95,7 +95,7 @@ async def test_a_backup_that_was_renamed_or_deleted_is_gone_at_the_next_reading(
     old.write_bytes(b"old")
     new.write_bytes(b"newer")
     exporter = await start_exporter(inventory(folder.as_uri()))
-    assert (await listed(exporter)).value("backup_last_size_bytes") == 5
+    assert (await wait_until_listed(exporter)).value("backup_last_size_bytes") == 5
     await asyncio.to_thread(new.rename, folder / "keep_this_one.dump")
     page = await exporter.scrape_until(lambda page: page.value("backup_last_size_bytes") == 3)
     assert page.value("backup_unmatched_objects") == 1
@@ -109,7 +109,7 @@ async def test_names_without_a_date_are_dated_by_the_storage(start_exporter, tmp
     latest.write_bytes(b"dump")
     os.utime(latest, (1_700_000_000, 1_700_000_000))
     settings = {"pattern": "latest_backup.sql.gz", "dated_by": "last_modified"}
-    page = await listed(await start_exporter(inventory(latest.parent.as_uri(), **settings)))
+    page = await wait_until_listed(await start_exporter(inventory(latest.parent.as_uri(), **settings)))
     assert page.value("backup_last_success_timestamp_seconds") == 1_700_000_000
 
 
@@ -121,7 +121,7 @@ async def test_dated_folders_are_backups(start_exporter, bucket, options, put) -
     put("files/elsewhere/c.png", b"x")
     put(f"files/{today + 2 * DAY:%Y%m%d}/a.png", b"x")
     settings = {"pattern": "%Y%m%d/", "kind": "files", "options_file": str(options)}
-    page = await listed(await start_exporter(inventory(f"{bucket.url}/files/", **settings)), kind="files")
+    page = await wait_until_listed(await start_exporter(inventory(f"{bucket.url}/files/", **settings)), kind="files")
     midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
     assert page.value("backup_last_success_timestamp_seconds") == midnight.timestamp()
     assert page.value("backup_last_size_bytes") == 20
@@ -140,7 +140,7 @@ async def test_an_upload_in_parts_is_not_there_before_it_has_ended(start_exporte
         upload = (await answer.text()).split("<UploadId>")[1].split("<")[0]
         async with session.put(f"{address}?partNumber=1&uploadId={upload}", data=b"half") as stored:
             assert stored.status == 200
-    page = await listed(await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options))))
+    page = await wait_until_listed(await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options))))
     assert page.value("backup_objects") == 1
     assert page.value("backup_last_size_bytes") == len(b"whole")
 
@@ -148,7 +148,7 @@ async def test_an_upload_in_parts_is_not_there_before_it_has_ended(start_exporte
 async def test_scrapes_list_nothing(start_exporter, bucket, options, put) -> None:
     put(f"db/{name_of(HOUR)}", b"dump")
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options), refresh="5m"))
-    await listed(exporter)
+    await wait_until_listed(exporter)
     for _ in range(20):
         page = await exporter.scrape()
     assert page.value("backup_list_requests_total") == 1

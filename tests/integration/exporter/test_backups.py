@@ -27,7 +27,7 @@ def at(moment: datetime) -> str:
     return moment.strftime(PATTERN)
 
 
-async def listed(exporter):
+async def wait_until_listed(exporter):
     return await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
 
 
@@ -43,7 +43,7 @@ async def test_the_newest_complete_backup_counts(start_exporter, bucket, options
     put("db/readme.txt", b"no backup")
     began = time.time()
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options), kind="log"))
-    page = await listed(exporter)
+    page = await wait_until_listed(exporter)
     labels = {"stack": "shop", "target": "nightly", "kind": "log"}
     assert page.value("backup_last_success_timestamp_seconds", **labels) == newest.timestamp()
     assert page.value("backup_last_size_bytes", **labels) == len(b"newest one")
@@ -56,14 +56,14 @@ async def test_the_newest_complete_backup_counts(start_exporter, bucket, options
 async def test_a_name_is_read_in_the_zone_of_the_target(start_exporter, bucket, options, put) -> None:
     put("db/db_20260115_020000.dump")
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options), zone="America/New_York"))
-    page = await listed(exporter)
+    page = await wait_until_listed(exporter)
     expected = datetime(2026, 1, 15, 2, tzinfo=ZoneInfo("America/New_York")).timestamp()
     assert page.value("backup_last_success_timestamp_seconds") == expected
 
 
 async def test_a_new_backup_is_seen_at_the_next_refresh(start_exporter, bucket, options, put) -> None:
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options)))
-    page = await listed(exporter)
+    page = await wait_until_listed(exporter)
     assert page.value("backup_objects") == 0
     assert page.series("backup_last_success_timestamp_seconds") == {}
     assert page.series("backup_last_size_bytes") == {}
@@ -76,7 +76,7 @@ async def test_a_folder_on_disk(start_exporter, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     (folder / "db_20260115_020000.dump").write_bytes(b"12345")
-    page = await listed(await start_exporter(inventory(f"file://{folder}")))
+    page = await wait_until_listed(await start_exporter(inventory(f"file://{folder}")))
     assert page.value("backup_last_size_bytes") == 5
 
 
@@ -84,7 +84,7 @@ async def test_more_than_a_page_of_objects(start_exporter, bucket, options, put)
     first = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(1005):
         put(f"db/{at(first + timedelta(hours=number))}")
-    page = await listed(await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options))))
+    page = await wait_until_listed(await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options))))
     assert page.value("backup_objects") == 1005
     assert page.value("backup_last_success_timestamp_seconds") == (first + timedelta(hours=1004)).timestamp()
     assert page.value("backup_list_requests_total") == 2
@@ -94,7 +94,7 @@ async def test_more_than_a_page_of_objects(start_exporter, bucket, options, put)
 async def test_a_lost_bucket_keeps_the_last_truth_and_says_so(start_exporter, s3_server, bucket, options, put) -> None:
     put("db/db_20260115_020000.dump")
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options)))
-    await listed(exporter)
+    await wait_until_listed(exporter)
     options.write_text(options.read_text().replace(str(s3_server.port), "1"))
     page = await exporter.scrape_until(lambda page: page.value("backup_up") == 0, 20)
     assert page.value("runbook_exporter_collector_success", collector="backups") == 0

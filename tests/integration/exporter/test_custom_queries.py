@@ -55,11 +55,11 @@ async def exporter_with(start_exporter, shop):
     return start
 
 
-def _failed(page, name: str) -> bool:
+def _has_failed(page, name: str) -> bool:
     return page.value("runbook_exporter_job_success", job_name=f"queries.{name}") == 0
 
 
-def _ran(*names: str):
+def _have_run(*names: str):
     return lambda page: all(
         page.value("runbook_exporter_job_last_success_timestamp_seconds", job_name=f"queries.{name}") for name in names
     )
@@ -78,7 +78,7 @@ searches:
   values: {made: {help: Searches., type: counter}, empty: {help: Searches without a result., type: counter}}
 """
     exporter = await exporter_with(FAILED_LOGINS + searches)
-    page = await exporter.scrape_until(_ran("failed_oauth_logins", "searches"))
+    page = await exporter.scrape_until(_have_run("failed_oauth_logins", "searches"))
     name = "custom_failed_oauth_logins"
     assert page.series(name) == {
         (("provider", "azure"), ("stack", "shop"), ("target", "main")): 1,
@@ -109,7 +109,9 @@ async def test_a_wrong_query_says_so_and_costs_itself_alone(exporter_with, shop,
     shop.sql("CREATE SEQUENCE numbers; GRANT ALL ON SEQUENCE numbers TO metrics")
     wrong = f'wrong:\n  help: Wrong.\n  sql: "{sql}"\n  timeout: 1s\n'
     exporter = await exporter_with(wrong + FAILED_LOGINS)
-    page = await exporter.scrape_until(lambda page: _failed(page, "wrong") and _ran("failed_oauth_logins")(page))
+    page = await exporter.scrape_until(
+        lambda page: _has_failed(page, "wrong") and _have_run("failed_oauth_logins")(page)
+    )
     assert page.value("custom_wrong") is None
     assert page.value("custom_failed_oauth_logins", provider="google") == 2
     assert page.value("runbook_exporter_job_success", job_name="queries.failed_oauth_logins") == 1
@@ -132,23 +134,23 @@ after: {help: Sees., refresh: 1s, sql: "SELECT (current_setting('work_mem') = '7
 """,
         )
     )
-    page = await exporter.scrape_until(lambda page: _failed(page, "wrong") and _ran("own", "after")(page))
+    page = await exporter.scrape_until(lambda page: _has_failed(page, "wrong") and _have_run("own", "after")(page))
     assert "cannot execute DELETE in a read-only transaction" in await _reason(exporter, "wrong")
-    assert _failed(page, "sly")
+    assert _has_failed(page, "sly")
     assert database.sql("SELECT count(*) FROM kept") == "1"
     assert page.value("custom_after") == 0
 
 
 async def test_a_lock_is_not_waited_for_and_the_last_numbers_stay(exporter_with, shop) -> None:
     exporter = await exporter_with(FAILED_LOGINS + "other:\n  help: Other.\n  sql: SELECT 7 AS value\n  refresh: 1s\n")
-    page = await exporter.scrape_until(_ran("failed_oauth_logins", "other"))
+    page = await exporter.scrape_until(_have_run("failed_oauth_logins", "other"))
     before = page.value("runbook_exporter_job_last_success_timestamp_seconds", job_name="queries.other")
     holder = await asyncpg.connect(shop.dsn())
     try:
         async with holder.transaction():
             await holder.execute('LOCK TABLE "AuditLog"')
             with structlog.testing.capture_logs() as logs:
-                page = await exporter.scrape_until(lambda page: _failed(page, "failed_oauth_logins"))
+                page = await exporter.scrape_until(lambda page: _has_failed(page, "failed_oauth_logins"))
             assert page.value("custom_failed_oauth_logins", provider="google") == 2
             assert [(log["target"], log["job"]) for log in logs if log["event"] == "job failed"] == [
                 ("shop/postgres/main", "queries.failed_oauth_logins")
@@ -161,7 +163,7 @@ async def test_a_lock_is_not_waited_for_and_the_last_numbers_stay(exporter_with,
             )
     finally:
         await holder.close()
-    await exporter.scrape_until(lambda page: not _failed(page, "failed_oauth_logins"), seconds=20)
+    await exporter.scrape_until(lambda page: not _has_failed(page, "failed_oauth_logins"), seconds=20)
 
 
 async def test_rows_and_labels_are_bounded_and_what_is_left_out_is_counted(exporter_with) -> None:
@@ -183,7 +185,7 @@ odd:
     AS found (value, what)
   labels: [what]
 """)
-    page = await exporter.scrape_until(_ran("many", "first", "odd"))
+    page = await exporter.scrape_until(_have_run("many", "first", "odd"))
     assert sorted(page.series("custom_first").values()) == [1, 2, 3, 4]
     assert page.value("runbook_exporter_query_rows_left_out", query="first") == 1
     assert sorted(page.series("custom_many").values()) == [1, 2, 3]
@@ -210,7 +212,7 @@ async def test_one_connection_more_also_for_another_database_and_only_while_some
     ]
     exporter = await start_exporter(_inventory(limited_postgres.dsn, "\n".join(queries)))
     await exporter.scrape()
-    page = await exporter.scrape_until(_ran(*names), seconds=5)
+    page = await exporter.scrape_until(_have_run(*names), seconds=5)
     assert {page.value(f"custom_{name}") for name in names} <= {1, 2}
     assert page.value("custom_query0", db="other")
     assert page.value("custom_query1", db="postgres")
@@ -228,12 +230,12 @@ two: {help: Two., refresh: 1s, sql: "SELECT 2 AS value"}
 """,
         )
     )
-    await exporter.scrape_until(_ran("one", "two"))
+    await exporter.scrape_until(_have_run("one", "two"))
     server.stop()
-    page = await exporter.scrape_until(lambda page: _failed(page, "one") and _failed(page, "two"))
+    page = await exporter.scrape_until(lambda page: _has_failed(page, "one") and _has_failed(page, "two"))
     assert (page.value("pg_up"), page.value("custom_one"), page.value("custom_two")) == (0, 1, 2)
     server.start()
-    await exporter.scrape_until(lambda page: not _failed(page, "one") and not _failed(page, "two"), seconds=20)
+    await exporter.scrape_until(lambda page: not _has_failed(page, "one") and not _has_failed(page, "two"), seconds=20)
 
 
 @pytest.fixture

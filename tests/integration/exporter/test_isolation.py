@@ -36,7 +36,7 @@ stacks:
 GOOD = {("pg_up", "main"), ("redis_up", "main"), ("bullmq_up", "jobs")}
 
 
-class Stoppable:
+class StoppableRedis:
     """A Redis that can be held with SIGSTOP and let go again."""
 
     def __init__(self, server: RedisServer) -> None:
@@ -49,8 +49,8 @@ class Stoppable:
 
 
 @pytest.fixture
-def stoppable(servers_folder) -> Iterator[Stoppable]:
-    held = Stoppable(RedisServer(servers_folder / "stoppable_redis"))
+def stoppable(servers_folder) -> Iterator[StoppableRedis]:
+    held = StoppableRedis(RedisServer(servers_folder / "stoppable_redis"))
     held.server.start()
     yield held
     held.send(signal.SIGCONT)

@@ -101,17 +101,17 @@ async def test_openmetrics_is_spoken(exporter) -> None:
     assert body.endswith("# EOF\n")
 
 
-KEPT = ("redis_keys_count", "redis_rdb_last_bgsave_duration_sec")
+ACCEPTED_NAMES = ("redis_keys_count", "redis_rdb_last_bgsave_duration_sec")
 """The reviewed list: names that promtool does not like, kept because redis_exporter has them."""
 
 
 def complaints(text: str) -> list[str]:
     """What `promtool check metrics` says, a line each, but about names that are kept."""
     argv = [launcher("promtool"), "check", "metrics"]
-    checked = subprocess.run(argv, input=text, text=True, capture_output=True, check=False)
-    said = (checked.stdout + checked.stderr).splitlines()
-    assert bool(said) == bool(checked.returncode)
-    return [line for line in said if line.split()[0] not in KEPT]
+    result = subprocess.run(argv, input=text, text=True, capture_output=True, check=False)
+    lines = (result.stdout + result.stderr).splitlines()
+    assert bool(lines) == bool(result.returncode)
+    return [line for line in lines if line.split()[0] not in ACCEPTED_NAMES]
 
 
 async def test_promtool_finds_nothing_wrong(start_exporter, metrics_server, database, redis_url, tmp_path) -> None:

@@ -18,7 +18,7 @@ SESSION_METRICS = (
     "pg_sessions_blocked",
     "pg_blocked_max_age_seconds",
 )
-Connect = Callable[[], Awaitable[Any]]
+OpenSession = Callable[[], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def exporter(start_exporter, metrics_server, database):
 
 
 @pytest.fixture
-async def connect(database) -> AsyncIterator[Connect]:
+async def connect(database) -> AsyncIterator[OpenSession]:
     """Opens sessions of the product."""
     opened: list[Any] = []
 

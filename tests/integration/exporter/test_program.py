@@ -21,14 +21,16 @@ stacks:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RUNBOOK") and "_URL" not in name}
-    return {**kept, "PYTHONPATH": str(ROOT), **extra}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("RUNBOOK") and "_URL" not in name
+    }
+    return {**inherited, "PYTHONPATH": str(ROOT), **extra}
 
 
 def run(*argv: str, **extra: str) -> tuple[int, str, str]:
     program = [venv_program("runbook-exporter"), *argv]
-    done = subprocess.run(program, env=environment(**extra), cwd=ROOT, capture_output=True, text=True, timeout=30)
-    return done.returncode, done.stdout, done.stderr
+    result = subprocess.run(program, env=environment(**extra), cwd=ROOT, capture_output=True, text=True, timeout=30)
+    return result.returncode, result.stdout, result.stderr
 
 
 def write(folder: Path, text: str) -> Path:

@@ -30,7 +30,7 @@ def inventory(url: str, **targets) -> str:
     return yaml.safe_dump({"stacks": {"shop": stack}})
 
 
-async def found(exporter) -> set[tuple[str, str]]:
+async def discovered_queues(exporter) -> set[tuple[str, str]]:
     """The targets' queues."""
     page = await exporter.scrape_until(lambda page: page.series("bullmq_up") and all(page.series("bullmq_up").values()))
     return {(dict(labels)["target"], dict(labels)["queue"]) for labels in page.series("bullmq_queue_paused")}
@@ -42,7 +42,7 @@ async def test_several_prefixes_and_names_of_all_kinds(start_exporter, redis_url
     exporter = await start_exporter(
         inventory(redis_url, one={}, tagged={"prefix": "{tag}"}, several={"prefix": ["{tag}", "bull:eu", "bull"]})
     )
-    assert await found(exporter) == {
+    assert await discovered_queues(exporter) == {
         *(("one", name) for name in ("mail", "a:b", "{mail}", "eu:mail")),
         ("tagged", "mail"),
         *(("several", name) for name in ("bull:mail", "bull:a:b", "{tag}:mail", "bull:{mail}", "bull:eu:mail")),
@@ -87,7 +87,7 @@ async def test_databases_are_targets_of_their_own(start_exporter, redis_url, pro
         "queues": {"a": {"redis": "zero"}, "b": {"redis": "five"}},
     }
     exporter = await start_exporter(yaml.safe_dump({"stacks": {"shop": stack}}))
-    assert await found(exporter) == {("a", "here"), ("b", "there")}
+    assert await discovered_queues(exporter) == {("a", "here"), ("b", "there")}
 
 
 async def test_a_worker_shows_a_queue_that_has_no_key_yet(start_exporter, redis_server, redis_url, product) -> None:
@@ -95,7 +95,7 @@ async def test_a_worker_shows_a_queue_that_has_no_key_yet(start_exporter, redis_
     with redis.Redis(port=redis_server.port, client_name=name) as worker:
         worker.ping()
         exporter = await start_exporter(inventory(redis_url, q={}, listed={"names": ["new", "old"]}))
-        assert await found(exporter) == {("q", "new"), ("listed", "new"), ("listed", "old")}
+        assert await discovered_queues(exporter) == {("q", "new"), ("listed", "new"), ("listed", "old")}
         page = await exporter.scrape()
         for target, queue, count in (("q", "new", 1), ("listed", "new", 1), ("listed", "old", 0)):
             assert page.value("bullmq_queue_workers", target=target, queue=queue) == count
@@ -137,7 +137,7 @@ async def test_no_more_queues_are_asked_than_the_page_has_room_for(
         product.hset(f"bull:q{number}:meta", *META)
         product.zadd(f"bull:q{number}:failed", {"1": number})
     exporter = await start_exporter(inventory(redis_url, q={"refresh": "1s"}))
-    assert await found(exporter) == {("q", name) for name in ("q0", "q1", "q2")}
+    assert await discovered_queues(exporter) == {("q", name) for name in ("q0", "q1", "q2")}
     product.config_resetstat()
     page = await exporter.scrape()
     assert product.info("commandstats")["cmdstat_llen"]["calls"] == 3 * 3

@@ -49,7 +49,7 @@ def inventory(server: RedisServer, settings: str = "") -> str:
     )
 
 
-async def discovered(exporter):
+async def wait_until_discovered(exporter):
     return await exporter.scrape_until(lambda page: page.value("bullmq_up") == 1)
 
 
@@ -66,7 +66,7 @@ async def test_counts_are_those_of_bullmq_itself(start_exporter, server, product
     run_node(FOLDER / "queues.js", [str(server.port)], bullmq=version)
     before = {key: product.dump(key) for key in product.scan_iter()}
     exporter = await start_exporter(inventory(server, "dead_letter: '{name}-dlq'"))
-    page = await discovered(exporter)
+    page = await wait_until_discovered(exporter)
     # BullMQ counts last: its counting script removes markers.
     theirs = json.loads(run_node(FOLDER / "count.js", [str(server.port), *QUEUES], bullmq=version))
     assert {queue: counts(page, queue) for queue in QUEUES} == {
@@ -104,7 +104,7 @@ async def test_nothing_is_written(start_exporter, server, product) -> None:
     dirty = product.info("persistence")["rdb_changes_since_last_save"]
     before = {key: product.dump(key) for key in product.scan_iter() if product.ttl(key) == -1}
     exporter = await start_exporter(inventory(server))
-    await discovered(exporter)
+    await wait_until_discovered(exporter)
     await exporter.scrape()
     assert {key: product.dump(key) for key in before} == before
     assert product.info("persistence")["rdb_changes_since_last_save"] == dirty
@@ -133,7 +133,7 @@ async def test_two_round_trips_and_one_connection_for_all_queues(start_exporter,
 async def test_new_queues_and_dead_letters_appear_and_gone_ones_vanish(start_exporter, server, product) -> None:
     product.hset("bull:first:meta", "version", "bullmq:5.0.0")
     exporter = await start_exporter(inventory(server, "dead_letter: '{name}-dlq'"))
-    page = await discovered(exporter)
+    page = await wait_until_discovered(exporter)
     assert page.value("bullmq_queue_dead_letter_jobs", queue="first") == 0
     product.lpush("bull:first-dlq:wait", "1", "2")  # not discovered yet, but counted at once
     assert (await exporter.scrape()).value("bullmq_queue_dead_letter_jobs", queue="first") == 2
@@ -155,7 +155,7 @@ async def test_discovery_walks_all_keys_in_few_steps_and_lets_go_of_its_connecti
         pipeline.execute()
     product.config_resetstat()
     exporter = await start_exporter(inventory(server))
-    page = await discovered(exporter)
+    page = await wait_until_discovered(exporter)
     assert len(page.series("bullmq_queue_paused")) == 30
     # Five steps of about a thousand keys, once or twice by now.
     assert product.info("commandstats")["cmdstat_scan"]["calls"] <= 14
@@ -178,7 +178,7 @@ async def test_before_the_names_are_known_the_queues_are_not_up(server) -> None:
 async def test_dead_letters_of_a_queue_that_is_gone_are_still_told(start_exporter, server, product) -> None:
     product.hset("bull:gone-dlq:meta", "version", "bullmq:5.0.0")
     product.lpush("bull:gone-dlq:wait", "1")
-    page = await discovered(await start_exporter(inventory(server, "dead_letter: '{name}-dlq'")))
+    page = await wait_until_discovered(await start_exporter(inventory(server, "dead_letter: '{name}-dlq'")))
     assert page.value("bullmq_queue_dead_letter_jobs", queue="gone") == 1
 
 
@@ -200,7 +200,7 @@ async def test_jobs_that_vanish_and_keys_of_others_do_no_harm(start_exporter, se
     product.set("bull:foreign:wait", "a text, not a list")
     for queue in ("emails", "ghosts", "foreign"):
         product.hset(f"bull:{queue}:meta", "version", "bullmq:5.0.0")
-    page = await discovered(await start_exporter(inventory(server)))
+    page = await wait_until_discovered(await start_exporter(inventory(server)))
     assert counts(page, "emails")["waiting"] == 2
     assert 40 <= (oldest(page, "emails") or 0) < 60
     assert counts(page, "ghosts")["waiting"] == 1
@@ -214,14 +214,14 @@ async def test_odd_names_are_escaped(start_exporter, server, product) -> None:
         product.hset(f"bull:{name}:meta", "version", "bullmq:5.0.0")
     with redis.Redis(port=server.port) as raw:
         raw.hset(b"bull:\xff\xfe:meta", "version", "bullmq:5.0.0")
-    page = await discovered(await start_exporter(inventory(server)))
+    page = await wait_until_discovered(await start_exporter(inventory(server)))
     for name in names:
         assert page.value("bullmq_queue_paused", queue=name) == 0
 
 
 async def test_a_prefix_is_no_pattern(start_exporter, server, product) -> None:
     product.hset("bull:a:meta", "version", "bullmq:5.0.0")
-    page = await discovered(await start_exporter(inventory(server, "prefix: 'b[u]ll*'")))
+    page = await wait_until_discovered(await start_exporter(inventory(server, "prefix: 'b[u]ll*'")))
     assert page.series("bullmq_queue_paused") == {}
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from demo.servers.node import BULLMQ_MAJORS
 from exporter.bullmq.collector import QueuesCollector
 from runbookd.inventory import QueueTarget, RedisTarget, Stack
-from tests.integration.exporter.brute_force import Keys, read_all, told_since
+from tests.integration.exporter.brute_force import QueueKeys, read_all, ready_since
 from tests.integration.exporter.product import Product
 
 EXAMPLES = int(os.environ.get("RUNBOOK_SEQUENCES", "40"))
@@ -86,7 +86,7 @@ def runner() -> Iterator[asyncio.Runner]:
 NUMBERS = count()
 
 
-class Compared:
+class ComparedQueue:
     """One queue, read twice after each step."""
 
     def __init__(self, runner: asyncio.Runner, url: str, client: redis.Redis, name: str) -> None:
@@ -107,12 +107,12 @@ class Compared:
         reading = self._runner.run(self._reader.read(now))
         keys = read_all(self._client, f"b:{self._name}")
         assert reading.round_trips <= 2
-        found = {(sample.metric.name, *sample.labels[1:]): sample.value for sample in reading.samples
+        values = {(sample.metric.name, *sample.labels[1:]): sample.value for sample in reading.samples
                  if sample.labels[:1] == (self._name,)}  # fmt: skip
         expected = dict(self._expected(keys, now))
-        waiting, paused = (found.pop(("bullmq_queue_jobs", state)) for state in ("waiting", "paused"))
-        oldest = found.pop(("bullmq_queue_oldest_waiting_age_seconds",), None)
-        assert found.pop(("bullmq_queue_workers",)) == 1
+        waiting, paused = (values.pop(("bullmq_queue_jobs", state)) for state in ("waiting", "paused"))
+        oldest = values.pop(("bullmq_queue_oldest_waiting_age_seconds",), None)
+        assert values.pop(("bullmq_queue_workers",)) == 1
         # A marker in the midst of a list is counted as a job, as BullMQ itself does.
         assert (
             0
@@ -120,42 +120,44 @@ class Compared:
             <= max(keys.markers("wait") - 1, 0) + (keys.markers("wait") and self.hidden)
         )
         assert 0 <= paused - len(keys.ids("paused")) <= keys.markers("paused")
-        assert {key: found.get(key) for key in expected} == pytest.approx(expected, abs=2e-6)
-        assert found.keys() <= expected.keys(), found.keys() - expected.keys()
+        assert {key: values.get(key) for key in expected} == pytest.approx(expected, abs=2e-6)
+        assert values.keys() <= expected.keys(), values.keys() - expected.keys()
         letters = [sample.value for sample in reading.samples if sample.labels == ("other",)]
         assert letters == [] or letters[0] >= len(keys.waiting())
         self._compare_age(keys, oldest, now)
 
-    def _compare_age(self, keys: Keys, age: float | None, now: float) -> None:
-        since = self._truth(keys, now)
+    def _compare_age(self, keys: QueueKeys, age: float | None, now: float) -> None:
+        since = self._ready_times(keys, now)
         if not since:
             assert age == (None if keys.waiting() else 0)
             return
         assert age is not None
         assert age <= now - min(since) + 1e-5, "too old"
         levels = {score // 2**32 for score in keys.scores("prioritized")}
-        seen = max(len(keys.at("wait")), len(keys.at("paused"))) <= 4 and len(levels) == len(keys.at("prioritized"))
-        if seen or not self.hidden:
+        fully_visible = max(len(keys.at("wait")), len(keys.at("paused"))) <= 4 and len(levels) == len(
+            keys.at("prioritized")
+        )
+        if fully_visible or not self.hidden:
             assert age == pytest.approx(now - min(since), abs=1e-5)
 
-    def _truth(self, keys: Keys, now: float) -> list[float]:
+    def _ready_times(self, keys: QueueKeys, now: float) -> list[float]:
         """Since when each waiting job could be worked on; where its hash does not tell, since we first saw it so."""
-        points, seen = [], {}
+        points, first_seen = [], {}
         for name in keys.waiting():
             job = keys.job(name)
             if not job:
                 continue
-            told = told_since(job)
+            since = ready_since(job)
             state = (name, *(job.get(field) for field in ("timestamp", "opts", "processedOn", "attemptsMade", "atm")))
-            if state in self._first_seen or told is None or told / 1000 > now:
-                seen[state] = self._first_seen.get(state, now)
-                points.append(seen[state])
+            if state in self._first_seen or since is None or since / 1000 > now:
+                first_seen[state] = self._first_seen.get(state, now)
+                points.append(first_seen[state])
             else:
-                points.append(told / 1000)
-        self._first_seen = seen
+                points.append(since / 1000)
+        self._first_seen = first_seen
         return points
 
-    def _expected(self, keys: Keys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
+    def _expected(self, keys: QueueKeys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
         for state, name in (("active", "active"), *((state, state) for state in
                             ("prioritized", "delayed", "failed", "completed", "waiting-children"))):  # fmt: skip
             yield ("bullmq_queue_jobs", state), len(keys.ids(name))
@@ -164,7 +166,7 @@ class Compared:
         yield ("bullmq_queue_head_unchanged_seconds",), self._head_unchanged(keys, now)
         yield from self._active(keys, now)
         yield from self._delayed(keys, now)
-        yield from self._ended(keys, now)
+        yield from self._finished_jobs(keys, now)
         if "id" in keys.values:
             yield ("bullmq_jobs_added_total",), int(keys.at("id"))
         if keys.at("stalled-check"):
@@ -181,31 +183,31 @@ class Compared:
             yield ("bullmq_scheduler_next_run_timestamp_seconds",), min(runs) / 1000
         yield ("bullmq_queue_info", self._version(keys, meta)), 1
 
-    def _version(self, keys: Keys, meta: dict[str, str]) -> str:
+    def _version(self, keys: QueueKeys, meta: dict[str, str]) -> str:
         if "version" in meta:
             return meta["version"].split(":")[1]
         return "5" if keys.at("marker") else "4" if keys.at("prioritized") or "pc" in keys.values else ""
 
-    def _head_unchanged(self, keys: Keys, now: float) -> float:
+    def _head_unchanged(self, keys: QueueKeys, now: float) -> float:
         head = next((keys.ids(name)[-1] for name in ("wait", "paused") if keys.ids(name)), None)
         head = head or next(iter(keys.ids("prioritized")), None)
         if head is None or head != self._head[0]:
             self._head = head, now
         return now - self._head[1]
 
-    def _active(self, keys: Keys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
+    def _active(self, keys: QueueKeys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
         active = keys.ids("active")
         started = [int(keys.job(job)["processedOn"]) / 1000 for job in active]
         yield ("bullmq_queue_oldest_active_age_seconds",), max(now - min(started), 0) if started else 0
         yield ("bullmq_queue_active_unlocked_jobs",), sum(f"{job}:lock" not in keys.values for job in active[-5:])
 
-    def _delayed(self, keys: Keys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
+    def _delayed(self, keys: QueueKeys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
         due = [score / 4096 / 1000 for score in keys.scores("delayed")]
         late = [point for point in due if point <= int(now * 1000) / 1000]
         yield ("bullmq_queue_delayed_overdue_jobs",), len(late)
         yield ("bullmq_queue_delayed_overdue_max_seconds",), now - min(late) if late else 0
 
-    def _ended(self, keys: Keys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
+    def _finished_jobs(self, keys: QueueKeys, now: float) -> Iterator[tuple[tuple[str, ...], float]]:
         failed, completed = sorted(keys.scores("failed")), sorted(keys.scores("completed"))
         yield ("bullmq_queue_recently_failed_jobs",), sum(score >= (now - 3600) * 1000 for score in failed)
         if failed:
@@ -214,9 +216,9 @@ class Compared:
         if completed:
             yield ("bullmq_queue_last_completed_timestamp_seconds",), completed[-1] / 1000
         for state in ("completed", "failed"):
-            kept = keys.at(f"metrics:{state}")
-            if kept and b"count" in kept:
-                yield (f"bullmq_jobs_{state}_total",), int(kept[b"count"])
+            metrics = keys.at(f"metrics:{state}")
+            if metrics and b"count" in metrics:
+                yield (f"bullmq_jobs_{state}_total",), int(metrics[b"count"])
 
 
 @settings(
@@ -230,7 +232,7 @@ class Compared:
 def test_the_reading_is_that_of_all_keys(product, client, runner, redis_server, steps) -> None:
     name = f"q{next(NUMBERS)}"
     product.do({"does": "open", "name": name, "prefix": "b"})
-    compared = Compared(runner, redis_server.url(), client, name)
+    compared = ComparedQueue(runner, redis_server.url(), client, name)
     try:
         for step in steps:
             product.do(step)

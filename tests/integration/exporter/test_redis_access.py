@@ -50,7 +50,7 @@ def inventory(url: str, queues: str = "") -> str:
     )
 
 
-async def measured(exporter):
+async def wait_until_measured(exporter):
     return await exporter.scrape_until(
         lambda page: (
             page.value("bullmq_up") == 1 and page.series("redis_keys_count") and page.series("bullmq_queue_jobs")
@@ -58,7 +58,7 @@ async def measured(exporter):
     )
 
 
-def held(product, key: bytes) -> object:
+def key_content(product, key: bytes) -> object:
     """What is in a key. Large hashes and sets are dumped in an order that the server changes by itself as they grow."""
     unordered = {b"hash": product.hgetall, b"set": product.smembers}
     return unordered.get(product.type(key), product.dump)(key)
@@ -68,17 +68,17 @@ async def test_all_is_measured_and_nothing_changes(start_exporter, server, produ
     run_node(FOLDER / "queues.js", [str(server.port)], bullmq=5)
     product.config_set("latency-monitor-threshold", 1)
     product.eval("for i = 1, 5000000 do end", 0)
-    before = {key: held(product, key) for key in product.scan_iter() if product.ttl(key) == -1}
+    before = {key: key_content(product, key) for key in product.scan_iter() if product.ttl(key) == -1}
     changes = product.info("persistence")["rdb_changes_since_last_save"]
     product.config_resetstat()
     exporter = await start_exporter(inventory(server.url("metrics", PASSWORD), "dead_letter: '{name}-dlq'"))
-    page = await measured(exporter)
+    page = await wait_until_measured(exporter)
     for _ in range(3):
         await exporter.scrape()
     used = {name.removeprefix("cmdstat_") for name in product.info("commandstats")} - {"config|resetstat", "config"}
     assert used <= COMMANDS
     assert product.info("persistence")["rdb_changes_since_last_save"] == changes
-    assert {key: held(product, key) for key in before} == before
+    assert {key: key_content(product, key) for key in before} == before
     assert product.execute_command("ACL", "LOG") == []
     assert page.value("redis_up") == page.value("redis_keys_readable") == 1
     assert page.value("redis_slowlog_length") is not None
@@ -98,7 +98,7 @@ async def test_what_may_not_be_asked_for_is_left_out(start_exporter, server, pro
     product.execute_command("ACL", "SETUSER", "metrics", "-client", "+client|setname", "-slowlog", "-latency", "-mget")
     product.execute_command("ACL", "SETUSER", "metrics", "+mget", "resetkeys", "~bull:*")
     exporter = await start_exporter(inventory(server.url("metrics", PASSWORD), "names: [emails]"))
-    page = await measured(exporter)
+    page = await wait_until_measured(exporter)
     assert page.value("redis_up") == page.value("bullmq_up") == 1
     for name in ("redis_slowlog_length", "bullmq_queue_workers", "redis_latency_spike_duration_seconds"):
         assert page.series(name) == {}
@@ -108,14 +108,14 @@ async def test_what_may_not_be_asked_for_is_left_out(start_exporter, server, pro
     assert page.value("bullmq_queue_worker_last_check_timestamp_seconds", queue="emails") == 1_700_000_000
 
 
-class Secured(RedisServer):
+class TlsRedisServer(RedisServer):
     """A Redis with a socket in the file system and TLS on a second port."""
 
     def prepare(self):
         self.tls_port = self.port + 1 if self.port < 65_535 else self.port - 1
-        made = self.authority.issue_cert("127.0.0.1")
-        made.cert_chain_pems[0].write_to_path(self.folder / "server.crt")
-        made.private_key_pem.write_to_path(self.folder / "server.key")
+        certificate = self.authority.issue_cert("127.0.0.1")
+        certificate.cert_chain_pems[0].write_to_path(self.folder / "server.crt")
+        certificate.private_key_pem.write_to_path(self.folder / "server.key")
         self.authority.cert_pem.write_to_path(self.folder / "ca.pem")
         return super().prepare()
 
@@ -126,11 +126,11 @@ class Secured(RedisServer):
 
 
 @pytest.fixture(scope="module")
-def secured(servers_folder: Path, tmp_path_factory) -> Iterator[Secured]:
+def secured(servers_folder: Path, tmp_path_factory) -> Iterator[TlsRedisServer]:
     acl = tmp_path_factory.mktemp("secured") / "users.acl"
     user = (DEPLOY / "metrics.acl").read_text().strip()
     acl.write_text(f"user default on nopass ~* &* +@all\n{user} >{PASSWORD}\n")
-    server = Secured(servers_folder / "tls_redis", acl=acl)
+    server = TlsRedisServer(servers_folder / "tls_redis", acl=acl)
     server.authority = trustme.CA()
     server.start()
     with redis.Redis(port=server.port) as client:
@@ -152,7 +152,7 @@ def secured(servers_folder: Path, tmp_path_factory) -> Iterator[Secured]:
 )
 async def test_tls_and_sockets(start_exporter, secured, address: str, queue: str) -> None:
     url = address.format(tls=secured.tls_port, folder=secured.folder)
-    page = await measured(await start_exporter(inventory(url)))
+    page = await wait_until_measured(await start_exporter(inventory(url)))
     assert page.value("redis_up") == 1
     assert page.value("bullmq_queue_paused", queue=queue) == 0
     assert page.value("bullmq_discovered_queues") == 1
@@ -169,7 +169,7 @@ async def test_a_certificate_of_somebody_else_is_refused_and_said(start_exporter
     assert PASSWORD not in landing
 
 
-class WithoutLogin(RedisServer):
+class RedisWithoutAuth(RedisServer):
     """A Redis that knows no AUTH, and so repeats what came with it."""
 
     def _lines(self) -> list[str]:
@@ -178,7 +178,7 @@ class WithoutLogin(RedisServer):
 
 @pytest.mark.parametrize("user", ["", "metrics"])
 async def test_a_server_that_repeats_the_password_is_cut_short(start_exporter, servers_folder, capsys, user) -> None:
-    server = WithoutLogin(servers_folder / "loginless_redis")
+    server = RedisWithoutAuth(servers_folder / "loginless_redis")
     server.start()
     try:
         exporter = await start_exporter(inventory(server.url(user, PASSWORD), "names: [emails]"))

@@ -24,7 +24,7 @@ def inventory(url: str, **prefixes) -> str:
     return yaml.safe_dump({"stacks": {"shop": {"redis": {"cache": {"url": url, "prefixes": named, "refresh": "1s"}}}}})
 
 
-async def sampled(exporter):
+async def wait_until_sampled(exporter):
     return await exporter.scrape_until(lambda page: page.series("redis_keys_count"))
 
 
@@ -36,7 +36,9 @@ async def test_counts_and_top_holders(start_exporter, redis_url, product) -> Non
     product.mset({f"rl:{number}": number for number in range(1, 21)})
     product.mset({"rl:word": "many", "rl:nan": "nan", "rlx": 9999, "oauth:a": "x", "oauth:b": "y"})
     product.lpush("rl:list", 1)
-    page = await sampled(await start_exporter(inventory(redis_url, rl={"top": 3}, oauth={}, blocked={"top": 1})))
+    page = await wait_until_sampled(
+        await start_exporter(inventory(redis_url, rl={"top": 3}, oauth={}, blocked={"top": 1}))
+    )
     assert by_key(page, "redis_keys_count") == {"rl:*": 23, "oauth:*": 2, "blocked:*": 0}
     assert by_key(page, "redis_key_value") == {"rl:20": 20, "rl:19": 19, "rl:18": 18}
     assert by_key(page, "redis_keys_readable") == {"rl:*": 1, "blocked:*": 1}
@@ -52,7 +54,7 @@ async def test_a_large_database_is_sampled(start_exporter, redis_url, product, m
             pipeline.set(f"{('rl', 'other')[number % 2]}:{number}", number)
         pipeline.execute()
     product.config_resetstat()
-    page = await sampled(await start_exporter(inventory(redis_url, rl={"top": 2})))
+    page = await wait_until_sampled(await start_exporter(inventory(redis_url, rl={"top": 2})))
     assert 0.09 < page.value("redis_keys_sampled_ratio") < 0.2
     assert by_key(page, "redis_keys_count")["rl:*"] == pytest.approx(10_000, rel=0.15)
     assert len(by_key(page, "redis_key_value")) == 2
@@ -67,7 +69,9 @@ async def test_without_the_right_to_read_only_the_counters_are_missing(
         "ACL", "SETUSER", "narrow", "on", ">secret", "~bull:*", "+@read", "+info", "+client|setname"
     )
     try:
-        page = await sampled(await start_exporter(inventory(redis_server.url("narrow", "secret"), rl={"top": 2}, o={})))
+        page = await wait_until_sampled(
+            await start_exporter(inventory(redis_server.url("narrow", "secret"), rl={"top": 2}, o={}))
+        )
         assert by_key(page, "redis_keys_count") == {"rl:*": 2, "o:*": 0}
         assert by_key(page, "redis_keys_readable") == {"rl:*": 0}
         assert by_key(page, "redis_key_value") == {}
@@ -79,7 +83,7 @@ async def test_without_the_right_to_read_only_the_counters_are_missing(
 async def test_names_of_all_kinds(start_exporter, redis_url, product) -> None:
     product.set(b"rl:\xff\xfe", 5)
     product.set('rl:"quoted"\n', 6)
-    page = await sampled(await start_exporter(inventory(redis_url, rl={"top": 5})))
+    page = await wait_until_sampled(await start_exporter(inventory(redis_url, rl={"top": 5})))
     assert set(by_key(page, "redis_key_value").values()) == {5, 6}
 
 

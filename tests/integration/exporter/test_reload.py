@@ -25,8 +25,8 @@ def stacks(**urls: str) -> str:
 
 def clients(url: str) -> set[str]:
     """The ids of the exporter's connections."""
-    with redis.Redis.from_url(url) as asking:
-        return {found["id"] for found in asking.client_list() if found["name"] == "runbook-exporter"}
+    with redis.Redis.from_url(url) as client:
+        return {entry["id"] for entry in client.client_list() if entry["name"] == "runbook-exporter"}
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def server(servers_folder: Path, authority: trustme.CA) -> Iterator[PostgresServ
     server.remove()
 
 
-async def told(start_exporter, dsn: str) -> tuple[float | None, str]:
+async def status_and_page(start_exporter, dsn: str) -> tuple[float | None, str]:
     """Whether it is up, and the landing page."""
     exporter = await start_exporter(f"stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}")
     page = await exporter.scrape()
@@ -45,9 +45,11 @@ async def told(start_exporter, dsn: str) -> tuple[float | None, str]:
 async def test_a_verified_server_is_measured(start_exporter, server, authority, tmp_path) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     dsn = server.dsn(ROLE).replace("127.0.0.1", "localhost")
-    assert (await told(start_exporter, f"{dsn}?sslmode=verify-full&sslrootcert={tmp_path}/ca.pem"))[0] == 1
-    assert (await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-ca&sslrootcert={tmp_path}/ca.pem"))[0] == 1
-    assert (await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=require"))[0] == 1
+    assert (await status_and_page(start_exporter, f"{dsn}?sslmode=verify-full&sslrootcert={tmp_path}/ca.pem"))[0] == 1
+    assert (
+        await status_and_page(start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-ca&sslrootcert={tmp_path}/ca.pem")
+    )[0] == 1
+    assert (await status_and_page(start_exporter, f"{server.dsn(ROLE)}?sslmode=require"))[0] == 1
     assert (
         server.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'metrics'")
         == "t"
@@ -58,19 +60,23 @@ async def test_another_name_or_authority_is_refused_and_said(start_exporter, ser
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     for file, said in (("ca.pem", "certificate"), ("other.pem", "CERTIFICATE_VERIFY_FAILED")):
-        up, page = await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/{file}")
+        up, page = await status_and_page(
+            start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/{file}"
+        )
         assert up == 0
         assert said.lower() in page.lower()
 
 
 async def test_a_missing_authority_is_said(start_exporter, server, tmp_path) -> None:
-    up, page = await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/none.pem")
+    up, page = await status_and_page(
+        start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/none.pem"
+    )
     assert up == 0
     assert "sslrootcert" in page
     assert "No such file" in page
 
 
 async def test_without_tls_the_server_refuses(start_exporter, server) -> None:
-    up, page = await told(start_exporter, f"{server.dsn(ROLE)}?sslmode=disable")
+    up, page = await status_and_page(start_exporter, f"{server.dsn(ROLE)}?sslmode=disable")
     assert up == 0
     assert "pg_hba.conf" in page

@@ -19,7 +19,7 @@ GRANTS = Path(__file__).parents[3] / "deploy" / "postgres"
 ROLES = ("remediator", "owner", "stranger", "blind")
 remediation = REMEDIATIONS["analyze_tables"]
 ScopeOf = Callable[..., Scope]
-Connect = Callable[..., Awaitable[asyncpg.Connection]]
+OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +38,18 @@ def roles(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
 @pytest.fixture
 def server(roles: PostgresServer, database: Any) -> Any:
     database.sql("GRANT CREATE ON SCHEMA public TO owner, stranger")
-    make(database, "orders", "items", "quiet")
+    make_tables(database, "orders", "items", "quiet")
     return database
 
 
-def make(database: Any, *tables: str, role: str = "owner") -> None:
+def make_tables(database: Any, *tables: str, role: str = "owner") -> None:
     """Tables that autovacuum keeps off, so that what a test sees was made by the test."""
-    made = [
+    statements = [
         f"CREATE TABLE {table} (id int) WITH (autovacuum_enabled = false);"
         f"INSERT INTO {table} SELECT generate_series(1, 5000)"
         for table in tables
     ]
-    database.sql(";".join(made), role=role)
+    database.sql(";".join(statements), role=role)
     database.sql(f"ANALYZE {', '.join(tables)}", role=role)  # in a transaction of its own, as it counts
 
 
@@ -58,7 +58,7 @@ def change(database: Any, table: str, rows: int, role: str = "owner") -> None:
 
 
 @pytest.fixture
-async def connect(server: Any) -> AsyncIterator[Connect]:
+async def connect(server: Any) -> AsyncIterator[OpenSession]:
     """Sessions of others."""
     made: list[asyncpg.Connection] = []
 
@@ -81,38 +81,38 @@ def scope(server: Any, scope_of: Any) -> ScopeOf:
 
 
 @asynccontextmanager
-async def opened(scope: Scope) -> AsyncIterator[Any]:
-    async with remediation.open(scope) as hands:
-        yield hands
+async def open_session(scope: Scope) -> AsyncIterator[Any]:
+    async with remediation.open(scope) as session:
+        yield session
 
 
 async def plan_of(scope: Scope) -> Plan:
-    async with opened(scope) as hands:
-        plan: Plan = await hands.plan()
+    async with open_session(scope) as session:
+        plan: Plan = await session.plan()
         return plan
 
 
 async def apply(scope: Scope, *items: Item) -> list[EffectOutcome]:
-    async with opened(scope) as hands:
-        return [outcome for item in items for outcome in await hands.apply([item])]
+    async with open_session(scope) as session:
+        return [outcome for item in items for outcome in await session.apply([item])]
 
 
-async def look_again(scope: Scope, *items: Item) -> Verdict:
-    async with opened(scope) as hands:
-        verdict: Verdict = await hands.verify(items)
+async def verify(scope: Scope, *items: Item) -> Verdict:
+    async with open_session(scope) as session:
+        verdict: Verdict = await session.verify(items)
         return verdict
 
 
-async def settle(scope: Scope, *items: Item) -> list[ItemState]:
-    async with opened(scope) as hands:
-        return [outcome.state for outcome in await hands.resolve_outcome(items)]
+async def resolve_outcome(scope: Scope, *items: Item) -> list[ItemState]:
+    async with open_session(scope) as session:
+        return [outcome.state for outcome in await session.resolve_outcome(items)]
 
 
 def tables(plan: Plan) -> list[Any]:
     return [item.evidence["table"] for item in plan.items]
 
 
-def analyzed(database: Any, table: str) -> str:
+def analyze_count(database: Any, table: str) -> str:
     return str(database.sql(f"SELECT analyze_count FROM pg_stat_user_tables WHERE relname = '{table}'"))
 
 
@@ -138,7 +138,7 @@ async def test_plans_tables_that_changed_at_all_and_were_analyzed_too_long_ago(s
     assert tables(plan) == ["quiet"]  # the others have not changed
     [outcome] = await apply(scope(older_than=timedelta(seconds=1)), *plan.items)
     assert outcome.state is ItemState.APPLIED
-    assert (await look_again(scope(), *plan.items)) == Verdict(True, {"analyzed": 1})
+    assert (await verify(scope(), *plan.items)) == Verdict(True, {"analyzed": 1})
     await asyncio.sleep(1.1)
     assert tables(await plan_of(scope(older_than=timedelta(seconds=1)))) == []
 
@@ -155,10 +155,10 @@ async def test_analyzes_exactly_the_planned_tables_and_proves_it(server, scope) 
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     assert [outcome.state for outcome in await apply(scope(), plan.items[0])] == [ItemState.APPLIED]
-    assert (analyzed(server, "orders"), analyzed(server, "items")) == ("2", "1")
-    assert (await look_again(scope(), plan.items[0])) == Verdict(True, {"analyzed": 1})
-    assert (await look_again(scope(), *plan.items)) == Verdict(False, {"analyzed": 1, "not_analyzed": 1})
-    assert await settle(scope(), *plan.items) == [ItemState.APPLIED, ItemState.NOT_APPLIED]
+    assert (analyze_count(server, "orders"), analyze_count(server, "items")) == ("2", "1")
+    assert (await verify(scope(), plan.items[0])) == Verdict(True, {"analyzed": 1})
+    assert (await verify(scope(), *plan.items)) == Verdict(False, {"analyzed": 1, "not_analyzed": 1})
+    assert await resolve_outcome(scope(), *plan.items) == [ItemState.APPLIED, ItemState.NOT_APPLIED]
     assert tables(await plan_of(scope())) == ["items"]
 
 
@@ -181,26 +181,26 @@ async def test_a_table_that_was_emptied_or_rewritten_is_left_alone(server, scope
     [outcome] = await apply(scope(), *plan.items)
     assert outcome.state is ItemState.SKIPPED
     assert "emptied or rewritten" in outcome.detail
-    assert analyzed(server, "orders") == "1"
+    assert analyze_count(server, "orders") == "1"
 
 
 async def test_another_table_of_the_same_name_is_left_alone(server, scope) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     server.sql("DROP TABLE orders", role="owner")
-    make(server, "orders")
+    make_tables(server, "orders")
     [outcome] = await apply(scope(), *plan.items)
     assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "has been dropped since it was planned")
-    assert analyzed(server, "orders") == "1"
+    assert analyze_count(server, "orders") == "1"
 
 
 async def test_a_renamed_table_is_the_same_table(server, scope) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     server.sql("ALTER TABLE orders RENAME TO old_orders", role="owner")
-    make(server, "orders")
+    make_tables(server, "orders")
     assert [outcome.state for outcome in await apply(scope(), *plan.items)] == [ItemState.APPLIED]
-    assert (analyzed(server, "orders"), analyzed(server, "old_orders")) == ("1", "2")
+    assert (analyze_count(server, "orders"), analyze_count(server, "old_orders")) == ("1", "2")
 
 
 async def test_what_was_analyzed_meanwhile_is_not_analyzed_again(server, scope) -> None:
@@ -209,7 +209,7 @@ async def test_what_was_analyzed_meanwhile_is_not_analyzed_again(server, scope) 
     server.sql("ANALYZE orders", role="owner")
     [outcome] = await apply(scope(), *plan.items)
     assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "has been analyzed since it was planned")
-    assert analyzed(server, "orders") == "2"
+    assert analyze_count(server, "orders") == "2"
 
 
 async def test_a_table_that_somebody_works_on_is_not_waited_for(server, scope, connect) -> None:
@@ -244,7 +244,7 @@ async def test_one_that_takes_too_long_is_given_up(server, scope, monkeypatch) -
     change(server, "orders", 4_000)
     [outcome] = await apply(scope(), *(await plan_of(scope())).items)
     assert (outcome.state, outcome.detail) == (ItemState.FAILED, "took longer than 0.001 s")
-    assert analyzed(server, "orders") == "1"
+    assert analyze_count(server, "orders") == "1"
 
 
 async def test_a_running_backup_comes_first(server, scope, connect) -> None:
@@ -261,14 +261,14 @@ async def test_a_backup_that_has_begun_since_the_plan_comes_first(server, scope,
     change(server, "items", 3_000)
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
-    async with opened(scope()) as hands:
-        [first] = await hands.apply(plan.items[:1])
+    async with open_session(scope()) as session:
+        [first] = await session.apply(plan.items[:1])
         dump = await connect(application="pg_dump")
-        [second] = await hands.apply(plan.items[1:])
+        [second] = await session.apply(plan.items[1:])
         await dump.close()
     assert first.state is ItemState.APPLIED
     assert (second.state, second.detail) == (ItemState.SKIPPED, "a backup runs")
-    assert analyzed(server, "items") == "1"
+    assert analyze_count(server, "items") == "1"
 
 
 async def test_a_table_that_is_too_large_is_left_out_and_told(server, scope, monkeypatch) -> None:
@@ -288,7 +288,7 @@ async def test_a_table_that_has_grown_too_large_is_left_alone(server, scope, mon
 
 
 async def test_it_says_which_right_is_missing(server, scope) -> None:
-    make(server, "abroad", role="stranger")
+    make_tables(server, "abroad", role="stranger")
     change(server, "abroad", 4_000, "stranger")
     with pytest.raises(TargetUnreachable) as caught:
         await plan_of(scope())
@@ -297,7 +297,7 @@ async def test_it_says_which_right_is_missing(server, scope) -> None:
 
 
 async def test_tables_of_others_are_left_out_and_counted(server, scope) -> None:
-    make(server, "abroad", role="stranger")
+    make_tables(server, "abroad", role="stranger")
     change(server, "abroad", 4_000, "stranger")
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
@@ -326,7 +326,7 @@ async def test_a_statement_that_is_still_going_on_is_unknown(server, scope, conn
     other = await connect("remediator", "runbook-remediator:17")
     busy = asyncio.create_task(other.execute("SELECT pg_sleep(5)"))
     await asyncio.sleep(0.2)
-    assert await settle(scope(), *plan.items) == [ItemState.UNKNOWN]
+    assert await resolve_outcome(scope(), *plan.items) == [ItemState.UNKNOWN]
     other.terminate()
     with pytest.raises(asyncpg.PostgresConnectionError):
         await busy

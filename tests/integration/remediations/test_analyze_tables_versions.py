@@ -55,10 +55,10 @@ async def test_with_the_grant_it_analyzes_old_tables_and_new_ones(server, scope)
     change(server, "orders")
     grant(server)
     change(server, "items")
-    async with remediation.open(scope()) as hands:
-        plan = await hands.plan()
-        outcomes = [outcome.state for item in plan.items for outcome in await hands.apply([item])]
-        verdict = await hands.verify(plan.items)
+    async with remediation.open(scope()) as session:
+        plan = await session.plan()
+        outcomes = [outcome.state for item in plan.items for outcome in await session.apply([item])]
+        verdict = await session.verify(plan.items)
     assert {item.evidence["table"] for item in plan.items} == {"orders", "items"}
     assert outcomes == [ItemState.APPLIED] * 2
     assert verdict.clean
@@ -66,9 +66,9 @@ async def test_with_the_grant_it_analyzes_old_tables_and_new_ones(server, scope)
 
 async def test_without_it_it_says_which_one_is_missing(server, scope) -> None:
     change(server, "orders")
-    async with remediation.open(scope()) as hands:
+    async with remediation.open(scope()) as session:
         with pytest.raises(TargetUnreachable) as caught:
-            await hands.plan()
+            await session.plan()
     right = "GRANT MAINTAIN on it" if "postgres18" in str(server[0].folder) else 'GRANT "owner" TO "remediator"'
     assert right in str(caught.value)
 

@@ -179,11 +179,11 @@ async def test_without_rights_it_says_so_and_shows_the_rest(scope_of, stack, tro
 async def test_as_a_remediation_it_reads_each_part_and_changes_nothing(scope_of, stack, trouble) -> None:
     stack["queues"]["other"] = {"redis": "cache", "names": ["none"]}
     scope = scope_of("stack", stack=stack, name="shop")
-    async with remediation.open(scope) as hands:
-        plan = await hands.plan()
-        outcomes = [outcome for item in plan.items for outcome in await hands.apply([item])]
-        gone = await hands.apply([Item({"part": "shop/postgres/gone"})])
-        assert await hands.verify(plan.items) == Verdict(True, {"read": 3})
+    async with remediation.open(scope) as session:
+        plan = await session.plan()
+        outcomes = [outcome for item in plan.items for outcome in await session.apply([item])]
+        gone = await session.apply([Item({"part": "shop/postgres/gone"})])
+        assert await session.verify(plan.items) == Verdict(True, {"read": 3})
     assert [item.identity["part"] for item in plan.items] == [
         "shop/postgres/main", "shop/queues/jobs", "shop/queues/other",
     ]  # fmt: skip
@@ -206,24 +206,24 @@ async def people() -> AsyncIterator[Any]:
         yield told, f"json://127.0.0.1:{server.port}"
 
 
-async def escalated(people: Any, stack: dict[str, Any], folder: Path) -> list[str]:
+async def escalate(people: Any, stack: dict[str, Any], folder: Path) -> list[str]:
     """An alert about a target that is not known is refused, which people are told of."""
-    told, url = people
+    messages, url = people
     contacts = {name: {"url": f"{url}/{name}"} for name in ("oncall", "leads")}
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
-        world = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
-        await ledger.accept(world.clock.now(), delivery(remediation="run_backup", target="gone"))
-        engine = Engine(world)
+        context = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
+        await ledger.accept(context.clock.now(), delivery(remediation="run_backup", target="gone"))
+        engine = Engine(context)
         for _ in range(2):
             await engine.tick()
             await engine.wait_for_runs()
-        await send_due(world, Attachments(world))
-    return list(told)
+        await send_due(context, Attachments(context))
+    return list(messages)
 
 
 async def test_every_escalation_carries_it(people, stack, tmp_path) -> None:
-    told = await escalated(people, stack, tmp_path)
+    told = await escalate(people, stack, tmp_path)
     assert len(told) == 2
     assert told[0] == told[1]
     assert "UPDATE people SET card = ? WHERE mail <> ?" in told[0]
@@ -233,12 +233,12 @@ async def test_every_escalation_carries_it(people, stack, tmp_path) -> None:
 
 async def test_switched_off_nothing_is_read_for_escalations(people, stack, tmp_path) -> None:
     stack["remediations"] = {"collect_diagnostics": {"mode": "off"}}
-    told = await escalated(people, stack, tmp_path)
+    told = await escalate(people, stack, tmp_path)
     assert len(told) == 2
     assert "diagnostics at" not in told[0]
 
 
 async def test_an_attachment_is_cut_to_what_messengers_take(people, stack, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("remediator.escalation.attachments.MAX_CHARACTERS", 100)
-    [message, _] = await escalated(people, stack, tmp_path)
+    [message, _] = await escalate(people, stack, tmp_path)
     assert len(message.partition("\ndiagnostics at")[2]) < 100

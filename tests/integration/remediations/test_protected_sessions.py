@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from remediator.model.remediation import Plan, Scope
 from runbookd.inventory import RemediationSettings
 from tests.integration.remediations.test_terminate_idle_transactions import (
-    aged,
     apply,
     backend,
     pids,
@@ -22,6 +21,7 @@ from tests.integration.remediations.test_terminate_idle_transactions import (
     roles,
     scope,
     server,
+    wait_until_old,
 )
 
 __all__ = ["roles", "scope", "server"]
@@ -36,7 +36,7 @@ NEVER = [
 
 
 @dataclass(frozen=True)
-class Session:
+class CatalogSession:
     """One session of a catalog; as it stands here it may be ended."""
 
     role: str = "shop"
@@ -61,7 +61,9 @@ CHANGE = st.one_of(
     st.sampled_from(["idle in transaction (aborted)", "active", "idle"]).map(lambda state: {"state": state}),
     st.sampled_from(["old", "here"]).map(lambda which: {which: False}),
 )
-FEW = st.lists(CHANGE, max_size=2).map(lambda changes: Session(**{key: some[key] for some in changes for key in some}))
+FEW = st.lists(CHANGE, max_size=2).map(
+    lambda changes: CatalogSession(**{key: some[key] for some in changes for key in some})
+)
 CATALOG = st.lists(FEW, min_size=16, max_size=24)
 PROTECT = st.fixed_dictionaries(
     {
@@ -71,7 +73,7 @@ PROTECT = st.fixed_dictionaries(
 )
 
 
-async def opened(dsn: Callable[[str], str], session: Session) -> asyncpg.Connection:
+async def open_connection(dsn: Callable[[str], str], session: CatalogSession) -> asyncpg.Connection:
     """A real session in its state."""
     connection = await asyncpg.connect(
         dsn(session.role), server_settings={"application_name": session.application}, timeout=10
@@ -85,41 +87,43 @@ async def opened(dsn: Callable[[str], str], session: Session) -> asyncpg.Connect
 
 
 @asynccontextmanager
-async def catalog(server: Any, roles: Any, sessions: Sequence[Session]) -> AsyncIterator[dict[int, Session]]:
+async def catalog(
+    server: Any, roles: Any, sessions: Sequence[CatalogSession]
+) -> AsyncIterator[dict[int, CatalogSession]]:
     """All sessions by their backend's number: the old ones are old enough when the young ones begin."""
     connections: list[asyncpg.Connection] = []
-    found, active = {}, []
+    sessions_by_pid, active = {}, []
 
     async def begin(old: bool) -> None:
         for session in (each for each in sessions if each.old is old):
             dsn = server.dsn if session.here else lambda role: roles.dsn(role, "postgres")
-            connection = await opened(dsn, session)
+            connection = await open_connection(dsn, session)
             connections.append(connection)
-            found[backend(connection)] = session
+            sessions_by_pid[backend(connection)] = session
             if session.state == "active":
                 active.append(asyncio.create_task(connection.execute("SELECT pg_sleep(60)")))
 
     try:
         await begin(old=True)
-        await aged()
+        await wait_until_old()
         await begin(old=False)
-        yield found
+        yield sessions_by_pid
     finally:
         for connection in connections:
             connection.terminate()
         await asyncio.gather(*active, return_exceptions=True)
 
 
-async def planned(scope: Scope) -> Plan:
+async def plan_or_fail(scope: Scope) -> Plan:
     try:
         return await plan_of(scope)
     except AttributeError as error:  # it has moments of a transaction to tell, and there is none
         pytest.fail(f"a session without a transaction was planned: {error}")
 
 
-def protecting(scope: Scope, protect: dict[str, list[str]]) -> Scope:
-    wanted = RemediationSettings.model_validate({"older_than": "1s", "protect": protect})
-    return Scope(scope.stack, scope.target, wanted, scope.run)
+def with_protection(scope: Scope, protect: dict[str, list[str]]) -> Scope:
+    remediation_settings = RemediationSettings.model_validate({"older_than": "1s", "protect": protect})
+    return Scope(scope.stack, scope.target, remediation_settings, scope.run)
 
 
 @given(sessions=CATALOG, protects=st.lists(PROTECT, min_size=3, max_size=3))
@@ -130,12 +134,12 @@ def protecting(scope: Scope, protect: dict[str, list[str]]) -> Scope:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_what_is_planned_is_exactly_what_the_rules_allow(
-    server: Any, roles: Any, scope: Any, sessions: list[Session], protects: list[Any]
+    server: Any, roles: Any, scope: Any, sessions: list[CatalogSession], protects: list[Any]
 ) -> None:
     """Invariant 19."""
     async with catalog(server, roles, sessions) as found:
         for protect in protects:
-            plan = await planned(protecting(scope(), protect))
+            plan = await plan_or_fail(with_protection(scope(), protect))
             allowed = {pid for pid, each in found.items() if each.may_be_ended(**protect)}
             assert set(pids(plan)) == allowed
             assert plan.found == len(allowed)
@@ -151,25 +155,25 @@ async def test_no_session_that_replicates_is_planned_whatever_its_role_is_by_now
         await connection.execute("BEGIN")
         await connection.execute("SELECT 1")
         roles.sql("ALTER ROLE replicator NOREPLICATION")
-        await aged()
-        assert (await planned(scope())).found == 0
-        assert await stands(roles, backend(connection)) == "walsender idle in transaction"
+        await wait_until_old()
+        assert (await plan_or_fail(scope())).found == 0
+        assert await backend_state(roles, backend(connection)) == "walsender idle in transaction"
     finally:
         roles.sql("ALTER ROLE replicator REPLICATION")
         connection.terminate()
 
 
-async def stands(roles: Any, pid: int) -> str:
-    found = roles.sql(f"SELECT backend_type || ' ' || state FROM pg_stat_activity WHERE pid = {pid}")
-    return str(found).strip()
+async def backend_state(roles: Any, pid: int) -> str:
+    row = roles.sql(f"SELECT backend_type || ' ' || state FROM pg_stat_activity WHERE pid = {pid}")
+    return str(row).strip()
 
 
 async def test_what_is_protected_by_now_is_not_ended_whatever_was_planned(server: Any, roles: Any, scope: Any) -> None:
     """Invariant 19: the statement that acts asks all of it once more."""
-    guilty, other = Session(), Session(role="batch")
+    guilty, other = CatalogSession(), CatalogSession(role="batch")
     async with catalog(server, roles, [guilty, other]) as found:
         plan = await plan_of(scope())
         assert len(plan.items) == 2
-        acting = protecting(scope(), {"roles": ["batch"], "applications": []})
+        acting = with_protection(scope(), {"roles": ["batch"], "applications": []})
         ended = {pids(plan)[place]: state for place, (state, _) in enumerate(await apply(acting, *plan.items))}
     assert {found[pid].role: str(state) for pid, state in ended.items()} == {"shop": "applied", "batch": "skipped"}

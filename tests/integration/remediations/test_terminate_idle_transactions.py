@@ -19,7 +19,7 @@ from remediator.model.remediation import Item, ItemState, Plan, Scope
 from remediator.remediations import REMEDIATIONS
 
 GRANTS = Path(__file__).parents[3] / "deploy" / "postgres" / "remediator.sql"
-Connect = Callable[..., Awaitable[asyncpg.Connection]]
+OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
 remediation = REMEDIATIONS["terminate_idle_transactions"]
 
 
@@ -48,7 +48,7 @@ def server(roles: PostgresServer, database: Any) -> Any:
 
 
 @pytest.fixture
-async def connect(server: Any) -> AsyncIterator[Connect]:
+async def connect(server: Any) -> AsyncIterator[OpenSession]:
     """Sessions of the product. Those that were ended meanwhile are closed without complaint."""
     opened: list[asyncpg.Connection] = []
 
@@ -63,7 +63,7 @@ async def connect(server: Any) -> AsyncIterator[Connect]:
         connection.terminate()
 
 
-async def idle(connect: Connect, *arguments: Any, sku: int | None = None, **options: Any) -> asyncpg.Connection:
+async def idle(connect: OpenSession, *arguments: Any, sku: int | None = None, **options: Any) -> asyncpg.Connection:
     """A session that holds a transaction open and does nothing."""
     connection = await connect(*arguments, **options)
     await connection.execute("BEGIN")
@@ -92,26 +92,26 @@ def scope(server: Any, scope_of: Any) -> Callable[..., Scope]:
     return make
 
 
-async def aged() -> None:
+async def wait_until_old() -> None:
     """Until what is idle now has been so for older_than."""
     await asyncio.sleep(1.1)
 
 
 @asynccontextmanager
-async def opened(scope: Scope) -> AsyncIterator[Any]:
-    async with remediation.open(scope) as hands:
-        yield hands
+async def open_session(scope: Scope) -> AsyncIterator[Any]:
+    async with remediation.open(scope) as session:
+        yield session
 
 
 async def plan_of(scope: Scope) -> Plan:
-    async with opened(scope) as hands:
-        plan: Plan = await hands.plan()
+    async with open_session(scope) as session:
+        plan: Plan = await session.plan()
         return plan
 
 
 async def apply(scope: Scope, *items: Item) -> list[tuple[ItemState, str]]:
-    async with opened(scope) as hands:
-        return [(outcome.state, outcome.detail) for item in items for outcome in await hands.apply([item])]
+    async with open_session(scope) as session:
+        return [(outcome.state, outcome.detail) for item in items for outcome in await session.apply([item])]
 
 
 async def alive(connection: asyncpg.Connection) -> bool:
@@ -126,7 +126,7 @@ async def test_plans_idle_transactions_oldest_first_with_evidence_and_no_literal
     younger = await idle(connect, "batch", "shop-batch")
     waiter = await connect()
     waiting = asyncio.create_task(waiter.execute("UPDATE stock SET reserved = 2 WHERE sku = 7"))
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     waiting.cancel()
 
@@ -151,7 +151,7 @@ async def test_ends_exactly_the_planned_sessions_and_finds_it_clean(connect, sco
     waiter = await connect()
     waiting = asyncio.create_task(waiter.execute("UPDATE stock SET reserved = 2 WHERE sku = 1"))
     bystander = await connect()
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
 
     assert pids(plan) == [backend(guilty)]
@@ -159,8 +159,8 @@ async def test_ends_exactly_the_planned_sessions_and_finds_it_clean(connect, sco
     assert await asyncio.wait_for(waiting, 5) == "UPDATE 1"
     assert not await alive(guilty)
     assert await alive(bystander)
-    async with opened(scope()) as hands:
-        verdict = await hands.verify(plan.items)
+    async with open_session(scope()) as session:
+        verdict = await session.verify(plan.items)
     assert verdict.clean
     assert verdict.evidence == {"found": 0, "applied": 1, "applied_still_there": 0}
 
@@ -177,7 +177,7 @@ async def test_never_plans_what_is_protected(connect, scope) -> None:
         await connect(),
     ]
     guilty = await idle(connect)
-    await aged()
+    await wait_until_old()
     protecting = scope(protect={"roles": ["reporting"], "applications": ["shop-migrate"]})
     plan = await plan_of(protecting)
     outcomes = await apply(protecting, *plan.items)
@@ -191,7 +191,7 @@ async def test_leaves_other_databases_alone(connect, scope, roles) -> None:
     elsewhere = await connect(dsn=roles.dsn("shop", "postgres"))
     await elsewhere.execute("BEGIN")
     await elsewhere.execute("SELECT 1")
-    await aged()
+    await wait_until_old()
     assert (await plan_of(scope())).found == 0
     assert await alive(elsewhere)
 
@@ -202,7 +202,7 @@ async def test_leaves_aborted_active_and_young_transactions_alone(connect, scope
         await aborted.execute("SELECT 1/0")
     active = await connect()
     sleeping = asyncio.create_task(active.execute("SELECT pg_sleep(5)"))
-    await aged()
+    await wait_until_old()
     await idle(connect)
     assert (await plan_of(scope())).found == 0
     sleeping.cancel()
@@ -211,7 +211,7 @@ async def test_leaves_aborted_active_and_young_transactions_alone(connect, scope
 async def test_a_protected_session_is_not_ended_even_if_it_is_in_the_plan(connect, scope) -> None:
     """The acting statement has all exclusions of its own: the inventory may have changed since the plan."""
     session = await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     [(state, detail)] = await apply(scope(protect={"roles": ["shop"]}), *plan.items)
     assert (state, detail) == (ItemState.SKIPPED, "is protected or not old enough by now")
@@ -221,10 +221,10 @@ async def test_a_protected_session_is_not_ended_even_if_it_is_in_the_plan(connec
 @pytest.mark.parametrize("statement", ["SELECT 1", "COMMIT; BEGIN"])
 async def test_skips_a_session_that_has_worked_since(connect, scope, statement: str) -> None:
     session = await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     await session.execute(statement)
-    await aged()  # it is idle for long enough again, but it is not the idleness that was planned
+    await wait_until_old()  # it is idle for long enough again, but it is not the idleness that was planned
     [(state, detail)] = await apply(scope(), *plan.items)
     assert state is ItemState.SKIPPED
     assert detail == "has gone on working (now idle in transaction)"
@@ -234,7 +234,7 @@ async def test_skips_a_session_that_has_worked_since(connect, scope, statement: 
 @pytest.mark.parametrize("key", ["backend_start", "xact_start", "state_change"])
 async def test_one_microsecond_of_difference_is_another_session(connect, scope, key: str) -> None:
     session = await idle(connect)
-    await aged()
+    await wait_until_old()
     item = (await plan_of(scope())).items[0]
     moment = datetime.fromisoformat(str(item.identity[key]))
     other = replace(item, identity={**item.identity, key: (moment + timedelta(microseconds=1)).isoformat()})
@@ -245,7 +245,7 @@ async def test_one_microsecond_of_difference_is_another_session(connect, scope, 
 
 async def test_skips_a_session_that_has_gone(connect, scope) -> None:
     session = await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     await session.close()
     assert await apply(scope(), *plan.items) == [(ItemState.SKIPPED, "had ended by itself")]
@@ -253,7 +253,7 @@ async def test_skips_a_session_that_has_gone(connect, scope) -> None:
 
 async def test_fails_with_the_remedy_where_it_may_not_signal(connect, scope) -> None:
     session = await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope("watcher"))
     [(state, detail)] = await apply(scope("watcher"), *plan.items)
     assert plan.evidence == {"may_signal": False}
@@ -265,13 +265,13 @@ async def test_fails_with_the_remedy_where_it_may_not_signal(connect, scope) -> 
 async def test_fails_where_the_session_does_not_end(connect, scope) -> None:
     """A backend that is stopped can not react to the signal; the outcome must say so, and settle must too."""
     session = await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     stopped = host_pid(backend(session))
     os.kill(stopped, signal.SIGSTOP)
     try:
         [(state, detail)] = await apply(scope(), *plan.items)
-        async with opened(scope()) as hands:
+        async with open_session(scope()) as hands:
             [settled] = await hands.resolve_outcome(plan.items)
     finally:
         os.kill(stopped, signal.SIGCONT)
@@ -301,34 +301,34 @@ def host_pid(number: int) -> int:
 
 async def test_settle_tells_what_became_of_a_session(connect, scope) -> None:
     there, gone = await idle(connect), await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     await gone.close()
-    async with opened(scope()) as hands:
-        outcomes = await hands.resolve_outcome(plan.items)
+    async with open_session(scope()) as session:
+        outcomes = await session.resolve_outcome(plan.items)
     assert [outcome.state for outcome in outcomes] == [ItemState.NOT_APPLIED, ItemState.APPLIED]
     assert await alive(there)
 
 
 async def test_settle_waits_a_moment_for_a_signal_that_is_on_its_way(connect, scope) -> None:
     session = await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     asyncio.get_running_loop().call_later(0.8, session.terminate)
-    async with opened(scope()) as hands:
+    async with open_session(scope()) as hands:
         [outcome] = await hands.resolve_outcome(plan.items)
     assert outcome.state is ItemState.APPLIED
 
 
 async def test_settle_does_not_know_while_the_run_still_works(connect, scope) -> None:
     await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     lost = await connect("remediator", "runbook-remediator:17")
     statement = asyncio.create_task(lost.execute("SELECT pg_sleep(8)"))
     await asyncio.sleep(0.2)
-    async with opened(scope()) as hands:
-        [outcome] = await hands.resolve_outcome(plan.items)
+    async with open_session(scope()) as session:
+        [outcome] = await session.resolve_outcome(plan.items)
     statement.cancel()
     assert outcome.state is ItemState.UNKNOWN
 
@@ -336,14 +336,14 @@ async def test_settle_does_not_know_while_the_run_still_works(connect, scope) ->
 async def test_a_run_with_batch_is_clean_when_its_own_are_gone(connect, scope) -> None:
     first = await idle(connect)
     await idle(connect)
-    await aged()
+    await wait_until_old()
     plan = await plan_of(scope())
     await apply(scope(), plan.items[0])
-    async with opened(scope(batch=1)) as hands:
-        batched = await hands.verify(plan.items[:1])
-        none_ended = await hands.verify(plan.items[1:])
-    async with opened(scope()) as hands:
-        whole = await hands.verify(plan.items[:1])
+    async with open_session(scope(batch=1)) as session:
+        batched = await session.verify(plan.items[:1])
+        none_ended = await session.verify(plan.items[1:])
+    async with open_session(scope()) as session:
+        whole = await session.verify(plan.items[:1])
     assert not await alive(first)
     assert (batched.clean, none_ended.clean, whole.clean) == (True, False, False)
     assert whole.evidence == {"found": 1, "applied": 1, "applied_still_there": 0}
@@ -351,7 +351,7 @@ async def test_a_run_with_batch_is_clean_when_its_own_are_gone(connect, scope) -
 
 async def test_without_the_right_to_see_states_it_says_so_instead_of_planning_nothing(connect, scope) -> None:
     await idle(connect)
-    await aged()
+    await wait_until_old()
     with pytest.raises(TargetUnreachable, match='GRANT pg_read_all_stats TO "blind"'):
         await plan_of(scope("blind"))
 

@@ -32,32 +32,32 @@ KEY = "bull:emails"
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningEngine:
     """An engine that a test drives by hand."""
 
-    world: Context
+    context: Context
     engine: Engine
 
     async def deliver(self, **labels: Any) -> Run:
-        await self.world.ledger.accept(self.world.clock.now(), delivery(**labels))
+        await self.context.ledger.accept(self.context.clock.now(), delivery(**labels))
         for _ in range(3):
             await self.engine.tick()
             await self.engine.wait_for_runs()
-        async with self.world.ledger.read() as connection:
+        async with self.context.ledger.read() as connection:
             return (await list_runs(connection, limit=1)).runs[0]
 
 
-Start = Callable[[dict[str, Any]], AbstractAsyncContextManager[Running]]
+StartEngine = Callable[[dict[str, Any]], AbstractAsyncContextManager[RunningEngine]]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Start:
+def start(tmp_path: Path) -> StartEngine:
     @asynccontextmanager
-    async def running(stack: dict[str, Any]) -> AsyncIterator[Running]:
+    async def running(stack: dict[str, Any]) -> AsyncIterator[RunningEngine]:
         inventory = Inventory.model_validate({"contacts": {"oncall": {"url": "json://x"}}, "stacks": {"shop": stack}})
         async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
-            world = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
-            yield Running(world, Engine(world))
+            context = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
+            yield RunningEngine(context, Engine(context))
 
     return running
 
@@ -78,7 +78,7 @@ def database_of_owner(postgres_server: PostgresServer, database: Any) -> Iterato
         postgres_server.sql(f"DROP ROLE {role}")
 
 
-async def test_an_alert_of_one_table_analyzes_what_has_changed(start: Start, database_of_owner: Any) -> None:
+async def test_an_alert_of_one_table_analyzes_what_has_changed(start: StartEngine, database_of_owner: Any) -> None:
     dsns = {"dsn": database_of_owner.dsn("owner"), "admin_dsn": database_of_owner.dsn("remediator")}
     stack = {"postgres": {"main": dsns}, "remediations": {"analyze_tables": {"mode": "auto", "settle": "0s"}}}
     labels = {"datname": database_of_owner.name, "schemaname": "public", "relname": "orders"}
@@ -109,7 +109,7 @@ async def fail_again(redis: Redis, moment: int) -> None:
     await redis.zadd(f"{KEY}:failed", {"7": moment})
 
 
-async def test_a_queue_that_is_obliterated_before_a_yes_is_no_success(start: Start, redis_url: str) -> None:
+async def test_a_queue_that_is_obliterated_before_a_yes_is_no_success(start: StartEngine, redis_url: str) -> None:
     redis = Redis.from_url(redis_url, decode_responses=True)
     await add_queue(redis)
     await fail_again(redis, 1_700_000_000_000)
@@ -117,13 +117,13 @@ async def test_a_queue_that_is_obliterated_before_a_yes_is_no_success(start: Sta
         run = await running.deliver(remediation="retry_failed_jobs", target="jobs", queue="emails")
         assert run.state is RunState.AWAITING_APPROVAL
         await redis.delete(*await redis.keys(f"{KEY}:*"))
-        await approve(running.world, run.id, "oncall")
+        await approve(running.context, run.id, "oncall")
         run = await running.deliver(remediation="retry_failed_jobs", target="jobs", queue="emails")
     assert (run.state, run.reason) == (RunState.NOTHING_TO_DO, "changed_since_planned")
     await redis.aclose()
 
 
-async def test_a_job_that_fails_for_ever_is_put_back_twice_and_then_told(start: Start, redis_url: str) -> None:
+async def test_a_job_that_fails_for_ever_is_put_back_twice_and_then_told(start: StartEngine, redis_url: str) -> None:
     redis = Redis.from_url(redis_url, decode_responses=True)
     await add_queue(redis)
     seen = []
@@ -132,10 +132,10 @@ async def test_a_job_that_fails_for_ever_is_put_back_twice_and_then_told(start: 
             await fail_again(redis, 1_700_000_000_000 + number)
             run = await running.deliver(remediation="retry_failed_jobs", target="jobs", queue="emails")
             seen.append((run.state, run.reason))
-            async with running.world.ledger.write() as connection:
+            async with running.context.ledger.write() as connection:
                 key = EpisodeKey("shop", "retry_failed_jobs", "shop/queues/jobs/emails")
-                await switches.close_breaker(connection, key, running.world.clock.now(), "oncall")
-        async with running.world.ledger.read() as connection:
+                await switches.close_breaker(connection, key, running.context.clock.now(), "oncall")
+        async with running.context.ledger.read() as connection:
             titles = [row.title for row in await connection.execute(select(outbox.c.title).order_by(outbox.c.id))]
     assert seen == [
         (RunState.INEFFECTIVE, "still_there"),

@@ -16,31 +16,31 @@ from demo.places import CHECKOUT
 from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.http import request
 
-Labels = Mapping[str, str]
+AlertLabels = Mapping[str, str]
 ALWAYS = {"times": [{"start_time": "00:00", "end_time": "24:00"}], "location": "Etc/UTC"}
 NEVER = {"years": ["2001"], "location": "Etc/UTC"}
 QUICK = {"group_wait": "0s", "group_interval": "1s"}
 
 
-class Receiver(ThreadingHTTPServer):
+class RecordingReceiver(ThreadingHTTPServer):
     """What each receiver of the configuration got, by its name."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.got: dict[str, list[str]] = {}
+        self.alerts_by_receiver: dict[str, list[str]] = {}
 
     def names(self, receiver: str) -> set[str]:
-        return set(self.got.get(receiver, []))
+        return set(self.alerts_by_receiver.get(receiver, []))
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert isinstance(self.server, Receiver)
+        assert isinstance(self.server, RecordingReceiver)
         names = [alert["labels"]["alertname"] for alert in body["alerts"]]
-        self.server.got.setdefault(self.path.strip("/"), []).extend(names)
+        self.server.alerts_by_receiver.setdefault(self.path.strip("/"), []).extend(names)
         self.send_response(200)
         self.end_headers()
 
@@ -49,8 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
+def receiver() -> Iterator[RecordingReceiver]:
+    server = RecordingReceiver()
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     yield server
@@ -59,16 +59,18 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-Start = Callable[[Mapping[str, Any]], AlertmanagerServer]
+StartAlertmanager = Callable[[Mapping[str, Any]], AlertmanagerServer]
 
 
 @pytest.fixture
-def start(start_alertmanager: Callable[[str], AlertmanagerServer], receiver: Receiver) -> Start:
+def start(start_alertmanager: Callable[[str], AlertmanagerServer], receiver: RecordingReceiver) -> StartAlertmanager:
     """Alertmanager with the committed routes, its receivers here, and these working hours."""
     return lambda hours: start_alertmanager(yaml.safe_dump(_committed(receiver.server_port, hours)))
 
 
-def test_what_is_down_holds_back_its_symptoms_in_its_own_stack_and_never_a_remediation(start: Start) -> None:
+def test_what_is_down_holds_back_its_symptoms_in_its_own_stack_and_never_a_remediation(
+    start: StartAlertmanager,
+) -> None:
     server = start(ALWAYS)
     down = {"alertname": "DatabaseDown", "severity": "critical", "component": "database", "target": "main"}
     long = {"alertname": "LongRunningQuery", "severity": "warning", "component": "database", "target": "main"}
@@ -112,7 +114,7 @@ def test_what_is_down_holds_back_its_symptoms_in_its_own_stack_and_never_a_remed
 
 
 def test_outside_working_hours_people_get_no_mail_of_notes_and_the_remediator_is_told(
-    start: Start, receiver: Receiver
+    start: StartAlertmanager, receiver: RecordingReceiver
 ) -> None:
     server = start(NEVER)
     note = {"severity": "info", "priority": "P3", "stack": "a"}
@@ -124,7 +126,7 @@ def test_outside_working_hours_people_get_no_mail_of_notes_and_the_remediator_is
     assert receiver.names("pager") == set()
 
 
-def test_in_working_hours_notes_are_mailed(start: Start, receiver: Receiver) -> None:
+def test_in_working_hours_notes_are_mailed(start: StartAlertmanager, receiver: RecordingReceiver) -> None:
     server = start(ALWAYS)
     _send(server, [{"alertname": "Note", "severity": "info", "priority": "P3", "stack": "a"}])
     _send(server, [{"alertname": "Wakes", "severity": "critical", "priority": "P0", "stack": "a"}])
@@ -155,11 +157,11 @@ def _send(server: AlertmanagerServer, alerts: list[dict[str, str]]) -> None:
 
 
 def _by_state(server: AlertmanagerServer) -> dict[str, set[tuple[tuple[str, str], ...]]]:
-    found = json.loads(request(f"{server.url}/api/v2/alerts"))
-    inhibited = [alert["labels"] for alert in found if alert["status"]["inhibitedBy"]]
+    alerts = json.loads(request(f"{server.url}/api/v2/alerts"))
+    inhibited = [alert["labels"] for alert in alerts if alert["status"]["inhibitedBy"]]
     return {
         "held": _set(inhibited),
-        "told": _set([alert["labels"] for alert in found if alert["labels"] not in inhibited]),
+        "told": _set([alert["labels"] for alert in alerts if alert["labels"] not in inhibited]),
     }
 
 

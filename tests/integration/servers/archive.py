@@ -55,5 +55,5 @@ def _release(folder: Path, index: Path, origin: str, suite: str) -> str:
 
 
 def _architecture() -> str:
-    asked = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True)
-    return asked.stdout.strip()
+    result = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True)
+    return result.stdout.strip()

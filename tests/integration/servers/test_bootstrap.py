@@ -13,7 +13,7 @@ from tools.toolchain import __main__ as toolchain
 from tools.toolchain import bootstrap, commands, stamps
 from tools.toolchain.errors import SetupError
 from tools.toolchain.paths import ROOT
-from tools.toolchain.stamps import digest, is_current, one_at_a_time, replacing
+from tools.toolchain.stamps import digest, is_current, replace_folder, setup_lock
 
 PROJECT = """\
 [build-system]
@@ -68,12 +68,12 @@ def _move_to(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "LOGS", root / "logs")
 
 
-def _says(root: Path) -> str:
+def _run_example(root: Path) -> str:
     ran = subprocess.run([root / ".venv" / "bin" / "example"], capture_output=True, text=True, check=True)
     return ran.stdout
 
 
-def _marked(root: Path) -> Path:
+def _add_mark(root: Path) -> Path:
     """A file in the environment: it is still there unless the environment is made afresh."""
     mark = root / ".venv" / "mark"
     mark.touch()
@@ -81,7 +81,7 @@ def _marked(root: Path) -> Path:
 
 
 def test_environment_is_made_and_then_left_alone(project: Path) -> None:
-    assert _says(project) == "it runs\n"
+    assert _run_example(project) == "it runs\n"
     log = project / "logs" / "pip.log"
     log.unlink(missing_ok=True)
     before = time.monotonic()
@@ -91,7 +91,7 @@ def test_environment_is_made_and_then_left_alone(project: Path) -> None:
 
 
 def test_changed_lock_renews_the_same_environment(project: Path) -> None:
-    mark = _marked(project)
+    mark = _add_mark(project)
     (project / "requirements.lock").write_text(_pinned("setuptools") + "# changed\n")
     (project / "logs" / "pip.log").unlink(missing_ok=True)
     bootstrap.make_python()
@@ -100,7 +100,7 @@ def test_changed_lock_renews_the_same_environment(project: Path) -> None:
 
 
 def test_failure_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
-    mark = _marked(project)
+    mark = _add_mark(project)
     (project / "requirements.lock").write_text("unpinned\n")
     with pytest.raises(SetupError, match=r"pip failed: ERROR: .*check the network") as caught:
         bootstrap.make_python()
@@ -111,7 +111,7 @@ def test_failure_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
 
 
 def test_interrupted_environment_is_made_afresh(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mark = _marked(project)
+    mark = _add_mark(project)
     (project / "requirements.lock").write_text(_pinned("setuptools") + "# more\n")
 
     def interrupted(*_: object, **__: object) -> None:
@@ -123,7 +123,7 @@ def test_interrupted_environment_is_made_afresh(project: Path, monkeypatch: pyte
             bootstrap.make_python()
     bootstrap.make_python()
     assert not mark.exists()
-    assert _says(project) == "it runs\n"
+    assert _run_example(project) == "it runs\n"
 
 
 def test_missing_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,11 +162,11 @@ def test_digest_tells_apart_what_joins_to_the_same_text(tmp_path: Path) -> None:
 
 def test_half_made_folder_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
-    with replacing(folder, "first") as partial:
+    with replace_folder(folder, "first") as partial:
         (partial / "content").write_text("first")
 
     def fail() -> None:
-        with replacing(folder, "second") as partial:
+        with replace_folder(folder, "second") as partial:
             (partial / "content").write_text("half")
             raise KeyboardInterrupt
 
@@ -176,7 +176,7 @@ def test_half_made_folder_never_takes_the_place_of_a_whole_one(tmp_path: Path) -
     assert is_current(folder, "first")
     assert not is_current(folder, "second")
 
-    with replacing(folder, "second") as partial:
+    with replace_folder(folder, "second") as partial:
         assert not (partial / "content").exists()
         (partial / "content").write_text("second")
     assert (folder / "content").read_text() == "second"
@@ -189,10 +189,10 @@ def test_two_set_ups_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     events: list[str] = []
 
     def second() -> None:
-        with one_at_a_time():
+        with setup_lock():
             events.append("second")
 
-    with one_at_a_time():
+    with setup_lock():
         thread = threading.Thread(target=second)
         thread.start()
         time.sleep(0.3)
@@ -202,11 +202,11 @@ def test_two_set_ups_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_moved_checkout_gets_a_new_environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _marked(project)
+    _add_mark(project)
     moved = shutil.copytree(project, project.with_name("moved here"), symlinks=True)
     _move_to(moved, monkeypatch)
     bootstrap.make_python()
     assert not (moved / ".venv" / "mark").exists()
     # Nothing of it may still point to the old place.
     shutil.rmtree(project)
-    assert _says(moved) == "it runs\n"
+    assert _run_example(moved) == "it runs\n"

@@ -10,12 +10,12 @@ from tools.toolchain import commands, debian, paths
 from tools.toolchain.alertmanager_patch import patch_template_path
 from tools.toolchain.apt_sources import Source, debian_sources, parse_deb822, parse_one_line
 from tools.toolchain.closure import fetch_list, parse_available
-from tools.toolchain.debian import SERVERS, Group, fetch_group
+from tools.toolchain.debian import SERVERS, PackageGroup, fetch_group
 from tools.toolchain.errors import SetupError
 from tools.toolchain.launchers import write_launchers
 from tools.toolchain.paths import group_root
 
-TOOL = Group(name="tool", packages=("tool",), programs={"tool": "usr/share/tool"})
+TOOL = PackageGroup(name="tool", packages=("tool",), programs={"tool": "usr/share/tool"})
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _fetch(group: Group, machine: Path) -> Path:
+def _fetch(group: PackageGroup, machine: Path) -> Path:
     return fetch_group(group, machine / "apt", machine / "os-release")
 
 
@@ -90,7 +90,7 @@ def test_without_any_archive_in_reach_there_is_one_clear_line(machine: Path, too
 def test_package_that_no_archive_has_is_named(machine: Path, tools: Path) -> None:
     _debian_archive(machine)
     with pytest.raises(SetupError, match="package unheard-of is in no archive"):
-        _fetch(Group(name="tool", packages=("unheard-of",), programs={}), machine)
+        _fetch(PackageGroup(name="tool", packages=("unheard-of",), programs={}), machine)
     assert not (tools / "tool").exists()
 
 
@@ -111,7 +111,7 @@ def test_what_is_there_is_not_fetched_again_until_the_group_changes(machine: Pat
     assert _fetch(TOOL, machine) == root
     assert (root / "mine").exists()
     with pytest.raises(SetupError, match="no package source of Debian bookworm"):
-        _fetch(Group(name="tool", packages=("tool", "adduser"), programs={}), machine)
+        _fetch(PackageGroup(name="tool", packages=("tool", "adduser"), programs={}), machine)
     assert (root / "mine").exists()
 
 
@@ -190,9 +190,9 @@ def test_group_from_another_suite_does_not_touch_the_lists_of_the_release(machin
     older = build_archive(machine / "debian", [build_package(machine, "tool", version="12")])
     (machine / "apt" / "sources.list").write_text(older)
     assert newer != older
-    root = _fetch(Group(name="newer", packages=("tool",), programs={}, suite="trixie"), machine)
+    root = _fetch(PackageGroup(name="newer", packages=("tool",), programs={}, suite="trixie"), machine)
     assert (root / "usr" / "share" / "tool").read_text() == "13"
-    root = _fetch(Group(name="older", packages=("tool",), programs={}), machine)
+    root = _fetch(PackageGroup(name="older", packages=("tool",), programs={}), machine)
     assert (root / "usr" / "share" / "tool").read_text() == "12"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.servers.errors import ServerError
-from demo.servers.proc import Identity, descendants, identify, is_running, send, session_members
+from demo.servers.proc import ProcessIdentity, descendants, identify, is_running, send, session_members
 from demo.servers.process import Launch, Process
 from tools.toolchain.paths import ROOT
 
@@ -34,7 +34,7 @@ def process(tmp_path: Path):
     made.stop(seconds=0)
 
 
-def _record(process: Process, identity: Identity) -> None:
+def _record(process: Process, identity: ProcessIdentity) -> None:
     (process.folder / f"{process.name}.pid").write_text(json.dumps(asdict(identity)))
 
 

@@ -52,25 +52,25 @@ def listeners(pid: int) -> set[tuple[str, int]]:
         line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
     sockets = {row[9]: row[1].split(":") for row in rows if row[3] == "0A"}
-    held = set()
+    inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
-            held.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
-    return {(address, int(port, 16)) for inode, (address, port) in sockets.items() if inode in held}
+            inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return {(address, int(port, 16)) for inode, (address, port) in sockets.items() if inode in inodes}
 
 
 def processes_below(folder: Path) -> list[str]:
     """Processes whose working directory or program lies in the folder."""
-    found = []
+    processes = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             for link in ("cwd", "exe"):
                 try:
                     if (entry / link).readlink().is_relative_to(folder):
-                        found.append(f"{entry.name} {link}")
+                        processes.append(f"{entry.name} {link}")
                 except OSError:
                     continue
-    return found
+    return processes
 
 
 @pytest.fixture(params=MAKERS)

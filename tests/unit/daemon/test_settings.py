@@ -15,15 +15,15 @@ class HookSettings(BaseModel):
     depth: int = 1
 
 
-class ExampleSettings(DaemonSettings):
+class HookDaemonSettings(DaemonSettings):
     """An example daemon."""
 
     web: WebSettings = WebSettings(listen_address="127.0.0.1:9851")
     hook: HookSettings = HookSettings()
 
 
-def read(*argv: str) -> ExampleSettings:
-    return read_settings(ExampleSettings, argv, "example")
+def read(*argv: str) -> HookDaemonSettings:
+    return read_settings(HookDaemonSettings, argv, "example")
 
 
 @pytest.fixture(autouse=True)

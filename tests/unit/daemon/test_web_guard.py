@@ -18,7 +18,7 @@ from runbookd.inventory import InventoryError
 from runbookd.service.web_auth import OWN_CREDENTIALS, WebGuard
 from runbookd.service.web_config import WebConfig, read_web_config
 
-Start = Callable[[object], Awaitable[int]]
+StartServer = Callable[[object], Awaitable[int]]
 USERS = {"prometheus": bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()}
 
 
@@ -35,7 +35,7 @@ def write(file: Path, content: object) -> None:
 
 
 @pytest.fixture
-async def start(file) -> AsyncIterator[Start]:
+async def start(file) -> AsyncIterator[StartServer]:
     """Serves a page, and one below /own that checks its own credential, behind a guard; gives the port."""
     runners = []
 
@@ -64,8 +64,8 @@ async def status(
 ) -> int:
     url = f"{'https' if tls else 'http'}://127.0.0.1:{port}{path}"
     headers = {"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {}
-    async with aiohttp.ClientSession() as session, session.get(url, headers=headers, ssl=tls or True) as found:
-        return found.status
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers, ssl=tls or True) as answer:
+        return answer.status
 
 
 async def test_only_users_with_their_password_are_served(start) -> None:
@@ -152,9 +152,9 @@ class Authority:
 
     def issue(self) -> None:
         """Write server.pem and server.key anew."""
-        made = self._ca.issue_cert("127.0.0.1")
-        (self.folder / "server.pem").write_bytes(made.cert_chain_pems[0].bytes())
-        write(self.folder / "server.key", made.private_key_pem.bytes().decode())
+        certificate = self._ca.issue_cert("127.0.0.1")
+        (self.folder / "server.pem").write_bytes(certificate.cert_chain_pems[0].bytes())
+        write(self.folder / "server.key", certificate.private_key_pem.bytes().decode())
 
     def client(self, *, certified: bool = False, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
         context = ssl.create_default_context()

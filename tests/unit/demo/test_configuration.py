@@ -10,7 +10,7 @@ import yaml
 from demo.configuration import DEPLOY, FILES, TEMPLATES, redis_acl, write_configuration
 from demo.credentials import Credentials
 from demo.incidents import INCIDENTS
-from demo.places import CHECKOUT, Places
+from demo.places import CHECKOUT, DemoPaths
 from demo.ports import Ports
 from runbookd.inventory import load_inventory
 
@@ -18,23 +18,23 @@ PORTS = Ports(**{name: 20_000 + n for n, name in enumerate(Ports.model_fields)})
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DemoPaths:
     # The unit tests need no fetched programs; that they are where they should be is the servers' own test.
     monkeypatch.setattr("demo.configuration.launcher", lambda name: Path("/tools") / name)
-    places = Places(tmp_path / "demo")
-    places.make()
-    write_configuration(places, PORTS)
-    return places
+    paths = DemoPaths(tmp_path / "demo")
+    paths.create()
+    write_configuration(paths, PORTS)
+    return paths
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_word_is_left_over(places: Places, name: str) -> None:
+def test_no_word_is_left_over(places: DemoPaths, name: str) -> None:
     text = (places.config / name).read_text()
     assert not Template(text).get_identifiers()
     assert yaml.safe_load(text)
 
 
-def test_the_inventory_loads_and_allows_what_the_incidents_need(places: Places) -> None:
+def test_the_inventory_loads_and_allows_what_the_incidents_need(places: DemoPaths) -> None:
     inventory = load_inventory(places.config / "inventory.yml", {})
     assert inventory is not None
     allowed = inventory.stacks["shop"].remediations
@@ -42,17 +42,19 @@ def test_the_inventory_loads_and_allows_what_the_incidents_need(places: Places) 
     assert all(settings.mode == "auto" for settings in allowed.values())
 
 
-def _decided(file: Path) -> set[str]:
+def _decided_quantities(file: Path) -> set[str]:
     """The quantities with a number, or with a silence that says that nobody gave one."""
     rules = [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
     judged = [rule for rule in rules if not rule["record"].endswith(":minimum")]
     return {rule["labels"].get("quantity") or rule["record"].split(":")[1] for rule in judged}
 
 
-def test_every_quantity_that_production_judges_is_decided_in_the_demo_and_in_the_example(places: Places) -> None:
-    production = set().union(*(_decided(file) for file in (CHECKOUT / "alert_rules" / "thresholds").glob("*.yml")))
-    assert _decided(places.config / "thresholds.yml") == production
-    assert _decided(CHECKOUT / "runbookctl" / "examples" / "thresholds.yml") == production
+def test_every_quantity_that_production_judges_is_decided_in_the_demo_and_in_the_example(places: DemoPaths) -> None:
+    production = set().union(
+        *(_decided_quantities(file) for file in (CHECKOUT / "alert_rules" / "thresholds").glob("*.yml"))
+    )
+    assert _decided_quantities(places.config / "thresholds.yml") == production
+    assert _decided_quantities(CHECKOUT / "runbookctl" / "examples" / "thresholds.yml") == production
 
 
 def test_every_incident_raises_an_alert_that_production_has() -> None:
@@ -63,7 +65,7 @@ def test_every_incident_raises_an_alert_that_production_has() -> None:
         assert remediation_of[incident.alert["alertname"]] == incident.remediation
 
 
-def test_configuration_holds_no_secret_and_secrets_are_private(places: Places) -> None:
+def test_configuration_holds_no_secret_and_secrets_are_private(places: DemoPaths) -> None:
     credentials = Credentials()
     credentials.save(places, PORTS)
     secrets = {*credentials.postgres.values(), *credentials.redis.values(), credentials.s3, credentials.webhook_token}

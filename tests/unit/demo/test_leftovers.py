@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from demo.leftovers import MARK, leftovers
-from demo.places import Places
+from demo.leftovers import MARKER_VARIABLE, leftover_processes
+from demo.places import DemoPaths
 
 VENV_PYTHON = Path(sys.executable)
 
 
 @contextmanager
 def _sleeping(program: str | Path, *arguments: str, cwd: Path, mark: str = "") -> Iterator[int]:
-    env = {**os.environ, MARK: mark} if mark else None
+    env = {**os.environ, MARKER_VARIABLE: mark} if mark else None
     process = subprocess.Popen([str(program), *arguments], cwd=cwd, env=env)
     try:
         _await_environment(process.pid)
@@ -33,42 +33,42 @@ def _await_environment(pid: int) -> None:
             time.sleep(0.01)
 
 
-def _places(tmp_path: Path) -> Places:
-    places = Places(tmp_path / "demo")
-    places.make()
-    return places
+def _places(tmp_path: Path) -> DemoPaths:
+    paths = DemoPaths(tmp_path / "demo")
+    paths.create()
+    return paths
 
 
-def _pids(places: Places) -> list[int]:
-    return [found.pid for found in leftovers(places)]
+def _pids(paths: DemoPaths) -> list[int]:
+    return [process.pid for process in leftover_processes(paths)]
 
 
 def test_a_marked_process_is_the_demo_s_wherever_it_works(tmp_path: Path) -> None:
-    places = _places(tmp_path)
-    with _sleeping("sleep", "60", cwd=Path("/"), mark=str(places.root)) as pid:
-        assert _pids(places) == [pid]
+    paths = _places(tmp_path)
+    with _sleeping("sleep", "60", cwd=Path("/"), mark=str(paths.root)) as pid:
+        assert _pids(paths) == [pid]
 
 
 def test_another_demo_s_process_is_not_ours(tmp_path: Path) -> None:
-    places = _places(tmp_path)
-    with _sleeping("sleep", "60", cwd=Path("/"), mark=f"{places.root}-other"):
-        assert _pids(places) == []
+    paths = _places(tmp_path)
+    with _sleeping("sleep", "60", cwd=Path("/"), mark=f"{paths.root}-other"):
+        assert _pids(paths) == []
 
 
 def test_somebody_s_shell_in_the_folder_is_left_alone(tmp_path: Path) -> None:
-    places = _places(tmp_path)
-    with _sleeping("sleep", "60", cwd=places.parts):
-        assert _pids(places) == []
+    paths = _places(tmp_path)
+    with _sleeping("sleep", "60", cwd=paths.parts):
+        assert _pids(paths) == []
 
 
 def test_our_program_started_by_hand_in_the_folder_is_found(tmp_path: Path) -> None:
-    places = _places(tmp_path)
-    with _sleeping(VENV_PYTHON, "-c", "import time; time.sleep(60)", cwd=places.parts) as pid:
-        assert _pids(places) == [pid]
+    paths = _places(tmp_path)
+    with _sleeping(VENV_PYTHON, "-c", "import time; time.sleep(60)", cwd=paths.parts) as pid:
+        assert _pids(paths) == [pid]
 
 
 def test_an_ended_process_that_nobody_waited_for_is_not_left(tmp_path: Path) -> None:
-    places = _places(tmp_path)
-    with _sleeping("true", cwd=places.parts, mark=str(places.root)) as pid:
+    paths = _places(tmp_path)
+    with _sleeping("true", cwd=paths.parts, mark=str(paths.root)) as pid:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        assert _pids(places) == []
+        assert _pids(paths) == []

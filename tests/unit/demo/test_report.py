@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from demo.incidents import INCIDENTS, Injection, Proof
-from demo.incidents.base import judge
+from demo.incidents import INCIDENTS, IncidentProof, Injection
+from demo.incidents.base import check_claims
 from demo.report import Result, build_report
 from demo.timeline import Step, Timeline, deciding_run
 
@@ -37,7 +37,7 @@ def _run(
     }
 
 
-def _fixed() -> Timeline:
+def _fixed_timeline() -> Timeline:
     timeline = _timeline("idle_transactions")
     for second, step in enumerate((Step.SEEN, Step.PENDING, Step.FIRING)):
         timeline.mark(step, AT + timedelta(seconds=second))
@@ -46,7 +46,7 @@ def _fixed() -> Timeline:
     return timeline
 
 
-def _refused(reason: str) -> Timeline:
+def _refused_timeline(reason: str) -> Timeline:
     timeline = _timeline("too_many_sessions")
     for second, step in enumerate((Step.SEEN, Step.PENDING, Step.FIRING)):
         timeline.mark(step, AT + timedelta(seconds=second))
@@ -54,12 +54,12 @@ def _refused(reason: str) -> Timeline:
     return timeline
 
 
-def _result(timeline: Timeline, proof: Proof | None = None) -> Result:
-    return Result(timeline.incident, timeline, proof or judge({}))
+def _result(timeline: Timeline, proof: IncidentProof | None = None) -> Result:
+    return Result(timeline.incident, timeline, proof or check_claims({}))
 
 
 def test_all_is_well_when_every_step_was_reached_and_every_proof_holds() -> None:
-    report = build_report([_result(_fixed()), _result(_refused("max_items"))], 61.04)
+    report = build_report([_result(_fixed_timeline()), _result(_refused_timeline("max_items"))], 61.04)
     assert report["ok"] is True
     assert report["missing"] == []
     assert report["seconds"] == 61.0
@@ -72,7 +72,7 @@ def test_all_is_well_when_every_step_was_reached_and_every_proof_holds() -> None
 
 @pytest.mark.parametrize("step", list(Step))
 def test_a_step_that_was_not_reached_is_missing(step: Step) -> None:
-    timeline = _fixed()
+    timeline = _fixed_timeline()
     del timeline.steps[step]
     report = build_report([_result(timeline)], 1)
     assert report["ok"] is False
@@ -80,25 +80,27 @@ def test_a_step_that_was_not_reached_is_missing(step: Step) -> None:
 
 
 def test_a_refusal_for_another_reason_is_not_the_one_that_was_expected() -> None:
-    report = build_report([_result(_refused("storm"))], 1)
+    report = build_report([_result(_refused_timeline("storm"))], 1)
     assert report["missing"] == ["too_many_sessions: the run ended as refused by storm, not as refused by max_items"]
 
 
 def test_a_run_that_did_not_help_is_missing_its_good_end() -> None:
-    timeline = _fixed()
+    timeline = _fixed_timeline()
     timeline.outcome = "ineffective"
     report = build_report([_result(timeline)], 1)
     assert report["missing"] == ["idle_transactions: the run ended as ineffective, not as succeeded"]
 
 
 def test_a_claim_that_is_not_true_is_missing_whatever_the_remediator_says() -> None:
-    report = build_report([_result(_fixed(), judge({"alive": 3}, nobody_is_blocked=False, fine=True))], 1)
+    report = build_report(
+        [_result(_fixed_timeline(), check_claims({"alive": 3}, nobody_is_blocked=False, fine=True))], 1
+    )
     assert report["missing"] == ["idle_transactions: not true: nobody is blocked"]
     assert report["incidents"]["a"]["proof"] == {"alive": 3}
 
 
 def test_an_incident_that_could_not_be_followed_says_why() -> None:
-    report = build_report([Result(INCIDENTS["old_backup"], trouble="TimeoutError: the bucket")], 1)
+    report = build_report([Result(INCIDENTS["old_backup"], failure="TimeoutError: the bucket")], 1)
     assert report["missing"] == ["old_backup: TimeoutError: the bucket"]
 
 

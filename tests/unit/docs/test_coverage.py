@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from tools.docs.coverage_files import KINDS, Row, covered_rows, read
+from tools.docs.coverage_files import KINDS, RunbookRow, covered_rows, read
 from tools.docs.coverage_page import coverage_page
 from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
 from tools.docs.metrics_tables import metrics_pages
@@ -121,17 +121,17 @@ def test_a_row_that_stands_twice_is_refused(tmp_path: Path) -> None:
 @cache
 def numbers_by_alert() -> dict[str, set[str]]:
     """The numbers that each alert compares with."""
-    needed: dict[str, set[str]] = defaultdict(set)
+    numbers: dict[str, set[str]] = defaultdict(set)
     for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
-        needed[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
-    return needed
+        numbers[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
+    return numbers
 
 
 def rules(file: Path) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
 
 
-def rows_of(folder: Path, text: str) -> list[Row]:
+def rows_of(folder: Path, text: str) -> list[RunbookRow]:
     file = folder / "stack.yml"
     file.write_text(text, encoding="utf-8")
     return list(read(file))

@@ -18,10 +18,10 @@ def replies(
     **counts: int,
 ) -> list[Any]:
     """The replies to `questions`; the lists are whole, from the end that jobs come to."""
-    found = dict.fromkeys(STATES, 0) | {"waiting": len(wait), "paused": len(paused), "active": len(held)}
-    found |= {"prioritized": len(prioritized)} | counts
+    totals = dict.fromkeys(STATES, 0) | {"waiting": len(wait), "paused": len(paused), "active": len(held)}
+    totals |= {"prioritized": len(prioritized)} | counts
     newest, oldest = look
     ends = [part for entries in (wait, paused) for part in (entries[:newest], entries[-oldest:])]
     front = [[job, b"%d" % (level * PRIORITY + 7)] for job, level in prioritized.items()]
     between = [held, [], 0, [], [], 0, [], list(texts), marker, None, None, 0, [], 0]
-    return [*found.values(), list(meta), *ends, *between, *front]
+    return [*totals.values(), list(meta), *ends, *between, *front]

@@ -25,7 +25,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 @asynccontextmanager
-async def served(keys: ManyKeys) -> AsyncIterator[S3Store]:
+async def serve_keys(keys: ManyKeys) -> AsyncIterator[S3Store]:
     runner = web.AppRunner(keys.app())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -35,7 +35,7 @@ async def served(keys: ManyKeys) -> AsyncIterator[S3Store]:
     await runner.cleanup()
 
 
-class Watched:
+class WatchedFolder:
     """A folder, read every five minutes from NOW on."""
 
     def __init__(self, store: S3Store | MemoryStore) -> None:
@@ -44,18 +44,18 @@ class Watched:
         self.now = NOW
 
     async def read(self) -> Found:
-        found = await self.folder.read(self.store, self.now.timestamp())
+        listing = await self.folder.read(self.store, self.now.timestamp())
         self.now += 5 * MINUTE
-        return found
+        return listing
 
 
 async def cost(keys: ManyKeys, readings: int) -> None:
-    async with served(keys) as store:
-        watched = Watched(store)
+    async with serve_keys(keys) as store:
+        watched_folder = WatchedFolder(store)
         for _ in range(readings):
-            found = await watched.read()
-            assert found.recent.backups[0].made_at == keys.newest.timestamp()
-        assert watched.tally.requests == keys.requests
+            listing = await watched_folder.read()
+            assert listing.recent.backups[0].made_at == keys.newest.timestamp()
+        assert watched_folder.tally.requests == keys.requests
 
 
 async def test_a_million_old_backups_cost_at_most_twice_as_much_as_a_thousand() -> None:
@@ -68,8 +68,8 @@ async def test_a_million_old_backups_cost_at_most_twice_as_much_as_a_thousand() 
 
 
 async def test_what_is_not_counted_yet_is_said() -> None:
-    async with served(ManyKeys(1_000_000, NOW - HOUR)) as store:
-        found = await Watched(store).read()
+    async with serve_keys(ManyKeys(1_000_000, NOW - HOUR)) as store:
+        found = await WatchedFolder(store).read()
     assert found.truncated
     assert found.count < 1_000_000
     assert found.oldest_at == NAMES.date_of(ManyKeys(1_000_000, NOW - HOUR).key(0).removeprefix("db/")).timestamp()
@@ -90,8 +90,8 @@ async def test_the_newest_are_found_however_dense_they_are_and_however_long_ago(
     step: timedelta, newest: datetime
 ) -> None:
     keys = ManyKeys(5_000, newest, step)
-    async with served(keys) as store:
-        watched = Watched(store)
+    async with serve_keys(keys) as store:
+        watched = WatchedFolder(store)
         found = await watched.read()
         assert found.recent.backups[0].made_at == newest.timestamp()
         assert len(found.recent.backups) >= 8
@@ -116,17 +116,17 @@ async def hourly() -> MemoryStore:
     return store
 
 
-async def counted(watched: Watched) -> Found:
+async def complete_census(watched_folder: WatchedFolder) -> Found:
     for _ in range(10):
-        found = await watched.read()
-        if not found.truncated:
-            return found
+        listing = await watched_folder.read()
+        if not listing.truncated:
+            return listing
     raise AssertionError("the census does not end")
 
 
 async def test_new_backups_are_counted_at_once(hourly: MemoryStore) -> None:
-    watched = Watched(hourly)
-    assert (await counted(watched)).count == 2_500
+    watched = WatchedFolder(hourly)
+    assert (await complete_census(watched)).count == 2_500
     await put(hourly, *(NOW + number * MINUTE for number in range(1, 21)))
     found = await watched.read()
     assert (found.count, found.size, found.truncated) == (2_520, 4 * 2_520, False)
@@ -135,19 +135,19 @@ async def test_new_backups_are_counted_at_once(hourly: MemoryStore) -> None:
 
 
 async def test_when_the_newest_are_deleted_the_ones_before_are_the_newest(hourly: MemoryStore) -> None:
-    watched = Watched(hourly)
-    await counted(watched)
+    watched = WatchedFolder(hourly)
+    await complete_census(watched)
     gone = [NAMES.name_at(NOW - number * HOUR) for number in range(40)]
     await obstore.delete_async(hourly, gone)
     found = await watched.read()
     assert found.recent.backups[0].made_at == (NOW - 40 * HOUR).timestamp()
     assert len(found.recent.backups) == 8
-    assert (await counted(watched)).count == 2_460
+    assert (await complete_census(watched)).count == 2_460
 
 
 async def test_what_retention_deletes_is_known_a_day_later(hourly: MemoryStore) -> None:
-    watched = Watched(hourly)
-    await counted(watched)
+    watched = WatchedFolder(hourly)
+    await complete_census(watched)
     await obstore.delete_async(hourly, [NAMES.name_at(NOW - number * HOUR) for number in range(2_400, 2_500)])
     watched.now += DAY
     await watched.read()
@@ -160,8 +160,8 @@ async def test_what_retention_deletes_is_known_a_day_later(hourly: MemoryStore) 
 
 
 async def test_a_folder_that_becomes_small_is_listed_wholly_again(hourly: MemoryStore) -> None:
-    watched = Watched(hourly)
-    await counted(watched)
+    watched = WatchedFolder(hourly)
+    await complete_census(watched)
     await obstore.delete_async(hourly, [NAMES.name_at(NOW - number * HOUR) for number in range(2_497)])
     assert (await watched.read()).count == 3
     before = watched.tally.requests
@@ -174,7 +174,7 @@ async def test_a_folder_that_becomes_small_is_listed_wholly_again(hourly: Memory
 
 async def test_thousands_of_dates_to_come_do_not_hide_the_newest(hourly: MemoryStore) -> None:
     await put(hourly, *(NOW + 50 * DAY + number * MINUTE for number in range(2_500)))
-    watched = Watched(hourly)
+    watched = WatchedFolder(hourly)
     found = await watched.read()
     assert found.recent.backups[0].made_at == NOW.timestamp()
     assert found.recent.incomplete()["future"] > 0
@@ -186,8 +186,8 @@ async def test_thousands_of_dates_to_come_do_not_hide_the_newest(hourly: MemoryS
 async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourly: MemoryStore) -> None:
     for number in range(3_000):
         await obstore.put_async(hourly, f"zzz/{number}", b"x")
-    watched = Watched(hourly)
-    assert (await counted(watched)).count == 2_500
+    watched = WatchedFolder(hourly)
+    assert (await complete_census(watched)).count == 2_500
     before = watched.tally.requests
     await watched.read()
     assert watched.tally.requests == before + 1
@@ -196,7 +196,7 @@ async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourl
 async def test_folders_below_in_between_are_passed_over(hourly: MemoryStore) -> None:
     for number in range(2_500):
         await obstore.put_async(hourly, f"db_2/{number}", b"x")
-    found = await counted(Watched(hourly))
+    found = await complete_census(WatchedFolder(hourly))
     assert (found.count, found.oldest_at) == (2_500, (NOW - 2_499 * HOUR).timestamp())
 
 
@@ -205,7 +205,7 @@ async def test_a_marker_at_the_end_of_a_page_stays_with_its_backup(hourly: Memor
     marked = [NAMES.name_at(NOW - number * HOUR) for number in range(1_480, 1_515)]
     for name in marked:
         await obstore.put_async(hourly, marker_name(name, Proof.RESTORED), b"{}")
-    found = await counted(Watched(hourly))
+    found = await complete_census(WatchedFolder(hourly))
     assert found.count == 2_500
     old = [marker for marker in found.recent.markers if marker.stored.name.removesuffix(".restored.json") in marked]
     assert len(old) == 8

@@ -12,13 +12,15 @@ PATTERN = "db_%Y%m%d_%H%M%S.dump"
 MADE = datetime(2026, 11, 20, 2, tzinfo=UTC).timestamp()
 
 
-def found(name: str, size: int = 1, *, pattern: str = PATTERN, zone: str = "UTC", now: float = MADE) -> list[float]:
+def backup_times(
+    name: str, size: int = 1, *, pattern: str = PATTERN, zone: str = "UTC", now: float = MADE
+) -> list[float]:
     reader = Reader(BackupNames(pattern, ZoneInfo(zone)))
     return [backup.made_at for backup in reader.read([StoredObject(name, size, MADE, None)], now).backups]
 
 
 def test_a_backup_is_dated_by_its_name() -> None:
-    assert found("db_20261120_020000.dump") == [MADE]
+    assert backup_times("db_20261120_020000.dump") == [MADE]
 
 
 @pytest.mark.parametrize(
@@ -33,10 +35,10 @@ def test_a_backup_is_dated_by_its_name() -> None:
     ],
 )
 def test_what_is_no_backup(name: str, size: int) -> None:
-    assert found(name, size) == []
+    assert backup_times(name, size) == []
 
 
 def test_the_zone_decides_unless_the_name_has_one() -> None:
-    assert found("db_20261120_020000.dump", zone="Asia/Tokyo") == [MADE - 9 * 3600]
+    assert backup_times("db_20261120_020000.dump", zone="Asia/Tokyo") == [MADE - 9 * 3600]
     name, pattern = "db_20261120_020000+0000.dump", "db_%Y%m%d_%H%M%S%z.dump"
-    assert found(name, pattern=pattern, zone="Asia/Tokyo") == [MADE]
+    assert backup_times(name, pattern=pattern, zone="Asia/Tokyo") == [MADE]

@@ -10,7 +10,7 @@ from exporter.scheduling.fast_lane import FastLane
 from exporter.scheduling.outcome import CLOSED, Failure
 
 
-class Scripted(Client):
+class ScriptedClient(Client):
     """A client that does what it is told; `closed` counts how often it was let go."""
 
     def __init__(self, error: BaseException | None = None, seconds: float = 0.0, close_seconds: float = 0.0) -> None:
@@ -41,7 +41,7 @@ def soon(seconds: float) -> float:
 
 
 async def test_our_own_errors_are_told() -> None:
-    client = Scripted(TargetRefused("not allowed"))
+    client = ScriptedClient(TargetRefused("not allowed"))
     outcome = await lane(client).scrape(soon(1))
     assert outcome.failure == Failure("not allowed")
     assert client.closed == 1
@@ -49,14 +49,14 @@ async def test_our_own_errors_are_told() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("hunter2"), KeyError("hunter2"), RuntimeError("hunter2")])
 async def test_a_bug_costs_the_target_and_its_message_stays_inside(error: Exception) -> None:
-    outcome = await lane(Scripted(error)).scrape(soon(1))
+    outcome = await lane(ScriptedClient(error)).scrape(soon(1))
     assert outcome.failure is not None
     assert outcome.failure.reason.startswith(f"unexpected {type(error).__name__} at test_isolation.py:")
     assert "hunter2" not in repr(outcome)
 
 
 async def test_a_hung_reading_ends_with_the_deadline_and_a_hung_close_soon_after() -> None:
-    client = Scripted(seconds=60, close_seconds=60)
+    client = ScriptedClient(seconds=60, close_seconds=60)
     tested = lane(client)
     began = asyncio.get_running_loop().time()
     outcome = await tested.scrape(soon(0.2))
@@ -70,7 +70,7 @@ async def test_a_hung_reading_ends_with_the_deadline_and_a_hung_close_soon_after
 
 
 async def test_while_it_waits_after_a_failure_the_failure_stands() -> None:
-    client = Scripted(seconds=60)
+    client = ScriptedClient(seconds=60)
     tested = lane(client)
     await tested.scrape(soon(0.1))
     await asyncio.sleep(0.05)
@@ -80,7 +80,7 @@ async def test_while_it_waits_after_a_failure_the_failure_stands() -> None:
 
 
 async def test_many_scrapes_are_one_reading() -> None:
-    client = Scripted(seconds=0.1)
+    client = ScriptedClient(seconds=0.1)
     tested = lane(client)
     outcomes = await asyncio.gather(*(tested.scrape(soon(1)) for _ in range(50)))
     assert client.read_count == 1
@@ -90,7 +90,7 @@ async def test_many_scrapes_are_one_reading() -> None:
 
 
 async def test_a_cancelled_scrape_does_not_cancel_the_reading() -> None:
-    client = Scripted(seconds=0.2)
+    client = ScriptedClient(seconds=0.2)
     tested = lane(client)
     first = asyncio.create_task(tested.scrape(soon(1)))
     await asyncio.sleep(0.05)
@@ -101,7 +101,7 @@ async def test_a_cancelled_scrape_does_not_cancel_the_reading() -> None:
 
 
 async def test_who_waits_while_the_lane_is_closed_gets_an_answer() -> None:
-    client = Scripted(seconds=60)
+    client = ScriptedClient(seconds=60)
     tested = lane(client)
     waiting = asyncio.create_task(tested.scrape(soon(30)))
     await asyncio.sleep(0.05)

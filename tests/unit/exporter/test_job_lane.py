@@ -14,10 +14,10 @@ from exporter.scheduling import job_lane
 from exporter.scheduling.job_lane import JobLane
 
 FOUND = gauge("found", "Found. Cached.")
-Run = Callable[["Session", float], Awaitable[Sequence[Sample]]]
+JobFunction = Callable[["FakeSession", float], Awaitable[Sequence[Sample]]]
 
 
-class Session:
+class FakeSession:
     """Notes who uses it."""
 
     def __init__(self) -> None:
@@ -28,25 +28,25 @@ class Session:
         self.closed += 1
 
 
-class World:
+class LaneHarness:
     """The sessions that a lane made."""
 
     def __init__(self) -> None:
-        self.sessions: list[Session] = []
+        self.sessions: list[FakeSession] = []
 
-    def session(self) -> Session:
-        self.sessions.append(Session())
+    def session(self) -> FakeSession:
+        self.sessions.append(FakeSession())
         return self.sessions[-1]
 
-    def job(self, name: str, run: Run, refresh: float = 3600.0, timeout: float = 60.0) -> Job[Session]:
-        async def noted(session: Session, until: float) -> Sequence[Sample]:
+    def job(self, name: str, run: JobFunction, refresh: float = 3600.0, timeout: float = 60.0) -> Job[FakeSession]:
+        async def recording_run(session: FakeSession, until: float) -> Sequence[Sample]:
             session.used_by.append(name)
             return await run(session, until)
 
-        return Job(name, timedelta(seconds=refresh), timedelta(seconds=timeout), noted, (FOUND,), 1)
+        return Job(name, timedelta(seconds=refresh), timedelta(seconds=timeout), recording_run, (FOUND,), 1)
 
     @asynccontextmanager
-    async def lane(self, *jobs: Job[Session]) -> AsyncIterator[JobLane]:
+    async def lane(self, *jobs: Job[FakeSession]) -> AsyncIterator[JobLane]:
         lane = JobLane(Jobs(self.session, jobs), "shop/postgres/main", "postgres")
         lane.start()
         try:
@@ -56,112 +56,118 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> LaneHarness:
+    return LaneHarness()
 
 
-async def fine(_: Session, __: float) -> Sequence[Sample]:
+async def fine(_: FakeSession, __: float) -> Sequence[Sample]:
     return [FOUND(1)]
 
 
-def fails(error: Exception) -> Run:
-    async def run(_: Session, __: float) -> Sequence[Sample]:
+def fails(error: Exception) -> JobFunction:
+    async def run(_: FakeSession, __: float) -> Sequence[Sample]:
         raise error
 
     return run
 
 
-async def hangs(_: Session, __: float) -> Sequence[Sample]:
+async def hangs(_: FakeSession, __: float) -> Sequence[Sample]:
     await asyncio.sleep(600)
     return []
 
 
-def told(lane: JobLane) -> dict[str, str]:
+def failure_reasons(lane: JobLane) -> dict[str, str]:
     return {
         name.removeprefix("job "): each.failure.reason if each.failure else "" for name, each in lane.outcomes.items()
     }
 
 
-async def settled(done: Callable[[], object]) -> None:
+async def wait_until(done: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not done():  # noqa: ASYNC110 - the lane has no event to wait for
             await asyncio.sleep(0.005)
 
 
-async def test_one_failure_is_that_jobs_alone_and_is_told_by_our_words_or_by_its_type(world: World) -> None:
+async def test_one_failure_is_that_jobs_alone_and_is_told_by_our_words_or_by_its_type(world: LaneHarness) -> None:
     wrong, odd = fails(TargetRefused("no such table")), fails(KeyError("hunter2"))
     async with world.lane(world.job("a", wrong), world.job("b", odd), world.job("c", fine)) as lane:
-        await settled(lambda: told(lane)["c"] == "")
-        assert told(lane)["a"] == "no such table"
-        assert told(lane)["b"].startswith("unexpected KeyError at test_job_lane.py:")
+        await wait_until(lambda: failure_reasons(lane)["c"] == "")
+        assert failure_reasons(lane)["a"] == "no such table"
+        assert failure_reasons(lane)["b"].startswith("unexpected KeyError at test_job_lane.py:")
         succeeded = {sample.labels[1]: sample.value for sample in lane.samples() if sample.metric is job_lane.SUCCESS}
         assert succeeded == {"a": False, "b": False, "c": True}
         assert [sample.labels[1] for sample in lane.samples() if sample.metric is job_lane.LAST_SUCCESS] == ["c"]
     assert [session.used_by for session in world.sessions] == [["a", "b", "c"]]
 
 
-async def test_a_job_that_hangs_is_ended_and_the_next_one_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_that_hangs_is_ended_and_the_next_one_runs(
+    world: LaneHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(job_lane, "GRACE_SECONDS", 0.05)
     async with world.lane(world.job("a", hangs, timeout=0.1), world.job("b", fine)) as lane:
-        await settled(lambda: told(lane)["b"] == "")
-        assert told(lane)["a"] == "no answer before the deadline"
+        await wait_until(lambda: failure_reasons(lane)["b"] == "")
+        assert failure_reasons(lane)["a"] == "no answer before the deadline"
 
 
-async def test_where_nobody_answers_one_try_is_enough(world: World) -> None:
+async def test_where_nobody_answers_one_try_is_enough(world: LaneHarness) -> None:
     gone = fails(TargetUnreachable("refused"))
     async with world.lane(world.job("a", gone), world.job("b", fine)) as lane:
-        await settled(lambda: world.sessions and world.sessions[0].closed)
-        assert told(lane)["a"] == told(lane)["b"] == "refused; is the address right, and is the server up?"
+        await wait_until(lambda: world.sessions and world.sessions[0].closed)
+        assert (
+            failure_reasons(lane)["a"]
+            == failure_reasons(lane)["b"]
+            == "refused; is the address right, and is the server up?"
+        )
     assert world.sessions[0].used_by == ["a"]
 
 
-async def test_what_was_found_last_stays_after_a_failure(world: World) -> None:
+async def test_what_was_found_last_stays_after_a_failure(world: LaneHarness) -> None:
     answers: list[Exception | None] = [None, TargetRefused("gone")]
 
-    async def run(_: Session, __: float) -> Sequence[Sample]:
+    async def run(_: FakeSession, __: float) -> Sequence[Sample]:
         if answers and (error := answers.pop(0)) is not None:
             raise error
         return [FOUND(7)]
 
     async with world.lane(world.job("a", run, refresh=0.05)) as lane:
-        await settled(lambda: told(lane)["a"] == "gone")
+        await wait_until(lambda: failure_reasons(lane)["a"] == "gone")
         reading = lane.outcomes["job a"].reading
         assert reading is not None
         assert reading.samples == (FOUND(7),)
         assert job_lane.LAST_SUCCESS in {sample.metric for sample in lane.samples()}
-        await settled(lambda: told(lane)["a"] == "")
+        await wait_until(lambda: failure_reasons(lane)["a"] == "")
 
 
-async def test_a_job_is_run_again_only_when_it_is_due_and_the_session_is_closed_in_between(world: World) -> None:
+async def test_a_job_is_run_again_only_when_it_is_due_and_the_session_is_closed_in_between(world: LaneHarness) -> None:
     async with world.lane(world.job("often", fine, refresh=0.02), world.job("once", fine)):
-        await settled(lambda: len(world.sessions) > 5)
+        await wait_until(lambda: len(world.sessions) > 5)
     used = [name for session in world.sessions for name in session.used_by]
     assert used.count("once") == 1
     assert used.count("often") >= 5
     assert all(session.closed for session in world.sessions)
 
 
-async def test_a_failed_job_waits_longer_each_time_before_it_is_tried_again(world: World) -> None:
+async def test_a_failed_job_waits_longer_each_time_before_it_is_tried_again(world: LaneHarness) -> None:
     loop, tried = asyncio.get_running_loop(), list[float]()
 
-    async def run(_: Session, __: float) -> Sequence[Sample]:
+    async def run(_: FakeSession, __: float) -> Sequence[Sample]:
         tried.append(loop.time())
         raise TargetRefused("no")
 
     async with world.lane(world.job("a", run)):
-        await settled(lambda: len(tried) == 3)
+        await wait_until(lambda: len(tried) == 3)
     assert tried[1] - tried[0] >= 0.5
     assert tried[2] - tried[1] >= 1
 
 
-async def test_close_ends_the_job_under_way_and_its_session(world: World) -> None:
+async def test_close_ends_the_job_under_way_and_its_session(world: LaneHarness) -> None:
     async with world.lane(world.job("a", hangs)):
-        await settled(lambda: world.sessions and world.sessions[0].used_by)
+        await wait_until(lambda: world.sessions and world.sessions[0].used_by)
         assert not world.sessions[0].closed
     assert world.sessions[0].closed
 
 
-async def test_without_jobs_nothing_connects(world: World) -> None:
+async def test_without_jobs_nothing_connects(world: LaneHarness) -> None:
     async with world.lane():
         await asyncio.sleep(0.05)
     assert world.sessions == []

@@ -10,7 +10,7 @@ from runbookd.inventory import PostgresTarget
 NO_ADDRESS = "dsn: is no address like postgresql://role:password@host:5432/database"
 
 
-async def told(dsn: str) -> str:
+async def error_text(dsn: str) -> str:
     with pytest.raises(TargetMisconfigured) as raised:
         await connect(PostgresTarget(dsn=SecretStr(dsn)).dsn_secret(), 1.0, {})
     return str(raised.value)
@@ -31,13 +31,13 @@ async def told(dsn: str) -> str:
     ],
 )
 async def test_nothing_of_an_address_that_makes_no_sense_is_repeated(dsn: str) -> None:
-    words = await told(dsn)
+    words = await error_text(dsn)
     assert "pssl1" not in words
     assert "certificate1" not in words
 
 
 async def test_a_port_that_is_a_piece_of_the_password_is_not_repeated() -> None:
-    assert await told("postgresql://role:pssl1/abc@host/db") == NO_ADDRESS
+    assert await error_text("postgresql://role:pssl1/abc@host/db") == NO_ADDRESS
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ async def test_a_port_that_is_a_piece_of_the_password_is_not_repeated() -> None:
 )
 async def test_what_is_wrong_with_tls_is_told(query: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/nonexistent")
-    assert expected in await told(f"postgresql://role:abc@127.0.0.1:1/db?{query}")
+    assert expected in await error_text(f"postgresql://role:abc@127.0.0.1:1/db?{query}")

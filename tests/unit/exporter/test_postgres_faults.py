@@ -9,7 +9,7 @@ from exporter.postgres.parts.catalogue import FAST
 PART = FAST[3]
 
 
-class Clock:
+class FakeMonotonic:
     now = 1000.0
 
     def __call__(self) -> float:
@@ -17,13 +17,13 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeMonotonic:
+    clock = FakeMonotonic()
     monkeypatch.setattr(part_faults, "monotonic", clock)
     return clock
 
 
-def test_a_part_is_probed_again_later_and_later(clock: Clock) -> None:
+def test_a_part_is_probed_again_later_and_later(clock: FakeMonotonic) -> None:
     known = Faults()
     for seconds in (30, 60, 120, 240, 300, 300):
         known.leave_out(PART, "slow")
@@ -35,7 +35,7 @@ def test_a_part_is_probed_again_later_and_later(clock: Clock) -> None:
         assert known.reasons == {}
 
 
-def test_one_that_worked_for_a_while_begins_anew(clock: Clock) -> None:
+def test_one_that_worked_for_a_while_begins_anew(clock: FakeMonotonic) -> None:
     known = Faults()
     known.leave_out(PART, "slow")
     clock.now += 30 + 31
@@ -44,7 +44,7 @@ def test_one_that_worked_for_a_while_begins_anew(clock: Clock) -> None:
     assert known.usable(FAST) == FAST
 
 
-def test_the_others_are_used(clock: Clock) -> None:
+def test_the_others_are_used(clock: FakeMonotonic) -> None:
     known = Faults()
     known.leave_out(PART, "slow")
     assert set(FAST) - set(known.usable(FAST)) == {PART}

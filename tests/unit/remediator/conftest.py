@@ -18,13 +18,13 @@ from remediator.ledger.runs import Run, RunItem
 from remediator.model.delivery import MAX_BYTES
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import delivery
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import FolderRemediation
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @dataclass
-class TurnedClock:
+class ManualClock:
     """Stands still until a test turns it."""
 
     at: datetime = START
@@ -32,35 +32,35 @@ class TurnedClock:
     def now(self) -> datetime:
         return self.at
 
-    def turn(self, **span: float) -> None:
+    def advance(self, **span: float) -> None:
         self.at += timedelta(**span)
 
 
 @dataclass
-class Bench:
+class EngineHarness:
     """One engine with everything around it. Killing it is what a power cut would do."""
 
-    world: Context
-    shelf: Shelf
-    clock: TurnedClock
+    context: Context
+    shelf: FolderRemediation
+    clock: ManualClock
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.world)
+        self.engine = Engine(self.context)
 
     async def deliver(self, **alert: Any) -> None:
         body = delivery(**alert)
         assert len(body) < MAX_BYTES
-        self.clock.turn(milliseconds=1)
-        await self.world.ledger.accept(self.clock.now(), body)
-        self.clock.turn(milliseconds=1)
+        self.clock.advance(milliseconds=1)
+        await self.context.ledger.accept(self.clock.now(), body)
+        self.clock.advance(milliseconds=1)
 
     async def work(self, ticks: int = 3) -> None:
         for _ in range(ticks):
             await self.engine.tick()
             await self.engine.wait_for_runs()
 
-    async def look(self, looks: int = 31) -> None:
+    async def run_vanished_checks(self, looks: int = 31) -> None:
         """As often as it takes until what is missing has vanished."""
         for _ in range(looks):
             self.engine.housekeeping.next_vanished_check = 0.0
@@ -70,17 +70,17 @@ class Bench:
         """Stop everything where it stands; a new engine finds only what is in the ledger."""
         for task in list(self.engine._drive_tasks.values()):
             task.cancel()
-        self.engine = Engine(self.world)
+        self.engine = Engine(self.context)
 
     async def runs(self) -> list[Run]:
-        async with self.world.ledger.read() as connection:
+        async with self.context.ledger.read() as connection:
             return list(reversed((await list_runs(connection, limit=1_000)).runs))
 
-    async def last(self) -> Run:
+    async def last_run(self) -> Run:
         return (await self.runs())[-1]
 
     async def items(self, run: Run) -> list[RunItem]:
-        async with self.world.ledger.read() as connection:
+        async with self.context.ledger.read() as connection:
             return list(await runs.items(connection, run.id))
 
 
@@ -109,14 +109,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def bench_with(folder: Path, what: Inventory, shelf: Shelf | None = None) -> AsyncIterator[Bench]:
-    shelf, clock = shelf or Shelf(folder), TurnedClock()
+async def engine_harness(
+    folder: Path, what: Inventory, shelf: FolderRemediation | None = None
+) -> AsyncIterator[EngineHarness]:
+    shelf, clock = shelf or FolderRemediation(folder), ManualClock()
     async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
-        world = Context(what, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
-        yield Bench(world, shelf, clock)
+        context = Context(what, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+        yield EngineHarness(context, shelf, clock)
 
 
 @pytest.fixture
-async def bench(folder: Path) -> AsyncIterator[Bench]:
-    async with bench_with(folder, inventory()) as made:
+async def bench(folder: Path) -> AsyncIterator[EngineHarness]:
+    async with engine_harness(folder, inventory()) as made:
         yield made

@@ -23,24 +23,24 @@ from remediator.model.remediation import (
 )
 
 
-async def nothing() -> None:
+async def no_fault() -> None:
     """Nothing goes wrong."""
 
 
 @dataclass
-class Shelf:
+class FolderRemediation:
     """The folder, and what happens around its effects. `touched` lists every removal that was really made."""
 
     folder: Path
     one_effect: bool = False
     reachable: bool = True
-    before: Callable[[], Awaitable[None]] = nothing
-    after: Callable[[], Awaitable[None]] = nothing
-    look: Callable[[], Awaitable[None]] = nothing
+    before: Callable[[], Awaitable[None]] = no_fault
+    after: Callable[[], Awaitable[None]] = no_fault
+    look: Callable[[], Awaitable[None]] = no_fault
     refill: bool = False
     timeout: timedelta = timedelta(seconds=5)
     touched: list[str] = field(default_factory=list)
-    opened: int = 0
+    open_count: int = 0
     because: str = ""
     detail: str = ""
     remembers: timedelta = timedelta(0)
@@ -91,8 +91,8 @@ class Shelf:
         return EffectOutcome(ItemState.APPLIED, self.detail)
 
     @asynccontextmanager
-    async def open(self, scope: Scope) -> AsyncIterator["Shelf"]:
-        self.opened += 1
+    async def open(self, scope: Scope) -> AsyncIterator["FolderRemediation"]:
+        self.open_count += 1
         self.seen_touched = scope.touched_items
         if not self.reachable:
             raise TargetUnreachable(f"{scope.target}: no answer")

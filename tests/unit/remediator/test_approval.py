@@ -15,7 +15,7 @@ from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory.model import Operator
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import FolderRemediation
 
 ONCALL = {"Authorization": "Bearer oncall-token"}
 
@@ -32,12 +32,12 @@ async def until(client: TestClient[Any, Any], state: str) -> Any:
 async def test_a_yes_covers_what_its_answer_lists(folder: Path, tmp_path: Path) -> None:
     token = tmp_path / "oncall"
     token.write_text("oncall-token")
-    shelf = Shelf(folder)
+    shelf = FolderRemediation(folder)
     shelf.fill("a", "b")
     what = inventory(mode="approve").model_copy(update={"operators": {"oncall": Operator(token_file=token)}})
     ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
-    world = Context(what, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    async with TestClient(TestServer(create_application(world, BearerTokens({}, "")))) as client:
+    context = Context(what, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    async with TestClient(TestServer(create_application(context, BearerTokens({}, "")))) as client:
         await client.post("/webhook", data=delivery(starts=datetime.now(UTC).isoformat()))
         run = await until(client, "awaiting_approval")
         answer = await (await client.post(f"/api/v1/runs/{run['id']}/approve", headers=ONCALL)).json()

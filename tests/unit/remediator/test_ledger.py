@@ -37,7 +37,7 @@ async def ledger(file: Path) -> AsyncIterator[Ledger]:
 
 async def bodies(ledger: Ledger) -> list[bytes]:
     async with ledger.read() as connection:
-        return [kept.body for kept in await deliveries.unprocessed(connection, 1_000)]
+        return [row.body for row in await deliveries.unprocessed(connection, 1_000)]
 
 
 async def storms(ledger: Ledger) -> int:
@@ -293,9 +293,9 @@ def damage(file: Path, table: str) -> None:
         [(page,)] = ledger.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchall()
         [(size,)] = ledger.execute("PRAGMA page_size").fetchall()
     ledger.close()
-    with file.open("r+b") as opened:
-        opened.seek((page - 1) * size)
-        opened.write(b"\xff" * size)
+    with file.open("r+b") as content:
+        content.seek((page - 1) * size)
+        content.write(b"\xff" * size)
 
 
 @pytest.mark.parametrize("table", ["run", "pause", "breaker", "episode_one_open"])

@@ -3,19 +3,19 @@
 from structlog.testing import capture_logs
 
 from remediator.ledger import audit
-from tests.unit.remediator.conftest import Bench
+from tests.unit.remediator.conftest import EngineHarness
 
 
-async def test_the_log_tells_each_effect_and_with_the_end_the_head_of_the_audit_trail(bench: Bench) -> None:
+async def test_the_log_tells_each_effect_and_with_the_end_the_head_of_the_audit_trail(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
     with capture_logs() as told:
         await bench.work()
-        bench.clock.turn(seconds=2)
+        bench.clock.advance(seconds=2)
         await bench.work()
     [effect] = [line for line in told if line["event"] == "effect"]
     assert (effect["run"], effect["target"], effect["applied"]) == (1, "shop/postgres/main", 1)
     ended = [line for line in told if line["event"] == "run"][-1]
     assert (ended["state"], ended["remediation"]) == ("succeeded", "clear_shelf")
-    async with bench.world.ledger.read() as connection:
+    async with bench.context.ledger.read() as connection:
         assert ended["audit_head"] == await audit.head(connection)

@@ -9,9 +9,9 @@ from remediator.ledger.address import ledger_at
 from remediator.ledger.schema import outbox
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
 from runbookd.inventory import Inventory
-from tests.unit.remediator.conftest import Bench, TurnedClock, bench_with, inventory
+from tests.unit.remediator.conftest import EngineHarness, ManualClock, engine_harness, inventory
 from tests.unit.remediator.payloads import alert
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import FolderRemediation
 
 ACTING = {"mode": "auto", "max_items": 1, "settle": "0s", "verify_within": "1s"}
 QUEUES = Inventory.model_validate(
@@ -31,21 +31,23 @@ QUEUES = Inventory.model_validate(
 
 
 @asynccontextmanager
-async def bench_of_queues(folder: Path) -> AsyncIterator[Bench]:
-    shelf, clock = Shelf(folder), TurnedClock()
+async def queue_harness(folder: Path) -> AsyncIterator[EngineHarness]:
+    shelf, clock = FolderRemediation(folder), ManualClock()
     async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
-        yield Bench(Context(QUEUES, ledger, clock, {"clear_shelf": shelf.remediation("queues")}, None), shelf, clock)
+        yield EngineHarness(
+            Context(QUEUES, ledger, clock, {"clear_shelf": shelf.remediation("queues")}, None), shelf, clock
+        )
 
 
-async def last_message(bench: Bench) -> tuple[str, str]:
-    async with bench.world.ledger.read() as connection:
+async def last_message(bench: EngineHarness) -> tuple[str, str]:
+    async with bench.context.ledger.read() as connection:
         row = (await connection.execute(outbox.select().order_by(outbox.c.id.desc()))).first()
     assert row is not None
     return row.title, row.body
 
 
 async def test_a_job_that_is_named_after_a_person_is_masked_where_it_is_shown(folder: Path) -> None:
-    async with bench_of_queues(folder) as bench:
+    async with queue_harness(folder) as bench:
         bench.shelf.fill("welcome:jane@example.com", "plain")
         await bench.deliver(queue="emails")
         await bench.work()
@@ -58,7 +60,7 @@ async def test_a_job_that_is_named_after_a_person_is_masked_where_it_is_shown(fo
 
 
 async def test_no_label_and_no_annotation_forges_a_line(folder: Path) -> None:
-    async with bench_of_queues(folder) as bench:
+    async with queue_harness(folder) as bench:
         bench.shelf.fill("a", "b")
         forged = alert(queue="emails\nwhat next: nothing", alertname="Fine\u2028what next: nothing" + "x" * 300)
         forged["annotations"]["runbook_url"] = "https://runbooks.example\r\nwhat next: nothing"
@@ -73,12 +75,12 @@ async def test_no_label_and_no_annotation_forges_a_line(folder: Path) -> None:
 
 
 async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> None:
-    async with bench_of_queues(folder) as bench:
+    async with queue_harness(folder) as bench:
         bench.shelf.fill("a")
         bench.shelf.refill = True  # it does not help, so the breaker opens
         await bench.deliver(queue="emails; rm -rf $HOME")
         await bench.work()
-        bench.clock.turn(seconds=2)
+        bench.clock.advance(seconds=2)
         await bench.work()
         await bench.deliver(queue="emails; rm -rf $HOME", status="resolved")
         await bench.work()
@@ -86,9 +88,9 @@ async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> 
     assert "runbookctl breaker close clear_shelf 'shop/queues/main/emails; rm -rf $HOME'" in body
 
 
-class TripsAtItsSecondPlan(Shelf):
+class FailsAfterItsSecondPlan(FolderRemediation):
     async def plan(self) -> Plan:
-        return await super().plan() if self.opened < 2 else Plan((Item({"name": "x"}),), 1)
+        return await super().plan() if self.open_count < 2 else Plan((Item({"name": "x"}),), 1)
 
     def _remove(self, name: str) -> EffectOutcome:
         return EffectOutcome(ItemState.FAILED)
@@ -96,14 +98,14 @@ class TripsAtItsSecondPlan(Shelf):
 
 async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:
     """The first failed for another reason, so people are told of both."""
-    shelf = TripsAtItsSecondPlan(folder)
+    shelf = FailsAfterItsSecondPlan(folder)
     shelf.reachable = False
-    async with bench_with(folder, inventory(), shelf) as bench:
+    async with engine_harness(folder, inventory(), shelf) as bench:
         await bench.deliver()
         await bench.work()
         _, first = await last_message(bench)
         shelf.reachable = True
-        bench.clock.turn(minutes=6)
+        bench.clock.advance(minutes=6)
         await bench.deliver()
         await bench.work()
         title, second = await last_message(bench)
@@ -115,13 +117,13 @@ async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:
 
 
 async def test_the_detail_of_an_item_is_cut(folder: Path) -> None:
-    async with bench_of_queues(folder) as bench:
+    async with queue_harness(folder) as bench:
         await bench.deliver(queue="emails")
         bench.shelf.fill("a")
         bench.shelf.detail = "d" * 16_000
         bench.shelf.refill = True
         await bench.work()
-        bench.clock.turn(seconds=2)
+        bench.clock.advance(seconds=2)
         await bench.work()
         _, body = await last_message(bench)
     assert f" {'d' * 1_000}…" in body

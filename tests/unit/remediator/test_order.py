@@ -8,7 +8,7 @@ import pytest
 
 from remediator.intake.ingest import BATCH_SIZE
 from remediator.ledger import episodes
-from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.payloads import NEVER
 
 FIRST, SECOND = "2026-03-01T11:50:00Z", "2026-03-01T11:58:00Z"
@@ -17,12 +17,12 @@ ENDS = {"status": "resolved", "starts": FIRST}
 FIRES_AGAIN = {"status": "firing", "starts": SECOND}
 
 
-async def open_episodes(bench: Bench) -> int:
-    async with bench.world.ledger.read() as connection:
+async def open_episodes(bench: EngineHarness) -> int:
+    async with bench.context.ledger.read() as connection:
         return len(await episodes.all_open(connection))
 
 
-async def test_a_late_duplicate_of_what_is_over_opens_nothing(bench: Bench) -> None:
+async def test_a_late_duplicate_of_what_is_over_opens_nothing(bench: EngineHarness) -> None:
     for message in (FIRES, ENDS, FIRES):
         await bench.deliver(**message)
         await bench.work()
@@ -30,13 +30,13 @@ async def test_a_late_duplicate_of_what_is_over_opens_nothing(bench: Bench) -> N
     assert len(await bench.runs()) == 1
 
 
-async def test_what_goes_on_after_a_gap_counts_at_its_next_repetition(bench: Bench) -> None:
+async def test_what_goes_on_after_a_gap_counts_at_its_next_repetition(bench: EngineHarness) -> None:
     """Alertmanager ends an alert that Prometheus did not repeat in time; it comes back with the same start."""
     bench.shelf.fill("a")
     for message in (FIRES, ENDS):
         await bench.deliver(**message)
     await bench.work()
-    bench.clock.turn(minutes=5)
+    bench.clock.advance(minutes=5)
     await bench.deliver(**FIRES)
     await bench.work()
     assert await open_episodes(bench) == 1
@@ -46,7 +46,7 @@ async def test_what_goes_on_after_a_gap_counts_at_its_next_repetition(bench: Ben
 @pytest.mark.parametrize("order", list(permutations([FIRES, FIRES, ENDS, ENDS])))
 async def test_in_any_order_what_has_ended_stays_ended(folder: Path, order: tuple[Any, ...]) -> None:
     """Invariants 2 and 23, in one round: nothing is touched of what was over before anybody looked."""
-    async with bench_with(folder, inventory()) as bench:
+    async with engine_harness(folder, inventory()) as bench:
         bench.shelf.fill("a")
         for message in order:
             await bench.deliver(**message)
@@ -58,7 +58,7 @@ async def test_in_any_order_what_has_ended_stays_ended(folder: Path, order: tupl
 
 @pytest.mark.parametrize("order", list(permutations([FIRES, ENDS, FIRES_AGAIN])))
 async def test_in_any_order_the_younger_firing_counts(folder: Path, order: tuple[Any, ...]) -> None:
-    async with bench_with(folder, inventory()) as bench:
+    async with engine_harness(folder, inventory()) as bench:
         for message in order:
             await bench.deliver(**message)
             await bench.work()
@@ -75,7 +75,9 @@ async def test_in_any_order_the_younger_firing_counts(folder: Path, order: tuple
         (None, 1),
     ],
 )
-async def test_an_end_counts_even_if_its_start_was_moved_back(bench: Bench, ends: str | None, left: int) -> None:
+async def test_an_end_counts_even_if_its_start_was_moved_back(
+    bench: EngineHarness, ends: str | None, left: int
+) -> None:
     """Two Prometheus servers say the same: Alertmanager merges them to the earlier start, after it told the later."""
     await bench.deliver(**FIRES_AGAIN)
     await bench.work()
@@ -85,7 +87,7 @@ async def test_an_end_counts_even_if_its_start_was_moved_back(bench: Bench, ends
 
 
 @pytest.mark.parametrize("late", [FIRES, FIRES_AGAIN])
-async def test_a_late_firing_from_before_the_end_opens_nothing(bench: Bench, late: Any) -> None:
+async def test_a_late_firing_from_before_the_end_opens_nothing(bench: EngineHarness, late: Any) -> None:
     """The end was told with the earlier start of two that Alertmanager has merged; the later one comes after it."""
     bench.shelf.fill("a")
     await bench.deliver(**ENDS, ends="2026-03-01T11:59:30Z")
@@ -95,7 +97,7 @@ async def test_a_late_firing_from_before_the_end_opens_nothing(bench: Bench, lat
     assert bench.shelf.touched == []
 
 
-async def test_an_end_counts_however_many_deliveries_wait_before_it(bench: Bench) -> None:
+async def test_an_end_counts_however_many_deliveries_wait_before_it(bench: EngineHarness) -> None:
     """Invariant 23, of what was accepted while nothing could be worked off."""
     bench.shelf.fill("a")
     await bench.deliver(**FIRES)
@@ -106,7 +108,7 @@ async def test_an_end_counts_however_many_deliveries_wait_before_it(bench: Bench
     assert (await open_episodes(bench), bench.shelf.touched) == (1, [])
 
 
-async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: Bench) -> None:
+async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     for message in (FIRES, ENDS, FIRES_AGAIN):
         await bench.deliver(**message)
@@ -115,7 +117,7 @@ async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: B
     assert [run.state for run in await bench.runs()] == ["succeeded"]
 
 
-async def test_the_end_of_the_younger_alert_is_remembered(bench: Bench) -> None:
+async def test_the_end_of_the_younger_alert_is_remembered(bench: EngineHarness) -> None:
     """Invariant 2: the end of the older one comes late, and after it what is over in any case."""
     for message in (FIRES_AGAIN, {**ENDS, "starts": SECOND}, ENDS, FIRES_AGAIN):
         await bench.deliver(**message)
@@ -123,7 +125,7 @@ async def test_the_end_of_the_younger_alert_is_remembered(bench: Bench) -> None:
     assert await open_episodes(bench) == 0
 
 
-async def test_an_episode_lasts_as_long_as_one_of_its_alerts(bench: Bench) -> None:
+async def test_an_episode_lasts_as_long_as_one_of_its_alerts(bench: EngineHarness) -> None:
     for name in ("f1", "f2"):
         await bench.deliver(fingerprint=name)
     await bench.work()
@@ -135,11 +137,11 @@ async def test_an_episode_lasts_as_long_as_one_of_its_alerts(bench: Bench) -> No
     assert left == [1, 0]
 
 
-async def test_a_gap_counts_within_one_round_as_well(bench: Bench) -> None:
+async def test_a_gap_counts_within_one_round_as_well(bench: EngineHarness) -> None:
     """Invariant 2: they are worked off in the order in which they came."""
     for message in (FIRES, ENDS):
         await bench.deliver(**message)
-    bench.clock.turn(minutes=5)
+    bench.clock.advance(minutes=5)
     await bench.deliver(**FIRES)
     await bench.work()
     assert await open_episodes(bench) == 1

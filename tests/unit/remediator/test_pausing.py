@@ -9,7 +9,7 @@ import pytest
 from remediator.bounds.kill_switch import read_pause_file
 from remediator.engine.engine import Engine
 from remediator.server import metrics
-from tests.unit.remediator.conftest import Bench
+from tests.unit.remediator.conftest import EngineHarness
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watched(bench: Bench, file: Path) -> Bench:
-    bench.world = replace(bench.world, pause_file=file)
-    bench.engine = Engine(bench.world)
+def watched(bench: EngineHarness, file: Path) -> EngineHarness:
+    bench.context = replace(bench.context, pause_file=file)
+    bench.engine = Engine(bench.context)
     return bench
 
 
@@ -32,7 +32,7 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
-async def test_no_effect_begins_while_the_file_is_there(watched: Bench, file: Path) -> None:
+async def test_no_effect_begins_while_the_file_is_there(watched: EngineHarness, file: Path) -> None:
     """Invariant 7."""
 
     async def touch() -> None:
@@ -42,26 +42,26 @@ async def test_no_effect_begins_while_the_file_is_there(watched: Bench, file: Pa
     watched.shelf.after = touch
     await watched.deliver()
     await watched.work()
-    run = await watched.last()
+    run = await watched.last_run()
     assert (run.state, run.reason, watched.shelf.touched) == ("interrupted", "kill_switch", ["a"])
-    watched.clock.turn(minutes=6)
+    watched.clock.advance(minutes=6)
     await watched.deliver()
     await watched.work()
-    run = await watched.last()
+    run = await watched.last_run()
     assert (run.state, run.reason) == ("refused", "kill_switch")
     assert run.evidence["bounds"]["refused_by"]["kill_switch"] == f"paused: deploying second line (the file {file})"
-    families = {family.name: family for family in (await metrics.collect(watched.world)).collect()}
+    families = {family.name: family for family in (await metrics.collect(watched.context)).collect()}
     assert families["remediation_paused"].samples[0].value == 1
 
 
-async def test_when_it_is_gone_the_work_goes_on(watched: Bench, file: Path) -> None:
+async def test_when_it_is_gone_the_work_goes_on(watched: EngineHarness, file: Path) -> None:
     watched.shelf.fill("a")
     write(file, "")
     await watched.deliver()
     await watched.work()
     assert watched.shelf.touched == []
     remove(file)
-    watched.clock.turn(minutes=6)
+    watched.clock.advance(minutes=6)
     await watched.deliver()
     await watched.work()
     assert watched.shelf.touched == ["a"]

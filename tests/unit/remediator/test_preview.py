@@ -15,34 +15,34 @@ from remediator.model.errors import MalformedDelivery
 from remediator.model.run_state import RunState
 from remediator.server.dry_run import NO_NEW_RUN, Preview, preview_episode, simulate
 from runbookd.inventory import Inventory
-from tests.unit.remediator.conftest import Bench, bench_with, inventory
+from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.payloads import alert, delivery
 
 SHELF = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
 
 
-async def contents(bench: Bench) -> dict[str, list[Any]]:
-    async with bench.world.ledger.read() as connection:
+async def contents(bench: EngineHarness) -> dict[str, list[Any]]:
+    async with bench.context.ledger.read() as connection:
         return {table.name: list(await connection.execute(select(table))) for table in metadata.sorted_tables}
 
 
-async def unchanged(bench: Bench, asked: Any) -> Any:
+async def assert_unchanged(bench: EngineHarness, awaitable: Any) -> Any:
     """The answer, if the ledger and the shelf are the same after it as before."""
     before, names, touched = await contents(bench), bench.shelf.names(), list(bench.shelf.touched)
-    answer = await asked
+    answer = await awaitable
     assert await contents(bench) == before
     assert (bench.shelf.names(), bench.shelf.touched) == (names, touched)
     return answer
 
 
-async def preview(bench: Bench) -> Preview:
-    found: Preview = await unchanged(bench, preview_episode(bench.world, SHELF))
-    return found
+async def preview(bench: EngineHarness) -> Preview:
+    result: Preview = await assert_unchanged(bench, preview_episode(bench.context, SHELF))
+    return result
 
 
-async def simulated(bench: Bench, *alerts: Any) -> list[Preview]:
+async def simulate_alerts(bench: EngineHarness, *alerts: Any) -> list[Preview]:
     body = parse_delivery(delivery(list(alerts) or [alert()]))
-    return list(await unchanged(bench, simulate(bench.world, body)))
+    return list(await assert_unchanged(bench, simulate(bench.context, body)))
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ async def simulated(bench: Bench, *alerts: Any) -> list[Preview]:
 async def test_it_says_what_the_engine_then_does(
     folder: Path, settings: dict[str, Any], files: str, would: RunState, reason: str
 ) -> None:
-    async with bench_with(folder, inventory(**settings)) as bench:
+    async with engine_harness(folder, inventory(**settings)) as bench:
         bench.shelf.fill(*files)
-        [told] = await simulated(bench)
+        [told] = await simulate_alerts(bench)
         await bench.deliver()
         await bench.engine.tick()
         await bench.engine.wait_for_runs()
-        run = await bench.last()
+        run = await bench.last_run()
         assert (told.would, told.reason) == (would, reason)
         if would is RunState.ADMITTED:
             assert run.state in (RunState.VERIFYING, RunState.SUCCEEDED)
@@ -76,7 +76,7 @@ async def test_it_says_what_the_engine_then_does(
 
 
 async def test_the_numbers_of_the_bound_that_stops_it(folder: Path) -> None:
-    async with bench_with(folder, inventory(max_items=1)) as bench:
+    async with engine_harness(folder, inventory(max_items=1)) as bench:
         bench.shelf.fill("a", "b")
         told = await preview(bench)
     assert told.detail == "found 2, max_items is 1"
@@ -88,46 +88,46 @@ async def test_the_numbers_of_the_bound_that_stops_it(folder: Path) -> None:
     assert [item.identity["name"] for item in told.plan.items] == ["a", "b"]
 
 
-async def test_a_pause_is_seen(bench: Bench) -> None:
+async def test_a_pause_is_seen(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
-    async with bench.world.ledger.write() as connection:
+    async with bench.context.ledger.write() as connection:
         await switches.pause_now(connection, bench.clock.now(), "oncall", "deploy", None, None)
     assert (await preview(bench)).detail == "paused: deploy (by oncall)"
 
 
-async def test_a_storm_is_seen_and_not_noted(bench: Bench) -> None:
+async def test_a_storm_is_seen_and_not_noted(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     many = [alert(fingerprint=f"f{number}", instance=str(number)) for number in range(21)]
-    [told] = await simulated(bench, *many)
+    [told] = await simulate_alerts(bench, *many)
     assert (told.would, told.reason) == (RunState.REFUSED, "storm")
     assert (await preview(bench)).would is RunState.ADMITTED
     await bench.deliver()
     await bench.work()
-    assert (await bench.last()).state is RunState.SUCCEEDED
+    assert (await bench.last_run()).state is RunState.SUCCEEDED
 
 
-async def test_a_target_that_does_not_answer(bench: Bench) -> None:
+async def test_a_target_that_does_not_answer(bench: EngineHarness) -> None:
     bench.shelf.reachable = False
     told = await preview(bench)
     assert (told.would, told.reason) == (RunState.FAILED, "target_unreachable")
     assert told.detail == "shop/postgres/main: no answer"
 
 
-async def test_an_episode_that_is_old_is_judged_as_it_is(bench: Bench) -> None:
+async def test_an_episode_that_is_old_is_judged_as_it_is(bench: EngineHarness) -> None:
     await bench.deliver()
     await bench.work()
     bench.shelf.fill("a")
-    bench.clock.turn(minutes=11)
+    bench.clock.advance(minutes=11)
     assert (await preview(bench)).reason == "stale"
-    assert (await simulated(bench))[0].would is RunState.ADMITTED  # the delivery confirms it
+    assert (await simulate_alerts(bench))[0].would is RunState.ADMITTED  # the delivery confirms it
 
 
 async def test_a_run_that_waits_for_a_yes_is_joined_by_a_delivery_and_judged_by_a_plan(folder: Path) -> None:
-    async with bench_with(folder, inventory(mode="approve")) as bench:
+    async with engine_harness(folder, inventory(mode="approve")) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
         await bench.work()
-        [told] = await simulated(bench)
+        [told] = await simulate_alerts(bench)
         assert (told.would, told.reason, told.detail) == (
             NO_NEW_RUN,
             "under_way",
@@ -136,60 +136,60 @@ async def test_a_run_that_waits_for_a_yes_is_joined_by_a_delivery_and_judged_by_
         assert (await preview(bench)).would is RunState.AWAITING_APPROVAL
 
 
-async def test_the_next_run_waits_for_the_cooldown(bench: Bench) -> None:
+async def test_the_next_run_waits_for_the_cooldown(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
     await bench.work()
     bench.shelf.fill("b")
-    bench.clock.turn(minutes=1)
-    [told] = await simulated(bench)
+    bench.clock.advance(minutes=1)
+    [told] = await simulate_alerts(bench)
     assert (told.would, told.reason) == (NO_NEW_RUN, "cooldown")
     assert (await preview(bench)).reason == "cooldown"
-    bench.clock.turn(minutes=5)
-    assert (await simulated(bench))[0].would is RunState.ADMITTED
+    bench.clock.advance(minutes=5)
+    assert (await simulate_alerts(bench))[0].would is RunState.ADMITTED
 
 
-async def test_a_resolution_starts_nothing(bench: Bench) -> None:
+async def test_a_resolution_starts_nothing(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
-    [told] = await simulated(bench, alert(status="resolved"))
+    [told] = await simulate_alerts(bench, alert(status="resolved"))
     assert (told.would, told.detail) == (NO_NEW_RUN, "nothing fires, or it is old news")
     bench.shelf.because = "queue_paused"
     await bench.deliver()
     await bench.work()
-    [told] = await simulated(bench, alert(status="resolved"))
+    [told] = await simulate_alerts(bench, alert(status="resolved"))
     assert told.detail == "the episode ends: nothing fires any more"
 
 
-async def test_every_episode_of_a_delivery_is_told_of_and_strangers_are_refused(bench: Bench) -> None:
+async def test_every_episode_of_a_delivery_is_told_of_and_strangers_are_refused(bench: EngineHarness) -> None:
     alerts = [alert(), alert(fingerprint="f2", target="spare"), alert(fingerprint="f3", stack="nobody")]
-    told = {each.key.target: each for each in await simulated(bench, *alerts)}
+    told = {each.key.target: each for each in await simulate_alerts(bench, *alerts)}
     assert told["nobody/postgres/main"].reason == "unknown_target"
     assert "the inventory has no stack 'nobody'" in told["nobody/postgres/main"].detail
     assert {told[f"shop/postgres/{name}"].would for name in ("main", "spare")} == {RunState.NOTHING_TO_DO}
 
 
 async def test_a_preview_begins_no_cooldown_and_takes_no_reservation(folder: Path) -> None:
-    async with bench_with(folder, inventory(max_runs_per_hour=1)) as bench:
+    async with engine_harness(folder, inventory(max_runs_per_hour=1)) as bench:
         bench.shelf.fill("a")
         for _ in range(5):
             assert (await preview(bench)).would is RunState.ADMITTED
         await bench.deliver()
         await bench.work()
-        assert (await bench.last()).state is RunState.SUCCEEDED
+        assert (await bench.last_run()).state is RunState.SUCCEEDED
 
 
 async def test_a_queue_is_looked_for_by_its_own_labels(folder: Path) -> None:
     what = Inventory.model_validate(
         {"stacks": {"shop": {"redis": {"r": {"url": "redis://x"}}, "queues": {"jobs": {"redis": "r"}}}}}
     )
-    async with bench_with(folder, what) as bench:
+    async with engine_harness(folder, what) as bench:
         queues = bench.shelf.remediation(kind="queues")
-        world = type(bench.world)(what, bench.world.ledger, bench.clock, {"clear_shelf": queues}, None)
-        told = await preview_episode(world, EpisodeKey("shop", "clear_shelf", "shop/queues/jobs/emails"))
+        context = type(bench.context)(what, bench.context.ledger, bench.clock, {"clear_shelf": queues}, None)
+        told = await preview_episode(context, EpisodeKey("shop", "clear_shelf", "shop/queues/jobs/emails"))
         assert told.would is RunState.NOTHING_TO_DO
 
 
-async def test_old_runs_do_not_count(bench: Bench) -> None:
+async def test_old_runs_do_not_count(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
     await bench.work()
@@ -199,7 +199,7 @@ async def test_old_runs_do_not_count(bench: Bench) -> None:
     assert told.facts.all_admissions == []
 
 
-async def test_more_targets_than_can_be_read_are_refused(bench: Bench) -> None:
+async def test_more_targets_than_can_be_read_are_refused(bench: EngineHarness) -> None:
     alerts = [alert(fingerprint=str(number), stack=f"s{number}") for number in range(51)]
     with pytest.raises(MalformedDelivery, match="51 targets at once; at most 50"):
-        await simulated(bench, *alerts)
+        await simulate_alerts(bench, *alerts)

@@ -5,19 +5,19 @@ from pathlib import Path
 from sqlalchemy import select
 
 from remediator.ledger.schema import outbox
-from tests.unit.remediator.conftest import bench_with, inventory
+from tests.unit.remediator.conftest import engine_harness, inventory
 
 
 async def test_a_run_that_expires_outside_its_window_again_and_again_is_told_once(folder: Path) -> None:
-    async with bench_with(folder, inventory(only_in="noon", cooldown="1m")) as bench:
+    async with engine_harness(folder, inventory(only_in="noon", cooldown="1m")) as bench:
         bench.shelf.fill("a")
-        bench.clock.turn(minutes=31)
+        bench.clock.advance(minutes=31)
         for _ in range(6):  # three hours, a delivery every half an hour
             await bench.deliver()
             await bench.work()
-            bench.clock.turn(minutes=30)
+            bench.clock.advance(minutes=30)
         states = [run.state for run in await bench.runs()]
-        async with bench.world.ledger.read() as connection:
+        async with bench.context.ledger.read() as connection:
             titles = list(await connection.scalars(select(outbox.c.title)))
     assert states.count("expired") >= 2
     assert [title for title in titles if "expired" in title] == [

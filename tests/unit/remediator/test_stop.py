@@ -24,7 +24,7 @@ from runbookd.service import ListenAddress
 from runbookd.service.serve import serve
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import delivery
-from tests.unit.remediator.shelf import Shelf
+from tests.unit.remediator.shelf import FolderRemediation
 from tests.unit.remediator.waiting import becomes
 
 
@@ -76,11 +76,11 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
         began.set()
         await asyncio.sleep(0.5)
 
-    shelf = Shelf(folder, before=slow)
+    shelf = FolderRemediation(folder, before=slow)
     shelf.fill("a", "b", "c", "d")
     ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
-    world = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    runner = web.AppRunner(create_application(world, BearerTokens({}, "")), access_log=None, shutdown_timeout=2)
+    context = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    runner = web.AppRunner(create_application(context, BearerTokens({}, "")), access_log=None, shutdown_timeout=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
@@ -105,11 +105,11 @@ async def test_until_the_current_effect_has_ended_deliveries_are_sent_back(folde
         began.set()
         await goes_on.wait()
 
-    shelf = Shelf(folder, before=slow)
+    shelf = FolderRemediation(folder, before=slow)
     shelf.fill("a")
     ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
-    world = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
-    app = create_application(world, BearerTokens({}, ""))
+    context = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    app = create_application(context, BearerTokens({}, ""))
     serving = asyncio.create_task(serve(app, ListenAddress("127.0.0.1", unused_tcp_port)))
     url, body = f"http://127.0.0.1:{unused_tcp_port}", delivery(starts=datetime.now(UTC).isoformat())
     async with ClientSession() as session:
@@ -125,9 +125,9 @@ async def test_until_the_current_effect_has_ended_deliveries_are_sent_back(folde
     assert shelf.touched == ["a"]
 
 
-async def status_of(asked: Any) -> int:
+async def status_of(request: Any) -> int:
     try:
-        async with asked as answer:
+        async with request as answer:
             return int(answer.status)
     except ClientConnectionError:
         return 0

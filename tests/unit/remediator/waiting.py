@@ -9,6 +9,6 @@ SECONDS = 20.0
 async def becomes(look: Callable[[], Awaitable[object]], expected: object) -> None:
     """Look until it is as expected; fails with what it was last."""
     end = asyncio.get_running_loop().time() + SECONDS
-    while (found := await look()) != expected and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
+    while (value := await look()) != expected and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    assert found == expected
+    assert value == expected

@@ -21,7 +21,7 @@ BUDGET_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Found:
+class SampleSet:
     """Samples, to be looked up by name and some of their labels."""
 
     samples: Sequence[Sample]
@@ -30,13 +30,13 @@ class Found:
         named = [
             (dict(zip(s.metric.labels, s.labels, strict=True)), s.value) for s in self.samples if s.metric.name == name
         ]
-        return [(found, value) for found, value in named if labels.items() <= found.items()]
+        return [(pairs, value) for pairs, value in named if labels.items() <= pairs.items()]
 
     def value(self, name: str, **labels: str) -> float | None:
         """The only series with these labels, or None."""
-        found = self.series(name, **labels)
-        assert len(found) <= 1, f"{name} has {len(found)} series with {labels}: {found}"
-        return found[0][1] if found else None
+        matches = self.series(name, **labels)
+        assert len(matches) <= 1, f"{name} has {len(matches)} series with {labels}: {matches}"
+        return matches[0][1] if matches else None
 
     def names(self) -> set[str]:
         return {sample.metric.name for sample in self.samples}
@@ -51,36 +51,36 @@ class Subject:
         self.budget = BUDGET_SECONDS
         self.reading = Reading((), 0)
 
-    async def read(self) -> Found:
+    async def read(self) -> SampleSet:
         """Read as a scrape does; a lost connection is made anew."""
         if self.client is None or not self.client.usable:
             self.client = await self.collector.fast(self.budget)
         self.reading = await self.client.read(0.0)
-        return Found(self.reading.samples)
+        return SampleSet(self.reading.samples)
 
-    async def until(self, done: Callable[[Found], object], seconds: float = 10.0) -> Found:
+    async def until(self, done: Callable[[SampleSet], object], seconds: float = 10.0) -> SampleSet:
         """Read again and again until `done` says so."""
         end = asyncio.get_running_loop().time() + seconds
-        while not done(found := await self.read()):
+        while not done(samples := await self.read()):
             assert asyncio.get_running_loop().time() < end, "it did not come true in time"
             await asyncio.sleep(0.05)
-        return found
+        return samples
 
-    async def run(self, job: str) -> Found:
+    async def run(self, job: str) -> SampleSet:
         """Run one job of the background."""
-        [found] = [each for each in self.collector.jobs.jobs if each.name == job]
+        [selected] = [each for each in self.collector.jobs.jobs if each.name == job]
         session = self.collector.jobs.session()
         try:
-            return Found(await found.run(session, asyncio.get_running_loop().time() + BUDGET_SECONDS))
+            return SampleSet(await selected.run(session, asyncio.get_running_loop().time() + BUDGET_SECONDS))
         finally:
             await session.close()
 
-    async def all(self) -> Found:
+    async def all(self) -> SampleSet:
         """Everything: what a scrape reads and what all jobs find."""
-        found = list((await self.read()).samples)
+        samples = list((await self.read()).samples)
         for job in self.collector.jobs.jobs:
-            found += (await self.run(job.name)).samples
-        return Found(found)
+            samples += (await self.run(job.name)).samples
+        return SampleSet(samples)
 
 
 MakeSubject = Callable[..., Subject]
@@ -108,11 +108,11 @@ def here(subject, metrics_server, database) -> Subject:
     return made
 
 
-Connect = Callable[..., Awaitable[Any]]
+OpenSession = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-async def connect(database) -> AsyncIterator[Connect]:
+async def connect(database) -> AsyncIterator[OpenSession]:
     """Opens sessions of the product, or of another server by its address."""
     opened: list[Any] = []
 

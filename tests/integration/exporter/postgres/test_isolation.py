@@ -28,16 +28,16 @@ def ascii_database(metrics_server) -> Iterator[str]:
     metrics_server.drop_database(name)
 
 
-def left_out(found) -> set[str]:
-    return {labels["part"] for labels, value in found.series(SUCCESS) if value == 0}
+def failed_parts(samples) -> set[str]:
+    return {labels["part"] for labels, value in samples.series(SUCCESS) if value == 0}
 
 
 async def test_a_part_without_the_right_to_it_is_left_out_and_probed_again(here, database, monkeypatch) -> None:
     whole = await here.read()
-    assert left_out(whole) == set()
+    assert failed_parts(whole) == set()
     database.sql("REVOKE EXECUTE ON FUNCTION pg_control_checkpoint() FROM PUBLIC")
     found = await here.read()
-    assert left_out(found) == {"last checkpoint"}
+    assert failed_parts(found) == {"last checkpoint"}
     assert found.names() == whole.names() - {"pg_last_checkpoint_timestamp_seconds"}
     [note] = here.reading.notes
     assert note == "part 'last checkpoint' is left out: permission denied for function pg_control_checkpoint"
@@ -46,7 +46,7 @@ async def test_a_part_without_the_right_to_it_is_left_out_and_probed_again(here,
     await here.read()
     assert here.reading.round_trips == 1
     database.sql("GRANT EXECUTE ON FUNCTION pg_control_checkpoint() TO PUBLIC")
-    assert left_out(await here.read()) == {"last checkpoint"}
+    assert failed_parts(await here.read()) == {"last checkpoint"}
     monkeypatch.setattr(part_faults, "monotonic", lambda: monotonic() + part_faults.LONGEST_SECONDS)
     assert (await here.read()).names() == whole.names()
 
@@ -59,7 +59,7 @@ async def test_a_part_that_waits_for_a_lock_costs_only_itself(here, connect) -> 
     began = asyncio.get_running_loop().time()
     found = await here.read()
     assert asyncio.get_running_loop().time() - began < here.budget
-    assert left_out(found) == {"archiver"}
+    assert failed_parts(found) == {"archiver"}
     assert whole.names() - found.names() == {name for name in whole.names() if "archive" in name}
     assert "timeout" in here.reading.notes[0]
 
@@ -74,7 +74,7 @@ async def test_after_a_reading_that_was_cut_off_the_parts_are_asked_one_by_one(h
             await here.read()
     await here.client.close()
     found = await here.read()
-    assert left_out(found) == {"archiver"}
+    assert failed_parts(found) == {"archiver"}
     assert here.reading.round_trips > len(found.series(SUCCESS))
 
 
@@ -102,7 +102,7 @@ async def test_an_extension_that_comes_and_goes(here, database) -> None:
     database.sql("DROP EXTENSION pg_stat_statements")
     found = await here.read()
     assert found.series(name) == []
-    assert left_out(found) == set()
+    assert failed_parts(found) == set()
 
 
 async def test_three_parts_that_wait_cost_only_themselves_within_the_deadline(here, connect) -> None:
@@ -113,7 +113,7 @@ async def test_three_parts_that_wait_cost_only_themselves_within_the_deadline(he
     began = asyncio.get_running_loop().time()
     found = await here.read()
     assert asyncio.get_running_loop().time() - began < here.budget
-    assert left_out(found) == {"archiver", "wal", "checkpoints"}
+    assert failed_parts(found) == {"archiver", "wal", "checkpoints"}
 
 
 async def test_a_statement_that_is_cancelled_by_hand_blames_nobody(here, metrics_server, database) -> None:
@@ -122,7 +122,7 @@ async def test_a_statement_that_is_cancelled_by_hand_blames_nobody(here, metrics
     await asyncio.sleep(0)
     metrics_server.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'metrics'")
     assert (await reading).names() == whole.names()
-    assert left_out(await here.read()) == set()
+    assert failed_parts(await here.read()) == set()
 
 
 async def test_a_role_whose_name_is_no_utf8_costs_only_its_part(here, metrics_server, ascii_database) -> None:
@@ -130,10 +130,10 @@ async def test_a_role_whose_name_is_no_utf8_costs_only_its_part(here, metrics_se
     try:
         found = await here.read()
         connection = here.client
-        assert left_out(found) == {"role limits"}
+        assert failed_parts(found) == {"role limits"}
         assert found.names() >= {"pg_connections", "pg_stat_database_xact_commit_total"}
         assert here.reading.notes == (f"part 'role limits' is left out: {NO_UTF8}",)
-        assert left_out(await here.read()) == {"role limits"}
+        assert failed_parts(await here.read()) == {"role limits"}
         assert here.client is connection
     finally:
         metrics_server.sql(LATIN1.format("DROP ROLE", ""), database=ascii_database)
@@ -152,6 +152,6 @@ async def test_a_database_whose_name_is_no_utf8_costs_the_others_nothing(
         assert found.series("pg_stat_user_tables_table_size_bytes", datname=database.name)
         success = {labels["datname"]: value for labels, value in found.series("runbook_exporter_database_success")}
         assert success == {ascii_database: 1, "caf\ufffd": 0}
-        assert "last checkpoint" not in left_out(await reader.read())
+        assert "last checkpoint" not in failed_parts(await reader.read())
     finally:
         metrics_server.sql(LATIN1.format("DROP DATABASE", ""), database=ascii_database)

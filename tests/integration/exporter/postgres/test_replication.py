@@ -19,8 +19,8 @@ def of_standby(subject, follower):
     return subject(follower.dsn("metrics"))
 
 
-def replayed_all(found) -> bool:
-    return found.value("pg_replication_primary_lag_bytes") == 0 and found.value(LAG) == 0
+def replayed_all(samples) -> bool:
+    return samples.value("pg_replication_primary_lag_bytes") == 0 and samples.value(LAG) == 0
 
 
 async def test_a_standby_of_an_idle_primary_has_no_lag(of_primary, of_standby, primary) -> None:

@@ -15,8 +15,8 @@ SELECT pg_create_physical_replication_slot('idle', true);
 """
 
 
-def left_out(found) -> list[str]:
-    return [labels["part"] for labels, value in found.series("runbook_exporter_part_success") if value == 0]
+def failed_parts(samples) -> list[str]:
+    return [labels["part"] for labels, value in samples.series("runbook_exporter_part_success") if value == 0]
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ async def of_primary(primary, follower, subject, connect):
     await reader.until(lambda found: found.series("pg_replication_apply_lag_seconds"))
     await reader.until(lambda found: found.value("pg_stat_archiver_last_archived_timestamp_seconds"))
     found = await reader.all()
-    assert left_out(found) == []
+    assert failed_parts(found) == []
     return found.names()
 
 
 @pytest.fixture
 async def of_standby(follower, subject):
     found = await subject(follower.dsn("metrics")).all()
-    assert left_out(found) == []
+    assert failed_parts(found) == []
     assert found.names() & {"pg_stat_user_tables_n_live_tup", "pg_replication_lag_seconds", "pg_database_size_bytes"}
     return found.names()
 
@@ -74,7 +74,7 @@ async def of_modern(modern, subject):
         lambda found: found.value("pg_stat_database_checksum_failures_total", datname="postgres")
     )
     found = await reader.all()
-    assert left_out(found) == []
+    assert failed_parts(found) == []
     assert found.value("pg_replication_slot_conflicting", slot_name="decoding") == 0
     assert found.series("pg_stat_io_reads_total", context="normal")
     return found.names()
@@ -83,7 +83,7 @@ async def of_modern(modern, subject):
 @pytest.fixture
 async def of_16(server16, subject):
     found = await subject(server16.dsn("metrics")).all()
-    assert left_out(found) == []
+    assert failed_parts(found) == []
     assert found.value("pg_settings_reserved_connections") == 0
     return found.names()
 
@@ -97,7 +97,7 @@ async def test_an_empty_server_of_each_version_leaves_nothing_out(postgres_serve
     for server in (postgres_server, server16, modern):
         reader = subject(server.dsn())
         first = await reader.read()
-        assert left_out(first) == []
+        assert failed_parts(first) == []
         await asyncio.sleep(0)
         assert reader.reading.round_trips == 1
 

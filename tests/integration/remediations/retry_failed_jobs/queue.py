@@ -20,20 +20,20 @@ Bull = Callable[..., Any]
 
 
 @asynccontextmanager
-async def opened(scope: Scope) -> Any:
-    async with remediation.open(scope) as hands:
-        yield hands
+async def open_session(scope: Scope) -> Any:
+    async with remediation.open(scope) as session:
+        yield session
 
 
 async def plan_of(scope: Scope) -> Plan:
-    async with opened(scope) as hands:
-        plan: Plan = await hands.plan()
+    async with open_session(scope) as session:
+        plan: Plan = await session.plan()
         return plan
 
 
 async def apply(scope: Scope, items: Any) -> list[ItemState]:
-    async with opened(scope) as hands:
-        return [outcome.state for outcome in await hands.apply(items)]
+    async with open_session(scope) as session:
+        return [outcome.state for outcome in await session.apply(items)]
 
 
 async def total(redis: Redis) -> int:
@@ -56,15 +56,17 @@ async def until_worker_waits(redis: Redis) -> None:
     raise AssertionError("no worker waits")
 
 
-async def left_of(redis: Redis, job: str) -> tuple[Any, ...]:
+async def state_after_retry(redis: Redis, job: str) -> tuple[Any, ...]:
     """All that a retry leaves behind for one job."""
     [(_, event)] = await redis.xrevrange(f"{KEY}:events", count=1)
     assert event.pop("jobId") == job
     marker = await redis.zrange(f"{KEY}:marker", 0, -1)
-    return await places(redis, job), set(await redis.hgetall(f"{KEY}:{job}")), marker, event
+    return await job_locations(redis, job), set(await redis.hgetall(f"{KEY}:{job}")), marker, event
 
 
-async def places(redis: Redis, job: str) -> list[str]:
-    found = [name for name in ("wait", "paused", "active") if await redis.lpos(f"{KEY}:{name}", job) is not None]
+async def job_locations(redis: Redis, job: str) -> list[str]:
+    lists_with_job = [
+        name for name in ("wait", "paused", "active") if await redis.lpos(f"{KEY}:{name}", job) is not None
+    ]
     names = ("prioritized", "delayed", "failed", "completed", "waiting-children")
-    return found + [name for name in names if await redis.zscore(f"{KEY}:{name}", job) is not None]
+    return lists_with_job + [name for name in names if await redis.zscore(f"{KEY}:{name}", job) is not None]

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from demo.servers.node import run_node
 from remediator.model.remediation import Item, ItemState
-from tests.integration.remediations.retry_failed_jobs.queue import ADMIN, every_major, opened
+from tests.integration.remediations.retry_failed_jobs.queue import ADMIN, every_major, open_session
 
 STATES = Path(__file__).with_name("states.cjs")
 LISTS, SETS = ("wait", "paused", "active"), ("prioritized", "delayed", "waiting-children", "failed", "completed")
@@ -32,25 +32,25 @@ QUEUE = st.fixed_dictionaries(
     }
 )
 
-Places = Mapping[str, list[str]]
+JobLocations = Mapping[str, list[str]]
 
 
-async def places(redis: Redis, queue: str) -> Places:
+async def job_locations(redis: Redis, queue: str) -> JobLocations:
     """Where each job of a queue is, its own hash included."""
-    found: dict[str, list[str]] = {}
+    locations: dict[str, list[str]] = {}
     key = f"bull:{queue}"
     members = {name: await redis.lrange(f"{key}:{name}", 0, -1) for name in LISTS}
     members |= {name: await redis.zrange(f"{key}:{name}", 0, -1) for name in SETS}
     for name, jobs in members.items():
         for job in jobs:
             if not job.startswith("0:"):  # BullMQ 4's marker of a delayed job
-                found.setdefault(job, []).append(name)
-    for job in found:
+                locations.setdefault(job, []).append(name)
+    for job in locations:
         assert await redis.hexists(f"{key}:{job}", "timestamp"), "a job without its data"
-    return found
+    return locations
 
 
-def asked_for(planned: Sequence[Item], most: int) -> list[Item]:
+def requested_items(planned: Sequence[Item], most: int) -> list[Item]:
     """As many as may, and what should not have been asked for: the same again, another failure, a job there is not."""
     again, others = planned[:1], planned[most : most + 1]
     another = [Item({**each.identity, "score": "1"}) for each in others]
@@ -74,30 +74,30 @@ async def test_no_job_is_lost_whatever_the_state_of_its_queue(
     arguments = [server.url("default", ADMIN), json.dumps(list(queues.values()))]
     await asyncio.to_thread(run_node, STATES, arguments, bullmq=major)
     for name, queue in queues.items():
-        before = {each: await places(redis, each) for each in queues}
-        async with opened(scope(name)) as hands:
-            items = asked_for((await hands.plan()).items, most)
-            outcomes = [outcome.state for outcome in await hands.apply(items)]
-        after = {each: await places(redis, each) for each in queues}
+        before = {each: await job_locations(redis, each) for each in queues}
+        async with open_session(scope(name)) as session:
+            items = requested_items((await session.plan()).items, most)
+            outcomes = [outcome.state for outcome in await session.apply(items)]
+        after = {each: await job_locations(redis, each) for each in queues}
         assert {**after, name: {}} == {**before, name: {}}, "another queue was touched"
         applied = [
             item.identity["id"] for item, state in zip(items, outcomes, strict=True) if state is ItemState.APPLIED
         ]
-        _moved_and_nothing_else(before[name], after[name], applied)
+        _assert_only_moved(before[name], after[name], applied)
         assert len(applied) <= (0 if queue["paused"] else most)
-        _as_many_as_may(before[name], applied, most, queue)
+        _assert_all_moved(before[name], applied, most, queue)
 
 
-def _moved_and_nothing_else(before: Places, after: Places, applied: Sequence[Any]) -> None:
+def _assert_only_moved(before: JobLocations, after: JobLocations, applied: Sequence[Any]) -> None:
     assert after.keys() == before.keys(), "a job is lost, or there is one more"
     assert all(len(where) == 1 for where in after.values()), "a job is in two places"
-    moved = [job for job in before if before[job] != after[job]]
-    assert sorted(moved) == sorted(applied)
-    for job in moved:
+    moved_jobs = [job for job in before if before[job] != after[job]]
+    assert sorted(moved_jobs) == sorted(applied)
+    for job in moved_jobs:
         assert (before[job], after[job][0] in ("wait", "prioritized")) == (["failed"], True)
 
 
-def _as_many_as_may(before: Places, applied: Sequence[Any], most: int, queue: Mapping[str, Any]) -> None:
+def _assert_all_moved(before: JobLocations, applied: Sequence[Any], most: int, queue: Mapping[str, Any]) -> None:
     """All that it may: else a script that does nothing would do."""
     failed = sum(where == ["failed"] for where in before.values()) - 2 * queue["flow"]
     assert len(applied) == (0 if queue["paused"] else min(most, failed))
@@ -109,5 +109,5 @@ async def test_the_states_are_those_that_were_asked_for(server: Any, redis: Redi
     jobs = [{"state": state, "opts": {"delay": 600_000} if state == "delayed" else {}} for state in states]
     made = [{"queue": "queue0", "jobs": jobs, "flow": True, "paused": False}]
     await asyncio.to_thread(run_node, STATES, [server.url("default", ADMIN), json.dumps(made)], bullmq=5)
-    found = sorted(where for [where] in (await places(redis, "queue0")).values())
+    found = sorted(where for [where] in (await job_locations(redis, "queue0")).values())
     assert found == ["active", "completed", "delayed", "failed", "failed", "failed", "wait"]

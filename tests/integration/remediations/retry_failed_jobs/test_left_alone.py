@@ -12,7 +12,7 @@ from tests.integration.remediations.retry_failed_jobs.queue import (
     apply,
     every_major,
     ids,
-    opened,
+    open_session,
     plan_of,
     total,
 )
@@ -42,9 +42,9 @@ async def test_skips_a_job_that_has_failed_again_since_the_plan(bull, redis, sco
     await bull(major, "failAgain", ids=[again])
     await redis.zrem(f"{KEY}:failed", gone)
     before = await redis.hgetall(f"{KEY}:{again}")
-    async with opened(scope()) as hands:
-        outcomes = await hands.apply(plan.items)
-        settled = await hands.resolve_outcome(plan.items)
+    async with open_session(scope()) as session:
+        outcomes = await session.apply(plan.items)
+        settled = await session.resolve_outcome(plan.items)
     assert [outcome.state for outcome in outcomes] == [ItemState.SKIPPED, ItemState.SKIPPED, ItemState.APPLIED]
     assert "failed again since" in outcomes[0].detail
     assert await redis.hgetall(f"{KEY}:{again}") == before
@@ -127,10 +127,10 @@ async def test_a_queue_that_was_obliterated_since_the_plan_is_no_success(bull, s
     plan = await plan_of(scope())
     await bull(major, "obliterate")
     assert await apply(scope(), plan.items) == [ItemState.SKIPPED] * 2
-    async with opened(scope()) as hands:
-        assert [outcome.state for outcome in await hands.resolve_outcome(plan.items)] == [ItemState.UNKNOWN] * 2
+    async with open_session(scope()) as session:
+        assert [outcome.state for outcome in await session.resolve_outcome(plan.items)] == [ItemState.UNKNOWN] * 2
         with pytest.raises(TargetUnreachable, match="the queue is gone, and its jobs with it"):
-            await hands.verify(plan.items)
+            await session.verify(plan.items)
 
 
 async def test_a_job_that_was_put_back_twice_is_left_to_people(bull, scope) -> None:

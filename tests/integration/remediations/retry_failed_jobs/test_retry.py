@@ -10,9 +10,9 @@ from tests.integration.remediations.retry_failed_jobs.queue import (
     apply,
     every_major,
     ids,
-    left_of,
-    opened,
+    open_session,
     plan_of,
+    state_after_retry,
     total,
     until_worker_waits,
 )
@@ -38,9 +38,9 @@ async def test_retries_and_the_worker_of_that_version_completes_them(bull, redis
     assert await apply(scope(), plan.items) == [ItemState.APPLIED] * 5
     assert await working == failed  # in the order of the plan
     assert await total(redis) == before
-    async with opened(scope()) as hands:
-        verdict = await hands.verify(plan.items)
-        settled = await hands.resolve_outcome(plan.items)
+    async with open_session(scope()) as session:
+        verdict = await session.verify(plan.items)
+        settled = await session.resolve_outcome(plan.items)
     assert verdict.clean
     assert verdict.evidence == {"completed": 5}
     assert {outcome.state for outcome in settled} == {ItemState.APPLIED}
@@ -74,10 +74,10 @@ async def test_leaves_the_same_behind_as_bullmqs_own_retry(
     plan = await plan_of(scope())
     await redis.delete(f"{KEY}:marker")
     await apply(scope(), plan.items[:1])
-    left_by_us = await left_of(redis, ours)
+    left_by_us = await state_after_retry(redis, ours)
     await redis.delete(f"{KEY}:marker")
     await bull(major, "retry", ids=[theirs])
-    assert left_by_us == await left_of(redis, theirs)
+    assert left_by_us == await state_after_retry(redis, theirs)
 
 
 async def test_an_early_5_that_writes_no_version_is_told_by_its_marker(bull, redis, scope) -> None:
@@ -120,8 +120,8 @@ async def test_says_failed_again_and_is_not_clean(bull, redis, scope) -> None:
     plan = await plan_of(scope())
     await apply(scope(), plan.items)
     await bull(5, "failAgain", ids=failed[:1], count=2)
-    async with opened(scope()) as hands:
-        verdict = await hands.verify(plan.items)
+    async with open_session(scope()) as session:
+        verdict = await session.verify(plan.items)
     assert not verdict.clean
     assert verdict.evidence == {"completed": 1, "failed_again": 1}
 
@@ -130,8 +130,8 @@ async def test_settle_says_not_applied_while_the_failure_is_the_planned_one(bull
     await bull(5, "fail", count=2)
     plan = await plan_of(scope())
     await apply(scope(), plan.items[:1])
-    async with opened(scope()) as hands:
-        outcomes = await hands.resolve_outcome(plan.items)
+    async with open_session(scope()) as session:
+        outcomes = await session.resolve_outcome(plan.items)
     assert [outcome.state for outcome in outcomes] == [ItemState.APPLIED, ItemState.NOT_APPLIED]
 
 
@@ -140,6 +140,6 @@ async def test_a_removed_job_counts_as_gone(bull, redis, scope) -> None:
     plan = await plan_of(scope())
     await apply(scope(), plan.items)
     await bull(5, "complete", count=1)
-    async with opened(scope()) as hands:
-        verdict = await hands.verify(plan.items)
+    async with open_session(scope()) as session:
+        verdict = await session.verify(plan.items)
     assert (verdict.clean, verdict.evidence) == (True, {"gone": 1})

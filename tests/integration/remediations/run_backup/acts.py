@@ -26,7 +26,7 @@ remediation = REMEDIATIONS["run_backup"]
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def reach(file: Path, endpoint: str) -> None:
+def write_options(file: Path, endpoint: str) -> None:
     file.write_text(yaml.safe_dump(options(endpoint)))
 
 
@@ -41,31 +41,31 @@ def options(endpoint: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(scope: Scope) -> Any:
-    async with remediation.open(scope) as hands:
-        yield hands
+async def open_session(scope: Scope) -> Any:
+    async with remediation.open(scope) as session:
+        yield session
 
 
 async def plan_of(scope: Scope) -> Plan:
-    async with opened(scope) as hands:
-        plan: Plan = await hands.plan()
+    async with open_session(scope) as session:
+        plan: Plan = await session.plan()
         return plan
 
 
 async def apply(scope: Scope, item: Item) -> EffectOutcome:
-    async with opened(scope) as hands:
-        [outcome] = await hands.apply([item])
+    async with open_session(scope) as session:
+        [outcome] = await session.apply([item])
         return outcome
 
 
-async def look_again(scope: Scope, *items: Item) -> Any:
-    async with opened(scope) as hands:
-        return await hands.verify(items)
+async def verify(scope: Scope, *items: Item) -> Any:
+    async with open_session(scope) as session:
+        return await session.verify(items)
 
 
-async def settle(scope: Scope, item: Item) -> EffectOutcome:
-    async with opened(scope) as hands:
-        [outcome] = await hands.resolve_outcome([item])
+async def resolve_outcome(scope: Scope, item: Item) -> EffectOutcome:
+    async with open_session(scope) as session:
+        [outcome] = await session.resolve_outcome([item])
         return outcome
 
 
@@ -108,7 +108,7 @@ def text_of(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
-async def appearance_of(file: Path) -> str:
+async def wait_for_content(file: Path) -> str:
     """What a command has written into `file`, once the line is complete."""
     for _ in range(500):
         if (text := text_of(file)).endswith("\n"):

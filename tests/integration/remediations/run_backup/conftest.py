@@ -9,7 +9,7 @@ from obstore.store import S3Store
 
 from demo.servers.postgres import PostgresServer
 from remediator.model.remediation import Scope
-from tests.integration.remediations.run_backup.acts import PATTERN, reach
+from tests.integration.remediations.run_backup.acts import PATTERN, write_options
 from tools.toolchain.paths import launcher
 
 CHECK = [str(launcher("pg_restore")), "--file=/dev/null"]
@@ -47,7 +47,7 @@ def store(bucket: Any) -> S3Store:
 @pytest.fixture
 def options_file(tmp_path: Path, bucket: Any) -> Path:
     file = tmp_path / "options.yml"
-    reach(file, bucket.server.url)
+    write_options(file, bucket.server.url)
     return file
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def faulty(endpoint: str, faults: Callable[[web.Request, bytes], web.Response | None]) -> Any:
+async def faulty_storage(endpoint: str, faults: Callable[[web.Request, bytes], web.Response | None]) -> Any:
     """The address of a way to the storage on which `faults` may put an answer of its own in place of the storage's."""
 
     async def forward(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ import obstore
 import pytest
 
 from remediator.model.errors import TargetUnreachable
-from tests.integration.remediations.run_backup.acts import SECRET, plan_of, reach
+from tests.integration.remediations.run_backup.acts import SECRET, plan_of, write_options
 
 
 async def test_a_name_that_is_taken_is_said_at_once(scope, store) -> None:
@@ -55,7 +55,7 @@ async def test_options_that_can_not_work_are_one_clear_line(scope, tmp_path: Pat
 
 
 async def test_a_storage_that_does_not_answer_is_one_clear_line(scope, tmp_path: Path) -> None:
-    reach(tmp_path / "options.yml", "http://127.0.0.1:1")
+    write_options(tmp_path / "options.yml", "http://127.0.0.1:1")
     with pytest.raises(TargetUnreachable, match="shop/backups/nightly: Generic S3 error"):
         await plan_of(scope())
 

@@ -17,8 +17,8 @@ from tests.integration.remediations.run_backup.acts import (
     names,
     plan_of,
     put,
+    resolve_outcome,
     script,
-    settle,
 )
 from tools.toolchain.paths import launcher
 
@@ -78,7 +78,7 @@ async def test_whatever_goes_wrong_leaves_nothing(
     assert words in outcome.detail
     assert await names(store) == [older]
     assert entries(temporary) == []
-    assert (await settle(scope(), item)).state is ItemState.NOT_APPLIED
+    assert (await resolve_outcome(scope(), item)).state is ItemState.NOT_APPLIED
 
 
 async def test_a_wrong_password_is_told_without_it(scope, shop, store) -> None:

@@ -14,13 +14,13 @@ import pytest
 from remediator.clients.child_process import run_command
 from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
-    appearance_of,
     apply,
     entries,
     names,
     plan_of,
     script,
     text_of,
+    wait_for_content,
 )
 
 
@@ -32,7 +32,7 @@ async def test_cancelling_ends_the_command_with_its_children(scope, store, tempo
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await end_of(pids)
+    await wait_for_end(pids)
     assert entries(temporary) == []
     assert await names(store) == []
 
@@ -58,7 +58,7 @@ async def test_cancelling_while_it_starts_leaves_nothing_either(tmp_path: Path) 
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await end_of(await pids_in(tmp_path / "pids"))
+    await wait_for_end(await pids_in(tmp_path / "pids"))
 
 
 def wait_for_text(file: Path, seconds: float) -> str:
@@ -82,13 +82,13 @@ async def test_the_command_dies_with_the_remediator(tmp_path: Path) -> None:
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    await end_of([pid])
+    await wait_for_end([pid])
 
 
-async def end_of(pids: list[int]) -> None:
+async def wait_for_end(pids: list[int]) -> None:
     """Killed processes are gone within moments; a second is far more than that."""
     for _ in range(50):
-        if not (alive := [pid for pid in pids if lives(pid)]):
+        if not (alive := [pid for pid in pids if is_alive(pid)]):
             return
         await asyncio.sleep(0.02)
     for pid in alive:
@@ -97,14 +97,14 @@ async def end_of(pids: list[int]) -> None:
 
 
 async def pids_in(file: Path) -> list[int]:
-    return [int(word) for word in (await appearance_of(file)).split()]
+    return [int(word) for word in (await wait_for_content(file)).split()]
 
 
 def start(program: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[4])
 
 
-def lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:

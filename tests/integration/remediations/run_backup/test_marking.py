@@ -17,10 +17,10 @@ from tests.integration.remediations.run_backup.acts import (
     content_of,
     names,
     plan_of,
-    reach,
     script,
+    write_options,
 )
-from tests.integration.remediations.run_backup.storage import faulty
+from tests.integration.remediations.run_backup.storage import faulty_storage
 
 
 async def marker_of(store, name: str) -> Marker:
@@ -61,8 +61,8 @@ async def test_without_its_marker_the_backup_is_as_good(scope, store, bucket: An
         return web.Response(status=403) if "json" in request.path and request.method == "PUT" else None
 
     [item] = (await plan_of(scope())).items
-    async with faulty(bucket.server.url, refusing) as url:
-        reach(options_file, url)
+    async with faulty_storage(bucket.server.url, refusing) as url:
+        write_options(options_file, url)
         outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
     assert outcome.state is ItemState.APPLIED
     assert "its marker could not be written" in outcome.detail

@@ -20,12 +20,12 @@ from tests.integration.remediations.run_backup.acts import (
     apply,
     content_of,
     entries,
-    look_again,
     name_of,
     names,
     plan_of,
     put,
-    settle,
+    resolve_outcome,
+    verify,
 )
 from tools.toolchain.paths import launcher
 
@@ -48,10 +48,10 @@ async def test_makes_the_missing_backup_and_proves_it(scope, store, temporary: P
     assert await names(store) == sorted([*older, item.identity["object"]])
     assert [await content_of(store, name) for name in older] == [b"an older dump"] * 2
     assert entries(temporary) == []
-    verdict = await look_again(scope(), item)
+    verdict = await verify(scope(), item)
     assert verdict.clean
     assert verdict.evidence["wrong"] == []
-    assert (await settle(scope(), item)).state is ItemState.APPLIED
+    assert (await resolve_outcome(scope(), item)).state is ItemState.APPLIED
     assert (await plan_of(scope())).found == 0
 
 
@@ -129,9 +129,9 @@ async def test_a_pattern_whose_names_count_as_old_at_once_is_said_at_once(scope)
 
 async def test_it_is_not_clean_while_the_newest_is_too_old(scope, store) -> None:
     await put(store, 26 * HOUR)
-    assert not (await look_again(scope())).clean
+    assert not (await verify(scope())).clean
     await put(store, HOUR)
-    assert (await look_again(scope())).clean
+    assert (await verify(scope())).clean
 
 
 async def test_it_is_not_clean_when_what_lies_in_the_storage_is_not_readable(scope, store) -> None:
@@ -139,10 +139,10 @@ async def test_it_is_not_clean_when_what_lies_in_the_storage_is_not_readable(sco
     await apply(scope(), item)
     whole = await content_of(store, item.identity["object"])
     await obstore.put_async(store, item.identity["object"], whole[: len(whole) // 2])
-    verdict = await look_again(scope(), item)
+    verdict = await verify(scope(), item)
     assert not verdict.clean
     assert "is not readable: " in verdict.evidence["wrong"][0]
-    assert (await settle(scope(), item)).state is ItemState.UNKNOWN
+    assert (await resolve_outcome(scope(), item)).state is ItemState.UNKNOWN
 
 
 async def test_it_is_not_clean_when_an_older_backup_was_lost_or_changed(scope, store) -> None:
@@ -151,7 +151,7 @@ async def test_it_is_not_clean_when_an_older_backup_was_lost_or_changed(scope, s
     await apply(scope(), item)
     await obstore.delete_async(store, lost)
     await obstore.put_async(store, changed, b"another dump!")
-    verdict = await look_again(scope(), item)
+    verdict = await verify(scope(), item)
     assert not verdict.clean
     assert verdict.evidence["wrong"] == [f"{changed} has changed or is gone", f"{lost} has changed or is gone"]
 
@@ -162,15 +162,15 @@ async def test_older_backups_are_looked_up_when_many_new_ones_have_come(scope, s
     await apply(scope(), item)
     for hours in range(1, 20):
         await put(store, hours * HOUR)
-    assert (await look_again(scope(), item)).clean
+    assert (await verify(scope(), item)).clean
     await obstore.delete_async(store, lost)
-    assert (await look_again(scope(), item)).evidence["wrong"] == [f"{lost} has changed or is gone"]
+    assert (await verify(scope(), item)).evidence["wrong"] == [f"{lost} has changed or is gone"]
     assert kept in await names(store)
 
 
 async def test_it_is_not_clean_without_a_new_backup(scope, store) -> None:
     await put(store, 26 * HOUR)
     [item] = (await plan_of(scope())).items
-    verdict = await look_again(scope(), item)
+    verdict = await verify(scope(), item)
     assert not verdict.clean
     assert verdict.evidence["wrong"] == [f"{item.identity['object']} is not there"]

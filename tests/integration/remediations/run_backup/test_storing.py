@@ -11,16 +11,16 @@ from aiohttp import web
 from remediator.clients import backup_store
 from remediator.model.remediation import ItemState
 from tests.integration.remediations.run_backup.acts import (
-    appearance_of,
     apply,
     content_of,
-    look_again,
     names,
     plan_of,
-    reach,
     script,
+    verify,
+    wait_for_content,
+    write_options,
 )
-from tests.integration.remediations.run_backup.storage import faulty
+from tests.integration.remediations.run_backup.storage import faulty_storage
 
 
 async def test_never_overwrites_what_appears_under_its_name(scope, store, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ async def test_never_overwrites_what_appears_under_its_name(scope, store, tmp_pa
     go, going = tmp_path / "go", tmp_path / "going"
     slow = script(tmp_path, f"echo > {going}; while [ ! -e {go} ]; do sleep 0.05; done; echo dump")
     running = asyncio.create_task(apply(scope({"command": [slow], "check": ["cat"]}), item))
-    await appearance_of(going)
+    await wait_for_content(going)
     await obstore.put_async(store, item.identity["object"], b"somebody else's")
     go.touch()
     outcome = await running
@@ -77,8 +77,8 @@ async def test_what_the_storage_gives_back_differently_is_taken_back(
     scope, store, bucket: Any, options_file: Path
 ) -> None:
     [item] = (await plan_of(scope())).items
-    async with faulty(bucket.server.url, damaging) as url:
-        reach(options_file, url)
+    async with faulty_storage(bucket.server.url, damaging) as url:
+        write_options(options_file, url)
         outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
     assert outcome.state is ItemState.FAILED
     assert "it was removed again" in outcome.detail
@@ -88,8 +88,8 @@ async def test_what_the_storage_gives_back_differently_is_taken_back(
 async def test_what_can_not_be_taken_back_is_for_a_person(scope, store, bucket: Any, options_file: Path) -> None:
     """moto's deletion of one object arrives before it is refused; what counts is what we say without a confirmation."""
     [item] = (await plan_of(scope())).items
-    async with faulty(bucket.server.url, damaging_and_keeping) as url:
-        reach(options_file, url)
+    async with faulty_storage(bucket.server.url, damaging_and_keeping) as url:
+        write_options(options_file, url)
         outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
     assert outcome.state is ItemState.UNKNOWN
     assert outcome.detail.endswith("remove it")
@@ -106,8 +106,8 @@ async def test_an_answer_that_is_lost_does_not_lose_the_backup(scope, store, buc
         return web.Response(status=500)
 
     [item] = (await plan_of(scope())).items
-    async with faulty(bucket.server.url, losing) as url:
-        reach(options_file, url)
+    async with faulty_storage(bucket.server.url, losing) as url:
+        write_options(options_file, url)
         outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
     assert len(lost) == 1
     assert outcome.state is ItemState.APPLIED
@@ -122,8 +122,8 @@ async def test_a_storage_that_refuses_to_store_is_a_failure(scope, store, bucket
         return web.Response(status=404) if item.identity["object"] in request.path else None
 
     [item] = (await plan_of(scope())).items
-    async with faulty(bucket.server.url, refusing) as url:
-        reach(options_file, url)
+    async with faulty_storage(bucket.server.url, refusing) as url:
+        write_options(options_file, url)
         outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
     assert outcome.state is ItemState.FAILED
     assert outcome.detail.endswith("was not stored: AccessDenied: Access Denied")
@@ -135,6 +135,6 @@ async def test_works_on_a_local_folder(scope, tmp_path: Path) -> None:
     local = scope(target={"url": folder.as_uri(), "admin_options_file": None})
     [item] = (await plan_of(local)).items
     assert (await apply(local, item)).state is ItemState.APPLIED
-    assert (await look_again(local, item)).clean
+    assert (await verify(local, item)).clean
     name = item.identity["object"]
     assert sorted(file.name for file in folder.iterdir()) == [name, f"{name}.verified.json"]

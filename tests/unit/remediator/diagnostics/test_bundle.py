@@ -25,7 +25,7 @@ async def test_an_error_is_masked_in_the_bundle(nobody: Scope) -> None:
 
 
 async def test_an_error_is_masked_in_a_run(nobody: Scope) -> None:
-    async with REMEDIATIONS["collect_diagnostics"].open(nobody) as hands:
-        [outcome] = await hands.apply([Item({"part": "shop/postgres/main"})])
+    async with REMEDIATIONS["collect_diagnostics"].open(nobody) as session:
+        [outcome] = await session.apply([Item({"part": "shop/postgres/main"})])
     assert "127.0.0.1" not in outcome.detail
     assert "<ip>" in outcome.detail
