@@ -240,8 +240,11 @@ async def test_a_locked_table_does_not_hold_up_the_plan(server, scope, connect) 
 
 
 async def test_one_that_takes_too_long_is_given_up(server, scope, monkeypatch) -> None:
+    """The server pauses after each page, so that it never ends before its time is up."""
     monkeypatch.setattr("remediator.remediations.analyze_tables.ANALYZE_SECONDS", "0.001")
     change(server, "orders", 4_000)
+    for setting in ("vacuum_cost_delay = '100ms'", "vacuum_cost_limit = 1"):
+        server.sql(f"ALTER DATABASE {server.name} SET {setting}")
     [outcome] = await apply(scope(), *(await plan_of(scope())).items)
     assert (outcome.state, outcome.detail) == (ItemState.FAILED, "took longer than 0.001 s")
     assert analyze_count(server, "orders") == "1"
