@@ -33,19 +33,19 @@ bench: setup
 # What every version of BullMQ makes of thousands of random orders, read by the exporter and from all keys.
 SEQUENCES ?= 2000
 differential: setup
-	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/test_queues_brute_force.py
+	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/bullmq/test_brute_force.py
 
 # Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before. Then the
 # remediator is killed at every point of every way through its states.
 soak: setup
 	@$(BIN)/python -m soak
-	@$(BIN)/pytest -m soak tests/bounds
+	@$(BIN)/pytest -m soak tests/invariants
 
 # Spoils every number and comparison of the alert rules in turn, then takes every guard of docs/invariants.md out of the
 # code (a quarter of an hour); fails if no case, or not each test that a guard names, notices. GUARDS="3 19": those alone.
 mutants: setup
 	@$(if $(GUARDS),,$(BIN)/python -m tests.rules.mutants)
-	@$(BIN)/python -m tests.bounds.mutants $(GUARDS)
+	@$(BIN)/python -m tests.invariants.mutants $(GUARDS)
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
 demo: setup

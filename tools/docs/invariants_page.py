@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bounds.guards import Guard, Invariant, invariants
+from tests.invariants.guards import Guard, Invariant, invariants
 from tools.docs import DOCS
 from tools.docs.marked import replace_part, table
 

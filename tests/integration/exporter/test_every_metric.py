@@ -10,7 +10,7 @@ from redis import Redis
 from demo.servers.redis import RedisServer
 from exporter.bullmq.collector import QueuesCollector
 from exporter.redis.collector import RedisCollector
-from tests.integration.exporter.product import Product
+from tests.integration.exporter.bullmq.product import Product
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run, RunItem
 from remediator.model.delivery import MAX_BYTES
 from runbookd.inventory import Inventory
+from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import delivery
-from tests.unit.remediator.shelf import FolderRemediation
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -1,0 +1,170 @@
+"""Whatever keeps backups from being listed has its own reason in a metric, and one line for people.
+
+A folder, a bucket and an address are real; the refusals that moto does not know are said here as S3 says them.
+"""
+
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+
+from tests.integration.exporter.backups.stored_backups import DAY, HOUR, folder_of, inventory, name_of
+
+REASONS = {"options", "endpoint", "region", "credentials", "clock", "folder", "report", "timeout", "other"}
+Refuse = Callable[[int, str], Awaitable[str]]
+
+
+@pytest.fixture
+async def refuse() -> AsyncIterator[Refuse]:
+    """Starts a storage that answers everything so."""
+    runners: list[web.AppRunner] = []
+
+    async def start(status: int, text: str) -> str:
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(status=status, text=text)
+
+        app = web.Application()
+        app.router.add_get("/{path:.*}", answer)
+        runners.append(web.AppRunner(app))
+        await runners[-1].setup()
+        await web.TCPSite(runners[-1], "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runners[-1].addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+def s3(endpoint: str, **more: str) -> dict[str, str]:
+    keys = {"access_key_id": "hunter2", "secret_access_key": "hunter2", "region": "us-east-1", "allow_http": "true"}
+    return {**keys, "endpoint": endpoint, **more}
+
+
+async def wait_for_failure(exporter, reason: str):
+    page = await exporter.scrape_until(lambda page: page.value("backup_listing_failed", reason=reason) == 1, 20)
+    reasons = {dict(labels)["reason"]: value for labels, value in page.series("backup_listing_failed").items()}
+    assert set(reasons) == REASONS
+    assert sum(reasons.values()) == 1
+    assert page.value("backup_up") == 0
+    return page
+
+
+async def landing_page(exporter) -> str:
+    return (await exporter.get("/"))[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason", "told"),
+    [
+        (403, "SignatureDoesNotMatch", "credentials", "the storage refuses the credentials"),
+        (403, "InvalidAccessKeyId", "credentials", "the storage refuses the credentials"),
+        (403, "AccessDenied", "credentials", "or they may not list the folder"),
+        (403, "RequestTimeTooSkewed", "clock", "set this machine&#x27;s clock"),
+        (400, "AuthorizationHeaderMalformed", "region", "the bucket is in another region; set the option aws_region"),
+        (301, "PermanentRedirect", "region", "the bucket is in another region; set the option aws_region"),
+        (404, "NoSuchBucket", "folder", "the bucket or folder does not exist"),
+        (418, "Teapot", "other", "the storage answered with status 418"),
+    ],
+)
+async def test_a_refusal(
+    start_exporter, refuse: Refuse, capsys, status: int, code: str, reason: str, told: str
+) -> None:
+    body = f"<Error><Code>{code}</Code><Message>no</Message><AWSAccessKeyId>hunter2</AWSAccessKeyId></Error>"
+    exporter = await start_exporter(inventory("s3://bucket/db/", options=s3(await refuse(status, body))))
+    await wait_for_failure(exporter, reason)
+    page = await landing_page(exporter)
+    assert told in page
+    out, err = capsys.readouterr()
+    assert "hunter2" not in page + out + err
+
+
+async def test_something_else_than_a_storage(start_exporter, refuse: Refuse) -> None:
+    exporter = await start_exporter(
+        inventory("s3://bucket/db/", options=s3(await refuse(200, "<!DOCTYPE html><html><head><meta></head></html>")))
+    )
+    await wait_for_failure(exporter, "endpoint")
+    assert "is no storage of this kind" in await landing_page(exporter)
+
+
+async def test_nobody_at_the_address(start_exporter) -> None:
+    await wait_for_failure(
+        await start_exporter(inventory("s3://bucket/db/", options=s3("http://127.0.0.1:1"))), "endpoint"
+    )
+
+
+async def test_a_wrong_bucket(start_exporter, bucket) -> None:
+    await wait_for_failure(await start_exporter(inventory("s3://no-such/db/", options=s3(bucket.server.url))), "folder")
+
+
+async def test_a_folder_that_is_not_there(start_exporter, tmp_path: Path) -> None:
+    await wait_for_failure(await start_exporter(inventory(f"file://{tmp_path}/none")), "folder")
+
+
+async def test_options_that_are_none(start_exporter) -> None:
+    options = s3("http://127.0.0.1:1", nonsense="hunter2")
+    await wait_for_failure(await start_exporter(inventory("s3://bucket/db/", options=options)), "options")
+
+
+async def test_the_last_good_reading_stands_and_the_reason_goes_with_the_fault(start_exporter, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    (folder / name_of(HOUR)).write_bytes(b"dump")
+    exporter = await start_exporter(inventory(folder.as_uri()))
+    await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
+    folder.rename(tmp_path / "elsewhere")
+    page = await wait_for_failure(exporter, "folder")
+    assert page.value("backup_objects") == 1
+    requests = page.value("backup_list_requests_total")
+    (tmp_path / "elsewhere").rename(folder)
+    page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
+    assert page.value("backup_listing_failed", reason="folder") == 0
+    assert (page.value("backup_list_requests_total") or 0) > (requests or 0)
+
+
+def report_inventory(place: dict[str, str], kind: str = "full") -> str:
+    target = {"report": {"format": "restic", **place}, "refresh": "1s", "kind": kind}
+    return yaml.safe_dump({"stacks": {"shop": {"backups": {"nightly": target}}}})
+
+
+def snapshots(age: float) -> str:
+    made_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age))
+    return json.dumps(
+        [{"time": made_at, "id": "ab" * 32, "summary": {"total_bytes_processed": 70, "data_added_packed": 5}}]
+    )
+
+
+async def test_a_report_in_a_file(start_exporter, tmp_path: Path) -> None:
+    file = tmp_path / "snapshots.json"
+    file.write_text(snapshots(3600))
+    written = time.time() - DAY.total_seconds()
+    os.utime(file, (written, written))
+    exporter = await start_exporter(report_inventory({"file": str(file)}, "files"))
+    page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
+    assert time.time() - 3700 < (page.value("backup_last_success_timestamp_seconds", kind="files") or 0)
+    assert page.value("backup_last_size_bytes") == 70
+    assert page.value("backup_bytes") == 5
+    assert page.value("backup_encrypted") == 1
+    assert abs((page.value("backup_last_check_timestamp_seconds") or 0) - written) < 1
+    assert page.value("backup_list_requests_total") == 0
+    file.write_text("[{")
+    await wait_for_failure(exporter, "report")
+    assert "this is no report of restic" in await landing_page(exporter)
+    file.unlink()
+    await wait_for_failure(exporter, "folder")
+    assert f"can not read {file}" in await landing_page(exporter)
+
+
+async def test_a_report_at_a_url(start_exporter, refuse: Refuse) -> None:
+    exporter = await start_exporter(report_inventory({"url": await refuse(200, snapshots(3600))}))
+    page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
+    assert page.value("backup_objects") == 1
+    assert time.time() - (page.value("backup_last_check_timestamp_seconds") or 0) < 60
+
+
+async def test_a_report_that_does_not_come(start_exporter, refuse: Refuse) -> None:
+    await wait_for_failure(await start_exporter(report_inventory({"url": await refuse(500, "")})), "endpoint")
+    await wait_for_failure(await start_exporter(report_inventory({"url": "http://127.0.0.1:1/"})), "endpoint")

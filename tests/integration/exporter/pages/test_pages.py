@@ -1,0 +1,219 @@
+"""The exporter's pages, asked over HTTP."""
+
+import asyncio
+import json
+import subprocess
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from exporter.collectors import COLLECTORS
+from exporter.page import MAX_SERIES, Families
+from exporter.scheduling.runner import Runner, Selection
+from runbookd.inventory import Inventory
+from runbookd.service.exposition import encode
+from tests.integration.exporter.backups.stored_backups import write_proven_backups
+from tools.toolchain.paths import launcher
+
+TWO = """\
+stacks:
+  shop:
+    runbook_url: https://runbooks.example/shop
+    dashboard_url: https://grafana.example/d/stack?var-stack=shop
+    redis: {{main: {{url: "{redis}"}}}}
+    http: {{api: {{url: "http://127.0.0.1:1/"}}}}
+  mail:
+    redis: {{main: {{url: "{redis}"}}}}
+"""
+
+
+@pytest.fixture
+async def exporter(start_exporter, redis_url):
+    return await start_exporter(TWO.format(redis=redis_url))
+
+
+def stacks(page) -> set[str]:
+    return {dict(labels)["stack"] for labels in page.series("redis_up")}
+
+
+async def test_the_whole_page_has_all_stacks_and_the_process(exporter) -> None:
+    page = await exporter.scrape()
+    assert stacks(page) == {"shop", "mail"}
+    assert page.value("process_open_fds") is not None
+    assert page.value("runbook_exporter_build_info") == 1
+    assert page.value(
+        "stack_info",
+        stack="shop",
+        runbook_url="https://runbooks.example/shop",
+        dashboard_url="https://grafana.example/d/stack?var-stack=shop",
+    )
+    assert page.value("stack_info", stack="mail", runbook_url="", dashboard_url="") == 1
+    assert page.series("runbook_exporter_dropped_series").values()
+    assert set(page.series("runbook_exporter_dropped_series").values()) == {0}
+
+
+async def test_a_part_of_the_page(exporter) -> None:
+    page = await exporter.scrape("?stack=mail")
+    assert stacks(page) == {"mail"}
+    assert page.series("stack_info", stack="shop") == {}
+    assert page.series("process_open_fds") == {}
+    page = await exporter.scrape("?collector=http")
+    assert page.series("redis_up") == {}
+    assert page.value("probe_success", stack="shop") == 0
+    page = await exporter.scrape("?stack=shop&stack=mail&collector=redis&collector=http")
+    assert stacks(page) == {"shop", "mail"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "expected"),
+    [
+        ("?stack=shpo", 404, "unknown stack 'shpo'; there are: mail, shop\n"),
+        ("?collector=mysql", 400, f"unknown collector 'mysql'; there are: {', '.join(sorted(COLLECTORS))}\n"),
+    ],
+)
+async def test_an_unknown_part_is_refused_with_what_there_is(exporter, query, status, expected) -> None:
+    assert await exporter.get(f"/metrics{query}") == (status, expected)
+
+
+async def test_service_discovery(exporter) -> None:
+    status, body = await exporter.get("/sd", Host="exporter.example:9850")
+    assert status == 200
+    assert json.loads(body) == [
+        {"targets": ["exporter.example:9850"], "labels": {"stack": name, "__param_stack": name}}
+        for name in ("shop", "mail")
+    ]
+
+
+async def test_the_landing_page_tells_what_is_wrong(exporter) -> None:
+    assert "not scraped yet" in (await exporter.get("/"))[1]
+    await exporter.scrape()
+    status, body = await exporter.get("/")
+    assert status == 200
+    assert "<td>shop/redis/main</td><td>up</td>" in body
+    assert "<td>shop/http/api</td><td>Cannot connect to host 127.0.0.1:1" in body
+
+
+async def test_openmetrics_is_spoken(exporter) -> None:
+    status, body = await exporter.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
+    assert status == 200
+    assert body.endswith("# EOF\n")
+
+
+ACCEPTED_NAMES = ("redis_keys_count", "redis_rdb_last_bgsave_duration_sec")
+"""The reviewed list: names that promtool does not like, kept because redis_exporter has them."""
+
+
+def complaints(text: str) -> list[str]:
+    """What `promtool check metrics` says, a line each, but about names that are kept."""
+    argv = [launcher("promtool"), "check", "metrics"]
+    result = subprocess.run(argv, input=text, text=True, capture_output=True, check=False)
+    lines = (result.stdout + result.stderr).splitlines()
+    assert bool(lines) == bool(result.returncode)
+    return [line for line in lines if line.split()[0] not in ACCEPTED_NAMES]
+
+
+async def test_promtool_finds_nothing_wrong(start_exporter, metrics_server, database, redis_url, tmp_path) -> None:
+    write_proven_backups(tmp_path)
+    stack = {
+        "postgres": {"main": {"dsn": database.dsn("metrics")}},
+        "redis": {"main": {"url": redis_url}},
+        "queues": {"jobs": {"redis": "main", "names": ["emails"], "dead_letter": "{name}-dlq"}},
+        "backups": {"nightly": {"url": f"file://{tmp_path}", "pattern": "db_%Y%m%d.dump"}},
+        "http": {"api": {"url": "http://127.0.0.1:1/"}},
+    }
+    exporter = await start_exporter(yaml.safe_dump({"stacks": {"shop": stack}}))
+    page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
+    # What the others have depends on their version and state; tests of their own ask for all of it.
+    declared = {metric.name for kind in ("backups", "http") for metric in COLLECTORS[kind].metrics}
+    assert declared <= set(page.values)
+    assert complaints(page.text) == []
+
+
+def test_promtool_finds_nothing_wrong_with_any_declared_name() -> None:
+    families = Families()
+    for collector in COLLECTORS.values():
+        families.add_all([metric(1, *("x" for _ in metric.labels)) for metric in collector.metrics], "shop", "main")
+    assert complaints(encode(families, choose_encoder("")[0]).decode()) == []
+
+
+async def test_without_an_inventory_the_page_is_the_exporters_own(start_exporter) -> None:
+    exporter = await start_exporter(None)
+    assert (await exporter.get("/-/healthy")) == (200, "healthy\n")
+    status, reason = await exporter.get("/-/ready")
+    assert status == 503
+    assert "--config.file" in reason
+    page = await exporter.scrape()
+    assert page.value("runbook_exporter_build_info") == 1
+    assert (await exporter.get("/sd"))[1] == "[]"
+    assert (await exporter.get("/metrics?stack=shop")) == (404, "unknown stack 'shop'; there are: none\n")
+
+
+async def test_a_target_with_too_many_series_is_cut_and_the_rest_counted(start_exporter, redis_url) -> None:
+    queues = {"redis": "main", "names": [f"queue{number}" for number in range(MAX_SERIES + 7)]}
+    stack = {"redis": {"main": {"url": redis_url}}, "queues": {"jobs": queues}}
+    exporter = await start_exporter(yaml.safe_dump({"stacks": {"shop": stack}}))
+    page = await exporter.scrape()
+    sizes = {name: len(series) for name, series in page.values.items()}
+    assert sizes.pop("bullmq_queue_jobs") == 8 * MAX_SERIES  # the limit counts queues: each keeps all of its states
+    assert max(sizes.values()) == MAX_SERIES
+    cut = [name for name, size in sizes.items() if size == MAX_SERIES]
+    assert page.value("runbook_exporter_dropped_series", collector="queues") >= 7 * len(cut)
+    assert page.value("runbook_exporter_dropped_series", collector="redis") == 0
+    assert (await exporter.scrape()).values.keys() == page.values.keys()
+    _, debug = await exporter.get("/metrics?debug=true&collector=queues")
+    (told,) = [line for line in debug.splitlines() if "left out" in line]
+    assert "7 of bullmq_queue_paused" in told
+
+
+async def test_the_samples_of_a_target_are_counted(start_exporter, redis_url) -> None:
+    exporter = await start_exporter(TWO.format(redis=redis_url))
+    page = await exporter.scrape("?stack=mail")
+    own = [series for name, series in page.values.items() if name.startswith("redis_") and name != "redis_up"]
+    assert page.value("runbook_exporter_collector_samples", collector="redis") == sum(map(len, own))
+
+
+# Facts about the reading itself, which are as old as it says.
+ABOUT_THE_READING = {"backup_listing_failed", "backup_last_check_timestamp_seconds", "backup_list_requests_total"}
+
+
+async def test_what_was_read_in_the_background_says_that_it_is_cached(
+    metrics_server, database, redis_url, tmp_path
+) -> None:
+    write_proven_backups(tmp_path)
+    redis = {"main": {"url": redis_url, "prefixes": {"rl:*": {}}}}
+    stack = {
+        "postgres": {"main": {"dsn": database.dsn("metrics"), "statement_texts": True}},
+        "redis": redis,
+        "queues": {"jobs": {"redis": "main"}},
+        "backups": {"nightly": {"url": f"file://{tmp_path}", "pattern": "db_%Y%m%d.dump"}},
+    }
+    runner = Runner(Inventory.model_validate({"stacks": {"shop": stack}}))
+    async with runner.running():
+        outcomes = []
+        async with asyncio.timeout(10):
+            while not outcomes:
+                await runner.scrape(asyncio.get_running_loop().time() + 5, Selection())
+                outcomes = [
+                    outcome for each in runner.targets for lane, outcome in each.outcomes.items() if lane != "scrape"
+                ]
+                await asyncio.sleep(0.1)
+                outcomes = outcomes if all(outcome.reading for outcome in outcomes) else []
+    found = {sample.metric for outcome in outcomes for sample in outcome.reading.samples}
+    assert len(found) > 20
+    silent = {metric.name for metric in found if not metric.help.endswith("Cached.")}
+    assert silent <= ABOUT_THE_READING
+
+
+async def test_the_page_is_prometheus_clients_to_the_byte(redis_url) -> None:
+    runner = Runner(Inventory.model_validate(yaml.safe_load(TWO.format(redis=redis_url))))
+    async with runner.running():
+        families = await runner.scrape(asyncio.get_running_loop().time() + 5, Selection())
+    collected = tuple(families.collect())  # once: the process would have changed the next time
+    read_once = CollectorRegistry()
+    read_once.collect = lambda: collected
+    for accept in ("", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"):
+        encoder, _ = choose_encoder(accept)
+        assert encode(read_once, encoder) == encoder(read_once)
+        assert b"redis_up{" in encoder(read_once)

@@ -1,0 +1,133 @@
+"""The numbers of the Redis collector, against a real server under a user that may do no more than documented."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from demo.servers.redis import RedisServer
+
+USER = (Path(__file__).parents[4] / "deploy" / "redis" / "metrics.acl").read_text(encoding="utf-8").strip()
+ACL = f"user default on nopass ~* &* +@all\n{USER} >secret\n"
+
+
+@pytest.fixture(scope="module")
+def limited_server(servers_folder: Path) -> Iterator[RedisServer]:
+    acl = servers_folder / "metrics.acl"
+    acl.write_text(ACL)
+    server = RedisServer(servers_folder / "limited_redis", acl=acl)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def product(limited_server) -> Iterator[redis.Redis]:
+    """The product's own client, on an emptied server."""
+    limited_server.flush()
+    with redis.Redis(port=limited_server.port) as client:
+        client.config_resetstat()
+        yield client
+
+
+def inventory(url: str) -> str:
+    return f"stacks: {{shop: {{redis: {{cache: {{url: '{url}'}}}}}}}}"
+
+
+async def test_numbers(start_exporter, limited_server, product) -> None:
+    exporter = await start_exporter(inventory(limited_server.url("metrics", "secret")))
+    product.config_set("maxmemory", "100mb")
+    product.config_set("maxmemory-policy", "allkeys-lru")
+    product.mset({"a": 1, "b": 2, "c": 3})
+    product.get("a")
+    product.get("b")
+    product.get("nothing")
+    product.set("short", 1, px=1)
+    await asyncio.sleep(0.05)
+    product.get("short")
+    page = await exporter.scrape()
+    here = {"stack": "shop", "target": "cache"}
+    expected = {
+        "redis_up": 1,
+        "redis_memory_max_bytes": 100 * 1024 * 1024,
+        "redis_keyspace_hits_total": 2,
+        "redis_keyspace_misses_total": 2,
+        "redis_evicted_keys_total": 0,
+        "redis_expired_keys_total": 1,
+        "redis_rejected_connections_total": 0,
+        "redis_connected_clients": 2,
+        "redis_blocked_clients": 0,
+        "redis_aof_enabled": 0,
+        "redis_rdb_last_bgsave_status": 1,
+        "redis_maxmemory_policy_noeviction": 0,
+        "runbook_exporter_collector_round_trips": 1,
+    }
+    assert {name: page.value(name, **here) for name in expected} == expected
+    assert page.value("redis_db_keys", db="db0", **here) == 3
+    assert page.value("redis_instance_info", role="master", maxmemory_policy="allkeys-lru", **here) == 1
+    assert 500_000 < page.value("redis_memory_used_bytes", **here) < 100_000_000
+    assert 0 <= page.value("redis_uptime_in_seconds", **here) < 600
+    assert time.time() - 600 < page.value("redis_rdb_last_save_timestamp_seconds", **here) <= time.time()
+    product.config_set("maxmemory-policy", "noeviction")
+    product.config_set("maxmemory", "0")
+    assert (await exporter.scrape()).value("redis_maxmemory_policy_noeviction", **here) == 1
+
+
+async def test_an_empty_database_has_no_keys_rather_than_no_series(start_exporter, limited_server, product) -> None:
+    product.select(2)
+    product.set("a", 1)
+    exporter = await start_exporter(inventory(limited_server.url("metrics", "secret", 1)))
+    page = await exporter.scrape()
+    assert page.value("redis_db_keys", db="db1") == 0
+    assert page.value("redis_db_keys", db="db2") == 1
+
+
+async def test_one_connection_and_one_round_trip_a_scrape(start_exporter, limited_server, proxy) -> None:
+    counter, port = await proxy(limited_server.port)
+    url = limited_server.url("metrics", "secret").replace(str(limited_server.port), str(port))
+    exporter = await start_exporter(inventory(url))
+    await exporter.scrape()
+    before = counter.round_trips
+    for _ in range(5):
+        await exporter.scrape()
+    assert counter.round_trips - before == 5
+    await asyncio.gather(*(exporter.scrape() for _ in range(20)))
+    assert counter.connections == 1
+
+
+async def test_a_restart_costs_no_more_than_the_time_it_takes(start_exporter, servers_folder) -> None:
+    server = RedisServer(servers_folder / "restarted_redis")
+    server.start()
+    try:
+        exporter = await start_exporter(inventory(server.url()))
+        assert (await exporter.scrape()).value("redis_up") == 1
+        server.stop()
+        assert (await exporter.scrape()).value("redis_up") == 0
+        server.start()
+        await exporter.scrape_until(lambda page: page.value("redis_up") == 1)
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://metrics:hunter2@127.0.0.1:{port}/0", "invalid username-password pair"),
+        ("redis://metrics:hunter2@127.0.0.1:1/0", "Error 111 connecting to 127.0.0.1:1."),
+        ("redis://metrics:hunter2@127.0.0.1:hunter2/0", "url: is no address like redis://"),
+        ("hunter2", "url: is no address like redis://"),
+    ],
+)
+async def test_a_wrong_address_is_told_without_the_password(
+    start_exporter, limited_server, url, expected, capsys
+) -> None:
+    exporter = await start_exporter(inventory(url.format(port=limited_server.port)))
+    page = await exporter.scrape()
+    landing = (await exporter.get("/"))[1]
+    out, err = capsys.readouterr()
+    assert page.value("redis_up") == 0
+    assert expected in landing
+    assert "hunter2" not in page.text + landing + out + err

@@ -1,0 +1,335 @@
+"""Against a real PostgreSQL, under the role that deploy/postgres makes: remediator.sql and analyze_tables.sql."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from demo.servers.postgres import PostgresServer
+from remediator.model.errors import TargetUnreachable
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
+from remediator.remediations import REMEDIATIONS
+
+GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
+ROLES = ("remediator", "owner", "stranger", "blind")
+remediation = REMEDIATIONS["analyze_tables"]
+ScopeOf = Callable[..., Scope]
+OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
+
+
+@pytest.fixture(scope="module")
+def roles(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    for role in ROLES:
+        postgres_server.add_role(role)
+    postgres_server.sql((GRANTS / "remediator.sql").read_text())
+    words = "\\set owner owner\n\\set schema public\n"
+    postgres_server.sql(words + (GRANTS / "analyze_tables.sql").read_text())
+    postgres_server.sql(words + (GRANTS / "analyze_tables.sql").read_text())  # it may be run again
+    yield postgres_server
+    for role in ROLES:
+        postgres_server.sql(f"DROP ROLE {role}")
+
+
+@pytest.fixture
+def server(roles: PostgresServer, database: Any) -> Any:
+    database.sql("GRANT CREATE ON SCHEMA public TO owner, stranger")
+    make_tables(database, "orders", "items", "quiet")
+    return database
+
+
+def make_tables(database: Any, *tables: str, role: str = "owner") -> None:
+    """Tables that autovacuum keeps off, so that what a test sees was made by the test."""
+    statements = [
+        f"CREATE TABLE {table} (id int) WITH (autovacuum_enabled = false);"
+        f"INSERT INTO {table} SELECT generate_series(1, 5000)"
+        for table in tables
+    ]
+    database.sql(";".join(statements), role=role)
+    database.sql(f"ANALYZE {', '.join(tables)}", role=role)  # in a transaction of its own, as it counts
+
+
+def change(database: Any, table: str, rows: int, role: str = "owner") -> None:
+    database.sql(f'UPDATE "{table}" SET id = id WHERE id <= {rows}', role=role)
+
+
+@pytest.fixture
+async def connect(server: Any) -> AsyncIterator[OpenSession]:
+    """Sessions of others."""
+    made: list[asyncpg.Connection] = []
+
+    async def connect(role: str = "owner", application: str = "shop-api") -> asyncpg.Connection:
+        made.append(await asyncpg.connect(server.dsn(role), server_settings={"application_name": application}))
+        return made[-1]
+
+    yield connect
+    for connection in made:
+        connection.terminate()
+
+
+@pytest.fixture
+def scope(server: Any, scope_of: Any) -> ScopeOf:
+    def made(role: str = "remediator", **settings: Any) -> Scope:
+        stack = {"postgres": {"main": {"dsn": server.dsn("owner"), "admin_dsn": server.dsn(role)}}}
+        return scope_of("postgres", stack=stack, **settings)
+
+    return made
+
+
+@asynccontextmanager
+async def open_session(scope: Scope) -> AsyncIterator[Any]:
+    async with remediation.open(scope) as session:
+        yield session
+
+
+async def plan_of(scope: Scope) -> Plan:
+    async with open_session(scope) as session:
+        plan: Plan = await session.plan()
+        return plan
+
+
+async def apply(scope: Scope, *items: Item) -> list[EffectOutcome]:
+    async with open_session(scope) as session:
+        return [outcome for item in items for outcome in await session.apply([item])]
+
+
+async def verify(scope: Scope, *items: Item) -> Verdict:
+    async with open_session(scope) as session:
+        verdict: Verdict = await session.verify(items)
+        return verdict
+
+
+async def resolve_outcome(scope: Scope, *items: Item) -> list[ItemState]:
+    async with open_session(scope) as session:
+        return [outcome.state for outcome in await session.resolve_outcome(items)]
+
+
+def tables(plan: Plan) -> list[Any]:
+    return [item.evidence["table"] for item in plan.items]
+
+
+def analyze_count(database: Any, table: str) -> str:
+    return str(database.sql(f"SELECT analyze_count FROM pg_stat_user_tables WHERE relname = '{table}'"))
+
+
+async def test_plans_tables_that_changed_much_the_most_changed_first(server, scope) -> None:
+    change(server, "items", 1_500)
+    change(server, "orders", 4_000)
+    change(server, "quiet", 900)
+    plan = await plan_of(scope())
+    assert tables(plan) == ["orders", "items"]
+    assert (plan.found, plan.population, plan.empty_reason) == (2, 3, "")
+    assert plan.items[0].evidence["modified"] == 4_000
+    assert plan.items[0].evidence["schema"] == "public"
+    assert plan.items[0].evidence["owner"] == "owner"
+    assert plan.items[0].evidence["bytes"] > 0
+    assert set(plan.items[0].identity) == {"oid", "relfilenode", "analyzed"}
+
+
+async def test_plans_tables_that_changed_at_all_and_were_analyzed_too_long_ago(server, scope) -> None:
+    change(server, "quiet", 1)
+    await asyncio.sleep(1.1)
+    assert tables(await plan_of(scope())) == []  # a day is not over
+    plan = await plan_of(scope(older_than=timedelta(seconds=1)))
+    assert tables(plan) == ["quiet"]  # the others have not changed
+    [outcome] = await apply(scope(older_than=timedelta(seconds=1)), *plan.items)
+    assert outcome.state is ItemState.APPLIED
+    assert (await verify(scope(), *plan.items)) == Verdict(True, {"analyzed": 1})
+    await asyncio.sleep(1.1)
+    assert tables(await plan_of(scope(older_than=timedelta(seconds=1)))) == []
+
+
+async def test_a_large_table_needs_a_share_and_not_only_a_number(server, scope) -> None:
+    server.sql("INSERT INTO quiet SELECT generate_series(1, 10000)", role="owner")
+    server.sql("ANALYZE quiet", role="owner")
+    change(server, "quiet", 1_000)  # two rows have each of these ids: 2,000 of 15,000
+    assert (await plan_of(scope())).items == ()
+
+
+async def test_analyzes_exactly_the_planned_tables_and_proves_it(server, scope) -> None:
+    change(server, "items", 3_000)
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    assert [outcome.state for outcome in await apply(scope(), plan.items[0])] == [ItemState.APPLIED]
+    assert (analyze_count(server, "orders"), analyze_count(server, "items")) == ("2", "1")
+    assert (await verify(scope(), plan.items[0])) == Verdict(True, {"analyzed": 1})
+    assert (await verify(scope(), *plan.items)) == Verdict(False, {"analyzed": 1, "not_analyzed": 1})
+    assert await resolve_outcome(scope(), *plan.items) == [ItemState.APPLIED, ItemState.NOT_APPLIED]
+    assert tables(await plan_of(scope())) == ["items"]
+
+
+async def test_names_are_quoted_by_the_server(server, scope) -> None:
+    server.sql('CREATE SCHEMA "we;ird" AUTHORIZATION owner')
+    server.sql(
+        'CREATE TABLE "we;ird"."a""b; DROP TABLE orders" (id int) WITH (autovacuum_enabled = false);'
+        'INSERT INTO "we;ird"."a""b; DROP TABLE orders" SELECT generate_series(1, 2000)',
+        role="owner",
+    )
+    plan = await plan_of(scope())
+    assert [outcome.state for outcome in await apply(scope(), *plan.items)] == [ItemState.APPLIED]
+    assert server.sql("SELECT count(*) FROM orders") == "5000"
+
+
+async def test_a_table_that_was_emptied_or_rewritten_is_left_alone(server, scope) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    server.sql("TRUNCATE orders", role="owner")
+    [outcome] = await apply(scope(), *plan.items)
+    assert outcome.state is ItemState.SKIPPED
+    assert "emptied or rewritten" in outcome.detail
+    assert analyze_count(server, "orders") == "1"
+
+
+async def test_another_table_of_the_same_name_is_left_alone(server, scope) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    server.sql("DROP TABLE orders", role="owner")
+    make_tables(server, "orders")
+    [outcome] = await apply(scope(), *plan.items)
+    assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "has been dropped since it was planned")
+    assert analyze_count(server, "orders") == "1"
+
+
+async def test_a_renamed_table_is_the_same_table(server, scope) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    server.sql("ALTER TABLE orders RENAME TO old_orders", role="owner")
+    make_tables(server, "orders")
+    assert [outcome.state for outcome in await apply(scope(), *plan.items)] == [ItemState.APPLIED]
+    assert (analyze_count(server, "orders"), analyze_count(server, "old_orders")) == ("1", "2")
+
+
+async def test_what_was_analyzed_meanwhile_is_not_analyzed_again(server, scope) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    server.sql("ANALYZE orders", role="owner")
+    [outcome] = await apply(scope(), *plan.items)
+    assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "has been analyzed since it was planned")
+    assert analyze_count(server, "orders") == "2"
+
+
+async def test_a_table_that_somebody_works_on_is_not_waited_for(server, scope, connect) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    holder = await connect()
+    await holder.execute("BEGIN; LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE")
+    async with asyncio.timeout(1.5):
+        [outcome] = await apply(scope(), *plan.items)
+    assert outcome.state is ItemState.SKIPPED
+    assert "somebody else works on it" in outcome.detail
+
+
+async def test_a_table_that_is_being_written_to_is_analyzed(server, scope, connect) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    writer = await connect()
+    await writer.execute("BEGIN; UPDATE orders SET id = id WHERE id = 1")
+    assert [outcome.state for outcome in await apply(scope(), *plan.items)] == [ItemState.APPLIED]
+
+
+async def test_a_locked_table_does_not_hold_up_the_plan(server, scope, connect) -> None:
+    change(server, "orders", 4_000)
+    holder = await connect()
+    await holder.execute("BEGIN; LOCK TABLE orders")
+    async with asyncio.timeout(1.5):
+        assert tables(await plan_of(scope())) == ["orders"]
+
+
+async def test_one_that_takes_too_long_is_given_up(server, scope, monkeypatch) -> None:
+    """The server pauses after each page, so that it never ends before its time is up."""
+    monkeypatch.setattr("remediator.remediations.analyze_tables.ANALYZE_SECONDS", "0.001")
+    change(server, "orders", 4_000)
+    for setting in ("vacuum_cost_delay = '100ms'", "vacuum_cost_limit = 1"):
+        server.sql(f"ALTER DATABASE {server.name} SET {setting}")
+    [outcome] = await apply(scope(), *(await plan_of(scope())).items)
+    assert (outcome.state, outcome.detail) == (ItemState.FAILED, "took longer than 0.001 s")
+    assert analyze_count(server, "orders") == "1"
+
+
+async def test_a_running_backup_comes_first(server, scope, connect) -> None:
+    change(server, "orders", 4_000)
+    dump = await connect(application="pg_dump")
+    plan = await plan_of(scope())
+    assert (plan.items, plan.found, plan.empty_reason) == ((), 0, "backup_running")
+    assert plan.evidence == {"backup": "pg_dump"}
+    await dump.close()
+    assert (await plan_of(scope())).empty_reason == ""
+
+
+async def test_a_backup_that_has_begun_since_the_plan_comes_first(server, scope, connect) -> None:
+    change(server, "items", 3_000)
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    async with open_session(scope()) as session:
+        [first] = await session.apply(plan.items[:1])
+        dump = await connect(application="pg_dump")
+        [second] = await session.apply(plan.items[1:])
+        await dump.close()
+    assert first.state is ItemState.APPLIED
+    assert (second.state, second.detail) == (ItemState.SKIPPED, "a backup runs")
+    assert analyze_count(server, "items") == "1"
+
+
+async def test_a_table_that_is_too_large_is_left_out_and_told(server, scope, monkeypatch) -> None:
+    monkeypatch.setattr("remediator.remediations.analyze_tables.MAX_BYTES", 8192)
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    assert (plan.items, plan.found, plan.evidence) == ((), 0, {"left_out": {"too_large": 1}})
+    assert plan.empty_reason == "too_large"
+
+
+async def test_a_table_that_has_grown_too_large_is_left_alone(server, scope, monkeypatch) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    monkeypatch.setattr("remediator.remediations.analyze_tables.MAX_BYTES", 8192)
+    [outcome] = await apply(scope(), *plan.items)
+    assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "has grown too large")
+
+
+async def test_it_says_which_right_is_missing(server, scope) -> None:
+    make_tables(server, "abroad", role="stranger")
+    change(server, "abroad", 4_000, "stranger")
+    with pytest.raises(TargetUnreachable) as caught:
+        await plan_of(scope())
+    assert 'role "remediator" may not analyze public.abroad (1 such tables)' in str(caught.value)
+    assert 'GRANT "stranger" TO "remediator"' in str(caught.value)
+
+
+async def test_tables_of_others_are_left_out_and_counted(server, scope) -> None:
+    make_tables(server, "abroad", role="stranger")
+    change(server, "abroad", 4_000, "stranger")
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    assert (tables(plan), plan.found, plan.evidence) == (["orders"], 1, {"left_out": {"no_right": 1}})
+
+
+async def test_a_right_that_was_taken_away_meanwhile_is_named(server, scope) -> None:
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    server.sql("ALTER TABLE orders OWNER TO stranger")
+    [outcome] = await apply(scope(), *plan.items)
+    assert outcome.state is ItemState.FAILED
+    assert "permission denied for table orders" in outcome.detail
+    assert 'GRANT "owner" TO "remediator"' in outcome.detail
+
+
+async def test_a_role_that_can_not_see_backups_is_refused(scope) -> None:
+    with pytest.raises(TargetUnreachable, match='GRANT pg_read_all_stats TO "blind"'):
+        await plan_of(scope("blind"))
+
+
+async def test_a_statement_that_is_still_going_on_is_unknown(server, scope, connect, monkeypatch) -> None:
+    monkeypatch.setattr("remediator.remediations.analyze_tables.OUTCOME_READINGS", 2)
+    change(server, "orders", 4_000)
+    plan = await plan_of(scope())
+    other = await connect("remediator", "runbook-remediator:17")
+    busy = asyncio.create_task(other.execute("SELECT pg_sleep(5)"))
+    await asyncio.sleep(0.2)
+    assert await resolve_outcome(scope(), *plan.items) == [ItemState.UNKNOWN]
+    other.terminate()
+    with pytest.raises(asyncpg.PostgresConnectionError):
+        await busy

@@ -1,0 +1,244 @@
+"""Against a real PostgreSQL and a real Redis, under the roles of deploy/: what is seen, and what is never shown."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from redis.asyncio import Redis
+
+from demo.servers.postgres import PostgresServer
+from demo.servers.redis import RedisServer
+from remediator.context import Context
+from remediator.diagnostics.bundle import format_lines, parts_of, read_all
+from remediator.engine.engine import Engine
+from remediator.escalation.attachments import Attachments
+from remediator.escalation.sender import send_due
+from remediator.ledger.address import ledger_at
+from remediator.model.clock import SystemClock
+from remediator.model.remediation import Item, ItemState, Scope, Verdict
+from remediator.remediations import REMEDIATIONS
+from runbookd.inventory import Inventory
+from tests.unit.remediator.payloads import delivery
+
+DEPLOY = Path(__file__).parents[4] / "deploy"
+ADMIN, REMEDIATOR = "admin-secret", "remediator-secret"
+MAIL, CARD = "alice@example.com", "4111111111111111"
+remediation = REMEDIATIONS["collect_diagnostics"]
+
+
+@pytest.fixture(scope="module")
+def roles(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    for role in ("remediator", "shop"):
+        postgres_server.add_role(role)
+    postgres_server.sql((DEPLOY / "postgres" / "remediator.sql").read_text())
+    yield postgres_server
+    for role in ("remediator", "shop"):
+        postgres_server.sql(f"DROP ROLE {role}")
+
+
+@pytest.fixture(scope="module")
+def redis_with_users(servers_folder: Path) -> Iterator[RedisServer]:
+    acl = servers_folder / "diagnostics.acl"
+    rights = (DEPLOY / "redis" / "remediator.acl").read_text().replace(" on ", f" on >{REMEDIATOR} ", 1)
+    acl.write_text(f"user default on >{ADMIN} ~* &* +@all\n{rights}")
+    acl.chmod(0o600)
+    server = RedisServer(servers_folder / "redis-diagnostics", acl=acl)
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+async def redis(redis_with_users: RedisServer) -> AsyncIterator[Redis]:
+    client = Redis.from_url(redis_with_users.url("default", ADMIN), decode_responses=True)
+    await client.flushall()
+    for place, job, score in (("wait", "7", 0), ("wait", "8", 0), ("failed", "9", 1_700_000_000_000)):
+        fields = {"name": "welcome", "timestamp": "1700000000000", "atm": "3", "data": json.dumps({"to": MAIL})}
+        fields["stacktrace"] = json.dumps([f"TypeError: no mailbox for {MAIL}"])
+        await client.hset(f"bull:emails:{job}", mapping=fields)
+        if place == "wait":
+            await client.lpush("bull:emails:wait", job)
+        else:
+            await client.zadd("bull:emails:failed", {job: score})
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def trouble(roles: PostgresServer, database: Any) -> AsyncIterator[Any]:
+    """One session blocks another, and both have personal data in their statements."""
+    database.sql("CREATE EXTENSION pg_stat_statements; CREATE TABLE people (id int, mail text, card text)")
+    database.sql("INSERT INTO people VALUES (1, 'x', 'y'); GRANT ALL ON people TO shop")
+    settings = {"application_name": f"worker of {MAIL}"}
+    holder, waiter = [await asyncpg.connect(database.dsn("shop"), server_settings=settings) for _ in range(2)]
+    for _ in range(6):
+        await holder.execute(f"SELECT pg_sleep(0.01), '{MAIL}' -- {MAIL}")
+    await holder.execute(f"BEGIN; UPDATE people SET mail = '{MAIL}' WHERE id = 1 /* {CARD} */")
+    statement = f"UPDATE people SET card = '{CARD}' WHERE mail <> $${MAIL}$$"
+    waiting = asyncio.create_task(waiter.execute(statement))
+    for _ in range(500):
+        if await holder.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            break
+        await asyncio.sleep(0.02)
+    yield database
+    waiting.cancel()
+    for connection in (waiter, holder):
+        connection.terminate()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+@pytest.fixture
+def stack(trouble: Any, redis: Redis, redis_with_users: RedisServer) -> dict[str, Any]:
+    return {
+        "postgres": {"main": {"dsn": trouble.dsn("shop"), "admin_dsn": trouble.dsn("remediator")}},
+        "redis": {"cache": {"url": "redis://x", "admin_url": redis_with_users.url("remediator", REMEDIATOR)}},
+        "queues": {"jobs": {"redis": "cache", "names": ["emails"]}},
+    }
+
+
+async def bundle(scope_of: Any, stack: dict[str, Any], about: str = "") -> dict[str, Any]:
+    scope: Scope = scope_of("stack", stack=stack, name="shop")
+    parts = parts_of("shop", scope.stack, about)
+    return dict(await read_all([Scope(scope.stack, part, scope.settings, "17") for part in parts]))
+
+
+async def test_it_shows_who_blocks_whom_and_what_is_slow(scope_of, stack) -> None:
+    found = (await bundle(scope_of, stack))["shop/postgres/main"]
+    [blocked] = found["blocked"]
+    [blocker] = found["blockers"]
+    assert blocked["blocked_by"] == [blocker["pid"]]
+    assert blocked["statement"] == "UPDATE people SET card = ? WHERE mail <> ?"
+    assert (blocker["blocks"], blocker["state"], blocker["role"]) == (1, "idle in transaction", "shop")
+    assert blocker["application"] == "worker of <email>"
+    assert {"type": "Lock", "event": "transactionid", "sessions": 1} in found["waits"]
+    assert blocker["pid"] in [row["pid"] for row in found["transactions"]]
+    assert any(row["statement"].startswith("SELECT pg_sleep($1)") for row in found["statements"])
+    assert {row["granted"] for row in found["locks"]} == {True, False}
+
+
+async def test_it_shows_the_numbers_of_redis_and_the_heads_of_queues(scope_of, stack) -> None:
+    found = (await bundle(scope_of, stack))["shop/queues/jobs"]
+    assert found["info"]["role"] == "master"
+    assert found["info"]["maxmemory_policy"]
+    emails = found["queues"]["emails"]
+    assert emails["jobs"] == {"wait": 2, "failed": 1}
+    assert emails["paused"] is False
+    assert [job["id"] for job in emails["oldest_waiting"]] == ["7", "8"]
+    [failed] = emails["oldest_failed"]
+    assert failed == {
+        "id": "9", "name": "welcome", "added_at": "2023-11-14T22:13:20Z", "attempts_made": "3", "error": "TypeError",
+    }  # fmt: skip
+
+
+async def test_nothing_personal_and_no_secret_is_in_it(scope_of, stack) -> None:
+    text = repr(await bundle(scope_of, stack))
+    assert "people" in text
+    for secret in ("alice", "example.com", CARD, ADMIN, REMEDIATOR, "mailbox"):
+        assert secret not in text
+
+
+async def test_what_it_is_about_comes_first_and_its_queue_is_looked_at(scope_of, stack) -> None:
+    stack["queues"]["jobs"]["names"] = "discover"
+    found = await bundle(scope_of, stack, about="shop/queues/jobs/emails")
+    assert list(found) == ["shop/queues/jobs/emails", "shop/postgres/main"]
+    assert found["shop/queues/jobs/emails"]["queues"]["emails"]["jobs"] == {"wait": 2, "failed": 1}
+    assert (await bundle(scope_of, stack))["shop/queues/jobs"]["queues"] == {}
+
+
+async def test_with_several_prefixes_a_queue_names_its_own(scope_of, stack) -> None:
+    stack["queues"]["jobs"] |= {"prefix": ["bull", "other"], "names": "discover"}
+    found = await bundle(scope_of, stack, about="shop/queues/jobs/bull:emails")
+    assert found["shop/queues/jobs/bull:emails"]["queues"]["bull:emails"]["jobs"] == {"wait": 2, "failed": 1}
+    strange = await bundle(scope_of, stack, about="shop/queues/jobs/emails")
+    assert strange["shop/queues/jobs/emails"]["queues"] == {}
+
+
+async def test_a_part_that_does_not_answer_is_one_line_and_the_others_are_whole(scope_of, stack) -> None:
+    stack["postgres"]["spare"] = {"dsn": "postgresql://x", "admin_dsn": "postgresql://a:hunter2@127.0.0.1:1/x"}
+    lines = format_lines(await bundle(scope_of, stack))
+    [spare] = [line for line in lines if line.startswith("shop/postgres/spare")]
+    assert spare.startswith("shop/postgres/spare: can not be read: ")
+    assert "hunter2" not in spare
+    assert "  blocked:" in lines
+
+
+async def test_without_rights_it_says_so_and_shows_the_rest(scope_of, stack, trouble) -> None:
+    stack["postgres"]["main"]["admin_dsn"] = trouble.dsn("shop")
+    trouble.sql("REVOKE ALL ON pg_stat_statements FROM PUBLIC")
+    found = (await bundle(scope_of, stack))["shop/postgres/main"]
+    assert found["statements"] == "can not be read: permission denied for view pg_stat_statements"
+    assert found["sessions"]
+
+
+async def test_as_a_remediation_it_reads_each_part_and_changes_nothing(scope_of, stack, trouble) -> None:
+    stack["queues"]["other"] = {"redis": "cache", "names": ["none"]}
+    scope = scope_of("stack", stack=stack, name="shop")
+    async with remediation.open(scope) as session:
+        plan = await session.plan()
+        outcomes = [outcome for item in plan.items for outcome in await session.apply([item])]
+        gone = await session.apply([Item({"part": "shop/postgres/gone"})])
+        assert await session.verify(plan.items) == Verdict(True, {"read": 3})
+    assert [item.identity["part"] for item in plan.items] == [
+        "shop/postgres/main", "shop/queues/jobs", "shop/queues/other",
+    ]  # fmt: skip
+    assert {outcome.state for outcome in outcomes} == {ItemState.APPLIED}
+    assert json.loads(outcomes[0].detail)["blocked"][0]["statement"].startswith("UPDATE people")
+    assert gone[0].state is ItemState.SKIPPED
+
+
+@pytest.fixture
+async def people() -> AsyncIterator[Any]:
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append((await request.json())["message"])
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/{contact}", take)
+    async with TestServer(app) as server:
+        yield told, f"json://127.0.0.1:{server.port}"
+
+
+async def escalate(people: Any, stack: dict[str, Any], folder: Path) -> list[str]:
+    """An alert about a target that is not known is refused, which people are told of."""
+    messages, url = people
+    contacts = {name: {"url": f"{url}/{name}"} for name in ("oncall", "leads")}
+    inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
+    async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
+        context = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
+        await ledger.accept(context.clock.now(), delivery(remediation="run_backup", target="gone"))
+        engine = Engine(context)
+        for _ in range(2):
+            await engine.tick()
+            await engine.wait_for_runs()
+        await send_due(context, Attachments(context))
+    return list(messages)
+
+
+async def test_every_escalation_carries_it(people, stack, tmp_path) -> None:
+    told = await escalate(people, stack, tmp_path)
+    assert len(told) == 2
+    assert told[0] == told[1]
+    assert "UPDATE people SET card = ? WHERE mail <> ?" in told[0]
+    assert "\n      oldest_failed:\n        id=9 name=welcome " in told[0]
+    assert "alice" not in told[0]
+
+
+async def test_switched_off_nothing_is_read_for_escalations(people, stack, tmp_path) -> None:
+    stack["remediations"] = {"collect_diagnostics": {"mode": "off"}}
+    told = await escalate(people, stack, tmp_path)
+    assert len(told) == 2
+    assert "diagnostics at" not in told[0]
+
+
+async def test_an_attachment_is_cut_to_what_messengers_take(people, stack, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("remediator.escalation.attachments.MAX_CHARACTERS", 100)
+    [message, _] = await escalate(people, stack, tmp_path)
+    assert len(message.partition("\ndiagnostics at")[2]) < 100

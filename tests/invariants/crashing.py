@@ -1,0 +1,243 @@
+"""A remediator that kills itself, with SIGKILL, right before or after a commit or an effect; and what must hold then.
+
+Its clock is turned by a second a round and its engine is driven round by round, so that the same number is the same
+point each time.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.context import Context
+from remediator.engine.engine import Engine
+from remediator.ledger import deliveries, runs, switches
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.runs import Run
+from remediator.ledger.schema import audit as trail
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.model.remediation import EffectOutcome, ItemState
+from remediator.model.run_state import ENDED, RunState
+from remediator.runs import execution
+from remediator.runs.approval import approve, reject
+from tests.unit.remediator.audit_trail import first_break
+from tests.unit.remediator.conftest import START, ManualClock, inventory
+from tests.unit.remediator.folder_remediation import FolderRemediation
+from tests.unit.remediator.payloads import delivery
+
+FAR_BEYOND = 10**9
+MAX_ROUNDS = 40
+STARTS = "2026-03-01T12:00:00Z"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One way of a run through the states; `says` is what a person or Alertmanager does about it."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: str = "ab"
+    shelf: Mapping[str, Any] = field(default_factory=dict)
+    says: Callable[[Context, Run], Awaitable[object]] | None = None
+    pauses: bool = False
+
+
+async def _approve(context: Context, run: Run) -> None:
+    if run.state is RunState.AWAITING_APPROVAL and run.approved_by is None:
+        await approve(context, run.id, "oncall")
+
+
+async def _reject(context: Context, run: Run) -> None:
+    if run.state is RunState.AWAITING_APPROVAL:
+        await reject(context, run.id, "oncall")
+
+
+async def _repeat(context: Context, run: Run) -> None:
+    if run.state is RunState.DEFERRED:
+        await context.ledger.accept(context.clock.now(), delivery(starts=STARTS))
+
+
+async def _resolve(context: Context, run: Run) -> None:
+    if run.state is RunState.AWAITING_APPROVAL:
+        await context.ledger.accept(context.clock.now(), delivery(starts=STARTS, status="resolved"))
+
+
+SCENARIOS = {
+    "fixed": Scenario(),
+    "in one effect": Scenario(shelf={"one_effect": True}),
+    "approved": Scenario({"mode": "approve"}, says=_approve),
+    "rejected": Scenario({"mode": "approve"}, says=_reject),
+    "expired": Scenario({"mode": "approve", "approve_within": "2s"}),
+    "resolved": Scenario({"mode": "approve"}, says=_resolve),
+    "deferred": Scenario({"min_firing": "5s"}, says=_repeat),
+    "refused": Scenario(files="abcdef"),
+    "shadow": Scenario({"mode": "shadow"}),
+    "nothing to do": Scenario(files=""),
+    "ineffective": Scenario({"verify_within": "0s"}, shelf={"refill": True}),
+    "failed": Scenario(shelf={"reachable": False}),
+    "paused": Scenario(pauses=True),
+}
+
+
+class CrashPoints:
+    """Counts the points that are passed, tells of each, and dies at the one that was asked for."""
+
+    def __init__(self, log: Path, die_at: int) -> None:
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._die_at = die_at
+        self._count = 0
+
+    def pass_point(self, name: str) -> None:
+        self._count += 1
+        self.log(name)
+        if self._count == self._die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def log(self, line: str) -> None:
+        os.write(self._log, f"{line}\n".encode())
+
+
+class CrashingLedger(SqliteLedger):
+    points: CrashPoints
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        initialized = self._delivery_writer is not None  # before that there may be no tables
+        what = "the tables"
+        async with super().write() as connection:
+            before = await _newest(connection) if initialized else 0
+            yield connection
+            if initialized:
+                rows = await connection.execute(select(trail.c.event).where(trail.c.id > before).order_by(trail.c.id))
+                what = "+".join(row.event for row in rows)
+            self.points.pass_point(f"before commit of {what}")
+        self.points.pass_point(f"after commit of {what}")
+
+    async def accept(self, received_at: datetime, body: bytes) -> None:
+        self.points.pass_point("before acceptance")
+        await super().accept(received_at, body)
+        self.points.log("accepted")
+        self.points.pass_point("after acceptance")
+
+
+async def _newest(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(func.coalesce(func.max(trail.c.id), 0)))).scalar_one())
+
+
+@dataclass
+class CrashingFolderRemediation(FolderRemediation):
+    points: CrashPoints = field(kw_only=True)
+
+    def _remove(self, name: str) -> EffectOutcome:
+        self.points.pass_point(f"before effect on {name}")
+        outcome = super()._remove(name)
+        if outcome.state is ItemState.APPLIED:
+            self.points.log(f"touched {name}")
+        self.points.pass_point(f"after effect on {name}")
+        return outcome
+
+
+async def run_life(folder: Path, scenario: Scenario, life: int, die_at: int) -> None:
+    """One life of the remediator, until nothing is left to do."""
+    execution.SETTLE_ATTEMPTS = 1
+    points = CrashPoints(folder / "points", die_at)
+    points.log(f"life {life}")
+    clock = ManualClock(START + life * timedelta(minutes=10))
+    ledger = CrashingLedger(f"sqlite:///{folder}/ledger.db")
+    ledger.points = points
+    shelf = CrashingFolderRemediation(folder / "shelf", points=points, **scenario.shelf)
+    async with ledger.open():
+        context = Context(inventory(**scenario.settings), ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+        if scenario.pauses:
+            shelf.after = lambda: _pause(context)
+        await ledger.accept(clock.now(), delivery(starts=STARTS))
+        await _drive(context, clock, scenario)
+
+
+async def _pause(context: Context) -> None:
+    async with context.ledger.write() as connection:
+        await switches.pause_now(connection, context.clock.now(), "oncall", "looking", None, None)
+
+
+async def _drive(context: Context, clock: ManualClock, scenario: Scenario) -> None:
+    engine = Engine(context)
+    engine.housekeeping.next_retention = 0.0  # at once, so that its commits are among the points
+    for _ in range(MAX_ROUNDS):
+        await engine.tick()
+        await engine.wait_for_runs()
+        clock.advance(seconds=1)
+        async with context.ledger.read() as connection:
+            last = (await list_runs(connection, limit=1)).runs
+            quiet = not await runs.unfinished(connection) and not await deliveries.count_unprocessed(connection)
+        if quiet and last:
+            return
+        if last and scenario.says is not None:
+            await scenario.says(context, last[0])
+    raise AssertionError(f"after {MAX_ROUNDS} rounds a run has still not ended")
+
+
+def _process(folder: str, name: str, life: int, die_at: int) -> None:
+    asyncio.run(run_life(Path(folder), SCENARIOS[name], life, die_at))
+    os._exit(0)
+
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.invariants.crashing"])
+
+
+def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[str]:
+    """Live once for each number in `deaths`, dying at that point; then once more to the end. Returns the points."""
+    (folder / "shelf").mkdir()
+    FolderRemediation(folder / "shelf").fill(*SCENARIOS[name].files)
+    for life, die_at in enumerate([*deaths, FAR_BEYOND]):
+        process = _FORKS.Process(target=_process, args=(str(folder), name, life, die_at))
+        process.start()
+        process.join(60)
+        assert process.exitcode in (0, -signal.SIGKILL), f"life {life} ended with {process.exitcode}"
+    assert process.exitcode == 0
+    asyncio.run(check_invariants(folder))
+    return (folder / "points").read_text().splitlines()
+
+
+async def check_invariants(folder: Path) -> None:
+    """What must hold after any number of crashes."""
+    points = (folder / "points").read_text().splitlines()
+    async with SqliteLedger(f"sqlite:///{folder}/ledger.db").open() as ledger, ledger.read() as connection:
+        assert await first_break(connection) is None
+        all_runs = (await list_runs(connection, limit=1_000)).runs
+        items = await runs.items_of(connection, [run.id for run in all_runs])
+        delivery_count = (await connection.exec_driver_sql("SELECT count(*) FROM delivery")).scalar_one()
+        events = [row.event for row in await connection.execute(select(trail.c.event))]
+    assert delivery_count >= points.count("accepted"), "a delivery that was accepted is not there"
+    assert all(run.state in ENDED for run in all_runs), "a run hangs"
+    assert RunState.UNKNOWN not in {run.state for run in all_runs}, "all of it can be looked up"
+    _assert_nothing_twice(points, items)
+    _assert_ledger_is_true(points, items)
+    assert events.count("intended") == events.count("settled")
+
+
+def _assert_nothing_twice(points: Sequence[str], items: Mapping[int, Any]) -> None:
+    effects = Counter(line for line in points if line.startswith("touched "))
+    assert not effects or max(effects.values()) == 1, effects
+    intended = Counter(
+        (run, each.position) for run, some in items.items() for each in some if each.state is not ItemState.PLANNED
+    )
+    assert not intended or max(intended.values()) == 1
+
+
+def _assert_ledger_is_true(points: Sequence[str], items: Mapping[int, Any]) -> None:
+    """What the ledger calls applied was really done, each time, and nothing else was."""
+    ledger_effects = Counter(
+        each.item.identity["name"] for some in items.values() for each in some if each.state is ItemState.APPLIED
+    )
+    real_effects = Counter(line.removeprefix("touched ") for line in points if line.startswith("touched "))
+    assert ledger_effects == real_effects

@@ -1,0 +1,301 @@
+"""Accidents of the ledger's files: into one that is lost nothing is accepted, and nothing is done."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine
+
+from remediator.ledger import switches
+from remediator.ledger.address import ledger_at
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.sqlite import migrate
+from remediator.ledger.sqlite import store as sqlite_module
+from remediator.model.errors import LedgerUnavailable
+from tests.invariants.outage import run_in_process
+from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.polling import becomes
+
+AWAY = "was removed or replaced while in use; put it back, or restart"
+
+
+def ledger_of(folder: Path) -> Path:
+    return folder.parent / "ledger.db"
+
+
+def beside(file: Path, suffix: str) -> Path:
+    return Path(f"{file}{suffix}")
+
+
+async def open_error(file: Path) -> str:
+    try:
+        async with ledger_at(f"sqlite:///{file}").open():
+            return "opened"
+    except LedgerUnavailable as error:
+        return str(error)
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is lost is not only seen after a moment."""
+    monkeypatch.setattr("remediator.ledger.sqlite.file_watch.CACHE_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+async def test_into_a_file_that_was_removed_nothing_is_accepted_until_it_is_back(
+    bench: EngineHarness, folder: Path, tmp_path: Path, suffix: str
+) -> None:
+    lost = beside(ledger_of(folder), suffix)
+    bench.shelf.fill("a")
+    await bench.deliver()
+    lost.rename(tmp_path / "elsewhere")
+    with pytest.raises(LedgerUnavailable, match=f"{lost} {AWAY}"):
+        await bench.deliver()
+    with pytest.raises(LedgerUnavailable, match=AWAY):
+        await bench.engine.tick()
+    assert bench.shelf.touched == []
+    (tmp_path / "elsewhere").rename(lost)
+    await bench.deliver()
+    await bench.work()
+    assert bench.shelf.touched == ["a"]
+
+
+async def storms(bench: EngineHarness) -> bool:
+    async with bench.context.ledger.read() as connection:
+        return await switches.last_storm(connection) is not None
+
+
+async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
+    bench: EngineHarness, folder: Path, tmp_path: Path
+) -> None:
+    ledger_of(folder).rename(tmp_path / "elsewhere")
+    with pytest.raises(LedgerUnavailable, match=AWAY):
+        async with bench.context.ledger.write() as connection:
+            await switches.note_storm(connection, START, "x")
+    (tmp_path / "elsewhere").rename(ledger_of(folder))
+    assert not await storms(bench)
+
+
+async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(
+    bench: EngineHarness, folder: Path, tmp_path: Path
+) -> None:
+    async def write() -> None:
+        async with bench.context.ledger.write() as connection:
+            await switches.note_storm(connection, START, "x")
+            ledger_of(folder).rename(tmp_path / "elsewhere")
+
+    with pytest.raises(LedgerUnavailable, match=AWAY):
+        await write()
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: EngineHarness, folder: Path) -> None:
+    file = ledger_of(folder)
+    shutil.copy(file, beside(file, ".copy"))
+    beside(file, ".copy").replace(file)
+    with pytest.raises(LedgerUnavailable, match=AWAY):
+        await bench.deliver()
+
+
+async def test_that_a_file_was_removed_is_seen_within_a_moment(
+    bench: EngineHarness, folder: Path, tmp_path: Path
+) -> None:
+    await bench.deliver()
+    ledger_of(folder).rename(tmp_path / "elsewhere")
+
+    async def refused() -> bool:
+        try:
+            await bench.deliver()
+        except LedgerUnavailable:
+            return True
+        return False
+
+    await becomes(refused, True)
+
+
+async def test_a_file_that_is_lost_in_an_effect_lets_no_other_begin(
+    bench: EngineHarness, folder: Path, tmp_path: Path
+) -> None:
+    async def lose() -> None:
+        if ledger_of(folder).exists():
+            ledger_of(folder).rename(tmp_path / "elsewhere")
+
+    bench.shelf.fill("a", "b")
+    bench.shelf.after = lose
+    await bench.deliver()
+    await bench.engine.tick()
+    for task in list(bench.engine._drive_tasks.values()):
+        await becomes(lambda: _is_away(bench), True)
+        task.cancel()
+    assert bench.shelf.touched == ["a"]
+
+
+async def _is_away(bench: EngineHarness) -> bool:
+    return AWAY in (bench.engine.fault or "")
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_with_its_folder_gone_nothing_is_accepted(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    async with ledger_at(f"sqlite:///{home}/ledger.db").open() as ledger:
+        shutil.rmtree(home)
+        with pytest.raises(LedgerUnavailable, match=AWAY):
+            await ledger.accept(START, delivery())
+
+
+async def test_another_program_that_writes_delays_and_nothing_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_MILLISECONDS", 50)
+    async with engine_harness(folder, inventory()) as bench:
+        with closing(sqlite3.connect(ledger_of(folder), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LedgerUnavailable, match="database is locked"):
+                await bench.deliver()
+            other.execute("ROLLBACK")
+        await bench.deliver()
+        await bench.work()
+        assert [run.state for run in await bench.runs()] == ["nothing_to_do"]
+
+
+async def test_a_folder_and_a_name_with_a_double_are_refused_and_an_empty_file_is_a_new_ledger(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    assert await open_error(tmp_path / "empty.db") == "opened"
+    (tmp_path / "folder.db").mkdir()
+    assert "is a folder; name a file in it" in await open_error(tmp_path / "folder.db")
+    os.link(tmp_path / "empty.db", tmp_path / "double.db")
+    assert "has another name (a hard link)" in await open_error(tmp_path / "double.db")
+    assert "has another name (a hard link)" in await open_error(tmp_path / "empty.db")
+
+
+async def test_two_names_of_one_file_lead_to_one_lock(bench: EngineHarness, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(ledger_of(folder))
+    assert "only one may act" in await open_error(tmp_path / "link.db")
+
+
+def back_up(file: Path) -> Path:
+    """As `sqlite3 FILE ".backup COPY"` does while it is in use."""
+    copy = beside(file, ".backup")
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return copy
+
+
+def restore(file: Path) -> None:
+    beside(file, ".backup").replace(file)
+    for suffix in ("-wal", "-shm"):
+        beside(file, suffix).unlink(missing_ok=True)
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+@pytest.mark.parametrize("accident", [restore, remove])
+async def test_a_ledger_that_does_not_know_what_was_done_last_does_nothing_until_a_person_has_looked(
+    folder: Path, accident: Callable[[Path], None]
+) -> None:
+    async with engine_harness(folder, inventory()) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        back_up(ledger_of(folder))
+        await bench.work()
+    accident(ledger_of(folder))
+    async with engine_harness(folder, inventory()) as bench:
+        bench.shelf.fill("b")
+        await bench.deliver()
+        await bench.work()
+        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("refused", "kill_switch")
+        async with bench.context.ledger.write() as connection:
+            assert "older than what was done" in str(await switches.stored_pause_reason(connection, START, "shop"))
+            await switches.resume(connection, bench.clock.now(), "oncall", None)
+    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
+        assert await switches.stored_pause_reason(connection, START, "shop") is None, "said once, it is known"
+
+
+async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> None:
+    assert run_in_process(dies_after_work, folder) == "worked"
+    assert beside(ledger_of(folder), "-wal").stat().st_size > 0
+    beside(ledger_of(folder), "-wal").unlink()
+    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
+        assert await switches.stored_pause_reason(connection, START, "shop") is not None
+
+
+async def test_after_a_crash_alone_nothing_is_paused(folder: Path) -> None:
+    assert run_in_process(dies_after_work, folder) == "worked"
+    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
+        assert await switches.stored_pause_reason(connection, START, "shop") is None
+        assert [run.state for run in (await list_runs(connection, limit=9)).runs] == ["succeeded"]
+
+
+def dies_after_work(answer: Connection, folder: Path) -> None:
+    async def work() -> None:
+        async with engine_harness(folder, inventory()) as bench:
+            bench.shelf.fill("a")
+            await bench.deliver()
+            await bench.work()
+            answer.send("worked")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(work())
+
+
+@pytest.fixture
+def of_each_release(tmp_path: Path) -> Callable[[str], Path]:
+    def make(revision: str) -> Path:
+        file = tmp_path / f"{revision}.db"
+        engine = create_engine(f"sqlite:///{file}")
+        with engine.begin() as connection:
+            command.upgrade(migrate._config(connection), revision)
+            connection.exec_driver_sql("INSERT INTO delivery (received_at, body) VALUES (1, 'kept')")
+        engine.dispose()
+        return file
+
+    return make
+
+
+def stored_delivery(file: Path) -> tuple[str, str]:
+    with closing(sqlite3.connect(file)) as ledger:
+        [(revision,)] = ledger.execute("SELECT version_num FROM alembic_version").fetchall()
+        [(body,)] = ledger.execute("SELECT body FROM delivery").fetchall()
+    return revision, body
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+async def test_a_ledger_of_each_release_is_upgraded(of_each_release: Callable[[str], Path], revision: str) -> None:
+    file = of_each_release(revision)
+    assert await open_error(file) == "opened"
+    assert stored_delivery(file) == ("0005", "kept")
+
+
+async def test_an_upgrade_that_is_killed_has_not_happened_and_happens_at_the_next_start(
+    of_each_release: Callable[[str], Path],
+) -> None:
+    file = of_each_release("0001")
+    assert run_in_process(dies_upgrading, file) == "upgraded, not committed"
+    assert stored_delivery(file) == ("0001", "kept")
+    assert await open_error(file) == "opened"
+    assert stored_delivery(file) == ("0005", "kept")
+
+
+def dies_upgrading(answer: Connection, file: Path) -> None:
+    upgrade = command.upgrade
+
+    def and_die(*arguments: object) -> None:
+        upgrade(*arguments)  # type: ignore[arg-type]
+        answer.send("upgraded, not committed")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    migrate.command.upgrade = and_die
+    asyncio.run(open_error(file))

@@ -1,0 +1,336 @@
+"""Any sequence of deliveries, words of people, crashes and steps of the clock: what must never happen does not.
+
+The invariants are asked after every step, of the ledger and of the effects that were really made.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import select
+
+from remediator.ledger import episodes, run_counts, runs, switches
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.runs import Run
+from remediator.ledger.schema import audit as trail
+from remediator.ledger.schema import run as run_table
+from remediator.model.episode_key import EpisodeKey
+from remediator.model.errors import WrongState
+from remediator.model.remediation import ItemState
+from remediator.model.run_state import ACTIVE, ENDED, RunState
+from remediator.runs import execution
+from remediator.runs.approval import approve, reject
+from runbookd.inventory import Inventory
+from tests.unit.remediator.audit_trail import first_break
+from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
+from tests.unit.remediator.folder_remediation import FolderRemediation
+
+TARGETS = ("main", "spare", "third", "fourth")
+HOUR = timedelta(hours=1)
+RATE, STACK_RATE, CONCURRENCY, MAX_ITEMS = 3, 5, 2, 5
+COOLDOWN = timedelta(minutes=2)
+NOT_ACTING = frozenset(RunState) - ACTIVE
+
+
+def inventory_with_bounds(mode: str) -> Inventory:
+    what = inventory(mode=mode, max_runs_per_hour=RATE, cooldown="2m", approve_within="10m", verify_within="0s")
+    shop = what.stacks["shop"]
+    one = shop.postgres["main"]
+    limits = shop.limits.model_copy(update={"max_runs_per_hour": STACK_RATE})
+    shop = shop.model_copy(update={"postgres": dict.fromkeys(TARGETS, one), "limits": limits})
+    storm = what.limits.storm.model_copy(update={"targets": 3})
+    over_all = what.limits.model_copy(update={"concurrency": CONCURRENCY, "storm": storm})
+    return what.model_copy(update={"stacks": {"shop": shop}, "limits": over_all})
+
+
+class RemediatorMachine(RuleBasedStateMachine):
+    """One remediator, many runs at a time, and everything that can happen to it."""
+
+    targets = st.sampled_from(TARGETS)
+
+    def __init__(self) -> None:
+        super().__init__()
+        execution.SETTLE_ATTEMPTS = 1
+        self.loop = asyncio.new_event_loop()
+        self.stack = AsyncExitStack()
+        self.folder = Path(tempfile.mkdtemp())
+        self.serial = 0
+        self.reservations: dict[int, datetime] = {}
+        self.seen: dict[int, RunState] = {}
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    @initialize(mode=st.sampled_from(["auto"] * 5 + ["approve"] * 2 + ["shadow", "off"]), one=st.booleans())
+    def start(self, mode: str, one: bool) -> None:
+        (self.folder / "shelf").mkdir()
+        self.mode = mode
+        shelf = FolderRemediation(self.folder / "shelf", one_effect=one)
+        self.bench: EngineHarness = self.do(
+            self.stack.enter_async_context(engine_harness(shelf.folder, inventory_with_bounds(mode), shelf))
+        )
+
+    # What can happen. Each step is a whole scene, or hardly any sequence would come to an effect.
+
+    @rule(
+        which=targets,
+        minutes=st.sampled_from([0.0, 0.0, 1.0, 3.0]),
+        items=st.sampled_from([1, 2, 3, 6]),
+        twice=st.booleans(),
+        works=st.sampled_from([0, 2, 2, 2]),
+    )
+    def it_fires(self, which: str, minutes: float, items: int, twice: bool, works: int) -> None:
+        self.bench.clock.advance(minutes=minutes)
+        self._fill(items)
+        for _ in range(1 + twice):
+            self._deliver(which)
+        self.do(self.bench.work(works))
+
+    @rule(which=st.permutations(TARGETS))
+    def several_fire_after_a_quiet_hour(self, which: list[str]) -> None:
+        self.bench.clock.advance(minutes=61)
+        self._fill(2)
+        for each in which[:RATE]:
+            self._deliver(each)
+        self.do(self.bench.work(2))
+
+    @rule(which=targets)
+    def it_fires_again_after_it_was_in_vain(self, which: str) -> None:
+        self.bench.clock.advance(minutes=61)
+        for vain in (True, False):
+            self.bench.shelf.refill = vain
+            self._fill(1)
+            self._deliver(which)
+            self.do(self.bench.work(2))
+            self.bench.clock.advance(minutes=3)
+
+    @rule(which=targets, minutes=st.sampled_from([0.0, 1.0, 3.0]))
+    def it_comes_back(self, which: str, minutes: float) -> None:
+        for status in ("firing", "resolved"):
+            self._fill(1)
+            self._deliver(which, status=status)
+            self.do(self.bench.work(2))
+        self.bench.clock.advance(minutes=minutes)
+        self._deliver(which)
+        self.do(self.bench.work(2))
+
+    @rule(which=targets, works=st.sampled_from([0, 2]))
+    def it_is_resolved(self, which: str, works: int) -> None:
+        self._deliver(which, status="resolved")
+        self.do(self.bench.work(works))
+
+    @rule(
+        which=targets,
+        at=st.sampled_from(["before", "after", "look", "admission", "anywhere"]),
+        steps=st.integers(0, 120),
+        then=st.sampled_from([0, 2]),
+    )
+    def the_power_is_cut(self, which: str, at: str, steps: int, then: int) -> None:
+        """In the middle of a round: at an effect, in a look, after an admission, or wherever so many steps lead."""
+        self._fill(2)
+        self._deliver(which)
+        self.do(self._cut(at, steps))
+        self.do(self.bench.work(then))
+
+    @rule(minutes=st.sampled_from([3, 11, 61]), works=st.sampled_from([0, 2]))
+    def time_passes(self, minutes: float, works: int) -> None:
+        self.bench.clock.advance(minutes=minutes)
+        self.do(self.bench.work(works))
+
+    @rule(minutes=st.sampled_from([0.3, 2, 30, 3_000]))
+    def the_clock_is_set_back(self, minutes: float) -> None:
+        self.bench.clock.advance(minutes=-minutes)
+
+    @rule(how=st.sampled_from(["well", "well", "in vain", "not at all"]))
+    def the_target_behaves(self, how: str) -> None:
+        self.bench.shelf.refill, self.bench.shelf.reachable = how == "in vain", how != "not at all"
+
+    @rule(which=targets, what=st.sampled_from(["pause", "resume", "resume", "close", "close", "yes", "yes", "no"]))
+    def a_person_speaks(self, which: str, what: str) -> None:
+        with suppress(WrongState):  # it was answered before, or has run out
+            self.do(self._decide_approvals(what == "yes") if what in ("yes", "no") else self._operate(which, what))
+
+    def _fill(self, items: int) -> None:
+        if not self.bench.shelf.names():
+            self.bench.shelf.fill(*(f"item{self.serial + number}" for number in range(items)))
+            self.serial += items
+
+    def _deliver(self, which: str, status: str = "firing") -> None:
+        starts = self.bench.clock.now().isoformat()
+        self.do(self.bench.deliver(target=which, fingerprint=which, status=status, starts=starts))
+
+    async def _cut(self, at: str, steps: int) -> None:
+        async def never(*_: Any) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        with pytest.MonkeyPatch.context() as patch:
+            if at == "admission":
+                patch.setattr("remediator.engine.run_driver.execute", never)
+            elif at != "anywhere":
+                patch.setattr(self.bench.shelf, at, never)
+            round_ = asyncio.create_task(self.bench.engine.tick())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            if at == "anywhere":
+                round_.cancel()
+            await asyncio.gather(round_, return_exceptions=True)
+            driven = list(self.bench.engine._drive_tasks.values())
+            if at != "anywhere" and driven:
+                await asyncio.wait(driven, timeout=0.1)
+            await self.bench.cut_power()
+            await asyncio.gather(*driven, return_exceptions=True)
+
+    async def _operate(self, which: str, what: str) -> None:
+        key, now = EpisodeKey("shop", "clear_shelf", f"shop/postgres/{which}"), self.bench.clock.now()
+        async with self.bench.context.ledger.write() as connection:
+            if what == "pause":
+                await switches.pause_now(connection, now, "oncall", "looking", None, timedelta(minutes=5))
+            elif what == "resume":
+                await switches.resume(connection, now, "oncall", None)
+            else:
+                await switches.close_breaker(connection, key, now, "oncall")
+
+    async def _decide_approvals(self, yes: bool) -> None:
+        for run in await self.bench.runs():
+            if run.state is RunState.AWAITING_APPROVAL:
+                await (approve if yes else reject)(self.bench.context, run.id, "oncall")
+        await self.bench.work(1)
+
+    # What must hold
+
+    @invariant()
+    def nothing_is_ever_touched_without_leave(self) -> None:
+        """Invariants 4, 5, 6, 8, 9, 10, 12."""
+        all_runs, items, events = self.do(self._read())
+        assert sum(run.state in ACTIVE for run in all_runs) <= CONCURRENCY
+        assert len({run.target for run in all_runs if run.state in ACTIVE}) == sum(
+            run.state in ACTIVE for run in all_runs
+        )
+        touched = Counter(self.bench.shelf.touched)
+        applied = Counter[str]()
+        for run in all_runs:
+            begun = [each for each in items[run.id] if each.state is not ItemState.PLANNED]
+            assert not begun or (run.admitted_at is not None and (run.found or 0) <= MAX_ITEMS)
+            assert not begun or self.mode == "auto" or (self.mode == "approve" and run.approved_by is not None)
+            applied.update(str(e.item.identity["name"]) for e in begun if e.state is ItemState.APPLIED)
+            unsettled = {ItemState.INTENDED, ItemState.UNKNOWN}
+            touched.subtract(str(e.item.identity["name"]) for e in begun if e.state in unsettled)
+        assert all(applied[name] >= number for name, number in touched.items()), "an effect without a record"
+        intended = (event for event in events if event.event == "intended")
+        intents = Counter((event.run, place) for event in intended for place in event.detail["items"])
+        assert not intents or max(intents.values()) == 1
+
+    @invariant()
+    def no_bound_is_broken(self) -> None:
+        """Invariants 3, 4, 7, 15, 16, 17: asked of the trail, in the order in which it was written."""
+        all_runs, _, events = self.do(self._read())
+        admitted = sorted(run.admitted_at for run in all_runs if run.admitted_at is not None)
+        for moment in admitted:
+            assert sum(moment - HOUR < other <= moment for other in admitted) <= RATE
+        for run in all_runs:
+            before = self.reservations.get(run.id)
+            assert before is None or run.admitted_at is not None, "a reservation was given back"
+            if run.admitted_at is not None:
+                self.reservations[run.id] = run.admitted_at
+            assert self.seen.get(run.id) not in ENDED or run.state is self.seen[run.id], "an ended run moved"
+            self.seen[run.id] = run.state
+        self._follow({run.id: run for run in all_runs}, events)
+
+    def _follow(self, runs_by_id: dict[int, Run], events: list[Any]) -> None:
+        paused: datetime | None = None
+        open_breakers, last_ended, acting = set[str](), dict[str, datetime](), dict[int, str]()
+        for event in events:
+            target = runs_by_id[event.run].target if event.run is not None else ""
+            if event.event == RunState.ADMITTED:
+                assert len(acting) < CONCURRENCY, "more at once than may"
+                assert target not in acting.values(), "two on one target"
+                acting[event.run] = target
+            elif event.event in NOT_ACTING:
+                acting.pop(event.run, None)
+            match event.event:
+                case "paused":
+                    paused = max(event.at + timedelta(minutes=5), paused or event.at)
+                case "resumed":
+                    paused = None
+                case "breaker_opened":
+                    open_breakers.add(target)
+                case "breaker_closed":
+                    open_breakers.discard(event.detail["target"])
+                case "intended":
+                    assert paused is None or event.at >= paused, "an intent after the kill switch"
+                case "admitted":
+                    assert target not in open_breakers, "admitted with its breaker open"
+                    assert target not in last_ended or event.at >= last_ended[target] + COOLDOWN, (
+                        "the cooldown was cut short"
+                    )
+                case "succeeded" | "ineffective" | "failed" | "unknown" if (
+                    runs_by_id[event.run].admitted_at is not None
+                ):
+                    last_ended[target] = max(event.at, last_ended.get(target, event.at))
+
+    @invariant()
+    def the_record_is_whole(self) -> None:
+        """Invariants 21 and 26."""
+        self.do(self._check_record())
+
+    async def _check_record(self) -> None:
+        async with self.bench.context.ledger.read() as connection:
+            assert await first_break(connection) is None
+            rows = await connection.execute(select(run_table.c.target, run_table.c.state, run_table.c.reason))
+            table_counts = Counter((row.target, row.state, row.reason) for row in rows if row.state in ENDED)
+            tally_counts = {(r.target, r.state, r.reason): r.runs for r in await run_counts.all_counts(connection)}
+        assert {key: number for key, number in tally_counts.items() if key[1] in ENDED} == table_counts
+
+    async def _read(self) -> tuple[list[Run], dict[int, Any], list[Any]]:
+        async with self.bench.context.ledger.read() as connection:
+            all_runs = list((await list_runs(connection, limit=10_000)).runs)
+            items = dict(await runs.items_of(connection, [run.id for run in all_runs]))
+            events = list((await connection.execute(select(trail).order_by(trail.c.id))).all())
+        return all_runs, items, events
+
+    def teardown(self) -> None:
+        """Invariant 13: whatever has happened, quiet hours end every run."""
+        try:
+            if hasattr(self, "bench"):
+                self.do(self._come_to_rest())
+        finally:
+            self.do(self.stack.aclose())
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+    async def _come_to_rest(self) -> None:
+        for _ in range(4):
+            await self.bench.work(2)
+            self.bench.clock.advance(hours=2)
+        await self.bench.run_vanished_checks()
+        async with self.bench.context.ledger.read() as connection:
+            assert await runs.unfinished(connection) == []
+            assert await episodes.all_open(connection) == []
+
+
+TestRemediator = pytest.mark.timeout(300)(RemediatorMachine.TestCase)
+TestRemediator.settings = settings(
+    max_examples=16,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+class LongRemediatorMachine(RemediatorMachine):
+    """The same for minutes, and each time another way."""
+
+
+TestLonger = pytest.mark.timeout(3_600)(pytest.mark.soak(LongRemediatorMachine.TestCase))
+TestLonger.settings = settings(TestRemediator.settings, max_examples=150, stateful_step_count=60, derandomize=False)

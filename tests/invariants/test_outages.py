@@ -1,0 +1,141 @@
+"""The disk is full, the folder is read-only, the process is stopped: nothing is done that is not on record."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.ledger.address import ledger_at
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.model.errors import LedgerUnavailable
+from tests.invariants.outage import FORKS, full_disk, full_disk_at_rest, read_only, run_in_process, slow_work
+from tests.unit.remediator.conftest import EngineHarness
+
+
+def test_with_a_full_disk_nothing_is_accepted_and_nothing_is_done_and_it_says_so(folder: Path) -> None:
+    told = run_in_process(full_disk, folder.parent)
+    assert told == {
+        "accepting": "the ledger: disk I/O error",
+        "trouble": "the ledger: disk I/O error",
+        "touched while full": [],
+        "touched afterwards": ["a"],
+        "trouble afterwards": None,
+    }
+
+
+def test_a_full_disk_is_told_also_while_there_is_nothing_to_do(folder: Path) -> None:
+    assert run_in_process(full_disk_at_rest, folder.parent) == {
+        "before": (200, "ready", True),
+        "full": (503, "the ledger: disk I/O error", False),
+        "afterwards": (200, "ready", True),
+    }
+
+
+@pytest.fixture
+def closed_folder() -> Iterator[Path]:
+    """Where nobody but root may write."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        Path(made).chmod(0o555)
+        yield Path(made)
+        Path(made).chmod(0o755)
+
+
+def test_in_a_read_only_folder_it_does_not_start_and_says_why(closed_folder: Path) -> None:
+    file = closed_folder / "ledger.db"
+    assert run_in_process(read_only, file) == f"can not create {file}.lock: Permission denied"
+
+
+def test_a_read_only_ledger_does_not_start_and_says_why(closed_folder: Path) -> None:
+    file = closed_folder / "ledger.db"
+    sqlite3.connect(file).close()
+    file.touch()
+    lock = Path(f"{file}.lock")
+    lock.touch()
+    lock.chmod(0o666)
+    assert run_in_process(read_only, file) == f"{file}: the ledger: attempt to write a readonly database"
+
+
+async def test_a_ledger_that_is_damaged_under_our_hands_stops_everything(bench: EngineHarness, folder: Path) -> None:
+    bench.shelf.fill("a")
+    await bench.deliver()
+    async with bench.context.ledger.write() as connection:
+        await connection.exec_driver_sql("PRAGMA writable_schema = ON")
+        await connection.exec_driver_sql("UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'run'")
+        await connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+    with pytest.raises(LedgerUnavailable, match="malformed"):
+        await bench.work()
+    assert bench.shelf.touched == []
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_truth(
+    bench: EngineHarness, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    out = False
+    write = SqliteLedger.write
+
+    def sometimes(ledger: SqliteLedger) -> AbstractAsyncContextManager[AsyncConnection]:
+        if out:
+            raise LedgerUnavailable("the ledger: it is gone")
+        return write(ledger)
+
+    async def lose() -> None:
+        nonlocal out
+        out = True
+
+    monkeypatch.setattr(SqliteLedger, "write", sometimes)
+    for module in ("engine", "run_driver"):
+        monkeypatch.setattr(f"remediator.engine.{module}.LEDGER_RETRY_SECONDS", 0.01)
+    bench.shelf.fill("a", "b")
+    setattr(bench.shelf, at, lose)
+    await bench.deliver()
+    await bench.engine.tick()
+    await bench.engine.wait_for_runs()
+    assert bench.shelf.touched == ["a"], "the second effect had no record to begin with"
+    assert bench.engine.fault == "the ledger: it is gone"
+    out = False
+    setattr(bench.shelf, at, lambda: asyncio.sleep(0))
+    await bench.work()
+    run = await bench.last_run()
+    assert (run.state, [item.state for item in await bench.items(run)]) == ("interrupted", ["applied", "planned"])
+    assert bench.shelf.touched == ["a"]
+
+
+def test_a_process_that_is_stopped_keeps_its_ledger_and_asks_again_when_it_goes_on(folder: Path) -> None:
+    """Invariants 7 and 24, of one machine: nobody else can begin, and what was paused meanwhile is not done."""
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=slow_work, args=(theirs, folder.parent))
+    process.start()
+    theirs.close()
+    assert ours.recv() == "began"
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        assert "only one may act" in asyncio.run(_open_error(folder.parent / "ledger.db"))
+        (folder.parent / "pause").touch()
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    assert ours.recv() == ("ended", ["a"])
+    process.join(30)
+    assert asyncio.run(_states(folder.parent / "ledger.db")) == [("interrupted", "kill_switch")]
+
+
+async def _open_error(file: Path) -> str:
+    try:
+        async with ledger_at(f"sqlite:///{file}").open():
+            return "opened"
+    except LedgerUnavailable as error:
+        return str(error)
+
+
+async def _states(file: Path) -> list[tuple[str, str]]:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.read() as connection:
+        return [(run.state, run.reason) for run in (await list_runs(connection, limit=10)).runs]

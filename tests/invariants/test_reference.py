@@ -1,0 +1,100 @@
+"""Every invariant and every bound has its guards, and they stand where the list says; two are taken out here."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+from remediator.bounds.bounds import DEFERRALS, REFUSALS
+from tests.invariants.guards import FOLDER, ROOT, Guard, invariants
+from tests.invariants.mutants import answers, guards_of
+from tools.docs.invariants_page import invariants_page
+
+GUARDS = guards_of(invariants())
+# `make mutants` takes out all of them; the tests of these two are quick.
+BOUNDS = "tests/unit/remediator/bounds/test_bounds.py::test_a_bound_that_is_reached_stands_in_the_way"
+DELIVERY = "tests/unit/remediator/model/test_delivery.py::test_what_is_no_delivery_is_refused_in_one_line"
+
+
+def test_every_invariant_has_its_guards() -> None:
+    assert [each.number for each in invariants()] == list(range(1, 31))
+    assert {int(file.stem) for file in FOLDER.glob("*.yml")} == {each.number for each in invariants()}
+
+
+def test_every_bound_is_a_guard() -> None:
+    named = {guard.bound: guard for _, guard in GUARDS if guard.bound}
+    assert set(named) == {*REFUSALS, *DEFERRALS}
+    for bound, guard in named.items():
+        assert (guard.file, guard.old, guard.new) == ("remediator/bounds/bounds.py", f'    "{bound}": {bound},\n', "")
+
+
+def test_every_guard_stands_where_it_is_said_to() -> None:
+    """Once, so that exactly it is taken out; and what is left can still be read, or its tests would prove nothing."""
+    for _, guard in GUARDS:
+        left = guard.spoiled(_text(guard.file))
+        if guard.file.endswith(".py"):
+            ast.parse(left)
+
+
+def test_every_named_test_exists() -> None:
+    named = {test for _, guard in GUARDS for test in guard.red}
+    assert [test for test in sorted(named) if not _exists(test)] == []
+
+
+def test_tests_name_only_invariants_that_there_are() -> None:
+    said = {
+        int(number)
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for listed in re.findall(r"\bInvariants? ((?:\d+(?:, | and )?)+)", file.read_text(encoding="utf-8"))
+        for number in re.findall(r"\d+", listed)
+    }
+    assert said <= {each.number for each in invariants()}
+
+
+def test_the_page_is_what_make_docs_writes() -> None:
+    for file, text in invariants_page():
+        assert file.read_text(encoding="utf-8") == text
+
+
+def test_what_a_guard_is_and_what_is_none() -> None:
+    """Side by side: each is a run of pytest. What can not be read turns every test red, and proves nothing."""
+    guards = [_of(9, "one more is too many"), _of(22, "a thousand alerts and no more"), _unreadable()]
+    assert [(answer.test, answer.red) for answer in answers([(0, guard) for guard in guards])] == [
+        (BOUNDS, True),
+        (DELIVERY, True),
+        (DELIVERY, False),
+    ]
+
+
+def _of(number: int, words: str) -> Guard:
+    """The guard, with the quick one of its tests."""
+    [guard] = [each for of, each in GUARDS if (of, each.guard) == (number, words)]
+    [test] = {BOUNDS, DELIVERY} & set(guard.red)
+    return guard.model_copy(update={"red": (test,)})
+
+
+def _unreadable() -> Guard:
+    return Guard(
+        guard="none",
+        file="remediator/model/delivery.py",
+        old="import hashlib\n",
+        new="import no_such_thing\n",
+        red=(DELIVERY,),
+    )
+
+
+@cache
+def _text(file: str) -> str:
+    return (ROOT / file).read_text(encoding="utf-8")
+
+
+def _exists(test: str) -> bool:
+    file, _, name = test.partition("::")
+    place = Path(ROOT / file)
+    name, bracket, _ = name.partition("[")
+    if bracket and not test.endswith("]"):
+        return False
+    return (
+        place.exists()
+        and re.search(rf"def {re.escape(name)}\(|^{re.escape(name)} = ", _text(file), re.MULTILINE) is not None
+    )

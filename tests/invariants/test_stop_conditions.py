@@ -1,0 +1,294 @@
+"""Each bound stands in the way of a real run: what it judges is what the ledger, the inventory and Alertmanager say."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from remediator.clients.alertmanager import AlertmanagerReader
+from remediator.engine.engine import Engine
+from remediator.ledger import switches
+from remediator.model.run_state import RunState
+from runbookd.inventory import Freeze, Inventory
+from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
+from tests.unit.remediator.folder_remediation import no_fault
+from tests.unit.remediator.payloads import alert, delivery
+
+MINUTE = timedelta(minutes=1)
+
+
+async def outcome(bench: EngineHarness) -> tuple[str, str, int]:
+    """What became of the last run, and how many things were touched."""
+    run = await bench.last_run()
+    return run.state, run.reason, len(bench.shelf.touched)
+
+
+async def fire(bench: EngineHarness, **labels: str) -> tuple[str, str, int]:
+    bench.shelf.fill("a")
+    await bench.deliver(starts=bench.clock.now().isoformat(), **labels)
+    await bench.work()
+    return await outcome(bench)
+
+
+async def resolve(bench: EngineHarness, **labels: str) -> None:
+    await bench.deliver(status="resolved", starts=bench.clock.now().isoformat(), **labels)
+    await bench.work()
+
+
+def with_shop(what: Inventory, **changes: Any) -> Inventory:
+    return what.model_copy(update={"stacks": {"shop": what.stacks["shop"].model_copy(update=changes)}})
+
+
+def inventory_with_freeze(begins: timedelta, ends: timedelta, **settings: Any) -> Inventory:
+    freeze = Freeze.model_validate({"from": START + begins, "to": START + ends})
+    return with_shop(inventory(**settings), freezes={"holidays": freeze})
+
+
+async def test_in_a_freeze_nothing_begins(folder: Path) -> None:
+    """Invariant 11."""
+    async with engine_harness(folder, inventory_with_freeze(-MINUTE, 20 * MINUTE)) as bench:
+        assert await fire(bench) == ("refused", "freeze", 0)
+        bench.clock.advance(minutes=25)
+        assert await fire(bench) == ("succeeded", "", 1)
+
+
+async def test_no_effect_begins_after_a_freeze_has_begun(folder: Path) -> None:
+    """Invariant 11."""
+    async with engine_harness(folder, inventory_with_freeze(MINUTE, 20 * MINUTE)) as bench:
+
+        async def late() -> None:
+            bench.clock.advance(minutes=2)
+
+        bench.shelf.fill("b")
+        bench.shelf.after = late
+        assert await fire(bench) == ("interrupted", "freeze", 1)
+
+
+async def test_outside_its_window_nothing_begins(folder: Path) -> None:
+    """Invariant 11."""
+    async with engine_harness(folder, inventory(only_in="noon")) as bench:
+        bench.clock.advance(minutes=40)
+        assert await fire(bench) == ("deferred", "window", 0)
+
+
+def restart(bench: EngineHarness, **changes: Any) -> None:
+    """The remediator, started anew."""
+    bench.context = replace(bench.context, **changes)
+    bench.engine = Engine(bench.context)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("off", ("refused", "mode_off", 0)),
+        ("shadow", ("shadow", "", 0)),
+        ("approve", ("awaiting_approval", "", 0)),
+        ("auto", ("succeeded", "", 1)),
+    ],
+)
+async def test_a_run_that_waited_through_a_restart_has_the_mode_of_now(
+    folder: Path, mode: str, expected: tuple[str, str, int]
+) -> None:
+    """Invariant 10."""
+    async with engine_harness(folder, inventory(min_firing="5m")) as bench:
+        assert await fire(bench) == ("deferred", "min_firing", 0)
+        restart(bench, inventory=inventory(min_firing="5m", mode=mode))
+        bench.clock.advance(minutes=6)
+        assert await fire(bench) == expected
+
+
+HarnessAction = Callable[[EngineHarness], Awaitable[object]]
+
+
+def pause_action(stack: str | None, span: timedelta | None = None) -> HarnessAction:
+    async def act(bench: EngineHarness) -> None:
+        async with bench.context.ledger.write() as connection:
+            await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", stack, span)
+
+    return act
+
+
+def resume_action(stack: str | None) -> HarnessAction:
+    async def act(bench: EngineHarness) -> None:
+        async with bench.context.ledger.write() as connection:
+            await switches.resume(connection, bench.clock.now(), "oncall", stack)
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("said", "goes_on"),
+    [
+        ([pause_action(None)], False),
+        ([pause_action("shop")], False),
+        ([pause_action("other")], True),
+        ([pause_action(None, MINUTE)], False),
+        ([pause_action("shop"), resume_action("other")], False),
+        ([pause_action(None), resume_action("shop")], False),
+        ([pause_action(None), pause_action("shop"), resume_action("shop")], False),
+        ([pause_action("shop"), resume_action("shop")], True),
+        ([pause_action("shop"), resume_action(None)], True),
+    ],
+)
+async def test_whose_pause_it_is(bench: EngineHarness, said: list[HarnessAction], goes_on: bool) -> None:
+    """Invariant 7: a stack's pause is its own, and ends by a word about it or about all."""
+    for say in said:
+        await say(bench)
+    assert await fire(bench) == (("succeeded", "", 1) if goes_on else ("refused", "kill_switch", 0))
+
+
+@pytest.mark.parametrize("which", ["main", "spare"])
+async def test_a_stacks_pause_works_before_every_effect(bench: EngineHarness, which: str) -> None:
+    """Invariant 7."""
+    bench.shelf.fill("b")
+    bench.shelf.after = lambda: pause_action("shop")(bench)
+    assert await fire(bench, target=which) == ("interrupted", "kill_switch", 1)
+
+
+async def test_a_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
+    """Invariant 30."""
+    what = inventory(cooldown="0s")
+    storm = what.limits.storm.model_copy(update={"targets": 1})
+    what = what.model_copy(update={"limits": what.limits.model_copy(update={"storm": storm})})
+    async with engine_harness(folder, what) as bench:
+        bench.shelf.fill("a")
+        two = [alert(), alert(target="spare", fingerprint="f2")]
+        await bench.context.ledger.accept(bench.clock.now(), delivery(two))
+        await bench.work()
+        assert {run.reason for run in await bench.runs()} == {"storm"}
+        for which in ({}, {"target": "spare", "fingerprint": "f2"}):
+            await resolve(bench, **which)
+        bench.clock.advance(minutes=9)
+        assert await fire(bench) == ("refused", "storm", 0)
+        bench.clock.advance(minutes=2)
+        assert await fire(bench) == ("succeeded", "", 1)
+
+
+async def test_alerts_that_were_cut_off_are_a_storm(bench: EngineHarness) -> None:
+    """Invariant 30: what is not known may be anything."""
+    body = delivery().replace(b'"truncatedAlerts": 0', b'"truncatedAlerts": 3')
+    await bench.context.ledger.accept(bench.clock.now(), body)
+    assert await fire(bench) == ("refused", "storm", 0)
+
+
+@pytest.mark.parametrize("of", ["all", "the stack"])
+async def test_what_has_not_been_confirmed_lately_is_left_alone(folder: Path, of: str) -> None:
+    """Invariant 30."""
+    what = inventory()
+    if of == "all":
+        what = what.model_copy(update={"limits": what.limits.model_copy(update={"max_alert_age": MINUTE})})
+    else:
+        what = with_shop(what, limits=what.stacks["shop"].limits.model_copy(update={"max_alert_age": MINUTE}))
+    async with engine_harness(folder, what) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        bench.clock.advance(minutes=2)
+        await bench.work()
+        assert await outcome(bench) == ("refused", "stale", 0)
+
+
+@dataclass
+class FakeAlertmanager:
+    """Says which alerts fire, as Alertmanager's API does, or fails."""
+
+    url: str = ""
+    firing: list[dict[str, str]] = field(default_factory=list)
+    status: int = 200
+
+    async def answer(self, _: web.Request) -> web.Response:
+        return web.json_response([{"labels": labels} for labels in self.firing], status=self.status)
+
+
+@asynccontextmanager
+async def fake_alertmanager() -> AsyncIterator[FakeAlertmanager]:
+    fake, app = FakeAlertmanager(), web.Application()
+    app.router.add_get("/api/v2/alerts", fake.answer)
+    async with TestServer(app) as server:
+        fake.url = f"http://127.0.0.1:{server.port}"
+        yield fake
+
+
+@asynccontextmanager
+async def harness_with_alertmanager(folder: Path) -> AsyncIterator[tuple[EngineHarness, FakeAlertmanager]]:
+    """A harness that wants to know of `Failover` before it acts."""
+    async with fake_alertmanager() as fake, engine_harness(folder, inventory(block_on=["Failover"])) as bench:
+        restart(bench, alertmanager=AlertmanagerReader(fake.url))
+        yield bench, fake
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"alertname": "Failover", "stack": "shop"}, ("refused", "blocked_by_alert", 0)),
+        ({"alertname": "Failover"}, ("refused", "blocked_by_alert", 0)),
+        ({"alertname": "Failover", "stack": "other"}, ("succeeded", "", 1)),
+        ({"alertname": "Another", "stack": "shop"}, ("succeeded", "", 1)),
+    ],
+)
+async def test_an_alert_of_block_on_is_asked_for(
+    folder: Path, labels: dict[str, str], expected: tuple[str, str, int]
+) -> None:
+    """Invariant 30."""
+    async with harness_with_alertmanager(folder) as (bench, asked):
+        asked.firing = [labels]
+        assert await fire(bench) == expected
+
+
+async def test_where_alertmanager_can_not_say_it_waits(folder: Path) -> None:
+    """Invariant 30."""
+    async with harness_with_alertmanager(folder) as (bench, asked):
+        asked.status = 500
+        assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
+        asked.status = 200
+        bench.clock.advance(seconds=10)
+        assert await fire(bench) == ("succeeded", "", 1)
+
+
+async def test_block_on_with_nobody_to_ask_waits(folder: Path) -> None:
+    """Invariant 30."""
+    async with engine_harness(folder, inventory(block_on=["Failover"])) as bench:
+        assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
+
+
+async def test_a_share_of_all_there_are(folder: Path) -> None:
+    """Invariant 9."""
+    async with engine_harness(folder, inventory(max_share=0.2)) as bench:  # of ten
+        bench.shelf.fill("b", "c")
+        assert await fire(bench) == ("refused", "max_share", 0)
+
+
+async def test_a_run_of_an_ended_episode_keeps_its_target_to_itself(folder: Path) -> None:
+    """Invariant 4: its alert has ended and come back while it still acts."""
+    what = inventory(cooldown="0s")
+    what = what.model_copy(update={"limits": what.limits.model_copy(update={"concurrency": 2})})
+    async with engine_harness(folder, what) as bench:
+
+        async def comes_back() -> None:
+            bench.shelf.before = no_fault
+            await bench.deliver(status="resolved", starts=bench.clock.now().isoformat())
+            await bench.deliver(starts=bench.clock.now().isoformat())
+            for _ in range(2):
+                await bench.engine.tick()
+            await bench.engine._drive_tasks[2]
+
+        bench.shelf.before = comes_back
+        await fire(bench)
+        first, second = await bench.runs()
+        assert (first.state, second.state, second.reason) == ("succeeded", RunState.DEFERRED, "concurrency")
+
+
+async def test_the_hour_of_a_cap_is_a_whole_one(folder: Path) -> None:
+    """Invariant 3."""
+    async with engine_harness(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
+        assert await fire(bench) == ("succeeded", "", 1)
+        await resolve(bench)
+        bench.clock.advance(minutes=59)
+        assert await fire(bench) == ("deferred", "rate", 1)
+        bench.clock.advance(minutes=2)
+        assert await fire(bench) == ("succeeded", "", 2)

@@ -1,0 +1,175 @@
+"""What is remembered of a queue, and which jobs are looked at."""
+
+from typing import Any
+
+import pytest
+from redis.exceptions import ResponseError
+
+from exporter.bullmq import Queue
+from exporter.bullmq.queue_tracker import MOST_LEVELS, Ages, Memory
+from exporter.bullmq.snapshot import PRIORITY
+from tests.unit.exporter.bullmq.replies import replies
+
+NOW = 1_000_000.0
+
+
+def job_fields(
+    added: float, started: float | None = None, tries: int | None = None, options: bytes = b"{}"
+) -> list[Any]:
+    """The fields of a job added at this time."""
+    times = [None if point is None else b"%d" % int(point * 1000) for point in (added, started)]
+    return [times[0], options, times[1], None, None if tries is None else b"%d" % tries]
+
+
+class TrackedQueue:
+    """A queue whose jobs have hashes, read through one memory."""
+
+    def __init__(self) -> None:
+        self.tracker = Memory(Queue("q", "bull:q"))
+        self.jobs: dict[bytes, list[Any]] = {}
+        self.requested_jobs: set[bytes] = set()
+
+    def read(self, now: float = NOW, **lists: Any) -> Ages:
+        look = (25, 25) if b"-25" in self.tracker.request else (1, 3)
+        snapshot = self.tracker.snapshot(replies(look=look, **lists))
+        assert snapshot is not None
+        request, count = self.tracker.job_request(snapshot)
+        self.requested_jobs = {
+            line[len(b"bull:q:") :] for line in request.split(b"\r\n") if line.startswith(b"bull:q:")
+        }
+        hashes = [self.jobs.get(job, [None] * 5) for job in self.tracker._candidates]
+        assert count == len(hashes)
+        return self.tracker.ages(snapshot, hashes, now)
+
+
+def job_ids(*numbers: int) -> list[bytes]:
+    return [b"%d" % number for number in numbers]
+
+
+def test_the_first_look_is_a_long_one() -> None:
+    server = TrackedQueue()
+    server.jobs = {b"%d" % number: job_fields(NOW - number) for number in range(1, 41)}
+    assert server.read(wait=job_ids(1, 2, 3, 40, *range(4, 40))).waiting == 40
+    assert len(server.requested_jobs) == 40
+
+
+def test_an_oldest_job_in_the_middle_is_remembered_until_it_is_started() -> None:
+    server = TrackedQueue()
+    server.jobs = {b"%d" % number: job_fields(NOW - number) for number in range(1, 41)}
+    jobs = job_ids(1, 2, 3, 40, *range(4, 40))
+    server.read(wait=jobs)
+    assert server.read(NOW + 10, wait=[b"0", *jobs]).waiting == 50
+    assert b"40" in server.requested_jobs
+    server.jobs[b"40"] = job_fields(NOW - 40, started=NOW + 15, tries=1)
+    jobs.remove(b"40")
+    assert server.read(NOW + 20, wait=[b"00", b"0", *jobs]).waiting == 59  # 39 stands at the end
+    assert b"40" not in server.requested_jobs or server.read(NOW + 30, wait=jobs).waiting == 69
+
+
+def test_lifo_jobs_do_not_hide_what_was_seen_before_them() -> None:
+    server = TrackedQueue()
+    server.jobs = {b"1": job_fields(NOW - 100)}
+    server.read(wait=[b"1"])
+    for number in range(2, 12):
+        server.jobs[b"%d" % number] = job_fields(NOW + number)
+        jobs = job_ids(1, *range(2, number + 1))
+        assert server.read(NOW + number, wait=jobs).waiting == 100 + number
+
+
+def test_priorities_are_learnt() -> None:
+    server = TrackedQueue()
+    server.read()
+    assert b"$1\r\n0\r\n$4\r\n+inf" in server.tracker.request
+    server.read(prioritized={b"a": 3, b"b": 70})
+    for level in (4, 71):
+        assert b"%d\r\n$4\r\n+inf" % (level * PRIORITY) in server.tracker.request
+    server.read(prioritized={b"a": 3})
+    assert b"%d\r\n$4\r\n+inf" % (71 * PRIORITY) in server.tracker.request, "it comes and goes"
+    server.read(prioritized={b"%d" % level: level for level in range(1, 60)})
+    assert server.tracker.request.count(b"+inf") == MOST_LEVELS + 1
+
+
+def test_what_the_hash_does_not_tell_counts_from_the_first_look() -> None:
+    server = TrackedQueue()
+    server.jobs = {b"1": job_fields(NOW - 5000, tries=3)}  # retried by hand
+    assert server.read(NOW, wait=[b"1"]).waiting == 0
+    assert server.read(NOW + 15, wait=[b"1"]).waiting == 15
+    server.jobs[b"1"] = job_fields(NOW - 5000, tries=4)
+    server.read(NOW + 20)
+    assert server.read(NOW + 30, wait=[b"1"]).waiting == 0
+    assert server.read(NOW + 40, wait=[b"1", b"2"]).waiting == 10
+
+
+def test_a_promoted_job_keeps_its_age_when_its_own_time_comes() -> None:
+    server = TrackedQueue()
+    server.jobs = {b"1": job_fields(NOW, options=b'{"delay":60000}')}
+    ages = [server.read(NOW + second, wait=[b"1"], failed=second).waiting for second in (0, 59, 61, 100)]
+    assert ages == [0, 59, 61, 100]
+
+
+def test_jobs_that_vanished_leave_no_age_and_an_empty_queue_has_none_to_leave() -> None:
+    server = TrackedQueue()
+    assert server.read(wait=[b"1"]).waiting is None
+    assert server.read().waiting == 0
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        job_fields(NOW - 100, NOW - 50, 10**9, b'{"backoff":{"type":"exponential","delay":1000}}'),
+        job_fields(NOW - 100, options=b'{"delay":1%s}' % (b"0" * 400)),
+        job_fields(NOW - 100, options=b'{"delay":%s' % (b"[" * 100_000)),
+        [b"soon", None, None, None, None],
+        ResponseError("WRONGTYPE"),
+    ],
+    ids=["tries", "delay", "nesting", "no number", "no hash"],
+)
+def test_an_odd_job_costs_its_own_age_only(odd) -> None:
+    server = TrackedQueue()
+    server.jobs = {b"1": job_fields(NOW - 100), b"2": odd}
+    assert server.read(wait=[b"2", b"1"]).waiting == 100
+    server.jobs[b"3"] = job_fields(NOW - 5000, tries=3)  # of which the first look is remembered
+    server.read(wait=[b"3", b"2", b"1"], failed=1)
+    assert server.read(NOW + 10, wait=[b"3", b"2", b"1"], failed=2).waiting == 110
+
+
+def test_an_odd_active_job_costs_its_own_age_only() -> None:
+    memory = Memory(Queue("q", "bull:q"))
+    memory.snapshot(replies())  # the first look is another
+    snapshot = memory.snapshot(replies(wait=[b"9"], held=[b"2", b"1"]))
+    assert snapshot is not None
+    memory.job_request(snapshot)
+    started, locks = [b"soon", b"%d" % int((NOW - 9) * 1000)], [b"lock", None]
+    assert memory.ages(snapshot, [job_fields(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
+    assert memory.ages(snapshot, [job_fields(NOW - 7), *started, ResponseError("NOPERM"), []], NOW) == (7, None, 0)
+
+
+def test_the_head_is_told_since_it_changed() -> None:
+    memory = Memory(Queue("q", "bull:q"))
+    seen = []
+    for second, wait in enumerate(([], [b"1"], [b"2", b"1"], [b"2"], [b"2"], [])):
+        snapshot = memory.snapshot(replies(wait=wait))
+        assert snapshot is not None
+        seen.append(memory.head_unchanged(snapshot, NOW + second))
+    assert seen == [0, 0, 1, 0, 1, 0]
+
+
+def test_the_last_check_for_stalled_jobs_outlives_its_key() -> None:
+    memory = Memory(Queue("q", "bull:q"))
+    seen = []
+    for check in (None, b"5000", None, b"7000"):
+        snapshot = memory.snapshot(replies(texts=(None, check, None, None)))
+        assert snapshot is not None
+        seen.append(memory.stalled_check(snapshot))
+    assert seen == [None, 5, 5, 7]
+
+
+def test_a_job_that_ended_meanwhile_is_not_taken_for_one_without_a_lock() -> None:
+    memory = Memory(Queue("q", "bull:q"))
+    snapshot = memory.snapshot(replies(held=[b"3", b"2", b"1"]))
+    assert snapshot is not None
+    _, count = memory.job_request(snapshot)
+    assert count == 4
+    started = [b"%d" % int((NOW - age) * 1000) for age in (5, 9)]
+    assert memory.ages(snapshot, [*started, [b"lock", None, None], [b"3", b"2"]], NOW) == (0, 9, 1)
+    assert memory.ages(snapshot, [None, None, [b"lock", None, None], [b"3"]], NOW) == (0, None, 0)

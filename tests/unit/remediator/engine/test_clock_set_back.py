@@ -1,0 +1,67 @@
+"""The clock is set back, by as much as it was wrong: what waits goes on, and no bound is passed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediator.ledger import episodes
+from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
+from tests.unit.remediator.engine.test_engine_failures import breakers, close_breaker
+
+# Alerts have their own clock.
+STARTS = START.isoformat()
+
+
+async def hours_pass(bench: EngineHarness, hours: int) -> None:
+    """The alert goes on firing."""
+    for _ in range(2 * hours):
+        bench.clock.advance(minutes=30)
+        await bench.deliver(starts=STARTS)
+        await bench.work(2)
+
+
+@pytest.mark.parametrize("settings", [{"min_firing": "10m"}, {"mode": "approve", "approve_within": "1h"}])
+@pytest.mark.parametrize("days", [2, 900])
+async def test_a_waiting_run_ends_however_far_the_clock_was_ahead(folder: Path, days: int, settings: Any) -> None:
+    """Invariant 13."""
+    async with engine_harness(folder, inventory(**settings)) as bench:
+        bench.clock.advance(days=days)
+        bench.shelf.fill("a")
+        await bench.deliver(starts=bench.clock.now().isoformat())
+        await bench.work()
+        bench.clock.advance(days=-days)
+        await hours_pass(bench, 2)
+        first, *later = await bench.runs()
+        assert first.state == "expired"
+        assert later[0].created_at < START.replace(hour=23), "and the alert is looked at again"
+
+
+async def test_an_episode_that_was_confirmed_while_the_clock_was_ahead_vanishes(bench: EngineHarness) -> None:
+    bench.clock.advance(days=2)
+    await bench.deliver()
+    await bench.work()
+    bench.clock.advance(days=-2)
+    await bench.run_vanished_checks()
+    async with bench.context.ledger.read() as connection:
+        assert await episodes.all_open(connection) == []
+
+
+async def test_a_breaker_that_was_closed_while_the_clock_was_ahead_opens_again(bench: EngineHarness) -> None:
+    """Invariant 15."""
+    bench.shelf.reachable = False
+    bench.clock.advance(days=1)
+    for number in range(2):
+        await bench.deliver(fingerprint=f"f{number}")
+        await bench.work()
+        bench.clock.advance(minutes=6)
+    assert await close_breaker(bench)
+    for number in range(2):
+        await bench.deliver(fingerprint=f"f{number}", status="resolved")
+    await bench.work()
+    bench.clock.advance(days=-1)
+    for number in range(2, 5):
+        await bench.deliver(fingerprint=f"f{number}")
+        await bench.work()
+        bench.clock.advance(minutes=6)
+    assert await breakers(bench) == 1

@@ -1,0 +1,130 @@
+"""What people are told: nothing personal, nothing forged, nothing that is dangerous to copy."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from remediator.context import Context
+from remediator.ledger.address import ledger_at
+from remediator.ledger.schema import outbox
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
+from runbookd.inventory import Inventory
+from tests.unit.remediator.conftest import EngineHarness, ManualClock, engine_harness, inventory
+from tests.unit.remediator.folder_remediation import FolderRemediation
+from tests.unit.remediator.payloads import alert
+
+ACTING = {"mode": "auto", "max_items": 1, "settle": "0s", "verify_within": "1s"}
+QUEUES = Inventory.model_validate(
+    {
+        "contacts": {"oncall": {"url": "json://127.0.0.1:9"}},
+        "stacks": {
+            "shop": {
+                "redis": {"cache": {"url": "redis://cache"}},
+                "queues": {"main": {"redis": "cache", "names": "discover"}},
+                "remediations": {
+                    "clear_shelf": {"mode": "auto", "max_items": 1, "settle": "0s", "verify_within": "1s"}
+                },
+            }
+        },
+    }
+)
+
+
+@asynccontextmanager
+async def queue_harness(folder: Path) -> AsyncIterator[EngineHarness]:
+    shelf, clock = FolderRemediation(folder), ManualClock()
+    async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
+        yield EngineHarness(
+            Context(QUEUES, ledger, clock, {"clear_shelf": shelf.remediation("queues")}, None), shelf, clock
+        )
+
+
+async def last_message(bench: EngineHarness) -> tuple[str, str]:
+    async with bench.context.ledger.read() as connection:
+        row = (await connection.execute(outbox.select().order_by(outbox.c.id.desc()))).first()
+    assert row is not None
+    return row.title, row.body
+
+
+async def test_a_job_that_is_named_after_a_person_is_masked_where_it_is_shown(folder: Path) -> None:
+    async with queue_harness(folder) as bench:
+        bench.shelf.fill("welcome:jane@example.com", "plain")
+        await bench.deliver(queue="emails")
+        await bench.work()
+        _, body = await last_message(bench)
+        assert "  planned: name=welcome:<email> " in body
+        assert "  planned: name=plain " in body
+        assert "jane" not in body
+        [run] = await bench.runs()
+        assert {each.item.identity["name"] for each in await bench.items(run)} == {"welcome:jane@example.com", "plain"}
+
+
+async def test_no_label_and_no_annotation_forges_a_line(folder: Path) -> None:
+    async with queue_harness(folder) as bench:
+        bench.shelf.fill("a", "b")
+        forged = alert(queue="emails\nwhat next: nothing", alertname="Fine\u2028what next: nothing" + "x" * 300)
+        forged["annotations"]["runbook_url"] = "https://runbooks.example\r\nwhat next: nothing"
+        await bench.deliver(alerts=[forged])
+        await bench.work()
+        title, body = await last_message(bench)
+    assert "shop/queues/main/emails\ufffdwhat next: nothing" in title
+    assert title.splitlines() == [title]
+    assert [line for line in body.splitlines() if line.startswith("what next: nothing")] == []
+    assert "x" * 200 not in body
+    assert "runbook: https://runbooks.example\ufffd\ufffdwhat next: nothing" in body
+
+
+async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> None:
+    async with queue_harness(folder) as bench:
+        bench.shelf.fill("a")
+        bench.shelf.refill = True  # it does not help, so the breaker opens
+        await bench.deliver(queue="emails; rm -rf $HOME")
+        await bench.work()
+        bench.clock.advance(seconds=2)
+        await bench.work()
+        await bench.deliver(queue="emails; rm -rf $HOME", status="resolved")
+        await bench.work()
+        _, body = await last_message(bench)
+    assert "runbookctl breaker close clear_shelf 'shop/queues/main/emails; rm -rf $HOME'" in body
+
+
+class FailsAfterItsSecondPlan(FolderRemediation):
+    async def plan(self) -> Plan:
+        return await super().plan() if self.open_count < 2 else Plan((Item({"name": "x"}),), 1)
+
+    def _remove(self, name: str) -> EffectOutcome:
+        return EffectOutcome(ItemState.FAILED)
+
+
+async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:
+    """The first failed for another reason, so people are told of both."""
+    shelf = FailsAfterItsSecondPlan(folder)
+    shelf.reachable = False
+    async with engine_harness(folder, inventory(), shelf) as bench:
+        await bench.deliver()
+        await bench.work()
+        _, first = await last_message(bench)
+        shelf.reachable = True
+        bench.clock.advance(minutes=6)
+        await bench.deliver()
+        await bench.work()
+        title, second = await last_message(bench)
+    assert title.endswith("failed (effect_failed)")
+    command = "runbookctl breaker close clear_shelf shop/postgres/main"
+    assert f"The breaker is open (2 runs failed or were interrupted): {command}" in second.splitlines()
+    assert "The breaker is open" not in first
+    assert "tried again after its cooldown, unless its breaker has opened" in second
+
+
+async def test_the_detail_of_an_item_is_cut(folder: Path) -> None:
+    async with queue_harness(folder) as bench:
+        await bench.deliver(queue="emails")
+        bench.shelf.fill("a")
+        bench.shelf.detail = "d" * 16_000
+        bench.shelf.refill = True
+        await bench.work()
+        bench.clock.advance(seconds=2)
+        await bench.work()
+        _, body = await last_message(bench)
+    assert f" {'d' * 1_000}…" in body
+    assert "d" * 1_001 not in body

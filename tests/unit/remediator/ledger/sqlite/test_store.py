@@ -1,0 +1,403 @@
+"""The ledger itself: what is accepted is there, whoever is cancelled; old files are upgraded, damaged ones refused."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, func, insert, select
+
+from remediator.ledger import deliveries, outbox
+from remediator.ledger.address import ledger_at
+from remediator.ledger.protocol import Ledger
+from remediator.ledger.schema import metadata, storm
+from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.ledger.sqlite.uncancellable import UncancellableConnection
+from remediator.model.errors import LedgerUnavailable
+from tests.unit.remediator.polling import becomes
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+async def ledger(file: Path) -> AsyncIterator[Ledger]:
+    async with ledger_at(f"sqlite:///{file}").open() as opened:
+        yield opened
+
+
+async def bodies(ledger: Ledger) -> list[bytes]:
+    async with ledger.read() as connection:
+        return [row.body for row in await deliveries.unprocessed(connection, 1_000)]
+
+
+async def storms(ledger: Ledger) -> int:
+    async with ledger.read() as connection:
+        return int((await connection.execute(select(func.count()).select_from(storm))).scalar_one())
+
+
+async def test_what_was_accepted_is_on_disk_in_the_order_it_came(ledger: Ledger, file: Path) -> None:
+    await asyncio.gather(*(ledger.accept(NOW, b"%d" % number) for number in range(500)))
+    with sqlite3.connect(file) as other:
+        kept = [row[0] for row in other.execute("SELECT body FROM delivery ORDER BY id")]
+    other.close()
+    assert kept == [b"%d" % number for number in range(500)]
+
+
+async def test_many_at_once_share_their_commits(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[int] = []
+    commit = DeliveryWriter._commit
+    monkeypatch.setattr(DeliveryWriter, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
+    await asyncio.gather(*(ledger.accept(NOW, b"x") for _ in range(300)))
+    assert sum(groups) == 300
+    assert len(groups) <= 4
+
+
+async def test_one_alone_is_kept_without_the_thread(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeliveryWriter, "_commit", lambda *_: ZeroDivisionError())
+    await ledger.accept(NOW, b"x")
+    assert await bodies(ledger) == [b"x"]
+
+
+async def test_after_a_slow_commit_the_thread_keeps_what_comes_until_one_was_quick(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    commit = DeliveryWriter._commit
+    monkeypatch.setattr(DeliveryWriter, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
+    monkeypatch.setattr("remediator.ledger.sqlite.delivery_writer.QUICK_SECONDS", 0.0)
+    for seen in ([], [1], [1, 1]):  # the first is kept here, and was not quick enough
+        await ledger.accept(NOW, b"x")
+        assert groups == seen
+    monkeypatch.setattr("remediator.ledger.sqlite.delivery_writer.QUICK_SECONDS", 60.0)
+    for _ in range(2):  # by the thread, which is quick now; then here
+        await ledger.accept(NOW, b"x")
+        await asyncio.sleep(0)  # the thread's turn ends
+    assert groups == [1, 1, 1]
+    assert len(await bodies(ledger)) == 5
+
+
+async def test_the_loop_goes_on_while_another_process_writes(ledger: Ledger, file: Path) -> None:
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asked = asyncio.create_task(ledger.accept(NOW, b"x"))
+    longest = await longest_gap(0.5)
+    assert not asked.done()
+    other.execute("ROLLBACK")
+    other.close()
+    await asked
+    assert await bodies(ledger) == [b"x"]
+    assert longest < 0.3
+
+
+async def longest_gap(seconds: float) -> float:
+    """How long the event loop was away, at most, within `seconds`."""
+    loop, longest = asyncio.get_running_loop(), 0.0
+    until = (last := loop.time()) + seconds
+    while last < until:
+        await asyncio.sleep(0.001)
+        longest, last = max(longest, loop.time() - last), loop.time()
+    return longest
+
+
+async def test_a_delivery_waits_for_two_writers_at_most_however_many_there_are(ledger: Ledger) -> None:
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        async with ledger.write() as connection:
+            await connection.execute(insert(storm).values(seen_at=NOW, detail="x"))
+        written += 1
+
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(30):
+            writers.create_task(write())
+        await asyncio.sleep(0)
+        await ledger.accept(NOW, b"{}")
+        assert written <= 2
+
+
+async def test_whoever_is_cancelled_takes_no_other_delivery_along(ledger: Ledger) -> None:
+    async with ledger.write():
+        asked = [asyncio.create_task(ledger.accept(NOW, b"%d" % number)) for number in range(5)]
+        await asyncio.sleep(0)
+        asked[0].cancel()
+        asked[3].cancel()
+        await asyncio.sleep(0)
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(each, asyncio.CancelledError) for each in ended] == [True, False, False, True, False]
+    assert {b"1", b"2", b"4"} <= set(await bodies(ledger))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_cancelled_anywhere_a_transaction_leaves_no_lock_and_no_half(
+    file: Path, ledger: Ledger, times: int
+) -> None:
+    async def write_three() -> None:
+        async with ledger.write() as connection:
+            for _ in range(3):
+                await connection.execute(insert(storm).values(seen_at=NOW, detail="x"))
+
+    for steps in range(60):
+        task = asyncio.create_task(write_three())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(task, return_exceptions=True)
+        other = sqlite3.connect(file, timeout=0, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # raises where somebody still has the lock
+        other.execute("ROLLBACK")
+        other.close()
+    assert await storms(ledger) % 3 == 0
+
+
+async def test_a_connection_survives_that_its_transaction_is_cancelled(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new one for each, and the old ones are left to the garbage collector, lock and all."""
+    opened: list[object] = []
+    connect = UncancellableConnection._connect
+    monkeypatch.setattr(UncancellableConnection, "_connect", lambda self: opened.append(self) or connect(self))
+    for steps in range(2, 40):
+        task = asyncio.create_task(storms(ledger))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert opened == []
+
+
+async def test_a_task_that_was_cancelled_in_a_transaction_is_cancelled_after_it(ledger: Ledger) -> None:
+    went_on = False
+
+    async def write() -> None:
+        nonlocal went_on
+        async with ledger.write() as connection:
+            await connection.execute(insert(storm).values(seen_at=NOW, detail="x"))
+        went_on = True
+
+    task = asyncio.create_task(write())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not went_on
+
+
+async def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+    async def fail() -> None:
+        async with ledger.write() as connection:
+            await connection.execute(insert(storm).values(seen_at=NOW, detail="x"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert await storms(ledger) == 0
+
+
+async def test_the_tables_are_those_of_the_schema(ledger: Ledger) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with ledger.read() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_ledger_of_the_first_release_is_upgraded_with_all_it_holds(file: Path) -> None:
+    first = Path(__file__).with_name("first_release.sql").read_text()
+    with sqlite3.connect(file) as old:
+        old.executescript(first)
+    old.close()
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
+        assert await bodies(ledger) == [b"{}"]
+        async with ledger.read() as connection:
+            counted = await connection.exec_driver_sql("SELECT state, reason, runs, acted, seconds FROM tally")
+            assert [tuple(row) for row in counted] == [("refused", "storm", 1, 0, 0.0), ("succeeded", "", 2, 2, 3.0)]
+    async with ledger_at(f"sqlite:///{file}").open() as again:
+        assert await bodies(again) == [b"{}"]
+
+
+async def test_messages_of_the_first_release_are_still_sent_and_say_their_episode(file: Path) -> None:
+    with sqlite3.connect(file) as old:
+        old.executescript(Path(__file__).with_name("first_release.sql").read_text())
+        old.execute(
+            "INSERT INTO outbox (key, contact, created_at, title, body, attempts, next_attempt_at)"
+            " SELECT id || '/refused/storm', 'oncall', 0, 'title', 'body', 2, 0 FROM episode LIMIT 1"
+        )
+        [(episode,)] = old.execute("SELECT id FROM episode LIMIT 1").fetchall()
+    old.close()
+    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.read() as connection:
+        [message] = await outbox.due(connection, NOW)
+    assert (message.episode, message.contact, message.attempts) == (episode, "oncall", 2)
+
+
+async def test_a_ledger_of_a_newer_release_is_refused(file: Path) -> None:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.write() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LedgerUnavailable, match="written by a newer release"):
+        async with ledger_at(f"sqlite:///{file}").open():
+            pass
+
+
+@pytest.fixture
+def no_ledger(file: Path) -> Iterator[None]:
+    file.write_bytes(b"something else entirely" * 1_000)
+    yield
+    assert file.read_bytes() == b"something else entirely" * 1_000
+
+
+async def test_a_file_that_is_no_ledger_is_refused_and_left_alone(file: Path, no_ledger: None) -> None:
+    with pytest.raises(LedgerUnavailable, match=r"ledger\.db: the ledger: file is not a database; restore it, or"):
+        async with ledger_at(f"sqlite:///{file}").open():
+            pass
+
+
+def modes(file: Path) -> dict[str, int]:
+    return {each.name: each.stat().st_mode & 0o777 for each in file.parent.glob("ledger.db*")}
+
+
+@pytest.fixture
+def shared(file: Path) -> None:
+    """A ledger that a group may read, which backs it up."""
+    file.touch()
+    file.chmod(0o640)
+
+
+async def test_nobody_else_may_read_a_new_ledger(file: Path) -> None:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
+        await ledger.accept(NOW, b"x")
+        names = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock")
+        assert modes(file) == dict.fromkeys(names, 0o600)
+
+
+async def test_the_mode_of_a_ledger_that_is_there_stays(file: Path, shared: None) -> None:
+    async with ledger_at(f"sqlite:///{file}").open():
+        assert modes(file)["ledger.db"] == 0o640
+
+
+def damage(file: Path, table: str) -> None:
+    """Spoil the first page of a table."""
+    with sqlite3.connect(file) as ledger:
+        [(page,)] = ledger.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchall()
+        [(size,)] = ledger.execute("PRAGMA page_size").fetchall()
+    ledger.close()
+    with file.open("r+b") as content:
+        content.seek((page - 1) * size)
+        content.write(b"\xff" * size)
+
+
+@pytest.mark.parametrize("table", ["run", "pause", "breaker", "episode_one_open"])
+async def test_where_a_bound_could_be_damaged_it_does_not_start(file: Path, table: str) -> None:
+    async with ledger_at(f"sqlite:///{file}").open():
+        pass
+    damage(file, table)
+    with pytest.raises(LedgerUnavailable, match="it is damaged"):
+        async with ledger_at(f"sqlite:///{file}").open():
+            pass
+
+
+@pytest.mark.parametrize("table", ["delivery", "audit_hash"])
+async def test_what_takes_long_to_read_is_read_meanwhile_and_damage_ends_everything(file: Path, table: str) -> None:
+    async with ledger_at(f"sqlite:///{file}").open():
+        pass
+    damage(file, table)
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
+
+        async def trouble() -> str:
+            try:
+                await storms(ledger)
+            except LedgerUnavailable as error:
+                return str(error).partition(" (")[0]
+            return "none"
+
+        await becomes(trouble, "the ledger: it is damaged")
+        with pytest.raises(LedgerUnavailable, match=r"it is damaged|malformed"):
+            await ledger.accept(NOW, b"{}")
+
+
+async def test_nothing_is_accepted_by_a_ledger_that_is_not_open(file: Path) -> None:
+    with pytest.raises(LedgerUnavailable, match="not open"):
+        await ledger_at(f"sqlite:///{file}").accept(NOW + timedelta(0), b"{}")
+
+
+async def test_every_commit_reaches_the_disk(ledger: SqliteLedger) -> None:
+    """Invariant 1: FULL is 2. What the operating system alone has is lost with the power, and no test can cut that."""
+    async with ledger.write() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 2
+    assert ledger._delivery_writer is not None
+    for connection in (ledger._delivery_writer._blocking_connection, ledger._delivery_writer._nowait_connection):
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+async def test_after_a_group_that_failed_the_next_is_kept(ledger: Ledger) -> None:
+    with pytest.raises(LedgerUnavailable, match="NOT NULL"):
+        await ledger.accept(NOW, None)  # type: ignore[arg-type]
+    assert await asyncio.gather(ledger.accept(NOW, b"1"), return_exceptions=True) == [None]
+    assert await bodies(ledger) == [b"1"]
+
+
+async def test_a_writer_excludes_others_from_its_first_statement_on(ledger: Ledger, file: Path) -> None:
+    """Invariant 3."""
+    other = sqlite3.connect(file, timeout=0, isolation_level=None)
+    async with ledger.write():
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+
+EPISODE = """INSERT INTO episode
+    (stack, remediation, target, opened_at, firing_since, delivered_at, confirmed_at, alerts)
+    VALUES ('shop', 'clear_shelf', 'main', 0, 0, 0, 0, '{}')"""
+ENDED_EPISODE = EPISODE.replace("alerts)", "alerts, ended_at)").replace("'{}')", "'{}', 1)")
+RUN = """INSERT INTO run (episode, stack, remediation, target, state, reason, fence, created_at, evidence)
+    VALUES (1, 'shop', 'clear_shelf', 'main', 'admitted', '', 1, 0, '{}')"""
+PLANNED_RUN, ENDED_RUN = RUN.replace("admitted", "planned"), RUN.replace("admitted", "failed")
+RUN_OF_ANOTHER = RUN.replace("(1,", "(2,").replace("admitted", "executing")
+ITEM = "INSERT INTO item (run, position, identity, evidence, state, detail) VALUES (1, 0, '{}', '{}', 'planned', '')"
+
+
+@pytest.mark.parametrize(
+    ("before", "again"),
+    [
+        ([ENDED_EPISODE, EPISODE], EPISODE),
+        ([EPISODE, ENDED_RUN, PLANNED_RUN], RUN.replace("main", "spare")),
+        ([ENDED_EPISODE, EPISODE, RUN], RUN_OF_ANOTHER),
+        ([EPISODE, RUN, ITEM], ITEM),
+    ],
+    ids=["two open episodes", "two open runs of one", "two runs that act on one target", "one place of a run twice"],
+)
+async def test_what_the_tables_themselves_refuse(ledger: Ledger, before: list[str], again: str) -> None:
+    """Invariants 2, 4 and 6, whoever forgets to ask."""
+    async with ledger.write() as connection:
+        for each in before:
+            await connection.exec_driver_sql(each)
+    with pytest.raises(LedgerUnavailable, match="UNIQUE"):
+        async with ledger.write() as connection:
+            await connection.exec_driver_sql(again)
+
+
+async def test_what_can_not_be_kept_at_once_is_not_taken_for_kept(ledger: SqliteLedger, file: Path) -> None:
+    """Invariant 27: another process writes."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert ledger._delivery_writer is not None
+    ledger._delivery_writer._quick = True
+    kept = asyncio.create_task(ledger.accept(NOW, b"1"))
+    done, _ = await asyncio.wait([kept], timeout=0.2)
+    assert not done, "it was answered, and is nowhere"
+    other.execute("ROLLBACK")
+    other.close()
+    await kept
+    assert await bodies(ledger) == [b"1"]

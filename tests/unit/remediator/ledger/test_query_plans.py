@@ -1,0 +1,126 @@
+"""What is done every second must not grow with what the ledger remembers: no statement reads a large table whole."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from remediator.context import Context
+from remediator.escalation.attachments import Attachments
+from remediator.escalation.policy import escalate_due_steps
+from remediator.escalation.sender import send_due
+from remediator.intake.vanished import VanishedEpisodeDetector
+from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.server import metrics
+from runbookd.inventory import Inventory
+from tests.unit.remediator.conftest import EngineHarness, ManualClock, inventory
+from tests.unit.remediator.folder_remediation import FolderRemediation
+from tests.unit.remediator.payloads import alert, delivery
+
+LARGE = {"delivery", "episode", "run", "item", "outbox", "audit"}
+# Indexes of what is still to be done; however long the ledger has lived, they are short.
+SHORT = {"delivery_open", "episode_one_open", "run_one_active", "run_one_open"}
+SCAN = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
+OLDEST_OR_NEWEST = re.compile(r"ORDER BY \w+\.id( DESC)?\s+LIMIT \?", re.DOTALL)
+
+
+class StatementLog(list[tuple[str, Any]]):
+    """The statements of a ledger, as they are executed."""
+
+    def attach(self, ledger: SqliteLedger) -> None:
+        event.listen(ledger._engine.sync_engine, "before_cursor_execute", self._note)
+
+    def _note(self, _c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        self.append((statement, parameters[0] if many else parameters))
+
+
+def inventory_with_escalation() -> Inventory:
+    plain = inventory().model_dump(mode="python", exclude_unset=True)
+    steps = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["oncall"]}}
+    plain["stacks"]["shop"]["escalation"] = steps
+    return Inventory.model_validate(plain)
+
+
+@pytest.fixture
+async def watched(folder: Path) -> AsyncIterator[tuple[EngineHarness, StatementLog]]:
+    ledger, seen, shelf = (
+        SqliteLedger(f"sqlite:///{folder.parent}/ledger.db"),
+        StatementLog(),
+        FolderRemediation(folder),
+    )
+    seen.attach(ledger)
+    async with ledger.open():
+        context = Context(
+            inventory_with_escalation(), ledger, ManualClock(), {"clear_shelf": shelf.remediation()}, None
+        )
+        yield EngineHarness(context, shelf, context.clock), seen
+
+
+async def do_all_recurring_work(bench: EngineHarness) -> None:
+    bench.shelf.fill("a")
+    for status in ("firing", "firing", "resolved", "firing"):
+        await bench.deliver(status=status)
+        await bench.work()
+        await escalate_due_steps(bench.context)
+        await send_due(bench.context, Attachments(bench.context))
+        await metrics.collect(bench.context)
+        bench.clock.advance(minutes=31)
+        bench.engine.housekeeping.next_vanished_check = bench.engine.housekeeping.next_retention = 0.0
+        await VanishedEpisodeDetector(bench.context).check()
+
+
+async def test_no_statement_reads_a_large_table_whole(watched: tuple[EngineHarness, StatementLog]) -> None:
+    bench, seen = watched
+    seen.clear()
+    await do_all_recurring_work(bench)
+    statements = {text: parameters for text, parameters in seen if not text.startswith(("BEGIN", "PRAGMA"))}
+    assert len(statements) > 50, "nearly all there are"
+    async with bench.context.ledger.read() as connection:
+        plans = [
+            (text, row[3])
+            for text, parameters in statements.items()
+            for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
+        ]
+    assert [(text, step) for text, step in plans if _reads_all(text, step)] == []
+
+
+def _reads_all(statement: str, step: str) -> bool:
+    match = SCAN.search(step)
+    if match is None or match[2] in SHORT or OLDEST_OR_NEWEST.search(statement):
+        return False
+    return _table(match[1], statement) in LARGE
+
+
+def _table(name: str, statement: str) -> str:
+    """The table behind an alias."""
+    match = re.search(rf"(\w+) AS {name}\b", statement)
+    return match[1] if match else name
+
+
+async def test_an_idle_round_is_a_few_statements_however_many_episodes_are_open(
+    watched: tuple[EngineHarness, StatementLog],
+) -> None:
+    bench, seen = watched
+    body = delivery([alert(fingerprint=f"f{number}", target=f"db{number}") for number in range(40)])
+    await bench.context.ledger.accept(bench.clock.now(), body)
+    await bench.work(5)
+    seen.clear()
+    await bench.engine.tick()
+    await escalate_due_steps(bench.context)
+    assert len([1 for statement, _ in seen if not statement.startswith("BEGIN")]) < 15
+
+
+async def test_a_delivery_of_many_alerts_that_repeat_is_a_few_statements(
+    watched: tuple[EngineHarness, StatementLog],
+) -> None:
+    bench, seen = watched
+    body = delivery([alert(fingerprint=f"f{number}", target=f"db{number}") for number in range(40)])
+    await bench.context.ledger.accept(bench.clock.now(), body)
+    await bench.work(5)
+    await bench.context.ledger.accept(bench.clock.now(), body)
+    seen.clear()
+    await bench.engine.tick()
+    assert len([1 for statement, _ in seen if not statement.startswith("BEGIN")]) < 25

@@ -1,0 +1,381 @@
+"""What the remediator answers over HTTP, to Alertmanager and to operators."""
+
+import asyncio
+import io
+import re
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from remediator.app import build
+from remediator.ledger.address import ledger_at
+from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
+from runbookd.inventory import Inventory
+from runbookd.service import UnusableConfiguration, WebSettings
+from tests.unit.remediator.payloads import alert, delivery
+from tests.unit.remediator.polling import becomes
+
+HttpClient = TestClient[Any, Any]
+HOOK = {"Authorization": "Bearer hook-token"}
+ONCALL = {"Authorization": "Bearer oncall-token"}
+
+
+def settings(tmp_path: Path, **web: str) -> RemediatorSettings:
+    hook = tmp_path / "hook"
+    hook.write_text("hook-token\n")
+    return RemediatorSettings(
+        web=WebSettings(**{"listen_address": "127.0.0.1:0", **web}),
+        webhook=WebhookSettings(token_file=[hook]),
+        ledger=LedgerSettings(url=f"sqlite:///{tmp_path}/ledger.db"),
+        pause=PauseSettings(file=tmp_path / "pause"),
+    )
+
+
+def stacks(tmp_path: Path, **more: Any) -> Inventory:
+    token = tmp_path / "oncall"
+    token.write_text("oncall-token\n")
+    shop = {"postgres": {"main": {"dsn": "postgresql://nobody@127.0.0.1:1/none"}}}
+    return Inventory.model_validate({"operators": {"oncall": {"token_file": token}}, "stacks": {"shop": shop}, **more})
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[HttpClient]:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as made:
+        yield made
+
+
+async def test_health(client: HttpClient) -> None:
+    assert (await client.get("/-/healthy")).status == 200
+    assert (await client.get("/-/ready")).status == 200
+
+
+async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: HttpClient) -> None:
+    body = delivery([alert(stack="nobody"), alert(fingerprint="x", remediation="")])
+    assert (await client.post("/webhook", data=body, headers=HOOK)).status == 200
+    for _ in range(50):
+        answer = await client.get("/api/v1/runs", headers=ONCALL)
+        runs = (await answer.json())["runs"]
+        if len(runs) == 2 and all(run["finished_at"] for run in runs):
+            break
+        await asyncio.sleep(0.1)
+    assert {(run["state"], run["reason"]) for run in runs} == {("refused", "unknown_target")}
+    assert (await (await client.get(f"/api/v1/runs/{runs[0]['id']}", headers=ONCALL)).json())["history"][0][
+        "state"
+    ] == "planned"
+    page = await (await client.get("/metrics")).text()
+    assert 'remediation_refusals_total{bound="unknown_target",remediation="(unknown)",stack="(unknown)"} 1.0' in page
+
+
+async def test_runs_are_filtered_and_paged(client: HttpClient) -> None:
+    alerts = [alert(fingerprint=name, stack=name, remediation="r") for name in ("a", "b", "c")]
+    await client.post("/webhook", data=delivery([*alerts, alert(remediation="other")]), headers=HOOK)
+
+    async def ask(**query: str) -> Any:
+        return await (await client.get("/api/v1/runs", params=query, headers=ONCALL)).json()
+
+    async def stacks() -> list[str]:
+        return [run["stack"] for run in (await ask())["runs"]]
+
+    await becomes(stacks, ["shop", "c", "b", "a"])
+    assert [run["stack"] for run in (await ask(remediation="r"))["runs"]] == ["c", "b", "a"]
+    assert [run["remediation"] for run in (await ask(stack="shop"))["runs"]] == ["other"]
+    assert (await ask(state="succeeded")) == {"runs": [], "next": None}
+    first = await ask(remediation="r", limit="2")
+    assert [run["stack"] for run in first["runs"]] == ["c", "b"]
+    assert [run["stack"] for run in (await ask(remediation="r", before=str(first["next"])))["runs"]] == ["a"]
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+async def test_the_token_may_come_as_the_password_of_basic_authentication(client: HttpClient) -> None:
+    assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", "hook-token"))).status == 200
+    assert (await client.post("/webhook", data=delivery(), headers=basic("hook-token", "wrong"))).status == 403
+    assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", ""))).status == 401
+    assert (await client.get("/api/v1/runs", headers=basic("oncall", "oncall-token"))).status == 401
+
+
+async def test_two_tokens_are_accepted_while_one_takes_the_place_of_the_other(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    (tmp_path / "next").write_text("next-token")
+    both = made.model_copy(update={"webhook": WebhookSettings(token_file=[tmp_path / "hook", tmp_path / "next"])})
+    async with TestClient(TestServer(build(both, stacks(tmp_path)))) as client:
+        for token, status in (("hook-token", 200), ("next-token", 200), ("other", 403)):
+            headers = {"Authorization": f"Bearer {token}"}
+            assert (await client.post("/webhook", data=delivery(), headers=headers)).status == status
+        page = await (await client.get("/metrics")).text()
+    assert re.search(r'^remediation_deliveries_total{answer="accepted"} [1-9]', page, re.MULTILINE)
+    assert re.search(r'^remediation_deliveries_total{answer="unauthorized"} [1-9]', page, re.MULTILINE)
+
+
+async def test_a_body_that_does_not_come_is_asked_for_again(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alertmanager tries again after 5xx alone."""
+    monkeypatch.setattr("remediator.server.webhook.READ_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hook-token\r\nContent-Length: 9\r\n\r\n{")
+    answer = asyncio.create_task(reader.readline())
+    assert (await asyncio.wait([answer], timeout=5))[0], "nothing was answered"
+    assert answer.result().split()[1] == b"503"
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({}, delivery(), 401),
+        ({"Authorization": "Basic aG9vaw=="}, delivery(), 401),
+        ({"Authorization": "Bearer wrong"}, delivery(), 403),
+        (ONCALL, delivery(), 403),
+        (HOOK, b"{", 400),
+        (HOOK, b" " * (1024 * 1024 + 1), 413),
+        (HOOK, delivery([alert()] * 1001), 413),
+    ],
+)
+async def test_what_is_not_accepted(client: HttpClient, headers: dict[str, str], body: bytes, status: int) -> None:
+    answer = await client.post("/webhook", data=io.BytesIO(body), headers=headers)
+    assert answer.status == status
+    assert "Traceback" not in await answer.text()
+    assert (status == 413) == ("set max_alerts in Alertmanager" in await answer.text())
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), (HOOK, 403), (ONCALL, 200)])
+async def test_the_api_wants_an_operator(client: HttpClient, headers: dict[str, str], status: int) -> None:
+    assert (await client.get("/api/v1/runs", headers=headers)).status == status
+
+
+async def test_without_operators_the_api_says_how_to_name_one(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path, operators={})))) as client:
+        answer = await client.get("/api/v1/runs", headers=HOOK)
+        assert answer.status == 403
+        assert "operators: {oncall: {token_file:" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/runs?limit=0", 400),
+        ("/api/v1/runs?limit=many", 400),
+        ("/api/v1/runs?before=-1", 400),
+        ("/api/v1/runs?state=fine", 400),
+        ("/api/v1/runs/1", 404),
+        ("/api/v1/runs/one", 404),
+        ("/api/v1/runs/99999999999999999999999", 404),
+        ("/api/v1/runs?state=refused&stack=shop&limit=5", 200),
+    ],
+)
+async def test_odd_questions_get_clear_answers(client: HttpClient, path: str, status: int) -> None:
+    assert (await client.get(path, headers=ONCALL)).status == status
+
+
+async def test_a_pause_is_kept_over_a_restart_until_it_is_ended(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
+        assert (
+            await client.post("/api/v1/pause", json={"reason": "deploy", "for": "2h"}, headers=ONCALL)
+        ).status == 200
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
+        pauses = (await (await client.get("/api/v1/pause", headers=ONCALL)).json())["pauses"]
+        assert [(pause["reason"], pause["begun_by"]) for pause in pauses] == [("deploy", "oncall")]
+        assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
+        assert (await (await client.delete("/api/v1/pause", headers=ONCALL)).json()) == {"ended": 1}
+        assert (await (await client.get("/api/v1/pause", headers=ONCALL)).json()) == {"pauses": []}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"reason": ""}', b'{"reason": "x", "for": "soon"}', b'{"reason": "x", "stack": "nobody"}']
+)
+async def test_a_pause_needs_its_reason(client: HttpClient, body: bytes) -> None:
+    answer = await client.post("/api/v1/pause", data=body, headers=ONCALL)
+    assert answer.status == 400
+    assert await answer.text()
+
+
+async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_is_a_conflict(
+    client: HttpClient,
+) -> None:
+    assert (await client.post("/api/v1/runs/1/approve", headers=ONCALL)).status == 404
+    await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
+
+    async def approved() -> tuple[int, Any]:
+        answer = await client.post("/api/v1/runs/1/approve", headers=ONCALL)
+        return answer.status, await answer.json()
+
+    await becomes(approved, (409, {"error": "run 1 is refused, not awaiting_approval"}))
+
+
+async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remediator.intake.backlog.MAX_DELIVERIES", 5)
+    monkeypatch.setattr("remediator.intake.ingest.BATCH_SIZE", 1)
+    made = settings(tmp_path)
+    async with ledger_at(made.ledger.url).open() as ledger:
+        for _ in range(8):
+            await ledger.accept(datetime.now(UTC), delivery())
+    async with TestClient(TestServer(build(made, stacks(tmp_path)))) as client:
+
+        async def answered() -> tuple[int, str]:
+            answer = await client.post("/webhook", data=delivery(), headers=HOOK)
+            return answer.status, (await answer.text()).strip()
+
+        await becomes(answered, (503, "5 deliveries wait to be worked off; try again"))
+        await becomes(answered, (200, "accepted"))
+
+
+async def test_closing_a_breaker_that_is_not_open_is_not_found(client: HttpClient) -> None:
+    answer = await client.delete("/api/v1/breakers/terminate_idle_transactions/shop/postgres/main", headers=ONCALL)
+    assert answer.status == 404
+
+
+async def test_without_an_inventory_it_starts_and_says_what_is_missing(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), None))) as client:
+        assert (await client.get("/-/healthy")).status == 200
+        ready = await client.get("/-/ready")
+        assert (ready.status, await ready.text()) == (
+            503,
+            "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE)\n",
+        )
+        assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
+
+
+def test_off_loopback_it_wants_a_credential(tmp_path: Path) -> None:
+    open_to_all = settings(tmp_path, listen_address=":9851").model_copy(update={"webhook": WebhookSettings()})
+    with pytest.raises(UnusableConfiguration, match=r"--webhook\.token-file is needed"):
+        build(open_to_all, stacks(tmp_path))
+
+
+def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    (tmp_path / "hook").write_text("\n")
+    with pytest.raises(UnusableConfiguration, match="is empty"):
+        build(made, stacks(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("remediations", "reason"),
+    [
+        ({"terminate_idle_transaction": {}}, "did you mean 'terminate_idle_transactions'"),
+        ({"run_backup": {"protect": {"roles": ["app"]}}}, "means nothing to run_backup"),
+        ({"run_backup": {"block_on": ["Failover"]}}, "needs alertmanager.url"),
+    ],
+)
+def test_remediations_that_can_not_work_are_refused(tmp_path: Path, remediations: Any, reason: str) -> None:
+    what = stacks(tmp_path, stacks={"shop": {"remediations": remediations}})
+    with pytest.raises(UnusableConfiguration, match=reason):
+        build(settings(tmp_path), what)
+
+
+async def test_a_second_remediator_on_the_same_ledger_does_not_start(tmp_path: Path) -> None:
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))):
+        second = TestServer(build(settings(tmp_path), stacks(tmp_path)))
+        with pytest.raises(UnusableConfiguration, match="another remediator has the ledger"):
+            await second.start_server()
+
+
+def test_a_ledger_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    made = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url="oracle://x")})
+    with pytest.raises(UnusableConfiguration, match=r"--ledger\.url"):
+        build(made, stacks(tmp_path))
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "postgresql://127.0.0.1/ledger"])
+def test_a_ledger_that_is_no_file_is_refused(tmp_path: Path, address: str) -> None:
+    made = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=address)})
+    with pytest.raises(UnusableConfiguration, match="a file"):
+        build(made, stacks(tmp_path))
+
+
+async def test_two_names_of_one_ledger_have_one_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+    linked = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=f"sqlite:///{tmp_path}/link.db")})
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))):
+        second = TestServer(build(linked, stacks(tmp_path)))
+        with pytest.raises(UnusableConfiguration, match="another remediator has the ledger"):
+            await second.start_server()
+
+
+async def test_while_a_token_file_is_replaced_alertmanager_is_asked_to_try_again(
+    client: HttpClient, tmp_path: Path
+) -> None:
+    (tmp_path / "hook").write_text("")
+    assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
+    (tmp_path / "hook").write_text("new-token")
+    assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 403
+    headers = {"Authorization": "Bearer new-token"}
+    assert (await client.post("/webhook", data=delivery(), headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(client: HttpClient, encoding: str) -> None:
+    answer = await client.post("/webhook", data=b"no such thing", headers={**HOOK, "Content-Encoding": encoding})
+    assert answer.status == 400
+
+
+async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: HttpClient) -> None:
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"GET /api/v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"403"
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("span", ["0s", "9999999d"])
+async def test_a_pause_of_no_time_or_for_ever_is_refused(client: HttpClient, span: str) -> None:
+    answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
+    assert answer.status == 400
+    assert (await answer.json())["error"].startswith("for: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/v1/plan"), ("GET", "/api/v1/runs/1/why"), ("POST", "/api/v1/simulate")]
+)
+async def test_previews_want_an_operators_token(client: HttpClient, method: str, path: str) -> None:
+    assert (await client.request(method, path)).status == 401
+    assert (await client.request(method, path, headers=HOOK)).status == 403
+
+
+async def test_a_malformed_payload_is_not_simulated(client: HttpClient) -> None:
+    answer = await client.post("/api/v1/simulate", data=b"{}", headers=ONCALL)
+    assert answer.status == 400
+    assert "version" in await answer.text()
+
+
+async def test_the_file_that_pauses_is_the_one_of_the_flag(tmp_path: Path) -> None:
+    (tmp_path / "paused").touch()
+    made = settings(tmp_path).model_copy(update={"pause": PauseSettings(file=tmp_path / "paused")})
+    async with TestClient(TestServer(build(made, stacks(tmp_path)))) as client:
+        assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("GET", "/api/v1/runs?state=fine", 400, "state is one of planned, prechecked, "),
+        ("GET", "/api/v1/runs?limit=many", 400, "limit is a whole number from 1, not 'many'"),
+        ("GET", "/api/v1/runs/7", 404, "there is no run 7"),
+        ("GET", "/api/v1/runs/one", 404, "there is no run 'one'"),
+        ("GET", "/api/v1/run", 404, "there is no /api/v1/run"),
+        ("DELETE", "/api/v1/runs", 405, "/api/v1/runs takes GET, HEAD, not DELETE"),
+        ("POST", "/api/v1/pause", 400, "body: "),
+        ("GET", "/api/v1/plan?remediation=x&target=y", 404, "there is no remediation 'x'"),
+    ],
+)
+async def test_every_refusal_of_the_api_is_json(
+    client: HttpClient, method: str, path: str, status: int, error: str
+) -> None:
+    answer = await client.request(method, path, headers=ONCALL)
+    assert answer.status == status
+    assert (await answer.json())["error"].startswith(error)
+    assert (status == 405) == ("Allow" in answer.headers)
+
+
+async def test_who_may_not_ask_is_told_in_json_too(client: HttpClient) -> None:
+    answer = await client.get("/api/v1/runs")
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert await answer.json() == {"error": "a bearer token is needed"}

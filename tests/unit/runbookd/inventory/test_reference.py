@@ -1,0 +1,32 @@
+"""docs/inventory.md names every key that there is."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from runbookd.inventory import Inventory
+
+PAGE = (Path(__file__).parents[4] / "docs" / "inventory.md").read_text(encoding="utf-8")
+
+
+def keys(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+        for inner in models_in(field.annotation):
+            yield from keys(inner)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models_in(argument)
+
+
+@pytest.mark.parametrize("key", sorted(set(keys(Inventory))))
+def test_every_key_is_described(key: str) -> None:
+    assert re.search(rf"`[^`]*\b{key}\b[^`]*`|## .*\b{key}\b|`{key}`", PAGE), f"{key} is missing"

@@ -1,0 +1,137 @@
+"""docs/coverage/*.yml answers every row of the five runbooks, with pointers that exist."""
+
+import re
+from collections import Counter, defaultdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from tools.docs.coverage_files import KINDS, RunbookRow, covered_rows, read
+from tools.docs.coverage_page import coverage_page
+from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
+from tools.docs.metrics_tables import metrics_pages
+
+ROWS = covered_rows()
+ROOT = Path(__file__).parents[4]
+RULES = ROOT / "alert_rules"
+ROW_ID = re.compile(r"\b(?:pmcrm|cf|fpm|drx|lpm)-[a-z0-9-]+")
+SOURCES = {  # rows and traps that were found in each runbook, and how the ids of its rows begin
+    "pmcrm": (158, 92, "pmcrm-"),
+    "clientforge": (133, 40, "cf-"),
+    "formula_pm": (136, 50, "fpm-"),
+    "deelrx": (130, 28, "drx-"),
+    "life_platform": (157, 29, "lpm-"),
+}
+
+
+@pytest.mark.parametrize("stack", SOURCES)
+def test_every_row_of_the_runbook_is_answered_once(stack: str) -> None:
+    rows, traps, prefix = SOURCES[stack]
+    of_stack = [row for row in ROWS if row.stack == stack]
+    assert len({row.id for row in of_stack if row.id.startswith(prefix)}) == len(of_stack) == rows
+    assert sum(row.answers.traps for row in of_stack) == traps
+
+
+def test_there_is_a_file_for_each_runbook_and_no_other() -> None:
+    assert {row.stack for row in ROWS} == set(SOURCES)
+
+
+def test_the_page_is_what_the_files_say() -> None:
+    """The fix is `make docs`, or a pointer that exists."""
+    for file, text in coverage_page():
+        assert file.read_text(encoding="utf-8") == text
+
+
+def test_the_reference_names_the_rows_that_a_metric_answers() -> None:
+    pages = "".join(text for _, text in metrics_pages())
+    lines = {line.split("`")[1]: line for line in pages.splitlines() if line.startswith("| `")}
+    for row in ROWS:
+        for metric in row.answers.metric:
+            assert row.id in lines[metric].replace("|", ",").replace(" ", "").split(",")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pointer_that_points_at_nothing_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"there is no {kind} nothing"):
+        link(kind, "nothing")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_answers_something_and_leads_to_a_file_that_exists(kind: str) -> None:
+    pointers = {pointer for row in ROWS for pointer in getattr(row.answers, kind)}
+    assert pointers
+    for pointer in pointers:
+        place = link(kind, pointer).partition("](")[2].rstrip(")").partition("#")[0]
+        assert (ROOT / "docs" / place).exists()
+
+
+def test_an_alert_answers_a_row_only_where_its_stack_has_a_number_for_it() -> None:
+    """Without one the alert can not fire there, and the row is as good as unanswered."""
+    numbers = {file.stem: {rule["record"] for rule in rules(file)} for file in (RULES / "thresholds").glob("*.yml")}
+    for row in ROWS:
+        for alert in row.answers.alert:
+            needed = numbers_by_alert()[alert]
+            assert not needed or needed & numbers[row.stack], f"{row.id}: {alert}"
+
+
+@pytest.mark.parametrize("file", sorted((RULES / "thresholds").glob("*.yml")), ids=lambda file: file.stem)
+def test_a_row_that_a_threshold_names_is_answered_by_its_alert(file: Path) -> None:
+    named = re.findall(r"((?: *#.*\n)+) *- record: (runbook:\S+)", file.read_text(encoding="utf-8"))
+    rows = {row.id: row.answers for row in ROWS}
+    pairs = [(row, number) for comment, number in named for row in ROW_ID.findall(comment)]
+    assert pairs
+    for row, number in pairs:
+        assert any(number in numbers_by_alert()[alert] for alert in rows[row].alert), f"{row}: {number}"
+
+
+def test_no_word_stands_in_the_lists_that_answers_nothing() -> None:
+    assert {word for row in ROWS for word in row.answers.outside} == set(OUTSIDE)
+    assert {word for row in ROWS for word in row.answers.planned} == set(PLANNED)
+
+
+def test_the_traps_of_a_row_are_numbered_where_there_are_several(tmp_path: Path) -> None:
+    text = "Part:\n  a: {people: [tell]}\n  b: {people: [tell], traps: 1}\n  c: {people: [tell], traps: 2}\n"
+    assert [row.traps for row in rows_of(tmp_path, text)] == [(), ("b",), ("c/1", "c/2")]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Part:\n  a: {traps: 1}\n", "nothing answers this row"),
+        ("Part:\n  a: {metric: []}\n", "at least 1 item"),
+        ("Part:\n  a: {people: [tell], why: prose}\n", "why"),
+        ("Part:\n  a: {people: [tell], traps: -1}\n", "greater than or equal to 0"),
+    ],
+)
+def test_a_row_that_is_no_answer_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        rows_of(tmp_path, text)
+
+
+def test_a_row_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(yaml.YAMLError, match=r"a stands twice(.|\n)*line 3"):
+        rows_of(tmp_path, "Part:\n  a: {people: [tell]}\n  a: {people: [tell]}\n")
+    assert not [row for row, times in Counter(row.id for row in ROWS).items() if times > 1]
+
+
+@cache
+def numbers_by_alert() -> dict[str, set[str]]:
+    """The numbers that each alert compares with."""
+    numbers: dict[str, set[str]] = defaultdict(set)
+    for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
+        numbers[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
+    return numbers
+
+
+def rules(file: Path) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
+
+
+def rows_of(folder: Path, text: str) -> list[RunbookRow]:
+    file = folder / "stack.yml"
+    file.write_text(text, encoding="utf-8")
+    return list(read(file))

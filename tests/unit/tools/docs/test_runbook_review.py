@@ -1,0 +1,37 @@
+"""docs/runbook-review.md has an answer to every trap, in terms of what exists."""
+
+import re
+from pathlib import Path
+
+from tools.docs.coverage_files import covered_rows
+from tools.docs.coverage_pointers import link
+
+DOCS = Path(__file__).parents[4] / "docs"
+TEXT = (DOCS / "runbook-review.md").read_text(encoding="utf-8")
+LINES = [re.split(r"(?<!\\)\|", line)[1:-1] for line in TEXT.splitlines() if line.startswith("| `")]
+
+
+def test_every_trap_is_answered_once() -> None:
+    named = [trap for cells in LINES for trap in re.findall(r"`(.+?)`", cells[0])]
+    assert sorted(named) == sorted(trap for row in covered_rows() for trap in row.traps)
+
+
+def test_every_line_says_what_is_wrong_and_what_is_done() -> None:
+    for traps, wrong, done in LINES:
+        assert wrong.strip().endswith("."), traps
+        assert done.strip().endswith("."), traps
+
+
+def test_what_it_names_exists() -> None:
+    """Quoted in the text and shaped like one of ours: an alert, or a metric of the exporter."""
+    quoted = set(re.findall(r"`(.+?)`", TEXT))
+    for name in quoted:
+        if re.fullmatch(r"(?:[A-Z]+[a-z]+){2,}", name):
+            assert link("alert", name)
+        if re.fullmatch(r"(?:pg|redis|bullmq|backup|probe)_\w+", name):
+            assert link("metric", name)
+
+
+def test_its_links_lead_somewhere() -> None:
+    for place in re.findall(r"\]\(([^)#]+)", TEXT):
+        assert (DOCS / place).exists(), place
