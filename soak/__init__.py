@@ -1,1 +1,4 @@
-"""Runs the exporter for long against real servers that fail, and looks whether anything piles up."""
+"""Runs the exporter for long against real servers that fail, and checks whether anything piles up.
+
+Faults come from `soak.faults`, servers from `demo`.
+"""

@@ -1,4 +1,7 @@
-"""The incidents that the demo knows how to make. A new one: its file, and its line in INCIDENTS."""
+"""The incidents that the demo knows how to make. A new one: its file, and its line in INCIDENTS.
+
+Each is a trouble that enters the loop at its first step, and proves afterwards what became of it.
+"""
 
 from demo.incidents.base import Incident, IncidentProof, Injection
 from demo.incidents.failed_jobs import FAILED_JOBS

@@ -1,4 +1,7 @@
-"""One file a dashboard, and this one map of them."""
+"""One file per dashboard, and this one map of them.
+
+They draw with the panels of `grafana.panels` and decide nothing.
+"""
 
 from grafana.boards import stack
 from grafana.panels import Json

@@ -1,4 +1,7 @@
-"""The remediations: one verb a file, and this one map."""
+"""The remediations: one verb per file, and this one map.
+
+They plan, touch and verify; the engine decides when, the bounds whether.
+"""
 
 from remediator.model.remediation import Remediation
 from remediator.remediations import (

@@ -1,4 +1,7 @@
-"""`runbookctl doctor`: connects as the daemons would, and tells what is missing or too wide, with what repairs it."""
+"""`runbookctl doctor`: connects as the daemons would and reports which rights are missing or too wide.
+
+It checks what the loop needs before it runs, names the repair, and changes nothing.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,4 +1,7 @@
-"""What we run: the typed model of stacks and targets, and its loader. Both daemons import it; it imports neither."""
+"""What we run: the typed model of stacks and targets, and its loader.
+
+It is the input of the loop: the exporter measures what it lists, the remediator touches nothing else.
+"""
 
 from runbookd.inventory.backup_names import BackupNames, Proof, before, marked, marker_name
 from runbookd.inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES

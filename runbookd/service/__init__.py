@@ -1,4 +1,7 @@
-"""What both daemons share: flags, logs, start and stop, health, the metrics page. It knows neither of them."""
+"""What both daemons share: flags, logs, start and stop, health, users, the metrics page.
+
+It serves HTTP around the loop and knows neither daemon.
+"""
 
 from runbookd.service.address import ListenAddress
 from runbookd.service.check import Finding

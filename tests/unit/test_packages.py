@@ -1,0 +1,103 @@
+"""The packages read as the loop: no circles, each knows only what it may, each says what it is for."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# What each package may import of the others.
+MAY_IMPORT = {
+    "runbookd": set(),
+    "exporter": {"runbookd"},
+    "remediator": {"runbookd"},
+    "runbookctl": {"runbookd", "exporter", "remediator"},
+    "grafana": set(),
+    "tools": {"runbookd", "exporter", "remediator", "tests"},  # the invariants' page is written from tests/
+    "demo": {"runbookd", "tools"},
+    "soak": {"demo"},
+    "benchmarks": {"runbookd", "exporter", "remediator", "demo", "tools"},
+}
+Graph = Mapping[str, set[str]]
+
+
+@cache
+def modules() -> Mapping[str, Path]:
+    """Every module of the packages by its dotted name."""
+    files = [
+        file for package in MAY_IMPORT for file in (ROOT / package).rglob("*.py") if "node_modules" not in file.parts
+    ]
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+@cache
+def imports() -> Graph:
+    """What each module imports of the project, in functions and for type checkers as well."""
+    return {name: set(_imports_of(file)) - {name} for name, file in modules().items()}
+
+
+def _imports_of(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            yield from (_imported(str(node.module), alias.name) for alias in node.names)
+
+
+def _imported(module: str, name: str) -> str:
+    """`from a import b` is the module a.b where there is one, else something of a."""
+    return f"{module}.{name}" if f"{module}.{name}" in modules() else module
+
+
+def between_entries(folder: str) -> Graph:
+    """Which files and folders directly in `folder` import which others of them."""
+    graph: dict[str, set[str]] = {}
+    for name, imported in imports().items():
+        for other in imported:
+            if name.startswith(f"{folder}.") and other.startswith(f"{folder}."):
+                one, two = (each.removeprefix(f"{folder}.").split(".")[0] for each in (name, other))
+                graph.setdefault(one, set()).update({two} - {one})
+    return graph
+
+
+def folders() -> list[str]:
+    return sorted({".".join(file.parent.relative_to(ROOT).parts) for file in modules().values()})
+
+
+def test_files_do_not_import_each_other_in_a_circle() -> None:
+    list(TopologicalSorter(imports()).static_order())
+
+
+@pytest.mark.parametrize("folder", folders())
+def test_entries_of_a_folder_do_not_import_each_other_in_a_circle(folder: str) -> None:
+    list(TopologicalSorter(between_entries(folder)).static_order())
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_those_below_it(package: str) -> None:
+    known = {*MAY_IMPORT, "tests"}
+    used = {
+        other.split(".")[0]
+        for name, imported in imports().items()
+        for other in imported
+        if name.split(".")[0] == package
+    }
+    assert (used & known) - {package} <= MAY_IMPORT[package]
+
+
+def test_the_model_of_the_remediator_imports_no_other_part_of_it() -> None:
+    used = {other for name, imported in imports().items() if name.startswith("remediator.model.") for other in imported}
+    assert {other for other in used if other.startswith("remediator.")} <= {
+        name for name in modules() if name.startswith("remediator.model.")
+    }
+
+
+@pytest.mark.parametrize("folder", folders())
+def test_a_folder_says_what_it_is_for_and_its_place_in_the_loop(folder: str) -> None:
+    init = ROOT / folder.replace(".", "/") / "__init__.py"
+    docstring = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+    assert len([line for line in docstring.splitlines() if line]) >= 2, docstring
