@@ -17,7 +17,7 @@ from benchmarks.peers import server_cpu
 from demo.servers.postgres import PostgresServer
 from exporter.postgres.collector import PostgresCollector
 from exporter.postgres.connect import connect
-from exporter.postgres.parts.catalogue import FAST
+from exporter.postgres.parts.catalogue import SCRAPE_PARTS
 from exporter.postgres.parts.statement import Statement
 from runbookd.inventory import PostgresTarget, Stack
 from tools.toolchain.paths import TOOLS
@@ -92,7 +92,7 @@ async def _parts(target: PostgresTarget) -> Sequence[str]:
     """Lines about the parts that take the most."""
     session = await connect(target.dsn_secret(), BUDGET_SECONDS, {"jit": "off"})
     times_by_part: dict[str, float] = {}
-    for part in FAST:
+    for part in SCRAPE_PARTS:
         statement = Statement.of([part], session.server)
         if statement.parts:
             prepared = await session.connection.prepare(statement.text)

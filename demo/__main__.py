@@ -19,7 +19,7 @@ from demo.ports import HOST, Ports
 from demo.running import running_demo
 from demo.servers.errors import ServerError
 from demo.up import up
-from runbookd.service import leave
+from runbookd.service import exit_process
 from tools.toolchain.errors import SetupError
 
 PATHS = DemoPaths()
@@ -118,7 +118,7 @@ def main() -> None:
         code = 1
     except KeyboardInterrupt:
         code = 130
-    leave(code)
+    exit_process(code)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from obstore.store import S3Store
 
 from demo.credentials import BUCKET
 from demo.places import DemoPaths
-from runbookd.inventory import marked
+from runbookd.inventory import parse_marker_name
 
 if TYPE_CHECKING:
     from obstore.store import S3Config  # exists for type checkers only
@@ -41,5 +41,5 @@ async def list_backups(paths: DemoPaths) -> Mapping[str, dict[str, Any]]:
     return {
         each["path"]: {"size": each["size"], "etag": each["e_tag"], "modified": each["last_modified"].isoformat()}
         for each in entries
-        if marked(each["path"]) is None
+        if parse_marker_name(each["path"]) is None
     }

@@ -57,7 +57,7 @@ Connect = Callable[[float], Awaitable[Client]]
 
 
 @dataclass(frozen=True)
-class Slow:
+class BackgroundReading:
     """A reading that is too slow for a scrape: made in the background once in a while, its samples kept.
 
     `cost` says to people what one reading asks of the target. The target is up only with a good one if that
@@ -78,7 +78,7 @@ class Collector(ABC):
     round_trips: ClassVar[int] = 1
     """What a scrape waits for at the most, without connecting."""
     fast: Connect | None = None
-    slow: Slow | None = None
+    slow: BackgroundReading | None = None
     jobs: Jobs[Any] | None = None
     """Readings in the background that may fail without the target being down, see `exporter.job`."""
 
@@ -103,7 +103,7 @@ class Collector(ABC):
         return ()
 
 
-def unreadable(secret: Secret) -> Iterable[tuple[str, str]]:
+def secret_problem(secret: Secret) -> Iterable[tuple[str, str]]:
     """Yield (key, reason) if `secret` can not be read now."""
     try:
         secret.read()

@@ -3,13 +3,13 @@
 ExporterError
 └── TargetError             a target could not be measured; costs that target's samples only
     ├── TargetMisconfigured the inventory or a secret is wrong: nothing was asked
-    ├── TargetUnreachable   nobody answers at the address
+    ├── TargetUnavailable   nobody answers at the address
     └── TargetRefused       it answers, but refuses: wrong credential, missing right, failed statement
 """
 
 from enum import StrEnum
 
-LATE = "no answer before the deadline"
+DEADLINE_EXCEEDED = "no answer before the deadline"
 
 
 class ExporterError(Exception):
@@ -33,8 +33,8 @@ class Fault(StrEnum):
 class TargetError(ExporterError):
     """A target could not be measured."""
 
-    def __init__(self, words: str, fault: Fault = Fault.OTHER) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, fault: Fault = Fault.OTHER) -> None:
+        super().__init__(message)
         self.fault = fault
 
 
@@ -42,7 +42,7 @@ class TargetMisconfigured(TargetError):
     """The inventory or a secret is wrong, so that nothing was asked."""
 
 
-class TargetUnreachable(TargetError):
+class TargetUnavailable(TargetError):
     """Nobody answers at the address."""
 
     def __str__(self) -> str:

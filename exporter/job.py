@@ -14,14 +14,14 @@ from typing import Generic, Protocol, TypeVar
 from exporter.metric import Metric, Sample
 
 
-class Session(Protocol):
+class JobSession(Protocol):
     """What the jobs of a target take turns with; it connects when the first of them asks for something."""
 
     async def close(self) -> None:
         """Let go of the connection without waiting for the target."""
 
 
-S = TypeVar("S", bound=Session)
+S = TypeVar("S", bound=JobSession)
 
 
 @dataclass(frozen=True)

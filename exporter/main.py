@@ -9,25 +9,25 @@ from exporter.app import build_app
 from exporter.collectors import COLLECTORS
 from exporter.settings import ExporterSettings
 from runbookd.inventory import Inventory
-from runbookd.service import Daemon, Finding, leave, read_settings, run
-from runbookd.service.malloc import give_memory_back
+from runbookd.service import ConfigFinding, Daemon, exit_process, read_settings, run
+from runbookd.service.malloc import tune_malloc
 
 
 def main() -> NoReturn:
     """Run the exporter until it is told to stop."""
-    give_memory_back()
+    tune_malloc()
     gc.freeze()  # a scrape makes thousands of objects, and Python would look at all that was imported again and again
     settings = read_settings(ExporterSettings, sys.argv[1:], "runbook-exporter")
-    leave(run(Daemon(build_app, find), settings))
+    exit_process(run(Daemon(build_app, config_findings), settings))
 
 
-def find(inventory: Inventory) -> Iterator[Finding]:
+def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     """Yield every secret of a measured target that can not be read now."""
     for stack_name, stack in inventory.stacks.items():
         for kind, collector in COLLECTORS.items():
             for name in getattr(stack, kind):
                 for key, reason in collector(stack, name).secret_problems():
-                    yield Finding(("stacks", stack_name, kind, name, key), reason)
+                    yield ConfigFinding(("stacks", stack_name, kind, name, key), reason)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ A metric with several `parts` may have so many series for each: 1000 queues keep
 """
 
 _FAMILY = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
-Labels = tuple[str, ...]
+LabelValues = tuple[str, ...]
 
 
 class Families(Collector):
@@ -30,7 +30,7 @@ class Families(Collector):
     def __init__(self, others: Iterable[Collector] = ()) -> None:
         self._others = tuple(others)
         self._families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
-        self._seen: dict[str, set[Labels]] = {}
+        self._added: dict[str, set[LabelValues]] = {}
 
     def add(self, sample: Sample, *leading: str) -> bool:
         """Add `sample` with the label values `leading` in front, or return False if it is there already."""
@@ -41,31 +41,31 @@ class Families(Collector):
 
         Left out are all but the first sample of the same labels, and those of a metric beyond `MAX_SERIES`.
         """
-        found: dict[str, list[Sample]] = {}
+        by_metric: dict[str, list[Sample]] = {}
         for sample in samples:
-            found.setdefault(sample.metric.name, []).append(sample)
-        front = tuple(map(_text, leading))
-        left = {name: len(group) - self._add(group, front) for name, group in found.items()}
-        return {name: count for name, count in left.items() if count}
+            by_metric.setdefault(sample.metric.name, []).append(sample)
+        leading_values = tuple(map(_encodable, leading))
+        dropped = {name: len(group) - self._add(group, leading_values) for name, group in by_metric.items()}
+        return {name: count for name, count in dropped.items() if count}
 
     def collect(self) -> Iterable[Family]:
         yield from self._families.values()
         for other in self._others:
             yield from other.collect()
 
-    def _add(self, samples: Sequence[Sample], front: Labels) -> int:
+    def _add(self, samples: Sequence[Sample], leading_values: LabelValues) -> int:
         """Add what is new of one metric's samples and return how much that was."""
         metric = samples[0].metric
-        family = self._family(metric, bool(front))
-        seen = self._seen.setdefault(metric.name, set())
-        values: dict[Labels, float] = {}
+        family = self._family(metric, bool(leading_values))
+        present = self._added.setdefault(metric.name, set())
+        values: dict[LabelValues, float] = {}
         for sample in samples:
-            values.setdefault((*front, *map(_text, sample.labels)), sample.value)
-        new = {labels: value for labels, value in values.items() if labels not in seen}
+            values.setdefault((*leading_values, *map(_encodable, sample.labels)), sample.value)
+        new = {labels: value for labels, value in values.items() if labels not in present}
         added = _largest(new, MAX_SERIES * metric.parts)
         for labels, value in added.items():
             family.add_metric(labels, value)
-        seen.update(added)
+        present.update(added)
         return len(added)
 
     def _family(self, metric: Metric, of_target: bool) -> GaugeMetricFamily | CounterMetricFamily:
@@ -75,18 +75,18 @@ class Families(Collector):
         return self._families[metric.name]
 
 
-def _largest(values: Mapping[Labels, float], most: int) -> Mapping[Labels, float]:
+def _largest(values: Mapping[LabelValues, float], most: int) -> Mapping[LabelValues, float]:
     """At most so many: always the same ones for the same values, in whatever order a server told them."""
     if len(values) <= most:
         return values
     return dict(nsmallest(most, values.items(), key=_rank))
 
 
-def _rank(item: tuple[Labels, float]) -> tuple[bool, float, Labels]:
+def _rank(item: tuple[LabelValues, float]) -> tuple[bool, float, LabelValues]:
     labels, value = item
     return (True, 0.0, labels) if isnan(value) else (False, -value, labels)
 
 
-def _text(label: str) -> str:
+def _encodable(label: str) -> str:
     """A name with half a character (Redis keys are bytes) would make the page impossible to encode."""
     return label if label.isascii() else label.encode("utf-8", "replace").decode("utf-8")

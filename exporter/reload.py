@@ -26,32 +26,32 @@ METRICS = (RELOAD_SUCCESS, RELOAD_TIME)
 log = structlog.get_logger(__name__)
 
 
-class Serving:
+class ReloadableRunner:
     """Answers from one runner at a time. A scrape is answered by the runner that it began with."""
 
     def __init__(self, inventory: Inventory | None, file: Path | None) -> None:
-        self.runner = Runner(inventory or Inventory())
+        self.current = Runner(inventory or Inventory())
         self.has_inventory = inventory is not None
         self.problem = ""
         """Why the last reload was refused, or nothing."""
         self._file = file
         self._read_at = time.time()
-        self._one_reload, self._one_retirement = asyncio.Lock(), asyncio.Lock()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._reload_lock, self._retirement_lock = asyncio.Lock(), asyncio.Lock()
+        self._retirements: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Read in the background while the context is open, and leave no task and no connection behind."""
-        self.runner.start()
+        self.current.start()
         try:
             yield
         finally:
-            await self.runner.close()
-            await asyncio.gather(*self._retiring)
+            await self.current.close()
+            await asyncio.gather(*self._retirements)
 
     async def scrape(self, deadline: float, selection: Selection) -> Families:
         """Return the page before `deadline` (event loop's clock)."""
-        families = await self.runner.scrape(deadline, selection)
+        families = await self.current.scrape(deadline, selection)
         families.add(RELOAD_SUCCESS(not self.problem))
         families.add(RELOAD_TIME(self._read_at))
         return families
@@ -62,7 +62,7 @@ class Serving:
         Raises:
             InventoryError: it can not be used; the one before it stays.
         """
-        async with self._one_reload:
+        async with self._reload_lock:
             try:
                 inventory = await asyncio.to_thread(load_inventory, self._file, os.environ)
             except InventoryError as error:
@@ -70,18 +70,18 @@ class Serving:
                 log.error("reload refused, the old inventory stays", reason=self.problem)
                 raise
             self._swap(inventory)
-        log.info("reloaded", stacks=" ".join(self.runner.stacks))
+        log.info("reloaded", stacks=" ".join(self.current.stacks))
 
     def _swap(self, inventory: Inventory | None) -> None:
-        before, self.runner = self.runner, Runner(inventory or Inventory(), self.runner)
+        before, self.current = self.current, Runner(inventory or Inventory(), self.current)
         self.has_inventory, self.problem, self._read_at = inventory is not None, "", time.time()
-        self.runner.start()
-        task = asyncio.create_task(self._retire(before, self.runner), name="retire")
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        self.current.start()
+        task = asyncio.create_task(self._retire(before, self.current), name="retire")
+        self._retirements.add(task)
+        task.add_done_callback(self._retirements.discard)
 
     async def _retire(self, before: Runner, after: Runner) -> None:
         """Let go of what is not gone on with. In turn: a runner may have been given targets by the one before it."""
-        async with self._one_retirement:
-            await before.answered()
+        async with self._retirement_lock:
+            await before.wait_until_idle()
             await before.close(after)

@@ -1,18 +1,18 @@
 """What can be wrong with an inventory that only the remediator can tell."""
 
-import difflib
 from collections.abc import Iterator
 
 from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
-from runbookd.service import Finding
+from runbookd.inventory.suggest import suggest
+from runbookd.service import ConfigFinding
 
 # Keys that mean something only to some remediations; the others are bounds of all.
 _SPECIFIC_KEYS = ("older_than", "batch", "protect")
 
 
-def remediation_findings(inventory: Inventory) -> Iterator[Finding]:
+def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     """Remediations that do not exist, and settings that would silently do nothing."""
     for stack_name, stack in inventory.stacks.items():
         if inventory.alertmanager is None:
@@ -21,27 +21,27 @@ def remediation_findings(inventory: Inventory) -> Iterator[Finding]:
             path = ("stacks", stack_name, "remediations", name)
             remediation = REMEDIATIONS.get(name)
             if remediation is None:
-                yield Finding(path, f"there is no such remediation{_suggest(name)}")
+                yield ConfigFinding(path, f"there is no such remediation{suggest(name, REMEDIATIONS)}")
             else:
                 yield from _unused_key_findings(path, remediation, settings)
 
 
-def _missing_alertmanager_findings(name: str, stack: Stack) -> Iterator[Finding]:
+def _missing_alertmanager_findings(name: str, stack: Stack) -> Iterator[ConfigFinding]:
     paths = [("remediations", each, "block_on") for each, settings in stack.remediations.items() if settings.block_on]
     paths += [("escalation", each, "only_while") for each, step in stack.escalation.items() if step.only_while]
     for place in paths:
-        yield Finding(("stacks", name, *place), "needs alertmanager.url, to ask which alerts fire")
+        yield ConfigFinding(("stacks", name, *place), "needs alertmanager.url, to ask which alerts fire")
 
 
 def _unused_key_findings(
     path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings
-) -> Iterator[Finding]:
+) -> Iterator[ConfigFinding]:
     for key in _SPECIFIC_KEYS:
         if key in settings.model_fields_set and key not in remediation.keys:
-            yield Finding((*path, key), f"means nothing to {remediation.name}; leave it out")
+            yield ConfigFinding((*path, key), f"means nothing to {remediation.name}; leave it out")
 
 
-def config_findings(inventory: Inventory) -> Iterator[Finding]:
+def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     """Everything that `--config.check` reports: settings that can not work, and secrets that can not be read."""
     yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
@@ -52,7 +52,7 @@ def config_findings(inventory: Inventory) -> Iterator[Finding]:
         yield from _stack_secret_findings(("stacks", name), stack)
 
 
-def _stack_secret_findings(path: tuple[str, ...], stack: Stack) -> Iterator[Finding]:
+def _stack_secret_findings(path: tuple[str, ...], stack: Stack) -> Iterator[ConfigFinding]:
     for name, postgres in stack.postgres.items():
         if postgres.admin_dsn_secret().configured:
             yield from _secret_findings((*path, "postgres", name), postgres.admin_dsn_secret())
@@ -64,13 +64,8 @@ def _stack_secret_findings(path: tuple[str, ...], stack: Stack) -> Iterator[Find
             yield from _secret_findings((*path, "backups", name, "dump"), backup.dump.dsn_secret())
 
 
-def _secret_findings(path: tuple[str, ...], secret: Secret) -> Iterator[Finding]:
+def _secret_findings(path: tuple[str, ...], secret: Secret) -> Iterator[ConfigFinding]:
     try:
         secret.read()
     except SecretError as error:
-        yield Finding(path, str(error))
-
-
-def _suggest(name: str) -> str:
-    close = difflib.get_close_matches(name, REMEDIATIONS, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(sorted(REMEDIATIONS))}"
+        yield ConfigFinding(path, str(error))

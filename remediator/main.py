@@ -6,13 +6,13 @@ from typing import NoReturn
 from remediator.app import build
 from remediator.config_check import config_findings
 from remediator.settings import RemediatorSettings
-from runbookd.service import Daemon, leave, read_settings, run
+from runbookd.service import Daemon, exit_process, read_settings, run
 
 
 def main() -> NoReturn:
     """Run the remediator; see `--help`."""
     settings = read_settings(RemediatorSettings, sys.argv[1:], "runbook-remediator")
-    leave(run(Daemon(build, config_findings), settings))
+    exit_process(run(Daemon(build, config_findings), settings))
 
 
 if __name__ == "__main__":

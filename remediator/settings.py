@@ -5,10 +5,10 @@ from pathlib import Path
 from pydantic import Field
 
 from runbookd.service import DaemonSettings, WebSettings
-from runbookd.service.settings import Group
+from runbookd.service.settings import FlagGroup
 
 
-class WebhookSettings(Group):
+class WebhookSettings(FlagGroup):
     """Who may deliver alerts."""
 
     token_file: list[Path] = Field(
@@ -17,13 +17,13 @@ class WebhookSettings(Group):
     )
 
 
-class LedgerSettings(Group):
+class LedgerSettings(FlagGroup):
     """Where the ledger is."""
 
     url: str = Field(default="sqlite:///runbookd.db", description="the ledger: sqlite:///path/to/file")
 
 
-class PauseSettings(Group):
+class PauseSettings(FlagGroup):
     """The kill switch that needs nothing but a file system."""
 
     file: Path = Field(

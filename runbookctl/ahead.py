@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from runbookctl import preview, show
-from runbookctl.asking import Output, Run, client_of, console
+from runbookctl.asking import OutputOption, RunArgument, client_of, console
 from runbookctl.client import WrongUsage
 
 
@@ -16,7 +16,7 @@ def plan(
     context: typer.Context,
     remediation: Annotated[str, typer.Argument(help="The remediation.")],
     target: Annotated[str, typer.Argument(help="The target, as in shop/postgres/main or shop/queues/jobs/emails.")],
-    output: Output = show.Format.TEXT,
+    output: OutputOption = show.Format.TEXT,
 ) -> None:
     """Show what would be done if this target's alert fired now, and every bound; does nothing."""
     answer = client_of(context).get("/api/v1/plan", {"remediation": remediation, "target": target})
@@ -26,26 +26,26 @@ def plan(
         preview.show(console, answer)
 
 
-def why(context: typer.Context, number: Run, output: Output = show.Format.TEXT) -> None:
+def why(context: typer.Context, number: RunArgument, output: OutputOption = show.Format.TEXT) -> None:
     """Show why a run is where it is: what stopped it, what comes next, and what would be done now."""
     answer = client_of(context).get(f"/api/v1/runs/{number}/why")
     if output is show.Format.JSON:
         show.as_json(answer)
         return
     show.head(console, answer["run"])
-    for then, hits in answer["bounds"].items():
-        for name, detail in hits.items():
+    for then, details in answer["bounds"].items():
+        for name, detail in details.items():
             show.line(console, f"{then.replace('_', ' ')} {name}: {detail}")
     for item in answer["run"]["items"]:
         if item["state"] in ("failed", "unknown", "not_applied", "skipped"):
             show.line(console, show.item_line(item))
-    for name, text in _when_and_what(answer):
+    for name, text in _next_steps(answer):
         show.line(console, f"{name}: {text}")
     show.line(console, "now:", style="bold")
     preview.show(console, answer["now"])
 
 
-def _when_and_what(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _next_steps(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if answer["error"]:
         yield "error", answer["error"]
     if answer["run"]["finished_at"] is None:
@@ -65,7 +65,7 @@ def _read(file: Path) -> bytes:
 def simulate(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A webhook body of Alertmanager, a JSON file; - for stdin.")],
-    output: Output = show.Format.TEXT,
+    output: OutputOption = show.Format.TEXT,
 ) -> None:
     """Show what would become of each alert of a delivery if it came now; does nothing."""
     answer = client_of(context).post_file("/api/v1/simulate", _read(file))

@@ -7,18 +7,18 @@ import typer
 from rich.console import Console
 
 from runbookctl import show
-from runbookctl.client import Client
+from runbookctl.client import RemediatorClient
 
-UNFOLDED = 10_000  # columns: a program that reads lines must not find them folded
+UNWRAPPED_WIDTH = 10_000  # columns: a program that reads lines must not find them folded
 
-console = Console(width=None if sys.stdout.isatty() else UNFOLDED)
+console = Console(width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
 
-Output = Annotated[show.Format, typer.Option("--output", "-o", help="How to print the answer.")]
-Run = Annotated[int, typer.Argument(help="The number of a run, as `runbookctl runs` lists it.", min=1)]
-Stack = Annotated[str | None, typer.Option(help="Only this stack.")]
+OutputOption = Annotated[show.Format, typer.Option("--output", "-o", help="How to print the answer.")]
+RunArgument = Annotated[int, typer.Argument(help="The number of a run, as `runbookctl runs` lists it.", min=1)]
+StackOption = Annotated[str | None, typer.Option(help="Only this stack.")]
 
 
-def client_of(context: typer.Context) -> Client:
+def client_of(context: typer.Context) -> RemediatorClient:
     """The remediator that is asked; see `connect`."""
-    client: Client = context.obj
+    client: RemediatorClient = context.obj
     return client

@@ -24,7 +24,7 @@ class WrongUsage(RemediatorRefused):
     """What was asked makes no sense, or it is not known who asks."""
 
 
-class Client:
+class RemediatorClient:
     """One remediator, and who asks it."""
 
     def __init__(self, url: str, token_file: str | None) -> None:
@@ -53,36 +53,38 @@ class Client:
         **body: Any,
     ) -> Any:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        params = {name: value for name, value in (query or {}).items() if value is not None}
         if not _is_address(self._url):
             raise WrongUsage(f"--url: {self._url!r} is no address; write it like http://127.0.0.1:9851")
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.request(method, self._address(path), params=asked, headers=self._headers(), **body) as answer,
+                session.request(
+                    method, self._address(path), params=params, headers=self._headers(), **body
+                ) as response,
             ):
-                said = await answer.read()
-                if answer.status != 200:
-                    raise self._refused(answer.status, said)
-                return self._json(said)
+                content = await response.read()
+                if response.status != 200:
+                    raise self._error_from(response.status, content)
+                return self._json(content)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise RemediatorRefused(f"{self._url} does not answer: {error or 'no answer in time'}") from None
 
-    def _refused(self, status: int, said: bytes) -> RemediatorRefused:
+    def _error_from(self, status: int, content: bytes) -> RemediatorRefused:
         """The remediator's own words; whoever has none of them is somebody else."""
-        told = self._json(said)
-        if not isinstance(told, dict) or not isinstance(told.get("error"), str):
-            return RemediatorRefused(self._stranger(f"it answered {status}"))
-        return WrongUsage(told["error"]) if status == 400 else RemediatorRefused(told["error"])
+        payload = self._json(content)
+        if not isinstance(payload, dict) or not isinstance(payload.get("error"), str):
+            return RemediatorRefused(self._not_the_remediator(f"it answered {status}"))
+        return WrongUsage(payload["error"]) if status == 400 else RemediatorRefused(payload["error"])
 
-    def _json(self, said: bytes) -> Any:
+    def _json(self, content: bytes) -> Any:
         try:
-            return json.loads(said)
+            return json.loads(content)
         except ValueError:
-            raise RemediatorRefused(self._stranger("its answer is no JSON")) from None
+            raise RemediatorRefused(self._not_the_remediator("its answer is no JSON")) from None
 
-    def _stranger(self, why: str) -> str:
-        return f"{self._url} is no remediator's API: {why}; see --url (REMEDIATOR_URL)"
+    def _not_the_remediator(self, problem: str) -> str:
+        return f"{self._url} is no remediator's API: {problem}; see --url (REMEDIATOR_URL)"
 
     def _address(self, path: str) -> URL:
         """`path` as it is written: a name in it that looks like `..` must not lead to another path."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from exporter.pages.explain import Cost
+from exporter.pages.explain import TargetCost
 from runbookd.inventory import format_duration
 
 _COLUMNS = ("target", "round trips", "families", "series at most", "in the background")
 
 
-def show_text(console: Console, costs: Sequence[Cost]) -> None:
+def show_text(console: Console, costs: Sequence[TargetCost]) -> None:
     """A line a target, then the sum. Round trips are those of one scrape."""
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
@@ -23,7 +23,7 @@ def show_text(console: Console, costs: Sequence[Cost]) -> None:
     console.print(f"{len(costs)} targets, {_total(costs):,} series at most", highlight=False)
 
 
-def show_json(costs: Sequence[Cost]) -> None:
+def show_json(costs: Sequence[TargetCost]) -> None:
     """The same for programs, with the families by name; `refresh_seconds` is null without a background reading."""
     targets = [
         {
@@ -42,14 +42,14 @@ def show_json(costs: Sequence[Cost]) -> None:
     print(json.dumps({"targets": targets, "series": _total(costs)}, indent=2))
 
 
-def _cells(cost: Cost) -> tuple[str, ...]:
+def _cells(cost: TargetCost) -> tuple[str, ...]:
     lane = [f"every {format_duration(cost.refresh)}, {cost.background}"] if cost.refresh is not None else []
     background = "; ".join([*lane, *([_jobs(len(cost.jobs))] if cost.jobs else [])])
     name = f"{cost.stack}/{cost.collector}/{cost.target}"
     return (name, str(cost.round_trips), str(len(cost.families)), f"{cost.series:,}", background)
 
 
-def _total(costs: Iterable[Cost]) -> int:
+def _total(costs: Iterable[TargetCost]) -> int:
     return sum(cost.series for cost in costs)
 
 

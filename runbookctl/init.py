@@ -20,14 +20,14 @@ def write_examples(folder: str, stack: str) -> Sequence[Path]:
     """
     if not _NAME.fullmatch(stack):
         raise InitError(f"{stack!r} is no name: lower-case letters, digits and single underscores, as in my_shop")
-    target = Path(folder)
+    directory = Path(folder)
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        if any(target.iterdir()):
-            raise InitError(f"{target} is not empty; name a new folder")
-        return [_write(target / name, stack) for name in ("inventory.yml", "thresholds.yml")]
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise InitError(f"{directory} is not empty; name a new folder")
+        return [_write(directory / name, stack) for name in ("inventory.yml", "thresholds.yml")]
     except OSError as error:
-        raise InitError(f"can not write {target}: {error.strerror}") from None
+        raise InitError(f"can not write {directory}: {error.strerror}") from None
 
 
 def _write(file: Path, stack: str) -> Path:

@@ -12,8 +12,8 @@ import typer
 from exporter.pages.explain import costs
 from runbookctl import ahead, saying, show
 from runbookctl import explain as explain_command
-from runbookctl.asking import Output, Run, Stack, client_of, console
-from runbookctl.client import Client, RemediatorRefused, WrongUsage
+from runbookctl.asking import OutputOption, RunArgument, StackOption, client_of, console
+from runbookctl.client import RemediatorClient, RemediatorRefused, WrongUsage
 from runbookctl.doctor import examine
 from runbookctl.doctor import show as show_doctor
 from runbookctl.init import InitError, write_examples
@@ -37,8 +37,8 @@ for _command in (ahead.plan, ahead.why, ahead.simulate, saying.approve, saying.r
 breaker_app.command("close")(saying.close_breaker)
 
 
-def _tell_version(asked: bool) -> None:
-    if asked:
+def _print_version(value: bool) -> None:
+    if value:
         console.print(f"runbookctl {VERSION}", highlight=False)
         raise typer.Exit
 
@@ -53,15 +53,15 @@ def connect(
         str | None, typer.Option(envvar="OPERATOR_TOKEN_FILE", help="The file with your operator's token.")
     ] = None,
     version: Annotated[  # noqa: ARG001 - it has done its work before
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Keep where the remediator is and who asks."""
-    context.obj = Client(url, token_file)
+    context.obj = RemediatorClient(url, token_file)
 
 
 @app.command()
-def status(context: typer.Context, output: Output = show.Format.TEXT) -> None:
+def status(context: typer.Context, output: OutputOption = show.Format.TEXT) -> None:
     """Show whether the remediator works, what is paused, open breakers, and the runs that have not ended."""
     answer = client_of(context).get("/api/v1/status")
     if output is show.Format.JSON:
@@ -73,27 +73,27 @@ def status(context: typer.Context, output: Output = show.Format.TEXT) -> None:
 @app.command()
 def runs(
     context: typer.Context,
-    stack: Stack = None,
+    stack: StackOption = None,
     remediation: Annotated[str | None, typer.Option(help="Only runs of this remediation.")] = None,
     state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 20,
     before: Annotated[int | None, typer.Option(min=1, help="Only runs older than the run of this number.")] = None,
-    output: Output = show.Format.TEXT,
+    output: OutputOption = show.Format.TEXT,
 ) -> None:
     """List runs, newest first."""
-    asked = {"stack": stack, "remediation": remediation, "state": state, "limit": str(limit)}
-    asked |= {"before": str(before)} if before is not None else {}
-    show.runs(console, client_of(context).get("/api/v1/runs", asked), output)
+    query = {"stack": stack, "remediation": remediation, "state": state, "limit": str(limit)}
+    query |= {"before": str(before)} if before is not None else {}
+    show.runs(console, client_of(context).get("/api/v1/runs", query), output)
 
 
 @app.command()
-def run(context: typer.Context, number: Run, output: Output = show.Format.TEXT) -> None:
+def run(context: typer.Context, number: RunArgument, output: OutputOption = show.Format.TEXT) -> None:
     """Show one run: its plan, what bounds said, what was touched, the proof, and its history."""
     show.run(console, client_of(context).get(f"/api/v1/runs/{number}"), output)
 
 
 @breaker_app.command("list")
-def list_breakers(context: typer.Context, output: Output = show.Format.TEXT) -> None:
+def list_breakers(context: typer.Context, output: OutputOption = show.Format.TEXT) -> None:
     """List open breakers."""
     show.breakers(console, client_of(context).get("/api/v1/breakers"), output)
 
@@ -102,22 +102,22 @@ def list_breakers(context: typer.Context, output: Output = show.Format.TEXT) -> 
 def verify_audit(
     context: typer.Context,
     head: Annotated[str | None, typer.Option(help="A head noted earlier, from a log or an escalation.")] = None,
-    output: Output = show.Format.TEXT,
+    output: OutputOption = show.Format.TEXT,
 ) -> None:
     """Prove that no row of the audit trail was changed; with a head, that none was cut off after it either."""
     answer = client_of(context).get("/api/v1/audit", {"head": head}, VERIFY_SECONDS)
-    broken = None
+    problem = None
     if answer["first_break"] is not None:
-        broken = f"the audit trail is broken at row {answer['first_break']}: {answer['why']}"
+        problem = f"the audit trail is broken at row {answer['first_break']}: {answer['why']}"
     elif head is not None and not answer["head_known"]:
-        broken = f"the audit trail does not contain {head}: {UNKNOWN_HEAD}"
-    if broken is None or output is show.Format.JSON:
-        show.said(console, answer, output, _whole(answer))
-    if broken is not None:
-        raise RemediatorRefused(broken)
+        problem = f"the audit trail does not contain {head}: {UNKNOWN_HEAD}"
+    if problem is None or output is show.Format.JSON:
+        show.print_result(console, answer, output, _audit_summary(answer))
+    if problem is not None:
+        raise RemediatorRefused(problem)
 
 
-def _whole(answer: Mapping[str, Any]) -> str:
+def _audit_summary(answer: Mapping[str, Any]) -> str:
     rows, since = answer["rows"], answer["begins_at"]
     return f"the audit trail is whole: {rows} rows" + (f" since {since}" if since else "") + f"; head {answer['head']}"
 
@@ -135,21 +135,21 @@ def init(
 @app.command()
 def explain(
     file: ConfigFile = None,
-    output: Output = show.Format.TEXT,
+    output: OutputOption = show.Format.TEXT,
 ) -> None:
     """Show what the exporter would collect, at what cost and with how many series; connects to nothing."""
-    found = list(costs(_inventory(file)))
+    cost_list = list(costs(_inventory(file)))
     if output is show.Format.JSON:
-        explain_command.show_json(found)
+        explain_command.show_json(cost_list)
     else:
-        explain_command.show_text(console, found)
+        explain_command.show_text(console, cost_list)
 
 
 @app.command()
 def doctor(
     file: ConfigFile = None,
-    stack: Stack = None,
-    output: Output = show.Format.TEXT,
+    stack: StackOption = None,
+    output: OutputOption = show.Format.TEXT,
 ) -> None:
     """Connect as the daemons would, and tell what is missing or too wide, with what repairs it. Changes nothing."""
     inventory = _inventory(file)

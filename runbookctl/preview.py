@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from runbookctl.show import in_words, item_line, line, moment, table
+from runbookctl.show import evidence_text, item_line, line, moment, table
 
 SHOWN_ITEMS = 20
 
@@ -16,7 +16,7 @@ def show(console: Console, preview: Mapping[str, Any]) -> None:
     line(console, f"{preview['remediation']} on {preview['target']}{mode}")
     line(console, f"would be: {_outcome(preview)}", style="bold")
     if preview["bounds"]:
-        console.print(table(("bound", "says", "because"), _bounds(preview), whole=("bound", "says")))
+        console.print(table(("bound", "says", "because"), _bounds(preview), no_wrap=("bound", "says")))
     _show_plan(console, preview)
 
 
@@ -43,8 +43,8 @@ def _show_plan(console: Console, preview: Mapping[str, Any]) -> None:
     if len(items) > SHOWN_ITEMS:
         line(console, f"  … and {len(items) - SHOWN_ITEMS} more, with --output json")
     for name, value in preview["evidence"].items():
-        if shown := in_words(value):
-            line(console, f"{name}: {shown}")
+        if text := evidence_text(value):
+            line(console, f"{name}: {text}")
 
 
 def _outcome(preview: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from rich.table import Table
 from remediator.model.logfmt import format_pairs, format_value
 
 Row = Mapping[str, Any]
-_LEAST = {"target": 18}  # columns, of what would be cut within a name otherwise
+_MIN_WIDTHS = {"target": 18}  # columns, of what would be cut within a name otherwise
 
 
 class Format(StrEnum):
@@ -34,12 +34,12 @@ def runs(console: Console, answer: Row, output: Format) -> None:
         print(f"older ones: --before {answer['next']}", file=sys.stderr)
 
 
-def runs_table(found: Sequence[Row]) -> Table:
+def runs_table(items: Sequence[Row]) -> Table:
     """A line a run."""
     rows = [
-        {**run, "began": day(run["created_at"]), "outcome": f"{run['state']} {run['reason']}".rstrip()} for run in found
+        {**run, "began": day(run["created_at"]), "outcome": f"{run['state']} {run['reason']}".rstrip()} for run in items
     ]
-    return table(("id", "began", "remediation", "target", "outcome"), rows, whole=("id", "began", "remediation"))
+    return table(("id", "began", "remediation", "target", "outcome"), rows, no_wrap=("id", "began", "remediation"))
 
 
 def outcome(run: Row) -> str:
@@ -55,10 +55,10 @@ def breakers(console: Console, answer: Row, output: Format) -> None:
         console.print(breakers_table(answer["breakers"]) if answer["breakers"] else "none")
 
 
-def breakers_table(found: Sequence[Row]) -> Table:
+def breakers_table(items: Sequence[Row]) -> Table:
     """A line a breaker."""
-    rows = [{**each, "opened": day(each["opened_at"])} for each in found]
-    return table(("opened", "remediation", "target", "run", "reason"), rows, whole=("opened", "remediation"))
+    rows = [{**each, "opened": day(each["opened_at"])} for each in items]
+    return table(("opened", "remediation", "target", "run", "reason"), rows, no_wrap=("opened", "remediation"))
 
 
 def status(console: Console, answer: Row) -> None:
@@ -68,13 +68,13 @@ def status(console: Console, answer: Row) -> None:
         line(console, f"paused: {pause(each)}")
     if not answer["pauses"]:
         line(console, "nothing is paused")
-    for name, found, made in (
+    for name, items, build_table in (
         ("open breakers", answer["breakers"], breakers_table),
         ("runs that have not ended", answer["runs"], runs_table),
     ):
-        line(console, f"{name}: {len(found) or 'none'}")
-        if found:
-            console.print(made(found))
+        line(console, f"{name}: {len(items) or 'none'}")
+        if items:
+            console.print(build_table(items))
     line(console, f"messages that nobody has taken yet: {answer['messages_unsent'] or 'none'}")
 
 
@@ -85,7 +85,7 @@ def pause(each: Row) -> str:
     return f"{each['stack'] or 'everything'}: {each['reason']}{by}"
 
 
-def said(console: Console, answer: Row, output: Format, sentence: str) -> None:
+def print_result(console: Console, answer: Row, output: Format, sentence: str) -> None:
     """The answer to something that was told: a sentence for people."""
     if output is Format.JSON:
         as_json(answer)
@@ -100,14 +100,14 @@ def run(console: Console, answer: Row, output: Format) -> None:
         return
     head(console, answer)
     history = [{**each, "at": moment(each["at"])} for each in answer["history"]]
-    console.print(table(("at", "state", "actor", "reason"), history, whole=("at",)))
+    console.print(table(("at", "state", "actor", "reason"), history, no_wrap=("at",)))
     for item in answer["items"]:
         line(console, item_line(item))
     for name, value in answer["evidence"].items():
-        if name != "bounds" and (shown := in_words(value)):
-            line(console, f"{name}: {shown}")
-    for then, hits in answer["evidence"].get("bounds", {}).items():
-        for name, detail in hits.items():
+        if name != "bounds" and (text := evidence_text(value)):
+            line(console, f"{name}: {text}")
+    for then, details in answer["evidence"].get("bounds", {}).items():
+        for name, detail in details.items():
             line(console, f"{then.replace('_', ' ')} {name}: {detail}")
 
 
@@ -123,7 +123,7 @@ def item_line(item: Row) -> str:
     return f"  {state}{format_pairs({**item['identity'], **item['evidence']})} {item.get('detail', '')}".rstrip()
 
 
-def in_words(value: Any) -> str:
+def evidence_text(value: Any) -> str:
     """What is known under one name; a sentence stays one."""
     if isinstance(value, str) and value.isprintable():
         return value
@@ -135,14 +135,14 @@ def line(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def table(columns: Sequence[str], rows: Sequence[Row], whole: Sequence[str] = ()) -> Table:
-    """A plain table of these columns; those that are `whole` are never folded."""
-    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=None)
+def table(columns: Sequence[str], rows: Sequence[Row], no_wrap: Sequence[str] = ()) -> Table:
+    """A plain table of these columns; those in `no_wrap` are never folded."""
+    result = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=None)
     for column in columns:
-        made.add_column(column, overflow="fold", no_wrap=column in whole, min_width=_LEAST.get(column))
+        result.add_column(column, overflow="fold", no_wrap=column in no_wrap, min_width=_MIN_WIDTHS.get(column))
     for row in rows:
-        made.add_row(*("" if row[column] is None else escape(str(row[column])) for column in columns))
-    return made
+        result.add_row(*("" if row[column] is None else escape(str(row[column])) for column in columns))
+    return result
 
 
 def day(text: str) -> str:

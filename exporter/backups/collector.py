@@ -12,21 +12,21 @@ from zoneinfo import ZoneInfo
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from exporter.backups.contents import Reader
+from exporter.backups.contents import BackupClassifier
 from exporter.backups.listing import Folder, FolderOfFolders, Tally, WholeFolder
 from exporter.backups.markers import ProofReader, Proofs
 from exporter.backups.metrics import FAILED, LIST_REQUESTS, METRICS, SERIES, UP, samples_of
-from exporter.backups.object_store import open_store, read_options, worded
+from exporter.backups.object_store import open_store, read_options, target_error
 from exporter.backups.report_source import read_report
 from exporter.backups.reports import FORMATS, ReportError
 from exporter.backups.sorted_listing import SortedFolder
-from exporter.collector import Client, Collector, Reading, Slow
+from exporter.collector import BackgroundReading, Client, Collector, Reading
 from exporter.errors import Fault, TargetError, TargetMisconfigured, TargetRefused
 from exporter.metric import Metric, Sample
 from runbookd.inventory import BackupNames, BackupReport, BackupTarget, Stack
 
 # They list in the order of names, and from any name on.
-_SORTING = ("s3:", "s3a:", "gs:", "memory:")
+_SORTED_STORES = ("s3:", "s3a:", "gs:", "memory:")
 
 
 def folder_of(target: BackupTarget, tally: Tally) -> Folder:
@@ -34,9 +34,9 @@ def folder_of(target: BackupTarget, tally: Tally) -> Folder:
     names = BackupNames(target.pattern, ZoneInfo(target.zone))
     if target.pattern.endswith("/"):
         return FolderOfFolders(names, tally)
-    if target.dated_by == "name" and names.sorts_by_date and target.url.startswith(_SORTING):
+    if target.dated_by == "name" and names.sorts_by_date and target.url.startswith(_SORTED_STORES):
         return SortedFolder(names, tally)
-    return WholeFolder(Reader(names, target.dated_by), tally)
+    return WholeFolder(BackupClassifier(names, target.dated_by), tally)
 
 
 class BackupsClient(Client):
@@ -48,15 +48,15 @@ class BackupsClient(Client):
     async def read(self, now: float) -> Reading:
         collector = self._collector
         before = collector.tally.requests
-        with collector.noting_faults():
+        with collector.record_faults():
             try:
-                found = await collector.folder.read(self._store, now)
+                listing = await collector.folder.read(self._store, now)
             except BaseError as error:
-                raise worded(error) from None
-            proofs = await collector.proofs.read(self._store, found.recent.markers, now)
+                raise target_error(error) from None
+            proofs = await collector.proofs.read(self._store, listing.recent.markers, now)
         collector.fault = None
         requests = collector.tally.requests - before + collector.proofs.requests
-        return Reading(tuple(samples_of(found, proofs, collector.target.kind)), round_trips=requests)
+        return Reading(tuple(samples_of(listing, proofs, collector.target.kind)), round_trips=requests)
 
     async def close(self) -> None:
         """There is no connection to close; the storage's client closes its own."""
@@ -69,14 +69,14 @@ class ReportClient(Client):
         self._report, self._collector = report, collector
 
     async def read(self, now: float) -> Reading:
-        with self._collector.noting_faults():
+        with self._collector.record_faults():
             text = await read_report(self._report)
             try:
-                found = FORMATS[self._report.format](text.content, self._report.stanza, now, text.written_at)
+                listing = FORMATS[self._report.format](text.content, self._report.stanza, now, text.written_at)
             except ReportError as error:
                 raise TargetRefused(f"this is no report of {self._report.format}: {error}", Fault.REPORT) from None
         self._collector.fault = None
-        return Reading(tuple(samples_of(found, Proofs(), self._collector.target.kind)), round_trips=1)
+        return Reading(tuple(samples_of(listing, Proofs(), self._collector.target.kind)), round_trips=1)
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -94,7 +94,7 @@ class BackupsCollector(Collector):
         self.folder = folder_of(self.target, self.tally)
         self.fault: Fault | None = None
         cost = "1 report" if self.target.report else "1 or 2 requests for 1,000 objects each; markers that are new"
-        self.slow = Slow(self._connect, self.target.refresh, cost)
+        self.slow = BackgroundReading(self._connect, self.target.refresh, cost)
 
     @property
     def up_labels(self) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class BackupsCollector(Collector):
             yield key, reason
 
     @contextmanager
-    def noting_faults(self) -> Iterator[None]:
+    def record_faults(self) -> Iterator[None]:
         """Remember what kind of thing went wrong, until a reading is good again."""
         try:
             yield
@@ -133,5 +133,5 @@ class BackupsCollector(Collector):
     async def _connect(self, budget: float) -> Client:  # noqa: ARG002 - the runner's limit holds
         if self.target.report is not None:
             return ReportClient(self.target.report, self)
-        with self.noting_faults():
+        with self.record_faults():
             return BackupsClient(open_store(self.target), self)

@@ -9,7 +9,15 @@ from math import ceil
 import obstore
 from obstore.store import ObjectStore
 
-from exporter.backups.contents import Backup, Contents, Incomplete, Reader, StoredObject, Unfinished, stored_objects
+from exporter.backups.contents import (
+    BackupClassifier,
+    CompleteBackup,
+    Contents,
+    IncompleteBackup,
+    IncompleteReason,
+    StoredObject,
+    stored_objects,
+)
 from runbookd.inventory import BackupNames
 
 # S3, GCS and Azure all list at most so many (Azure 5000) in one answer.
@@ -26,7 +34,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Found:
+class Listing:
     """What one reading of a source found. Times are seconds since 1970, sizes are bytes.
 
     `recent` holds at least the newest backups; `count` and `size` are about all that were counted, which are all that
@@ -46,7 +54,7 @@ class Folder(ABC):
     """Where backups lie. It may remember what it saw, and is asked by one task at a time."""
 
     @abstractmethod
-    async def read(self, store: ObjectStore, now: float) -> Found:
+    async def read(self, store: ObjectStore, now: float) -> Listing:
         """List as much as is needed. Raises obstore's BaseError."""
 
 
@@ -54,23 +62,23 @@ class Folder(ABC):
 class WholeFolder(Folder):
     """Everything, at each reading."""
 
-    reader: Reader
+    classifier: BackupClassifier
     tally: Tally
 
-    async def read(self, store: ObjectStore, now: float) -> Found:
+    async def read(self, store: ObjectStore, now: float) -> Listing:
         self.tally.requests += 1
-        listing = await obstore.list_with_delimiter_async(store)
-        self.tally.requests += max(ceil(len(listing["objects"]) / PAGE), 1) - 1
+        response = await obstore.list_with_delimiter_async(store)
+        self.tally.requests += max(ceil(len(response["objects"]) / PAGE), 1) - 1
         # Parsing the dates of a hundred thousand names takes a second, in which no scrape would be answered.
-        contents = await asyncio.to_thread(lambda: self.reader.read(stored_objects(listing["objects"]), now))
-        return found_in(contents, now)
+        contents = await asyncio.to_thread(lambda: self.classifier.classify(stored_objects(response["objects"]), now))
+        return listing_of(contents, now)
 
 
-def found_in(contents: Contents, now: float) -> Found:
+def listing_of(contents: Contents, now: float) -> Listing:
     """What is known where `contents` are all that there is."""
     size = sum(backup.size or 0 for backup in contents.backups)
     oldest_at = contents.backups[-1].made_at if contents.backups else None
-    return Found(contents, len(contents.backups), size, oldest_at, now)
+    return Listing(contents, len(contents.backups), size, oldest_at, now)
 
 
 @dataclass
@@ -85,41 +93,41 @@ class FolderOfFolders(Folder):
     tally: Tally
     _sizes: dict[str, int | None] = field(default_factory=dict)
 
-    async def read(self, store: ObjectStore, now: float) -> Found:
+    async def read(self, store: ObjectStore, now: float) -> Listing:
         self.tally.requests += 1
-        listing = await obstore.list_with_delimiter_async(store)
-        folders = [path.rstrip("/") for path in listing["common_prefixes"]]
+        response = await obstore.list_with_delimiter_async(store)
+        folders = [path.rstrip("/") for path in response["common_prefixes"]]
         self.tally.requests += max(ceil(len(folders) / PAGE), 1) - 1
         dates = {path: date.timestamp() for path in folders if (date := self.names.date_of(f"{path}/"))}
-        unmatched = len(folders) - len(dates) + len(listing["objects"])
-        backups, unfinished = await self._judged(store, dates, now)
-        return found_in(Contents(backups, unfinished, (), unmatched), now)
+        unmatched = len(folders) - len(dates) + len(response["objects"])
+        backups, incomplete = await self._classify(store, dates, now)
+        return listing_of(Contents(backups, incomplete, (), unmatched), now)
 
-    async def _judged(
+    async def _classify(
         self, store: ObjectStore, dates: Mapping[str, float], now: float
-    ) -> tuple[tuple[Backup, ...], tuple[Unfinished, ...]]:
+    ) -> tuple[tuple[CompleteBackup, ...], tuple[IncompleteBackup, ...]]:
         """Which folders are backups, the newest first, and which are not."""
         past = sorted((path for path in dates if dates[path] <= now), key=lambda path: dates[path], reverse=True)
         self._sizes = {path: self._sizes[path] for path in past if path in self._sizes}
-        empty = [path for path in past[:1] if await self._size(store, path) == 0]
-        unfinished = [Unfinished(dates[path], Incomplete.EMPTY) for path in empty]
-        unfinished += [Unfinished(at, Incomplete.FUTURE) for at in dates.values() if at > now]
-        backups = (Backup(path, dates[path], self._sizes.get(path)) for path in past if path not in empty)
-        return tuple(backups), tuple(unfinished)
+        empty = [path for path in past[:1] if await self._folder_size(store, path) == 0]
+        incomplete = [IncompleteBackup(dates[path], IncompleteReason.EMPTY) for path in empty]
+        incomplete += [IncompleteBackup(at, IncompleteReason.FUTURE) for at in dates.values() if at > now]
+        backups = (CompleteBackup(path, dates[path], self._sizes.get(path)) for path in past if path not in empty)
+        return tuple(backups), tuple(incomplete)
 
-    async def _size(self, store: ObjectStore, path: str) -> int | None:
+    async def _folder_size(self, store: ObjectStore, path: str) -> int | None:
         """The bytes of a folder, or None where it holds too much to be counted."""
-        sizes, number = 0, 0
-        async for page in pages(store, self.tally, prefix=path):
-            sizes, number = sizes + sum(each.size for each in page), number + 1
-            if number == FOLDER_PAGES and len(page) == PAGE:
+        sizes, page_count = 0, 0
+        async for page in list_pages(store, self.tally, prefix=path):
+            sizes, page_count = sizes + sum(each.size for each in page), page_count + 1
+            if page_count == FOLDER_PAGES and len(page) == PAGE:
                 self._sizes[path] = None
                 return None
         self._sizes[path] = sizes
         return sizes
 
 
-async def pages(
+async def list_pages(
     store: ObjectStore, tally: Tally, *, prefix: str | None = None, after: str = ""
 ) -> AsyncIterator[list[StoredObject]]:
     """List a page at a time, in the storage's order, the names after `after`; folders below count only for `prefix`.

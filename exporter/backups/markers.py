@@ -10,13 +10,13 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from exporter.backups.contents import MarkerFile
-from runbookd.inventory import MAX_MARKER_BYTES, Marker, MarkerError, Proof, read_marker
+from runbookd.inventory import MAX_MARKER_BYTES, Marker, MarkerError, ProofKind, read_marker
 
-LOOKED_AT = 4
+MAX_MARKERS_READ = 4
 """Markers of either kind that one reading looks at, the newest first, until one holds."""
 
 
-class State(StrEnum):
+class MarkerState(StrEnum):
     """What a marker is worth."""
 
     VALID = "valid"
@@ -39,84 +39,88 @@ class Proofs:
 
     verified: Marker | None = None
     restored: Marker | None = None
-    states: Counter[tuple[Proof, State]] = field(default_factory=Counter)
+    states: Counter[tuple[ProofKind, MarkerState]] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
-class _Read:
+class _MarkerResult:
     """A marker that was read, or what is wrong with it."""
 
     marker: Marker | None
-    state: State
+    state: MarkerState
 
 
 class ProofReader:
     """Reads markers, each once: what was read is kept until it is written anew."""
 
     def __init__(self) -> None:
-        self._read: dict[tuple[str, float, int], _Read] = {}
+        self._cache: dict[tuple[str, float, int], _MarkerResult] = {}
         self.requests = 0
 
     async def read(self, store: ObjectStore, markers: Sequence[MarkerFile], now: float) -> Proofs:
         """Look at the newest markers. A storage that lists and gives out nothing is a state and no error."""
         self.requests = 0
-        states: Counter[tuple[Proof, State]] = Counter()
-        found = {
-            proof: await self._newest(store, [each for each in markers if each.proof is proof], now, states)
-            for proof in Proof
+        states: Counter[tuple[ProofKind, MarkerState]] = Counter()
+        newest = {
+            proof: await self._newest_valid(store, [each for each in markers if each.proof is proof], now, states)
+            for proof in ProofKind
         }
-        self._forget_all_but(markers)
-        return Proofs(found[Proof.VERIFIED], found[Proof.RESTORED], states)
+        self._forget_deleted(markers)
+        return Proofs(newest[ProofKind.VERIFIED], newest[ProofKind.RESTORED], states)
 
-    async def _newest(
-        self, store: ObjectStore, markers: Iterable[MarkerFile], now: float, states: Counter[tuple[Proof, State]]
+    async def _newest_valid(
+        self,
+        store: ObjectStore,
+        markers: Iterable[MarkerFile],
+        now: float,
+        states: Counter[tuple[ProofKind, MarkerState]],
     ) -> Marker | None:
         """The newest that holds; the state of each that was looked at is counted."""
-        for each in sorted(markers, key=lambda marker: marker.stored.modified, reverse=True)[:LOOKED_AT]:
-            read = await self._one(store, each)
-            state = read.state if read.marker is None else _judged(read.marker, each, now)
+        for each in sorted(markers, key=lambda marker: marker.stored_object.modified, reverse=True)[:MAX_MARKERS_READ]:
+            result = await self._read_marker(store, each)
+            state = result.state if result.marker is None else _evaluate(result.marker, each, now)
             states[each.proof, state] += 1
             # A drill shows that restoring works, also when the retention has taken the backup of that day since.
-            if state is State.VALID or (state is State.STALE and each.proof is Proof.RESTORED):
-                return read.marker
+            if state is MarkerState.VALID or (state is MarkerState.STALE and each.proof is ProofKind.RESTORED):
+                return result.marker
         return None
 
-    async def _one(self, store: ObjectStore, file: MarkerFile) -> _Read:
-        key = (file.stored.name, file.stored.modified, file.stored.size)
-        if key not in self._read:
-            read = await self._fetched(store, file)
-            if read.state is State.UNREADABLE:
-                return read
-            self._read[key] = read
-        return self._read[key]
+    async def _read_marker(self, store: ObjectStore, file: MarkerFile) -> _MarkerResult:
+        key = (file.stored_object.name, file.stored_object.modified, file.stored_object.size)
+        if key not in self._cache:
+            result = await self._fetch(store, file)
+            if result.state is MarkerState.UNREADABLE:
+                return result
+            self._cache[key] = result
+        return self._cache[key]
 
-    async def _fetched(self, store: ObjectStore, file: MarkerFile) -> _Read:
-        if file.stored.size > MAX_MARKER_BYTES:
-            return _Read(None, State.MALFORMED)
+    async def _fetch(self, store: ObjectStore, file: MarkerFile) -> _MarkerResult:
+        if file.stored_object.size > MAX_MARKER_BYTES:
+            return _MarkerResult(None, MarkerState.MALFORMED)
         self.requests += 1
         try:
-            answer = await obstore.get_async(store, file.stored.name)
-            return _Read(read_marker(bytes(await answer.bytes_async())), State.VALID)
+            response = await obstore.get_async(store, file.stored_object.name)
+            return _MarkerResult(read_marker(bytes(await response.bytes_async())), MarkerState.VALID)
         except MarkerError:
-            return _Read(None, State.MALFORMED)
+            return _MarkerResult(None, MarkerState.MALFORMED)
         except (BaseError, OSError):
-            return _Read(None, State.UNREADABLE)
+            return _MarkerResult(None, MarkerState.UNREADABLE)
 
-    def _forget_all_but(self, markers: Sequence[MarkerFile]) -> None:
-        listed = {each.stored.name for each in markers}
-        self._read = {key: read for key, read in self._read.items() if key[0] in listed}
+    def _forget_deleted(self, markers: Sequence[MarkerFile]) -> None:
+        names = {each.stored_object.name for each in markers}
+        self._cache = {key: result for key, result in self._cache.items() if key[0] in names}
 
 
-def _judged(marker: Marker, file: MarkerFile, now: float) -> State:
+def _evaluate(marker: Marker, file: MarkerFile, now: float) -> MarkerState:
     """A name that was put on another backup's marker, or a date to come, makes it no marker of this one."""
-    if file.stored.name != f"{marker.backup}.{marker.proof}.json" or marker.at.timestamp() > now:
-        return State.MALFORMED
+    if file.stored_object.name != f"{marker.backup}.{marker.proof}.json" or marker.at.timestamp() > now:
+        return MarkerState.MALFORMED
     if not marker.ok:
-        return State.FAILED
+        return MarkerState.FAILED
     if not marker.proves:
-        return State.WEAK
+        return MarkerState.WEAK
     if file.backup is None:
-        return State.STALE
+        return MarkerState.STALE
     if marker.size != file.backup.size or (marker.etag is not None and marker.etag != file.backup.etag):
-        return State.MISMATCHED
-    return State.VALID
+        return MarkerState.MISMATCHED
+    return MarkerState.VALID

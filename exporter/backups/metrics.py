@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from statistics import median
 
-from exporter.backups.contents import Incomplete
-from exporter.backups.listing import Found
-from exporter.backups.markers import Proofs, State
+from exporter.backups.contents import IncompleteReason
+from exporter.backups.listing import Listing
+from exporter.backups.markers import MarkerState, Proofs
 from exporter.errors import Fault
 from exporter.metric import Sample, counter, gauge
-from runbookd.inventory import Proof
+from runbookd.inventory import ProofKind
 
 _LISTING, _MARKERS, _OWN = "listing, or report", "markers", "the exporter"
-COMPARED = 7
+MEDIAN_BACKUPS = 7
 """Backups before the newest whose median its size is compared with."""
 
 UP = gauge("backup_up", "Whether the folder of the backups could be listed the last time (1).", "kind", source=_LISTING)
@@ -32,7 +32,8 @@ LAST_SIZE = gauge(
 )
 SIZE_MEDIAN = gauge(
     "backup_size_median_bytes",
-    f"Median size of the {COMPARED} complete backups before the newest, or as many as there are, in bytes. Cached.",
+    f"Median size of the {MEDIAN_BACKUPS} complete backups before the newest, or as many as there are, in bytes."
+    " Cached.",
     "kind",
     source=_LISTING,
 )
@@ -157,60 +158,66 @@ METRICS = (
     ENCRYPTED,
     PROOFS,
 )
-SERIES = {INCOMPLETE.name: len(Incomplete), FAILED.name: len(Fault), PROOFS.name: len(Proof) * len(State)}
+SERIES = {
+    INCOMPLETE.name: len(IncompleteReason),
+    FAILED.name: len(Fault),
+    PROOFS.name: len(ProofKind) * len(MarkerState),
+}
 """Metrics that have more than one series of a target."""
 
 
-def samples_of(found: Found, proofs: Proofs, kind: str) -> Iterator[Sample]:
+def samples_of(listing: Listing, proofs: Proofs, kind: str) -> Iterator[Sample]:
     """Everything that a good reading tells."""
-    yield from _of_all(found, kind)
-    yield from _of_the_newest(found, kind)
-    yield from _of_proofs(found, proofs, kind)
+    yield from _listing_samples(listing, kind)
+    yield from _newest_samples(listing, kind)
+    yield from _proof_samples(listing, proofs, kind)
 
 
-def _of_all(found: Found, kind: str) -> Iterator[Sample]:
-    yield FOUND(found.count > 0, kind)
-    yield OBJECTS(found.count, kind)
-    yield BYTES(found.size, kind)
-    yield TRUNCATED(found.truncated, kind)
-    yield UNMATCHED(found.recent.unmatched, kind)
-    yield LAST_CHECK(found.checked_at, kind)
-    if found.oldest_at is not None:
-        yield OLDEST(found.oldest_at, kind)
-    for state, number in found.recent.incomplete().items():
+def _listing_samples(listing: Listing, kind: str) -> Iterator[Sample]:
+    yield FOUND(listing.count > 0, kind)
+    yield OBJECTS(listing.count, kind)
+    yield BYTES(listing.size, kind)
+    yield TRUNCATED(listing.truncated, kind)
+    yield UNMATCHED(listing.recent.unmatched, kind)
+    yield LAST_CHECK(listing.checked_at, kind)
+    if listing.oldest_at is not None:
+        yield OLDEST(listing.oldest_at, kind)
+    for state, number in listing.recent.incomplete_counts().items():
         yield INCOMPLETE(number, kind, state)
 
 
-def _of_the_newest(found: Found, kind: str) -> Iterator[Sample]:
+def _newest_samples(listing: Listing, kind: str) -> Iterator[Sample]:
     """What would be a date of 1970 and a size of nothing is left out where there is no backup."""
-    newest, *others = found.recent.backups or (None,)
+    newest, *others = listing.recent.backups or (None,)
     if newest is None:
         return
     yield LAST_SUCCESS(newest.made_at, kind)
     if newest.size is not None:
         yield LAST_SIZE(newest.size, kind)
-    sizes = [each.size for each in others[:COMPARED] if each.size is not None]
+    sizes = [each.size for each in others[:MEDIAN_BACKUPS] if each.size is not None]
     if sizes:
         yield SIZE_MEDIAN(median(sizes), kind)
 
 
-def _of_proofs(found: Found, proofs: Proofs, kind: str) -> Iterator[Sample]:
+def _proof_samples(listing: Listing, proofs: Proofs, kind: str) -> Iterator[Sample]:
     if proofs.verified is not None:
         yield VERIFIED(proofs.verified.at.timestamp(), kind)
     if proofs.restored is not None:
         yield RESTORED(proofs.restored.at.timestamp(), kind)
         yield RESTORE_DURATION(proofs.restored.duration_seconds or 0, kind)
         yield RESTORE_ROWS(sum(proofs.restored.rows.values()), kind)
-    encrypted = _encrypted(found, proofs)
+    encrypted = _is_encrypted(listing, proofs)
     if encrypted is not None:
         yield ENCRYPTED(encrypted, kind)
-    for proof in Proof:
-        for state in State:
+    for proof in ProofKind:
+        for state in MarkerState:
             yield PROOFS(proofs.states[proof, state], kind, proof, state)
 
 
-def _encrypted(found: Found, proofs: Proofs) -> bool | None:
-    if found.encrypted is not None:
-        return found.encrypted
-    words = [each.encryption for each in (proofs.verified, proofs.restored) if each and each.encryption is not None]
-    return bool(words[0]) if words else None
+def _is_encrypted(listing: Listing, proofs: Proofs) -> bool | None:
+    if listing.encrypted is not None:
+        return listing.encrypted
+    encryptions = [
+        each.encryption for each in (proofs.verified, proofs.restored) if each and each.encryption is not None
+    ]
+    return bool(encryptions[0]) if encryptions else None

@@ -8,11 +8,11 @@ import obstore.store
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
 
-from exporter.errors import Fault, TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
+from exporter.errors import Fault, TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
 from runbookd.inventory import BackupTarget, SecretError, StorageOptions, read_storage_options
 
 # What the library's messages hold, and what it means to people. Looked up in this order.
-_SIGNS = {
+_ERROR_PATTERNS = {
     "error sending request": ("nobody answers at the storage's address", Fault.ENDPOINT),
     "builder error": ("the storage's address is wrong, or plain HTTP needs the option allow_http", Fault.ENDPOINT),
     "list response": ("what answers at the address is no storage of this kind", Fault.ENDPOINT),
@@ -32,18 +32,18 @@ def open_store(target: BackupTarget) -> ObjectStore:
     Raises:
         TargetMisconfigured: `options_file` can not be read, or an option or the address makes no sense.
     """
-    read = read_options(target)
-    options: dict[str, Any] = {"config": read.config, "client_options": read.client, "retry_config": _RETRY}
+    settings = read_options(target)
+    options: dict[str, Any] = {"config": settings.config, "client_options": settings.client, "retry_config": _RETRY}
     try:
         # A folder on disk takes no options at all.
         return obstore.store.from_url(target.url, **({} if target.url.startswith("file:") else options))
     except BaseError as error:
-        raise TargetMisconfigured(*_told(error)) from None
+        raise TargetMisconfigured(*_error_text(error)) from None
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # how a bug in its Rust code arrives; no subclass of Exception
             raise
-        words = "options: the object storage library does not understand them"
-        raise TargetMisconfigured(words, Fault.OPTIONS) from None
+        message = "options: the object storage library does not understand them"
+        raise TargetMisconfigured(message, Fault.OPTIONS) from None
 
 
 def read_options(target: BackupTarget) -> StorageOptions:
@@ -58,7 +58,7 @@ def read_options(target: BackupTarget) -> StorageOptions:
         raise TargetMisconfigured(str(error), Fault.OPTIONS) from None
 
 
-def worded(error: BaseError) -> TargetError:
+def target_error(error: BaseError) -> TargetError:
     """Return `error` as ours. What the server said is left out: it repeats key ids and signed requests."""
     text = str(error)
     status = re.search(r"status code: (\d+)", text)
@@ -70,19 +70,19 @@ def worded(error: BaseError) -> TargetError:
             "the storage refuses requests that are dated like this; set this machine's clock", Fault.CLOCK
         )
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in ("401", "403"):
-        words = "the storage refuses the credentials, or they may not list the folder"
-        return TargetRefused(words, Fault.CREDENTIALS)
+        message = "the storage refuses the credentials, or they may not list the folder"
+        return TargetRefused(message, Fault.CREDENTIALS)
     if isinstance(error, NotFoundError) or code == "404":
         return TargetRefused("the bucket or folder does not exist", Fault.FOLDER)
     if code:
-        return TargetUnreachable(f"the storage answered with status {code}")
-    return TargetUnreachable(*_told(error))
+        return TargetUnavailable(f"the storage answered with status {code}")
+    return TargetUnavailable(*_error_text(error))
 
 
-def _told(error: BaseError) -> tuple[str, Fault]:
+def _error_text(error: BaseError) -> tuple[str, Fault]:
     """What failed, without what follows: the address, the signed request and the server's own words."""
-    unknown = re.search(r"Configuration key: '\w+' is not valid", str(error))
-    if unknown:
-        return f"options: {unknown[0]}", Fault.OPTIONS
-    known = (told for sign, told in _SIGNS.items() if sign in str(error))
-    return next(known, (f"the storage can not be used ({type(error).__name__}); check url and options", Fault.OTHER))
+    invalid_key = re.search(r"Configuration key: '\w+' is not valid", str(error))
+    if invalid_key:
+        return f"options: {invalid_key[0]}", Fault.OPTIONS
+    matches = (text_and_fault for sign, text_and_fault in _ERROR_PATTERNS.items() if sign in str(error))
+    return next(matches, (f"the storage can not be used ({type(error).__name__}); check url and options", Fault.OTHER))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from exporter.errors import Fault, TargetMisconfigured, TargetRefused, TargetUnreachable
+from exporter.errors import Fault, TargetMisconfigured, TargetRefused, TargetUnavailable
 from runbookd.inventory import BackupReport
 from runbookd.service import VERSION
 
@@ -18,59 +18,59 @@ _HEADERS = {"User-Agent": f"runbook-exporter/{VERSION}", "Accept": "application/
 
 
 @dataclass(frozen=True)
-class Text:
+class ReportText:
     """A report, and when it was written, in seconds since 1970: reports that nobody renews must not look fresh."""
 
     content: bytes
     written_at: float
 
 
-async def read_report(report: BackupReport) -> Text:
+async def read_report(report: BackupReport) -> ReportText:
     """Return the report's text.
 
     Raises:
         TargetMisconfigured: the file can not be read.
-        TargetUnreachable: nobody answers at the URL.
+        TargetUnavailable: nobody answers at the URL.
         TargetRefused: something else than the report came.
     """
     if report.file is not None:
-        return await asyncio.to_thread(_from_file, report.file)
-    return await _from_url(report.url or "")
+        return await asyncio.to_thread(_read_file, report.file)
+    return await _fetch_url(report.url or "")
 
 
-def _from_file(file: Path) -> Text:
+def _read_file(file: Path) -> ReportText:
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
-        return Text(_checked(content), file.stat().st_mtime)
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        return ReportText(_check_size(content), file.stat().st_mtime)
     except OSError as error:
-        words = f"report.file: can not read {file} ({error.strerror}); have the backup tool write it there"
-        raise TargetMisconfigured(words, Fault.FOLDER) from None
+        message = f"report.file: can not read {file} ({error.strerror}); have the backup tool write it there"
+        raise TargetMisconfigured(message, Fault.FOLDER) from None
 
 
-async def _from_url(url: str) -> Text:
+async def _fetch_url(url: str) -> ReportText:
     try:
         async with (
             aiohttp.ClientSession(headers=_HEADERS) as session,
-            session.get(url, allow_redirects=False) as answer,
+            session.get(url, allow_redirects=False) as response,
         ):
-            if answer.status != 200:
-                raise TargetRefused(f"report.url answered with status {answer.status}", Fault.ENDPOINT)
-            content = await answer.content.read(MAX_BYTES + 1)
-            while len(content) <= MAX_BYTES and (more := await answer.content.read(MAX_BYTES)):
-                content += more
-            return Text(_checked(content), _modified(answer.headers.get("Last-Modified")))
+            if response.status != 200:
+                raise TargetRefused(f"report.url answered with status {response.status}", Fault.ENDPOINT)
+            content = await response.content.read(MAX_BYTES + 1)
+            while len(content) <= MAX_BYTES and (chunk := await response.content.read(MAX_BYTES)):
+                content += chunk
+            return ReportText(_check_size(content), _modified_at(response.headers.get("Last-Modified")))
     except (aiohttp.ClientError, OSError) as error:
-        raise TargetUnreachable(f"report.url: no answer ({type(error).__name__})", Fault.ENDPOINT) from None
+        raise TargetUnavailable(f"report.url: no answer ({type(error).__name__})", Fault.ENDPOINT) from None
 
 
-def _checked(content: bytes) -> bytes:
+def _check_size(content: bytes) -> bytes:
     if len(content) > MAX_BYTES:
         raise TargetRefused(f"the report is larger than {MAX_BYTES // 1024**2} MiB", Fault.REPORT)
     return content
 
 
-def _modified(header: str | None) -> float:
+def _modified_at(header: str | None) -> float:
     """A date that is no date, or one to come, is as good as none: then it is as old as this answer."""
     now = time.time()
     try:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
-from exporter.backups.contents import Backup, Contents, Incomplete, Unfinished
-from exporter.backups.listing import Found
+from exporter.backups.contents import CompleteBackup, Contents, IncompleteBackup, IncompleteReason
+from exporter.backups.listing import Listing
 
 Model = TypeVar("Model")
 
@@ -22,17 +22,17 @@ class ReportError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """One backup of a report. `stored` is what it takes in the repository, in bytes."""
+class _ReportEntry:
+    """One backup of a report. `stored_bytes` is what it takes in the repository, in bytes."""
 
     name: str
     made_at: float
     size: int | None
-    stored: int
+    stored_bytes: int
     damaged: bool = False
 
 
-class _Info(BaseModel):
+class _PgBackRestInfo(BaseModel):
     class Repository(BaseModel):
         delta: int = 0
 
@@ -47,15 +47,15 @@ class _Timestamp(BaseModel):
 class _PgBackRestBackup(BaseModel):
     label: str
     error: bool | None = None
-    info: _Info | None = None
+    info: _PgBackRestInfo | None = None
     timestamp: _Timestamp
 
 
 class _Lock(BaseModel):
-    class Held(BaseModel):
+    class BackupLock(BaseModel):
         held: bool = False
 
-    backup: Held = Held()
+    backup: BackupLock = BackupLock()
 
 
 class _Status(BaseModel):
@@ -88,110 +88,113 @@ class _ResticSummary(BaseModel):
     data_added_packed: int = 0
 
 
-class _Snapshot(BaseModel):
+class _ResticSnapshot(BaseModel):
     id: str
     time: AwareDatetime
     summary: _ResticSummary = _ResticSummary()
 
 
-def _nothing(value: Any) -> Any:
+def _null_as_empty(value: Any) -> Any:
     """Programs in Go write an empty list as null."""
     return [] if value is None else value
 
 
 _STANZAS = TypeAdapter(list[_Stanza])
-_WALG = TypeAdapter(Annotated[list[_WalGBackup], BeforeValidator(_nothing)])
-_RESTIC = TypeAdapter(Annotated[list[_Snapshot], BeforeValidator(_nothing)])
+_WALG = TypeAdapter(Annotated[list[_WalGBackup], BeforeValidator(_null_as_empty)])
+_RESTIC = TypeAdapter(Annotated[list[_ResticSnapshot], BeforeValidator(_null_as_empty)])
 NO_BACKUPS = 2  # pgBackRest's code of a stanza without any
 FINE = 0
 
 
-def pgbackrest(content: bytes, stanza: str | None, now: float, written_at: float) -> Found:
+def parse_pgbackrest(content: bytes, stanza: str | None, now: float, written_at: float) -> Listing:
     """`pgbackrest info --output=json` (https://pgbackrest.org/command.html#command-info)."""
-    told = _stanza(_read(_STANZAS, content), stanza)
-    if told.status.code not in (FINE, NO_BACKUPS):
-        raise ReportError(f"pgBackRest says about the stanza {told.name}: {told.status.message or told.status.code}")
+    report = _select_stanza(_parse(_STANZAS, content), stanza)
+    if report.status.code not in (FINE, NO_BACKUPS):
+        raise ReportError(
+            f"pgBackRest says about the stanza {report.name}: {report.status.message or report.status.code}"
+        )
     entries = [
-        _Entry(
+        _ReportEntry(
             each.label,
             each.timestamp.stop,
             each.info.size if each.info else None,
             each.info.repository.delta if each.info else 0,
             damaged=bool(each.error),
         )
-        for each in told.backup
+        for each in report.backup
     ]
-    going_on = [Unfinished(now, Incomplete.UPLOADING)] if told.status.lock.backup.held else []
-    return _found(entries, going_on, now, written_at, encrypted=told.cipher not in ("none", "mixed"))
+    uploads = [IncompleteBackup(now, IncompleteReason.UPLOADING)] if report.status.lock.backup.held else []
+    return _listing(entries, uploads, now, written_at, encrypted=report.cipher not in ("none", "mixed"))
 
 
-def walg(content: bytes, _: str | None, now: float, written_at: float) -> Found:
+def parse_walg(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
     """`wal-g backup-list --detail --json`. Without --detail there are no sizes, and the dates are those of uploads."""
-    listed = _read(_WALG, content)
+    backups = _parse(_WALG, content)
     entries = [
-        _Entry(each.backup_name, each.at.timestamp(), each.uncompressed_size, each.compressed_size) for each in listed
+        _ReportEntry(each.backup_name, each.at.timestamp(), each.uncompressed_size, each.compressed_size)
+        for each in backups
     ]
-    return _found(entries, [], now, written_at)
+    return _listing(entries, [], now, written_at)
 
 
-def restic(content: bytes, _: str | None, now: float, written_at: float) -> Found:
+def parse_restic(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
     """`restic snapshots --json`; sizes since restic 0.17. A repository of restic is always encrypted."""
     entries = [
-        _Entry(
+        _ReportEntry(
             each.id,
             (each.summary.backup_end or each.time).timestamp(),
             each.summary.total_bytes_processed,
             each.summary.data_added_packed,
         )
-        for each in _read(_RESTIC, content)
+        for each in _parse(_RESTIC, content)
     ]
-    return _found(entries, [], now, written_at, encrypted=True)
+    return _listing(entries, [], now, written_at, encrypted=True)
 
 
-FORMATS: Mapping[str, Callable[[bytes, str | None, float, float], Found]] = {
-    "pgbackrest": pgbackrest,
-    "walg": walg,
-    "restic": restic,
+FORMATS: Mapping[str, Callable[[bytes, str | None, float, float], Listing]] = {
+    "pgbackrest": parse_pgbackrest,
+    "walg": parse_walg,
+    "restic": parse_restic,
 }
 
 
-def _read(kind: TypeAdapter[list[Model]], content: bytes) -> list[Model]:
+def _parse(adapter: TypeAdapter[list[Model]], content: bytes) -> list[Model]:
     try:
-        return kind.validate_json(content)
+        return adapter.validate_json(content)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ReportError(f"{place or 'the text'}: {first['msg']}") from None
 
 
-def _stanza(stanzas: Sequence[_Stanza], wanted: str | None) -> _Stanza:
-    there = [each for each in stanzas if wanted in (None, each.name)]
-    if len(there) == 1:
-        return there[0]
+def _select_stanza(stanzas: Sequence[_Stanza], name: str | None) -> _Stanza:
+    matches = [each for each in stanzas if name in (None, each.name)]
+    if len(matches) == 1:
+        return matches[0]
     names = ", ".join(each.name for each in stanzas) or "none"
     raise ReportError(f"stanza: name one of those in the report: {names}")
 
 
-def _found(
-    entries: Sequence[_Entry],
-    going_on: Sequence[Unfinished],
+def _listing(
+    entries: Sequence[_ReportEntry],
+    uploads: Sequence[IncompleteBackup],
     now: float,
     written_at: float,
     encrypted: bool | None = None,
-) -> Found:
+) -> Listing:
     past = sorted((each for each in entries if each.made_at <= now), key=lambda each: each.made_at, reverse=True)
-    good = [each for each in past if not each.damaged]
-    unfinished = [
-        *going_on,
-        *(Unfinished(each.made_at, Incomplete.DAMAGED) for each in past if each.damaged),
-        *(Unfinished(each.made_at, Incomplete.FUTURE) for each in entries if each.made_at > now),
+    intact = [each for each in past if not each.damaged]
+    incomplete = [
+        *uploads,
+        *(IncompleteBackup(each.made_at, IncompleteReason.DAMAGED) for each in past if each.damaged),
+        *(IncompleteBackup(each.made_at, IncompleteReason.FUTURE) for each in entries if each.made_at > now),
     ]
-    backups = tuple(Backup(each.name, each.made_at, each.size) for each in good)
-    return Found(
-        Contents(backups, tuple(unfinished)),
-        len(good),
-        sum(each.stored for each in good),
-        good[-1].made_at if good else None,
+    backups = tuple(CompleteBackup(each.name, each.made_at, each.size) for each in intact)
+    return Listing(
+        Contents(backups, tuple(incomplete)),
+        len(intact),
+        sum(each.stored_bytes for each in intact),
+        intact[-1].made_at if intact else None,
         written_at,
         encrypted=encrypted,
     )

@@ -16,21 +16,21 @@ from datetime import UTC, datetime
 
 from obstore.store import ObjectStore
 
-from exporter.backups.contents import Backup, Contents, MarkerFile, Reader, StoredObject
-from exporter.backups.listing import PAGE, Folder, Found, Tally, found_in, pages
-from runbookd.inventory import BackupNames, before
+from exporter.backups.contents import BackupClassifier, CompleteBackup, Contents, MarkerFile, StoredObject
+from exporter.backups.listing import PAGE, Folder, Listing, Tally, list_pages, listing_of
+from runbookd.inventory import BackupNames, key_before
 
-ENOUGH = 8
+WINDOW_SIZE = 8
 """Backups in the window: the newest, and those before it that its size is compared with."""
 WHOLE_PAGES = 2
-FIRST_SPAN = 9 * 86_400.0  # seconds; holds ENOUGH daily backups, and one that was missed
+FIRST_SPAN = 9 * 86_400.0  # seconds; holds WINDOW_SIZE daily backups, and one that was missed
 SEARCH_STEPS = 24  # halvings from decades to seconds
 CENSUS_EVERY = 86_400.0
-MARKERS_KEPT = 8
+MAX_MARKERS = 8
 
 
 @dataclass(frozen=True)
-class Page:
+class ListingPage:
     """One page of a listing, without the objects of folders below, and the last name that it holds.
 
     `last` means that no further one would hold backups of today or before.
@@ -42,7 +42,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Older:
+class CensusTotals:
     """What lies before the window. All names up to `position` are counted."""
 
     position: str
@@ -52,15 +52,15 @@ class Older:
     markers: tuple[MarkerFile, ...] = ()
     complete: bool = False
 
-    def plus(self, backups: Iterable[Backup], markers: Iterable[MarkerFile], position: str) -> "Older":
+    def plus(self, backups: Iterable[CompleteBackup], markers: Iterable[MarkerFile], position: str) -> "CensusTotals":
         """The same with more, which lies behind what was counted already."""
-        found = list(backups)
-        dates = [backup.made_at for backup in found]
+        batch = list(backups)
+        dates = [backup.made_at for backup in batch]
         return replace(
             self,
             position=position,
-            count=self.count + len(found),
-            size=self.size + sum(backup.size or 0 for backup in found),
+            count=self.count + len(batch),
+            size=self.size + sum(backup.size or 0 for backup in batch),
             oldest_at=min(dates, default=None) if self.oldest_at is None else self.oldest_at,
             # Few have a restore beside them, all may have been verified: the newest of either kind are kept.
             markers=_newest_markers((*self.markers, *markers)),
@@ -71,59 +71,59 @@ class SortedFolder(Folder):
     """Lists the window, and counts what is older bit by bit."""
 
     def __init__(self, names: BackupNames, tally: Tally) -> None:
-        self._names, self._reader, self._tally = names, Reader(names), tally
+        self._names, self._classifier, self._tally = names, BackupClassifier(names), tally
         self._first, self._end = names.first_key(), names.last_key()
         self._after: str | None = None
         """The window holds the names after this one; None while everything is listed."""
-        self._older = self._census = Older(self._first)
+        self._older = self._census = CensusTotals(self._first)
         self._census_at = float("-inf")
-        self._readings = self._held = 0
+        self._readings = self._window_count = 0
 
-    async def read(self, store: ObjectStore, now: float) -> Found:
-        contents = await self._window(store, now)
+    async def read(self, store: ObjectStore, now: float) -> Listing:
+        contents = await self._read_window(store, now)
         if contents is None:
-            found, known_from = await self._whole(store, now)
-            if found is not None:
+            listing, low = await self._read_all(store, now)
+            if listing is not None:
                 self._after = None
-                return found
-            contents = await self._searched(store, now, known_from)
-        await self._count(store, now)
-        contents = self._slide(contents)
-        self._held = len(contents.backups)
-        return self._found(contents, now)
+                return listing
+            contents = await self._move_window(store, now, low)
+        await self._continue_census(store, now)
+        contents = self._slide_window(contents)
+        self._window_count = len(contents.backups)
+        return self._listing(contents, now)
 
-    async def _whole(self, store: ObjectStore, now: float) -> tuple[Found | None, float]:
+    async def _read_all(self, store: ObjectStore, now: float) -> tuple[Listing | None, float]:
         """Everything, if that is little; or else a time after which there is more than a page, in seconds."""
         objects: list[StoredObject] = []
-        number, contents = 0, Contents()
-        async for page in self._pages(store, self._first):
-            number += 1
+        page_count, contents = 0, Contents()
+        async for page in self._listing_pages(store, self._first):
+            page_count += 1
             objects += page.objects
             if page.last:
-                return found_in(self._reader.read(objects, now), now), 0.0
-            if number == WHOLE_PAGES:
+                return listing_of(self._classifier.classify(objects, now), now), 0.0
+            if page_count == WHOLE_PAGES:
                 break
-            contents = self._reader.read(page.objects, now)
+            contents = self._classifier.classify(page.objects, now)
         else:
-            return found_in(self._reader.read(objects, now), now), 0.0
+            return listing_of(self._classifier.classify(objects, now), now), 0.0
         return None, contents.backups[0].made_at if contents.backups else 0.0
 
-    async def _window(self, store: ObjectStore, now: float) -> Contents | None:
+    async def _read_window(self, store: ObjectStore, now: float) -> Contents | None:
         """The window as it is now, or None where there is none, or it has lost backups, or it overflows."""
         if self._after is None:
             return None
-        page = await self._page(store, self._after, now)
-        contents = self._reader.read(page.objects, now)
-        return contents if page.last and len(contents.backups) >= self._held else None
+        page = await self._first_page(store, self._after, now)
+        contents = self._classifier.classify(page.objects, now)
+        return contents if page.last and len(contents.backups) >= self._window_count else None
 
-    async def _searched(self, store: ObjectStore, now: float, low: float) -> Contents:
-        after, contents = await self._search(store, now, low)
+    async def _move_window(self, store: ObjectStore, now: float, low: float) -> Contents:
+        after, contents = await self._search_window(store, now, low)
         if self._after is None or after < self._after:  # what was counted as older may be in the window now
-            self._older = self._census = Older(self._first)
+            self._older = self._census = CensusTotals(self._first)
         self._after = after
         return contents
 
-    async def _search(self, store: ObjectStore, now: float, low: float) -> tuple[str, Contents]:
+    async def _search_window(self, store: ObjectStore, now: float, low: float) -> tuple[str, Contents]:
         """Find a window of one page with enough backups, between `low`, after which a page is too little, and now.
 
         It is doubled while it holds too little and halved while it holds too much.
@@ -132,11 +132,11 @@ class SortedFolder(Folder):
         start, high = max(now - FIRST_SPAN, (low + now) / 2), now
         for _ in range(SEARCH_STEPS):
             after = max(self._names.key_at(datetime.fromtimestamp(start, UTC)), self._first)
-            page = await self._page(store, after, now)
-            contents = self._reader.read(page.objects, now)
+            page = await self._first_page(store, after, now)
+            contents = self._classifier.classify(page.objects, now)
             if page.last:
                 best, high = (after, contents), start
-                if len(contents.backups) >= ENOUGH:
+                if len(contents.backups) >= WINDOW_SIZE:
                     break
             else:
                 best, low = best or (after, contents), start
@@ -147,29 +147,29 @@ class SortedFolder(Folder):
         assert best is not None  # there was a step  # noqa: S101
         return best
 
-    async def _count(self, store: ObjectStore, now: float) -> None:
+    async def _continue_census(self, store: ObjectStore, now: float) -> None:
         """Go on with the census: at every other reading, so that a large folder costs less than twice a small one."""
         self._readings += 1
         if self._readings % 2 == 0 or (self._older.complete and now - self._census_at < CENSUS_EVERY):
             return
-        window = self._after or ""
-        page = await self._page(store, self._census.position, now)
-        inside = [each for each in page.objects if each.name <= window]
-        contents = self._reader.read(inside, now)
-        if page.last or page.end > window:
-            self._older = replace(self._census.plus(contents.backups, contents.markers, window), complete=True)
-            self._census, self._census_at = Older(self._first), now
+        window_start = self._after or ""
+        page = await self._first_page(store, self._census.position, now)
+        older_objects = [each for each in page.objects if each.name <= window_start]
+        contents = self._classifier.classify(older_objects, now)
+        if page.last or page.end > window_start:
+            self._older = replace(self._census.plus(contents.backups, contents.markers, window_start), complete=True)
+            self._census, self._census_at = CensusTotals(self._first), now
         else:
-            self._go_on(contents, page.end)
+            self._count_page(contents, page.end)
 
-    def _go_on(self, contents: Contents, last: str) -> None:
+    def _count_page(self, contents: Contents, last: str) -> None:
         """Count a page, but for its last backup: that is left to the next page, where its markers may be."""
-        position = before(contents.backups[0].name) if contents.backups else last
+        position = key_before(contents.backups[0].name) if contents.backups else last
         if position <= self._census.position:
             position = last
         self._census = self._census.plus(
             (backup for backup in contents.backups if backup.name <= position),
-            (marker for marker in contents.markers if marker.stored.name <= position),
+            (marker for marker in contents.markers if marker.stored_object.name <= position),
             position,
         )
         if not self._older.complete:
@@ -177,22 +177,22 @@ class SortedFolder(Folder):
         # What the storage or its owner deletes is the oldest; that is known after the first page.
         self._older = replace(self._older, oldest_at=self._census.oldest_at)
 
-    def _slide(self, contents: Contents) -> Contents:
+    def _slide_window(self, contents: Contents) -> Contents:
         """Begin the next window right before the newest backups; what leaves it here is counted as older."""
-        if len(contents.backups) <= ENOUGH:
+        if len(contents.backups) <= WINDOW_SIZE:
             return contents
-        after = before(contents.backups[ENOUGH - 1].name)
-        left = [backup for backup in contents.backups if self._after is not None and backup.name <= after]
-        gone = [marker for marker in contents.markers if marker.stored.name <= after]
+        after = key_before(contents.backups[WINDOW_SIZE - 1].name)
+        leaving = [backup for backup in contents.backups if self._after is not None and backup.name <= after]
+        leaving_markers = [marker for marker in contents.markers if marker.stored_object.name <= after]
         if self._older.complete:
-            self._older = self._older.plus(left, gone, after)
+            self._older = self._older.plus(leaving, leaving_markers, after)
         self._after = after
-        kept = tuple(backup for backup in contents.backups if backup.name > after)
-        markers = tuple(marker for marker in contents.markers if marker.stored.name > after)
-        return replace(contents, backups=kept, markers=markers)
+        remaining = tuple(backup for backup in contents.backups if backup.name > after)
+        markers = tuple(marker for marker in contents.markers if marker.stored_object.name > after)
+        return replace(contents, backups=remaining, markers=markers)
 
-    def _found(self, contents: Contents, now: float) -> Found:
-        older, window = self._older, found_in(contents, now)
+    def _listing(self, contents: Contents, now: float) -> Listing:
+        older, window = self._older, listing_of(contents, now)
         markers = (*contents.markers, *older.markers)
         return replace(
             window,
@@ -203,24 +203,24 @@ class SortedFolder(Folder):
             truncated=not older.complete,
         )
 
-    def _oldest_so_far(self, window: Found) -> float | None:
+    def _oldest_so_far(self, window: Listing) -> float | None:
         return window.oldest_at if self._older.complete else None
 
-    async def _page(self, store: ObjectStore, after: str, now: float) -> Page:
-        async for page in self._pages(store, after):
+    async def _first_page(self, store: ObjectStore, after: str, now: float) -> ListingPage:
+        async for page in self._listing_pages(store, after):
             return replace(page, last=page.last or self._is_future(page, now))
-        return Page((), "", last=True)
+        return ListingPage((), "", last=True)
 
-    async def _pages(self, store: ObjectStore, after: str) -> AsyncIterator[Page]:
-        async for objects in pages(store, self._tally, after=after):
-            inside = tuple(each for each in objects if each.name < self._end)
-            yield Page(
-                tuple(each for each in inside if "/" not in each.name),
+    async def _listing_pages(self, store: ObjectStore, after: str) -> AsyncIterator[ListingPage]:
+        async for objects in list_pages(store, self._tally, after=after):
+            in_range = tuple(each for each in objects if each.name < self._end)
+            yield ListingPage(
+                tuple(each for each in in_range if "/" not in each.name),
                 objects[-1].name,
-                last=len(objects) < PAGE or len(inside) < len(objects),
+                last=len(objects) < PAGE or len(in_range) < len(objects),
             )
 
-    def _is_future(self, page: Page, now: float) -> bool:
+    def _is_future(self, page: ListingPage, now: float) -> bool:
         """Whether the page reaches beyond now; what follows can be no backup."""
         dates = (self._names.date_of(each.name) for each in reversed(page.objects))
         last = next((date for date in dates if date is not None), None)
@@ -228,9 +228,11 @@ class SortedFolder(Folder):
 
 
 def _newest_markers(markers: tuple[MarkerFile, ...]) -> tuple[MarkerFile, ...]:
-    newest = sorted(markers, key=lambda marker: (marker.stored.modified, marker.stored.name), reverse=True)
-    kept: list[MarkerFile] = []
-    for marker in newest:
-        if sum(other.proof is marker.proof for other in kept) < MARKERS_KEPT:
-            kept.append(marker)
-    return tuple(kept)
+    by_date = sorted(
+        markers, key=lambda marker: (marker.stored_object.modified, marker.stored_object.name), reverse=True
+    )
+    newest_of_kind: list[MarkerFile] = []
+    for marker in by_date:
+        if sum(other.proof is marker.proof for other in newest_of_kind) < MAX_MARKERS:
+            newest_of_kind.append(marker)
+    return tuple(newest_of_kind)

@@ -12,12 +12,12 @@ class DeadLetters:
 
     def __init__(self, setting: str | Mapping[str, str] | None) -> None:
         self.in_failed = setting == FAILED
-        self._listed = setting if isinstance(setting, Mapping) else {}
+        self._mapping = setting if isinstance(setting, Mapping) else {}
         self._pattern = setting if isinstance(setting, str) and not self.in_failed else ""
         before, _, after = self._pattern.partition("{name}")
         self._shape = re.compile(f"{re.escape(before)}(.+){re.escape(after)}", re.DOTALL)
 
-    def boxes(self, names: Iterable[str]) -> dict[str, str | None]:
+    def queues_of(self, names: Iterable[str]) -> dict[str, str | None]:
         """Return each queue with its dead-letter queue, whether either exists yet or not; None is a queue without one.
 
         A dead-letter queue has none itself, and is not among them.
@@ -25,6 +25,8 @@ class DeadLetters:
         if self._pattern:
             queues = (match[1] if (match := self._shape.fullmatch(name)) else name for name in names)
             return {queue: self._pattern.replace("{name}", queue) for queue in queues}
-        boxes = set(self._listed.values())
-        found: dict[str, str | None] = {name: None for name in names if self._listed and name not in boxes}
-        return found | dict(self._listed)
+        dead_letter_queues = set(self._mapping.values())
+        by_queue: dict[str, str | None] = {
+            name: None for name in names if self._mapping and name not in dead_letter_queues
+        }
+        return by_queue | dict(self._mapping)

@@ -16,18 +16,18 @@ _CLIENT = re.compile(rb"(?: |^)name=(\S+) .*? db=(\d+) ")
 def queue_bases(keys: Iterable[bytes], prefixes: Sequence[str]) -> set[tuple[str, str]]:
     """Return (prefix, queue) for each of `keys` that is the `meta` of a queue below one of `prefixes`."""
     texts = (key.decode(errors="surrogateescape") for key in keys)
-    found = (_split(text.removesuffix(":meta"), prefixes) for text in texts if text.endswith(":meta"))
-    return {each for each in found if each is not None}
+    bases = (_split(text.removesuffix(":meta"), prefixes) for text in texts if text.endswith(":meta"))
+    return {each for each in bases if each is not None}
 
 
-def workers(clients: bytes, database: int, prefixes: Sequence[str]) -> Mapping[tuple[str, str], int]:
+def count_workers(clients: bytes, database: int, prefixes: Sequence[str]) -> Mapping[tuple[str, str], int]:
     """Return how many workers wait at which (prefix, queue), from the answer to CLIENT LIST."""
     names = (match[1] for match in map(_CLIENT.search, clients.splitlines()) if match and int(match[2]) == database)
-    found = (_worked_on(name.decode(errors="surrogateescape"), prefixes) for name in names)
-    return Counter(each for each in found if each is not None)
+    queues = (_queue_of_worker(name.decode(errors="surrogateescape"), prefixes) for name in names)
+    return Counter(each for each in queues if each is not None)
 
 
-def literal(text: str) -> str:
+def escape_glob(text: str) -> str:
     """Return `text` as a pattern that matches only itself."""
     return re.sub(r"([\\*?\[\]])", r"\\\1", text)
 
@@ -40,15 +40,15 @@ def _split(base: str, prefixes: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def _worked_on(client: str, prefixes: Sequence[str]) -> tuple[str, str] | None:
+def _queue_of_worker(client: str, prefixes: Sequence[str]) -> tuple[str, str] | None:
     """The queue that the connection with this name waits at, if it is a worker's."""
-    found = _split(client, prefixes)
-    if found is None:
+    base = _split(client, prefixes)
+    if base is None:
         return None
-    encoded, _, role = found[1].partition(":")
+    encoded, _, role = base[1].partition(":")
     if role and not role.startswith("w:"):
         return None
     try:
-        return found[0], base64.b64decode(encoded, validate=True).decode()
+        return base[0], base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None

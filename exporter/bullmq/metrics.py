@@ -1,7 +1,7 @@
 """The metrics of a queue, and its samples."""
 
-from exporter.bullmq.queue_tracker import Ages, Memory
-from exporter.bullmq.snapshot import HELD, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, Snapshot
+from exporter.bullmq.queue_tracker import Ages, QueueTracker
+from exporter.bullmq.snapshot import MAX_HELD_JOBS, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, QueueSnapshot
 from exporter.metric import Sample, counter, gauge
 
 JOBS = gauge(
@@ -36,8 +36,8 @@ OLDEST_ACTIVE = gauge(
 )
 UNLOCKED = gauge(
     "bullmq_queue_active_unlocked_jobs",
-    f"Jobs without a lock among the {HELD} active ones that are held longest: their worker died, and they are found "
-    "stalled soon if another one runs.",
+    f"Jobs without a lock among the {MAX_HELD_JOBS} active ones that are held longest: their worker died, and they are "
+    "found stalled soon if another one runs.",
     "queue",
     source="active, locks",
 )
@@ -169,18 +169,18 @@ METRICS = (
     INFO,
 )
 # What `Worker.rateLimit` writes, whatever the limit.
-_STOPPED = (1 << 53) - 1
+_MANUAL_LIMIT = (1 << 53) - 1
 
 
-def samples(memory: Memory, snapshot: Snapshot, ages: Ages, now: float) -> list[Sample]:
+def queue_samples(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, now: float) -> list[Sample]:
     """Return the samples of one queue."""
-    name = memory.queue.name
+    name = tracker.queue.name
     queue = (name,)
     overdue = snapshot.first_due is not None and snapshot.overdue > 0
     numbers = (
         (PAUSED, snapshot.paused),
         (OLDEST, ages.waiting),
-        (HEAD_UNCHANGED, memory.head_unchanged(snapshot, now)),
+        (HEAD_UNCHANGED, tracker.head_unchanged(snapshot, now)),
         (OLDEST_ACTIVE, ages.active),
         (UNLOCKED, ages.unlocked),
         (OVERDUE, snapshot.overdue),
@@ -192,23 +192,23 @@ def samples(memory: Memory, snapshot: Snapshot, ages: Ages, now: float) -> list[
         (ADDED, snapshot.added),
         (COMPLETED_TOTAL, snapshot.completed_total),
         (FAILED_TOTAL, snapshot.failed_total),
-        (LAST_CHECK, memory.stalled_check(snapshot)),
+        (LAST_CHECK, tracker.stalled_check(snapshot)),
         (RATE_LIMITED, _rate_limited(snapshot)),
         (CONCURRENCY, snapshot.concurrency),
         (SCHEDULERS, snapshot.schedulers),
         (NEXT_RUN, snapshot.next_run),
         (MISSED, snapshot.missed),
     )
-    found = [Sample(metric, queue, value) for metric, value in numbers if value is not None]
-    found += [Sample(JOBS, (name, state), count) for state, count in snapshot.jobs.items()]
-    found.append(Sample(INFO, (name, snapshot.version), 1))
-    return found
+    result = [Sample(metric, queue, value) for metric, value in numbers if value is not None]
+    result += [Sample(JOBS, (name, state), count) for state, count in snapshot.jobs.items()]
+    result.append(Sample(INFO, (name, snapshot.version), 1))
+    return result
 
 
-def _rate_limited(snapshot: Snapshot) -> bool | None:
-    started = snapshot.started_in_limit
-    if started is None:
+def _rate_limited(snapshot: QueueSnapshot) -> bool | None:
+    started_jobs = snapshot.started_in_limit
+    if started_jobs is None:
         return False
-    if started >= _STOPPED:
+    if started_jobs >= _MANUAL_LIMIT:
         return True
-    return None if snapshot.limit is None else started >= snapshot.limit
+    return None if snapshot.limit is None else started_jobs >= snapshot.limit

@@ -14,7 +14,7 @@ RECENT_SECONDS = 3600
 # Workers ask for what is due every few seconds at the latest; less than this says nothing about them.
 SCHEDULER_GRACE_SECONDS = 60
 # Jobs of `active` whose locks are looked at, those that are held longest.
-HELD = 5
+MAX_HELD_JOBS = 5
 # A queue's score of a delayed job is its due time in milliseconds times this, plus a counter.
 _DELAYED = 4096
 # A queue's score of a prioritized job is its priority times this, plus a counter.
@@ -26,8 +26,8 @@ _FIXED = 27
 _LATE, _RECENT, _MISSED = b"<delayed-until->", b"<failed-from>", b"<must-run-at>"
 
 
-def questions(queue: Queue, points: Iterable[int], newest: int, oldest: int) -> list[Command]:
-    """Return the questions about `queue`. Points in time have places to fill; see `at`.
+def snapshot_commands(queue: Queue, points: Iterable[int], newest: int, oldest: int) -> list[Command]:
+    """Return the questions about `queue`. Points in time have places to fill; see `fill_times`.
 
     `points` are scores in `prioritized` from which on the first job is asked for; `newest` and `oldest` say how many
     entries of `wait` and `paused` are, from the end that jobs come to and from the one that they leave at.
@@ -39,7 +39,7 @@ def questions(queue: Queue, points: Iterable[int], newest: int, oldest: int) -> 
         *(("ZCARD", queue.key(key)) for key in SORTED_SETS),
         ("HMGET", queue.key("meta"), "paused", "version", "concurrency", "max"),
         *(("LRANGE", key, start, end) for key in (wait, paused) for start, end in ((0, newest - 1), (-oldest, -1))),
-        ("LRANGE", active, -HELD, -1),
+        ("LRANGE", active, -MAX_HELD_JOBS, -1),
         ("ZRANGE", delayed, 0, 0, "WITHSCORES"),
         ("ZCOUNT", delayed, "-inf", _LATE),
         *(("ZRANGE", failed, place, place, "WITHSCORES") for place in (0, -1)),
@@ -55,7 +55,7 @@ def questions(queue: Queue, points: Iterable[int], newest: int, oldest: int) -> 
     ]
 
 
-def at(request: bytes, now: float) -> bytes:
+def fill_times(request: bytes, now: float) -> bytes:
     """Return packed questions with their points in time filled in; `now` is seconds since 1970."""
     milliseconds = int(now * 1000)
     late = milliseconds * _DELAYED
@@ -65,11 +65,11 @@ def at(request: bytes, now: float) -> bytes:
     return request
 
 
-class Snapshot(NamedTuple):
+class QueueSnapshot(NamedTuple):
     """What the keys of a queue say. Points in time are seconds since 1970, None where there is none.
 
     `waiting_ids` are ids from both ends of the lists and the first of each priority, `next_job` the one that a worker
-    gets next, `held` the active jobs that are held longest, the longest last; `levels` the priorities seen.
+    gets next, `held_jobs` the active jobs that are held longest, the longest last; `levels` the priorities seen.
     """
 
     jobs: dict[str, int]
@@ -80,7 +80,7 @@ class Snapshot(NamedTuple):
     waiting_ids: tuple[bytes, ...]
     next_job: bytes | None
     levels: tuple[int, ...]
-    held: tuple[bytes, ...]
+    held_jobs: tuple[bytes, ...]
     first_due: float | None
     overdue: int
     first_failed: float | None
@@ -102,39 +102,39 @@ class Snapshot(NamedTuple):
         return self.jobs["waiting"] + self.jobs["paused"] + self.jobs["prioritized"]
 
     @property
-    def unfinished(self) -> int:
+    def unfinished_jobs(self) -> int:
         """Jobs that still want something: all but the completed ones."""
         return sum(self.jobs.values()) - self.jobs["completed"]
 
 
-def snapshot_of(replies: Sequence[Any]) -> Snapshot:
-    """Return what the replies to `questions` say. Raises ValueError or TypeError where they make no sense."""
+def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
+    """Return what the replies to `snapshot_commands` say. Raises ValueError or TypeError where they make no sense."""
     counts, meta, (newest, oldest, paused_newest, paused_oldest) = replies[:8], replies[8], replies[9:13]
-    held, due, overdue, first_failed, last_failed, recent, last_completed = replies[13:20]
+    held_jobs, due, overdue, first_failed, last_failed, recent, last_completed = replies[13:20]
     texts, marker, completed, failed, schedulers, next_run, missed = replies[20:_FIXED]
     paused, version, concurrency, limit = meta
     added, check, limiter, counter = texts
     jobs = dict(zip(STATES, counts, strict=True))
     wait: Sequence[bytes] = ()
-    parked: Sequence[bytes] = ()
+    paused_ids: Sequence[bytes] = ()
     if jobs["waiting"]:
         wait, markers = _entries(newest, oldest)
         jobs["waiting"] -= markers
     if jobs["paused"]:
-        parked, markers = _entries(paused_newest, paused_oldest)
+        paused_ids, markers = _entries(paused_newest, paused_oldest)
         jobs["paused"] -= markers
     front = [pair for pair in replies[_FIXED:] if pair]
-    ids, scores = (*wait, *parked, *(job for job, _ in front)), [float(score) for _, score in front]
-    return Snapshot(
+    ids, scores = (*wait, *paused_ids, *(job for job, _ in front)), [float(score) for _, score in front]
+    return QueueSnapshot(
         jobs,
         paused is not None,
         _version(version, marker, counter, jobs["prioritized"]),
         _number(concurrency),
         _number(limit),
         tuple(dict.fromkeys(ids)),
-        _next(wait, parked, [job for job, _ in front[:1]]),
+        _next_job(wait, paused_ids, [job for job, _ in front[:1]]),
         tuple({int(score) // PRIORITY: None for score in scores if isfinite(score)}),
-        tuple(held),
+        tuple(held_jobs),
         float(due[1]) / (1000 * _DELAYED) if due else None,
         overdue,
         float(first_failed[1]) / 1000 if first_failed else None,
@@ -159,15 +159,15 @@ def _entries(newest: list[bytes], oldest: list[bytes]) -> tuple[tuple[bytes, ...
     return jobs, len(entries) - len(jobs)
 
 
-def _next(*ends: Sequence[bytes]) -> bytes | None:
+def _next_job(*ends: Sequence[bytes]) -> bytes | None:
     """The first of these that there is, from the end that gives."""
     return next((end[-1] for end in ends if end), None)
 
 
-def _version(stated: bytes | None, marker: int, counter: bytes | None, prioritized: int) -> str:
+def _version(stated_version: bytes | None, marker: int, counter: bytes | None, prioritized: int) -> str:
     """The library's version as it stands in `meta`, or the oldest major one that makes the keys that are there."""
-    if stated is not None:
-        return stated.decode(errors="replace").removeprefix("bullmq:")
+    if stated_version is not None:
+        return stated_version.decode(errors="replace").removeprefix("bullmq:")
     if marker:
         return "5"
     return "4" if prioritized or counter is not None else ""

@@ -23,9 +23,9 @@ class HttpClient(Client):
         self._target, self._session = target, session
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - a probe has a duration and no age
-        began = perf_counter()
+        start = perf_counter()
         status, problem = await self._probe()
-        samples = (DURATION(perf_counter() - began), STATUS(status))
+        samples = (DURATION(perf_counter() - start), STATUS(status))
         return Reading(samples, round_trips=1, problem=problem)
 
     async def close(self) -> None:

@@ -5,28 +5,28 @@ It tells counts, times and our own words for errors, and so no secrets.
 
 from collections.abc import Iterator
 
-from exporter.scheduling.outcome import Outcome
+from exporter.scheduling.outcome import ReadingOutcome
 from exporter.scheduling.runner import Runner, Selection
-from exporter.scheduling.target import Target
+from exporter.scheduling.target import ScheduledTarget
 
 
 async def debug_page(runner: Runner, deadline: float, selection: Selection) -> str:
     """Scrape as `/metrics` would, before `deadline` (event loop's clock), and return what was done as text."""
     await runner.scrape(deadline, selection)
-    lines = [line for each in runner.targets if selection.has(each) for line in _lines(each)]
+    lines = [line for each in runner.targets if selection.has(each) for line in _target_lines(each)]
     return "".join(f"{line}\n" for line in lines or ["no targets"])
 
 
-def _lines(target: Target) -> Iterator[str]:
+def _target_lines(target: ScheduledTarget) -> Iterator[str]:
     yield f"{target}: {target.problem or 'up'}"
     for lane, outcome in target.outcomes.items():
-        yield f"  {lane}: {_told(outcome)}"
+        yield f"  {lane}: {_format_outcome(outcome)}"
         yield from (f"    {note}" for note in (outcome.reading.notes if outcome.reading is not None else ()))
     if target.dropped:
         yield f"  left out: {', '.join(f'{count} of {metric}' for metric, count in sorted(target.dropped.items()))}"
 
 
-def _told(outcome: Outcome) -> str:
+def _format_outcome(outcome: ReadingOutcome) -> str:
     """In the background a failure may stand beside the last good reading, whose samples are served."""
     parts = [f"{outcome.seconds:.3f} s"]
     if outcome.failure is not None:

@@ -12,7 +12,7 @@ from runbookd.inventory import Inventory
 
 
 @dataclass(frozen=True)
-class Cost:
+class TargetCost:
     """One target. `series` is the most that a page can have of it, the exporter's own about it included.
 
     `round_trips` is the most that a scrape waits for, without connecting; 0 where only the background reads.
@@ -31,7 +31,7 @@ class Cost:
     series: int
 
 
-def costs(inventory: Inventory) -> Iterator[Cost]:
+def costs(inventory: Inventory) -> Iterator[TargetCost]:
     """Yield every target's cost, in the order of the page."""
     for stack_name, stack in inventory.stacks.items():
         for kind, collector in COLLECTORS.items():
@@ -39,16 +39,16 @@ def costs(inventory: Inventory) -> Iterator[Cost]:
                 yield _cost(stack_name, kind, name, collector(stack, name))
 
 
-def _cost(stack: str, kind: str, name: str, collector: Collector) -> Cost:
-    slow, jobs = collector.slow, collector.jobs.jobs if collector.jobs is not None else ()
+def _cost(stack: str, kind: str, name: str, collector: Collector) -> TargetCost:
+    background, jobs = collector.slow, collector.jobs.jobs if collector.jobs is not None else ()
     metrics = (*collector.metrics, *(metric for job in jobs for metric in job.metrics))
-    return Cost(
+    return TargetCost(
         stack,
         kind,
         name,
         round_trips=collector.round_trips if collector.fast is not None else 0,
-        refresh=slow.refresh if slow is not None else None,
-        background=slow.cost if slow is not None else "",
+        refresh=background.refresh if background is not None else None,
+        background=background.cost if background is not None else "",
         jobs=tuple(job.name for job in jobs),
         families=tuple(dict.fromkeys(metric.name for metric in metrics)),
         series=sum(map(collector.most_series, collector.metrics))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from exporter.scheduling.target import Target
+from exporter.scheduling.target import ScheduledTarget
 from runbookd.service import VERSION
 
 _PAGE = """\
@@ -18,14 +18,14 @@ _PAGE = """\
 """
 
 
-def landing_page(targets: Iterable[Target], refused: str) -> str:
-    """Return the page as HTML. `refused` is why the last reload was refused, or nothing."""
-    reload = f"<p>The last reload was refused, the old inventory stays:</p><pre>{escape(refused)}</pre>\n"
+def landing_page(targets: Iterable[ScheduledTarget], reload_error: str) -> str:
+    """Return the page as HTML. `reload_error` is why the last reload was refused, or nothing."""
+    reload = f"<p>The last reload was refused, the old inventory stays:</p><pre>{escape(reload_error)}</pre>\n"
     rows = "\n".join(_row(each) for each in targets)
-    return _PAGE.format(version=escape(VERSION), reload=reload if refused else "", rows=rows)
+    return _PAGE.format(version=escape(VERSION), reload=reload if reload_error else "", rows=rows)
 
 
-def _row(target: Target) -> str:
+def _row(target: ScheduledTarget) -> str:
     cells = (str(target), _state(target.problem), str(target.last_error or ""))
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 

@@ -7,16 +7,24 @@ from contextlib import suppress
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
+from exporter.clock import monotonic
 from exporter.collector import Client, Reading
-from exporter.errors import LATE
+from exporter.errors import DEADLINE_EXCEEDED
 from exporter.metric import Sample, gauge
-from exporter.postgres.connect import ERRORS, OF_THE_ANSWER, Session, ask, refusal, worded
-from exporter.postgres.other_statements import Remainder
-from exporter.postgres.part_faults import Faults
-from exporter.postgres.parts.catalogue import FAST
+from exporter.postgres.connect import (
+    DRIVER_ERRORS,
+    QUERY_ERRORS,
+    ServerConnection,
+    fetch_rows,
+    query_error_text,
+    target_error,
+)
+from exporter.postgres.other_statements import OtherStatements
+from exporter.postgres.part_faults import PartFaults
+from exporter.postgres.parts.catalogue import SCRAPE_PARTS
 from exporter.postgres.parts.part import Part
-from exporter.postgres.parts.server import FACTS, Server
-from exporter.postgres.parts.statement import Row, Statement
+from exporter.postgres.parts.server import FACTS, ServerInfo
+from exporter.postgres.parts.statement import Statement, StatementRow
 
 PART_SUCCESS = gauge(
     "runbook_exporter_part_success",
@@ -32,12 +40,14 @@ class PostgresClient(Client):
     which part was at fault.
     """
 
-    def __init__(self, session: Session, budget: float, faults: Faults, remainder: Remainder) -> None:
+    def __init__(
+        self, session: ServerConnection, budget: float, faults: PartFaults, other_statements: OtherStatements
+    ) -> None:
         self._connection, self._server, self._pooled = session.connection, session.server, session.pooled
-        self._budget, self._faults, self._remainder = budget, faults, remainder
+        self._budget, self._faults, self._other_statements = budget, faults, other_statements
         self._statement = Statement((), (), "")
-        self._chosen: tuple[tuple[Part, ...], Server] | None = None
-        self._prepared: PreparedStatement[asyncpg.Record] | None = None
+        self._parts_and_server: tuple[tuple[Part, ...], ServerInfo] | None = None
+        self._prepared_statement: PreparedStatement[asyncpg.Record] | None = None
         self._round_trips = 0
         self._until = 0.0
 
@@ -48,22 +58,24 @@ class PostgresClient(Client):
     async def prepare(self) -> None:
         """Prepare the statement, as a part of connecting; if it can not be, the reading finds out why."""
         try:
-            with suppress(*OF_THE_ANSWER):
-                await self._choose()
+            with suppress(*QUERY_ERRORS):
+                await self._update_statement()
         except BaseException as error:
             await self.close()
-            if isinstance(error, ERRORS):
-                raise worded(error) from None
+            if isinstance(error, DRIVER_ERRORS):
+                raise target_error(error) from None
             raise
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - ages are computed by the server, on its own clock
         self._round_trips = 0
         try:
             samples = await self._samples()
-        except ERRORS as error:
-            raise worded(error) from None
+        except DRIVER_ERRORS as error:
+            raise target_error(error) from None
         return Reading(
-            (*self._remainder.settled(samples), *self._parts()), self._round_trips, notes=tuple(self._notes())
+            (*self._other_statements.with_counters(samples), *self._part_samples()),
+            self._round_trips,
+            notes=tuple(self._notes()),
         )
 
     async def close(self) -> None:
@@ -71,104 +83,100 @@ class PostgresClient(Client):
         self._connection.terminate()
 
     async def _samples(self) -> Iterable[Sample]:
-        self._until = _now() + self._budget
+        self._until = monotonic() + self._budget
         if self._faults.suspicious:
-            return await self._one_by_one()
+            return await self._read_part_by_part()
         try:
-            return await self._all()
-        except OF_THE_ANSWER:
+            return await self._read_all()
+        except QUERY_ERRORS:
             if self._connection.is_closed():
                 raise
-            return await self._one_by_one()
+            return await self._read_part_by_part()
         except asyncio.CancelledError:
             self._faults.suspicious = True
             raise
 
-    async def _all(self) -> Iterable[Sample]:
+    async def _read_all(self) -> Iterable[Sample]:
         """All in one; once more if the server turns out to be another than it was, as after a promotion."""
-        statement, rows = await self._answered()
+        statement, rows = await self._fetch_statement()
         if (server := statement.server(rows)) != self._server:
             self._server = server
-            statement, rows = await self._answered()
+            statement, rows = await self._fetch_statement()
         return statement.samples(rows)
 
-    async def _answered(self) -> tuple[Statement, Sequence[Row]]:
-        await self._choose()
-        if self._prepared is None:
-            return self._statement, await self._ask(self._statement.text)
+    async def _fetch_statement(self) -> tuple[Statement, Sequence[StatementRow]]:
+        await self._update_statement()
+        if self._prepared_statement is None:
+            return self._statement, await self._query(self._statement.text)
         self._round_trips += 1
-        rows: Sequence[Row] = await self._prepared.fetch()
+        rows: Sequence[StatementRow] = await self._prepared_statement.fetch()
         return self._statement, rows
 
-    async def _choose(self) -> None:
+    async def _update_statement(self) -> None:
         """Put the statement together anew if the server or the usable parts are not what they were."""
-        chosen = self._faults.usable(FAST), self._server
-        if chosen == self._chosen:
+        parts_and_server = self._faults.usable(SCRAPE_PARTS), self._server
+        if parts_and_server == self._parts_and_server:
             return
-        statement = Statement.of(*chosen)
+        statement = Statement.of(*parts_and_server)
         if not self._pooled:
             self._round_trips += 1
-            self._prepared = await self._connection.prepare(statement.text)
-        self._chosen, self._statement = chosen, statement
+            self._prepared_statement = await self._connection.prepare(statement.text)
+        self._parts_and_server, self._statement = parts_and_server, statement
 
-    async def _one_by_one(self) -> Iterable[Sample]:
+    async def _read_part_by_part(self) -> Iterable[Sample]:
         """Ask each part by itself; those that fail are left out. Raises the error if the server answers none."""
         # If not even this is answered in time, no part is to blame.
-        [[facts]] = await self._ask(f"SELECT {FACTS} AS facts")
-        self._server = Server.of(facts)
-        statements = [Statement.of([part], self._server) for part in self._faults.usable(FAST)]
-        found: list[Sample] = []
+        [[facts]] = await self._query(f"SELECT {FACTS} AS facts")
+        self._server = ServerInfo.of(facts)
+        statements = [Statement.of([part], self._server) for part in self._faults.usable(SCRAPE_PARTS)]
+        samples: list[Sample] = []
         errors: dict[Part, asyncpg.PostgresError | UnicodeDecodeError] = {}
-        await self._shorten()
-        for statement in (asked := [each for each in statements if each.parts]):
+        await self._shorten_timeout()
+        for statement in (non_empty := [each for each in statements if each.parts]):
             try:
-                found += statement.samples(await self._alone(statement))
-            except OF_THE_ANSWER as error:
+                samples += statement.samples(await self._read_part(statement))
+            except QUERY_ERRORS as error:
                 if self._connection.is_closed():
                     raise
                 errors[statement.parts[0]] = error
-                await self._shorten()
-        if errors and len(errors) == len(asked):
+                await self._shorten_timeout()
+        if errors and len(errors) == len(non_empty):
             raise next(iter(errors.values()))
-        for part, fault in errors.items():
-            self._faults.leave_out(part, refusal(fault))
-        await self._limit("RESET statement_timeout")
+        for part, error_of_part in errors.items():
+            self._faults.exclude(part, query_error_text(error_of_part))
+        await self._set_limit("RESET statement_timeout")
         self._faults.suspicious = False
-        return found
+        return samples
 
-    async def _alone(self, statement: Statement) -> Sequence[Row]:
+    async def _read_part(self, statement: Statement) -> Sequence[StatementRow]:
         try:
-            return await self._ask(statement.text)
+            return await self._query(statement.text)
         except asyncio.CancelledError:
-            self._faults.leave_out(statement.parts[0], LATE)
+            self._faults.exclude(statement.parts[0], DEADLINE_EXCEEDED)
             raise
 
-    async def _ask(self, sql: str) -> Sequence[Row]:
+    async def _query(self, sql: str) -> Sequence[StatementRow]:
         self._round_trips += 1
-        return await ask(self._connection, sql)
+        return await fetch_rows(self._connection, sql)
 
-    async def _shorten(self) -> None:
+    async def _shorten_timeout(self) -> None:
         """A part gets a quarter of what is left: more of them may be as slow."""
-        await self._limit(f"SET statement_timeout = {max(int((self._until - _now()) * 250), 1)}")
+        await self._set_limit(f"SET statement_timeout = {max(int((self._until - monotonic()) * 250), 1)}")
 
-    async def _limit(self, command: str) -> None:
+    async def _set_limit(self, command: str) -> None:
         """Behind a pooler it would hold for somebody else."""
         if not self._pooled:
             self._round_trips += 1
             await self._connection.execute(command)
 
-    def _parts(self) -> Iterator[Sample]:
-        left_out = self._faults.reasons
-        for part in FAST:
+    def _part_samples(self) -> Iterator[Sample]:
+        excluded = self._faults.reasons
+        for part in SCRAPE_PARTS:
             if part.version_of(self._server) is not None:
-                yield PART_SUCCESS(part.name not in left_out, part.name)
+                yield PART_SUCCESS(part.name not in excluded, part.name)
 
     def _notes(self) -> Iterator[str]:
         if self._pooled:
             yield "behind a pooler: nothing is prepared, and only the role's own limits hold"
         for name, reason in self._faults.reasons.items():
             yield f"part {name!r} is left out: {reason}"
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

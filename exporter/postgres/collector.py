@@ -5,24 +5,24 @@ The metrics that postgres_exporter has in a well-formed shape keep its names and
 
 from collections.abc import Iterable
 
-from exporter.collector import Collector, unreadable
+from exporter.collector import Collector, secret_problem
 from exporter.job import Jobs
 from exporter.metric import Metric, gauge
 from exporter.postgres.client import PART_SUCCESS, PostgresClient
-from exporter.postgres.connect import Connection, connect, worded
-from exporter.postgres.database_jobs import VISITED, part_jobs
-from exporter.postgres.other_statements import Remainder
-from exporter.postgres.part_faults import Faults
-from exporter.postgres.parts.catalogue import BACKGROUND, FAST
+from exporter.postgres.connect import Connection, connect, target_error
+from exporter.postgres.database_jobs import DATABASE_SUCCESS, part_jobs
+from exporter.postgres.other_statements import OtherStatements
+from exporter.postgres.part_faults import PartFaults
+from exporter.postgres.parts.catalogue import BACKGROUND_PARTS, SCRAPE_PARTS
 from exporter.postgres.session import PostgresSession
 from exporter.postgres.user_queries import query_jobs
 from runbookd.inventory import Stack
 
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
-MOST = {
+MAX_SERIES_BY_METRIC = {
     UP.name: 1,
-    PART_SUCCESS.name: len(FAST),
-    **{metric.name: part.most for part in FAST for metric in part.metrics},
+    PART_SUCCESS.name: len(SCRAPE_PARTS),
+    **{metric.name: part.most for part in SCRAPE_PARTS for metric in part.metrics},
 }
 """The most series of what a scrape reads; the jobs tell of themselves."""
 
@@ -30,19 +30,24 @@ MOST = {
 class PostgresCollector(Collector):
     """A PostgreSQL server, 13 or newer."""
 
-    metrics = (UP, PART_SUCCESS, VISITED, *(metric for part in (*FAST, *BACKGROUND) for metric in part.metrics))
+    metrics = (
+        UP,
+        PART_SUCCESS,
+        DATABASE_SUCCESS,
+        *(metric for part in (*SCRAPE_PARTS, *BACKGROUND_PARTS) for metric in part.metrics),
+    )
     up = UP
 
     def __init__(self, stack: Stack, name: str) -> None:
         target = stack.postgres[name]
         self._dsn = target.dsn_secret()
-        self._faults, self._remainder = Faults(), Remainder()
+        self._faults, self._other_statements = PartFaults(), OtherStatements()
         self.fast = self._connect
-        self.jobs = Jobs(lambda: PostgresSession(self._open, worded), (*part_jobs(target), *query_jobs(target)))
+        self.jobs = Jobs(lambda: PostgresSession(self._open, target_error), (*part_jobs(target), *query_jobs(target)))
 
     async def _connect(self, budget: float) -> PostgresClient:
         session = await connect(self._dsn, budget, _limits(budget))
-        client = PostgresClient(session, budget, self._faults, self._remainder)
+        client = PostgresClient(session, budget, self._faults, self._other_statements)
         await client.prepare()
         return client
 
@@ -50,10 +55,10 @@ class PostgresCollector(Collector):
         return (await connect(self._dsn, budget, _limits(budget), database)).connection
 
     def most_series(self, metric: Metric) -> int:
-        return MOST.get(metric.name, 0)
+        return MAX_SERIES_BY_METRIC.get(metric.name, 0)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
-        return unreadable(self._dsn)
+        return secret_problem(self._dsn)
 
 
 def _limits(budget: float) -> dict[str, str]:

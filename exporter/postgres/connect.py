@@ -11,29 +11,29 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
-from exporter.postgres.parts.server import FACTS, Server
+from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
+from exporter.postgres.parts.server import FACTS, ServerInfo
 from exporter.postgres.parts.statement import APPLICATION
 from runbookd.inventory import Secret, SecretError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-OF_THE_ANSWER = (asyncpg.PostgresError, UnicodeDecodeError)
+QUERY_ERRORS = (asyncpg.PostgresError, UnicodeDecodeError)
 """Errors after which the connection is as good as before: what was asked is at fault, or a text in the answer.
 
 Names of roles and databases are bytes of the encoding in which somebody made them, and are passed on as they are.
 """
-ERRORS = (*OF_THE_ANSWER, asyncpg.InterfaceError, OSError)
+DRIVER_ERRORS = (*QUERY_ERRORS, asyncpg.InterfaceError, OSError)
 # A pooler refuses or forgets what it does not know; a server keeps it.
 _MARK = "runbook_exporter.direct"
 # JSON has no control characters of its own, so that with these COPY adds nothing to it.
 _DELIMITER, _QUOTE = "\x01", "\x02"
 # The driver's words that hold nothing of the address, be it taken apart at the wrong place.
-_OF_TLS = re.compile("`ssl(mode|negotiation)` parameter must be|direct TLS requires|root certificate file ")
+_TLS_ERROR = re.compile("`ssl(mode|negotiation)` parameter must be|direct TLS requires|root certificate file ")
 
 
 @dataclass(frozen=True)
-class Session:
+class ServerConnection:
     """A connection, and what is at its other end.
 
     `pooled`: a pooler may give each statement another session of the server. So nothing can be prepared, and limits
@@ -41,11 +41,13 @@ class Session:
     """
 
     connection: Connection
-    server: Server
+    server: ServerInfo
     pooled: bool
 
 
-async def connect(secret: Secret, budget: float, limits: Mapping[str, str], database: str | None = None) -> Session:
+async def connect(
+    secret: Secret, budget: float, limits: Mapping[str, str], database: str | None = None
+) -> ServerConnection:
     """Connect to `database` (None: that of the address) with `limits` as settings, within `budget` seconds.
 
     Raises:
@@ -56,65 +58,67 @@ async def connect(secret: Secret, budget: float, limits: Mapping[str, str], data
         connection = await _connect(dsn, database, budget, limits)
     except SecretError as error:
         raise TargetMisconfigured(str(error)) from None
-    except (*ERRORS, ValueError) as error:
-        raise worded(error) from None
+    except (*DRIVER_ERRORS, ValueError) as error:
+        raise target_error(error) from None
     try:
-        [[facts, mark]] = await ask(connection, f"SELECT {FACTS} AS facts, current_setting('{_MARK}', true) AS mark")
+        [[facts, mark]] = await fetch_rows(
+            connection, f"SELECT {FACTS} AS facts, current_setting('{_MARK}', true) AS mark"
+        )
     except BaseException as error:
         connection.terminate()
-        if isinstance(error, ERRORS):
-            raise worded(error) from None
+        if isinstance(error, DRIVER_ERRORS):
+            raise target_error(error) from None
         raise
-    return Session(connection, Server.of(facts), pooled=mark != "on")
+    return ServerConnection(connection, ServerInfo.of(facts), pooled=mark != "on")
 
 
 async def _connect(dsn: str, database: str | None, budget: float, limits: Mapping[str, str]) -> Connection:
-    named = {"application_name": APPLICATION}
-    to = partial(asyncpg.connect, dsn, database=database, timeout=budget)
+    settings = {"application_name": APPLICATION}
+    open_connection = partial(asyncpg.connect, dsn, database=database, timeout=budget)
     with suppress(asyncpg.ProtocolViolationError):  # a pooler says so of settings that it does not know
-        return await to(server_settings={**named, **limits, _MARK: "on"})
-    return await to(server_settings=named)
+        return await open_connection(server_settings={**settings, **limits, _MARK: "on"})
+    return await open_connection(server_settings=settings)
 
 
-async def ask(connection: Connection, sql: str) -> Sequence[Any]:
+async def fetch_rows(connection: Connection, sql: str) -> Sequence[Any]:
     """Return the rows of a query in one round trip that leaves nothing prepared; numbers may come as words (NaN).
 
     The simple protocol is what poolers can take apart; the driver offers it for COPY alone.
     """
     lines: list[bytes] = []
 
-    async def keep(data: bytes) -> None:
+    async def collect(data: bytes) -> None:
         lines.append(data)
 
     query = f"SELECT to_json(answer) FROM ({sql}) AS answer"
     await connection.copy_from_query(
-        query, output=keep, format="csv", delimiter=_DELIMITER, quote=_QUOTE, escape=_QUOTE
+        query, output=collect, format="csv", delimiter=_DELIMITER, quote=_QUOTE, escape=_QUOTE
     )
     return [list(json.loads(line).values()) for line in b"".join(lines).splitlines()]
 
 
-def refusal(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:
+def query_error_text(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:
     """Tell what is wrong with an answer, in a line."""
     if isinstance(error, UnicodeDecodeError):
         return "a name in the answer, as of a role, a database or a table, is not UTF-8; rename it"
     return str(error).partition("\n")[0]
 
 
-def worded(error: Exception) -> TargetError:
+def target_error(error: Exception) -> TargetError:
     """Tell what the server said; of an address that makes no sense nothing is repeated, it may hold the password."""
     if isinstance(error, ssl.SSLError):
         return TargetRefused(f"TLS: {error.reason or 'failed'}")
     if isinstance(error, TimeoutError):
-        return TargetUnreachable("the connection timed out")
+        return TargetUnavailable("the connection timed out")
     if isinstance(error, FileNotFoundError | PermissionError):
-        what = "a file that it names (socket, sslrootcert, sslcert, sslkey)"
-        return TargetMisconfigured(f"dsn: {what} can not be used: {error.strerror}")
+        files = "a file that it names (socket, sslrootcert, sslcert, sslkey)"
+        return TargetMisconfigured(f"dsn: {files} can not be used: {error.strerror}")
     if isinstance(error, OSError):
-        return TargetUnreachable(str(error))
-    if isinstance(error, OF_THE_ANSWER):
-        return TargetRefused(refusal(error))
+        return TargetUnavailable(str(error))
+    if isinstance(error, QUERY_ERRORS):
+        return TargetRefused(query_error_text(error))
     if isinstance(error, ValueError) and not (
-        isinstance(error, asyncpg.ClientConfigurationError) and _OF_TLS.match(str(error))
+        isinstance(error, asyncpg.ClientConfigurationError) and _TLS_ERROR.match(str(error))
     ):
         return TargetMisconfigured("dsn: is no address like postgresql://role:password@host:5432/database")
     return TargetMisconfigured(f"dsn: {error}")

@@ -11,7 +11,7 @@ FIRST_SECONDS, LONGEST_SECONDS = 30.0, 300.0
 
 
 @dataclass(frozen=True)
-class Fault:
+class ExcludedPart:
     """Why a part is left out, for how many seconds, and until when (monotonic clock)."""
 
     reason: str
@@ -19,30 +19,30 @@ class Fault:
     until: float
 
 
-class Faults:
+class PartFaults:
     """What is known of one server's parts; it outlives connections.
 
     `suspicious`: the last reading ended before the server said which part was at fault.
     """
 
     def __init__(self) -> None:
-        self._faults: dict[str, Fault] = {}
+        self._excluded: dict[str, ExcludedPart] = {}
         self.suspicious = False
 
-    def leave_out(self, part: Part, reason: str) -> None:
+    def exclude(self, part: Part, reason: str) -> None:
         """Leave a part out from now on until it is probed again; twice as long as before if that was a moment ago."""
-        now, before = monotonic(), self._faults.get(part.name)
+        now, before = monotonic(), self._excluded.get(part.name)
         again = before is not None and now < before.until + before.seconds
         seconds = min(2 * before.seconds, LONGEST_SECONDS) if before is not None and again else FIRST_SECONDS
-        self._faults[part.name] = Fault(reason, seconds, now + seconds)
+        self._excluded[part.name] = ExcludedPart(reason, seconds, now + seconds)
 
     def usable(self, parts: Iterable[Part]) -> tuple[Part, ...]:
         """Return the parts that are not left out now."""
-        left_out = self.reasons
-        return tuple(part for part in parts if part.name not in left_out)
+        excluded = self.reasons
+        return tuple(part for part in parts if part.name not in excluded)
 
     @property
     def reasons(self) -> Mapping[str, str]:
         """Why each part is left out now, by its name."""
         now = monotonic()
-        return {name: fault.reason for name, fault in self._faults.items() if now < fault.until}
+        return {name: fault.reason for name, fault in self._excluded.items() if now < fault.until}

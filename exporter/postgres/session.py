@@ -5,22 +5,22 @@ server itself ends what goes on too long. A transaction is always rolled back: w
 session's settings is undone with it.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from exporter.errors import TargetError, TargetRefused, TargetUnreachable
-from exporter.postgres.connect import OF_THE_ANSWER
+from exporter.clock import monotonic
+from exporter.errors import TargetError, TargetRefused, TargetUnavailable
+from exporter.postgres.connect import QUERY_ERRORS
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
-Open = Callable[[str | None, float], Awaitable["Connection"]]
+OpenConnection = Callable[[str | None, float], Awaitable["Connection"]]
 """Connects to a database (None: that of the address) within so many seconds. Raises TargetError."""
-Worded = Callable[[Exception], TargetError]
+ErrorConverter = Callable[[Exception], TargetError]
 """Words an error of the driver for people."""
 # Whoever holds a lock longer is not waited for: a job that queues up for a relation holds up those behind it.
 LOCK_SECONDS = 1.0
@@ -33,8 +33,8 @@ FURTHER_SECONDS = 5.0
 class PostgresSession:
     """The connection, made when the first transaction asks for it, and made anew for another database."""
 
-    def __init__(self, connect: Open, worded: Worded) -> None:
-        self._connect, self._worded = connect, worded
+    def __init__(self, connect: OpenConnection, target_error: ErrorConverter) -> None:
+        self._connect, self._target_error = connect, target_error
         self._connection: Connection | None = None
         self._database: str | None = None
 
@@ -43,12 +43,12 @@ class PostgresSession:
         """Open a read-only transaction in `database` (None: that of the address) that may last `until` then.
 
         `until` is on the event loop's clock. Raises TargetError, also for errors of the driver inside the block;
-        TargetUnreachable only of the address's own database, since what becomes of another tells nothing of the server.
+        TargetUnavailable only of the address's own database, since what becomes of another tells nothing of the server.
         """
         try:
             async with self._transaction(until, database) as connection:
                 yield connection
-        except TargetUnreachable as error:
+        except TargetUnavailable as error:
             if database is None:
                 raise
             raise TargetRefused(f"database {database!r}: {error.args[0]}") from None
@@ -56,16 +56,16 @@ class PostgresSession:
     @asynccontextmanager
     async def _transaction(self, until: float, database: str | None) -> "AsyncIterator[Connection]":
         try:
-            connection = await self._connected(until, database)
-            await connection.execute(_begin(until - _now()))
+            connection = await self._ensure_connected(until, database)
+            await connection.execute(_begin(until - monotonic()))
             yield connection
             await connection.execute("ROLLBACK")
-        except OF_THE_ANSWER as error:
+        except QUERY_ERRORS as error:
             await self._roll_back()
-            raise self._worded(error) from None
+            raise self._target_error(error) from None
         except (asyncpg.InterfaceError, OSError) as error:
             await self.close()
-            raise self._worded(error) from None
+            raise self._target_error(error) from None
         except BaseException:
             # An answer to the old question may still be on its way.
             await self.close()
@@ -77,7 +77,7 @@ class PostgresSession:
         if connection is not None:
             connection.terminate()
 
-    async def _leave(self, connection: "Connection") -> None:
+    async def _close_gracefully(self, connection: "Connection") -> None:
         """Wait, but not for long, until the server has ended the session: the role may be limited to so many."""
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.close(timeout=CLOSE_SECONDS)
@@ -91,12 +91,14 @@ class PostgresSession:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await self.close()
 
-    async def _connected(self, until: float, database: str | None) -> "Connection":
+    async def _ensure_connected(self, until: float, database: str | None) -> "Connection":
         if self._connection is not None and (self._connection.is_closed() or self._database != database):
-            await self._leave(self._connection)
+            await self._close_gracefully(self._connection)
         if self._connection is None:
-            left = max(until - _now(), 0.1)
-            self._connection = await self._connect(database, left if database is None else min(left, FURTHER_SECONDS))
+            remaining = max(until - monotonic(), 0.1)
+            self._connection = await self._connect(
+                database, remaining if database is None else min(remaining, FURTHER_SECONDS)
+            )
             self._database = database
         return self._connection
 
@@ -105,7 +107,3 @@ def _begin(seconds: float) -> str:
     """One round trip. SET LOCAL holds behind a pooler too, where settings of the session are lost or refused."""
     statement, lock = (max(int(1000 * limit), 1) for limit in (seconds, min(seconds, LOCK_SECONDS)))
     return f"BEGIN READ ONLY; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -25,7 +25,7 @@ LABEL_LENGTH = 128
 _NUMBERS = frozenset({"int2", "int4", "int8", "float4", "float8", "numeric", "bool", "oid"})
 
 
-class Row(Protocol):
+class QueryRow(Protocol):
     """A row of an answer, by the names of its columns."""
 
     def __getitem__(self, column: str, /) -> Any: ...
@@ -49,7 +49,7 @@ class QueryReader:
     def __init__(self, name: str, query: Query) -> None:
         self.name, self.query = name, query
         self.metrics: Mapping[str, Metric] = {
-            column: Metric(query.metric(name, column), value.type, _cached(value.help), query.labels)
+            column: Metric(query.metric(name, column), value.type, _cached_help(value.help), query.labels)
             for column, value in query.columns().items()
         }
 
@@ -58,23 +58,25 @@ class QueryReader:
         async with session.transaction(until, self.query.database) as connection:
             # Without a name: behind a pooler a named one would stay on a connection of somebody else's.
             statement = await connection.prepare(self.query.sql, name="")
-            self._check({column.name: column.type.name for column in statement.get_attributes()})
+            self._check_columns({column.name: column.type.name for column in statement.get_attributes()})
             # The server stops there; a statement without a LIMIT costs neither it nor us the whole table.
             rows = await (await statement.cursor()).fetch(self.query.max_rows + 1)
         return self.samples(rows)
 
-    def samples(self, rows: Sequence[Row]) -> Sequence[Sample]:
+    def samples(self, rows: Sequence[QueryRow]) -> Sequence[Sample]:
         """Return the samples of the rows, and how many of these were left out."""
-        found: dict[tuple[str, ...], list[Sample]] = {}
+        samples_by_labels: dict[tuple[str, ...], list[Sample]] = {}
         for row in rows[: self.query.max_rows]:
-            labels = tuple(_text(row[label]) for label in self.query.labels)
-            if labels not in found:
+            labels = tuple(_label_text(row[label]) for label in self.query.labels)
+            if labels not in samples_by_labels:
                 values = ((metric, row[column]) for column, metric in self.metrics.items())
-                found[labels] = [metric(float(value), *labels) for metric, value in values if value is not None]
-        left_out = LEFT_OUT(len(rows) - len(found), self.name)
-        return [*(sample for samples in found.values() for sample in samples), left_out]
+                samples_by_labels[labels] = [
+                    metric(float(value), *labels) for metric, value in values if value is not None
+                ]
+        left_out = LEFT_OUT(len(rows) - len(samples_by_labels), self.name)
+        return [*(sample for samples in samples_by_labels.values() for sample in samples), left_out]
 
-    def _check(self, columns: Mapping[str, str]) -> None:
+    def _check_columns(self, columns: Mapping[str, str]) -> None:
         if missing := [name for name in (*self.query.labels, *self.metrics) if name not in columns]:
             has = f"only {', '.join(columns)}" if columns else "no columns"
             raise TargetRefused(f"sql gives no column {missing[0]!r}, {has}; name it with AS")
@@ -85,11 +87,11 @@ class QueryReader:
             )
 
 
-def _text(value: object) -> str:
+def _label_text(value: object) -> str:
     """A label's value; a missing one is the empty text, which Prometheus takes for no label at all."""
     text = "" if value is None else str(value)
     return text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
 
 
-def _cached(help: str) -> str:
+def _cached_help(help: str) -> str:
     return f"{help.rstrip('.')}. Cached."

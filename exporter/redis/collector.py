@@ -1,16 +1,16 @@
 """Redis: what INFO says, slow commands, latency; in the background, keys by prefix."""
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from exporter.collector import Client, Collector, Reading, Slow, unreadable
+from exporter.clock import monotonic
+from exporter.collector import BackgroundReading, Client, Collector, Reading, secret_problem
 from exporter.metric import Metric, Sample, gauge
 from exporter.redis import info, prefixes
-from exporter.redis.connection import Wire, packed, raise_worded
-from exporter.redis.info import Info, info_of
+from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
+from exporter.redis.info import RedisInfo, parse_info
 from exporter.redis.prefixes import MOST_STEPS
 from exporter.redis.scan import STEP_KEYS
 from runbookd.inventory import RedisTarget, Stack
@@ -37,48 +37,48 @@ HITS_MIXED = gauge(
     "hits and misses are mostly those of the queues, and nothing that the server counts tells them apart.",
     source="inventory, INFO commandstats",
 )
-_REQUEST = packed([("INFO", "ALL"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST")])
+_REQUEST = pack_commands([("INFO", "ALL"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST")])
 # What workers wait in: BullMQ up to 4, BullMQ from 5 on, and other libraries.
-_WAITING = ("brpoplpush", "bzpopmin", "blmove", "blpop", "brpop")
+_BLOCKING_COMMANDS = ("brpoplpush", "bzpopmin", "blmove", "blpop", "brpop")
 
 
 class RedisClient(Client):
     """One connection; a reading is one round trip."""
 
-    def __init__(self, wire: Wire, has_queues: bool) -> None:
-        self._wire, self._has_queues = wire, has_queues
+    def __init__(self, connection: RawConnection, has_queues: bool) -> None:
+        self._connection, self._has_queues = connection, has_queues
 
     @property
     def usable(self) -> bool:
-        return self._wire.usable
+        return self._connection.usable
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - INFO holds no ages
-        text, slow, spikes = await self._wire.ask(_REQUEST, 3)
+        text, slow, spikes = await self._connection.execute(_REQUEST, 3)
         if isinstance(text, ResponseError):
-            raise_worded(text)
-        fields = info_of(text)
-        samples = (*info.samples_of(fields, self._wire.database), HITS_MIXED(self._mixed(fields)))
-        return Reading((*samples, *_slowness(slow, spikes)), round_trips=1)
+            raise_target_error(text)
+        fields = parse_info(text)
+        samples = (*info.samples_of(fields, self._connection.database), HITS_MIXED(self._hits_include_queues(fields)))
+        return Reading((*samples, *_latency_samples(slow, spikes)), round_trips=1)
 
     async def close(self) -> None:
-        await self._wire.close()
+        await self._connection.close()
 
-    def _mixed(self, fields: Info) -> bool:
-        return self._has_queues or any(f"cmdstat_{command}" in fields for command in _WAITING)
+    def _hits_include_queues(self, fields: RedisInfo) -> bool:
+        return self._has_queues or any(f"cmdstat_{command}" in fields for command in _BLOCKING_COMMANDS)
 
 
 class PrefixClient(Client):
     """Counts keys by prefix."""
 
-    def __init__(self, wire: Wire, target: RedisTarget, until: float) -> None:
-        self._wire, self._target, self._until = wire, target, until
+    def __init__(self, connection: RawConnection, target: RedisTarget, until: float) -> None:
+        self._connection, self._target, self._until = connection, target, until
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - keys have no ages
-        samples, round_trips = await prefixes.sample(self._wire, self._target.prefixes, self._until)
+        samples, round_trips = await prefixes.sample_keys(self._connection, self._target.prefixes, self._until)
         return Reading(tuple(samples), round_trips)
 
     async def close(self) -> None:
-        await self._wire.close()
+        await self._connection.close()
 
 
 class RedisCollector(Collector):
@@ -94,7 +94,7 @@ class RedisCollector(Collector):
         self.fast = self._connect
         if target.prefixes:
             cost = f"1 SCAN for {STEP_KEYS:,} keys of the database, at most {MOST_STEPS:,}"
-            self.slow = Slow(self._connect_to_sample, target.refresh, cost, counts_for_up=False)
+            self.slow = BackgroundReading(self._connect_to_sample, target.refresh, cost, counts_for_up=False)
 
     def most_series(self, metric: Metric) -> int:
         if metric in prefixes.METRICS:
@@ -108,17 +108,17 @@ class RedisCollector(Collector):
         return 1 if metric in (info.INSTANCE, info.LINK_UP) else super().most_series(metric)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
-        return unreadable(self._url)
+        return secret_problem(self._url)
 
     async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
-        return RedisClient(await Wire.connect(self._url), self._has_queues)
+        return RedisClient(await RawConnection.connect(self._url), self._has_queues)
 
     async def _connect_to_sample(self, budget: float) -> PrefixClient:
-        until = asyncio.get_running_loop().time() + budget / 2  # the values come after the walk
-        return PrefixClient(await Wire.connect(self._url), self._target, until)
+        until = monotonic() + budget / 2  # the values come after the walk
+        return PrefixClient(await RawConnection.connect(self._url), self._target, until)
 
 
-def _slowness(slow: Any, spikes: Any) -> Iterator[Sample]:
+def _latency_samples(slow: Any, spikes: Any) -> Iterator[Sample]:
     """What the user may not ask for is left out."""
     if not isinstance(slow, ResponseError):
         yield SLOWLOG(slow)

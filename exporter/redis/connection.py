@@ -16,57 +16,59 @@ from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionE
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnreachable
+from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
 from runbookd.inventory import Secret, SecretError
-from runbookd.inventory.refusals import told
+from runbookd.inventory.refusals import redis_error_text
 
 Command = tuple[str | bytes | int, ...]
 # Of one read. Redis sends replies in pieces of 16 KiB and more.
 _READ_BYTES = 1 << 18
-_MORE = object()
+_INCOMPLETE = object()
 _pack: Callable[[Any], bytes] = hiredis.pack_command  # its stub knows tuples of one word only
 
 
-def packed(commands: Iterable[Command]) -> bytes:
+def pack_commands(commands: Iterable[Command]) -> bytes:
     """Return commands as one request."""
     return b"".join(map(_pack, commands))
 
 
-class OfKey:
+class KeyCommand:
     """A command whose first argument is a key, packed but for the key: for asking the same of many keys."""
 
     def __init__(self, name: str, *arguments: str) -> None:
-        self._before, self._after = packed([(name, "", *arguments)]).split(b"$0\r\n\r\n")
+        self._before, self._after = pack_commands([(name, "", *arguments)]).split(b"$0\r\n\r\n")
 
-    def packed(self, keys: Iterable[bytes]) -> bytes:
+    def pack(self, keys: Iterable[bytes]) -> bytes:
         """Return one request for all of `keys`."""
         return b"".join([b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after) for key in keys])
 
 
-class Wire:
+class RawConnection:
     """One connection to a Redis database. It is used by one task at a time and never tries anything again."""
 
     def __init__(self, connection: Connection) -> None:
         reader, writer = connection._reader, connection._writer
         if reader is None or writer is None:
-            raise TargetUnreachable("the connection was closed at once")
+            raise TargetUnavailable("the connection was closed at once")
         self._connection, self._reader, self._writer = connection, reader, writer
-        self._replies = hiredis.Reader(protocolError=InvalidResponse, replyError=_refusal, notEnoughData=_MORE)
+        self._replies = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=_error_reply, notEnoughData=_INCOMPLETE
+        )
         self.database = int(connection.db)
 
     @classmethod
-    async def connect(cls, secret: Secret) -> "Wire":
+    async def connect(cls, secret: Secret) -> "RawConnection":
         """Connect to the address in `secret`.
 
         Raises:
             TargetMisconfigured: the secret can not be read, or is no Redis address.
             TargetError: there is no connection.
         """
-        connection = _connection(secret)
+        connection = _new_connection(secret)
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
-            raise_worded(error)
+            raise_target_error(error)
         except BaseException:
             await connection.disconnect(nowait=True)  # the deadline may be over
             raise
@@ -77,67 +79,67 @@ class Wire:
         """Whether nobody has closed it."""
         return not (self._reader.at_eof() or self._writer.is_closing())
 
-    async def ask(self, request: bytes, count: int) -> list[Any]:
+    async def execute(self, request: bytes, count: int) -> list[Any]:
         """Send `request` and return its `count` replies, in one round trip; a refused question has its error there.
 
         Raises:
-            TargetUnreachable: the connection broke.
+            TargetUnavailable: the connection broke.
         """
         replies: list[Any] = []
         gets = self._replies.gets
         try:
             self._writer.write(request)
             while len(replies) < count:
-                while (reply := gets()) is not _MORE:
+                while (reply := gets()) is not _INCOMPLETE:
                     replies.append(reply)
                 if len(replies) < count:
-                    self._replies.feed(await self._received())
+                    self._replies.feed(await self._receive())
         except (RedisError, OSError) as error:
-            raise_worded(error)
+            raise_target_error(error)
         return replies
 
-    async def ask_one(self, *command: str | bytes | int) -> Any:
+    async def execute_one(self, *command: str | bytes | int) -> Any:
         """Send one command and return its reply.
 
         Raises:
             TargetError: the connection broke, or the command was refused.
         """
-        (reply,) = await self.ask(packed([command]), 1)
+        (reply,) = await self.execute(pack_commands([command]), 1)
         if isinstance(reply, RedisError):
-            raise_worded(reply)
+            raise_target_error(reply)
         return reply
 
     async def close(self) -> None:
         """Close the connection and wait until it is."""
         await self._connection.disconnect()
 
-    async def _received(self) -> bytes:
+    async def _receive(self) -> bytes:
         data = await self._reader.read(_READ_BYTES)
         if not data:
             raise RedisConnectionError("the server closed the connection")
         return data
 
 
-def raise_worded(error: RedisError | OSError) -> NoReturn:
+def raise_target_error(error: RedisError | OSError) -> NoReturn:
     """Raise `error` as ours, without what Redis repeats of a command that it does not know, such as AUTH."""
-    raise _worded(error) from None
+    raise _target_error(error) from None
 
 
-def _worded(error: RedisError | OSError) -> TargetError:
+def _target_error(error: RedisError | OSError) -> TargetError:
     if isinstance(error, RedisTimeoutError):
-        return TargetUnreachable("the connection timed out")
-    words = told(error)
+        return TargetUnavailable("the connection timed out")
+    message = redis_error_text(error)
     if isinstance(error, ResponseError | AuthenticationError | NoPermissionError):
-        return TargetRefused(words)
-    return TargetUnreachable(words)
+        return TargetRefused(message)
+    return TargetUnavailable(message)
 
 
-def _refusal(text: str) -> ResponseError:
+def _error_reply(text: str) -> ResponseError:
     """An error reply. Its first word is a code, as in `WRONGTYPE Operation against a key …`."""
     return ResponseError(text)
 
 
-def _connection(secret: Secret) -> Connection:
+def _new_connection(secret: Secret) -> Connection:
     try:
         pool = ConnectionPool.from_url(
             secret.read(),

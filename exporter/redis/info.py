@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from exporter.metric import Metric, Sample, counter, gauge
 
-Info = Mapping[str, str]
+RedisInfo = Mapping[str, str]
 
 # Each metric that is one number of INFO, with the field it is in.
 _FIELDS = {
@@ -168,13 +168,13 @@ _REPLICA = re.compile(r"slave\d+")
 _DATABASE = re.compile(r"db\d+")
 
 
-def info_of(text: bytes) -> Info:
+def parse_info(text: bytes) -> RedisInfo:
     """Return the fields of an answer to INFO."""
     lines = text.decode(errors="replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
-def samples_of(info: Info, database: int) -> Iterator[Sample]:
+def samples_of(info: RedisInfo, database: int) -> Iterator[Sample]:
     """Yield the samples that an INFO gives; a field that this server does not have gives none."""
     yield from (metric(float(info[field])) for field, metric in FIELDS.items() if field in info)
     yield from (metric(info[field] == word) for (field, word), metric in WORDS.items() if field in info)
@@ -188,11 +188,11 @@ def samples_of(info: Info, database: int) -> Iterator[Sample]:
     yield from _replication(info)
 
 
-def _databases(info: Info, database: int) -> Iterator[Sample]:
+def _databases(info: RedisInfo, database: int) -> Iterator[Sample]:
     """INFO lists only databases with keys in them; the one that we are told about is there even when it is empty."""
-    found = {f"db{database}": "keys=0,expires=0"}
-    found |= {name: value for name, value in info.items() if _DATABASE.fullmatch(name)}
-    for name, value in found.items():
+    databases = {f"db{database}": "keys=0,expires=0"}
+    databases |= {name: value for name, value in info.items() if _DATABASE.fullmatch(name)}
+    for name, value in databases.items():
         numbers = _values(value)
         yield DB_KEYS(float(numbers["keys"]), name)
         yield DB_EXPIRING(float(numbers["expires"]), name)
@@ -207,7 +207,7 @@ def _command(name: str, numbers: Mapping[str, str]) -> Iterator[Sample]:
     yield COMMAND_FAILED(float(numbers["failed_calls"]), name)
 
 
-def _replication(info: Info) -> Iterator[Sample]:
+def _replication(info: RedisInfo) -> Iterator[Sample]:
     for field, value in info.items():
         if _REPLICA.fullmatch(field):
             numbers = _values(value)

@@ -13,14 +13,14 @@ from math import isfinite
 from redis.exceptions import ResponseError
 
 from exporter.metric import Metric, Sample, gauge
-from exporter.redis.connection import Wire, packed
-from exporter.redis.scan import PAUSE_SECONDS, STEP_KEYS, Walk
+from exporter.redis.connection import RawConnection, pack_commands
+from exporter.redis.scan import PAUSE_SECONDS, STEP_KEYS, KeyScan
 from runbookd.inventory import PrefixSettings
 
 # What one reading looks at, at the most; 100 steps take a quarter of a second.
 MOST_STEPS = 400
 MOST_VALUES = 10_000
-_VALUES_AT_ONCE = 500
+_VALUES_PER_REQUEST = 500
 
 KEYS = gauge(
     "redis_keys_count",
@@ -62,17 +62,17 @@ def most_series(metric: Metric, prefixes: Settings) -> int:
 
 
 @dataclass
-class Sampled:
+class KeySample:
     """What a walk has come across so far."""
 
-    seen: int = 0
+    keys_seen: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     counters: dict[str, list[bytes]] = field(default_factory=dict)
 
     def add(self, keys: Iterable[bytes], prefixes: Settings) -> None:
         """Count keys by their prefix, and keep the names of those whose values are asked for."""
         for key in keys:
-            self.seen += 1
+            self.keys_seen += 1
             for pattern, settings in prefixes.items():
                 if key.startswith(pattern[:-1].encode()):
                     self.counts[pattern] = self.counts.get(pattern, 0) + 1
@@ -81,40 +81,46 @@ class Sampled:
                         names.append(key)
 
 
-async def sample(wire: Wire, prefixes: Settings, until: float) -> tuple[list[Sample], int]:
+async def sample_keys(connection: RawConnection, prefixes: Settings, until: float) -> tuple[list[Sample], int]:
     """Return the samples about `prefixes` and the round trips that they took; stops at `until` (event loop's clock).
 
     Raises:
         TargetError: the connection broke, or the walk was refused.
     """
-    walk, sampled, steps = Walk(), Sampled(), 0
-    async for keys in walk.steps(wire, until):
-        sampled.add(keys, prefixes)
+    scan, key_sample, steps = KeyScan(), KeySample(), 0
+    async for keys in scan.steps(connection, until):
+        key_sample.add(keys, prefixes)
         steps += 1
         if steps >= MOST_STEPS:
             break
-    total = int(await wire.ask_one("DBSIZE"))
-    database = f"db{wire.database}"
-    ratio = 1.0 if walk.complete or not total else min(sampled.seen / total, 1.0)
+    total = int(await connection.execute_one("DBSIZE"))
+    database = f"db{connection.database}"
+    ratio = 1.0 if scan.complete or not total else min(key_sample.keys_seen / total, 1.0)
     # A walk may end before its first key; that tells nothing about the others.
-    told = prefixes if ratio else ()
-    counts = [KEYS(round(sampled.counts.get(pattern, 0) / ratio), database, pattern) for pattern in told]
-    asked = {pattern: settings.top for pattern, settings in prefixes.items() if settings.top}
-    values = [each for pattern, top in asked.items() async for each in _top(wire, pattern, top, sampled)]
+    patterns = prefixes if ratio else ()
+    counts = [KEYS(round(key_sample.counts.get(pattern, 0) / ratio), database, pattern) for pattern in patterns]
+    tops = {pattern: settings.top for pattern, settings in prefixes.items() if settings.top}
+    values = [
+        each for pattern, top in tops.items() async for each in _highest_counters(connection, pattern, top, key_sample)
+    ]
     return [*counts, SAMPLED(ratio, database), *values], steps + 2
 
 
-async def _top(wire: Wire, pattern: str, top: int, sampled: Sampled) -> AsyncIterator[Sample]:
+async def _highest_counters(
+    connection: RawConnection, pattern: str, top: int, key_sample: KeySample
+) -> AsyncIterator[Sample]:
     """The highest counters with a prefix. Values that are no numbers are none, and so are those that are gone."""
-    database, names = f"db{wire.database}", sampled.counters.get(pattern, [])
+    database, names = f"db{connection.database}", key_sample.counters.get(pattern, [])
     counters: list[tuple[float, str]] = []
-    for start in range(0, len(names), _VALUES_AT_ONCE):
-        part = names[start : start + _VALUES_AT_ONCE]
-        (values,) = await wire.ask(packed([("MGET", *part)]), 1)
+    for start in range(0, len(names), _VALUES_PER_REQUEST):
+        batch = names[start : start + _VALUES_PER_REQUEST]
+        (values,) = await connection.execute(pack_commands([("MGET", *batch)]), 1)
         if isinstance(values, ResponseError):
             yield READABLE(False, database, pattern)
             return
-        counters += [(number, _text(key)) for key, value in zip(part, values, strict=True) for number in _number(value)]
+        counters += [
+            (number, _text(key)) for key, value in zip(batch, values, strict=True) for number in _number(value)
+        ]
         await asyncio.sleep(PAUSE_SECONDS)
     yield READABLE(True, database, pattern)
     for number, key in nlargest(top, counters):

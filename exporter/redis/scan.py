@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from exporter.redis.connection import Command, Wire
+from exporter.redis.connection import Command, RawConnection
 
 # A step keeps the server from everything else, so it has to stay well below a millisecond; between two steps others
 # have their turn for longer than the step took.
@@ -11,7 +11,7 @@ STEP_KEYS = 500
 PAUSE_SECONDS = 0.002
 
 
-class Walk:
+class KeyScan:
     """A walk over the keys that match, to be left at any step and gone on with later.
 
     A key that is there from the start to the end of the walk comes up at least once; the server promises no more.
@@ -23,7 +23,7 @@ class Walk:
         self.complete = False
         """Whether the last step was the end of the walk; the next one begins a new walk."""
 
-    async def steps(self, wire: Wire, until: float) -> AsyncIterator[list[bytes]]:
+    async def steps(self, connection: RawConnection, until: float) -> AsyncIterator[list[bytes]]:
         """Yield the keys of each step up to the end of the walk, or up to a point in time (event loop's clock).
 
         Raises:
@@ -31,7 +31,7 @@ class Walk:
         """
         loop = asyncio.get_running_loop()
         while True:
-            self._cursor, keys = await wire.ask_one("SCAN", self._cursor, *self._filters, "COUNT", STEP_KEYS)
+            self._cursor, keys = await connection.execute_one("SCAN", self._cursor, *self._filters, "COUNT", STEP_KEYS)
             self.complete = self._cursor == b"0"
             yield keys
             if self.complete or loop.time() >= until:

@@ -16,22 +16,22 @@ class Backoff:
     """
 
     def __init__(self, longest: float = LONGEST_SECONDS) -> None:
-        self._next = wait_exponential_jitter(multiplier=0.5, max=longest, jitter=0.5)
-        self.succeeded()
+        self._next_wait = wait_exponential_jitter(multiplier=0.5, max=longest, jitter=0.5)
+        self.record_success()
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Forget all failures."""
         self._state = RetryCallState(AsyncRetrying(), None, (), {})
         self._until = self.wait = 0.0
         self.failure: Failure | None = None
 
-    def failed(self, failure: Failure, now: float) -> None:
+    def record_failure(self, failure: Failure, now: float) -> None:
         """Note a failure; each one in a row doubles the wait."""
         self.failure = failure
-        self.wait = self._next(self._state)
+        self.wait = self._next_wait(self._state)
         self._until = now + self.wait
         self._state.attempt_number += 1
 
-    def closed(self, now: float) -> bool:
+    def must_wait(self, now: float) -> bool:
         """Whether it is too early to try again."""
         return now < self._until

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 
+from exporter.clock import monotonic
 from exporter.collector import Client, Connect, Reading
 from exporter.scheduling.backoff import LONGEST_SECONDS, Backoff
 from exporter.scheduling.outcome import StillFailing, failure_of
@@ -12,7 +13,7 @@ from exporter.scheduling.outcome import StillFailing, failure_of
 CLOSE_SECONDS = 1.0
 
 
-class Link:
+class ConnectionSlot:
     """The connection of one lane. It is used by one task at a time; the lanes see to that."""
 
     def __init__(self, connect: Connect, longest_wait: float = LONGEST_SECONDS) -> None:
@@ -30,15 +31,15 @@ class Link:
             TargetError: the target can not be measured.
             StillFailing: its last failure was a moment ago.
         """
-        self._wait_after_failure()
+        self._check_backoff()
         try:
-            client = await self._connected(budget)
+            client = await self._ensure_connected(budget)
             reading = await client.read(time.time())
         except BaseException as error:
-            self.backoff.failed(failure_of(error), _now())
+            self.backoff.record_failure(failure_of(error), monotonic())
             await self.close()
             raise
-        self.backoff.succeeded()
+        self.backoff.record_success()
         return reading
 
     async def close(self) -> None:
@@ -50,17 +51,13 @@ class Link:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await client.close()
 
-    async def _connected(self, budget: float) -> Client:
+    async def _ensure_connected(self, budget: float) -> Client:
         if self._client is not None and not self._client.usable:
             await self.close()
         if self._client is None:
             self._client = await self._connect(budget)
         return self._client
 
-    def _wait_after_failure(self) -> None:
-        if self.backoff.failure is not None and self.backoff.closed(_now()):
+    def _check_backoff(self) -> None:
+        if self.backoff.failure is not None and self.backoff.must_wait(monotonic()):
             raise StillFailing(self.backoff.failure)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -8,12 +8,13 @@ from typing import Any
 
 import structlog
 
+from exporter.clock import monotonic
 from exporter.collector import NOT_YET, Reading
-from exporter.errors import TargetUnreachable
-from exporter.job import Job, Jobs, Session
+from exporter.errors import TargetUnavailable
+from exporter.job import Job, Jobs, JobSession
 from exporter.metric import Sample, gauge
 from exporter.scheduling.backoff import Backoff
-from exporter.scheduling.outcome import Failure, Outcome, failure_of
+from exporter.scheduling.outcome import Failure, ReadingOutcome, failure_of
 from exporter.scheduling.slow_lane import JITTER
 
 # The label is not called `job`: that is Prometheus' own word for what it scrapes.
@@ -48,19 +49,19 @@ class JobLane:
 
     def __init__(self, jobs: Jobs[Any], target: str, kind: str) -> None:
         self._session = jobs.session
-        self._runs = [_Run(job) for job in jobs.jobs]
+        self._states = [_JobState(job) for job in jobs.jobs]
         self._target, self._kind = target, kind
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def outcomes(self) -> dict[str, Outcome]:
+    def outcomes(self) -> dict[str, ReadingOutcome]:
         """What became of the last run of each job, with the last good reading."""
-        return {f"job {run.job.name}": run.outcome for run in self._runs}
+        return {f"job {state.job.name}": state.outcome for state in self._states}
 
     def start(self) -> None:
         """Begin, unless that was done already."""
         if self._task is None:
-            self._task = asyncio.create_task(self._keep_fresh(), name=f"jobs of {self._target}")
+            self._task = asyncio.create_task(self._run_forever(), name=f"jobs of {self._target}")
 
     async def close(self) -> None:
         """End the job under way; it closes the connection."""
@@ -70,77 +71,73 @@ class JobLane:
 
     def samples(self) -> Iterator[Sample]:
         """Yield how each job fares; what it found is in its outcome."""
-        for run in self._runs:
-            yield SUCCESS(run.outcome.failure is None, self._kind, run.job.name)
-            yield DURATION(run.outcome.seconds, self._kind, run.job.name)
-            if run.succeeded_at is not None:
-                yield LAST_SUCCESS(run.succeeded_at, self._kind, run.job.name)
+        for state in self._states:
+            yield SUCCESS(state.outcome.failure is None, self._kind, state.job.name)
+            yield DURATION(state.outcome.seconds, self._kind, state.job.name)
+            if state.succeeded_at is not None:
+                yield LAST_SUCCESS(state.succeeded_at, self._kind, state.job.name)
 
-    async def _keep_fresh(self) -> None:
-        while self._runs:
-            await self._turn()
-            await asyncio.sleep(max(min(run.due for run in self._runs) - _now(), 0))
+    async def _run_forever(self) -> None:
+        while self._states:
+            await self._run_due_jobs()
+            await asyncio.sleep(max(min(state.due for state in self._states) - monotonic(), 0))
 
-    async def _turn(self) -> None:
+    async def _run_due_jobs(self) -> None:
         """Run what is due, the longest overdue first. If nobody answers at the address, one try is enough."""
-        due = sorted((run for run in self._runs if run.due <= _now()), key=lambda run: run.due)
+        due = sorted((state for state in self._states if state.due <= monotonic()), key=lambda state: state.due)
         session = self._session()
         try:
-            for number, run in enumerate(due):
-                if (error := await run.once(session, self._target)) is not None:
+            for number, state in enumerate(due):
+                if (error := await state.run(session, self._target)) is not None:
                     for other in due[number + 1 :]:  # without a word: it is the same for all of them
-                        other.failed(failure_of(error), 0.0)
+                        other.record_failure(failure_of(error), 0.0)
                     return
         finally:
             # Between two turns minutes may pass; a connection that idles so long is one slot less for others.
             await session.close()
 
 
-class _Run:
+class _JobState:
     """A job with what became of it."""
 
     def __init__(self, job: Job[Any]) -> None:
         self.job = job
-        self.outcome = Outcome(None, Failure(NOT_YET), 0.0)
+        self.outcome = ReadingOutcome(None, Failure(NOT_YET), 0.0)
         self.succeeded_at: float | None = None
         """Seconds since 1970."""
         self.due = 0.0
         """On the event loop's clock."""
         self._backoff = Backoff(LONGEST_WAIT_SECONDS)
 
-    async def once(self, session: Session, target: str) -> TargetUnreachable | None:
+    async def run(self, session: JobSession, target: str) -> TargetUnavailable | None:
         """Run it now. Return the error if nobody answers at the target's address."""
-        began, limit = _now(), self.job.timeout.total_seconds()
+        start, limit = monotonic(), self.job.timeout.total_seconds()
         try:
-            async with asyncio.timeout_at(began + limit + GRACE_SECONDS):
-                samples = await self.job.run(session, began + limit)
+            async with asyncio.timeout_at(start + limit + GRACE_SECONDS):
+                samples = await self.job.run(session, start + limit)
         except Exception as error:  # whatever it is, it costs this job only
-            self._tell(failure_of(error), target)
-            self.failed(failure_of(error), _now() - began)
-            return error if isinstance(error, TargetUnreachable) else None
-        self._succeeded(Reading(tuple(samples), round_trips=0), _now() - began, target)
+            self._log_failure(failure_of(error), target)
+            self.record_failure(failure_of(error), monotonic() - start)
+            return error if isinstance(error, TargetUnavailable) else None
+        self._record_success(Reading(tuple(samples), round_trips=0), monotonic() - start, target)
         return None
 
-    def failed(self, failure: Failure, seconds: float) -> None:
+    def record_failure(self, failure: Failure, seconds: float) -> None:
         """Keep the last good reading, and note why there is no newer one."""
-        self._backoff.failed(failure, _now())
-        self.outcome = Outcome(self.outcome.reading, failure, seconds)
-        self.due = _now() + min(self.job.refresh.total_seconds(), max(self._backoff.wait, 10 * seconds))
+        self._backoff.record_failure(failure, monotonic())
+        self.outcome = ReadingOutcome(self.outcome.reading, failure, seconds)
+        self.due = monotonic() + min(self.job.refresh.total_seconds(), max(self._backoff.wait, 10 * seconds))
 
-    def _tell(self, failure: Failure, target: str) -> None:
+    def _log_failure(self, failure: Failure, target: str) -> None:
         """Log only what changes."""
         if self.outcome.failure is None or self.outcome.failure.reason != failure.reason:
             log.warning("job failed", target=target, job=self.job.name, reason=failure.reason)
 
-    def _succeeded(self, reading: Reading, seconds: float, target: str) -> None:
+    def _record_success(self, reading: Reading, seconds: float, target: str) -> None:
         if self.outcome.failure is not None and self.outcome.failure.reason != NOT_YET:
             log.info("job works again", target=target, job=self.job.name)
-        self._backoff.succeeded()
-        self.outcome = Outcome(reading, None, seconds)
+        self._backoff.record_success()
+        self.outcome = ReadingOutcome(reading, None, seconds)
         self.succeeded_at = time.time()
         # Jobs refreshed in step would burden a server in step.
-        self.due = _now() + self.job.refresh.total_seconds() * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+        self.due = monotonic() + self.job.refresh.total_seconds() * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311

@@ -6,9 +6,9 @@ from pathlib import Path
 from traceback import extract_tb
 
 from exporter.collector import Reading
-from exporter.errors import LATE, ExporterError
+from exporter.errors import DEADLINE_EXCEEDED, ExporterError
 
-CLOSED = "let go of in the middle of the reading"
+READING_CANCELLED = "let go of in the middle of the reading"
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReadingOutcome:
     """A reading or a failure, and the seconds that it took; in a background lane, also the last good reading."""
 
     reading: Reading | None
@@ -50,7 +50,7 @@ def failure_of(error: BaseException) -> Failure:
     put parts of addresses into their messages.
     """
     if isinstance(error, TimeoutError | asyncio.CancelledError):  # a deadline cancels what it ends
-        return Failure(LATE, timeout=True)
+        return Failure(DEADLINE_EXCEEDED, timeout=True)
     if isinstance(error, StillFailing):
         return error.failure
     if isinstance(error, ExporterError):

@@ -12,7 +12,7 @@ from exporter.collectors import COLLECTORS
 from exporter.metric import gauge
 from exporter.page import MAX_SERIES, Families
 from exporter.scheduling import target
-from exporter.scheduling.target import Target
+from exporter.scheduling.target import ScheduledTarget
 from runbookd.inventory import Inventory, Stack
 from runbookd.service import VERSION
 
@@ -47,7 +47,7 @@ class Selection:
     def has_stack(self, name: str) -> bool:
         return not self.stacks or name in self.stacks
 
-    def has(self, each: Target) -> bool:
+    def has(self, each: ScheduledTarget) -> bool:
         return self.has_stack(each.stack) and (not self.collectors or each.kind in self.collectors)
 
 
@@ -61,13 +61,13 @@ class Runner:
     def __init__(self, inventory: Inventory, before: "Runner | None" = None) -> None:
         self.stacks = inventory.stacks
         self._process = ProcessCollector(registry=None)
-        kept = before._kept(inventory) if before is not None else {}
+        reusable = before._reusable_targets(inventory) if before is not None else {}
         self.targets = tuple(
             each
             for name, stack in inventory.stacks.items()
-            for each in (kept[name] if name in kept else _targets(name, stack))
+            for each in (reusable[name] if name in reusable else _targets(name, stack))
         )
-        self._under_way = 0
+        self._scrapes_running = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -87,10 +87,10 @@ class Runner:
 
     async def close(self, after: "Runner | None" = None) -> None:
         """End all tasks and connections, but for those that the runner `after` this one goes on with."""
-        kept = set(after.targets) if after is not None else set()
-        await asyncio.gather(*(each.close() for each in self.targets if each not in kept))
+        reused = set(after.targets) if after is not None else set()
+        await asyncio.gather(*(each.close() for each in self.targets if each not in reused))
 
-    async def answered(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until no scrape is under way, but not for ever."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_SCRAPE_SECONDS):
@@ -99,7 +99,7 @@ class Runner:
     async def scrape(self, deadline: float, selection: Selection) -> Families:
         """Return the page before `deadline` (event loop's clock); process metrics only where everything is asked."""
         targets = [each for each in self.targets if selection.has(each)]
-        with self._counted():
+        with self._count_scrape():
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(each.scrape(deadline)) for each in targets]
         whole = selection == Selection()
@@ -111,30 +111,30 @@ class Runner:
             if selection.has_stack(name):
                 families.add(STACK_INFO(1, name, stack.runbook_url, stack.dashboard_url))
         for each, task in zip(targets, tasks, strict=True):
-            left = families.add_all(task.result(), each.stack, each.name)
-            each.dropped = Counter(left) + Counter(each.unread)
+            dropped = families.add_all(task.result(), each.stack, each.name)
+            each.dropped = Counter(dropped) + Counter(each.unread)
             families.add(DROPPED(sum(each.dropped.values()), each.kind), each.stack, each.name)
         return families
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        self._under_way += 1
+    def _count_scrape(self) -> Iterator[None]:
+        self._scrapes_running += 1
         self._idle.clear()
         try:
             yield
         finally:
-            self._under_way -= 1
-            if not self._under_way:
+            self._scrapes_running -= 1
+            if not self._scrapes_running:
                 self._idle.set()
 
-    def _kept(self, inventory: Inventory) -> dict[str, list[Target]]:
+    def _reusable_targets(self, inventory: Inventory) -> dict[str, list[ScheduledTarget]]:
         """The targets of each stack whose targets are the same in `inventory`."""
-        same = (
+        unchanged_stacks = (
             name
             for name, stack in inventory.stacks.items()
             if name in self.stacks and _sections(stack) == _sections(self.stacks[name])
         )
-        return {name: [each for each in self.targets if each.stack == name] for name in same}
+        return {name: [each for each in self.targets if each.stack == name] for name in unchanged_stacks}
 
 
 def _sections(stack: Stack) -> list[object]:
@@ -142,7 +142,7 @@ def _sections(stack: Stack) -> list[object]:
     return [getattr(stack, kind) for kind in COLLECTORS]
 
 
-def _targets(stack_name: str, stack: Stack) -> Iterator[Target]:
+def _targets(stack_name: str, stack: Stack) -> Iterator[ScheduledTarget]:
     for kind, collector in COLLECTORS.items():
         for name in getattr(stack, kind):
-            yield Target(stack_name, kind, name, collector(stack, name))
+            yield ScheduledTarget(stack_name, kind, name, collector(stack, name))

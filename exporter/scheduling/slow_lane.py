@@ -4,10 +4,11 @@ import asyncio
 import time
 from random import uniform
 
-from exporter.collector import NOT_YET, Slow
+from exporter.clock import monotonic
+from exporter.collector import NOT_YET, BackgroundReading
 from exporter.scheduling.backoff import LONGEST_SECONDS
-from exporter.scheduling.connection import Link
-from exporter.scheduling.outcome import Failure, Outcome, failure_of
+from exporter.scheduling.connection import ConnectionSlot
+from exporter.scheduling.outcome import Failure, ReadingOutcome, failure_of
 
 # A listing may be slow, but one that never ends must not hold its connection for ever.
 SHORTEST_LIMIT_SECONDS, LONGEST_LIMIT_SECONDS = 10.0, 300.0
@@ -20,12 +21,12 @@ JITTER = 0.1
 class SlowLane:
     """Keeps the last good reading of a target; a failure after it is told beside it, and the samples stay."""
 
-    def __init__(self, slow: Slow, name: str) -> None:
-        self._period = slow.refresh.total_seconds()
-        self._link = Link(slow.connect, min(max(self._period, LONGEST_SECONDS), LONGEST_WAIT_SECONDS))
+    def __init__(self, background: BackgroundReading, name: str) -> None:
+        self._period = background.refresh.total_seconds()
+        self._slot = ConnectionSlot(background.connect, min(max(self._period, LONGEST_SECONDS), LONGEST_WAIT_SECONDS))
         self._name = name
         self._task: asyncio.Task[None] | None = None
-        self.outcome = Outcome(None, Failure(NOT_YET), 0.0)
+        self.outcome = ReadingOutcome(None, Failure(NOT_YET), 0.0)
         self.succeeded_at: float | None = None
         """Seconds since 1970."""
 
@@ -33,36 +34,36 @@ class SlowLane:
         """Begin to read in the background, unless that goes on already."""
         if self._task is not None:
             return
-        self._task = asyncio.create_task(self._keep_fresh(), name=self._name)
+        self._task = asyncio.create_task(self._run_forever(), name=self._name)
 
     async def close(self) -> None:
         """End the reading under way and close the connection."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._link.close()
+        await self._slot.close()
 
-    async def _keep_fresh(self) -> None:
+    async def _run_forever(self) -> None:
         while True:
             self.outcome = await self._read()
             await asyncio.sleep(self._pause())
 
     def _pause(self) -> float:
         if self.outcome.failure is not None:
-            return self._link.backoff.wait
+            return self._slot.backoff.wait
         return self._period * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load and protects nothing
 
-    async def _read(self) -> Outcome:
-        began = asyncio.get_running_loop().time()
+    async def _read(self) -> ReadingOutcome:
+        start = monotonic()
         reading, failure = self.outcome.reading, None
         try:
             limit = min(max(self._period, SHORTEST_LIMIT_SECONDS), LONGEST_LIMIT_SECONDS)
             async with asyncio.timeout(limit):
-                reading = await self._link.read(limit)
+                reading = await self._slot.read(limit)
             self.succeeded_at = time.time()
         except Exception as error:  # whatever it is, it costs this target only
             failure = failure_of(error)
         finally:
             # Between two readings minutes may pass; a connection that idles so long is one slot less for others.
-            await self._link.close()
-        return Outcome(reading, failure, asyncio.get_running_loop().time() - began)
+            await self._slot.close()
+        return ReadingOutcome(reading, failure, monotonic() - start)

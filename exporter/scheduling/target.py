@@ -11,7 +11,7 @@ from exporter.collector import NOT_YET, Collector
 from exporter.metric import Sample, gauge
 from exporter.scheduling.fast_lane import FastLane
 from exporter.scheduling.job_lane import JobLane
-from exporter.scheduling.outcome import Outcome
+from exporter.scheduling.outcome import ReadingOutcome
 from exporter.scheduling.slow_lane import SlowLane
 
 SUCCESS = gauge(
@@ -59,7 +59,7 @@ class LastError:
         return f"{self.at:%Y-%m-%d %H:%M:%S} UTC: {self.reason}"
 
 
-class Target:
+class ScheduledTarget:
     """A target of the inventory. Whatever its collector does, samples come out, in time."""
 
     def __init__(self, stack: str, kind: str, name: str, collector: Collector) -> None:
@@ -71,13 +71,13 @@ class Target:
         self.problem: str | None = None
         """Why it is not up; empty if it is, None before the first scrape."""
         self.last_error: LastError | None = None
-        self.outcomes: Mapping[str, Outcome] = {}
+        self.outcomes: Mapping[str, ReadingOutcome] = {}
         """What became of the last reading of each lane, by `scrape`, `background` and `job …`."""
         self.dropped: Mapping[str, int] = {}
         """How many samples of which metric the last page left out, those `unread` among them."""
         self.unread: Mapping[str, int] = {}
         """How many of them the last scrape did not even ask for."""
-        self._told: tuple[str, ...] = ()
+        self._logged_notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.stack}/{self.kind}/{self.name}"
@@ -94,23 +94,23 @@ class Target:
 
     async def scrape(self, deadline: float) -> tuple[Sample, ...]:
         """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
-        found = {"scrape": await self._fast.scrape(deadline)} if self._fast is not None else {}
-        found |= {"background": self._slow.outcome} if self._slow is not None else {}
-        outcomes = list(found.values())
-        self.outcomes = found | (self._jobs.outcomes if self._jobs is not None else {})
+        by_lane = {"scrape": await self._fast.scrape(deadline)} if self._fast is not None else {}
+        by_lane |= {"background": self._slow.outcome} if self._slow is not None else {}
+        outcomes = list(by_lane.values())
+        self.outcomes = by_lane | (self._jobs.outcomes if self._jobs is not None else {})
         readings = [outcome.reading for outcome in outcomes if outcome.reading is not None]
         self.unread = {name: count for reading in readings for name, count in reading.unread.items()}
-        slow = self._collector.slow
-        counting = outcomes if slow is None or slow.counts_for_up else outcomes[:-1]
+        background = self._collector.slow
+        up_outcomes = outcomes if background is None or background.counts_for_up else outcomes[:-1]
         # The background's problem first: what it could not find out is missing from the scrape as well.
-        problem = next((outcome.problem for outcome in reversed(counting) if outcome.problem), "")
-        self._note(problem)
-        beside = [] if problem else outcomes[len(counting) :]
+        problem = next((outcome.problem for outcome in reversed(up_outcomes) if outcome.problem), "")
+        self._log_problem(problem)
+        other_outcomes = [] if problem else outcomes[len(up_outcomes) :]
         notes = [note for reading in readings for note in reading.notes]
-        self._tell([*notes, *(each.problem for each in beside)])
+        self._log_notes([*notes, *(each.problem for each in other_outcomes)])
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
-    def _samples(self, outcomes: list[Outcome]) -> Iterator[Sample]:
+    def _samples(self, outcomes: list[ReadingOutcome]) -> Iterator[Sample]:
         readings = [outcome.reading for outcome in self.outcomes.values() if outcome.reading is not None]
         for reading in readings:
             yield from reading.samples
@@ -127,7 +127,7 @@ class Target:
         if self._slow is not None and self._slow.succeeded_at is not None:
             yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
 
-    def _note(self, problem: str) -> None:
+    def _log_problem(self, problem: str) -> None:
         """Log what changed: a target that stays down would fill the log, and so would every start."""
         if problem and problem not in (self.problem, NOT_YET):
             self.last_error = LastError(problem, datetime.now(UTC))
@@ -136,9 +136,9 @@ class Target:
             log.info("target is up again", target=str(self))
         self.problem = problem
 
-    def _tell(self, notes: Sequence[str]) -> None:
+    def _log_notes(self, notes: Sequence[str]) -> None:
         """Log what is new among the notes, once."""
         for note in notes:
-            if note not in (*self._told, "", NOT_YET):
+            if note not in (*self._logged_notes, "", NOT_YET):
                 log.warning("not all of the target is measured", target=str(self), note=note)
-        self._told = tuple(notes)
+        self._logged_notes = tuple(notes)

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 from runbookd.inventory import SecretError
-from runbookd.inventory.refusals import told
+from runbookd.inventory.refusals import redis_error_text
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 8.0
@@ -37,7 +37,7 @@ def translate_errors(scope: Scope) -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        first_line = (told(error).splitlines() or [""])[0] or "no answer in time"
+        first_line = (redis_error_text(error).splitlines() or [""])[0] or "no answer in time"
         raise TargetUnreachable(f"{scope.target}: {first_line}") from None
 
 

@@ -35,7 +35,7 @@ def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
 def contacts_for(inventory: Inventory, stack: str, notifications: Notifications | None) -> Sequence[str]:
     """Whom something new about an episode concerns: whoever is told at once, and whoever knows of it already."""
     immediate_contacts = [
-        contact for step in steps_of(inventory, stack).values() if step.at_once for contact in step.contacts
+        contact for step in steps_of(inventory, stack).values() if step.is_immediate for contact in step.contacts
     ]
     return list(
         dict.fromkeys([*immediate_contacts, *sorted(notifications.contacts if notifications is not None else ())])
@@ -47,7 +47,9 @@ async def escalate_due_steps(context: Context) -> None:
 
     An episode that nothing confirms any more stands still, unless Alertmanager says that it fires: it may be over.
     """
-    if not any(not step.at_once for stack in context.inventory.stacks.values() for step in stack.escalation.values()):
+    if not any(
+        not step.is_immediate for stack in context.inventory.stacks.values() for step in stack.escalation.values()
+    ):
         return
     async with context.ledger.read() as connection:
         notified_episodes = await outbox.notified_open_episodes(connection)
@@ -77,7 +79,7 @@ def _due_steps(context: Context, notified_episode: NotifiedEpisode) -> Iterable[
         is_pending = (
             outbox.step_key(notified_episode.notifications.episode, name) not in notified_episode.notifications.keys
         )
-        if is_pending and not step.at_once and step.after <= duration:
+        if is_pending and not step.is_immediate and step.after <= duration:
             yield name, step
 
 

@@ -1,6 +1,5 @@
 """Finds what an alert is about. An alert only names things; they count only if the inventory has them."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from functools import lru_cache
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.remediation import Identity, Remediation, Scope, TargetName
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
+from runbookd.inventory.suggest import suggest
 
 MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
 # No name has them, not every database can keep them, and in a text for people they would forge lines or hide words.
@@ -63,10 +63,10 @@ def resolve_target(
     """Return the target of `key`, or in words for people why there is none."""
     remediation = remediations.get(key.remediation)
     if remediation is None:
-        return f"there is no remediation {key.remediation!r}{_suggest(key.remediation, remediations)}"
+        return f"there is no remediation {key.remediation!r}{suggest(key.remediation, remediations)}"
     stack = inventory.stacks.get(key.stack)
     if stack is None:
-        return f"the inventory has no stack {key.stack!r}{_suggest(key.stack, inventory.stacks)}"
+        return f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}"
     target = _resolve_name(remediation, stack, key)
     if isinstance(target, str):
         return target
@@ -83,24 +83,16 @@ def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> Ta
     name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
     targets = _by_kind(key.stack, stack)[remediation.kind]
     if name not in targets:
-        return f"stack {key.stack} has no {remediation.kind} target {name!r}{_suggest(name, targets)}"
+        return f"stack {key.stack} has no {remediation.kind} target {name!r}{suggest(name, targets)}"
     if remediation.kind != "queues":
         return TargetName(key.stack, remediation.kind, name)
     if not queue:
         return f"the alert names no queue of {key.stack}/queues/{name}: it needs the label `queue`"
     listed_queues = stack.queues[name].names
     if isinstance(listed_queues, tuple) and queue not in listed_queues:
-        return f"{key.stack}/queues/{name} does not list the queue {queue!r}{_suggest(queue, listed_queues)}"
+        return f"{key.stack}/queues/{name} does not list the queue {queue!r}{suggest(queue, listed_queues)}"
     return TargetName(key.stack, "queues", name, queue)
 
 
 def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
     return {"postgres": stack.postgres, "queues": stack.queues, "backups": stack.backups, "stack": {name: stack}}
-
-
-def _suggest(name: str, choices: Iterable[str]) -> str:
-    names = sorted(choices)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there is {', '.join(names)}" if names else ""

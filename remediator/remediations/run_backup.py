@@ -26,7 +26,7 @@ from remediator.clients.object_store import describe, open_folder, translate_err
 from remediator.clients.scratch_dir import scratch_dir
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
-from runbookd.inventory import BackupNames, Check, DumpSource, Marker, Proof, SecretError, format_duration
+from runbookd.inventory import BackupNames, Check, DumpSource, Marker, ProofKind, SecretError, format_duration
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0
@@ -179,7 +179,7 @@ class _BackupSession:
                 return "it is gone already"
             await self.folder.write_marker(
                 Marker(
-                    proof=Proof.VERIFIED,
+                    proof=ProofKind.VERIFIED,
                     backup=name,
                     size=backup.size,
                     etag=backup.etag,

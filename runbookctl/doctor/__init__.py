@@ -12,9 +12,9 @@ from runbookctl.doctor import postgres, reading, redis
 from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack
 
-Check = Callable[[Stack, str], Awaitable[list[Finding]]]
+TargetCheck = Callable[[Stack, str], Awaitable[list[Finding]]]
 # What is looked at beyond that the exporter can read the target at all.
-CHECKS: dict[str, Check] = {"postgres": postgres.check, "redis": redis.check, "backups": reading.check_backups}
+CHECKS: dict[str, TargetCheck] = {"postgres": postgres.check, "redis": redis.check, "backups": reading.check_backups}
 # For everything that is asked of one target, the queries of its user among it.
 SECONDS = 300.0
 __all__ = ["Finding", "Report", "examine"]

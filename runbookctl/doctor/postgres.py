@@ -62,7 +62,7 @@ _LONGEST_KEEPALIVE = 300
 
 
 @dataclass(frozen=True)
-class Facts:
+class RoleFacts:
     """What the server says of the session's role; see postgres.sql."""
 
     role: str
@@ -78,7 +78,7 @@ class Facts:
     creatable: Sequence[str]
 
     @property
-    def quoted(self) -> str:
+    def quoted_role(self) -> str:
         """The role as an identifier."""
         return '"' + self.role.replace('"', '""') + '"' if not _is_plain(self.role) else self.role
 
@@ -86,8 +86,8 @@ class Facts:
 async def check(stack: Stack, name: str) -> list[Finding]:
     """Look at the exporter's role, the user's queries, and the remediator's role if its address can be read here."""
     target = stack.postgres[name]
-    found = [*await _check_role(target.dsn_secret(), EXPORTER), *await _check_queries(stack, name)]
-    return found + await _check_remediator(target)
+    findings = [*await _check_role(target.dsn_secret(), EXPORTER), *await _check_queries(stack, name)]
+    return findings + await _check_remediator(target)
 
 
 async def _check_remediator(target: PostgresTarget) -> list[Finding]:
@@ -109,36 +109,36 @@ async def _check_role(secret: Secret, role: Role) -> list[Finding]:
     return [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *(_server(facts) if role.statistics else [])]
 
 
-async def _facts(dsn: str) -> Facts:
+async def _facts(dsn: str) -> RoleFacts:
     """On a plain connection: what the exporter asks for at connect would hide what the role is limited to."""
     async with asyncio.timeout(SECONDS):
         connection = await asyncpg.connect(dsn, timeout=SECONDS, statement_cache_size=0)
         try:
-            found = json.loads(await connection.fetchval(_FACTS))
+            facts = json.loads(await connection.fetchval(_FACTS))
         finally:
             connection.terminate()
     lists = ("has", "member_of", "extensions", "writable", "creatable")
-    return Facts(**{**found, **{key: found[key] or [] for key in lists}})
+    return RoleFacts(**{**facts, **{key: facts[key] or [] for key in lists}})
 
 
-def _rights(facts: Facts, role: Role) -> Iterator[Finding]:
+def _rights(facts: RoleFacts, role: Role) -> Iterator[Finding]:
     if facts.attributes:
-        repair = f"ALTER ROLE {facts.quoted} {' '.join(f'NO{each}' for each in facts.attributes)};"
+        repair = f"ALTER ROLE {facts.quoted_role} {' '.join(f'NO{each}' for each in facts.attributes)};"
         yield Finding(f"role {facts.role} is {' and '.join(facts.attributes)}", repair)
         if "SUPERUSER" in facts.attributes:  # it is a member of everything, so there is nothing to say of that
             return
     for needed in role.needs:
         if needed not in facts.has:
-            yield Finding(f"role {facts.role} lacks {needed}", f"GRANT {needed} TO {facts.quoted};")
+            yield Finding(f"role {facts.role} lacks {needed}", f"GRANT {needed} TO {facts.quoted_role};")
     for other in facts.member_of:
         if other not in role.may_have:
             yield Finding(
                 f"role {facts.role} is a member of {other}, and has all its rights",
-                f"REVOKE {_identifier(other)} FROM {facts.quoted};",
+                f"REVOKE {_identifier(other)} FROM {facts.quoted_role};",
             )
 
 
-def _writes(facts: Facts) -> Iterator[Finding]:
+def _writes(facts: RoleFacts) -> Iterator[Finding]:
     if "SUPERUSER" in facts.attributes:
         return
     for table in facts.writable:
@@ -146,19 +146,19 @@ def _writes(facts: Facts) -> Iterator[Finding]:
             repair = f"ALTER TABLE {table['name']} OWNER TO …; -- the role that should have it"
             yield Finding(f"role {facts.role} owns {table['name']}", repair)
         else:
-            repair = f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table['name']} FROM {facts.quoted}, PUBLIC;"
+            repair = f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table['name']} FROM {facts.quoted_role}, PUBLIC;"
             yield Finding(f"role {facts.role} may write to {table['name']}", repair)
     for schema in facts.creatable:
-        repair = f"REVOKE CREATE ON SCHEMA {schema} FROM {facts.quoted};"
+        repair = f"REVOKE CREATE ON SCHEMA {schema} FROM {facts.quoted_role};"
         yield Finding(f"role {facts.role} may create tables in schema {schema}", repair)
 
 
-def _limits(facts: Facts, role: Role) -> Iterator[Finding]:
+def _limits(facts: RoleFacts, role: Role) -> Iterator[Finding]:
     for name, value in role.settings.items():
         if name in facts.settings and not _is_limited(name, facts.settings[name]):
-            yield Finding(f"role {facts.role} has no {name}", f"ALTER ROLE {facts.quoted} SET {name} = {value};")
+            yield Finding(f"role {facts.role} has no {name}", f"ALTER ROLE {facts.quoted_role} SET {name} = {value};")
     if facts.connection_limit < 0:
-        repair = f"ALTER ROLE {facts.quoted} CONNECTION LIMIT {role.connections};"
+        repair = f"ALTER ROLE {facts.quoted_role} CONNECTION LIMIT {role.connections};"
         yield Finding(f"role {facts.role} may take every connection of the server", repair)
 
 
@@ -171,7 +171,7 @@ def _is_limited(name: str, setting: str) -> bool:
     return int(setting) > 0
 
 
-def _server(facts: Facts) -> Iterator[Finding]:
+def _server(facts: RoleFacts) -> Iterator[Finding]:
     if facts.version < OLDEST:
         yield Finding(f"PostgreSQL {facts.version} is too old", f"upgrade it to {OLDEST} or newer")
     for name in ("track_activities", "track_counts"):
@@ -195,23 +195,23 @@ async def _check_queries(stack: Stack, name: str) -> list[Finding]:
     jobs = COLLECTORS["postgres"](stack, name).jobs
     if jobs is None:
         return []
-    session, found = jobs.session(), []
+    session, findings = jobs.session(), []
     try:
         for job in jobs.jobs:
             if job.name.startswith("queries."):
                 try:
                     await job.run(session, asyncio.get_running_loop().time() + job.timeout.total_seconds())
                 except Exception as error:  # whatever it is, the next query is looked at
-                    found.append(Finding(f"{job.name}: {failure_of(error).reason}", _query_repair(str(error))))
+                    findings.append(Finding(f"{job.name}: {failure_of(error).reason}", _query_repair(str(error))))
     finally:
         await session.close()
-    return found
+    return findings
 
 
 def _query_repair(reason: str) -> str:
     for kind in ("table", "view", "materialized view", "schema"):
-        before, found, rest = reason.partition(f"permission denied for {kind} ")
-        if found and not before:
+        before, separator, rest = reason.partition(f"permission denied for {kind} ")
+        if separator and not before:
             right = "USAGE ON SCHEMA" if kind == "schema" else "SELECT ON"
             return (
                 f"GRANT {right} {_identifier(rest.strip())} TO …; -- the role of dsn; better: only the columns it reads"

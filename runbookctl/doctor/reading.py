@@ -17,19 +17,19 @@ async def check(collector: Collector) -> list[Finding]:
     """Connect and read once in each lane."""
     lanes = [*([collector.fast] if collector.fast else []), *([collector.slow.connect] if collector.slow else [])]
     for lane in lanes:
-        found = await _read(lane)
-        if isinstance(found, Finding):
-            return [found]
-        if found.problem:
-            return [Finding(found.problem, _REPAIR)]
+        result = await _read(lane)
+        if isinstance(result, Finding):
+            return [result]
+        if result.problem:
+            return [Finding(result.problem, _REPAIR)]
     return []
 
 
 async def check_backups(stack: Stack, name: str) -> list[Finding]:
     """Whether any object is a backup by its name."""
     collector = COLLECTORS["backups"](stack, name)
-    found = await _read(collector.slow.connect) if collector.slow is not None else None
-    if not isinstance(found, Reading) or _value(found, "backup_objects"):
+    result = await _read(collector.slow.connect) if collector.slow is not None else None
+    if not isinstance(result, Reading) or _value(result, "backup_objects"):
         return []
     return [
         Finding(

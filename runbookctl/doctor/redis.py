@@ -10,12 +10,12 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Stack
-from runbookd.inventory.refusals import told
+from runbookd.inventory.refusals import redis_error_text
 
 OLDEST = (6, 2)
 SECONDS = 10.0
 # What the exporter asks of a server. Each only reads, and costs next to nothing.
-NEEDED: tuple[tuple[str, ...], ...] = (
+REQUIRED_COMMANDS: tuple[tuple[str, ...], ...] = (
     ("INFO", "server"),
     ("SELECT", "0"),
     ("CLIENT", "LIST", "TYPE", "pubsub"),
@@ -34,11 +34,11 @@ async def check(stack: Stack, name: str) -> list[Finding]:
     user = unquote(urlsplit(url).username or "") or "default"
     client = Redis.from_url(url, protocol=2, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, driver_info=None)
     try:
-        found = list(_server(await client.info(), any(queues.redis == name for queues in stack.queues.values())))
-        found += [finding async for finding in _missing(client, user)]
-        return [*found, *([_too_wide(user, stack, name)] if await _may_too_much(client) else [])]
+        findings = list(_server(await client.info(), any(queues.redis == name for queues in stack.queues.values())))
+        findings += [finding async for finding in _missing(client, user)]
+        return [*findings, *([_excess_finding(user, stack, name)] if await _has_excess_rights(client) else [])]
     except (RedisError, OSError) as error:
-        return [Finding(told(error), "see what the server says in its log")]
+        return [Finding(redis_error_text(error), "see what the server says in its log")]
     finally:
         await client.aclose()
 
@@ -56,21 +56,21 @@ def _server(info: Mapping[str, Any], has_queues: bool) -> Iterator[Finding]:
 
 
 async def _missing(client: Redis, user: str) -> AsyncIterator[Finding]:
-    for command in NEEDED:
-        if not await _may(client, *command):
+    for command in REQUIRED_COMMANDS:
+        if not await _can_run(client, *command):
             words = command[: 2 if command[0] in _CONTAINERS else 1]
             right = "|".join(words).lower()
             yield Finding(f"user {user} may not run {' '.join(words)}", f"ACL SETUSER {user} +{right}")
 
 
-async def _may_too_much(client: Redis) -> bool:
+async def _has_excess_rights(client: Redis) -> bool:
     """Whether it may delete or configure. Deleting a key that is not there changes nothing."""
-    return await _may(client, "UNLINK", f"runbookctl-doctor-{secrets.token_hex(8)}") or await _may(
+    return await _can_run(client, "UNLINK", f"runbookctl-doctor-{secrets.token_hex(8)}") or await _can_run(
         client, "CONFIG", "GET", "maxmemory"
     )
 
 
-async def _may(client: Redis, *command: str) -> bool:
+async def _can_run(client: Redis, *command: str) -> bool:
     try:
         await client.execute_command(*command)  # type: ignore[no-untyped-call]
     except NoPermissionError as error:
@@ -81,7 +81,7 @@ async def _may(client: Redis, *command: str) -> bool:
     return True
 
 
-def _too_wide(user: str, stack: Stack, name: str) -> Finding:
+def _excess_finding(user: str, stack: Stack, name: str) -> Finding:
     queues = (f"{prefix}:*" for each in stack.queues.values() if each.redis == name for prefix in each.prefixes)
     keys = " ".join(["resetkeys", *(f"%R~{keys}" for keys in sorted({*queues, *stack.redis[name].prefixes}))])
     return Finding(

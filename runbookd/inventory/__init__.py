@@ -3,7 +3,7 @@
 It is the input of the loop: the exporter measures what it lists, the remediator touches nothing else.
 """
 
-from runbookd.inventory.backup_names import BackupNames, Proof, before, marked, marker_name
+from runbookd.inventory.backup_names import BackupNames, ProofKind, key_before, marker_name, parse_marker_name
 from runbookd.inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
 from runbookd.inventory.backup_proof import Check, Marker, MarkerError, read_marker
 from runbookd.inventory.backup_target import BackupReport, BackupTarget, DumpSource
@@ -60,7 +60,7 @@ __all__ = [
     "PostgresTarget",
     "PrefixSettings",
     "Problem",
-    "Proof",
+    "ProofKind",
     "Protect",
     "Query",
     "QueueTarget",
@@ -73,12 +73,12 @@ __all__ = [
     "StorageOptions",
     "Storm",
     "Window",
-    "before",
     "format_duration",
+    "key_before",
     "load_inventory",
-    "marked",
     "marker_name",
     "parse_duration",
+    "parse_marker_name",
     "place_of",
     "read_block",
     "read_marker",

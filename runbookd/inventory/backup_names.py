@@ -7,14 +7,14 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 
-class Proof(StrEnum):
+class ProofKind(StrEnum):
     """What a marker beside a backup proves; the value is its place in the marker's name, as in `….verified.json`."""
 
     VERIFIED = "verified"
     RESTORED = "restored"
 
 
-_MARKER = re.compile(rf"(?P<backup>.+)\.(?P<proof>{'|'.join(Proof)})\.json")
+_MARKER = re.compile(rf"(?P<backup>.+)\.(?P<proof>{'|'.join(ProofKind)})\.json")
 # Names that programs write under until the file is whole: curl, rclone (with its own eight digits), rsync and others.
 _UNFINISHED = re.compile(
     r"(?P<name>.+?)(\.[0-9a-f]{8})?\.(partial|part|tmp|temp|incomplete|uploading|filepart)|\.(?P<hidden>.+)\.\w{6}"
@@ -24,18 +24,18 @@ _SORTED = re.compile(r"(?P<literal>[^%]*)%[Yy](?:[^%]*%m[^%]*%d|[^%]*%j)(?:[^%]*
 _AFTER_DIGITS = ":"  # follows 9 in every storage's order, which is that of bytes
 
 
-def marker_name(backup: str, proof: Proof) -> str:
+def marker_name(backup: str, proof: ProofKind) -> str:
     """The name of the marker that proves something about `backup`."""
     return f"{backup}.{proof}.json"
 
 
-def marked(name: str) -> tuple[str, Proof] | None:
+def parse_marker_name(name: str) -> tuple[str, ProofKind] | None:
     """The backup that a marker is about and what it proves, or None where `name` is no marker's."""
-    found = _MARKER.fullmatch(name)
-    return (found["backup"], Proof(found["proof"])) if found else None
+    match = _MARKER.fullmatch(name)
+    return (match["backup"], ProofKind(match["proof"])) if match else None
 
 
-def before(key: str) -> str:
+def key_before(key: str) -> str:
     """A key right before `key`, so that a listing which starts after it begins with `key`."""
     return key[:-1] + chr(ord(key[-1]) - 1)
 
@@ -59,10 +59,10 @@ class BackupNames:
         """The name of a backup that is made at `moment`."""
         return moment.astimezone(self.zone).strftime(self.pattern)
 
-    def unfinished(self, name: str) -> datetime | None:
+    def date_of_partial(self, name: str) -> datetime | None:
         """The date of a backup whose upload goes on under another name (`….partial`), or None for any other name."""
-        found = _UNFINISHED.fullmatch(name)
-        return self.date_of(found["name"] or found["hidden"]) if found else None
+        match = _UNFINISHED.fullmatch(name)
+        return self.date_of(match["name"] or match["hidden"]) if match else None
 
     @property
     def sorts_by_date(self) -> bool:
@@ -71,19 +71,19 @@ class BackupNames:
 
     def first_key(self) -> str:
         """A key before every backup's, for a pattern that sorts by date; empty where that is the very beginning."""
-        literal = self._sorted()["literal"]
-        return before(literal) if literal else ""
+        literal = self._sort_match()["literal"]
+        return key_before(literal) if literal else ""
 
     def key_at(self, moment: datetime) -> str:
         """A key right before those of the backups from `moment` on, for a pattern that sorts by date."""
-        return before(moment.astimezone(self.zone).strftime(self._sorted()[0]))
+        return key_before(moment.astimezone(self.zone).strftime(self._sort_match()[0]))
 
     def last_key(self) -> str:
         """A key behind every backup's, for a pattern that sorts by date."""
-        return self._sorted()["literal"] + _AFTER_DIGITS
+        return self._sort_match()["literal"] + _AFTER_DIGITS
 
-    def _sorted(self) -> re.Match[str]:
-        found = _SORTED.match(self.pattern)
-        if found is None:
+    def _sort_match(self) -> re.Match[str]:
+        match = _SORTED.match(self.pattern)
+        if match is None:
             raise ValueError(f"{self.pattern!r} does not sort by date")
-        return found
+        return match

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from runbookd.inventory.backup_names import Proof
+from runbookd.inventory.backup_names import ProofKind
 
 MAX_BYTES = 64 * 1024
 """No marker is larger."""
@@ -34,7 +34,7 @@ class Marker(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     format: Literal[1] = 1
-    proof: Proof
+    proof: ProofKind
     backup: Annotated[str, Field(min_length=1)]
     size: Annotated[int, Field(gt=0)]
     """Bytes of the backup that was looked at."""
@@ -53,16 +53,16 @@ class Marker(BaseModel):
 
     @model_validator(mode="after")
     def _says_what_was_done(self) -> Self:
-        if self.proof is Proof.VERIFIED and self.ok and not self.checks:
+        if self.proof is ProofKind.VERIFIED and self.ok and not self.checks:
             raise ValueError(f"checks is missing; name what was done: {', '.join(Check)}")
-        if self.proof is Proof.RESTORED and self.ok and (self.duration_seconds is None or not self.rows):
+        if self.proof is ProofKind.RESTORED and self.ok and (self.duration_seconds is None or not self.rows):
             raise ValueError("a restore needs duration_seconds and rows")
         return self
 
     @property
     def proves(self) -> bool:
         """Whether what was done is enough: a verification has to have seen the end."""
-        return self.proof is Proof.RESTORED or Check.END in self.checks
+        return self.proof is ProofKind.RESTORED or Check.END in self.checks
 
     def as_json(self) -> bytes:
         """The content of the marker's file."""

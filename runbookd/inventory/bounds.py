@@ -11,14 +11,14 @@ from runbookd.inventory.durations import Duration
 from runbookd.inventory.section import Name, Section, Zone
 
 
-def _written_as_text(value: object) -> object:
+def _reject_bare_time(value: object) -> object:
     """YAML 1.1 reads a bare 14:00 as the number 840, which would pass as 00:14."""
     if isinstance(value, int):
         raise ValueError('a time of day needs quotes, as in "14:00"')
     return value
 
 
-TimeOfDay = Annotated[time, BeforeValidator(_written_as_text)]
+TimeOfDay = Annotated[time, BeforeValidator(_reject_bare_time)]
 
 
 class Window(Section):

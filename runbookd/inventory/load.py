@@ -1,6 +1,5 @@
 """Reads the inventory: a YAML file, single values from the environment, or just DATABASE_URL and REDIS_URL."""
 
-import difflib
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping
@@ -13,11 +12,12 @@ from pydantic_core import ErrorDetails
 
 from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.model import Inventory
+from runbookd.inventory.suggest import suggest
 from runbookd.inventory.urls import without_prisma_parameters
 
 OVERRIDE_PREFIX = "RUNBOOK__"
-Path_ = tuple[str | int, ...]
-Places = dict[Path_, str]
+KeyPath = tuple[str | int, ...]
+KeyPlaces = dict[KeyPath, str]
 B = typing.TypeVar("B", bound=BaseModel)
 
 
@@ -30,12 +30,12 @@ def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory |
     Raises:
         InventoryError: with every problem found, each with its file and line or its variable.
     """
-    places: Places = {}
+    places: KeyPlaces = {}
     data = _read(file, places) if file else _from_urls(environ, places)
     _override(data, environ, places)
     if not data and file is None:
         return None
-    return _validated(Inventory, data, places, str(file or "environment"))
+    return _validate(Inventory, data, places, str(file or "environment"))
 
 
 def read_block(file: Path, kind: type[B]) -> B:
@@ -44,8 +44,8 @@ def read_block(file: Path, kind: type[B]) -> B:
     Raises:
         InventoryError: with every problem found, each with its line.
     """
-    places: Places = {}
-    return _validated(kind, _read(file, places), places, str(file))
+    places: KeyPlaces = {}
+    return _validate(kind, _read(file, places), places, str(file))
 
 
 def place_of(path: tuple[str, ...], file: Path | None, environ: Mapping[str, str]) -> str:
@@ -54,20 +54,20 @@ def place_of(path: tuple[str, ...], file: Path | None, environ: Mapping[str, str
     Raises:
         InventoryError: the file can not be read any more.
     """
-    places: Places = {}
+    places: KeyPlaces = {}
     data = _read(file, places) if file else _from_urls(environ, places)
     _override(data, environ, places)
     return _place(path, places, str(file or "environment"))
 
 
-def _validated(kind: type[B], data: object, places: Places, source: str) -> B:
+def _validate(kind: type[B], data: object, places: KeyPlaces, source: str) -> B:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         raise InventoryError([_problem(detail, places, source, kind) for detail in error.errors()]) from None
 
 
-def _read(file: Path, places: Places) -> dict[str, Any]:
+def _read(file: Path, places: KeyPlaces) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -86,27 +86,29 @@ def _read(file: Path, places: Places) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InventoryError([Problem(f"{file}:1", "", "must be a map of keys")])
     duplicates: list[Problem] = []
-    _walk(node, (), str(file), places, duplicates)
+    _record_places(node, (), str(file), places, duplicates)
     if duplicates:
         raise InventoryError(duplicates)
     return data
 
 
-def _walk(node: yaml.Node | None, path: Path_, file: str, places: Places, duplicates: list[Problem]) -> None:
+def _record_places(
+    node: yaml.Node | None, path: KeyPath, file: str, places: KeyPlaces, duplicates: list[Problem]
+) -> None:
     """Note the line of every key, and every key that stands twice: YAML would keep the last one silently."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[Hashable] = set()
     for key, value in node.value:
-        here = (*path, key.value)
-        places[here] = f"{file}:{key.start_mark.line + 1}"
+        key_path = (*path, key.value)
+        places[key_path] = f"{file}:{key.start_mark.line + 1}"
         if key.value in seen:
-            duplicates.append(Problem(places[here], _dotted(here), "stands twice; keep one"))
+            duplicates.append(Problem(places[key_path], _dotted(key_path), "stands twice; keep one"))
         seen.add(key.value)
-        _walk(value, here, file, places, duplicates)
+        _record_places(value, key_path, file, places, duplicates)
 
 
-def _from_urls(environ: Mapping[str, str], places: Places) -> dict[str, Any]:
+def _from_urls(environ: Mapping[str, str], places: KeyPlaces) -> dict[str, Any]:
     stack: dict[str, Any] = {}
     if environ.get("DATABASE_URL"):
         stack["postgres"] = {"main": {"dsn": without_prisma_parameters(environ["DATABASE_URL"])}}
@@ -118,16 +120,16 @@ def _from_urls(environ: Mapping[str, str], places: Places) -> dict[str, Any]:
     return {"stacks": {"default": stack}} if stack else {}
 
 
-def _override(data: dict[str, Any], environ: Mapping[str, str], places: Places) -> None:
+def _override(data: dict[str, Any], environ: Mapping[str, str], places: KeyPlaces) -> None:
     for variable in sorted(environ):
         if not variable.startswith(OVERRIDE_PREFIX):
             continue
-        path: Path_ = tuple(part.lower() for part in variable.removeprefix(OVERRIDE_PREFIX).split("__"))
+        path: KeyPath = tuple(part.lower() for part in variable.removeprefix(OVERRIDE_PREFIX).split("__"))
         places[path] = variable
         _put(data, path, environ[variable], variable)
 
 
-def _put(data: dict[str, Any], path: Path_, text: str, variable: str) -> None:
+def _put(data: dict[str, Any], path: KeyPath, text: str, variable: str) -> None:
     *parents, last = path
     block = data
     for part in parents:
@@ -141,17 +143,17 @@ def _put(data: dict[str, Any], path: Path_, text: str, variable: str) -> None:
     block[str(last)] = yaml.safe_load(text) if text.startswith(("[", "{")) else text
 
 
-def _problem(detail: ErrorDetails, places: Places, source: str, kind: type[BaseModel]) -> Problem:
+def _problem(detail: ErrorDetails, places: KeyPlaces, source: str, kind: type[BaseModel]) -> Problem:
     path = tuple(part for part in detail["loc"] if part != "[key]")
     reason = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        reason = "unknown key" + _nearest(str(path[-1]), _keys_at(path[:-1], kind))
+        reason = "unknown key" + suggest(str(path[-1]), _keys_at(path[:-1], kind), "known here:")
     elif detail["type"] == "string_pattern_mismatch" and "[key]" in detail["loc"]:
         reason = "a name is lower-case letters, digits and single underscores, and starts with a letter"
     return Problem(_place(path, places, source), _dotted(path), reason)
 
 
-def _place(path: Path_, places: Places, source: str) -> str:
+def _place(path: KeyPath, places: KeyPlaces, source: str) -> str:
     """The line of the key itself, or of the closest block around it."""
     for length in range(len(path), 0, -1):
         if path[:length] in places:
@@ -159,7 +161,7 @@ def _place(path: Path_, places: Places, source: str) -> str:
     return source
 
 
-def _keys_at(path: Path_, kind: Any) -> Iterable[str]:
+def _keys_at(path: KeyPath, kind: Any) -> Iterable[str]:
     """The keys that the model `kind` knows at `path`, found by walking the types."""
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -182,13 +184,5 @@ def _block_type(annotation: Any) -> Any:
     return annotation
 
 
-def _nearest(key: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known here: {', '.join(sorted(names))}" if names else ""
-
-
-def _dotted(path: Path_) -> str:
+def _dotted(path: KeyPath) -> str:
     return ".".join(str(part) for part in path)

@@ -95,12 +95,12 @@ class RedisTarget(Section):
 Prefix = Annotated[str, StringConstraints(min_length=1)]
 
 
-def _is_a(words: str, *kinds: type) -> BeforeValidator:
+def _check_kind(description: str, *kinds: type) -> BeforeValidator:
     """Say in one line what a key takes that may be of several kinds; pydantic has a line for each kind."""
 
     def check(value: object) -> object:
         if not isinstance(value, kinds):
-            raise ValueError(f"is {words}")
+            raise ValueError(f"is {description}")
         return value
 
     return BeforeValidator(check)
@@ -117,12 +117,12 @@ class QueueTarget(Section):
     redis: Name
     prefix: Annotated[
         Prefix | Annotated[tuple[Prefix, ...], Field(min_length=1)],
-        _is_a("a prefix or a list of them", str, list, tuple),
+        _check_kind("a prefix or a list of them", str, list, tuple),
     ] = "bull"
     names: Literal["discover"] | tuple[str, ...] = "discover"
     dead_letter: Annotated[
         str | dict[str, str] | None,
-        _is_a("a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'", str, dict, NoneType),
+        _check_kind("a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'", str, dict, NoneType),
     ] = None
     refresh: Duration = timedelta(minutes=1)
 
@@ -147,9 +147,9 @@ class QueueTarget(Section):
 
     @model_validator(mode="after")
     def _names_have_their_prefix(self) -> Self:
-        listed = () if isinstance(self.names, str) else self.names
-        letters = self.dead_letter if isinstance(self.dead_letter, dict) else {}
-        if wrong := [name for name in (*listed, *letters, *letters.values()) if self.key_of(name) is None]:
+        names = () if isinstance(self.names, str) else self.names
+        dead_letters = self.dead_letter if isinstance(self.dead_letter, dict) else {}
+        if wrong := [name for name in (*names, *dead_letters, *dead_letters.values()) if self.key_of(name) is None]:
             raise ValueError(
                 f"with several prefixes a queue's name begins with its own, as in 'bull:mail', not {wrong[0]!r}"
             )
@@ -177,7 +177,7 @@ class EscalationStep(Section):
     only_while: tuple[str, ...] = ()
 
     @property
-    def at_once(self) -> bool:
+    def is_immediate(self) -> bool:
         """Whether it is told of everything as it happens."""
         return not self.after and not self.only_while
 
@@ -202,22 +202,24 @@ class Stack(Section):
     def _references_exist(self) -> Self:
         for name, queues in self.queues.items():
             if queues.redis not in self.redis:
-                raise ValueError(f"queues.{name}.redis: there is no redis {queues.redis!r}; {_has(self.redis)}")
+                raise ValueError(f"queues.{name}.redis: there is no redis {queues.redis!r}; {_list_names(self.redis)}")
         for name, remediation in self.remediations.items():
             window = remediation.only_in
             if window is not None and window not in self.windows:
-                raise ValueError(f"remediations.{name}.only_in: there is no window {window!r}; {_has(self.windows)}")
+                raise ValueError(
+                    f"remediations.{name}.only_in: there is no window {window!r}; {_list_names(self.windows)}"
+                )
         return self
 
     @model_validator(mode="after")
-    def _somebody_is_told_at_once(self) -> Self:
-        if self.escalation and not any(step.at_once for step in self.escalation.values()):
+    def _has_an_immediate_step(self) -> Self:
+        if self.escalation and not any(step.is_immediate for step in self.escalation.values()):
             raise ValueError("escalation: nobody is told at once; one step needs neither `after` nor `only_while`")
         return self
 
 
-def _has(known: Mapping[str, Section]) -> str:
-    return f"the stack has {', '.join(sorted(known))}" if known else "the stack has none"
+def _list_names(sections: Mapping[str, Section]) -> str:
+    return f"the stack has {', '.join(sorted(sections))}" if sections else "the stack has none"
 
 
 class Operator(Section):
@@ -272,8 +274,8 @@ class Inventory(Section):
                 for contact in step.contacts:
                     if contact not in self.contacts:
                         place = f"stacks.{stack_name}.escalation.{step_name}.contacts"
-                        known = ", ".join(sorted(self.contacts)) or "none"
-                        raise ValueError(f"{place}: there is no contact {contact!r}; the inventory has {known}")
+                        contact_names = ", ".join(sorted(self.contacts)) or "none"
+                        raise ValueError(f"{place}: there is no contact {contact!r}; the inventory has {contact_names}")
         return self
 
     @model_validator(mode="after")

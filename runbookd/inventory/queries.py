@@ -17,7 +17,7 @@ VALUE = "value"
 _RESERVED = frozenset({"stack", "target", "job", "instance", "le", "quantile"})
 _SHORTEST = timedelta(seconds=1)
 _LONGEST = timedelta(minutes=5)
-Kind = Literal["gauge", "counter"]
+MetricType = Literal["gauge", "counter"]
 Help = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -25,7 +25,7 @@ class QueryValue(Section):
     """A column of numbers, and what they mean."""
 
     help: Help
-    type: Kind = "gauge"
+    type: MetricType = "gauge"
 
 
 class Query(Section):
@@ -37,7 +37,7 @@ class Query(Section):
 
     sql: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     help: Help | None = None
-    type: Kind | None = None
+    type: MetricType | None = None
     values: dict[Name, QueryValue] = Field(default_factory=dict)
     labels: tuple[Name, ...] = ()
     database: str | None = None
@@ -55,10 +55,10 @@ class Query(Section):
 
     @model_validator(mode="after")
     def _labels_are_free(self) -> Self:
-        if taken := sorted(_RESERVED & set(self.labels)):
-            raise ValueError(f"labels: {taken[0]!r} is taken; give the column another name with AS")
-        if doubled := [label for label in self.labels if label in self.columns() or self.labels.count(label) > 1]:
-            raise ValueError(f"labels: the column {doubled[0]!r} is named twice")
+        if reserved := sorted(_RESERVED & set(self.labels)):
+            raise ValueError(f"labels: {reserved[0]!r} is taken; give the column another name with AS")
+        if duplicates := [label for label in self.labels if label in self.columns() or self.labels.count(label) > 1]:
+            raise ValueError(f"labels: the column {duplicates[0]!r} is named twice")
         return self
 
     @model_validator(mode="after")
@@ -84,14 +84,14 @@ def conflicts(queries: Iterable[tuple[str, str, Query]]) -> Iterator[str]:
     One name means one metric, wherever it comes from: one type and the same labels. Within a target it may come
     from one query alone, or their samples would be the same series.
     """
-    seen: dict[str, tuple[str, str, tuple[str, ...], Kind]] = {}
+    seen: dict[str, tuple[str, str, tuple[str, ...], MetricType]] = {}
     for target, name, query in queries:
         for column, value in query.columns().items():
             metric = query.metric(name, column)
-            here = (target, f"{target}.queries.{name}", query.labels, value.type)
-            there = seen.setdefault(metric, here)
-            if there[1] != here[1] and (there[0] == here[0] or there[2:] != here[2:]):
+            use = (target, f"{target}.queries.{name}", query.labels, value.type)
+            first_use = seen.setdefault(metric, use)
+            if first_use[1] != use[1] and (first_use[0] == use[0] or first_use[2:] != use[2:]):
                 yield (
-                    f"{here[1]} and {there[1]} both make {metric}, "
+                    f"{use[1]} and {first_use[1]} both make {metric}, "
                     "which has to have one type and the same labels everywhere, and one query in a target; rename one"
                 )

@@ -40,19 +40,19 @@ class StorageOptions:
     client: Mapping[str, str]
 
 
-def read_storage_options(written: Mapping[str, SecretStr], key: str, file: Path | None) -> StorageOptions:
+def read_storage_options(options: Mapping[str, SecretStr], key: str, file: Path | None) -> StorageOptions:
     """Return the options of `file`, the value of `key`, over those written in place.
 
     Raises:
         SecretError: the file can not be read or is no map. It names the file, never what is in it.
     """
-    texts = {name: value.get_secret_value() for name, value in written.items()}
+    texts = {name: value.get_secret_value() for name, value in options.items()}
     if file is not None:
         texts |= _read(key, file)
-    bare = {name: _VENDOR.sub("", name.lower()) for name in texts}
+    keys = {name: _VENDOR.sub("", name.lower()) for name in texts}
     return StorageOptions(
-        config={name.lower(): text for name, text in texts.items() if bare[name] not in _CLIENT_KEYS},
-        client={bare[name]: text for name, text in texts.items() if bare[name] in _CLIENT_KEYS},
+        config={name.lower(): text for name, text in texts.items() if keys[name] not in _CLIENT_KEYS},
+        client={keys[name]: text for name, text in texts.items() if keys[name] in _CLIENT_KEYS},
     )
 
 

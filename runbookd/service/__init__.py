@@ -4,8 +4,8 @@ It serves HTTP around the loop and knows neither daemon.
 """
 
 from runbookd.service.address import ListenAddress
-from runbookd.service.check import Finding
-from runbookd.service.exit import leave
+from runbookd.service.check import ConfigFinding
+from runbookd.service.exit import exit_process
 from runbookd.service.health import add_health_routes
 from runbookd.service.lifecycle import Daemon, UnusableConfiguration, run
 from runbookd.service.logs import configure_logs
@@ -20,16 +20,16 @@ __all__ = [
     "BEFORE_CLOSING",
     "OWN_CREDENTIALS",
     "VERSION",
+    "ConfigFinding",
     "Daemon",
     "DaemonSettings",
-    "Finding",
     "ListenAddress",
     "UnusableConfiguration",
     "WebSettings",
     "add_health_routes",
     "add_reload_route",
     "configure_logs",
-    "leave",
+    "exit_process",
     "metrics_response",
     "read_settings",
     "run",

@@ -11,19 +11,21 @@ NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE),
 
 
 @dataclass(frozen=True)
-class Finding:
+class ConfigFinding:
     """Something in a usable inventory that will fail later. `path` are the keys down to it."""
 
     path: tuple[str, ...]
     reason: str
 
 
-def check(inventory: Inventory | None, file: Path | None, find: Callable[[Inventory], Iterable[Finding]]) -> int:
+def check(
+    inventory: Inventory | None, file: Path | None, config_findings: Callable[[Inventory], Iterable[ConfigFinding]]
+) -> int:
     """Print every finding with its file and line, and return the exit code: 0 without any, otherwise 1."""
     if inventory is None:
         print(NO_INVENTORY)
         return 1
-    findings = [_located(finding, file) for finding in find(inventory)]
+    findings = [_locate(finding, file) for finding in config_findings(inventory)]
     for problem in findings:
         print(problem)
     if not findings:
@@ -31,5 +33,5 @@ def check(inventory: Inventory | None, file: Path | None, find: Callable[[Invent
     return 1 if findings else 0
 
 
-def _located(finding: Finding, file: Path | None) -> Problem:
+def _locate(finding: ConfigFinding, file: Path | None) -> Problem:
     return Problem(place_of(finding.path, file, os.environ), ".".join(finding.path), finding.reason)

@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 
-def leave(code: int) -> NoReturn:
+def exit_process(code: int) -> NoReturn:
     """Write out what is buffered and end the process with `code`. Everything has to be closed by now.
 
     The object storage library answers from threads of its own. One that is still letting go of an answer while the

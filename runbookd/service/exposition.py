@@ -22,12 +22,12 @@ _NOT_FINITE = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
 
 def encode(source: Collector, encoder: Encoder) -> bytes:
     """Return what `encoder`, one of prometheus_client's, makes of `source`."""
-    end = encoder(_Page())  # OpenMetrics has a last line
-    pieces = [piece for family in source.collect() for piece in _family(family, encoder, end)]
+    end = encoder(_FamilyCollector())  # OpenMetrics has a last line
+    pieces = [piece for family in source.collect() for piece in _encode_family(family, encoder, end)]
     return b"".join([*pieces, end])
 
 
-class _Page(Collector):
+class _FamilyCollector(Collector):
     def __init__(self, *families: Family) -> None:
         self._families = families
 
@@ -35,14 +35,14 @@ class _Page(Collector):
         return self._families
 
 
-def _family(family: Family, encoder: Encoder, end: bytes) -> Iterable[bytes]:
+def _encode_family(family: Family, encoder: Encoder, end: bytes) -> Iterable[bytes]:
     if lines := _lines(family.samples):
         first = copy(family)
         first.samples = family.samples[:1]
-        written, line = encoder(_Page(first)).removesuffix(end), _lines(first.samples)
-        if written.endswith(b"\n" + line):
-            return written.removesuffix(line), lines
-    return (encoder(_Page(family)).removesuffix(end),)
+        output, line = encoder(_FamilyCollector(first)).removesuffix(end), _lines(first.samples)
+        if output.endswith(b"\n" + line):
+            return output.removesuffix(line), lines
+    return (encoder(_FamilyCollector(family)).removesuffix(end),)
 
 
 def _lines(samples: Sequence[Sample]) -> bytes:
@@ -59,12 +59,12 @@ def _lines(samples: Sequence[Sample]) -> bytes:
         return b""
     if sum(map(len, labels)) != len(label_names) * len(labels):
         return b""
-    return _woven(_fixed(names[0], label_names), [*columns, list(map(_number, values))])
+    return _interleave(_constant_texts(names[0], label_names), [*columns, list(map(_number, values))])
 
 
-def _woven(fixed: Sequence[str], columns: Sequence[Sequence[str]]) -> bytes:
+def _interleave(constants: Sequence[str], columns: Sequence[Sequence[str]]) -> bytes:
     """Rows of a fixed text and a column's text in turn, joined once: a line is never a string of its own."""
-    parts = [part for text in fixed for part in (text, "")] * len(columns[0])
+    parts = [part for text in constants for part in (text, "")] * len(columns[0])
     for place, column in enumerate(columns):
         parts[2 * place + 1 :: 2 * len(columns)] = column
     parts[0] = parts[0].removeprefix("\n")
@@ -72,7 +72,7 @@ def _woven(fixed: Sequence[str], columns: Sequence[Sequence[str]]) -> bytes:
     return "".join(parts).encode()
 
 
-def _fixed(name: str, label_names: Sequence[str]) -> Sequence[str]:
+def _constant_texts(name: str, label_names: Sequence[str]) -> Sequence[str]:
     """What stands in front of each label's value and of the sample's value, the end of the line before it first."""
     if not label_names:
         return [f"\n{name} "]
@@ -84,10 +84,10 @@ def _column(label: str, labels: Sequence[Mapping[str, str]]) -> Sequence[str]:
     """A label's values, escaped; raises KeyError if a sample has no such label."""
     texts = list(map(itemgetter(label), labels))
     together = "".join(texts)  # one look at all of them: few columns have anything to escape
-    return list(map(_escaped, texts)) if any(mark in together for mark in '\\\n"') else texts
+    return list(map(_escape, texts)) if any(mark in together for mark in '\\\n"') else texts
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 

@@ -11,9 +11,9 @@ from typing import Generic, TypeVar
 from aiohttp import web
 
 from runbookd.inventory import Inventory, InventoryError, load_inventory
-from runbookd.service.check import Finding, check
+from runbookd.service.check import ConfigFinding, check
 from runbookd.service.logs import configure_logs
-from runbookd.service.serve import CanNotListen, serve
+from runbookd.service.serve import CannotListen, serve
 from runbookd.service.settings import DaemonSettings
 from runbookd.service.web_auth import WebGuard
 
@@ -33,7 +33,7 @@ class Daemon(Generic[S]):
     """
 
     build: Callable[[S, Inventory | None], web.Application]
-    find: Callable[[Inventory], Iterable[Finding]]
+    config_findings: Callable[[Inventory], Iterable[ConfigFinding]]
 
 
 def run(daemon: Daemon[S], settings: S) -> int:
@@ -43,12 +43,12 @@ def run(daemon: Daemon[S], settings: S) -> int:
         inventory = load_inventory(settings.config.file, os.environ)
         guard = _guard(settings.web.config.file)
         if settings.config.check:
-            return check(inventory, settings.config.file, daemon.find)
+            return check(inventory, settings.config.file, daemon.config_findings)
         asyncio.run(serve(daemon.build(settings, inventory), settings.web.address, guard))
     except (InventoryError, UnusableConfiguration) as error:
-        return _say(error, 2)
-    except CanNotListen as error:
-        return _say(error, 1)
+        return _print_error(error, 2)
+    except CannotListen as error:
+        return _print_error(error, 1)
     return 0
 
 
@@ -59,6 +59,6 @@ def _guard(file: Path | None) -> WebGuard | None:
         raise UnusableConfiguration(f"{file}: tls_server_config: {error}; mend the certificate and its key") from None
 
 
-def _say(error: Exception, code: int) -> int:
+def _print_error(error: Exception, code: int) -> int:
     print(error, file=sys.stderr)
     return code

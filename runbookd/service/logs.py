@@ -10,7 +10,7 @@ from structlog.typing import Processor
 
 from runbookd.service.settings import LogSettings
 
-_FIRST = ["timestamp", "level", "event"]
+_FIRST_KEYS = ["timestamp", "level", "event"]
 
 
 def configure_logs(settings: LogSettings) -> None:
@@ -24,7 +24,7 @@ def configure_logs(settings: LogSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_render(settings.format))
     )
-    logging.getLogger("aiohttp.server").addFilter(_not_ours)
+    logging.getLogger("aiohttp.server").addFilter(_downgrade_client_errors)
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -34,7 +34,7 @@ def configure_logs(settings: LogSettings) -> None:
     )
 
 
-def _not_ours(record: logging.LogRecord) -> bool:
+def _downgrade_client_errors(record: logging.LogRecord) -> bool:
     """What a client got wrong, or that it went away, is worth a line and no traceback; it is no error of ours."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError):
@@ -47,7 +47,7 @@ def _not_ours(record: logging.LogRecord) -> bool:
 def _render(name: str) -> list[Processor]:
     last: Processor = structlog.processors.JSONRenderer()
     if name == "logfmt":
-        last = structlog.processors.LogfmtRenderer(key_order=_FIRST, bool_as_flag=False)
+        last = structlog.processors.LogfmtRenderer(key_order=_FIRST_KEYS, bool_as_flag=False)
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 def add_reload_route(app: web.Application, reload: Reload) -> None:
     """Add the route, and have the daemon reload on SIGHUP, too. `reload` raises InventoryError and changes nothing."""
 
-    async def asked(_: web.Request) -> web.Response:
+    async def handle_reload(_: web.Request) -> web.Response:
         try:
             # Shielded: a client that hangs up must not leave half of a reload behind.
             await asyncio.shield(reload())
@@ -26,8 +26,8 @@ def add_reload_route(app: web.Application, reload: Reload) -> None:
         return web.Response(text="reloaded\n")
 
     app[RELOAD] = reload
-    app.router.add_post("/-/reload", asked)
-    app.router.add_put("/-/reload", asked)
+    app.router.add_post("/-/reload", handle_reload)
+    app.router.add_put("/-/reload", handle_reload)
 
 
 async def reload_on_sighup(app: web.Application) -> AsyncIterator[None]:
@@ -35,20 +35,20 @@ async def reload_on_sighup(app: web.Application) -> AsyncIterator[None]:
     if RELOAD not in app:
         yield
         return
-    hung_up = asyncio.Event()
+    sighup = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
-    task = asyncio.create_task(_reload_at(hung_up, app[RELOAD]), name="reload on SIGHUP")
+    loop.add_signal_handler(signal.SIGHUP, sighup.set)
+    task = asyncio.create_task(_reload_on(sighup, app[RELOAD]), name="reload on SIGHUP")
     yield
     loop.remove_signal_handler(signal.SIGHUP)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _reload_at(hung_up: asyncio.Event, reload: Reload) -> None:
+async def _reload_on(sighup: asyncio.Event, reload: Reload) -> None:
     while True:
-        await hung_up.wait()
-        hung_up.clear()  # before the reload: a signal in its middle is about a file that is newer than what it reads
+        await sighup.wait()
+        sighup.clear()  # before the reload: a signal in its middle is about a file that is newer than what it reads
         try:
             await reload()
         except InventoryError:

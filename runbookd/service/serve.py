@@ -20,7 +20,7 @@ BEFORE_CLOSING: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("before_c
 log = structlog.get_logger(__name__)
 
 
-class CanNotListen(Exception):
+class CannotListen(Exception):
     """The address can not be listened on."""
 
 
@@ -28,17 +28,17 @@ async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | 
     """Serve `app`, behind `guard`, until a signal ends it, then let open requests finish.
 
     Raises:
-        CanNotListen: the address is in use, not ours, or needs rights.
+        CannotListen: the address is in use, not ours, or needs rights.
     """
     # Who can not reload ends by SIGHUP in the same good order as by SIGTERM: it must not tear what is being done.
     stop = _stop_on_signals(signal.SIGTERM, signal.SIGINT, *(() if RELOAD in app else (signal.SIGHUP,)))
     app.cleanup_ctx.append(reload_on_sighup)
-    tls = guard.guard(app) if guard is not None else None
+    tls = guard.install(app) if guard is not None else None
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
     try:
         await _listen(runner, address, tls)
-        log.info("listening", address=" ".join(_shown(found) for found in runner.addresses))
+        log.info("listening", address=" ".join(_format_address(socket_address) for socket_address in runner.addresses))
         await stop.wait()
         log.info("stopping")
         if BEFORE_CLOSING in app:
@@ -53,21 +53,21 @@ async def _listen(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLCon
     except OSError as error:
         remedy = "choose another with --web.listen-address"
         reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown error"
-        raise CanNotListen(f"can not listen on {address}: {reason}; {remedy}") from None
+        raise CannotListen(f"can not listen on {address}: {reason}; {remedy}") from None
 
 
 def _stop_on_signals(*numbers: signal.Signals) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def first(number: signal.Signals) -> None:
+    def stop_once(number: signal.Signals) -> None:
         stop.set()
         loop.remove_signal_handler(number)  # a second signal ends the process at once
 
     for number in numbers:
-        loop.add_signal_handler(number, first, number)
+        loop.add_signal_handler(number, stop_once, number)
     return stop
 
 
-def _shown(found: tuple[str, int]) -> str:
-    return str(ListenAddress(found[0], found[1]))
+def _format_address(socket_address: tuple[str, int]) -> str:
+    return str(ListenAddress(socket_address[0], socket_address[1]))

@@ -16,7 +16,7 @@ PREFIX = "RUNBOOK_"
 S = TypeVar("S", bound="DaemonSettings")
 
 
-class Group(BaseModel):
+class FlagGroup(BaseModel):
     """Flags with one prefix.
 
     Unknown variables are left alone, because Kubernetes puts its own into every container (RUNBOOK_WEB_PORT where a
@@ -31,20 +31,20 @@ def _check_address(text: str) -> str:
     return text
 
 
-class ConfigSettings(Group):
+class ConfigSettings(FlagGroup):
     """Where the inventory is."""
 
     file: Path | None = Field(default=None, description="the inventory, a YAML file")
     check: bool = Field(default=False, description="check the inventory and the secrets it names, then exit")
 
 
-class WebFileSettings(Group):
+class WebFileSettings(FlagGroup):
     """TLS, users and headers."""
 
     file: Path | None = Field(default=None, description="TLS, users and headers, as Prometheus' own exporters have it")
 
 
-class WebSettings(Group):
+class WebSettings(FlagGroup):
     """Where the daemon listens. Each daemon sets its own default."""
 
     listen_address: Annotated[str, AfterValidator(_check_address)] = Field(
@@ -66,7 +66,7 @@ class WebSettings(Group):
         return ListenAddress.parse(self.listen_address)
 
 
-class LogSettings(Group):
+class LogSettings(FlagGroup):
     """What is logged to standard error, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least that is logged")
@@ -113,29 +113,29 @@ def read_settings(kind: type[S], argv: Sequence[str], prog: str) -> S:
     source: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(kind, root_parser=parser)
     namespace, unknown = parser.parse_known_args(list(argv))
     if unknown:
-        parser.error(_unknown(unknown, list(parser._option_string_actions)))
+        parser.error(_unknown_flag_text(unknown, list(parser._option_string_actions)))
     try:
         return CliApp.run(kind, cli_args=namespace, cli_settings_source=source)
     except ValidationError as error:
         parser.exit(2, "".join(f"{prog}: {line}\n" for line in _problems(error, argv)))
 
 
-def _unknown(arguments: list[str], known: list[str]) -> str:
+def _unknown_flag_text(arguments: list[str], valid_flags: list[str]) -> str:
     """Name the first unknown argument, but never the value of a flag: it may be a secret."""
     flag = next((argument.split("=")[0] for argument in arguments if argument.startswith("-")), None)
     if flag is None:
         return "takes flags only, but got a bare word; the inventory is given as --config.file FILE"
-    close = difflib.get_close_matches(flag, known, n=1)
+    close = difflib.get_close_matches(flag, valid_flags, n=1)
     return f"unknown flag {flag}" + (f", did you mean {close[0]}?" if close else "")
 
 
 def _problems(error: ValidationError, argv: Sequence[str]) -> list[str]:
     """The place is the flag if it was given, otherwise the variable; the value is left out, it may be a secret."""
-    given = {argument.split("=")[0] for argument in argv}
+    flags = {argument.split("=")[0] for argument in argv}
     lines = []
     for detail in error.errors(include_input=False, include_url=False):
         path = [str(part) for part in detail["loc"][:2]]
         flag = "--" + ".".join(path).replace("_", "-")
-        place = flag if flag in given else PREFIX + "_".join(path).upper()
+        place = flag if flag in flags else PREFIX + "_".join(path).upper()
         lines.append(f"{place}: {detail['msg'].removeprefix('Value error, ')}")
     return lines

@@ -3,11 +3,11 @@
 from importlib import metadata
 
 
-def _installed() -> str:
+def _installed_version() -> str:
     try:
         return metadata.version("runbookd")
     except metadata.PackageNotFoundError:  # run from a checkout that is not installed
         return "0+checkout"
 
 
-VERSION = _installed()
+VERSION = _installed_version()

@@ -27,11 +27,11 @@ OWN_CREDENTIALS: web.AppKey[tuple[str, ...]] = web.AppKey("own_credentials")
 _ONLY_AT_START = "TLS itself, its versions and client_auth_type are changed by a restart only"
 _NO_USERS = "all users are gone, as in a file that is half written; to open the service to everybody, restart it"
 # bcrypt takes a tenth of a second on purpose; a Prometheus asks every few seconds with the same password.
-_REMEMBERED = 100
+_MAX_REMEMBERED = 100
 # Guesses wait for each other, and not for long: they must not take the threads that everything else needs.
-_WAITING = 20
+_MAX_WAITING = 20
 # For a user that does not exist: the answer has to take as long as for one that does.
-_NOBODY = bcrypt.hashpw(b"", bcrypt.gensalt(10))
+_DUMMY_HASH = bcrypt.hashpw(b"", bcrypt.gensalt(10))
 Stamp = Sequence[tuple[int, int, int]]
 log = structlog.get_logger(__name__)
 
@@ -48,27 +48,27 @@ class WebGuard:
         self._file = file
         self.config = read_web_config(file)
         self._context = self._new_context(self.config)
-        self._stamp = self._look(self.config)
-        self._refused: Stamp | None = None
-        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._current_stamp = self._stamps(self.config)
+        self._refused_stamp: Stamp | None = None
+        self._authenticated: OrderedDict[bytes, None] = OrderedDict()
         """Those who were let in; a flood of guesses does not push them out."""
         self._checking, self._waiting = ThreadPoolExecutor(1, "passwords"), 0
 
-    def guard(self, app: web.Application) -> ssl.SSLContext | None:
+    def install(self, app: web.Application) -> ssl.SSLContext | None:
         """Put the guard in front of `app`, and return the TLS for its listener, or None where there is none."""
-        app.middlewares.insert(0, self._checked)
-        app.on_response_prepare.append(self._with_headers)
+        app.middlewares.insert(0, self._authenticate)
+        app.on_response_prepare.append(self._add_headers)
         return self._context
 
     @web.middleware
-    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._read_if_changed()
         own = request.app.get(OWN_CREDENTIALS, ())
         if not self.config.hashes or request.path.startswith(own) or await self._is_user(request):
             return await handler(request)
         raise web.HTTPUnauthorized(text="Unauthorized\n", headers={hdrs.WWW_AUTHENTICATE: "Basic"})
 
-    async def _with_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+    async def _add_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         for name, value in self.config.http_server_config.headers.items():
             response.headers[name] = value
 
@@ -77,19 +77,19 @@ class WebGuard:
         expected = self.config.hashes.get(user)
         # The key tells nobody the password, and a changed hash is another key.
         key = hashlib.sha256(b"\0".join((user.encode(), expected or b"", password))).digest()
-        if key not in self._known and await self._fits(password, expected):
-            self._known[key] = None
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        return key in self._known
+        if key not in self._authenticated and await self._matches(password, expected):
+            self._authenticated[key] = None
+            while len(self._authenticated) > _MAX_REMEMBERED:
+                self._authenticated.popitem(last=False)
+        return key in self._authenticated
 
-    async def _fits(self, password: bytes, expected: bytes | None) -> bool:
-        if self._waiting >= _WAITING:
+    async def _matches(self, password: bytes, expected: bytes | None) -> bool:
+        if self._waiting >= _MAX_WAITING:
             raise web.HTTPServiceUnavailable(text="too many passwords wait to be checked; try again\n")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._checking, _fits, password, expected)
+            return await loop.run_in_executor(self._checking, _matches, password, expected)
         finally:
             self._waiting -= 1
 
@@ -107,36 +107,36 @@ class WebGuard:
             handshake.context = self._context
 
     def _read_if_changed(self) -> None:
-        stamp = self._look(self.config)
-        if stamp in (self._stamp, self._refused):
+        stamp = self._stamps(self.config)
+        if stamp in (self._current_stamp, self._refused_stamp):
             return
         try:
             config = read_web_config(self._file)
             self._check_change(config)
             context = self._new_context(config)
         except (InventoryError, OSError) as error:
-            self._refused = stamp
+            self._refused_stamp = stamp
             log.error("changed web configuration refused, the old one stays", reason=str(error))
             return
-        self.config, self._context, self._refused = config, context, None
+        self.config, self._context, self._refused_stamp = config, context, None
         # As it was before it was read: what was written since is then seen the next time.
-        self._stamp = stamp
+        self._current_stamp = stamp
         log.info("web configuration read anew")
 
     def _check_change(self, config: WebConfig) -> None:
         """Refuse what a listener can not take over while it listens, and what looks like half of a file."""
-        if _fixed(config) != _fixed(self.config):
+        if _fixed_settings(config) != _fixed_settings(self.config):
             raise InventoryError([Problem(str(self._file), "tls_server_config", _ONLY_AT_START)])
         if self.config.hashes and not config.hashes:
             raise InventoryError([Problem(str(self._file), "basic_auth_users", _NO_USERS)])
 
-    def _look(self, config: WebConfig) -> Stamp:
+    def _stamps(self, config: WebConfig) -> Stamp:
         """Changes when one of the files does."""
         tls = config.tls_server_config
         return [_stamp(file) for file in (self._file, *(tls.files(self._file.parent) if tls is not None else ()))]
 
 
-def _fixed(config: WebConfig) -> object:
+def _fixed_settings(config: WebConfig) -> object:
     """What OpenSSL copies into a connection before it asks which context to use."""
     tls = config.tls_server_config
     return tls and (tls.client_auth_type, tls.min_version, tls.max_version)
@@ -144,10 +144,10 @@ def _fixed(config: WebConfig) -> object:
 
 def _stamp(file: Path) -> tuple[int, int, int]:
     try:
-        found = file.stat()
+        stat = file.stat()
     except OSError:
         return 0, 0, 0
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
 def _credential(header: str) -> tuple[str, bytes]:
@@ -160,8 +160,8 @@ def _credential(header: str) -> tuple[str, bytes]:
         return "", b""
 
 
-def _fits(password: bytes, expected: bytes | None) -> bool:
+def _matches(password: bytes, expected: bytes | None) -> bool:
     try:
-        return bcrypt.checkpw(password, expected or _NOBODY) and expected is not None
+        return bcrypt.checkpw(password, expected or _DUMMY_HASH) and expected is not None
     except ValueError:  # bcrypt knows no passwords beyond 72 bytes, and no zero bytes in them
         return False

@@ -60,8 +60,8 @@ class TlsSettings(_Block):
 
     def files(self, folder: Path) -> list[Path]:
         """The files that it names, those below `folder` too."""
-        named = (self.cert_file, self.key_file, self.client_ca_file)
-        return [folder / file for file in named if file is not None]
+        candidates = (self.cert_file, self.key_file, self.client_ca_file)
+        return [folder / file for file in candidates if file is not None]
 
     def context(self, folder: Path) -> ssl.SSLContext:
         """Read the files and return what a listener needs. Raises OSError (ssl.SSLError among them)."""

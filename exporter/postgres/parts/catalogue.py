@@ -20,7 +20,7 @@ from exporter.postgres.parts import (
 )
 from exporter.postgres.parts.part import Part
 
-FAST: tuple[Part, ...] = (
+SCRAPE_PARTS: tuple[Part, ...] = (
     *settings.PARTS,
     *activity.PARTS,
     *locks.PARTS,
@@ -31,21 +31,21 @@ FAST: tuple[Part, ...] = (
     *statements.PARTS,
     *tables.PARTS,
 )
-OF_SERVER: dict[str, tuple[Part, ...]] = {
+SERVER_JOBS: dict[str, tuple[Part, ...]] = {
     "database sizes": (sizes.DATABASE_SIZES,),
     "wal files": (sizes.WAL_FILES,),
 }
 """Jobs of the server as a whole, with their parts."""
-OF_DATABASES: dict[str, tuple[Part, ...]] = {
+DATABASE_JOBS: dict[str, tuple[Part, ...]] = {
     "table sizes": (sizes.TABLE_SIZES,),
     "indexes": (indexes.COUNTS, indexes.LARGEST),
-    "sequences": (sequences.COUNTS, sequences.USED),
+    "sequences": (sequences.COUNTS, sequences.USAGE),
 }
 """Jobs of each database."""
-OF_FURTHER_DATABASES = {"tables": tables.PARTS}
+OTHER_DATABASE_JOBS = {"tables": tables.PARTS}
 """Jobs of each database that the statement of a scrape does not see."""
-OPTIONAL = {"statement texts": (texts.TEXTS,)}
+OPTIONAL_JOBS = {"statement texts": (texts.TEXTS,)}
 """Jobs of the server that the inventory has to ask for."""
-BACKGROUND: tuple[Part, ...] = tuple(
-    part for jobs in (OF_SERVER, OF_DATABASES, OPTIONAL) for parts in jobs.values() for part in parts
+BACKGROUND_PARTS: tuple[Part, ...] = tuple(
+    part for jobs in (SERVER_JOBS, DATABASE_JOBS, OPTIONAL_JOBS) for parts in jobs.values() for part in parts
 )

@@ -30,7 +30,7 @@ LOCKS = Part(
     ),
 )
 
-BLOCKED = Part(
+BLOCKED_SESSIONS = Part(
     "blocked sessions",
     source="pg_stat_activity",
     reads=("sessions",),
@@ -62,7 +62,7 @@ LOCK_WAITS = Part(
 )
 
 # Compared only if somebody waits. pg_blocking_pids() would hold up the locks once more for each who does.
-BLOCKING = Part(
+BLOCKING_SESSIONS = Part(
     "blocking sessions",
     source="pg_locks",
     reads=("locks",),
@@ -83,4 +83,4 @@ WHERE NOT w.granted AND h.granted AND EXISTS (SELECT FROM locks WHERE NOT grante
     ),
 )
 
-PARTS = (LOCKS, BLOCKED, LOCK_WAITS, BLOCKING)
+PARTS = (LOCKS, BLOCKED_SESSIONS, LOCK_WAITS, BLOCKING_SESSIONS)

@@ -52,7 +52,7 @@ GROUP BY holder""",
     ),
 )
 
-PREPARED = Part(
+PREPARED_TRANSACTIONS = Part(
     "prepared transactions",
     source="pg_prepared_xacts",
     reads=("databases",),
@@ -79,4 +79,4 @@ VACUUMS = Part(
     values=(gauge("pg_vacuums_running", "Vacuums under way, automatic or not.", "count(v.pid)"),),
 )
 
-PARTS = (WRAPAROUND, HORIZON, PREPARED, VACUUMS)
+PARTS = (WRAPAROUND, HORIZON, PREPARED_TRANSACTIONS, VACUUMS)

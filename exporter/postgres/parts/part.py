@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from exporter.metric import Metric
-from exporter.postgres.parts.server import EXTENSION, EXTENSION_VERSIONS, VERSIONS, Server
+from exporter.postgres.parts.server import EXTENSION, EXTENSION_VERSIONS, VERSIONS, ServerInfo
 
 Sql = str | Mapping[int, str]
 """SQL for all versions, or by the first version that it is for; the empty text where there is nothing of the kind."""
@@ -76,7 +76,7 @@ class Part:
             for value in self.values
         )
 
-    def version_of(self, server: Server) -> int | None:
+    def version_of(self, server: ServerInfo) -> int | None:
         """Return the version that decides what `server` has of this part, or None if it has nothing of it."""
         if (self.sessions and not server.sees_sessions) or self.recovery is (not server.recovery):
             return None

@@ -38,7 +38,7 @@ COUNTS = Part(
     ),
 )
 
-USED = Part(
+USAGE = Part(
     "sequences",
     source="pg_sequences",
     reads=("locked",),

@@ -23,7 +23,7 @@ ARRAY[
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerInfo:
     """`version` is the major one; `extension` is pg_stat_statements' version as in 109 for 1.9, in `schema`."""
 
     version: int
@@ -33,7 +33,7 @@ class Server:
     schema: str = ""
 
     @classmethod
-    def of(cls, facts: Sequence[str | None]) -> "Server":
+    def of(cls, facts: Sequence[str | None]) -> "ServerInfo":
         """Return what `FACTS` tell."""
         number, recovery, sees_sessions, extension, schema = facts
         return cls(
@@ -42,5 +42,5 @@ class Server:
 
 
 def _number(version: str | None) -> int | None:
-    found = re.fullmatch(r"(\d+)\.(\d+)", version or "")
-    return int(found[1]) * 100 + int(found[2]) if found else None
+    match = re.fullmatch(r"(\d+)\.(\d+)", version or "")
+    return int(match[1]) * 100 + int(match[2]) if match else None

@@ -10,7 +10,7 @@ from typing import Any
 
 from exporter.metric import Metric, Sample
 from exporter.postgres.parts.part import Part, sql_for
-from exporter.postgres.parts.server import FACTS, Server
+from exporter.postgres.parts.server import FACTS, ServerInfo
 
 APPLICATION = "runbook-exporter"
 """What our sessions are called. They take connections as all do; how long they take is nobody's business."""
@@ -55,7 +55,7 @@ ORDER BY greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) + pg_stat_get_dea
 LIMIT {TABLES}""",
 }
 _FACTS_ROW = f"SELECT -1 AS part, {FACTS}::text[] AS labels, ARRAY[]::float8[] AS values"
-Row = Iterable[Any]
+StatementRow = Iterable[Any]
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,25 @@ class Statement:
     text: str
 
     @classmethod
-    def of(cls, parts: Iterable[Part], server: Server) -> "Statement":
+    def of(cls, parts: Iterable[Part], server: ServerInfo) -> "Statement":
         """Join what `server` has of `parts`."""
-        chosen = [(part, version) for part in parts if (version := part.version_of(server)) is not None]
-        selects = [_FACTS_ROW, *(_select(number, part, version) for number, (part, version) in enumerate(chosen))]
-        text = _with({name for part, _ in chosen for name in part.reads}) + "\nUNION ALL\n".join(selects)
+        parts_and_versions = [(part, version) for part in parts if (version := part.version_of(server)) is not None]
+        selects = [
+            _FACTS_ROW,
+            *(_select(number, part, version) for number, (part, version) in enumerate(parts_and_versions)),
+        ]
+        text = _with({name for part, _ in parts_and_versions for name in part.reads}) + "\nUNION ALL\n".join(selects)
         return cls(
-            tuple(part for part, _ in chosen),
-            tuple(_metrics(part, version) for part, version in chosen),
+            tuple(part for part, _ in parts_and_versions),
+            tuple(_metrics(part, version) for part, version in parts_and_versions),
             text.replace("{schema}", server.schema),
         )
 
-    def server(self, rows: Iterable[Row]) -> Server:
+    def server(self, rows: Iterable[StatementRow]) -> ServerInfo:
         """Return the facts that came with the rows."""
-        return next(Server.of(labels) for part, labels, _ in rows if part < 0)
+        return next(ServerInfo.of(labels) for part, labels, _ in rows if part < 0)
 
-    def samples(self, rows: Iterable[Row]) -> Iterator[Sample]:
+    def samples(self, rows: Iterable[StatementRow]) -> Iterator[Sample]:
         """Yield the samples of the rows; a NULL is none."""
         for part, labels, values in rows:
             if part < 0:
@@ -100,13 +103,13 @@ def _metrics(part: Part, version: int) -> tuple[Metric, ...]:
 
 def _select(number: int, part: Part, version: int) -> str:
     labels = ", ".join(part.labels.values())
-    found = [sql for value in part.values if (sql := sql_for(value.sql, version))]
-    values = ",\n    ".join(f"({sql})::float8" for sql in found)
+    expressions = [sql for value in part.values if (sql := sql_for(value.sql, version))]
+    values = ",\n    ".join(f"({sql})::float8" for sql in expressions)
     rows = sql_for(part.rows, version).strip()
     return f"(SELECT {number}, ARRAY[{labels}]::text[], ARRAY[\n    {values}\n]\n{rows})"
 
 
 def _with(names: set[str]) -> str:
     """Materialized: PostgreSQL would read a row source that is used once anew for each use of it inside."""
-    used = [f"{name} AS MATERIALIZED ({sql}\n)" for name, sql in SHARED.items() if name in names]
-    return f"WITH {', '.join(used)}\n" if used else ""
+    sources = [f"{name} AS MATERIALIZED ({sql}\n)" for name, sql in SHARED.items() if name in names]
+    return f"WITH {', '.join(sources)}\n" if sources else ""

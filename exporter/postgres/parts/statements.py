@@ -50,7 +50,7 @@ FROM (
 ) AS summed JOIN databases AS d ON d.oid = summed.dbid"""
 
 
-# Under `other` the server gives the sums of all; `remainder` makes of them what they are exported as.
+# Under `other` the server gives the sums of all; `other_statements` makes of them what they are exported as.
 COSTS = Part(
     "statements",
     source="pg_stat_statements",

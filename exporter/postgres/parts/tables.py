@@ -22,10 +22,10 @@ NUMBER = Part(
 )
 
 
-def _time(name: str, what: str) -> Value:
+def _time(name: str, event: str) -> Value:
     return gauge(
         f"pg_stat_user_tables_last_{name}_timestamp_seconds",
-        f"When {what} last, in seconds since 1970; nothing if never.",
+        f"When {event} last, in seconds since 1970; nothing if never.",
         epoch(f"pg_stat_get_last_{name}_time(t.oid)"),
     )
 

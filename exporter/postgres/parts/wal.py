@@ -5,7 +5,7 @@ from exporter.postgres.parts.part import Part, counter, gauge
 
 BACKEND_TYPES_AND_CONTEXTS = 60
 
-WRITTEN = Part(
+WAL_WRITES = Part(
     "wal",
     source="pg_stat_wal",
     rows={14: "FROM pg_stat_wal"},
@@ -140,4 +140,4 @@ LIMIT {BACKEND_TYPES_AND_CONTEXTS}"""
     ),
 )
 
-PARTS = (WRITTEN, ARCHIVER, CHECKPOINTS, LAST_CHECKPOINT, IO)
+PARTS = (WAL_WRITES, ARCHIVER, CHECKPOINTS, LAST_CHECKPOINT, IO)

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from demo.servers.redis import RedisServer
-from exporter.app import SERVING, build_app
+from exporter.app import RUNNER, build_app
 from exporter.settings import ExporterSettings
 from runbookd.inventory import load_inventory
 from runbookd.service.reload import reload_on_sighup
@@ -149,15 +149,15 @@ async def test_many_reloads_under_scrapes_leave_one_connection(start_exporter, r
 async def test_a_hang_up_signal_reloads_and_a_bad_inventory_does_not_deafen_it(redis_url, file, until) -> None:
     file.write_text(stacks(shop=redis_url))
     app = build_app(ExporterSettings.model_validate({"config": {"file": file}}), load_inventory(file, {}))
-    serving = app[SERVING]
+    serving = app[RUNNER]
     app.cleanup_ctx.append(reload_on_sighup)
     app.freeze()
     await app.startup()
     try:
         for text, done in (
-            (stacks(mail=redis_url), lambda: set(serving.runner.stacks) == {"mail"}),
+            (stacks(mail=redis_url), lambda: set(serving.current.stacks) == {"mail"}),
             ("stacks: [", lambda: serving.problem),
-            (stacks(third=redis_url), lambda: set(serving.runner.stacks) == {"third"} and not serving.problem),
+            (stacks(third=redis_url), lambda: set(serving.current.stacks) == {"third"} and not serving.problem),
         ):
             file.write_text(text)
             os.kill(os.getpid(), signal.SIGHUP)

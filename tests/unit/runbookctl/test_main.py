@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
-from runbookctl.client import Client, RemediatorRefused, WrongUsage
+from runbookctl.client import RemediatorClient, RemediatorRefused, WrongUsage
 from runbookctl.init import InitError
 from runbookctl.main import app
 from runbookd.inventory import load_inventory
@@ -119,7 +119,7 @@ async def stranger() -> AsyncIterator[str]:
 @pytest.mark.parametrize(("path", "why"), [("/api/v1/runs", "its answer is no JSON"), ("/x", "its answer is no JSON")])
 async def test_somebody_else_at_that_address_is_told_apart(stranger: str, tmp_path: Path, path: str, why: str) -> None:
     (tmp_path / "oncall").write_text("x")
-    client = Client(stranger, str(tmp_path / "oncall"))
+    client = RemediatorClient(stranger, str(tmp_path / "oncall"))
     with pytest.raises(RemediatorRefused, match=f"^{re.escape(stranger)} is no remediator's API: {why}"):
         await asyncio.to_thread(client.get, path)
 

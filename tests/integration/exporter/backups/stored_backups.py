@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from runbookd.inventory import Marker, Proof, marker_name
+from runbookd.inventory import Marker, ProofKind, marker_name
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -31,10 +31,10 @@ def folder_of(place: Path) -> Path:
     return folder
 
 
-def marker(backup: str, size: int, proof: Proof = Proof.VERIFIED, **more: Any) -> tuple[str, bytes]:
+def marker(backup: str, size: int, proof: ProofKind = ProofKind.VERIFIED, **more: Any) -> tuple[str, bytes]:
     """The name and content of a marker that holds, but for what `more` says."""
     details: dict[str, Any] = (
-        {"checks": ["end"]} if proof is Proof.VERIFIED else {"duration_seconds": 90, "rows": {"a": 7}}
+        {"checks": ["end"]} if proof is ProofKind.VERIFIED else {"duration_seconds": 90, "rows": {"a": 7}}
     )
     content = {"proof": proof, "backup": backup, "size": size, "at": datetime.now(UTC).isoformat(), **details, **more}
     Marker.model_validate_json(json.dumps(content))
@@ -44,7 +44,7 @@ def marker(backup: str, size: int, proof: Proof = Proof.VERIFIED, **more: Any) -
 def write_proven_backups(folder: Path) -> int:
     """Two backups with a marker of either kind, so that every metric of backups has a value; returns the markers."""
     names = ["db_20260101.dump", "db_20260102.dump"]
-    markers = [marker(names[1], 1, encryption="AES-256"), marker(names[1], 1, Proof.RESTORED)]
+    markers = [marker(names[1], 1, encryption="AES-256"), marker(names[1], 1, ProofKind.RESTORED)]
     for name, content in [*((name, b"x") for name in names), *markers]:
         (folder / name).write_bytes(content)
     return len(markers)

@@ -8,7 +8,7 @@ from typing import Any
 import obstore
 import pytest
 
-from runbookd.inventory import Proof
+from runbookd.inventory import ProofKind
 from tests.integration.exporter.backups.stored_backups import DAY, HOUR, folder_of, inventory, marker, name_of
 
 CONTENT = b"a whole dump"
@@ -24,7 +24,9 @@ def folder(tmp_path: Path) -> Path:
 def write(folder: Path) -> Write:
     """Write a backup of that age with a marker of which `more` is said, or which holds `content`."""
 
-    def write(age: timedelta = HOUR, proof: Proof = Proof.VERIFIED, content: bytes | None = None, **more: Any) -> str:
+    def write(
+        age: timedelta = HOUR, proof: ProofKind = ProofKind.VERIFIED, content: bytes | None = None, **more: Any
+    ) -> str:
         name = name_of(age)
         (folder / name).write_bytes(CONTENT)
         file, text = marker(name, **{"size": len(CONTENT), "proof": proof, **more})
@@ -55,7 +57,7 @@ async def test_a_verified_backup(start_exporter, folder: Path, write: Write) -> 
 
 
 async def test_a_restored_backup(start_exporter, folder: Path, write: Write) -> None:
-    write(proof=Proof.RESTORED, rows={"public.users": 5, "public.orders": 6}, duration_seconds=412.5, encryption="")
+    write(proof=ProofKind.RESTORED, rows={"public.users": 5, "public.orders": 6}, duration_seconds=412.5, encryption="")
     page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert page.value("backup_last_restored_timestamp_seconds") is not None
     assert page.value("backup_last_restore_duration_seconds") == 412.5
@@ -99,7 +101,7 @@ async def test_when_the_backup_is_gone_its_verification_is_too_but_not_the_drill
     start_exporter, folder: Path, write: Write
 ) -> None:
     name = write()
-    file, text = marker(name, len(CONTENT), Proof.RESTORED)
+    file, text = marker(name, len(CONTENT), ProofKind.RESTORED)
     (folder / file).write_bytes(text)
     (folder / name).unlink()
     (folder / name_of(DAY)).write_bytes(CONTENT)

@@ -5,7 +5,7 @@ import time
 import asyncpg
 import pytest
 
-from exporter.errors import LATE, TargetRefused
+from exporter.errors import DEADLINE_EXCEEDED, TargetRefused
 from exporter.postgres import session as job_session
 from exporter.postgres.parts.indexes import INDEXES
 from exporter.postgres.parts.statement import TABLES
@@ -286,7 +286,7 @@ async def test_time_that_is_up_costs_no_samples_that_were_found(subject, databas
     assert found.series("pg_stat_user_tables_table_size_bytes", relname="found", datname=database.name)
     assert found.value("runbook_exporter_database_success", datname=held[1]) == 0
     [told] = [line for line in capsys.readouterr().out.splitlines() if held[1] in line]
-    assert LATE in told  # it was not even asked: many such databases would outlast the job
+    assert DEADLINE_EXCEEDED in told  # it was not even asked: many such databases would outlast the job
 
 
 async def test_a_query_of_a_further_database_that_lets_nobody_in_does_not_say_that_the_server_is_gone(

@@ -9,7 +9,7 @@ import yaml
 from pydantic import SecretStr
 
 from exporter.redis import prefixes, scan
-from exporter.redis.connection import Wire
+from exporter.redis.connection import RawConnection
 from runbookd.inventory import PrefixSettings, Secret
 
 
@@ -126,8 +126,8 @@ async def test_a_walk_that_met_no_key_counts_none() -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    wire = await Wire.connect(Secret("url", SecretStr(f"redis://127.0.0.1:{port}"), None))
-    found, _ = await prefixes.sample(wire, {"rl:*": PrefixSettings()}, until=0.0)
+    wire = await RawConnection.connect(Secret("url", SecretStr(f"redis://127.0.0.1:{port}"), None))
+    found, _ = await prefixes.sample_keys(wire, {"rl:*": PrefixSettings()}, until=0.0)
     await wire.close()
     server.close()
     assert found == [prefixes.SAMPLED(0.0, "db0")]

@@ -72,7 +72,7 @@ async def test_a_cancelled_scrape_leaves_the_gate_open(limited_postgres, until) 
                 await asyncio.sleep(0.01)
                 scrape.cancel()
                 await asyncio.gather(scrape, return_exceptions=True)
-        await asyncio.wait_for(runner.answered(), 1)
+        await asyncio.wait_for(runner.wait_until_idle(), 1)
         began = loop.time()
         await runner.scrape(began + 5, Selection())
         assert loop.time() - began < 1

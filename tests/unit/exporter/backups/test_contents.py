@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from exporter.backups.contents import Reader, StoredObject
+from exporter.backups.contents import BackupClassifier, StoredObject
 from runbookd.inventory import BackupNames
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
@@ -15,8 +15,8 @@ MADE = datetime(2026, 11, 20, 2, tzinfo=UTC).timestamp()
 def backup_times(
     name: str, size: int = 1, *, pattern: str = PATTERN, zone: str = "UTC", now: float = MADE
 ) -> list[float]:
-    reader = Reader(BackupNames(pattern, ZoneInfo(zone)))
-    return [backup.made_at for backup in reader.read([StoredObject(name, size, MADE, None)], now).backups]
+    reader = BackupClassifier(BackupNames(pattern, ZoneInfo(zone)))
+    return [backup.made_at for backup in reader.classify([StoredObject(name, size, MADE, None)], now).backups]
 
 
 def test_a_backup_is_dated_by_its_name() -> None:

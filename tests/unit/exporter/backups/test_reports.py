@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from exporter.backups.contents import Incomplete
-from exporter.backups.listing import Found
+from exporter.backups.contents import IncompleteReason
+from exporter.backups.listing import Listing
 from exporter.backups.reports import FORMATS, ReportError
 
 NOW = 1_800_000_000.0
 DAY = 86_400
 
 
-def read(kind: str, document: Any, stanza: str | None = None) -> Found:
+def read(kind: str, document: Any, stanza: str | None = None) -> Listing:
     text = document if isinstance(document, bytes) else json.dumps(document).encode()
     return FORMATS[kind](text, stanza, NOW, NOW - 60)
 
@@ -87,7 +87,7 @@ def test_pgbackrest_tells_dates_of_the_end_sizes_and_the_cipher() -> None:
     assert (found.count, found.size, found.oldest_at) == (2, 305, NOW - DAY)
     assert found.encrypted is True
     assert found.checked_at == NOW - 60
-    assert set(found.recent.incomplete().values()) == {0}
+    assert set(found.recent.incomplete_counts().values()) == {0}
 
 
 def test_a_backup_that_goes_on_or_was_found_damaged_is_none() -> None:
@@ -95,9 +95,9 @@ def test_a_backup_that_goes_on_or_was_found_damaged_is_none() -> None:
     damaged = backup("20270115-070000F", NOW - 3600, 1000, 300, error=True)
     found = read("pgbackrest", [stanza(whole, damaged, held=True)])
     assert [each.name for each in found.recent.backups] == ["20270114-080000F"]
-    assert {why for why, number in found.recent.incomplete().items() if number} == {
-        Incomplete.DAMAGED,
-        Incomplete.UPLOADING,
+    assert {why for why, number in found.recent.incomplete_counts().items() if number} == {
+        IncompleteReason.DAMAGED,
+        IncompleteReason.UPLOADING,
     }
     assert found.encrypted is False
 
@@ -167,7 +167,7 @@ def test_a_date_to_come_is_no_backup(kind: str) -> None:
     }
     found = read(kind, documents[kind])
     assert found.count == 0
-    assert found.recent.incomplete()[Incomplete.FUTURE] == 1
+    assert found.recent.incomplete_counts()[IncompleteReason.FUTURE] == 1
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -15,9 +15,9 @@ from aiohttp import web
 from obstore.store import MemoryStore, S3Store
 
 from benchmarks.many_keys import PATTERN, ManyKeys
-from exporter.backups.listing import Found, Tally
+from exporter.backups.listing import Listing, Tally
 from exporter.backups.sorted_listing import SortedFolder
-from runbookd.inventory import BackupNames, Proof, marker_name
+from runbookd.inventory import BackupNames, ProofKind, marker_name
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NAMES = BackupNames(PATTERN, ZoneInfo("UTC"))
@@ -43,7 +43,7 @@ class WatchedFolder:
         self.folder = SortedFolder(NAMES, self.tally)
         self.now = NOW
 
-    async def read(self) -> Found:
+    async def read(self) -> Listing:
         listing = await self.folder.read(self.store, self.now.timestamp())
         self.now += 5 * MINUTE
         return listing
@@ -116,7 +116,7 @@ async def hourly() -> MemoryStore:
     return store
 
 
-async def complete_census(watched_folder: WatchedFolder) -> Found:
+async def complete_census(watched_folder: WatchedFolder) -> Listing:
     for _ in range(10):
         listing = await watched_folder.read()
         if not listing.truncated:
@@ -177,7 +177,7 @@ async def test_thousands_of_dates_to_come_do_not_hide_the_newest(hourly: MemoryS
     watched = WatchedFolder(hourly)
     found = await watched.read()
     assert found.recent.backups[0].made_at == NOW.timestamp()
-    assert found.recent.incomplete()["future"] > 0
+    assert found.recent.incomplete_counts()["future"] > 0
     assert watched.tally.requests == 4  # two of everything, the window, and the census
     await watched.read()
     assert watched.tally.requests == 5
@@ -204,9 +204,11 @@ async def test_a_marker_at_the_end_of_a_page_stays_with_its_backup(hourly: Memor
     """The oldest thousand objects are the first page; every backup around its end has a marker."""
     marked = [NAMES.name_at(NOW - number * HOUR) for number in range(1_480, 1_515)]
     for name in marked:
-        await obstore.put_async(hourly, marker_name(name, Proof.RESTORED), b"{}")
+        await obstore.put_async(hourly, marker_name(name, ProofKind.RESTORED), b"{}")
     found = await complete_census(WatchedFolder(hourly))
     assert found.count == 2_500
-    old = [marker for marker in found.recent.markers if marker.stored.name.removesuffix(".restored.json") in marked]
+    old = [
+        marker for marker in found.recent.markers if marker.stored_object.name.removesuffix(".restored.json") in marked
+    ]
     assert len(old) == 8
     assert all(marker.backup is not None for marker in old)

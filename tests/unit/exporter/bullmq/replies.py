@@ -17,7 +17,7 @@ def replies(
     marker: int = 0,
     **counts: int,
 ) -> list[Any]:
-    """The replies to `questions`; the lists are whole, from the end that jobs come to."""
+    """The replies to `snapshot_commands`; the lists are whole, from the end that jobs come to."""
     totals = dict.fromkeys(STATES, 0) | {"waiting": len(wait), "paused": len(paused), "active": len(held)}
     totals |= {"prioritized": len(prioritized)} | counts
     newest, oldest = look

@@ -21,7 +21,7 @@ from exporter.bullmq.dead_letters import DeadLetters
     ],
 )
 def test_boxes(setting, names: list[str], expected: dict[str, str | None]) -> None:
-    assert DeadLetters(setting).boxes(names) == expected
+    assert DeadLetters(setting).queues_of(names) == expected
 
 
 def test_only_one_word_takes_the_failed_jobs() -> None:

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from exporter.bullmq.discovery import literal, queue_bases, workers
+from exporter.bullmq.discovery import count_workers, escape_glob, queue_bases
 
 
 def encoded(queue: str) -> str:
@@ -42,8 +42,8 @@ def client(name: str, database: int = 0) -> str:
 )
 def test_workers(names: list[str], expected: dict[tuple[str, str], int]) -> None:
     listing = "\n".join([*map(client, names), client(f"bull:{encoded('elsewhere')}", database=1)]) + "\n"
-    assert workers(listing.encode(), 0, ["bull"]) == expected
+    assert count_workers(listing.encode(), 0, ["bull"]) == expected
 
 
 def test_a_prefix_is_no_pattern() -> None:
-    assert literal(r"b[u]ll*?\x") == r"b\[u\]ll\*\?\\x"
+    assert escape_glob(r"b[u]ll*?\x") == r"b\[u\]ll\*\?\\x"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.bullmq.job_age import UNTOLD, ready
+from exporter.bullmq.job_age import UNKNOWN_SINCE, ready_since
 
 NOW = 1_000_000.0  # seconds
 FIXED, EXPONENTIAL = '{"backoff":{"type":"fixed","delay":10000}}', '{"backoff":{"type":"exponential","delay":10000}}'
@@ -45,9 +45,9 @@ def job(
     ],
 )
 def test_since_when_a_job_is_ready(fields, age: float | None) -> None:
-    point = ready(fields, NOW)
+    point = ready_since(fields, NOW)
     assert point is not None
-    assert point == UNTOLD if age is None else NOW - point == pytest.approx(age)
+    assert point == UNKNOWN_SINCE if age is None else NOW - point == pytest.approx(age)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_since_when_a_job_is_ready(fields, age: float | None) -> None:
     ],
 )
 def test_what_the_hash_does_not_tell(fields) -> None:
-    assert ready(fields, NOW) == UNTOLD
+    assert ready_since(fields, NOW) == UNKNOWN_SINCE
 
 
 def test_a_job_that_vanished_is_no_job() -> None:
-    assert ready([None] * 5, NOW) is None
+    assert ready_since([None] * 5, NOW) is None
 
 
 @pytest.mark.parametrize("fields", [[b"soon", None, None, None, None], [b"1", b'{"delay"', None, None, None]])
 def test_nonsense_is_an_error(fields) -> None:
     with pytest.raises(ValueError):
-        ready(fields, NOW)
+        ready_since(fields, NOW)

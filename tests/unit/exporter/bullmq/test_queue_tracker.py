@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from exporter.bullmq import Queue
-from exporter.bullmq.queue_tracker import MOST_LEVELS, Ages, Memory
+from exporter.bullmq.queue_tracker import MOST_LEVELS, Ages, QueueTracker
 from exporter.bullmq.snapshot import PRIORITY
 from tests.unit.exporter.bullmq.replies import replies
 
@@ -25,7 +25,7 @@ class TrackedQueue:
     """A queue whose jobs have hashes, read through one memory."""
 
     def __init__(self) -> None:
-        self.tracker = Memory(Queue("q", "bull:q"))
+        self.tracker = QueueTracker(Queue("q", "bull:q"))
         self.jobs: dict[bytes, list[Any]] = {}
         self.requested_jobs: set[bytes] = set()
 
@@ -134,7 +134,7 @@ def test_an_odd_job_costs_its_own_age_only(odd) -> None:
 
 
 def test_an_odd_active_job_costs_its_own_age_only() -> None:
-    memory = Memory(Queue("q", "bull:q"))
+    memory = QueueTracker(Queue("q", "bull:q"))
     memory.snapshot(replies())  # the first look is another
     snapshot = memory.snapshot(replies(wait=[b"9"], held=[b"2", b"1"]))
     assert snapshot is not None
@@ -145,7 +145,7 @@ def test_an_odd_active_job_costs_its_own_age_only() -> None:
 
 
 def test_the_head_is_told_since_it_changed() -> None:
-    memory = Memory(Queue("q", "bull:q"))
+    memory = QueueTracker(Queue("q", "bull:q"))
     seen = []
     for second, wait in enumerate(([], [b"1"], [b"2", b"1"], [b"2"], [b"2"], [])):
         snapshot = memory.snapshot(replies(wait=wait))
@@ -155,7 +155,7 @@ def test_the_head_is_told_since_it_changed() -> None:
 
 
 def test_the_last_check_for_stalled_jobs_outlives_its_key() -> None:
-    memory = Memory(Queue("q", "bull:q"))
+    memory = QueueTracker(Queue("q", "bull:q"))
     seen = []
     for check in (None, b"5000", None, b"7000"):
         snapshot = memory.snapshot(replies(texts=(None, check, None, None)))
@@ -165,7 +165,7 @@ def test_the_last_check_for_stalled_jobs_outlives_its_key() -> None:
 
 
 def test_a_job_that_ended_meanwhile_is_not_taken_for_one_without_a_lock() -> None:
-    memory = Memory(Queue("q", "bull:q"))
+    memory = QueueTracker(Queue("q", "bull:q"))
     snapshot = memory.snapshot(replies(held=[b"3", b"2", b"1"]))
     assert snapshot is not None
     _, count = memory.job_request(snapshot)

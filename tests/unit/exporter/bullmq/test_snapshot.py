@@ -3,8 +3,8 @@
 import pytest
 
 from exporter.bullmq import Queue
-from exporter.bullmq.snapshot import _FIXED, at, questions, snapshot_of
-from exporter.redis.connection import packed
+from exporter.bullmq.snapshot import _FIXED, fill_times, snapshot_commands, snapshot_of
+from exporter.redis.connection import pack_commands
 from tests.unit.exporter.bullmq.replies import replies
 
 TEN = [b"%d" % number for number in range(10, 0, -1)]
@@ -12,7 +12,9 @@ TEN = [b"%d" % number for number in range(10, 0, -1)]
 
 def test_there_is_a_reply_for_each_question() -> None:
     assert (
-        len(questions(Queue("q", "bull:q"), [0, 5], 1, 3)) == _FIXED + 2 == len(replies(prioritized={b"1": 1, b"2": 2}))
+        len(snapshot_commands(Queue("q", "bull:q"), [0, 5], 1, 3))
+        == _FIXED + 2
+        == len(replies(prioritized={b"1": 1, b"2": 2}))
     )
 
 
@@ -22,7 +24,7 @@ def test_ends_of_the_lists_and_fronts_of_the_priorities() -> None:
     assert found.levels == (1, 20)
     assert found.next_job == b"1"
     assert found.waiting == 14
-    assert found.unfinished == 18
+    assert found.unfinished_jobs == 18
 
 
 @pytest.mark.parametrize(
@@ -95,8 +97,8 @@ def test_a_priority_without_end_is_no_level() -> None:
 
 
 def test_points_in_time_are_filled_in_without_a_change_of_length() -> None:
-    request = packed(questions(Queue("q", "bull:q"), [0], 1, 3))
-    filled = at(request, 1_795_245_219.7724)
+    request = pack_commands(snapshot_commands(Queue("q", "bull:q"), [0], 1, 3))
+    filled = fill_times(request, 1_795_245_219.7724)
     assert len(filled) == len(request)
     assert b"$16\r\n7353324419987456\r\n" not in filled
     assert b"$16\r\n%d\r\n" % (1_795_245_219_772 * 4096) in filled

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metric import Sample, gauge
-from exporter.postgres.other_statements import Remainder
+from exporter.postgres.other_statements import OtherStatements
 from exporter.postgres.parts.statements import COSTS, OTHER
 
 CALLS = COSTS.metrics[0]
@@ -14,34 +14,34 @@ def reading(listed: dict[str, float], everything: float) -> list[Sample]:
     return [*(CALLS(value, "shop", queryid) for queryid, value in listed.items()), CALLS(everything, "shop", OTHER)]
 
 
-def other(remainder: Remainder, listed: dict[str, float], everything: float) -> float:
-    settled = {sample.labels[1]: sample.value for sample in remainder.settled(reading(listed, everything))}
+def other(remainder: OtherStatements, listed: dict[str, float], everything: float) -> float:
+    settled = {sample.labels[1]: sample.value for sample in remainder.with_counters(reading(listed, everything))}
     assert {queryid: value for queryid, value in settled.items() if queryid != OTHER} == listed
     return settled[OTHER]
 
 
 def test_what_is_not_listed_is_counted_from_the_start() -> None:
-    remainder = Remainder()
+    remainder = OtherStatements()
     assert other(remainder, {"a": 10}, 15) == 0
     assert other(remainder, {"a": 12}, 20) == 3
     assert other(remainder, {"a": 12}, 20) == 3
 
 
 def test_a_statement_that_moves_into_the_list_takes_nothing_away() -> None:
-    remainder = Remainder()
+    remainder = OtherStatements()
     other(remainder, {"a": 10}, 15)
     assert other(remainder, {"a": 10, "b": 6}, 16) == 1  # b had 5 and was no part of the list when it got one more
     assert other(remainder, {"a": 10, "b": 7}, 17) == 1
 
 
 def test_one_that_leaves_it_adds_only_what_it_did_since() -> None:
-    remainder = Remainder()
+    remainder = OtherStatements()
     other(remainder, {"a": 10, "b": 5}, 15)
     assert other(remainder, {"a": 10}, 17) == 2
 
 
 def test_forgotten_statements_and_a_reset_do_not_make_it_fall() -> None:
-    remainder = Remainder()
+    remainder = OtherStatements()
     other(remainder, {"a": 10}, 100)
     assert other(remainder, {"a": 10}, 40) == 0
     assert other(remainder, {}, 0) == 0
@@ -50,12 +50,12 @@ def test_forgotten_statements_and_a_reset_do_not_make_it_fall() -> None:
 
 def test_what_is_no_statement_passes() -> None:
     sample = gauge("pg_up", "Up.")(1)
-    assert list(Remainder().settled([sample])) == [sample]
+    assert list(OtherStatements().with_counters([sample])) == [sample]
 
 
 @given(st.lists(st.tuples(st.dictionaries(st.sampled_from("abc"), st.integers(0, 50)), st.integers(0, 50)), max_size=8))
 def test_it_never_falls(readings: list[tuple[dict[str, int], int]]) -> None:
-    remainder, before = Remainder(), 0.0
+    remainder, before = OtherStatements(), 0.0
     for listed, rest in readings:
         now = other(
             remainder, {name: float(value) for name, value in listed.items()}, float(sum(listed.values()) + rest)

@@ -10,7 +10,7 @@ def test_waits_double_up_to_ten_seconds() -> None:
     backoff = Backoff()
     waits = []
     for _ in range(8):
-        backoff.failed(FAILURE, 0.0)
+        backoff.record_failure(FAILURE, 0.0)
         waits.append(backoff.wait)
     # 0.5 · 2^n with up to 0.5 s of jitter
     for wait, (low, high) in zip(waits, [(0.5, 1), (1, 1.5), (2, 2.5), (4, 4.5), (8, 8.5)], strict=False):
@@ -21,14 +21,14 @@ def test_waits_double_up_to_ten_seconds() -> None:
 def test_what_is_read_rarely_is_tried_again_more_rarely() -> None:
     backoff = Backoff(60.0)
     for _ in range(10):
-        backoff.failed(FAILURE, 0.0)
+        backoff.record_failure(FAILURE, 0.0)
     assert backoff.wait == 60
 
 
 def test_waits_differ() -> None:
     def first() -> float:
         backoff = Backoff()
-        backoff.failed(FAILURE, 0.0)
+        backoff.record_failure(FAILURE, 0.0)
         return backoff.wait
 
     assert len({first() for _ in range(10)}) > 5
@@ -36,19 +36,19 @@ def test_waits_differ() -> None:
 
 def test_closed_until_the_wait_is_over() -> None:
     backoff = Backoff()
-    assert not backoff.closed(100.0)
-    backoff.failed(FAILURE, 100.0)
+    assert not backoff.must_wait(100.0)
+    backoff.record_failure(FAILURE, 100.0)
     assert backoff.failure == FAILURE
-    assert backoff.closed(100.4)
-    assert not backoff.closed(101.1)
+    assert backoff.must_wait(100.4)
+    assert not backoff.must_wait(101.1)
 
 
 def test_a_success_forgets() -> None:
     backoff = Backoff()
     for _ in range(5):
-        backoff.failed(FAILURE, 100.0)
-    backoff.succeeded()
-    assert not backoff.closed(100.0)
+        backoff.record_failure(FAILURE, 100.0)
+    backoff.record_success()
+    assert not backoff.must_wait(100.0)
     assert backoff.failure is None
-    backoff.failed(FAILURE, 100.0)
+    backoff.record_failure(FAILURE, 100.0)
     assert backoff.wait <= 1

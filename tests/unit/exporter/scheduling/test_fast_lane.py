@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from exporter.collector import Client, Reading
-from exporter.errors import LATE, TargetRefused
+from exporter.errors import DEADLINE_EXCEEDED, TargetRefused
 from exporter.scheduling.fast_lane import FastLane
-from exporter.scheduling.outcome import CLOSED, Failure
+from exporter.scheduling.outcome import READING_CANCELLED, Failure
 
 
 class ScriptedClient(Client):
@@ -61,7 +61,7 @@ async def test_a_hung_reading_ends_with_the_deadline_and_a_hung_close_soon_after
     began = asyncio.get_running_loop().time()
     outcome = await tested.scrape(soon(0.2))
     assert asyncio.get_running_loop().time() - began < 0.5
-    assert outcome.failure == Failure(LATE, timeout=True)
+    assert outcome.failure == Failure(DEADLINE_EXCEEDED, timeout=True)
     await asyncio.sleep(0.1)
     assert client.closed == 1
     client.seconds = client.close_seconds = 0
@@ -75,7 +75,7 @@ async def test_while_it_waits_after_a_failure_the_failure_stands() -> None:
     await tested.scrape(soon(0.1))
     await asyncio.sleep(0.05)
     again = await tested.scrape(soon(5))
-    assert again.failure == Failure(LATE, timeout=True)
+    assert again.failure == Failure(DEADLINE_EXCEEDED, timeout=True)
     assert client.read_count == 1
 
 
@@ -106,5 +106,5 @@ async def test_who_waits_while_the_lane_is_closed_gets_an_answer() -> None:
     waiting = asyncio.create_task(tested.scrape(soon(30)))
     await asyncio.sleep(0.05)
     await tested.close()
-    assert (await asyncio.wait_for(waiting, 1)).failure == Failure(CLOSED)
+    assert (await asyncio.wait_for(waiting, 1)).failure == Failure(READING_CANCELLED)
     assert client.closed == 1

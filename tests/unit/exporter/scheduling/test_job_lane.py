@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from exporter.errors import TargetRefused, TargetUnreachable
+from exporter.errors import TargetRefused, TargetUnavailable
 from exporter.job import Job, Jobs
 from exporter.metric import Sample, gauge
 from exporter.scheduling import job_lane
@@ -110,7 +110,7 @@ async def test_a_job_that_hangs_is_ended_and_the_next_one_runs(
 
 
 async def test_where_nobody_answers_one_try_is_enough(world: LaneHarness) -> None:
-    gone = fails(TargetUnreachable("refused"))
+    gone = fails(TargetUnavailable("refused"))
     async with world.lane(world.job("a", gone), world.job("b", fine)) as lane:
         await wait_until(lambda: world.sessions and world.sessions[0].closed)
         assert (

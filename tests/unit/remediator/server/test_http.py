@@ -20,7 +20,7 @@ from runbookd.service import UnusableConfiguration, WebSettings
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes
 
-HttpClient = TestClient[Any, Any]
+ApiTestClient = TestClient[Any, Any]
 HOOK = {"Authorization": "Bearer hook-token"}
 ONCALL = {"Authorization": "Bearer oncall-token"}
 
@@ -44,17 +44,17 @@ def stacks(tmp_path: Path, **more: Any) -> Inventory:
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[HttpClient]:
+async def client(tmp_path: Path) -> AsyncIterator[ApiTestClient]:
     async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as made:
         yield made
 
 
-async def test_health(client: HttpClient) -> None:
+async def test_health(client: ApiTestClient) -> None:
     assert (await client.get("/-/healthy")).status == 200
     assert (await client.get("/-/ready")).status == 200
 
 
-async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: HttpClient) -> None:
+async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: ApiTestClient) -> None:
     body = delivery([alert(stack="nobody"), alert(fingerprint="x", remediation="")])
     assert (await client.post("/webhook", data=body, headers=HOOK)).status == 200
     for _ in range(50):
@@ -71,7 +71,7 @@ async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: HttpClient) 
     assert 'remediation_refusals_total{bound="unknown_target",remediation="(unknown)",stack="(unknown)"} 1.0' in page
 
 
-async def test_runs_are_filtered_and_paged(client: HttpClient) -> None:
+async def test_runs_are_filtered_and_paged(client: ApiTestClient) -> None:
     alerts = [alert(fingerprint=name, stack=name, remediation="r") for name in ("a", "b", "c")]
     await client.post("/webhook", data=delivery([*alerts, alert(remediation="other")]), headers=HOOK)
 
@@ -94,7 +94,7 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
-async def test_the_token_may_come_as_the_password_of_basic_authentication(client: HttpClient) -> None:
+async def test_the_token_may_come_as_the_password_of_basic_authentication(client: ApiTestClient) -> None:
     assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", "hook-token"))).status == 200
     assert (await client.post("/webhook", data=delivery(), headers=basic("hook-token", "wrong"))).status == 403
     assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", ""))).status == 401
@@ -115,7 +115,7 @@ async def test_two_tokens_are_accepted_while_one_takes_the_place_of_the_other(tm
 
 
 async def test_a_body_that_does_not_come_is_asked_for_again(
-    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+    client: ApiTestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alertmanager tries again after 5xx alone."""
     monkeypatch.setattr("remediator.server.webhook.READ_SECONDS", 0.1)
@@ -140,7 +140,7 @@ async def test_a_body_that_does_not_come_is_asked_for_again(
         (HOOK, delivery([alert()] * 1001), 413),
     ],
 )
-async def test_what_is_not_accepted(client: HttpClient, headers: dict[str, str], body: bytes, status: int) -> None:
+async def test_what_is_not_accepted(client: ApiTestClient, headers: dict[str, str], body: bytes, status: int) -> None:
     answer = await client.post("/webhook", data=io.BytesIO(body), headers=headers)
     assert answer.status == status
     assert "Traceback" not in await answer.text()
@@ -148,7 +148,7 @@ async def test_what_is_not_accepted(client: HttpClient, headers: dict[str, str],
 
 
 @pytest.mark.parametrize(("headers", "status"), [({}, 401), (HOOK, 403), (ONCALL, 200)])
-async def test_the_api_wants_an_operator(client: HttpClient, headers: dict[str, str], status: int) -> None:
+async def test_the_api_wants_an_operator(client: ApiTestClient, headers: dict[str, str], status: int) -> None:
     assert (await client.get("/api/v1/runs", headers=headers)).status == status
 
 
@@ -172,7 +172,7 @@ async def test_without_operators_the_api_says_how_to_name_one(tmp_path: Path) ->
         ("/api/v1/runs?state=refused&stack=shop&limit=5", 200),
     ],
 )
-async def test_odd_questions_get_clear_answers(client: HttpClient, path: str, status: int) -> None:
+async def test_odd_questions_get_clear_answers(client: ApiTestClient, path: str, status: int) -> None:
     assert (await client.get(path, headers=ONCALL)).status == status
 
 
@@ -192,14 +192,14 @@ async def test_a_pause_is_kept_over_a_restart_until_it_is_ended(tmp_path: Path) 
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b'{"reason": ""}', b'{"reason": "x", "for": "soon"}', b'{"reason": "x", "stack": "nobody"}']
 )
-async def test_a_pause_needs_its_reason(client: HttpClient, body: bytes) -> None:
+async def test_a_pause_needs_its_reason(client: ApiTestClient, body: bytes) -> None:
     answer = await client.post("/api/v1/pause", data=body, headers=ONCALL)
     assert answer.status == 400
     assert await answer.text()
 
 
 async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_is_a_conflict(
-    client: HttpClient,
+    client: ApiTestClient,
 ) -> None:
     assert (await client.post("/api/v1/runs/1/approve", headers=ONCALL)).status == 404
     await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
@@ -228,7 +228,7 @@ async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monk
         await becomes(answered, (200, "accepted"))
 
 
-async def test_closing_a_breaker_that_is_not_open_is_not_found(client: HttpClient) -> None:
+async def test_closing_a_breaker_that_is_not_open_is_not_found(client: ApiTestClient) -> None:
     answer = await client.delete("/api/v1/breakers/terminate_idle_transactions/shop/postgres/main", headers=ONCALL)
     assert answer.status == 404
 
@@ -301,7 +301,7 @@ async def test_two_names_of_one_ledger_have_one_lock(tmp_path: Path) -> None:
 
 
 async def test_while_a_token_file_is_replaced_alertmanager_is_asked_to_try_again(
-    client: HttpClient, tmp_path: Path
+    client: ApiTestClient, tmp_path: Path
 ) -> None:
     (tmp_path / "hook").write_text("")
     assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
@@ -312,12 +312,12 @@ async def test_while_a_token_file_is_replaced_alertmanager_is_asked_to_try_again
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_body_that_is_not_encoded_as_it_says_is_refused(client: HttpClient, encoding: str) -> None:
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(client: ApiTestClient, encoding: str) -> None:
     answer = await client.post("/webhook", data=b"no such thing", headers={**HOOK, "Content-Encoding": encoding})
     assert answer.status == 400
 
 
-async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: HttpClient) -> None:
+async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: ApiTestClient) -> None:
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"GET /api/v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n")
     assert (await reader.readline()).split()[1] == b"403"
@@ -326,7 +326,7 @@ async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: HttpClient) ->
 
 
 @pytest.mark.parametrize("span", ["0s", "9999999d"])
-async def test_a_pause_of_no_time_or_for_ever_is_refused(client: HttpClient, span: str) -> None:
+async def test_a_pause_of_no_time_or_for_ever_is_refused(client: ApiTestClient, span: str) -> None:
     answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
     assert answer.status == 400
     assert (await answer.json())["error"].startswith("for: ")
@@ -335,12 +335,12 @@ async def test_a_pause_of_no_time_or_for_ever_is_refused(client: HttpClient, spa
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/api/v1/plan"), ("GET", "/api/v1/runs/1/why"), ("POST", "/api/v1/simulate")]
 )
-async def test_previews_want_an_operators_token(client: HttpClient, method: str, path: str) -> None:
+async def test_previews_want_an_operators_token(client: ApiTestClient, method: str, path: str) -> None:
     assert (await client.request(method, path)).status == 401
     assert (await client.request(method, path, headers=HOOK)).status == 403
 
 
-async def test_a_malformed_payload_is_not_simulated(client: HttpClient) -> None:
+async def test_a_malformed_payload_is_not_simulated(client: ApiTestClient) -> None:
     answer = await client.post("/api/v1/simulate", data=b"{}", headers=ONCALL)
     assert answer.status == 400
     assert "version" in await answer.text()
@@ -367,7 +367,7 @@ async def test_the_file_that_pauses_is_the_one_of_the_flag(tmp_path: Path) -> No
     ],
 )
 async def test_every_refusal_of_the_api_is_json(
-    client: HttpClient, method: str, path: str, status: int, error: str
+    client: ApiTestClient, method: str, path: str, status: int, error: str
 ) -> None:
     answer = await client.request(method, path, headers=ONCALL)
     assert answer.status == status
@@ -375,7 +375,7 @@ async def test_every_refusal_of_the_api_is_json(
     assert (status == 405) == ("Allow" in answer.headers)
 
 
-async def test_who_may_not_ask_is_told_in_json_too(client: HttpClient) -> None:
+async def test_who_may_not_ask_is_told_in_json_too(client: ApiTestClient) -> None:
     answer = await client.get("/api/v1/runs")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert await answer.json() == {"error": "a bearer token is needed"}

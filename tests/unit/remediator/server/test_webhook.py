@@ -14,12 +14,12 @@ from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.webhook import READ_SECONDS, webhook
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import alert, delivery
-from tests.unit.remediator.server.test_http import HOOK, HttpClient, client
+from tests.unit.remediator.server.test_http import HOOK, ApiTestClient, client
 
 __all__ = ["client"]
 
 
-async def test_up_to_the_limits_it_is_accepted(client: HttpClient) -> None:
+async def test_up_to_the_limits_it_is_accepted(client: ApiTestClient) -> None:
     """Invariant 22: a thousand alerts, one MiB."""
     many = delivery([alert(fingerprint=f"f{number}") for number in range(1_000)])
     large = delivery().ljust(1024 * 1024)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbookd.inventory import BackupNames, Proof, before, marked, marker_name
+from runbookd.inventory import BackupNames, ProofKind, key_before, marker_name, parse_marker_name
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 MADE = datetime(2026, 11, 20, 2, tzinfo=UTC)
@@ -48,8 +48,8 @@ def test_the_key_of_a_moment_is_before_the_names_from_then_on(one: datetime, oth
 
 
 def test_a_key_is_right_before_a_name() -> None:
-    assert before("db_20261120_020000.dump") < "db_20261120_020000.dump"
-    assert before("db_20261120_020000.dump") > "db_20261120_015959.dump.verified.json"
+    assert key_before("db_20261120_020000.dump") < "db_20261120_020000.dump"
+    assert key_before("db_20261120_020000.dump") > "db_20261120_015959.dump.verified.json"
 
 
 def test_key_and_date_are_those_of_the_zone() -> None:
@@ -69,20 +69,20 @@ def test_key_and_date_are_those_of_the_zone() -> None:
     ],
 )
 def test_an_unfinished_upload_is_dated(name: str) -> None:
-    assert names(PATTERN).unfinished(name) == MADE
+    assert names(PATTERN).date_of_partial(name) == MADE
     assert names(PATTERN).date_of(name) is None
 
 
 @pytest.mark.parametrize("name", ["db_20261120_020000.dump", "readme.tmp", "db_20261120_020000.dump.verified.json"])
 def test_what_is_no_unfinished_upload(name: str) -> None:
-    assert names(PATTERN).unfinished(name) is None
+    assert names(PATTERN).date_of_partial(name) is None
 
 
-@pytest.mark.parametrize("proof", Proof)
-def test_a_marker_names_its_backup(proof: Proof) -> None:
-    assert marked(marker_name("db.dump", proof)) == ("db.dump", proof)
+@pytest.mark.parametrize("proof", ProofKind)
+def test_a_marker_names_its_backup(proof: ProofKind) -> None:
+    assert parse_marker_name(marker_name("db.dump", proof)) == ("db.dump", proof)
 
 
 @pytest.mark.parametrize("name", ["db.dump", "db.dump.json", ".verified.json", "db.dump.verified.json.tmp"])
 def test_what_is_no_marker(name: str) -> None:
-    assert marked(name) is None
+    assert parse_marker_name(name) is None

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from runbookctl.doctor import redis as doctor
 from runbookd.inventory import RedisTarget, Stack
-from runbookd.inventory.refusals import told
+from runbookd.inventory.refusals import redis_error_text
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ async def unhelpful() -> AsyncIterator[int]:
 
 def test_what_is_repeated_of_the_command_is_left_out() -> None:
     error = ResponseError("unknown command 'AUTH', with args beginning with: 'metrics' 'hunter2' ")
-    assert told(error) == "unknown command 'AUTH'"
-    assert told(OSError("refused")) == "refused"
+    assert redis_error_text(error) == "unknown command 'AUTH'"
+    assert redis_error_text(OSError("refused")) == "refused"
 
 
 async def test_the_doctor_repeats_nothing(unhelpful) -> None:

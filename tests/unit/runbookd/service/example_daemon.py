@@ -7,9 +7,9 @@ from aiohttp import web
 
 from runbookd.inventory import Inventory
 from runbookd.service import (
+    ConfigFinding,
     Daemon,
     DaemonSettings,
-    Finding,
     UnusableConfiguration,
     WebSettings,
     add_health_routes,
@@ -32,10 +32,10 @@ def build(_: ExampleSettings, inventory: Inventory | None) -> web.Application:
     return app
 
 
-def find_problems(inventory: Inventory) -> Iterable[Finding]:
+def find_problems(inventory: Inventory) -> Iterable[ConfigFinding]:
     for name, stack in inventory.stacks.items():
         if not stack.redis:
-            yield Finding(("stacks", name, "redis"), "there is none")
+            yield ConfigFinding(("stacks", name, "redis"), "there is none")
 
 
 if __name__ == "__main__":

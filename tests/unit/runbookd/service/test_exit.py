@@ -10,14 +10,14 @@ PROGRAM = """
 import asyncio, sys
 import obstore
 from obstore.store import LocalStore
-from runbookd.service import leave
+from runbookd.service import exit_process
 
 async def look():
     await obstore.list_with_delimiter_async(LocalStore(sys.argv[1]))
 
 asyncio.run(look())
 print("written")
-leave(3)
+exit_process(3)
 """
 
 

@@ -5,13 +5,13 @@ import sys
 
 LOOK = """
 import sys
-from runbookd.service.malloc import give_memory_back
+from runbookd.service.malloc import tune_malloc
 
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
 
-give_memory_back()
+tune_malloc()
 bytes(1_000_000)  # once freed, such a block makes glibc keep all smaller ones
 before = resident()
 blocks, kept = [], []

@@ -67,7 +67,7 @@ async def test_a_page_is_compressed_while_all_of_asyncios_threads_wait_for_names
 async def test_what_waits_to_be_compressed_holds_no_families(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty scrapes at once would hold fifty times all of them, and the process keeps what it once needed."""
     go_on = threading.Event()
-    monkeypatch.setattr("runbookd.service.metrics_page._compressed", lambda body: go_on.wait(20) and body)
+    monkeypatch.setattr("runbookd.service.metrics_page._compress", lambda body: go_on.wait(20) and body)
     request = make_mocked_request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
     registry = CollectorRegistry()
     kept = weakref.ref(registry)

@@ -47,7 +47,7 @@ async def start(file) -> AsyncIterator[StartServer]:
         app = web.Application()
         app[OWN_CREDENTIALS] = ("/own",)
         app.router.add_get("/{any:.*}", answer)
-        context = WebGuard(file).guard(app)
+        context = WebGuard(file).install(app)
         runners.append(web.AppRunner(app))
         await runners[-1].setup()
         await web.TCPSite(runners[-1], "127.0.0.1", 0, ssl_context=context).start()

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from remediator.model.remediation import ItemState
-from runbookd.inventory import Check, Marker, Proof, marker_name, read_marker
+from runbookd.inventory import Check, Marker, ProofKind, marker_name, read_marker
 from tests.integration.remediator.remediations.run_backup.faulty_storage import faulty_storage
 from tests.integration.remediator.remediations.run_backup.steps import (
     all_names,
@@ -24,7 +24,7 @@ from tests.integration.remediator.remediations.run_backup.steps import (
 
 
 async def marker_of(store, name: str) -> Marker:
-    return read_marker(await content_of(store, marker_name(name, Proof.VERIFIED)))
+    return read_marker(await content_of(store, marker_name(name, ProofKind.VERIFIED)))
 
 
 async def test_a_dump_that_was_read_to_its_end_is_verified(scope, store) -> None:
@@ -40,7 +40,7 @@ async def test_a_dump_that_was_read_to_its_end_is_verified(scope, store) -> None
     assert (marker.size, marker.etag) == (len(content), stored["e_tag"])
     assert marker.sha256 == hashlib.sha256(content).hexdigest()
     assert timedelta(0) <= datetime.now(UTC) - marker.at < timedelta(minutes=1)
-    assert await all_names(store) == [name, marker_name(name, Proof.VERIFIED)]
+    assert await all_names(store) == [name, marker_name(name, ProofKind.VERIFIED)]
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,18 @@
 import pytest
 
 from exporter.postgres.collector import PostgresCollector
-from exporter.postgres.parts.catalogue import BACKGROUND, FAST
+from exporter.postgres.parts.catalogue import BACKGROUND_PARTS, SCRAPE_PARTS
 from exporter.postgres.parts.part import sql_for
-from exporter.postgres.parts.server import EXTENSION_VERSIONS, VERSIONS, Server
+from exporter.postgres.parts.server import EXTENSION_VERSIONS, VERSIONS, ServerInfo
 from exporter.postgres.parts.statement import SHARED, Statement
 
 # PostgreSQL and the version of pg_stat_statements that comes with it.
 EXTENSIONS = dict(zip(VERSIONS, (108, 109, 110, 110, 111, 112), strict=True))
-ALL = (*FAST, *BACKGROUND)
+ALL = (*SCRAPE_PARTS, *BACKGROUND_PARTS)
 
 
-def server(version: int, **changed: object) -> Server:
-    return Server(**{"version": version, "extension": EXTENSIONS[version], "schema": "public", **changed})
+def server(version: int, **changed: object) -> ServerInfo:
+    return ServerInfo(**{"version": version, "extension": EXTENSIONS[version], "schema": "public", **changed})
 
 
 def names(statement: Statement) -> set[str]:
@@ -65,9 +65,9 @@ def test_columns_are_those_of_the_version(version: int, present: str, absent: st
 
 
 def test_a_standby_is_never_asked_what_raises_there() -> None:
-    text = Statement.of(FAST, server(15, recovery=True)).text
+    text = Statement.of(SCRAPE_PARTS, server(15, recovery=True)).text
     assert "pg_is_wal_replay_paused" in text
-    assert "pg_is_wal_replay_paused" not in Statement.of(FAST, server(15)).text
+    assert "pg_is_wal_replay_paused" not in Statement.of(SCRAPE_PARTS, server(15)).text
     for place in text.split("pg_current_wal_lsn()")[:-1]:  # only where it is not evaluated
         assert place.endswith("ELSE ")
 
@@ -87,7 +87,7 @@ def test_every_shared_row_source_is_used_and_read_once() -> None:
 
 
 def test_the_extension_is_named_by_its_schema() -> None:
-    assert '"My ext".pg_stat_statements(false)' in Statement.of(FAST, server(15, schema='"My ext"')).text
+    assert '"My ext".pg_stat_statements(false)' in Statement.of(SCRAPE_PARTS, server(15, schema='"My ext"')).text
 
 
 def test_parts_and_metrics_have_names_of_their_own() -> None:
@@ -117,10 +117,10 @@ def test_sql_for_takes_the_newest_that_is_not_newer() -> None:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (["150020", "false", "true", "1.10", "public"], Server(15, extension=110, schema="public")),
-        (["180000", "true", "false", None, None], Server(18, recovery=True, sees_sessions=False)),
-        (["130004", "false", "true", "1.8", '"a b"'], Server(13, extension=108, schema='"a b"')),
+        (["150020", "false", "true", "1.10", "public"], ServerInfo(15, extension=110, schema="public")),
+        (["180000", "true", "false", None, None], ServerInfo(18, recovery=True, sees_sessions=False)),
+        (["130004", "false", "true", "1.8", '"a b"'], ServerInfo(13, extension=108, schema='"a b"')),
     ],
 )
-def test_facts(facts: list[str | None], expected: Server) -> None:
-    assert Server.of(facts) == expected
+def test_facts(facts: list[str | None], expected: ServerInfo) -> None:
+    assert ServerInfo.of(facts) == expected
