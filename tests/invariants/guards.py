@@ -1,7 +1,7 @@
 """tests/invariants/catalogue/*.yml: what never happens, the guards that see to it, and the tests that watch them.
 
-A guard is told by the text that would be gone without it, and by what would stand there instead. Each of the tests it
-names has to turn red then (`python -m tests.invariants.mutants`); docs/invariants.md is written from the same files.
+A guard names the code that would be gone without it, and the code that would replace it. Each of its tests has to turn
+red then (`python -m tests.invariants.mutants`). docs/invariants.md is generated from the same files.
 """
 
 from functools import cache
@@ -11,35 +11,51 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from tests.invariants.code_pattern import replace_code
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "catalogue"
 
 
-class _Block(BaseModel):
+class _CatalogueEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Guard(_Block):
-    """One guard: in which words, where, and what is missing where it is taken out; `bound` names the bound it is."""
+class Guard(_CatalogueEntry):
+    """One guard of an invariant, and the tests that turn red without it.
+
+    In a Python file, `old` is a code pattern inside `symbol` and `new` the code that replaces it (see code_pattern.py).
+    In any other file both are exact text, and `symbol` is empty. `bound` is the name of the bound that the guard is.
+    """
 
     guard: str
+    bound: str = ""
     file: str
+    symbol: str = ""
     old: Annotated[str, Field(min_length=1)]
     new: str = ""
     red: Annotated[tuple[str, ...], Field(min_length=1)]
-    bound: str = ""
 
-    def spoiled(self, text: str) -> str:
-        """`text` of its file, without the guard.
+    def remove_from(self, text: str) -> str:
+        """Return the text of its file without the guard.
 
-        Raises ValueError where it does not stand there exactly once.
+        Raises ValueError unless the guard matches exactly once.
         """
-        if (found := text.count(self.old)) != 1:
-            raise ValueError(f"{self.file}: {self.guard!r} stands there {found} times, not once: {self.old!r}")
-        return text.replace(self.old, self.new)
+        try:
+            if self.file.endswith(".py"):
+                return replace_code(text, self.symbol, self.old, self.new)
+            return _replace_text(text, self.old, self.new)
+        except (ValueError, SyntaxError) as error:
+            raise ValueError(f"{self.file}: {self.guard!r}: {error}") from error
 
 
-class Invariant(_Block):
+def _replace_text(text: str, old: str, new: str) -> str:
+    if (count := text.count(old)) != 1:
+        raise ValueError(f"{count} matches, not one: {old!r}")
+    return text.replace(old, new)
+
+
+class Invariant(_CatalogueEntry):
     """What never happens, in a sentence, and all that keeps it so."""
 
     number: int

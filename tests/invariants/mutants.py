@@ -45,7 +45,7 @@ def try_out(number: int, guard: Guard) -> list[Answer]:
     with tempfile.TemporaryDirectory(prefix="runbook-mutant-") as folder:
         project = copy_into(Path(folder))
         file = project / guard.file
-        file.write_text(guard.spoiled(file.read_text(encoding="utf-8")), encoding="utf-8")
+        file.write_text(guard.remove_from(file.read_text(encoding="utf-8")), encoding="utf-8")
         said, failures = _run(project, guard.red)
     return [_answer(number, guard.guard, test, failures, said) for test in guard.red]
 

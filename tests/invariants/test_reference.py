@@ -5,6 +5,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from remediator.bounds.bounds import DEFERRALS, REFUSALS
 from tests.invariants.guards import FOLDER, ROOT, Guard, invariants
 from tests.invariants.mutants import answers, guards_of
@@ -25,15 +27,34 @@ def test_every_bound_is_a_guard() -> None:
     named = {guard.bound: guard for _, guard in GUARDS if guard.bound}
     assert set(named) == {*REFUSALS, *DEFERRALS}
     for bound, guard in named.items():
-        assert (guard.file, guard.old, guard.new) == ("remediator/bounds/bounds.py", f'    "{bound}": {bound},\n', "")
+        table = "REFUSALS" if bound in REFUSALS else "DEFERRALS"
+        assert (guard.file, guard.symbol) == ("remediator/bounds/bounds.py", table)
+        assert (guard.old, guard.new) == (f'"{bound}": {bound}', "")
 
 
-def test_every_guard_stands_where_it_is_said_to() -> None:
-    """Once, so that exactly it is taken out; and what is left can still be read, or its tests would prove nothing."""
+def test_every_guard_matches_once_in_its_file() -> None:
+    """And the file without it is still Python that does something else, or its tests would prove nothing."""
     for _, guard in GUARDS:
-        left = guard.spoiled(_text(guard.file))
+        text = _text(guard.file)
+        left = guard.remove_from(text)
+        assert left != text
         if guard.file.endswith(".py"):
-            ast.parse(left)
+            assert ast.dump(ast.parse(left)) != ast.dump(ast.parse(text))
+
+
+def test_a_guard_that_does_not_match_says_which_it_is() -> None:
+    guard = _unreadable().model_copy(update={"symbol": "parse_delivery"})
+    with pytest.raises(
+        ValueError, match=r"^remediator/model/delivery\.py: 'none': 0 matches in 'parse_delivery', not one"
+    ):
+        guard.remove_from(_text(guard.file))
+
+
+def test_other_files_than_python_are_matched_by_text() -> None:
+    guard = _unreadable().model_copy(update={"file": "a.sql", "old": "AND  b", "new": ""})
+    assert guard.remove_from("a AND  b") == "a "
+    with pytest.raises(ValueError, match=r"^a\.sql: 'none': 0 matches, not one: 'AND  b'$"):
+        guard.remove_from("a AND b")
 
 
 def test_every_named_test_exists() -> None:
@@ -77,8 +98,8 @@ def _unreadable() -> Guard:
     return Guard(
         guard="none",
         file="remediator/model/delivery.py",
-        old="import hashlib\n",
-        new="import no_such_thing\n",
+        old="import hashlib",
+        new="import no_such_thing",
         red=(DELIVERY,),
     )
 
