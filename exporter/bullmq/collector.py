@@ -12,29 +12,17 @@ from redis.exceptions import ResponseError
 from exporter.bullmq import Queue
 from exporter.bullmq.dead_letters import DeadLetters
 from exporter.bullmq.discovery import count_workers, escape_glob, queue_bases
-from exporter.bullmq.metrics import METRICS, WORKERS, queue_samples
+from exporter.bullmq.metrics import DEAD_LETTERS, METRICS, QUEUE_METRICS, QUEUES, UP, WORKERS, queue_samples
 from exporter.bullmq.queue_tracker import Ages, QueueTracker
 from exporter.bullmq.snapshot import QueueSnapshot, fill_times
 from exporter.clock import monotonic
 from exporter.collector import NOT_YET, BackgroundReading, Client, Collector, Reading
-from exporter.metric import Metric, Sample, gauge
+from exporter.metric import Metric, Sample
 from exporter.page import MAX_SERIES
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
 from exporter.redis.scan import STEP_KEYS, KeyScan
 from runbookd.inventory import Stack
 
-UP = gauge("bullmq_up", "Whether the Redis of the queues answers and the queues are known (1).", source="PING")
-QUEUES = gauge(
-    "bullmq_discovered_queues",
-    "Queues that are known by now.",
-    source="SCAN PREFIX:*:meta, CLIENT LIST, inventory",
-)
-DEAD_LETTERS = gauge(
-    "bullmq_queue_dead_letter_jobs",
-    "Jobs, completed ones apart, in the dead-letter queue of this queue; 0 for a queue without one.",
-    "queue",
-    source="as bullmq_queue_jobs",
-)
 _PING = pack_commands([("PING",)])  # so that a server without queues is asked, too
 _CLIENTS = pack_commands([("CLIENT", "LIST", "TYPE", "normal")])
 # The same words however many there are, lest each new queue be logged.
@@ -73,7 +61,7 @@ class QueuesClient(Client):
             *self._worker_samples(tracker.queue.name for tracker, _ in visible),
             QUEUES(len(visible) + excess),
         ]
-        unread = {metric.name: excess * metric.parts for metric in METRICS} if excess else {}
+        unread = {metric.name: excess * metric.parts for metric in QUEUE_METRICS} if excess else {}
         return Reading(tuple(all_samples), 1 + round_trips, notes=_TRUNCATED_NOTES if excess else (), unread=unread)
 
     async def close(self) -> None:
@@ -147,7 +135,7 @@ class DiscoveryClient(Client):
 class QueuesCollector(Collector):
     """All queues of some prefixes in one Redis database."""
 
-    metrics = (UP, QUEUES, *METRICS, DEAD_LETTERS, WORKERS)
+    metrics = METRICS
     up = UP
     round_trips = 2
 

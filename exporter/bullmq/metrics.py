@@ -1,9 +1,21 @@
-"""The metrics of a queue, and its samples."""
+"""The metrics of queues, and the samples of one."""
 
 from exporter.bullmq.queue_tracker import Ages, QueueTracker
 from exporter.bullmq.snapshot import MAX_HELD_JOBS, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, QueueSnapshot
 from exporter.metric import Sample, counter, gauge
 
+UP = gauge("bullmq_up", "Whether the Redis of the queues answers and the queues are known (1).", source="PING")
+QUEUES = gauge(
+    "bullmq_discovered_queues",
+    "Queues that are known by now.",
+    source="SCAN PREFIX:*:meta, CLIENT LIST, inventory",
+)
+DEAD_LETTERS = gauge(
+    "bullmq_queue_dead_letter_jobs",
+    "Jobs, completed ones apart, in the dead-letter queue of this queue; 0 for a queue without one.",
+    "queue",
+    source="as bullmq_queue_jobs",
+)
 JOBS = gauge(
     "bullmq_queue_jobs",
     f"Jobs in the queue by state: {', '.join(STATES)}. A paused queue has its jobs under paused with BullMQ up to 5 "
@@ -144,7 +156,7 @@ INFO = gauge(
     "library_version",
     source="meta: version; marker, pc",
 )
-METRICS = (
+QUEUE_METRICS = (
     JOBS,
     PAUSED,
     OLDEST,
@@ -168,6 +180,7 @@ METRICS = (
     MISSED,
     INFO,
 )
+METRICS = (UP, QUEUES, *QUEUE_METRICS, DEAD_LETTERS, WORKERS)
 # What `Worker.rateLimit` writes, whatever the limit.
 _MANUAL_LIMIT = (1 << 53) - 1
 

@@ -5,13 +5,10 @@ from time import perf_counter
 import aiohttp
 
 from exporter.collector import Client, Collector, Reading
-from exporter.metric import gauge
+from exporter.http.metrics import DURATION, METRICS, STATUS, SUCCESS
 from runbookd.inventory import HttpTarget, Stack
 from runbookd.service import VERSION
 
-SUCCESS = gauge("probe_success", "Whether the endpoint answered with the status that is expected (1).")
-DURATION = gauge("probe_duration_seconds", "How long the probe took, in seconds, connecting included.")
-STATUS = gauge("probe_http_status_code", "The status that the endpoint answered with; 0 where it gave none.")
 # Enough to see that a body comes; an endpoint that streams for ever is no reason to wait.
 BODY_BYTES = 65_536
 
@@ -46,7 +43,7 @@ class HttpClient(Client):
 class HttpCollector(Collector):
     """An endpoint."""
 
-    metrics = (SUCCESS, DURATION, STATUS)
+    metrics = METRICS
     up = SUCCESS
 
     def __init__(self, stack: Stack, name: str) -> None:

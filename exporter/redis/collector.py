@@ -7,36 +7,14 @@ from redis.exceptions import ResponseError
 
 from exporter.clock import monotonic
 from exporter.collector import BackgroundReading, Client, Collector, Reading, secret_problem
-from exporter.metric import Metric, Sample, gauge
-from exporter.redis import info, prefixes
+from exporter.metric import Metric, Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
-from exporter.redis.info import RedisInfo, parse_info
-from exporter.redis.prefixes import MOST_STEPS
-from exporter.redis.scan import STEP_KEYS
+from exporter.redis.info import RedisInfo, parse_info, samples_of
+from exporter.redis.metrics import HITS_MIXED, INSTANCE, LINK_UP, METRICS, PREFIX_METRICS, SLOWLOG, SPIKE, SPIKE_AT, UP
+from exporter.redis.prefixes import most_prefix_series, sample_keys
+from exporter.redis.scan import MOST_STEPS, STEP_KEYS
 from runbookd.inventory import RedisTarget, Stack
 
-UP = gauge("redis_up", "Whether the Redis server answers (1).", source="INFO")
-SLOWLOG = gauge(
-    "redis_slowlog_length", "Entries in the log of slow commands; absent where it is refused.", source="SLOWLOG LEN"
-)
-SPIKE = gauge(
-    "redis_latency_spike_duration_seconds",
-    "How long the last latency spike of this kind was, in seconds; the server looks for them only if told so.",
-    "event_name",
-    source="LATENCY LATEST",
-)
-SPIKE_AT = gauge(
-    "redis_latency_spike_last",
-    "When the last latency spike of this kind was, in seconds since 1970.",
-    "event_name",
-    source="LATENCY LATEST",
-)
-HITS_MIXED = gauge(
-    "redis_keyspace_hits_include_queues",
-    "Whether job queues live on this server (1): the inventory has some there, or clients have waited for jobs. Then "
-    "hits and misses are mostly those of the queues, and nothing that the server counts tells them apart.",
-    source="inventory, INFO commandstats",
-)
 _REQUEST = pack_commands([("INFO", "ALL"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST")])
 # What workers wait in: BullMQ up to 4, BullMQ from 5 on, and other libraries.
 _BLOCKING_COMMANDS = ("brpoplpush", "bzpopmin", "blmove", "blpop", "brpop")
@@ -57,7 +35,7 @@ class RedisClient(Client):
         if isinstance(text, ResponseError):
             raise_target_error(text)
         fields = parse_info(text)
-        samples = (*info.samples_of(fields, self._connection.database), HITS_MIXED(self._hits_include_queues(fields)))
+        samples = (*samples_of(fields, self._connection.database), HITS_MIXED(self._hits_include_queues(fields)))
         return Reading((*samples, *_latency_samples(slow, spikes)), round_trips=1)
 
     async def close(self) -> None:
@@ -74,7 +52,7 @@ class PrefixClient(Client):
         self._connection, self._target, self._until = connection, target, until
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - keys have no ages
-        samples, round_trips = await prefixes.sample_keys(self._connection, self._target.prefixes, self._until)
+        samples, round_trips = await sample_keys(self._connection, self._target.prefixes, self._until)
         return Reading(tuple(samples), round_trips)
 
     async def close(self) -> None:
@@ -84,7 +62,7 @@ class PrefixClient(Client):
 class RedisCollector(Collector):
     """A Redis server (or Valkey), 6.2 or newer."""
 
-    metrics = (UP, *info.METRICS, HITS_MIXED, SLOWLOG, SPIKE, SPIKE_AT, *prefixes.METRICS)
+    metrics = METRICS
     up = UP
 
     def __init__(self, stack: Stack, name: str) -> None:
@@ -97,15 +75,9 @@ class RedisCollector(Collector):
             self.slow = BackgroundReading(self._connect_to_sample, target.refresh, cost, counts_for_up=False)
 
     def most_series(self, metric: Metric) -> int:
-        if metric in prefixes.METRICS:
-            tops = [settings.top for settings in self._target.prefixes.values()]
-            counts = {
-                prefixes.KEYS: len(tops),
-                prefixes.SAMPLED: bool(tops),
-                prefixes.VALUE: sum(tops),
-            }
-            return int(counts.get(metric, sum(top > 0 for top in tops)))
-        return 1 if metric in (info.INSTANCE, info.LINK_UP) else super().most_series(metric)
+        if metric in PREFIX_METRICS:
+            return most_prefix_series(metric, self._target.prefixes)
+        return 1 if metric in (INSTANCE, LINK_UP) else super().most_series(metric)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         return secret_problem(self._url)

@@ -12,50 +12,20 @@ from math import isfinite
 
 from redis.exceptions import ResponseError
 
-from exporter.metric import Metric, Sample, gauge
+from exporter.metric import Metric, Sample
 from exporter.redis.connection import RawConnection, pack_commands
-from exporter.redis.scan import PAUSE_SECONDS, STEP_KEYS, KeyScan
+from exporter.redis.metrics import KEYS, READABLE, SAMPLED, VALUE
+from exporter.redis.scan import MOST_STEPS, PAUSE_SECONDS, KeyScan
 from runbookd.inventory import PrefixSettings
 
-# What one reading looks at, at the most; 100 steps take a quarter of a second.
-MOST_STEPS = 400
 MOST_VALUES = 10_000
 _VALUES_PER_REQUEST = 500
 
-KEYS = gauge(
-    "redis_keys_count",
-    "Keys with the prefix, counted or, in a large database, estimated from a sample. Cached.",
-    "db",
-    "key",
-    source="SCAN, DBSIZE",
-)
-SAMPLED = gauge(
-    "redis_keys_sampled_ratio",
-    f"Part of the database's keys that the counts by prefix come from; 1 where there are less than "
-    f"{MOST_STEPS * STEP_KEYS:,}. Cached.",
-    "db",
-    source="SCAN, DBSIZE",
-)
-VALUE = gauge(
-    "redis_key_value",
-    "The highest counters with a prefix that has `top`, of those in the sample. Cached.",
-    "db",
-    "key",
-    source="MGET",
-)
-READABLE = gauge(
-    "redis_keys_readable",
-    "Whether the user may read the keys with the prefix (1), for those that have `top`. Cached.",
-    "db",
-    "key",
-    source="MGET",
-)
-METRICS = (KEYS, SAMPLED, VALUE, READABLE)
 Settings = Mapping[str, PrefixSettings]
 
 
-def most_series(metric: Metric, prefixes: Settings) -> int:
-    """How many series one of METRICS can have with these settings."""
+def most_prefix_series(metric: Metric, prefixes: Settings) -> int:
+    """How many series one of PREFIX_METRICS can have with these settings."""
     tops = [settings.top for settings in prefixes.values()]
     counts = {KEYS: len(tops), SAMPLED: min(len(tops), 1), VALUE: sum(tops)}
     return counts.get(metric, sum(top > 0 for top in tops))

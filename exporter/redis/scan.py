@@ -8,6 +8,8 @@ from exporter.redis.connection import Command, RawConnection
 # A step keeps the server from everything else, so it has to stay well below a millisecond; between two steps others
 # have their turn for longer than the step took.
 STEP_KEYS = 500
+# What one reading of the prefixes looks at, at the most; 100 steps take a quarter of a second.
+MOST_STEPS = 400
 PAUSE_SECONDS = 0.002
 
 

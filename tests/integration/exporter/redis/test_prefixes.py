@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from exporter.redis import prefixes, scan
 from exporter.redis.connection import RawConnection
+from exporter.redis.metrics import SAMPLED
 from runbookd.inventory import PrefixSettings, Secret
 
 
@@ -130,4 +131,4 @@ async def test_a_walk_that_met_no_key_counts_none() -> None:
     found, _ = await prefixes.sample_keys(wire, {"rl:*": PrefixSettings()}, until=0.0)
     await wire.close()
     server.close()
-    assert found == [prefixes.SAMPLED(0.0, "db0")]
+    assert found == [SAMPLED(0.0, "db0")]

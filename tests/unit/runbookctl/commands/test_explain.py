@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from exporter.bullmq.collector import QueuesCollector
 from exporter.page import MAX_SERIES
 from exporter.redis.collector import RedisCollector
-from exporter.redis.prefixes import METRICS as PREFIX_METRICS
+from exporter.redis.metrics import PREFIX_METRICS
 from exporter.scheduling.job_lane import METRICS as JOB_METRICS
 from exporter.scheduling.runner import TARGET_METRICS
 from runbookctl.main import app, console, main
