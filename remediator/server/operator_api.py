@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +29,8 @@ MAX_LIMIT = 1_000
 log = structlog.get_logger(__name__)
 NO_OPERATORS = "no operators are named; add operators: {oncall: {token_file: …}} to the inventory\n"
 
-GuardedHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OperatorHandler = Callable[[web.Request, str], Awaitable[web.Response]]
+OperatorGuard = Callable[[OperatorHandler], Handler]
 
 
 class PauseRequest(BaseModel):
@@ -80,7 +82,7 @@ class Api:
         self._wake = wake
         self._audit_task: asyncio.Task[AuditReport] | None = None
 
-    def require_operator(self, handler: Callable[[web.Request, str], Awaitable[web.Response]]) -> GuardedHandler:
+    def require_operator(self, handler: OperatorHandler) -> Handler:
         """`handler` behind the operators' tokens."""
 
         async def handle(request: web.Request) -> web.Response:

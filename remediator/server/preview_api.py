@@ -20,9 +20,7 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery, NoSuchRun
 from remediator.model.target import resolve_target
 from remediator.server.dry_run import Preview, preview_episode, simulate
-from remediator.server.operator_api import parse_run_id, run_json
-
-OperatorGuard = Callable[[Callable[[web.Request, str], Awaitable[web.Response]]], Any]
+from remediator.server.operator_api import OperatorGuard, parse_run_id, run_json
 
 
 def add_preview_routes(app: web.Application, context: Context, require_operator: OperatorGuard) -> None:

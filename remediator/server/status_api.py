@@ -1,6 +1,6 @@
 """`/api/v1/status`: what a person wants to know first: does it work, may it act, and what waits for somebody."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -8,9 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
 from remediator.ledger import audit, outbox, runs, switches
-from remediator.server.operator_api import pauses_in_force, row_json, run_json
-
-OperatorGuard = Callable[[Callable[[web.Request, str], Awaitable[web.Response]]], Any]
+from remediator.server.operator_api import OperatorGuard, pauses_in_force, row_json, run_json
 
 
 def add_status_route(

@@ -14,11 +14,11 @@ from demo.servers.postgres import PostgresServer
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
+from tests.integration.remediator.remediations.conftest import ScopeOf
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
 ROLES = ("remediator", "owner", "stranger", "blind")
 remediation = REMEDIATIONS["analyze_tables"]
-ScopeOf = Callable[..., Scope]
 OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
 
 

@@ -7,41 +7,41 @@ from typing import Annotated, Any
 
 import typer
 
-from runbookctl import preview, show
-from runbookctl.asking import OutputOption, RunArgument, client_of, console
 from runbookctl.client import WrongUsage
+from runbookctl.options import OutputOption, RunArgument, client_of, console
+from runbookctl.printing import answers, preview
 
 
 def plan(
     context: typer.Context,
     remediation: Annotated[str, typer.Argument(help="The remediation.")],
     target: Annotated[str, typer.Argument(help="The target, as in shop/postgres/main or shop/queues/jobs/emails.")],
-    output: OutputOption = show.Format.TEXT,
+    output: OutputOption = answers.Format.TEXT,
 ) -> None:
     """Show what would be done if this target's alert fired now, and every bound; does nothing."""
     answer = client_of(context).get("/api/v1/plan", {"remediation": remediation, "target": target})
-    if output is show.Format.JSON:
-        show.as_json(answer)
+    if output is answers.Format.JSON:
+        answers.as_json(answer)
     else:
         preview.show(console, answer)
 
 
-def why(context: typer.Context, number: RunArgument, output: OutputOption = show.Format.TEXT) -> None:
+def why(context: typer.Context, number: RunArgument, output: OutputOption = answers.Format.TEXT) -> None:
     """Show why a run is where it is: what stopped it, what comes next, and what would be done now."""
     answer = client_of(context).get(f"/api/v1/runs/{number}/why")
-    if output is show.Format.JSON:
-        show.as_json(answer)
+    if output is answers.Format.JSON:
+        answers.as_json(answer)
         return
-    show.head(console, answer["run"])
+    answers.head(console, answer["run"])
     for then, details in answer["bounds"].items():
         for name, detail in details.items():
-            show.line(console, f"{then.replace('_', ' ')} {name}: {detail}")
+            answers.line(console, f"{then.replace('_', ' ')} {name}: {detail}")
     for item in answer["run"]["items"]:
         if item["state"] in ("failed", "unknown", "not_applied", "skipped"):
-            show.line(console, show.item_line(item))
+            answers.line(console, answers.item_line(item))
     for name, text in _next_steps(answer):
-        show.line(console, f"{name}: {text}")
-    show.line(console, "now:", style="bold")
+        answers.line(console, f"{name}: {text}")
+    answers.line(console, "now:", style="bold")
     preview.show(console, answer["now"])
 
 
@@ -51,7 +51,7 @@ def _next_steps(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if answer["run"]["finished_at"] is None:
         for name in ("not_before", "expires_at"):
             if answer[name]:
-                yield name.replace("_", " "), show.moment(answer[name])
+                yield name.replace("_", " "), answers.moment(answer[name])
     yield "what next", answer["what_next"]
 
 
@@ -65,12 +65,12 @@ def _read(file: Path) -> bytes:
 def simulate(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A webhook body of Alertmanager, a JSON file; - for stdin.")],
-    output: OutputOption = show.Format.TEXT,
+    output: OutputOption = answers.Format.TEXT,
 ) -> None:
     """Show what would become of each alert of a delivery if it came now; does nothing."""
     answer = client_of(context).post_file("/api/v1/simulate", _read(file))
-    if output is show.Format.JSON:
-        show.as_json(answer)
+    if output is answers.Format.JSON:
+        answers.as_json(answer)
         return
     console.print(f"{answer['alerts']} alerts, {answer['without_remediation']} of them without a remediation")
     for each in answer["episodes"]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from runbookctl.show import evidence_text, item_line, line, moment, table
+from runbookctl.printing.answers import evidence_text, item_line, line, moment, table
 
 SHOWN_ITEMS = 20
 

@@ -1,0 +1,27 @@
+"""Rights that are missing or too wide: `doctor`."""
+
+import asyncio
+
+import typer
+
+from runbookctl.doctor import examine
+from runbookctl.options import ConfigFile, OutputOption, StackOption, console, load_inventory_or_fail
+from runbookctl.printing import answers, findings
+
+
+def doctor(
+    file: ConfigFile = None,
+    stack: StackOption = None,
+    output: OutputOption = answers.Format.TEXT,
+) -> None:
+    """Connect as the daemons would, and tell what is missing or too wide, with what repairs it. Changes nothing."""
+    inventory = load_inventory_or_fail(file)
+    if stack is not None and stack not in inventory.stacks:
+        raise typer.BadParameter(f"no stack {stack!r}; there are: {', '.join(inventory.stacks) or 'none'}")
+    reports = asyncio.run(examine(inventory, frozenset([stack] if stack is not None else inventory.stacks)))
+    if output is answers.Format.JSON:
+        findings.show_json(reports)
+    else:
+        findings.show_text(console, reports)
+    if any(report.findings for report in reports):
+        raise typer.Exit(1)

@@ -1,0 +1,17 @@
+"""What the exporter would collect: `explain`."""
+
+from exporter.pages.explain import costs as costs_of
+from runbookctl.options import ConfigFile, OutputOption, console, load_inventory_or_fail
+from runbookctl.printing import answers, costs
+
+
+def explain(
+    file: ConfigFile = None,
+    output: OutputOption = answers.Format.TEXT,
+) -> None:
+    """Show what the exporter would collect, at what cost and with how many series; connects to nothing."""
+    cost_list = list(costs_of(load_inventory_or_fail(file)))
+    if output is answers.Format.JSON:
+        costs.show_json(cost_list)
+    else:
+        costs.show_text(console, cost_list)
