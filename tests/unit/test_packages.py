@@ -1,6 +1,7 @@
 """The packages read as the loop: no circles, each knows only what it may, each says what it is for."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import TopologicalSorter
@@ -101,3 +102,20 @@ def test_a_folder_says_what_it_is_for_and_its_place_in_the_loop(folder: str) -> 
     init = ROOT / folder.replace(".", "/") / "__init__.py"
     docstring = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
     assert len([line for line in docstring.splitlines() if line]) >= 2, docstring
+
+
+def test_the_map_of_contributing_names_every_folder() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"(\w+)/", text.split("## The map")[1].split("## One change")[0]))
+    assert {part for folder in folders() for part in folder.split(".")} - {"versions"} <= drawn
+
+
+def test_every_place_for_a_change_exists() -> None:
+    """`<kind>` and the like stand for a name; PostgreSQL's metrics are in its parts."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("## One change, one place")[1].split("## House rules")[0]
+    places = [re.sub(r"<\w+>", "*", place) for place in re.findall(r"`([\w<>]+/[\w<>/.]*)`", table)]
+    assert len(places) > 10
+    assert [place for place in places if not list(ROOT.glob(place))] == []
+    kinds = {file.parent.name for file in (ROOT / "exporter").glob("*/collector.py")}
+    assert {file.parent.name for file in ROOT.glob("exporter/*/metrics.py")} == kinds - {"postgres"}
