@@ -51,9 +51,8 @@ def redis_acl(credentials: Credentials) -> str:
     rights = production.strip().removeprefix("user remediator on ")
     template = Template((TEMPLATES / "redis.acl").read_text(encoding="utf-8"))
     text = template.substitute(passwords, redis_remediator_rights=rights)
-    return "".join(
-        line for line in text.splitlines(keepends=True) if not line.startswith("#")
-    )  # Redis knows no comments
+    # Redis knows no comments.
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
 
 
 def env_lines(paths: DemoPaths, ports: Ports) -> str:

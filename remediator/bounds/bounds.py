@@ -40,9 +40,8 @@ class BoundFacts:
     alertmanager_error: str | None
     window: Window | None
     last_admitted_end: datetime | None
-    remediation_admissions: Sequence[
-        datetime
-    ]  # reservations of the last hour, oldest first: this stack and remediation
+    # Reservations of the last hour, oldest first: of this stack and remediation, of the stack, of all.
+    remediation_admissions: Sequence[datetime]
     stack_admissions: Sequence[datetime]
     all_admissions: Sequence[datetime]
     active: int

@@ -22,9 +22,8 @@ LISTING_SPANS = (timedelta(days=9), timedelta(days=90))
 PAGE_SIZE = 1000
 # A name of a later time is no proof of a backup; honest clocks, and the hour that DST repeats, differ by no more.
 FUTURE_TOLERANCE = timedelta(hours=1)
-MAX_SINGLE_PUT = (
-    4 * 1024**3
-)  # bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite
+# Bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite.
+MAX_SINGLE_PUT = 4 * 1024**3
 PART_BYTES = 64 * 1024**2
 CHUNK_BYTES = 1024**2
 

@@ -32,10 +32,8 @@ OUTDATED_LEDGER = (
     "the ledger is older than what was done, or another one; look what was done since, then `runbookctl resume`"
 )
 log = structlog.get_logger(__name__)
-_NOWAIT_PRAGMAS = (
-    "busy_timeout = 0",
-    "wal_autocheckpoint = 0",
-)  # it holds up the event loop: others wait, and tidy up, for it
+# This connection holds up the event loop: others wait, and tidy up, for it.
+_NOWAIT_PRAGMAS = ("busy_timeout = 0", "wal_autocheckpoint = 0")
 
 
 class SqliteLedger:

@@ -180,9 +180,8 @@ async def test_a_stop_at_the_moment_of_admission_excuses_no_later_crash(folder: 
     shelf, cut = CallsBackOnOpening(folder), PowerCut()
     async with engine_harness(folder, inventory(breaker={"failures": 1}), shelf) as bench:
         bench.shelf.fill("a", "b")
-        shelf.opening = lambda: (
-            bench.engine.request_shutdown() if shelf.open_count == 2 else None
-        )  # the first is the plan's
+        # The first opening is the plan's.
+        shelf.opening = lambda: bench.engine.request_shutdown() if shelf.open_count == 2 else None
         await bench.deliver()
         await bench.engine.tick()
         await bench.engine.wait_for_runs()
