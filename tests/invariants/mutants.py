@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.invariants.expected_failures import FILE
+from tests.invariants.failure_log import FILE
 from tests.invariants.guards import FOLDER, ROOT, Guard, Invariant, invariants
 
 SIDE_BY_SIDE = 2
@@ -68,7 +68,7 @@ def _run(project: Path, tests: Sequence[str]) -> tuple[str, list[Mapping[str, st
         "pytest",
         "-q",
         "-p",
-        "tests.invariants.expected_failures",
+        "tests.invariants.failure_log",
         *_OPTIONS,
         *tests,
     ]
