@@ -1,186 +1,185 @@
 """The bounds that a run must pass. Each is one small function of the facts; nothing here reads or writes anything.
 
-A refusal ends the run; a deferral lets it wait. All are evaluated, so that a person sees every bound that stood in the
-way; a refusal wins over a deferral, and the first in the list gives the reason.
+A refusal ends the run; a deferral lets it wait. All are judged each time, so that a person sees every bound that stands
+in the way. A refusal wins over a deferral, and the first in the list gives the reason.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from math import floor
 
+from remediator.bounds.facts import HOUR, BoundFacts
 from remediator.model.windows import format_window, in_window, next_start
-from runbookd.inventory import Limits, RemediationSettings, StackLimits, Window, format_duration
+from runbookd.inventory import format_duration
 
-HOUR = timedelta(hours=1)
 MAX_DEFERRAL = HOUR
 CLOCK_TOLERANCE = timedelta(seconds=30)
 RETRY_AFTER = timedelta(seconds=5)  # when a bound can not say itself when it will pass
+NO_TIME = timedelta()
 
 
 @dataclass(frozen=True)
-class BoundFacts:
-    """All that the bounds judge, read in the transaction that admits."""
+class Judgement:
+    """What one bound says: whether it stops the run, and why or why not, with its numbers, in words for people.
 
-    now: datetime
-    settings: RemediationSettings
-    max_items: int | None
-    limits: Limits
-    stack_limits: StackLimits
-    firing_since: datetime
-    confirmed_at: datetime
-    found: int
-    approved_count: int  # so many items a person said yes to; 0 where nobody was asked
-    population: int | None
-    pause_reason: str | None
-    freeze_detail: str | None
-    breaker_reason: str | None
-    storm_detail: str | None
-    blocking_alerts: Sequence[str]
-    alertmanager_error: str | None
-    window: Window | None
-    last_admitted_end: datetime | None
-    # Reservations of the last hour, oldest first: of this stack and remediation, of the stack, of all.
-    remediation_admissions: Sequence[datetime]
-    stack_admissions: Sequence[datetime]
-    all_admissions: Sequence[datetime]
-    active: int
-    active_stack: int
-    target_busy: bool
-    new_alerts: int = 0  # of episodes that began within the time in which a storm is looked for
-    new_targets: int = 0
+    `until` is when it is worth trying again; it means something only where the bound stops the run.
+    """
 
-
-@dataclass(frozen=True)
-class Violation:
-    """A bound that stands in the way, in words for people; `until` is when it is worth trying again."""
-
+    stops: bool
     detail: str
     until: datetime | None = None
 
 
-Bound = Callable[[BoundFacts], Violation | None]
+def _stop(detail: str, until: datetime | None = None) -> Judgement:
+    return Judgement(True, detail, until)
 
 
-def kill_switch(facts: BoundFacts) -> Violation | None:
-    return Violation(f"paused: {facts.pause_reason}") if facts.pause_reason is not None else None
+def _pass(detail: str) -> Judgement:
+    return Judgement(False, detail)
 
 
-def mode_off(facts: BoundFacts) -> Violation | None:
-    return Violation("the mode is off") if facts.settings.mode == "off" else None
+Bound = Callable[[BoundFacts], Judgement]
 
 
-def freeze(facts: BoundFacts) -> Violation | None:
-    return Violation(f"the freeze {facts.freeze_detail} is in force") if facts.freeze_detail is not None else None
+def kill_switch(facts: BoundFacts) -> Judgement:
+    return _pass("not paused") if facts.pause_reason is None else _stop(f"paused: {facts.pause_reason}")
 
 
-def breaker(facts: BoundFacts) -> Violation | None:
-    return Violation(f"the breaker is open: {facts.breaker_reason}") if facts.breaker_reason is not None else None
+def mode_off(facts: BoundFacts) -> Judgement:
+    return Judgement(facts.settings.mode == "off", f"the mode is {facts.settings.mode}")
 
 
-def storm(facts: BoundFacts) -> Violation | None:
-    return Violation(facts.storm_detail) if facts.storm_detail is not None else None
+def freeze(facts: BoundFacts) -> Judgement:
+    if facts.freeze_detail is None:
+        return _pass("no freeze is in force")
+    return _stop(f"the freeze {facts.freeze_detail} is in force")
 
 
-def stale(facts: BoundFacts) -> Violation | None:
-    detail = describe_staleness(facts.now, facts.confirmed_at, facts.limits, facts.stack_limits)
-    return Violation(detail) if detail is not None else None
+def breaker(facts: BoundFacts) -> Judgement:
+    if facts.breaker_reason is None:
+        return _pass("the breaker is closed")
+    return _stop(f"the breaker is open: {facts.breaker_reason}")
 
 
-def describe_staleness(now: datetime, confirmed_at: datetime, limits: Limits, stack_limits: StackLimits) -> str | None:
-    """Why nobody can tell whether an alert still fires that was last confirmed then, or None."""
-    age, stack_limit = now - confirmed_at, stack_limits.max_alert_age
-    limit = limits.max_alert_age if stack_limit is None else stack_limit
+def storm(facts: BoundFacts) -> Judgement:
+    seen, limit = facts.storm, facts.limits.storm
+    within = format_duration(limit.within)
+    if is_storm(facts):
+        counts = f"{seen.alerts} alerts on {seen.targets} targets within {within}"
+        return _stop(f"a storm: {counts}, the limits are {limit.alerts} and {limit.targets}; people look first")
+    if seen.last_at is not None and facts.now < seen.last_at + limit.cooldown:
+        end = seen.last_at + limit.cooldown
+        return _stop(
+            f"a storm of alerts was seen at {seen.last_at:%H:%M:%S} UTC; its cooldown is over at {end:%H:%M:%S} UTC"
+        )
+    return _pass(f"{seen.alerts} of {limit.alerts} alerts on {seen.targets} of {limit.targets} targets within {within}")
+
+
+def is_storm(facts: BoundFacts) -> bool:
+    """Whether there are more new alerts, or more targets with some, than one fault explains."""
+    limit = facts.limits.storm
+    return facts.storm.targets > limit.targets or facts.storm.alerts > limit.alerts
+
+
+def stale(facts: BoundFacts) -> Judgement:
+    return judge_age(facts.now, facts.alert.confirmed_at, facts.max_alert_age)
+
+
+def judge_age(now: datetime, confirmed_at: datetime, max_alert_age: timedelta) -> Judgement:
+    """Whether nobody can tell any more that an alert fires which was last confirmed then."""
+    age = now - confirmed_at
     if age < -CLOCK_TOLERANCE:
-        return f"the alert was confirmed {format_duration(-age)} in the future: the clock has been set back"
-    if age <= limit:
-        return None
-    return f"the alert was last confirmed {format_duration(age)} ago, max_alert_age is {format_duration(limit)}"
+        return _stop(f"the alert was confirmed {format_duration(-age)} in the future: the clock has been set back")
+    shown = format_duration(max(age, NO_TIME))
+    detail = f"the alert was last confirmed {shown} ago, max_alert_age is {format_duration(max_alert_age)}"
+    return Judgement(age > max_alert_age, detail)
 
 
-def max_items(facts: BoundFacts) -> Violation | None:
-    batch = facts.settings.batch
-    if batch is not None and facts.approved_count > batch:
-        return Violation(f"{facts.approved_count} items were approved, batch is {batch}")
-    if facts.max_items is None or facts.found <= facts.max_items:
-        return None
-    return Violation(f"found {facts.found}, max_items is {facts.max_items}")
+def max_items(facts: BoundFacts) -> Judgement:
+    plan, batch = facts.plan, facts.settings.batch
+    if batch is not None and plan.approved_count > batch:
+        return _stop(f"{plan.approved_count} items were approved, batch is {batch}")
+    if plan.max_items is None:
+        at_once = f", of which it takes {batch} at once" if batch else ""
+        return _pass(f"found {plan.found}{at_once}, max_items is not set")
+    return Judgement(plan.found > plan.max_items, f"found {plan.found}, max_items is {plan.max_items}")
 
 
-def max_share(facts: BoundFacts) -> Violation | None:
-    share = facts.settings.max_share
+def max_share(facts: BoundFacts) -> Judgement:
+    share, plan = facts.settings.max_share, facts.plan
     if share is None:
-        return None
-    if facts.population is None:
-        return Violation("max_share is set, but the target can not say how many there are in all")
-    limit = floor(facts.population * share)
-    return (
-        Violation(f"found {facts.found} of {facts.population}, max_share allows {limit}")
-        if facts.found > limit
-        else None
-    )
+        return _pass("max_share is not set")
+    if plan.population is None:
+        return _stop("max_share is set, but the target can not say how many there are in all")
+    limit = floor(plan.population * share)
+    return Judgement(plan.found > limit, f"found {plan.found} of {plan.population}, max_share allows {limit}")
 
 
-def blocked_by_alert(facts: BoundFacts) -> Violation | None:
-    return Violation(f"firing: {', '.join(facts.blocking_alerts)}") if facts.blocking_alerts else None
+def blocked_by_alert(facts: BoundFacts) -> Judgement:
+    if facts.block_on.firing:
+        return _stop(f"firing: {', '.join(facts.block_on.firing)}")
+    names = ", ".join(facts.settings.block_on)
+    return _pass(f"none of them fires: {names}" if names else "block_on is not set")
 
 
-def min_firing(facts: BoundFacts) -> Violation | None:
-    due = facts.firing_since + facts.settings.min_firing
-    if facts.now >= due:
-        return None
-    firing_for, minimum = facts.now - facts.firing_since, facts.settings.min_firing
-    return Violation(f"has fired for {format_duration(firing_for)}, min_firing is {format_duration(minimum)}", due)
+def min_firing(facts: BoundFacts) -> Judgement:
+    firing_for, minimum = facts.now - facts.alert.firing_since, facts.settings.min_firing
+    due = facts.alert.firing_since + minimum
+    shown = format_duration(max(firing_for, NO_TIME))
+    return Judgement(facts.now < due, f"has fired for {shown}, min_firing is {format_duration(minimum)}", due)
 
 
-def cooldown(facts: BoundFacts) -> Violation | None:
-    if facts.last_admitted_end is None:
-        return None
-    due = facts.last_admitted_end + facts.settings.cooldown
-    if facts.now >= due:
-        return None
-    ago = format_duration(facts.now - facts.last_admitted_end)
-    return Violation(f"the last run ended {ago} ago, cooldown is {format_duration(facts.settings.cooldown)}", due)
+def cooldown(facts: BoundFacts) -> Judgement:
+    last_end, span = facts.history.last_admitted_end, format_duration(facts.settings.cooldown)
+    if last_end is None:
+        return _pass(f"no run before, cooldown is {span}")
+    due = last_end + facts.settings.cooldown
+    ago = format_duration(facts.now - last_end)
+    return Judgement(facts.now < due, f"the last run ended {ago} ago, cooldown is {span}", due)
 
 
-def rate(facts: BoundFacts) -> Violation | None:
+def rate(facts: BoundFacts) -> Judgement:
+    history = facts.history
     scopes = (
-        ("this remediation", facts.remediation_admissions, facts.settings.max_runs_per_hour),
-        ("the stack", facts.stack_admissions, facts.stack_limits.max_runs_per_hour),
-        ("all stacks", facts.all_admissions, facts.limits.max_runs_per_hour),
+        ("this remediation", history.remediation_admissions, facts.settings.max_runs_per_hour),
+        ("the stack", history.stack_admissions, facts.stack_limits.max_runs_per_hour),
+        ("all stacks", history.all_admissions, facts.limits.max_runs_per_hour),
     )
     for name, admissions, cap in scopes:
         if len(admissions) >= cap:
-            return Violation(
-                f"{len(admissions)} runs of {name} in the last hour, the limit is {cap}", admissions[-cap] + HOUR
-            )
-    return None
+            detail = f"{len(admissions)} runs of {name} in the last hour, the limit is {cap}"
+            return _stop(detail, admissions[-cap] + HOUR)
+    counts = ", ".join(f"{len(admissions)} of {cap} of {name}" for name, admissions, cap in scopes)
+    return _pass(f"in the last hour {counts}")
 
 
-def concurrency(facts: BoundFacts) -> Violation | None:
-    if facts.target_busy:
-        return Violation("a run of this remediation on this target is under way", facts.now + RETRY_AFTER)
-    scopes = (
-        ("", facts.active, facts.limits.concurrency),
-        ("of the stack ", facts.active_stack, facts.stack_limits.concurrency),
-    )
+def concurrency(facts: BoundFacts) -> Judgement:
+    history, stack_cap = facts.history, facts.stack_limits.concurrency
+    if history.target_busy:
+        return _stop("a run of this remediation on this target is under way", facts.now + RETRY_AFTER)
+    scopes = (("", history.active, facts.limits.concurrency), ("of the stack ", history.active_stack, stack_cap))
     for name, active, cap in scopes:
         if cap is not None and active >= cap:
-            return Violation(f"{active} runs {name}are under way, concurrency is {cap}", facts.now + RETRY_AFTER)
-    return None
+            return _stop(f"{active} runs {name}are under way, concurrency is {cap}", facts.now + RETRY_AFTER)
+    in_stack = f", {history.active_stack} of {stack_cap} of the stack" if stack_cap is not None else ""
+    return _pass(f"{history.active} of {facts.limits.concurrency} runs are under way{in_stack}")
 
 
-def window(facts: BoundFacts) -> Violation | None:
-    if facts.window is None or in_window(facts.window, facts.now):
-        return None
-    detail = f"outside the window {facts.settings.only_in} ({format_window(facts.window)})"
-    return Violation(detail, next_start(facts.window, facts.now))
+def window(facts: BoundFacts) -> Judgement:
+    if facts.window is None:
+        return _pass("only_in is not set")
+    name = f"the window {facts.settings.only_in} ({format_window(facts.window)})"
+    if in_window(facts.window, facts.now):
+        return _pass(f"inside {name}")
+    return _stop(f"outside {name}", next_start(facts.window, facts.now))
 
 
-def alertmanager_unreadable(facts: BoundFacts) -> Violation | None:
-    return (
-        Violation(facts.alertmanager_error, facts.now + RETRY_AFTER) if facts.alertmanager_error is not None else None
-    )
+def alertmanager_unreadable(facts: BoundFacts) -> Judgement:
+    if facts.block_on.error is None:
+        return _pass("it answers, or is not asked")
+    return _stop(facts.block_on.error, facts.now + RETRY_AFTER)
 
 
 REFUSALS: dict[str, Bound] = {
@@ -206,10 +205,17 @@ DEFERRALS: dict[str, Bound] = {
 
 @dataclass(frozen=True)
 class Decision:
-    """What all bounds together say: every one that stands in the way, by name."""
+    """What all bounds together say, each by its name, in the order in which they win."""
 
-    refusals: dict[str, Violation]
-    deferrals: dict[str, Violation]
+    judgements: Mapping[str, Judgement]
+
+    @cached_property
+    def refusals(self) -> Mapping[str, Judgement]:
+        return self._stopping(REFUSALS)
+
+    @cached_property
+    def deferrals(self) -> Mapping[str, Judgement]:
+        return self._stopping(DEFERRALS)
 
     @property
     def reason(self) -> str:
@@ -218,24 +224,24 @@ class Decision:
 
     @property
     def detail(self) -> str:
-        return next((violation.detail for violation in (*self.refusals.values(), *self.deferrals.values())), "")
+        return self.judgements[self.reason].detail if self.reason else ""
 
     def not_before(self, now: datetime) -> datetime:
         """When all that only defer may have passed."""
-        return max((violation.until or now + RETRY_AFTER for violation in self.deferrals.values()), default=now)
+        return max((each.until or now + RETRY_AFTER for each in self.deferrals.values()), default=now)
 
     def as_evidence(self) -> dict[str, dict[str, str]]:
         return {
-            "refused_by": {name: violation.detail for name, violation in self.refusals.items()},
-            "deferred_by": {name: violation.detail for name, violation in self.deferrals.items()},
+            "refused_by": {name: each.detail for name, each in self.refusals.items()},
+            "deferred_by": {name: each.detail for name, each in self.deferrals.items()},
+        }
+
+    def _stopping(self, bounds: Mapping[str, Bound]) -> Mapping[str, Judgement]:
+        return {
+            name: self.judgements[name] for name in bounds if name in self.judgements and self.judgements[name].stops
         }
 
 
 def decide(facts: BoundFacts) -> Decision:
     """Ask every bound."""
-    return Decision(_violations(REFUSALS, facts), _violations(DEFERRALS, facts))
-
-
-def _violations(bounds: dict[str, Bound], facts: BoundFacts) -> dict[str, Violation]:
-    judgements = ((name, bound(facts)) for name, bound in bounds.items())
-    return {name: violation for name, violation in judgements if violation is not None}
+    return Decision({name: bound(facts) for name, bound in (REFUSALS | DEFERRALS).items()})

@@ -15,8 +15,8 @@ from remediator.ledger import episodes, runs
 from remediator.ledger.due_episodes import Candidate, candidates
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
-from remediator.model.target import ResolvedTarget, resolve_target
 from remediator.runs.execution import record_shutdown
+from remediator.runs.planning import cooldown_of
 from remediator.shutdown import ShutdownSignal
 
 TICK_SECONDS = 1.0
@@ -132,13 +132,7 @@ class Engine:
         """The first run at once; the next when the last has cooled down."""
         if candidate.finished_at is None or candidate.state is RunState.INTERRUPTED:
             return True
-        target = resolve_target(self._context.inventory, self._context.remediations, candidate.key)
-        cooldown = (
-            target.settings.cooldown
-            if isinstance(target, ResolvedTarget)
-            else self._context.inventory.limits.max_alert_age
-        )
-        return self._context.clock.now() >= candidate.finished_at + cooldown
+        return self._context.clock.now() >= candidate.finished_at + cooldown_of(self._context, candidate.key)
 
     async def _drive_due_runs(self) -> None:
         now = self._context.clock.now()

@@ -12,16 +12,19 @@ from remediator.ledger import audit
 from remediator.ledger.runs import Run, StaleRun
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import ENDED, RunState
-from remediator.model.target import ResolvedTarget, resolve_target
-from remediator.runs.execution import execute, mark_unknown, recover, verify
-from remediator.runs.planning import fail, precheck
+from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
+from remediator.runs.execution import execute
+from remediator.runs.planning import fail, precheck, refuse
+from remediator.runs.recovery import mark_unknown, recover
 from remediator.runs.transitions import transition
+from remediator.runs.verification import verify
 from remediator.shutdown import ShutdownSignal
 
 LEDGER_RETRY_SECONDS = 5.0
 CRASH_RETRY_SECONDS = 2.0
 MAX_CRASHES = 3
 WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
+EFFECTS_BEGUN = frozenset({RunState.EXECUTING, RunState.VERIFYING})
 log = structlog.get_logger(__name__)
 
 
@@ -75,34 +78,46 @@ class RunDriver:
     def _next_step(self, run: Run) -> Coroutine[None, None, Run]:
         if has_expired(run, self._context.clock.now()):
             return self._expire(run)
-        target = resolve_target(self._context.inventory, self._context.remediations, run.key)
-        effects_begun = run.state in (RunState.EXECUTING, RunState.VERIFYING)
-        if self._crashes[run.id] >= MAX_CRASHES:
-            return self._give_up(run, effects_begun)
-        if effects_begun and isinstance(target, str):
-            return mark_unknown(self._context, run, target)
-        if run.state is RunState.EXECUTING and isinstance(target, ResolvedTarget):
-            return recover(self._context, run, target)
-        if run.state is RunState.VERIFYING and isinstance(target, ResolvedTarget):
-            return verify(self._context, run, target, self._shutdown)
-        return self._plan_and_execute(run, target)
+        if self._crashes[run.id] >= MAX_CRASHES:  # a person has to look, and others must not wait for it
+            reason = f"stopped unexpectedly {self._crashes[run.id]} times; see the log"
+            return self._give_up(run, "internal_error", reason)
+        match resolve_target(self._context.inventory, self._context.remediations, run.key):
+            case ResolvedTarget() as target:
+                return STEPS[run.state](self._context, run, target, self._shutdown)
+            case UnresolvedTarget(detail):
+                return self._end_unresolved(run, detail)
 
-    def _give_up(self, run: Run, effects_begun: bool) -> Coroutine[None, None, Run]:
-        """It has stopped unexpectedly again and again; a person has to look, and others must not wait for it."""
-        reason = f"stopped unexpectedly {self._crashes[run.id]} times; see the log"
-        if effects_begun:
-            return mark_unknown(self._context, run, reason)
-        return fail(self._context, run, "internal_error", reason)
+    def _end_unresolved(self, run: Run, detail: str) -> Coroutine[None, None, Run]:
+        if run.state is RunState.PLANNED:
+            return refuse(self._context, run, "unknown_target", detail)
+        return self._give_up(run, "unknown_target", detail)
 
-    async def _plan_and_execute(self, run: Run, target: ResolvedTarget | str) -> Run:
-        run = await precheck(self._context, run, target)
-        if run.state is RunState.ADMITTED and isinstance(target, ResolvedTarget):
-            return await execute(self._context, run, target, self._shutdown)
-        return run
+    def _give_up(self, run: Run, reason: str, detail: str) -> Coroutine[None, None, Run]:
+        if run.state in EFFECTS_BEGUN:
+            return mark_unknown(self._context, run, detail)
+        return fail(self._context, run, reason, detail)
 
     async def _expire(self, run: Run) -> Run:
         async with self._context.ledger.write() as connection:
             return await transition(connection, self._context, run, RunState.EXPIRED, reason=run.reason)
+
+
+async def plan_and_execute(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
+    """Judge a run, and carry it out at once if it is admitted."""
+    run = await precheck(context, run, target)
+    return await execute(context, run, target, shutdown) if run.state is RunState.ADMITTED else run
+
+
+Step = Callable[[Context, Run, ResolvedTarget, ShutdownSignal], Coroutine[None, None, Run]]
+# What is done with a run that is found in a state, right after a start too; TRANSITIONS says where it may lead.
+STEPS: dict[RunState, Step] = {
+    RunState.PLANNED: plan_and_execute,
+    RunState.DEFERRED: plan_and_execute,
+    RunState.AWAITING_APPROVAL: plan_and_execute,
+    RunState.ADMITTED: plan_and_execute,  # a crash came before its first effect: everything is judged once more
+    RunState.EXECUTING: recover,  # a crash came within its effects
+    RunState.VERIFYING: verify,
+}
 
 
 def has_expired(run: Run, now: datetime) -> bool:

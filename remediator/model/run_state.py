@@ -65,10 +65,6 @@ CANCELLABLE = frozenset(state for state, following in TRANSITIONS.items() if S.C
 # It holds its target, and counts against concurrency.
 ACTIVE = frozenset({S.ADMITTED, S.EXECUTING, S.VERIFYING})
 ENDED = frozenset(RunState) - frozenset(TRANSITIONS)
-# A person is told, with everything that was tried.
-ESCALATED = frozenset({S.REFUSED, S.AWAITING_APPROVAL, S.INEFFECTIVE, S.FAILED, S.UNKNOWN, S.EXPIRED})
-# The fix did not fix it, or nobody knows: not again until a person has looked.
-OPENS_BREAKER = frozenset({S.INEFFECTIVE, S.UNKNOWN})
 # Why a run ended `interrupted` when nobody had asked it to stop.
 CRASH = "crash"
 

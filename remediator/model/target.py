@@ -28,6 +28,13 @@ class ResolvedTarget:
         return Scope(self.stack, self.name, self.settings, str(run), touched_items)
 
 
+@dataclass(frozen=True)
+class UnresolvedTarget:
+    """What an episode is about where nothing can be done about it; `detail` says why, for people."""
+
+    detail: str
+
+
 def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> EpisodeKey:
     """The episode that an alert with these labels belongs to, whether or not its target exists."""
     stack, name, target = (_label(labels, label) for label in ("stack", "remediation", "target"))
@@ -59,18 +66,20 @@ def _replace_unprintable(text: str) -> str:
 
 def resolve_target(
     inventory: Inventory, remediations: Mapping[str, Remediation], key: EpisodeKey
-) -> ResolvedTarget | str:
-    """Return the target of `key`, or in words for people why there is none."""
+) -> ResolvedTarget | UnresolvedTarget:
+    """Find what `key` names in the inventory."""
     remediation = remediations.get(key.remediation)
     if remediation is None:
-        return f"there is no remediation {key.remediation!r}{suggest(key.remediation, remediations)}"
+        nearest = suggest(key.remediation, remediations)
+        return UnresolvedTarget(f"there is no remediation {key.remediation!r}{nearest}")
     stack = inventory.stacks.get(key.stack)
     if stack is None:
-        return f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}"
-    target = _resolve_name(remediation, stack, key)
-    if isinstance(target, str):
-        return target
-    return ResolvedTarget(remediation, stack, target, settings_of(stack, key.remediation))
+        return UnresolvedTarget(f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}")
+    match _resolve_name(remediation, stack, key):
+        case TargetName() as name:
+            return ResolvedTarget(remediation, stack, name, settings_of(stack, key.remediation))
+        case unresolved:
+            return unresolved
 
 
 def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
@@ -78,20 +87,25 @@ def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
     return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 
-def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> TargetName | str:
+def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> TargetName | UnresolvedTarget:
     _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
     name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
-    targets = _by_kind(key.stack, stack)[remediation.kind]
-    if name not in targets:
-        return f"stack {key.stack} has no {remediation.kind} target {name!r}{suggest(name, targets)}"
+    names = _by_kind(key.stack, stack)[remediation.kind]
+    if name not in names:
+        return UnresolvedTarget(f"stack {key.stack} has no {remediation.kind} target {name!r}{suggest(name, names)}")
     if remediation.kind != "queues":
         return TargetName(key.stack, remediation.kind, name)
+    return _resolve_queue(stack, TargetName(key.stack, "queues", name, queue))
+
+
+def _resolve_queue(stack: Stack, name: TargetName) -> TargetName | UnresolvedTarget:
+    place, queue = f"{name.stack}/queues/{name.name}", name.queue
     if not queue:
-        return f"the alert names no queue of {key.stack}/queues/{name}: it needs the label `queue`"
-    listed_queues = stack.queues[name].names
-    if isinstance(listed_queues, tuple) and queue not in listed_queues:
-        return f"{key.stack}/queues/{name} does not list the queue {queue!r}{suggest(queue, listed_queues)}"
-    return TargetName(key.stack, "queues", name, queue)
+        return UnresolvedTarget(f"the alert names no queue of {place}: it needs the label `queue`")
+    listed = stack.queues[name.name].names
+    if isinstance(listed, tuple) and queue not in listed:
+        return UnresolvedTarget(f"{place} does not list the queue {queue!r}{suggest(queue, listed)}")
+    return name
 
 
 def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:

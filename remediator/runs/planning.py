@@ -3,22 +3,23 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide
+from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide, is_storm
 from remediator.bounds.facts import gather_facts, query_block_on
 from remediator.context import Context
 from remediator.escalation.escalate import escalate
-from remediator.ledger import episodes, runs
+from remediator.ledger import episodes, runs, switches
 from remediator.ledger.runs import Run
 from remediator.ledger.touched_items import touched_items_since
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import RemediatorError, TargetUnknown
 from remediator.model.remediation import Identity, Plan
 from remediator.model.run_state import RunState
-from remediator.model.target import ResolvedTarget
+from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.runs.transitions import transition
 from runbookd.inventory import Mode, RemediationSettings
 
@@ -35,56 +36,43 @@ class PlanFailed:
     reason: str = "target_unreachable"
 
 
-async def precheck(context: Context, run: Run, target: ResolvedTarget | str) -> Run:
+async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
     """Plan `run`, ask all bounds, and move it to what follows; an approved run keeps the plan that was approved.
 
     Raises:
         LedgerUnavailable: nothing has been decided.
         StaleRun: somebody else has moved the run on.
     """
-    ended_run = await _end_without_reading(context, run, target)
-    if ended_run is not None or isinstance(target, str):
-        return ended_run or run
-    plan = None
-    if run.approved_by is None:
-        result = await read_plan(context, target, run.id)
-        if isinstance(result, PlanFailed):
-            return await _end_without_plan(context, run, result)
-        plan = result
-    return await _decide(context, run, target, plan)
+    if target.settings.mode is Mode.OFF and run.state is RunState.PLANNED:  # nobody wants it: the target is not read
+        return await refuse(context, run, "mode_off", "the mode is off")
+    if run.approved_by is not None:
+        return await _decide(context, run, target, None)
+    match await read_plan(context, target, run.id):
+        case PlanFailed() as failure:
+            return await _end_without_plan(context, run, failure)
+        case plan:
+            return await _decide(context, run, target, plan)
 
 
 async def _end_without_plan(context: Context, run: Run, failure: PlanFailed) -> Run:
     """What is not there is refused, so that no name that an alert claims gets a breaker."""
     if failure.state is RunState.REFUSED and run.state is RunState.PLANNED:
-        return await _refuse(context, run, failure.reason, failure.detail)
+        return await refuse(context, run, failure.reason, failure.detail)
     return await fail(context, run, failure.reason, failure.detail)
 
 
-async def _end_without_reading(context: Context, run: Run, target: ResolvedTarget | str) -> Run | None:
-    """What needs no look at the target: it does not exist, or nobody wants this remediation."""
-    if isinstance(target, str):
-        if run.state is not RunState.PLANNED:
-            return await fail(context, run, "unknown_target", target)
-        return await _refuse(context, run, "unknown_target", target)
-    if target.settings.mode is Mode.OFF and run.state is RunState.PLANNED:
-        return await _refuse(context, run, "mode_off", "the mode is off")
-    return None
-
-
-async def _refuse(context: Context, run: Run, reason: str, detail: str) -> Run:
+async def refuse(context: Context, run: Run, reason: str, detail: str) -> Run:
+    """End a run that nothing was read for."""
     async with context.ledger.write() as connection:
-        updated_run = await runs.add_evidence(
-            connection, run, bounds={"refused_by": {reason: detail}, "deferred_by": {}}
-        )
-        return await transition(connection, context, updated_run, RunState.REFUSED, reason=reason)
+        run = await runs.add_evidence(connection, run, bounds={"refused_by": {reason: detail}, "deferred_by": {}})
+        return await transition(connection, context, run, RunState.REFUSED, reason=reason)
 
 
 async def fail(context: Context, run: Run, reason: str, detail: str) -> Run:
     """End a run that has touched nothing."""
     async with context.ledger.write() as connection:
-        updated_run = await runs.add_evidence(connection, run, error=detail)
-        return await transition(connection, context, updated_run, RunState.FAILED, reason=reason)
+        run = await runs.add_evidence(connection, run, error=detail)
+        return await transition(connection, context, run, RunState.FAILED, reason=reason)
 
 
 async def read_plan(context: Context, target: ResolvedTarget, run: int | str) -> Plan | PlanFailed:
@@ -114,8 +102,17 @@ async def _read_touched_items(context: Context, target: ResolvedTarget) -> Seque
         return await touched_items_since(connection, key, context.clock.now() - target.remediation.lookback)
 
 
+def cooldown_of(context: Context, key: EpisodeKey) -> timedelta:
+    """How long after its last run an episode gets no other: `max_alert_age` where the inventory lacks the target."""
+    match resolve_target(context.inventory, context.remediations, key):
+        case ResolvedTarget(settings=settings):
+            return settings.cooldown
+        case UnresolvedTarget():
+            return context.inventory.limits.max_alert_age
+
+
 async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan | None) -> Run:
-    block_on_result = await query_block_on(context, target)
+    block_on = await query_block_on(context, target)
     async with context.ledger.write() as connection:
         if run.state is RunState.ADMITTED:  # a crash came between admission and the first effect
             run = await runs.take_over(connection, run)
@@ -123,7 +120,10 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
         if plan is not None:
             run = await runs.save_plan(connection, run, plan)
         episode = await episodes.get(connection, run.episode)
-        decision = decide(await gather_facts(connection, context, target, run, episode, block_on_result))
+        facts = await gather_facts(connection, context, target, run, episode, block_on)
+        decision = decide(facts)
+        if is_storm(facts):  # remembered for its cooldown, whatever else stands in the way
+            await switches.note_storm(connection, facts.now, decision.judgements["storm"].detail)
         run = await runs.add_evidence(connection, run, bounds=decision.as_evidence())
         return await _apply_decision(connection, context, run, target, decision, plan)
 
@@ -164,7 +164,7 @@ async def _apply_decision(
         return await transition(connection, context, run, state, admitted_at=now)
     run = await transition(connection, context, run, state, reason=reason)
     if state is RunState.NOTHING_TO_DO and reason and target.settings.mode is not Mode.SHADOW:
-        await escalate(connection, context, run, await episodes.get(connection, run.episode))
+        await escalate(connection, context, run)
     return run
 
 

@@ -13,8 +13,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.bounds.bounds import BoundFacts, Decision, decide
-from remediator.bounds.facts import gather_facts, query_block_on
+from remediator.bounds.bounds import Decision, decide
+from remediator.bounds.facts import BlockOnFacts, BoundFacts, gather_facts, query_block_on
 from remediator.context import Context
 from remediator.intake.ingest import apply_deliveries
 from remediator.ledger import episodes, runs
@@ -27,8 +27,8 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
 from remediator.model.remediation import Plan
 from remediator.model.run_state import ENDED, RunState
-from remediator.model.target import ResolvedTarget, keys_of, resolve_target
-from remediator.runs.planning import PlanFailed, next_state, read_plan
+from remediator.model.target import ResolvedTarget, UnresolvedTarget, keys_of, resolve_target
+from remediator.runs.planning import PlanFailed, cooldown_of, next_state, read_plan
 from runbookd.inventory import Mode
 
 NO_NEW_RUN = "no_new_run"
@@ -51,20 +51,19 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class _TargetReading:
-    """All that is read before the transaction begins: a target, its plan or why there is none, and what blocks it."""
+class _Reading:
+    """All that is read before the transaction begins: a target, its plan, and what blocks it."""
 
-    target: ResolvedTarget | str
-    plan: Plan | PlanFailed | None = None
-    block_on_result: tuple[Sequence[str], str | None] = ((), None)
+    target: ResolvedTarget
+    plan: Plan
+    block_on: BlockOnFacts
 
 
 async def preview_episode(context: Context, key: EpisodeKey) -> Preview:
     """What would be done if the alert of `key` fired now; a run that is under way is judged afresh."""
     reading = await _read_target(context, key)
-    early_preview = _preview_without_bounds(key, reading)
-    if early_preview is not None:
-        return early_preview
+    if isinstance(reading, Preview):
+        return reading
     async with rolled_back(context.ledger) as connection:
         if await episodes.open_for(connection, key) is None:
             await _apply_delivery(connection, context, _synthetic_delivery(context, key))
@@ -87,7 +86,7 @@ async def simulate(context: Context, delivery: Delivery) -> Sequence[Preview]:
         raise MalformedDelivery(f"{len(keys)} targets at once; at most {MAX_TARGETS} can be simulated")
     limit = asyncio.Semaphore(MAX_CONCURRENT_READS)
 
-    async def read(key: EpisodeKey) -> _TargetReading:
+    async def read(key: EpisodeKey) -> _Reading | Preview:
         async with limit:
             return await _read_target(context, key)
 
@@ -117,27 +116,28 @@ class _Rollback(Exception):
     """Takes a transaction back."""
 
 
-async def _read_target(context: Context, key: EpisodeKey) -> _TargetReading:
-    target = resolve_target(context.inventory, context.remediations, key)
-    if isinstance(target, str) or target.settings.mode is Mode.OFF:
-        return _TargetReading(target)
-    return _TargetReading(target, await read_plan(context, target, "preview"), await query_block_on(context, target))
-
-
-def _preview_without_bounds(key: EpisodeKey, reading: _TargetReading) -> Preview | None:
-    """What the engine ends without asking any bound."""
-    if isinstance(reading.target, str):
-        return Preview(key, RunState.REFUSED, "unknown_target", reading.target)
-    mode = str(reading.target.settings.mode)
-    if reading.plan is None:
+async def _read_target(context: Context, key: EpisodeKey) -> _Reading | Preview:
+    """What there is to judge, or what the engine ends without asking any bound."""
+    match resolve_target(context.inventory, context.remediations, key):
+        case UnresolvedTarget(detail):
+            return Preview(key, RunState.REFUSED, "unknown_target", detail)
+        case ResolvedTarget() as target:
+            mode = str(target.settings.mode)
+    if target.settings.mode is Mode.OFF:
         return Preview(key, RunState.REFUSED, "mode_off", "the mode is off", mode)
-    if isinstance(reading.plan, PlanFailed):
-        return Preview(key, reading.plan.state, reading.plan.reason, reading.plan.detail, mode)
-    return None
+    match await read_plan(context, target, "preview"):
+        case PlanFailed() as failure:
+            return Preview(key, failure.state, failure.reason, failure.detail, mode)
+        case plan:
+            return _Reading(target, plan, await query_block_on(context, target))
 
 
 async def _preview_from_delivery(
-    connection: AsyncConnection, context: Context, key: EpisodeKey, open_before: Episode | None, reading: _TargetReading
+    connection: AsyncConnection,
+    context: Context,
+    key: EpisodeKey,
+    open_before: Episode | None,
+    reading: _Reading | Preview,
 ) -> Preview:
     episode = await episodes.open_for(connection, key)
     if episode is None:
@@ -146,37 +146,29 @@ async def _preview_from_delivery(
     last_run = await runs.last_of_episode(connection, episode.id)
     if last_run is not None and last_run.state not in ENDED:
         return Preview(key, NO_NEW_RUN, "under_way", f"joins run {last_run.id}, which is {last_run.state}")
-    cooldown_end = _cooldown_until(context, last_run, reading.target)
-    if cooldown_end is not None:
-        return Preview(
-            key, NO_NEW_RUN, "cooldown", f"run {last_run.id if last_run else ''} has just ended; next at {cooldown_end}"
-        )
-    early_preview = _preview_without_bounds(key, reading)
-    if early_preview is not None:
-        return early_preview
+    cooldown_end = _cooldown_until(context, last_run, key)
+    if last_run is not None and cooldown_end is not None:
+        return Preview(key, NO_NEW_RUN, "cooldown", f"run {last_run.id} has just ended; next at {cooldown_end}")
+    if isinstance(reading, Preview):
+        return reading
     run = await runs.create(connection, episode, context.clock.now())
     return await _preview_decision(connection, context, key, episode, run, reading)
 
 
-def _cooldown_until(context: Context, last_run: Run | None, target: ResolvedTarget | str) -> datetime | None:
+def _cooldown_until(context: Context, last_run: Run | None, key: EpisodeKey) -> datetime | None:
     """Until when the engine plans no further run of the episode."""
     if last_run is None or last_run.finished_at is None or last_run.state is RunState.INTERRUPTED:
         return None
-    cooldown = (
-        target.settings.cooldown if isinstance(target, ResolvedTarget) else context.inventory.limits.max_alert_age
-    )
-    until = last_run.finished_at + cooldown
+    until = last_run.finished_at + cooldown_of(context, key)
     return until if until > context.clock.now() else None
 
 
 async def _preview_decision(
-    connection: AsyncConnection, context: Context, key: EpisodeKey, episode: Episode, run: Run, reading: _TargetReading
+    connection: AsyncConnection, context: Context, key: EpisodeKey, episode: Episode, run: Run, reading: _Reading
 ) -> Preview:
     target, plan = reading.target, reading.plan
-    assert isinstance(target, ResolvedTarget)  # noqa: S101 - see _preview_without_bounds
-    assert isinstance(plan, Plan)  # noqa: S101
     planned_run = replace(run, found=plan.found, population=plan.population)
-    facts = await gather_facts(connection, context, target, planned_run, episode, reading.block_on_result)
+    facts = await gather_facts(connection, context, target, planned_run, episode, reading.block_on)
     decision = decide(facts)
     state, reason = next_state(target.settings, planned_run, decision, plan)
     detail = decision.detail if reason == decision.reason else ""

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from remediator.bounds.bounds import DEFERRALS, REFUSALS, BoundFacts, Decision
-from remediator.bounds.explain import EXPLANATIONS
+from remediator.bounds.bounds import REFUSALS, Decision
+from remediator.bounds.facts import BoundFacts
 from remediator.context import Context
 from remediator.escalation.advice import what_next
 from remediator.ledger import runs
@@ -18,7 +18,7 @@ from remediator.model.clock import rfc3339
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery, NoSuchRun
-from remediator.model.target import resolve_target
+from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.server.dry_run import Preview, preview_episode, simulate
 from remediator.server.operator_api import OperatorGuard, parse_run_id, run_json
 
@@ -34,11 +34,11 @@ def _plan_handler(context: Context) -> Callable[[web.Request, str], Awaitable[we
     async def handle(request: web.Request, _operator: str) -> web.Response:
         remediation, target = request.query.get("remediation", ""), request.query.get("target", "")
         key = EpisodeKey(target.partition("/")[0], remediation, target)
-        resolved_target = resolve_target(context.inventory, context.remediations, key)
-        if isinstance(resolved_target, str):
-            raise web.HTTPNotFound(text=f"{resolved_target}\n")
-        if str(resolved_target.name) != target:
-            raise web.HTTPNotFound(text=f"{remediation} works on {resolved_target.name}, not on {target!r}\n")
+        match resolve_target(context.inventory, context.remediations, key):
+            case UnresolvedTarget(detail):
+                raise web.HTTPNotFound(text=f"{detail}\n")
+            case ResolvedTarget(name=name) if str(name) != target:
+                raise web.HTTPNotFound(text=f"{remediation} works on {name}, not on {target!r}\n")
         return web.json_response(_preview_json(await preview_episode(context, key)))
 
     return handle
@@ -97,25 +97,22 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
         if plan
         else [],
         "evidence": dict(plan.evidence) if plan else {},
-        "bounds": _bounds_json(preview.decision, preview.facts),
+        "bounds": _bounds_json(preview.decision),
         "numbers": _numbers_json(preview.facts),
     }
 
 
-def _bounds_json(decision: Decision | None, facts: BoundFacts | None) -> list[dict[str, Any]]:
+def _bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
     """Every bound with its numbers, in the order in which they win; those that stop say until when."""
-    if decision is None or facts is None:
-        return []
-    violations = decision.refusals | decision.deferrals
     return [
         {
             "bound": name,
             "then": "refuse" if name in REFUSALS else "defer",
-            "stops": name in violations,
-            "detail": violations[name].detail if name in violations else EXPLANATIONS[name](facts),
-            "until": rfc3339(violations[name].until) if name in violations else None,
+            "stops": judgement.stops,
+            "detail": judgement.detail,
+            "until": rfc3339(judgement.until) if judgement.stops else None,
         }
-        for name in (*REFUSALS, *DEFERRALS)
+        for name, judgement in (decision.judgements.items() if decision is not None else ())
     ]
 
 
@@ -123,31 +120,26 @@ def _numbers_json(facts: BoundFacts | None) -> Mapping[str, Any]:
     """What the bounds have judged: each number beside its limit; null is no limit, or not known."""
     if facts is None:
         return {}
-    settings = facts.settings
+    settings, alert, plan, history = facts.settings, facts.alert, facts.plan, facts.history
     return {
-        "items": {"found": facts.found, "max_items": facts.max_items, "batch": settings.batch},
-        "share": {"found": facts.found, "of": facts.population, "max_share": settings.max_share},
+        "items": {"found": plan.found, "max_items": plan.max_items, "batch": settings.batch},
+        "share": {"found": plan.found, "of": plan.population, "max_share": settings.max_share},
         "runs_last_hour": {
-            "remediation": [len(facts.remediation_admissions), settings.max_runs_per_hour],
-            "stack": [len(facts.stack_admissions), facts.stack_limits.max_runs_per_hour],
-            "all": [len(facts.all_admissions), facts.limits.max_runs_per_hour],
+            "remediation": [len(history.remediation_admissions), settings.max_runs_per_hour],
+            "stack": [len(history.stack_admissions), facts.stack_limits.max_runs_per_hour],
+            "all": [len(history.all_admissions), facts.limits.max_runs_per_hour],
         },
         "under_way": {
-            "stack": [facts.active_stack, facts.stack_limits.concurrency],
-            "all": [facts.active, facts.limits.concurrency],
+            "stack": [history.active_stack, facts.stack_limits.concurrency],
+            "all": [history.active, facts.limits.concurrency],
         },
-        "firing_seconds": _seconds(facts.now - facts.firing_since),
+        "firing_seconds": _seconds(facts.now - alert.firing_since),
         "min_firing_seconds": settings.min_firing.total_seconds(),
-        "confirmed_seconds_ago": _seconds(facts.now - facts.confirmed_at),
-        "max_alert_age_seconds": _max_alert_age(facts).total_seconds(),
-        "last_run_ended_at": rfc3339(facts.last_admitted_end),
+        "confirmed_seconds_ago": _seconds(facts.now - alert.confirmed_at),
+        "max_alert_age_seconds": facts.max_alert_age.total_seconds(),
+        "last_run_ended_at": rfc3339(history.last_admitted_end),
         "cooldown_seconds": settings.cooldown.total_seconds(),
     }
-
-
-def _max_alert_age(facts: BoundFacts) -> timedelta:
-    stack_limit = facts.stack_limits.max_alert_age
-    return facts.limits.max_alert_age if stack_limit is None else stack_limit
 
 
 def _seconds(span: timedelta) -> float:

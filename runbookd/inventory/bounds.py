@@ -129,6 +129,10 @@ class StackLimits(Section):
     concurrency: Annotated[int, Field(ge=1)] | None = None
     max_alert_age: Duration | None = None
 
+    def alert_age(self, limits: "Limits") -> timedelta:
+        """The stack's own `max_alert_age`, else that of all stacks."""
+        return limits.max_alert_age if self.max_alert_age is None else self.max_alert_age
+
 
 class Storm(Section):
     """More targets or alerts than this `within` a time is an outage, not a fault: people look first."""

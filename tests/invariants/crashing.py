@@ -28,7 +28,7 @@ from remediator.ledger.schema import audit as trail
 from remediator.ledger.sqlite.store import SqliteLedger
 from remediator.model.remediation import EffectOutcome, ItemState
 from remediator.model.run_state import ENDED, RunState
-from remediator.runs import execution
+from remediator.runs import outcome
 from remediator.runs.approval import approve, reject
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import START, ManualClock, inventory
@@ -148,7 +148,7 @@ class CrashingFolderRemediation(FolderRemediation):
 
 async def run_life(folder: Path, scenario: Scenario, life: int, die_at: int) -> None:
     """One life of the remediator, until nothing is left to do."""
-    execution.SETTLE_ATTEMPTS = 1
+    outcome.SETTLE_ATTEMPTS = 1
     points = CrashPoints(folder / "points", die_at)
     points.log(f"life {life}")
     clock = ManualClock(START + life * timedelta(minutes=10))

@@ -28,9 +28,10 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import WrongState
 from remediator.model.remediation import ItemState
 from remediator.model.run_state import ACTIVE, ENDED, RunState
-from remediator.runs import execution
+from remediator.runs import outcome
 from remediator.runs.approval import approve, reject
 from runbookd.inventory import Inventory
+from tests.examples import examples
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -60,7 +61,7 @@ class RemediatorMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        execution.SETTLE_ATTEMPTS = 1
+        outcome.SETTLE_ATTEMPTS = 1
         self.loop = asyncio.new_event_loop()
         self.stack = AsyncExitStack()
         self.folder = Path(tempfile.mkdtemp())
@@ -318,11 +319,9 @@ class RemediatorMachine(RuleBasedStateMachine):
             assert await episodes.all_open(connection) == []
 
 
-# Without a guard the first example that shows it ends the test, so more of them cost nothing there.
-EXAMPLES = 100 if settings.get_current_profile_name() == "mutants" else 16
 TestRemediator = pytest.mark.timeout(300)(RemediatorMachine.TestCase)
 TestRemediator.settings = settings(
-    max_examples=EXAMPLES,
+    max_examples=examples(16),
     stateful_step_count=25,
     deadline=None,
     derandomize=True,

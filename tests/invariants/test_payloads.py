@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from remediator.model.delivery import MAX_ALERTS, parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
-from remediator.model.target import MAX_NAME, ResolvedTarget, key_of, resolve_target
+from remediator.model.target import MAX_NAME, ResolvedTarget, UnresolvedTarget, key_of, resolve_target
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory
 from tests.unit.remediator.payloads import alert, delivery
@@ -136,7 +136,7 @@ def test_no_text_in_a_label_becomes_more_than_a_name_of_the_inventory(
     key = key_of(labels, REMEDIATIONS)
     assert all(len(part) <= 4 * MAX_NAME and "\0" not in part for part in (key.stack, key.remediation, key.target))
     found = resolve_target(SHOP, REMEDIATIONS, key)
-    if isinstance(found, str):
+    if isinstance(found, UnresolvedTarget):
         return
     assert found.stack is SHOP.stacks["shop"]
     assert found.remediation is REMEDIATIONS[remediation]

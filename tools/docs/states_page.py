@@ -3,16 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from remediator.model.run_state import (
-    ACTIVE,
-    ENDED,
-    ESCALATED,
-    MEANING,
-    OPENS_BREAKER,
-    TRANSITIONS,
-    RunState,
-    counts_toward_breaker,
-)
+from remediator.escalation.escalate import escalate
+from remediator.model.run_state import ACTIVE, ENDED, MEANING, TRANSITIONS, RunState, counts_toward_breaker
+from remediator.runs.transitions import CONSEQUENCES, open_breaker
 from tools.docs import DOCS
 
 PAGE = DOCS / "remediation-states.md"
@@ -50,7 +43,7 @@ def _table() -> Iterator[str]:
     yield "| state | what it says | holds its target | people are told | breaker |"
     yield "|---|---|---|---|---|"
     for state in RunState:
-        marks = _yes(state in ACTIVE), _yes(state in ESCALATED), _breaker(state)
+        marks = _yes(state in ACTIVE), _yes(escalate in CONSEQUENCES.get(state, ())), _breaker(state)
         yield f"| `{state}` | {MEANING[state]} | {' | '.join(marks)} |"
 
 
@@ -59,7 +52,7 @@ def _yes(value: bool) -> str:
 
 
 def _breaker(state: RunState) -> str:
-    if state in OPENS_BREAKER:
+    if open_breaker in CONSEQUENCES.get(state, ()):
         return "opens at once"
     if counts_toward_breaker(state, "crash"):
         return "opens after a few" + (", where it was a crash" if not counts_toward_breaker(state, "") else "")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from remediator.model.remediation import Plan, Scope
 from runbookd.inventory import RemediationSettings
+from tests.examples import examples
 from tests.integration.remediator.remediations.test_terminate_idle_transactions import (
     apply,
     backend,
@@ -128,7 +129,7 @@ def with_protection(scope: Scope, protect: dict[str, list[str]]) -> Scope:
 
 @given(sessions=CATALOG, protects=st.lists(PROTECT, min_size=3, max_size=3))
 @settings(
-    max_examples=4,
+    max_examples=examples(4),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -87,8 +87,8 @@ async def test_a_plan_that_does_not_come_is_a_failure(folder: Path, monkeypatch:
 
 async def test_a_look_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 13."""
-    monkeypatch.setattr("remediator.runs.execution.CONNECT_SECONDS", 0.1)
-    monkeypatch.setattr("remediator.runs.execution.SETTLE_ATTEMPTS", 1)
+    monkeypatch.setattr("remediator.runs.outcome.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
     shelf = FolderRemediation(folder, after=hang, look=hang, timeout=timedelta(seconds=0.1))
     async with engine_harness(folder, inventory(), shelf) as bench:
         assert await end_state(bench) == ("unknown", "outcome_unknown")
@@ -96,7 +96,7 @@ async def test_a_look_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.M
 
 async def test_an_effect_of_which_nothing_is_known_is_unknown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 14."""
-    monkeypatch.setattr("remediator.runs.execution.SETTLE_ATTEMPTS", 1)
+    monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
     async with engine_harness(folder, inventory(), FailsInItsEffect(folder, look=refuse)) as bench:
         assert await end_state(bench) == ("unknown", "outcome_unknown")
         async with bench.context.ledger.read() as connection:

@@ -78,7 +78,7 @@ async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
     async def refuse() -> None:
         raise OSError("gone")
 
-    monkeypatch.setattr("remediator.runs.execution.SETTLE_ATTEMPTS", 1)
+    monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
     cut = PowerCut()
     bench.shelf.fill("a")
     bench.shelf.after = cut.here

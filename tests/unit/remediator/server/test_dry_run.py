@@ -83,7 +83,7 @@ async def test_the_numbers_of_the_bound_that_stops_it(folder: Path) -> None:
     assert told.decision is not None
     assert list(told.decision.refusals) == ["max_items"]
     assert told.facts is not None
-    assert (told.facts.found, told.facts.max_items) == (2, 1)
+    assert (told.facts.plan.found, told.facts.plan.max_items) == (2, 1)
     assert told.plan is not None
     assert [item.identity["name"] for item in told.plan.items] == ["a", "b"]
 
@@ -196,7 +196,7 @@ async def test_old_runs_do_not_count(bench: EngineHarness) -> None:
     bench.clock.at += timedelta(hours=2)
     told = await preview(bench)
     assert told.facts is not None
-    assert told.facts.all_admissions == []
+    assert told.facts.history.all_admissions == []
 
 
 async def test_more_targets_than_can_be_read_are_refused(bench: EngineHarness) -> None:

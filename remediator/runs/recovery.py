@@ -1,0 +1,39 @@
+"""What follows when a run was left inside its effects or its proof: it is looked up and ended, nothing is applied."""
+
+from remediator.context import Context
+from remediator.ledger import runs
+from remediator.ledger.runs import Run
+from remediator.model.remediation import EffectOutcome, ItemState
+from remediator.model.run_state import CRASH, RunState
+from remediator.model.target import ResolvedTarget
+from remediator.runs.execution import STOP_REASON_KEY
+from remediator.runs.outcome import query_outcome
+from remediator.runs.transitions import transition
+from remediator.shutdown import ShutdownSignal
+
+
+async def recover(context: Context, run: Run, target: ResolvedTarget, _shutdown: ShutdownSignal) -> Run:
+    """End a run that a crash has interrupted inside its effects: look up what was intended, apply nothing."""
+    async with context.ledger.write() as connection:
+        run = await runs.take_over(connection, run)
+        intended_items = [each for each in await runs.items(connection, run.id) if each.state is ItemState.INTENDED]
+    if intended_items:
+        outcomes = await query_outcome(target, run, [each.item for each in intended_items], "interrupted by a crash")
+        async with context.ledger.write() as connection:
+            await runs.settle(connection, run, intended_items, outcomes, context.clock.now())
+    async with context.ledger.write() as connection:
+        states = {each.state for each in await runs.items(connection, run.id)}
+        to = RunState.UNKNOWN if ItemState.UNKNOWN in states else RunState.INTERRUPTED
+        return await transition(connection, context, run, to, reason=str(run.evidence.get(STOP_REASON_KEY, CRASH)))
+
+
+async def mark_unknown(context: Context, run: Run, detail: str) -> Run:
+    """End a run that nobody can look after any more, in its effects or in its proof; what was intended is unknown."""
+    async with context.ledger.write() as connection:
+        run = await runs.take_over(connection, run)
+        intended_items = [each for each in await runs.items(connection, run.id) if each.state is ItemState.INTENDED]
+        if intended_items:
+            outcomes = [EffectOutcome(ItemState.UNKNOWN, detail)] * len(intended_items)
+            await runs.settle(connection, run, intended_items, outcomes, context.clock.now())
+        updated_run = await runs.add_evidence(connection, run, error=detail)
+        return await transition(connection, context, updated_run, RunState.UNKNOWN, reason="lost")

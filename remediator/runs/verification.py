@@ -1,0 +1,59 @@
+"""The proof of a run: the reading that made its plan has to come back clean."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from remediator.context import Context
+from remediator.ledger import runs
+from remediator.ledger.runs import Run
+from remediator.model.remediation import Item, ItemState, Verdict
+from remediator.model.run_state import RunState
+from remediator.model.target import ResolvedTarget
+from remediator.runs.outcome import read_session
+from remediator.runs.transitions import transition
+from remediator.shutdown import ShutdownSignal
+
+VERIFY_POLL_SECONDS = 1.0
+# Items that were to be touched and were not; a proof reads only the applied ones, so it may be clean all the same.
+NOT_DONE = frozenset({ItemState.FAILED, ItemState.NOT_APPLIED, ItemState.PLANNED})
+log = structlog.get_logger(__name__)
+
+
+async def verify(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
+    """Take the reading that made the plan until it is clean or `verify_within` is over."""
+    async with context.ledger.read() as connection:
+        items = await runs.items(connection, run.id)
+    applied_items = [each.item for each in items if each.state is ItemState.APPLIED]
+    verdict, loop = None, asyncio.get_running_loop()
+    deadline = loop.time() + target.settings.verify_within.total_seconds()
+    await shutdown.sleep(target.settings.settle.total_seconds())
+    while not shutdown.is_set():
+        new_verdict = await _read_verdict(target, run, applied_items)
+        verdict = new_verdict or verdict
+        if (new_verdict is not None and new_verdict.clean) or loop.time() >= deadline:
+            return await _apply_verdict(context, run, verdict)
+        await shutdown.sleep(VERIFY_POLL_SECONDS)
+    return run
+
+
+async def _read_verdict(target: ResolvedTarget, run: Run, applied_items: Sequence[Item]) -> Verdict | None:
+    try:
+        async with read_session(target, run) as session:
+            return await session.verify(applied_items)
+    except Exception as error:
+        log.warning("the result can not be read", run=run.id, error=f"{type(error).__name__}: {error}")
+        return None
+
+
+async def _apply_verdict(context: Context, run: Run, verdict: Verdict | None) -> Run:
+    async with context.ledger.write() as connection:
+        if verdict is None:
+            return await transition(connection, context, run, RunState.UNKNOWN, reason="result_unreadable")
+        run = await runs.add_evidence(connection, run, proof={"clean": verdict.clean, **verdict.evidence})
+        if not verdict.clean:
+            return await transition(connection, context, run, RunState.INEFFECTIVE, reason="still_there")
+        if any(each.state in NOT_DONE for each in await runs.items(connection, run.id)):
+            return await transition(connection, context, run, RunState.INEFFECTIVE, reason="partly_applied")
+        return await transition(connection, context, run, RunState.SUCCEEDED)
