@@ -15,7 +15,6 @@ from remediator.model.clock import SystemClock
 from remediator.model.delivery import MAX_BYTES
 from remediator.model.errors import LedgerUnavailable
 from remediator.remediations import REMEDIATIONS
-from remediator.runs.execution import SHUTDOWN
 from remediator.server import metrics
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.json_errors import errors_as_json
@@ -24,6 +23,7 @@ from remediator.server.preview_api import add_preview_routes
 from remediator.server.status_api import add_status_route
 from remediator.server.webhook import webhook
 from remediator.settings import RemediatorSettings
+from remediator.shutdown import SHUTDOWN
 from runbookd.inventory import Inventory
 from runbookd.service import BEFORE_CLOSING, OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
 
@@ -99,10 +99,10 @@ def _add_routes(app: web.Application, context: Context, engine: Engine, webhook_
     operators = _require_readable(BearerTokens(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
-        return await metrics_response(await metrics.collect(context, engine.fault, engine.outage.reason), request)
+        return await metrics_response(await metrics.collect(context, engine.fault, engine.gate.failure), request)
 
     add_health_routes(app, lambda: SHUTDOWN if engine.shutdown.is_set() else engine.fault)
-    app.router.add_post("/webhook", webhook(context.ledger, context.clock, webhook_tokens, engine))
+    app.router.add_post("/webhook", webhook(context.ledger, context.clock, webhook_tokens, engine.gate))
     app.router.add_get("/metrics", show_metrics)
     api = add_api_routes(app, context, operators, engine.wake)
     add_preview_routes(app, context, api.require_operator)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+SHUTDOWN = "stopping"  # the reason that is given and recorded
+
 
 class ShutdownSignal:
     """Set once, never taken back."""

@@ -8,9 +8,8 @@ import structlog
 from remediator.context import Context
 from remediator.engine.housekeeping import Housekeeping
 from remediator.engine.run_driver import LEDGER_RETRY_SECONDS, RunDriver, is_ready
-from remediator.intake.backlog import Backlog
+from remediator.intake.gate import IntakeGate
 from remediator.intake.ingest import process_backlog
-from remediator.intake.outage import Outage
 from remediator.ledger import episodes, runs
 from remediator.ledger.due_episodes import Candidate, candidates
 from remediator.model.errors import LedgerUnavailable
@@ -36,13 +35,12 @@ class Engine:
         self.shutdown = ShutdownSignal()
         self.driver = RunDriver(context, self.shutdown, self._record_fault)
         self.housekeeping = Housekeeping(context)
-        self.backlog = Backlog()
-        self.outage = Outage(context.repeat_interval)
+        self.gate = IntakeGate(self.shutdown, context.repeat_interval, self.wake)
 
     @property
     def fault(self) -> str | None:
         """Why nothing can be accepted or done now, or None."""
-        return self._fault or self.outage.reason
+        return self._fault or self.gate.failure
 
     def wake(self) -> None:
         """There is something to do now."""
@@ -110,12 +108,12 @@ class Engine:
 
         What comes meanwhile is the next round's, or a flood would keep everything else waiting.
         """
-        processed_count = await process_backlog(self._context, self.backlog)
-        remaining = self.backlog.size
+        processed_count = await process_backlog(self._context, self.gate)
+        remaining = self.gate.waiting
         while processed_count and remaining > 0 and not self.shutdown.is_set():
-            processed_count = await process_backlog(self._context, self.backlog)
+            processed_count = await process_backlog(self._context, self.gate)
             remaining -= processed_count
-        if self.backlog.size:
+        if self.gate.waiting:
             self.wake()
 
     async def _plan_due_episodes(self) -> None:

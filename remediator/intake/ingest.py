@@ -11,17 +11,15 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
-from remediator.escalation.policy import notify_end
-from remediator.intake.backlog import Backlog
-from remediator.ledger import audit, deliveries, episodes, resolutions, runs, switches
+from remediator.intake.episode_end import end_episode
+from remediator.intake.gate import IntakeGate
+from remediator.ledger import audit, deliveries, episodes, resolutions, switches
 from remediator.ledger.deliveries import StoredDelivery
-from remediator.ledger.episodes import Episode, EpisodeBatch, ReceivedAlert
+from remediator.ledger.episodes import EpisodeBatch, ReceivedAlert
 from remediator.model.delivery import Delivery, parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import LedgerUnavailable
-from remediator.model.run_state import CANCELLABLE, RunState
 from remediator.model.target import key_of
-from remediator.runs.transitions import transition
 
 # In one transaction: so many that each costs little, and so few that nobody waits long for the writer's turn.
 BATCH_SIZE, BATCH_BYTES = 1_000, 2 * 1024 * 1024
@@ -29,7 +27,7 @@ MAX_BLOCK_SECONDS = 0.002  # as long as the event loop waits while deliveries ar
 log = structlog.get_logger(__name__)
 
 
-async def process_backlog(context: Context, backlog: Backlog) -> int:
+async def process_backlog(context: Context, gate: IntakeGate) -> int:
     """Work off the oldest deliveries that nothing was made of yet; return how many it were, 0 where none is left.
 
     Raises:
@@ -37,10 +35,10 @@ async def process_backlog(context: Context, backlog: Backlog) -> int:
     """
     async with context.ledger.read() as connection:
         batch = await deliveries.unprocessed(connection, BATCH_SIZE, BATCH_BYTES)
-        backlog.set_size(await deliveries.count_unprocessed(connection))
+        gate.waiting = await deliveries.count_unprocessed(connection)
     if batch:
         await _process_batch(context, batch)
-        backlog.set_size(backlog.size - len(batch))
+        gate.waiting -= len(batch)
     return len(batch)
 
 
@@ -121,17 +119,6 @@ async def _apply_alerts(
         if status == "firing":
             await episode_batch.confirm(key, list(same_status), now)
             continue
-        ended_episode = await episode_batch.resolve(key, [each.alert for each in same_status], now)
-        if ended_episode is not None:
-            await cancel_run(connection, context, ended_episode, "resolved")
-
-
-async def cancel_run(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
-    """Cancel the run of an ended episode if it has not touched anything; one that has goes on to its proof. Tell it."""
-    run = await runs.last_of_episode(connection, episode.id)
-    log.info(
-        "episode ended", stack=episode.stack, remediation=episode.remediation, target=episode.target, reason=reason
-    )
-    if run is not None and run.state in CANCELLABLE:
-        await transition(connection, context, run, RunState.CANCELLED, reason=reason)
-    await notify_end(connection, context, episode, reason)
+        over = await episode_batch.resolve(key, [each.alert for each in same_status])
+        if over is not None:
+            await end_episode(connection, context, over, "resolved")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from remediator.clients.alertmanager import AlertmanagerUnreadable
 from remediator.context import Context
-from remediator.intake.ingest import cancel_run
+from remediator.intake.episode_end import end_episode
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
 from remediator.model.target import keys_of
@@ -54,5 +54,4 @@ async def _end_vanished(context: Context, episode: Episode) -> None:
     async with context.ledger.write() as connection:
         current = await episodes.open_for(connection, episode.key)
         if current is not None and current.confirmed_at == episode.confirmed_at:
-            await episodes.end(connection, current, "vanished", context.clock.now())
-            await cancel_run(connection, context, current, "vanished")
+            await end_episode(connection, context, current, "vanished")

@@ -78,8 +78,8 @@ class EpisodeBatch:
             alerts=_alert_entries(firing, current.alerts),
         )
 
-    async def resolve(self, key: EpisodeKey, alerts: Sequence[Alert], now: datetime) -> Episode | None:
-        """Alerts of `key` are over; return the episode if no other fires, and it has thereby ended."""
+    async def resolve(self, key: EpisodeKey, alerts: Sequence[Alert]) -> Episode | None:
+        """Alerts of `key` are over; return the episode if no other of its alerts fires, for the caller to end."""
         current = self._open_episodes.get(key)
         resolved_keys = {alert.key for alert in alerts if current and _ends_entry(alert, current.alerts.get(alert.key))}
         if current is None or not resolved_keys:
@@ -89,9 +89,7 @@ class EpisodeBatch:
             self._update(current, alerts=still_firing)
             return None
         await self.save()
-        del self._open_episodes[key]
-        await end(self._connection, current, "resolved", now)
-        return current
+        return self._open_episodes.pop(key)
 
     async def save(self) -> None:
         """Write down what was only kept in mind."""

@@ -19,9 +19,8 @@ from remediator.model.target import ResolvedTarget
 from remediator.model.windows import active_freeze, in_window
 from remediator.runs.outcome import CONNECT_SECONDS, query_outcome
 from remediator.runs.transitions import transition
-from remediator.shutdown import ShutdownSignal
+from remediator.shutdown import SHUTDOWN, ShutdownSignal
 
-SHUTDOWN = "stopping"
 STOP_REASON_KEY = "stopped"  # the evidence of why no further effect begins
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import web
 
-from remediator.engine.engine import Engine
+from remediator.intake.gate import IntakeGate
 from remediator.ledger.protocol import Ledger
 from remediator.model.clock import Clock
 from remediator.model.delivery import MAX_BYTES, parse_delivery
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 WebhookHandler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, engine: Engine) -> WebhookHandler:
+def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, gate: IntakeGate) -> WebhookHandler:
     """Return the handler.
 
     Alertmanager tries again after 5xx only, so 503 says "later" and 4xx "this will never do".
@@ -29,13 +29,12 @@ def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, engine: Engine) 
     async def handle(request: web.Request) -> web.Response:
         if tokens:
             tokens.authenticate(request)
-        if engine.shutdown.is_set():
-            raise _unavailable("stopping")
-        if engine.backlog.is_full:
-            raise _unavailable(f"{engine.backlog.size} deliveries wait to be worked off")
+        refusal = gate.refusal()
+        if refusal is not None:
+            raise _unavailable(refusal)
         body = await _read(request)
         try:
-            parse_delivery(body)
+            parse_delivery(body)  # only to refuse what can never be processed: the record is the body itself
             await ledger.accept(clock.now(), body)
         except TooManyAlerts as error:
             raise _too_large(str(error)) from None
@@ -43,11 +42,9 @@ def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, engine: Engine) 
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
-            engine.outage.record_failure(str(error))
+            gate.failed(str(error))
             raise _unavailable("the ledger is out") from None
-        engine.outage.clear()
-        engine.backlog.add()
-        engine.wake()
+        gate.accepted()
         return web.Response(text="accepted\n")
 
     return _count_deliveries(handle)

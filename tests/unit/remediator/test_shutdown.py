@@ -32,7 +32,7 @@ async def test_what_comes_while_it_stops_is_sent_back(folder: Path) -> None:
     async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
         engine = Engine(Context(inventory(), ledger, SystemClock(), {}, None))
         app = web.Application()
-        app.router.add_post("/webhook", webhook(ledger, SystemClock(), BearerTokens({}, ""), engine))
+        app.router.add_post("/webhook", webhook(ledger, SystemClock(), BearerTokens({}, ""), engine.gate))
         async with TestClient(TestServer(app)) as client:
             assert (await client.post("/webhook", data=delivery())).status == 200
             engine.request_shutdown()

@@ -212,7 +212,7 @@ async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_i
 
 
 async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remediator.intake.backlog.MAX_DELIVERIES", 5)
+    monkeypatch.setattr("remediator.intake.gate.MAX_DELIVERIES", 5)
     monkeypatch.setattr("remediator.intake.ingest.BATCH_SIZE", 1)
     made = settings(tmp_path)
     async with ledger_at(made.ledger.url).open() as ledger:

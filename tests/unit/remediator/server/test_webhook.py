@@ -37,7 +37,7 @@ async def test_a_delivery_that_can_not_be_kept_is_sent_back(tmp_path: Path) -> N
     ledger, clock = ledger_at(f"sqlite:///{tmp_path}/ledger.db"), SystemClock()
     app = web.Application()
     engine = Engine(Context(inventory(), ledger, clock, {}, None))
-    app.router.add_post("/webhook", webhook(ledger, clock, BearerTokens({}, ""), engine))
+    app.router.add_post("/webhook", webhook(ledger, clock, BearerTokens({}, ""), engine.gate))
     async with TestClient(TestServer(app)) as client:  # nobody has opened the ledger
         answer = await client.post("/webhook", data=delivery())
         assert (answer.status, await answer.text()) == (503, "the ledger is out; try again\n")

@@ -1,0 +1,25 @@
+"""The one way in which an episode ends, whether its alerts were resolved or have vanished."""
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.context import Context
+from remediator.escalation.policy import notify_end
+from remediator.ledger import episodes, runs
+from remediator.ledger.episodes import Episode
+from remediator.model.run_state import CANCELLABLE, RunState
+from remediator.runs.transitions import transition
+
+log = structlog.get_logger(__name__)
+
+
+async def end_episode(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
+    """End `episode`, and cancel its run if that has not touched anything; one that has goes on to its proof."""
+    await episodes.end(connection, episode, reason, context.clock.now())
+    log.info(
+        "episode ended", stack=episode.stack, remediation=episode.remediation, target=episode.target, reason=reason
+    )
+    run = await runs.last_of_episode(connection, episode.id)
+    if run is not None and run.state in CANCELLABLE:
+        await transition(connection, context, run, RunState.CANCELLED, reason=reason)
+    await notify_end(connection, context, episode, reason)
