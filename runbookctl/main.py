@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from runbookctl.client import RemediatorClient, RemediatorRefused, WrongUsage
-from runbookctl.commands import audit, breakers, control, doctor, explain, init, preview, runs
+from runbookctl.commands import approval, audit, breakers, doctor, explain, init, pause, preview, runs
 from runbookctl.options import console
 from runbookctl.starter_files import InitError
 from runbookd.inventory import InventoryError
@@ -21,7 +21,7 @@ app.add_typer(audit_app, name="audit", no_args_is_help=True)
 # In the order of --help.
 COMMANDS = (
     *(preview.plan, preview.why, preview.simulate),
-    *(control.approve, control.reject, control.pause, control.resume),
+    *(approval.approve, approval.reject, pause.pause, pause.resume),
     *(runs.status, runs.runs, runs.run),
     *(init.init, explain.explain, doctor.doctor),
 )

@@ -18,7 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
 from runbookd.inventory import Secret, SecretError
-from runbookd.inventory.refusals import redis_error_text
+from runbookd.redis_errors import redis_error_text
 
 Command = tuple[str | bytes | int, ...]
 # Of one read. Redis sends replies in pieces of 16 KiB and more.

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 from runbookd.inventory import SecretError
-from runbookd.inventory.refusals import redis_error_text
+from runbookd.redis_errors import redis_error_text
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 8.0

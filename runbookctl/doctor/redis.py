@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Stack
-from runbookd.inventory.refusals import redis_error_text
+from runbookd.redis_errors import redis_error_text
 
 OLDEST = (6, 2)
 SECONDS = 10.0

@@ -13,8 +13,8 @@ from runbookd.service.metrics_page import metrics_response
 from runbookd.service.reload import add_reload_route
 from runbookd.service.serve import BEFORE_CLOSING
 from runbookd.service.settings import DaemonSettings, WebSettings, read_settings
+from runbookd.service.tls_and_users import OWN_CREDENTIALS
 from runbookd.service.version import VERSION
-from runbookd.service.web_auth import OWN_CREDENTIALS
 
 __all__ = [
     "BEFORE_CLOSING",

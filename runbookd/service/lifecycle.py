@@ -15,7 +15,7 @@ from runbookd.service.check import ConfigFinding, check
 from runbookd.service.logs import configure_logs
 from runbookd.service.serve import CannotListen, serve
 from runbookd.service.settings import DaemonSettings
-from runbookd.service.web_auth import WebGuard
+from runbookd.service.tls_and_users import WebGuard
 
 S = TypeVar("S", bound=DaemonSettings)
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from runbookd.service.address import ListenAddress
 from runbookd.service.reload import RELOAD, reload_on_sighup
-from runbookd.service.web_auth import WebGuard
+from runbookd.service.tls_and_users import WebGuard
 
 # How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
 GRACE_SECONDS = 8.0

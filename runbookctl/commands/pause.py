@@ -1,25 +1,11 @@
-"""The commands that tell the remediator something: `approve`, `reject`, `pause`, `resume`."""
+"""The kill switch: `pause` and `resume`."""
 
 from typing import Annotated, Any
 
 import typer
 
-from runbookctl.options import OutputOption, RunArgument, StackOption, client_of, console
+from runbookctl.options import OutputOption, StackOption, client_of, console
 from runbookctl.printing import answers
-
-
-def approve(context: typer.Context, number: RunArgument, output: OutputOption = answers.Format.TEXT) -> None:
-    """Allow a run to touch exactly the items it lists."""
-    answer = client_of(context).post(f"/api/v1/runs/{number}/approve")
-    answers.print_result(
-        console, answer, output, f"run {number} is approved; every bound is asked once more before it acts"
-    )
-
-
-def reject(context: typer.Context, number: RunArgument, output: OutputOption = answers.Format.TEXT) -> None:
-    """Say no to a run."""
-    answer = client_of(context).post(f"/api/v1/runs/{number}/reject")
-    answers.print_result(console, answer, output, f"run {number} is rejected")
 
 
 def pause(

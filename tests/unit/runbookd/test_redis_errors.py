@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from runbookctl.doctor import redis as doctor
 from runbookd.inventory import RedisTarget, Stack
-from runbookd.inventory.refusals import redis_error_text
+from runbookd.redis_errors import redis_error_text
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from runbookd.inventory import InventoryError
-from runbookd.service.web_auth import OWN_CREDENTIALS, WebGuard
+from runbookd.service.tls_and_users import OWN_CREDENTIALS, WebGuard
 from runbookd.service.web_config import WebConfig, read_web_config
 
 StartServer = Callable[[object], Awaitable[int]]
@@ -123,11 +123,11 @@ async def test_what_is_written_while_it_is_read_is_seen_the_next_time(start, fil
 
     def read_just_before(path: Path) -> WebConfig:
         config = read_web_config(path)
-        monkeypatch.setattr("runbookd.service.web_auth.read_web_config", read_web_config)
+        monkeypatch.setattr("runbookd.service.tls_and_users.read_web_config", read_web_config)
         write(file, {"basic_auth_users": other})
         return config
 
-    monkeypatch.setattr("runbookd.service.web_auth.read_web_config", read_just_before)
+    monkeypatch.setattr("runbookd.service.tls_and_users.read_web_config", read_just_before)
     write(file, {"basic_auth_users": USERS, "http_server_config": {"headers": {}}})
     await status(port)
     assert await status(port, ("prometheus", "secret")) == 401
