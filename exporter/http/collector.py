@@ -1,43 +1,9 @@
 """HTTP endpoints, probed with GET, under blackbox_exporter's names."""
 
-from time import perf_counter
-
-import aiohttp
-
-from exporter.collector import Client, Collector, Reading
-from exporter.http.metrics import DURATION, METRICS, STATUS, SUCCESS
-from runbookd.inventory import HttpTarget, Stack
-from runbookd.service import VERSION
-
-# Enough to see that a body comes; an endpoint that streams for ever is no reason to wait.
-BODY_BYTES = 65_536
-
-
-class HttpClient(Client):
-    """Probes with a new connection each time, as a new visitor would."""
-
-    def __init__(self, target: HttpTarget, session: aiohttp.ClientSession) -> None:
-        self._target, self._session = target, session
-
-    async def read(self, now: float) -> Reading:  # noqa: ARG002 - a probe has a duration and no age
-        start = perf_counter()
-        status, problem = await self._probe()
-        samples = (DURATION(perf_counter() - start), STATUS(status))
-        return Reading(samples, round_trips=1, problem=problem)
-
-    async def close(self) -> None:
-        await self._session.close()
-
-    async def _probe(self) -> tuple[int, str]:
-        """The status, and why it counts as not up. That nobody answers is an answer too."""
-        expected = self._target.status
-        try:
-            follow = not 300 <= expected < 400
-            async with self._session.get(self._target.url, allow_redirects=follow) as response:
-                await response.content.read(BODY_BYTES)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return 0, str(error) or type(error).__name__
-        return response.status, "" if response.status == expected else f"status {response.status}, not {expected}"
+from exporter.collector import Collector
+from exporter.http.client import HttpClient
+from exporter.http.metrics import METRICS, SUCCESS
+from runbookd.inventory import Stack
 
 
 class HttpCollector(Collector):
@@ -51,7 +17,4 @@ class HttpCollector(Collector):
         self.fast = self._connect
 
     async def _connect(self, budget: float) -> HttpClient:  # noqa: ARG002 - the runner's deadline holds
-        connector = aiohttp.TCPConnector(force_close=True)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=None)
-        headers = {"User-Agent": f"runbook-exporter/{VERSION}"}
-        return HttpClient(self._target, aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers))
+        return HttpClient(self._target)

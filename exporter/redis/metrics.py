@@ -1,8 +1,12 @@
 """The metrics of a Redis server: INFO under redis_exporter's names, slow commands, latency, keys by prefix."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from exporter.metric import Metric, counter, gauge
+from redis.exceptions import ResponseError
+
+from exporter.metric import Metric, Sample, counter, gauge
 from exporter.redis.scan import MOST_STEPS, STEP_KEYS
 
 UP = gauge("redis_up", "Whether the Redis server answers (1).", source="INFO")
@@ -213,3 +217,13 @@ READABLE = gauge(
 )
 PREFIX_METRICS = (KEYS, SAMPLED, VALUE, READABLE)
 METRICS = (UP, *INFO_METRICS, HITS_MIXED, SLOWLOG, SPIKE, SPIKE_AT, *PREFIX_METRICS)
+
+
+def latency_samples(slow: Any, spikes: Any) -> Iterator[Sample]:
+    """Yield the samples of the replies to SLOWLOG LEN and LATENCY LATEST; a refused one gives none."""
+    if not isinstance(slow, ResponseError):
+        yield SLOWLOG(slow)
+    if not isinstance(spikes, ResponseError):
+        for event, at, milliseconds, _ in (spike[:4] for spike in spikes):
+            yield SPIKE(milliseconds / 1000, event.decode())
+            yield SPIKE_AT(at, event.decode())
