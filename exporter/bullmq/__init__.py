@@ -10,6 +10,7 @@ made, so neither may be used here.
 - `job_age`: since when a job could be worked on, from its hash
 - `queue_tracker`: what is known of a queue between two scrapes, and the second round trip, the jobs that matter
 - `discovery`: which queues there are, and their workers
+- `state`: what of all that outlives a connection
 """
 
 

@@ -1,4 +1,6 @@
-"""The metrics of queues, and the samples of one."""
+"""The metrics of queues, and the samples that a reading makes of them."""
+
+from collections.abc import Iterable, Iterator, Mapping
 
 from exporter.bullmq.queue_tracker import Ages, QueueTracker
 from exporter.bullmq.snapshot import MAX_HELD_JOBS, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, QueueSnapshot
@@ -216,6 +218,25 @@ def queue_samples(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, no
     result += [Sample(JOBS, (name, state), count) for state, count in snapshot.jobs.items()]
     result.append(Sample(INFO, (name, snapshot.version), 1))
     return result
+
+
+def dead_letter_samples(
+    queues: Mapping[str, str | None], snapshots: Mapping[str, QueueSnapshot], *, in_failed: bool
+) -> Iterator[Sample]:
+    """Yield the dead letters of each of `queues`, which maps them to their dead-letter queues (see `DeadLetters`)."""
+    if in_failed:
+        yield from (DEAD_LETTERS(each.jobs["failed"], name) for name, each in snapshots.items())
+    for queue, dead_letter_queue in queues.items():
+        if dead_letter_queue is None:
+            yield DEAD_LETTERS(0, queue)
+        elif dead_letter_queue in snapshots:
+            yield DEAD_LETTERS(snapshots[dead_letter_queue].unfinished_jobs, queue)
+
+
+def worker_samples(workers: Mapping[str, int] | None, names: Iterable[str]) -> Iterator[Sample]:
+    """Yield the workers of each queue; nothing while they are unknown."""
+    if workers is not None:
+        yield from (WORKERS(workers.get(name, 0), name) for name in names)
 
 
 def _rate_limited(snapshot: QueueSnapshot) -> bool | None:

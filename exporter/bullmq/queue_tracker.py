@@ -42,7 +42,7 @@ class JobTimes(NamedTuple):
 
 
 class QueueTracker:
-    """A queue as the exporter has seen it so far; belongs to one collector and survives its connections.
+    """A queue as the exporter has seen it so far; belongs to one target's `QueueState` and outlives its connections.
 
     Most queues of a product are idle at most scrapes: what was made of the same replies is used again.
     """

@@ -118,7 +118,7 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
         client = await queues.slow.connect(0.0)  # time for one step
         await client.read(time.time())
         await client.close()
-        known.append(len(queues.names))
+        known.append(len(queues.state.names))
     assert known == sorted(known)
     assert known[0] < 30 == known[-1]
     product.delete("bull:q0:meta")
@@ -126,13 +126,13 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
         client = await queues.slow.connect(0.0)
         await client.read(time.time())
         await client.close()
-    assert len(queues.names) == 29
+    assert len(queues.state.names) == 29
 
 
 async def test_no_more_queues_are_asked_than_the_page_has_room_for(
     start_exporter, redis_url, product, monkeypatch, capsys
 ) -> None:
-    monkeypatch.setattr("exporter.bullmq.collector.MAX_SERIES", 3)
+    monkeypatch.setattr("exporter.bullmq.client.MAX_SERIES", 3)
     for number in range(8):
         product.hset(f"bull:q{number}:meta", *META)
         product.zadd(f"bull:q{number}:failed", {"1": number})

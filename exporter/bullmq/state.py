@@ -1,0 +1,73 @@
+"""What is known of a target's queues from one connection to the next."""
+
+from collections.abc import Iterable, Mapping
+
+from redis.exceptions import ResponseError
+
+from exporter.bullmq import Queue
+from exporter.bullmq.discovery import count_workers, escape_glob, queue_bases
+from exporter.bullmq.queue_tracker import QueueTracker
+from exporter.redis.scan import KeyScan
+from runbookd.inventory import QueueTarget
+
+
+class QueueState:
+    """The names of the queues, their workers and trackers, and the scan that is under way.
+
+    `names` is None until the first scan has ended, `workers` while the server refuses CLIENT LIST. A name is that on
+    the page: with several prefixes it begins with its own.
+    """
+
+    def __init__(self, target: QueueTarget) -> None:
+        self._target, self._prefixes = target, target.prefixes
+        self._discovers = target.names == "discover"
+        self.names: frozenset[str] | None = None if self._discovers else frozenset(target.names)
+        self.workers: Mapping[str, int] | None = None
+        self._workers_at: float | None = None
+        self._trackers: dict[str, QueueTracker] = {}
+        self.restart_scan()
+
+    def trackers(self, names: Iterable[str]) -> dict[str, QueueTracker]:
+        """Return the trackers of these queues, and forget those of all others."""
+        previous = self._trackers
+        self._trackers = {name: previous.get(name) or QueueTracker(self._queue(name)) for name in sorted(names)}
+        return self._trackers
+
+    def worker_count_due(self, now: float) -> bool:
+        """Whether a scrape has to count the workers: once per `refresh`, where no discovery does it."""
+        if self._discovers:
+            return False
+        return self._workers_at is None or now - self._workers_at >= self._target.refresh.total_seconds()
+
+    def update_workers(self, clients: bytes | ResponseError, database: int, now: float) -> None:
+        """Note the answer to CLIENT LIST, or that it was refused."""
+        self._workers_at, self.workers = now, None
+        if isinstance(clients, bytes):
+            counts = count_workers(clients, database, self._prefixes)
+            self.workers = {self._name_of(*queue): count for queue, count in counts.items()}
+
+    def restart_scan(self) -> None:
+        """Forget the scan that is under way."""
+        prefixes = self._prefixes
+        pattern = f"{escape_glob(prefixes[0])}:*:meta" if len(prefixes) == 1 else "*:meta"
+        self.scan = KeyScan("MATCH", pattern, "TYPE", "hash")
+        self._scanned_names: set[str] = set()
+
+    def add_scanned(self, keys: Iterable[bytes]) -> None:
+        """Note the queues among the keys of a step."""
+        self._scanned_names |= {self._name_of(*each) for each in queue_bases(keys, self._prefixes)}
+
+    def finish_scan(self) -> None:
+        """Take over what the scan found; only a complete one shows which queues are gone."""
+        kept_names = frozenset[str]() if self.scan.complete or self.names is None else self.names
+        self.names = kept_names.union(self._scanned_names, self.workers or ())
+        if self.scan.complete:
+            self._scanned_names.clear()
+
+    def _name_of(self, prefix: str, queue: str) -> str:
+        return queue if len(self._prefixes) == 1 else f"{prefix}:{queue}"
+
+    def _queue(self, name: str) -> Queue:
+        base = self._target.key_of(name)
+        assert base is not None, name  # noqa: S101 - the inventory has seen to that
+        return Queue(name, base)
