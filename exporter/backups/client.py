@@ -1,0 +1,64 @@
+"""The readings of backups: a listing with its markers, or the report of a backup tool."""
+
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
+
+from exporter.backups.listing import Listing
+from exporter.backups.markers import Proofs
+from exporter.backups.metrics import samples_of
+from exporter.backups.object_store import target_error
+from exporter.backups.report_source import read_report
+from exporter.backups.reports import FORMATS, ReportError
+from exporter.backups.state import BackupState
+from exporter.collector import Client, Reading
+from exporter.errors import Fault, TargetRefused
+from runbookd.inventory import BackupReport
+
+
+class BackupsClient(Client):
+    """Lists the folder of the backups of one kind, and reads the markers."""
+
+    def __init__(self, store: ObjectStore, kind: str, state: BackupState) -> None:
+        self._store, self._kind, self._state = store, kind, state
+
+    async def read(self, now: float) -> Reading:
+        state = self._state
+        requests_before = state.tally.requests
+        with state.record_faults():
+            listing = await self._list(now)
+            proofs = await state.proofs.read(self._store, listing.recent.markers, now)
+        state.record_success()
+        requests = state.tally.requests - requests_before + state.proofs.requests
+        return Reading(tuple(samples_of(listing, proofs, self._kind)), round_trips=requests)
+
+    async def close(self) -> None:
+        """There is no connection to close; the storage's client closes its own."""
+
+    async def _list(self, now: float) -> Listing:
+        try:
+            return await self._state.folder.read(self._store, now)
+        except BaseError as error:
+            raise target_error(error) from None
+
+
+class ReportClient(Client):
+    """Reads what a backup tool reports of the backups of one kind."""
+
+    def __init__(self, report: BackupReport, kind: str, state: BackupState) -> None:
+        self._report, self._kind, self._state = report, kind, state
+
+    async def read(self, now: float) -> Reading:
+        with self._state.record_faults():
+            listing = await self._parse_report(now)
+        self._state.record_success()
+        return Reading(tuple(samples_of(listing, Proofs(), self._kind)), round_trips=1)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    async def _parse_report(self, now: float) -> Listing:
+        report, text = self._report, await read_report(self._report)
+        try:
+            return FORMATS[report.format](text.content, report.stanza, now, text.written_at)
+        except ReportError as error:
+            raise TargetRefused(f"this is no report of {report.format}: {error}", Fault.REPORT) from None

@@ -1,0 +1,54 @@
+"""What is known of one place of backups from one reading to the next."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zoneinfo import ZoneInfo
+
+from exporter.backups.contents import BackupClassifier
+from exporter.backups.listing import Folder, FolderOfFolders, Tally, WholeFolder
+from exporter.backups.markers import ProofReader
+from exporter.backups.sorted_listing import SortedFolder
+from exporter.errors import Fault, TargetError
+from runbookd.inventory import BackupNames, BackupTarget
+
+# They list in the order of names, and from any name on.
+_SORTED_STORES = ("s3:", "s3a:", "gs:", "memory:")
+
+
+class BackupState:
+    """The folder and the markers as they were seen, the requests for listings, and the fault of the last reading."""
+
+    def __init__(self, target: BackupTarget) -> None:
+        self.tally, self.proofs = Tally(), ProofReader()
+        self.folder = _folder_of(target, self.tally)
+        self.fault: Fault | None = None
+
+    @contextmanager
+    def record_faults(self) -> Iterator[None]:
+        """Remember what kind of thing went wrong inside, until a reading is good again."""
+        try:
+            yield
+        except TargetError as error:
+            self.fault = error.fault
+            raise
+        except asyncio.CancelledError:  # the background's limit, or the end
+            self.fault = Fault.TIMEOUT
+            raise
+        except Exception:
+            self.fault = Fault.OTHER
+            raise
+
+    def record_success(self) -> None:
+        """Forget the fault."""
+        self.fault = None
+
+
+def _folder_of(target: BackupTarget, tally: Tally) -> Folder:
+    """How the folder of `target` is listed at the least cost."""
+    names = BackupNames(target.pattern, ZoneInfo(target.zone))
+    if target.pattern.endswith("/"):
+        return FolderOfFolders(names, tally)
+    if target.dated_by == "name" and names.sorts_by_date and target.url.startswith(_SORTED_STORES):
+        return SortedFolder(names, tally)
+    return WholeFolder(BackupClassifier(names, target.dated_by), tally)
