@@ -90,7 +90,7 @@ async def _readings(server: PostgresServer, collector: PostgresCollector) -> tup
 
 async def _parts(target: PostgresTarget) -> Sequence[str]:
     """Lines about the parts that take the most."""
-    session = await connect(target.dsn_secret(), BUDGET_SECONDS, {"jit": "off"})
+    session = await connect(target.dsn_secret(), BUDGET_SECONDS)
     times_by_part: dict[str, float] = {}
     for part in SCRAPE_PARTS:
         statement = Statement.of([part], session.server)

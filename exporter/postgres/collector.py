@@ -4,19 +4,20 @@ The metrics that postgres_exporter has in a well-formed shape keep its names and
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 from exporter.collector import Collector, secret_problem
 from exporter.job import Jobs
 from exporter.metric import Metric, gauge
 from exporter.postgres.client import PART_SUCCESS, PostgresClient
-from exporter.postgres.connect import Connection, connect, target_error
+from exporter.postgres.connect import Connection, connect
 from exporter.postgres.database_jobs import DATABASE_SUCCESS, part_jobs
 from exporter.postgres.other_statements import OtherStatements
 from exporter.postgres.part_faults import PartFaults
 from exporter.postgres.parts.catalogue import BACKGROUND_PARTS, SCRAPE_PARTS
 from exporter.postgres.session import PostgresSession
 from exporter.postgres.user_queries import query_jobs
-from runbookd.inventory import Stack
+from runbookd.inventory import Secret, Stack
 
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
 MAX_SERIES_BY_METRIC = {
@@ -43,16 +44,8 @@ class PostgresCollector(Collector):
         self._dsn = target.dsn_secret()
         self._faults, self._other_statements = PartFaults(), OtherStatements()
         self.fast = self._connect
-        self.jobs = Jobs(lambda: PostgresSession(self._open, target_error), (*part_jobs(target), *query_jobs(target)))
-
-    async def _connect(self, budget: float) -> PostgresClient:
-        session = await connect(self._dsn, budget, _limits(budget))
-        client = PostgresClient(session, budget, self._faults, self._other_statements)
-        await client.prepare()
-        return client
-
-    async def _open(self, database: str | None, budget: float) -> Connection:
-        return (await connect(self._dsn, budget, _limits(budget), database)).connection
+        new_session = partial(PostgresSession, partial(_open, self._dsn))
+        self.jobs = Jobs(new_session, (*part_jobs(target), *query_jobs(target)))
 
     def most_series(self, metric: Metric) -> int:
         return MAX_SERIES_BY_METRIC.get(metric.name, 0)
@@ -60,14 +53,12 @@ class PostgresCollector(Collector):
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         return secret_problem(self._dsn)
 
+    async def _connect(self, budget: float) -> PostgresClient:
+        connection = await connect(self._dsn, budget)
+        client = PostgresClient(connection, budget, self._faults, self._other_statements)
+        await client.prepare()
+        return client
 
-def _limits(budget: float) -> dict[str, str]:
-    """What holds for the session even if this process is stopped: nothing is written, nothing runs past the budget."""
-    milliseconds = max(int(budget * 1000), 100)
-    return {
-        "default_transaction_read_only": "on",
-        "statement_timeout": str(milliseconds // 2),
-        "lock_timeout": str(milliseconds // 4),
-        # Compiling would cost more than it saves.
-        "jit": "off",
-    }
+
+async def _open(dsn: Secret, database: str | None, budget: float) -> Connection:
+    return (await connect(dsn, budget, database)).connection

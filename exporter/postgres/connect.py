@@ -45,17 +45,15 @@ class ServerConnection:
     pooled: bool
 
 
-async def connect(
-    secret: Secret, budget: float, limits: Mapping[str, str], database: str | None = None
-) -> ServerConnection:
-    """Connect to `database` (None: that of the address) with `limits` as settings, within `budget` seconds.
+async def connect(secret: Secret, budget: float, database: str | None = None) -> ServerConnection:
+    """Connect to `database` (None: that of the address) within `budget` seconds, which a reading may last then, too.
 
     Raises:
         TargetError: it did not work; tells why, and no secret.
     """
     try:
         dsn = secret.read()
-        connection = await _connect(dsn, database, budget, limits)
+        connection = await _connect(dsn, database, budget)
     except SecretError as error:
         raise TargetMisconfigured(str(error)) from None
     except (*DRIVER_ERRORS, ValueError) as error:
@@ -72,12 +70,24 @@ async def connect(
     return ServerConnection(connection, ServerInfo.of(facts), pooled=mark != "on")
 
 
-async def _connect(dsn: str, database: str | None, budget: float, limits: Mapping[str, str]) -> Connection:
+async def _connect(dsn: str, database: str | None, budget: float) -> Connection:
     settings = {"application_name": APPLICATION}
     open_connection = partial(asyncpg.connect, dsn, database=database, timeout=budget)
     with suppress(asyncpg.ProtocolViolationError):  # a pooler says so of settings that it does not know
-        return await open_connection(server_settings={**settings, **limits, _MARK: "on"})
+        return await open_connection(server_settings={**settings, **_limits(budget), _MARK: "on"})
     return await open_connection(server_settings=settings)
+
+
+def _limits(budget: float) -> Mapping[str, str]:
+    """What holds for the session even if this process is stopped: nothing is written, nothing runs past the budget."""
+    milliseconds = max(int(budget * 1000), 100)
+    return {
+        "default_transaction_read_only": "on",
+        "statement_timeout": str(milliseconds // 2),
+        "lock_timeout": str(milliseconds // 4),
+        # Compiling would cost more than it saves.
+        "jit": "off",
+    }
 
 
 async def fetch_rows(connection: Connection, sql: str) -> Sequence[Any]:

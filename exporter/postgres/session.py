@@ -7,21 +7,15 @@ session's settings is undone with it.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
 
 import asyncpg
 
 from exporter.clock import monotonic
-from exporter.errors import TargetError, TargetRefused, TargetUnavailable
-from exporter.postgres.connect import QUERY_ERRORS
+from exporter.errors import TargetRefused, TargetUnavailable
+from exporter.postgres.connect import QUERY_ERRORS, Connection, target_error
 
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-
-OpenConnection = Callable[[str | None, float], Awaitable["Connection"]]
+OpenConnection = Callable[[str | None, float], Awaitable[Connection]]
 """Connects to a database (None: that of the address) within so many seconds. Raises TargetError."""
-ErrorConverter = Callable[[Exception], TargetError]
-"""Words an error of the driver for people."""
 # Whoever holds a lock longer is not waited for: a job that queues up for a relation holds up those behind it.
 LOCK_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
@@ -33,13 +27,13 @@ FURTHER_SECONDS = 5.0
 class PostgresSession:
     """The connection, made when the first transaction asks for it, and made anew for another database."""
 
-    def __init__(self, connect: OpenConnection, target_error: ErrorConverter) -> None:
-        self._connect, self._target_error = connect, target_error
+    def __init__(self, connect: OpenConnection) -> None:
+        self._connect = connect
         self._connection: Connection | None = None
         self._database: str | None = None
 
     @asynccontextmanager
-    async def transaction(self, until: float, database: str | None = None) -> "AsyncIterator[Connection]":
+    async def transaction(self, until: float, database: str | None = None) -> AsyncIterator[Connection]:
         """Open a read-only transaction in `database` (None: that of the address) that may last `until` then.
 
         `until` is on the event loop's clock. Raises TargetError, also for errors of the driver inside the block;
@@ -54,7 +48,7 @@ class PostgresSession:
             raise TargetRefused(f"database {database!r}: {error.args[0]}") from None
 
     @asynccontextmanager
-    async def _transaction(self, until: float, database: str | None) -> "AsyncIterator[Connection]":
+    async def _transaction(self, until: float, database: str | None) -> AsyncIterator[Connection]:
         try:
             connection = await self._ensure_connected(until, database)
             await connection.execute(_begin(until - monotonic()))
@@ -62,10 +56,10 @@ class PostgresSession:
             await connection.execute("ROLLBACK")
         except QUERY_ERRORS as error:
             await self._roll_back()
-            raise self._target_error(error) from None
+            raise target_error(error) from None
         except (asyncpg.InterfaceError, OSError) as error:
             await self.close()
-            raise self._target_error(error) from None
+            raise target_error(error) from None
         except BaseException:
             # An answer to the old question may still be on its way.
             await self.close()
@@ -77,7 +71,7 @@ class PostgresSession:
         if connection is not None:
             connection.terminate()
 
-    async def _close_gracefully(self, connection: "Connection") -> None:
+    async def _close_gracefully(self, connection: Connection) -> None:
         """Wait, but not for long, until the server has ended the session: the role may be limited to so many."""
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.close(timeout=CLOSE_SECONDS)
@@ -91,7 +85,7 @@ class PostgresSession:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await self.close()
 
-    async def _ensure_connected(self, until: float, database: str | None) -> "Connection":
+    async def _ensure_connected(self, until: float, database: str | None) -> Connection:
         if self._connection is not None and (self._connection.is_closed() or self._database != database):
             await self._close_gracefully(self._connection)
         if self._connection is None:

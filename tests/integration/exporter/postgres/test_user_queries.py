@@ -246,7 +246,7 @@ def read_behind_pooler(pgbouncer, database):
         return await asyncpg.connect(pgbouncer.dsn(database=database.name), timeout=seconds)
 
     async def read(sql: str, seconds: float = 10.0) -> float:
-        session = PostgresSession(connect, lambda error: TargetRefused(str(error)))
+        session = PostgresSession(connect)
         try:
             samples = await QueryReader("own", Query(help="Own.", sql=sql)).run(session, now() + seconds)
         finally:

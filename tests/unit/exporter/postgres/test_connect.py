@@ -12,7 +12,7 @@ NO_ADDRESS = "dsn: is no address like postgresql://role:password@host:5432/datab
 
 async def error_text(dsn: str) -> str:
     with pytest.raises(TargetMisconfigured) as raised:
-        await connect(PostgresTarget(dsn=SecretStr(dsn)).dsn_secret(), 1.0, {})
+        await connect(PostgresTarget(dsn=SecretStr(dsn)).dsn_secret(), 1.0)
     return str(raised.value)
 
 
