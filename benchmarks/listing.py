@@ -54,10 +54,10 @@ async def measure_cost(count: int) -> ListingCost:
     start = time.time()
     with serve_keys(count, start - 600) as endpoint:
         backups_collector, first = collector(endpoint), 0
-        assert backups_collector.slow is not None  # noqa: S101 - for the type checker
+        assert backups_collector.background is not None  # noqa: S101 - for the type checker
         began = time.process_time()
         for number in range(READINGS):
-            client = await backups_collector.slow.connect(REFRESH)
+            client = await backups_collector.background.connect(REFRESH)
             await client.read(start + number * REFRESH)
             first = first or backups_collector.state.tally.requests
         cpu = time.process_time() - began

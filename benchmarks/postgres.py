@@ -73,8 +73,8 @@ async def fill(server: PostgresServer, tables: int = TABLES, statements: int = S
 
 async def _readings(server: PostgresServer, collector: PostgresCollector) -> tuple[float, int]:
     """Print, and return the seconds of a usual reading and the number of its series."""
-    assert collector.fast is not None  # noqa: S101 - it is set when the collector is made
-    client = await collector.fast(BUDGET_SECONDS)
+    assert collector.scrape is not None  # noqa: S101 - it is set when the collector is made
+    client = await collector.scrape.connect(BUDGET_SECONDS)
     reading, times = await client.read(0.0), list[float]()
     before = server_cpu(server)
     for _ in range(READINGS):

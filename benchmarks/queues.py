@@ -107,8 +107,8 @@ Work = Callable[[], Awaitable[object]]
 async def _reading(server: RedisServer, count: int) -> AsyncIterator[Work]:
     """Reading alone."""
     collector = QueuesCollector(_stack(server, tuple(f"queue{n}" for n in range(count))), "jobs")
-    assert collector.fast is not None  # noqa: S101 - for the type checker
-    client = await collector.fast(10)
+    assert collector.scrape is not None  # noqa: S101 - for the type checker
+    client = await collector.scrape.connect(10)
     yield lambda: client.read(time.time())
     await client.close()
 
@@ -175,8 +175,8 @@ async def _scan(server: RedisServer, keys: int) -> None:
 
 async def _scrape_during_scan(server: RedisServer) -> tuple[float, float]:
     collector, slowest = QueuesCollector(_stack(server, "discover"), "jobs"), 0.0
-    assert collector.slow is not None  # noqa: S101 - for the type checker
-    client = await collector.slow.connect(300)
+    assert collector.background is not None  # noqa: S101 - for the type checker
+    client = await collector.background.connect(300)
     began = perf_counter()
     scan = asyncio.create_task(client.read(time.time()))
     async with _reading(server, 50) as work:

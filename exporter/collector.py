@@ -57,6 +57,14 @@ Connect = Callable[[float], Awaitable[Client]]
 
 
 @dataclass(frozen=True)
+class ScrapeReading:
+    """A reading that is made on each scrape. `round_trips` is how many it waits for at the most, without connecting."""
+
+    connect: Connect
+    round_trips: int = 1
+
+
+@dataclass(frozen=True)
 class BackgroundReading:
     """A reading that is too slow for a scrape: made in the background once in a while, its samples kept.
 
@@ -71,16 +79,17 @@ class BackgroundReading:
 
 
 class Collector(ABC):
-    """One target of the inventory, and how it is measured: on each scrape (`fast`), in the background, or both."""
+    """One target of the inventory, and in which lanes it is measured: on each scrape, in the background, or both.
+
+    The lanes have the names that the debug page shows. `jobs` are readings in the background that may fail without
+    the target being down, see `exporter.job`.
+    """
 
     metrics: ClassVar[tuple[Metric, ...]]
     up: ClassVar[Metric]
-    round_trips: ClassVar[int] = 1
-    """What a scrape waits for at the most, without connecting."""
-    fast: Connect | None = None
-    slow: BackgroundReading | None = None
+    scrape: ScrapeReading | None = None
+    background: BackgroundReading | None = None
     jobs: Jobs[Any] | None = None
-    """Readings in the background that may fail without the target being down, see `exporter.job`."""
 
     @abstractmethod
     def __init__(self, stack: Stack, name: str) -> None: ...

@@ -26,7 +26,7 @@ class BackupsCollector(Collector):
         self._target = target = stack.backups[name]
         self.state = BackupState(target)
         cost = "1 report" if target.report else "1 or 2 requests for 1,000 objects each; markers that are new"
-        self.slow = BackgroundReading(self._connect, target.refresh, cost)
+        self.background = BackgroundReading(self._connect, target.refresh, cost)
 
     @property
     def up_labels(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from exporter.bullmq.dead_letters import DeadLetters
 from exporter.bullmq.metrics import METRICS, UP
 from exporter.bullmq.state import QueueState
 from exporter.clock import monotonic
-from exporter.collector import BackgroundReading, Collector
+from exporter.collector import BackgroundReading, Collector, ScrapeReading
 from exporter.metric import Metric
 from exporter.page import MAX_SERIES
 from exporter.redis.connection import RawConnection
@@ -24,21 +24,20 @@ class QueuesCollector(Collector):
 
     metrics = METRICS
     up = UP
-    round_trips = 2
 
     def __init__(self, stack: Stack, name: str) -> None:
         target = stack.queues[name]
         self._url = stack.redis[target.redis].url_secret()
         self._dead_letters = DeadLetters(target.dead_letter)
         self.state = QueueState(target)
-        self.fast = self._connect
+        self.scrape = ScrapeReading(self._connect, round_trips=2)
         if target.names == "discover":
             cost = f"1 SCAN for {STEP_KEYS:,} keys of the server"
-            self.slow = BackgroundReading(self._connect_to_discover, target.refresh, cost)
+            self.background = BackgroundReading(self._connect_to_discover, target.refresh, cost)
 
     def most_series(self, metric: Metric) -> int:
         """One a queue, or its parts; the number of queues is known only where they are listed."""
-        if self.slow is not None or not metric.labels:
+        if self.background is not None or not metric.labels:
             return super().most_series(metric)
         return min(len(self.state.names or ()), MAX_SERIES) * metric.parts
 

@@ -1,6 +1,6 @@
 """HTTP endpoints, probed with GET, under blackbox_exporter's names."""
 
-from exporter.collector import Collector
+from exporter.collector import Collector, ScrapeReading
 from exporter.http.client import HttpClient
 from exporter.http.metrics import METRICS, SUCCESS
 from runbookd.inventory import Stack
@@ -14,7 +14,7 @@ class HttpCollector(Collector):
 
     def __init__(self, stack: Stack, name: str) -> None:
         self._target = stack.http[name]
-        self.fast = self._connect
+        self.scrape = ScrapeReading(self._connect)
 
     async def _connect(self, budget: float) -> HttpClient:  # noqa: ARG002 - the runner's deadline holds
         return HttpClient(self._target)

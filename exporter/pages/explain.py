@@ -40,13 +40,14 @@ def costs(inventory: Inventory) -> Iterator[TargetCost]:
 
 
 def _cost(stack: str, kind: str, name: str, collector: Collector) -> TargetCost:
-    background, jobs = collector.slow, collector.jobs.jobs if collector.jobs is not None else ()
+    scrape, background = collector.scrape, collector.background
+    jobs = collector.jobs.jobs if collector.jobs is not None else ()
     metrics = (*collector.metrics, *(metric for job in jobs for metric in job.metrics))
     return TargetCost(
         stack,
         kind,
         name,
-        round_trips=collector.round_trips if collector.fast is not None else 0,
+        round_trips=scrape.round_trips if scrape is not None else 0,
         refresh=background.refresh if background is not None else None,
         background=background.cost if background is not None else "",
         jobs=tuple(job.name for job in jobs),

@@ -1,4 +1,4 @@
-"""The fast lane's connection: the whole statement in one round trip, or its parts one by one when it fails."""
+"""The connection of a scrape: the whole statement in one round trip, or its parts one by one when it fails."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence

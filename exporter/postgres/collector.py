@@ -6,7 +6,7 @@ The metrics that postgres_exporter has in a well-formed shape keep its names and
 from collections.abc import Iterable
 from functools import partial
 
-from exporter.collector import Collector, secret_problem
+from exporter.collector import Collector, ScrapeReading, secret_problem
 from exporter.job import Jobs
 from exporter.metric import Metric, gauge
 from exporter.postgres.client import PART_SUCCESS, PostgresClient
@@ -43,7 +43,7 @@ class PostgresCollector(Collector):
         target = stack.postgres[name]
         self._dsn = target.dsn_secret()
         self._faults, self._other_statements = PartFaults(), OtherStatements()
-        self.fast = self._connect
+        self.scrape = ScrapeReading(self._connect)
         new_session = partial(PostgresSession, partial(_open, self._dsn))
         self.jobs = Jobs(new_session, (*part_jobs(target), *query_jobs(target)))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from exporter.clock import monotonic
-from exporter.collector import BackgroundReading, Collector, secret_problem
+from exporter.collector import BackgroundReading, Collector, ScrapeReading, secret_problem
 from exporter.metric import Metric
 from exporter.redis.client import PrefixClient, RedisClient
 from exporter.redis.connection import RawConnection
@@ -23,10 +23,10 @@ class RedisCollector(Collector):
         target = stack.redis[name]
         self._url, self._prefixes = target.url_secret(), target.prefixes
         self._has_queues = any(queues.redis == name for queues in stack.queues.values())
-        self.fast = self._connect
+        self.scrape = ScrapeReading(self._connect)
         if target.prefixes:
             cost = f"1 SCAN for {STEP_KEYS:,} keys of the database, at most {MOST_STEPS:,}"
-            self.slow = BackgroundReading(self._connect_to_sample, target.refresh, cost, counts_for_up=False)
+            self.background = BackgroundReading(self._connect_to_sample, target.refresh, cost, counts_for_up=False)
 
     def most_series(self, metric: Metric) -> int:
         if metric in PREFIX_METRICS:

@@ -13,9 +13,9 @@ from exporter.collector import NOT_YET, Reading
 from exporter.errors import TargetUnavailable
 from exporter.job import Job, Jobs, JobSession
 from exporter.metric import Sample, gauge
+from exporter.scheduling.background_lane import JITTER
 from exporter.scheduling.backoff import Backoff
 from exporter.scheduling.outcome import Failure, ReadingOutcome, failure_of
-from exporter.scheduling.slow_lane import JITTER
 
 # The label is not called `job`: that is Prometheus' own word for what it scrapes.
 SUCCESS = gauge(

@@ -9,10 +9,10 @@ import structlog
 
 from exporter.collector import NOT_YET, Collector
 from exporter.metric import Sample, gauge
-from exporter.scheduling.fast_lane import FastLane
+from exporter.scheduling.background_lane import BackgroundLane
 from exporter.scheduling.job_lane import JobLane
 from exporter.scheduling.outcome import ReadingOutcome
-from exporter.scheduling.slow_lane import SlowLane
+from exporter.scheduling.scrape_lane import ScrapeLane
 
 SUCCESS = gauge(
     "runbook_exporter_collector_success",
@@ -65,9 +65,11 @@ class ScheduledTarget:
     def __init__(self, stack: str, kind: str, name: str, collector: Collector) -> None:
         self.stack, self.kind, self.name = stack, kind, name
         self._collector = collector
-        self._fast = FastLane(collector.fast, f"read {self}") if collector.fast else None
-        self._slow = SlowLane(collector.slow, f"refresh {self}") if collector.slow else None
-        self._jobs = JobLane(collector.jobs, str(self), kind) if collector.jobs else None
+        self._scrape_lane = ScrapeLane(collector.scrape, f"read {self}") if collector.scrape else None
+        self._background_lane = (
+            BackgroundLane(collector.background, f"refresh {self}") if collector.background else None
+        )
+        self._job_lane = JobLane(collector.jobs, str(self), kind) if collector.jobs else None
         self.problem: str | None = None
         """Why it is not up; empty if it is, None before the first scrape."""
         self.last_error: LastError | None = None
@@ -84,23 +86,25 @@ class ScheduledTarget:
 
     def start(self) -> None:
         """Begin to read in the background, if there is anything to."""
-        for lane in (self._slow, self._jobs):
+        for lane in (self._background_lane, self._job_lane):
             if lane is not None:
                 lane.start()
 
     async def close(self) -> None:
         """End all tasks and connections."""
-        await asyncio.gather(*(lane.close() for lane in (self._fast, self._slow, self._jobs) if lane is not None))
+        await asyncio.gather(
+            *(lane.close() for lane in (self._scrape_lane, self._background_lane, self._job_lane) if lane is not None)
+        )
 
     async def scrape(self, deadline: float) -> tuple[Sample, ...]:
         """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
-        by_lane = {"scrape": await self._fast.scrape(deadline)} if self._fast is not None else {}
-        by_lane |= {"background": self._slow.outcome} if self._slow is not None else {}
+        by_lane = {"scrape": await self._scrape_lane.scrape(deadline)} if self._scrape_lane is not None else {}
+        by_lane |= {"background": self._background_lane.outcome} if self._background_lane is not None else {}
         outcomes = list(by_lane.values())
-        self.outcomes = by_lane | (self._jobs.outcomes if self._jobs is not None else {})
+        self.outcomes = by_lane | (self._job_lane.outcomes if self._job_lane is not None else {})
         readings = [outcome.reading for outcome in outcomes if outcome.reading is not None]
         self.unread = {name: count for reading in readings for name, count in reading.unread.items()}
-        background = self._collector.slow
+        background = self._collector.background
         up_outcomes = outcomes if background is None or background.counts_for_up else outcomes[:-1]
         # The background's problem first: what it could not find out is missing from the scrape as well.
         problem = next((outcome.problem for outcome in reversed(up_outcomes) if outcome.problem), "")
@@ -116,16 +120,16 @@ class ScheduledTarget:
             yield from reading.samples
         standing = tuple(self._collector.standing_samples())
         yield from standing
-        if self._jobs is not None:
-            yield from self._jobs.samples()
+        if self._job_lane is not None:
+            yield from self._job_lane.samples()
         first, failures = outcomes[0], [outcome.failure for outcome in outcomes if outcome.failure is not None]
         yield SUCCESS(not failures, self.kind)
         yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)
         yield DURATION(first.seconds, self.kind)
         yield ROUND_TRIPS(first.reading.round_trips if first.reading is not None else 0, self.kind)
         yield SAMPLES(len(standing) + sum(len(reading.samples) for reading in readings), self.kind)
-        if self._slow is not None and self._slow.succeeded_at is not None:
-            yield LAST_SUCCESS(self._slow.succeeded_at, self.kind)
+        if self._background_lane is not None and self._background_lane.succeeded_at is not None:
+            yield LAST_SUCCESS(self._background_lane.succeeded_at, self.kind)
 
     def _log_problem(self, problem: str) -> None:
         """Log what changed: a target that stays down would fill the log, and so would every start."""

@@ -15,9 +15,9 @@ _REPAIR = "mend what the message names, in the inventory or at the target"
 
 async def check(collector: Collector) -> list[Finding]:
     """Connect and read once in each lane."""
-    lanes = [*([collector.fast] if collector.fast else []), *([collector.slow.connect] if collector.slow else [])]
-    for lane in lanes:
-        result = await _read(lane)
+    lanes = (collector.scrape, collector.background)
+    for connect in [lane.connect for lane in lanes if lane is not None]:
+        result = await _read(connect)
         if isinstance(result, Finding):
             return [result]
         if result.problem:
@@ -28,7 +28,7 @@ async def check(collector: Collector) -> list[Finding]:
 async def check_backups(stack: Stack, name: str) -> list[Finding]:
     """Whether any object is a backup by its name."""
     collector = COLLECTORS["backups"](stack, name)
-    result = await _read(collector.slow.connect) if collector.slow is not None else None
+    result = await _read(collector.background.connect) if collector.background is not None else None
     if not isinstance(result, Reading) or _value(result, "backup_objects"):
         return []
     return [

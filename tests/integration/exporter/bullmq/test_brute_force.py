@@ -93,7 +93,7 @@ class ComparedQueue:
         self._runner, self._client, self._name = runner, client, name
         target = QueueTarget(redis="main", prefix="b", names=(name,), dead_letter={"other": name})
         self._collector = QueuesCollector(Stack(redis={"main": RedisTarget(url=url)}, queues={"q": target}), "q")
-        self._reader = runner.run(self._collector.fast(10))
+        self._reader = runner.run(self._collector.scrape.connect(10))
         self._first_seen: dict[tuple, float] = {}
         self._head: tuple[str | None, float] = (None, 0.0)
         self._check: float | None = None

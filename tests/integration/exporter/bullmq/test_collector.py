@@ -170,7 +170,7 @@ async def test_discovery_walks_all_keys_in_few_steps_and_lets_go_of_its_connecti
 
 async def test_before_the_names_are_known_the_queues_are_not_up(server) -> None:
     stack = Stack(redis={"cache": RedisTarget(url=server.url())}, queues={"jobs": QueueTarget(redis="cache")})
-    client = await QueuesCollector(stack, "jobs").fast(5.0)
+    client = await QueuesCollector(stack, "jobs").scrape.connect(5.0)
     assert await client.read(time.time()) == Reading((), 0, NOT_YET)
     await client.close()
 

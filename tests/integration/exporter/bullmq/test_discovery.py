@@ -115,7 +115,7 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
         pipeline.execute()
     queues, known = collector(redis_url), []
     for _ in range(8):
-        client = await queues.slow.connect(0.0)  # time for one step
+        client = await queues.background.connect(0.0)  # time for one step
         await client.read(time.time())
         await client.close()
         known.append(len(queues.state.names))
@@ -123,7 +123,7 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
     assert known[0] < 30 == known[-1]
     product.delete("bull:q0:meta")
     for _ in range(2 * 3030 // scan.STEP_KEYS + 2):
-        client = await queues.slow.connect(0.0)
+        client = await queues.background.connect(0.0)
         await client.read(time.time())
         await client.close()
     assert len(queues.state.names) == 29
@@ -159,7 +159,7 @@ async def test_others_have_their_turn_between_two_steps(redis_url, product) -> N
     queues = collector(redis_url)
     product.config_resetstat()
     began = time.monotonic()
-    client = await queues.slow.connect(60.0)
+    client = await queues.background.connect(60.0)
     reading = await client.read(time.time())
     took = time.monotonic() - began
     await client.close()

@@ -43,7 +43,7 @@ class SampleSet:
 
 
 class Subject:
-    """A collector of one server, and one connection of its fast lane."""
+    """A collector of one server, and one connection as a scrape has it."""
 
     def __init__(self, **target: Any) -> None:
         self.collector = PostgresCollector(Stack(postgres={"main": PostgresTarget(**target)}), "main")
@@ -54,7 +54,7 @@ class Subject:
     async def read(self) -> SampleSet:
         """Read as a scrape does; a lost connection is made anew."""
         if self.client is None or not self.client.usable:
-            self.client = await self.collector.fast(self.budget)
+            self.client = await self.collector.scrape.connect(self.budget)
         self.reading = await self.client.read(0.0)
         return SampleSet(self.reading.samples)
 

@@ -162,7 +162,7 @@ async def test_one_connection_and_one_round_trip_a_scrape(start_exporter, metric
 
 async def test_the_session_can_not_write_and_is_named_and_limited(metrics_server, database) -> None:
     stack = Stack(postgres={"main": PostgresTarget(dsn=database.dsn("metrics"))})
-    client = await PostgresCollector(stack, "main").fast(2.0)
+    client = await PostgresCollector(stack, "main").scrape.connect(2.0)
     try:
         rows = await client._connection.fetch(
             "SELECT name, setting FROM pg_settings WHERE name IN "

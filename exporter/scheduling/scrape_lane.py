@@ -1,19 +1,19 @@
-"""The fast lane: one reading at a time, shared by all scrapes that come while it is under way."""
+"""The scrapes' lane: one reading at a time, shared by all scrapes that come while it is under way."""
 
 import asyncio
 
 from exporter.clock import monotonic
-from exporter.collector import Connect
+from exporter.collector import ScrapeReading
 from exporter.errors import DEADLINE_EXCEEDED
 from exporter.scheduling.connection import ConnectionSlot
 from exporter.scheduling.outcome import READING_CANCELLED, Failure, ReadingOutcome, failure_of
 
 
-class FastLane:
+class ScrapeLane:
     """Reads a target for scrapes. The task that reads belongs to the lane, never to a request."""
 
-    def __init__(self, connect: Connect, name: str) -> None:
-        self._slot = ConnectionSlot(connect)
+    def __init__(self, scrape: ScrapeReading, name: str) -> None:
+        self._slot = ConnectionSlot(scrape.connect)
         self._name = name
         self._task: asyncio.Task[ReadingOutcome] | None = None
         self._until = 0.0

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from exporter.collector import Client, Reading
+from exporter.collector import Client, Reading, ScrapeReading
 from exporter.errors import DEADLINE_EXCEEDED, TargetRefused
-from exporter.scheduling.fast_lane import FastLane
 from exporter.scheduling.outcome import READING_CANCELLED, Failure
+from exporter.scheduling.scrape_lane import ScrapeLane
 
 
 class ScriptedClient(Client):
@@ -29,11 +29,11 @@ class ScriptedClient(Client):
         await asyncio.sleep(self.close_seconds)
 
 
-def lane(client: Client) -> FastLane:
+def lane(client: Client) -> ScrapeLane:
     async def connect(_: float) -> Client:
         return client
 
-    return FastLane(connect, "test")
+    return ScrapeLane(ScrapeReading(connect), "test")
 
 
 def soon(seconds: float) -> float:
@@ -51,7 +51,7 @@ async def test_our_own_errors_are_told() -> None:
 async def test_a_bug_costs_the_target_and_its_message_stays_inside(error: Exception) -> None:
     outcome = await lane(ScriptedClient(error)).scrape(soon(1))
     assert outcome.failure is not None
-    assert outcome.failure.reason.startswith(f"unexpected {type(error).__name__} at test_fast_lane.py:")
+    assert outcome.failure.reason.startswith(f"unexpected {type(error).__name__} at test_scrape_lane.py:")
     assert "hunter2" not in repr(outcome)
 
 

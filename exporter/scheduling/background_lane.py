@@ -1,4 +1,4 @@
-"""The slow lane: a reading in the background once in a while, whose samples are kept for the scrapes."""
+"""The background's lane: a reading once in a while, whose samples are kept for the scrapes."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ LONGEST_WAIT_SECONDS = 60.0
 JITTER = 0.1
 
 
-class SlowLane:
+class BackgroundLane:
     """Keeps the last good reading of a target; a failure after it is told beside it, and the samples stay."""
 
     def __init__(self, background: BackgroundReading, name: str) -> None:
