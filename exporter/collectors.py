@@ -1,4 +1,4 @@
-"""The collectors: one kind of target a file, and this one map. The keys are those of a stack in the inventory."""
+"""The collectors: one folder per kind of target, and this one map. Its keys are those of a stack in the inventory."""
 
 from exporter.backups.collector import BackupsCollector
 from exporter.bullmq.collector import QueuesCollector

@@ -104,6 +104,15 @@ def test_a_folder_says_what_it_is_for_and_its_place_in_the_loop(folder: str) -> 
     assert len([line for line in docstring.splitlines() if line]) >= 2, docstring
 
 
+@pytest.mark.parametrize("kind", sorted(file.parent.name for file in ROOT.glob("exporter/*/collector.py")))
+def test_every_kind_of_target_has_the_same_shape(kind: str) -> None:
+    """What a collector and its clients share is a state of its own, so that the arrows go one way."""
+    collector, client, state = (f"exporter.{kind}.{part}" for part in ("collector", "client", "state"))
+    assert client in imports()[collector]
+    if state in modules():
+        assert state in imports()[collector] & imports()[client]
+
+
 def test_the_map_of_contributing_names_every_folder() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     drawn = set(re.findall(r"(\w+)/", text.split("## The map")[1].split("## One change")[0]))
