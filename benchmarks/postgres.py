@@ -18,7 +18,7 @@ from demo.servers.postgres import PostgresServer
 from exporter.postgres.collector import PostgresCollector
 from exporter.postgres.connect import connect
 from exporter.postgres.parts.catalogue import SCRAPE_PARTS
-from exporter.postgres.parts.statement import Statement
+from exporter.postgres.parts.joined_statement import Statement
 from runbookd.inventory import PostgresTarget, Stack
 from tools.toolchain.paths import TOOLS
 

@@ -24,7 +24,7 @@ from prometheus_client.exposition import choose_encoder
 
 from demo.servers.redis import RedisServer
 from exporter.bullmq.collector import QueuesCollector
-from exporter.scheduling.runner import Runner, Selection
+from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, QueueTarget, RedisTarget, Stack
 from runbookd.service.exposition import encode
 
@@ -117,14 +117,14 @@ async def _reading(server: RedisServer, count: int) -> AsyncIterator[Work]:
 async def _page(server: RedisServer, count: int) -> AsyncIterator[Work]:
     """A whole scrape without HTTP: reading, families and encoding."""
     stack = _stack(server, tuple(f"queue{n}" for n in range(count)) or ("none",))
-    runner = Runner(Inventory(stacks={"shop": stack}))
+    scraper = Scraper(Inventory(stacks={"shop": stack}))
     encoder = choose_encoder("")[0]
 
     async def work() -> None:
         selection = Selection(collectors=frozenset({"queues"}))
-        encode(await runner.scrape(asyncio.get_running_loop().time() + 10, selection), encoder)
+        encode(await scraper.scrape(asyncio.get_running_loop().time() + 10, selection), encoder)
 
-    async with runner.running():
+    async with scraper.running():
         yield work
 
 

@@ -13,8 +13,8 @@ from time import perf_counter
 
 from prometheus_client.exposition import choose_encoder
 
+from exporter.families import Families
 from exporter.metric import Sample, counter, gauge
-from exporter.page import Families
 from runbookd.service.exposition import Encoder, encode
 
 FAMILIES, TARGETS, SERIES = 50, 4, 250

@@ -9,43 +9,43 @@ from exporter.collectors import COLLECTORS
 from exporter.deadline import HEADER, deadline_of
 from exporter.pages.debug import debug_page
 from exporter.pages.landing import landing_page
-from exporter.reload import ReloadableRunner
-from exporter.scheduling.runner import Selection
+from exporter.reload import ReloadableScraper
+from exporter.scrape import Selection
 from exporter.settings import ExporterSettings
 from runbookd.inventory import Inventory
 from runbookd.service import add_health_routes, add_reload_route, metrics_response
 from runbookd.service.check import NO_INVENTORY
 
-RUNNER = web.AppKey("serving", ReloadableRunner)
+SCRAPER = web.AppKey("serving", ReloadableScraper)
 
 
 def build_app(settings: ExporterSettings, inventory: Inventory | None) -> web.Application:
     """Return the application; without an inventory it is healthy but not ready, and serves its own metrics."""
     app = web.Application()
-    runner = app[RUNNER] = ReloadableRunner(inventory, settings.config.file)
+    scraper = app[SCRAPER] = ReloadableScraper(inventory, settings.config.file)
     app.cleanup_ctx.append(_run_in_background)
     app.router.add_get("/", _serve_landing_page)
     app.router.add_get("/metrics", _serve_metrics)
     app.router.add_get("/sd", _serve_service_discovery)
-    add_health_routes(app, lambda: None if runner.has_inventory else NO_INVENTORY)
-    add_reload_route(app, runner.reload)
+    add_health_routes(app, lambda: None if scraper.has_inventory else NO_INVENTORY)
+    add_reload_route(app, scraper.reload)
     return app
 
 
 async def _run_in_background(app: web.Application) -> AsyncIterator[None]:
-    async with app[RUNNER].running():
+    async with app[SCRAPER].running():
         yield
 
 
 async def _serve_metrics(request: web.Request) -> web.Response:
     deadline = deadline_of(request.headers.get(HEADER), monotonic())
-    runner = request.app[RUNNER]
+    scraper = request.app[SCRAPER]
     selection = Selection(frozenset(request.query.getall("stack", [])), _selected_collectors(request))
-    if unknown_stacks := sorted(selection.stacks - set(runner.current.stacks)):
-        raise web.HTTPNotFound(text=_unknown_message("stack", unknown_stacks, runner.current.stacks))
+    if unknown_stacks := sorted(selection.stacks - set(scraper.current.stacks)):
+        raise web.HTTPNotFound(text=_unknown_message("stack", unknown_stacks, scraper.current.stacks))
     if _wants_debug_page(request):
-        return web.Response(text=await debug_page(runner.current, deadline, selection))
-    return await metrics_response(await runner.scrape(deadline, selection), request)
+        return web.Response(text=await debug_page(scraper.current, deadline, selection))
+    return await metrics_response(await scraper.scrape(deadline, selection), request)
 
 
 def _selected_collectors(request: web.Request) -> frozenset[str]:
@@ -71,12 +71,12 @@ async def _serve_service_discovery(request: web.Request) -> web.Response:
     return web.json_response(
         [
             {"targets": [request.host], "labels": {"stack": name, "__param_stack": name}}
-            for name in request.app[RUNNER].current.stacks
+            for name in request.app[SCRAPER].current.stacks
         ]
     )
 
 
 async def _serve_landing_page(request: web.Request) -> web.Response:
-    runner = request.app[RUNNER]
-    page = landing_page(runner.current.targets, runner.problem)
+    scraper = request.app[SCRAPER]
+    page = landing_page(scraper.current.targets, scraper.problem)
     return web.Response(text=page, content_type="text/html")

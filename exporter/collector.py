@@ -1,7 +1,7 @@
-"""What a collector is to the runner.
+"""What a collector is to the scraper.
 
 A collector knows one kind of target: it connects and reads, and that is all. Time, retries, logs, isolation and the
-samples about itself are the runner's, once for all collectors.
+samples about itself are the scraper's, once for all collectors.
 """
 
 from abc import ABC, abstractmethod
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from exporter.families import MAX_SERIES
 from exporter.job import Jobs
 from exporter.metric import Metric, Sample
-from exporter.page import MAX_SERIES
 from runbookd.inventory import Secret, SecretError, Stack
 
 NOT_YET = "not read in the background yet"

@@ -1,4 +1,4 @@
-"""The runner that serves now, and how a reload puts another one in its place."""
+"""The scraper that serves now, and how a reload puts another one in its place."""
 
 import asyncio
 import os
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import structlog
 
+from exporter.families import Families
 from exporter.metric import gauge
-from exporter.page import Families
-from exporter.scheduling.runner import Runner, Selection
+from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, InventoryError, load_inventory
 
 RELOAD_SUCCESS = gauge(
@@ -26,11 +26,11 @@ METRICS = (RELOAD_SUCCESS, RELOAD_TIME)
 log = structlog.get_logger(__name__)
 
 
-class ReloadableRunner:
-    """Answers from one runner at a time. A scrape is answered by the runner that it began with."""
+class ReloadableScraper:
+    """Answers from one scraper at a time. A scrape is answered by the scraper that it began with."""
 
     def __init__(self, inventory: Inventory | None, file: Path | None) -> None:
-        self.current = Runner(inventory or Inventory())
+        self.current = Scraper(inventory or Inventory())
         self.has_inventory = inventory is not None
         self.problem = ""
         """Why the last reload was refused, or nothing."""
@@ -73,15 +73,15 @@ class ReloadableRunner:
         log.info("reloaded", stacks=" ".join(self.current.stacks))
 
     def _swap(self, inventory: Inventory | None) -> None:
-        before, self.current = self.current, Runner(inventory or Inventory(), self.current)
+        before, self.current = self.current, Scraper(inventory or Inventory(), self.current)
         self.has_inventory, self.problem, self._read_at = inventory is not None, "", time.time()
         self.current.start()
         task = asyncio.create_task(self._retire(before, self.current), name="retire")
         self._retirements.add(task)
         task.add_done_callback(self._retirements.discard)
 
-    async def _retire(self, before: Runner, after: Runner) -> None:
-        """Let go of what is not gone on with. In turn: a runner may have been given targets by the one before it."""
+    async def _retire(self, before: Scraper, after: Scraper) -> None:
+        """Let go of what is not gone on with. In turn: a scraper may have been given targets by the one before it."""
         async with self._retirement_lock:
             await before.wait_until_idle()
             await before.close(after)

@@ -3,7 +3,7 @@
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
-from exporter.backups.listing import Listing
+from exporter.backups.folder import Listing
 from exporter.backups.markers import Proofs
 from exporter.backups.metrics import samples_of
 from exporter.backups.object_store import target_error

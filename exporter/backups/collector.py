@@ -47,7 +47,7 @@ class BackupsCollector(Collector):
             key, _, reason = str(error).partition(": ")
             yield key, reason
 
-    async def _connect(self, budget: float) -> Client:  # noqa: ARG002 - the runner's limit holds
+    async def _connect(self, budget: float) -> Client:  # noqa: ARG002 - the scraper's limit holds
         target = self._target
         if target.report is not None:
             return ReportClient(target.report, target.kind, self.state)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from exporter.backups.contents import IncompleteReason
-from exporter.backups.listing import Listing
+from exporter.backups.folder import Listing
 from exporter.backups.markers import MarkerState, Proofs
 from exporter.errors import Fault
 from exporter.metric import Sample, counter, gauge

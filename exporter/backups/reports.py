@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from exporter.backups.contents import CompleteBackup, Contents, IncompleteBackup, IncompleteReason
-from exporter.backups.listing import Listing
+from exporter.backups.folder import Listing
 
 Model = TypeVar("Model")
 

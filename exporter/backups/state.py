@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 from exporter.backups.contents import BackupClassifier
-from exporter.backups.listing import Folder, FolderOfFolders, Tally, WholeFolder
+from exporter.backups.folder import Folder, FolderOfFolders, Tally, WholeFolder
 from exporter.backups.markers import ProofReader
-from exporter.backups.sorted_listing import SortedFolder
+from exporter.backups.sorted_folder import SortedFolder
 from exporter.errors import Fault, TargetError
 from runbookd.inventory import BackupNames, BackupTarget
 

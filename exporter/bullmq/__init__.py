@@ -7,8 +7,9 @@ that wake workers (3 and 4). BullMQ's own counting script removes markers, and i
 made, so neither may be used here.
 
 - `snapshot`: the first round trip, everything that stands in the keys of a queue
-- `job_age`: since when a job could be worked on, from its hash
-- `queue_tracker`: what is known of a queue between two scrapes, and the second round trip, the jobs that matter
+- `queue_tracker`: what is known of a queue between two scrapes
+- `ages`: the second round trip, the jobs that matter, and how long they wait or are held
+- `ready_since`: since when a job could be worked on, from its hash
 - `discovery`: which queues there are, and their workers
 - `state`: what of all that outlives a connection
 """

@@ -6,14 +6,15 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from exporter.bullmq.ages import Ages
 from exporter.bullmq.dead_letters import DeadLetters
 from exporter.bullmq.metrics import QUEUE_METRICS, QUEUES, dead_letter_samples, queue_samples, worker_samples
-from exporter.bullmq.queue_tracker import Ages, QueueTracker
+from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.bullmq.snapshot import QueueSnapshot, fill_times
 from exporter.bullmq.state import QueueState
 from exporter.collector import NOT_YET, Client, Reading
+from exporter.families import MAX_SERIES
 from exporter.metric import Sample
-from exporter.page import MAX_SERIES
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
 
 _PING = pack_commands([("PING",)])  # so that a server without queues is asked, too
@@ -75,10 +76,12 @@ class QueuesClient(Client):
 
     async def _ages(self, visible: Sequence[tuple[QueueTracker, QueueSnapshot]], now: float) -> tuple[list[Ages], int]:
         """How long the jobs of each queue wait and are held, and the round trips that it took."""
-        requests, counts = zip(*(tracker.job_request(snapshot) for tracker, snapshot in visible), strict=True)
+        requests, counts = zip(*(tracker.ages.request(snapshot) for tracker, snapshot in visible), strict=True)
         replies = await self._connection.execute(b"".join(requests), sum(counts)) if any(counts) else []
         parts = _parts(replies, 0, counts)
-        ages = [tracker.ages(snapshot, part, now) for (tracker, snapshot), part in zip(visible, parts, strict=True)]
+        ages = [
+            tracker.ages.read(snapshot, part, now) for (tracker, snapshot), part in zip(visible, parts, strict=True)
+        ]
         return ages, int(any(counts))
 
 

@@ -9,8 +9,8 @@ from exporter.bullmq.metrics import METRICS, UP
 from exporter.bullmq.state import QueueState
 from exporter.clock import monotonic
 from exporter.collector import BackgroundReading, Collector, ScrapeReading
+from exporter.families import MAX_SERIES
 from exporter.metric import Metric
-from exporter.page import MAX_SERIES
 from exporter.redis.connection import RawConnection
 from exporter.redis.scan import STEP_KEYS
 from runbookd.inventory import Stack

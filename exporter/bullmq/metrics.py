@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from exporter.bullmq.queue_tracker import Ages, QueueTracker
+from exporter.bullmq.ages import Ages
+from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.bullmq.snapshot import MAX_HELD_JOBS, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, QueueSnapshot
 from exporter.metric import Sample, counter, gauge
 

@@ -21,7 +21,7 @@ class HttpClient(Client):
         self._target = target
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the runner's deadline holds
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the scraper's deadline holds
             headers=_HEADERS,
         )
 

@@ -16,5 +16,5 @@ class HttpCollector(Collector):
         self._target = stack.http[name]
         self.scrape = ScrapeReading(self._connect)
 
-    async def _connect(self, budget: float) -> HttpClient:  # noqa: ARG002 - the runner's deadline holds
+    async def _connect(self, budget: float) -> HttpClient:  # noqa: ARG002 - the scraper's deadline holds
         return HttpClient(self._target)

@@ -6,14 +6,14 @@ It tells counts, times and our own words for errors, and so no secrets.
 from collections.abc import Iterator
 
 from exporter.scheduling.outcome import ReadingOutcome
-from exporter.scheduling.runner import Runner, Selection
 from exporter.scheduling.target import ScheduledTarget
+from exporter.scrape import Scraper, Selection
 
 
-async def debug_page(runner: Runner, deadline: float, selection: Selection) -> str:
+async def debug_page(scraper: Scraper, deadline: float, selection: Selection) -> str:
     """Scrape as `/metrics` would, before `deadline` (event loop's clock), and return what was done as text."""
-    await runner.scrape(deadline, selection)
-    lines = [line for each in runner.targets if selection.has(each) for line in _target_lines(each)]
+    await scraper.scrape(deadline, selection)
+    lines = [line for each in scraper.targets if selection.has(each) for line in _target_lines(each)]
     return "".join(f"{line}\n" for line in lines or ["no targets"])
 
 

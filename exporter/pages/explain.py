@@ -7,7 +7,7 @@ from datetime import timedelta
 from exporter.collector import Collector
 from exporter.collectors import COLLECTORS
 from exporter.scheduling.job_lane import METRICS as JOB_METRICS
-from exporter.scheduling.runner import TARGET_METRICS
+from exporter.scrape import TARGET_METRICS
 from runbookd.inventory import Inventory
 
 

@@ -22,9 +22,9 @@ from exporter.postgres.connect import (
 from exporter.postgres.other_statements import OtherStatements
 from exporter.postgres.part_faults import PartFaults
 from exporter.postgres.parts.catalogue import SCRAPE_PARTS
+from exporter.postgres.parts.joined_statement import Statement, StatementRow
 from exporter.postgres.parts.part import Part
 from exporter.postgres.parts.server import FACTS, ServerInfo
-from exporter.postgres.parts.statement import Statement, StatementRow
 
 PART_SUCCESS = gauge(
     "runbook_exporter_part_success",

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
+from exporter.postgres.parts.joined_statement import APPLICATION
 from exporter.postgres.parts.server import FACTS, ServerInfo
-from exporter.postgres.parts.statement import APPLICATION
 from runbookd.inventory import Secret, SecretError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -8,14 +8,14 @@ import structlog
 
 from exporter.clock import monotonic
 from exporter.errors import DEADLINE_EXCEEDED, TargetError, TargetRefused
+from exporter.families import MAX_SERIES
 from exporter.job import Job
 from exporter.metric import Sample, gauge
-from exporter.page import MAX_SERIES
 from exporter.postgres.connect import fetch_rows
 from exporter.postgres.parts.catalogue import DATABASE_JOBS, OPTIONAL_JOBS, OTHER_DATABASE_JOBS, SERVER_JOBS
+from exporter.postgres.parts.joined_statement import DATABASES, Statement
 from exporter.postgres.parts.part import Part
 from exporter.postgres.parts.server import FACTS, ServerInfo
-from exporter.postgres.parts.statement import DATABASES, Statement
 from exporter.postgres.session import PostgresSession
 from runbookd.inventory import PostgresTarget
 

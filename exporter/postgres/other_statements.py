@@ -7,7 +7,7 @@ fall for a restart: the whole sum would count as new. So what is exported is wha
 from collections.abc import Iterable, Iterator
 
 from exporter.metric import Sample
-from exporter.postgres.parts.statements import COSTS, OTHER
+from exporter.postgres.parts.top_statements import COSTS, OTHER
 
 _NAMES = frozenset(metric.name for metric in COSTS.metrics)
 CounterKey = tuple[str, str]

@@ -1,4 +1,4 @@
-"""When each target is read, over which connection, and for how long; one scrape is put together here.
+"""When each target is read, over which connection, and for how long.
 
-It stands between the HTTP pages, which want samples, and the collectors, which read them.
+It stands between exporter/scrape.py, which wants samples of all targets, and the collectors, which read one.
 """

@@ -4,18 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from exporter import reload
+from exporter import reload, scrape
 from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
 from exporter.postgres import user_queries
-from exporter.scheduling import job_lane, runner
-from exporter.scheduling.runner import TARGET_METRICS
+from exporter.scheduling import job_lane
+from exporter.scrape import TARGET_METRICS
 from tools.docs import DOCS
 from tools.docs.coverage_files import covered_rows
 from tools.docs.marked import replace_part, table
 
 FOLDER = DOCS / "metrics"
-OWN_METRICS = (*runner.OWN_METRICS, *reload.METRICS)
+OWN_METRICS = (*scrape.OWN_METRICS, *reload.METRICS)
 METRICS: Mapping[str, Sequence[Metric]] = {
     "exporter": (*OWN_METRICS, *TARGET_METRICS, *job_lane.METRICS, *user_queries.METRICS),
     **{kind: collector.metrics for kind, collector in COLLECTORS.items()},

@@ -1,8 +1,8 @@
 """Sessions: how many, whose, in which state, and for how long."""
 
 from exporter.postgres.parts.ages import age, oldest
+from exporter.postgres.parts.joined_statement import DATABASES
 from exporter.postgres.parts.part import Part, gauge
-from exporter.postgres.parts.statement import DATABASES
 
 ROLES = BACKEND_TYPES = 50
 _STATES = "'active', 'idle', 'idle in transaction', 'idle in transaction (aborted)'"

@@ -13,9 +13,9 @@ from exporter.postgres.parts import (
     sequences,
     settings,
     sizes,
-    statements,
     tables,
     texts,
+    top_statements,
     wal,
 )
 from exporter.postgres.parts.part import Part
@@ -28,7 +28,7 @@ SCRAPE_PARTS: tuple[Part, ...] = (
     *maintenance.PARTS,
     *replication.PARTS,
     *wal.PARTS,
-    *statements.PARTS,
+    *top_statements.PARTS,
     *tables.PARTS,
 )
 SERVER_JOBS: dict[str, tuple[Part, ...]] = {

@@ -1,8 +1,8 @@
 """Databases: what they read, write, lose and wait for."""
 
 from exporter.postgres.parts.ages import epoch, seconds
+from exporter.postgres.parts.joined_statement import DATABASES
 from exporter.postgres.parts.part import Part, counter, gauge
-from exporter.postgres.parts.statement import DATABASES
 
 STATISTICS = Part(
     "databases",

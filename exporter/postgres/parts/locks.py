@@ -1,8 +1,8 @@
 """Locks: how many of which kind, who waits for them, and who makes them wait."""
 
 from exporter.postgres.parts.ages import oldest
+from exporter.postgres.parts.joined_statement import DATABASES
 from exporter.postgres.parts.part import Part, gauge
-from exporter.postgres.parts.statement import DATABASES
 
 # Bit n stands for the n-th mode; the bits of `conflicts` are the modes that exclude it.
 _MODES = """

@@ -1,8 +1,8 @@
 """What keeps a server healthy over months: transaction ids, and who holds back the removal of dead rows."""
 
 from exporter.postgres.parts.ages import age
+from exporter.postgres.parts.joined_statement import DATABASES
 from exporter.postgres.parts.part import Part, gauge
-from exporter.postgres.parts.statement import DATABASES
 
 WRAPAROUND = Part(
     "transaction ids",

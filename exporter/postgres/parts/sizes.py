@@ -3,8 +3,8 @@
 A relation that somebody holds, or waits to hold, exclusively is skipped: asking for its size would wait behind them.
 """
 
+from exporter.postgres.parts.joined_statement import DATABASES
 from exporter.postgres.parts.part import Part, gauge
-from exporter.postgres.parts.statement import DATABASES
 
 SIZED_TABLES = 100
 _PAGE = "current_setting('block_size')::float8"

@@ -4,8 +4,8 @@ Nothing here waits for a lock on a table.
 """
 
 from exporter.postgres.parts.ages import epoch
+from exporter.postgres.parts.joined_statement import TABLES
 from exporter.postgres.parts.part import Part, Value, counter, gauge
-from exporter.postgres.parts.statement import TABLES
 
 NUMBER = Part(
     "table count",

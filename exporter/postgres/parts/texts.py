@@ -5,7 +5,7 @@ among them, so that only queries are told.
 """
 
 from exporter.postgres.parts.part import Part, gauge
-from exporter.postgres.parts.statements import STATEMENTS
+from exporter.postgres.parts.top_statements import STATEMENTS
 
 LENGTH = 300
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from demo.servers.redis import RedisServer
-from exporter.scheduling.runner import Runner, Selection
+from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, PostgresTarget, QueueTarget, RedisTarget, Stack
 
 ALL = """\
@@ -155,10 +155,10 @@ async def test_nothing_is_left_behind(redis_url, metrics_server, database, silen
         queues={"jobs": QueueTarget(redis="main"), "hung": QueueTarget(redis="hung")},
     )
     before = asyncio.all_tasks()
-    runner = Runner(Inventory(stacks={"shop": stack}))
+    scraper = Scraper(Inventory(stacks={"shop": stack}))
     began = asyncio.get_running_loop().time()
-    async with runner.running():
-        scrape = asyncio.create_task(runner.scrape(began + 30, Selection()))
+    async with scraper.running():
+        scrape = asyncio.create_task(scraper.scrape(began + 30, Selection()))
         await asyncio.sleep(0.3)
         assert len(asyncio.all_tasks()) > len(before) + 1
         scrape.cancel()

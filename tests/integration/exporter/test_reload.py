@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from demo.servers.redis import RedisServer
-from exporter.app import RUNNER, build_app
+from exporter.app import SCRAPER, build_app
 from exporter.settings import ExporterSettings
 from runbookd.inventory import load_inventory
 from runbookd.service.reload import reload_on_sighup
@@ -149,7 +149,7 @@ async def test_many_reloads_under_scrapes_leave_one_connection(start_exporter, r
 async def test_a_hang_up_signal_reloads_and_a_bad_inventory_does_not_deafen_it(redis_url, file, until) -> None:
     file.write_text(stacks(shop=redis_url))
     app = build_app(ExporterSettings.model_validate({"config": {"file": file}}), load_inventory(file, {}))
-    serving = app[RUNNER]
+    serving = app[SCRAPER]
     app.cleanup_ctx.append(reload_on_sighup)
     app.freeze()
     await app.startup()

@@ -10,7 +10,7 @@ from exporter.collectors import COLLECTORS
 from exporter.metric import Metric
 from exporter.postgres import user_queries
 from exporter.scheduling import job_lane
-from exporter.scheduling.runner import TARGET_METRICS
+from exporter.scrape import TARGET_METRICS
 from runbookd.inventory import Stack
 from tools.docs.metrics_tables import FOLDER, OWN_METRICS, metrics_pages
 

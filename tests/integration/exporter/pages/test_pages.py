@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from exporter.collectors import COLLECTORS
-from exporter.page import MAX_SERIES, Families
-from exporter.scheduling.runner import Runner, Selection
+from exporter.families import MAX_SERIES, Families
+from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory
 from runbookd.service.exposition import encode
 from tests.integration.exporter.backups.stored_backups import write_proven_backups
@@ -189,14 +189,14 @@ async def test_what_was_read_in_the_background_says_that_it_is_cached(
         "queues": {"jobs": {"redis": "main"}},
         "backups": {"nightly": {"url": f"file://{tmp_path}", "pattern": "db_%Y%m%d.dump"}},
     }
-    runner = Runner(Inventory.model_validate({"stacks": {"shop": stack}}))
-    async with runner.running():
+    scraper = Scraper(Inventory.model_validate({"stacks": {"shop": stack}}))
+    async with scraper.running():
         outcomes = []
         async with asyncio.timeout(10):
             while not outcomes:
-                await runner.scrape(asyncio.get_running_loop().time() + 5, Selection())
+                await scraper.scrape(asyncio.get_running_loop().time() + 5, Selection())
                 outcomes = [
-                    outcome for each in runner.targets for lane, outcome in each.outcomes.items() if lane != "scrape"
+                    outcome for each in scraper.targets for lane, outcome in each.outcomes.items() if lane != "scrape"
                 ]
                 await asyncio.sleep(0.1)
                 outcomes = outcomes if all(outcome.reading for outcome in outcomes) else []
@@ -207,9 +207,9 @@ async def test_what_was_read_in_the_background_says_that_it_is_cached(
 
 
 async def test_the_page_is_prometheus_clients_to_the_byte(redis_url) -> None:
-    runner = Runner(Inventory.model_validate(yaml.safe_load(TWO.format(redis=redis_url))))
-    async with runner.running():
-        families = await runner.scrape(asyncio.get_running_loop().time() + 5, Selection())
+    scraper = Scraper(Inventory.model_validate(yaml.safe_load(TWO.format(redis=redis_url))))
+    async with scraper.running():
+        families = await scraper.scrape(asyncio.get_running_loop().time() + 5, Selection())
     collected = tuple(families.collect())  # once: the process would have changed the next time
     read_once = CollectorRegistry()
     read_once.collect = lambda: collected

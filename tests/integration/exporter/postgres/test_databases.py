@@ -8,8 +8,8 @@ import pytest
 from exporter.errors import DEADLINE_EXCEEDED, TargetRefused
 from exporter.postgres import session as job_session
 from exporter.postgres.parts.indexes import INDEXES
-from exporter.postgres.parts.statement import TABLES
-from exporter.postgres.parts.statements import OTHER, STATEMENTS
+from exporter.postgres.parts.joined_statement import TABLES
+from exporter.postgres.parts.top_statements import OTHER, STATEMENTS
 
 FLUSH = "SELECT pg_stat_force_next_flush()"
 STRANGE = 'Straße "x"\\y'

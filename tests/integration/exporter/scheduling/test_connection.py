@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from demo.servers.redis import RedisServer
-from exporter.scheduling.runner import Runner, Selection
+from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, PostgresTarget, Stack
 
 POSTGRES = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
@@ -61,22 +61,22 @@ async def test_a_cancelled_scrape_leaves_the_gate_open(limited_postgres, until) 
     await until(lambda: not limited_postgres.backends())
     inventory = Inventory(stacks={"shop": Stack(postgres={"main": PostgresTarget(dsn=limited_postgres.dsn)})})
     loop = asyncio.get_running_loop()
-    runner = Runner(inventory)
-    async with runner.running():
-        await runner.scrape(loop.time() + 5, Selection())
+    scraper = Scraper(inventory)
+    async with scraper.running():
+        await scraper.scrape(loop.time() + 5, Selection())
         await until(lambda: len(limited_postgres.backends()) == 1)
         [backend] = limited_postgres.backends()
         with limited_postgres.held(backend):
             for _ in range(20):
-                scrape = asyncio.create_task(runner.scrape(loop.time() + 5, Selection()))
+                scrape = asyncio.create_task(scraper.scrape(loop.time() + 5, Selection()))
                 await asyncio.sleep(0.01)
                 scrape.cancel()
                 await asyncio.gather(scrape, return_exceptions=True)
-        await asyncio.wait_for(runner.wait_until_idle(), 1)
+        await asyncio.wait_for(scraper.wait_until_idle(), 1)
         began = loop.time()
-        await runner.scrape(began + 5, Selection())
+        await scraper.scrape(began + 5, Selection())
         assert loop.time() - began < 1
-        assert [each.problem for each in runner.targets] == [""]
+        assert [each.problem for each in scraper.targets] == [""]
         assert limited_postgres.backends() == [backend]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.backups.contents import IncompleteReason
-from exporter.backups.listing import Listing
+from exporter.backups.folder import Listing
 from exporter.backups.reports import FORMATS, ReportError
 
 NOW = 1_800_000_000.0

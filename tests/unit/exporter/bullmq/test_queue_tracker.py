@@ -6,7 +6,8 @@ import pytest
 from redis.exceptions import ResponseError
 
 from exporter.bullmq import Queue
-from exporter.bullmq.queue_tracker import MOST_LEVELS, Ages, QueueTracker
+from exporter.bullmq.ages import Ages
+from exporter.bullmq.queue_tracker import MOST_LEVELS, QueueTracker
 from exporter.bullmq.snapshot import PRIORITY
 from tests.unit.exporter.bullmq.replies import replies
 
@@ -33,13 +34,13 @@ class TrackedQueue:
         look = (25, 25) if b"-25" in self.tracker.request else (1, 3)
         snapshot = self.tracker.snapshot(replies(look=look, **lists))
         assert snapshot is not None
-        request, count = self.tracker.job_request(snapshot)
+        request, count = self.tracker.ages.request(snapshot)
         self.requested_jobs = {
             line[len(b"bull:q:") :] for line in request.split(b"\r\n") if line.startswith(b"bull:q:")
         }
-        hashes = [self.jobs.get(job, [None] * 5) for job in self.tracker._candidates]
+        hashes = [self.jobs.get(job, [None] * 5) for job in self.tracker.ages._candidates]
         assert count == len(hashes)
-        return self.tracker.ages(snapshot, hashes, now)
+        return self.tracker.ages.read(snapshot, hashes, now)
 
 
 def job_ids(*numbers: int) -> list[bytes]:
@@ -138,10 +139,10 @@ def test_an_odd_active_job_costs_its_own_age_only() -> None:
     memory.snapshot(replies())  # the first look is another
     snapshot = memory.snapshot(replies(wait=[b"9"], held=[b"2", b"1"]))
     assert snapshot is not None
-    memory.job_request(snapshot)
+    memory.ages.request(snapshot)
     started, locks = [b"soon", b"%d" % int((NOW - 9) * 1000)], [b"lock", None]
-    assert memory.ages(snapshot, [job_fields(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
-    assert memory.ages(snapshot, [job_fields(NOW - 7), *started, ResponseError("NOPERM"), []], NOW) == (7, None, 0)
+    assert memory.ages.read(snapshot, [job_fields(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
+    assert memory.ages.read(snapshot, [job_fields(NOW - 7), *started, ResponseError("NOPERM"), []], NOW) == (7, None, 0)
 
 
 def test_the_head_is_told_since_it_changed() -> None:
@@ -168,8 +169,8 @@ def test_a_job_that_ended_meanwhile_is_not_taken_for_one_without_a_lock() -> Non
     memory = QueueTracker(Queue("q", "bull:q"))
     snapshot = memory.snapshot(replies(held=[b"3", b"2", b"1"]))
     assert snapshot is not None
-    _, count = memory.job_request(snapshot)
+    _, count = memory.ages.request(snapshot)
     assert count == 4
     started = [b"%d" % int((NOW - age) * 1000) for age in (5, 9)]
-    assert memory.ages(snapshot, [*started, [b"lock", None, None], [b"3", b"2"]], NOW) == (0, 9, 1)
-    assert memory.ages(snapshot, [None, None, [b"lock", None, None], [b"3"]], NOW) == (0, None, 0)
+    assert memory.ages.read(snapshot, [*started, [b"lock", None, None], [b"3", b"2"]], NOW) == (0, 9, 1)
+    assert memory.ages.read(snapshot, [None, None, [b"lock", None, None], [b"3"]], NOW) == (0, None, 0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from exporter.metric import Sample, gauge
 from exporter.postgres.other_statements import OtherStatements
-from exporter.postgres.parts.statements import COSTS, OTHER
+from exporter.postgres.parts.top_statements import COSTS, OTHER
 
 CALLS = COSTS.metrics[0]
 

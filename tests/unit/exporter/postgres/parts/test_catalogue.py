@@ -4,9 +4,9 @@ import pytest
 
 from exporter.postgres.collector import PostgresCollector
 from exporter.postgres.parts.catalogue import BACKGROUND_PARTS, SCRAPE_PARTS
+from exporter.postgres.parts.joined_statement import SHARED, Statement
 from exporter.postgres.parts.part import sql_for
 from exporter.postgres.parts.server import EXTENSION_VERSIONS, VERSIONS, ServerInfo
-from exporter.postgres.parts.statement import SHARED, Statement
 
 # PostgreSQL and the version of pg_stat_statements that comes with it.
 EXTENSIONS = dict(zip(VERSIONS, (108, 109, 110, 110, 111, 112), strict=True))

@@ -4,8 +4,8 @@ Numbers only: pg_stat_statements(false) does not read the file of texts.
 """
 
 from exporter.postgres.parts.ages import epoch, seconds
+from exporter.postgres.parts.joined_statement import DATABASES
 from exporter.postgres.parts.part import Part, counter, gauge
-from exporter.postgres.parts.statement import DATABASES
 
 STATEMENTS = 100
 OTHER = "other"

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from obstore.store import ObjectStore
 
 from exporter.backups.contents import BackupClassifier, CompleteBackup, Contents, MarkerFile, StoredObject
-from exporter.backups.listing import PAGE, Folder, Listing, Tally, list_pages, listing_of
+from exporter.backups.folder import PAGE, Folder, Listing, Tally, list_pages, listing_of
 from runbookd.inventory import BackupNames, key_before
 
 WINDOW_SIZE = 8

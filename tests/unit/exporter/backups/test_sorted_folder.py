@@ -15,8 +15,8 @@ from aiohttp import web
 from obstore.store import MemoryStore, S3Store
 
 from benchmarks.many_keys import PATTERN, ManyKeys
-from exporter.backups.listing import Listing, Tally
-from exporter.backups.sorted_listing import SortedFolder
+from exporter.backups.folder import Listing, Tally
+from exporter.backups.sorted_folder import SortedFolder
 from runbookd.inventory import BackupNames, ProofKind, marker_name
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

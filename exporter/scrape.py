@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from prometheus_client import ProcessCollector
 
 from exporter.collectors import COLLECTORS
+from exporter.families import MAX_SERIES, Families
 from exporter.metric import gauge
-from exporter.page import MAX_SERIES, Families
 from exporter.scheduling import target
 from exporter.scheduling.target import ScheduledTarget
 from runbookd.inventory import Inventory, Stack
@@ -51,14 +51,14 @@ class Selection:
         return self.has_stack(each.stack) and (not self.collectors or each.kind in self.collectors)
 
 
-class Runner:
+class Scraper:
     """The targets of an inventory, measured on demand.
 
-    It goes on with those targets of the runner `before` it whose stack has the same targets still: their connections
+    It goes on with those targets of the scraper `before` it whose stack has the same targets still: their connections
     and what they read in the background are as good as ever.
     """
 
-    def __init__(self, inventory: Inventory, before: "Runner | None" = None) -> None:
+    def __init__(self, inventory: Inventory, before: "Scraper | None" = None) -> None:
         self.stacks = inventory.stacks
         self._process = ProcessCollector(registry=None)
         reusable = before._reusable_targets(inventory) if before is not None else {}
@@ -85,8 +85,8 @@ class Runner:
         for each in self.targets:
             each.start()
 
-    async def close(self, after: "Runner | None" = None) -> None:
-        """End all tasks and connections, but for those that the runner `after` this one goes on with."""
+    async def close(self, after: "Scraper | None" = None) -> None:
+        """End all tasks and connections, but for those that the scraper `after` this one goes on with."""
         reused = set(after.targets) if after is not None else set()
         await asyncio.gather(*(each.close() for each in self.targets if each not in reused))
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import choose_encoder, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exporter.families import MAX_SERIES, Families
 from exporter.metric import counter, gauge
-from exporter.page import MAX_SERIES, Families
 from runbookd.service.exposition import encode
 
 JOBS = gauge("jobs", "Jobs.", "queue")

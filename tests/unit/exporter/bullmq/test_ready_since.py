@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.bullmq.job_age import UNKNOWN_SINCE, ready_since
+from exporter.bullmq.ready_since import UNKNOWN_SINCE, ready_since
 
 NOW = 1_000_000.0  # seconds
 FIXED, EXPONENTIAL = '{"backoff":{"type":"fixed","delay":10000}}', '{"backoff":{"type":"exponential","delay":10000}}'
