@@ -11,13 +11,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from alembic import command
-from sqlalchemy import create_engine
 
 from remediator.ledger import switches
 from remediator.ledger.address import ledger_at
 from remediator.ledger.run_list import list_runs
-from remediator.ledger.sqlite import migrate
 from remediator.ledger.sqlite import store as sqlite_module
 from remediator.model.errors import LedgerUnavailable
 from tests.invariants.outage import run_in_process
@@ -249,53 +246,3 @@ def dies_after_work(answer: Connection, folder: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     asyncio.run(work())
-
-
-@pytest.fixture
-def of_each_release(tmp_path: Path) -> Callable[[str], Path]:
-    def make(revision: str) -> Path:
-        file = tmp_path / f"{revision}.db"
-        engine = create_engine(f"sqlite:///{file}")
-        with engine.begin() as connection:
-            command.upgrade(migrate._config(connection), revision)
-            connection.exec_driver_sql("INSERT INTO delivery (received_at, body) VALUES (1, 'kept')")
-        engine.dispose()
-        return file
-
-    return make
-
-
-def stored_delivery(file: Path) -> tuple[str, str]:
-    with closing(sqlite3.connect(file)) as ledger:
-        [(revision,)] = ledger.execute("SELECT version_num FROM alembic_version").fetchall()
-        [(body,)] = ledger.execute("SELECT body FROM delivery").fetchall()
-    return revision, body
-
-
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
-async def test_a_ledger_of_each_release_is_upgraded(of_each_release: Callable[[str], Path], revision: str) -> None:
-    file = of_each_release(revision)
-    assert await open_error(file) == "opened"
-    assert stored_delivery(file) == ("0005", "kept")
-
-
-async def test_an_upgrade_that_is_killed_has_not_happened_and_happens_at_the_next_start(
-    of_each_release: Callable[[str], Path],
-) -> None:
-    file = of_each_release("0001")
-    assert run_in_process(dies_upgrading, file) == "upgraded, not committed"
-    assert stored_delivery(file) == ("0001", "kept")
-    assert await open_error(file) == "opened"
-    assert stored_delivery(file) == ("0005", "kept")
-
-
-def dies_upgrading(answer: Connection, file: Path) -> None:
-    upgrade = command.upgrade
-
-    def and_die(*arguments: object) -> None:
-        upgrade(*arguments)  # type: ignore[arg-type]
-        answer.send("upgraded, not committed")
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    migrate.command.upgrade = and_die
-    asyncio.run(open_error(file))

@@ -1,4 +1,9 @@
--- The tables as the first release made them, and a few rows.
+BEGIN TRANSACTION;
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO "alembic_version" VALUES('m0001');
 CREATE TABLE audit (
 	id INTEGER NOT NULL,
 	at BIGINT NOT NULL,
@@ -9,7 +14,19 @@ CREATE TABLE audit (
 	hash VARCHAR NOT NULL,
 	PRIMARY KEY (id)
 );
-CREATE INDEX audit_run ON audit (run);
+CREATE TABLE breaker (
+	id INTEGER NOT NULL,
+	stack VARCHAR NOT NULL,
+	remediation VARCHAR NOT NULL,
+	target VARCHAR NOT NULL,
+	opened_at BIGINT NOT NULL,
+	run INTEGER NOT NULL,
+	reason VARCHAR NOT NULL,
+	closed_at BIGINT,
+	closed_by VARCHAR,
+	PRIMARY KEY (id),
+	FOREIGN KEY(run) REFERENCES run (id)
+);
 CREATE TABLE delivery (
 	id INTEGER NOT NULL,
 	received_at BIGINT NOT NULL,
@@ -17,7 +34,6 @@ CREATE TABLE delivery (
 	processed_at BIGINT,
 	PRIMARY KEY (id)
 );
-CREATE INDEX delivery_open ON delivery (id) WHERE processed_at IS NULL;
 CREATE TABLE episode (
 	id INTEGER NOT NULL,
 	stack VARCHAR NOT NULL,
@@ -32,9 +48,23 @@ CREATE TABLE episode (
 	alerts JSON NOT NULL,
 	PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX episode_one_open ON episode (stack, remediation, target) WHERE ended_at IS NULL;
+CREATE TABLE item (
+	id INTEGER NOT NULL,
+	run INTEGER NOT NULL,
+	position INTEGER NOT NULL,
+	identity JSON NOT NULL,
+	evidence JSON NOT NULL,
+	state VARCHAR NOT NULL,
+	detail TEXT NOT NULL,
+	intended_at BIGINT,
+	settled_at BIGINT,
+	PRIMARY KEY (id),
+	UNIQUE (run, position),
+	FOREIGN KEY(run) REFERENCES run (id)
+);
 CREATE TABLE outbox (
 	id INTEGER NOT NULL,
+	episode INTEGER NOT NULL,
 	"key" VARCHAR NOT NULL,
 	contact VARCHAR NOT NULL,
 	created_at BIGINT NOT NULL,
@@ -44,9 +74,9 @@ CREATE TABLE outbox (
 	next_attempt_at BIGINT NOT NULL,
 	sent_at BIGINT,
 	PRIMARY KEY (id),
-	UNIQUE ("key", contact)
+	UNIQUE ("key", contact),
+	FOREIGN KEY(episode) REFERENCES episode (id)
 );
-CREATE INDEX outbox_due ON outbox (sent_at, next_attempt_at);
 CREATE TABLE pause (
 	id INTEGER NOT NULL,
 	stack VARCHAR,
@@ -58,11 +88,11 @@ CREATE TABLE pause (
 	ended_by VARCHAR,
 	PRIMARY KEY (id)
 );
-CREATE TABLE storm (
-	id INTEGER NOT NULL,
-	seen_at BIGINT NOT NULL,
-	detail TEXT NOT NULL,
-	PRIMARY KEY (id)
+CREATE TABLE resolution (
+	alert VARCHAR NOT NULL,
+	ended_at BIGINT NOT NULL,
+	resolved_at BIGINT NOT NULL,
+	PRIMARY KEY (alert)
 );
 CREATE TABLE run (
 	id INTEGER NOT NULL,
@@ -87,44 +117,39 @@ CREATE TABLE run (
 	PRIMARY KEY (id),
 	FOREIGN KEY(episode) REFERENCES episode (id)
 );
-CREATE INDEX run_admitted ON run (admitted_at);
-CREATE INDEX run_episode ON run (episode);
-CREATE UNIQUE INDEX run_one_active ON run (stack, remediation, target) WHERE state IN ('admitted', 'executing', 'verifying');
-CREATE UNIQUE INDEX run_one_open ON run (episode) WHERE state IN ('planned', 'prechecked', 'deferred', 'awaiting_approval', 'admitted', 'executing', 'verifying');
-CREATE INDEX run_state ON run (state);
-CREATE INDEX run_target ON run (stack, remediation, target, finished_at);
-CREATE TABLE breaker (
+CREATE TABLE storm (
+	id INTEGER NOT NULL,
+	seen_at BIGINT NOT NULL,
+	detail TEXT NOT NULL,
+	PRIMARY KEY (id)
+);
+CREATE TABLE tally (
 	id INTEGER NOT NULL,
 	stack VARCHAR NOT NULL,
 	remediation VARCHAR NOT NULL,
 	target VARCHAR NOT NULL,
-	opened_at BIGINT NOT NULL,
-	run INTEGER NOT NULL,
-	reason VARCHAR NOT NULL,
-	closed_at BIGINT,
-	closed_by VARCHAR,
-	PRIMARY KEY (id),
-	FOREIGN KEY(run) REFERENCES run (id)
-);
-CREATE TABLE item (
-	id INTEGER NOT NULL,
-	run INTEGER NOT NULL,
-	position INTEGER NOT NULL,
-	identity JSON NOT NULL,
-	evidence JSON NOT NULL,
 	state VARCHAR NOT NULL,
-	detail TEXT NOT NULL,
-	intended_at BIGINT,
-	settled_at BIGINT,
+	reason VARCHAR NOT NULL,
+	runs INTEGER NOT NULL,
+	acted INTEGER NOT NULL,
+	seconds FLOAT NOT NULL,
+	last_at BIGINT NOT NULL,
 	PRIMARY KEY (id),
-	UNIQUE (run, position),
-	FOREIGN KEY(run) REFERENCES run (id)
+	UNIQUE (stack, remediation, target, state, reason)
 );
-INSERT INTO delivery (id, received_at, body) VALUES (1, 1000000, CAST('{}' AS BLOB));
-INSERT INTO episode (id, stack, remediation, target, opened_at, firing_since, delivered_at, confirmed_at, alerts)
-  VALUES (1, 'shop', 'clear_shelf', 'shop/postgres/main', 1, 1, 1, 1, '{}');
-INSERT INTO run (id, episode, stack, remediation, target, state, reason, fence, created_at, admitted_at, finished_at, evidence)
-  VALUES (1, 1, 'shop', 'clear_shelf', 'shop/postgres/main', 'refused', 'storm', 1, 1, NULL, 5000000, '{}'),
-         (2, 1, 'shop', 'clear_shelf', 'shop/postgres/main', 'succeeded', '', 1, 1, 5000000, 6000000, '{}'),
-         (3, 1, 'shop', 'clear_shelf', 'shop/postgres/main', 'succeeded', '', 1, 1, 7000000, 9000000, '{}');
-PRAGMA user_version = 1;
+CREATE INDEX delivery_open ON delivery (id) WHERE processed_at IS NULL;
+CREATE INDEX delivery_received ON delivery (received_at);
+CREATE UNIQUE INDEX episode_one_open ON episode (stack, remediation, target) WHERE ended_at IS NULL;
+CREATE INDEX episode_ended ON episode (ended_at);
+CREATE UNIQUE INDEX run_one_active ON run (stack, remediation, target) WHERE state IN ('admitted', 'executing', 'verifying');
+CREATE UNIQUE INDEX run_one_open ON run (episode) WHERE state IN ('planned', 'prechecked', 'deferred', 'awaiting_approval', 'admitted', 'executing', 'verifying');
+CREATE INDEX run_state ON run (state);
+CREATE INDEX run_episode ON run (episode);
+CREATE INDEX run_admitted ON run (admitted_at);
+CREATE INDEX run_finished ON run (finished_at);
+CREATE INDEX run_target ON run (stack, remediation, target, finished_at);
+CREATE INDEX outbox_due ON outbox (sent_at, next_attempt_at);
+CREATE INDEX outbox_episode ON outbox (episode);
+CREATE INDEX audit_run ON audit (run);
+CREATE INDEX audit_hash ON audit (hash);
+COMMIT;

@@ -1,4 +1,4 @@
-"""The ledger itself: what is accepted is there, whoever is cancelled; old files are upgraded, damaged ones refused."""
+"""The ledger itself: what is accepted is there, whoever is cancelled; damaged files are refused."""
 
 import asyncio
 import sqlite3
@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import func, insert, select
 
-from remediator.ledger import deliveries, outbox
+from remediator.ledger import deliveries
 from remediator.ledger.address import ledger_at
 from remediator.ledger.protocol import Ledger
-from remediator.ledger.schema import metadata, storm
+from remediator.ledger.schema import storm
 from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
 from remediator.ledger.sqlite.store import SqliteLedger
 from remediator.ledger.sqlite.uncancellable import UncancellableConnection
@@ -205,50 +203,6 @@ async def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
     with pytest.raises(ZeroDivisionError):
         await fail()
     assert await storms(ledger) == 0
-
-
-async def test_the_tables_are_those_of_the_schema(ledger: Ledger) -> None:
-    def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
-
-    async with ledger.read() as connection:
-        assert await connection.run_sync(differences) == []
-
-
-async def test_a_ledger_of_the_first_release_is_upgraded_with_all_it_holds(file: Path) -> None:
-    first = Path(__file__).with_name("first_release.sql").read_text()
-    with sqlite3.connect(file) as old:
-        old.executescript(first)
-    old.close()
-    async with ledger_at(f"sqlite:///{file}").open() as ledger:
-        assert await bodies(ledger) == [b"{}"]
-        async with ledger.read() as connection:
-            counted = await connection.exec_driver_sql("SELECT state, reason, runs, acted, seconds FROM tally")
-            assert [tuple(row) for row in counted] == [("refused", "storm", 1, 0, 0.0), ("succeeded", "", 2, 2, 3.0)]
-    async with ledger_at(f"sqlite:///{file}").open() as again:
-        assert await bodies(again) == [b"{}"]
-
-
-async def test_messages_of_the_first_release_are_still_sent_and_say_their_episode(file: Path) -> None:
-    with sqlite3.connect(file) as old:
-        old.executescript(Path(__file__).with_name("first_release.sql").read_text())
-        old.execute(
-            "INSERT INTO outbox (key, contact, created_at, title, body, attempts, next_attempt_at)"
-            " SELECT id || '/refused/storm', 'oncall', 0, 'title', 'body', 2, 0 FROM episode LIMIT 1"
-        )
-        [(episode,)] = old.execute("SELECT id FROM episode LIMIT 1").fetchall()
-    old.close()
-    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.read() as connection:
-        [message] = await outbox.due(connection, NOW)
-    assert (message.episode, message.contact, message.attempts) == (episode, "oncall", 2)
-
-
-async def test_a_ledger_of_a_newer_release_is_refused(file: Path) -> None:
-    async with ledger_at(f"sqlite:///{file}").open() as ledger, ledger.write() as connection:
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(LedgerUnavailable, match="written by a newer release"):
-        async with ledger_at(f"sqlite:///{file}").open():
-            pass
 
 
 @pytest.fixture
