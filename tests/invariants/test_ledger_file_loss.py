@@ -41,13 +41,6 @@ async def open_error(file: Path) -> str:
         return str(error)
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is lost is not only seen after a moment."""
-    monkeypatch.setattr("remediator.ledger.sqlite.file_watch.CACHE_SECONDS", -1.0)
-
-
-@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
 async def test_into_a_file_that_was_removed_nothing_is_accepted_until_it_is_back(
     bench: EngineHarness, folder: Path, tmp_path: Path, suffix: str
@@ -95,29 +88,12 @@ async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(
         await write()
 
 
-@pytest.mark.usefixtures("at_once")
 async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: EngineHarness, folder: Path) -> None:
     file = ledger_of(folder)
     shutil.copy(file, beside(file, ".copy"))
     beside(file, ".copy").replace(file)
     with pytest.raises(LedgerUnavailable, match=AWAY):
         await bench.deliver()
-
-
-async def test_that_a_file_was_removed_is_seen_within_a_moment(
-    bench: EngineHarness, folder: Path, tmp_path: Path
-) -> None:
-    await bench.deliver()
-    ledger_of(folder).rename(tmp_path / "elsewhere")
-
-    async def refused() -> bool:
-        try:
-            await bench.deliver()
-        except LedgerUnavailable:
-            return True
-        return False
-
-    await becomes(refused, True)
 
 
 async def test_a_file_that_is_lost_in_an_effect_lets_no_other_begin(
@@ -141,7 +117,6 @@ async def _is_away(bench: EngineHarness) -> bool:
     return AWAY in (bench.engine.fault or "")
 
 
-@pytest.mark.usefixtures("at_once")
 async def test_with_its_folder_gone_nothing_is_accepted(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

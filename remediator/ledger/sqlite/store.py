@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from remediator.ledger import audit, switches
 from remediator.ledger.schema import to_microseconds
 from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
-from remediator.ledger.sqlite.file_watch import LedgerFiles, WatchedConnection
+from remediator.ledger.sqlite.file_watch import LedgerFiles
 from remediator.ledger.sqlite.integrity import REMEDY, check_in_background, require_intact
 from remediator.ledger.sqlite.lock_file import LedgerLock
 from remediator.ledger.sqlite.migrate import migrate
@@ -32,8 +32,6 @@ OUTDATED_LEDGER = (
     "the ledger is older than what was done, or another one; look what was done since, then `runbookctl resume`"
 )
 log = structlog.get_logger(__name__)
-# This connection holds up the event loop: others wait, and tidy up, for it.
-_NOWAIT_PRAGMAS = ("busy_timeout = 0", "wal_autocheckpoint = 0")
 
 
 class SqliteLedger:
@@ -74,9 +72,7 @@ class SqliteLedger:
         self._files, self._damage = LedgerFiles(self.file), None
         try:
             await self._prepare(lock)
-            self._delivery_writer = DeliveryWriter(
-                self._delivery_connection(), self._delivery_connection(*_NOWAIT_PRAGMAS), self._write_lock
-            )
+            self._delivery_writer = DeliveryWriter(self._delivery_connection(), self._write_lock, self._fault)
             async with check_in_background(self.file, self._record_damage):
                 yield self
         finally:
@@ -151,14 +147,9 @@ class SqliteLedger:
         self._damage = damage
         log.error("the ledger is out until the next start", file=str(self.file), reason=damage)
 
-    def _delivery_connection(self, *pragmas: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.file, isolation_level=None, check_same_thread=False, factory=WatchedConnection
-        )
-        connection.fault = lambda: self._damage or self._files.replacement_error_cached()
+    def _delivery_connection(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
         _configure(connection, None)
-        for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}")
         return connection
 
     async def _prepare(self, lock: LedgerLock) -> None:

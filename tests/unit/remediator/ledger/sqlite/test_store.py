@@ -60,30 +60,6 @@ async def test_many_at_once_share_their_commits(ledger: Ledger, monkeypatch: pyt
     assert len(groups) <= 4
 
 
-async def test_one_alone_is_kept_without_the_thread(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DeliveryWriter, "_commit", lambda *_: ZeroDivisionError())
-    await ledger.accept(NOW, b"x")
-    assert await bodies(ledger) == [b"x"]
-
-
-async def test_after_a_slow_commit_the_thread_keeps_what_comes_until_one_was_quick(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    groups: list[int] = []
-    commit = DeliveryWriter._commit
-    monkeypatch.setattr(DeliveryWriter, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
-    monkeypatch.setattr("remediator.ledger.sqlite.delivery_writer.QUICK_SECONDS", 0.0)
-    for seen in ([], [1], [1, 1]):  # the first is kept here, and was not quick enough
-        await ledger.accept(NOW, b"x")
-        assert groups == seen
-    monkeypatch.setattr("remediator.ledger.sqlite.delivery_writer.QUICK_SECONDS", 60.0)
-    for _ in range(2):  # by the thread, which is quick now; then here
-        await ledger.accept(NOW, b"x")
-        await asyncio.sleep(0)  # the thread's turn ends
-    assert groups == [1, 1, 1]
-    assert len(await bodies(ledger)) == 5
-
-
 async def test_the_loop_goes_on_while_another_process_writes(ledger: Ledger, file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -134,6 +110,29 @@ async def test_whoever_is_cancelled_takes_no_other_delivery_along(ledger: Ledger
     ended = await asyncio.gather(*asked, return_exceptions=True)
     assert [isinstance(each, asyncio.CancelledError) for each in ended] == [True, False, False, True, False]
     assert {b"1", b"2", b"4"} <= set(await bodies(ledger))
+
+
+async def test_a_group_whose_task_is_cancelled_is_kept_and_answered(ledger: Ledger, file: Path) -> None:
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asked = [asyncio.create_task(ledger.accept(NOW, b"x")) for _ in range(3)]
+    await asyncio.sleep(0.05)  # the thread waits for the other one
+    [task] = [each for each in asyncio.all_tasks() if each.get_name() == "deliveries"]
+    task.cancel()
+    await asyncio.wait([task])
+    other.execute("ROLLBACK")
+    other.close()
+    assert await asyncio.gather(*asked, ledger.accept(NOW, b"y")) == [None] * 4
+    assert await bodies(ledger) == [b"x", b"x", b"x", b"y"]
+
+
+async def test_what_waits_when_the_ledger_is_closed_is_kept(file: Path) -> None:
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
+        asked = [asyncio.create_task(ledger.accept(NOW, b"x")) for _ in range(300)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*asked) == [None] * 300
+    async with ledger_at(f"sqlite:///{file}").open() as again:
+        assert len(await bodies(again)) == 300
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -291,13 +290,13 @@ async def test_every_commit_reaches_the_disk(ledger: SqliteLedger) -> None:
     async with ledger.write() as connection:
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 2
     assert ledger._delivery_writer is not None
-    for connection in (ledger._delivery_writer._blocking_connection, ledger._delivery_writer._nowait_connection):
-        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert ledger._delivery_writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_after_a_group_that_failed_the_next_is_kept(ledger: Ledger) -> None:
-    with pytest.raises(LedgerUnavailable, match="NOT NULL"):
-        await ledger.accept(NOW, None)  # type: ignore[arg-type]
+async def test_after_a_group_that_failed_each_of_it_is_told_and_the_next_is_kept(ledger: Ledger) -> None:
+    group = ledger.accept(NOW, b"0"), ledger.accept(NOW, None), ledger.accept(NOW, b"2")  # type: ignore[arg-type]
+    errors = await asyncio.gather(*group, return_exceptions=True)
+    assert [(type(each), "NOT NULL" in str(each)) for each in errors] == [(LedgerUnavailable, True)] * 3
     assert await asyncio.gather(ledger.accept(NOW, b"1"), return_exceptions=True) == [None]
     assert await bodies(ledger) == [b"1"]
 
@@ -340,18 +339,3 @@ async def test_what_the_tables_themselves_refuse(ledger: Ledger, before: list[st
     with pytest.raises(LedgerUnavailable, match="UNIQUE"):
         async with ledger.write() as connection:
             await connection.exec_driver_sql(again)
-
-
-async def test_what_can_not_be_kept_at_once_is_not_taken_for_kept(ledger: SqliteLedger, file: Path) -> None:
-    """Invariant 27: another process writes."""
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    assert ledger._delivery_writer is not None
-    ledger._delivery_writer._quick = True
-    kept = asyncio.create_task(ledger.accept(NOW, b"1"))
-    done, _ = await asyncio.wait([kept], timeout=0.2)
-    assert not done, "it was answered, and is nowhere"
-    other.execute("ROLLBACK")
-    other.close()
-    await kept
-    assert await bodies(ledger) == [b"1"]
