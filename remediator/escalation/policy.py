@@ -15,8 +15,9 @@ from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable,
 from remediator.context import Context
 from remediator.escalation.message import end_message, step_message
 from remediator.ledger import episodes, outbox, runs
-from remediator.ledger.episodes import Episode, is_recent
+from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Notifications, NotifiedEpisode
+from remediator.model.clock import is_recent
 from remediator.model.target import keys_of
 from runbookd.inventory import EscalationStep, Inventory
 

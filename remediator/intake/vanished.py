@@ -8,6 +8,7 @@ from remediator.context import Context
 from remediator.intake.episode_end import end_episode
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
+from remediator.model.clock import is_recent
 from remediator.model.target import keys_of
 
 CHECK_SECONDS = 10.0
@@ -32,7 +33,8 @@ class VanishedEpisodeDetector:
         self._missed_checks = Counter({each.id: self._missed_checks[each.id] + 1 for each in missing_episodes})
         now, span = self._context.clock.now(), 2 * self._context.repeat_interval
         for episode in missing_episodes:
-            if not episode.confirmed_within(span, now) and self._missed_checks[episode.id] > self._required_checks:
+            is_confirmed = is_recent(episode.confirmed_at, span, now)
+            if not is_confirmed and self._missed_checks[episode.id] > self._required_checks:
                 await _end_vanished(self._context, episode)
 
     async def _read_missing(self) -> Sequence[Episode]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, tuple_, update
@@ -43,15 +43,6 @@ class Episode:
     @property
     def key(self) -> EpisodeKey:
         return EpisodeKey(self.stack, self.remediation, self.target)
-
-    def confirmed_within(self, span: timedelta, now: datetime) -> bool:
-        """Whether it was confirmed that lately."""
-        return is_recent(self.confirmed_at, span, now)
-
-
-def is_recent(moment: datetime, span: timedelta, now: datetime) -> bool:
-    """Whether `moment` was that lately; what lies ahead was before the clock was set back."""
-    return now - span <= moment <= now
 
 
 class EpisodeBatch:

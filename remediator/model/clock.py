@@ -1,6 +1,6 @@
 """The time, passed in wherever a decision depends on it, so that a test can decide what time it is."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -16,6 +16,11 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+def is_recent(moment: datetime, span: timedelta, now: datetime) -> bool:
+    """Whether `moment` lies within `span` before `now`. False for the future: the clock has been set back since."""
+    return now - span <= moment <= now
 
 
 def rfc3339(moment: datetime | None) -> str | None:

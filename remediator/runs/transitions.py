@@ -9,6 +9,7 @@ from remediator.context import Context
 from remediator.escalation.escalate import escalate
 from remediator.ledger import runs, switches
 from remediator.ledger.runs import Run
+from remediator.model.clock import is_recent
 from remediator.model.run_state import RunState, counts_toward_breaker
 from runbookd.inventory import Breaker
 
@@ -45,9 +46,10 @@ async def count_toward_breaker(connection: AsyncConnection, context: Context, ru
         return
     now, settings = context.clock.now(), _breaker_settings(context, run)
     closed_at = await switches.last_closed_at(connection, run.key)
-    window_start = now - settings.within
+    since = now - settings.within
     # A closing that lies ahead was before the clock was set back: it must not excuse what happens until then.
-    since = max(window_start, closed_at) if closed_at is not None and closed_at <= now else window_start
+    if closed_at is not None and is_recent(closed_at, settings.within, now):
+        since = closed_at
     failures = await runs.breaker_failures_since(connection, run, since)
     if failures >= settings.failures:
         await switches.open_breaker(connection, run, f"{failures} runs failed or were interrupted", now)
