@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 
@@ -10,6 +9,7 @@ from remediator.context import Context
 from remediator.diagnostics.bundle import format_lines, parts_of, read_all
 from remediator.ledger import episodes, outbox
 from remediator.ledger.episodes import Episode
+from remediator.ledger.outbox import Message
 from remediator.model.remediation import Scope
 from remediator.model.target import settings_of
 from runbookd.inventory import Mode
@@ -27,7 +27,7 @@ class Attachments:
         self._context = context
         self._diagnostics_tasks: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
-    async def text(self, message: Any) -> str:
+    async def text(self, message: Message) -> str:
         """What to add to `message`; empty where nothing is to be read, or nothing could be."""
         if message.key == outbox.end_key(message.episode):
             return ""
@@ -37,7 +37,7 @@ class Attachments:
             log.warning("no diagnostics", episode=message.episode, error=f"{type(error).__name__}: {error}")
             return ""
 
-    def _diagnostics_task(self, message: Any) -> asyncio.Task[str]:
+    def _diagnostics_task(self, message: Message) -> asyncio.Task[str]:
         now = asyncio.get_running_loop().time()
         self._diagnostics_tasks = {
             key: each for key, each in self._diagnostics_tasks.items() if now - each[0] < FRESH_SECONDS

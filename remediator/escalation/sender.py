@@ -16,6 +16,7 @@ from remediator.context import Context
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.policy import contacts_for, escalate_due_steps
 from remediator.ledger import episodes, outbox
+from remediator.ledger.outbox import Message
 from remediator.model.errors import LedgerUnavailable
 from remediator.shutdown import ShutdownSignal
 from runbookd.inventory import Contact, SecretError
@@ -57,7 +58,7 @@ async def send_due(context: Context, attachments: Attachments) -> None:
     await asyncio.gather(*(_send_one(context, attachments, message) for message in messages))
 
 
-async def _send_one(context: Context, attachments: Attachments, message: Any) -> None:
+async def _send_one(context: Context, attachments: Attachments, message: Message) -> None:
     async with context.ledger.write() as connection:
         if not await outbox.claim(connection, message, context.clock.now()):
             return
@@ -72,7 +73,7 @@ async def _send_one(context: Context, attachments: Attachments, message: Any) ->
             await outbox.schedule_retry(connection, message.id, message.attempts, context.clock.now())
 
 
-async def _readdress(context: Context, message: Any) -> bool:
+async def _readdress(context: Context, message: Message) -> bool:
     """Give the message of somebody who is in the inventory no more to those who are told at once, if there are any."""
     async with context.ledger.write() as connection:
         episode, now = await episodes.get(connection, message.episode), context.clock.now()
@@ -84,7 +85,7 @@ async def _readdress(context: Context, message: Any) -> bool:
     return bool(replacements)
 
 
-async def _send(contacts: Mapping[str, Contact], message: Any, body: str) -> bool:
+async def _send(contacts: Mapping[str, Contact], message: Message, body: str) -> bool:
     contact = contacts.get(message.contact)
     problem = "it is not in the inventory any more" if contact is None else None
     try:

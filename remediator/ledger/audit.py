@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,16 @@ GENESIS = "0" * 64
 CUT = "trail_cut"  # retention: {"through": the last row that went, "hash": its hash}
 _NEWEST_HASH = "audit.newest"
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # made once: a proof asks a million times
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """What happened to a run: the state that it reached, or what became of its items."""
+
+    state: str
+    at: datetime
+    actor: str
+    reason: str
 
 
 async def append(
@@ -69,13 +80,10 @@ async def trail_start(connection: AsyncConnection) -> str:
     return GENESIS if detail is None else str(detail.get("hash"))
 
 
-async def history(connection: AsyncConnection, run: int) -> list[dict[str, Any]]:
-    """What happened to a run: `{state, at, actor, reason}` a transition, oldest first."""
+async def history(connection: AsyncConnection, run: int) -> Sequence[RunEvent]:
+    """All that happened to a run, oldest first."""
     rows = await connection.execute(select(audit).where(audit.c.run == run).order_by(audit.c.id))
-    return [
-        {"state": row.event, "at": rfc3339(row.at), "actor": row.actor, "reason": row.detail.get("reason", "")}
-        for row in rows
-    ]
+    return [RunEvent(row.event, row.at, row.actor, row.detail.get("reason", "")) for row in rows]
 
 
 def hash_row(

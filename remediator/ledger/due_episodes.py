@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.schema import episode, run
+from remediator.ledger.schema import LedgerRow, episode, run
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 
@@ -35,6 +34,6 @@ async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
     return [_candidate(row) for row in await connection.execute(query.order_by(episode.c.id))]
 
 
-def _candidate(row: Any) -> Candidate:
+def _candidate(row: LedgerRow) -> Candidate:
     state = RunState(row.state) if row.state is not None else None
     return Candidate(row.id, EpisodeKey(row.stack, row.remediation, row.target), state, row.finished_at)

@@ -1,14 +1,13 @@
 """Messages to people: written with what they are about, sent at least once, queued once for each key and contact."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.schema import episode, outbox
+from remediator.ledger.schema import LedgerRow, episode, outbox
 from remediator.model.episode_key import EpisodeKey
 
 MAX_WAIT = timedelta(minutes=5)
@@ -16,6 +15,19 @@ MAX_WAIT = timedelta(minutes=5)
 IN_FLIGHT = timedelta(minutes=1)
 _STEP, _END = "step", "ended"
 _MESSAGE_QUERY = select(outbox.c.episode, outbox.c.key, outbox.c.contact, outbox.c.created_at)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message to one contact that is not sent yet; `attempts` were made before this one."""
+
+    id: int
+    episode: int
+    key: str
+    contact: str
+    title: str
+    body: str
+    attempts: int
 
 
 @dataclass(frozen=True)
@@ -74,19 +86,19 @@ async def notified_open_episodes(connection: AsyncConnection) -> Sequence[Notifi
     """Every open episode that people have been told of."""
     episode_columns = [episode.c[name] for name in ("stack", "remediation", "target", "confirmed_at", "firing_since")]
     query = _MESSAGE_QUERY.add_columns(*episode_columns).join(episode, episode.c.id == outbox.c.episode)
-    by_episode: dict[int, list[Any]] = {}
+    by_episode: dict[int, list[LedgerRow]] = {}
     for row in await connection.execute(query.where(episode.c.ended_at.is_(None))):
         by_episode.setdefault(row.episode, []).append(row)
     return [_notified_episode(identifier, rows) for identifier, rows in by_episode.items()]
 
 
-def _notified_episode(identifier: int, rows: Sequence[Any]) -> NotifiedEpisode:
+def _notified_episode(identifier: int, rows: Sequence[LedgerRow]) -> NotifiedEpisode:
     first_row = rows[0]
     key = EpisodeKey(first_row.stack, first_row.remediation, first_row.target)
     return NotifiedEpisode(key, first_row.confirmed_at, first_row.firing_since, _notifications(identifier, rows))
 
 
-def _notifications(identifier: int, rows: Sequence[Any]) -> Notifications:
+def _notifications(identifier: int, rows: Sequence[LedgerRow]) -> Notifications:
     return Notifications(
         identifier,
         min(row.created_at for row in rows),
@@ -102,7 +114,7 @@ async def drop_unsent_steps(connection: AsyncConnection, episode_id: int) -> Non
     )
 
 
-async def due(connection: AsyncConnection, now: datetime) -> Sequence[Any]:
+async def due(connection: AsyncConnection, now: datetime) -> Sequence[Message]:
     """Messages that are to be tried now, oldest first. None overtakes an older one of its episode and contact.
 
     Nothing is ever put off for longer than MAX_WAIT: what seems to be was, before the clock was set back.
@@ -115,13 +127,13 @@ async def due(connection: AsyncConnection, now: datetime) -> Sequence[Any]:
         older.c.sent_at.is_(None),
         older.c.id < outbox.c.id,
     )
-    rows = await connection.execute(
-        select(outbox).where(outbox.c.sent_at.is_(None), is_due, ~has_older_unsent).order_by(outbox.c.id).limit(20)
-    )
-    return rows.all()
+    query = select(*(outbox.c[each.name] for each in fields(Message)))
+    conditions = outbox.c.sent_at.is_(None), is_due, ~has_older_unsent
+    rows = await connection.execute(query.where(*conditions).order_by(outbox.c.id).limit(20))
+    return [Message(*row) for row in rows]
 
 
-async def claim(connection: AsyncConnection, message: Any, now: datetime) -> bool:
+async def claim(connection: AsyncConnection, message: Message, now: datetime) -> bool:
     """Say that `message` is being sent; whether it still was to be sent."""
     result = await connection.execute(
         update(outbox)

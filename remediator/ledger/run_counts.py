@@ -2,13 +2,28 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.run_row import Run
 from remediator.ledger.schema import tally
+from remediator.model.run_state import RunState
+
+
+class RunCount(NamedTuple):
+    """How many runs ended, or were deferred, in one way; `acted` of them were admitted, and took `seconds` together."""
+
+    stack: str
+    remediation: str
+    target: str
+    state: RunState
+    reason: str
+    runs: int
+    acted: int
+    seconds: float
+    last_at: datetime
 
 
 async def count(connection: AsyncConnection, moved_run: Run, now: datetime) -> None:
@@ -25,6 +40,7 @@ async def count(connection: AsyncConnection, moved_run: Run, now: datetime) -> N
         await connection.execute(insert(tally).values(**key, runs=1, acted=int(acted), seconds=seconds, last_at=now))
 
 
-async def all_counts(connection: AsyncConnection) -> Sequence[Any]:
-    """`(stack, remediation, target, state, reason, runs, acted, seconds, last_at)` of all that ever happened."""
-    return (await connection.execute(select(tally).order_by(tally.c.id))).all()
+async def all_counts(connection: AsyncConnection) -> Sequence[RunCount]:
+    """All that ever happened, in the order of its first time."""
+    query = select(*(tally.c[name] for name in RunCount._fields)).order_by(tally.c.id)
+    return [RunCount(*row)._replace(state=RunState(row.state)) for row in await connection.execute(query)]

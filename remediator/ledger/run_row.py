@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from remediator.ledger.schema import LedgerRow
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 
@@ -38,6 +39,6 @@ class Run:
         return EpisodeKey(self.stack, self.remediation, self.target)
 
 
-def from_row(row: Any) -> Run:
+def from_row(row: LedgerRow) -> Run:
     """The run in a row of the table."""
     return replace(Run(**row._mapping), state=RunState(row.state))

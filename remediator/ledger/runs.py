@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,6 +32,14 @@ class RunItem:
     item: Item
     state: ItemState
     detail: str
+
+
+class Reservation(NamedTuple):
+    """An admission, which counts against the limits per hour whatever becomes of its run."""
+
+    stack: str
+    remediation: str
+    admitted_at: datetime
 
 
 async def create(connection: AsyncConnection, cause: Episode, now: datetime) -> Run:
@@ -151,14 +159,14 @@ async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None
     return None if row is None else from_row(row)
 
 
-async def admitted_since(connection: AsyncConnection, since: datetime, excluded_run: int) -> Sequence[Any]:
-    """`(stack, remediation, admitted_at)` of every reservation since then but that of the run `excluded_run`."""
+async def admitted_since(connection: AsyncConnection, since: datetime, excluded_run: int) -> Sequence[Reservation]:
+    """Every reservation since then but that of the run `excluded_run`, oldest first."""
     rows = await connection.execute(
         select(run.c.stack, run.c.remediation, run.c.admitted_at)
         .where(run.c.admitted_at > since, run.c.id != excluded_run)
         .order_by(run.c.admitted_at)
     )
-    return rows.all()
+    return [Reservation(*row) for row in rows]
 
 
 async def active(connection: AsyncConnection, excluded_run: int) -> Sequence[Run]:

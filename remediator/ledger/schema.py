@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     String,
     Table,
     Text,
@@ -50,6 +51,7 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_microseconds(value)
 
 
+LedgerRow = Row[*tuple[Any, ...]]  # never leaves this package: each subject makes types of its own of it
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
 

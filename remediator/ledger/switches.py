@@ -1,7 +1,8 @@
 """What people and the engine say about all runs to come: pauses, breakers, storms."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +11,35 @@ from remediator.ledger import audit
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import breaker, pause, storm
 from remediator.model.episode_key import EpisodeKey
+
+
+@dataclass(frozen=True)
+class ActivePause:
+    """A pause in force, of `stack` or of everything."""
+
+    id: int
+    stack: str | None
+    reason: str
+    begun_at: datetime
+    begun_by: str
+    until: datetime | None
+    ended_at: datetime | None
+    ended_by: str | None
+
+
+@dataclass(frozen=True)
+class OpenBreaker:
+    """A breaker that a person has to close; `run` opened it."""
+
+    id: int
+    stack: str
+    remediation: str
+    target: str
+    opened_at: datetime
+    run: int
+    reason: str
+    closed_at: datetime | None
+    closed_by: str | None
 
 
 async def pause_now(
@@ -54,12 +84,12 @@ async def stored_pause_reason(connection: AsyncConnection, now: datetime, stack:
     return f"{row.reason} (by {row.begun_by}{until})"
 
 
-async def active_pauses(connection: AsyncConnection, now: datetime) -> list[dict[str, Any]]:
+async def active_pauses(connection: AsyncConnection, now: datetime) -> Sequence[ActivePause]:
     """The pauses in force."""
     rows = await connection.execute(
         select(pause).where(pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now))
     )
-    return [dict(row._mapping) for row in rows]
+    return [ActivePause(**row._mapping) for row in rows]
 
 
 async def open_breaker(connection: AsyncConnection, current: Run, reason: str, now: datetime) -> None:
@@ -92,9 +122,9 @@ async def breaker_reason(connection: AsyncConnection, key: EpisodeKey) -> str | 
     return rows.scalar_one_or_none()
 
 
-async def open_breakers(connection: AsyncConnection) -> list[dict[str, Any]]:
+async def open_breakers(connection: AsyncConnection) -> Sequence[OpenBreaker]:
     rows = await connection.execute(select(breaker).where(breaker.c.closed_at.is_(None)).order_by(breaker.c.id))
-    return [dict(row._mapping) for row in rows]
+    return [OpenBreaker(**row._mapping) for row in rows]
 
 
 async def close_breaker(connection: AsyncConnection, key: EpisodeKey, now: datetime, actor: str) -> bool:

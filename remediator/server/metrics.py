@@ -101,7 +101,7 @@ async def _breakers(connection: AsyncConnection) -> Metric:
         "remediation_breaker_open", "Breakers that a person has to close.", labels=["stack", "remediation", "target"]
     )
     for each in await switches.open_breakers(connection):
-        family.add_metric([each["stack"], each["remediation"], each["target"]], 1)
+        family.add_metric([each.stack, each.remediation, each.target], 1)
     return family
 
 

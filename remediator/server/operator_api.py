@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -14,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.bounds.kill_switch import read_pause_file
 from remediator.context import Context
 from remediator.ledger import audit, episodes, runs, switches
+from remediator.ledger.audit import RunEvent
 from remediator.ledger.audit_verify import AuditReport, verify_trail
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run, RunItem
+from remediator.ledger.switches import ActivePause, OpenBreaker
 from remediator.model.clock import rfc3339
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import NoSuchRun
@@ -120,7 +123,7 @@ class Api:
                 "found": run.found,
                 "plan_hash": run.plan_hash,
                 "evidence": run.evidence,
-                "history": await audit.history(connection, run.id),
+                "history": [row_json(each) for each in await audit.history(connection, run.id)],
             }
             return web.json_response(run_json(run, await runs.items(connection, run.id)) | detail)
 
@@ -231,8 +234,8 @@ async def pauses_in_force(connection: AsyncConnection, context: Context) -> list
     return pauses
 
 
-def row_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: rfc3339(value) if hasattr(value, "astimezone") else value for name, value in row.items()}
+def row_json(row: ActivePause | OpenBreaker | RunEvent) -> dict[str, Any]:
+    return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in asdict(row).items()}
 
 
 def parse_run_id(request: web.Request) -> int:

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from remediator.context import Context
+from remediator.ledger.run_counts import RunCount
 from remediator.model.run_state import ENDED, RunState
 
 UNKNOWN_NAME = "(unknown)"  # alerts can claim any name; only those of the inventory become label values
@@ -23,7 +23,7 @@ def label_values(context: Context, stack: str, remediation: str) -> tuple[str, s
     )
 
 
-def run_families(context: Context, rows: Sequence[Any]) -> list[Metric]:
+def run_families(context: Context, rows: Sequence[RunCount]) -> list[Metric]:
     """Runs, refusals, deferrals, durations, and when each outcome was last seen."""
     ended_rows = [row for row in rows if row.state in ENDED]
     return [
@@ -42,7 +42,7 @@ def run_families(context: Context, rows: Sequence[Any]) -> list[Metric]:
     ]
 
 
-def _bound_counter(context: Context, rows: Sequence[Any], state: RunState, name: str, text: str) -> Metric:
+def _bound_counter(context: Context, rows: Sequence[RunCount], state: RunState, name: str, text: str) -> Metric:
     bound_rows = (row for row in rows if row.state == state)
     return _counter(
         name,
@@ -63,7 +63,7 @@ def _counter(name: str, text: str, label: str, rows: Iterable[tuple[str, str, st
     return family
 
 
-def _durations(context: Context, ended_rows: Sequence[Any]) -> Metric:
+def _durations(context: Context, ended_rows: Sequence[RunCount]) -> Metric:
     family = SummaryMetricFamily(
         "remediation_run_duration_seconds",
         "From admission to the end, of runs that were admitted.",
@@ -73,7 +73,7 @@ def _durations(context: Context, ended_rows: Sequence[Any]) -> Metric:
     seconds: dict[tuple[str, str, str], float] = {}
     for row in ended_rows:
         if row.acted:
-            labels = (*label_values(context, row.stack, row.remediation), row.state)
+            labels = (*label_values(context, row.stack, row.remediation), str(row.state))
             counts[labels] += row.acted
             seconds[labels] = seconds.get(labels, 0.0) + row.seconds
     for labels, number in counts.items():
@@ -81,7 +81,7 @@ def _durations(context: Context, ended_rows: Sequence[Any]) -> Metric:
     return family
 
 
-def _last_runs(context: Context, ended_rows: Sequence[Any]) -> Metric:
+def _last_runs(context: Context, ended_rows: Sequence[RunCount]) -> Metric:
     family = GaugeMetricFamily(
         "remediation_last_run_timestamp_seconds",
         "When the last run with this outcome ended.",
@@ -90,7 +90,7 @@ def _last_runs(context: Context, ended_rows: Sequence[Any]) -> Metric:
     newest: dict[tuple[str, str, str, str], datetime] = {}
     for row in ended_rows:
         if row.reason != UNKNOWN_TARGET and row.stack in context.inventory.stacks:
-            labels = (row.stack, row.remediation, row.target, row.state)
+            labels = (row.stack, row.remediation, row.target, str(row.state))
             newest[labels] = max(row.last_at, newest.get(labels, row.last_at))
     for labels, moment in newest.items():
         family.add_metric(labels, moment.astimezone(UTC).timestamp())

@@ -35,7 +35,7 @@ async def test_a_firing_alert_is_remediated_and_proved(bench: EngineHarness) -> 
     assert [item.state for item in await bench.items(run)] == [ItemState.APPLIED] * 2
     assert run.evidence.get("proof") == {"clean": True, "left": []}
     async with bench.context.ledger.read() as connection:
-        history = [row["state"] for row in await audit.history(connection, run.id)]
+        history = [event.state for event in await audit.history(connection, run.id)]
         assert await first_break(connection) is None
     assert history == [
         *("planned", "prechecked", "admitted", "executing"),
@@ -136,7 +136,7 @@ async def test_what_does_not_help_is_called_ineffective_and_not_tried_again(benc
     assert bench.shelf.touched == ["a"]
     async with bench.context.ledger.write() as connection:
         key = (await switches.open_breakers(connection))[0]
-        assert (key["remediation"], key["target"]) == ("clear_shelf", "shop/postgres/main")
+        assert (key.remediation, key.target) == ("clear_shelf", "shop/postgres/main")
 
 
 class FailsOneItem(FolderRemediation):
@@ -435,4 +435,4 @@ async def test_a_person_closes_the_breaker_of_one_target(bench: EngineHarness) -
     async with bench.context.ledger.write() as connection:
         key = episodes.EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
         assert await switches.close_breaker(connection, key, bench.clock.now(), "oncall")
-        assert [each["target"] for each in await switches.open_breakers(connection)] == ["shop/postgres/spare"]
+        assert [each.target for each in await switches.open_breakers(connection)] == ["shop/postgres/spare"]

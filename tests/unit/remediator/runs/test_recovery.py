@@ -89,7 +89,7 @@ async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
     assert run.state == "unknown"
     assert (await bench.items(run))[0].state is ItemState.UNKNOWN
     async with bench.context.ledger.read() as connection:
-        assert [each["run"] for each in await switches.open_breakers(connection)] == [run.id]
+        assert [each.run for each in await switches.open_breakers(connection)] == [run.id]
 
 
 async def test_while_verifying_the_proof_is_taken_again(folder: Path) -> None:
