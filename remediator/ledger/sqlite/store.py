@@ -207,8 +207,7 @@ def _engine(address: URL) -> AsyncEngine:
 
 
 def _configure(connection: Any, _record: Any) -> None:
-    """Durable commits, and no transaction that the driver begins by itself: it would begin DEFERRED, which races."""
-    connection.isolation_level = None
+    """Durable commits."""
     cursor = connection.cursor()
     for pragma in (
         "journal_mode = WAL",

@@ -1,58 +1,96 @@
-"""A driver that is not torn by cancellation.
+"""A connection whose statements are not torn by cancellation.
 
 Cancelled in the middle of a statement, SQLAlchemy throws the connection away while the thread behind it still works,
-and the file may stay locked until the garbage collector comes by. So every statement is waited for, and whoever was
-cancelled learns it when the transaction is over.
+and the file may stay locked for as long. So every statement is waited for, and a task that was cancelled meanwhile
+learns it when the transaction is over.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import aiosqlite
+from typing import Any, Self
 
 
-class _UncancellableFuture(asyncio.Future[Any]):
-    """Comes, whatever becomes of the task that waits for it: that one is told of its cancellation afterwards."""
+class UncancellableConnection:
+    """A connection to SQLite and the thread that it works in, with what SQLAlchemy's dialect for aiosqlite calls.
 
-    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ARG002
-        return False
+    aiosqlite's own connection can be made to wait only through its private attributes.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
+        self._connection, self._executor = connection, executor  # the dialect asks whether there is a `_connection`
+
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call `function` in the thread, and wait for it, cancelled or not."""
+        future = asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+        while not future.done():
+            with suppress(asyncio.CancelledError):  # see defer_cancellation
+                await asyncio.wait([future])
+        return future.result()
+
+    def cursor(self) -> "UncancellableCursor":
+        return UncancellableCursor(self, self._connection.cursor())
+
+    async def create_function(self, *arguments: Any, **options: Any) -> None:
+        self._connection.create_function(*arguments, **options)
+
+    async def commit(self) -> None:
+        await self.run(self._connection.commit)
+
+    async def rollback(self) -> None:
+        """Roll back what has begun: of most transactions nothing is left when their connection comes back."""
+        if self._connection.in_transaction:
+            await self.run(self._connection.rollback)
+
+    async def close(self) -> None:
+        await self.run(self._connection.close)
+        self._executor.shutdown(wait=False)
+
+    def stop(self) -> None:
+        """Close without waiting, as an engine does with a connection that it gives up."""
+        with suppress(RuntimeError):  # it is closed already
+            self._executor.submit(self._connection.close)
+        self._executor.shutdown(wait=False)
 
 
-class UncancellableConnection(aiosqlite.Connection):
-    """Waits for every answer of its thread, cancelled or not."""
+class UncancellableCursor:
+    """Reads all rows of a statement in the same turn of the thread that executes it."""
 
-    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """As aiosqlite's own, but for the kind of future. Everything goes through here, and it has no public name."""
-        if not self._running or self._connection is None:
-            raise ValueError("Connection closed")
-        if _returns_at_once(fn):
-            return fn(*args, **kwargs)
-        future = _UncancellableFuture()
-        self._tx.put_nowait((future, partial(fn, *args, **kwargs)))
-        try:
-            return await future
-        except asyncio.CancelledError:
-            return future.result()
+    def __init__(self, connection: UncancellableConnection, cursor: sqlite3.Cursor) -> None:
+        self._connection, self._cursor = connection, cursor
+        self._rows: list[Any] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)  # description, rowcount, lastrowid
+
+    async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        self._rows = await self._connection.run(self._fetch, statement, parameters)
+
+    def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        return self._cursor.execute(statement, parameters).fetchall()
+
+    async def executemany(self, statement: str, parameters: Sequence[Any]) -> None:
+        await self._connection.run(self._cursor.executemany, statement, parameters)
+
+    async def fetchall(self) -> list[Any]:
+        return self._rows
+
+    async def close(self) -> None:
+        self._cursor.close()
 
 
-def _returns_at_once(fn: Callable[..., Any]) -> bool:
-    """To make a cursor, or to close one, takes no time: half of all switches of threads would be for that."""
-    name, owner = getattr(fn, "__name__", ""), getattr(fn, "__self__", None)
-    return name == "cursor" or (name == "close" and isinstance(owner, sqlite3.Cursor))
-
-
-def connection_factory(file: Path) -> Callable[[], UncancellableConnection]:
+def connection_factory(file: Path) -> Callable[[], Awaitable[UncancellableConnection]]:
     """What opens another connection to `file`."""
 
-    def connect() -> UncancellableConnection:
-        connection = UncancellableConnection(lambda: sqlite3.connect(file, check_same_thread=False), 64)
-        connection._thread.daemon = True  # as SQLAlchemy does: an exit must not wait for it
-        return connection
+    async def connect() -> UncancellableConnection:
+        connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        return UncancellableConnection(connection, ThreadPoolExecutor(1, thread_name_prefix="ledger"))
 
     return connect
 

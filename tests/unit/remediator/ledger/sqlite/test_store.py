@@ -15,7 +15,6 @@ from remediator.ledger.protocol import Ledger
 from remediator.ledger.schema import storm
 from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
 from remediator.ledger.sqlite.store import SqliteLedger
-from remediator.ledger.sqlite.uncancellable import UncancellableConnection
 from remediator.model.errors import LedgerUnavailable
 from tests.unit.remediator.polling import becomes
 
@@ -164,8 +163,9 @@ async def test_a_connection_survives_that_its_transaction_is_cancelled(
 ) -> None:
     """A new one for each, and the old ones are left to the garbage collector, lock and all."""
     opened: list[object] = []
-    connect = UncancellableConnection._connect
-    monkeypatch.setattr(UncancellableConnection, "_connect", lambda self: opened.append(self) or connect(self))
+    connect = sqlite3.connect
+    await storms(ledger)
+    monkeypatch.setattr(sqlite3, "connect", lambda *file, **options: opened.append(file) or connect(*file, **options))
     for steps in range(2, 40):
         task = asyncio.create_task(storms(ledger))
         for _ in range(steps):
