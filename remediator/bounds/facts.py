@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.bounds.kill_switch import pause_reason
 from remediator.clients.alertmanager import AlertmanagerUnreadable, select_firing
 from remediator.context import Context
-from remediator.ledger import episodes, runs, switches
+from remediator.ledger import effects, episodes, run_history, switches
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
@@ -147,7 +147,7 @@ def _can_act(context: Context, episode: Episode) -> bool:
 
 
 async def _read_plan(connection: AsyncConnection, target: ResolvedTarget, run: Run) -> PlanFacts:
-    approved_count = len(await runs.items(connection, run.id)) if run.approved_by is not None else 0
+    approved_count = len(await effects.items(connection, run.id)) if run.approved_by is not None else 0
     return PlanFacts(run.found or 0, run.population, _max_items(target), approved_count)
 
 
@@ -160,10 +160,10 @@ def _max_items(target: ResolvedTarget) -> int | None:
 
 async def _read_history(connection: AsyncConnection, run: Run, now: datetime) -> HistoryFacts:
     """An interrupted run has no cooldown, so it is not the last one that ended."""
-    admissions = await runs.admitted_since(connection, now - HOUR, excluded_run=run.id)
+    admissions = await run_history.admitted_since(connection, now - HOUR, excluded_run=run.id)
     in_stack = [row for row in admissions if row.stack == run.stack]
-    active = await runs.active(connection, excluded_run=run.id)
-    last_run = await runs.last_admitted(connection, run)
+    active = await run_history.active(connection, excluded_run=run.id)
+    last_run = await run_history.last_admitted(connection, run)
     return HistoryFacts(
         last_admitted_end=last_run.finished_at if last_run is not None else None,
         remediation_admissions=[row.admitted_at for row in in_stack if row.remediation == run.remediation],

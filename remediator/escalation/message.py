@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.context import Context
 from remediator.diagnostics.masking import mask_text
 from remediator.escalation.advice import what_next
-from remediator.ledger import audit, runs, switches
+from remediator.ledger import audit, effects, runs, switches
+from remediator.ledger.effects import RunItem
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Notifications
-from remediator.ledger.runs import Run, RunItem
+from remediator.ledger.runs import Run
 from remediator.model.logfmt import format_pairs, format_value
 from remediator.model.target import sanitize
 from runbookd.inventory import format_duration
@@ -85,7 +86,7 @@ async def _detail_lines(connection: AsyncConnection, context: Context, run: Run,
         lines.append(f"meanwhile: {_END_SENTENCES.get(episode.end_reason or '', '')}")
     lines.append(f"runbook: {_annotation(episode, 'runbook_url', stack.runbook_url if stack else '')}")
     lines.append(f"dashboard: {_annotation(episode, 'dashboard_url', stack.dashboard_url if stack else '')}")
-    lines += _attempt_lines(run, await runs.items(connection, run.id))
+    lines += _attempt_lines(run, await effects.items(connection, run.id))
     lines.append(f"audit head: {await audit.head(connection)}")
     return lines
 

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.bounds.bounds import judge_age
 from remediator.bounds.kill_switch import pause_reason
 from remediator.context import Context
-from remediator.ledger import episodes, runs
-from remediator.ledger.runs import Run, RunItem, StaleRun
+from remediator.ledger import effects, episodes, runs
+from remediator.ledger.effects import RunItem
+from remediator.ledger.runs import Run, StaleRun
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, RemediationSession
 from remediator.model.run_state import RunState
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 async def execute(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
     """Touch the items of an admitted run, one effect after the other, and say what became of them."""
     async with context.ledger.read() as connection:
-        items = await runs.items(connection, run.id)
+        items = await effects.items(connection, run.id)
     groups = [list(items)] if target.remediation.one_effect else [[each] for each in items]
     executed_run = None
     try:
@@ -53,8 +54,10 @@ async def _fail_before_effects(context: Context, run: Run, error: Exception) -> 
         current_run = await runs.get(connection, run.id)
         if current_run.state is not RunState.ADMITTED:
             raise error
-        updated_run = await runs.add_evidence(connection, current_run, error=str(error) or "no answer in time")
-        return await transition(connection, context, updated_run, RunState.FAILED, reason="target_unreachable")
+        evidence = {"error": str(error) or "no answer in time"}
+        return await transition(
+            connection, context, current_run, RunState.FAILED, reason="target_unreachable", evidence=evidence
+        )
 
 
 async def _apply_effects(
@@ -72,10 +75,10 @@ async def _apply_effects(
                 return await _end_effects(connection, context, run, reason)
             if run.state is RunState.ADMITTED:
                 run = await transition(connection, context, run, RunState.EXECUTING)
-            await runs.intend(connection, run, group, context.clock.now())
+            await effects.intend(connection, run, group, context.clock.now())
         outcomes = await _apply(session, target, run, [each.item for each in group])
         async with context.ledger.write() as connection:
-            await runs.settle(connection, run, group, outcomes, context.clock.now())
+            await effects.settle(connection, run, group, outcomes, context.clock.now())
         outcome_counts = Counter(str(outcome.state) for outcome in outcomes)
         log.info("effect", run=run.id, remediation=run.remediation, target=run.target, **outcome_counts)
         if any(outcome.state in (ItemState.FAILED, ItemState.UNKNOWN) for outcome in outcomes):
@@ -127,7 +130,7 @@ async def _conclude(context: Context, run: Run) -> Run:
     if run.state is not RunState.EXECUTING:
         return run
     async with context.ledger.write() as connection:
-        states = {each.state for each in await runs.items(connection, run.id)}
+        states = {each.state for each in await effects.items(connection, run.id)}
         stop_reason = str(run.evidence.get(STOP_REASON_KEY, ""))
         if ItemState.UNKNOWN in states:
             return await transition(connection, context, run, RunState.UNKNOWN, reason="outcome_unknown")

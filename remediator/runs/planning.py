@@ -1,9 +1,10 @@
 """The first half of a run: reads what would be touched, asks every bound, and decides. Touches nothing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide, is_storm
 from remediator.bounds.facts import gather_facts, query_block_on
 from remediator.context import Context
 from remediator.escalation.escalate import escalate
-from remediator.ledger import episodes, runs, switches
+from remediator.ledger import effects, episodes, runs, switches
 from remediator.ledger.runs import Run
 from remediator.ledger.touched_items import touched_items_since
 from remediator.model.episode_key import EpisodeKey
@@ -64,15 +65,14 @@ async def _end_without_plan(context: Context, run: Run, failure: PlanFailed) -> 
 async def refuse(context: Context, run: Run, reason: str, detail: str) -> Run:
     """End a run that nothing was read for."""
     async with context.ledger.write() as connection:
-        run = await runs.add_evidence(connection, run, bounds={"refused_by": {reason: detail}, "deferred_by": {}})
-        return await transition(connection, context, run, RunState.REFUSED, reason=reason)
+        evidence = {"bounds": {"refused_by": {reason: detail}, "deferred_by": {}}}
+        return await transition(connection, context, run, RunState.REFUSED, reason=reason, evidence=evidence)
 
 
 async def fail(context: Context, run: Run, reason: str, detail: str) -> Run:
     """End a run that has touched nothing."""
     async with context.ledger.write() as connection:
-        run = await runs.add_evidence(connection, run, error=detail)
-        return await transition(connection, context, run, RunState.FAILED, reason=reason)
+        return await transition(connection, context, run, RunState.FAILED, reason=reason, evidence={"error": detail})
 
 
 async def read_plan(context: Context, target: ResolvedTarget, run: int | str) -> Plan | PlanFailed:
@@ -118,13 +118,12 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
             run = await runs.take_over(connection, run)
         run = await runs.move(connection, run, RunState.PRECHECKED, context.clock.now())
         if plan is not None:
-            run = await runs.save_plan(connection, run, plan)
+            run = await effects.save_plan(connection, run, plan)
         episode = await episodes.get(connection, run.episode)
         facts = await gather_facts(connection, context, target, run, episode, block_on)
         decision = decide(facts)
         if is_storm(facts):  # remembered for its cooldown, whatever else stands in the way
             await switches.note_storm(connection, facts.now, decision.judgements["storm"].detail)
-        run = await runs.add_evidence(connection, run, bounds=decision.as_evidence())
         return await _apply_decision(connection, context, run, target, decision, plan)
 
 
@@ -153,32 +152,26 @@ async def _apply_decision(
     decision: Decision,
     plan: Plan | None,
 ) -> Run:
-    now = context.clock.now()
-    state, reason = next_state(target.settings, run, decision, plan)
-    if state is RunState.DEFERRED:
-        return await _defer(connection, context, run, decision)
-    if state is RunState.AWAITING_APPROVAL:
-        return await transition(connection, context, run, state, expires_at=now + target.settings.approve_within)
-    if state is RunState.ADMITTED:
-        # Admitted anew after a crash, the reservation moves on: the effects come now, so they count from now.
-        return await transition(connection, context, run, state, admitted_at=now)
-    run = await transition(connection, context, run, state, reason=reason)
-    if state is RunState.NOTHING_TO_DO and reason and target.settings.mode is not Mode.SHADOW:
+    settings = target.settings
+    state, reason = next_state(settings, run, decision, plan)
+    columns = _columns_of(state, run, settings, decision, context.clock.now())
+    evidence = {"bounds": decision.as_evidence()}
+    run = await transition(connection, context, run, state, reason=reason, evidence=evidence, **columns)
+    if state is RunState.NOTHING_TO_DO and reason and settings.mode is not Mode.SHADOW:
         await escalate(connection, context, run)
     return run
 
 
-async def _defer(connection: AsyncConnection, context: Context, run: Run, decision: Decision) -> Run:
-    now = context.clock.now()
-    since = run.deferred_at or now
-    until = min(decision.not_before(now), since + MAX_DEFERRAL)
-    return await transition(
-        connection,
-        context,
-        run,
-        RunState.DEFERRED,
-        reason=decision.reason,
-        deferred_at=since,
-        not_before=until,
-        expires_at=since + MAX_DEFERRAL,
-    )
+def _columns_of(
+    state: RunState, run: Run, settings: RemediationSettings, decision: Decision, now: datetime
+) -> Mapping[str, Any]:
+    """The times that go with a state. Admitted once more after a crash, a run counts from now: now come its effects."""
+    if state is RunState.ADMITTED:
+        return {"admitted_at": now}
+    if state is RunState.AWAITING_APPROVAL:
+        return {"expires_at": now + settings.approve_within}
+    if state is RunState.DEFERRED:
+        since = run.deferred_at or now
+        not_before = min(decision.not_before(now), since + MAX_DEFERRAL)
+        return {"deferred_at": since, "not_before": not_before, "expires_at": since + MAX_DEFERRAL}
+    return {}

@@ -1,7 +1,7 @@
 """What follows when a run was left inside its effects or its proof: it is looked up and ended, nothing is applied."""
 
 from remediator.context import Context
-from remediator.ledger import runs
+from remediator.ledger import effects, runs
 from remediator.ledger.runs import Run
 from remediator.model.remediation import EffectOutcome, ItemState
 from remediator.model.run_state import CRASH, RunState
@@ -16,13 +16,13 @@ async def recover(context: Context, run: Run, target: ResolvedTarget, _shutdown:
     """End a run that a crash has interrupted inside its effects: look up what was intended, apply nothing."""
     async with context.ledger.write() as connection:
         run = await runs.take_over(connection, run)
-        intended_items = [each for each in await runs.items(connection, run.id) if each.state is ItemState.INTENDED]
+        intended_items = [each for each in await effects.items(connection, run.id) if each.state is ItemState.INTENDED]
     if intended_items:
         outcomes = await query_outcome(target, run, [each.item for each in intended_items], "interrupted by a crash")
         async with context.ledger.write() as connection:
-            await runs.settle(connection, run, intended_items, outcomes, context.clock.now())
+            await effects.settle(connection, run, intended_items, outcomes, context.clock.now())
     async with context.ledger.write() as connection:
-        states = {each.state for each in await runs.items(connection, run.id)}
+        states = {each.state for each in await effects.items(connection, run.id)}
         to = RunState.UNKNOWN if ItemState.UNKNOWN in states else RunState.INTERRUPTED
         return await transition(connection, context, run, to, reason=str(run.evidence.get(STOP_REASON_KEY, CRASH)))
 
@@ -31,9 +31,8 @@ async def mark_unknown(context: Context, run: Run, detail: str) -> Run:
     """End a run that nobody can look after any more, in its effects or in its proof; what was intended is unknown."""
     async with context.ledger.write() as connection:
         run = await runs.take_over(connection, run)
-        intended_items = [each for each in await runs.items(connection, run.id) if each.state is ItemState.INTENDED]
+        intended_items = [each for each in await effects.items(connection, run.id) if each.state is ItemState.INTENDED]
         if intended_items:
             outcomes = [EffectOutcome(ItemState.UNKNOWN, detail)] * len(intended_items)
-            await runs.settle(connection, run, intended_items, outcomes, context.clock.now())
-        updated_run = await runs.add_evidence(connection, run, error=detail)
-        return await transition(connection, context, updated_run, RunState.UNKNOWN, reason="lost")
+            await effects.settle(connection, run, intended_items, outcomes, context.clock.now())
+        return await transition(connection, context, run, RunState.UNKNOWN, reason="lost", evidence={"error": detail})

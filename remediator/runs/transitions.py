@@ -1,13 +1,13 @@
 """Moves a run on, with everything that follows from its new state, in one transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
 from remediator.escalation.escalate import escalate
-from remediator.ledger import runs, switches
+from remediator.ledger import run_history, runs, switches
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
 from remediator.model.run_state import RunState, counts_toward_breaker
@@ -22,14 +22,17 @@ async def transition(
     *,
     reason: str = "",
     actor: str = "remediator",
+    evidence: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> Run:
-    """Move `run` to its next state, with that state's consequences.
+    """Move `run` to its next state, with that state's consequences; `evidence` joins what is known of it.
 
     Raises:
         StaleRun: the run is no longer as given.
     """
-    moved_run = await runs.move(connection, run, to, context.clock.now(), reason=reason, actor=actor, **columns)
+    moved_run = await runs.move(
+        connection, run, to, context.clock.now(), reason=reason, actor=actor, evidence=evidence, **columns
+    )
     for consequence in CONSEQUENCES.get(to, ()):
         await consequence(connection, context, moved_run)
     return moved_run
@@ -50,7 +53,7 @@ async def count_toward_breaker(connection: AsyncConnection, context: Context, ru
     # A closing that lies ahead was before the clock was set back: it must not excuse what happens until then.
     if closed_at is not None and is_recent(closed_at, settings.within, now):
         since = closed_at
-    failures = await runs.breaker_failures_since(connection, run, since)
+    failures = await run_history.breaker_failures_since(connection, run, since)
     if failures >= settings.failures:
         await switches.open_breaker(connection, run, f"{failures} runs failed or were interrupted", now)
 

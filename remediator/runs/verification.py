@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import structlog
 
 from remediator.context import Context
-from remediator.ledger import runs
+from remediator.ledger import effects
+from remediator.ledger.effects import RunItem
 from remediator.ledger.runs import Run
 from remediator.model.remediation import Item, ItemState, Verdict
 from remediator.model.run_state import RunState
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def verify(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
     """Take the reading that made the plan until it is clean or `verify_within` is over."""
     async with context.ledger.read() as connection:
-        items = await runs.items(connection, run.id)
+        items = await effects.items(connection, run.id)
     applied_items = [each.item for each in items if each.state is ItemState.APPLIED]
     verdict, loop = None, asyncio.get_running_loop()
     deadline = loop.time() + target.settings.verify_within.total_seconds()
@@ -51,9 +52,15 @@ async def _apply_verdict(context: Context, run: Run, verdict: Verdict | None) ->
     async with context.ledger.write() as connection:
         if verdict is None:
             return await transition(connection, context, run, RunState.UNKNOWN, reason="result_unreadable")
-        run = await runs.add_evidence(connection, run, proof={"clean": verdict.clean, **verdict.evidence})
-        if not verdict.clean:
-            return await transition(connection, context, run, RunState.INEFFECTIVE, reason="still_there")
-        if any(each.state in NOT_DONE for each in await runs.items(connection, run.id)):
-            return await transition(connection, context, run, RunState.INEFFECTIVE, reason="partly_applied")
-        return await transition(connection, context, run, RunState.SUCCEEDED)
+        state, reason = _judge(verdict, await effects.items(connection, run.id))
+        proof = {"clean": verdict.clean, **verdict.evidence}
+        return await transition(connection, context, run, state, reason=reason, evidence={"proof": proof})
+
+
+def _judge(verdict: Verdict, items: Sequence[RunItem]) -> tuple[RunState, str]:
+    """How a run ends whose proof could be read, and why."""
+    if not verdict.clean:
+        return RunState.INEFFECTIVE, "still_there"
+    if any(each.state in NOT_DONE for each in items):
+        return RunState.INEFFECTIVE, "partly_applied"
+    return RunState.SUCCEEDED, ""

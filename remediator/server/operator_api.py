@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import read_pause_file
 from remediator.context import Context
-from remediator.ledger import audit, episodes, runs, switches
+from remediator.ledger import audit, effects, episodes, runs, switches
 from remediator.ledger.audit import RunEvent
 from remediator.ledger.audit_verify import AuditReport, verify_trail
+from remediator.ledger.effects import RunItem
 from remediator.ledger.run_list import list_runs
-from remediator.ledger.runs import Run, RunItem
+from remediator.ledger.runs import Run
 from remediator.ledger.switches import ActivePause, OpenBreaker
 from remediator.model.clock import rfc3339
 from remediator.model.episode_key import EpisodeKey
@@ -106,7 +107,7 @@ class Api:
                 limit=_parse_number(query, "limit", 100, MAX_LIMIT),
                 before=_parse_number(query, "before", None, None),
             )
-            items = await runs.items_of(connection, [run.id for run in page.runs])
+            items = await effects.items_of(connection, [run.id for run in page.runs])
         runs_json = [run_json(run, items[run.id]) for run in page.runs]
         return web.json_response({"runs": runs_json, "next": page.next})
 
@@ -125,7 +126,7 @@ class Api:
                 "evidence": run.evidence,
                 "history": [row_json(each) for each in await audit.history(connection, run.id)],
             }
-            return web.json_response(run_json(run, await runs.items(connection, run.id)) | detail)
+            return web.json_response(run_json(run, await effects.items(connection, run.id)) | detail)
 
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
         run = await approve(self._context, parse_run_id(request), operator)
@@ -140,7 +141,7 @@ class Api:
 
     async def _run_response(self, run: Run) -> web.Response:
         async with self._context.ledger.read() as connection:
-            return web.json_response(run_json(run, await runs.items(connection, run.id)))
+            return web.json_response(run_json(run, await effects.items(connection, run.id)))
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
         async with self._context.ledger.read() as connection:

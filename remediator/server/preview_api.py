@@ -13,7 +13,7 @@ from remediator.bounds.bounds import REFUSALS, Decision
 from remediator.bounds.facts import BoundFacts
 from remediator.context import Context
 from remediator.escalation.advice import what_next
-from remediator.ledger import runs
+from remediator.ledger import effects, runs
 from remediator.model.clock import rfc3339
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
@@ -50,7 +50,7 @@ def _why_handler(context: Context) -> Callable[[web.Request, str], Awaitable[web
             run = await runs.get_or_none(connection, parse_run_id(request))
             if run is None:
                 raise NoSuchRun(f"there is no run {request.match_info['id']}")
-            items = await runs.items(connection, run.id)
+            items = await effects.items(connection, run.id)
         preview = await preview_episode(context, EpisodeKey(run.stack, run.remediation, run.target))
         body = {
             "run": run_json(run, items),

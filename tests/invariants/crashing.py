@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
 from remediator.engine.engine import Engine
-from remediator.ledger import deliveries, runs, switches
+from remediator.ledger import deliveries, effects, runs, switches
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
@@ -214,7 +214,7 @@ async def check_invariants(folder: Path) -> None:
     async with SqliteLedger(f"sqlite:///{folder}/ledger.db").open() as ledger, ledger.read() as connection:
         assert await first_break(connection) is None
         all_runs = (await list_runs(connection, limit=1_000)).runs
-        items = await runs.items_of(connection, [run.id for run in all_runs])
+        items = await effects.items_of(connection, [run.id for run in all_runs])
         delivery_count = (await connection.exec_driver_sql("SELECT count(*) FROM delivery")).scalar_one()
         events = [row.event for row in await connection.execute(select(trail.c.event))]
     assert delivery_count >= points.count("accepted"), "a delivery that was accepted is not there"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import select
 
-from remediator.ledger import episodes, run_counts, runs, switches
+from remediator.ledger import effects, episodes, run_counts, runs, switches
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
@@ -295,7 +295,7 @@ class RemediatorMachine(RuleBasedStateMachine):
     async def _read(self) -> tuple[list[Run], dict[int, Any], list[Any]]:
         async with self.bench.context.ledger.read() as connection:
             all_runs = list((await list_runs(connection, limit=10_000)).runs)
-            items = dict(await runs.items_of(connection, [run.id for run in all_runs]))
+            items = dict(await effects.items_of(connection, [run.id for run in all_runs]))
             events = list((await connection.execute(select(trail).order_by(trail.c.id))).all())
         return all_runs, items, events
 

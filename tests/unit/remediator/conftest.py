@@ -11,10 +11,11 @@ import pytest
 
 from remediator.context import Context
 from remediator.engine.engine import Engine
-from remediator.ledger import runs
+from remediator.ledger import effects
 from remediator.ledger.address import ledger_at
+from remediator.ledger.effects import RunItem
 from remediator.ledger.run_list import list_runs
-from remediator.ledger.runs import Run, RunItem
+from remediator.ledger.runs import Run
 from remediator.model.delivery import MAX_BYTES
 from runbookd.inventory import Inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -81,7 +82,7 @@ class EngineHarness:
 
     async def items(self, run: Run) -> list[RunItem]:
         async with self.context.ledger.read() as connection:
-            return list(await runs.items(connection, run.id))
+            return list(await effects.items(connection, run.id))
 
 
 def inventory(**settings: Any) -> Inventory:

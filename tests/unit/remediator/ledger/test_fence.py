@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from remediator.ledger import episodes, runs
+from remediator.ledger import effects, episodes, runs
+from remediator.ledger.effects import RunItem
 from remediator.ledger.episodes import ReceivedAlert
-from remediator.ledger.runs import Run, RunItem, StaleRun
+from remediator.ledger.runs import Run, StaleRun
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import WrongState
@@ -27,10 +28,10 @@ async def executing_run(bench: EngineHarness) -> tuple[Run, list[RunItem]]:
         await (await episodes.load_batch(connection, [KEY])).confirm(KEY, [RECEIVED_ALERT], START)
         (episode,) = await episodes.all_open(connection)
         run = await runs.create(connection, episode, START)
-        run = await runs.save_plan(connection, await runs.move(connection, run, RunState.PRECHECKED, START), PLAN)
+        run = await effects.save_plan(connection, await runs.move(connection, run, RunState.PRECHECKED, START), PLAN)
         run = await runs.move(connection, run, RunState.ADMITTED, START, admitted_at=START)
         run = await runs.move(connection, run, RunState.EXECUTING, START)
-        return run, list(await runs.items(connection, run.id))
+        return run, list(await effects.items(connection, run.id))
 
 
 async def take_over_run(bench: EngineHarness, run: Run) -> None:
@@ -44,17 +45,17 @@ async def test_who_has_lost_a_run_intends_nothing(bench: EngineHarness) -> None:
     await take_over_run(bench, run)
     async with bench.context.ledger.write() as connection:
         with pytest.raises(StaleRun, match="taken over"):
-            await runs.intend(connection, run, items[:1], START)
+            await effects.intend(connection, run, items[:1], START)
 
 
 async def test_who_has_lost_a_run_settles_nothing(bench: EngineHarness) -> None:
     run, items = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
-        await runs.intend(connection, run, items[:1], START)
+        await effects.intend(connection, run, items[:1], START)
     await take_over_run(bench, run)
     async with bench.context.ledger.write() as connection:
         with pytest.raises(StaleRun, match="taken over"):
-            await runs.settle(connection, run, items[:1], [EffectOutcome(ItemState.APPLIED)], START)
+            await effects.settle(connection, run, items[:1], [EffectOutcome(ItemState.APPLIED)], START)
 
 
 async def test_who_has_lost_a_run_does_not_take_it_back(bench: EngineHarness) -> None:
@@ -84,10 +85,10 @@ async def test_an_item_is_intended_once(bench: EngineHarness) -> None:
     """Invariant 6."""
     run, items = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
-        await runs.intend(connection, run, items[:1], START)
+        await effects.intend(connection, run, items[:1], START)
     async with bench.context.ledger.write() as connection:
         with pytest.raises(StaleRun, match="not merely planned"):
-            await runs.intend(connection, run, items, START)
+            await effects.intend(connection, run, items, START)
 
 
 @pytest.mark.parametrize(("applied", "state", "reason"), [(1, "ineffective", "partly_applied"), (2, "succeeded", "")])
@@ -97,8 +98,8 @@ async def test_a_clean_proof_of_a_part_is_no_success(
     """Invariant 14. However an item came to be left as planned: who only counts failures would not see it."""
     run, items = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
-        await runs.intend(connection, run, items[:applied], START)
-        await runs.settle(connection, run, items[:applied], [EffectOutcome(ItemState.APPLIED)] * applied, START)
+        await effects.intend(connection, run, items[:applied], START)
+        await effects.settle(connection, run, items[:applied], [EffectOutcome(ItemState.APPLIED)] * applied, START)
         await runs.move(connection, run, RunState.VERIFYING, START)
     await bench.work()
     assert ((await bench.last_run()).state, (await bench.last_run()).reason) == (state, reason)

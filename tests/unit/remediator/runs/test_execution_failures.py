@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from remediator.ledger import runs, switches
+from remediator.ledger import effects, switches
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
@@ -113,13 +113,13 @@ async def test_a_ledger_that_is_out_for_a_moment_is_no_failure_of_the_target(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Invariant 27."""
-    intend, out = runs.intend, iter([True])
+    intend, out = effects.intend, iter([True])
 
     async def out_once(*arguments: Any) -> None:
         if next(out, False):
             raise LedgerUnavailable("the ledger: it is gone")
         await intend(*arguments)
 
-    monkeypatch.setattr(runs, "intend", out_once)
+    monkeypatch.setattr(effects, "intend", out_once)
     monkeypatch.setattr("remediator.engine.run_driver.LEDGER_RETRY_SECONDS", 0.01)
     assert await end_state(bench) == ("succeeded", "")

@@ -1,0 +1,71 @@
+"""What was done before, and what is being done: what bounds and breakers count."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.ledger.run_row import Run, from_row
+from remediator.ledger.schema import run
+from remediator.model.run_state import ACTIVE, RunState, counts_toward_breaker
+
+
+class Reservation(NamedTuple):
+    """An admission, which counts against the limits per hour whatever becomes of its run."""
+
+    stack: str
+    remediation: str
+    admitted_at: datetime
+
+
+async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None:
+    """The run of the same remediation and target, in any episode, that was admitted and ended last.
+
+    An interrupted one begins no cooldown, so it must not hide one that does: the clock may have been set back.
+    """
+    rows = await connection.execute(
+        select(run)
+        .where(
+            run.c.stack == current.stack,
+            run.c.remediation == current.remediation,
+            run.c.target == current.target,
+            run.c.admitted_at.is_not(None),
+            run.c.finished_at.is_not(None),
+            run.c.state != RunState.INTERRUPTED,
+            run.c.id != current.id,
+        )
+        .order_by(run.c.finished_at.desc())
+        .limit(1)
+    )
+    row = rows.one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def admitted_since(connection: AsyncConnection, since: datetime, excluded_run: int) -> Sequence[Reservation]:
+    """Every reservation since then but that of the run `excluded_run`, oldest first."""
+    rows = await connection.execute(
+        select(run.c.stack, run.c.remediation, run.c.admitted_at)
+        .where(run.c.admitted_at > since, run.c.id != excluded_run)
+        .order_by(run.c.admitted_at)
+    )
+    return [Reservation(*row) for row in rows]
+
+
+async def active(connection: AsyncConnection, excluded_run: int) -> Sequence[Run]:
+    rows = await connection.execute(select(run).where(run.c.state.in_(ACTIVE), run.c.id != excluded_run))
+    return [from_row(row) for row in rows]
+
+
+async def breaker_failures_since(connection: AsyncConnection, current: Run, since: datetime) -> int:
+    """How many runs of the same remediation and target failed or were interrupted by a crash since then."""
+    rows = await connection.execute(
+        select(run.c.state, run.c.reason).where(
+            run.c.stack == current.stack,
+            run.c.remediation == current.remediation,
+            run.c.target == current.target,
+            run.c.finished_at > since,
+        )
+    )
+    return sum(counts_toward_breaker(RunState(row.state), row.reason) for row in rows)
