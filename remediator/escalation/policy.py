@@ -1,4 +1,4 @@
-"""Who of the people is told, and when: each stack's steps, by the time since people were first told of an episode.
+"""Who hears of what, and when: which outcomes of a run, and each stack's steps by the time since the first message.
 
 Source: PMCRM runbook, "Incident Response > Escalation Procedures" (30 and 60 minutes, 2 hours if customers feel it);
 Life Platform runbook, "Emergency Contacts" (at once, 15, 30, 60 minutes).
@@ -13,15 +13,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable, select_firing
 from remediator.context import Context
-from remediator.escalation.message import end_message, step_message
+from remediator.escalation.message import end_message, run_message, step_message
 from remediator.ledger import episodes, outbox, runs
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Notifications, NotifiedEpisode
+from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
+from remediator.model.run_state import RunState
 from remediator.model.target import keys_of
 from runbookd.inventory import EscalationStep, Inventory
 
 log = structlog.get_logger(__name__)
+
+
+# What a person has switched off, or what passes by itself, needs no message.
+NOT_ESCALATED = frozenset({"mode_off", "backup_running", "nothing_listed"})
+
+# The others repeat while nothing changes; one message an episode says it.
+ESCALATED_EVERY_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN})
 
 
 def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
@@ -41,6 +50,19 @@ def contacts_for(inventory: Inventory, stack: str, notifications: Notifications 
     return list(
         dict.fromkeys([*immediate_contacts, *sorted(notifications.contacts if notifications is not None else ())])
     )
+
+
+async def escalate(connection: AsyncConnection, context: Context, run: Run) -> None:
+    """Queue a message about `run` in the transaction that moved it; what repeats, once an episode."""
+    if run.reason in NOT_ESCALATED:
+        return
+    key = f"{run.episode}/{run.state}/{run.reason}" + (f"/{run.id}" if run.state in ESCALATED_EVERY_TIME else "")
+    notifications = await outbox.notifications_of(connection, run.episode)
+    if notifications is not None and key in notifications.keys:
+        return
+    contacts = contacts_for(context.inventory, run.stack, notifications)
+    message = await run_message(connection, context, run, await episodes.get(connection, run.episode))
+    await outbox.enqueue(connection, run.episode, key, contacts, *message, context.clock.now())
 
 
 async def escalate_due_steps(context: Context) -> None:

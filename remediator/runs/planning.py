@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide, is_storm
 from remediator.bounds.facts import gather_facts, query_block_on
 from remediator.context import Context
-from remediator.escalation.escalate import escalate
+from remediator.escalation.policy import escalate
 from remediator.ledger import effects, episodes, runs, switches
 from remediator.ledger.runs import Run
 from remediator.ledger.touched_items import touched_items_since

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
-from remediator.escalation.escalate import escalate
+from remediator.escalation.policy import escalate
 from remediator.ledger import run_history, runs, switches
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from remediator.escalation.escalate import escalate
+from remediator.escalation.policy import escalate
 from remediator.model.run_state import ACTIVE, ENDED, MEANING, TRANSITIONS, RunState, counts_toward_breaker
 from remediator.runs.transitions import CONSEQUENCES, open_breaker
 from tools.docs import DOCS
