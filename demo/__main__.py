@@ -14,7 +14,7 @@ from demo.down import down
 from demo.errors import DemoError
 from demo.incidents import INCIDENTS
 from demo.loop import PROOF_ERRORS, follow_new, inject, run_loop
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.ports import HOST, Ports
 from demo.running import running_demo
 from demo.servers.errors import ServerError

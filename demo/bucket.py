@@ -8,7 +8,7 @@ import yaml
 from obstore.store import S3Store
 
 from demo.credentials import BUCKET
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from runbookd.inventory import parse_marker_name
 
 if TYPE_CHECKING:

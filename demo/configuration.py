@@ -5,7 +5,7 @@ from string import Template
 
 from demo.bucket import FOLDER, PATTERN
 from demo.credentials import BUCKET, Credentials
-from demo.places import CHECKOUT, DemoPaths, write_private
+from demo.paths import CHECKOUT, DemoPaths, write_private
 from demo.ports import Ports
 from tools.toolchain.paths import launcher
 

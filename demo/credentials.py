@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.ports import HOST, Ports
 
 DATABASE = "shop"

@@ -10,7 +10,7 @@ from demo.errors import DemoError
 from demo.launch import recorded_processes
 from demo.leftovers import leftover_processes
 from demo.lock import demo_lock
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.servers.postgres import PostgresServer
 from demo.servers.proc import identify, send
 from demo.servers.process import Process

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from demo.places import CHECKOUT, DemoPaths
+from demo.paths import CHECKOUT, DemoPaths
 from demo.servers.http import answers_ok
 from demo.servers.process import Launch, Process
 from demo.servers.server import Server

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.places import CHECKOUT, DemoPaths
+from demo.paths import CHECKOUT, DemoPaths
 
 # Every part is started with this variable, and its children inherit it.
 MARKER_VARIABLE = "RUNBOOKD_DEMO"

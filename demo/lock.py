@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from demo.errors import DemoError
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
-from demo.places import DemoPaths, write_private
+from demo.paths import DemoPaths, write_private
 
 HOST = "127.0.0.1"
 

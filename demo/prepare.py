@@ -12,7 +12,7 @@ from demo.bucket import open_bucket, path_of
 from demo.configuration import DEPLOY
 from demo.credentials import BUCKET, DATABASE, Credentials
 from demo.errors import DemoError
-from demo.places import CHECKOUT, DemoPaths
+from demo.paths import CHECKOUT, DemoPaths
 from demo.servers.http import request
 from tools.toolchain.paths import launcher
 

@@ -9,7 +9,7 @@ import asyncpg
 
 from demo.errors import DemoNotReady
 from demo.metrics import ExporterPage
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.polling import poll
 from demo.ports import Ports
 from demo.product.traffic import APPLICATION, SESSIONS

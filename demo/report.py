@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.incidents import Incident, IncidentProof
-from demo.places import DemoPaths, write_private
+from demo.paths import DemoPaths, write_private
 from demo.timeline import Step, Timeline
 
 EXPECTED_END = {"fixed": "succeeded", "refused": "refused by max_items"}

@@ -9,7 +9,7 @@ import aiohttp
 import asyncpg
 
 from demo.errors import DemoNotRunning
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.ports import Ports
 
 TIMEOUT_SECONDS = 5

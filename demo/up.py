@@ -13,7 +13,7 @@ from demo.errors import DemoAlreadyRunning
 from demo.launch import Program, launch_command, python_module, recorded_processes
 from demo.leftovers import MARKER_VARIABLE
 from demo.lock import demo_lock
-from demo.places import CHECKOUT, DemoPaths, write_private
+from demo.paths import CHECKOUT, DemoPaths, write_private
 from demo.ports import Ports
 from demo.prepare import prepare_bucket, prepare_database
 from demo.product.jobs import write_settings

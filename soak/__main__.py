@@ -11,8 +11,8 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from soak.environment import running_environment
 from soak.exporter import Soak, SoakFailed, compare, new_session
-from soak.world import running_environment
 
 FIRST_SECONDS, REST_SECONDS, FAULT_SECONDS, LOCK_SECONDS = 120.0, 480.0, 3.0, 60.0
 

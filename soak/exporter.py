@@ -10,8 +10,8 @@ from random import Random
 
 import aiohttp
 
+from soak.environment import SoakEnvironment
 from soak.faults import FAULTS
-from soak.world import SoakEnvironment
 
 ALLOWED_SECONDS = 2.0
 """The scrape timeout that is stated; every page has to come within it."""

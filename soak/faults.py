@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from demo.servers.server import Server
+from soak.environment import ROLE, SoakEnvironment, fill
 from soak.proxy import Proxy
-from soak.world import ROLE, SoakEnvironment, fill
 
 FaultInjector = Callable[[SoakEnvironment], AbstractAsyncContextManager[None]]
 _CROWD = 50
@@ -199,16 +199,16 @@ async def _read(session: aiohttp.ClientSession, url: str) -> None:
 
 FAULTS: dict[str, FaultInjector] = {
     "held backend": held_backend,
-    "held PostgreSQL": lambda world: held_server(world.postgres),
-    "held Redis": lambda world: held_server(world.redis),
-    "held storage": lambda world: held_server(world.s3),
-    "black hole to PostgreSQL": lambda world: black_hole(world.postgres_proxy),
-    "black hole to Redis": lambda world: black_hole(world.redis_proxy),
-    "slow network to PostgreSQL": lambda world: slow_network(world.postgres_proxy),
-    "slow network to Redis": lambda world: slow_network(world.redis_proxy),
-    "cut connections to PostgreSQL": lambda world: cut_connections(world.postgres_proxy),
-    "cut connections to Redis": lambda world: cut_connections(world.redis_proxy),
-    "PostgreSQL down": lambda world: server_restart(world.postgres),
+    "held PostgreSQL": lambda environment: held_server(environment.postgres),
+    "held Redis": lambda environment: held_server(environment.redis),
+    "held storage": lambda environment: held_server(environment.s3),
+    "black hole to PostgreSQL": lambda environment: black_hole(environment.postgres_proxy),
+    "black hole to Redis": lambda environment: black_hole(environment.redis_proxy),
+    "slow network to PostgreSQL": lambda environment: slow_network(environment.postgres_proxy),
+    "slow network to Redis": lambda environment: slow_network(environment.redis_proxy),
+    "cut connections to PostgreSQL": lambda environment: cut_connections(environment.postgres_proxy),
+    "cut connections to Redis": lambda environment: cut_connections(environment.redis_proxy),
+    "PostgreSQL down": lambda environment: server_restart(environment.postgres),
     "Redis down": redis_restart,
     "changed password": changed_password,
     "ALTER TABLE": table_lock("ALTER TABLE orders ADD COLUMN note text"),

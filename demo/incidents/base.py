@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from demo.metrics import ExporterPage
-from demo.places import DemoPaths, write_private
+from demo.paths import DemoPaths, write_private
 from demo.running import Demo
 
 STACK = "shop"

@@ -1,6 +1,6 @@
 """Incident a: sessions that are idle in transaction hold rows which others want."""
 
-from demo.incidents import held
+from demo.incidents import session_process
 from demo.incidents.base import STACK, Incident, IncidentProof, Injection, InjectionFacts, check_claims
 from demo.metrics import ExporterPage
 from demo.running import Demo
@@ -21,7 +21,7 @@ async def _stock(demo: Demo) -> InjectionFacts:
 
 
 async def _inject(demo: Demo) -> InjectionFacts:
-    return {**await _stock(demo), **await held.start_sessions(demo, NAME, HOLDING, WAITING, GIVE_UP_SECONDS)}
+    return {**await _stock(demo), **await session_process.start_sessions(demo, NAME, HOLDING, WAITING, GIVE_UP_SECONDS)}
 
 
 def _seen(page: ExporterPage) -> bool:
@@ -31,11 +31,11 @@ def _seen(page: ExporterPage) -> bool:
 
 
 async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
-    status = await held.wait_for_end(demo.paths, NAME)
+    status = await session_process.wait_for_end(demo.paths, NAME)
     after = await _stock(demo)
     facts = {
         "sessions_ended": status["lost"],
-        "sessions_still_holding": await held.count_alive(demo, injection.facts["holding"]),
+        "sessions_still_holding": await session_process.count_alive(demo, injection.facts["holding"]),
         "blocked_sessions_finished": status["through"],
         "errors_of_blocked_sessions": status["failed"],
     }
@@ -49,7 +49,7 @@ async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
 
 
 async def _clear(demo: Demo) -> None:
-    await held.stop_sessions(demo, NAME)
+    await session_process.stop_sessions(demo, NAME)
 
 
 IDLE_TRANSACTIONS = Incident(

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import typer
 
-from demo.places import write_private
+from demo.paths import write_private
 
 HOLDER = "shop-checkout"
 WAITER = "shop-cart"

@@ -2,7 +2,7 @@
 decide, and nothing is touched.
 """
 
-from demo.incidents import held
+from demo.incidents import session_process
 from demo.incidents.base import (
     STACK,
     Incident,
@@ -24,7 +24,7 @@ ESCALATION_SECONDS = 10
 
 
 async def _inject(demo: Demo) -> InjectionFacts:
-    return await held.start_sessions(demo, NAME, HOLDING, waiting=0, close_after=GIVE_UP_SECONDS)
+    return await session_process.start_sessions(demo, NAME, HOLDING, waiting=0, close_after=GIVE_UP_SECONDS)
 
 
 def _seen(page: ExporterPage) -> bool:
@@ -48,8 +48,8 @@ async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
     touched_items = [item for run in runs_since for item in run["items"] if item["state"] != "planned"]
     facts = {
         "sessions": HOLDING,
-        "sessions_alive": await held.count_alive(demo, injection.facts["holding"]),
-        "sessions_lost": (await held.read_session_status(demo.paths, NAME))["lost"],
+        "sessions_alive": await session_process.count_alive(demo, injection.facts["holding"]),
+        "sessions_lost": (await session_process.read_session_status(demo.paths, NAME))["lost"],
         "items_touched": len(touched_items),
         "people_told": escalated,
     }
@@ -62,7 +62,7 @@ async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
 
 
 async def _clear(demo: Demo) -> None:
-    await held.stop_sessions(demo, NAME)
+    await session_process.stop_sessions(demo, NAME)
 
 
 TOO_MANY_SESSIONS = Incident(

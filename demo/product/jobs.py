@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.ports import Ports
 
 QUEUE = "emails"

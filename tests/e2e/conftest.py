@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from demo.places import CHECKOUT, DemoPaths
+from demo.paths import CHECKOUT, DemoPaths
 
 PATHS = DemoPaths()
 UP_SECONDS = 60

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from demo.incidents import held
+from demo.incidents import session_process
 from demo.incidents.idle_transactions import HOLDING, WAITING
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.running import Demo, running_demo
 from tests.e2e.conftest import UP_SECONDS, run_demo
 from tests.e2e.webhook import deliver, kill, remediator_pid, start_again
@@ -45,15 +45,15 @@ async def test_it_is_fixed_once(up: DemoPaths, started_again: list[subprocess.Po
     assert run_demo("incident", "idle_transactions", seconds=UP_SECONDS).code == 0
     await asyncio.sleep(OLD_ENOUGH_SECONDS)
     async with running_demo(up) as running:
-        holding = (await held.read_session_status(up, "idle_transactions"))["holding"]
+        holding = (await session_process.read_session_status(up, "idle_transactions"))["holding"]
         pid = remediator_pid(up)
         start = start_again(pid)
         assert deliver(running.ports.url("remediator"), up, LABELS, then=lambda: kill(pid)) == 200
-        assert await held.count_alive(running, holding) == HOLDING, "it acted before it could be killed"
+        assert await session_process.count_alive(running, holding) == HOLDING, "it acted before it could be killed"
 
         started_again.append(start())
         runs = await _wait_for_success(running)
-        ended = await held.wait_for_end(up, "idle_transactions")
+        ended = await session_process.wait_for_end(up, "idle_transactions")
 
     assert (ended["lost"], ended["through"], ended["failed"]) == (HOLDING, WAITING, [])
     touched = Counter(

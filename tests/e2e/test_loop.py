@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.servers.http import request
 from tests.dashboards.boards import DashboardQuery, dashboard_queries
 from tests.e2e.conftest import demo_processes

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from demo.places import CHECKOUT
+from demo.paths import CHECKOUT
 from tests.e2e.conftest import DOWN_SECONDS, PATHS, UP_SECONDS, demo_processes, run_demo
 
 pytestmark = pytest.mark.timeout(180)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 
 
 def delivery(labels: Mapping[str, str]) -> bytes:

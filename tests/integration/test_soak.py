@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
+from soak.environment import running_environment
 from soak.exporter import Soak, compare, new_session
 from soak.faults import FAULTS
-from soak.world import running_environment
 
 
 @pytest.mark.timeout(180)

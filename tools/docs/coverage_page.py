@@ -7,7 +7,7 @@ from pathlib import Path
 from tools.docs import DOCS
 from tools.docs.coverage_files import KINDS, RunbookRow, covered_rows
 from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
-from tools.docs.marked import replace_part, table
+from tools.docs.page_parts import replace_part, table
 
 PAGE = DOCS / "coverage.md"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.invariants.guards import Guard, Invariant, invariants
 from tools.docs import DOCS
-from tools.docs.marked import replace_part, table
+from tools.docs.page_parts import replace_part, table
 
 PAGE = DOCS / "invariants.md"
 

@@ -12,7 +12,7 @@ from exporter.scheduling import job_lane
 from exporter.scrape import TARGET_METRICS
 from tools.docs import DOCS
 from tools.docs.coverage_files import covered_rows
-from tools.docs.marked import replace_part, table
+from tools.docs.page_parts import replace_part, table
 
 FOLDER = DOCS / "metrics"
 OWN_METRICS = (*scrape.OWN_METRICS, *reload.METRICS)

@@ -14,7 +14,7 @@ import yaml
 from aiohttp import web
 from redis.asyncio import Redis
 
-from demo.places import CHECKOUT
+from demo.paths import CHECKOUT
 from demo.servers.http import request
 
 STACK = "pmcrm"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.places import CHECKOUT
+from demo.paths import CHECKOUT
 from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.http import request
 

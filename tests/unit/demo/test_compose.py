@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.places import CHECKOUT
+from demo.paths import CHECKOUT
 from runbookd.inventory import load_inventory
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "compose.yaml").read_text())

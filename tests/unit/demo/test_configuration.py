@@ -10,7 +10,7 @@ import yaml
 from demo.configuration import DEPLOY, FILES, TEMPLATES, redis_acl, write_configuration
 from demo.credentials import Credentials
 from demo.incidents import INCIDENTS
-from demo.places import CHECKOUT, DemoPaths
+from demo.paths import CHECKOUT, DemoPaths
 from demo.ports import Ports
 from runbookd.inventory import load_inventory
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from demo.leftovers import MARKER_VARIABLE, leftover_processes
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 
 VENV_PYTHON = Path(sys.executable)
 

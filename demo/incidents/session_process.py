@@ -8,7 +8,7 @@ from demo.errors import DemoError, DemoNotReady
 from demo.incidents.base import InjectionFacts
 from demo.incidents.sessions import HOLDER
 from demo.launch import python_module, recorded_processes
-from demo.places import DemoPaths
+from demo.paths import DemoPaths
 from demo.polling import poll
 from demo.running import Demo
 from demo.servers.process import Process
