@@ -1,0 +1,14 @@
+"""The tables that the engine follows leave no state out."""
+
+from remediator.engine.run_driver import STEPS
+from remediator.model.run_state import ENDED, TRANSITIONS, RunState
+from remediator.runs.transitions import CONSEQUENCES
+
+
+def test_every_state_that_a_commit_can_leave_a_run_in_has_a_step() -> None:
+    """`prechecked` is passed within one transaction."""
+    assert set(STEPS) == set(TRANSITIONS) - {RunState.PRECHECKED}
+
+
+def test_only_states_that_end_or_wait_for_a_person_have_consequences() -> None:
+    assert set(CONSEQUENCES) <= ENDED | {RunState.AWAITING_APPROVAL}
