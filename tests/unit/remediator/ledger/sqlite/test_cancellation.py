@@ -1,0 +1,53 @@
+"""Tasks that are cancelled anywhere lose nothing that was kept, and leave nothing locked."""
+
+import asyncio
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from remediator.ledger import deliveries, switches
+from remediator.ledger.address import ledger_at
+from remediator.ledger.protocol import Ledger
+from remediator.model.clock import SystemClock
+
+CLOCK = SystemClock()
+
+
+async def write(ledger: Ledger) -> None:
+    async with ledger.write() as connection:
+        await switches.note_storm(connection, CLOCK.now(), "many")
+        await asyncio.sleep(0.001)
+        await switches.last_storm(connection)
+
+
+async def read(ledger: Ledger) -> None:
+    async with ledger.read() as connection:
+        await deliveries.count_unprocessed(connection)
+        await asyncio.sleep(0.001)
+
+
+async def test_what_was_kept_in_a_storm_of_cancellations_is_on_disk(tmp_path: Path) -> None:
+    """Invariant 1."""
+    chance, kept = random.Random(1), list[bytes]()  # noqa: S311 - the same storm each time
+
+    async def accept(ledger: Ledger, body: bytes) -> None:
+        await ledger.accept(CLOCK.now(), body)
+        kept.append(body)
+
+    async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
+        tasks = []
+        for number in range(600):
+            body = b"%d" % number
+            steps = [lambda body=body: accept(ledger, body), lambda: write(ledger), lambda: read(ledger)]
+            tasks.append(asyncio.create_task(chance.choice([steps[0], *steps])()))
+            if chance.random() < 0.3:
+                asyncio.get_running_loop().call_later(0.02 * chance.random(), tasks[-1].cancel)
+            await asyncio.sleep(0.001 if chance.random() < 0.2 else 0)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}
+        await asyncio.wait_for(write(ledger), 5)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        stored = {body for (body,) in connection.execute("SELECT body FROM delivery")}
+    assert kept
+    assert set(kept) <= stored
