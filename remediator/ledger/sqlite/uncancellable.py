@@ -100,6 +100,12 @@ async def defer_cancellation() -> AsyncIterator[None]:
     """Raise at the end what the block could not be cancelled with."""
     task = asyncio.current_task()
     cancellations_before = task.cancelling() if task else 0
-    yield
+    error = None
+    try:
+        yield
+    except Exception as raised:
+        error = raised
     if task is not None and task.cancelling() > cancellations_before:
-        raise asyncio.CancelledError
+        raise asyncio.CancelledError from error
+    if error is not None:
+        raise error

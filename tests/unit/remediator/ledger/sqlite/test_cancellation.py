@@ -51,3 +51,16 @@ async def test_what_was_kept_in_a_storm_of_cancellations_is_on_disk(tmp_path: Pa
         stored = {body for (body,) in connection.execute("SELECT body FROM delivery")}
     assert kept
     assert set(kept) <= stored
+
+
+async def test_a_cancellation_is_not_lost_when_the_transaction_fails(tmp_path: Path) -> None:
+    async def fail(ledger: Ledger) -> None:
+        async with ledger.write() as connection:
+            asyncio.get_running_loop().call_soon(task.cancel)
+            await switches.last_storm(connection)
+            raise ValueError("odd")
+
+    async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
+        task = asyncio.create_task(fail(ledger))
+        await asyncio.wait([task])
+        assert task.cancelled()
