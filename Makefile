@@ -41,7 +41,7 @@ soak: setup
 	@$(BIN)/python -m soak
 	@$(BIN)/pytest -m soak tests/invariants
 
-# Spoils every number and comparison of the alert rules in turn, then takes every guard of docs/invariants.md out of the
+# Spoils every number and comparison of the alert rules in turn, then takes every guard of docs/reference/invariants.md out of the
 # code (a quarter of an hour); fails if no case, or not each test that a guard names, notices. GUARDS="3 19": those alone.
 mutants: setup
 	@$(if $(GUARDS),,$(BIN)/python -m tests.rules.mutants)

@@ -1,4 +1,4 @@
-"""The marker beside a backup: a small JSON file that says what was proven about it, and when (docs/backup-proof.md)."""
+"""The marker beside a backup: a small JSON file that says what was proven about it, and when (docs/how-to/verify-backups.md)."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self

@@ -1,7 +1,7 @@
 """tests/invariants/catalogue/*.yml: what never happens, the guards that see to it, and the tests that watch them.
 
 A guard names the code that would be gone without it, and the code that would replace it. Each of its tests has to turn
-red then (`python -m tests.invariants.mutants`). docs/invariants.md is generated from the same files.
+red then (`python -m tests.invariants.mutants`). docs/reference/invariants.md is generated from the same files.
 """
 
 from functools import cache

@@ -18,7 +18,7 @@ from tests.rules.rulebook import (
 from tools.docs.metrics_tables import METRICS
 
 WORDS = {"and", "or", "unless", "on", "by", "group_left", "bool", "offset", "without", "ignoring", "le"}
-REMEDIATORS = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "metrics" / "remediator.md").read_text()))
+REMEDIATORS = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "reference" / "metrics" / "remediator.md").read_text()))
 OURS = {metric.name for metrics in METRICS.values() for metric in metrics} | REMEDIATORS
 RECORDED = {str(rule.record) for rule in [*all_rules(), *published_rules()]}
 OF_PROMETHEUS = {"up"}

@@ -1,4 +1,4 @@
-"""The tables of docs/alerts.md, from the rules and the numbers themselves."""
+"""The tables of docs/reference/alerts.md, from the rules and the numbers themselves."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from tools.docs import DOCS, ROOT
+from tools.docs import REFERENCE, ROOT
 
-PAGE = DOCS / "alerts.md"
+PAGE = REFERENCE / "alerts.md"
 RULES = ROOT / "alert_rules"
 SEVERITIES = ("critical", "warning", "info")
 _ALERTS, _NUMBERS = "alerts", "numbers"

@@ -1,8 +1,8 @@
-"""docs/coverage/<stack>.yml: what answers each row of a runbook.
+"""docs/reference/coverage/<stack>.yml: what answers each row of a runbook.
 
 A row is one fact of a runbook that somebody watches, decides or does. A file maps the runbook's sections to the ids of
 their rows, and these to pointers: `{metric: [pg_up], alert: [DatabaseDown]}`. `traps` counts what is wrong or dangerous
-in the row; docs/runbook-review.md has an answer to each.
+in the row; docs/explanation/runbook-review.md has an answer to each.
 """
 
 from collections.abc import Hashable, Iterator
@@ -14,9 +14,9 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from tools.docs import DOCS
+from tools.docs import REFERENCE
 
-FOLDER = DOCS / "coverage"
+FOLDER = REFERENCE / "coverage"
 
 Pointers = Annotated[tuple[str, ...], Field(min_length=1)]
 

@@ -1,15 +1,15 @@
-"""docs/coverage.md: the rows of every runbook and what answers them, from docs/coverage/*.yml."""
+"""docs/reference/coverage.md: the rows of every runbook and what answers them, from docs/reference/coverage/*.yml."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from tools.docs import DOCS
+from tools.docs import REFERENCE
 from tools.docs.coverage_files import KINDS, RunbookRow, covered_rows
 from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
 from tools.docs.page_parts import replace_part, table
 
-PAGE = DOCS / "coverage.md"
+PAGE = REFERENCE / "coverage.md"
 
 
 def coverage_page() -> Iterator[tuple[Path, str]]:
@@ -48,7 +48,7 @@ def _words(kind: str, meanings: Mapping[str, str], rows: Sequence[RunbookRow]) -
 
 def _cells(row: RunbookRow) -> list[str]:
     traps = row.answers.traps
-    return [f"`{row.id}`", f"[{traps}](runbook-review.md)" if traps else "", _answers(row)]
+    return [f"`{row.id}`", f"[{traps}](../explanation/runbook-review.md)" if traps else "", _answers(row)]
 
 
 def _answers(row: RunbookRow) -> str:
@@ -59,5 +59,5 @@ def _answers(row: RunbookRow) -> str:
             if pointers
         ]
     except ValueError as error:
-        raise ValueError(f"docs/coverage/{row.stack}.yml: {row.id}: {error}") from None
+        raise ValueError(f"docs/reference/coverage/{row.stack}.yml: {row.id}: {error}") from None
     return " · ".join(parts)

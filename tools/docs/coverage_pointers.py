@@ -1,4 +1,4 @@
-"""What the pointers of docs/coverage/*.yml may point at, and where a reader finds it."""
+"""What the pointers of docs/reference/coverage/*.yml may point at, and where a reader finds it."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from remediator.remediations import REMEDIATIONS
 from tools.docs import ROOT
 from tools.docs.metrics_tables import METRICS
 
-PEOPLE = ROOT / "docs" / "operations" / "people.md"
+PEOPLE = ROOT / "docs" / "how-to" / "manual-procedures.md"
 
 OUTSIDE: Mapping[str, str] = {
     "application": "Only the application knows it. Prometheus scrapes the application itself; no rule judges it.",
@@ -39,7 +39,7 @@ PLANNED: Mapping[str, str] = {
 
 
 def link(kind: str, pointer: str) -> str:
-    """Return a pointer as a link for docs/coverage.md.
+    """Return a pointer as a link for docs/reference/coverage.md.
 
     Raises ValueError for one that points at nothing.
     """
@@ -57,7 +57,7 @@ def _metrics() -> Mapping[str, str]:
 @cache
 def _alerts() -> Mapping[str, str]:
     files = sorted((ROOT / "alert_rules").glob("*.yml"))
-    return {alert: f"../alert_rules/{file.name}" for file in files for alert in _alerts_of(file)}
+    return {alert: f"../../alert_rules/{file.name}" for file in files for alert in _alerts_of(file)}
 
 
 def _alerts_of(file: Path) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _panels() -> Mapping[str, str]:
     files = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
     boards = [(json.loads(file.read_text(encoding="utf-8")), file) for file in files]
     return {
-        f"{board['uid']}/{panel['title']}": f"../grafana/dashboards/{file.name}"
+        f"{board['uid']}/{panel['title']}": f"../../grafana/dashboards/{file.name}"
         for board, file in boards
         for panel in board["panels"]
         if panel["type"] != "row"
@@ -90,8 +90,8 @@ def _people() -> Mapping[str, str]:
     sections = [heading.lower().replace(" ", "-") for heading in headings]
     routes = yaml.safe_load((ROOT / "deploy" / "alertmanager.yml").read_text(encoding="utf-8"))
     return {
-        **{section: f"operations/people.md#{section}" for section in sections},
-        **{f"receiver/{receiver['name']}": "../deploy/alertmanager.yml" for receiver in routes["receivers"]},
+        **{section: f"../how-to/manual-procedures.md#{section}" for section in sections},
+        **{f"receiver/{receiver['name']}": "../../deploy/alertmanager.yml" for receiver in routes["receivers"]},
     }
 
 

@@ -1,13 +1,13 @@
-"""docs/invariants.md: what never happens, the guards that see to it, and the tests that turn red without them."""
+"""docs/reference/invariants.md: what never happens, the guards that see to it, and the tests that turn red without them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.invariants.guards import Guard, Invariant, invariants
-from tools.docs import DOCS
+from tools.docs import REFERENCE
 from tools.docs.page_parts import replace_part, table
 
-PAGE = DOCS / "invariants.md"
+PAGE = REFERENCE / "invariants.md"
 
 
 def invariants_page() -> Iterator[tuple[Path, str]]:

@@ -1,4 +1,4 @@
-"""The tables of docs/metrics/*.md, from the metrics' declarations and the coverage of the runbooks."""
+"""The tables of docs/reference/metrics/*.md, from the metrics' declarations and the coverage of the runbooks."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +10,11 @@ from exporter.metric import Metric
 from exporter.postgres import user_queries
 from exporter.scheduling import job_lane
 from exporter.scrape import TARGET_METRICS
-from tools.docs import DOCS
+from tools.docs import REFERENCE
 from tools.docs.coverage_files import covered_rows
 from tools.docs.page_parts import replace_part, table
 
-FOLDER = DOCS / "metrics"
+FOLDER = REFERENCE / "metrics"
 OWN_METRICS = (*scrape.OWN_METRICS, *reload.METRICS)
 METRICS: Mapping[str, Sequence[Metric]] = {
     "exporter": (*OWN_METRICS, *TARGET_METRICS, *job_lane.METRICS, *user_queries.METRICS),

@@ -6,9 +6,9 @@ from pathlib import Path
 from remediator.escalation.policy import escalate
 from remediator.model.run_state import ACTIVE, ENDED, MEANING, TRANSITIONS, RunState, counts_toward_breaker
 from remediator.runs.transitions import CONSEQUENCES, open_breaker
-from tools.docs import DOCS
+from tools.docs import REFERENCE
 
-PAGE = DOCS / "remediation-states.md"
+PAGE = REFERENCE / "remediation-states.md"
 
 
 def states_page() -> Iterator[tuple[Path, str]]:

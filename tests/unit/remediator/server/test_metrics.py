@@ -8,7 +8,7 @@ from pathlib import Path
 from remediator.server import metrics
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 
-REFERENCE = (Path(__file__).parents[4] / "docs" / "metrics" / "remediator.md").read_text()
+REFERENCE = (Path(__file__).parents[4] / "docs" / "reference" / "metrics" / "remediator.md").read_text()
 LabelSet = frozenset[tuple[str, str]]
 
 

@@ -1,4 +1,4 @@
-"""docs/inventory.md names every key that there is."""
+"""docs/reference/inventory.md names every key that there is."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from runbookd.inventory import Inventory
 
-PAGE = (Path(__file__).parents[4] / "docs" / "inventory.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "inventory.md").read_text(encoding="utf-8")
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:

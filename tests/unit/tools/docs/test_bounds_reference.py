@@ -1,4 +1,4 @@
-"""docs/bounds.md against the code: every bound, in the order in which they win, with its real default."""
+"""docs/reference/bounds.md against the code: every bound, in the order in which they win, with its real default."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from runbookd.inventory import Inventory, Limits, RemediationSettings, Stack, St
 
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in Path("docs/bounds.md").read_text().splitlines()
+    for line in Path("docs/reference/bounds.md").read_text().splitlines()
     if line.startswith("| `")
 ]
 # Where a key of the table begins: the inventory, one of its stacks, or a remediation of a stack.

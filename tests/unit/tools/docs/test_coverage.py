@@ -1,4 +1,4 @@
-"""docs/coverage/*.yml answers every row of the five runbooks, with pointers that exist."""
+"""docs/reference/coverage/*.yml answers every row of the five runbooks, with pointers that exist."""
 
 import re
 from collections import Counter, defaultdict
@@ -66,7 +66,7 @@ def test_every_kind_answers_something_and_leads_to_a_file_that_exists(kind: str)
     assert pointers
     for pointer in pointers:
         place = link(kind, pointer).partition("](")[2].rstrip(")").partition("#")[0]
-        assert (ROOT / "docs" / place).exists()
+        assert (ROOT / "docs" / "reference" / place).exists()
 
 
 def test_an_alert_answers_a_row_only_where_its_stack_has_a_number_for_it() -> None:

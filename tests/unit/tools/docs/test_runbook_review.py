@@ -1,4 +1,4 @@
-"""docs/runbook-review.md has an answer to every trap, in terms of what exists."""
+"""docs/explanation/runbook-review.md has an answer to every trap, in terms of what exists."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tools.docs.coverage_files import covered_rows
 from tools.docs.coverage_pointers import link
 
-DOCS = Path(__file__).parents[4] / "docs"
+DOCS = Path(__file__).parents[4] / "docs" / "explanation"
 TEXT = (DOCS / "runbook-review.md").read_text(encoding="utf-8")
 LINES = [re.split(r"(?<!\\)\|", line)[1:-1] for line in TEXT.splitlines() if line.startswith("| `")]
 
