@@ -1,4 +1,4 @@
-"""docs/reference/invariants.md: what never happens, the guards that see to it, and the tests that turn red without them."""
+"""docs/reference/invariants.md: the invariants, their guards, and the tests that fail without them."""
 
 from collections.abc import Iterator
 from pathlib import Path

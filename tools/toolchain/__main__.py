@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from tools.toolchain.bootstrap import make_python
+from tools.toolchain.commit_hook import install_commit_hook
 from tools.toolchain.debian import BROWSER, EXPORTERS, SERVERS, VALKEY, fetch_group
 from tools.toolchain.errors import SetupError
 from tools.toolchain.node_modules import install_node_modules
@@ -28,8 +29,9 @@ PARTS: dict[str, Callable[[], object]] = {
     "node": install_node_modules,
     "browser": lambda: fetch_group(BROWSER),
     "exporters": lambda: fetch_group(EXPORTERS),
+    "hook": install_commit_hook,
 }
-_DEFAULT = ("python", "servers", "wheels", "valkey", "node")
+_DEFAULT = ("python", "servers", "wheels", "valkey", "node", "hook")
 
 
 def main() -> int:
