@@ -20,13 +20,12 @@ from time import perf_counter, process_time
 from typing import Any
 
 import redis
-from prometheus_client.exposition import choose_encoder
 
 from demo.servers.redis import RedisServer
 from exporter.bullmq.collector import QueuesCollector
 from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, QueueTarget, RedisTarget, Stack
-from runbookd.service.exposition import encode
+from runbookd.service.exposition import Format
 
 ROUNDS = 60
 # Of reading 50 queues, processor time of the exporter; and how long 1,000 may take.
@@ -118,11 +117,11 @@ async def _page(server: RedisServer, count: int) -> AsyncIterator[Work]:
     """A whole scrape without HTTP: reading, families and encoding."""
     stack = _stack(server, tuple(f"queue{n}" for n in range(count)) or ("none",))
     scraper = Scraper(Inventory(stacks={"shop": stack}))
-    encoder = choose_encoder("")[0]
+    format = Format.accepted("")
 
     async def work() -> None:
         selection = Selection(collectors=frozenset({"queues"}))
-        encode(await scraper.scrape(asyncio.get_running_loop().time() + 10, selection), encoder)
+        (await scraper.scrape(asyncio.get_running_loop().time() + 10, selection)).encode(format)
 
     async with scraper.running():
         yield work

@@ -45,7 +45,8 @@ async def _serve_metrics(request: web.Request) -> web.Response:
         raise web.HTTPNotFound(text=_unknown_message("stack", unknown_stacks, scraper.current.stacks))
     if _wants_debug_page(request):
         return web.Response(text=await debug_page(scraper.current, deadline, selection))
-    return await metrics_response(await scraper.scrape(deadline, selection), request)
+    page = await scraper.scrape(deadline, selection)
+    return await metrics_response(page.encode, request)
 
 
 def _selected_collectors(request: web.Request) -> frozenset[str]:

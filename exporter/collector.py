@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from exporter.families import MAX_SERIES
 from exporter.job import Jobs
 from exporter.metric import Metric, Sample
+from exporter.series import MAX_SERIES
 from runbookd.inventory import Secret, SecretError, Stack
 
 NOT_YET = "not read in the background yet"

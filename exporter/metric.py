@@ -1,17 +1,16 @@
-"""What a metric is, and one measured value of it."""
+"""A metric, and one measured value of it."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Metric:
     """A metric's name, type, HELP (with the unit) and label names.
 
-    The labels of a collector's metric are its own ones; every sample gets `stack` and `target` in front of them.
-    `source` is what of the target the value is read from, `since` the versions of the target that have it (nothing
-    where all do); both are for the reference. `parts` is how many series one thing has that the labels name, as a
-    queue has one for each state.
+    A collector's metric declares its own labels; every sample gets `stack` and `target` in front of them. `source` is
+    the view, command or key that the value is read from, `since` the versions that have it (empty for all versions);
+    both appear in the reference. `parts` is the number of series per labelled object, as a queue has one per state.
     """
 
     name: str
@@ -24,7 +23,7 @@ class Metric:
 
     def __call__(self, value: float, *labels: str) -> "Sample":
         """Return a sample of this metric; `labels` are values in the order of the names."""
-        return Sample(self, labels, float(value))  # here, where a number that is too large costs its target only
+        return Sample(self, labels, float(value))  # a number beyond float fails here, and costs its target only
 
 
 class Sample(NamedTuple):
@@ -41,5 +40,5 @@ def gauge(name: str, help: str, *labels: str, source: str = "", since: str = "",
 
 
 def counter(name: str, help: str, *labels: str, source: str = "", since: str = "") -> Metric:
-    """Return a metric that only grows until its source restarts; the name ends in `_total`."""
+    """Return a metric that only grows until its source restarts; its name ends in `_total`."""
     return Metric(name, "counter", help, labels, source, since)

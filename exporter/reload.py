@@ -9,9 +9,10 @@ from pathlib import Path
 
 import structlog
 
-from exporter.families import Families
 from exporter.metric import gauge
+from exporter.metrics_page import MetricsPage
 from exporter.scrape import Scraper, Selection
+from exporter.series import TargetSeries
 from runbookd.inventory import Inventory, InventoryError, load_inventory
 
 RELOAD_SUCCESS = gauge(
@@ -35,7 +36,7 @@ class ReloadableScraper:
         self.problem = ""
         """Why the last reload was refused, or nothing."""
         self._file = file
-        self._read_at = time.time()
+        self._read_at, self._series = time.time(), TargetSeries()
         self._reload_lock, self._retirement_lock = asyncio.Lock(), asyncio.Lock()
         self._retirements: set[asyncio.Task[None]] = set()
 
@@ -49,12 +50,11 @@ class ReloadableScraper:
             await self.current.close()
             await asyncio.gather(*self._retirements)
 
-    async def scrape(self, deadline: float, selection: Selection) -> Families:
+    async def scrape(self, deadline: float, selection: Selection) -> MetricsPage:
         """Return the page before `deadline` (event loop's clock)."""
-        families = await self.current.scrape(deadline, selection)
-        families.add(RELOAD_SUCCESS(not self.problem))
-        families.add(RELOAD_TIME(self._read_at))
-        return families
+        page = await self.current.scrape(deadline, selection)
+        page.add(self._series, [RELOAD_SUCCESS(not self.problem), RELOAD_TIME(self._read_at)])
+        return page
 
     async def reload(self) -> None:
         """Read the inventory anew and serve it from now on.

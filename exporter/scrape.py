@@ -1,4 +1,4 @@
-"""Runs every collector for a scrape, all at once, and puts the page together."""
+"""Runs every collector of a scrape concurrently and assembles the page."""
 
 import asyncio
 from collections import Counter
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 from prometheus_client import ProcessCollector
 
 from exporter.collectors import COLLECTORS
-from exporter.families import MAX_SERIES, Families
-from exporter.metric import gauge
+from exporter.metric import Sample, gauge
+from exporter.metrics_page import MetricsPage
 from exporter.scheduling import target
 from exporter.scheduling.target import ScheduledTarget
+from exporter.series import MAX_SERIES, TargetSeries
 from runbookd.inventory import Inventory, Stack
 from runbookd.service import VERSION
 
 BUILD_INFO = gauge("runbook_exporter_build_info", "Always 1; the label is the exporter's version.", "version")
 STACK_INFO = gauge(
-    "stack_info", "Always 1; the labels are addresses of the stack for people.", "stack", "runbook_url", "dashboard_url"
+    "stack_info", "Always 1; the labels are the URLs of its runbook and dashboard.", "stack", "runbook_url", "dashboard_url"
 )
 TASKS = gauge(
     "runbook_exporter_tasks",
-    "Asynchronous tasks of the exporter now; those that belong to this very page are among them.",
+    "Asynchronous tasks of the exporter, including those of this scrape.",
 )
 DROPPED = gauge(
     "runbook_exporter_dropped_series",
-    "Samples left out of this page: another one has the same name and labels, or the target has over "
-    f"{MAX_SERIES} series of the metric (queues of bullmq_queue_jobs) and others have larger values. Of more "
-    "queues the first by name are read; counted is what the others could have.",
+    f"Samples dropped from this page: duplicates, and series beyond the limit of {MAX_SERIES} per metric and target. "
+    f"Only the first {MAX_SERIES} queues by name are read; the series of the rest are counted here.",
     "collector",
 )
-# Longer than any scrape should take: what is no longer in the inventory is let go of then, whoever still waits for it.
+# Longer than any scrape takes: targets that left the inventory are closed then, even while a scrape waits for them.
 LONGEST_SCRAPE_SECONDS = 60.0
 OWN_METRICS = (BUILD_INFO, STACK_INFO, TASKS)
 TARGET_METRICS = (*target.METRICS, DROPPED)
@@ -39,28 +39,31 @@ TARGET_METRICS = (*target.METRICS, DROPPED)
 
 @dataclass(frozen=True)
 class Selection:
-    """The part of a page that a request asks for; an empty set is all of them."""
+    """The part of a page that a request asks for; an empty set stands for all."""
 
     stacks: frozenset[str] = frozenset()
     collectors: frozenset[str] = frozenset()
 
     def has_stack(self, name: str) -> bool:
+        """Return whether the page includes a stack."""
         return not self.stacks or name in self.stacks
 
     def has(self, each: ScheduledTarget) -> bool:
+        """Return whether the page includes a target."""
         return self.has_stack(each.stack) and (not self.collectors or each.kind in self.collectors)
 
 
 class Scraper:
     """The targets of an inventory, measured on demand.
 
-    It goes on with those targets of the scraper `before` it whose stack has the same targets still: their connections
-    and what they read in the background are as good as ever.
+    It reuses the targets of the scraper `before` it where a stack is unchanged, with their connections and their
+    background readings.
     """
 
     def __init__(self, inventory: Inventory, before: "Scraper | None" = None) -> None:
         self.stacks = inventory.stacks
         self._process = ProcessCollector(registry=None)
+        self._own_series = TargetSeries()
         reusable = before._reusable_targets(inventory) if before is not None else {}
         self.targets = tuple(
             each
@@ -73,7 +76,7 @@ class Scraper:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Read in the background while the context is open, and leave no task and no connection behind."""
+        """Run the background readings while the context is open; no task and no connection outlives it."""
         self.start()
         try:
             yield
@@ -81,40 +84,44 @@ class Scraper:
             await self.close()
 
     def start(self) -> None:
-        """Begin to read in the background."""
+        """Start the background readings."""
         for each in self.targets:
             each.start()
 
     async def close(self, after: "Scraper | None" = None) -> None:
-        """End all tasks and connections, but for those that the scraper `after` this one goes on with."""
+        """End all tasks and connections except those that the scraper `after` this one reuses."""
         reused = set(after.targets) if after is not None else set()
         await asyncio.gather(*(each.close() for each in self.targets if each not in reused))
 
     async def wait_until_idle(self) -> None:
-        """Wait until no scrape is under way, but not for ever."""
+        """Wait until no scrape is running, at most `LONGEST_SCRAPE_SECONDS`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_SCRAPE_SECONDS):
                 await self._idle.wait()
 
-    async def scrape(self, deadline: float, selection: Selection) -> Families:
-        """Return the page before `deadline` (event loop's clock); process metrics only where everything is asked."""
+    async def scrape(self, deadline: float, selection: Selection) -> MetricsPage:
+        """Return the page before `deadline` (event loop's clock), with process metrics only for a whole page."""
         targets = [each for each in self.targets if selection.has(each)]
         with self._count_scrape():
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(each.scrape(deadline)) for each in targets]
         whole = selection == Selection()
-        families = Families([self._process] if whole else [])
-        families.add(BUILD_INFO(1, VERSION))
-        if whole:
-            families.add(TASKS(len(asyncio.all_tasks())))
+        page = MetricsPage([self._process] if whole else [])
+        page.add(self._own_series, self._own_samples(selection))
+        for each, task in zip(targets, tasks, strict=True):
+            dropped = page.add(each.series, task.result())
+            each.dropped = Counter(dropped) + Counter(each.unread)
+            page.add(each.dropped_series, [DROPPED(sum(each.dropped.values()), each.kind)])
+            await asyncio.sleep(0)  # other requests are served between two targets
+        return page
+
+    def _own_samples(self, selection: Selection) -> Iterator[Sample]:
+        yield BUILD_INFO(1, VERSION)
+        if selection == Selection():
+            yield TASKS(len(asyncio.all_tasks()))
         for name, stack in self.stacks.items():
             if selection.has_stack(name):
-                families.add(STACK_INFO(1, name, stack.runbook_url, stack.dashboard_url))
-        for each, task in zip(targets, tasks, strict=True):
-            dropped = families.add_all(task.result(), each.stack, each.name)
-            each.dropped = Counter(dropped) + Counter(each.unread)
-            families.add(DROPPED(sum(each.dropped.values()), each.kind), each.stack, each.name)
-        return families
+                yield STACK_INFO(1, name, stack.runbook_url, stack.dashboard_url)
 
     @contextmanager
     def _count_scrape(self) -> Iterator[None]:
@@ -128,7 +135,7 @@ class Scraper:
                 self._idle.set()
 
     def _reusable_targets(self, inventory: Inventory) -> dict[str, list[ScheduledTarget]]:
-        """The targets of each stack whose targets are the same in `inventory`."""
+        """Return the targets per stack of the stacks that are unchanged in `inventory`."""
         unchanged_stacks = (
             name
             for name, stack in inventory.stacks.items()
@@ -138,7 +145,7 @@ class Scraper:
 
 
 def _sections(stack: Stack) -> list[object]:
-    """All that collectors get to see. Compared as a whole, because one target may name another one."""
+    """Return everything that collectors read. It is compared as a whole, because targets refer to each other."""
     return [getattr(stack, kind) for kind in COLLECTORS]
 
 

@@ -99,7 +99,8 @@ def _add_routes(app: web.Application, context: Context, engine: Engine, webhook_
     operators = _require_readable(BearerTokens(files, "operators.{}.token_file"))
 
     async def show_metrics(request: web.Request) -> web.Response:
-        return await metrics_response(await metrics.collect(context, engine.fault, engine.gate.failure), request)
+        families = await metrics.collect(context, engine.fault, engine.gate.failure)
+        return await metrics_response(lambda format: format.encode([families]), request)
 
     add_health_routes(app, lambda: SHUTDOWN if engine.shutdown.is_set() else engine.fault)
     app.router.add_post("/webhook", webhook(context.ledger, context.clock, webhook_tokens, engine.gate))

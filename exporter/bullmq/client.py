@@ -13,9 +13,9 @@ from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.bullmq.snapshot import QueueSnapshot, fill_times
 from exporter.bullmq.state import QueueState
 from exporter.collector import NOT_YET, Client, Reading
-from exporter.families import MAX_SERIES
 from exporter.metric import Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
+from exporter.series import MAX_SERIES
 
 _PING = pack_commands([("PING",)])  # so that a server without queues is asked, too
 _CLIENTS = pack_commands([("CLIENT", "LIST", "TYPE", "normal")])

@@ -9,10 +9,10 @@ from exporter.bullmq.metrics import METRICS, UP
 from exporter.bullmq.state import QueueState
 from exporter.clock import monotonic
 from exporter.collector import BackgroundReading, Collector, ScrapeReading
-from exporter.families import MAX_SERIES
 from exporter.metric import Metric
 from exporter.redis.connection import RawConnection
 from exporter.redis.scan import STEP_KEYS
+from exporter.series import MAX_SERIES
 from runbookd.inventory import Stack
 
 # Of the time that a reading in the background has. What is left is for the answer under way.

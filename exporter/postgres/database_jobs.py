@@ -8,7 +8,6 @@ import structlog
 
 from exporter.clock import monotonic
 from exporter.errors import DEADLINE_EXCEEDED, TargetError, TargetRefused
-from exporter.families import MAX_SERIES
 from exporter.job import Job
 from exporter.metric import Sample, gauge
 from exporter.postgres.connect import fetch_rows
@@ -17,6 +16,7 @@ from exporter.postgres.parts.joined_statement import DATABASES, Statement
 from exporter.postgres.parts.part import Part
 from exporter.postgres.parts.server import FACTS, ServerInfo
 from exporter.postgres.session import PostgresSession
+from exporter.series import MAX_SERIES
 from runbookd.inventory import PostgresTarget
 
 DATABASE_SUCCESS = gauge(

@@ -13,6 +13,7 @@ from exporter.scheduling.background_lane import BackgroundLane
 from exporter.scheduling.job_lane import JobLane
 from exporter.scheduling.outcome import ReadingOutcome
 from exporter.scheduling.scrape_lane import ScrapeLane
+from exporter.series import TargetSeries
 
 SUCCESS = gauge(
     "runbook_exporter_collector_success",
@@ -64,6 +65,8 @@ class ScheduledTarget:
 
     def __init__(self, stack: str, kind: str, name: str, collector: Collector) -> None:
         self.stack, self.kind, self.name = stack, kind, name
+        self.series = TargetSeries(stack=stack, target=name)
+        self.dropped_series = TargetSeries(stack=stack, target=name)
         self._collector = collector
         self._scrape_lane = ScrapeLane(collector.scrape, f"read {self}") if collector.scrape else None
         self._background_lane = (

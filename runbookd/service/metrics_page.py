@@ -1,40 +1,35 @@
-"""The metrics page: content negotiation (text 0.0.4 or OpenMetrics, gzip) as prometheus_client does it."""
+"""The answer to a scrape: content negotiation (text 0.0.4 or OpenMetrics, gzip) as prometheus_client does it."""
 
 import asyncio
 import gzip
-from collections.abc import Awaitable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import hdrs, web
-from prometheus_client.exposition import choose_encoder, gzip_accepted
-from prometheus_client.registry import Collector
+from prometheus_client.exposition import gzip_accepted
 
-from runbookd.service.exposition import encode
+from runbookd.service.exposition import Format
 
 # Measured (make bench): level 6 takes three times as long as level 1 for a tenth less, level 9 nine times as long.
 GZIP_LEVEL = 1
-# Its own: names are looked up in asyncio's threads, and where no name server answers all of them wait for long.
-_COMPRESSION_THREAD = ThreadPoolExecutor(1, "gzip")
+# A thread of its own: asyncio's threads look names up, and all of them wait when no name server answers.
+_ENCODING_THREAD = ThreadPoolExecutor(1, "metrics page")
 
 
-def metrics_response(source: Collector, request: web.Request) -> Awaitable[web.Response]:
-    """Return everything that `source` (a registry, or families collected already) holds, as the client asks for it.
+async def metrics_response(encode: Callable[[Format], bytes], request: web.Request) -> web.Response:
+    """Return the page that `encode` makes, in the format and the encoding that the client accepts.
 
-    It is encoded before this returns: what many scrapes at once then wait with is bytes, not families.
+    The thread does both, so that the event loop serves others meanwhile; compression holds no lock of Python's.
     """
-    encoder, content_type = choose_encoder(",".join(request.headers.getall(hdrs.ACCEPT, [])))
-    # Not aiohttp's compression: it would choose deflate first, which Prometheus can not read.
-    compress = gzip_accepted(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, [])))
-    return _response(encode(source, encoder), {hdrs.CONTENT_TYPE: content_type}, compress=compress)
-
-
-async def _response(body: bytes, headers: dict[str, str], *, compress: bool) -> web.Response:
-    if compress:
+    format = Format.accepted(",".join(request.headers.getall(hdrs.ACCEPT, [])))
+    headers = {hdrs.CONTENT_TYPE: format.content_type}
+    # Not aiohttp's compression: it would choose deflate first, which Prometheus cannot read.
+    if compressed := gzip_accepted(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, []))):
         headers[hdrs.CONTENT_ENCODING] = web.ContentCoding.gzip.value
-        # In a thread, where it holds no lock of Python's: nothing else has to wait for it.
-        body = await asyncio.get_running_loop().run_in_executor(_COMPRESSION_THREAD, _compress, body)
+    body = await asyncio.get_running_loop().run_in_executor(_ENCODING_THREAD, _body, encode, format, compressed)
     return web.Response(body=body, headers=headers)
 
 
-def _compress(body: bytes) -> bytes:
-    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+def _body(encode: Callable[[Format], bytes], format: Format, compressed: bool) -> bytes:
+    page = encode(format)
+    return gzip.compress(page, GZIP_LEVEL, mtime=0) if compressed else page

@@ -7,13 +7,14 @@ import subprocess
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.collectors import COLLECTORS
-from exporter.families import MAX_SERIES, Families
+from exporter.metrics_page import MetricsPage
 from exporter.scrape import Scraper, Selection
+from exporter.series import MAX_SERIES, TargetSeries
 from runbookd.inventory import Inventory
-from runbookd.service.exposition import encode
+from runbookd.service.exposition import Format
 from tests.integration.exporter.backups.stored_backups import write_proven_backups
 from tools.toolchain.paths import launcher
 
@@ -132,10 +133,11 @@ async def test_promtool_finds_nothing_wrong(start_exporter, metrics_server, data
 
 
 def test_promtool_finds_nothing_wrong_with_any_declared_name() -> None:
-    families = Families()
-    for collector in COLLECTORS.values():
-        families.add_all([metric(1, *("x" for _ in metric.labels)) for metric in collector.metrics], "shop", "main")
-    assert complaints(encode(families, choose_encoder("")[0]).decode()) == []
+    page = MetricsPage()
+    for kind, collector in COLLECTORS.items():
+        series = TargetSeries(stack="shop", target=kind)
+        page.add(series, [metric(1, *("x" for _ in metric.labels)) for metric in collector.metrics])
+    assert complaints(page.encode(Format.accepted("")).decode()) == []
 
 
 async def test_without_an_inventory_the_page_is_the_exporters_own(start_exporter) -> None:
@@ -206,14 +208,11 @@ async def test_what_was_read_in_the_background_says_that_it_is_cached(
     assert silent <= ABOUT_THE_READING
 
 
-async def test_the_page_is_prometheus_clients_to_the_byte(redis_url) -> None:
+async def test_page_of_real_targets_is_what_prometheus_client_writes(redis_url) -> None:
     scraper = Scraper(Inventory.model_validate(yaml.safe_load(TWO.format(redis=redis_url))))
     async with scraper.running():
-        families = await scraper.scrape(asyncio.get_running_loop().time() + 5, Selection())
-    collected = tuple(families.collect())  # once: the process would have changed the next time
-    read_once = CollectorRegistry()
-    read_once.collect = lambda: collected
-    for accept in ("", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"):
-        encoder, _ = choose_encoder(accept)
-        assert encode(read_once, encoder) == encoder(read_once)
-        assert b"redis_up{" in encoder(read_once)
+        page = (await scraper.scrape(asyncio.get_running_loop().time() + 5, Selection())).encode(Format.accepted(""))
+    assert b"redis_up{" in page
+    registry = CollectorRegistry()
+    registry.collect = lambda: text_string_to_metric_families(page.decode())
+    assert page == Format.accepted("").encode([registry])

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from exporter.bullmq.collector import QueuesCollector
-from exporter.families import MAX_SERIES
+from exporter.series import MAX_SERIES
 from exporter.redis.collector import RedisCollector
 from exporter.redis.metrics import PREFIX_METRICS
 from exporter.scheduling.job_lane import METRICS as JOB_METRICS
