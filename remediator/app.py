@@ -1,4 +1,4 @@
-"""Puts the parts together: the ledger, the engine, the sender, and the routes."""
+"""Assembles the application: the ledger, the engine, the sender, and the routes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,7 +34,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
     """Return the application. It opens the ledger when it starts.
 
     Raises:
-        UnusableConfiguration: a credential is missing or can not be read, or a setting can not work.
+        UnusableConfiguration: a credential is missing or cannot be read, or a setting cannot work.
     """
     webhook_tokens = _webhook_tokens(settings)
     if inventory is None:
@@ -44,7 +44,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
 
 
 def create_application(context: Context, webhook_tokens: BearerTokens) -> web.Application:
-    """Everything that serves `context`. Only `webhook_tokens` may deliver alerts; without any, everybody may."""
+    """Return the application that serves `context`. Without `webhook_tokens`, anyone may deliver alerts."""
     app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
     app[OWN_CREDENTIALS] = ("/webhook", "/api/")
     engine = Engine(context)
@@ -67,7 +67,7 @@ def _webhook_tokens(settings: RemediatorSettings) -> BearerTokens:
     files = settings.webhook.token_file
     if not files and not settings.web.address.on_loopback:
         raise UnusableConfiguration(
-            f"--web.listen-address {settings.web.address} is reachable from outside: --webhook.token-file is needed"
+            f"--web.listen-address {settings.web.address} is reachable from outside: set --webhook.token-file"
         )
     return _require_readable(BearerTokens({str(file): file for file in files}, "--webhook.token-file", basic=True))
 
@@ -111,7 +111,7 @@ def _add_routes(app: web.Application, context: Context, engine: Engine, webhook_
 
 
 def _shutdown_hook(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
-    """No further effect begins while open requests are still being answered."""
+    """Return a hook that lets no further effect begin while open requests are still being answered."""
 
     async def request_shutdown(_: web.Application) -> None:
         engine.request_shutdown()
@@ -120,7 +120,7 @@ def _shutdown_hook(engine: Engine) -> Callable[[web.Application], Awaitable[None
 
 
 def _closing_hook(engine: Engine) -> Callable[[], Awaitable[None]]:
-    """No further effect begins, and what is delivered until the current ones have ended is sent back with 503."""
+    """Return a hook that waits for the current effects and begins no other; deliveries until then get a 503."""
 
     async def finish_effects() -> None:
         engine.request_shutdown()
@@ -134,7 +134,7 @@ async def _refuse_without_inventory(_: web.Request) -> web.Response:
 
 
 def _lifespan_hook(context: Context, engine: Engine) -> Callable[[web.Application], AsyncIterator[None]]:
-    """The ledger is open, and engine and sender work, while the application runs."""
+    """Return a hook that opens the ledger and runs engine and sender while the application runs."""
 
     async def lifespan(_: web.Application) -> AsyncIterator[None]:
         try:

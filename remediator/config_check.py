@@ -1,4 +1,4 @@
-"""What can be wrong with an inventory that only the remediator can tell."""
+"""Checks an inventory for the mistakes that only the remediator recognizes."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretErr
 from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
 
-# Keys that mean something only to some remediations; the others are bounds of all.
+# Keys that only some remediations use; the others are bounds of all.
 _SPECIFIC_KEYS = ("older_than", "batch", "protect")
 
 
 def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
-    """Remediations that do not exist, and settings that would silently do nothing."""
+    """Report remediations that do not exist, and settings that would silently do nothing."""
     for stack_name, stack in inventory.stacks.items():
         if inventory.alertmanager is None:
             yield from _missing_alertmanager_findings(stack_name, stack)
@@ -30,7 +30,7 @@ def _missing_alertmanager_findings(name: str, stack: Stack) -> Iterator[ConfigFi
     paths = [("remediations", each, "block_on") for each, settings in stack.remediations.items() if settings.block_on]
     paths += [("escalation", each, "only_while") for each, step in stack.escalation.items() if step.only_while]
     for place in paths:
-        yield ConfigFinding(("stacks", name, *place), "needs alertmanager.url, to ask which alerts fire")
+        yield ConfigFinding(("stacks", name, *place), "needs alertmanager.url, to read which alerts fire; set it")
 
 
 def _unused_key_findings(
@@ -38,11 +38,11 @@ def _unused_key_findings(
 ) -> Iterator[ConfigFinding]:
     for key in _SPECIFIC_KEYS:
         if key in settings.model_fields_set and key not in remediation.keys:
-            yield ConfigFinding((*path, key), f"means nothing to {remediation.name}; leave it out")
+            yield ConfigFinding((*path, key), f"has no effect on {remediation.name}; remove it")
 
 
 def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
-    """Everything that `--config.check` reports: settings that can not work, and secrets that can not be read."""
+    """Report all that `--config.check` prints: settings that cannot work, and unreadable secrets."""
     yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
         yield from _secret_findings(("operators", name, "token_file"), Secret("token", None, operator.token_file))

@@ -1,4 +1,4 @@
-"""What the engine's parts share: the inventory, the ledger, the clock, the remediations, and Alertmanager's address."""
+"""The inventory, ledger, clock, remediations and Alertmanager client that all parts of the engine share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from remediator.model.clock import Clock
 from remediator.model.remediation import Remediation
 from runbookd.inventory import Inventory
 
-REPEAT_INTERVAL = timedelta(minutes=5)  # of the route in deploy/alertmanager.yml, where the inventory names none
+REPEAT_INTERVAL = timedelta(minutes=5)  # as in deploy/alertmanager.yml; used if the inventory names none
 
 
 @dataclass(frozen=True)
 class Context:
-    """Made once at start and passed down."""
+    """The shared parts, created once at start and passed down."""
 
     inventory: Inventory
     ledger: Ledger
     clock: Clock
     remediations: Mapping[str, Remediation]
     alertmanager: AlertmanagerReader | None
-    pause_file: Path | None = None  # while it exists, nothing is done
+    pause_file: Path | None = None  # while it exists, nothing is remediated
 
     @property
     def repeat_interval(self) -> timedelta:
-        """How often Alertmanager repeats an alert that goes on firing."""
+        """The interval at which Alertmanager repeats a firing alert."""
         alertmanager = self.inventory.alertmanager
         return alertmanager.repeat_interval if alertmanager is not None else REPEAT_INTERVAL

@@ -9,25 +9,26 @@ from runbookd.service.settings import FlagGroup
 
 
 class WebhookSettings(FlagGroup):
-    """Who may deliver alerts."""
+    """The flags of the webhook."""
 
     token_file: list[Path] = Field(
         default_factory=list,
-        description="a file with the token that Alertmanager sends; repeat it to rotate",
+        description="file with the token that Alertmanager sends; repeat the flag to rotate tokens",
     )
 
 
 class LedgerSettings(FlagGroup):
-    """Where the ledger is."""
+    """The flags of the ledger."""
 
-    url: str = Field(default="sqlite:///runbookd.db", description="the ledger: sqlite:///path/to/file")
+    url: str = Field(default="sqlite:///runbookd.db", description="URL of the ledger: sqlite:///path/to/file")
 
 
 class PauseSettings(FlagGroup):
-    """The kill switch that needs nothing but a file system."""
+    """The flags of the kill switch that needs nothing but a file system."""
 
     file: Path = Field(
-        default=Path("runbookd.pause"), description="while this file exists, nothing is remediated; it may say why"
+        default=Path("runbookd.pause"),
+        description="while this file exists, nothing is remediated; its text is the reason",
     )
 
 

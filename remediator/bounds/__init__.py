@@ -1,4 +1,4 @@
-"""Whether a run may act: one function per bound, the facts they judge, and the kill switch.
+"""Decides whether a run may act: one function per bound, the facts they judge, and the kill switch.
 
-The planning of a run asks them in the transaction that admits it.
+Planning evaluates them in the transaction that admits the run.
 """

@@ -1,7 +1,7 @@
 """The bounds that a run must pass. Each is one small function of the facts; nothing here reads or writes anything.
 
-A refusal ends the run; a deferral lets it wait. All are judged each time, so that a person sees every bound that stands
-in the way. A refusal wins over a deferral, and the first in the list gives the reason.
+A refusal ends the run; a deferral makes it wait. All bounds are evaluated each time, so that you see each one that
+blocks the run. A refusal wins over a deferral, and the first in the list gives the reason.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,15 +16,15 @@ from runbookd.inventory import format_duration
 
 MAX_DEFERRAL = HOUR
 CLOCK_TOLERANCE = timedelta(seconds=30)
-RETRY_AFTER = timedelta(seconds=5)  # when a bound can not say itself when it will pass
+RETRY_AFTER = timedelta(seconds=5)  # if a bound does not know when it will pass
 NO_TIME = timedelta()
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one bound says: whether it stops the run, and why or why not, with its numbers, in words for people.
+    """The judgement of one bound: whether it stops the run, and a sentence with its numbers.
 
-    `until` is when it is worth trying again; it means something only where the bound stops the run.
+    `until` is when a retry is worthwhile; it has a meaning only if the bound stops the run.
     """
 
     stops: bool
@@ -44,51 +44,57 @@ Bound = Callable[[BoundFacts], Judgement]
 
 
 def kill_switch(facts: BoundFacts) -> Judgement:
+    """Stop while remediation is paused."""
     return _pass("not paused") if facts.pause_reason is None else _stop(f"paused: {facts.pause_reason}")
 
 
 def mode_off(facts: BoundFacts) -> Judgement:
+    """Stop if the mode is off."""
     return Judgement(facts.settings.mode == "off", f"the mode is {facts.settings.mode}")
 
 
 def freeze(facts: BoundFacts) -> Judgement:
+    """Stop while a freeze is in force."""
     if facts.freeze_detail is None:
         return _pass("no freeze is in force")
     return _stop(f"the freeze {facts.freeze_detail} is in force")
 
 
 def breaker(facts: BoundFacts) -> Judgement:
+    """Stop while the breaker is open."""
     if facts.breaker_reason is None:
         return _pass("the breaker is closed")
     return _stop(f"the breaker is open: {facts.breaker_reason}")
 
 
 def storm(facts: BoundFacts) -> Judgement:
+    """Stop during a storm of alerts, and during its cooldown."""
     seen, limit = facts.storm, facts.limits.storm
     within = format_duration(limit.within)
     if is_storm(facts):
         counts = f"{seen.alerts} alerts on {seen.targets} targets within {within}"
-        return _stop(f"a storm: {counts}, the limits are {limit.alerts} and {limit.targets}; people look first")
+        return _stop(f"a storm: {counts}, the limits are {limit.alerts} and {limit.targets}; the on-call takes over")
     if seen.last_at is not None and facts.now < seen.last_at + limit.cooldown:
         end = seen.last_at + limit.cooldown
         return _stop(
-            f"a storm of alerts was seen at {seen.last_at:%H:%M:%S} UTC; its cooldown is over at {end:%H:%M:%S} UTC"
+            f"a storm of alerts was seen at {seen.last_at:%H:%M:%S} UTC; its cooldown ends at {end:%H:%M:%S} UTC"
         )
     return _pass(f"{seen.alerts} of {limit.alerts} alerts on {seen.targets} of {limit.targets} targets within {within}")
 
 
 def is_storm(facts: BoundFacts) -> bool:
-    """Whether there are more new alerts, or more targets with some, than one fault explains."""
+    """Return whether there are more new alerts, or targets with new alerts, than one fault explains."""
     limit = facts.limits.storm
     return facts.storm.targets > limit.targets or facts.storm.alerts > limit.alerts
 
 
 def stale(facts: BoundFacts) -> Judgement:
+    """Stop if the alert was last confirmed more than `max_alert_age` ago."""
     return judge_age(facts.now, facts.alert.confirmed_at, facts.max_alert_age)
 
 
 def judge_age(now: datetime, confirmed_at: datetime, max_alert_age: timedelta) -> Judgement:
-    """Whether nobody can tell any more that an alert fires which was last confirmed then."""
+    """Judge whether an alert last confirmed at `confirmed_at` may no longer be firing."""
     age = now - confirmed_at
     if age < -CLOCK_TOLERANCE:
         return _stop(f"the alert was confirmed {format_duration(-age)} in the future: the clock has been set back")
@@ -98,33 +104,37 @@ def judge_age(now: datetime, confirmed_at: datetime, max_alert_age: timedelta) -
 
 
 def max_items(facts: BoundFacts) -> Judgement:
+    """Stop if the plan has more items than the limit, or more were approved than the batch allows."""
     plan, batch = facts.plan, facts.settings.batch
     if batch is not None and plan.approved_count > batch:
         return _stop(f"{plan.approved_count} items were approved, batch is {batch}")
     if plan.max_items is None:
-        at_once = f", of which it takes {batch} at once" if batch else ""
-        return _pass(f"found {plan.found}{at_once}, max_items is not set")
+        per_run = f", of which a run takes {batch}" if batch else ""
+        return _pass(f"found {plan.found}{per_run}, max_items is not set")
     return Judgement(plan.found > plan.max_items, f"found {plan.found}, max_items is {plan.max_items}")
 
 
 def max_share(facts: BoundFacts) -> Judgement:
+    """Stop if the plan has a larger share of all items than the limit."""
     share, plan = facts.settings.max_share, facts.plan
     if share is None:
         return _pass("max_share is not set")
     if plan.population is None:
-        return _stop("max_share is set, but the target can not say how many there are in all")
+        return _stop("max_share is set, but this target does not report a total")
     limit = floor(plan.population * share)
     return Judgement(plan.found > limit, f"found {plan.found} of {plan.population}, max_share allows {limit}")
 
 
 def blocked_by_alert(facts: BoundFacts) -> Judgement:
+    """Stop while an alert of `block_on` fires."""
     if facts.block_on.firing:
         return _stop(f"firing: {', '.join(facts.block_on.firing)}")
     names = ", ".join(facts.settings.block_on)
-    return _pass(f"none of them fires: {names}" if names else "block_on is not set")
+    return _pass(f"not firing: {names}" if names else "block_on is not set")
 
 
 def min_firing(facts: BoundFacts) -> Judgement:
+    """Stop until the alert has fired for `min_firing`."""
     firing_for, minimum = facts.now - facts.alert.firing_since, facts.settings.min_firing
     due = facts.alert.firing_since + minimum
     shown = format_duration(max(firing_for, NO_TIME))
@@ -132,6 +142,7 @@ def min_firing(facts: BoundFacts) -> Judgement:
 
 
 def cooldown(facts: BoundFacts) -> Judgement:
+    """Stop until the cooldown after the last run has passed."""
     last_end, span = facts.history.last_admitted_end, format_duration(facts.settings.cooldown)
     if last_end is None:
         return _pass(f"no run before, cooldown is {span}")
@@ -141,6 +152,7 @@ def cooldown(facts: BoundFacts) -> Judgement:
 
 
 def rate(facts: BoundFacts) -> Judgement:
+    """Stop while an hourly limit of the remediation, the stack or all stacks is reached."""
     history = facts.history
     scopes = (
         ("this remediation", history.remediation_admissions, facts.settings.max_runs_per_hour),
@@ -152,10 +164,11 @@ def rate(facts: BoundFacts) -> Judgement:
             detail = f"{len(admissions)} runs of {name} in the last hour, the limit is {cap}"
             return _stop(detail, admissions[-cap] + HOUR)
     counts = ", ".join(f"{len(admissions)} of {cap} of {name}" for name, admissions, cap in scopes)
-    return _pass(f"in the last hour {counts}")
+    return _pass(f"runs in the last hour: {counts}")
 
 
 def concurrency(facts: BoundFacts) -> Judgement:
+    """Stop while the target is busy, or as many runs are under way as the stack or all stacks allow."""
     history, stack_cap = facts.history, facts.stack_limits.concurrency
     if history.target_busy:
         return _stop("a run of this remediation on this target is under way", facts.now + RETRY_AFTER)
@@ -168,6 +181,7 @@ def concurrency(facts: BoundFacts) -> Judgement:
 
 
 def window(facts: BoundFacts) -> Judgement:
+    """Stop outside the window of `only_in`."""
     if facts.window is None:
         return _pass("only_in is not set")
     name = f"the window {facts.settings.only_in} ({format_window(facts.window)})"
@@ -177,8 +191,9 @@ def window(facts: BoundFacts) -> Judgement:
 
 
 def alertmanager_unreadable(facts: BoundFacts) -> Judgement:
+    """Stop if `block_on` needs Alertmanager and it cannot be read."""
     if facts.block_on.error is None:
-        return _pass("it answers, or is not asked")
+        return _pass("Alertmanager answers, or block_on is not set")
     return _stop(facts.block_on.error, facts.now + RETRY_AFTER)
 
 
@@ -205,32 +220,36 @@ DEFERRALS: dict[str, Bound] = {
 
 @dataclass(frozen=True)
 class Decision:
-    """What all bounds together say, each by its name, in the order in which they win."""
+    """The judgements of all bounds by name, in order of precedence."""
 
     judgements: Mapping[str, Judgement]
 
     @cached_property
     def refusals(self) -> Mapping[str, Judgement]:
+        """The bounds that refuse the run."""
         return self._stopping(REFUSALS)
 
     @cached_property
     def deferrals(self) -> Mapping[str, Judgement]:
+        """The bounds that defer the run."""
         return self._stopping(DEFERRALS)
 
     @property
     def reason(self) -> str:
-        """The first refusal, else the first deferral, else nothing."""
+        """The name of the first refusal, else of the first deferral, else empty."""
         return next(iter((*self.refusals, *self.deferrals)), "")
 
     @property
     def detail(self) -> str:
+        """The sentence of the bound that gives the reason, or empty."""
         return self.judgements[self.reason].detail if self.reason else ""
 
     def not_before(self, now: datetime) -> datetime:
-        """When all that only defer may have passed."""
+        """Return when all deferring bounds may have passed."""
         return max((each.until or now + RETRY_AFTER for each in self.deferrals.values()), default=now)
 
     def as_evidence(self) -> dict[str, dict[str, str]]:
+        """Return the stopping bounds with their sentences, for the evidence of the run."""
         return {
             "refused_by": {name: each.detail for name, each in self.refusals.items()},
             "deferred_by": {name: each.detail for name, each in self.deferrals.items()},
@@ -243,5 +262,5 @@ class Decision:
 
 
 def decide(facts: BoundFacts) -> Decision:
-    """Ask every bound."""
+    """Evaluate every bound."""
     return Decision({name: bound(facts) for name, bound in (REFUSALS | DEFERRALS).items()})

@@ -1,4 +1,4 @@
-"""All that the bounds judge, and how it is read in the admitting transaction. Nothing here writes."""
+"""The facts that the bounds judge, read in the admitting transaction. Nothing here writes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class AlertFacts:
-    """Since when the alerts of the episode fire, and when one was last delivered."""
+    """When the alerts of the episode began to fire, and when one was last delivered."""
 
     firing_since: datetime
     confirmed_at: datetime
@@ -29,7 +29,7 @@ class AlertFacts:
 
 @dataclass(frozen=True)
 class BlockOnFacts:
-    """Which alerts of `block_on` fire, or why that can not be told."""
+    """The alerts of `block_on` that fire, or why they could not be read."""
 
     firing: Sequence[str] = ()
     error: str | None = None
@@ -37,7 +37,7 @@ class BlockOnFacts:
 
 @dataclass(frozen=True)
 class StormFacts:
-    """The alerts that have begun within the time in which a storm is looked for; when the last storm was seen."""
+    """The alerts that began within `storm.within`, their targets, and when the last storm was seen."""
 
     alerts: int = 0
     targets: int = 0
@@ -46,7 +46,7 @@ class StormFacts:
 
 @dataclass(frozen=True)
 class PlanFacts:
-    """What the run would touch. `approved_count` items were approved; 0 where nobody was asked."""
+    """The size of the plan. `approved_count` is 0 unless an operator approved the run."""
 
     found: int
     population: int | None
@@ -56,7 +56,7 @@ class PlanFacts:
 
 @dataclass(frozen=True)
 class HistoryFacts:
-    """What was done before and is being done: admissions of the last hour, oldest first, and active runs."""
+    """Earlier and active runs. The admissions are those of the last hour, oldest first."""
 
     last_admitted_end: datetime | None = None
     remediation_admissions: Sequence[datetime] = ()
@@ -69,7 +69,7 @@ class HistoryFacts:
 
 @dataclass(frozen=True)
 class BoundFacts:
-    """All that the bounds judge."""
+    """All facts that the bounds judge."""
 
     now: datetime
     settings: RemediationSettings
@@ -87,16 +87,17 @@ class BoundFacts:
 
     @property
     def max_alert_age(self) -> timedelta:
+        """The stack's own limit, else that of all stacks."""
         return self.stack_limits.alert_age(self.limits)
 
 
 async def query_block_on(context: Context, target: ResolvedTarget) -> BlockOnFacts:
-    """Ask Alertmanager about `block_on`, before the transaction begins."""
+    """Query Alertmanager for the alerts of `block_on`, before the transaction begins."""
     names = target.settings.block_on
     if not names:
         return BlockOnFacts()
     if context.alertmanager is None:
-        return BlockOnFacts(error="block_on is set, but the inventory has no alertmanager.url to ask")
+        return BlockOnFacts(error="block_on is set, but the inventory has no alertmanager.url; set it")
     try:
         return BlockOnFacts(select_firing(await context.alertmanager.active(), names, target.name.stack))
     except AlertmanagerUnreadable as error:
@@ -111,7 +112,7 @@ async def gather_facts(
     episode: Episode,
     block_on: BlockOnFacts,
 ) -> BoundFacts:
-    """All facts as they are now; nothing can change them before this transaction commits."""
+    """Read all facts; nothing can change them before this transaction commits."""
     now, settings = context.clock.now(), target.settings
     return BoundFacts(
         now=now,
@@ -138,7 +139,7 @@ async def _read_storm(connection: AsyncConnection, context: Context, now: dateti
 
 
 def _can_act(context: Context, episode: Episode) -> bool:
-    """Alerts about things that do not exist, or that nobody lets us touch, make no storm."""
+    """Return whether the target exists and its mode is not off; other alerts do not count toward a storm."""
     match resolve_target(context.inventory, context.remediations, episode.key):
         case UnresolvedTarget():
             return False
@@ -152,14 +153,14 @@ async def _read_plan(connection: AsyncConnection, target: ResolvedTarget, run: R
 
 
 def _max_items(target: ResolvedTarget) -> int | None:
-    """What the inventory says; else nothing where a batch bounds the run, else the remediation's own cap."""
+    """Return the inventory's limit; without one, none if a batch limits the run, else the remediation's own."""
     if target.settings.max_items is not None:
         return target.settings.max_items
     return None if target.settings.batch is not None else target.remediation.max_items
 
 
 async def _read_history(connection: AsyncConnection, run: Run, now: datetime) -> HistoryFacts:
-    """An interrupted run has no cooldown, so it is not the last one that ended."""
+    """Read earlier and active runs. An interrupted run starts no cooldown, so it is never the last run."""
     admissions = await run_history.admitted_since(connection, now - HOUR, excluded_run=run.id)
     in_stack = [row for row in admissions if row.stack == run.stack]
     active = await run_history.active(connection, excluded_run=run.id)

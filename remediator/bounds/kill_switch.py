@@ -1,6 +1,6 @@
-"""The kill switch: a person's word in the ledger, or a file. Asked in the transaction of every effect's intent.
+"""The kill switch: an operator's pause in the ledger, or a file. Read in the transaction of every effect's intent.
 
-The file is for the moment in which nothing else works: `touch` needs no token, no network and no daemon that answers.
+The file is for the moment in which nothing else works: `touch` needs no token, no network and no running daemon.
 """
 
 import os
@@ -11,18 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.context import Context
 from remediator.ledger import switches
 
-MAX_REASON = 200  # characters of the file, which anybody may have written
+MAX_REASON = 200  # characters; any user of the host may have written the file
 
 
 async def pause_reason(connection: AsyncConnection, context: Context, stack: str) -> str | None:
-    """Why nothing may be done for `stack`, or None."""
+    """Return why `stack` is paused, or None."""
     return read_pause_file(context.pause_file) or await switches.stored_pause_reason(
         connection, context.clock.now(), stack
     )
 
 
 def read_pause_file(file: Path | None) -> str | None:
-    """What the file says; None where there is no file. One that can not be read, or looked for, pauses as well."""
+    """Return the reason in the file, or None without a file. A file that cannot be read pauses as well."""
     if file is None:
         return None
     try:
@@ -31,16 +31,16 @@ def read_pause_file(file: Path | None) -> str | None:
     except FileNotFoundError:
         return _missing_file_reason(file)
     except OSError as error:
-        return f"the file {file} can not be read: {error.strerror}"
+        return f"cannot read the file {file}: {error.strerror}"
     return f"{text or 'no reason given'} (the file {file})"
 
 
 def _missing_file_reason(file: Path) -> str | None:
     if file.is_symlink():
-        return f"the file {file} leads nowhere"
-    return None if file.parent.is_dir() else f"the file {file}: its folder is gone"
+        return f"the file {file} is a broken symbolic link"
+    return None if file.parent.is_dir() else f"the folder of the file {file} is missing"
 
 
 def _open_nonblocking(path: str, flags: int) -> int:
-    """A pipe would keep the whole process waiting for somebody who writes to it."""
+    """Open without blocking: a named pipe would halt the whole process until another one writes to it."""
     return os.open(path, flags | os.O_NONBLOCK)

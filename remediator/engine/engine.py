@@ -1,4 +1,4 @@
-"""The loop that works deliveries off, plans runs for episodes, and drives every run to its end."""
+"""The loop that processes deliveries, plans runs for episodes, and drives every run to its end."""
 
 import asyncio
 from functools import partial
@@ -19,13 +19,13 @@ from remediator.runs.planning import cooldown_of
 from remediator.shutdown import ShutdownSignal
 
 TICK_SECONDS = 1.0
-PACE_SECONDS = 0.1  # between two rounds, so that a flood is worked off in large steps
-PLAN_BATCH_SIZE = 50  # new runs in one transaction
+PACE_SECONDS = 0.1  # between two rounds, so that a flood is processed in large batches
+PLAN_BATCH_SIZE = 50  # new runs per transaction
 log = structlog.get_logger(__name__)
 
 
 class Engine:
-    """Owns the tasks that drive runs. A run without a task is picked up by the next tick, after a crash too."""
+    """Owns the tasks that drive runs. The next tick picks up any run without a task, also after a crash."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -39,11 +39,11 @@ class Engine:
 
     @property
     def fault(self) -> str | None:
-        """Why nothing can be accepted or done now, or None."""
+        """The reason why nothing can be accepted or done now, or None."""
         return self._fault or self.gate.failure
 
     def wake(self) -> None:
-        """There is something to do now."""
+        """Start the next round now."""
         self._wake.set()
 
     def request_shutdown(self) -> None:
@@ -52,7 +52,7 @@ class Engine:
         self.wake()
 
     async def run(self) -> None:
-        """Work until `request_shutdown`."""
+        """Run rounds until `request_shutdown`."""
         while not self.shutdown.is_set():
             self._wake.clear()
             try:
@@ -64,7 +64,10 @@ class Engine:
             await self._wait_for_work()
 
     async def wait_for_runs(self) -> None:
-        """Wait until no run is driven; after `request_shutdown`, until every current effect has ended or timed out."""
+        """Wait until no run is driven.
+
+        After `request_shutdown`, that is as soon as every current effect has ended or timed out.
+        """
         if self.shutdown.is_set():
             await self._record_shutdown()
         while self._drive_tasks:
@@ -75,16 +78,16 @@ class Engine:
             try:
                 await record_shutdown(self._context, identifier)
             except LedgerUnavailable as error:
-                log.warning("the stop could not be noted", run=identifier, error=str(error))
+                log.warning("shutdown not recorded", run=identifier, error=str(error))
 
     def _record_fault(self, error: Exception) -> None:
-        """Whatever went wrong, the daemon stays, says so, and tries again."""
+        """Record and log a fault; the daemon keeps running and retries."""
         is_ledger_error = isinstance(error, LedgerUnavailable)
         self._fault = str(error) if is_ledger_error else f"internal error: {type(error).__name__}"
-        log.error("nothing can be done now", trouble=self._fault, exc_info=not is_ledger_error)
+        log.error("engine fault, retrying", trouble=self._fault, exc_info=not is_ledger_error)
 
     async def _wait_for_work(self) -> None:
-        """Until there is something to do, but a moment at least: of many the first is served at once, then the rest."""
+        """Wait for work, at least PACE_SECONDS: the first delivery of many is processed at once, the rest together."""
         await self.shutdown.sleep(PACE_SECONDS)
         try:
             async with asyncio.timeout(TICK_SECONDS):
@@ -93,10 +96,10 @@ class Engine:
             return
 
     async def tick(self) -> None:
-        """Do once what there is to do now; runs go on in tasks of their own.
+        """Do one round of work; runs continue in tasks of their own.
 
         Raises:
-            LedgerUnavailable: the rest of this tick did not happen.
+            LedgerUnavailable: the rest of this round was not done.
         """
         await self._process_deliveries()
         await self.housekeeping.run_due()
@@ -104,9 +107,9 @@ class Engine:
         await self._drive_due_runs()
 
     async def _process_deliveries(self) -> None:
-        """All that had been accepted when this round began: an end may be the last of it, and nothing begins after it.
+        """Process all deliveries accepted before this round: the last one may end an episode that would get a run.
 
-        What comes meanwhile is the next round's, or a flood would keep everything else waiting.
+        Later deliveries are left to the next round, or a flood would hold up everything else.
         """
         processed_count = await process_backlog(self._context, self.gate)
         remaining = self.gate.waiting
@@ -127,14 +130,14 @@ class Engine:
                     )
 
     def _is_due(self, candidate: Candidate) -> bool:
-        """The first run at once; the next when the last has cooled down."""
+        """Return whether the episode gets a run now: the first at once, the next after the cooldown."""
         if candidate.finished_at is None or candidate.state is RunState.INTERRUPTED:
             return True
         return self._context.clock.now() >= candidate.finished_at + cooldown_of(self._context, candidate.key)
 
     async def _drive_due_runs(self) -> None:
         now = self._context.clock.now()
-        driven_ids = set(self._drive_tasks)  # before the read: a row that it gives may be old once its task has ended
+        driven_ids = set(self._drive_tasks)  # before the read: the row of a task that ends after it is outdated
         async with self._context.ledger.read() as connection:
             idle_runs = [run for run in await runs.unfinished(connection) if run.id not in driven_ids]
             confirmation_times = await episodes.confirmation_times(connection, [run.episode for run in idle_runs])

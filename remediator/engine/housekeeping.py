@@ -1,4 +1,4 @@
-"""What is done now and then, however much there is to do besides: ends what has vanished, forgets what is old."""
+"""Periodic work, done however busy the engine is: ends vanished episodes and deletes expired records."""
 
 import asyncio
 
@@ -7,12 +7,12 @@ from remediator.intake.vanished import CHECK_SECONDS, VanishedEpisodeDetector
 from remediator.ledger import retention
 
 RETENTION_SECONDS = 3_600.0
-FIRST_RETENTION_SECONDS = 600.0  # after the start: a machine that has just booted may be years ahead until it is told
-RETENTION_PACE_SECONDS = 1.0  # between two steps, so that others get the writer's turn
+FIRST_RETENTION_SECONDS = 600.0  # after the start: the clock may be years ahead until the machine has synchronized it
+RETENTION_PACE_SECONDS = 1.0  # between two steps, so that other writers get their turn
 
 
 class Housekeeping:
-    """Asked at each round of the engine; `next_vanished_check` and `next_retention` are on the event loop's clock."""
+    """The periodic work of the engine's rounds. The times of the next work are on the event loop's clock."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -21,10 +21,10 @@ class Housekeeping:
         self.next_retention: float | None = None
 
     async def run_due(self) -> None:
-        """Do what is due.
+        """Do the work that is due.
 
         Raises:
-            LedgerUnavailable: the rest is for the next round.
+            LedgerUnavailable: the rest is left to the next round.
         """
         now = asyncio.get_running_loop().time()
         if now >= self.next_vanished_check:

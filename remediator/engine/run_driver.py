@@ -1,4 +1,4 @@
-"""Takes one run as far as it goes now: from its plan to its end, whatever happens on the way."""
+"""Drives one run from state to state, as far as it can go now."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunDriver:
-    """Takes runs on, each in a task of its own. `record_fault` is called with what goes wrong."""
+    """Drives runs, each in a task of its own. `record_fault` receives every fault."""
 
     def __init__(self, context: Context, shutdown: ShutdownSignal, record_fault: Callable[[Exception], None]) -> None:
         self._context = context
@@ -38,17 +38,17 @@ class RunDriver:
         self._crashes: Counter[int] = Counter()
 
     async def drive(self, run: Run) -> None:
-        """Take a run as far as it goes now. Whatever stops this, the next tick finds the run where it is."""
+        """Drive a run as far as it can go now; after a fault, the next tick continues it."""
         try:
             await self._take_steps(run)
             self._crashes.pop(run.id, None)
         except StaleRun as error:
-            log.info("left alone", run=run.id, reason=str(error))
+            log.info("stale run skipped", run=run.id, reason=str(error))
         except LedgerUnavailable as error:
             self._record_fault(error)
             await self._shutdown.sleep(LEDGER_RETRY_SECONDS)
         except Exception as error:
-            log.exception("a run stopped", run=run.id)
+            log.exception("run crashed", run=run.id)
             self._crashes[run.id] += 1
             self._record_fault(error)
             await self._shutdown.sleep(CRASH_RETRY_SECONDS)
@@ -61,7 +61,7 @@ class RunDriver:
                 return
 
     async def _log_run(self, run: Run) -> None:
-        """Where a run stands; with its end the head of the audit trail, which covers all of it."""
+        """Log the state of a run, and at its end the head of the audit trail, which covers all of it."""
         log_fields: dict[str, Any] = {
             "run": run.id,
             "remediation": run.remediation,
@@ -78,8 +78,8 @@ class RunDriver:
     def _next_step(self, run: Run) -> Coroutine[None, None, Run]:
         if has_expired(run, self._context.clock.now()):
             return self._expire(run)
-        if self._crashes[run.id] >= MAX_CRASHES:  # a person has to look, and others must not wait for it
-            reason = f"stopped unexpectedly {self._crashes[run.id]} times; see the log"
+        if self._crashes[run.id] >= MAX_CRASHES:  # an operator must check it; other runs must not wait
+            reason = f"crashed {self._crashes[run.id]} times; see the log"
             return self._give_up(run, "internal_error", reason)
         match resolve_target(self._context.inventory, self._context.remediations, run.key):
             case ResolvedTarget() as target:
@@ -103,32 +103,32 @@ class RunDriver:
 
 
 async def plan_and_execute(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
-    """Judge a run, and carry it out at once if it is admitted."""
+    """Plan and judge a run, and execute it at once if it is admitted."""
     run = await precheck(context, run, target)
     return await execute(context, run, target, shutdown) if run.state is RunState.ADMITTED else run
 
 
 Step = Callable[[Context, Run, ResolvedTarget, ShutdownSignal], Coroutine[None, None, Run]]
-# What is done with a run that is found in a state, right after a start too; TRANSITIONS says where it may lead.
+# The step for a run that is found in a state, also right after a start; TRANSITIONS lists where it may lead.
 STEPS: dict[RunState, Step] = {
     RunState.PLANNED: plan_and_execute,
     RunState.DEFERRED: plan_and_execute,
     RunState.AWAITING_APPROVAL: plan_and_execute,
-    RunState.ADMITTED: plan_and_execute,  # a crash came before its first effect: everything is judged once more
-    RunState.EXECUTING: recover,  # a crash came within its effects
+    RunState.ADMITTED: plan_and_execute,  # crashed before its first effect: judged again
+    RunState.EXECUTING: recover,  # crashed within its effects
     RunState.VERIFYING: verify,
 }
 
 
 def has_expired(run: Run, now: datetime) -> bool:
-    """Whether a waiting run has waited long enough; no step of the clock makes it wait more than twice as long."""
+    """Return whether a waiting run has expired; no step of the clock more than doubles its wait."""
     if run.state not in WAITING or run.expires_at is None:
         return False
     return run.expires_at <= now or run.created_at - now > run.expires_at - run.created_at
 
 
 def is_ready(run: Run, confirmed_at: datetime, now: datetime) -> bool:
-    """Whether something can be done for `run` now; a deferred one also waits for its alert to be delivered again."""
+    """Return whether `run` can continue now; a deferred run also waits for its alert's next delivery."""
     if run.state not in WAITING or has_expired(run, now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:

@@ -1,4 +1,4 @@
-"""Accepted deliveries become episodes: they join, confirm or end them.
+"""Turns accepted deliveries into episodes, which they open, confirm or end.
 
 It stands between the webhook, which stores deliveries, and the engine, which plans runs for episodes.
 """

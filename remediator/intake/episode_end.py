@@ -1,4 +1,4 @@
-"""The one way in which an episode ends, whether its alerts were resolved or have vanished."""
+"""Ends an episode, whether its alerts were resolved or have vanished."""
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 async def end_episode(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
-    """End `episode`, and cancel its run if that has not touched anything; one that has goes on to its proof."""
+    """End `episode`, and cancel its run unless it has effects; such a run continues to its proof."""
     await episodes.end(connection, episode, reason, context.clock.now())
     log.info(
         "episode ended", stack=episode.stack, remediation=episode.remediation, target=episode.target, reason=reason

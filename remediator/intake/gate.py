@@ -1,4 +1,4 @@
-"""The door between the webhook, which takes deliveries, and the engine, which processes them."""
+"""The gate between the webhook, which accepts deliveries, and the engine, which processes them."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from remediator.shutdown import SHUTDOWN, ShutdownSignal
 
-MAX_DELIVERIES = 10_000  # at that point something is wrong here, and Alertmanager's repetitions only add to it
+MAX_DELIVERIES = 10_000  # beyond that the engine is too slow, and Alertmanager's repetitions only add to it
 
 
 class IntakeGate:
-    """Whether a delivery may come in now, how many wait to be processed, and why the last one could not be kept."""
+    """Decides whether a delivery is accepted now, counts those queued, and remembers the last failure."""
 
     def __init__(self, shutdown: ShutdownSignal, repeat_interval: timedelta, wake: Callable[[], None]) -> None:
         self._shutdown = shutdown
@@ -19,31 +19,31 @@ class IntakeGate:
         self._failure_until = 0.0
         self._failure_seconds = 2 * repeat_interval.total_seconds()
         self.waiting = 0
-        """Deliveries not processed yet, as far as this process knows: counted at each round, and every one since."""
+        """Queued deliveries: those counted at the last round, plus those accepted since."""
 
     def refusal(self) -> str | None:
-        """Why no delivery is taken now, or None."""
+        """Return why no delivery is accepted now, or None."""
         if self._shutdown.is_set():
             return SHUTDOWN
         if self.waiting >= MAX_DELIVERIES:
-            return f"{self.waiting} deliveries wait to be worked off"
+            return f"{self.waiting} deliveries are queued"
         return None
 
     def accepted(self) -> None:
-        """A delivery is on disk: the engine has something to do."""
+        """Count a delivery that is on disk, and wake the engine."""
         self._failure = None
         self.waiting += 1
         self._wake()
 
     def failed(self, reason: str) -> None:
-        """A delivery could not be kept."""
+        """Remember why a delivery could not be stored."""
         self._failure = reason
         self._failure_until = asyncio.get_running_loop().time() + self._failure_seconds
 
     @property
     def failure(self) -> str | None:
-        """Why the last delivery could not be kept; None once Alertmanager would have sent it again.
+        """Why the last delivery could not be stored; None once Alertmanager would have sent it again.
 
-        An idle engine writes nothing, so it would not notice a full disk.
+        An idle engine does not write, so it would not notice a full disk.
         """
         return self._failure if asyncio.get_running_loop().time() < self._failure_until else None

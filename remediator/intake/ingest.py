@@ -1,6 +1,6 @@
-"""Turns accepted deliveries into episodes. Decided per alert: a delivery is only how it travelled.
+"""Turns accepted deliveries into episodes. Each alert counts by itself, whatever delivery carried it.
 
-Many deliveries are worked off in one transaction, in the order in which they came.
+One transaction processes many deliveries, in the order in which they came.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.target import key_of
 
-# In one transaction: so many that each costs little, and so few that nobody waits long for the writer's turn.
+# Per transaction: enough that each delivery costs little, but no more, so that other writers do not wait long.
 BATCH_SIZE, BATCH_BYTES = 1_000, 2 * 1024 * 1024
-MAX_BLOCK_SECONDS = 0.002  # as long as the event loop waits while deliveries are read
+MAX_BLOCK_SECONDS = 0.002  # for which parsing deliveries may block the event loop
 log = structlog.get_logger(__name__)
 
 
 async def process_backlog(context: Context, gate: IntakeGate) -> int:
-    """Work off the oldest deliveries that nothing was made of yet; return how many it were, 0 where none is left.
+    """Process the oldest queued deliveries, and return their number, 0 if there were none.
 
     Raises:
-        LedgerUnavailable: they stay for the next time.
+        LedgerUnavailable: they stay queued for the next round.
     """
     async with context.ledger.read() as connection:
         batch = await deliveries.unprocessed(connection, BATCH_SIZE, BATCH_BYTES)
@@ -54,12 +54,12 @@ async def _process_batch(context: Context, batch: Sequence[StoredDelivery]) -> N
         if len(batch) == 1:
             await _quarantine(context, batch[0], error)
             return
-        for stored_delivery in batch:  # one of them is the trouble; alone it harms no other
+        for stored_delivery in batch:  # one by one, so that the faulty delivery does not harm the others
             await _process_batch(context, [stored_delivery])
 
 
 async def _parse_batch(batch: Sequence[StoredDelivery]) -> list[tuple[StoredDelivery, Delivery]]:
-    """Before the writer's turn, and not in one go: whoever delivers meanwhile waits for both."""
+    """Parse before the write transaction, and in slices: incoming deliveries would have to wait for either."""
     parsed_batch, loop = [], asyncio.get_running_loop()
     block_until = loop.time() + MAX_BLOCK_SECONDS
     for stored_delivery in batch:
@@ -71,8 +71,8 @@ async def _parse_batch(batch: Sequence[StoredDelivery]) -> list[tuple[StoredDeli
 
 
 async def _quarantine(context: Context, stored_delivery: StoredDelivery, error: Exception) -> None:
-    """One delivery that we can not read must not hold up all that come after it."""
-    log.error("a delivery can not be worked off", delivery=stored_delivery.id, exc_info=error)
+    """Set aside a delivery that cannot be processed: it must not hold up those after it."""
+    log.error("cannot process a delivery, setting it aside", delivery=stored_delivery.id, exc_info=error)
     async with context.ledger.write() as connection:
         now = context.clock.now()
         await deliveries.mark_processed(connection, [stored_delivery], now)
@@ -83,7 +83,7 @@ async def _quarantine(context: Context, stored_delivery: StoredDelivery, error: 
 async def apply_deliveries(
     connection: AsyncConnection, context: Context, parsed_batch: Sequence[tuple[StoredDelivery, Delivery]]
 ) -> None:
-    """Make of deliveries, oldest first, whatever follows from them for episodes and their runs."""
+    """Apply deliveries, oldest first, to episodes and their runs."""
     for _, delivery in parsed_batch:
         if delivery.truncated_alerts:
             detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
@@ -119,6 +119,6 @@ async def _apply_alerts(
         if status == "firing":
             await episode_batch.confirm(key, list(same_status), now)
             continue
-        over = await episode_batch.resolve(key, [each.alert for each in same_status])
-        if over is not None:
-            await end_episode(connection, context, over, "resolved")
+        ended_episode = await episode_batch.resolve(key, [each.alert for each in same_status])
+        if ended_episode is not None:
+            await end_episode(connection, context, ended_episode, "resolved")

@@ -1,4 +1,4 @@
-"""Ends episodes that nothing confirms any more and that Alertmanager does not have either."""
+"""Ends episodes that no delivery confirms and that Alertmanager no longer lists."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ CHECK_SECONDS = 10.0
 
 
 class VanishedEpisodeDetector:
-    """Looks every CHECK_SECONDS, and counts the looks in a row in which an episode was missing.
+    """Counts the consecutive checks, one per CHECK_SECONDS, in which an episode was missing.
 
-    Time alone proves nothing: while the remediator was down, stopped or without its ledger nobody could confirm an
-    episode, and an Alertmanager that has just started knows of nothing for a while. So an episode ends when nothing has
-    confirmed it for two repeat intervals and it was missing in as many looks as one of them takes.
+    Time alone proves nothing: while the remediator was down or without its ledger, no delivery could confirm an
+    episode, and an Alertmanager that has just started lists no alerts for a while. So an episode ends only if no
+    delivery has confirmed it for two repeat intervals and it was missing in every check for one interval.
     """
 
     def __init__(self, context: Context) -> None:
@@ -28,7 +28,7 @@ class VanishedEpisodeDetector:
         self._missed_checks: Counter[int] = Counter()
 
     async def check(self) -> None:
-        """End what has vanished. Where Alertmanager's address is known but it can not be read, nothing ends."""
+        """End vanished episodes, or none if Alertmanager is configured but cannot be read."""
         missing_episodes = await self._read_missing()
         self._missed_checks = Counter({each.id: self._missed_checks[each.id] + 1 for each in missing_episodes})
         now, span = self._context.clock.now(), 2 * self._context.repeat_interval
@@ -38,7 +38,7 @@ class VanishedEpisodeDetector:
                 await _end_vanished(self._context, episode)
 
     async def _read_missing(self) -> Sequence[Episode]:
-        """The episodes that nothing has confirmed for a repeat interval, and that do not fire."""
+        """Return the episodes that no delivery has confirmed for a repeat interval and that do not fire."""
         now, span = self._context.clock.now(), self._context.repeat_interval
         async with self._context.ledger.read() as connection:
             unconfirmed_episodes = await episodes.all_open(connection, not_confirmed_between=(now - span, now))

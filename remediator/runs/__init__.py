@@ -1,4 +1,4 @@
 """One run of an episode, from its plan to the proof: planning, approval, execution, verification.
 
-Its bounds are judged by bounds/, its effects are made by remediations/, its rows are kept by ledger/.
+bounds/ judges it, remediations/ applies its effects, ledger/ keeps its rows.
 """

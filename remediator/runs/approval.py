@@ -1,4 +1,4 @@
-"""What a person says about one run."""
+"""An operator's approval or rejection of a run."""
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,11 +13,11 @@ from remediator.runs.transitions import transition
 
 
 async def approve(context: Context, identifier: int, operator: str) -> Run:
-    """Allow exactly the items that the run lists; the engine asks every bound once more before it acts.
+    """Approve exactly the items that the run lists; the engine then evaluates every bound again.
 
     Raises:
-        NoSuchRun: there is none with this number.
-        WrongState: it does not wait for an approval, or not any more.
+        NoSuchRun: no run has this number.
+        WrongState: the run is not, or no longer, awaiting an approval.
     """
     async with context.ledger.write() as connection:
         run = await _require_awaiting_approval(connection, context, identifier)
@@ -28,11 +28,11 @@ async def approve(context: Context, identifier: int, operator: str) -> Run:
 
 
 async def reject(context: Context, identifier: int, operator: str) -> Run:
-    """Say no; the run ends.
+    """Reject the run, which ends it.
 
     Raises:
-        NoSuchRun: there is none with this number.
-        WrongState: it does not wait for an approval, or not any more.
+        NoSuchRun: no run has this number.
+        WrongState: the run is not, or no longer, awaiting an approval.
     """
     async with context.ledger.write() as connection:
         run = await _require_awaiting_approval(connection, context, identifier)
@@ -46,7 +46,7 @@ async def _require_awaiting_approval(connection: AsyncConnection, context: Conte
     if run.state is not RunState.AWAITING_APPROVAL:
         raise WrongState(f"run {identifier} is {run.state}, not {RunState.AWAITING_APPROVAL}")
     if run.approved_by is not None:
-        raise WrongState(f"run {identifier} was approved by {run.approved_by} already")
+        raise WrongState(f"run {identifier} was already approved by {run.approved_by}")
     if run.expires_at is not None and run.expires_at <= context.clock.now():
-        raise WrongState(f"run {identifier} waited too long; the next delivery of its alert makes a new plan")
+        raise WrongState(f"run {identifier} has expired; the next delivery of its alert makes a new plan")
     return run

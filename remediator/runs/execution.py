@@ -1,4 +1,4 @@
-"""The second half of a run: touches the items, each only after its intent is durable."""
+"""The second half of a run: applies its effects, each only after its intent is durable."""
 
 import asyncio
 from collections import Counter
@@ -22,12 +22,12 @@ from remediator.runs.outcome import CONNECT_SECONDS, query_outcome
 from remediator.runs.transitions import transition
 from remediator.shutdown import SHUTDOWN, ShutdownSignal
 
-STOP_REASON_KEY = "stopped"  # the evidence of why no further effect begins
+STOP_REASON_KEY = "stopped"  # the evidence key of why no further effect begins
 log = structlog.get_logger(__name__)
 
 
 async def execute(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
-    """Touch the items of an admitted run, one effect after the other, and say what became of them."""
+    """Apply the effects of an admitted run, one after the other, and record their outcomes."""
     async with context.ledger.read() as connection:
         items = await effects.items(connection, run.id)
     groups = [list(items)] if target.remediation.one_effect else [[each] for each in items]
@@ -37,19 +37,19 @@ async def execute(context: Context, run: Run, target: ResolvedTarget, shutdown: 
             asyncio.timeout(CONNECT_SECONDS) as connect_limit,
             target.remediation.open(target.scope(run.id)) as session,
         ):
-            connect_limit.reschedule(None)  # from here on every effect has its own limit
+            connect_limit.reschedule(None)  # from here on, every effect has its own timeout
             executed_run = await _apply_effects(context, run, target, session, groups, shutdown)
     except (StaleRun, LedgerUnavailable):
         raise
     except Exception as error:
         if executed_run is None:
             return await _fail_before_effects(context, run, error)
-        log.warning("the target was not left in good order", run=run.id, error=str(error))
+        log.warning("the session was not closed cleanly", run=run.id, error=str(error))
     return await _conclude(context, executed_run)
 
 
 async def _fail_before_effects(context: Context, run: Run, error: Exception) -> Run:
-    """The target was lost before the first effect, so nothing has been applied. Later than that, `recover` looks."""
+    """End a run whose target failed before the first effect; after that, `recover` looks up the outcomes."""
     async with context.ledger.write() as connection:
         current_run = await runs.get(connection, run.id)
         if current_run.state is not RunState.ADMITTED:
@@ -82,14 +82,14 @@ async def _apply_effects(
         outcome_counts = Counter(str(outcome.state) for outcome in outcomes)
         log.info("effect", run=run.id, remediation=run.remediation, target=run.target, **outcome_counts)
         if any(outcome.state in (ItemState.FAILED, ItemState.UNKNOWN) for outcome in outcomes):
-            break  # the rest would likely meet the same; what is left stays untouched
+            break  # the rest would likely fail as well; it stays untouched
     return run
 
 
 async def _reason_to_stop(
     connection: AsyncConnection, context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal
 ) -> str | None:
-    """Asked before every effect, in the transaction of its intent: whatever can begin while a run is under way."""
+    """Return why no further effect may begin; evaluated in the transaction of every effect's intent."""
     now = context.clock.now()
     if shutdown.is_set():
         return SHUTDOWN
@@ -107,7 +107,7 @@ async def _reason_to_stop(
 async def _end_effects(connection: AsyncConnection, context: Context, run: Run, reason: str) -> Run:
     log.info("no further effect", run=run.id, reason=reason)
     if run.state is RunState.ADMITTED and reason == SHUTDOWN:
-        return run  # it goes on after the restart, where a note of this stop would excuse whatever happens then
+        return run  # it continues after the restart, where a recorded shutdown would hide a crash
     if run.state is RunState.ADMITTED:
         return await transition(connection, context, run, RunState.CANCELLED, reason=reason)
     return await runs.add_evidence(connection, run, **{STOP_REASON_KEY: reason})
@@ -116,17 +116,17 @@ async def _end_effects(connection: AsyncConnection, context: Context, run: Run, 
 async def _apply(
     session: RemediationSession, target: ResolvedTarget, run: Run, items: Sequence[Item]
 ) -> Sequence[EffectOutcome]:
-    """One effect. Whatever goes wrong in it, its outcome is looked up instead of guessed."""
+    """Apply one effect; after an error, look up its outcome instead of guessing it."""
     try:
         async with asyncio.timeout(session.effect_timeout.total_seconds()):
             return await session.apply(items)
     except Exception as error:
-        log.warning("an effect did not answer", run=run.id, error=f"{type(error).__name__}: {error}")
+        log.warning("effect failed, looking up its outcome", run=run.id, error=f"{type(error).__name__}: {error}")
         return await query_outcome(target, run, items, f"{type(error).__name__}: {error}")
 
 
 async def _conclude(context: Context, run: Run) -> Run:
-    """What the effects together amount to. A run that was cancelled before its first effect has ended already."""
+    """End or verify a run by the outcomes of its effects, unless it was cancelled before the first."""
     if run.state is not RunState.EXECUTING:
         return run
     async with context.ledger.write() as connection:
@@ -144,7 +144,10 @@ async def _conclude(context: Context, run: Run) -> Run:
 
 
 async def record_shutdown(context: Context, identifier: int) -> None:
-    """An effect may outlast the process that was told to stop; the next one shall not take that for a crash."""
+    """Record the shutdown in a run that is executing.
+
+    Its effect may outlast this process; the next process must not take that for a crash.
+    """
     async with context.ledger.write() as connection:
         run = await runs.get(connection, identifier)
         if run.state is RunState.EXECUTING:

@@ -1,4 +1,4 @@
-"""The first half of a run: reads what would be touched, asks every bound, and decides. Touches nothing."""
+"""The first half of a run: reads its plan, evaluates every bound, and decides. It touches nothing."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class PlanFailed:
-    """Why there is no plan, in words, and how its run ends for that."""
+    """The reason why there is no plan, and how the run ends because of it."""
 
     detail: str
     state: RunState = RunState.FAILED
@@ -38,13 +38,13 @@ class PlanFailed:
 
 
 async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
-    """Plan `run`, ask all bounds, and move it to what follows; an approved run keeps the plan that was approved.
+    """Plan `run`, evaluate all bounds, and move it on; an approved run keeps its approved plan.
 
     Raises:
-        LedgerUnavailable: nothing has been decided.
-        StaleRun: somebody else has moved the run on.
+        LedgerUnavailable: nothing was decided.
+        StaleRun: the run has changed since it was read.
     """
-    if target.settings.mode is Mode.OFF and run.state is RunState.PLANNED:  # nobody wants it: the target is not read
+    if target.settings.mode is Mode.OFF and run.state is RunState.PLANNED:  # turned off: the target is not read
         return await refuse(context, run, "mode_off", "the mode is off")
     if run.approved_by is not None:
         return await _decide(context, run, target, None)
@@ -56,27 +56,27 @@ async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
 
 
 async def _end_without_plan(context: Context, run: Run, failure: PlanFailed) -> Run:
-    """What is not there is refused, so that no name that an alert claims gets a breaker."""
+    """Refuse an unknown target, so that a name that only an alert claims gets no breaker; fail any other run."""
     if failure.state is RunState.REFUSED and run.state is RunState.PLANNED:
         return await refuse(context, run, failure.reason, failure.detail)
     return await fail(context, run, failure.reason, failure.detail)
 
 
 async def refuse(context: Context, run: Run, reason: str, detail: str) -> Run:
-    """End a run that nothing was read for."""
+    """Refuse a run whose target was not read."""
     async with context.ledger.write() as connection:
         evidence = {"bounds": {"refused_by": {reason: detail}, "deferred_by": {}}}
         return await transition(connection, context, run, RunState.REFUSED, reason=reason, evidence=evidence)
 
 
 async def fail(context: Context, run: Run, reason: str, detail: str) -> Run:
-    """End a run that has touched nothing."""
+    """Fail a run that has touched nothing."""
     async with context.ledger.write() as connection:
         return await transition(connection, context, run, RunState.FAILED, reason=reason, evidence={"error": detail})
 
 
 async def read_plan(context: Context, target: ResolvedTarget, run: int | str) -> Plan | PlanFailed:
-    """The plan, or why there is none."""
+    """Return the plan, or why there is none."""
     touched_items = await _read_touched_items(context, target)
     try:
         async with asyncio.timeout(PLAN_SECONDS), target.remediation.open(target.scope(run, touched_items)) as session:
@@ -90,7 +90,7 @@ async def read_plan(context: Context, target: ResolvedTarget, run: int | str) ->
     except Exception as error:
         log.exception("planning failed", run=run, target=str(target.name))
         return PlanFailed(f"planning failed: {type(error).__name__}")
-    # It may have counted before it listed: what would be touched is judged, not only what was counted.
+    # The list may be longer than the count made before it; the bounds must judge the larger number.
     return replace(plan, found=max(plan.found, len(plan.items)), items=plan.items[: target.settings.batch])
 
 
@@ -103,7 +103,7 @@ async def _read_touched_items(context: Context, target: ResolvedTarget) -> Seque
 
 
 def cooldown_of(context: Context, key: EpisodeKey) -> timedelta:
-    """How long after its last run an episode gets no other: `max_alert_age` where the inventory lacks the target."""
+    """Return how long an episode waits after its last run: `max_alert_age` if its target is unknown."""
     match resolve_target(context.inventory, context.remediations, key):
         case ResolvedTarget(settings=settings):
             return settings.cooldown
@@ -114,7 +114,7 @@ def cooldown_of(context: Context, key: EpisodeKey) -> timedelta:
 async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan | None) -> Run:
     block_on = await query_block_on(context, target)
     async with context.ledger.write() as connection:
-        if run.state is RunState.ADMITTED:  # a crash came between admission and the first effect
+        if run.state is RunState.ADMITTED:  # crashed between admission and its first effect
             run = await runs.take_over(connection, run)
         run = await runs.move(connection, run, RunState.PRECHECKED, context.clock.now())
         if plan is not None:
@@ -122,13 +122,13 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
         episode = await episodes.get(connection, run.episode)
         facts = await gather_facts(connection, context, target, run, episode, block_on)
         decision = decide(facts)
-        if is_storm(facts):  # remembered for its cooldown, whatever else stands in the way
+        if is_storm(facts):  # recorded for its cooldown, even if another bound stops the run
             await switches.note_storm(connection, facts.now, decision.judgements["storm"].detail)
         return await _apply_decision(connection, context, run, target, decision, plan)
 
 
 def next_state(settings: RemediationSettings, run: Run, decision: Decision, plan: Plan | None) -> tuple[RunState, str]:
-    """The state after `prechecked`, and its reason: the first of these that applies."""
+    """Return the state after `prechecked` and its reason: the first that applies."""
     if run.found == 0:
         return RunState.NOTHING_TO_DO, plan.empty_reason if plan is not None else ""
     if settings.mode is Mode.SHADOW:
@@ -165,7 +165,7 @@ async def _apply_decision(
 def _columns_of(
     state: RunState, run: Run, settings: RemediationSettings, decision: Decision, now: datetime
 ) -> Mapping[str, Any]:
-    """The times that go with a state. Admitted once more after a crash, a run counts from now: now come its effects."""
+    """Return the times of a state. A run admitted again after a crash counts from now: its effects begin now."""
     if state is RunState.ADMITTED:
         return {"admitted_at": now}
     if state is RunState.AWAITING_APPROVAL:

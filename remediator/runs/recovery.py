@@ -1,4 +1,4 @@
-"""What follows when a run was left inside its effects or its proof: it is looked up and ended, nothing is applied."""
+"""Ends runs that were interrupted within their effects or their proof. It looks up outcomes and applies nothing."""
 
 from remediator.context import Context
 from remediator.ledger import effects, runs
@@ -13,7 +13,7 @@ from remediator.shutdown import ShutdownSignal
 
 
 async def recover(context: Context, run: Run, target: ResolvedTarget, _shutdown: ShutdownSignal) -> Run:
-    """End a run that a crash has interrupted inside its effects: look up what was intended, apply nothing."""
+    """End a run that crashed within its effects: look up the intended items, apply nothing."""
     async with context.ledger.write() as connection:
         run = await runs.take_over(connection, run)
         intended_items = [each for each in await effects.items(connection, run.id) if each.state is ItemState.INTENDED]
@@ -28,7 +28,7 @@ async def recover(context: Context, run: Run, target: ResolvedTarget, _shutdown:
 
 
 async def mark_unknown(context: Context, run: Run, detail: str) -> Run:
-    """End a run that nobody can look after any more, in its effects or in its proof; what was intended is unknown."""
+    """End a run whose effects or proof can no longer be checked; its intended items are unknown."""
     async with context.ledger.write() as connection:
         run = await runs.take_over(connection, run)
         intended_items = [each for each in await effects.items(connection, run.id) if each.state is ItemState.INTENDED]

@@ -1,4 +1,4 @@
-"""Moves a run on, with everything that follows from its new state, in one transaction."""
+"""Moves a run to its next state, with the consequences of that state, in one transaction."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -25,10 +25,10 @@ async def transition(
     evidence: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> Run:
-    """Move `run` to its next state, with that state's consequences; `evidence` joins what is known of it.
+    """Move `run` to its next state, with that state's consequences; `evidence` is added to its evidence.
 
     Raises:
-        StaleRun: the run is no longer as given.
+        StaleRun: the run has changed since it was read.
     """
     moved_run = await runs.move(
         connection, run, to, context.clock.now(), reason=reason, actor=actor, evidence=evidence, **columns
@@ -39,18 +39,18 @@ async def transition(
 
 
 async def open_breaker(connection: AsyncConnection, context: Context, run: Run) -> None:
-    """The fix did not fix it, or nobody knows: not again until a person has looked."""
+    """Open the breaker: the fix failed or its result is unknown, so an operator must check the target."""
     await switches.open_breaker(connection, run, f"run {run.id} ended {run.state}", context.clock.now())
 
 
 async def count_toward_breaker(connection: AsyncConnection, context: Context, run: Run) -> None:
-    """Trouble that may pass: it opens the breaker when it repeats."""
+    """Open the breaker if failures that may be temporary repeat."""
     if not counts_toward_breaker(run.state, run.reason):
         return
     now, settings = context.clock.now(), _breaker_settings(context, run)
     closed_at = await switches.last_closed_at(connection, run.key)
     since = now - settings.within
-    # A closing that lies ahead was before the clock was set back: it must not excuse what happens until then.
+    # A closing in the future happened before the clock was set back: it must not hide the failures until then.
     if closed_at is not None and is_recent(closed_at, settings.within, now):
         since = closed_at
     failures = await run_history.breaker_failures_since(connection, run, since)
@@ -66,7 +66,7 @@ def _breaker_settings(context: Context, run: Run) -> Breaker:
 
 S = RunState
 Consequence = Callable[[AsyncConnection, Context, Run], Awaitable[None]]
-# What follows from a state, in the transaction that moves a run there; from the others nothing does.
+# The consequences of a state, in the transaction that moves a run there; the other states have none.
 CONSEQUENCES: dict[RunState, tuple[Consequence, ...]] = {
     S.AWAITING_APPROVAL: (escalate,),
     S.REFUSED: (escalate,),

@@ -1,4 +1,4 @@
-"""The proof of a run: the reading that made its plan has to come back clean."""
+"""The proof of a run: the reading that made its plan must come back clean."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from remediator.runs.transitions import transition
 from remediator.shutdown import ShutdownSignal
 
 VERIFY_POLL_SECONDS = 1.0
-# Items that were to be touched and were not; a proof reads only the applied ones, so it may be clean all the same.
+# Planned items that were not applied; a proof reads only the applied ones, so it may be clean without these.
 NOT_DONE = frozenset({ItemState.FAILED, ItemState.NOT_APPLIED, ItemState.PLANNED})
 log = structlog.get_logger(__name__)
 
 
 async def verify(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
-    """Take the reading that made the plan until it is clean or `verify_within` is over."""
+    """Repeat the reading that made the plan until it is clean or `verify_within` has passed."""
     async with context.ledger.read() as connection:
         items = await effects.items(connection, run.id)
     applied_items = [each.item for each in items if each.state is ItemState.APPLIED]
@@ -44,7 +44,7 @@ async def _read_verdict(target: ResolvedTarget, run: Run, applied_items: Sequenc
         async with read_session(target, run) as session:
             return await session.verify(applied_items)
     except Exception as error:
-        log.warning("the result can not be read", run=run.id, error=f"{type(error).__name__}: {error}")
+        log.warning("cannot read the result", run=run.id, error=f"{type(error).__name__}: {error}")
         return None
 
 
@@ -58,7 +58,7 @@ async def _apply_verdict(context: Context, run: Run, verdict: Verdict | None) ->
 
 
 def _judge(verdict: Verdict, items: Sequence[RunItem]) -> tuple[RunState, str]:
-    """How a run ends whose proof could be read, and why."""
+    """Return how a run with a readable proof ends, and why."""
     if not verdict.clean:
         return RunState.INEFFECTIVE, "still_there"
     if any(each.state in NOT_DONE for each in items):

@@ -1,4 +1,4 @@
-"""Tokens: who sent a request, told in constant time. A token file that has changed is read anew."""
+"""Bearer tokens, compared in constant time. A token file that has changed is re-read."""
 
 import base64
 import hmac
@@ -11,10 +11,10 @@ from runbookd.inventory import Secret, SecretError
 
 
 class BearerTokens:
-    """The tokens of some senders, each known by a name; `place` with that name says where its file is named.
+    """The tokens of named senders; `place` with a name is where the inventory or a flag names its file.
 
-    With `basic`, a token may also come as the password of basic authentication, whatever the user's name. Not for what
-    people use: a browser would send it along wherever a page tells it to.
+    With `basic`, a token may also be the password of basic authentication, with any user name. Do not use it for
+    operators: a browser would send the password with every request that a web page makes.
     """
 
     def __init__(self, files: Mapping[str, Path], place: str, *, basic: bool = False) -> None:
@@ -27,30 +27,32 @@ class BearerTokens:
         return bool(self._files)
 
     def check(self) -> Sequence[str]:
-        """What is wrong with the token files, a line each."""
+        """Return the problems of the token files, one line each."""
         return [problem for secret in self._files.values() if (problem := _problem(secret)) is not None]
 
     def authenticate(self, request: web.Request) -> str:
-        """The name of who sent `request`.
+        """Return the name of the sender of `request`.
 
         Raises:
-            HTTPUnauthorized: it carries no token.
-            HTTPForbidden: its token is nobody's.
-            HTTPServiceUnavailable: its token is nobody's, but one of the files can not be read.
+            HTTPUnauthorized: the request carries no token.
+            HTTPForbidden: no sender has this token.
+            HTTPServiceUnavailable: no sender has this token, but one of the files cannot be read.
         """
         token = self._token(request.headers.get(hdrs.AUTHORIZATION, ""))
         if not token:
-            raise web.HTTPUnauthorized(text="a bearer token is needed\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+            raise web.HTTPUnauthorized(
+                text="no token; send a bearer token\n", headers={hdrs.WWW_AUTHENTICATE: "Bearer"}
+            )
         tokens_by_name = {name: self._current_token(name) for name in self._files}
         for name, accepted_token in tokens_by_name.items():
             if accepted_token is not None and hmac.compare_digest(_bytes(accepted_token), token):
                 return name
-        if None in tokens_by_name.values():  # it may be being replaced right now, so it is worth trying again
-            raise web.HTTPServiceUnavailable(text="a token file can not be read; try again\n")
+        if None in tokens_by_name.values():  # the file may be being replaced right now, so a retry may succeed
+            raise web.HTTPServiceUnavailable(text="cannot read a token file; try again\n")
         raise web.HTTPForbidden(text="this bearer token is not accepted\n")
 
     def _current_token(self, name: str) -> str | None:
-        """The token in the file now, or None where it can not be read."""
+        """Return the token in the file now, or None if the file cannot be read."""
         secret = self._files[name]
         stamp = _file_stamp(secret)
         if stamp is None or self._file_stamps.get(name) != stamp:
@@ -65,7 +67,7 @@ class BearerTokens:
 
 
 def _file_stamp(secret: Secret) -> tuple[int, int, int] | None:
-    """What is another one after every change of the file; reading it at each delivery costs too much."""
+    """Return a value that changes whenever the file does, so that the token is re-read only then."""
     try:
         status = (secret.file or Path()).stat()
     except OSError:

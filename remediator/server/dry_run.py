@@ -1,6 +1,6 @@
-"""What would be done now, without doing it: the engine's own code on a transaction that is always taken back.
+"""Previews of the engine's decisions: its own code, in a transaction that is always rolled back.
 
-So a preview can not differ from what the engine decides, and leaves nothing that could change a later decision: no
+So a preview cannot differ from what the engine decides, and leaves nothing that could change a later decision: no
 episode, no run, no reservation, no storm, no audit row. Plans are read with the remediator's rights, as the engine's.
 """
 
@@ -32,13 +32,13 @@ from remediator.runs.planning import PlanFailed, cooldown_of, next_state, read_p
 from runbookd.inventory import Mode
 
 NO_NEW_RUN = "no_new_run"
-MAX_TARGETS = 50  # of one simulated delivery; a real storm is left to people long before
+MAX_TARGETS = 50  # per simulated delivery; far fewer are already a storm
 MAX_CONCURRENT_READS = 10
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What would become of one episode. `would` is the state that a run would reach at once, or NO_NEW_RUN."""
+    """The preview of one episode. `would` is the state that a run would reach at once, or NO_NEW_RUN."""
 
     key: EpisodeKey
     would: str
@@ -52,7 +52,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class _Reading:
-    """All that is read before the transaction begins: a target, its plan, and what blocks it."""
+    """A target, its plan and its blocking alerts, read before the transaction begins."""
 
     target: ResolvedTarget
     plan: Plan
@@ -60,7 +60,7 @@ class _Reading:
 
 
 async def preview_episode(context: Context, key: EpisodeKey) -> Preview:
-    """What would be done if the alert of `key` fired now; a run that is under way is judged afresh."""
+    """Preview the decision if the alert of `key` fired now; a run under way is judged again."""
     reading = await _read_target(context, key)
     if isinstance(reading, Preview):
         return reading
@@ -76,14 +76,14 @@ async def preview_episode(context: Context, key: EpisodeKey) -> Preview:
 
 
 async def simulate(context: Context, delivery: Delivery) -> Sequence[Preview]:
-    """What would become of each episode that `delivery` concerns, if it came now.
+    """Preview each episode that `delivery` would concern if it came now.
 
     Raises:
-        MalformedDelivery: it concerns more than MAX_TARGETS.
+        MalformedDelivery: it concerns more than MAX_TARGETS targets.
     """
     keys = sorted(_episode_keys(context, delivery), key=lambda key: (key.stack, key.remediation, key.target))
     if len(keys) > MAX_TARGETS:
-        raise MalformedDelivery(f"{len(keys)} targets at once; at most {MAX_TARGETS} can be simulated")
+        raise MalformedDelivery(f"the delivery concerns {len(keys)} targets; simulate at most {MAX_TARGETS}")
     limit = asyncio.Semaphore(MAX_CONCURRENT_READS)
 
     async def read(key: EpisodeKey) -> _Reading | Preview:
@@ -102,7 +102,7 @@ async def simulate(context: Context, delivery: Delivery) -> Sequence[Preview]:
 
 @asynccontextmanager
 async def rolled_back(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
-    """A transaction that sees everything and whose writes never happened; what is logged in it says so."""
+    """Open a transaction that is always rolled back; its log lines carry `preview`."""
     try:
         with structlog.contextvars.bound_contextvars(preview=True):
             async with ledger.write() as connection:
@@ -113,11 +113,11 @@ async def rolled_back(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
 
 
 class _Rollback(Exception):
-    """Takes a transaction back."""
+    """Rolls a transaction back."""
 
 
 async def _read_target(context: Context, key: EpisodeKey) -> _Reading | Preview:
-    """What there is to judge, or what the engine ends without asking any bound."""
+    """Read what the bounds judge, or return the preview of a run that ends before any bound is evaluated."""
     match resolve_target(context.inventory, context.remediations, key):
         case UnresolvedTarget(detail):
             return Preview(key, RunState.REFUSED, "unknown_target", detail)
@@ -141,14 +141,15 @@ async def _preview_from_delivery(
 ) -> Preview:
     episode = await episodes.open_for(connection, key)
     if episode is None:
-        detail = "the episode ends: nothing fires any more" if open_before else "nothing fires, or it is old news"
+        not_firing = "nothing in this delivery is firing, or it is a late duplicate"
+        detail = "the episode ends: its alerts are resolved" if open_before else not_firing
         return Preview(key, NO_NEW_RUN, "nothing_fires", detail)
     last_run = await runs.last_of_episode(connection, episode.id)
     if last_run is not None and last_run.state not in ENDED:
         return Preview(key, NO_NEW_RUN, "under_way", f"joins run {last_run.id}, which is {last_run.state}")
     cooldown_end = _cooldown_until(context, last_run, key)
     if last_run is not None and cooldown_end is not None:
-        return Preview(key, NO_NEW_RUN, "cooldown", f"run {last_run.id} has just ended; next at {cooldown_end}")
+        return Preview(key, NO_NEW_RUN, "cooldown", f"run {last_run.id} has just ended; next run at {cooldown_end}")
     if isinstance(reading, Preview):
         return reading
     run = await runs.create(connection, episode, context.clock.now())
@@ -156,7 +157,7 @@ async def _preview_from_delivery(
 
 
 def _cooldown_until(context: Context, last_run: Run | None, key: EpisodeKey) -> datetime | None:
-    """Until when the engine plans no further run of the episode."""
+    """Return until when the engine plans no further run of the episode, or None."""
     if last_run is None or last_run.finished_at is None or last_run.state is RunState.INTERRUPTED:
         return None
     until = last_run.finished_at + cooldown_of(context, key)
@@ -185,7 +186,7 @@ def _episode_keys(context: Context, delivery: Delivery) -> Iterable[EpisodeKey]:
 
 
 def _synthetic_delivery(context: Context, key: EpisodeKey) -> Delivery:
-    """A delivery of an alert that begins to fire now."""
+    """Return a delivery of an alert that begins to fire now."""
     alert = Alert(
         status="firing", labels=_labels_for(context, key), startsAt=context.clock.now(), fingerprint="preview"
     )
@@ -193,7 +194,7 @@ def _synthetic_delivery(context: Context, key: EpisodeKey) -> Delivery:
 
 
 def _labels_for(context: Context, key: EpisodeKey) -> dict[str, str]:
-    """The labels that lead to `key`; see target.key_of."""
+    """Return the labels that lead to `key`; see target.key_of."""
     _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
     labels = {"alertname": "(preview)", "stack": key.stack, "remediation": key.remediation}
     if context.remediations[key.remediation].kind != "queues":

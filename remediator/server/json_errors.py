@@ -1,4 +1,4 @@
-"""Every refusal of `/api/` is JSON: `{"error": "one line for people"}`, with the status and headers it has anyway."""
+"""JSON errors below `/api/`: `{"error": "one readable line"}`, with the status and headers of the error."""
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -11,7 +11,7 @@ _STATUS = {NoSuchRun: 404, WrongState: 409, LedgerUnavailable: 503}
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what a handler raises, and paths and methods that there are not, into JSON; the rest is left alone."""
+    """Answer errors below `/api/`, unknown paths and methods included, with JSON."""
     if not request.path.startswith("/api/"):
         return await handler(request)
     try:
@@ -24,8 +24,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _error_text(request: web.Request, error: web.HTTPException) -> str:
-    """What was said; or, where aiohttp only repeats the status, what that means here."""
+    """Return the text of the error, or a meaningful one if aiohttp only repeats the status."""
     text = (error.text or "").strip()
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return f"{request.path} takes {', '.join(sorted(error.allowed_methods))}, not {request.method}"
+        return f"{request.path} accepts {', '.join(sorted(error.allowed_methods))}, not {request.method}"
     return f"there is no {request.path}" if text == "404: Not Found" else text

@@ -22,12 +22,13 @@ from runbookd.service import VERSION
 
 
 class MetricsSnapshot(Collector):
-    """Families that have been collected already, beside those of this process."""
+    """Families that are already collected, plus those of this process."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = [*families, *_PROCESS.collect()]
 
     def collect(self) -> Iterator[Metric]:
+        """Return all families."""
         return iter(self._families)
 
 
@@ -50,10 +51,10 @@ for _answer in ("accepted", "malformed", "unauthorized", "unavailable"):
 
 
 async def collect(context: Context, fault: str | None = None, ledger_fault: str | None = None) -> MetricsSnapshot:
-    """Everything on the metrics page. Where the ledger is out, only that, the engine's trouble and the process."""
+    """Collect the metrics page; without the ledger, only the state of ledger, engine and process."""
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
-    engine = _gauge("remediation_engine_up", "Whether the engine could do its last round.", fault is None)
-    ledger_up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and takes deliveries.")
+    engine = _gauge("remediation_engine_up", "Whether the engine completed its last round.", fault is None)
+    ledger_up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and stores deliveries.")
     try:
         async with context.ledger.read() as connection:
             families = await _ledger_families(connection, context)
@@ -73,12 +74,12 @@ async def _ledger_families(connection: AsyncConnection, context: Context) -> lis
         await _approvals(connection),
         _gauge(
             "remediation_escalations_unsent",
-            "Messages that no contact has taken yet.",
+            "Notifications that no contact has accepted yet.",
             await outbox.count_unsent(connection),
         ),
         _gauge(
             "remediation_deliveries_waiting",
-            "Deliveries that were accepted, and that nothing has been made of yet.",
+            "Accepted deliveries that have not been processed yet.",
             await deliveries.count_unprocessed(connection),
         ),
     ]
@@ -98,7 +99,9 @@ async def _open_episodes(connection: AsyncConnection, context: Context) -> Metri
 
 async def _breakers(connection: AsyncConnection) -> Metric:
     family = GaugeMetricFamily(
-        "remediation_breaker_open", "Breakers that a person has to close.", labels=["stack", "remediation", "target"]
+        "remediation_breaker_open",
+        "Open breakers, which an operator must close.",
+        labels=["stack", "remediation", "target"],
     )
     for each in await switches.open_breakers(connection):
         family.add_metric([each.stack, each.remediation, each.target], 1)
@@ -106,7 +109,7 @@ async def _breakers(connection: AsyncConnection) -> Metric:
 
 
 async def _paused_stacks(connection: AsyncConnection, context: Context) -> Metric:
-    family = GaugeMetricFamily("remediation_paused", "Whether a person has paused remediation.", labels=["stack"])
+    family = GaugeMetricFamily("remediation_paused", "Whether remediation is paused.", labels=["stack"])
     for stack in context.inventory.stacks:
         family.add_metric([stack], await pause_reason(connection, context, stack) is not None)
     return family
@@ -116,7 +119,7 @@ async def _approvals(connection: AsyncConnection) -> Metric:
     rows = await connection.execute(
         select(func.count()).select_from(run).where(run.c.state == RunState.AWAITING_APPROVAL)
     )
-    return _gauge("remediation_approvals_waiting", "Runs that wait for a person's yes.", rows.scalar_one())
+    return _gauge("remediation_approvals_waiting", "Runs that await an operator's approval.", rows.scalar_one())
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

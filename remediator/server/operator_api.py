@@ -1,4 +1,4 @@
-"""`/api/v1`: what an operator asks and says. Every call wants an operator's bearer token."""
+"""`/api/v1`: the operators' queries and commands. Every call needs an operator's bearer token."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ from runbookd.inventory import Duration
 
 MAX_LIMIT = 1_000
 log = structlog.get_logger(__name__)
-NO_OPERATORS = "no operators are named; add operators: {oncall: {token_file: …}} to the inventory\n"
+NO_OPERATORS = "no operators are configured; add operators: {oncall: {token_file: …}} to the inventory\n"
 
 OperatorHandler = Callable[[web.Request, str], Awaitable[web.Response]]
 OperatorGuard = Callable[[OperatorHandler], Handler]
@@ -50,19 +50,19 @@ class PauseRequest(BaseModel):
     @classmethod
     def _require_positive(cls, value: timedelta | None) -> timedelta | None:
         if value is not None and not value:
-            raise ValueError("is at least 1s")
+            raise ValueError("must be at least 1s")
         return value
 
     @field_validator("reason")
     @classmethod
     def _require_reason(cls, value: str) -> str:
         if not value.strip():
-            raise ValueError("is empty; it is shown wherever a run is refused")
+            raise ValueError("must not be empty; it is shown wherever a run is refused")
         return value
 
 
 def add_api_routes(app: web.Application, context: Context, tokens: BearerTokens, wake: Callable[[], None]) -> "Api":
-    """Add every route but the previews; return the handlers, whose guard those need as well."""
+    """Add every route but the previews; return the handlers, whose guard the previews also need."""
     api = Api(context, tokens, wake)
     app.router.add_get("/api/v1/runs", api.require_operator(api.get_runs))
     app.router.add_get("/api/v1/runs/{id}", api.require_operator(api.get_run))
@@ -78,7 +78,7 @@ def add_api_routes(app: web.Application, context: Context, tokens: BearerTokens,
 
 
 class Api:
-    """The handlers. Each gets the operator's name beside the request."""
+    """The handlers. Each receives the request and the operator's name."""
 
     def __init__(self, context: Context, tokens: BearerTokens, wake: Callable[[], None]) -> None:
         self._context = context
@@ -87,7 +87,7 @@ class Api:
         self._audit_task: asyncio.Task[AuditReport] | None = None
 
     def require_operator(self, handler: OperatorHandler) -> Handler:
-        """`handler` behind the operators' tokens."""
+        """Return `handler` behind the check of the operators' tokens."""
 
         async def handle(request: web.Request) -> web.Response:
             if not self._tokens:
@@ -97,6 +97,7 @@ class Api:
         return handle
 
     async def get_runs(self, request: web.Request, _operator: str) -> web.Response:
+        """Return a page of runs, newest first."""
         query = request.query
         async with self._context.ledger.read() as connection:
             page = await list_runs(
@@ -112,6 +113,7 @@ class Api:
         return web.json_response({"runs": runs_json, "next": page.next})
 
     async def get_run(self, request: web.Request, _operator: str) -> web.Response:
+        """Return one run with its evidence and its history."""
         async with self._context.ledger.read() as connection:
             run = await runs.get_or_none(connection, parse_run_id(request))
             if run is None:
@@ -129,12 +131,14 @@ class Api:
             return web.json_response(run_json(run, await effects.items(connection, run.id)) | detail)
 
     async def post_approve(self, request: web.Request, operator: str) -> web.Response:
+        """Approve a run and wake the engine."""
         run = await approve(self._context, parse_run_id(request), operator)
         log.info("approved", operator=operator, run=run.id)
         self._wake()
         return await self._run_response(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
+        """Reject a run."""
         run = await reject(self._context, parse_run_id(request), operator)
         log.info("rejected", operator=operator, run=run.id)
         return await self._run_response(run)
@@ -144,10 +148,12 @@ class Api:
             return web.json_response(run_json(run, await effects.items(connection, run.id)))
 
     async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
+        """Return the pauses in force."""
         async with self._context.ledger.read() as connection:
             return web.json_response({"pauses": await pauses_in_force(connection, self._context)})
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
+        """Pause one stack, or all stacks."""
         pause = await _parse_pause_request(request)
         if pause.stack is not None and pause.stack not in self._context.inventory.stacks:
             raise web.HTTPBadRequest(text=f"the inventory has no stack {pause.stack!r}\n")
@@ -158,6 +164,7 @@ class Api:
         return web.json_response({"id": identifier, "stack": pause.stack, "reason": pause.reason})
 
     async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
+        """Resume one stack, or end the pauses of all stacks."""
         stack = request.query.get("stack")
         async with self._context.ledger.write() as connection:
             ended_count = await switches.resume(connection, self._context.clock.now(), operator, stack)
@@ -167,11 +174,13 @@ class Api:
         return web.json_response({"ended": ended_count})
 
     async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:
+        """Return the open breakers."""
         async with self._context.ledger.read() as connection:
             breakers = await switches.open_breakers(connection)
         return web.json_response({"breakers": [row_json(breaker) for breaker in breakers]})
 
     async def delete_breaker(self, request: web.Request, operator: str) -> web.Response:
+        """Close a breaker."""
         target = request.match_info["target"]
         key = EpisodeKey(target.partition("/")[0], request.match_info["remediation"], target)
         async with self._context.ledger.write() as connection:
@@ -182,6 +191,7 @@ class Api:
         return web.json_response({"closed": True})
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
+        """Verify the audit trail, and return the report and whether it contains the given head."""
         if self._audit_task is None:
             self._audit_task = asyncio.create_task(self._verify_trail(), name="audit")
             self._audit_task.add_done_callback(self._on_audit_done)
@@ -193,16 +203,17 @@ class Api:
         return web.json_response(head_fields | report_fields)
 
     async def _verify_trail(self) -> AuditReport:
-        """Read the whole trail. Whoever asks meanwhile gets the same answer: it is a long way for a large ledger."""
+        """Verify the whole trail. Requests share one verification: it takes long in a large ledger."""
         return await verify_trail(self._context.ledger.read)
 
     def _on_audit_done(self, task: asyncio.Task[AuditReport]) -> None:
         self._audit_task = None
         if not task.cancelled():
-            task.exception()  # whoever asked may have gone
+            task.exception()  # asyncio would report it unless it is read, and the client may have gone
 
 
 def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
+    """Return a run and its items as JSON."""
     return {
         "id": run.id,
         "stack": run.stack,
@@ -227,7 +238,7 @@ def _item_json(run_item: RunItem) -> dict[str, Any]:
 
 
 async def pauses_in_force(connection: AsyncConnection, context: Context) -> list[dict[str, Any]]:
-    """Those that people began, and that of the file, which has no number."""
+    """Return the operators' pauses, and that of the pause file, which has no number."""
     pauses = [row_json(each) for each in await switches.active_pauses(connection, context.clock.now())]
     file = read_pause_file(context.pause_file)
     if file is not None:
@@ -236,13 +247,19 @@ async def pauses_in_force(connection: AsyncConnection, context: Context) -> list
 
 
 def row_json(row: ActivePause | OpenBreaker | RunEvent) -> dict[str, Any]:
+    """Return a row of the ledger as JSON."""
     return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in asdict(row).items()}
 
 
 def parse_run_id(request: web.Request) -> int:
+    """Return the run number in the path.
+
+    Raises:
+        NoSuchRun: it is not a number.
+    """
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise NoSuchRun(f"there is no run {text[:50]!r}; a run has a number")
+        raise NoSuchRun(f"there is no run {text[:50]!r}; give a number")
     return int(text)
 
 
@@ -252,7 +269,7 @@ def _parse_state(query: Mapping[str, str]) -> RunState | None:
     try:
         return RunState(query["state"])
     except ValueError:
-        raise web.HTTPBadRequest(text=f"state is one of {', '.join(RunState)}\n") from None
+        raise web.HTTPBadRequest(text=f"state must be one of {', '.join(RunState)}\n") from None
 
 
 def _parse_number(query: Mapping[str, str], name: str, default: int | None, maximum: int | None) -> Any:
@@ -260,7 +277,7 @@ def _parse_number(query: Mapping[str, str], name: str, default: int | None, maxi
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 19) or int(text) < 1:
-        raise web.HTTPBadRequest(text=f"{name} is a whole number from 1, not {text[:50]!r}\n")
+        raise web.HTTPBadRequest(text=f"{name} must be a whole number from 1, not {text[:50]!r}\n")
     return min(int(text), maximum) if maximum else int(text)
 
 

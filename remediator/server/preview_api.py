@@ -1,6 +1,6 @@
-"""`/api/v1/plan`, `…/runs/ID/why` and `/api/v1/simulate`: what would be done now, and which bound stands in the way.
+"""`/api/v1/plan`, `…/runs/ID/why` and `/api/v1/simulate`: previews of decisions, and the bounds that block them.
 
-They read targets with the remediator's rights, so they want an operator's token; they do nothing and record nothing.
+They read targets with the remediator's rights, so they need an operator's token; they do nothing and record nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ from remediator.server.operator_api import OperatorGuard, parse_run_id, run_json
 
 
 def add_preview_routes(app: web.Application, context: Context, require_operator: OperatorGuard) -> None:
-    """Add the three routes; `require_operator` puts the operators' tokens before a handler."""
+    """Add the three routes; `require_operator` guards a handler with the operators' tokens."""
     app.router.add_get("/api/v1/plan", require_operator(_plan_handler(context)))
     app.router.add_get("/api/v1/runs/{id}/why", require_operator(_why_handler(context)))
     app.router.add_post("/api/v1/simulate", require_operator(_simulate_handler(context)))
@@ -103,7 +103,7 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
 
 
 def _bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
-    """Every bound with its numbers, in the order in which they win; those that stop say until when."""
+    """Return every bound with its numbers, in order of precedence; stopping bounds carry `until`."""
     return [
         {
             "bound": name,
@@ -117,7 +117,7 @@ def _bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
 
 
 def _numbers_json(facts: BoundFacts | None) -> Mapping[str, Any]:
-    """What the bounds have judged: each number beside its limit; null is no limit, or not known."""
+    """Return each number that the bounds judged, beside its limit; null is no limit, or unknown."""
     if facts is None:
         return {}
     settings, alert, plan, history = facts.settings, facts.alert, facts.plan, facts.history

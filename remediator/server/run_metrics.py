@@ -1,4 +1,4 @@
-"""Families about runs, from the ledger's tally: one pass over it for all of them."""
+"""Metric families of runs, all made from one pass over the ledger's run counts."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ UNKNOWN_TARGET = "unknown_target"
 
 
 def label_values(context: Context, stack: str, remediation: str) -> tuple[str, str]:
-    """The names as label values."""
+    """Return the names as label values."""
     return (
         stack if stack in context.inventory.stacks else UNKNOWN_NAME,
         remediation if remediation in context.remediations else UNKNOWN_NAME,
@@ -24,18 +24,18 @@ def label_values(context: Context, stack: str, remediation: str) -> tuple[str, s
 
 
 def run_families(context: Context, rows: Sequence[RunCount]) -> list[Metric]:
-    """Runs, refusals, deferrals, durations, and when each outcome was last seen."""
+    """Return the families of runs, refusals, deferrals, durations, and last end per outcome."""
     ended_rows = [row for row in rows if row.state in ENDED]
     return [
         _counter(
             "remediation_runs",
-            "Runs that have ended, by outcome.",
+            "Number of ended runs, by outcome.",
             "outcome",
             ((*label_values(context, row.stack, row.remediation), row.state, row.runs) for row in ended_rows),
         ),
-        _bound_counter(context, rows, RunState.REFUSED, "remediation_refusals", "Runs that a bound has refused."),
+        _bound_counter(context, rows, RunState.REFUSED, "remediation_refusals", "Number of runs that a bound refused."),
         _bound_counter(
-            context, rows, RunState.DEFERRED, "remediation_deferrals", "Times that a bound has put a run off."
+            context, rows, RunState.DEFERRED, "remediation_deferrals", "Number of times a bound deferred a run."
         ),
         _durations(context, ended_rows),
         _last_runs(context, ended_rows),
@@ -53,7 +53,7 @@ def _bound_counter(context: Context, rows: Sequence[RunCount], state: RunState, 
 
 
 def _counter(name: str, text: str, label: str, rows: Iterable[tuple[str, str, str, int]]) -> Metric:
-    """Add up rows whose names have become the same."""
+    """Return a counter family, in which rows with the same names are added up."""
     family = CounterMetricFamily(name, text, labels=["stack", "remediation", label])
     counts: Counter[tuple[str, str, str]] = Counter()
     for stack, remediation, value, number in rows:
@@ -66,7 +66,7 @@ def _counter(name: str, text: str, label: str, rows: Iterable[tuple[str, str, st
 def _durations(context: Context, ended_rows: Sequence[RunCount]) -> Metric:
     family = SummaryMetricFamily(
         "remediation_run_duration_seconds",
-        "From admission to the end, of runs that were admitted.",
+        "Duration of admitted runs, from admission to the end.",
         labels=["stack", "remediation", "outcome"],
     )
     counts: Counter[tuple[str, str, str]] = Counter()

@@ -1,4 +1,4 @@
-"""`/api/v1/status`: what a person wants to know first: does it work, may it act, and what waits for somebody."""
+"""`/api/v1/status`: whether the remediator works, whether it may act, and what waits for an operator."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from remediator.server.operator_api import OperatorGuard, pauses_in_force, row_j
 def add_status_route(
     app: web.Application, context: Context, require_operator: OperatorGuard, fault: Callable[[], str | None]
 ) -> None:
-    """Add the route; `fault` says why nothing can be accepted or done now."""
+    """Add the route; `fault` returns why nothing can be accepted or done now, or None."""
 
     async def handle(_request: web.Request, _operator: str) -> web.Response:
         async with context.ledger.read() as connection:

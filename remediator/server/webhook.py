@@ -1,4 +1,4 @@
-"""`POST /webhook`: takes a delivery, makes it durable, answers. It never runs anything."""
+"""`POST /webhook`: accepts a delivery, makes it durable, answers. It never runs anything."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ WebhookHandler = Callable[[web.Request], Awaitable[web.Response]]
 def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, gate: IntakeGate) -> WebhookHandler:
     """Return the handler.
 
-    Alertmanager tries again after 5xx only, so 503 says "later" and 4xx "this will never do".
+    Alertmanager retries only after 5xx, so 503 means "later" and 4xx means "never".
     """
 
     async def handle(request: web.Request) -> web.Response:
@@ -34,7 +34,7 @@ def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, gate: IntakeGate
             raise _unavailable(refusal)
         body = await _read(request)
         try:
-            parse_delivery(body)  # only to refuse what can never be processed: the record is the body itself
+            parse_delivery(body)  # only to refuse what can never be processed: the raw body is the record
             await ledger.accept(clock.now(), body)
         except TooManyAlerts as error:
             raise _too_large(str(error)) from None
@@ -43,7 +43,7 @@ def webhook(ledger: Ledger, clock: Clock, tokens: BearerTokens, gate: IntakeGate
         except LedgerUnavailable as error:
             log.error("delivery not accepted", reason=str(error))
             gate.failed(str(error))
-            raise _unavailable("the ledger is out") from None
+            raise _unavailable("the ledger is unavailable") from None
         gate.accepted()
         return web.Response(text="accepted\n")
 
@@ -83,6 +83,7 @@ async def _read(request: web.Request) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise _too_large("the body is larger than 1 MiB") from None
     except web.RequestPayloadError:
-        raise web.HTTPBadRequest(text="the body can not be read: it is cut off or not encoded as it says\n") from None
-    except TimeoutError:  # not 408: Alertmanager would not try again before its next interval
+        cause = "it is truncated, or its Content-Encoding is wrong"
+        raise web.HTTPBadRequest(text=f"cannot read the body: {cause}\n") from None
+    except TimeoutError:  # not 408: Alertmanager would not retry before its next interval
         raise _unavailable(f"the body did not arrive within {READ_SECONDS:.0f} s") from None

@@ -68,17 +68,17 @@ async def test_when_it_is_gone_the_work_goes_on(watched: EngineHarness, file: Pa
 
 
 def test_what_can_not_be_read_pauses(tmp_path: Path) -> None:
-    assert "can not be read" in (read_pause_file(tmp_path) or "")
+    assert "cannot read the file" in (read_pause_file(tmp_path) or "")
     assert read_pause_file(tmp_path / "none") is None
     assert read_pause_file(None) is None
 
 
 def test_what_can_not_be_looked_for_pauses(tmp_path: Path) -> None:
     """Its folder may be mounted from elsewhere, and is not at this moment; a link may lead there."""
-    assert read_pause_file(tmp_path / "gone" / "pause") == f"the file {tmp_path}/gone/pause: its folder is gone"
+    assert read_pause_file(tmp_path / "gone" / "pause") == f"the folder of the file {tmp_path}/gone/pause is missing"
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "gone" / "pause")
-    assert read_pause_file(link) == f"the file {link} leads nowhere"
+    assert read_pause_file(link) == f"the file {link} is a broken symbolic link"
 
 
 @pytest.mark.timeout(20)

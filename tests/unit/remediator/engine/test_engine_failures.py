@@ -130,7 +130,7 @@ async def test_a_run_that_stops_again_and_again_ends_unknown_and_others_go_on(fo
         await bench.work(6)
         run = await bench.last_run()
         assert (run.state, run.reason, run.fence) == ("unknown", "lost", 2)
-        assert "stopped unexpectedly 3 times" in run.evidence["error"]
+        assert "crashed 3 times; see the log" in run.evidence["error"]
         assert await breakers(bench) == 1
         assert len(await titles(bench)) == 1
 

@@ -119,7 +119,7 @@ async def test_a_yes_that_comes_too_late_is_none(folder: Path) -> None:
         await bench.deliver()
         await bench.work()
         bench.clock.advance(minutes=6)
-        with pytest.raises(WrongState, match="waited too long"):
+        with pytest.raises(WrongState, match="has expired"):
             await approve(bench.context, (await bench.last_run()).id, "oncall")
 
 

@@ -152,12 +152,13 @@ async def test_the_next_run_waits_for_the_cooldown(bench: EngineHarness) -> None
 async def test_a_resolution_starts_nothing(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     [told] = await simulate_alerts(bench, alert(status="resolved"))
-    assert (told.would, told.detail) == (NO_NEW_RUN, "nothing fires, or it is old news")
+    detail = "nothing in this delivery is firing, or it is a late duplicate"
+    assert (told.would, told.detail) == (NO_NEW_RUN, detail)
     bench.shelf.because = "queue_paused"
     await bench.deliver()
     await bench.work()
     [told] = await simulate_alerts(bench, alert(status="resolved"))
-    assert told.detail == "the episode ends: nothing fires any more"
+    assert told.detail == "the episode ends: its alerts are resolved"
 
 
 async def test_every_episode_of_a_delivery_is_told_of_and_strangers_are_refused(bench: EngineHarness) -> None:
@@ -201,5 +202,5 @@ async def test_old_runs_do_not_count(bench: EngineHarness) -> None:
 
 async def test_more_targets_than_can_be_read_are_refused(bench: EngineHarness) -> None:
     alerts = [alert(fingerprint=str(number), stack=f"s{number}") for number in range(51)]
-    with pytest.raises(MalformedDelivery, match="51 targets at once; at most 50"):
+    with pytest.raises(MalformedDelivery, match="concerns 51 targets; simulate at most 50"):
         await simulate_alerts(bench, *alerts)

@@ -224,7 +224,7 @@ async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monk
             answer = await client.post("/webhook", data=delivery(), headers=HOOK)
             return answer.status, (await answer.text()).strip()
 
-        await becomes(answered, (503, "5 deliveries wait to be worked off; try again"))
+        await becomes(answered, (503, "5 deliveries are queued; try again"))
         await becomes(answered, (200, "accepted"))
 
 
@@ -246,7 +246,7 @@ async def test_without_an_inventory_it_starts_and_says_what_is_missing(tmp_path:
 
 def test_off_loopback_it_wants_a_credential(tmp_path: Path) -> None:
     open_to_all = settings(tmp_path, listen_address=":9851").model_copy(update={"webhook": WebhookSettings()})
-    with pytest.raises(UnusableConfiguration, match=r"--webhook\.token-file is needed"):
+    with pytest.raises(UnusableConfiguration, match=r"set --webhook\.token-file"):
         build(open_to_all, stacks(tmp_path))
 
 
@@ -261,7 +261,7 @@ def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
     ("remediations", "reason"),
     [
         ({"terminate_idle_transaction": {}}, "did you mean 'terminate_idle_transactions'"),
-        ({"run_backup": {"protect": {"roles": ["app"]}}}, "means nothing to run_backup"),
+        ({"run_backup": {"protect": {"roles": ["app"]}}}, "has no effect on run_backup"),
         ({"run_backup": {"block_on": ["Failover"]}}, "needs alertmanager.url"),
     ],
 )
@@ -356,12 +356,12 @@ async def test_the_file_that_pauses_is_the_one_of_the_flag(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("method", "path", "status", "error"),
     [
-        ("GET", "/api/v1/runs?state=fine", 400, "state is one of planned, prechecked, "),
-        ("GET", "/api/v1/runs?limit=many", 400, "limit is a whole number from 1, not 'many'"),
+        ("GET", "/api/v1/runs?state=fine", 400, "state must be one of planned, prechecked, "),
+        ("GET", "/api/v1/runs?limit=many", 400, "limit must be a whole number from 1, not 'many'"),
         ("GET", "/api/v1/runs/7", 404, "there is no run 7"),
         ("GET", "/api/v1/runs/one", 404, "there is no run 'one'"),
         ("GET", "/api/v1/run", 404, "there is no /api/v1/run"),
-        ("DELETE", "/api/v1/runs", 405, "/api/v1/runs takes GET, HEAD, not DELETE"),
+        ("DELETE", "/api/v1/runs", 405, "/api/v1/runs accepts GET, HEAD, not DELETE"),
         ("POST", "/api/v1/pause", 400, "body: "),
         ("GET", "/api/v1/plan?remediation=x&target=y", 404, "there is no remediation 'x'"),
     ],
@@ -378,4 +378,4 @@ async def test_every_refusal_of_the_api_is_json(
 async def test_who_may_not_ask_is_told_in_json_too(client: ApiTestClient) -> None:
     answer = await client.get("/api/v1/runs")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert await answer.json() == {"error": "a bearer token is needed"}
+    assert await answer.json() == {"error": "no token; send a bearer token"}

@@ -1,4 +1,4 @@
-"""The limits of the webhook, and what it says where the ledger is out."""
+"""The limits of the webhook, and its answers without a ledger."""
 
 import io
 from pathlib import Path
@@ -40,4 +40,4 @@ async def test_a_delivery_that_can_not_be_kept_is_sent_back(tmp_path: Path) -> N
     app.router.add_post("/webhook", webhook(ledger, clock, BearerTokens({}, ""), engine.gate))
     async with TestClient(TestServer(app)) as client:  # nobody has opened the ledger
         answer = await client.post("/webhook", data=delivery())
-        assert (answer.status, await answer.text()) == (503, "the ledger is out; try again\n")
+        assert (answer.status, await answer.text()) == (503, "the ledger is unavailable; try again\n")
