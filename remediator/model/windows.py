@@ -1,21 +1,27 @@
-"""Whether a moment lies in a weekly window or a freeze, in the zone that people wrote it in."""
+"""Weekly windows and freezes, judged in the time zone that the inventory gives them."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from runbookd.inventory import Freeze, Window
 
-_QUARTER = timedelta(minutes=15)
+_QUARTER, _DAY, _TICK = timedelta(minutes=15), timedelta(days=1), timedelta.resolution
+# A week, and what a change of the zone's calendar can take away.
+_SEARCHED_DAYS = 16
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def in_window(window: Window, moment: datetime) -> bool:
-    """Whether `moment` lies in `window`, half open: its start belongs to it, its end does not.
+    """Return whether `moment` lies in `window`, half open: its start belongs to it, its end does not.
 
-    Judged by the wall clock of the window's zone, so an hour that daylight saving repeats counts twice and one that
-    it skips not at all.
+    The wall clock of the window's zone decides, so an hour that the clocks repeat counts twice. A window that they
+    skip as a whole opens as late as the skipped time is long, for its usual length.
     """
+    return _open_by_wall_clock(window, moment) or _open_after_skip(window, moment)
+
+
+def _open_by_wall_clock(window: Window, moment: datetime) -> bool:
     local = moment.astimezone(ZoneInfo(window.zone))
     today, yesterday = _DAYS[local.weekday()], _DAYS[local.weekday() - 1]
     clock = local.time()
@@ -24,31 +30,53 @@ def in_window(window: Window, moment: datetime) -> bool:
     return (today in window.days and clock >= window.start) or (yesterday in window.days and clock < window.end)
 
 
+def _open_after_skip(window: Window, moment: datetime) -> bool:
+    day = moment.astimezone(ZoneInfo(window.zone)).date()
+    # The zone may have skipped a whole day.
+    return any(start <= moment < end for ago in range(3) for start, end in _after_skip(window, day - ago * _DAY))
+
+
+def _after_skip(window: Window, day: date) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the start and the end of the window of a day on which the clocks skip all of it."""
+    zone = ZoneInfo(window.zone)
+    start, end = (datetime.combine(day, clock, tzinfo=zone) for clock in (window.start, window.end))
+    if _DAYS[day.weekday()] in window.days and start < end and _skipped(start) and _skipped(end - _TICK):
+        opens = start.astimezone(UTC)  # by the clock as it was before the change
+        yield opens, opens + (end - start)
+
+
+def _skipped(local: datetime) -> bool:
+    """Return whether the wall clock never shows this time."""
+    return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) != local.replace(tzinfo=None)
+
+
 def format_window(window: Window) -> str:
-    """A window as people write it."""
+    """Return a window as the inventory has it."""
     return f"{', '.join(window.days)} {window.start:%H:%M} to {window.end:%H:%M} {window.zone}"
 
 
 def next_start(window: Window, moment: datetime) -> datetime:
-    """The first moment at or after `moment` that lies in `window`."""
+    """Return the first moment at or after `moment` that lies in `window`."""
     if in_window(window, moment):
         return moment
-    for day in range(9):
+    for day in range(-1, _SEARCHED_DAYS):
         inside = [
             start for start in _starts_on_day(window, moment, day) if start >= moment and in_window(window, start)
         ]
         if inside:
             return min(inside).astimezone(moment.tzinfo)
-    raise AssertionError(f"no start within nine days of {moment}: {window}")
+    raise AssertionError(f"no start within {_SEARCHED_DAYS} days of {moment}: {window}")
 
 
 def _starts_on_day(window: Window, moment: datetime, days_ahead: int) -> Iterator[datetime]:
-    """When it may begin on that day.
+    """Yield the times at which it may begin on that day.
 
-    Where the clocks change it may begin twice, or at the change itself, which falls on a quarter of an hour everywhere.
+    Where the clocks change it may begin twice, or at the change itself, which falls on a quarter of an hour everywhere,
+    or after it.
     """
     zone = ZoneInfo(window.zone)
     day = moment.astimezone(zone).date() + timedelta(days=days_ahead)
+    yield from (start for start, _ in _after_skip(window, day))
     for fold in (0, 1):
         yield datetime.combine(day, window.start.replace(fold=fold), tzinfo=zone).astimezone(UTC)
     midnight, next_midnight = (datetime.combine(each, time(), tzinfo=zone) for each in (day, day + timedelta(days=1)))
@@ -60,12 +88,12 @@ def _starts_on_day(window: Window, moment: datetime, days_ahead: int) -> Iterato
 
 
 def active_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
-    """The name of a freeze that `moment` lies in, or None."""
+    """Return the name of a freeze that `moment` lies in, or None."""
     return next((name for name, _ in _freezes_in_force(freezes, moment)), None)
 
 
 def describe_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
-    """The freeze that `moment` lies in, with its end and reason, or None."""
+    """Return the freeze that `moment` lies in, with its end and reason, or None."""
     for name, freeze in _freezes_in_force(freezes, moment):
         reason = f": {freeze.reason}" if freeze.reason else ""
         return f"{name} (until {freeze.end.astimezone(UTC):%Y-%m-%d %H:%M} UTC{reason})"

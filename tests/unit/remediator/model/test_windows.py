@@ -116,6 +116,45 @@ def test_where_the_clocks_change_it_begins_when_the_wall_clock_says_so(
     assert next_start(window(["sun"], start, end, "Europe/Berlin"), at(moment)) == at(expected)
 
 
+SKIPPED = [
+    ("Europe/Berlin", "02:00", "03:00", "2026-03-29T01:00Z"),
+    ("America/New_York", "02:00", "03:00", "2026-03-08T07:00Z"),
+    ("America/Santiago", "00:00", "01:00", "2026-09-06T04:00Z"),
+    ("Australia/Lord_Howe", "02:00", "02:30", "2026-10-03T15:30Z"),
+    ("Africa/Cairo", "00:10", "00:40", "2026-04-23T22:10Z"),
+    ("Asia/Beirut", "00:00", "01:00", "2026-03-28T22:00Z"),
+]
+
+
+@pytest.mark.parametrize(("zone", "start", "end", "opens"), SKIPPED)
+def test_window_that_the_clocks_skip_opens_late_for_its_usual_length(
+    zone: str, start: str, end: str, opens: str
+) -> None:
+    weekly = window([_DAYS[at(opens).astimezone(ZoneInfo(zone)).weekday()]], start, end, zone)
+    length = timedelta(minutes=(weekly.end.hour - weekly.start.hour) * 60 + weekly.end.minute - weekly.start.minute)
+    assert next_start(weekly, at(opens) - timedelta(days=6)) == at(opens)
+    assert not in_window(weekly, at(opens) - timedelta(seconds=1))
+    assert in_window(weekly, at(opens) + length - timedelta(seconds=1))
+    assert not in_window(weekly, at(opens) + length)
+
+
+@pytest.mark.parametrize("zone", [zone for zone, *_ in SKIPPED])
+def test_window_of_the_early_hours_opens_in_every_week_of_the_year(zone: str) -> None:
+    for hour in range(4):
+        weekly = window(["sun"], f"{hour:02}:00", f"{hour + 1:02}:00", zone)
+        moment = at("2026-01-01T00:00Z")
+        while moment < at("2027-01-01T00:00Z"):
+            start = next_start(weekly, moment)
+            assert start - moment <= timedelta(days=9)
+            moment = start + timedelta(days=1)
+
+
+def test_window_on_a_day_that_a_zone_skipped_opens_the_day_after() -> None:
+    """Samoa had no 30 December 2011: it moved across the date line."""
+    weekly = window(["fri"], "10:00", "11:00", "Pacific/Apia")
+    assert next_start(weekly, at("2011-12-24T12:00Z")) == at("2011-12-30T20:00Z")
+
+
 @given(st.sampled_from(ZONES), CHANGES)
 @settings(max_examples=100, deadline=None)
 def test_a_moment_is_judged_by_the_wall_clock_alone(zone: str, moment: datetime) -> None:
