@@ -1,4 +1,1 @@
-"""What the exporter, the remediator and `runbookctl` share.
-
-It is below all three: it imports none of them.
-"""
+"""Code shared by the exporter, the remediator and `runbookctl`; it imports none of them."""

@@ -1,8 +1,8 @@
-"""What a Redis says when it refuses, fit for people to read."""
+"""Removes credentials from Redis error messages."""
 
 _REPEATED = ", with args"
 
 
 def redis_error_text(error: Exception) -> str:
-    """Return the words of `error` without what it repeats of the command: a refused AUTH has the password in it."""
+    """Return the message of `error` without the command's arguments, such as AUTH's password."""
     return str(error).partition(_REPEATED)[0]

@@ -1,6 +1,6 @@
-"""What we run: the typed model of stacks and targets, and its loader.
+"""The inventory: the typed model of stacks and targets, and its loader.
 
-It is the input of the loop: the exporter measures what it lists, the remediator touches nothing else.
+The exporter measures the targets that the inventory lists; the remediator touches no others.
 """
 
 from runbookd.inventory.backup_names import BackupNames, ProofKind, key_before, marker_name, parse_marker_name

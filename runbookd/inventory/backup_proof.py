@@ -1,4 +1,4 @@
-"""The marker beside a backup: a small JSON file that says what was proven about it, and when (docs/how-to/verify-backups.md)."""
+"""The marker beside a backup: a small JSON file that records a proof (docs/how-to/verify-backups.md)."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -8,28 +8,28 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from runbookd.inventory.backup_names import ProofKind
 
 MAX_BYTES = 64 * 1024
-"""No marker is larger."""
+"""The maximum size of a marker."""
 
 
 class Check(StrEnum):
-    """What was done to verify a backup."""
+    """A check that was made to verify a backup."""
 
     END = "end"
-    """All of it was read by a program that knows the format, or the line with which the dump ends was found."""
+    """A program that knows the format read all of it, or the last line of the dump was found."""
     STRUCTURE = "structure"
-    """Its table of contents was read, as by `pg_restore --list`."""
+    """Its table of contents is readable (`pg_restore --list`)."""
     CHECKSUM = "checksum"
-    """What the storage gives back has the checksum of what was made."""
+    """The stored content has the checksum of the original dump."""
     DECOMPRESSION = "decompression"
-    """It unpacks (`gunzip -t`). No proof alone: a dump that was cut before it was packed unpacks as well."""
+    """It unpacks (`gunzip -t`). Not enough alone: a dump that was truncated before packing unpacks, too."""
 
 
 class MarkerError(ValueError):
-    """A text is no marker; the message says why, in one line."""
+    """The text is not a marker; the message gives the reason in one line."""
 
 
 class Marker(BaseModel):
-    """One proof. Keys that we do not know are left alone, so that other tools may add theirs."""
+    """One proof. Unknown keys are ignored, so that other tools may add theirs."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -37,43 +37,43 @@ class Marker(BaseModel):
     proof: ProofKind
     backup: Annotated[str, Field(min_length=1)]
     size: Annotated[int, Field(gt=0)]
-    """Bytes of the backup that was looked at."""
+    """Size in bytes of the checked backup."""
     at: AwareDatetime
     ok: bool = True
-    """Whether it was found to be good."""
+    """Whether the backup passed."""
     etag: str | None = None
-    """The storage's mark of the very content that was looked at."""
+    """The storage's ETag of the checked content."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     checks: frozenset[Check] = frozenset()
     encryption: str | None = None
-    """How the backup is encrypted, as in AES-256; an empty text says that it is not."""
+    """The encryption, such as AES-256; empty if the backup is not encrypted."""
     duration_seconds: Annotated[float, Field(ge=0)] | None = None
     rows: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    """Rows by table, counted in the scratch database."""
+    """Rows per table, counted in the scratch database."""
 
     @model_validator(mode="after")
     def _says_what_was_done(self) -> Self:
         if self.proof is ProofKind.VERIFIED and self.ok and not self.checks:
-            raise ValueError(f"checks is missing; name what was done: {', '.join(Check)}")
+            raise ValueError(f"checks is missing; list the checks made: {', '.join(Check)}")
         if self.proof is ProofKind.RESTORED and self.ok and (self.duration_seconds is None or not self.rows):
             raise ValueError("a restore needs duration_seconds and rows")
         return self
 
     @property
     def proves(self) -> bool:
-        """Whether what was done is enough: a verification has to have seen the end."""
+        """Whether the checks suffice: a verification must have reached the end of the backup."""
         return self.proof is ProofKind.RESTORED or Check.END in self.checks
 
     def as_json(self) -> bytes:
-        """The content of the marker's file."""
+        """Return the content of the marker file."""
         return self.model_dump_json(indent=2, exclude_none=True).encode()
 
 
 def read_marker(content: bytes) -> Marker:
-    """Return what `content` says.
+    """Parse `content` as a marker.
 
     Raises:
-        MarkerError: it is no JSON of this format.
+        MarkerError: `content` is not JSON of this format.
     """
     try:
         return Marker.model_validate_json(content)

@@ -1,4 +1,4 @@
-"""Where backups lie, what their names say, and how a new one is made."""
+"""Backup targets: location, name pattern, and the command for a new backup."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,10 +13,10 @@ from runbookd.inventory.section import Section, Zone, at_most_one_source
 
 
 class DumpSource(Section):
-    """How `run_backup` makes a new backup: a command that writes the dump to its standard output.
+    """The `command` with which `run_backup` writes a dump to standard output.
 
-    The connection comes from `dsn` through libpq's environment variables, never on the command line. `check` reads
-    the dump on its standard input and must end with 0 only if all of it is readable.
+    It gets the connection of `dsn` in libpq's environment variables, never on the command line. `check` reads the
+    dump on standard input and must exit with 0 only if the whole dump is readable.
     """
 
     dsn: SecretStr | None = None
@@ -29,18 +29,19 @@ class DumpSource(Section):
     def _sources(self) -> Self:
         at_most_one_source(self, "dsn")
         if not self.command or not self.check:
-            raise ValueError("command and check are argument lists and can not be empty")
+            raise ValueError("command and check cannot be empty; write each as a list of arguments")
         return self
 
     def dsn_secret(self) -> Secret:
+        """Return the secret of `dsn`."""
         return Secret("dump.dsn", self.dsn, self.dsn_file)
 
 
 class BackupReport(Section):
-    """What a backup tool says about its own repository, as JSON, written to a file or served at a URL.
+    """A backup tool's JSON report on its own repository, in a file or at a URL.
 
     pgbackrest: `pgbackrest info --output=json`; walg: `wal-g backup-list --detail --json`; restic: `restic snapshots
-    --json`. `stanza` chooses one where the report of pgBackRest has several.
+    --json`. `stanza` selects one if the pgBackRest report has several.
     """
 
     format: Literal["pgbackrest", "walg", "restic"]
@@ -53,20 +54,19 @@ class BackupReport(Section):
         if (self.file is None) == (self.url is None):
             raise ValueError("needs either file or url")
         if "@" in (self.url or ""):
-            raise ValueError("url carries a user or a password, and would be shown in errors; serve the report without")
+            raise ValueError("url contains credentials, which error messages would show; serve the report without them")
         if self.stanza is not None and self.format != "pgbackrest":
-            raise ValueError("stanza is pgBackRest's; leave it out")
+            raise ValueError("stanza applies to format pgbackrest only; remove it")
         return self
 
 
 class BackupTarget(Section):
-    """Backups of one kind: in one folder of object storage (`s3://`, `gs://`, `az://`) or on disk (`file://`), or in
-    the report of a backup tool.
+    """Backups of one kind, in one folder or in the report of a backup tool.
 
-    `pattern` is the name of a backup with strptime fields, read in `zone`; one that ends in a slash names folders, each
-    a backup. With `dated_by: last_modified` the storage's date counts, for names without one. `options` are the
-    storage's settings and credentials; `options_file` is a YAML file of the same. `admin_options_file` is the
-    remediator's, which may write.
+    `url` is the folder, in object storage (`s3://`, `gs://`, `az://`) or on disk (`file://`). `pattern` is a backup
+    name with strptime fields, read in `zone`; with a slash at its end, each backup is a folder. `dated_by:
+    last_modified` uses the storage's date, for names without a date. `options` are the storage's settings and
+    credentials; `options_file` is a YAML file of the same. The remediator writes with `admin_options_file`.
     """
 
     url: str = ""
@@ -86,16 +86,16 @@ class BackupTarget(Section):
         if self.report is None and not (self.url and self.pattern):
             raise ValueError("needs url and pattern, or the report of a backup tool")
         if self.report is not None and (self.url or self.pattern or self.dump is not None):
-            raise ValueError("report stands in place of url, pattern and dump; keep one of them")
+            raise ValueError("report replaces url, pattern and dump; remove either report or the others")
         if self.report is not None and self.kind == "log":
-            raise ValueError("a report lists whole backups; kind log needs the folder of the logs")
+            raise ValueError("a report lists full backups only; for kind log set url and pattern of the log folder")
         return self
 
     @model_validator(mode="after")
     def _pattern_names_one_place(self) -> Self:
         if "/" in self.pattern.rstrip("/"):
             raise ValueError(
-                "pattern is a file name, or a folder's with a slash at its end; put other folders into url"
+                "pattern must be a file name, or a folder name with a slash at its end; put parent folders into url"
             )
         if self.dump is not None and (self.pattern.endswith("/") or self.dated_by != "name"):
             raise ValueError("dump needs a pattern that names one file by its date")
@@ -106,8 +106,8 @@ class BackupTarget(Section):
         try:
             datetime.strptime(datetime(2000, 1, 2, 3, 4, 5, tzinfo=UTC).strftime(self.pattern), self.pattern)  # noqa: DTZ007
         except (ValueError, re.error):
-            raise ValueError(f"{self.pattern!r} can not be read back as a date; see Python's strptime") from None
+            raise ValueError(f"{self.pattern!r} cannot be read back as a date; see Python's strptime") from None
         fields = set(re.findall(r"%.", self.pattern))
         if self.report is None and self.dated_by == "name" and not {"%d", "%j", "%s"} & fields:
-            raise ValueError("pattern needs the day, as in db_%Y%m%d_%H%M%S.dump; or set dated_by: last_modified")
+            raise ValueError("pattern has no day; write it like db_%Y%m%d_%H%M%S.dump, or set dated_by: last_modified")
         return self

@@ -1,4 +1,4 @@
-"""How far remediations may go: modes, limits, windows and freezes."""
+"""The settings of bounds: modes, limits, windows and freezes."""
 
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -12,7 +12,7 @@ from runbookd.inventory.section import Name, Section, Zone
 
 
 def _reject_bare_time(value: object) -> object:
-    """YAML 1.1 reads a bare 14:00 as the number 840, which would pass as 00:14."""
+    """Reject a bare 14:00, which YAML 1.1 reads as the number 840 and pydantic as 00:14."""
     if isinstance(value, int):
         raise ValueError('a time of day needs quotes, as in "14:00"')
     return value
@@ -22,7 +22,7 @@ TimeOfDay = Annotated[time, BeforeValidator(_reject_bare_time)]
 
 
 class Window(Section):
-    """A weekly span of time, half open, in a named zone. `to` before `from` ends on the next day."""
+    """A weekly window [from, to) in a named zone; `to` before `from` is on the next day."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -34,12 +34,12 @@ class Window(Section):
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
         if not self.days or self.start == self.end:
-            raise ValueError("the window is empty: it needs days, and `from` different from `to`")
+            raise ValueError("the window is empty; set days, and a `to` that differs from `from`")
         return self
 
 
 class Freeze(Section):
-    """A span of time, half open, in which nothing is remediated; without an offset it is read in `zone`."""
+    """A period [from, to) without remediation; `zone` applies to times without an offset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -59,14 +59,14 @@ class Freeze(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise ValueError("`from` and `to` need a zone, as in 2026-12-24T00:00:00Z, or `zone`")
+            raise ValueError("`from` and `to` have no zone; write them like 2026-12-24T00:00:00Z, or set `zone`")
         if self.end <= self.start:
-            raise ValueError("`to` is not after `from`")
+            raise ValueError("`to` must be after `from`")
         return self
 
 
 class Mode(StrEnum):
-    """What a remediation may do for a stack."""
+    """The mode of a remediation in a stack."""
 
     OFF = "off"
     SHADOW = "shadow"
@@ -75,21 +75,27 @@ class Mode(StrEnum):
 
 
 class Breaker(Section):
-    """Opens after `failures` failed or interrupted runs `within` a time; at once after an ineffective or unknown."""
+    """Opens after `failures` failed or interrupted runs `within` a period.
+
+    An ineffective or unknown run opens it at once.
+    """
 
     failures: Annotated[int, Field(ge=1)] = 2
     within: Duration = timedelta(hours=1)
 
 
 class Protect(Section):
-    """Sessions that are never touched, by role or by application name."""
+    """Roles and application names whose sessions no remediation touches."""
 
     roles: tuple[str, ...] = ()
     applications: tuple[str, ...] = ()
 
 
 class RemediationSettings(Section):
-    """How far one remediation may go for one stack. A key that the remediation has no use for is refused at start."""
+    """The settings of one remediation in one stack.
+
+    The remediator refuses to start with a key that the remediation does not use.
+    """
 
     mode: Mode = Mode.SHADOW
     older_than: Duration | None = None
@@ -110,7 +116,7 @@ class RemediationSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _bare_off(cls, data: object) -> object:
-        """YAML 1.1 reads a bare `off` as false."""
+        """Accept a bare `off`, which YAML 1.1 reads as false."""
         if isinstance(data, dict) and data.get("mode") is False:
             return {**data, "mode": Mode.OFF}
         return data
@@ -118,24 +124,24 @@ class RemediationSettings(Section):
     @model_validator(mode="after")
     def _old_enough(self) -> Self:
         if self.older_than is not None and self.older_than < timedelta(seconds=1):
-            raise ValueError("older_than is at least 1s; shorter would end sessions that work")
+            raise ValueError("older_than must be at least 1s; a shorter one would end working sessions")
         return self
 
 
 class StackLimits(Section):
-    """Limits over all remediations of one stack; where it states none, the limit over all stacks alone holds."""
+    """Limits over all remediations of one stack, besides the limits over all stacks."""
 
     max_runs_per_hour: Annotated[int, Field(ge=1)] = 10
     concurrency: Annotated[int, Field(ge=1)] | None = None
     max_alert_age: Duration | None = None
 
     def alert_age(self, limits: "Limits") -> timedelta:
-        """The stack's own `max_alert_age`, else that of all stacks."""
+        """Return the stack's own `max_alert_age`, or else that of all stacks."""
         return limits.max_alert_age if self.max_alert_age is None else self.max_alert_age
 
 
 class Storm(Section):
-    """More targets or alerts than this `within` a time is an outage, not a fault: people look first."""
+    """More targets or alerts than this `within` a period are an outage, which operators check first."""
 
     targets: Annotated[int, Field(ge=1)] = 5
     alerts: Annotated[int, Field(ge=1)] = 20

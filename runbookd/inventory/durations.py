@@ -1,4 +1,4 @@
-"""Durations as people write them: `90s`, `5m`, `24h`, `7d`, and `1h30m` for what one unit can not say."""
+"""Durations in the inventory: `90s`, `5m`, `24h`, `7d`, or several units as in `1h30m`."""
 
 import re
 from datetime import timedelta
@@ -7,15 +7,16 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-LONGEST = timedelta(days=3_660)  # ten years: longer ones are slips, and could not be added to a date
+LONGEST = timedelta(days=3_660)  # ten years: a longer one is a typo, and adding it to a date would overflow
 _SHAPE = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?")
 
 
 def parse_duration(text: str) -> timedelta:
-    """Return the duration that `text` states.
+    """Parse a duration such as `90s` or `1h30m`.
 
     Raises:
-        ValueError: `text` is not whole numbers with the units d, h, m, s, each at most once and in this order.
+        ValueError: `text` is not whole numbers with the units d, h, m, s, each at most once and in this order,
+            or it is longer than LONGEST.
     """
     match = _SHAPE.fullmatch(text)
     if not text or match is None:
@@ -26,12 +27,12 @@ def parse_duration(text: str) -> timedelta:
     except (OverflowError, ValueError):
         duration = timedelta.max
     if duration > LONGEST:
-        raise ValueError(f"a duration is at most {format_duration(LONGEST)}; this one is {text[:20]!r}")
+        raise ValueError(f"{text[:20]!r} is too long; a duration is at most {format_duration(LONGEST)}")
     return duration
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return the shortest text that `parse_duration` reads back as the same whole seconds."""
+    """Format the whole seconds of `duration` so that `parse_duration` can read them back."""
     rest = int(duration.total_seconds())
     parts = []
     for unit, seconds in _UNITS.items():

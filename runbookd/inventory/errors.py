@@ -1,14 +1,13 @@
-"""Errors of the inventory, worded for the person who wrote the file."""
+"""Errors in the inventory, for the reader who edits the file."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with the inventory.
+    """A problem in the inventory.
 
-    `place` is `file:line` or the environment variable; `path` is the dotted key; `reason` says what is wrong and
-    what to do about it.
+    `place` is `file:line` or the environment variable, `path` the dotted key, `reason` the cause and the remedy.
     """
 
     place: str
@@ -20,7 +19,7 @@ class Problem:
 
 
 class InventoryError(Exception):
-    """The inventory can not be used. Lists every problem at once, so that one round of editing is enough."""
+    """The inventory is unusable. Lists all problems, so that you can fix them in one edit."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -28,4 +27,4 @@ class InventoryError(Exception):
 
 
 class SecretError(Exception):
-    """A secret can not be read. Names the key and the file, never the content."""
+    """A secret cannot be read. Names the key and the file, never the content."""

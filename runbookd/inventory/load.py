@@ -1,4 +1,4 @@
-"""Reads the inventory: a YAML file, single values from the environment, or just DATABASE_URL and REDIS_URL."""
+"""Reads the inventory from a YAML file and variables, or from DATABASE_URL and REDIS_URL alone."""
 
 import types
 import typing
@@ -22,13 +22,13 @@ B = typing.TypeVar("B", bound=BaseModel)
 
 
 def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory | None:
-    """Return the inventory, or None where neither a file nor the environment describes anything.
+    """Load the inventory; return None if neither a file nor the environment configures a target.
 
     A variable such as RUNBOOK__STACKS__SHOP__POSTGRES__MAIN__DSN replaces one value of the file. Without a file,
-    DATABASE_URL and REDIS_URL make one stack named `default`.
+    DATABASE_URL and REDIS_URL define one stack named `default`.
 
     Raises:
-        InventoryError: with every problem found, each with its file and line or its variable.
+        InventoryError: lists every problem with its file and line, or its variable.
     """
     places: KeyPlaces = {}
     data = _read(file, places) if file else _from_urls(environ, places)
@@ -39,20 +39,20 @@ def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory |
 
 
 def read_block(file: Path, kind: type[B]) -> B:
-    """Return another file of ours, which holds one block of the type `kind`.
+    """Load another YAML file, which holds one block of type `kind`.
 
     Raises:
-        InventoryError: with every problem found, each with its line.
+        InventoryError: lists every problem with its line.
     """
     places: KeyPlaces = {}
     return _validate(kind, _read(file, places), places, str(file))
 
 
 def place_of(path: tuple[str, ...], file: Path | None, environ: Mapping[str, str]) -> str:
-    """Return where the key `path` of a usable inventory was written: `file:line` or a variable's name.
+    """Return the `file:line` or the variable that sets the key `path` of a usable inventory.
 
     Raises:
-        InventoryError: the file can not be read any more.
+        InventoryError: the file is no longer readable.
     """
     places: KeyPlaces = {}
     data = _read(file, places) if file else _from_urls(environ, places)
@@ -73,7 +73,7 @@ def _read(file: Path, places: KeyPlaces) -> dict[str, Any]:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except OSError as error:
-        raise InventoryError([Problem(str(file), "", f"can not be read: {error.strerror}")]) from None
+        raise InventoryError([Problem(str(file), "", f"cannot read the file: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise InventoryError([Problem(str(file), "", "is not UTF-8 text")]) from None
     except yaml.MarkedYAMLError as error:
@@ -95,7 +95,7 @@ def _read(file: Path, places: KeyPlaces) -> dict[str, Any]:
 def _record_places(
     node: yaml.Node | None, path: KeyPath, file: str, places: KeyPlaces, duplicates: list[Problem]
 ) -> None:
-    """Note the line of every key, and every key that stands twice: YAML would keep the last one silently."""
+    """Record the line of every key, and report duplicates: YAML would keep the last one silently."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[Hashable] = set()
@@ -103,7 +103,7 @@ def _record_places(
         key_path = (*path, key.value)
         places[key_path] = f"{file}:{key.start_mark.line + 1}"
         if key.value in seen:
-            duplicates.append(Problem(places[key_path], _dotted(key_path), "stands twice; keep one"))
+            duplicates.append(Problem(places[key_path], _dotted(key_path), "duplicate key; keep one"))
         seen.add(key.value)
         _record_places(value, key_path, file, places, duplicates)
 
@@ -136,10 +136,16 @@ def _put(data: dict[str, Any], path: KeyPath, text: str, variable: str) -> None:
         inner = block.setdefault(str(part), {})
         if not isinstance(inner, dict):
             raise InventoryError(
-                [Problem(variable, _dotted(path), f"{part!r} is a single value and has nothing below it")]
+                [
+                    Problem(
+                        variable,
+                        _dotted(path),
+                        f"{part!r} is a single value and has no keys; check the variable's name",
+                    )
+                ]
             )
         block = inner
-    # A plain word is kept as text, so that a password of digits stays what it is; lists and numbers are read as YAML.
+    # Only lists and maps are read as YAML: a password of digits must stay a text.
     block[str(last)] = yaml.safe_load(text) if text.startswith(("[", "{")) else text
 
 
@@ -149,12 +155,12 @@ def _problem(detail: ErrorDetails, places: KeyPlaces, source: str, kind: type[Ba
     if detail["type"] == "extra_forbidden":
         reason = "unknown key" + suggest(str(path[-1]), _keys_at(path[:-1], kind), "known here:")
     elif detail["type"] == "string_pattern_mismatch" and "[key]" in detail["loc"]:
-        reason = "a name is lower-case letters, digits and single underscores, and starts with a letter"
+        reason = "not a name; use lower-case letters, digits and single underscores, and start with a letter"
     return Problem(_place(path, places, source), _dotted(path), reason)
 
 
 def _place(path: KeyPath, places: KeyPlaces, source: str) -> str:
-    """The line of the key itself, or of the closest block around it."""
+    """Return the line of the key, or else of the closest block around it."""
     for length in range(len(path), 0, -1):
         if path[:length] in places:
             return places[path[:length]]
@@ -162,7 +168,7 @@ def _place(path: KeyPath, places: KeyPlaces, source: str) -> str:
 
 
 def _keys_at(path: KeyPath, kind: Any) -> Iterable[str]:
-    """The keys that the model `kind` knows at `path`, found by walking the types."""
+    """Return the keys that the model `kind` accepts at `path`."""
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             fields = {field.alias or name: field for name, field in kind.model_fields.items()}
@@ -177,7 +183,7 @@ def _keys_at(path: KeyPath, kind: Any) -> Iterable[str]:
 
 
 def _block_type(annotation: Any) -> Any:
-    """The model or the map inside an optional annotation."""
+    """Return the model or the map inside an optional annotation."""
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         inner = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
         return inner[0] if len(inner) == 1 else annotation

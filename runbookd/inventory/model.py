@@ -1,4 +1,7 @@
-"""The typed model of what we run. Every level is a map, so that one environment variable can replace one value."""
+"""The typed model of the inventory.
+
+Every level is a map, so that one environment variable can replace one value.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,10 +26,10 @@ from runbookd.inventory.section import Name, Section, at_most_one_source
 
 
 class PostgresTarget(Section):
-    """A PostgreSQL server. `dsn` may only read; `admin_dsn` is the remediator's and the exporter never opens it.
+    """A PostgreSQL server. `dsn` may only read; only the remediator uses `admin_dsn`.
 
-    `databases` are shell patterns of the databases, beside that of the address, whose tables are read too.
-    `statement_texts`: what the most expensive statements say is exported. `queries` are the user's own SQL, by name.
+    `databases` are shell patterns of further databases whose tables are read. `statement_texts` exports the texts of
+    the most expensive statements. `queries` are your own SQL, by name.
     """
 
     dsn: SecretStr | None = None
@@ -46,22 +49,24 @@ class PostgresTarget(Section):
         return self
 
     def dsn_secret(self) -> Secret:
+        """Return the secret of `dsn`."""
         return Secret("dsn", self.dsn, self.dsn_file)
 
     def admin_dsn_secret(self) -> Secret:
+        """Return the secret of `admin_dsn`."""
         return Secret("admin_dsn", self.admin_dsn, self.admin_dsn_file)
 
 
 class PrefixSettings(Section):
-    """What is told of the keys with one prefix besides their count: `top` is how many of the highest counters."""
+    """The metrics of one key prefix besides the key count: the `top` highest counters."""
 
     top: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 class RedisTarget(Section):
-    """A Redis server and database. `url` may only read; `admin_url` is the remediator's.
+    """A Redis server and database. `url` may only read; only the remediator uses `admin_url`.
 
-    `prefixes` are beginnings of keys, each with a `*` after it, that are counted in the background every `refresh`.
+    The exporter counts the keys with each of `prefixes` (as in `rl:*`) in the background, once per `refresh`.
     """
 
     url: SecretStr | None = None
@@ -82,13 +87,17 @@ class RedisTarget(Section):
     def _prefixes_end_with_a_star(self) -> Self:
         for prefix in self.prefixes:
             if prefix == "*" or prefix.find("*") != len(prefix) - 1:
-                raise ValueError(f"prefixes: {prefix!r} is no beginning of keys with a * after it, as in 'rl:*'")
+                raise ValueError(
+                    f"prefixes: {prefix!r} is not a key prefix; write it with one * at its end, as in 'rl:*'"
+                )
         return self
 
     def url_secret(self) -> Secret:
+        """Return the secret of `url`."""
         return Secret("url", self.url, self.url_file)
 
     def admin_url_secret(self) -> Secret:
+        """Return the secret of `admin_url`."""
         return Secret("admin_url", self.admin_url, self.admin_url_file)
 
 
@@ -96,22 +105,22 @@ Prefix = Annotated[str, StringConstraints(min_length=1)]
 
 
 def _check_kind(description: str, *kinds: type) -> BeforeValidator:
-    """Say in one line what a key takes that may be of several kinds; pydantic has a line for each kind."""
+    """Report a wrong type as one line; pydantic would report one line per accepted type."""
 
     def check(value: object) -> object:
         if not isinstance(value, kinds):
-            raise ValueError(f"is {description}")
+            raise ValueError(f"must be {description}")
         return value
 
     return BeforeValidator(check)
 
 
 class QueueTarget(Section):
-    """The BullMQ queues of one prefix, or of several, in one Redis database of the same stack.
+    """The BullMQ queues of one or more prefixes in a Redis database of the same stack.
 
-    With several prefixes a queue's name begins with its own: `bull:mail`. `dead_letter` names a queue's dead-letter
-    queue, with `{name}` for the queue's own name; or maps queues to theirs; or is `failed` where the failed jobs of a
-    queue are its dead letters.
+    With several prefixes, queue names include theirs: `bull:mail`. `dead_letter` is the pattern of a dead-letter
+    queue's name, with `{name}` for the queue's; or a map of queues to dead-letter queues; or `failed` if the failed
+    jobs of a queue are its dead letters.
     """
 
     redis: Name
@@ -128,11 +137,11 @@ class QueueTarget(Section):
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """Every prefix."""
+        """The prefixes, even if there is only one."""
         return (self.prefix,) if isinstance(self.prefix, str) else self.prefix
 
     def key_of(self, queue: str) -> str | None:
-        """Return what the keys of a queue begin with, by its name; None if that has none of several prefixes."""
+        """Return the key prefix of a queue; None if its name has none of several prefixes."""
         if len(self.prefixes) == 1:
             return f"{self.prefixes[0]}:{queue}"
         return queue if any(queue.startswith(f"{prefix}:") for prefix in self.prefixes) else None
@@ -140,7 +149,7 @@ class QueueTarget(Section):
     @model_validator(mode="after")
     def _dead_letter_names_the_queue(self) -> Self:
         if isinstance(self.dead_letter, str) and self.dead_letter != "failed" and "{name}" not in self.dead_letter:
-            raise ValueError("dead_letter needs {name}, as in '{name}-dlq', or is 'failed', or a map of queues")
+            raise ValueError("dead_letter must contain {name}, as in '{name}-dlq', or be 'failed' or a map of queues")
         if self.names == ():
             raise ValueError("names is empty; list the queues or write 'discover'")
         return self
@@ -151,11 +160,11 @@ class QueueTarget(Section):
         dead_letters = self.dead_letter if isinstance(self.dead_letter, dict) else {}
         if wrong := [name for name in (*names, *dead_letters, *dead_letters.values()) if self.key_of(name) is None]:
             raise ValueError(
-                f"with several prefixes a queue's name begins with its own, as in 'bull:mail', not {wrong[0]!r}"
+                f"{wrong[0]!r} has no prefix; with several prefixes write each queue with its own, as in 'bull:mail'"
             )
         pattern = self.dead_letter if isinstance(self.dead_letter, str) and self.dead_letter != "failed" else "{name}"
         if len(self.prefixes) > 1 and not pattern.startswith("{name}"):
-            raise ValueError("with several prefixes dead_letter begins with {name}, as in '{name}-dlq'")
+            raise ValueError("with several prefixes dead_letter must start with {name}, as in '{name}-dlq'")
         return self
 
 
@@ -167,9 +176,9 @@ class HttpTarget(Section):
 
 
 class EscalationStep(Section):
-    """Who is told once an episode has lasted `after`, counted from when people were first told of it.
+    """The contacts to notify `after` the first notification of an episode.
 
-    With `only_while`, only as long as one of these alerts has fired for `after` as well: an outage that customers feel.
+    With `only_while`, one of these alerts must also have fired for `after`: an outage that customers feel.
     """
 
     after: Duration = timedelta(0)
@@ -178,7 +187,7 @@ class EscalationStep(Section):
 
     @property
     def is_immediate(self) -> bool:
-        """Whether it is told of everything as it happens."""
+        """Whether the engine notifies its contacts of every event at once."""
         return not self.after and not self.only_while
 
 
@@ -214,7 +223,7 @@ class Stack(Section):
     @model_validator(mode="after")
     def _has_an_immediate_step(self) -> Self:
         if self.escalation and not any(step.is_immediate for step in self.escalation.values()):
-            raise ValueError("escalation: nobody is told at once; one step needs neither `after` nor `only_while`")
+            raise ValueError("escalation: no step notifies at once; add one without `after` and `only_while`")
         return self
 
 
@@ -229,7 +238,7 @@ class Operator(Section):
 
 
 class Contact(Section):
-    """People to tell, as an Apprise address (`slack://…`, `mailto://…`, `json://…`)."""
+    """A recipient of messages, as an Apprise address (`slack://…`, `mailto://…`, `json://…`)."""
 
     url: SecretStr | None = None
     url_file: Path | None = None
@@ -242,11 +251,12 @@ class Contact(Section):
         return self
 
     def url_secret(self) -> Secret:
+        """Return the secret of `url`."""
         return Secret("url", self.url, self.url_file)
 
 
 class Alertmanager(Section):
-    """Where alerts come from. `repeat_interval` is that of the remediator's route."""
+    """The source of the alerts. `repeat_interval` equals that of the remediator's route."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://")]
     repeat_interval: Duration = timedelta(minutes=5)
@@ -254,12 +264,12 @@ class Alertmanager(Section):
     @model_validator(mode="after")
     def _no_secret_in_the_url(self) -> Self:
         if "@" in self.url:
-            raise ValueError("url carries a user or a password, and would be shown in errors; leave it out")
+            raise ValueError("url contains credentials, which error messages would show; remove them")
         return self
 
 
 class Inventory(Section):
-    """The whole file."""
+    """The whole inventory file."""
 
     alertmanager: Alertmanager | None = None
     operators: dict[Name, Operator] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Users' own SQL: a statement whose rows become samples of metrics of their own."""
+"""Custom queries: SQL of the user whose rows become samples of custom metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -10,10 +10,10 @@ from runbookd.inventory.durations import Duration
 from runbookd.inventory.section import Name, Section
 
 PREFIX = "custom_"
-"""Of every metric from users' SQL, so that none can be taken for one of ours or of another exporter."""
+"""The prefix of every custom metric: it cannot be mistaken for a metric of this or another exporter."""
 VALUE = "value"
-"""The column that is read where no other is named."""
-# What a scrape says of a series itself, and what the exporter does.
+"""The default column."""
+# Labels that the scrape or the exporter sets.
 _RESERVED = frozenset({"stack", "target", "job", "instance", "le", "quantile"})
 _SHORTEST = timedelta(seconds=1)
 _LONGEST = timedelta(minutes=5)
@@ -22,17 +22,17 @@ Help = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class QueryValue(Section):
-    """A column of numbers, and what they mean."""
+    """A column of numbers and its meaning."""
 
     help: Help
     type: MetricType = "gauge"
 
 
 class Query(Section):
-    """One SELECT of a PostgreSQL target, run in the background, read-only.
+    """One read-only SELECT of a PostgreSQL target, run in the background.
 
-    The metric is `custom_NAME`, from the column `value`; or, with `values`, `custom_NAME_COLUMN` for each of them. A
-    counter's name gets `_total`. `labels` are columns, too. At most `max_rows` rows are read.
+    The metric is `custom_NAME`, from the column `value`; or, with `values`, `custom_NAME_COLUMN` per column. A
+    counter's name gets `_total`. `labels` are columns, too. The exporter reads at most `max_rows` rows.
     """
 
     sql: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -48,23 +48,23 @@ class Query(Section):
     @model_validator(mode="after")
     def _values_or_one_value(self) -> Self:
         if self.values and (self.help is not None or self.type is not None):
-            raise ValueError("help and type stand below each of the values; leave them out here")
+            raise ValueError("help and type belong to each of the values; remove them here")
         if not self.values and self.help is None:
-            raise ValueError(f"needs help, which says what the column {VALUE!r} means; or values, with one for each")
+            raise ValueError(f"needs help (the meaning of the column {VALUE!r}), or values with help for each column")
         return self
 
     @model_validator(mode="after")
     def _labels_are_free(self) -> Self:
         if reserved := sorted(_RESERVED & set(self.labels)):
-            raise ValueError(f"labels: {reserved[0]!r} is taken; give the column another name with AS")
+            raise ValueError(f"labels: {reserved[0]!r} is reserved; rename the column with AS")
         if duplicates := [label for label in self.labels if label in self.columns() or self.labels.count(label) > 1]:
-            raise ValueError(f"labels: the column {duplicates[0]!r} is named twice")
+            raise ValueError(f"labels: the column {duplicates[0]!r} is listed twice; keep one")
         return self
 
     @model_validator(mode="after")
     def _times_make_sense(self) -> Self:
         if self.refresh < _SHORTEST or not _SHORTEST <= self.timeout <= _LONGEST:
-            raise ValueError("refresh is at least 1s, timeout is 1s to 5m")
+            raise ValueError("refresh must be at least 1s, timeout between 1s and 5m")
         return self
 
     def columns(self) -> Mapping[str, QueryValue]:
@@ -72,17 +72,17 @@ class Query(Section):
         return self.values or {VALUE: QueryValue(help=self.help or "", type=self.type or "gauge")}
 
     def metric(self, name: str, column: str) -> str:
-        """Return the name of the metric that a column gives in the query `name`."""
+        """Return the metric name of `column` in the query `name`."""
         ending = "_total" if self.columns()[column].type == "counter" else ""
         base = f"{PREFIX}{name}_{column}" if self.values else f"{PREFIX}{name}"
         return base if base.endswith(ending) else f"{base}{ending}"
 
 
 def conflicts(queries: Iterable[tuple[str, str, Query]]) -> Iterator[str]:
-    """Yield what is wrong between queries, given as (path of the target, name, query).
+    """Yield the conflicts between queries, given as (path of the target, name, query).
 
-    One name means one metric, wherever it comes from: one type and the same labels. Within a target it may come
-    from one query alone, or their samples would be the same series.
+    A metric must have one type and the same labels everywhere. Within a target, only one query may define it, or
+    their samples would be the same series.
     """
     seen: dict[str, tuple[str, str, tuple[str, ...], MetricType]] = {}
     for target, name, query in queries:
@@ -92,6 +92,6 @@ def conflicts(queries: Iterable[tuple[str, str, Query]]) -> Iterator[str]:
             first_use = seen.setdefault(metric, use)
             if first_use[1] != use[1] and (first_use[0] == use[0] or first_use[2:] != use[2:]):
                 yield (
-                    f"{use[1]} and {first_use[1]} both make {metric}, "
-                    "which has to have one type and the same labels everywhere, and one query in a target; rename one"
+                    f"{use[1]} and {first_use[1]} both define {metric}, "
+                    "which needs one type, the same labels, and one query per target; rename one"
                 )

@@ -1,4 +1,4 @@
-"""A secret written in place, or the file that holds it. It is read at each use, so that a rotated file just works."""
+"""Secrets in the inventory or in files; files are read at each use, so that rotation just works."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from runbookd.inventory.errors import SecretError
 
 @dataclass(frozen=True)
 class Secret:
-    """Where a secret comes from. `key` is its place in the inventory, for messages; its file's is `…_file`."""
+    """The source of a secret. `key` is its inventory key, for messages; that of its file is `…_file`."""
 
     key: str
     value: SecretStr | None
@@ -18,19 +18,19 @@ class Secret:
 
     @property
     def file_key(self) -> str:
-        """The place of the file; a key or flag that can only name a file says so itself."""
+        """The key of the file; the name of a key or flag that takes only a file ends so already."""
         return self.key if self.key.endswith(("_file", "-file")) else f"{self.key}_file"
 
     @property
     def configured(self) -> bool:
-        """Whether there is a source at all; it may still be unreadable."""
+        """Whether a source is set; it may still be unreadable."""
         return self.value is not None or self.file is not None
 
     def read(self) -> str:
         """Return the secret without surrounding white space.
 
         Raises:
-            SecretError: there is none, or its file can not be read or is empty.
+            SecretError: the secret is not set, or its file is unreadable or empty.
         """
         if self.value is not None:
             return self.value.get_secret_value()
@@ -43,10 +43,10 @@ class Secret:
             text = file.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise SecretError(
-                f"{self.file_key}: can not read {file} ({error.strerror}); create it, readable by this user only"
+                f"{self.file_key}: cannot read {file} ({error.strerror}); create it, readable by this user only"
             ) from None
         except UnicodeDecodeError:
-            raise SecretError(f"{self.file_key}: {file} is not UTF-8 text") from None
+            raise SecretError(f"{self.file_key}: {file} is not UTF-8 text; save it as UTF-8") from None
         if not text:
             raise SecretError(f"{self.file_key}: {file} is empty; write the secret into it")
         return text

@@ -1,4 +1,4 @@
-"""What every block of the inventory is made of."""
+"""The building blocks of the inventory model: sections, names and time zones."""
 
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 
 
 class Section(BaseModel):
-    """A block of the inventory: immutable, and an unknown key is an error."""
+    """A block of the inventory: immutable, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,7 +26,7 @@ Zone = Annotated[str, AfterValidator(_check_zone)]
 
 
 def at_most_one_source(block: Section, *keys: str) -> None:
-    """Raises ValueError where a secret is written in place and named by a file as well."""
+    """Raise ValueError if both a secret and its `…_file` are set."""
     for key in keys:
         if getattr(block, key) is not None and getattr(block, f"{key}_file") is not None:
             raise ValueError(f"{key} and {key}_file are both set; keep one")

@@ -1,4 +1,4 @@
-"""The settings and credentials of an object storage, read where they are written, and sorted as obstore wants them."""
+"""Reads the settings and credentials of an object storage, and sorts them for obstore."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from runbookd.inventory.errors import SecretError
 
-# Settings of the HTTP client; obstore takes them apart from those of the storage, and panics where they are mixed.
+# Settings of the HTTP client: obstore takes them separately, and panics if they are among those of the storage.
 _CLIENT_KEYS = frozenset(
     {
         "allow_http",
@@ -34,17 +34,17 @@ _VENDOR = re.compile("^(aws|azure|google)_")
 
 @dataclass(frozen=True)
 class StorageOptions:
-    """What the storage is told (`config`), and what its HTTP client is told (`client`). Both may hold secrets."""
+    """The settings of the storage (`config`) and of its HTTP client. Both may hold secrets."""
 
     config: Mapping[str, str]
     client: Mapping[str, str]
 
 
 def read_storage_options(options: Mapping[str, SecretStr], key: str, file: Path | None) -> StorageOptions:
-    """Return the options of `file`, the value of `key`, over those written in place.
+    """Return `options`, overridden by those in `file`; `key` is the file's inventory key.
 
     Raises:
-        SecretError: the file can not be read or is no map. It names the file, never what is in it.
+        SecretError: the file is unreadable or not a map. Names the file, never its content.
     """
     texts = {name: value.get_secret_value() for name, value in options.items()}
     if file is not None:
@@ -61,8 +61,8 @@ def _read(key: str, file: Path) -> dict[str, str]:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         remedy = "create it, readable by this user only"
-        raise SecretError(f"{key}: can not read {file} ({error.strerror}); {remedy}") from None
-    except (UnicodeDecodeError, yaml.YAMLError):  # the message would show the line, with the secret in it
+        raise SecretError(f"{key}: cannot read {file} ({error.strerror}); {remedy}") from None
+    except (UnicodeDecodeError, yaml.YAMLError):  # its message would show the line with the secret
         raise SecretError(f"{key}: {file} is not valid YAML") from None
     if not isinstance(document, dict) or not all(isinstance(value, str | int | bool) for value in document.values()):
         raise SecretError(f"{key}: {file} must be a map of names to values, as in `aws_region: …`")

@@ -1,13 +1,13 @@
-"""What may have been meant by a name that does not exist."""
+"""Suggests an existing name for a misspelt one."""
 
 import difflib
 from collections.abc import Iterable
 
-CUTOFF = 0.5  # of difflib's similarity: a typo or two in a short word
+CUTOFF = 0.5  # difflib similarity: one or two typos in a short word
 
 
 def suggest(name: str, choices: Iterable[str], all_of_them: str = "there is") -> str:
-    """End a message about an unknown name: with the nearest of `choices`, else with all of them."""
+    """Return the end of a message about an unknown name: the closest of `choices`, or all."""
     names = sorted(choices)
     close = difflib.get_close_matches(name, names, n=1, cutoff=CUTOFF)
     if close:

@@ -1,9 +1,9 @@
-"""Connection addresses as applications write them, made fit for drivers."""
+"""Adapts the connection URLs of applications to database drivers."""
 
 import logging
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-# Prisma's own parameters (https://www.prisma.io/docs/orm/overview/databases/postgresql); PostgreSQL would refuse them.
+# Prisma's own parameters (https://www.prisma.io/docs/orm/overview/databases/postgresql): PostgreSQL refuses them.
 PRISMA_PARAMETERS = frozenset(
     {
         "connection_limit",
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 def without_prisma_parameters(dsn: str) -> str:
-    """Return `dsn` without the parameters that only Prisma understands, and log their names once."""
+    """Return `dsn` without the parameters that only Prisma understands; log their names."""
     parts = urlsplit(dsn)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     dropped = sorted({key for key, _ in pairs} & PRISMA_PARAMETERS)
     if not dropped:
         return dsn
-    log.info("DATABASE_URL: left out Prisma's own parameters: %s", ", ".join(dropped))
+    log.info("DATABASE_URL: ignored Prisma's own parameters: %s", ", ".join(dropped))
     return urlunsplit(parts._replace(query=urlencode([pair for pair in pairs if pair[0] not in PRISMA_PARAMETERS])))

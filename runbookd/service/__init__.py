@@ -1,6 +1,6 @@
-"""What both daemons share: flags, logs, start and stop, health, users, the metrics page.
+"""The HTTP service of both daemons: flags, logs, start and stop, health, users, metrics page.
 
-It serves HTTP around the loop and knows neither daemon.
+It knows neither daemon.
 """
 
 from runbookd.service.address import ListenAddress

@@ -1,4 +1,4 @@
-"""Listen addresses as Prometheus' own daemons write them: `:9850`, `127.0.0.1:9851`, `[::1]:9850`."""
+"""Listen addresses in Prometheus' notation: `:9850`, `127.0.0.1:9851`, `[::1]:9850`."""
 
 import ipaddress
 import re
@@ -10,17 +10,17 @@ _REMEDY = "write :9850, 127.0.0.1:9850 or [::1]:9850"
 
 @dataclass(frozen=True)
 class ListenAddress:
-    """Where to listen. `host` None is every interface; port 0 is any free one."""
+    """A listen address. `host` None means every interface; port 0 means any free port."""
 
     host: str | None
     port: int
 
     @classmethod
     def parse(cls, text: str) -> "ListenAddress":
-        """Return the address that `text` states.
+        """Parse a listen address.
 
         Raises:
-            ValueError: it has no port, a port over 65535, or an IPv6 address without brackets.
+            ValueError: `text` has no port, a port over 65535, or an IPv6 address without brackets.
         """
         match = _SHAPE.fullmatch(text)
         if match is None or int(match["port"]) > 65535 or not _is_ipv6(match["six"]):
@@ -29,7 +29,7 @@ class ListenAddress:
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can connect. A name other than localhost counts as reachable from outside."""
+        """Whether only this machine can connect. A name other than localhost counts as public."""
         if self.host is None or self.host == "localhost":
             return self.host is not None
         try:

@@ -1,4 +1,4 @@
-"""`--config.check`: says what is wrong with an inventory before a daemon runs on it."""
+"""`--config.check`: reports the problems of an inventory before a daemon runs on it."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from runbookd.inventory import Inventory, Problem, place_of
 
-NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE), or set DATABASE_URL or REDIS_URL"
+NO_INVENTORY = "no inventory: pass one with --config.file (RUNBOOK_CONFIG_FILE), or set DATABASE_URL or REDIS_URL"
 
 
 @dataclass(frozen=True)
 class ConfigFinding:
-    """Something in a usable inventory that will fail later. `path` are the keys down to it."""
+    """A setting in a usable inventory that will fail later. `path` are the keys down to it."""
 
     path: tuple[str, ...]
     reason: str
@@ -21,7 +21,7 @@ class ConfigFinding:
 def check(
     inventory: Inventory | None, file: Path | None, config_findings: Callable[[Inventory], Iterable[ConfigFinding]]
 ) -> int:
-    """Print every finding with its file and line, and return the exit code: 0 without any, otherwise 1."""
+    """Print every finding with its file and line; return 0 without findings, otherwise 1."""
     if inventory is None:
         print(NO_INVENTORY)
         return 1
@@ -29,7 +29,7 @@ def check(
     for problem in findings:
         print(problem)
     if not findings:
-        print(f"{file or 'environment'}: fine, stacks: {', '.join(inventory.stacks)}")
+        print(f"{file or 'environment'}: no problems found, stacks: {', '.join(inventory.stacks)}")
     return 1 if findings else 0
 
 

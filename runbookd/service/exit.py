@@ -1,4 +1,4 @@
-"""Ends the process without taking the interpreter down first."""
+"""Ends the process without shutting down the interpreter."""
 
 import logging
 import os
@@ -7,10 +7,10 @@ from typing import NoReturn
 
 
 def exit_process(code: int) -> NoReturn:
-    """Write out what is buffered and end the process with `code`. Everything has to be closed by now.
+    """Flush the buffers and end the process with `code`. Close everything else before.
 
-    The object storage library answers from threads of its own. One that is still letting go of an answer while the
-    interpreter is being taken down aborts the process: one in four of those that ended right after an answer.
+    The object storage library answers from its own threads. A thread that is still releasing an answer while the
+    interpreter shuts down aborts the process: this hit one in four exits right after an answer.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):

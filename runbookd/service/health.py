@@ -1,4 +1,4 @@
-"""Health endpoints: `/-/healthy` says that the process answers, `/-/ready` that it can do its work."""
+"""Health endpoints: `/-/healthy` (the process answers) and `/-/ready` (it can do its work)."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ Readiness = Callable[[], str | None]
 
 
 def add_health_routes(app: web.Application, unready: Readiness) -> None:
-    """Add both routes. `unready` returns None, or the reason in words that tell people what to do."""
+    """Add both routes. `unready` returns None, or the reason with its remedy."""
 
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="healthy\n")

@@ -1,4 +1,4 @@
-"""A daemon's life: settings, inventory, check or serve, exit code."""
+"""Runs a daemon: settings, inventory, check or serve, exit code."""
 
 import asyncio
 import os
@@ -21,15 +21,15 @@ S = TypeVar("S", bound=DaemonSettings)
 
 
 class UnusableConfiguration(Exception):
-    """The daemon can not start as it is configured. One line that names the place and the remedy; exit code 2."""
+    """The daemon cannot start with this configuration. One line: place, cause, remedy."""
 
 
 @dataclass(frozen=True)
 class Daemon(Generic[S]):
-    """What makes a daemon itself: its application, and what `--config.check` looks for.
+    """The parts that differ between daemons: the application and the findings of `--config.check`.
 
-    `build` may raise UnusableConfiguration. It runs before the event loop, so it opens nothing: that belongs into
-    the application's `cleanup_ctx`.
+    `build` may raise UnusableConfiguration. It runs before the event loop, so it must not open anything: open
+    connections in the application's `cleanup_ctx`.
     """
 
     build: Callable[[S, Inventory | None], web.Application]
@@ -37,7 +37,10 @@ class Daemon(Generic[S]):
 
 
 def run(daemon: Daemon[S], settings: S) -> int:
-    """Run until told to stop. Returns 0; 1 where a check finds something or the address is taken; 2 unusable."""
+    """Run until a signal stops the daemon, and return its exit code.
+
+    0: stopped, or nothing found. 1: findings, or the address is in use. 2: unusable configuration.
+    """
     configure_logs(settings.log)
     try:
         inventory = load_inventory(settings.config.file, os.environ)
@@ -56,7 +59,7 @@ def _guard(file: Path | None) -> WebGuard | None:
     try:
         return WebGuard(file) if file is not None else None
     except OSError as error:
-        raise UnusableConfiguration(f"{file}: tls_server_config: {error}; mend the certificate and its key") from None
+        raise UnusableConfiguration(f"{file}: tls_server_config: {error}; fix the certificate and its key") from None
 
 
 def _print_error(error: Exception, code: int) -> int:

@@ -1,4 +1,4 @@
-"""Logs on standard error: one event per decision with fields, as logfmt for people or JSON for machines."""
+"""Logs on standard error: one event with fields per decision, as logfmt or JSON."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _FIRST_KEYS = ["timestamp", "level", "event"]
 
 
 def configure_logs(settings: LogSettings) -> None:
-    """Send our own events and those of the libraries the same way. Call it once, before anything is logged."""
+    """Configure the logs of our code and of the libraries. Call it once, before the first event."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -30,16 +30,16 @@ def configure_logs(settings: LogSettings) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,  # a module's logger may exist before the settings are read
+        cache_logger_on_first_use=False,  # a module may create its logger before the settings are read
     )
 
 
 def _downgrade_client_errors(record: logging.LogRecord) -> bool:
-    """What a client got wrong, or that it went away, is worth a line and no traceback; it is no error of ours."""
+    """Log a client's mistake or disconnect as one INFO line: it is not an error of the daemon."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError):
         reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
-        record.msg, record.args, record.exc_info = f"a request was not understood or was left: {reason}", (), None
+        record.msg, record.args, record.exc_info = f"invalid or aborted request: {reason}", (), None
         record.levelno, record.levelname = logging.INFO, "INFO"
     return record.levelno >= logging.getLogger().level
 

@@ -1,14 +1,14 @@
-"""Gives memory back: pages are large and short-lived, and what they leave behind should not stay with the process."""
+"""Tunes malloc to return memory to the system: pages are large and short-lived."""
 
 import ctypes
 
-# Of glibc's malloc.h.
+# Constants from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _LARGE_BYTES = 128 * 1024
 
 
 def tune_malloc() -> None:
-    """Keep glibc from raising its thresholds after each large page, and from a heap for each thread."""
+    """Stop glibc from raising its thresholds after a large page, and limit its heaps to two."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library
         return

@@ -1,4 +1,4 @@
-"""Reading the inventory anew while running: POST or PUT on `/-/reload`, and SIGHUP."""
+"""Reloads the inventory while running: POST or PUT on `/-/reload`, or SIGHUP."""
 
 import asyncio
 import signal
@@ -15,14 +15,17 @@ log = structlog.get_logger(__name__)
 
 
 def add_reload_route(app: web.Application, reload: Reload) -> None:
-    """Add the route, and have the daemon reload on SIGHUP, too. `reload` raises InventoryError and changes nothing."""
+    """Add the route, and reload on SIGHUP, too.
+
+    If the inventory is invalid, `reload` raises InventoryError and changes nothing.
+    """
 
     async def handle_reload(_: web.Request) -> web.Response:
         try:
             # Shielded: a client that hangs up must not leave half of a reload behind.
             await asyncio.shield(reload())
         except InventoryError as error:
-            return web.Response(status=500, text=f"the old inventory stays:\n{error}\n")
+            return web.Response(status=500, text=f"invalid inventory ignored, keeping the previous one:\n{error}\n")
         return web.Response(text="reloaded\n")
 
     app[RELOAD] = reload
@@ -31,7 +34,7 @@ def add_reload_route(app: web.Application, reload: Reload) -> None:
 
 
 async def reload_on_sighup(app: web.Application) -> AsyncIterator[None]:
-    """Reload at every SIGHUP while the context is open. A daemon that can not reload ends by it; see serve."""
+    """Reload on every SIGHUP while the context is open; without a reload, SIGHUP stops (see serve)."""
     if RELOAD not in app:
         yield
         return
@@ -48,10 +51,10 @@ async def reload_on_sighup(app: web.Application) -> AsyncIterator[None]:
 async def _reload_on(sighup: asyncio.Event, reload: Reload) -> None:
     while True:
         await sighup.wait()
-        sighup.clear()  # before the reload: a signal in its middle is about a file that is newer than what it reads
+        sighup.clear()  # before the reload: a signal during it announces a newer file
         try:
             await reload()
         except InventoryError:
-            continue  # the reload has told it
-        except Exception as error:  # the next signal must find somebody who listens
+            continue  # logged by the reload itself
+        except Exception as error:  # the task must survive for the next signal
             log.error("reload failed", reason=f"unexpected {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""Serves an application until the process is told to stop."""
+"""Serves an application until a signal stops the process."""
 
 import asyncio
 import errno
@@ -13,24 +13,24 @@ from runbookd.service.address import ListenAddress
 from runbookd.service.reload import RELOAD, reload_on_sighup
 from runbookd.service.tls_and_users import WebGuard
 
-# How long open requests may finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
+# Time for open requests to finish after SIGTERM; below the 10 s that container runtimes allow before SIGKILL.
 GRACE_SECONDS = 8.0
 BEFORE_CLOSING: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("before_closing")
-"""What an application finishes first when it is told to stop; it goes on answering meanwhile."""
+"""A hook that the application awaits before it closes; it still serves requests during the hook."""
 log = structlog.get_logger(__name__)
 
 
 class CannotListen(Exception):
-    """The address can not be listened on."""
+    """The daemon cannot listen on its address."""
 
 
 async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | None = None) -> None:
-    """Serve `app`, behind `guard`, until a signal ends it, then let open requests finish.
+    """Serve `app` behind `guard` until a signal stops it, then let open requests finish.
 
     Raises:
-        CannotListen: the address is in use, not ours, or needs rights.
+        CannotListen: the address is in use, not on this machine, or not permitted.
     """
-    # Who can not reload ends by SIGHUP in the same good order as by SIGTERM: it must not tear what is being done.
+    # Without a reload, SIGHUP is a graceful stop like SIGTERM: its default action would kill work in progress.
     stop = _stop_on_signals(signal.SIGTERM, signal.SIGINT, *(() if RELOAD in app else (signal.SIGHUP,)))
     app.cleanup_ctx.append(reload_on_sighup)
     tls = guard.install(app) if guard is not None else None
@@ -53,7 +53,7 @@ async def _listen(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLCon
     except OSError as error:
         remedy = "choose another with --web.listen-address"
         reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown error"
-        raise CannotListen(f"can not listen on {address}: {reason}; {remedy}") from None
+        raise CannotListen(f"cannot listen on {address}: {reason}; {remedy}") from None
 
 
 def _stop_on_signals(*numbers: signal.Signals) -> asyncio.Event:

@@ -19,8 +19,8 @@ S = TypeVar("S", bound="DaemonSettings")
 class FlagGroup(BaseModel):
     """Flags with one prefix.
 
-    Unknown variables are left alone, because Kubernetes puts its own into every container (RUNBOOK_WEB_PORT where a
-    service is named runbook-web); unknown flags are refused by the parser.
+    Unknown variables are ignored, because Kubernetes sets its own in every container (RUNBOOK_WEB_PORT for a service
+    named runbook-web). The parser rejects unknown flags.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -32,30 +32,32 @@ def _check_address(text: str) -> str:
 
 
 class ConfigSettings(FlagGroup):
-    """Where the inventory is."""
+    """The inventory."""
 
-    file: Path | None = Field(default=None, description="the inventory, a YAML file")
+    file: Path | None = Field(default=None, description="inventory file (YAML)")
     check: bool = Field(default=False, description="check the inventory and the secrets it names, then exit")
 
 
 class WebFileSettings(FlagGroup):
     """TLS, users and headers."""
 
-    file: Path | None = Field(default=None, description="TLS, users and headers, as Prometheus' own exporters have it")
+    file: Path | None = Field(
+        default=None, description="file with TLS, users and headers, in the format of Prometheus' exporter-toolkit"
+    )
 
 
 class WebSettings(FlagGroup):
-    """Where the daemon listens. Each daemon sets its own default."""
+    """The listener. Each daemon sets its own default address."""
 
     listen_address: Annotated[str, AfterValidator(_check_address)] = Field(
-        description="where to listen: :9850, 127.0.0.1:9850, [::1]:9850"
+        description="listen address, such as :9850, 127.0.0.1:9850 or [::1]:9850"
     )
     config: WebFileSettings = WebFileSettings()
 
     @model_validator(mode="before")
     @classmethod
     def _variable(cls, data: object) -> object:
-        """RUNBOOK_WEB_CONFIG_FILE arrives as `config_file`: variables are split into group and flag only."""
+        """Accept RUNBOOK_WEB_CONFIG_FILE, which arrives as `config_file`: names are split only once."""
         if not isinstance(data, dict) or "config_file" not in data:
             return data
         flag = WebFileSettings.model_validate(data.get("config", {}))
@@ -63,18 +65,19 @@ class WebSettings(FlagGroup):
 
     @property
     def address(self) -> ListenAddress:
+        """The parsed listen address."""
         return ListenAddress.parse(self.listen_address)
 
 
 class LogSettings(FlagGroup):
-    """What is logged to standard error, and how."""
+    """The log on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least that is logged")
-    format: Literal["logfmt", "json"] = Field(default="logfmt", description="how an event is written")
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="minimum log level")
+    format: Literal["logfmt", "json"] = Field(default="logfmt", description="log format")
 
 
 class DaemonSettings(BaseSettings):
-    """Base of a daemon's settings: a subclass sets the default of `web` and adds groups of its own."""
+    """Base of a daemon's settings: a subclass sets the default of `web` and adds its own groups."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -96,17 +99,17 @@ class DaemonSettings(BaseSettings):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, where argparse would print its whole usage first."""
+    """Reports an error in one line; argparse would print the whole usage first."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see --help\n")
 
 
 def read_settings(kind: type[S], argv: Sequence[str], prog: str) -> S:
-    """Return the settings from flags, then environment, then defaults.
+    """Read the settings from flags, then environment, then defaults.
 
     Raises:
-        SystemExit: 0 after --help and --version; 2 after one line on standard error for every wrong flag or value.
+        SystemExit: 0 after --help and --version; 2 after one line on standard error per wrong flag or value.
     """
     parser = _Parser(prog=prog, description=kind.__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"{prog} {VERSION}")
@@ -121,16 +124,16 @@ def read_settings(kind: type[S], argv: Sequence[str], prog: str) -> S:
 
 
 def _unknown_flag_text(arguments: list[str], valid_flags: list[str]) -> str:
-    """Name the first unknown argument, but never the value of a flag: it may be a secret."""
+    """Name the first unknown flag, but never its value, which may be a secret."""
     flag = next((argument.split("=")[0] for argument in arguments if argument.startswith("-")), None)
     if flag is None:
-        return "takes flags only, but got a bare word; the inventory is given as --config.file FILE"
+        return "unexpected argument; pass the inventory with --config.file FILE"
     close = difflib.get_close_matches(flag, valid_flags, n=1)
     return f"unknown flag {flag}" + (f", did you mean {close[0]}?" if close else "")
 
 
 def _problems(error: ValidationError, argv: Sequence[str]) -> list[str]:
-    """The place is the flag if it was given, otherwise the variable; the value is left out, it may be a secret."""
+    """Name the flag if it was given, otherwise the variable; never the value, which may be a secret."""
     flags = {argument.split("=")[0] for argument in argv}
     lines = []
     for detail in error.errors(include_input=False, include_url=False):

@@ -1,7 +1,7 @@
-"""What stands in front of an application: TLS, users and headers of `--web.config.file`, read anew when it changes.
+"""Guards an application with TLS, users and headers of `--web.config.file`, re-read on change.
 
-A file that has become unusable is told in the log, once, and what it said before holds: a typo must neither open the
-service to everybody nor close it to its own Prometheus.
+An invalid new file is logged once, and the previous configuration stays: a typo must neither open the service to
+everyone nor lock out its own Prometheus.
 """
 
 import asyncio
@@ -23,25 +23,25 @@ from runbookd.inventory import InventoryError, Problem
 from runbookd.service.web_config import WebConfig, read_web_config
 
 OWN_CREDENTIALS: web.AppKey[tuple[str, ...]] = web.AppKey("own_credentials")
-"""Paths (by how they begin) at which an application checks a credential of its own, in the same header."""
-_ONLY_AT_START = "TLS itself, its versions and client_auth_type are changed by a restart only"
-_NO_USERS = "all users are gone, as in a file that is half written; to open the service to everybody, restart it"
-# bcrypt takes a tenth of a second on purpose; a Prometheus asks every few seconds with the same password.
+"""Path prefixes at which the application checks its own credential in the same header."""
+_ONLY_AT_START = "restart to turn TLS on or off, or to change its versions or client_auth_type"
+_NO_USERS = "the new file defines no users and may be half written; restart to turn authentication off"
+# A bcrypt check takes a tenth of a second; Prometheus sends the same password every few seconds.
 _MAX_REMEMBERED = 100
-# Guesses wait for each other, and not for long: they must not take the threads that everything else needs.
+# Password checks run one at a time, with a short queue: guesses must not occupy the shared threads.
 _MAX_WAITING = 20
-# For a user that does not exist: the answer has to take as long as for one that does.
+# Hash for unknown users: the answer must take as long as for a known one.
 _DUMMY_HASH = bcrypt.hashpw(b"", bcrypt.gensalt(10))
 Stamp = Sequence[tuple[int, int, int]]
 log = structlog.get_logger(__name__)
 
 
 class WebGuard:
-    """Guards an application as `file` says.
+    """Guards an application with the settings in `file`.
 
     Raises:
-        InventoryError: the file can not be used.
-        OSError: a certificate or key can not be used.
+        InventoryError: the file is invalid.
+        OSError: a certificate or key is unusable.
     """
 
     def __init__(self, file: Path) -> None:
@@ -51,11 +51,11 @@ class WebGuard:
         self._current_stamp = self._stamps(self.config)
         self._refused_stamp: Stamp | None = None
         self._authenticated: OrderedDict[bytes, None] = OrderedDict()
-        """Those who were let in; a flood of guesses does not push them out."""
+        """Hashes of the accepted credentials; a flood of guesses does not evict them."""
         self._checking, self._waiting = ThreadPoolExecutor(1, "passwords"), 0
 
     def install(self, app: web.Application) -> ssl.SSLContext | None:
-        """Put the guard in front of `app`, and return the TLS for its listener, or None where there is none."""
+        """Install the guard in `app`; return the TLS context for the listener, or None without TLS."""
         app.middlewares.insert(0, self._authenticate)
         app.on_response_prepare.append(self._add_headers)
         return self._context
@@ -75,7 +75,7 @@ class WebGuard:
     async def _is_user(self, request: web.Request) -> bool:
         user, password = _credential(request.headers.get(hdrs.AUTHORIZATION, ""))
         expected = self.config.hashes.get(user)
-        # The key tells nobody the password, and a changed hash is another key.
+        # The key does not reveal the password, and changes with the hash.
         key = hashlib.sha256(b"\0".join((user.encode(), expected or b"", password))).digest()
         if key not in self._authenticated and await self._matches(password, expected):
             self._authenticated[key] = None
@@ -85,7 +85,7 @@ class WebGuard:
 
     async def _matches(self, password: bytes, expected: bytes | None) -> bool:
         if self._waiting >= _MAX_WAITING:
-            raise web.HTTPServiceUnavailable(text="too many passwords wait to be checked; try again\n")
+            raise web.HTTPServiceUnavailable(text="too many password checks are queued; try again later\n")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
@@ -97,7 +97,7 @@ class WebGuard:
         if config.tls_server_config is None:
             return None
         context = config.tls_server_config.context(self._file.parent)
-        # Asked at every handshake, whether the client names a server or not.
+        # OpenSSL calls it at every handshake, even if the client names no server.
         context.sni_callback = self._choose_context
         return context
 
@@ -116,28 +116,28 @@ class WebGuard:
             context = self._new_context(config)
         except (InventoryError, OSError) as error:
             self._refused_stamp = stamp
-            log.error("changed web configuration refused, the old one stays", reason=str(error))
+            log.error("invalid web configuration ignored, keeping the previous one", reason=str(error))
             return
         self.config, self._context, self._refused_stamp = config, context, None
-        # As it was before it was read: what was written since is then seen the next time.
+        # The stamp from before the read: a later write is then detected next time.
         self._current_stamp = stamp
-        log.info("web configuration read anew")
+        log.info("web configuration reloaded")
 
     def _check_change(self, config: WebConfig) -> None:
-        """Refuse what a listener can not take over while it listens, and what looks like half of a file."""
+        """Refuse a change that an open listener cannot apply, and a file that looks half written."""
         if _fixed_settings(config) != _fixed_settings(self.config):
             raise InventoryError([Problem(str(self._file), "tls_server_config", _ONLY_AT_START)])
         if self.config.hashes and not config.hashes:
             raise InventoryError([Problem(str(self._file), "basic_auth_users", _NO_USERS)])
 
     def _stamps(self, config: WebConfig) -> Stamp:
-        """Changes when one of the files does."""
+        """Return a stamp that changes when one of the files does."""
         tls = config.tls_server_config
         return [_stamp(file) for file in (self._file, *(tls.files(self._file.parent) if tls is not None else ()))]
 
 
 def _fixed_settings(config: WebConfig) -> object:
-    """What OpenSSL copies into a connection before it asks which context to use."""
+    """Return the settings that OpenSSL copies into a connection before it calls `sni_callback`."""
     tls = config.tls_server_config
     return tls and (tls.client_auth_type, tls.min_version, tls.max_version)
 
@@ -151,7 +151,7 @@ def _stamp(file: Path) -> tuple[int, int, int]:
 
 
 def _credential(header: str) -> tuple[str, bytes]:
-    """User and password of HTTP's basic authentication; two empty ones if there are none."""
+    """Return user and password of HTTP basic authentication; both empty if there are none."""
     scheme, _, encoded = header.partition(" ")
     try:
         user, _, password = base64.b64decode(encoded, validate=True).partition(b":")
@@ -163,5 +163,5 @@ def _credential(header: str) -> tuple[str, bytes]:
 def _matches(password: bytes, expected: bytes | None) -> bool:
     try:
         return bcrypt.checkpw(password, expected or _DUMMY_HASH) and expected is not None
-    except ValueError:  # bcrypt knows no passwords beyond 72 bytes, and no zero bytes in them
+    except ValueError:  # bcrypt rejects passwords over 72 bytes or with zero bytes
         return False

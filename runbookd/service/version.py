@@ -1,4 +1,4 @@
-"""The product's version, as its package states it."""
+"""The product's version, from its package metadata."""
 
 from importlib import metadata
 
@@ -6,7 +6,7 @@ from importlib import metadata
 def _installed_version() -> str:
     try:
         return metadata.version("runbookd")
-    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
         return "0+checkout"
 
 

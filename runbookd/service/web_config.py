@@ -1,7 +1,7 @@
 """The file of `--web.config.file`: TLS, users and headers, in the format of Prometheus' exporter-toolkit.
 
-https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. What the format has and this
-service has not is refused rather than ignored: a setting that people rely on must hold.
+https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. Unsupported settings of that
+format are refused, not ignored: operators rely on them.
 """
 
 import re
@@ -32,7 +32,7 @@ Header = Literal[
 
 def _bcrypt(value: SecretStr) -> SecretStr:
     if not _HASH.fullmatch(value.get_secret_value()):
-        raise ValueError("is no bcrypt hash; make one with `htpasswd -nBC 10 ''`")
+        raise ValueError("not a bcrypt hash; create one with `htpasswd -nBC 10 ''`")
     return value
 
 
@@ -41,7 +41,7 @@ class _Block(BaseModel):
 
 
 class TlsSettings(_Block):
-    """TLS of the server. Relative files are found beside the file that names them."""
+    """TLS of the server. Relative paths start at the folder of the configuration file."""
 
     cert_file: Path
     key_file: Path
@@ -53,20 +53,20 @@ class TlsSettings(_Block):
     @model_validator(mode="after")
     def _holds_together(self) -> "TlsSettings":
         if (self.client_ca_file is None) != (self.client_auth_type == "NoClientCert"):
-            raise ValueError("client_ca_file and a client_auth_type that verifies go together; set both or neither")
+            raise ValueError("client_ca_file and a verifying client_auth_type need each other; set both or neither")
         if self.min_version > self.max_version:
-            raise ValueError("min_version is above max_version")
+            raise ValueError("min_version is above max_version; lower it")
         return self
 
     def files(self, folder: Path) -> list[Path]:
-        """The files that it names, those below `folder` too."""
+        """Return the paths of its files; relative ones start at `folder`."""
         candidates = (self.cert_file, self.key_file, self.client_ca_file)
         return [folder / file for file in candidates if file is not None]
 
     def context(self, folder: Path) -> ssl.SSLContext:
-        """Read the files and return what a listener needs. Raises OSError (ssl.SSLError among them)."""
+        """Load the files into a context for the listener. Raises OSError (or its ssl.SSLError)."""
         for file in self.files(folder):
-            file.open().close()  # the error of this one names the file
+            file.open().close()  # its error names the file, that of load_cert_chain does not
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[self.min_version]
         context.maximum_version = _VERSIONS[self.max_version]
@@ -78,14 +78,14 @@ class TlsSettings(_Block):
 
 
 class HttpSettings(_Block):
-    """Headers that every answer gets. HTTP/2 is not spoken, so `http2` may only be false."""
+    """Headers of every response. HTTP/2 is not supported, so `http2` can only be false."""
 
     http2: Literal[False] = False
     headers: dict[Header, str] = Field(default_factory=dict)
 
 
 class WebConfig(_Block):
-    """The whole file."""
+    """The whole web configuration file."""
 
     tls_server_config: TlsSettings | None = None
     http_server_config: HttpSettings = HttpSettings()
@@ -93,10 +93,10 @@ class WebConfig(_Block):
 
     @cached_property
     def hashes(self) -> dict[str, bytes]:
-        """The users with the hashes of their passwords."""
+        """The password hashes by user."""
         return {user: text.get_secret_value().encode() for user, text in self.basic_auth_users.items()}
 
 
 def read_web_config(file: Path) -> WebConfig:
-    """Read the file. Raises InventoryError, which names every problem with its line."""
+    """Read the file. Raises InventoryError, which lists every problem with its line."""
     return read_block(file, WebConfig)

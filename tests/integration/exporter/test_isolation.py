@@ -85,7 +85,7 @@ async def test_every_target_in_trouble_costs_itself_only(exporter, stoppable) ->
     assert len(page.series("pg_up")) == 4
     assert page.series("pg_settings_max_connections", target="refused") == {}
     landing = (await exporter.get("/"))[1]
-    assert "dsn_file: can not read /nowhere/dsn (No such file or directory); create it" in landing
+    assert "dsn_file: cannot read /nowhere/dsn (No such file or directory); create it" in landing
     assert "no answer before the deadline" in landing
 
 

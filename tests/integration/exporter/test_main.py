@@ -62,15 +62,15 @@ def test_a_check_finds_every_secret_that_is_missing(tmp_path: Path) -> None:
     remedy = "(No such file or directory); create it, readable by this user only"
     assert run("--config.file", str(file), "--config.check") == (
         1,
-        f"{file}:5: stacks.shop.postgres.main.dsn_file: can not read /nowhere/dsn {remedy}\n"
-        f"{file}:9: stacks.shop.backups.nightly.options_file: can not read /nowhere/options {remedy}\n",
+        f"{file}:5: stacks.shop.postgres.main.dsn_file: cannot read /nowhere/dsn {remedy}\n"
+        f"{file}:9: stacks.shop.backups.nightly.options_file: cannot read /nowhere/options {remedy}\n",
         "",
     )
 
 
 def test_a_check_of_a_good_inventory_is_fine(tmp_path: Path) -> None:
     file = write(tmp_path, GOOD)
-    assert run("--config.file", str(file), "--config.check") == (0, f"{file}: fine, stacks: shop\n", "")
+    assert run("--config.file", str(file), "--config.check") == (0, f"{file}: no problems found, stacks: shop\n", "")
 
 
 def test_an_unknown_flag_ends_with_2() -> None:

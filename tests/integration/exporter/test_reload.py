@@ -69,7 +69,7 @@ async def test_a_bad_one_is_refused_with_every_problem_and_the_old_one_stays(sta
     assert page.value(TIME) == before.value(TIME)
     assert "stacks.shop.reddis: unknown key" in (await exporter.get("/"))[1]
     file.unlink()
-    assert "can not be read: No such file" in (await exporter.get("/-/reload", "POST"))[1]
+    assert "cannot read the file: No such file" in (await exporter.get("/-/reload", "POST"))[1]
     file.write_text(stacks(shop=redis_url))
     assert (await exporter.get("/-/reload", "POST"))[0] == 200
     assert (await exporter.scrape()).value(STATE) == 1

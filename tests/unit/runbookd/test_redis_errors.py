@@ -1,4 +1,4 @@
-"""A server that does not know AUTH repeats the password; we do not."""
+"""A Redis error that repeats the password is shown without it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ from runbookd.redis_errors import redis_error_text
 
 
 @pytest.fixture
-async def unhelpful() -> AsyncIterator[int]:
-    """The port of something that answers every command as a Redis does that does not know it."""
+async def server_without_auth() -> AsyncIterator[int]:
+    """Yield the port of a server that answers every command like a Redis that does not know it."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1000):
@@ -25,14 +25,14 @@ async def unhelpful() -> AsyncIterator[int]:
     server.close()
 
 
-def test_what_is_repeated_of_the_command_is_left_out() -> None:
+def test_error_text_omits_the_command() -> None:
     error = ResponseError("unknown command 'AUTH', with args beginning with: 'metrics' 'hunter2' ")
     assert redis_error_text(error) == "unknown command 'AUTH'"
     assert redis_error_text(OSError("refused")) == "refused"
 
 
-async def test_the_doctor_repeats_nothing(unhelpful) -> None:
-    stack = Stack(redis={"main": RedisTarget(url=f"redis://metrics:hunter2@127.0.0.1:{unhelpful}")})
+async def test_doctor_does_not_show_the_password(server_without_auth) -> None:
+    stack = Stack(redis={"main": RedisTarget(url=f"redis://metrics:hunter2@127.0.0.1:{server_without_auth}")})
     [finding] = await doctor.check(stack, "main")
     assert "unknown command 'AUTH'" in str(finding)
     assert "hunter2" not in str(finding)

@@ -115,7 +115,7 @@ async def problem(exporter, expected: str) -> str:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda file: file.unlink(), "options_file: can not read {file} (No such file or directory)"),
+        (lambda file: file.unlink(), "options_file: cannot read {file} (No such file or directory)"),
         (lambda file: file.write_text("{hunter2"), "options_file: {file} is not valid YAML"),
         (lambda file: file.write_text("- hunter2"), "options_file: {file} must be a map of names"),
         (lambda file: file.write_text("nonsense: hunter2"), "key: &#x27;nonsense&#x27; is not valid"),

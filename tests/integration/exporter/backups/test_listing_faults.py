@@ -155,7 +155,7 @@ async def test_a_report_in_a_file(start_exporter, tmp_path: Path) -> None:
     assert "this is no report of restic" in await landing_page(exporter)
     file.unlink()
     await wait_for_failure(exporter, "folder")
-    assert f"can not read {file}" in await landing_page(exporter)
+    assert f"cannot read {file}" in await landing_page(exporter)
 
 
 async def test_a_report_at_a_url(start_exporter, refuse: Refuse) -> None:

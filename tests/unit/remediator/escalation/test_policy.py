@@ -472,8 +472,8 @@ async def test_a_contacts_own_overflow_is_kept(receiver: NotificationReceiver, m
     [
         ({"first": {"contacts": ["nobody"]}}, "there is no contact 'nobody'"),
         ({"first": {"contacts": []}}, "at least 1 item"),
-        ({"first": {"after": "5m", "contacts": ["oncall"]}}, "nobody is told at once"),
-        ({"first": {"only_while": ["X"], "contacts": ["oncall"]}}, "nobody is told at once"),
+        ({"first": {"after": "5m", "contacts": ["oncall"]}}, "no step notifies at once"),
+        ({"first": {"only_while": ["X"], "contacts": ["oncall"]}}, "no step notifies at once"),
     ],
 )
 def test_a_ladder_that_can_not_work_is_refused(ladder: Any, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What can not be meant by a target of backups is refused, with the remedy."""
+"""A contradictory backup target is refused with the remedy."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ REPORT = {"report": {"format": "restic", "file": "/var/lib/report.json"}}
         {"report": {"format": "pgbackrest", "url": "https://db.example/info.json", "stanza": "main"}},
     ],
 )
-def test_what_can_be_meant(target: dict[str, Any]) -> None:
+def test_valid_backup_target_is_accepted(target: dict[str, Any]) -> None:
     BackupTarget.model_validate(target)
 
 
@@ -30,19 +30,19 @@ def test_what_can_be_meant(target: dict[str, Any]) -> None:
     [
         ({}, "needs url and pattern, or the report of a backup tool"),
         ({"url": "s3://backups/db/"}, "needs url and pattern"),
-        ({**FOLDER, **REPORT}, "report stands in place of url, pattern and dump"),
-        ({**REPORT, "dump": {}}, "report stands in place of url, pattern and dump"),
-        ({**REPORT, "kind": "log"}, "kind log needs the folder of the logs"),
+        ({**FOLDER, **REPORT}, "report replaces url, pattern and dump"),
+        ({**REPORT, "dump": {}}, "report replaces url, pattern and dump"),
+        ({**REPORT, "kind": "log"}, "for kind log set url and pattern"),
         ({"report": {"format": "restic"}}, "needs either file or url"),
         ({"report": {"format": "restic", "file": "/a", "url": "http://a"}}, "needs either file or url"),
-        ({"report": {"format": "restic", "file": "/a", "stanza": "main"}}, "stanza is pgBackRest's"),
-        ({"report": {"format": "restic", "url": "http://user:hunter2@host/"}}, "url carries a user or a password"),
-        ({**FOLDER, "pattern": "%Y/%m/db.dump"}, "put other folders into url"),
+        ({"report": {"format": "restic", "file": "/a", "stanza": "main"}}, "stanza applies to format pgbackrest only"),
+        ({"report": {"format": "restic", "url": "http://user:hunter2@host/"}}, "url contains credentials"),
+        ({**FOLDER, "pattern": "%Y/%m/db.dump"}, "put parent folders into url"),
         ({**FOLDER, "pattern": "latest.dump"}, "set dated_by: last_modified"),
         ({**FOLDER, "pattern": "%Y%m%d/", "dump": {}}, "dump needs a pattern that names one file by its date"),
         ({**FOLDER, "dated_by": "last_modified", "dump": {}}, "dump needs a pattern that names one file by its date"),
     ],
 )
-def test_what_can_not_be_meant(target: dict[str, Any], words: str) -> None:
+def test_contradictory_backup_target_is_refused_with_the_remedy(target: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         BackupTarget.model_validate(target)

@@ -1,4 +1,4 @@
-"""The inventory says what is wrong, where, and what to do; and never shows a secret."""
+"""The inventory reports every mistake with place and remedy, and never shows a secret."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -38,7 +38,7 @@ def problems(folder: Path, text: str, **environ: str) -> list[str]:
     return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
 
 
-def test_a_complete_file_is_typed(tmp_path: Path) -> None:
+def test_complete_file_becomes_typed_settings(tmp_path: Path) -> None:
     inventory = load_inventory(write(tmp_path, GOOD), {})
     assert inventory is not None
     settings = inventory.stacks["shop"].remediations["terminate_idle_transactions"]
@@ -59,50 +59,58 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
         ("older_than: 5m", "older_then: 5m", "unknown key; did you mean 'older_than'?"),
         ("5m", "5 minutes", "'5 minutes' is not a duration; write it like 90s, 5m, 24h, 7d or 1h30m"),
         ("5m", "300", "a duration needs a unit: write 300s, not 300"),
-        ("older_than: 5m", "older_than: 0s", "older_than is at least 1s"),
+        ("older_than: 5m", "older_than: 0s", "older_than must be at least 1s"),
         ("redis: cache,", "redis: main,", "there is no redis 'main'; the stack has cache"),
         ("only_in: maintenance", "only_in: night", "there is no window 'night'; the stack has maintenance"),
         ('"02:00"', "14:00", 'a time of day needs quotes, as in "14:00"'),
-        ("  shop:", "  Shop-1:", "a name is lower-case letters, digits and single underscores"),
-        ("_%Y%m%d_%H%M%S", "", "pattern needs the day"),
+        ("  shop:", "  Shop-1:", "not a name; use lower-case letters, digits and single underscores"),
+        ("_%Y%m%d_%H%M%S", "", "pattern has no day"),
         ("max_items: 10", "max_items: 0", "stacks.shop.remediations.terminate_idle_transactions.max_items"),
         ("mode: auto", "mode: yes", "Input should be 'off', 'shadow', 'approve' or 'auto'"),
         (
             "    redis:\n",
             "    postgres: {}\n    redis:\n",
-            "inventory.yml:6: stacks.shop.postgres: stands twice; keep one",
+            "inventory.yml:6: stacks.shop.postgres: duplicate key; keep one",
         ),
         ("stacks:", "stacks", "inventory.yml:3: is not valid YAML"),
         ('to: "04:00"', 'to: "02:00"', "the window is empty"),
-        ('"{name}-dlq"', "-dlq", "dead_letter needs {name}, as in '{name}-dlq', or is 'failed', or a map of queues"),
-        ('"{name}-dlq"', "7", "dead_letter: is a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'"),
-        ("{redis: cache,", "{redis: cache, prefix: 7,", "prefix: is a prefix or a list of them"),
+        (
+            '"{name}-dlq"',
+            "-dlq",
+            "dead_letter must contain {name}, as in '{name}-dlq', or be 'failed' or a map of queues",
+        ),
+        (
+            '"{name}-dlq"',
+            "7",
+            "dead_letter: must be a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'",
+        ),
+        ("{redis: cache,", "{redis: cache, prefix: 7,", "prefix: must be a prefix or a list of them"),
         (
             "{redis: cache,",
             "{redis: cache, prefix: [a, b], names: ['a:mail', mail],",
-            "with several prefixes a queue's name begins with its own, as in 'bull:mail', not 'mail'",
+            "'mail' has no prefix; with several prefixes write each queue with its own, as in 'bull:mail'",
         ),
         (
             '{redis: cache, dead_letter: "{name}-dlq"}',
             "{redis: cache, prefix: [a, b], dead_letter: {'a:mail': grave}}",
-            "with several prefixes a queue's name begins with its own, as in 'bull:mail', not 'grave'",
+            "'grave' has no prefix; with several prefixes write each queue with its own, as in 'bull:mail'",
         ),
         (
             '{redis: cache, dead_letter: "{name}-dlq"}',
             "{redis: cache, prefix: [a, b], dead_letter: 'dlq-{name}'}",
-            "with several prefixes dead_letter begins with {name}, as in '{name}-dlq'",
+            "with several prefixes dead_letter must start with {name}, as in '{name}-dlq'",
         ),
         (
             '/0"}',
             '/0", prefixes: {"rl:": {}}}',
-            "prefixes: 'rl:' is no beginning of keys with a * after it, as in 'rl:*'",
+            "prefixes: 'rl:' is not a key prefix; write it with one * at its end, as in 'rl:*'",
         ),
-        ('/0"}', '/0", prefixes: {"*": {}}}', "prefixes: '*' is no beginning of keys"),
-        ('/0"}', '/0", prefixes: {"a*b*": {}}}', "prefixes: 'a*b*' is no beginning of keys"),
+        ('/0"}', '/0", prefixes: {"*": {}}}', "prefixes: '*' is not a key prefix"),
+        ('/0"}', '/0", prefixes: {"a*b*": {}}}', "prefixes: 'a*b*' is not a key prefix"),
         ('/0"}', '/0", prefixes: {"rl:*": {topp: 1}}}', "unknown key; did you mean 'top'?"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:
+def test_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert old in GOOD
     found = problems(tmp_path, GOOD.replace(old, new))
     assert len(found) == 1
@@ -118,7 +126,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, e
         (["bull", "{eu}"], {"bull:mail": "bull:mail", "{eu}:a:b": "{eu}:a:b", "mail": None, "bullet:mail": None}),
     ],
 )
-def test_what_the_keys_of_a_queue_begin_with(prefix, keys: dict[str, str | None]) -> None:
+def test_key_of_a_queue_starts_with_its_prefix(prefix, keys: dict[str, str | None]) -> None:
     target = QueueTarget(redis="main", prefix=prefix)
     assert {queue: target.key_of(queue) for queue in keys} == keys
 
@@ -136,13 +144,13 @@ def test_a_variable_replaces_one_value(tmp_path: Path) -> None:
     assert inventory.stacks["shop"].redis["cache"].url_secret().read() == "redis://cache:6379/0"
 
 
-def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
+def test_invalid_variable_is_named(tmp_path: Path) -> None:
     variable = "RUNBOOK__STACKS__SHOP__REMEDIATIONS__TERMINATE_IDLE_TRANSACTIONS__COOLDOWN"
     found = problems(tmp_path, GOOD, **{variable: "soon"})
     assert found[0].startswith(f"{variable}: stacks.shop.remediations.terminate_idle_transactions.cooldown: 'soon'")
 
 
-def test_addresses_alone_make_a_default_stack() -> None:
+def test_database_and_redis_urls_define_a_default_stack() -> None:
     environ = {
         "DATABASE_URL": "postgresql://app@db/shop?schema=public&connection_limit=5&sslmode=require",
         "REDIS_URL": "redis://cache:6379",
@@ -154,24 +162,22 @@ def test_addresses_alone_make_a_default_stack() -> None:
     assert stack.queues["main"].redis == "main"
 
 
-def test_nothing_described_is_no_inventory() -> None:
+def test_empty_environment_gives_no_inventory() -> None:
     assert load_inventory(None, {}) is None
 
 
-def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(InventoryError, match=r"absent\.yml: can not be read: No such file or directory"):
+def test_missing_file_is_reported_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match=r"absent\.yml: cannot read the file: No such file or directory"):
         load_inventory(tmp_path / "absent.yml", {})
 
 
-def test_a_bare_off_is_the_mode(tmp_path: Path) -> None:
+def test_bare_off_is_read_as_the_mode(tmp_path: Path) -> None:
     inventory = load_inventory(write(tmp_path, GOOD.replace("mode: auto", "mode: off")), {})
     assert inventory is not None
     assert inventory.stacks["shop"].remediations["terminate_idle_transactions"].mode is Mode.OFF
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"), [(None, "can not read"), ("", "is empty"), (b"\xff\xfe", "not UTF-8")]
-)
+@pytest.mark.parametrize(("content", "expected"), [(None, "cannot read"), ("", "is empty"), (b"\xff\xfe", "not UTF-8")])
 def test_an_unreadable_secret_names_key_and_file(tmp_path: Path, content: str | bytes | None, expected: str) -> None:
     secret = tmp_path / "pg"
     if content is not None:
@@ -184,7 +190,7 @@ def test_an_unreadable_secret_names_key_and_file(tmp_path: Path, content: str | 
     assert expected in str(caught.value)
 
 
-def test_what_says_no_mode_only_plans_and_records(tmp_path: Path) -> None:
+def test_default_mode_is_shadow(tmp_path: Path) -> None:
     inventory = load_inventory(write(tmp_path, GOOD.replace("mode: auto, ", "")), {})
     assert inventory is not None
     assert inventory.stacks["shop"].remediations["terminate_idle_transactions"].mode is Mode.SHADOW
@@ -204,18 +210,18 @@ def test_what_says_no_mode_only_plans_and_records(tmp_path: Path) -> None:
         (
             "    windows:",
             "    freezes: {eve: {from: 2026-12-27T00:00:00Z, to: 2026-12-24T00:00:00Z}}\n    windows:",
-            "freezes.eve: `to` is not after `from`",
+            "freezes.eve: `to` must be after `from`",
         ),
     ],
 )
-def test_a_bound_that_bounds_nothing_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
+def test_setting_that_disables_a_bound_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
     """Invariant 20."""
     assert GOOD.count(old) == 1
     [found] = problems(tmp_path, GOOD.replace(old, new))
     assert key in found
 
 
-def test_a_duration_that_is_a_number_is_refused(tmp_path: Path) -> None:
+def test_duration_without_a_unit_is_refused(tmp_path: Path) -> None:
     """Invariant 20."""
     text = GOOD.replace("older_than: 5m", "cooldown: 5.5")
     with pytest.raises(InventoryError, match="a duration needs a unit"):

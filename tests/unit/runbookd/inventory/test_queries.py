@@ -1,4 +1,4 @@
-"""Users' own SQL in the inventory: what it makes, and what is refused with its place."""
+"""Custom queries in the inventory: their metrics, and mistakes reported with their place."""
 
 import re
 from pathlib import Path
@@ -37,9 +37,9 @@ def load(folder: Path, text: str):
         ("{sql: SELECT 1, values: {seen_total: {help: M, type: counter}}}", ["seen_total"]),
     ],
 )
-def test_names_of_metrics(tmp_path: Path, query: str, metrics: list[str]) -> None:
-    made = load(tmp_path, TARGET.replace("QUERY", query))["logins"]
-    names = [made.metric("logins", column) for column in made.columns()]
+def test_metric_name_follows_query_column_and_type(tmp_path: Path, query: str, metrics: list[str]) -> None:
+    logins = load(tmp_path, TARGET.replace("QUERY", query))["logins"]
+    names = [logins.metric("logins", column) for column in logins.columns()]
     assert [name.removeprefix("custom_logins_") for name in names] == metrics
 
 
@@ -48,29 +48,29 @@ def test_names_of_metrics(tmp_path: Path, query: str, metrics: list[str]) -> Non
     [
         ("{help: H}", "logins.sql: Field required"),
         ("{sql: '', help: H}", "logins.sql: String should have at least 1 character"),
-        ("{sql: SELECT 1}", "needs help, which says what the column 'value' means"),
-        ("{sql: SELECT 1, help: H, values: {a: {help: H}}}", "help and type stand below each of the values"),
-        ("{sql: SELECT 1, help: H, labels: [job]}", "labels: 'job' is taken"),
-        ("{sql: SELECT 1, help: H, labels: [a, a]}", "labels: the column 'a' is named twice"),
-        ("{sql: SELECT 1, help: H, labels: [value]}", "labels: the column 'value' is named twice"),
+        ("{sql: SELECT 1}", "needs help (the meaning of the column 'value')"),
+        ("{sql: SELECT 1, help: H, values: {a: {help: H}}}", "help and type belong to each of the values"),
+        ("{sql: SELECT 1, help: H, labels: [job]}", "labels: 'job' is reserved"),
+        ("{sql: SELECT 1, help: H, labels: [a, a]}", "labels: the column 'a' is listed twice"),
+        ("{sql: SELECT 1, help: H, labels: [value]}", "labels: the column 'value' is listed twice"),
         ("{sql: SELECT 1, help: H, labels: [createdAt]}", "labels.0: String should match pattern"),
         ("{sql: SELECT 1, help: H, max_rows: 1001}", "max_rows: Input should be less than or equal to 1000"),
-        ("{sql: SELECT 1, help: H, refresh: 0s}", "refresh is at least 1s, timeout is 1s to 5m"),
-        ("{sql: SELECT 1, help: H, timeout: 6m}", "refresh is at least 1s, timeout is 1s to 5m"),
+        ("{sql: SELECT 1, help: H, refresh: 0s}", "refresh must be at least 1s, timeout between 1s and 5m"),
+        ("{sql: SELECT 1, help: H, timeout: 6m}", "refresh must be at least 1s, timeout between 1s and 5m"),
         ("{sql: SELECT 1, help: H, time_out: 6m}", "unknown key; did you mean 'timeout'?"),
         ("{sql: SELECT 1, values: {a: {hlep: H, help: H}}}", "values.a.hlep: unknown key; did you mean 'help'?"),
         (
             "{sql: SELECT 1, values: {a_b: {help: H}}}\n          logins_a: {sql: SELECT 1, values: {b: {help: H}}}",
-            "main.queries.logins_a and stacks.shop.postgres.main.queries.logins both make custom_logins_a_b",
+            "main.queries.logins_a and stacks.shop.postgres.main.queries.logins both define custom_logins_a_b",
         ),
         (
             "{sql: SELECT 1, help: H}\n      other:\n        dsn: postgresql://db/other\n        queries:\n"
             "          logins: {sql: SELECT 1, help: H, labels: [a]}",
-            "other.queries.logins and stacks.shop.postgres.main.queries.logins both make custom_logins, which has to",
+            "other.queries.logins and stacks.shop.postgres.main.queries.logins both define custom_logins, which needs",
         ),
     ],
 )
-def test_a_mistake_is_named_with_its_place(tmp_path: Path, query: str, reason: str) -> None:
+def test_query_mistake_is_reported_with_its_place(tmp_path: Path, query: str, reason: str) -> None:
     with pytest.raises(InventoryError) as caught:
         load(tmp_path, TARGET.replace("QUERY", query))
     [problem] = map(str, caught.value.problems)
@@ -78,7 +78,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, query: str, reason: s
     assert "inventory.yml" in problem
 
 
-def test_the_same_query_of_two_targets_is_one_metric(tmp_path: Path) -> None:
+def test_two_targets_may_define_the_same_query(tmp_path: Path) -> None:
     other = (
         "{sql: SELECT 1, help: H}\n      other:\n        dsn: postgresql://db/other\n        queries:\n"
         "          logins: {sql: SELECT 2, help: I}"
@@ -86,7 +86,7 @@ def test_the_same_query_of_two_targets_is_one_metric(tmp_path: Path) -> None:
     assert load(tmp_path, TARGET.replace("QUERY", other))
 
 
-def test_the_example_of_the_page_is_usable(tmp_path: Path) -> None:
+def test_example_in_the_documentation_loads(tmp_path: Path) -> None:
     [example] = re.findall(r"```yaml\n(stacks:\n.*?queries:.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert yaml.safe_load(example)
     assert set(load(tmp_path, example)) == {"failed_oauth_logins", "searches"}

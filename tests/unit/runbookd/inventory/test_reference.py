@@ -1,4 +1,4 @@
-"""docs/reference/inventory.md names every key that there is."""
+"""docs/reference/inventory.md documents every key."""
 
 import re
 from collections.abc import Iterator
@@ -28,5 +28,5 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 @pytest.mark.parametrize("key", sorted(set(keys(Inventory))))
-def test_every_key_is_described(key: str) -> None:
+def test_every_inventory_key_is_documented(key: str) -> None:
     assert re.search(rf"`[^`]*\b{key}\b[^`]*`|## .*\b{key}\b|`{key}`", PAGE), f"{key} is missing"

@@ -1,4 +1,4 @@
-"""A daemon as small as one can be, started as a process by the tests."""
+"""A minimal daemon, which the tests start as a process."""
 
 import sys
 from collections.abc import Iterable

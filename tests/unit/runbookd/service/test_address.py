@@ -1,4 +1,4 @@
-"""Listen addresses are read as Prometheus' daemons read theirs."""
+"""Listen addresses follow Prometheus' notation."""
 
 import pytest
 
@@ -15,13 +15,13 @@ from runbookd.service import ListenAddress
         ("metrics.example:80", "metrics.example", 80),
     ],
 )
-def test_reads_and_writes_the_same_text(text: str, host: str | None, port: int) -> None:
+def test_address_is_parsed_and_formatted_back(text: str, host: str | None, port: int) -> None:
     assert ListenAddress.parse(text) == ListenAddress(host, port)
     assert str(ListenAddress.parse(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "9850", "127.0.0.1", "::1:9850", "[::1]", "[shop]:1", ":65536", ":-1", "a b:1"])
-def test_refuses_with_an_example(text: str) -> None:
+def test_invalid_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write :9850"):
         ListenAddress.parse(text)
 
@@ -39,5 +39,5 @@ def test_refuses_with_an_example(text: str) -> None:
         ("db.example:1", False),
     ],
 )
-def test_knows_loopback(text: str, expected: bool) -> None:
+def test_loopback_address_is_recognized(text: str, expected: bool) -> None:
     assert ListenAddress.parse(text).on_loopback is expected

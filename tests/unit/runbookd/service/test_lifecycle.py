@@ -1,4 +1,4 @@
-"""A daemon's life, seen from outside as a process: exit codes, messages without tracebacks, signals."""
+"""A daemon as a process: exit codes, messages without tracebacks, signals."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def run_to_end(*argv: str, **extra: str) -> tuple[int, str, str]:
 
 @contextmanager
 def running(*argv: str, **extra: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process, and the first line that it logs."""
+    """Yield the process and its first log line."""
     with subprocess.Popen([*ARGV, *argv], env=environment(**extra), stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
@@ -58,25 +58,25 @@ def inventory(tmp_path: Path) -> Path:
     return file
 
 
-def test_without_an_inventory_it_is_healthy_but_not_ready() -> None:
+def test_daemon_without_inventory_is_healthy_but_not_ready() -> None:
     with running() as (_, line):
         assert get(line, "/-/healthy") == (200, "healthy\n")
         assert get(line, "/-/ready") == (503, "no inventory\n")
 
 
-def test_with_an_inventory_it_is_ready(inventory: Path) -> None:
+def test_daemon_with_inventory_is_ready(inventory: Path) -> None:
     with running(RUNBOOK_CONFIG_FILE=str(inventory)) as (_, line):
         assert get(line, "/-/ready") == (200, "ready\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well(number: signal.Signals) -> None:
+def test_signal_ends_the_daemon_with_code_0(number: signal.Signals) -> None:
     with running() as (process, _):
         process.send_signal(number)
         assert process.wait(timeout=10) == 0
 
 
-def test_json_logs_name_the_real_address() -> None:
+def test_log_names_the_real_address() -> None:
     with running("--log.format=json") as (_, line):
         event = json.loads(line)
     assert event["event"] == "listening"
@@ -84,17 +84,17 @@ def test_json_logs_name_the_real_address() -> None:
     assert not event["address"].endswith(":0")
 
 
-def test_a_taken_port_is_one_line() -> None:
+def test_port_in_use_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, _, err = run_to_end("--web.listen-address", address)
     assert (code, err) == (
         1,
-        f"can not listen on {address}: it is in use; choose another with --web.listen-address\n",
+        f"cannot listen on {address}: it is in use; choose another with --web.listen-address\n",
     )
 
 
-def test_an_unusable_inventory_ends_with_2_and_every_problem(inventory: Path) -> None:
+def test_invalid_inventory_exits_with_2_and_every_problem(inventory: Path) -> None:
     inventory.write_text("stacks:\n  shop:\n    redis_: {}\n    http: {api: {url: ftp://x}}\n")
     for argv in ([], ["--config.check"]):
         code, _, err = run_to_end("--config.file", str(inventory), *argv)
@@ -104,33 +104,33 @@ def test_an_unusable_inventory_ends_with_2_and_every_problem(inventory: Path) ->
         assert "Traceback" not in err
 
 
-def test_what_the_daemon_itself_can_not_use_ends_with_2(inventory: Path) -> None:
+def test_unusable_configuration_exits_with_2(inventory: Path) -> None:
     inventory.write_text("stacks:\n  unusable: {}\n")
     assert run_to_end("--config.file", str(inventory)) == (2, "", "stacks.unusable: rename it\n")
 
 
-def test_a_check_prints_findings_with_their_lines(inventory: Path) -> None:
+def test_check_prints_findings_with_their_lines(inventory: Path) -> None:
     code, out, err = run_to_end("--config.file", str(inventory), "--config.check")
     assert (code, out, err) == (1, f"{inventory}:2: stacks.shop.redis: there is none\n", "")
 
 
-def test_a_check_of_variables_alone_names_no_file() -> None:
+def test_check_of_variables_names_the_environment() -> None:
     code, out, _ = run_to_end("--config.check", RUNBOOK__STACKS__SHOP__RUNBOOK_URL="x")
     assert (code, out) == (1, "environment: stacks.shop.redis: there is none\n")
 
 
-def test_a_check_without_findings_is_fine(inventory: Path) -> None:
+def test_check_without_findings_exits_with_0(inventory: Path) -> None:
     code, out, _ = run_to_end("--config.check", REDIS_URL="redis://cache:6379/0")
-    assert (code, out) == (0, "environment: fine, stacks: default\n")
+    assert (code, out) == (0, "environment: no problems found, stacks: default\n")
 
 
-def test_a_check_without_an_inventory_says_how_to_give_one() -> None:
+def test_check_without_inventory_says_how_to_pass_one() -> None:
     code, out, _ = run_to_end("--config.check")
     assert code == 1
     assert "--config.file" in out
 
 
-def test_a_web_configuration_guards_it(tmp_path: Path) -> None:
+def test_web_configuration_guards_the_daemon(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text("basic_auth_users: {prometheus: $2b$04$" + "a" * 53 + "}\n")
     for argv, variables in (([f"--web.config.file={file}"], {}), ([], {"RUNBOOK_WEB_CONFIG_FILE": str(file)})):
@@ -138,12 +138,12 @@ def test_a_web_configuration_guards_it(tmp_path: Path) -> None:
             assert get(line, "/-/healthy") == (401, "Unauthorized\n")
 
 
-def test_an_unusable_web_configuration_ends_with_2(tmp_path: Path) -> None:
+def test_invalid_web_configuration_exits_with_2(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     assert run_to_end("--web.config.file", str(file)) == (
         2,
         "",
-        f"{file}: can not be read: No such file or directory\n",
+        f"{file}: cannot read the file: No such file or directory\n",
     )
     file.write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}\n")
     for check in ([], ["--config.check"]):

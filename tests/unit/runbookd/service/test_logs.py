@@ -1,4 +1,4 @@
-"""Our events and those of libraries come out alike: one line each, whatever they hold."""
+"""Our events and those of libraries are logged alike: one line each, whatever they contain."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from runbookd.service.settings import LogSettings
 
 
 @pytest.fixture(autouse=True)
-def _undo() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     yield
@@ -25,7 +25,7 @@ def _undo() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def test_logfmt_is_one_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logfmt_writes_one_line_per_event(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings())
     structlog.get_logger("ours").info("bound passed", bound="max_items", detail='two\nlines "quoted"', open=False)
     line = capsys.readouterr().err
@@ -34,14 +34,14 @@ def test_logfmt_is_one_line_an_event(capsys: pytest.CaptureFixture[str]) -> None
     assert " open=false" in line
 
 
-def test_a_library_speaks_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_library_events_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings(format="json"))
     logging.getLogger("theirs").warning("lost %s", "connection")
     event = json.loads(capsys.readouterr().err)
     assert (event["level"], event["event"]) == ("warning", "lost connection")
 
 
-def test_an_exception_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exception_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings())
     try:
         raise ValueError("odd")
@@ -51,7 +51,7 @@ def test_an_exception_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("logger", [structlog.get_logger("ours"), logging.getLogger("theirs")])
-def test_below_the_level_nothing_is_written(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+def test_event_below_the_level_is_not_written(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings(level="error"))
     logger.warning("quiet")
     sys.stderr.flush()
@@ -74,7 +74,7 @@ async def _fails(_: web.Request) -> web.Response:
         (b"GET /fails HTTP/1.1\r\nHost: x\r\n\r\n", "error", True),
     ],
 )
-async def test_what_a_client_gets_wrong_is_a_line_and_what_we_get_wrong_a_traceback(
+async def test_only_our_own_errors_log_a_traceback(
     capsys: pytest.CaptureFixture[str], sent: bytes, level: str, traceback: bool
 ) -> None:
     configure_logs(LogSettings())
@@ -86,6 +86,6 @@ async def test_what_a_client_gets_wrong_is_a_line_and_what_we_get_wrong_a_traceb
         writer.write(sent)
         assert await asyncio.wait_for(reader.readline(), 10)
         writer.close()
-    said = capsys.readouterr().err
-    assert f"level={level} " in said
-    assert ("Traceback" in said) == traceback
+    log = capsys.readouterr().err
+    assert f"level={level} " in log
+    assert ("Traceback" in log) == traceback

@@ -1,9 +1,9 @@
-"""Memory of large blocks goes back to the system at once, in a process that asked for that."""
+"""After `tune_malloc`, freed large blocks return to the system at once."""
 
 import subprocess
 import sys
 
-LOOK = """
+PROGRAM = """
 import sys
 from runbookd.service.malloc import tune_malloc
 
@@ -24,8 +24,8 @@ print(held - before, resident() - before)
 """
 
 
-def test_what_large_blocks_held_is_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True, timeout=30)
+def test_freed_large_blocks_return_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=30)
     held, left = map(int, done.stdout.split())
     assert held > 28_000_000
     assert left < 10_000_000

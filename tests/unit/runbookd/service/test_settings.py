@@ -1,4 +1,4 @@
-"""Flags, then environment, then defaults; a wrong one is one line that names it, and never shows its value."""
+"""Flags win over environment and defaults; an error names the flag in one line, never its value."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_defaults() -> None:
+def test_settings_have_defaults() -> None:
     settings = read()
     assert str(settings.web.address) == "127.0.0.1:9851"
     assert settings.config.file is None
@@ -57,7 +57,7 @@ def test_a_flag_may_be_repeated() -> None:
     assert read("--hook.token-file", "a", "--hook.token-file=b").hook.token_file == (Path("a"), Path("b"))
 
 
-def test_variables_that_others_put_there_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNBOOK_WEB_PORT", "tcp://10.0.0.1:80")
     monkeypatch.setenv("RUNBOOK__STACKS__SHOP__POSTGRES__MAIN__DSN", "postgresql://db/shop")
     assert read() == read()
@@ -69,21 +69,24 @@ def test_variables_that_others_put_there_are_left_alone(monkeypatch: pytest.Monk
         (["--config.fiel=hunter2"], "example: unknown flag --config.fiel, did you mean --config.file?; see --help"),
         (["--config.fiel", "hunter2"], "example: unknown flag --config.fiel, did you mean --config.file?; see --help"),
         (["--config.fil", "x"], "example: unknown flag --config.fil, did you mean --config.file?; see --help"),
-        (["hunter2"], "example: takes flags only, but got a bare word; the inventory is given as --config.file FILE; "
-         "see --help"),
+        (["hunter2"], "example: unexpected argument; pass the inventory with --config.file FILE; see --help"),
         (["--config.file"], "example: argument --config.file: expected one argument; see --help"),
         (["--hook.depth", "hunter2"], "example: --hook.depth: Input should be a valid integer, unable to parse string "
          "as an integer"),
     ],
 )  # fmt: skip
-def test_a_wrong_flag_is_one_line(argv: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_flag_is_reported_in_one_line(
+    argv: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         read(*argv)
     assert stopped.value.code == 2
     assert capsys.readouterr().err == f"{expected}\n"
 
 
-def test_a_wrong_variable_is_named_as_such(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_variable_is_reported_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("RUNBOOK_HOOK_DEPTH", "deep")
     with pytest.raises(SystemExit):
         read()
@@ -91,7 +94,7 @@ def test_a_wrong_variable_is_named_as_such(monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
-def test_help_and_version_end_well(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_exit_with_0(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         read(flag)
     assert stopped.value.code == 0

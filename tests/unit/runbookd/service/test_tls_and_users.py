@@ -1,4 +1,4 @@
-"""`--web.config.file`: TLS, users and headers on a real listener, and what happens when the file changes."""
+"""`--web.config.file`: TLS, users and headers on a real listener, and changes of the file."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def write(file: Path, content: object) -> None:
-    """Later than before: two changes within one tick of the clock would be one."""
+    """Write with a later mtime: two changes within one clock tick would count as one."""
     before = file.stat().st_mtime_ns if file.exists() else 0
     file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
     os.utime(file, ns=(before + 1_000_000_000, before + 1_000_000_000))
@@ -36,7 +36,7 @@ def write(file: Path, content: object) -> None:
 
 @pytest.fixture
 async def start(file) -> AsyncIterator[StartServer]:
-    """Serves a page, and one below /own that checks its own credential, behind a guard; gives the port."""
+    """Serve every path behind a guard; those below /own check their own credential. Returns the port."""
     runners = []
 
     async def start(config: object) -> int:
@@ -80,7 +80,7 @@ async def test_only_users_with_their_password_are_served(start) -> None:
 
 
 @pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic /w==", "Bearer secret", "basic cHJvbWV0aGV1cw=="])
-async def test_a_strange_credential_is_refused(start, header) -> None:
+async def test_malformed_credential_is_refused(start, header) -> None:
     port = await start({"basic_auth_users": USERS})
     async with (
         aiohttp.ClientSession() as session,
@@ -90,14 +90,14 @@ async def test_a_strange_credential_is_refused(start, header) -> None:
         assert found.headers["WWW-Authenticate"] == "Basic"
 
 
-async def test_headers_are_on_every_answer(start) -> None:
+async def test_every_response_has_the_configured_headers(start) -> None:
     port = await start({"http_server_config": {"headers": {"X-Frame-Options": "deny"}}, "basic_auth_users": USERS})
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as found:
         assert found.status == 401
         assert found.headers["X-Frame-Options"] == "deny"
 
 
-async def test_a_changed_file_holds_at_once_and_a_broken_one_not_at_all(start, file) -> None:
+async def test_valid_change_applies_at_once_and_invalid_change_is_ignored(start, file) -> None:
     port = await start({"basic_auth_users": USERS})
     other = {"other": bcrypt.hashpw(b"word", bcrypt.gensalt(4)).decode()}
     write(file, {"basic_auth_users": other})
@@ -107,17 +107,17 @@ async def test_a_changed_file_holds_at_once_and_a_broken_one_not_at_all(start, f
         write(file, {"basic_auth_user": {}})
         assert await status(port, ("other", "word")) == 200
         assert await status(port) == 401
-    (told,) = [event for event in logs if event["log_level"] == "error"]
-    assert "did you mean 'basic_auth_users'?" in told["reason"]
+    (error,) = [event for event in logs if event["log_level"] == "error"]
+    assert "did you mean 'basic_auth_users'?" in error["reason"]
     file.unlink()
     assert await status(port) == 401
-    write(file, {})  # as in the midst of being written
+    write(file, {})  # as if half written
     assert await status(port) == 401
     write(file, {"basic_auth_users": USERS})
     assert await status(port, ("prometheus", "secret")) == 200
 
 
-async def test_what_is_written_while_it_is_read_is_seen_the_next_time(start, file, monkeypatch) -> None:
+async def test_change_during_a_read_is_detected_next_time(start, file, monkeypatch) -> None:
     port = await start({"basic_auth_users": USERS})
     other = {"other": bcrypt.hashpw(b"word", bcrypt.gensalt(4)).decode()}
 
@@ -134,7 +134,7 @@ async def test_what_is_written_while_it_is_read_is_seen_the_next_time(start, fil
     assert await status(port, ("other", "word")) == 200
 
 
-async def test_a_flood_of_guesses_is_turned_away_and_pushes_nobody_out(start) -> None:
+async def test_flood_of_guesses_is_refused_and_evicts_no_known_credential(start) -> None:
     port = await start({"basic_auth_users": USERS | {"slow": bcrypt.hashpw(b"x", bcrypt.gensalt(9)).decode()}})
     assert await status(port, ("prometheus", "secret")) == 200
     flood = [asyncio.create_task(status(port, ("slow", f"guess{number}"))) for number in range(150)]
@@ -151,7 +151,7 @@ class Authority:
         self._ca.cert_pem.write_to_path(folder / "ca.pem")
 
     def issue(self) -> None:
-        """Write server.pem and server.key anew."""
+        """Write new server.pem and server.key."""
         certificate = self._ca.issue_cert("127.0.0.1")
         (self.folder / "server.pem").write_bytes(certificate.cert_chain_pems[0].bytes())
         write(self.folder / "server.key", certificate.private_key_pem.bytes().decode())
@@ -167,15 +167,15 @@ class Authority:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    made = Authority(tmp_path)
-    made.issue()
-    return made
+    authority = Authority(tmp_path)
+    authority.issue()
+    return authority
 
 
 TLS = {"cert_file": "server.pem", "key_file": "server.key"}
 
 
-async def test_tls_and_a_renewed_certificate(start, authority, tmp_path) -> None:
+async def test_renewed_certificate_applies_at_once(start, authority, tmp_path) -> None:
     port = await start({"tls_server_config": TLS})
     assert await status(port, tls=authority.client()) == 200
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -187,13 +187,13 @@ async def test_tls_and_a_renewed_certificate(start, authority, tmp_path) -> None
         await status(port, tls=authority.client())
 
 
-async def test_a_certificate_that_breaks_while_it_runs_changes_nothing(start, authority, tmp_path) -> None:
+async def test_certificate_that_becomes_invalid_is_ignored(start, authority, tmp_path) -> None:
     port = await start({"tls_server_config": TLS})
     write(tmp_path / "server.key", "no key")
     assert await status(port, tls=authority.client()) == 200
 
 
-async def test_tls_is_not_switched_off_by_a_change(start, authority, file) -> None:
+async def test_changed_file_cannot_turn_tls_off(start, authority, file) -> None:
     port = await start({"tls_server_config": TLS})
     write(file, {})
     assert await status(port, tls=authority.client()) == 200
@@ -214,22 +214,20 @@ async def test_old_protocols_and_clients_without_a_certificate_are_refused(start
 
 @pytest.mark.parametrize("change", [{"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": "ca.pem"},
                                     {"min_version": "TLS13"}])  # fmt: skip
-async def test_what_connections_would_not_follow_is_refused_rather_than_said_to_hold(
-    start, authority, file, change
-) -> None:
+async def test_change_that_needs_a_restart_is_refused(start, authority, file, change) -> None:
     port = await start({"tls_server_config": TLS})
     write(file, {"tls_server_config": TLS | change})
     with capture_logs() as logs:
         assert await status(port, tls=authority.client()) == 200
-    assert "by a restart only" in logs[0]["reason"]
+    assert "restart to turn TLS on or off" in logs[0]["reason"]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("basic_auth_users: {a: secret}", "1: basic_auth_users.a: is no bcrypt hash"),
+        ("basic_auth_users: {a: secret}", "1: basic_auth_users.a: not a bcrypt hash"),
         ("tls_server_config: {cert_file: x}", "1: tls_server_config.key_file: "),
-        ("tls_server_config: {cert_file: x, key_file: y, client_ca_file: z}", "go together"),
+        ("tls_server_config: {cert_file: x, key_file: y, client_ca_file: z}", "need each other"),
         ("tls_server_config:\n  cert_file: x\n  key_file: y\n  min_version: TLS10", "4: tls_server_config.min_version"),
         ("http_server_config: {http2: true}", "1: http_server_config.http2"),
         ("http_server_config: {headers: {X-Own: a}}", "http_server_config.headers"),
@@ -238,16 +236,16 @@ async def test_what_connections_would_not_follow_is_refused_rather_than_said_to_
         ("a: [", "is not valid YAML"),
     ],
 )
-def test_an_unusable_file_is_told_with_its_place(file, text, said) -> None:
+def test_invalid_file_is_reported_with_its_place(file, text, message) -> None:
     file.write_text(text)
     with pytest.raises(InventoryError) as refused:
         WebGuard(file)
     assert str(refused.value).startswith(str(file))
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
-def test_a_missing_certificate_is_named(file) -> None:
+def test_missing_certificate_is_named(file) -> None:
     write(file, {"tls_server_config": TLS})
     with pytest.raises(OSError, match=r"server\.pem"):
         WebGuard(file)

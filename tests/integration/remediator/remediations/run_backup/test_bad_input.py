@@ -25,7 +25,7 @@ async def test_a_name_that_is_taken_is_said_at_once(scope, store) -> None:
         ({"url": "ftp://bucket/db/"}, "Unable to recognise URL"),
         ({"url": "file:///no/such/folder"}, "Unable to canonicalize filesystem root"),
         ({"dump": None}, "add stacks.shop.backups.nightly.dump"),
-        ({"admin_options_file": "/no/such/file"}, "admin_options_file: can not read /no/such/file (No such file"),
+        ({"admin_options_file": "/no/such/file"}, "admin_options_file: cannot read /no/such/file (No such file"),
     ],
 )
 async def test_what_can_not_work_is_one_clear_line(scope, target: dict[str, Any], words: str) -> None:
