@@ -1,4 +1,4 @@
-# One image for both daemons and runbookctl. The base is an argument, so that it can be pinned by digest or mirrored.
+# One image for both daemons and runbookctl. Override the base to pin it by digest or to use a mirror.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -10,7 +10,7 @@ COPY runbookd runbookd
 COPY exporter exporter
 COPY remediator remediator
 COPY runbookctl runbookctl
-# setuptools builds the project's own wheel here and does not reach the final stage.
+# setuptools builds the project's wheel here and stays out of the final stage.
 RUN python -m venv /tmp/builder \
  && /tmp/builder/bin/pip install --no-cache-dir "setuptools>=75" \
  && /tmp/builder/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /tmp/wheels . \
@@ -18,7 +18,7 @@ RUN python -m venv /tmp/builder \
  && /opt/runbookd/bin/pip uninstall --yes pip setuptools
 
 FROM ${PYTHON_IMAGE}
-# pg_dump and pg_restore are what run_backup starts.
+# run_backup starts pg_dump and pg_restore.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends postgresql-client \
  && rm -rf /var/lib/apt/lists/*
@@ -26,7 +26,7 @@ COPY --from=build /opt/runbookd /opt/runbookd
 ENV PATH=/opt/runbookd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 RUN mkdir -p /var/lib/runbookd && chown 65532:65532 /var/lib/runbookd
 WORKDIR /var/lib/runbookd
-# A number, so that Kubernetes can prove that it is not root.
+# A numeric user, so that Kubernetes can verify runAsNonRoot.
 USER 65532:65532
 EXPOSE 9850 9851
 CMD ["runbook-exporter"]

@@ -1,4 +1,4 @@
-# Everything is fetched into the checkout; nothing is installed on the machine. See README.md.
+# Fetches everything into the checkout and installs nothing on the machine. See README.md.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -8,7 +8,7 @@ BIN := .venv/bin
 setup:
 	@$(PYTHON) -m tools.toolchain
 
-# Files side by side: most tests wait for a server, not for a processor.
+# Test files run in parallel: most tests wait for a server, not for the CPU.
 test: setup lint
 	@$(BIN)/pytest -n 3
 
@@ -17,8 +17,8 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# Fails if a page, a scrape or a large bucket of backups costs more than it may; tells what it cost. The exporter that it
-# compares with is fetched here.
+# Prints the cost of a page, a scrape and a large bucket of backups; fails if one exceeds its limit. Fetches the exporter
+# to compare with.
 bench: setup
 	@$(PYTHON) -m tools.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
@@ -30,24 +30,24 @@ bench: setup
 	@$(BIN)/python -m benchmarks.webhook
 	@$(BIN)/python -m benchmarks.ledger
 
-# What every version of BullMQ makes of thousands of random orders, read by the exporter and from all keys.
+# Runs thousands of random command sequences with every version of BullMQ, and compares the exporter with all keys.
 SEQUENCES ?= 2000
 differential: setup
 	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/bullmq/test_brute_force.py
 
-# Ten minutes of faults with real servers; fails if the exporter was late, or holds more after them than before. Then the
-# remediator is killed at every point of every way through its states.
+# Ten minutes of faults with real servers; fails if the exporter was late or leaked memory or files. Then kills the
+# remediator at every point of every path through its states.
 soak: setup
 	@$(BIN)/python -m soak
 	@$(BIN)/pytest -m soak tests/invariants
 
-# Spoils every number and comparison of the alert rules in turn, then takes every guard of docs/reference/invariants.md out of the
-# code (a quarter of an hour); fails if no case, or not each test that a guard names, notices. GUARDS="3 19": those alone.
+# Mutates every number and comparison of the alert rules in turn, then removes every guard of docs/reference/invariants.md
+# (15 minutes). Fails if no case, or not every test that the guard names, notices. GUARDS="3 19" limits it to those.
 mutants: setup
 	@$(if $(GUARDS),,$(BIN)/python -m tests.rules.mutants)
 	@$(BIN)/python -m tests.invariants.mutants $(GUARDS)
 
-# make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits 0 only if the loop held.
+# make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits with 0 only if all went well.
 demo: setup
 	@$(BIN)/python -m demo run $(if $(ONCE),--once)
 
@@ -66,8 +66,8 @@ dashboards: setup
 docs: setup
 	@$(BIN)/python -m tools.docs.build
 
-# Pins every dependency with its hash for every Python from 3.11 on, and names no place to fetch it from: one file for
-# the image, one for development.
+# Pins every dependency by hash for Python 3.11 and later, without an index URL: one file for the image, one for
+# development.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: setup
 	@$(BIN)/pip install --quiet uv

@@ -1,4 +1,4 @@
--- Roles and the product's database for compose.yaml. PostgreSQL's image runs this once, as its superuser.
+-- Creates the roles and the product's database for compose.yaml. PostgreSQL's image runs it once, as superuser.
 \getenv password POSTGRES_PASSWORD
 CREATE ROLE product LOGIN PASSWORD :'password';
 CREATE ROLE dumper LOGIN PASSWORD :'password';

@@ -1,12 +1,12 @@
--- What `analyze_tables` needs beyond remediator.sql. Run this after it, as a superuser, in the product's database, and
--- again for each further owner or schema:
+-- Grants the further rights of `analyze_tables`. Run this after remediator.sql, as a superuser, in the product's
+-- database, once per owner and schema:
 --
 --     psql -d shop -v owner=shop_owner -v schema=public -f analyze_tables.sql
 --
--- Before PostgreSQL 17 only a table's owner may analyze it, and a member of the owner may do all that the owner may: read
--- and change its tables, drop them. remediator.sql makes the role's transactions read-only until it asks for something
--- else; if that is not enough for you, leave this remediation off, or give this right with PostgreSQL 17, where it is one
--- of its own and allows no reading. `runbookctl doctor` will tell you that such a role is too wide, and it is right.
+-- Before PostgreSQL 17, only a table's owner may analyze it, and a member of the owner role can also read, change and
+-- drop its tables. remediator.sql only makes the role's transactions read-only by default, which the role can override.
+-- If that is not enough, leave this remediation off, or use PostgreSQL 17, whose MAINTAIN right does not include
+-- reading. Before 17, `runbookctl doctor` rightly reports that the role has too many rights.
 SELECT :SERVER_VERSION_NUM >= 170000 AS has_maintain, :SERVER_VERSION_NUM >= 160000 AS has_set \gset
 \if :has_maintain
     GRANT MAINTAIN ON ALL TABLES IN SCHEMA :"schema" TO remediator;

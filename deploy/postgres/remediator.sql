@@ -1,6 +1,6 @@
--- The role that `admin_dsn` logs in as. It sees the state of every session and may signal those of other roles, but not
--- of superusers: PostgreSQL itself keeps it to that. It can read no table. Run this as a superuser in any database, again
--- whenever it changes, and then give it a password:
+-- Creates the role of `admin_dsn`. It sees the state of every session and may signal all sessions except those of
+-- superusers; PostgreSQL enforces that. It cannot read any table. Run this as a superuser in any database, again after
+-- every update of this file, then set a password:
 --
 --     psql -f remediator.sql
 --     psql -c '\password remediator'
@@ -11,10 +11,10 @@ BEGIN
     END IF;
 END
 $$;
--- One connection a run; a few more, so that one that hangs does not lock the remediator out.
+-- One connection per run, plus spare ones, so that a hung connection does not lock the remediator out.
 ALTER ROLE remediator NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION INHERIT CONNECTION LIMIT 5;
 GRANT pg_signal_backend, pg_read_all_stats TO remediator;
--- These hold whatever the client asks for at connect, until it asks for something else.
+-- Defaults of every session, until the client overrides them with SET.
 ALTER ROLE remediator SET default_transaction_read_only = on;
 ALTER ROLE remediator SET statement_timeout = '10s';
 ALTER ROLE remediator SET lock_timeout = '2s';
