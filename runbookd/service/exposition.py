@@ -1,8 +1,8 @@
-"""Prometheus' text formats: which one a client accepts, and the pieces that a page is made of.
+"""Prometheus' text formats: chooses the one that a client accepts, and writes the pieces of a page.
 
-prometheus_client writes the headers and whatever it collects itself. Its encoders format every name and every label of
-every sample again for each page; a daemon that keeps the start of each line needs `line_start` and `number_text` only,
-which write what prometheus_client would, byte for byte.
+prometheus_client writes the headers and its own metrics. For each page, its encoders format the name and labels of
+every sample again. A daemon that keeps the start of each line calls only `line_start` and `number_text`, which write
+the same bytes as prometheus_client.
 """
 
 import re
@@ -16,14 +16,14 @@ from prometheus_client.registry import Collector
 
 Encoder = Callable[[Collector], bytes]
 _ESCAPING = re.compile(r";\s*escaping=[^,;]*")
-# Exponents by the count of digits before the point.
+# Exponents by the number of digits before the decimal point.
 _EXPONENTS = tuple(f"e+{digits - 1:02d}" for digits in range(17))
 _NOT_FINITE = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
 
 
 @dataclass(frozen=True)
 class Format:
-    """A text format of prometheus_client, told apart by its content type."""
+    """A text format of prometheus_client, identified by its content type."""
 
     content_type: str
     encoder: Encoder = field(compare=False, repr=False)
@@ -32,7 +32,7 @@ class Format:
     def accepted(cls, accept: str) -> "Format":
         """Return the best format for an Accept header.
 
-        Its escaping scheme is ignored, as our names have nothing to escape.
+        The escaping scheme is ignored, because our names need no escaping.
         """
         encoder, content_type = choose_encoder(_ESCAPING.sub("", accept))
         return cls(content_type, encoder)
@@ -47,7 +47,7 @@ class Format:
 
 
 def line_start(name: str, label_names: Sequence[str], label_values: Sequence[str]) -> str:
-    """Return a line of a page up to its value. The labels are sorted by name, as prometheus_client does."""
+    """Return a line up to its value, with labels sorted by name as in prometheus_client."""
     labels = ",".join(
         f'{label}="{_escape(value)}"' for label, value in sorted(zip(label_names, label_values, strict=True))
     )
@@ -55,9 +55,9 @@ def line_start(name: str, label_names: Sequence[str], label_values: Sequence[str
 
 
 def number_text(value: float) -> str:
-    """Return a value as prometheus_client writes it: shortest digits, and an exponent from a million on."""
+    """Format a value as prometheus_client does: fewest digits, an exponent from a million on."""
     text = repr(float(value))
-    if 1e6 <= value < 1e16:  # above, Python writes an exponent by itself
+    if 1e6 <= value < 1e16:  # from 1e16 on, Python itself writes an exponent
         whole, _, fraction = text.partition(".")
         return f"{whole[0]}.{whole[1:]}{fraction}".rstrip("0.") + _EXPONENTS[len(whole)]
     return text if -1e16 < value < 1e16 else _NOT_FINITE.get(text, text)
@@ -71,7 +71,7 @@ class _Families(Collector):
         return self._families
 
 
-@lru_cache(maxsize=4096)  # the metrics of all collectors in a few formats
+@lru_cache(maxsize=4096)  # holds the metrics of all collectors in a few formats
 def _header(format: Format, name: str, type: str, help: str) -> str:
     family = Family(name.removesuffix("_total") if type == "counter" else name, help, type)
     return format.encoder(_Families([family])).removesuffix(format.encode(())).decode()

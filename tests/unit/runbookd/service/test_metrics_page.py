@@ -1,4 +1,4 @@
-"""The metrics page speaks what the client asks for, over a real socket."""
+"""The metrics page has the format that the client accepts, over a real socket."""
 
 import asyncio
 import gzip
@@ -37,14 +37,14 @@ async def fetch(url: str, **headers: str) -> tuple[str, str, bytes]:
         return answer.headers["Content-Type"], answer.headers.get("Content-Encoding", ""), await answer.read()
 
 
-async def test_plain_text_by_default(url: str) -> None:
+async def test_default_format_is_plain_text(url: str) -> None:
     kind, encoding, body = await fetch(url)
     assert kind.startswith("text/plain; version=")
     assert encoding == ""
     assert b"cups_total 3.0\n" in body
 
 
-async def test_openmetrics_and_gzip_when_asked(url: str) -> None:
+async def test_client_can_request_openmetrics_and_gzip(url: str) -> None:
     accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
     kind, encoding, body = await fetch(url, Accept=accept, Accept_Encoding="deflate, gzip")
     assert kind.startswith("application/openmetrics-text; version=1.0.0")
@@ -52,7 +52,7 @@ async def test_openmetrics_and_gzip_when_asked(url: str) -> None:
     assert gzip.decompress(body).endswith(b"# EOF\n")
 
 
-async def test_a_page_is_compressed_while_all_of_asyncios_threads_wait_for_names(url: str) -> None:
+async def test_page_is_compressed_while_name_lookups_block_all_shared_threads(url: str) -> None:
     answered = threading.Event()
     lookups = [asyncio.create_task(asyncio.to_thread(answered.wait)) for _ in range(100)]
     try:
