@@ -40,29 +40,35 @@ class DeliveryWriter:
         """
         future = asyncio.get_running_loop().create_future()
         self._pending.append((row, future))
-        if self._task is None:
-            self._task = asyncio.create_task(self._write_pending(), name="deliveries")
+        self._start_task()
         await future
 
     async def close(self) -> None:
         """Keep what waits, then let the connection go."""
-        if self._task is not None:
+        while self._task is not None:
             await asyncio.wait([self._task])
         self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
         self._connection.close()
 
+    def _start_task(self) -> None:
+        if self._task is None and self._pending:
+            self._task = asyncio.create_task(self._write_pending(), name="deliveries")
+            self._task.add_done_callback(self._replace_task)
+
+    def _replace_task(self, _: asyncio.Task[None]) -> None:
+        """Serve the deliveries that a task has left, as one does that is cancelled before its first step."""
+        self._task = None
+        self._start_task()
+
     async def _write_pending(self) -> None:
         """Commit group after group until none waits.
 
-        A cancellation only lets the lock go early: the commit goes on, and the database keeps the writers apart too.
+        A cancellation only releases the lock early: the commit goes on, and the database keeps the writers apart too.
         """
-        try:
-            while self._pending:
-                async with self._write_lock:
-                    await asyncio.wait([self._hand_over()])
-        finally:
-            self._task = None
+        while self._pending:
+            async with self._write_lock:
+                await asyncio.wait([self._hand_over()])
 
     def _hand_over(self) -> asyncio.Future[None]:
         """Hand a group to the thread; the future is done when the group is answered."""
@@ -86,10 +92,10 @@ class DeliveryWriter:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(_INSERT, rows)
             self._connection.execute("COMMIT")
+            fault = self._fault()
         except Exception as error:
             self._roll_back()
             return error
-        fault = self._fault()
         return LedgerUnavailable(fault) if fault is not None else None
 
     def _roll_back(self) -> None:

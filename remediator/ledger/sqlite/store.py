@@ -22,7 +22,7 @@ from remediator.ledger.sqlite.file_watch import LedgerFiles
 from remediator.ledger.sqlite.integrity import REMEDY, check_in_background, require_intact
 from remediator.ledger.sqlite.lock_file import LedgerLock
 from remediator.ledger.sqlite.migrate import migrate
-from remediator.ledger.sqlite.uncancellable import connection_factory, defer_cancellation
+from remediator.ledger.sqlite.uncancellable import connection_factory, defer_cancellation, wait_for_result
 from remediator.model.clock import SystemClock
 from remediator.model.errors import LedgerUnavailable
 
@@ -76,12 +76,8 @@ class SqliteLedger:
             async with check_in_background(self.file, self._record_damage):
                 yield self
         finally:
-            self._lock, delivery_writer, self._delivery_writer = None, self._delivery_writer, None
-            if delivery_writer is not None:
-                await delivery_writer.close()
-            await self._wait_for_transactions()
-            await self._engine.dispose()
-            lock.close()
+            async with defer_cancellation():
+                await wait_for_result(asyncio.create_task(self._close(lock), name="close the ledger"))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -93,9 +89,6 @@ class SqliteLedger:
             async with self._transaction(immediate=True) as connection:
                 audit.begin(connection)
                 yield connection
-                head = audit.newest_appended(connection)
-            if head is not None and self._lock is not None:
-                self._lock.write_hash(head)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -120,6 +113,8 @@ class SqliteLedger:
                     self._raise_on_fault()
                     yield connection
                 self._raise_on_fault()
+                if immediate:
+                    self._record_head(connection)  # committed, so before a cancellation is raised
         except DBAPIError as error:
             raise LedgerUnavailable(f"the ledger: {error.orig}") from error
         except NoConnection:
@@ -128,6 +123,21 @@ class SqliteLedger:
             self._open_transactions -= 1
             if not self._open_transactions:
                 self._no_transactions.set()
+
+    def _record_head(self, connection: AsyncConnection) -> None:
+        head = audit.newest_appended(connection)
+        if head is not None and self._lock is not None:
+            self._lock.write_hash(head)
+
+    async def _close(self, lock: LedgerLock) -> None:
+        self._lock, delivery_writer, self._delivery_writer = None, self._delivery_writer, None
+        try:
+            if delivery_writer is not None:
+                await delivery_writer.close()
+            await self._wait_for_transactions()
+            await self._engine.dispose()
+        finally:
+            lock.close()
 
     async def _wait_for_transactions(self) -> None:
         """A connection that comes back after the others have been closed would never be."""

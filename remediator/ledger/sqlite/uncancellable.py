@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+Result = TypeVar("Result")
 
 
 class UncancellableConnection:
@@ -25,11 +27,7 @@ class UncancellableConnection:
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function` in the thread, and wait for it, cancelled or not."""
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
-        while not future.done():
-            with suppress(asyncio.CancelledError):  # see defer_cancellation
-                await asyncio.wait([future])
-        return future.result()
+        return await wait_for_result(asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments))
 
     def cursor(self) -> "UncancellableCursor":
         return UncancellableCursor(self, self._connection.cursor())
@@ -93,6 +91,14 @@ def connection_factory(file: Path) -> Callable[[], Awaitable[UncancellableConnec
         return UncancellableConnection(connection, ThreadPoolExecutor(1, thread_name_prefix="ledger"))
 
     return connect
+
+
+async def wait_for_result(future: asyncio.Future[Result]) -> Result:
+    """Return the result of `future`, however often this task is cancelled meanwhile; see `defer_cancellation`."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([future])
+    return future.result()
 
 
 @asynccontextmanager

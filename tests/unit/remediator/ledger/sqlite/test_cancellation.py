@@ -3,10 +3,11 @@
 import asyncio
 import random
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
-from remediator.ledger import deliveries, switches
+from remediator.ledger import audit, deliveries, switches
 from remediator.ledger.address import ledger_at
 from remediator.ledger.protocol import Ledger
 from remediator.model.clock import SystemClock
@@ -64,3 +65,58 @@ async def test_a_cancellation_is_not_lost_when_the_transaction_fails(tmp_path: P
         task = asyncio.create_task(fail(ledger))
         await asyncio.wait([task])
         assert task.cancelled()
+
+
+async def test_head_is_recorded_when_the_writer_is_cancelled_at_its_commit(tmp_path: Path) -> None:
+    async def write_row(ledger: Ledger) -> None:
+        async with ledger.write() as connection:
+            await audit.append(connection, CLOCK.now(), "test")
+            asyncio.get_running_loop().call_soon(task.cancel)
+
+    async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
+        task = asyncio.create_task(write_row(ledger))
+        await asyncio.wait([task])
+        assert task.cancelled()
+        async with ledger.read() as connection:
+            head = await audit.head(connection)
+        assert head != audit.GENESIS
+        assert head in (tmp_path / "ledger.db.lock").read_text()
+
+
+async def test_read_does_not_record_the_head_of_an_earlier_write(tmp_path: Path) -> None:
+    lock = tmp_path / "ledger.db.lock"
+    async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
+        async with ledger.write() as connection:
+            await audit.append(connection, CLOCK.now(), "test")
+        recorded = lock.read_text()
+        lock.write_text("")
+        await read(ledger)
+        assert lock.read_text() == ""
+        lock.write_text(recorded)
+
+
+async def test_deliveries_outlive_the_cancellation_of_their_writer(tmp_path: Path) -> None:
+    async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
+        accepted = asyncio.create_task(ledger.accept(CLOCK.now(), b"body"))
+        await asyncio.sleep(0)
+        (writer,) = (task for task in asyncio.all_tasks() if task.get_name() == "deliveries")
+        writer.cancel()  # before its first step
+        await asyncio.wait_for(accepted, 5)
+        async with ledger.read() as connection:
+            assert await deliveries.count_unprocessed(connection) == 1
+
+
+async def test_ledger_is_closed_as_a_whole_when_closing_is_cancelled(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/ledger.db"
+
+    async def open_and_close() -> None:
+        async with ledger_at(address).open() as ledger:
+            await ledger.accept(CLOCK.now(), b"body")
+            asyncio.get_running_loop().call_soon(task.cancel)
+
+    task = asyncio.create_task(open_and_close())
+    await asyncio.wait([task])
+    assert task.cancelled()
+    async with ledger_at(address).open() as ledger, ledger.read() as connection:
+        assert await deliveries.count_unprocessed(connection) == 1
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "deliveries"]
