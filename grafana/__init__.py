@@ -1,4 +1,4 @@
-"""The dashboards: sources in `boards/`, what Grafana reads in `dashboards/`, and `python -m grafana.build` between.
+"""The dashboards: `python -m grafana.build` turns the sources in `boards/` into the JSON in `dashboards/`.
 
-They show every step of the loop from what Prometheus has stored.
+They show every step of the loop, from the series that Prometheus has stored.
 """

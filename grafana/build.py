@@ -10,12 +10,12 @@ FOLDER = Path(__file__).parent / "dashboards"
 
 
 def render_board(board: Json) -> str:
-    """The JSON of a board: the same text for the same source, a line for every value, so that changes can be read."""
+    """Return the JSON of a board, deterministic and with one line per value, so that diffs are readable."""
     return json.dumps(board, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write(folder: Path = FOLDER) -> None:
-    """Writes every board and removes the files of boards that are gone."""
+    """Write every board and remove the files of boards that no longer exist."""
     folder.mkdir(exist_ok=True)
     for stale in set(folder.glob("*.json")) - {folder / f"{uid}.json" for uid in BOARDS}:
         stale.unlink()

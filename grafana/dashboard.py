@@ -1,4 +1,4 @@
-"""The frame around the panels: variables, annotations, links and what all our boards have in common."""
+"""The frame that all our boards share: variables, annotations and links."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from grafana.panels import DATASOURCE, SCHEMA_VERSION, Json, place_panels
 
 RUNS = Json(
     name="Remediation runs",
-    # The value is the moment itself, in milliseconds: one exact marker a run, however often it is scraped.
+    # The value is the time itself, in milliseconds: one exact marker per run, independent of the scrape interval.
     expr='remediation_last_run_timestamp_seconds{stack=~"$stack"} * 1000',
     useValueForTime=True,
     titleFormat="{{remediation}} {{outcome}}",
@@ -26,7 +26,7 @@ FIRING = Json(
 
 
 def board(uid: str, title: str, description: str, panels: Sequence[Json]) -> Json:
-    """A dashboard of ours: not editable in the browser, for it is made from the sources beside this file."""
+    """Return a dashboard that is read-only in the browser, because it is generated from these sources."""
     return {
         "uid": uid,
         "id": None,
@@ -58,7 +58,7 @@ def _datasource() -> Json:
 
 
 def _stack() -> Json:
-    """Every stack that the exporter knows; asked again when the time range changes, because stacks come and go."""
+    """Return the variable of all stacks; Grafana refreshes it with the time range, because stacks come and go."""
     return {
         "name": "stack",
         "label": "Stack",

@@ -1,7 +1,7 @@
-"""Builds Grafana's classic dashboard JSON (schema 39, Grafana 10 and newer) from plain values.
+"""Build Grafana's classic dashboard JSON (schema 39, Grafana 10 and newer) from plain values.
 
-Only what our boards use is here. Each function returns a dict that goes into the JSON as it is; nothing is computed
-from the clock or the machine, so the same sources always make the same bytes.
+Only the parts that our boards use are here. Each function returns a dict of the JSON. Nothing depends on the clock or
+the machine, so the same sources always produce the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 
 
 def query(expr: str, legend: str = "", ref: str = "A", *, instant: bool = False, table: bool = False) -> Json:
-    """One PromQL query of a panel; `instant` asks for the newest value, `table` for one row a series."""
+    """Return a PromQL query of a panel; `instant` reads only the newest value, `table` gives one row per series."""
     return {
         "datasource": DATASOURCE,
         "editorMode": "code",
@@ -29,12 +29,12 @@ def query(expr: str, legend: str = "", ref: str = "A", *, instant: bool = False,
 
 
 def limit(record: str, legend: str, ref: str = "LIMIT") -> Json:
-    """The runbook's number as a query: the same series that the alert compares with, so the line follows the rule."""
+    """Return a runbook's limit as a query on the series that the alert compares with."""
     return query(record, f"limit {legend}", ref)
 
 
 def stat(title: str, description: str, queries: Sequence[Json], *, unit: str, steps: Json, mappings: Json) -> Json:
-    """The newest value of each series, with a coloured background."""
+    """Return a panel with the newest value of each series on a coloured background."""
     return _panel("stat", title, description, queries) | {
         "fieldConfig": _fields({"unit": unit, "thresholds": steps, "mappings": [mappings] if mappings else []}),
         "options": {
@@ -47,7 +47,7 @@ def stat(title: str, description: str, queries: Sequence[Json], *, unit: str, st
 
 
 def graph(title: str, description: str, queries: Sequence[Json], *, unit: str, stacked: bool = False) -> Json:
-    """Values over time; a query made by `limit` is drawn as a dashed red line."""
+    """Return a panel of values over time; queries from `limit` become dashed red lines."""
     style = {
         "drawStyle": "line",
         "fillOpacity": 20 if stacked else 0,
@@ -64,7 +64,7 @@ def graph(title: str, description: str, queries: Sequence[Json], *, unit: str, s
 
 
 def timeline(title: str, description: str, queries: Sequence[Json], *, unit: str, mappings: Json) -> Json:
-    """A row for each series, coloured by its value while it exists."""
+    """Return a panel with one row per series, coloured by its value while it exists."""
     return _panel("state-timeline", title, description, queries) | {
         "fieldConfig": _fields({"unit": unit, "mappings": [mappings], "custom": {"fillOpacity": 80}}),
         "options": {"mergeValues": True, "rowHeight": 0.8, "showValue": "never", "legend": {"showLegend": False}},
@@ -72,7 +72,7 @@ def timeline(title: str, description: str, queries: Sequence[Json], *, unit: str
 
 
 def bars(title: str, description: str, queries: Sequence[Json], *, unit: str) -> Json:
-    """The newest value of each series as a horizontal bar."""
+    """Return a panel with the newest value of each series as a horizontal bar."""
     return _panel("bargauge", title, description, queries) | {
         "fieldConfig": _fields({"unit": unit, "min": 0}),
         "options": {
@@ -85,7 +85,7 @@ def bars(title: str, description: str, queries: Sequence[Json], *, unit: str) ->
 
 
 def table(title: str, description: str, queries: Sequence[Json], *, unit: str, columns: Mapping[str, str]) -> Json:
-    """One row a series, newest value first; `columns` are the labels to show and their headings, in order."""
+    """Return a table with one row per series, newest first; `columns` maps labels to headings, in order."""
     organize = {
         "excludeByName": {"Time": True, "__name__": True, "instance": True, "job": True},
         "indexByName": {name: position for position, name in enumerate(columns)},
@@ -99,25 +99,25 @@ def table(title: str, description: str, queries: Sequence[Json], *, unit: str, c
 
 
 def states(values: Mapping[int, tuple[str, str]]) -> Json:
-    """Words and colours for whole values, as in {0: ("down", "red")}."""
+    """Map whole values to words and colours, as in {0: ("down", "red")}."""
     options = {str(value): {"text": text, "color": colour} for value, (text, colour) in values.items()}
     return {"type": "value", "options": options}
 
 
 def steps(*pairs: tuple[float | None, str]) -> Json:
-    """Colours from a value on; the first pair has None, for everything below the second."""
+    """Map ranges to colours, each from its value on; the first pair has None, for all below the second."""
     return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in pairs]}
 
 
 def row(title: str, height: int, *panels: Json, width: int | None = None) -> list[Json]:
-    """A heading, and below it panels of one height, side by side; they break where the line is full."""
+    """Return a heading and its panels, of one height and side by side; they wrap when the line is full."""
     return [{"type": "row", "title": title, "collapsed": False, "panels": [], "height": 1, "width": COLUMNS}] + [
         panel | {"height": height, "width": width or COLUMNS // len(panels)} for panel in panels
     ]
 
 
 def place_panels(panels: Sequence[Json]) -> list[Json]:
-    """Gives every panel its id and its place, from the top left, line by line."""
+    """Give every panel its id and place, from the top left, line by line."""
     result: list[Json] = []
     x = y = line = 0
     for number, panel in enumerate(panels, start=1):

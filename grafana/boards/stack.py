@@ -1,7 +1,7 @@
-"""The board that an alert links to: how one stack is, and what the loop did about it.
+"""The board that alerts link to: the health of a stack, and what runbookd did about it.
 
-Limits are the `runbook:` series that the alerts compare with; no number of a runbook stands in this file. Several
-replicas of the exporter report the same thing: `max by` makes one of them before anything is added up.
+Limits are the `runbook:` series that the alerts compare with; this file contains no number of a runbook. Several
+exporter replicas report the same value: `max by` merges them before any sum.
 """
 
 from grafana.dashboard import board
@@ -20,8 +20,8 @@ def _firing(severity: str) -> str:
     return f'group by (stack) (ALERTS{{alertstate="firing", severity="{severity}", stack=~"$stack"}})'
 
 
-# `or` takes the right side only for stacks that the left side does not have: the worst one wins, and a stack without
-# any alert is 0 because the exporter knows it, not because nothing was found.
+# `or` adds the right side only for stacks missing on the left: the worst severity wins. A stack without alerts is 0
+# because the exporter knows the stack, not because the query found nothing.
 WORST = (
     f"3 * {_firing('critical')} or 2 * {_firing('warning')} or 1 * {_firing('info')} "
     f"or 0 * group by (stack) (stack_info{STACK})"
@@ -38,19 +38,21 @@ NOW = row(
     4,
     stat(
         "Worst alert",
-        "The highest severity that fires now for each stack.",
+        "The highest severity that is firing now, per stack.",
         [query(WORST, "{{stack}}", instant=True)],
         unit="none",
         steps=NO_STEPS,
         mappings=SEVERITY,
     ),
-    _up("PostgreSQL", "pg_up", "Whether every PostgreSQL server of the stack answers the exporter."),
-    _up("Redis", "redis_up", "Whether every Redis of the stack answers the exporter."),
-    _up("Queues", "bullmq_up", "Whether the BullMQ queues of the stack can be read."),
-    _up("Backups", "backup_up", "Whether every folder of backups can be listed; not whether the backups are recent."),
+    _up("PostgreSQL", "pg_up", "Whether all PostgreSQL servers of the stack answer the exporter."),
+    _up("Redis", "redis_up", "Whether all Redis servers of the stack answer the exporter."),
+    _up("Queues", "bullmq_up", "Whether the exporter can read all BullMQ queues of the stack."),
+    _up(
+        "Backups", "backup_up", "Whether the exporter can list all backup folders, not whether the backups are recent."
+    ),
     stat(
-        "Backup age of its limit",
-        "Age of the newest backup as a share of what the runbook allows, for each kind; from 100 % on it is too old.",
+        "Backup age, % of limit",
+        "Age of the newest backup per kind, as a percentage of its limit in the runbook; above 100 % it is too old.",
         [
             query(
                 f"max by (stack, kind) (stack_target_kind:backup_age_seconds:min{STACK})"
@@ -65,7 +67,7 @@ NOW = row(
     ),
     stat(
         "Remediator",
-        "What waits for a person: runs that need a yes, in all stacks; open breakers; paused stacks.",
+        "Needs an operator: runs waiting for approval (all stacks), open breakers, paused stacks.",
         [
             query("sum(remediation_approvals_waiting)", "waiting", "WAITING", instant=True),
             query(
@@ -88,7 +90,7 @@ DATABASE = row(
     8,
     graph(
         "Longest idle in transaction",
-        "Age of the session that is idle in transaction for longest; it keeps its locks and holds back vacuum.",
+        "Age of the longest idle-in-transaction session. It keeps its locks and holds back vacuum.",
         [
             query(
                 f"max by (stack, target) (pg_idle_in_transaction_max_age_seconds{STACK})",
@@ -100,7 +102,7 @@ DATABASE = row(
     ),
     graph(
         "Sessions",
-        "Sessions by state, those that wait for a lock of another one, and how many the server admits.",
+        "Sessions by state, sessions blocked by another session, and the maximum that the server admits.",
         [
             query(
                 f"sum by (stack, target, state) (max by (stack, target, datname, state) (pg_connections{STACK}))",
@@ -117,7 +119,7 @@ DATABASE = row(
     ),
     graph(
         "Redis hit rate",
-        "Share of key lookups that found the key. Queues look up keys as well and lift it on a shared server.",
+        "Ratio of key lookups that hit. On a server with queues, their lookups distort the ratio.",
         [
             query(
                 f"sum by (stack, target) (rate(redis_keyspace_hits_total{STACK}[$__rate_interval]))"
@@ -135,7 +137,7 @@ QUEUES = row(
     8,
     graph(
         "Jobs by state",
-        "Jobs of all queues of the stack in each state; completed ones only pile up and are left out.",
+        "Jobs of all queues of the stack by state, without completed jobs, which only accumulate.",
         [
             query(
                 "sum by (stack, state) (max by (stack, target, queue, state)"
@@ -148,7 +150,7 @@ QUEUES = row(
     ),
     graph(
         "Waiting jobs",
-        "Jobs that wait for a worker in each queue: waiting, prioritized and paused. Dead-letter queues are left out.",
+        "Jobs that wait for a worker, per queue: waiting, prioritized and paused. Excludes dead-letter queues.",
         [
             query(f"stack_target_queue:bullmq_queue_waiting_jobs:sum{STACK}", "{{stack}} {{queue}}"),
             limit(f"runbook:bullmq_queue_waiting_jobs:warning{STACK}", "{{stack}}"),
@@ -157,7 +159,7 @@ QUEUES = row(
     ),
     graph(
         "Oldest waiting job",
-        "How long the oldest job of each queue waits since it was due. Dead-letter queues are left out.",
+        "Time since the oldest waiting job was due, per queue. Excludes dead-letter queues.",
         [
             query(f"stack_target_queue:bullmq_queue_oldest_waiting_age_seconds:max{STACK}", "{{stack}} {{queue}}"),
             limit(f"runbook:bullmq_queue_oldest_waiting_age_seconds:critical{STACK}", "{{stack}}"),
@@ -166,7 +168,7 @@ QUEUES = row(
     ),
     graph(
         "Failed jobs",
-        "Jobs that used up their attempts in each queue. They stay until they are retried or removed.",
+        "Jobs that used up their attempts, per queue. They stay until you retry or remove them.",
         [
             query(
                 'max by (stack, target, queue) (bullmq_queue_jobs{stack=~"$stack", state="failed"})',
@@ -178,7 +180,7 @@ QUEUES = row(
     ),
     graph(
         "Dead-letter jobs",
-        "Jobs in the dead-letter queue of each queue, as far as the inventory names one.",
+        "Jobs in the dead-letter queue of each queue for which the inventory names one.",
         [
             query(
                 f"max by (stack, target, queue) (bullmq_queue_dead_letter_jobs{STACK})",
@@ -190,7 +192,7 @@ QUEUES = row(
     ),
     graph(
         "Backup age",
-        "Age of the newest backup of each target, by the date in its name, and what the runbook allows for its kind.",
+        "Age of the newest backup per target, by the date in its name, and the limit of the runbook for its kind.",
         [
             query(f"stack_target_kind:backup_age_seconds:min{STACK}", "{{stack}} {{target}}"),
             limit(f"runbook:backup_age_seconds:critical{STACK}", "{{stack}} {{kind}}"),
@@ -218,7 +220,7 @@ LOOP = row(
     ),
     bars(
         "Runs by outcome",
-        "How many runs of each remediation ended how, in all. Rare events, so a total: a rate would miss a first one.",
+        "Total number of runs per remediation and outcome. Runs are rare: a rate would miss the first one.",
         [
             query(
                 f"sum by (stack, remediation, outcome) (remediation_runs_total{STACK})",
@@ -230,7 +232,7 @@ LOOP = row(
     ),
     bars(
         "Refusals by bound",
-        "How many runs each bound refused or deferred, in all. Rare events, so a total: a rate would miss a first one.",
+        "Total number of runs that each bound refused or deferred. Runs are rare: a rate would miss the first one.",
         [
             query(
                 "sum by (stack, remediation, bound) "
@@ -243,7 +245,7 @@ LOOP = row(
     ),
     table(
         "Last runs",
-        "When each remediation last ended in each outcome for each target; the runs themselves are in the ledger.",
+        "Time of the last run per remediation, target and outcome. The ledger has all runs.",
         [query(f"remediation_last_run_timestamp_seconds{STACK} * 1000", instant=True, table=True)],
         unit="dateTimeAsIso",
         columns={
@@ -256,7 +258,7 @@ LOOP = row(
     ),
     graph(
         "Collectors",
-        "How long the exporter takes to read each target; near the scrape's timeout readings begin to be missing.",
+        "How long the exporter takes to read each target. Near the scrape timeout, readings start to be missing.",
         [
             query(
                 f"max by (stack, collector, target) (runbook_exporter_collector_duration_seconds{STACK})",
@@ -271,6 +273,6 @@ LOOP = row(
 BOARD = board(
     "stack",
     "runbookd: stack",
-    "How a stack is, measured against its runbook, and what was done about it.",
+    "The health of a stack compared with its runbook, and what runbookd did about it.",
     [*NOW, *DATABASE, *QUEUES, *LOOP],
 )
