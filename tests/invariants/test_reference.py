@@ -30,6 +30,7 @@ def test_every_bound_is_a_guard() -> None:
         table = "REFUSALS" if bound in REFUSALS else "DEFERRALS"
         assert (guard.file, guard.symbol) == ("remediator/bounds/bounds.py", table)
         assert (guard.old, guard.new) == (f'"{bound}": {bound}', "")
+        assert guard.guard == f"Every admission evaluates the bound `{bound}`."
 
 
 def test_every_guard_matches_once_in_its_file() -> None:
@@ -79,7 +80,11 @@ def test_the_page_is_what_make_docs_writes() -> None:
 
 def test_what_a_guard_is_and_what_is_none() -> None:
     """Side by side: each is a run of pytest. What can not be read turns every test red, and proves nothing."""
-    guards = [_of(9, "one more is too many"), _of(22, "a thousand alerts and no more"), _unreadable()]
+    guards = [
+        _of(9, "A plan with one item more than `max_items` is refused."),
+        _of(22, "A delivery with more than 1000 alerts is refused."),
+        _unreadable(),
+    ]
     assert [(answer.test, answer.red) for answer in answers([(0, guard) for guard in guards])] == [
         (BOUNDS, True),
         (DELIVERY, True),

@@ -1,6 +1,6 @@
-"""`python -m tools.docs.build` writes the pages and tables of docs/ that follow from code and rules.
+"""Generate the pages and tables of docs/reference from code and rules: `python -m tools.docs.build`.
 
-A test compares each page with what this would write.
+Tests compare each committed page with the generated one.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tables of docs/reference/alerts.md, from the rules and the numbers themselves."""
+"""The tables of docs/reference/alerts.md, from alert_rules/ and its thresholds."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +16,14 @@ _ALERTS, _NUMBERS = "alerts", "numbers"
 
 
 def alerts_page() -> Iterator[tuple[Path, str]]:
-    """Yield the page with its tables as they should be."""
+    """Yield the page with its tables generated again."""
     text = PAGE.read_text(encoding="utf-8")
     for name, table in ((_ALERTS, _alerts_table()), (_NUMBERS, _numbers_table())):
         place = re.compile(rf"(?<=<!-- {name}: written by `make docs` -->\n).*?(?=<!-- end of {name} -->)", re.DOTALL)
         if len(place.findall(text)) != 1:
-            raise ValueError(f"{PAGE.name} has not one place for its table of {name}")
+            raise ValueError(
+                f"{PAGE.name}: expected one pair of `{name}` markers; restore the comments around the table"
+            )
         text = place.sub(table.replace("\\", r"\\"), text)
     yield PAGE, text
 
@@ -36,7 +38,7 @@ def _alerts_table() -> str:
         [f"`{name}`", ", ".join(sorted(set(severities), key=SEVERITIES.index)), *rest]
         for (name, *rest), severities in rows.items()
     ]
-    return _table(["alert", "severity", "for", "remediation", "says"], lines)
+    return _table(["alert", "severity", "for", "remediation", "summary"], lines)
 
 
 def _alert_row(rule: Mapping[str, Any]) -> tuple[str, ...]:
@@ -59,7 +61,7 @@ def _numbers_table() -> str:
 
 
 def _number(rule: Mapping[str, Any]) -> tuple[str, str]:
-    """The quantity, and a cell: the number as it is written, with its severity and priority; a dash for a silence."""
+    """Return the quantity and its cell: the number as written with severity and priority, or `silent`."""
     kind = f" of {rule['labels']['kind']} backups" if "kind" in rule["labels"] else ""
     if rule["record"] == "runbook:silent":
         return rule["labels"]["quantity"] + kind, "silent"

@@ -1,4 +1,4 @@
-"""`python -m tools.docs.build` writes the parts of these pages that follow from the code."""
+"""Write the generated parts of docs/reference: `python -m tools.docs.build`."""
 
 from tools.docs.alerts_tables import alerts_page
 from tools.docs.coverage_page import coverage_page
@@ -7,11 +7,11 @@ from tools.docs.metrics_tables import metrics_pages
 from tools.docs.states_page import states_page
 
 PAGES = (metrics_pages, alerts_page, states_page, coverage_page, invariants_page)
-"""Each yields files and what they should hold."""
+"""Each yields files with their expected content."""
 
 
 def write() -> None:
-    """Write every page anew."""
+    """Write every generated page."""
     for pages in PAGES:
         for file, text in pages():
             file.write_text(text, encoding="utf-8")

@@ -1,8 +1,8 @@
-"""docs/reference/coverage/<stack>.yml: what answers each row of a runbook.
+"""Read docs/reference/coverage/<stack>.yml: the answers to each row of a runbook.
 
-A row is one fact of a runbook that somebody watches, decides or does. A file maps the runbook's sections to the ids of
-their rows, and these to pointers: `{metric: [pg_up], alert: [DatabaseDown]}`. `traps` counts what is wrong or dangerous
-in the row; docs/explanation/runbook-review.md has an answer to each.
+A row is one fact of a runbook that someone watches, decides or does. A file maps the sections of the runbook to the ids
+of their rows, and these to pointers: `{metric: [pg_up], alert: [DatabaseDown]}`. `traps` counts the wrong or dangerous
+parts of the row; docs/explanation/runbook-review.md answers each.
 """
 
 from collections.abc import Hashable, Iterator
@@ -22,7 +22,7 @@ Pointers = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Answers(BaseModel):
-    """Names of what answers a row, by kind. `planned` beside others: they answer a part of it."""
+    """The answers to a row, by kind. `planned` next to other kinds: these answer only part of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,11 +38,11 @@ class Answers(BaseModel):
     @model_validator(mode="after")
     def _answered(self) -> Self:
         if not any(pointers for _, pointers in self.pointers()):
-            raise ValueError("nothing answers this row; name at least one pointer")
+            raise ValueError("this row has no answer; add at least one pointer")
         return self
 
     def pointers(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield every kind with its pointers, which may be none."""
+        """Yield every kind with its pointers, even if it has none."""
         for kind in KINDS:
             yield kind, getattr(self, kind)
 
@@ -52,7 +52,7 @@ KINDS = tuple(name for name in Answers.model_fields if name != "traps")
 
 @dataclass(frozen=True)
 class RunbookRow:
-    """One row: the stack and the section of its runbook, its id, and what answers it."""
+    """A row: the stack and section of its runbook, its id and its answers."""
 
     stack: str
     section: str
@@ -61,19 +61,19 @@ class RunbookRow:
 
     @property
     def traps(self) -> tuple[str, ...]:
-        """The ids of its traps: the row's own where it has one, else numbered from 1."""
+        """Return the ids of its traps: the row's own id for one trap, else numbered from 1."""
         count = self.answers.traps
         return (self.id,) if count == 1 else tuple(f"{self.id}/{number + 1}" for number in range(count))
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML keeps the last one and says nothing."""
+    """A loader that refuses duplicate keys; YAML would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value}", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -82,9 +82,9 @@ _FILE = TypeAdapter(dict[str, dict[str, Answers]])
 
 
 def read(file: Path) -> Iterator[RunbookRow]:
-    """Yield the rows of one file, in its order.
+    """Yield the rows of one file, in order.
 
-    Raises yaml.YAMLError, which names the line, or pydantic's ValidationError, which names the row.
+    Raises yaml.YAMLError with the line, or pydantic's ValidationError with the row.
     """
     sections = _FILE.validate_python(yaml.load(file.read_text(encoding="utf-8"), Loader=_StrictLoader))  # noqa: S506 a SafeLoader
     for section, rows in sections.items():

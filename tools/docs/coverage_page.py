@@ -1,4 +1,4 @@
-"""docs/reference/coverage.md: the rows of every runbook and what answers them, from docs/reference/coverage/*.yml."""
+"""Generate docs/reference/coverage.md: the rows of every runbook and their answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -13,7 +13,7 @@ PAGE = REFERENCE / "coverage.md"
 
 
 def coverage_page() -> Iterator[tuple[Path, str]]:
-    """Yield the page as it should be."""
+    """Yield the page with its table generated again."""
     yield PAGE, replace_part(PAGE, "\n".join(_parts(covered_rows())))
 
 

@@ -1,4 +1,4 @@
-"""What the pointers of docs/reference/coverage/*.yml may point at, and where a reader finds it."""
+"""Resolve the pointers of docs/reference/coverage/*.yml to links."""
 
 import json
 import re
@@ -15,37 +15,37 @@ from tools.docs.metrics_tables import METRICS
 PEOPLE = ROOT / "docs" / "how-to" / "manual-procedures.md"
 
 OUTSIDE: Mapping[str, str] = {
-    "application": "Only the application knows it. Prometheus scrapes the application itself; no rule judges it.",
-    "ci": "A check of sources, packages or images, which belongs to continuous integration.",
+    "application": "Only the application knows it. Prometheus scrapes the application, but no rule evaluates it.",
+    "ci": "A check of sources, packages or images; continuous integration does it.",
     "code": "A change of the application's source.",
-    "document": "What the runbook says of itself: version, date, purpose.",
-    "host": "The machine or the platform: its own exporter measures it, its own tools keep it up to date.",
-    "load": "Load on purpose. Never something that a monitor starts.",
-    "logs": "The log platform's work. Our own logs are structured so that it can read them.",
-    "process": "Work of people that has no signal: product, law, finance, development.",
+    "document": "Facts about the runbook itself: version, date, purpose.",
+    "host": "The machine or the platform: another exporter measures it, other tools keep it up to date.",
+    "load": "Load tests. A monitor never starts them.",
+    "logs": "The log platform does it. Our logs are structured so that it can read them.",
+    "process": "Work without a signal: product, law, finance, development.",
     "prometheus": "Prometheus or Grafana do it out of the box.",
-    "release": "The release tool's work.",
-    "vault": "A store of secrets, which nothing should be able to read from outside.",
+    "release": "The release tool does it.",
+    "vault": "A store of secrets, which no outside tool should read.",
 }
-"""Why something is none of runbookd's business."""
+"""Reasons why a row is outside of runbookd."""
 
 PLANNED: Mapping[str, str] = {
-    "boards": "A board of its own for queues, and one screen for a daily health check.",
-    "probes": "What the body of an endpoint's answer has to say.",
-    "remediations": "Further bounded fixes; each is done by hand until it is there.",
-    "schedules": "When a task, a drill or a rotation was last done, published as a time.",
+    "boards": "A separate board for queues, and one screen for a daily health check.",
+    "probes": "Checks of the body that an endpoint returns.",
+    "remediations": "Further bounded fixes; do them by hand until they exist.",
+    "schedules": "The last time of a task, drill or rotation, published as a timestamp.",
 }
-"""What does not exist yet."""
+"""Features that do not exist yet."""
 
 
 def link(kind: str, pointer: str) -> str:
     """Return a pointer as a link for docs/reference/coverage.md.
 
-    Raises ValueError for one that points at nothing.
+    Raises ValueError if it points at nothing.
     """
     address = _ADDRESSES[kind]().get(pointer)
     if address is None:
-        raise ValueError(f"there is no {kind} {pointer}")
+        raise ValueError(f"no {kind} is named {pointer}; fix the pointer in docs/reference/coverage/")
     return f"[{pointer}]({address})"
 
 
@@ -67,7 +67,7 @@ def _alerts_of(file: Path) -> Iterator[str]:
 
 @cache
 def _panels() -> Mapping[str, str]:
-    """A panel is named by its board and its title."""
+    """Return the panels, named by board and title."""
     files = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
     boards = [(json.loads(file.read_text(encoding="utf-8")), file) for file in files]
     return {
@@ -85,7 +85,7 @@ def _remediations() -> Mapping[str, str]:
 
 @cache
 def _people() -> Mapping[str, str]:
-    """What people do has a section of its own; what reaches them, a receiver of Alertmanager."""
+    """Return the sections of the manual procedures and the receivers of Alertmanager."""
     headings = re.findall(r"^## (.+)$", PEOPLE.read_text(encoding="utf-8"), re.MULTILINE)
     sections = [heading.lower().replace(" ", "-") for heading in headings]
     routes = yaml.safe_load((ROOT / "deploy" / "alertmanager.yml").read_text(encoding="utf-8"))

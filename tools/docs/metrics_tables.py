@@ -1,4 +1,4 @@
-"""The tables of docs/reference/metrics/*.md, from the metrics' declarations and the coverage of the runbooks."""
+"""Generate the tables of docs/reference/metrics/*.md from the declared metrics and the coverage."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ METRICS: Mapping[str, Sequence[Metric]] = {
     "exporter": (*OWN_METRICS, *TARGET_METRICS, *job_lane.METRICS, *user_queries.METRICS),
     **{kind: collector.metrics for kind, collector in COLLECTORS.items()},
 }
-"""What is exported, by the page that tells of it."""
+"""The exported metrics, by their page."""
 _UNITS = {"timestamp_seconds": "seconds since 1970", "seconds": "seconds", "bytes": "bytes", "ratio": "a ratio"}
 
 
 def metrics_pages() -> Iterator[tuple[Path, str]]:
-    """Yield every page with its table as it should be."""
+    """Yield every page with its table generated again."""
     rows = _rows_by_metric()
     for kind, metrics in METRICS.items():
         file = FOLDER / f"{kind}.md"
@@ -41,7 +41,7 @@ def _rows_by_metric() -> Mapping[str, Sequence[str]]:
 
 
 def _table(metrics: Sequence[Metric], runbook_rows: Mapping[str, Sequence[str]]) -> str:
-    """A column that would be empty is left out."""
+    """Return the table without empty columns."""
     rows = [{**_row(metric), "runbook rows": ", ".join(runbook_rows.get(metric.name, ()))} for metric in metrics]
     used = [column for column in rows[0] if any(row[column] for row in rows)]
     return table([used, *([row[column] for column in used] for row in rows)])

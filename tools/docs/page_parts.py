@@ -1,4 +1,4 @@
-"""The part of a page that `make docs` writes, between two comments; all around it is written by people."""
+"""Replace the generated part of a page, which stands between two comments; the rest is written by hand."""
 
 import re
 from pathlib import Path
@@ -7,17 +7,17 @@ _PART = re.compile(r"(?<=<!-- table: written by `make docs` -->\n).*?(?=<!-- end
 
 
 def replace_part(file: Path, part: str) -> str:
-    """Return the page with this part in place of the one it has.
+    """Return the page with its generated part replaced by `part`.
 
-    Raises ValueError where the page does not have exactly one place for it.
+    Raises ValueError unless the page has exactly one generated part.
     """
     before, *after = _PART.split(file.read_text(encoding="utf-8"))
     if len(after) != 1:
-        raise ValueError(f"{file.name} has {len(after)} places for what is written by `make docs`, not one")
+        raise ValueError(f"{file.name}: {len(after)} generated parts, not one; restore the comments around the table")
     return before + part + after[0]
 
 
 def table(rows: list[list[str]]) -> str:
-    """Return a table; the first row is its heading."""
+    """Return a Markdown table; the first row is the heading."""
     heading, *cells = rows
     return "".join(f"| {' | '.join(row)} |\n" for row in [heading, ["---"] * len(heading), *cells])

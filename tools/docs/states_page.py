@@ -1,4 +1,4 @@
-"""The page about the states of a run, from the one table that the engine follows."""
+"""Generate the page about the states of a run from the table that the engine uses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +12,16 @@ PAGE = REFERENCE / "remediation-states.md"
 
 
 def states_page() -> Iterator[tuple[Path, str]]:
-    """The page, whole."""
+    """Yield the whole page."""
     yield PAGE, "\n".join([*_HEAD, *_diagram(), "", *_table(), ""])
 
 
 _HEAD = (
     "# States of a run",
     "",
-    "Written by `make docs` from `remediator/model/run_state.py`, the table that the engine itself follows: a way that",
-    "is not drawn here can not be gone. Each arrow is one row of the audit trail, in the transaction that moves a run.",
-    "After a crash a run is where its last commit left it.",
+    "`make docs` generates this page from `remediator/model/run_state.py`, the table that the engine uses. Transitions",
+    "that are not drawn here are refused. Each transition adds one row to the audit trail, in its own transaction.",
+    "After a crash, a run is in the state of its last commit.",
     "",
 )
 
@@ -40,7 +40,7 @@ def _diagram() -> Iterator[str]:
 
 
 def _table() -> Iterator[str]:
-    yield "| state | what it says | holds its target | people are told | breaker |"
+    yield "| state | meaning | holds its target | notifies contacts | breaker |"
     yield "|---|---|---|---|---|"
     for state in RunState:
         marks = _yes(state in ACTIVE), _yes(escalate in CONSEQUENCES.get(state, ())), _breaker(state)
@@ -55,5 +55,5 @@ def _breaker(state: RunState) -> str:
     if open_breaker in CONSEQUENCES.get(state, ()):
         return "opens at once"
     if counts_toward_breaker(state, "crash"):
-        return "opens after a few" + (", where it was a crash" if not counts_toward_breaker(state, "") else "")
+        return "opens after a few" + (", after a crash only" if not counts_toward_breaker(state, "") else "")
     return ""

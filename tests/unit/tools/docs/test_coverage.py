@@ -56,7 +56,7 @@ def test_the_reference_names_the_rows_that_a_metric_answers() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pointer_that_points_at_nothing_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"there is no {kind} nothing"):
+    with pytest.raises(ValueError, match=f"no {kind} is named nothing"):
         link(kind, "nothing")
 
 
@@ -101,7 +101,7 @@ def test_the_traps_of_a_row_are_numbered_where_there_are_several(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("Part:\n  a: {traps: 1}\n", "nothing answers this row"),
+        ("Part:\n  a: {traps: 1}\n", "this row has no answer"),
         ("Part:\n  a: {metric: []}\n", "at least 1 item"),
         ("Part:\n  a: {people: [tell], why: prose}\n", "why"),
         ("Part:\n  a: {people: [tell], traps: -1}\n", "greater than or equal to 0"),
@@ -113,7 +113,7 @@ def test_a_row_that_is_no_answer_is_refused(tmp_path: Path, text: str, reason: s
 
 
 def test_a_row_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(yaml.YAMLError, match=r"a stands twice(.|\n)*line 3"):
+    with pytest.raises(yaml.YAMLError, match=r"duplicate key a(.|\n)*line 3"):
         rows_of(tmp_path, "Part:\n  a: {people: [tell]}\n  a: {people: [tell]}\n")
     assert not [row for row, times in Counter(row.id for row in ROWS).items() if times > 1]
 
