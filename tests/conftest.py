@@ -1,5 +1,7 @@
 """Which tests run side by side: those of different files, but for the ones that share the checkout's one demo."""
 
+import os
+
 import pytest
 from hypothesis import Phase, settings
 from xdist.scheduler import LoadFileScheduling
@@ -17,6 +19,11 @@ class _SerialDemoScheduling(LoadFileScheduling):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demo's first: they are one after the other, and take longest."""
     items.sort(key=lambda item: not item.nodeid.startswith(_DEMO))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if os.geteuid() != 0 and item.get_closest_marker("as_root"):
+        pytest.skip("needs root")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _SerialDemoScheduling:

@@ -14,8 +14,6 @@ from demo.servers.proc import session_members
 from tests.integration.demo.servers.test_servers import processes_below
 from tools.toolchain.paths import group_root
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused by PostgreSQL")
-
 
 @pytest.fixture
 def server(tmp_path: Path):
@@ -89,7 +87,7 @@ def namespaces(tmp_path: Path) -> None:
         pytest.skip("this system refuses user namespaces")
 
 
-@as_root
+@pytest.mark.as_root
 def test_root_runs_it_in_a_folder_that_only_root_may_enter(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -102,7 +100,7 @@ def test_root_runs_it_in_a_folder_that_only_root_may_enter(tmp_path: Path) -> No
     assert processes_below(closed) == []
 
 
-@as_root
+@pytest.mark.as_root
 @pytest.mark.usefixtures("namespaces")
 def test_root_needs_no_copy_where_namespaces_work(server: PostgresServer) -> None:
     server.start()
@@ -111,7 +109,7 @@ def test_root_needs_no_copy_where_namespaces_work(server: PostgresServer) -> Non
     assert not (server.folder / "elsewhere").is_symlink()
 
 
-@as_root
+@pytest.mark.as_root
 def test_root_without_namespaces_runs_it_as_nobody_in_a_temporary_folder(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +133,7 @@ def test_root_without_namespaces_runs_it_as_nobody_in_a_temporary_folder(
     assert not server.folder.exists()
 
 
-@as_root
+@pytest.mark.as_root
 @pytest.mark.usefixtures("namespaces")
 def test_namespace_is_not_used_where_root_has_no_way_in(tmp_path: Path) -> None:
     others = tmp_path / "others"

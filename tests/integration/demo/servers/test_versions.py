@@ -16,8 +16,6 @@ from demo.servers.redis import RedisServer
 from demo.servers.standby import StandbyServer
 from tests.integration.demo.servers.test_servers import listeners, processes_below
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused by PostgreSQL")
-
 
 @pytest.mark.parametrize("major", [16, 18])
 async def test_postgres_of_another_version_serves(major: int, request: pytest.FixtureRequest) -> None:
@@ -96,7 +94,7 @@ def _logs_in(pgbouncer: PgBouncerServer, role: str) -> bool:
     return pgbouncer.postgres.answers_at(pgbouncer.port, role)
 
 
-@as_root
+@pytest.mark.as_root
 def test_both_run_where_root_can_make_no_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unprivileged, "namespace_works", lambda *_: False)
     primary = PostgresServer(tmp_path / "primary", version=18)
