@@ -14,7 +14,7 @@ from tools.docs.invariants_page import invariants_page
 
 GUARDS = guards_of(invariants())
 # `make mutants` takes out all of them; the tests of these two are quick.
-BOUNDS = "tests/unit/remediator/bounds/test_bounds.py::test_a_bound_that_is_reached_stands_in_the_way"
+BOUNDS = "tests/unit/remediator/bounds/test_bounds.py::test_exceeded_bound_stops_the_run"
 DELIVERY = "tests/unit/remediator/model/test_delivery.py::test_what_is_no_delivery_is_refused_in_one_line"
 
 

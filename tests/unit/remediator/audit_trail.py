@@ -1,4 +1,4 @@
-"""The audit trail, proved in a transaction that a test has open."""
+"""Verifies the audit trail in a test's own transaction."""
 
 from contextlib import nullcontext
 
@@ -8,5 +8,5 @@ from remediator.ledger.audit_verify import verify_trail
 
 
 async def first_break(connection: AsyncConnection) -> int | None:
-    """The first row that does not follow."""
+    """Return the first row that does not follow from the one before, or None."""
     return (await verify_trail(lambda: nullcontext(connection))).first_break

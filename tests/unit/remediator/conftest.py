@@ -1,4 +1,4 @@
-"""The engine on a real ledger, with a clock that tests turn."""
+"""The engine on a real ledger, with a clock that the tests set."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from remediator.context import Context
 from remediator.engine.engine import Engine
@@ -16,6 +17,7 @@ from remediator.ledger.address import ledger_at
 from remediator.ledger.effects import RunItem
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
+from remediator.ledger.schema import outbox
 from remediator.model.delivery import MAX_BYTES
 from runbookd.inventory import Inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -26,7 +28,7 @@ START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 @dataclass
 class ManualClock:
-    """Stands still until a test turns it."""
+    """A clock that stands still until a test moves it."""
 
     at: datetime = START
 
@@ -39,7 +41,7 @@ class ManualClock:
 
 @dataclass
 class EngineHarness:
-    """One engine with everything around it. Killing it is what a power cut would do."""
+    """One engine with its ledger, its clock and its remediation. `cut_power` simulates a crash."""
 
     context: Context
     shelf: FolderRemediation
@@ -61,14 +63,14 @@ class EngineHarness:
             await self.engine.tick()
             await self.engine.wait_for_runs()
 
-    async def run_vanished_checks(self, looks: int = 31) -> None:
-        """As often as it takes until what is missing has vanished."""
-        for _ in range(looks):
+    async def run_vanished_checks(self, checks: int = 31) -> None:
+        """Run as many checks as a missing episode needs to vanish."""
+        for _ in range(checks):
             self.engine.housekeeping.next_vanished_check = 0.0
             await self.work(1)
 
     async def cut_power(self) -> None:
-        """Stop everything where it stands; a new engine finds only what is in the ledger."""
+        """Cancel every task; the new engine finds only what is in the ledger."""
         for task in list(self.engine._drive_tasks.values()):
             task.cancel()
         self.engine = Engine(self.context)
@@ -79,6 +81,14 @@ class EngineHarness:
 
     async def last_run(self) -> Run:
         return (await self.runs())[-1]
+
+    async def notifications(self) -> list[Any]:
+        """Return the rows of the outbox, oldest first."""
+        async with self.context.ledger.read() as connection:
+            return list((await connection.execute(select(outbox).order_by(outbox.c.id))).all())
+
+    async def notification_titles(self) -> list[str]:
+        return [row.title for row in await self.notifications()]
 
     async def items(self, run: Run) -> list[RunItem]:
         async with self.context.ledger.read() as connection:
@@ -111,15 +121,15 @@ def folder(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def engine_harness(
-    folder: Path, what: Inventory, shelf: FolderRemediation | None = None
+    folder: Path, stacks: Inventory, shelf: FolderRemediation | None = None
 ) -> AsyncIterator[EngineHarness]:
     shelf, clock = shelf or FolderRemediation(folder), ManualClock()
     async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
-        context = Context(what, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+        context = Context(stacks, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
         yield EngineHarness(context, shelf, clock)
 
 
 @pytest.fixture
 async def bench(folder: Path) -> AsyncIterator[EngineHarness]:
-    async with engine_harness(folder, inventory()) as made:
-        yield made
+    async with engine_harness(folder, inventory()) as harness:
+        yield harness

@@ -1,6 +1,6 @@
-"""A real little remediation for tests of the engine: it removes files from a folder, one file an item.
+"""A small real remediation for tests of the engine: it removes files from a folder, one file per item.
 
-What a test wants to go wrong it asks for: `before`, `after` and `look` are awaited around the real effect.
+A test injects a fault by `before` and `after`, awaited around the real effect, or `before_reading`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,27 +24,27 @@ from remediator.model.remediation import (
 
 
 async def no_fault() -> None:
-    """Nothing goes wrong."""
+    """Inject no fault."""
 
 
 @dataclass
 class FolderRemediation:
-    """The folder, and what happens around its effects. `touched` lists every removal that was really made."""
+    """The folder and its injected faults. `touched` lists every removal that was really made."""
 
     folder: Path
     one_effect: bool = False
     reachable: bool = True
     before: Callable[[], Awaitable[None]] = no_fault
     after: Callable[[], Awaitable[None]] = no_fault
-    look: Callable[[], Awaitable[None]] = no_fault
+    before_reading: Callable[[], Awaitable[None]] = no_fault
     refill: bool = False
     timeout: timedelta = timedelta(seconds=5)
     touched: list[str] = field(default_factory=list)
     open_count: int = 0
-    because: str = ""
+    empty_reason: str = ""
     detail: str = ""
-    remembers: timedelta = timedelta(0)
-    seen_touched: Sequence[Identity] = ()
+    lookback: timedelta = timedelta(0)
+    touched_items: Sequence[Identity] = ()
 
     @property
     def effect_timeout(self) -> timedelta:
@@ -59,8 +59,8 @@ class FolderRemediation:
 
     async def plan(self) -> Plan:
         items = tuple(Item({"name": name}, {"size": len(name)}) for name in self.names())
-        if self.because:
-            return Plan((), 0, empty_reason=self.because)
+        if self.empty_reason:
+            return Plan((), 0, empty_reason=self.empty_reason)
         return Plan(items, len(items), population=max(len(items), 10))
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
@@ -70,14 +70,14 @@ class FolderRemediation:
         return outcomes
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        await self.look()
+        await self.before_reading()
         return [
             EffectOutcome(ItemState.NOT_APPLIED if str(item.identity["name"]) in self.names() else ItemState.APPLIED)
             for item in items
         ]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        await self.look()
+        await self.before_reading()
         return Verdict(not self.names(), {"left": self.names()})
 
     def _remove(self, name: str) -> EffectOutcome:
@@ -86,18 +86,18 @@ class FolderRemediation:
             return EffectOutcome(ItemState.SKIPPED, "it had gone")
         file.unlink()
         self.touched.append(name)
-        if self.refill:  # with another one: what is removed is not there any more
+        if self.refill:  # under another name, so that the removed file stays away
             self.fill(f"{name}.new")
         return EffectOutcome(ItemState.APPLIED, self.detail)
 
     @asynccontextmanager
     async def open(self, scope: Scope) -> AsyncIterator["FolderRemediation"]:
         self.open_count += 1
-        self.seen_touched = scope.touched_items
+        self.touched_items = scope.touched_items
         if not self.reachable:
             raise TargetUnreachable(f"{scope.target}: no answer")
         yield self
 
     def remediation(self, kind: TargetKind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
-        return Remediation("clear_shelf", kind, keys, 5, self.one_effect, self.open, self.remembers)
+        return Remediation("clear_shelf", kind, keys, 5, self.one_effect, self.open, self.lookback)

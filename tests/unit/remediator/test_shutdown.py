@@ -1,4 +1,4 @@
-"""SIGTERM: no further effect begins, however slow the clients are, and what was delivered meanwhile is not lost."""
+"""SIGTERM: no further effect begins, however slow the clients are, and no delivery is lost."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.polling import becomes
 
 
-async def test_what_comes_while_it_stops_is_sent_back(folder: Path) -> None:
+async def test_delivery_during_shutdown_gets_503(folder: Path) -> None:
     async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
         engine = Engine(Context(inventory(), ledger, SystemClock(), {}, None))
         app = web.Application()
@@ -50,8 +50,8 @@ async def post(port: int, body: bytes, length: int) -> tuple[asyncio.StreamReade
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
-    """SIGHUP too, for it reads no inventory anew: an effect must not be torn by who expects that."""
+async def test_signal_shuts_the_remediator_down_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    """SIGHUP re-reads no inventory; an operator who expects that must not interrupt an effect."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "remediator.main", "--web.listen-address", "127.0.0.1:0"),
         cwd=tmp_path,
@@ -62,14 +62,14 @@ async def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: signal.Sig
     try:
         assert b"event=listening" in await process.stderr.readline()
         process.send_signal(number)
-        _, told = await asyncio.wait_for(process.communicate(), 20)
+        _, log = await asyncio.wait_for(process.communicate(), 20)
     finally:
         if process.returncode is None:
             process.kill()
-    assert (process.returncode, b"event=stopping" in told) == (0, True)
+    assert (process.returncode, b"event=stopping" in log) == (0, True)
 
 
-async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
+async def test_no_effect_begins_after_the_shutdown_request(folder: Path) -> None:
     began = asyncio.Event()
 
     async def slow() -> None:
@@ -98,19 +98,19 @@ async def test_no_effect_begins_after_the_signal(folder: Path) -> None:
         assert (run.state, run.reason) == ("interrupted", "stopping")
 
 
-async def test_until_the_current_effect_has_ended_deliveries_are_sent_back(folder: Path, unused_tcp_port: int) -> None:
-    began, goes_on = asyncio.Event(), asyncio.Event()
+async def test_deliveries_get_503_until_the_current_effect_has_ended(folder: Path, unused_tcp_port: int) -> None:
+    began, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
         began.set()
-        await goes_on.wait()
+        await may_end.wait()
 
     shelf = FolderRemediation(folder, before=slow)
     shelf.fill("a")
     ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
     context = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
     app = create_application(context, BearerTokens({}, ""))
-    serving = asyncio.create_task(serve(app, ListenAddress("127.0.0.1", unused_tcp_port)))
+    server = asyncio.create_task(serve(app, ListenAddress("127.0.0.1", unused_tcp_port)))
     url, body = f"http://127.0.0.1:{unused_tcp_port}", delivery(starts=datetime.now(UTC).isoformat())
     async with ClientSession() as session:
         await becomes(lambda: status_of(session.get(f"{url}/-/ready")), 200)
@@ -120,8 +120,8 @@ async def test_until_the_current_effect_has_ended_deliveries_are_sent_back(folde
         await becomes(lambda: status_of(session.get(f"{url}/-/ready")), 503)
         assert await status_of(session.post(f"{url}/webhook", data=body)) == 503
         assert await status_of(session.get(f"{url}/metrics")) == 200
-    goes_on.set()
-    await asyncio.wait_for(serving, 10)
+    may_end.set()
+    await asyncio.wait_for(server, 10)
     assert shelf.touched == ["a"]
 
 

@@ -1,4 +1,4 @@
-"""Each bound, just inside and just outside."""
+"""Each bound, just inside and just outside its limit."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from runbookd.inventory import Limits, RemediationSettings, StackLimits, Window
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-FREE = BoundFacts(
+ADMISSIBLE = BoundFacts(
     now=NOW,
     settings=RemediationSettings(mode="auto"),
     limits=Limits(),
@@ -32,14 +32,14 @@ def settings(**keys: Any) -> RemediationSettings:
 
 
 def changed(facts: BoundFacts, **changes: Any) -> BoundFacts:
-    """`facts` with other values; `plan={"found": 11}` changes one value of a group."""
+    """Return `facts` with other values; `plan={"found": 11}` changes one value of a group."""
     groups = {
         name: replace(getattr(facts, name), **value) for name, value in changes.items() if isinstance(value, dict)
     }
     return replace(facts, **{**changes, **groups})
 
 
-HITS: list[tuple[str, dict[str, Any]]] = [
+STOPPED: list[tuple[str, dict[str, Any]]] = [
     ("kill_switch", {"pause_reason": ""}),
     ("mode_off", {"settings": settings(mode="off")}),
     ("freeze", {"freeze_detail": "holidays"}),
@@ -76,7 +76,7 @@ HITS: list[tuple[str, dict[str, Any]]] = [
     ("window", {"settings": settings(only_in="night"), "window": NIGHT}),
     ("alertmanager_unreadable", {"block_on": {"error": "no answer"}}),
 ]
-PASSES: list[dict[str, Any]] = [
+PASSED: list[dict[str, Any]] = [
     {},
     {"alert": {"confirmed_at": NOW - timedelta(minutes=10)}},
     {
@@ -106,45 +106,45 @@ PASSES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("bound", "facts"), HITS)
-def test_a_bound_that_is_reached_stands_in_the_way(bound: str, facts: dict[str, Any]) -> None:
-    decision = decide(changed(FREE, **facts))
+@pytest.mark.parametrize(("bound", "facts"), STOPPED)
+def test_exceeded_bound_stops_the_run(bound: str, facts: dict[str, Any]) -> None:
+    decision = decide(changed(ADMISSIBLE, **facts))
     assert decision.reason == bound
     assert decision.detail
     assert {*decision.refusals, *decision.deferrals} == {bound}
 
 
-@pytest.mark.parametrize("facts", PASSES)
-def test_up_to_the_bound_nothing_stands_in_the_way(facts: dict[str, Any]) -> None:
-    assert decide(changed(FREE, **facts)).reason == ""
+@pytest.mark.parametrize("facts", PASSED)
+def test_no_bound_stops_a_run_at_its_limit(facts: dict[str, Any]) -> None:
+    assert decide(changed(ADMISSIBLE, **facts)).reason == ""
 
 
 def test_every_bound_has_a_case() -> None:
-    assert {bound for bound, _ in HITS} == {*REFUSALS, *DEFERRALS}
+    assert {bound for bound, _ in STOPPED} == {*REFUSALS, *DEFERRALS}
 
 
 def test_a_refusal_wins_over_a_deferral() -> None:
-    decision = decide(changed(FREE, history={"active": 1}, plan={"found": 11}))
+    decision = decide(changed(ADMISSIBLE, history={"active": 1}, plan={"found": 11}))
     assert decision.reason == "max_items"
     assert list(decision.deferrals) == ["concurrency"]
 
 
-def test_it_is_tried_again_when_the_last_deferral_may_have_passed() -> None:
-    facts = changed(FREE, history={"remediation_admissions": [HOUR_AGO] * 3, "active": 1})
+def test_retry_waits_for_the_last_deferral() -> None:
+    facts = changed(ADMISSIBLE, history={"remediation_admissions": [HOUR_AGO] * 3, "active": 1})
     assert decide(facts).not_before(NOW) == HOUR_AGO + timedelta(hours=1)
 
 
-@pytest.mark.parametrize("facts", [FREE, *(changed(FREE, **change) for _, change in HITS)])
-def test_every_bound_tells_its_numbers_whether_it_stops_or_not(facts: BoundFacts) -> None:
+@pytest.mark.parametrize("facts", [ADMISSIBLE, *(changed(ADMISSIBLE, **change) for _, change in STOPPED)])
+def test_every_judgement_has_a_detail_whether_it_stops_or_not(facts: BoundFacts) -> None:
     judgements = decide(facts).judgements
     assert list(judgements) == [*REFUSALS, *DEFERRALS]
     assert all(judgement.detail for judgement in judgements.values())
     assert not any("None" in judgement.detail for judgement in judgements.values())
 
 
-def test_the_numbers_are_those_that_are_judged() -> None:
+def test_details_show_the_judged_numbers() -> None:
     full = changed(
-        FREE,
+        ADMISSIBLE,
         settings=settings(max_share=0.2, block_on=["Failover"], only_in="noon", min_firing="30s"),
         plan={"found": 7},
         window=Window.model_validate({"days": ["sun"], "from": "11:00", "to": "13:00"}),

@@ -1,10 +1,10 @@
-"""The cooldown is never shorter than it says: not by a crash, an episode that ended, or a clock that was set back."""
+"""No crash, ended episode or clock set back shortens the cooldown."""
 
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.folder_remediation import no_fault
 
 
-async def test_a_clock_that_is_set_back_shortens_no_cooldown(bench: EngineHarness) -> None:
+async def test_cooldown_is_not_shortened_by_a_clock_set_back(bench: EngineHarness) -> None:
     """Invariant 17."""
     bench.shelf.fill("a")
     await bench.deliver()
@@ -19,8 +19,8 @@ async def test_a_clock_that_is_set_back_shortens_no_cooldown(bench: EngineHarnes
     assert bench.shelf.touched == ["a"]
 
 
-async def test_an_interrupted_run_hides_no_cooldown(bench: EngineHarness) -> None:
-    """Invariant 17: the run before it ended later than now, since the clock was set back."""
+async def test_interrupted_run_does_not_hide_an_earlier_cooldown(bench: EngineHarness) -> None:
+    """Invariant 17: the earlier run ended in the future, since the clock was set back."""
 
     async def repeat() -> None:
         bench.shelf.fill("a", "b")
@@ -46,7 +46,7 @@ async def test_an_interrupted_run_hides_no_cooldown(bench: EngineHarness) -> Non
     assert (await bench.last_run()).reason == "cooldown"
 
 
-async def test_the_cooldown_counts_from_the_latest_run_of_any_episode(bench: EngineHarness) -> None:
+async def test_cooldown_counts_from_the_latest_run_of_any_episode(bench: EngineHarness) -> None:
     for wait in (10, 1, 0):
         bench.shelf.fill("a")
         starts = bench.clock.now().isoformat()
@@ -56,18 +56,18 @@ async def test_the_cooldown_counts_from_the_latest_run_of_any_episode(bench: Eng
             await bench.deliver(starts=starts, status="resolved")
             await bench.work()
         bench.clock.advance(minutes=wait)
-    found = [(run.state, run.reason) for run in await bench.runs()]
-    assert found == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]
+    outcomes = [(run.state, run.reason) for run in await bench.runs()]
+    assert outcomes == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]
 
 
-async def test_the_cooldown_counts_from_the_run_that_ended_last_by_any_clock(bench: EngineHarness) -> None:
-    """Invariant 17: the second run begins after the first, and ends before it, since the clock was set back in it."""
+async def test_cooldown_counts_from_the_latest_end_when_the_clock_was_set_back(bench: EngineHarness) -> None:
+    """Invariant 17: the second run ends before the first, since the clock was set back during it."""
 
     async def set_back() -> None:
         bench.clock.advance(minutes=-16)
 
-    for happens in (no_fault, set_back):
-        bench.shelf.after = happens
+    for fault in (no_fault, set_back):
+        bench.shelf.after = fault
         bench.shelf.fill("a")
         starts = bench.clock.now().isoformat()
         await bench.deliver(starts=starts)
@@ -79,5 +79,5 @@ async def test_the_cooldown_counts_from_the_run_that_ended_last_by_any_clock(ben
     bench.shelf.fill("b")
     await bench.deliver(starts="2026-03-01T12:10:00Z")
     await bench.work()
-    found = [(run.state, run.reason) for run in await bench.runs()]
-    assert found == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]
+    outcomes = [(run.state, run.reason) for run in await bench.runs()]
+    assert outcomes == [("succeeded", ""), ("succeeded", ""), ("deferred", "cooldown")]

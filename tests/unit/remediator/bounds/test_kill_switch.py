@@ -1,4 +1,4 @@
-"""The kill switch as a file: effective before every effect, and when in doubt."""
+"""The pause file: read before every effect; a file that cannot be read pauses."""
 
 import os
 from dataclasses import replace
@@ -18,7 +18,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def watched(bench: EngineHarness, file: Path) -> EngineHarness:
+def pause_file_bench(bench: EngineHarness, file: Path) -> EngineHarness:
     bench.context = replace(bench.context, pause_file=file)
     bench.engine = Engine(bench.context)
     return bench
@@ -32,49 +32,49 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
-async def test_no_effect_begins_while_the_file_is_there(watched: EngineHarness, file: Path) -> None:
+async def test_no_effect_begins_while_the_pause_file_exists(pause_file_bench: EngineHarness, file: Path) -> None:
     """Invariant 7."""
 
     async def touch() -> None:
         write(file, "deploying\nsecond line")
 
-    watched.shelf.fill("a", "b")
-    watched.shelf.after = touch
-    await watched.deliver()
-    await watched.work()
-    run = await watched.last_run()
-    assert (run.state, run.reason, watched.shelf.touched) == ("interrupted", "kill_switch", ["a"])
-    watched.clock.advance(minutes=6)
-    await watched.deliver()
-    await watched.work()
-    run = await watched.last_run()
+    pause_file_bench.shelf.fill("a", "b")
+    pause_file_bench.shelf.after = touch
+    await pause_file_bench.deliver()
+    await pause_file_bench.work()
+    run = await pause_file_bench.last_run()
+    assert (run.state, run.reason, pause_file_bench.shelf.touched) == ("interrupted", "kill_switch", ["a"])
+    pause_file_bench.clock.advance(minutes=6)
+    await pause_file_bench.deliver()
+    await pause_file_bench.work()
+    run = await pause_file_bench.last_run()
     assert (run.state, run.reason) == ("refused", "kill_switch")
     assert run.evidence["bounds"]["refused_by"]["kill_switch"] == f"paused: deploying second line (the file {file})"
-    families = {family.name: family for family in (await metrics.collect(watched.context)).collect()}
+    families = {family.name: family for family in (await metrics.collect(pause_file_bench.context)).collect()}
     assert families["remediation_paused"].samples[0].value == 1
 
 
-async def test_when_it_is_gone_the_work_goes_on(watched: EngineHarness, file: Path) -> None:
-    watched.shelf.fill("a")
+async def test_remediation_resumes_when_the_pause_file_is_removed(pause_file_bench: EngineHarness, file: Path) -> None:
+    pause_file_bench.shelf.fill("a")
     write(file, "")
-    await watched.deliver()
-    await watched.work()
-    assert watched.shelf.touched == []
+    await pause_file_bench.deliver()
+    await pause_file_bench.work()
+    assert pause_file_bench.shelf.touched == []
     remove(file)
-    watched.clock.advance(minutes=6)
-    await watched.deliver()
-    await watched.work()
-    assert watched.shelf.touched == ["a"]
+    pause_file_bench.clock.advance(minutes=6)
+    await pause_file_bench.deliver()
+    await pause_file_bench.work()
+    assert pause_file_bench.shelf.touched == ["a"]
 
 
-def test_what_can_not_be_read_pauses(tmp_path: Path) -> None:
+def test_unreadable_pause_file_pauses(tmp_path: Path) -> None:
     assert "cannot read the file" in (read_pause_file(tmp_path) or "")
     assert read_pause_file(tmp_path / "none") is None
     assert read_pause_file(None) is None
 
 
-def test_what_can_not_be_looked_for_pauses(tmp_path: Path) -> None:
-    """Its folder may be mounted from elsewhere, and is not at this moment; a link may lead there."""
+def test_pause_file_in_a_missing_folder_pauses(tmp_path: Path) -> None:
+    """The folder may be a mount that is currently missing; a link may lead there."""
     assert read_pause_file(tmp_path / "gone" / "pause") == f"the folder of the file {tmp_path}/gone/pause is missing"
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "gone" / "pause")
@@ -82,6 +82,6 @@ def test_what_can_not_be_looked_for_pauses(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(20)
-def test_a_pipe_pauses_and_nobody_waits_for_it(tmp_path: Path) -> None:
+def test_named_pipe_pauses_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pause")
     assert read_pause_file(tmp_path / "pause") == f"no reason given (the file {tmp_path}/pause)"

@@ -1,4 +1,4 @@
-"""The clock is set back, by as much as it was wrong: what waits goes on, and no bound is passed."""
+"""The clock was ahead and is set back: waiting runs continue, and no bound is passed."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ STARTS = START.isoformat()
 
 
 async def hours_pass(bench: EngineHarness, hours: int) -> None:
-    """The alert goes on firing."""
+    """Let hours pass while the alert keeps firing."""
     for _ in range(2 * hours):
         bench.clock.advance(minutes=30)
         await bench.deliver(starts=STARTS)
@@ -23,7 +23,7 @@ async def hours_pass(bench: EngineHarness, hours: int) -> None:
 
 @pytest.mark.parametrize("settings", [{"min_firing": "10m"}, {"mode": "approve", "approve_within": "1h"}])
 @pytest.mark.parametrize("days", [2, 900])
-async def test_a_waiting_run_ends_however_far_the_clock_was_ahead(folder: Path, days: int, settings: Any) -> None:
+async def test_waiting_run_expires_after_the_clock_was_set_back(folder: Path, days: int, settings: Any) -> None:
     """Invariant 13."""
     async with engine_harness(folder, inventory(**settings)) as bench:
         bench.clock.advance(days=days)
@@ -34,10 +34,10 @@ async def test_a_waiting_run_ends_however_far_the_clock_was_ahead(folder: Path, 
         await hours_pass(bench, 2)
         first, *later = await bench.runs()
         assert first.state == "expired"
-        assert later[0].created_at < START.replace(hour=23), "and the alert is looked at again"
+        assert later[0].created_at < START.replace(hour=23), "the alert gets a new run"
 
 
-async def test_an_episode_that_was_confirmed_while_the_clock_was_ahead_vanishes(bench: EngineHarness) -> None:
+async def test_episode_confirmed_while_the_clock_was_ahead_vanishes(bench: EngineHarness) -> None:
     bench.clock.advance(days=2)
     await bench.deliver()
     await bench.work()
@@ -47,7 +47,7 @@ async def test_an_episode_that_was_confirmed_while_the_clock_was_ahead_vanishes(
         assert await episodes.all_open(connection) == []
 
 
-async def test_a_breaker_that_was_closed_while_the_clock_was_ahead_opens_again(bench: EngineHarness) -> None:
+async def test_breaker_closed_while_the_clock_was_ahead_opens_again(bench: EngineHarness) -> None:
     """Invariant 15."""
     bench.shelf.reachable = False
     bench.clock.advance(days=1)

@@ -1,4 +1,4 @@
-"""What nobody expects: it costs one run or one delivery, people are told, and everything else goes on."""
+"""Unexpected faults: each costs one run or one delivery, is escalated, and everything else continues."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.intake import ingest
 from remediator.ledger import episodes, runs, switches
 from remediator.ledger.runs import Run
-from remediator.ledger.schema import outbox
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
@@ -31,15 +29,10 @@ SHELF = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remediator.engine.run_driver.CRASH_RETRY_SECONDS", 0.01)
     for module in ("engine", "run_driver"):
         monkeypatch.setattr(f"remediator.engine.{module}.LEDGER_RETRY_SECONDS", 0.01)
-
-
-async def titles(bench: EngineHarness) -> list[str]:
-    async with bench.context.ledger.read() as connection:
-        return [row.title for row in await connection.execute(select(outbox).order_by(outbox.c.id))]
 
 
 async def pause(bench: EngineHarness) -> None:
@@ -58,7 +51,7 @@ async def breakers(bench: EngineHarness) -> int:
 
 
 @pytest.mark.parametrize("starts", ["9999-12-31T23:59:59-01:00", "0001-06-01T00:00:00+14:00"])
-def test_a_moment_outside_the_calendar_never_gets_past_the_door(starts: str) -> None:
+def test_start_time_outside_the_calendar_is_refused_or_clamped(starts: str) -> None:
     if starts.startswith("0001"):
         assert parse_delivery(delivery(starts=starts)).alerts[0].started.year == 1970
         return
@@ -66,7 +59,7 @@ def test_a_moment_outside_the_calendar_never_gets_past_the_door(starts: str) -> 
         parse_delivery(delivery(starts=starts))
 
 
-async def test_an_alert_from_the_future_fires_since_it_came(folder: Path) -> None:
+async def test_alert_from_the_future_fires_since_its_delivery(folder: Path) -> None:
     async with engine_harness(folder, inventory(min_firing="1m")) as bench:
         bench.shelf.fill("a")
         await bench.deliver(starts="9999-12-31T23:59:59Z")
@@ -74,15 +67,15 @@ async def test_an_alert_from_the_future_fires_since_it_came(folder: Path) -> Non
         assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("deferred", "min_firing")
 
 
-async def test_a_delivery_that_can_not_be_worked_off_is_set_aside(
+async def test_delivery_that_cannot_be_processed_is_set_aside(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def trip(body: bytes) -> Any:
+    def parse_or_fail(body: bytes) -> Any:
         if b"poison" in body:
             raise ZeroDivisionError
         return parse_delivery(body)
 
-    monkeypatch.setattr(ingest, "parse_delivery", trip)
+    monkeypatch.setattr(ingest, "parse_delivery", parse_or_fail)
     bench.shelf.fill("a")
     await bench.deliver(fingerprint="poison")
     await bench.deliver()
@@ -92,30 +85,27 @@ async def test_a_delivery_that_can_not_be_worked_off_is_set_aside(
         assert await first_break(connection) is None
 
 
-async def test_the_engine_survives_its_own_errors(bench: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    tripped = asyncio.Event()
-
-    async def trip(_: Any) -> None:
-        tripped.set()
+async def test_engine_continues_after_an_internal_error(bench: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: Any) -> None:
         raise UnicodeError("odd")
 
+    async def fault() -> str | None:
+        return bench.engine.fault
+
+    async def touched() -> list[str]:
+        return list(bench.shelf.touched)
+
     with monkeypatch.context() as patch:
-        patch.setattr("remediator.intake.vanished.VanishedEpisodeDetector.check", trip)
+        patch.setattr("remediator.intake.vanished.VanishedEpisodeDetector.check", fail)
         running = asyncio.create_task(bench.engine.run())
-        await asyncio.wait_for(tripped.wait(), 5)
-        await asyncio.sleep(0.05)
-        assert bench.engine.fault == "internal error: UnicodeError"
+        await becomes(fault, "internal error: UnicodeError")
     bench.shelf.fill("a")
     await bench.deliver()
     bench.engine.wake()
-    for _ in range(100):
-        if bench.shelf.touched:
-            break
-        await asyncio.sleep(0.1)
+    await becomes(touched, ["a"])
     bench.engine.request_shutdown()
     await running
     await bench.engine.wait_for_runs()
-    assert bench.shelf.touched == ["a"]
 
 
 class UnserializableEvidence(FolderRemediation):
@@ -123,7 +113,7 @@ class UnserializableEvidence(FolderRemediation):
         return Verdict(True, {"at": datetime.now(UTC)})
 
 
-async def test_a_run_that_stops_again_and_again_ends_unknown_and_others_go_on(folder: Path) -> None:
+async def test_run_that_crashes_three_times_ends_unknown(folder: Path) -> None:
     async with engine_harness(folder, inventory(), UnserializableEvidence(folder)) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
@@ -132,7 +122,7 @@ async def test_a_run_that_stops_again_and_again_ends_unknown_and_others_go_on(fo
         assert (run.state, run.reason, run.fence) == ("unknown", "lost", 2)
         assert "crashed 3 times; see the log" in run.evidence["error"]
         assert await breakers(bench) == 1
-        assert len(await titles(bench)) == 1
+        assert len(await bench.notification_titles()) == 1
 
 
 class FailsAtSecondOpening(FolderRemediation):
@@ -144,7 +134,7 @@ class FailsAtSecondOpening(FolderRemediation):
         yield self
 
 
-async def test_a_target_lost_before_the_first_effect_is_a_failure(folder: Path) -> None:
+async def test_run_fails_when_its_target_is_lost_before_the_first_effect(folder: Path) -> None:
     async with engine_harness(folder, inventory(), FailsAtSecondOpening(folder)) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
@@ -162,7 +152,7 @@ class FailsAtSecondClosing(FolderRemediation):
             raise OSError("reset by peer at close")
 
 
-async def test_trouble_on_leaving_the_target_does_not_undo_what_was_done(folder: Path) -> None:
+async def test_error_on_closing_the_target_does_not_fail_the_run(folder: Path) -> None:
     async with engine_harness(folder, inventory(), FailsAtSecondClosing(folder)) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
@@ -179,7 +169,7 @@ class CountsItemsButListsNone(FolderRemediation):
 
 
 @pytest.mark.parametrize("one_effect", [True, False])
-async def test_a_plan_that_lists_nothing_touches_nothing(folder: Path, one_effect: bool) -> None:
+async def test_plan_without_items_touches_nothing(folder: Path, one_effect: bool) -> None:
     async with engine_harness(folder, inventory(), CountsItemsButListsNone(folder, one_effect=one_effect)) as bench:
         await bench.deliver()
         await bench.work()
@@ -187,7 +177,7 @@ async def test_a_plan_that_lists_nothing_touches_nothing(folder: Path, one_effec
         assert bench.shelf.open_count == 1
 
 
-async def test_what_a_person_stops_is_interrupted_and_no_mark_against_the_remediation(bench: EngineHarness) -> None:
+async def test_paused_run_is_interrupted_and_opens_no_breaker(bench: EngineHarness) -> None:
     bench.shelf.fill("a", "b")
     bench.shelf.after = lambda: pause(bench)
     await bench.deliver()
@@ -213,10 +203,10 @@ async def test_no_effect_begins_after_its_window_has_closed(folder: Path) -> Non
 
 
 @pytest.mark.parametrize(("minutes", "touched"), [(9, ["a", "b"]), (11, ["a"]), (-1, ["a"])])
-async def test_no_effect_begins_for_an_alert_that_nothing_confirms(
+async def test_no_effect_begins_for_an_unconfirmed_alert(
     bench: EngineHarness, minutes: int, touched: list[str]
 ) -> None:
-    """Invariant 24: the machine slept in an effect, and whoever would have told of the alert's end had no answer."""
+    """Invariant 24: the machine slept during an effect, so Alertmanager could not deliver the end of the alert."""
 
     async def sleep() -> None:
         bench.clock.advance(minutes=minutes)
@@ -229,7 +219,7 @@ async def test_no_effect_begins_for_an_alert_that_nothing_confirms(
     assert touched == ["a", "b"] or (await bench.last_run()).reason == "stale"
 
 
-async def test_a_clock_that_was_set_back_makes_nothing_fresh(bench: EngineHarness) -> None:
+async def test_alert_confirmed_before_the_clock_was_set_back_is_stale(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     bench.clock.advance(hours=3)
     await bench.deliver()
@@ -238,7 +228,7 @@ async def test_a_clock_that_was_set_back_makes_nothing_fresh(bench: EngineHarnes
     assert ((await bench.last_run()).reason, bench.shelf.touched) == ("stale", [])
 
 
-async def test_a_reservation_counts_from_when_the_run_acts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reservation_counts_from_the_last_admission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reached = asyncio.Event()
 
     async def never(*_: Any) -> None:
@@ -265,7 +255,7 @@ async def test_a_reservation_counts_from_when_the_run_acts(folder: Path, monkeyp
         assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("deferred", "rate")
 
 
-async def test_every_ineffective_run_is_told(bench: EngineHarness) -> None:
+async def test_every_ineffective_run_is_escalated(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     bench.shelf.refill = True
     for _ in range(2):
@@ -274,11 +264,11 @@ async def test_every_ineffective_run_is_told(bench: EngineHarness) -> None:
         bench.clock.advance(minutes=6)
         assert await close_breaker(bench)
     assert [run.state for run in await bench.runs()] == ["ineffective"] * 2
-    assert len(await titles(bench)) == 2
+    assert len(await bench.notification_titles()) == 2
 
 
-async def test_a_bound_that_outlasts_each_deferral_is_told_once(folder: Path) -> None:
-    """It is afternoon, the window is a week away, and each hour a run is given up."""
+async def test_bound_that_outlasts_each_deferral_is_escalated_once(folder: Path) -> None:
+    """The window is a week away, and each hour a run expires."""
     async with engine_harness(folder, inventory(only_in="noon")) as bench:
         bench.shelf.fill("a")
         bench.clock.advance(hours=2)
@@ -290,10 +280,10 @@ async def test_a_bound_that_outlasts_each_deferral_is_told_once(folder: Path) ->
             await bench.work()
             bench.clock.advance(minutes=6)
         assert [(run.state, run.reason) for run in await bench.runs()] == [("expired", "window")] * 3
-        assert await titles(bench) == ["[shop] clear_shelf on shop/postgres/main: expired (window)"]
+        assert await bench.notification_titles() == ["[shop] clear_shelf on shop/postgres/main: expired (window)"]
 
 
-async def test_every_request_for_a_yes_is_told(folder: Path) -> None:
+async def test_every_approval_request_is_escalated(folder: Path) -> None:
     async with engine_harness(folder, inventory(mode="approve")) as bench:
         bench.shelf.fill("a")
         for _ in range(2):
@@ -301,10 +291,10 @@ async def test_every_request_for_a_yes_is_told(folder: Path) -> None:
             await bench.work()
             await reject(bench.context, (await bench.last_run()).id, "oncall")
             bench.clock.advance(minutes=6)
-        assert len(await titles(bench)) == 2
+        assert len(await bench.notification_titles()) == 2
 
 
-async def test_a_closed_breaker_begins_anew(bench: EngineHarness) -> None:
+async def test_closed_breaker_counts_failures_from_zero(bench: EngineHarness) -> None:
     bench.shelf.reachable = False
     for _ in range(2):
         await bench.deliver()
@@ -317,7 +307,7 @@ async def test_a_closed_breaker_begins_anew(bench: EngineHarness) -> None:
     assert await breakers(bench) == 0
 
 
-async def test_stopping_does_not_wait_for_the_proof(folder: Path) -> None:
+async def test_shutdown_does_not_wait_for_the_proof(folder: Path) -> None:
     async with engine_harness(folder, inventory(settle="60s")) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
@@ -331,10 +321,10 @@ async def test_stopping_does_not_wait_for_the_proof(folder: Path) -> None:
         await asyncio.wait_for(bench.engine.wait_for_runs(), 2)
 
 
-async def test_a_remediation_that_the_inventory_does_not_list_has_its_name_on_the_page(folder: Path) -> None:
-    what = inventory()
-    shop = what.stacks["shop"].model_copy(update={"remediations": {}})
-    async with engine_harness(folder, what.model_copy(update={"stacks": {"shop": shop}})) as bench:
+async def test_metrics_name_a_remediation_that_the_stack_does_not_list(folder: Path) -> None:
+    stacks = inventory()
+    shop = stacks.stacks["shop"].model_copy(update={"remediations": {}})
+    async with engine_harness(folder, stacks.model_copy(update={"stacks": {"shop": shop}})) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
         await bench.work()
@@ -346,7 +336,7 @@ async def test_a_remediation_that_the_inventory_does_not_list_has_its_name_on_th
         }
 
 
-async def test_a_thousand_alerts_of_one_thing_are_one_episode(bench: EngineHarness) -> None:
+async def test_thousand_alerts_of_one_target_are_one_episode(bench: EngineHarness) -> None:
     body = delivery([alert(fingerprint=f"f{number}", note="x" * 400) for number in range(1_000)])
     await bench.context.ledger.accept(bench.clock.now(), body)
     await bench.engine.tick()
@@ -355,21 +345,21 @@ async def test_a_thousand_alerts_of_one_thing_are_one_episode(bench: EngineHarne
     assert len(episode.alerts) == 1_000
 
 
-async def test_a_run_that_ends_while_it_is_read_is_left_alone(
+async def test_run_that_ends_during_the_read_is_not_driven_again(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the tick has read of it is old by then."""
-    began, go_on, real = asyncio.Event(), asyncio.Event(), runs.unfinished
+    """The tick read the run before its end, so its row is outdated."""
+    began, may_end, read_unfinished = asyncio.Event(), asyncio.Event(), runs.unfinished
 
     async def hold() -> None:
         began.set()
-        await go_on.wait()
+        await may_end.wait()
 
-    async def slow(connection: AsyncConnection) -> Sequence[Run]:
-        read = await real(connection)
-        go_on.set()
+    async def read_before_the_end(connection: AsyncConnection) -> Sequence[Run]:
+        rows = await read_unfinished(connection)
+        may_end.set()
         await bench.engine.wait_for_runs()
-        return read
+        return rows
 
     bench.shelf.fill("a")
     bench.shelf.before = hold
@@ -379,12 +369,12 @@ async def test_a_run_that_ends_while_it_is_read_is_left_alone(
     driven: list[int] = []
     drive = bench.engine.driver.drive
 
-    async def note(run: Run) -> None:
+    async def record_and_drive(run: Run) -> None:
         driven.append(run.id)
         await drive(run)
 
-    monkeypatch.setattr(runs, "unfinished", slow)
-    monkeypatch.setattr(bench.engine.driver, "drive", note)
+    monkeypatch.setattr(runs, "unfinished", read_before_the_end)
+    monkeypatch.setattr(bench.engine.driver, "drive", record_and_drive)
     await bench.engine.tick()
     await bench.engine.wait_for_runs()
     assert ((await bench.last_run()).state, bench.engine.fault, driven) == ("succeeded", None, [])

@@ -1,4 +1,4 @@
-"""The tables that the engine follows leave no state out."""
+"""The tables of steps and consequences cover every state."""
 
 from remediator.engine.run_driver import STEPS
 from remediator.model.run_state import ENDED, TRANSITIONS, RunState
@@ -10,5 +10,5 @@ def test_every_state_that_a_commit_can_leave_a_run_in_has_a_step() -> None:
     assert set(STEPS) == set(TRANSITIONS) - {RunState.PRECHECKED}
 
 
-def test_only_states_that_end_or_wait_for_a_person_have_consequences() -> None:
+def test_only_ended_and_awaiting_states_have_consequences() -> None:
     assert set(CONSEQUENCES) <= ENDED | {RunState.AWAITING_APPROVAL}

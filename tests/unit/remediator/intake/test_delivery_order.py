@@ -1,4 +1,4 @@
-"""Deliveries come late, twice and in any order; an episode is what the alert really did."""
+"""Deliveries arrive late, twice and in any order; episodes follow what the alert really did."""
 
 from itertools import permutations
 from pathlib import Path
@@ -22,7 +22,7 @@ async def open_episodes(bench: EngineHarness) -> int:
         return len(await episodes.all_open(connection))
 
 
-async def test_a_late_duplicate_of_what_is_over_opens_nothing(bench: EngineHarness) -> None:
+async def test_late_duplicate_of_an_ended_alert_opens_no_episode(bench: EngineHarness) -> None:
     for message in (FIRES, ENDS, FIRES):
         await bench.deliver(**message)
         await bench.work()
@@ -30,7 +30,7 @@ async def test_a_late_duplicate_of_what_is_over_opens_nothing(bench: EngineHarne
     assert len(await bench.runs()) == 1
 
 
-async def test_what_goes_on_after_a_gap_counts_at_its_next_repetition(bench: EngineHarness) -> None:
+async def test_alert_that_continues_after_a_gap_opens_an_episode(bench: EngineHarness) -> None:
     """Alertmanager ends an alert that Prometheus did not repeat in time; it comes back with the same start."""
     bench.shelf.fill("a")
     for message in (FIRES, ENDS):
@@ -44,8 +44,8 @@ async def test_what_goes_on_after_a_gap_counts_at_its_next_repetition(bench: Eng
 
 
 @pytest.mark.parametrize("order", list(permutations([FIRES, FIRES, ENDS, ENDS])))
-async def test_in_any_order_what_has_ended_stays_ended(folder: Path, order: tuple[Any, ...]) -> None:
-    """Invariants 2 and 23, in one round: nothing is touched of what was over before anybody looked."""
+async def test_ended_alert_stays_ended_in_any_order(folder: Path, order: tuple[Any, ...]) -> None:
+    """Invariants 2 and 23, in one round: an alert that ended before the round touches nothing."""
     async with engine_harness(folder, inventory()) as bench:
         bench.shelf.fill("a")
         for message in order:
@@ -57,7 +57,7 @@ async def test_in_any_order_what_has_ended_stays_ended(folder: Path, order: tupl
 
 
 @pytest.mark.parametrize("order", list(permutations([FIRES, ENDS, FIRES_AGAIN])))
-async def test_in_any_order_the_younger_firing_counts(folder: Path, order: tuple[Any, ...]) -> None:
+async def test_newer_firing_counts_in_any_order(folder: Path, order: tuple[Any, ...]) -> None:
     async with engine_harness(folder, inventory()) as bench:
         for message in order:
             await bench.deliver(**message)
@@ -75,10 +75,10 @@ async def test_in_any_order_the_younger_firing_counts(folder: Path, order: tuple
         (None, 1),
     ],
 )
-async def test_an_end_counts_even_if_its_start_was_moved_back(
+async def test_resolution_counts_even_if_its_start_moved_back(
     bench: EngineHarness, ends: str | None, left: int
 ) -> None:
-    """Two Prometheus servers say the same: Alertmanager merges them to the earlier start, after it told the later."""
+    """Two Prometheus servers send one alert: Alertmanager merges them to the earlier start after sending the later."""
     await bench.deliver(**FIRES_AGAIN)
     await bench.work()
     await bench.deliver(**ENDS, ends=ends)
@@ -87,8 +87,8 @@ async def test_an_end_counts_even_if_its_start_was_moved_back(
 
 
 @pytest.mark.parametrize("late", [FIRES, FIRES_AGAIN])
-async def test_a_late_firing_from_before_the_end_opens_nothing(bench: EngineHarness, late: Any) -> None:
-    """The end was told with the earlier start of two that Alertmanager has merged; the later one comes after it."""
+async def test_late_firing_from_before_the_end_opens_no_episode(bench: EngineHarness, late: Any) -> None:
+    """The resolution carries the earlier start of two merged alerts; the firing with the later start follows it."""
     bench.shelf.fill("a")
     await bench.deliver(**ENDS, ends="2026-03-01T11:59:30Z")
     await bench.deliver(**late)
@@ -97,8 +97,8 @@ async def test_a_late_firing_from_before_the_end_opens_nothing(bench: EngineHarn
     assert bench.shelf.touched == []
 
 
-async def test_an_end_counts_however_many_deliveries_wait_before_it(bench: EngineHarness) -> None:
-    """Invariant 23, of what was accepted while nothing could be worked off."""
+async def test_resolution_at_the_end_of_a_long_queue_counts(bench: EngineHarness) -> None:
+    """Invariant 23, for deliveries accepted while none could be processed."""
     bench.shelf.fill("a")
     await bench.deliver(**FIRES)
     for _ in range(2 * BATCH_SIZE):
@@ -108,7 +108,7 @@ async def test_an_end_counts_however_many_deliveries_wait_before_it(bench: Engin
     assert (await open_episodes(bench), bench.shelf.touched) == (1, [])
 
 
-async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: EngineHarness) -> None:
+async def test_deliveries_of_one_round_are_applied_in_order(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     for message in (FIRES, ENDS, FIRES_AGAIN):
         await bench.deliver(**message)
@@ -117,15 +117,15 @@ async def test_deliveries_of_one_round_are_one_transaction_and_in_order(bench: E
     assert [run.state for run in await bench.runs()] == ["succeeded"]
 
 
-async def test_the_end_of_the_younger_alert_is_remembered(bench: EngineHarness) -> None:
-    """Invariant 2: the end of the older one comes late, and after it what is over in any case."""
+async def test_end_of_the_newer_alert_is_remembered(bench: EngineHarness) -> None:
+    """Invariant 2: the end of the older alert arrives late, followed by a firing of the ended newer one."""
     for message in (FIRES_AGAIN, {**ENDS, "starts": SECOND}, ENDS, FIRES_AGAIN):
         await bench.deliver(**message)
         await bench.work()
     assert await open_episodes(bench) == 0
 
 
-async def test_an_episode_lasts_as_long_as_one_of_its_alerts(bench: EngineHarness) -> None:
+async def test_episode_lasts_until_its_last_alert_ends(bench: EngineHarness) -> None:
     for name in ("f1", "f2"):
         await bench.deliver(fingerprint=name)
     await bench.work()
@@ -137,8 +137,8 @@ async def test_an_episode_lasts_as_long_as_one_of_its_alerts(bench: EngineHarnes
     assert left == [1, 0]
 
 
-async def test_a_gap_counts_within_one_round_as_well(bench: EngineHarness) -> None:
-    """Invariant 2: they are worked off in the order in which they came."""
+async def test_alert_that_continues_after_a_gap_counts_within_one_round(bench: EngineHarness) -> None:
+    """Invariant 2: deliveries are processed in the order in which they came."""
     for message in (FIRES, ENDS):
         await bench.deliver(**message)
     bench.clock.advance(minutes=5)

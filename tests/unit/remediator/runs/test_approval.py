@@ -1,6 +1,5 @@
-"""A yes over HTTP: the answer shows what it covers, and exactly that is touched."""
+"""Approval over HTTP: the response lists the items, and exactly those are touched."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,35 @@ from runbookd.inventory.model import Operator
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.polling import becomes
 
 ONCALL = {"Authorization": "Bearer oncall-token"}
 
 
-async def until(client: TestClient[Any, Any], state: str) -> Any:
-    for _ in range(100):
-        runs = (await (await client.get("/api/v1/runs", headers=ONCALL)).json())["runs"]
-        if runs and runs[0]["state"] == state:
-            return runs[0]
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"no run became {state}: {runs}")
+async def wait_for_run(client: TestClient[Any, Any], state: str) -> Any:
+    async def newest_run() -> Any:
+        return (await (await client.get("/api/v1/runs?limit=1", headers=ONCALL)).json())["runs"]
+
+    async def states() -> list[str]:
+        return [run["state"] for run in await newest_run()]
+
+    await becomes(states, [state])
+    return (await newest_run())[0]
 
 
-async def test_a_yes_covers_what_its_answer_lists(folder: Path, tmp_path: Path) -> None:
+async def test_approval_covers_the_items_in_its_response(folder: Path, tmp_path: Path) -> None:
     token = tmp_path / "oncall"
     token.write_text("oncall-token")
     shelf = FolderRemediation(folder)
     shelf.fill("a", "b")
-    what = inventory(mode="approve").model_copy(update={"operators": {"oncall": Operator(token_file=token)}})
+    stacks = inventory(mode="approve").model_copy(update={"operators": {"oncall": Operator(token_file=token)}})
     ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
-    context = Context(what, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    context = Context(stacks, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
     async with TestClient(TestServer(create_application(context, BearerTokens({}, "")))) as client:
         await client.post("/webhook", data=delivery(starts=datetime.now(UTC).isoformat()))
-        run = await until(client, "awaiting_approval")
+        run = await wait_for_run(client, "awaiting_approval")
         answer = await (await client.post(f"/api/v1/runs/{run['id']}/approve", headers=ONCALL)).json()
         assert [item["identity"] for item in answer["items"]] == [{"name": "a"}, {"name": "b"}]
         assert (await client.post(f"/api/v1/runs/{run['id']}/approve", headers=ONCALL)).status == 409
-        await until(client, "succeeded")
+        await wait_for_run(client, "succeeded")
     assert shelf.touched == ["a", "b"]

@@ -1,4 +1,4 @@
-"""What does not answer, or fails in the middle: it is not waited for, not tried again, and not taken for done."""
+"""Targets that hang or fail during a run: the run does not wait, does not repeat, and does not succeed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,11 +15,11 @@ from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, S
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
 
-HANGS = 3.0  # longer than any limit that these tests set, and not for ever: who waits for it is seen to
+HANG_SECONDS = 3.0  # longer than any limit that these tests set, but finite, so that a run that waits is noticed
 
 
 async def hang() -> None:
-    await asyncio.sleep(HANGS)
+    await asyncio.sleep(HANG_SECONDS)
 
 
 async def refuse() -> None:
@@ -35,22 +35,22 @@ async def end_state(bench: EngineHarness) -> tuple[str, str]:
 
 
 class FailsInItsEffect(FolderRemediation):
-    """`tried` counts how often."""
+    """Counts the attempts."""
 
-    tried = 0
+    attempts = 0
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        self.tried += 1
+        self.attempts += 1
         raise OSError("reset by peer")
 
 
-async def test_an_effect_that_fails_is_not_tried_again(folder: Path) -> None:
+async def test_failed_effect_is_not_repeated(folder: Path) -> None:
     """Invariant 6."""
     shelf = FailsInItsEffect(folder)
     async with engine_harness(folder, inventory(), shelf) as bench:
         assert await end_state(bench) == ("failed", "effect_failed")
         [item] = await bench.items(await bench.last_run())
-        assert (shelf.tried, item.state) == (1, ItemState.NOT_APPLIED)
+        assert (shelf.attempts, item.state) == (1, ItemState.NOT_APPLIED)
 
 
 class HangsAtItsSecondOpening(FolderRemediation):
@@ -58,11 +58,11 @@ class HangsAtItsSecondOpening(FolderRemediation):
     async def open(self, scope: Scope) -> AsyncIterator[FolderRemediation]:
         self.open_count += 1
         if self.open_count == 2:
-            await asyncio.sleep(HANGS)
+            await asyncio.sleep(HANG_SECONDS)
         yield self
 
 
-async def test_a_target_that_hangs_before_the_first_effect_is_a_failure(
+async def test_run_fails_when_its_target_hangs_before_the_first_effect(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Invariant 13."""
@@ -74,52 +74,51 @@ async def test_a_target_that_hangs_before_the_first_effect_is_a_failure(
 
 class HangsInItsPlan(FolderRemediation):
     async def plan(self) -> Plan:
-        await asyncio.sleep(HANGS)
+        await asyncio.sleep(HANG_SECONDS)
         return await super().plan()
 
 
-async def test_a_plan_that_does_not_come_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_run_fails_when_its_plan_times_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 13."""
     monkeypatch.setattr("remediator.runs.planning.PLAN_SECONDS", 0.1)
     async with engine_harness(folder, inventory(), HangsInItsPlan(folder)) as bench:
         assert await end_state(bench) == ("failed", "target_unreachable")
 
 
-async def test_a_look_that_hangs_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_run_is_unknown_when_reading_its_outcome_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 13."""
     monkeypatch.setattr("remediator.runs.outcome.CONNECT_SECONDS", 0.1)
     monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
-    shelf = FolderRemediation(folder, after=hang, look=hang, timeout=timedelta(seconds=0.1))
+    shelf = FolderRemediation(folder, after=hang, before_reading=hang, timeout=timedelta(seconds=0.1))
     async with engine_harness(folder, inventory(), shelf) as bench:
         assert await end_state(bench) == ("unknown", "outcome_unknown")
 
 
-async def test_an_effect_of_which_nothing_is_known_is_unknown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_run_is_unknown_when_its_outcome_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 14."""
     monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
-    async with engine_harness(folder, inventory(), FailsInItsEffect(folder, look=refuse)) as bench:
+    async with engine_harness(folder, inventory(), FailsInItsEffect(folder, before_reading=refuse)) as bench:
         assert await end_state(bench) == ("unknown", "outcome_unknown")
         async with bench.context.ledger.read() as connection:
             assert len(await switches.open_breakers(connection)) == 1
 
 
-async def test_a_result_that_can_not_be_read_is_unknown(folder: Path) -> None:
+async def test_run_is_unknown_when_its_result_cannot_be_read(folder: Path) -> None:
     """Invariant 14."""
-    async with engine_harness(folder, inventory(verify_within="0s"), FolderRemediation(folder, look=refuse)) as bench:
+    shelf = FolderRemediation(folder, before_reading=refuse)
+    async with engine_harness(folder, inventory(verify_within="0s"), shelf) as bench:
         assert await end_state(bench) == ("unknown", "result_unreadable")
 
 
-async def test_a_ledger_that_is_out_for_a_moment_is_no_failure_of_the_target(
-    bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_short_ledger_outage_does_not_fail_the_run(bench: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 27."""
-    intend, out = effects.intend, iter([True])
+    intend, faults = effects.intend, iter([True])
 
-    async def out_once(*arguments: Any) -> None:
-        if next(out, False):
+    async def fail_once(*arguments: Any) -> None:
+        if next(faults, False):
             raise LedgerUnavailable("the ledger: it is gone")
         await intend(*arguments)
 
-    monkeypatch.setattr(effects, "intend", out_once)
+    monkeypatch.setattr(effects, "intend", fail_once)
     monkeypatch.setattr("remediator.engine.run_driver.LEDGER_RETRY_SECONDS", 0.01)
     assert await end_state(bench) == ("succeeded", "")

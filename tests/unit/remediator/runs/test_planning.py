@@ -1,4 +1,4 @@
-"""What a plan knows of earlier runs, and what becomes of one that says why nothing is to be touched."""
+"""A plan receives the items of earlier runs; an empty plan with a reason ends its run."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -6,10 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
 from remediator.ledger import switches
-from remediator.ledger.schema import outbox
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import TargetUnknown
 from remediator.model.remediation import Plan
@@ -17,11 +15,6 @@ from remediator.model.run_state import RunState
 from remediator.server.dry_run import preview_episode
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
-
-
-async def titles(bench: EngineHarness) -> list[str]:
-    async with bench.context.ledger.read() as connection:
-        return [row.title for row in await connection.execute(select(outbox.c.title).order_by(outbox.c.id))]
 
 
 async def fire_again(bench: EngineHarness) -> None:
@@ -32,38 +25,38 @@ async def fire_again(bench: EngineHarness) -> None:
 
 
 @pytest.fixture
-async def remembering(folder: Path) -> AsyncIterator[EngineHarness]:
-    shelf = FolderRemediation(folder, remembers=timedelta(days=7))
+async def lookback_bench(folder: Path) -> AsyncIterator[EngineHarness]:
+    shelf = FolderRemediation(folder, lookback=timedelta(days=7))
     async with engine_harness(folder, inventory(cooldown="0s", max_runs_per_hour=10), shelf) as bench:
         yield bench
 
 
-async def test_a_plan_knows_what_was_touched_within_the_time_it_remembers(remembering: EngineHarness) -> None:
-    remembering.shelf.fill("a")
-    await remembering.deliver()
-    await remembering.work()
-    assert remembering.shelf.touched == ["a"]
-    remembering.clock.advance(days=6)
-    await fire_again(remembering)
-    assert remembering.shelf.seen_touched == [{"name": "a"}]
-    remembering.clock.advance(days=1, minutes=1)
-    await fire_again(remembering)
-    assert remembering.shelf.seen_touched == []
+async def test_plan_receives_the_items_touched_within_its_lookback(lookback_bench: EngineHarness) -> None:
+    lookback_bench.shelf.fill("a")
+    await lookback_bench.deliver()
+    await lookback_bench.work()
+    assert lookback_bench.shelf.touched == ["a"]
+    lookback_bench.clock.advance(days=6)
+    await fire_again(lookback_bench)
+    assert lookback_bench.shelf.touched_items == [{"name": "a"}]
+    lookback_bench.clock.advance(days=1, minutes=1)
+    await fire_again(lookback_bench)
+    assert lookback_bench.shelf.touched_items == []
 
 
-async def test_what_was_only_planned_was_not_touched(remembering: EngineHarness) -> None:
-    remembering.shelf.fill(*"abcdef")  # more than max_items
-    await remembering.deliver()
-    await remembering.work()
-    assert (await remembering.last_run()).state is RunState.REFUSED
-    remembering.clock.advance(minutes=10)
-    await fire_again(remembering)
-    assert remembering.shelf.seen_touched == []
+async def test_items_only_planned_do_not_count_as_touched(lookback_bench: EngineHarness) -> None:
+    lookback_bench.shelf.fill(*"abcdef")  # more than max_items
+    await lookback_bench.deliver()
+    await lookback_bench.work()
+    assert (await lookback_bench.last_run()).state is RunState.REFUSED
+    lookback_bench.clock.advance(minutes=10)
+    await fire_again(lookback_bench)
+    assert lookback_bench.shelf.touched_items == []
 
 
-async def test_a_plan_with_a_reason_touches_nothing_and_is_told_once_an_episode(bench: EngineHarness) -> None:
+async def test_empty_plan_with_a_reason_is_escalated_once_per_episode(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
-    bench.shelf.because = "queue_paused"
+    bench.shelf.empty_reason = "queue_paused"
     for _ in range(3):
         await bench.deliver()
         await bench.work()
@@ -71,29 +64,31 @@ async def test_a_plan_with_a_reason_touches_nothing_and_is_told_once_an_episode(
     assert {(run.state, run.reason) for run in await bench.runs()} == {(RunState.NOTHING_TO_DO, "queue_paused")}
     assert len(await bench.runs()) == 3
     assert bench.shelf.touched == []
-    assert await titles(bench) == ["[shop] clear_shelf on shop/postgres/main: nothing_to_do (queue_paused)"]
+    assert await bench.notification_titles() == [
+        "[shop] clear_shelf on shop/postgres/main: nothing_to_do (queue_paused)"
+    ]
 
 
-async def test_what_passes_by_itself_is_not_told(bench: EngineHarness) -> None:
-    bench.shelf.because = "backup_running"
+async def test_temporary_reason_of_an_empty_plan_is_not_escalated(bench: EngineHarness) -> None:
+    bench.shelf.empty_reason = "backup_running"
     await bench.deliver()
     await bench.work()
     assert (await bench.last_run()).reason == "backup_running"
-    assert await titles(bench) == []
+    assert await bench.notification_titles() == []
 
 
-async def test_in_shadow_nobody_is_told(folder: Path) -> None:
+async def test_empty_plan_in_shadow_is_not_escalated(folder: Path) -> None:
     async with engine_harness(
-        folder, inventory(mode="shadow"), FolderRemediation(folder, because="queue_paused")
+        folder, inventory(mode="shadow"), FolderRemediation(folder, empty_reason="queue_paused")
     ) as bench:
         await bench.deliver()
         await bench.work()
         assert (await bench.last_run()).reason == "queue_paused"
-        assert await titles(bench) == []
+        assert await bench.notification_titles() == []
 
 
 class CountsBeforeItLists(FolderRemediation):
-    """Most of its files came after they were counted."""
+    """Counts its files before most of them exist."""
 
     counted = 1
 
@@ -106,7 +101,7 @@ class CountsBeforeItLists(FolderRemediation):
     ("settings", "reason"),
     [({}, "max_items"), ({"max_share": 0.2}, "max_share"), ({"batch": 2, "max_share": 0.2}, "max_share")],
 )
-async def test_what_is_listed_counts_even_if_it_was_not_counted(
+async def test_bounds_judge_listed_items_that_were_not_counted(
     folder: Path, settings: dict[str, float], reason: str, counted: int
 ) -> None:
     shelf = CountsBeforeItLists(folder)
@@ -119,8 +114,8 @@ async def test_what_is_listed_counts_even_if_it_was_not_counted(
         assert bench.shelf.touched == []
 
 
-async def test_a_deferred_run_is_planned_anew(folder: Path) -> None:
-    """Invariant 8: what it acts on is what is there when it acts."""
+async def test_deferred_run_is_planned_again(folder: Path) -> None:
+    """Invariant 8: a run acts on the items present when it acts."""
     async with engine_harness(folder, inventory(min_firing="5m")) as bench:
         bench.shelf.fill("a", "b")
         await bench.deliver()
@@ -139,7 +134,7 @@ class _UnknownTarget(FolderRemediation):
         raise TargetUnknown("there is no such shelf")
 
 
-async def test_what_the_target_does_not_have_is_refused_and_opens_no_breaker(folder: Path) -> None:
+async def test_unknown_target_is_refused_and_opens_no_breaker(folder: Path) -> None:
     async with engine_harness(folder, inventory(cooldown="0s", max_runs_per_hour=10), _UnknownTarget(folder)) as bench:
         for _ in range(3):
             await bench.deliver()
@@ -150,5 +145,9 @@ async def test_what_the_target_does_not_have_is_refused_and_opens_no_breaker(fol
         key = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
         async with bench.context.ledger.read() as connection:
             assert await switches.breaker_reason(connection, key) is None
-        seen = await preview_episode(bench.context, key)
-        assert (seen.would, seen.reason, seen.detail) == ("refused", "unknown_target", "there is no such shelf")
+        preview = await preview_episode(bench.context, key)
+        assert (preview.would, preview.reason, preview.detail) == (
+            "refused",
+            "unknown_target",
+            "there is no such shelf",
+        )

@@ -1,4 +1,4 @@
-"""A crash at any point: nothing is applied twice, and the outcome is the truth."""
+"""A crash at any point: nothing is applied twice, and the recorded outcome is true."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ from tests.unit.remediator.folder_remediation import FolderRemediation, no_fault
 
 
 class PowerCut(asyncio.Event):
-    """A point at which the power goes: whoever gets there never comes back."""
+    """A point at which the power fails: a task that reaches it never continues."""
 
     async def here(self) -> None:
         self.set()
@@ -33,7 +33,7 @@ async def cut_at(bench: EngineHarness, cut: PowerCut) -> None:
     await asyncio.sleep(0)
 
 
-async def test_between_delivery_and_action_it_is_fixed_once(bench: EngineHarness) -> None:
+async def test_crash_between_delivery_and_run_leads_to_one_run(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
     await bench.cut_power()
@@ -43,7 +43,9 @@ async def test_between_delivery_and_action_it_is_fixed_once(bench: EngineHarness
 
 
 @pytest.mark.parametrize(("point", "state"), [("before", ItemState.NOT_APPLIED), ("after", ItemState.APPLIED)])
-async def test_inside_an_effect_the_outcome_is_looked_up(bench: EngineHarness, point: str, state: ItemState) -> None:
+async def test_crash_inside_an_effect_leads_to_a_read_of_its_outcome(
+    bench: EngineHarness, point: str, state: ItemState
+) -> None:
     cut = PowerCut()
     bench.shelf.fill("a", "b")
     setattr(bench.shelf, point, cut.here)
@@ -59,7 +61,7 @@ async def test_inside_an_effect_the_outcome_is_looked_up(bench: EngineHarness, p
         assert await first_break(connection) is None
 
 
-async def test_the_next_confirmation_plans_afresh_without_a_cooldown(bench: EngineHarness) -> None:
+async def test_next_delivery_after_a_crash_plans_again_without_a_cooldown(bench: EngineHarness) -> None:
     cut = PowerCut()
     bench.shelf.fill("a", "b")
     bench.shelf.after = cut.here
@@ -72,7 +74,7 @@ async def test_the_next_confirmation_plans_afresh_without_a_cooldown(bench: Engi
     assert bench.shelf.touched == ["a", "b"]
 
 
-async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
+async def test_outcome_that_cannot_be_read_is_unknown_and_opens_the_breaker(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse() -> None:
@@ -83,7 +85,7 @@ async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
     bench.shelf.fill("a")
     bench.shelf.after = cut.here
     await cut_at(bench, cut)
-    bench.shelf.look = refuse
+    bench.shelf.before_reading = refuse
     await bench.work()
     run = await bench.last_run()
     assert run.state == "unknown"
@@ -92,18 +94,18 @@ async def test_what_can_not_be_looked_up_is_unknown_and_opens_the_breaker(
         assert [each.run for each in await switches.open_breakers(connection)] == [run.id]
 
 
-async def test_while_verifying_the_proof_is_taken_again(folder: Path) -> None:
+async def test_crash_during_verification_repeats_the_proof(folder: Path) -> None:
     cut = PowerCut()
-    async with engine_harness(folder, inventory(), FolderRemediation(folder, look=cut.here)) as bench:
+    async with engine_harness(folder, inventory(), FolderRemediation(folder, before_reading=cut.here)) as bench:
         bench.shelf.fill("a")
         await cut_at(bench, cut)
-        bench.shelf.look = lambda: asyncio.sleep(0)
+        bench.shelf.before_reading = no_fault
         await bench.work()
         assert [run.state for run in await bench.runs()] == ["succeeded"]
         assert bench.shelf.touched == ["a"]
 
 
-async def test_admitted_without_an_intent_is_asked_again_under_the_same_reservation(
+async def test_run_admitted_without_an_intent_is_judged_again_after_a_crash(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut = PowerCut()
@@ -123,10 +125,10 @@ async def test_admitted_without_an_intent_is_asked_again_under_the_same_reservat
     assert after.state == "succeeded"
     assert after.fence == before.fence + 1
     assert before.admitted_at is not None
-    assert after.admitted_at == before.admitted_at + timedelta(seconds=5), "it counts from when it acts"
+    assert after.admitted_at == before.admitted_at + timedelta(seconds=5), "the reservation counts from its effects"
 
 
-async def test_stopping_starts_no_further_effect_and_is_no_mark_against_the_remediation(folder: Path) -> None:
+async def test_shutdown_begins_no_further_effect_and_opens_no_breaker(folder: Path) -> None:
     async with engine_harness(folder, inventory(breaker={"failures": 1})) as bench:
 
         async def stop() -> None:
@@ -143,7 +145,7 @@ async def test_stopping_starts_no_further_effect_and_is_no_mark_against_the_reme
             assert await switches.open_breakers(connection) == []
 
 
-async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path) -> None:
+async def test_effect_that_outlasts_a_shutdown_is_not_a_crash(folder: Path) -> None:
     cut = PowerCut()
     async with engine_harness(folder, inventory(breaker={"failures": 1})) as bench:
         bench.shelf.fill("a", "b")
@@ -165,7 +167,7 @@ async def test_an_effect_that_outlasts_a_stop_is_not_called_a_crash(folder: Path
 
 
 class CallsBackOnOpening(FolderRemediation):
-    """`opening` is called each time it is opened."""
+    """Calls `opening` each time it is opened."""
 
     opening: Callable[[], None] = staticmethod(lambda: None)
 
@@ -176,7 +178,7 @@ class CallsBackOnOpening(FolderRemediation):
             yield shelf
 
 
-async def test_a_stop_at_the_moment_of_admission_excuses_no_later_crash(folder: Path) -> None:
+async def test_shutdown_at_admission_does_not_hide_a_later_crash(folder: Path) -> None:
     shelf, cut = CallsBackOnOpening(folder), PowerCut()
     async with engine_harness(folder, inventory(breaker={"failures": 1}), shelf) as bench:
         bench.shelf.fill("a", "b")
@@ -196,8 +198,8 @@ async def test_a_stop_at_the_moment_of_admission_excuses_no_later_crash(folder: 
             assert len(await switches.open_breakers(connection)) == 1
 
 
-async def test_a_crash_gives_no_reservation_back(bench: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Invariant 16: what was admitted counts, even if it is refused when it is asked again."""
+async def test_crash_returns_no_reservation(bench: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 16: an admission counts, even if the run is refused when it is judged again."""
     cut = PowerCut()
 
     async def never(*_: object) -> None:
@@ -217,8 +219,8 @@ async def test_a_crash_gives_no_reservation_back(bench: EngineHarness, monkeypat
     assert after.admitted_at == before.admitted_at
 
 
-async def test_a_run_whose_target_has_left_the_inventory_ends(bench: EngineHarness) -> None:
-    """Invariants 13 and 14: nobody can look there any more, so nobody can tell."""
+async def test_crashed_run_ends_unknown_when_its_target_left_the_inventory(bench: EngineHarness) -> None:
+    """Invariants 13 and 14: the target can no longer be read, so the outcome is unknown."""
     cut = PowerCut()
     bench.shelf.fill("a", "b")
     bench.shelf.after = cut.here
@@ -234,7 +236,7 @@ async def test_a_run_whose_target_has_left_the_inventory_ends(bench: EngineHarne
     assert [item.state for item in await bench.items(run)] == [ItemState.UNKNOWN, ItemState.PLANNED]
 
 
-async def test_what_a_crash_has_interrupted_counts(folder: Path) -> None:
+async def test_run_interrupted_by_a_crash_counts_toward_the_rate(folder: Path) -> None:
     """Invariant 16."""
     cut = PowerCut()
     async with engine_harness(folder, inventory(max_runs_per_hour=1)) as bench:
@@ -245,11 +247,13 @@ async def test_what_a_crash_has_interrupted_counts(folder: Path) -> None:
         await bench.work()
         await bench.deliver()
         await bench.work()
-        found = [(run.state, run.reason) for run in await bench.runs()]
-        assert found == [("interrupted", "crash"), ("deferred", "rate")]
+        outcomes = [(run.state, run.reason) for run in await bench.runs()]
+        assert outcomes == [("interrupted", "crash"), ("deferred", "rate")]
 
 
-async def test_what_is_refused_after_its_admission_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_run_refused_after_its_admission_counts_toward_the_rate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Invariant 16."""
     cut = PowerCut()
 
@@ -268,5 +272,5 @@ async def test_what_is_refused_after_its_admission_counts(folder: Path, monkeypa
             await switches.resume(connection, bench.clock.now(), "oncall", None)
         await bench.deliver()
         await bench.work()
-        found = [(run.state, run.reason) for run in await bench.runs()]
-        assert found == [("refused", "kill_switch"), ("deferred", "rate")]
+        outcomes = [(run.state, run.reason) for run in await bench.runs()]
+        assert outcomes == [("refused", "kill_switch"), ("deferred", "rate")]

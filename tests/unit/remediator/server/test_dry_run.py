@@ -1,4 +1,4 @@
-"""What would be done now: the same as the engine then does, and nothing is left of having asked."""
+"""Previews: they predict what the engine then does, and leave no trace."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ async def contents(bench: EngineHarness) -> dict[str, list[Any]]:
 
 
 async def assert_unchanged(bench: EngineHarness, awaitable: Any) -> Any:
-    """The answer, if the ledger and the shelf are the same after it as before."""
+    """Return the result, after checking that the ledger and the folder have not changed."""
     before, names, touched = await contents(bench), bench.shelf.names(), list(bench.shelf.touched)
     answer = await awaitable
     assert await contents(bench) == before
@@ -58,62 +58,62 @@ async def simulate_alerts(bench: EngineHarness, *alerts: Any) -> list[Preview]:
         ({"mode": "off"}, "ab", RunState.REFUSED, "mode_off"),
     ],
 )
-async def test_it_says_what_the_engine_then_does(
+async def test_simulation_predicts_what_the_engine_does(
     folder: Path, settings: dict[str, Any], files: str, would: RunState, reason: str
 ) -> None:
     async with engine_harness(folder, inventory(**settings)) as bench:
         bench.shelf.fill(*files)
-        [told] = await simulate_alerts(bench)
+        [result] = await simulate_alerts(bench)
         await bench.deliver()
         await bench.engine.tick()
         await bench.engine.wait_for_runs()
         run = await bench.last_run()
-        assert (told.would, told.reason) == (would, reason)
+        assert (result.would, result.reason) == (would, reason)
         if would is RunState.ADMITTED:
             assert run.state in (RunState.VERIFYING, RunState.SUCCEEDED)
         else:
             assert (run.state, run.reason) == (would, reason)
 
 
-async def test_the_numbers_of_the_bound_that_stops_it(folder: Path) -> None:
+async def test_preview_has_the_numbers_of_the_stopping_bound(folder: Path) -> None:
     async with engine_harness(folder, inventory(max_items=1)) as bench:
         bench.shelf.fill("a", "b")
-        told = await preview(bench)
-    assert told.detail == "found 2, max_items is 1"
-    assert told.decision is not None
-    assert list(told.decision.refusals) == ["max_items"]
-    assert told.facts is not None
-    assert (told.facts.plan.found, told.facts.plan.max_items) == (2, 1)
-    assert told.plan is not None
-    assert [item.identity["name"] for item in told.plan.items] == ["a", "b"]
+        result = await preview(bench)
+    assert result.detail == "found 2, max_items is 1"
+    assert result.decision is not None
+    assert list(result.decision.refusals) == ["max_items"]
+    assert result.facts is not None
+    assert (result.facts.plan.found, result.facts.plan.max_items) == (2, 1)
+    assert result.plan is not None
+    assert [item.identity["name"] for item in result.plan.items] == ["a", "b"]
 
 
-async def test_a_pause_is_seen(bench: EngineHarness) -> None:
+async def test_preview_reports_a_pause(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     async with bench.context.ledger.write() as connection:
         await switches.pause_now(connection, bench.clock.now(), "oncall", "deploy", None, None)
     assert (await preview(bench)).detail == "paused: deploy (by oncall)"
 
 
-async def test_a_storm_is_seen_and_not_noted(bench: EngineHarness) -> None:
+async def test_simulated_storm_is_refused_and_not_recorded(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     many = [alert(fingerprint=f"f{number}", instance=str(number)) for number in range(21)]
-    [told] = await simulate_alerts(bench, *many)
-    assert (told.would, told.reason) == (RunState.REFUSED, "storm")
+    [result] = await simulate_alerts(bench, *many)
+    assert (result.would, result.reason) == (RunState.REFUSED, "storm")
     assert (await preview(bench)).would is RunState.ADMITTED
     await bench.deliver()
     await bench.work()
     assert (await bench.last_run()).state is RunState.SUCCEEDED
 
 
-async def test_a_target_that_does_not_answer(bench: EngineHarness) -> None:
+async def test_preview_of_an_unreachable_target_is_failed(bench: EngineHarness) -> None:
     bench.shelf.reachable = False
-    told = await preview(bench)
-    assert (told.would, told.reason) == (RunState.FAILED, "target_unreachable")
-    assert told.detail == "shop/postgres/main: no answer"
+    result = await preview(bench)
+    assert (result.would, result.reason) == (RunState.FAILED, "target_unreachable")
+    assert result.detail == "shop/postgres/main: no answer"
 
 
-async def test_an_episode_that_is_old_is_judged_as_it_is(bench: EngineHarness) -> None:
+async def test_preview_of_an_unconfirmed_episode_is_stale(bench: EngineHarness) -> None:
     await bench.deliver()
     await bench.work()
     bench.shelf.fill("a")
@@ -122,13 +122,13 @@ async def test_an_episode_that_is_old_is_judged_as_it_is(bench: EngineHarness) -
     assert (await simulate_alerts(bench))[0].would is RunState.ADMITTED  # the delivery confirms it
 
 
-async def test_a_run_that_waits_for_a_yes_is_joined_by_a_delivery_and_judged_by_a_plan(folder: Path) -> None:
+async def test_simulated_delivery_joins_a_run_that_awaits_approval(folder: Path) -> None:
     async with engine_harness(folder, inventory(mode="approve")) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
         await bench.work()
-        [told] = await simulate_alerts(bench)
-        assert (told.would, told.reason, told.detail) == (
+        [result] = await simulate_alerts(bench)
+        assert (result.would, result.reason, result.detail) == (
             NO_NEW_RUN,
             "under_way",
             "joins run 1, which is awaiting_approval",
@@ -136,37 +136,37 @@ async def test_a_run_that_waits_for_a_yes_is_joined_by_a_delivery_and_judged_by_
         assert (await preview(bench)).would is RunState.AWAITING_APPROVAL
 
 
-async def test_the_next_run_waits_for_the_cooldown(bench: EngineHarness) -> None:
+async def test_preview_waits_for_the_cooldown(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
     await bench.work()
     bench.shelf.fill("b")
     bench.clock.advance(minutes=1)
-    [told] = await simulate_alerts(bench)
-    assert (told.would, told.reason) == (NO_NEW_RUN, "cooldown")
+    [result] = await simulate_alerts(bench)
+    assert (result.would, result.reason) == (NO_NEW_RUN, "cooldown")
     assert (await preview(bench)).reason == "cooldown"
     bench.clock.advance(minutes=5)
     assert (await simulate_alerts(bench))[0].would is RunState.ADMITTED
 
 
-async def test_a_resolution_starts_nothing(bench: EngineHarness) -> None:
+async def test_simulated_resolution_starts_no_run(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
-    [told] = await simulate_alerts(bench, alert(status="resolved"))
+    [result] = await simulate_alerts(bench, alert(status="resolved"))
     detail = "nothing in this delivery is firing, or it is a late duplicate"
-    assert (told.would, told.detail) == (NO_NEW_RUN, detail)
-    bench.shelf.because = "queue_paused"
+    assert (result.would, result.detail) == (NO_NEW_RUN, detail)
+    bench.shelf.empty_reason = "queue_paused"
     await bench.deliver()
     await bench.work()
-    [told] = await simulate_alerts(bench, alert(status="resolved"))
-    assert told.detail == "the episode ends: its alerts are resolved"
+    [result] = await simulate_alerts(bench, alert(status="resolved"))
+    assert result.detail == "the episode ends: its alerts are resolved"
 
 
-async def test_every_episode_of_a_delivery_is_told_of_and_strangers_are_refused(bench: EngineHarness) -> None:
+async def test_simulation_previews_every_episode_and_refuses_unknown_stacks(bench: EngineHarness) -> None:
     alerts = [alert(), alert(fingerprint="f2", target="spare"), alert(fingerprint="f3", stack="nobody")]
-    told = {each.key.target: each for each in await simulate_alerts(bench, *alerts)}
-    assert told["nobody/postgres/main"].reason == "unknown_target"
-    assert "the inventory has no stack 'nobody'" in told["nobody/postgres/main"].detail
-    assert {told[f"shop/postgres/{name}"].would for name in ("main", "spare")} == {RunState.NOTHING_TO_DO}
+    result = {each.key.target: each for each in await simulate_alerts(bench, *alerts)}
+    assert result["nobody/postgres/main"].reason == "unknown_target"
+    assert "the inventory has no stack 'nobody'" in result["nobody/postgres/main"].detail
+    assert {result[f"shop/postgres/{name}"].would for name in ("main", "spare")} == {RunState.NOTHING_TO_DO}
 
 
 async def test_a_preview_begins_no_cooldown_and_takes_no_reservation(folder: Path) -> None:
@@ -179,28 +179,28 @@ async def test_a_preview_begins_no_cooldown_and_takes_no_reservation(folder: Pat
         assert (await bench.last_run()).state is RunState.SUCCEEDED
 
 
-async def test_a_queue_is_looked_for_by_its_own_labels(folder: Path) -> None:
-    what = Inventory.model_validate(
+async def test_preview_of_a_queue_uses_its_own_labels(folder: Path) -> None:
+    stacks = Inventory.model_validate(
         {"stacks": {"shop": {"redis": {"r": {"url": "redis://x"}}, "queues": {"jobs": {"redis": "r"}}}}}
     )
-    async with engine_harness(folder, what) as bench:
+    async with engine_harness(folder, stacks) as bench:
         queues = bench.shelf.remediation(kind="queues")
-        context = type(bench.context)(what, bench.context.ledger, bench.clock, {"clear_shelf": queues}, None)
-        told = await preview_episode(context, EpisodeKey("shop", "clear_shelf", "shop/queues/jobs/emails"))
-        assert told.would is RunState.NOTHING_TO_DO
+        context = type(bench.context)(stacks, bench.context.ledger, bench.clock, {"clear_shelf": queues}, None)
+        result = await preview_episode(context, EpisodeKey("shop", "clear_shelf", "shop/queues/jobs/emails"))
+        assert result.would is RunState.NOTHING_TO_DO
 
 
-async def test_old_runs_do_not_count(bench: EngineHarness) -> None:
+async def test_runs_older_than_one_hour_do_not_count(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
     await bench.work()
     bench.clock.at += timedelta(hours=2)
-    told = await preview(bench)
-    assert told.facts is not None
-    assert told.facts.history.all_admissions == []
+    result = await preview(bench)
+    assert result.facts is not None
+    assert result.facts.history.all_admissions == []
 
 
-async def test_more_targets_than_can_be_read_are_refused(bench: EngineHarness) -> None:
+async def test_simulation_of_more_than_50_targets_is_refused(bench: EngineHarness) -> None:
     alerts = [alert(fingerprint=str(number), stack=f"s{number}") for number in range(51)]
     with pytest.raises(MalformedDelivery, match="concerns 51 targets; simulate at most 50"):
         await simulate_alerts(bench, *alerts)

@@ -1,4 +1,4 @@
-"""What the remediator answers over HTTP, to Alertmanager and to operators."""
+"""The HTTP responses of the remediator, to Alertmanager and to operators."""
 
 import asyncio
 import io
@@ -45,11 +45,11 @@ def stacks(tmp_path: Path, **more: Any) -> Inventory:
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[ApiTestClient]:
-    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as made:
-        yield made
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
+        yield client
 
 
-async def test_health(client: ApiTestClient) -> None:
+async def test_health_routes_answer_200(client: ApiTestClient) -> None:
     assert (await client.get("/-/healthy")).status == 200
     assert (await client.get("/-/ready")).status == 200
 
@@ -57,16 +57,14 @@ async def test_health(client: ApiTestClient) -> None:
 async def test_a_delivery_is_accepted_and_shows_up_as_a_run(client: ApiTestClient) -> None:
     body = delivery([alert(stack="nobody"), alert(fingerprint="x", remediation="")])
     assert (await client.post("/webhook", data=body, headers=HOOK)).status == 200
-    for _ in range(50):
+
+    async def runs() -> list[tuple[str, str]]:
         answer = await client.get("/api/v1/runs", headers=ONCALL)
-        runs = (await answer.json())["runs"]
-        if len(runs) == 2 and all(run["finished_at"] for run in runs):
-            break
-        await asyncio.sleep(0.1)
-    assert {(run["state"], run["reason"]) for run in runs} == {("refused", "unknown_target")}
-    assert (await (await client.get(f"/api/v1/runs/{runs[0]['id']}", headers=ONCALL)).json())["history"][0][
-        "state"
-    ] == "planned"
+        return [(run["state"], run["reason"]) for run in (await answer.json())["runs"]]
+
+    await becomes(runs, [("refused", "unknown_target")] * 2)
+    run = await (await client.get("/api/v1/runs/1", headers=ONCALL)).json()
+    assert run["history"][0]["state"] == "planned"
     page = await (await client.get("/metrics")).text()
     assert 'remediation_refusals_total{bound="unknown_target",remediation="(unknown)",stack="(unknown)"} 1.0' in page
 
@@ -94,17 +92,19 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
-async def test_the_token_may_come_as_the_password_of_basic_authentication(client: ApiTestClient) -> None:
+async def test_webhook_token_is_accepted_as_a_basic_password(client: ApiTestClient) -> None:
     assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", "hook-token"))).status == 200
     assert (await client.post("/webhook", data=delivery(), headers=basic("hook-token", "wrong"))).status == 403
     assert (await client.post("/webhook", data=delivery(), headers=basic("anybody", ""))).status == 401
     assert (await client.get("/api/v1/runs", headers=basic("oncall", "oncall-token"))).status == 401
 
 
-async def test_two_tokens_are_accepted_while_one_takes_the_place_of_the_other(tmp_path: Path) -> None:
-    made = settings(tmp_path)
+async def test_both_tokens_are_accepted_during_a_rotation(tmp_path: Path) -> None:
+    remediator_settings = settings(tmp_path)
     (tmp_path / "next").write_text("next-token")
-    both = made.model_copy(update={"webhook": WebhookSettings(token_file=[tmp_path / "hook", tmp_path / "next"])})
+    both = remediator_settings.model_copy(
+        update={"webhook": WebhookSettings(token_file=[tmp_path / "hook", tmp_path / "next"])}
+    )
     async with TestClient(TestServer(build(both, stacks(tmp_path)))) as client:
         for token, status in (("hook-token", 200), ("next-token", 200), ("other", 403)):
             headers = {"Authorization": f"Bearer {token}"}
@@ -114,10 +114,8 @@ async def test_two_tokens_are_accepted_while_one_takes_the_place_of_the_other(tm
     assert re.search(r'^remediation_deliveries_total{answer="unauthorized"} [1-9]', page, re.MULTILINE)
 
 
-async def test_a_body_that_does_not_come_is_asked_for_again(
-    client: ApiTestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Alertmanager tries again after 5xx alone."""
+async def test_body_that_does_not_arrive_gets_503(client: ApiTestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alertmanager retries only after 5xx."""
     monkeypatch.setattr("remediator.server.webhook.READ_SECONDS", 0.1)
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hook-token\r\nContent-Length: 9\r\n\r\n{")
@@ -140,7 +138,9 @@ async def test_a_body_that_does_not_come_is_asked_for_again(
         (HOOK, delivery([alert()] * 1001), 413),
     ],
 )
-async def test_what_is_not_accepted(client: ApiTestClient, headers: dict[str, str], body: bytes, status: int) -> None:
+async def test_webhook_refuses_wrong_tokens_and_bodies(
+    client: ApiTestClient, headers: dict[str, str], body: bytes, status: int
+) -> None:
     answer = await client.post("/webhook", data=io.BytesIO(body), headers=headers)
     assert answer.status == status
     assert "Traceback" not in await answer.text()
@@ -148,11 +148,11 @@ async def test_what_is_not_accepted(client: ApiTestClient, headers: dict[str, st
 
 
 @pytest.mark.parametrize(("headers", "status"), [({}, 401), (HOOK, 403), (ONCALL, 200)])
-async def test_the_api_wants_an_operator(client: ApiTestClient, headers: dict[str, str], status: int) -> None:
+async def test_api_requires_an_operators_token(client: ApiTestClient, headers: dict[str, str], status: int) -> None:
     assert (await client.get("/api/v1/runs", headers=headers)).status == status
 
 
-async def test_without_operators_the_api_says_how_to_name_one(tmp_path: Path) -> None:
+async def test_api_without_operators_names_the_remedy(tmp_path: Path) -> None:
     async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path, operators={})))) as client:
         answer = await client.get("/api/v1/runs", headers=HOOK)
         assert answer.status == 403
@@ -172,11 +172,11 @@ async def test_without_operators_the_api_says_how_to_name_one(tmp_path: Path) ->
         ("/api/v1/runs?state=refused&stack=shop&limit=5", 200),
     ],
 )
-async def test_odd_questions_get_clear_answers(client: ApiTestClient, path: str, status: int) -> None:
+async def test_invalid_queries_of_runs_are_refused(client: ApiTestClient, path: str, status: int) -> None:
     assert (await client.get(path, headers=ONCALL)).status == status
 
 
-async def test_a_pause_is_kept_over_a_restart_until_it_is_ended(tmp_path: Path) -> None:
+async def test_pause_survives_a_restart_until_it_is_ended(tmp_path: Path) -> None:
     async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
         assert (
             await client.post("/api/v1/pause", json={"reason": "deploy", "for": "2h"}, headers=ONCALL)
@@ -192,13 +192,13 @@ async def test_a_pause_is_kept_over_a_restart_until_it_is_ended(tmp_path: Path) 
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b'{"reason": ""}', b'{"reason": "x", "for": "soon"}', b'{"reason": "x", "stack": "nobody"}']
 )
-async def test_a_pause_needs_its_reason(client: ApiTestClient, body: bytes) -> None:
+async def test_malformed_pause_is_refused(client: ApiTestClient, body: bytes) -> None:
     answer = await client.post("/api/v1/pause", data=body, headers=ONCALL)
     assert answer.status == 400
     assert await answer.text()
 
 
-async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_is_a_conflict(
+async def test_approval_is_404_for_an_unknown_run_and_409_for_an_ended_run(
     client: ApiTestClient,
 ) -> None:
     assert (await client.post("/api/v1/runs/1/approve", headers=ONCALL)).status == 404
@@ -211,14 +211,14 @@ async def test_approving_what_is_not_there_is_not_found_and_what_does_not_wait_i
     await becomes(approved, (409, {"error": "run 1 is refused, not awaiting_approval"}))
 
 
-async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_webhook_answers_503_while_the_queue_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remediator.intake.gate.MAX_DELIVERIES", 5)
     monkeypatch.setattr("remediator.intake.ingest.BATCH_SIZE", 1)
-    made = settings(tmp_path)
-    async with ledger_at(made.ledger.url).open() as ledger:
+    remediator_settings = settings(tmp_path)
+    async with ledger_at(remediator_settings.ledger.url).open() as ledger:
         for _ in range(8):
             await ledger.accept(datetime.now(UTC), delivery())
-    async with TestClient(TestServer(build(made, stacks(tmp_path)))) as client:
+    async with TestClient(TestServer(build(remediator_settings, stacks(tmp_path)))) as client:
 
         async def answered() -> tuple[int, str]:
             answer = await client.post("/webhook", data=delivery(), headers=HOOK)
@@ -228,12 +228,12 @@ async def test_deliveries_are_sent_away_while_too_many_wait(tmp_path: Path, monk
         await becomes(answered, (200, "accepted"))
 
 
-async def test_closing_a_breaker_that_is_not_open_is_not_found(client: ApiTestClient) -> None:
+async def test_closing_a_closed_breaker_is_404(client: ApiTestClient) -> None:
     answer = await client.delete("/api/v1/breakers/terminate_idle_transactions/shop/postgres/main", headers=ONCALL)
     assert answer.status == 404
 
 
-async def test_without_an_inventory_it_starts_and_says_what_is_missing(tmp_path: Path) -> None:
+async def test_remediator_without_an_inventory_starts_and_is_not_ready(tmp_path: Path) -> None:
     async with TestClient(TestServer(build(settings(tmp_path), None))) as client:
         assert (await client.get("/-/healthy")).status == 200
         ready = await client.get("/-/ready")
@@ -244,17 +244,17 @@ async def test_without_an_inventory_it_starts_and_says_what_is_missing(tmp_path:
         assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
 
 
-def test_off_loopback_it_wants_a_credential(tmp_path: Path) -> None:
+def test_webhook_off_loopback_requires_a_token_file(tmp_path: Path) -> None:
     open_to_all = settings(tmp_path, listen_address=":9851").model_copy(update={"webhook": WebhookSettings()})
     with pytest.raises(UnusableConfiguration, match=r"set --webhook\.token-file"):
         build(open_to_all, stacks(tmp_path))
 
 
 def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
-    made = settings(tmp_path)
+    remediator_settings = settings(tmp_path)
     (tmp_path / "hook").write_text("\n")
     with pytest.raises(UnusableConfiguration, match="is empty"):
-        build(made, stacks(tmp_path))
+        build(remediator_settings, stacks(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -265,10 +265,10 @@ def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
         ({"run_backup": {"block_on": ["Failover"]}}, "needs alertmanager.url"),
     ],
 )
-def test_remediations_that_can_not_work_are_refused(tmp_path: Path, remediations: Any, reason: str) -> None:
-    what = stacks(tmp_path, stacks={"shop": {"remediations": remediations}})
+def test_unusable_remediation_settings_are_refused(tmp_path: Path, remediations: Any, reason: str) -> None:
+    stacks_with_fault = stacks(tmp_path, stacks={"shop": {"remediations": remediations}})
     with pytest.raises(UnusableConfiguration, match=reason):
-        build(settings(tmp_path), what)
+        build(settings(tmp_path), stacks_with_fault)
 
 
 async def test_a_second_remediator_on_the_same_ledger_does_not_start(tmp_path: Path) -> None:
@@ -278,20 +278,20 @@ async def test_a_second_remediator_on_the_same_ledger_does_not_start(tmp_path: P
             await second.start_server()
 
 
-def test_a_ledger_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    made = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url="oracle://x")})
+def test_unknown_ledger_url_is_refused(tmp_path: Path) -> None:
+    remediator_settings = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url="oracle://x")})
     with pytest.raises(UnusableConfiguration, match=r"--ledger\.url"):
-        build(made, stacks(tmp_path))
+        build(remediator_settings, stacks(tmp_path))
 
 
 @pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "postgresql://127.0.0.1/ledger"])
-def test_a_ledger_that_is_no_file_is_refused(tmp_path: Path, address: str) -> None:
-    made = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=address)})
+def test_ledger_url_that_is_not_a_file_is_refused(tmp_path: Path, address: str) -> None:
+    remediator_settings = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=address)})
     with pytest.raises(UnusableConfiguration, match="a file"):
-        build(made, stacks(tmp_path))
+        build(remediator_settings, stacks(tmp_path))
 
 
-async def test_two_names_of_one_ledger_have_one_lock(tmp_path: Path) -> None:
+async def test_symbolic_link_to_a_ledger_shares_its_lock(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
     linked = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=f"sqlite:///{tmp_path}/link.db")})
     async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))):
@@ -300,9 +300,7 @@ async def test_two_names_of_one_ledger_have_one_lock(tmp_path: Path) -> None:
             await second.start_server()
 
 
-async def test_while_a_token_file_is_replaced_alertmanager_is_asked_to_try_again(
-    client: ApiTestClient, tmp_path: Path
-) -> None:
+async def test_webhook_answers_503_while_its_token_file_is_replaced(client: ApiTestClient, tmp_path: Path) -> None:
     (tmp_path / "hook").write_text("")
     assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
     (tmp_path / "hook").write_text("new-token")
@@ -312,12 +310,12 @@ async def test_while_a_token_file_is_replaced_alertmanager_is_asked_to_try_again
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_a_body_that_is_not_encoded_as_it_says_is_refused(client: ApiTestClient, encoding: str) -> None:
+async def test_body_with_a_wrong_content_encoding_is_refused(client: ApiTestClient, encoding: str) -> None:
     answer = await client.post("/webhook", data=b"no such thing", headers={**HOOK, "Content-Encoding": encoding})
     assert answer.status == 400
 
 
-async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: ApiTestClient) -> None:
+async def test_token_that_is_not_utf8_is_refused(client: ApiTestClient) -> None:
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(b"GET /api/v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\nConnection: close\r\n\r\n")
     assert (await reader.readline()).split()[1] == b"403"
@@ -326,7 +324,7 @@ async def test_a_token_of_any_bytes_is_only_a_wrong_token(client: ApiTestClient)
 
 
 @pytest.mark.parametrize("span", ["0s", "9999999d"])
-async def test_a_pause_of_no_time_or_for_ever_is_refused(client: ApiTestClient, span: str) -> None:
+async def test_pause_without_a_usable_duration_is_refused(client: ApiTestClient, span: str) -> None:
     answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
     assert answer.status == 400
     assert (await answer.json())["error"].startswith("for: ")
@@ -335,7 +333,7 @@ async def test_a_pause_of_no_time_or_for_ever_is_refused(client: ApiTestClient, 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/api/v1/plan"), ("GET", "/api/v1/runs/1/why"), ("POST", "/api/v1/simulate")]
 )
-async def test_previews_want_an_operators_token(client: ApiTestClient, method: str, path: str) -> None:
+async def test_previews_require_an_operators_token(client: ApiTestClient, method: str, path: str) -> None:
     assert (await client.request(method, path)).status == 401
     assert (await client.request(method, path, headers=HOOK)).status == 403
 
@@ -346,10 +344,10 @@ async def test_a_malformed_payload_is_not_simulated(client: ApiTestClient) -> No
     assert "version" in await answer.text()
 
 
-async def test_the_file_that_pauses_is_the_one_of_the_flag(tmp_path: Path) -> None:
+async def test_pause_file_of_the_flag_pauses(tmp_path: Path) -> None:
     (tmp_path / "paused").touch()
-    made = settings(tmp_path).model_copy(update={"pause": PauseSettings(file=tmp_path / "paused")})
-    async with TestClient(TestServer(build(made, stacks(tmp_path)))) as client:
+    remediator_settings = settings(tmp_path).model_copy(update={"pause": PauseSettings(file=tmp_path / "paused")})
+    async with TestClient(TestServer(build(remediator_settings, stacks(tmp_path)))) as client:
         assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
 
 
@@ -366,16 +364,14 @@ async def test_the_file_that_pauses_is_the_one_of_the_flag(tmp_path: Path) -> No
         ("GET", "/api/v1/plan?remediation=x&target=y", 404, "there is no remediation 'x'"),
     ],
 )
-async def test_every_refusal_of_the_api_is_json(
-    client: ApiTestClient, method: str, path: str, status: int, error: str
-) -> None:
+async def test_every_api_error_is_json(client: ApiTestClient, method: str, path: str, status: int, error: str) -> None:
     answer = await client.request(method, path, headers=ONCALL)
     assert answer.status == status
     assert (await answer.json())["error"].startswith(error)
     assert (status == 405) == ("Allow" in answer.headers)
 
 
-async def test_who_may_not_ask_is_told_in_json_too(client: ApiTestClient) -> None:
+async def test_missing_token_gets_a_json_error(client: ApiTestClient) -> None:
     answer = await client.get("/api/v1/runs")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert await answer.json() == {"error": "no token; send a bearer token"}

@@ -1,4 +1,4 @@
-"""The page says what the ledger says."""
+"""The metrics page reports what the ledger records."""
 
 import re
 from collections import defaultdict
@@ -24,7 +24,7 @@ def labels(**more: str) -> LabelSet:
     return frozenset({"stack": "shop", "remediation": "clear_shelf", **more}.items())
 
 
-async def test_runs_refusals_and_deferrals_are_counted_by_what_stood_in_the_way(folder: Path) -> None:
+async def test_refusals_and_deferrals_are_counted_by_bound(folder: Path) -> None:
     async with engine_harness(folder, inventory(min_firing="10m", max_items=1)) as bench:
         bench.shelf.fill("a")
         await bench.deliver(starts="2026-03-01T12:00:00Z")
@@ -33,14 +33,14 @@ async def test_runs_refusals_and_deferrals_are_counted_by_what_stood_in_the_way(
         bench.clock.advance(minutes=11)
         await bench.deliver()
         await bench.work()
-        found = await page(bench)
-    assert found["remediation_deferrals_total"] == {labels(bound="min_firing"): 1}
-    assert found["remediation_refusals_total"] == {labels(bound="max_items"): 1}
-    assert found["remediation_runs_total"] == {labels(outcome="refused"): 1}
-    assert "remediation_run_duration_seconds_count" not in found, "it was never admitted"
+        series = await page(bench)
+    assert series["remediation_deferrals_total"] == {labels(bound="min_firing"): 1}
+    assert series["remediation_refusals_total"] == {labels(bound="max_items"): 1}
+    assert series["remediation_runs_total"] == {labels(outcome="refused"): 1}
+    assert "remediation_run_duration_seconds_count" not in series, "it was never admitted"
 
 
-async def test_a_run_that_acted_has_its_duration(bench: EngineHarness) -> None:
+async def test_admitted_run_has_a_duration(bench: EngineHarness) -> None:
     async def slowly() -> None:
         bench.clock.advance(seconds=4)
 
@@ -48,15 +48,15 @@ async def test_a_run_that_acted_has_its_duration(bench: EngineHarness) -> None:
     bench.shelf.after = slowly
     await bench.deliver()
     await bench.work()
-    found = await page(bench)
-    assert found["remediation_run_duration_seconds_count"] == {labels(outcome="succeeded"): 1}
-    assert found["remediation_run_duration_seconds_sum"] == {labels(outcome="succeeded"): 4}
-    (moment,) = found["remediation_last_run_timestamp_seconds"].values()
+    series = await page(bench)
+    assert series["remediation_run_duration_seconds_count"] == {labels(outcome="succeeded"): 1}
+    assert series["remediation_run_duration_seconds_sum"] == {labels(outcome="succeeded"): 4}
+    (moment,) = series["remediation_last_run_timestamp_seconds"].values()
     assert moment == bench.clock.now().timestamp()
-    assert set(found["remediation_deliveries_waiting"].values()) == {0}
+    assert set(series["remediation_deliveries_waiting"].values()) == {0}
 
 
-async def test_the_engine_that_can_not_work_is_down(bench: EngineHarness) -> None:
+async def test_engine_with_a_fault_is_down(bench: EngineHarness) -> None:
     assert set((await page(bench))["remediation_engine_up"].values()) == {1}
     assert set((await page(bench, "disk full"))["remediation_engine_up"].values()) == {0}
 
@@ -66,10 +66,10 @@ async def test_every_metric_is_in_the_reference_and_no_other(bench: EngineHarnes
     bench.shelf.refill = True
     await bench.deliver()
     await bench.work()
-    told = set(re.findall(r"^\| `(\w+)`", REFERENCE, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(\w+)`", REFERENCE, re.MULTILINE))
     families = (await metrics.collect(bench.context)).collect()
-    ours = {family.name for family in families if family.name.startswith(("remediation_", "runbook_"))}
-    assert {name.removesuffix("_total").removesuffix("_info") for name in told} == ours
+    exported = {family.name for family in families if family.name.startswith(("remediation_", "runbook_"))}
+    assert {name.removesuffix("_total").removesuffix("_info") for name in documented} == exported
 
 
 async def test_runs_of_two_targets_are_added_up(folder: Path) -> None:
@@ -78,5 +78,5 @@ async def test_runs_of_two_targets_are_added_up(folder: Path) -> None:
         for target in ("main", "spare"):
             await bench.deliver(target=target, fingerprint=target)
         await bench.work()
-        found = await page(bench)
-    assert found["remediation_runs_total"] == {labels(outcome="refused"): 2}
+        series = await page(bench)
+    assert series["remediation_runs_total"] == {labels(outcome="refused"): 2}

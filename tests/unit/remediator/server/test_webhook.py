@@ -19,7 +19,7 @@ from tests.unit.remediator.server.test_http import HOOK, ApiTestClient, client
 __all__ = ["client"]
 
 
-async def test_up_to_the_limits_it_is_accepted(client: ApiTestClient) -> None:
+async def test_delivery_at_the_limits_is_accepted(client: ApiTestClient) -> None:
     """Invariant 22: a thousand alerts, one MiB."""
     many = delivery([alert(fingerprint=f"f{number}") for number in range(1_000)])
     large = delivery().ljust(1024 * 1024)
@@ -27,17 +27,17 @@ async def test_up_to_the_limits_it_is_accepted(client: ApiTestClient) -> None:
         assert (await client.post("/webhook", data=io.BytesIO(body), headers=HOOK)).status == 200
 
 
-def test_a_body_has_ten_seconds_to_come() -> None:
-    """Alertmanager's own limit is longer: it is told to try again before it gives up."""
+def test_body_must_arrive_within_ten_seconds() -> None:
+    """Alertmanager's own timeout is longer, so it receives the 503 before it gives up."""
     assert READ_SECONDS == 10
 
 
-async def test_a_delivery_that_can_not_be_kept_is_sent_back(tmp_path: Path) -> None:
+async def test_delivery_that_cannot_be_stored_gets_503(tmp_path: Path) -> None:
     """Invariant 27."""
     ledger, clock = ledger_at(f"sqlite:///{tmp_path}/ledger.db"), SystemClock()
     app = web.Application()
     engine = Engine(Context(inventory(), ledger, clock, {}, None))
     app.router.add_post("/webhook", webhook(ledger, clock, BearerTokens({}, ""), engine.gate))
-    async with TestClient(TestServer(app)) as client:  # nobody has opened the ledger
+    async with TestClient(TestServer(app)) as client:  # the ledger is not open
         answer = await client.post("/webhook", data=delivery())
         assert (answer.status, await answer.text()) == (503, "the ledger is unavailable; try again\n")
