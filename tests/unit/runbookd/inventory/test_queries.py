@@ -8,7 +8,7 @@ import yaml
 
 from runbookd.inventory import InventoryError, load_inventory
 
-PAGE = Path(__file__).parents[4] / "docs" / "reference" / "inventory.md"
+PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "add-queries.md"
 TARGET = """\
 stacks:
   shop:
