@@ -1,4 +1,4 @@
-"""Who hears of what and when: which outcomes are reported, the ladder of contacts, the words, the sending.
+"""Escalation: which outcomes are reported, to which contacts and when, the messages and their delivery.
 
-It is where the loop leaves the machine: what could not be fixed is handed to a person.
+Here the loop hands over to the on-call what it could not fix.
 """

@@ -1,75 +1,78 @@
-"""What a person does next about a run: by its state, and by what stood in the way."""
+"""The advice on a run: what the on-call does next, by its state and reason."""
 
 import shlex
 
 from remediator.ledger.runs import Run
 from remediator.model.run_state import RunState
 
-_CLOSE = "Look at the target; when it is mended: {close}"
+_CLOSE = "Check the target. Once it is fixed, close the breaker: {close}"
 _BY_STATE = {
-    RunState.PLANNED: "Its plan is being read.",
-    RunState.PRECHECKED: "Its bounds are being asked.",
-    RunState.DEFERRED: "It waits for what defers it and for the alert's next delivery; after an hour it expires.",
+    RunState.PLANNED: "Reading its plan.",
+    RunState.PRECHECKED: "Evaluating its bounds.",
+    RunState.DEFERRED: "Deferred until the bound clears and the alert is delivered again. Expires after one hour.",
     RunState.AWAITING_APPROVAL: (
-        "Nothing was touched. Look at the plan, then say no ({reject}) or, until {until}, yes: {approve}"
+        "Nothing was touched. Review the plan, then approve it before {until} ({approve}) or reject it ({reject})"
     ),
-    RunState.ADMITTED: "All bounds are passed; its first effect comes next.",
+    RunState.ADMITTED: "It passed all bounds; its first effect comes next.",
     RunState.EXECUTING: "It is touching its items.",
-    RunState.VERIFYING: "Its items are touched; the reading that made the plan is taken again.",
-    RunState.SHADOW: "The mode is shadow: it only plans and records. Approve or auto in the inventory let it act.",
-    RunState.REFUSED: "Nothing was touched. Look at the target, then follow the runbook.",
-    RunState.NOTHING_TO_DO: "Nothing was touched, and nothing will be: it needs a person. Follow the runbook.",
-    RunState.SUCCEEDED: "Nothing: the reading that made the plan came back clean.",
-    RunState.INEFFECTIVE: f"It did not help, or was applied only in part; it is not tried again. {_CLOSE}",
-    RunState.FAILED: "Nothing was applied. It may be tried again after its cooldown, unless its breaker has opened.",
-    RunState.UNKNOWN: f"Nobody can tell what was applied; it is not tried again. {_CLOSE}",
-    RunState.INTERRUPTED: "It was stopped between two effects. The alert's next delivery plans afresh.",
-    RunState.CANCELLED: "Nothing: it was called off before it touched anything.",
-    RunState.EXPIRED: "It waited too long and was given up. Nothing was touched. Follow the runbook.",
-    RunState.REJECTED: "Nothing was touched: a person said no.",
+    RunState.VERIFYING: "All its effects are done; it is repeating the reading that made the plan.",
+    RunState.SHADOW: "In mode shadow it only plans and records. To let it act, set approve or auto in the inventory.",
+    RunState.REFUSED: "Nothing was touched. Check the target, then follow the runbook.",
+    RunState.NOTHING_TO_DO: "Nothing was touched, and a retry would not help. Follow the runbook.",
+    RunState.SUCCEEDED: "Nothing: the target is clean again.",
+    RunState.INEFFECTIVE: f"It did not help, or was applied only in part; it is not retried. {_CLOSE}",
+    RunState.FAILED: "Nothing was applied. It may be retried after its cooldown, unless its breaker has opened.",
+    RunState.UNKNOWN: f"The remediator cannot tell what was applied; it does not retry. {_CLOSE}",
+    RunState.INTERRUPTED: "It was stopped between two effects. The alert's next delivery makes a new plan.",
+    RunState.CANCELLED: "Nothing: it was cancelled before it touched anything.",
+    RunState.EXPIRED: "It waited too long and expired. Nothing was touched. Follow the runbook.",
+    RunState.REJECTED: "Nothing was touched: an operator rejected it.",
 }
 _BY_REASON = {
-    (RunState.REFUSED, "kill_switch"): "Nothing was touched: a person has paused it. When that is over: {resume}",
-    (RunState.REFUSED, "freeze"): "Nothing is touched before the freeze ends. What can not wait, do by the runbook.",
+    (RunState.REFUSED, "kill_switch"): "Nothing was touched: an operator has paused it. To resume: {resume}",
+    (RunState.REFUSED, "freeze"): "Nothing is touched before the freeze ends. If it cannot wait, follow the runbook.",
     (RunState.REFUSED, "breaker"): f"Nothing was touched: its last runs did not help. {_CLOSE}",
     (RunState.REFUSED, "storm"): (
-        "Nothing was touched: so much at once is an outage, not one fault. Look at what the alerts have in common."
+        "Nothing was touched: this many alerts mean an outage, not one fault. Look for what they have in common."
     ),
-    (RunState.REFUSED, "stale"): "Nothing was touched. Look whether Alertmanager still reaches the remediator.",
+    (RunState.REFUSED, "stale"): "Nothing was touched. Check whether Alertmanager still reaches the remediator.",
     (RunState.REFUSED, "max_items"): (
-        "Nothing was touched: there are more than may be touched at once. Look why, then follow the runbook."
+        "Nothing was touched: there are more items than one run may touch. Find out why, then follow the runbook."
     ),
     (RunState.REFUSED, "max_share"): (
-        "Nothing was touched: they are too large a part of all. Look why, then follow the runbook."
+        "Nothing was touched: the items are too large a share of all. Find out why, then follow the runbook."
     ),
-    (RunState.REFUSED, "blocked_by_alert"): "Nothing was touched. Mend what these alerts are about first.",
+    (RunState.REFUSED, "blocked_by_alert"): "Nothing was touched. Fix the cause of these alerts first.",
     (RunState.REFUSED, "unknown_target"): "Nothing was touched. Correct the alert's labels, or the inventory.",
     (RunState.FAILED, "target_unreachable"): (
-        "Nothing was touched: the target could not be read. See whether it answers; missing rights: runbookctl doctor"
+        "Nothing was touched: the target could not be read. Check that it answers; for missing rights, run"
+        " runbookctl doctor"
     ),
-    (RunState.FAILED, "internal_error"): "Nothing was touched. This is a fault of the remediator: see its log.",
+    (RunState.FAILED, "internal_error"): "Nothing was touched. This is a bug in the remediator: see its log.",
     (RunState.NOTHING_TO_DO, ""): "Nothing: there was nothing to touch.",
-    (RunState.NOTHING_TO_DO, "changed_since_planned"): "Nothing: when it came to act, nothing was as planned any more.",
+    (RunState.NOTHING_TO_DO, "changed_since_planned"): "Nothing: none of the items was still as planned.",
     (
         RunState.NOTHING_TO_DO,
         "backup_running",
-    ): "Nothing: a backup runs; the alert's next delivery plans afresh.",
+    ): "Nothing: a backup is running. The alert's next delivery makes a new plan.",
     (RunState.NOTHING_TO_DO, "queue_paused"): (
-        "Nothing was touched: no worker takes jobs of a paused queue. Resume it, and the next delivery plans afresh."
+        "Nothing was touched: workers take no jobs from a paused queue. Resume the queue; the alert's next delivery"
+        " makes a new plan."
     ),
     (RunState.NOTHING_TO_DO, "retried_twice"): (
-        "Nothing was touched: these jobs failed again after each of two retries. Mend or remove them by the runbook."
+        "Nothing was touched: these jobs failed again after each of two retries. Follow the runbook to fix or remove"
+        " them."
     ),
 }
 
 
 def what_next(run: Run) -> str:
-    """What a person does about `run`, in a sentence or two, with the commands to copy."""
+    """Return the advice on `run` in a sentence or two, with the commands to copy."""
     advice = _BY_REASON.get((run.state, run.reason)) or _BY_STATE[run.state]
     return advice.format(
         approve=f"runbookctl approve {run.id}",
         reject=f"runbookctl reject {run.id}",
-        until=f"{run.expires_at:%H:%M} UTC" if run.expires_at else "it runs out",
+        until=f"{run.expires_at:%H:%M} UTC" if run.expires_at else "it expires",
         close=shlex.join(["runbookctl", "breaker", "close", run.remediation, run.target]),
         resume=shlex.join(["runbookctl", "resume", "--stack", run.stack]),
     )

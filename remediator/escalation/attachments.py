@@ -1,4 +1,4 @@
-"""The diagnostics that go with an escalation: read when it is sent, once for all contacts of one message."""
+"""The diagnostics attached to an escalation: read when it is sent, once for all contacts of one message."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,26 +15,30 @@ from remediator.model.target import settings_of
 from runbookd.inventory import Mode
 
 REMEDIATION = "collect_diagnostics"
-MAX_CHARACTERS = 6_000  # messengers cut or refuse what is longer
+MAX_CHARACTERS = 6_000  # messengers cut or refuse longer messages
 FRESH_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
 class Attachments:
-    """Reads the diagnostics of a message while its first contact waits for them; the others get the same."""
+    """Reads the diagnostics of a message when its first contact is due; the other contacts get the same text."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._diagnostics_tasks: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
     async def text(self, message: Message) -> str:
-        """What to add to `message`; empty where nothing is to be read, or nothing could be."""
+        """Return the text to append to `message`; empty if there is nothing to read or the reading failed."""
         if message.key == outbox.end_key(message.episode):
             return ""
         try:
             return await asyncio.shield(self._diagnostics_task(message))
         except Exception as error:
-            log.warning("no diagnostics", episode=message.episode, error=f"{type(error).__name__}: {error}")
+            log.warning(
+                "cannot read diagnostics: sending the message without them",
+                episode=message.episode,
+                error=f"{type(error).__name__}: {error}",
+            )
             return ""
 
     def _diagnostics_task(self, message: Message) -> asyncio.Task[str]:

@@ -1,4 +1,4 @@
-"""What people read: a title and a text that say what happened, what was tried, and what to do next."""
+"""The messages to contacts: a title and a text that say what happened, what was tried, and what to do next."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,15 +24,15 @@ SHOWN_RUNS = 10
 MAX_LINK = 2_000
 MAX_VALUE_CHARACTERS = 1_000  # characters of one item's identity, evidence or detail
 Message = tuple[str, str]
-# Evidence that `_reasons` has reported already; and what the rest is called.
+# `_reasons` reports these; the other evidence goes under its own name or its label here.
 _EXPLAINED_EVIDENCE = frozenset({"bounds", "error", "stopped"})
 _EVIDENCE_LABELS = {"plan": "seen when planning"}
 
-_END_SENTENCES = {"resolved": "The alert has resolved.", "vanished": "Nothing shows the alert firing any more."}
+_END_SENTENCES = {"resolved": "The alert has resolved.", "vanished": "The alert is no longer reported as firing."}
 
 
 async def run_message(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> Message:
-    """About one run that needs a person."""
+    """Build the message on one run that needs an operator."""
     title = f"[{run.stack}] {run.remediation} on {run.target}: {run.state}" + (f" ({run.reason})" if run.reason else "")
     return title, "\n".join(await _detail_lines(connection, context, run, episode))
 
@@ -45,14 +45,14 @@ async def step_message(
     notifications: Notifications,
     now: datetime,
 ) -> Message:
-    """To the next people: how long it has lasted, who knows of it, what has been tried, and where it stands."""
+    """Build the message of an escalation step: duration, contacts notified so far, runs, and current state."""
     duration = format_duration(_whole_seconds(now - notifications.since))
     episode_runs = await runs.of_episode(connection, episode.id)
     lines = [
-        f"unresolved {duration} after people were first told; told so far: {', '.join(sorted(notifications.contacts))}",
+        f"unresolved {duration} after the first message; notified so far: {', '.join(sorted(notifications.contacts))}",
         f"runs so far: {len(episode_runs)}",
         *(
-            f"  run {each.id} of {each.created_at:%H:%M:%S}: {each.state} {each.reason}".rstrip()
+            f"  run {each.id} at {each.created_at:%H:%M:%S}: {each.state} {each.reason}".rstrip()
             for each in episode_runs[-SHOWN_RUNS:]
         ),
     ]
@@ -61,7 +61,7 @@ async def step_message(
 
 
 async def end_message(connection: AsyncConnection, episode: Episode, reason: str, now: datetime) -> Message:
-    """The short note to everybody who had been told."""
+    """Build the short message that the episode has ended."""
     episode_runs = await runs.of_episode(connection, episode.id)
     lines = [
         f"{_END_SENTENCES.get(reason, reason)} It lasted {format_duration(_whole_seconds(now - episode.firing_since))}."
@@ -72,7 +72,7 @@ async def end_message(connection: AsyncConnection, episode: Episode, reason: str
 
 
 async def _detail_lines(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> list[str]:
-    """What decides comes first: a phone shows the first lines, and some services cut the rest off."""
+    """List the details, most important first: phones show the first lines, and some services cut the rest."""
     stack = context.inventory.stacks.get(run.stack)
     breaker_lines = [] if "breaker close" in what_next(run) else await _open_breaker_lines(connection, episode)
     alerts = sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in episode.alerts.values()})
@@ -83,7 +83,7 @@ async def _detail_lines(connection: AsyncConnection, context: Context, run: Run,
         *breaker_lines,
     ]
     if episode.ended_at is not None:
-        lines.append(f"meanwhile: {_END_SENTENCES.get(episode.end_reason or '', '')}")
+        lines.append(f"since then: {_END_SENTENCES.get(episode.end_reason or '', '')}")
     lines.append(f"runbook: {_annotation(episode, 'runbook_url', stack.runbook_url if stack else '')}")
     lines.append(f"dashboard: {_annotation(episode, 'dashboard_url', stack.dashboard_url if stack else '')}")
     lines += _attempt_lines(run, await effects.items(connection, run.id))
@@ -98,7 +98,7 @@ async def _open_breaker_lines(connection: AsyncConnection, episode: Episode) -> 
 
 
 def _reasons(run: Run) -> Iterator[str]:
-    """Each bound that stood in the way, with its numbers; or what went wrong."""
+    """Yield each bound that blocked the run, with its numbers, or the error that stopped it."""
     bounds = run.evidence.get("bounds", {})
     for verb, evidence_key in (("refuses", "refused_by"), ("defers", "deferred_by")):
         for name, detail in bounds.get(evidence_key, {}).items():
@@ -109,7 +109,7 @@ def _reasons(run: Run) -> Iterator[str]:
 
 
 def _attempt_lines(run: Run, items: Sequence[RunItem]) -> Iterator[str]:
-    """The plan, what became of its items, and the proof."""
+    """Yield the plan, the outcome of its items, and the verification."""
     if run.found is not None:
         yield f"plan: {run.found} found, {len(items)} listed"
     yield from (_item_line(run, item) for item in items[:SHOWN_ITEMS])
@@ -127,7 +127,7 @@ def _item_line(run: Run, item: RunItem) -> str:
 
 
 def _masked_identity(run: Run, item: RunItem) -> Mapping[str, Any]:
-    """An application names its jobs as it likes, after people too; what is acted on stays as it is."""
+    """Mask the identity of a job for display: applications name jobs freely, even after customers."""
     if not run.target.startswith(f"{run.stack}/queues/"):
         return item.item.identity
     return {name: mask_text(value) if isinstance(value, str) else value for name, value in item.item.identity.items()}
@@ -138,11 +138,11 @@ def _truncate(text: str) -> str:
 
 
 def _annotation(episode: Episode, name: str, fallback: str) -> str:
-    """The alerts know the very section; the inventory knows the document."""
+    """Return a link from the alerts, which know the exact section, or else the inventory's link to the document."""
     for entry in episode.alerts.values():
         if entry["annotations"].get(name):
             return sanitize(str(entry["annotations"][name]), MAX_LINK)
-    return fallback or "none is known"
+    return fallback or "not configured"
 
 
 def _whole_seconds(span: timedelta) -> timedelta:

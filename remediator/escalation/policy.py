@@ -1,4 +1,4 @@
-"""Who hears of what, and when: which outcomes of a run, and each stack's steps by the time since the first message.
+"""Recipients and timing: which outcomes of a run are escalated, and each stack's steps by time since the first message.
 
 Source: PMCRM runbook, "Incident Response > Escalation Procedures" (30 and 60 minutes, 2 hours if customers feel it);
 Life Platform runbook, "Emergency Contacts" (at once, 15, 30, 60 minutes).
@@ -26,15 +26,15 @@ from runbookd.inventory import EscalationStep, Inventory
 log = structlog.get_logger(__name__)
 
 
-# What a person has switched off, or what passes by itself, needs no message.
+# Off on an operator's wish, or passing by itself: no message.
 NOT_ESCALATED = frozenset({"mode_off", "backup_running", "nothing_listed"})
 
-# The others repeat while nothing changes; one message an episode says it.
+# Other outcomes repeat while nothing changes, so each is escalated once per episode.
 ESCALATED_EVERY_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN})
 
 
 def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
-    """The ladder of `stack`; all contacts at once where it has none, or where there is no such stack."""
+    """Return the escalation steps of `stack`; without any, or without such a stack, all contacts at once."""
     stack_settings = inventory.stacks.get(stack)
     if stack_settings is not None and stack_settings.escalation:
         return stack_settings.escalation
@@ -43,7 +43,7 @@ def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
 
 
 def contacts_for(inventory: Inventory, stack: str, notifications: Notifications | None) -> Sequence[str]:
-    """Whom something new about an episode concerns: whoever is told at once, and whoever knows of it already."""
+    """Return the contacts for an update: those of the immediate steps, plus everyone notified so far."""
     immediate_contacts = [
         contact for step in steps_of(inventory, stack).values() if step.is_immediate for contact in step.contacts
     ]
@@ -53,7 +53,7 @@ def contacts_for(inventory: Inventory, stack: str, notifications: Notifications 
 
 
 async def escalate(connection: AsyncConnection, context: Context, run: Run) -> None:
-    """Queue a message about `run` in the transaction that moved it; what repeats, once an episode."""
+    """Queue a message about `run` in the transaction that moved it; repeated outcomes, once per episode."""
     if run.reason in NOT_ESCALATED:
         return
     key = f"{run.episode}/{run.state}/{run.reason}" + (f"/{run.id}" if run.state in ESCALATED_EVERY_TIME else "")
@@ -66,9 +66,9 @@ async def escalate(connection: AsyncConnection, context: Context, run: Run) -> N
 
 
 async def escalate_due_steps(context: Context) -> None:
-    """Tell the next step of every open episode that has lasted long enough.
+    """Notify the next step of every open episode that has lasted long enough.
 
-    An episode that nothing confirms any more stands still, unless Alertmanager says that it fires: it may be over.
+    An unconfirmed episode may be over, so its escalation pauses unless Alertmanager still lists the alert.
     """
     if not any(
         not step.is_immediate for stack in context.inventory.stacks.values() for step in stack.escalation.values()
@@ -107,25 +107,25 @@ def _due_steps(context: Context, notified_episode: NotifiedEpisode) -> Iterable[
 
 
 def _first_notified_at(context: Context, notifications: Notifications, firing_since: datetime) -> datetime:
-    """When people were first told. If that lies ahead, our clock was set back since; the alert's own start is left."""
+    """Return when the first message was queued, or the alert's start if the clock was set back since."""
     return notifications.since if notifications.since <= context.clock.now() else firing_since
 
 
 async def _query_firing_alerts(context: Context) -> Sequence[ActiveAlert]:
-    """What fires; nothing where that can not be told, so that nobody is woken by a guess. It is asked again soon."""
+    """Query the firing alerts; none if Alertmanager is unreachable, so that no contact is woken by a guess."""
     if context.alertmanager is None:
         return []
     try:
         return await context.alertmanager.active()
     except AlertmanagerUnreadable as error:
-        log.warning("a step of the escalation waits", reason=str(error))
+        log.warning("an escalation step waits until Alertmanager answers", reason=str(error))
         return []
 
 
 def _has_fired_long_enough(
     step: EscalationStep, firing_alerts: Sequence[ActiveAlert], stack: str, now: datetime
 ) -> bool:
-    """Whether one of the step's alerts has fired for as long as the step says."""
+    """Return whether one of the step's alerts has fired for the step's `after`."""
     lasting_alerts = [
         alert for alert in firing_alerts if alert.started is not None and alert.started + step.after <= now
     ]
@@ -133,7 +133,7 @@ def _has_fired_long_enough(
 
 
 async def _notify_step(context: Context, identifier: int, name: str, step: EscalationStep) -> None:
-    """Queue the message of one step, if the episode is still open: what it tells is what holds now."""
+    """Queue the message of one step with the current state, if the episode is still open."""
     async with context.ledger.write() as connection:
         episode, notifications = (
             await episodes.get(connection, identifier),
@@ -151,7 +151,7 @@ async def _notify_step(context: Context, identifier: int, name: str, step: Escal
 
 
 async def notify_end(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
-    """Queue a short note to everybody who has been told of `episode`, in the transaction that ends it."""
+    """Queue the end message to every contact notified of `episode`, in the transaction that ends it."""
     await outbox.drop_unsent_steps(connection, episode.id)
     notifications = await outbox.notifications_of(connection, episode.id)
     if notifications is not None:

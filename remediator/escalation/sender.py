@@ -1,4 +1,4 @@
-"""Sends what is in the outbox. A message that could not be sent stays, and is tried again."""
+"""Sends the messages in the outbox. Failed messages stay there and are retried."""
 
 import asyncio
 import logging
@@ -22,17 +22,17 @@ from remediator.shutdown import ShutdownSignal
 from runbookd.inventory import Contact, SecretError
 
 ROUND_SECONDS = 1.0
-ROUNDS_PER_ESCALATION = 5  # rounds: steps are minutes apart, and to look for them costs more than to look for messages
+ROUNDS_PER_ESCALATION = 5  # steps are minutes apart, and querying them costs more than querying messages
 SEND_SECONDS = 30.0  # less than outbox.IN_FLIGHT
-THREADS = 20  # messages on their way to one contact at a time
-MAX_BODY = 16_000  # characters of one message
-MAX_PARTS = 4  # in so many messages of a service at most; Apprise waits 5.5 s between two of some
+THREADS = 20  # concurrent messages per contact
+MAX_BODY = 16_000  # characters per message
+MAX_PARTS = 4  # parts per message: Apprise waits 5.5 s between two parts on some services
 log = structlog.get_logger(__name__)
-logging.getLogger("apprise").setLevel(logging.WARNING)  # it tells of each message that all is well, twice
+logging.getLogger("apprise").setLevel(logging.WARNING)  # at info it logs each success twice
 
 
 async def send_until(shutdown: ShutdownSignal, context: Context) -> None:
-    """Send every due message, until it is time to stop; a contact that does not answer holds up no other."""
+    """Send due messages until shutdown; a contact that does not answer delays no other."""
     attachments = Attachments(context)
     async with asyncio.TaskGroup() as tasks:
         for number in count():
@@ -48,11 +48,11 @@ async def _run_round(context: Context, attachments: Attachments, *, escalates: b
             await escalate_due_steps(context)
         await send_due(context, attachments)
     except Exception as error:
-        log.error("no message can be sent now", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
+        log.error("cannot send messages: retrying", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
 
 
 async def send_due(context: Context, attachments: Attachments) -> None:
-    """Send what is due now. A message is marked only after its contact has taken it: better twice than never."""
+    """Send the messages that are due. Each is marked only after its contact took it: better twice than never."""
     async with context.ledger.read() as connection:
         messages = await outbox.due(connection, context.clock.now())
     await asyncio.gather(*(_send_one(context, attachments, message) for message in messages))
@@ -74,23 +74,27 @@ async def _send_one(context: Context, attachments: Attachments, message: Message
 
 
 async def _readdress(context: Context, message: Message) -> bool:
-    """Give the message of somebody who is in the inventory no more to those who are told at once, if there are any."""
+    """Send the message of a contact removed from the inventory to the contacts of the immediate steps, if any."""
     async with context.ledger.write() as connection:
         episode, now = await episodes.get(connection, message.episode), context.clock.now()
         replacements = contacts_for(context.inventory, episode.stack, None)
         if replacements:
             await outbox.enqueue(connection, episode.id, message.key, replacements, message.title, message.body, now)
             await outbox.drop(connection, message.id)
-            log.warning("a contact is gone, others are told", contact=message.contact, instead=", ".join(replacements))
+            log.warning(
+                "contact is not in the inventory: notifying others",
+                contact=message.contact,
+                instead=", ".join(replacements),
+            )
     return bool(replacements)
 
 
 async def _send(contacts: Mapping[str, Contact], message: Message, body: str) -> bool:
     contact = contacts.get(message.contact)
-    problem = "it is not in the inventory any more" if contact is None else None
+    problem = "it is no longer in the inventory" if contact is None else None
     try:
         if contact is not None and not await _notify(message.contact, contact, message.title, body):
-            problem = "it did not take the message"
+            problem = "it rejected the message"
     except (SecretError, TimeoutError, ValueError) as error:
         problem = str(error) or "it did not answer in time"
     if problem is None:
@@ -101,32 +105,32 @@ async def _send(contacts: Mapping[str, Contact], message: Message, body: str) ->
 
 
 async def _notify(name: str, contact: Contact, title: str, body: str) -> bool:
-    sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))  # which stays in the thread it is called in
+    sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))  # stays in the calling thread
     if not sender.add(contact.url_secret().read()):
-        raise ValueError("its url is no address that Apprise knows; see the inventory's `contacts`")
+        raise ValueError("Apprise does not support its url; correct it under `contacts` in the inventory")
     for plugin in sender:
-        # Apprise sends what is too long as it is unless told otherwise, and messengers refuse it, each time anew.
-        if "overflow_mode" not in vars(plugin):  # the contact's url does not say `overflow=`
+        # By default Apprise sends a message that is too long unsplit, and messengers refuse it at every retry.
+        if "overflow_mode" not in vars(plugin):  # the contact's url does not set `overflow=`
             plugin.overflow_mode = apprise.OverflowMode.SPLIT
     async with asyncio.timeout(SEND_SECONDS):
         return bool(await _threads(name).call(partial(sender.notify, title=title, body=_truncate(body, sender))))
 
 
 class _ContactThreads:
-    """Of one contact: a service whose answer never ends keeps its thread for as long, and must keep no other's."""
+    """The threads of one contact: a service whose answer never ends must not block another contact's threads."""
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
         self._free = Semaphore(THREADS)
 
     async def call(self, work: Callable[[], Any]) -> Any:
-        """Begin at once or not at all: what waited for a thread could be sent when nobody counts on it any more.
+        """Start `work` at once or not at all: after waiting for a thread, its message could be out of date.
 
         Raises:
             ValueError: no thread is free.
         """
         if not self._free.acquire(blocking=False):
-            raise ValueError("it has not answered the messages before")
+            raise ValueError("it is still busy with earlier messages")
         future = self._pool.submit(work)
         future.add_done_callback(lambda _: self._free.release())
         return await asyncio.wrap_future(future)
@@ -136,6 +140,6 @@ _threads = cache(_ContactThreads)  # by contact
 
 
 def _truncate(body: str, sender: apprise.Apprise) -> str:
-    """As much of `body` as fits into a few messages: each attempt sends all of them, and some services are slow."""
+    """Cut `body` to MAX_PARTS messages: each attempt sends all of them, and some services are slow."""
     limit = min(MAX_BODY, *(MAX_PARTS * plugin.body_maxlen for plugin in sender))
     return body if len(body) <= limit else f"{body[: limit - 1]}…"

@@ -1,10 +1,10 @@
-"""The states of a run and the only ways between them. The code, the diagram and the tests read this one table."""
+"""The states of a run and the allowed transitions. The code, the diagram and the tests read this one table."""
 
 from enum import StrEnum
 
 
 class RunState(StrEnum):
-    """Where a run stands; see TRANSITIONS for what may follow."""
+    """A state of a run; TRANSITIONS lists what may follow."""
 
     PLANNED = "planned"
     PRECHECKED = "prechecked"
@@ -38,37 +38,37 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     S.VERIFYING: frozenset({S.SUCCEEDED, S.INEFFECTIVE, S.UNKNOWN}),
 }
 
-# In a line for people.
+# Each state in one line of the reference.
 MEANING = {
-    S.PLANNED: "an episode wants it; nothing was looked at yet",
-    S.PRECHECKED: "the exact items are known, and every bound was asked",
-    S.DEFERRED: "a bound lets it wait; it needs its time to come and its alert to be delivered again",
-    S.AWAITING_APPROVAL: "a person has to say yes to exactly the items it lists",
-    S.ADMITTED: "all bounds and the reservation were taken in one transaction",
+    S.PLANNED: "an episode wants it; nothing was read yet",
+    S.PRECHECKED: "the exact items are known, and every bound was evaluated",
+    S.DEFERRED: "deferred by a bound; resumes when the bound clears and the alert is delivered again",
+    S.AWAITING_APPROVAL: "an operator has to approve exactly the items it lists",
+    S.ADMITTED: "it passed all bounds and made its reservation, in one transaction",
     S.EXECUTING: "it touches its items; each intent is durable before its effect",
-    S.VERIFYING: "no further effect follows; the reading that made the plan is taken again",
+    S.VERIFYING: "all effects are done; it repeats the reading that made the plan",
     S.SHADOW: "the mode is `shadow`: planned and recorded, nothing was touched",
-    S.REFUSED: "a bound stands in the way; nothing was touched",
-    S.NOTHING_TO_DO: "there was nothing to touch, or nothing was any more as planned",
-    S.SUCCEEDED: "nothing that had to be touched was left, and the reading came back clean",
+    S.REFUSED: "a bound refused it; nothing was touched",
+    S.NOTHING_TO_DO: "there was nothing to touch, or none of the items was still as planned",
+    S.SUCCEEDED: "no item was left to touch, and the reading came back clean",
     S.INEFFECTIVE: "it was applied, but only in part, or the reading is not clean",
-    S.FAILED: "nothing was applied; it may be tried again after its cooldown",
-    S.UNKNOWN: "nobody can tell what was applied; a person has to look",
-    S.INTERRUPTED: "stopped on the way: a crash, a stop, a pause, a freeze, the end of its alert; the rest is whole",
-    S.CANCELLED: "its alert was over before anything was touched",
-    S.EXPIRED: "it waited too long for a bound or for a person",
-    S.REJECTED: "a person said no",
+    S.FAILED: "nothing was applied; it may be retried after its cooldown",
+    S.UNKNOWN: "the remediator cannot tell what was applied; an operator has to check",
+    S.INTERRUPTED: "stopped part-way by a crash, shutdown, pause, freeze or resolved alert; untouched items are intact",
+    S.CANCELLED: "its alert resolved before anything was touched",
+    S.EXPIRED: "it waited too long for a bound or for approval",
+    S.REJECTED: "an operator rejected it",
 }
 
-# Resolved before it started: nothing has been touched, so it can still be called off.
+# Nothing has been touched in these states, so a resolved alert cancels the run.
 CANCELLABLE = frozenset(state for state, following in TRANSITIONS.items() if S.CANCELLED in following)
-# It holds its target, and counts against concurrency.
+# A run in one of these states holds its target and counts against concurrency.
 ACTIVE = frozenset({S.ADMITTED, S.EXECUTING, S.VERIFYING})
 ENDED = frozenset(RunState) - frozenset(TRANSITIONS)
-# Why a run ended `interrupted` when nobody had asked it to stop.
+# The reason of a run that ended `interrupted` without a request to stop.
 CRASH = "crash"
 
 
 def counts_toward_breaker(state: RunState, reason: str) -> bool:
-    """Trouble that may pass: it opens the breaker when it repeats. What people stopped is no trouble."""
+    """Return whether the breaker counts this end: a failure or crash, but not a stop by an operator."""
     return state is S.FAILED or (state is S.INTERRUPTED and reason == CRASH)

@@ -11,7 +11,7 @@ from remediator.ledger.runs import Run
 from remediator.model.run_state import RunState
 from tests.unit.remediator.conftest import START
 
-PLAIN = "Nothing was touched. Look at the target, then follow the runbook."
+PLAIN = "Nothing was touched. Check the target, then follow the runbook."
 
 
 RUN = Run(
@@ -54,4 +54,4 @@ def test_the_commands_may_be_copied() -> None:
     told = what_next(replace(hostile, state=RunState.REFUSED, reason="breaker"))
     assert told.endswith("runbookctl breaker close clear_shelf 'shop/queues/jobs/a; rm -rf $HOME'")
     told = what_next(replace(hostile, state=RunState.AWAITING_APPROVAL, reason=""))
-    assert told.endswith("(runbookctl reject 7) or, until 16:00 UTC, yes: runbookctl approve 7")
+    assert told.endswith("approve it before 16:00 UTC (runbookctl approve 7) or reject it (runbookctl reject 7)")

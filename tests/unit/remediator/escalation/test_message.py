@@ -113,7 +113,7 @@ async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:
     command = "runbookctl breaker close clear_shelf shop/postgres/main"
     assert f"The breaker is open (2 runs failed or were interrupted): {command}" in second.splitlines()
     assert "The breaker is open" not in first
-    assert "tried again after its cooldown, unless its breaker has opened" in second
+    assert "retried after its cooldown, unless its breaker has opened" in second
 
 
 async def test_the_detail_of_an_item_is_cut(folder: Path) -> None:

@@ -166,12 +166,12 @@ async def test_a_step_says_how_long_who_knows_and_what_was_tried(
     _, title, text = receiver.messages[-1]
     assert title == "[shop] unresolved for 31m: clear_shelf on shop/postgres/main"
     for line in (
-        "unresolved 31m after people were first told; told so far: oncall",
+        "unresolved 31m after the first message; notified so far: oncall",
         "runs so far: 2",
-        "  run 1 of 12:00:00: refused max_items",
+        "  run 1 at 12:00:00: refused max_items",
         "why: max_items refuses: found 2, max_items is 1",
-        "what next: Nothing was touched: there are more than may be touched at once. "
-        "Look why, then follow the runbook.",
+        "what next: Nothing was touched: there are more items than one run may touch. "
+        "Find out why, then follow the runbook.",
         "plan: 2 found, 2 listed",
         "  planned: name=a size=1",
         "runbook: https://runbooks.example/shop#shelf",
@@ -275,7 +275,7 @@ async def test_a_clock_that_is_set_back_stops_no_ladder(told: EngineHarness, rec
     assert receiver.contacts() == ["oncall"]
     await pass_time(told, minutes=2)
     assert receiver.contacts() == ["oncall", "leads"]
-    assert "unresolved 31m after people were first told" in receiver.messages[-1][2]
+    assert "unresolved 31m after the first message" in receiver.messages[-1][2]
 
 
 async def test_what_happens_later_is_told_to_all_who_know_by_then(
