@@ -1,4 +1,4 @@
-"""Asks Alertmanager what fires now: for `block_on`, and before an unconfirmed episode is called vanished."""
+"""Queries Alertmanager for firing alerts: for `block_on`, and before an unconfirmed episode ends as `vanished`."""
 
 from collections.abc import Collection, Sequence
 
@@ -11,11 +11,11 @@ TIMEOUT_SECONDS = 5.0
 
 
 class AlertmanagerUnreadable(RemediatorError):
-    """Alertmanager does not answer, or not with alerts."""
+    """Alertmanager does not answer, or its answer is not a list of alerts."""
 
 
 class ActiveAlert(BaseModel):
-    """What is read of one alert of `GET /api/v2/alerts`; silenced and inhibited ones fire as well."""
+    """One alert of `GET /api/v2/alerts`. Silenced and inhibited alerts also fire."""
 
     labels: dict[str, str]
     started: AwareDatetime | None = Field(default=None, alias="startsAt")
@@ -31,10 +31,10 @@ class AlertmanagerReader:
         self._url = url.rstrip("/")
 
     async def active(self) -> Sequence[ActiveAlert]:
-        """Every alert that fires now.
+        """Query the alerts that fire now.
 
         Raises:
-            AlertmanagerUnreadable: in one line that names the address.
+            AlertmanagerUnreadable: one line that names the address.
         """
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
@@ -45,13 +45,11 @@ class AlertmanagerReader:
                 response.raise_for_status()
                 return _ALERTS.validate_json(await response.read())
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
-            raise AlertmanagerUnreadable(
-                f"Alertmanager at {self._url} can not be read: {type(error).__name__}"
-            ) from None
+            raise AlertmanagerUnreadable(f"cannot read Alertmanager at {self._url}: {type(error).__name__}") from None
 
 
 def select_firing(alerts: Sequence[ActiveAlert], names: Collection[str], stack: str) -> list[str]:
-    """Which of `names` fire for `stack`, or for no stack in particular."""
+    """Return those of `names` that fire for `stack`, or without a `stack` label."""
     return sorted(
         {
             alert.labels.get("alertname", "")

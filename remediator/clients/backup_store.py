@@ -1,4 +1,4 @@
-"""A folder of backups in a storage: what lies there, and a new one that never takes another one's place."""
+"""A folder of backups in a storage: lists backups, and stores a new one without ever replacing another."""
 
 import hashlib
 import mmap
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 MIN_BACKUPS = 16
 LISTING_SPANS = (timedelta(days=9), timedelta(days=90))
 PAGE_SIZE = 1000
-# A name of a later time is no proof of a backup; honest clocks, and the hour that DST repeats, differ by no more.
+# Names beyond this are ignored. It allows for clock differences, and for the hour that daylight saving time repeats.
 FUTURE_TOLERANCE = timedelta(hours=1)
-# Bytes; S3 takes 5 GiB in one request, and only one request can be made never to overwrite.
+# Bytes. Only a single request can refuse to overwrite, and S3 takes at most 5 GiB in one.
 MAX_SINGLE_PUT = 4 * 1024**3
 PART_BYTES = 64 * 1024**2
 CHUNK_BYTES = 1024**2
@@ -30,7 +30,7 @@ CHUNK_BYTES = 1024**2
 
 @dataclass(frozen=True)
 class BackupObject:
-    """One object that is named like a backup. Its time is the name's: a copy of the object does not change that."""
+    """An object that is named like a backup. Its time is the name's, which copying the object does not change."""
 
     name: str
     at: datetime
@@ -39,25 +39,25 @@ class BackupObject:
 
     @property
     def fingerprint(self) -> list[str | int | None]:
-        """What tells whether it is still the same (JSON)."""
+        """The values that identify the object's content (JSON)."""
         return [self.name, self.size, self.etag]
 
 
 @dataclass(frozen=True)
 class BackupFolder:
-    """The folder in `store`, whose backups have `names`.
+    """The folder of `store`, whose backups match `names`.
 
-    Every method may raise what the storage fails with: obstore's BaseError, OSError, TimeoutError.
+    Every method may raise the storage's errors: obstore's BaseError, OSError, TimeoutError.
     """
 
     store: ObjectStore
     names: BackupNames
 
     async def list_newest(self, now: datetime) -> list[BackupObject]:
-        """The newest backups, at least MIN_BACKUPS of them where possible; empty objects and future names are left out.
+        """List the newest backups, at least MIN_BACKUPS if possible, without empty objects and future names.
 
-        Where names sort by date, only those of the last days are listed, and of longer ago only if these are too few:
-        a plan has seconds, and a folder may have a million old backups.
+        If names sort by date, only the last days are listed, and earlier ones only if these are too few: a plan has
+        seconds, and a folder may hold a million old backups.
         """
         for span in LISTING_SPANS if self.names.sorts_by_date else ():
             pages = obstore.list(self.store, offset=self.names.key_at(now - span), chunk_size=PAGE_SIZE)
@@ -77,7 +77,7 @@ class BackupFolder:
         return sorted(backups, key=lambda backup: (backup.at, backup.name), reverse=True)
 
     async def get(self, name: str) -> BackupObject | None:
-        """The backup of that name as it lies there, or None where there is no such object."""
+        """Return the stored backup of that name, or None if there is no such object."""
         at = self.names.date_of(name)
         try:
             entry = await obstore.head_async(self.store, name)
@@ -86,20 +86,20 @@ class BackupFolder:
         return BackupObject(name, at, entry["size"], entry.get("e_tag")) if at is not None else None
 
     async def size(self, name: str) -> int | None:
-        """In bytes, or None where there is no such object."""
+        """Return the object's size in bytes, or None if there is no such object."""
         try:
             return (await obstore.head_async(self.store, name))["size"]
         except FileNotFoundError:
             return None
 
     async def stream(self, name: str) -> AsyncIterator[bytes]:
-        """The object's bytes, a piece at a time."""
+        """Yield the object's content in chunks."""
         response = await obstore.get_async(self.store, name)
         async for chunk in response.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
 
     async def digest(self, name: str) -> str | None:
-        """The SHA-256 of what the storage gives back, or None where there is no such object."""
+        """Return the SHA-256 of the stored content, or None if there is no such object."""
         digest = hashlib.sha256()
         try:
             async for chunk in self.stream(name):
@@ -112,29 +112,30 @@ class BackupFolder:
         """Store `file` of `size` bytes as `name`.
 
         Raises:
-            AlreadyExistsError: there is such an object; it stays as it is. Above 4 GiB no storage checks that in the
-                request itself, so it is checked right before.
+            AlreadyExistsError: the object exists, and stays as it is. Above 4 GiB no storage can check this in the
+                request itself, so it is checked just before.
         """
         if size > MAX_SINGLE_PUT:
             if await self.size(name) is not None:
-                raise AlreadyExistsError(f"{name} is there already")
+                raise AlreadyExistsError(f"{name} already exists")
             await obstore.put_async(self.store, name, file, chunk_size=PART_BYTES, max_concurrency=2)
         else:
             await obstore.put_async(self.store, name, _map_file(file), mode="create", use_multipart=False)
 
     async def write_marker(self, marker: Marker) -> None:
-        """Write what was proven beside the backup; an older proof of the same kind is replaced."""
+        """Write the proof beside the backup, replacing an older one of the same kind."""
         name = marker_name(marker.backup, marker.proof)
         await obstore.put_async(self.store, name, marker.as_json(), use_multipart=False)
 
     async def remove(self, name: str) -> None:
+        """Delete the object."""
         await obstore.delete_async(self.store, name)
 
 
 def _map_file(file: Path) -> memoryview:
-    """Mapped and not read, so that a request needs no memory of its own however large the file is.
+    """Map the file instead of reading it, so that a request needs little memory even for a large file.
 
-    Nobody closes the map: a request that was cancelled may hold it a little longer.
+    The map is never closed explicitly: a cancelled request may still be using it.
     """
     with file.open("rb") as content:
         return memoryview(mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ))

@@ -1,6 +1,6 @@
-"""Runs a command of the inventory: an argument list, never a shell, in a process group that ends when we stop waiting.
+"""Runs a command of the inventory, without a shell, in a process group that ends when its caller is cancelled.
 
-When the remediator itself dies, the kernel ends the command (Linux: PR_SET_PDEATHSIG): no dump outlives its run.
+If the remediator itself dies, the kernel kills the command (Linux: PR_SET_PDEATHSIG): no dump outlives its run.
 """
 
 import asyncio
@@ -17,23 +17,24 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 TERM_SECONDS = 2.0
 TAIL_BYTES = 8_192
 MAX_LINE = 300
-# Loaded before any fork: between fork and exec a child of a threaded process may do next to nothing.
+# Loaded before any fork: a child of a threaded process cannot safely load libraries between fork and exec.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a command ended: its exit status (negative: the signal), and the line of its stderr that says most."""
+    """The exit status of a command (negative: the signal) and the most informative line of its stderr."""
 
     status: int
     error_line: str
 
     @property
     def ok(self) -> bool:
+        """True if the command exited with status 0."""
         return self.status == 0
 
     def __str__(self) -> str:
-        how = f"ended with {self.status}" if self.status >= 0 else f"was ended by signal {-self.status}"
+        how = f"ended with {self.status}" if self.status >= 0 else f"was killed by signal {-self.status}"
         return f"{how}: {self.error_line}" if self.error_line else how
 
 
@@ -44,10 +45,10 @@ async def run_command(
     stdin: IO[bytes] | AsyncIterator[bytes] | None = None,
     stdout: IO[bytes] | None = None,
 ) -> ProcessResult:
-    """Run `command` to its end, with no more environment than given. Cancelled, it takes its whole group with it.
+    """Run `command` to its end, with no more environment than given. Cancellation ends its whole process group.
 
     Raises:
-        OSError: it can not be started.
+        OSError: the command cannot be started.
     """
     feeds_stdin = isinstance(stdin, AsyncIterator)
     process = await _start(
@@ -67,7 +68,7 @@ async def run_command(
             tasks.create_task(process.wait())
     except BaseException as error:
         await _terminate(process)
-        if isinstance(error, BaseExceptionGroup):  # only the feeding can fail, with its source's own error
+        if isinstance(error, BaseExceptionGroup):  # only feeding stdin can fail, with the error of its source
             raise error.exceptions[0] from None
         raise
     assert process.returncode is not None  # wait() has returned  # noqa: S101
@@ -75,7 +76,7 @@ async def run_command(
 
 
 async def _start(command: Sequence[str], **options: Any) -> asyncio.subprocess.Process:
-    """Start it. It runs before asyncio returns it: cancelled in between, asyncio would end it without its group."""
+    """Start the command. If cancelled before asyncio returns the process, end its whole group, unlike asyncio."""
     start_task = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, **options))
     try:
         return await asyncio.shield(start_task)
@@ -90,19 +91,19 @@ def _or_devnull(file: Any) -> Any:
 
 
 def _die_with_parent(parent: int) -> Any:
-    """What the child does before it becomes the command: asks to be killed when its parent dies."""
+    """Return the function that makes a child, before exec, ask to be killed when its parent dies."""
 
     def set_death_signal() -> None:
         if _LIBC is not None:
             _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we could ask
+        if os.getppid() != parent:  # the parent died before prctl
             os._exit(1)
 
     return set_death_signal
 
 
 async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterator[bytes]) -> None:
-    """Write `chunks` to the command. One that wants no more says by its exit status whether it was content."""
+    """Write `chunks` to the command. It may close its stdin early; its exit status tells whether that is a failure."""
     assert pipe is not None  # opened above  # noqa: S101
     with suppress(BrokenPipeError, ConnectionResetError):
         async for chunk in chunks:
@@ -112,7 +113,7 @@ async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterator[bytes])
 
 
 async def _read_error_line(stream: asyncio.StreamReader | None) -> str:
-    """Read all of stderr, keep its end, and return the last line that speaks of an error, or else the last line."""
+    """Read all of stderr, keeping its end; return its last line that mentions an error, or else its last line."""
     assert stream is not None  # opened above  # noqa: S101
     tail = b""
     while chunk := await stream.read(TAIL_BYTES):
@@ -123,7 +124,7 @@ async def _read_error_line(stream: asyncio.StreamReader | None) -> str:
 
 
 async def _terminate(process: asyncio.subprocess.Process) -> None:
-    """End the group: politely, so that pg_dump cancels its query on the server, then for good."""
+    """End the process group: SIGTERM first, so that pg_dump cancels its query on the server, then SIGKILL."""
     try:
         _signal_group(process.pid, signal.SIGTERM)
         with suppress(TimeoutError):

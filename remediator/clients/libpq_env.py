@@ -1,4 +1,4 @@
-"""A PostgreSQL address as libpq's environment variables, so that a password never stands on a command line.
+"""Converts a PostgreSQL address to libpq's environment variables, which keeps the password off the command line.
 
 https://www.postgresql.org/docs/current/libpq-envars.html
 """
@@ -35,14 +35,14 @@ NOT_AN_ADDRESS = "is not an address of the form postgresql://user:password@host:
 
 
 def libpq_environment(dsn: str) -> dict[str, str]:
-    """Return the variables that mean what `dsn` (`postgresql://user:password@host:port/database?…`) says.
+    """Return the variables equivalent to `dsn` (`postgresql://user:password@host:port/database?…`).
 
     Raises:
-        ValueError: it can not be expressed; the message quotes nothing of it but a parameter's name.
+        ValueError: `dsn` has no equivalent; the message quotes only the name of a parameter.
     """
     try:
         parts = urlsplit(dsn)
-    except ValueError:  # whose words could quote the password
+    except ValueError:  # its message could quote the password
         raise ValueError(NOT_AN_ADDRESS) from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(NOT_AN_ADDRESS)
@@ -51,7 +51,7 @@ def libpq_environment(dsn: str) -> dict[str, str]:
         values.setdefault("PGDATABASE", database)
     values.setdefault("PGCONNECT_TIMEOUT", CONNECT_SECONDS)
     if any("\0" in value for value in values.values()):
-        raise ValueError("has a zero byte in it")
+        raise ValueError("contains a zero byte; remove it")
     return values
 
 
@@ -82,6 +82,6 @@ def _query_variables(query: str) -> dict[str, str]:
         if name in PRISMA_PARAMETERS:
             continue
         if name not in _VARIABLES:
-            raise ValueError(f"has the parameter {name}, which libpq has no environment variable for; leave it out")
+            raise ValueError(f"has the parameter {name}, which libpq has no environment variable for; remove it")
         values[_VARIABLES[name]] = value
     return values

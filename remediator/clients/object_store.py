@@ -22,15 +22,15 @@ MAX_LINE = 300
 
 
 def open_folder(scope: Scope, request_timeout: timedelta) -> ObjectStore:
-    """The folder of `url`, with `admin_options_file` or else with the options that the exporter reads with.
+    """Open the folder at `url` with `admin_options_file`, or else with the exporter's options.
 
     Raises:
-        TargetUnreachable: the options can not be read, or make no storage.
+        TargetUnreachable: the options cannot be read or are invalid.
     """
     target = scope.stack.backups[scope.target.name]
     storage_options = _read_options(scope, target)
     if target.url.startswith("file:"):
-        # A local folder has neither credentials nor requests.
+        # A local folder takes no options for credentials or requests.
         return _build_store(scope, lambda: from_url(target.url))
     store_arguments: Any = {
         "config": storage_options.config,
@@ -42,7 +42,7 @@ def open_folder(scope: Scope, request_timeout: timedelta) -> ObjectStore:
 
 @contextmanager
 def translate_errors(scope: Scope) -> Iterator[None]:
-    """Turn everything that the storage or the network can fail with into TargetUnreachable."""
+    """Raise every error of the storage or the network as TargetUnreachable."""
     try:
         yield
     except (BaseError, OSError, TimeoutError) as error:
@@ -50,7 +50,7 @@ def translate_errors(scope: Scope) -> Iterator[None]:
 
 
 def describe(error: BaseException) -> str:
-    """One line for people: the storage's own words where it sent some, and never a query, which can be signed."""
+    """Describe the error in one line: the storage's message if it sent one, without the query, which may be signed."""
     text = str(error)
     if server_message := _SERVER_MESSAGE.search(text):
         return f"{server_message[1]}: {server_message[2]}"[:MAX_LINE]
@@ -64,10 +64,10 @@ def _build_store(scope: Scope, build: Any) -> ObjectStore:
     except BaseError as error:
         raise TargetUnreachable(f"{scope.target}: {_QUOTED.sub('an option', describe(error))}") from None
     except BaseException as error:
-        # Some settings that make no sense panic in the library, and its panics are no Exceptions.
+        # Some invalid settings make the library panic, and its PanicException is not an Exception.
         if type(error).__name__ != "PanicException":
             raise
-        raise TargetUnreachable(f"{scope.target}: the options make no storage; look at their names") from None
+        raise TargetUnreachable(f"{scope.target}: the storage options are invalid; check their names") from None
 
 
 def _read_options(scope: Scope, target: BackupTarget) -> StorageOptions:

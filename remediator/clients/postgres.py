@@ -1,4 +1,4 @@
-"""One connection to a PostgreSQL target as the remediator's role, with limits that hold on the server's side too."""
+"""A connection to a PostgreSQL target as the remediator's role, with timeouts that the server enforces too."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,9 +12,9 @@ from runbookd.inventory.urls import without_prisma_parameters
 
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
-# The remediator's sessions are recognised by this name: by people, by the exporter and by our own exclusions.
+# Identifies the remediator's sessions to operators, to the exporter and to the remediator's own exclusions.
 APPLICATION = "runbook-remediator"
-# Backups by the name that they give their sessions (LIKE).
+# Application names of backup tools (LIKE).
 BACKUPS = (
     "pg_dump%",
     "pg_restore%",
@@ -29,16 +29,16 @@ _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 
 
 def application_name(run: str) -> str:
-    """What `pg_stat_activity` shows of us while this run is at work."""
+    """Return the name under which `pg_stat_activity` shows the sessions of this run."""
     return f"{APPLICATION}:{run}"
 
 
 @asynccontextmanager
 async def connect(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the target's `admin_dsn`, which must lead to the server itself and not to a pooler.
+    """Connect to the target's `admin_dsn`, which must lead to the server itself and not to a pooler.
 
     Raises:
-        TargetUnreachable: there is no `admin_dsn`, or nothing usable answers at it.
+        TargetUnreachable: `admin_dsn` is missing, or no usable server answers there.
     """
     connection = await _connect(scope)
     try:
@@ -49,7 +49,7 @@ async def connect(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
 
 @contextmanager
 def translate_errors(scope: Scope) -> Iterator[None]:
-    """Turn everything that a server, a network or a driver can fail with into TargetUnreachable."""
+    """Raise every error of the server, the network or the driver as TargetUnreachable."""
     try:
         yield
     except _FAILURES as error:
@@ -64,7 +64,7 @@ async def _connect(scope: Scope) -> asyncpg.Connection:
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: {error}") from None
     except (ValueError, asyncpg.InterfaceError):
-        # The driver's own words could quote parts of the address, and with them the password.
+        # The driver's message could quote parts of the address, and with them the password.
         raise TargetUnreachable(
             f"{scope.target}: admin_dsn is not an address of the form postgresql://role:password@host:port/database"
         ) from None
@@ -83,7 +83,7 @@ def _settings(scope: Scope) -> dict[str, str]:
 
 def _error_text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time; is the address right, and is the server alive?"
+        return "no answer in time; check the address, and that the server is up"
     first_line = (str(error).splitlines() or [""])[0]
     return first_line or type(error).__name__
 

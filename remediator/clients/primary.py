@@ -1,4 +1,4 @@
-"""A PostgreSQL target that may be worked on: the primary, seen by a role to which other sessions are visible."""
+"""A connection to a PostgreSQL primary whose role sees the sessions of others, so that plans are complete."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from remediator.clients.postgres import CONNECT_SECONDS, connect, translate_erro
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 
-OLDEST_VERSION = 140_000  # pg_terminate_backend waits for the end since then
+OLDEST_VERSION = 140_000  # the first in which pg_terminate_backend can wait for the session to end
 _SERVER = """
     SELECT current_user AS role,
            pg_is_in_recovery() AS standby,
@@ -23,7 +23,7 @@ _SERVER = """
 
 @dataclass(frozen=True)
 class Primary:
-    """A connection, and what the server says of it; `version` is 170004 for 17.4."""
+    """A connection to a primary, with its role and server version: 170004 for 17.4."""
 
     connection: asyncpg.Connection
     role: str
@@ -33,10 +33,10 @@ class Primary:
 
 @asynccontextmanager
 async def connect_primary(scope: Scope) -> AsyncIterator[Primary]:
-    """A connection as `admin_dsn` gives it, where a plan can be right.
+    """Connect to `admin_dsn` and check that a plan made there is complete.
 
     Raises:
-        TargetUnreachable: nothing usable answers, or it is too old, a standby, or shows us only our own sessions.
+        TargetUnreachable: no usable server answers, or it is too old, a standby, or hides the sessions of others.
     """
     async with connect(scope) as connection:
         with translate_errors(scope):
@@ -54,8 +54,8 @@ def _require_usable(scope: Scope, server: asyncpg.Record) -> None:
         raise TargetUnreachable(
             f"{scope.target}: admin_dsn leads to a standby; point it at the primary (target_session_attrs=read-write)"
         )
-    if not server["sees_sessions"]:  # the state of others' sessions reads NULL: a plan would be empty, but wrong
+    if not server["sees_sessions"]:  # the state of others' sessions reads NULL: the plan would be empty, wrongly
         raise TargetUnreachable(
-            f'{scope.target}: role "{server["role"]}" can not see the sessions of others;'
+            f'{scope.target}: role "{server["role"]}" cannot see the sessions of others;'
             f' GRANT pg_read_all_stats TO "{server["role"]}"'
         )

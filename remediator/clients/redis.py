@@ -1,4 +1,4 @@
-"""One connection to the Redis of a queues target as the remediator's user; nothing waits longer than a few seconds."""
+"""A connection to the Redis of a queues target as the remediator's user, with deadlines of a few seconds."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,10 +19,10 @@ ANSWER_SECONDS = 8.0
 
 @asynccontextmanager
 async def connect(scope: Scope) -> AsyncIterator[Redis]:
-    """A client of `admin_url` of the Redis that holds this queues target. It connects at its first command.
+    """Open a client for the `admin_url` of the Redis of this queues target. It connects at its first command.
 
     Raises:
-        TargetUnreachable: there is no usable `admin_url`.
+        TargetUnreachable: `admin_url` is missing or invalid.
     """
     client = _client(scope)
     try:
@@ -33,7 +33,7 @@ async def connect(scope: Scope) -> AsyncIterator[Redis]:
 
 @contextmanager
 def translate_errors(scope: Scope) -> Iterator[None]:
-    """Turn everything that the server, the network or the driver can fail with into TargetUnreachable."""
+    """Raise every error of the server, the network or the driver as TargetUnreachable."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
@@ -50,16 +50,16 @@ def _client(scope: Scope) -> Redis:
             decode_responses=True,
             single_connection_client=True,
             client_name=f"runbook-remediator:{scope.run}",
-            driver_info=None,  # Redis before 7.2 does not know the command by which it would be sent
+            driver_info=None,  # Redis before 7.2 lacks the command that would send it
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
-            # A command that was sent may have been carried out: it is looked up, never sent again.
+            # Redis may have executed a command that got no answer: its outcome is looked up, it is never resent.
             retry=Retry(NoBackoff(), 0),
         )
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: redis.{redis}: {error}") from None
     except ValueError:
-        # The driver's own words could quote parts of the address, and with them the password.
+        # The driver's message could quote parts of the address, and with them the password.
         raise TargetUnreachable(
             f"{scope.target}: redis.{redis}: admin_url is not an address of the form redis://user:password@host:port/0"
         ) from None

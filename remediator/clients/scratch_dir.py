@@ -1,7 +1,7 @@
-"""A folder for one dump, which no crash leaves behind for longer than until the next dump begins.
+"""A folder for one dump. If a crash leaves it behind, the next dump removes it.
 
-Who works in a folder holds a lock on it, which the kernel lets go when the process ends, however it ends. A folder that
-nobody holds is a leftover.
+The process that uses a folder holds a lock on it, which the kernel releases when the process ends. A folder without a
+lock is therefore a leftover.
 """
 
 import fcntl
@@ -18,10 +18,10 @@ ATTEMPTS = 10
 
 @contextmanager
 def scratch_dir() -> Iterator[Path]:
-    """A new folder in TMPDIR, removed afterwards with all that is in it. Leftovers of our user are removed first.
+    """Create a folder in TMPDIR and remove it afterwards. Leftovers of this user are removed first.
 
     Raises:
-        OSError: there can be none.
+        OSError: the folder cannot be created or locked.
     """
     _remove_leftovers()
     folder, descriptor = _create_locked()
@@ -33,12 +33,12 @@ def scratch_dir() -> Iterator[Path]:
 
 
 def _create_locked() -> tuple[Path, int]:
-    """Between its making and its lock another process may take it for a leftover; then the next one is tried."""
+    """Create a folder and lock it. Another process may remove it before it is locked, so this retries."""
     for _ in range(ATTEMPTS):
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         if (descriptor := _lock(folder)) is not None:
             return folder, descriptor
-    raise OSError(f"{tempfile.gettempdir()}: folders can not be locked here; point TMPDIR to another file system")
+    raise OSError(f"{tempfile.gettempdir()}: cannot lock folders here; point TMPDIR to another file system")
 
 
 def _remove_leftovers() -> None:
@@ -49,7 +49,7 @@ def _remove_leftovers() -> None:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds `folder` until it is closed; None if somebody else does, or it is not ours, or gone."""
+    """Lock `folder` until the descriptor is closed; None if it is locked, gone or owned by another user."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

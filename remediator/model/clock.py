@@ -1,28 +1,32 @@
-"""The time, passed in wherever a decision depends on it, so that a test can decide what time it is."""
+"""The clock, passed to every decision that depends on time, so that tests can set it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A source of the current time."""
 
     def now(self) -> datetime:
-        """The current time in UTC."""
+        """Return the current time in UTC."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
+        """Return the current time in UTC."""
         return datetime.now(UTC)
 
 
 def is_recent(moment: datetime, span: timedelta, now: datetime) -> bool:
-    """Whether `moment` lies within `span` before `now`. False for the future: the clock has been set back since."""
+    """Return whether `moment` lies within `span` before `now`.
+
+    False for the future, which means that the clock was set back.
+    """
     return now - span <= moment <= now
 
 
 def rfc3339(moment: datetime | None) -> str | None:
-    """`moment` as people and programs exchange it: UTC, with a Z."""
+    """Format `moment` in UTC, with a Z."""
     return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,7 +1,7 @@
 """Alertmanager's webhook body, version 4, as releases 0.25 to 0.34 send it.
 
-Format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. Keys that are not read here are
-allowed, because newer releases add some under the same version.
+Format: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config. Unknown keys are allowed, because
+newer releases add some under the same version.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ MAX_ALERTS = 1_000
 
 
 def _to_utc(value: datetime) -> datetime:
-    """Year 1 is Go's way to say never, and no zone can be told from there."""
+    """Convert to UTC. Year 1 is Go's zero time: it means never, and conversion would leave the calendar."""
     if value.year == 1:
         return _NEVER
     try:
@@ -30,12 +30,12 @@ def _to_utc(value: datetime) -> datetime:
 
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-# Go writes nanoseconds; what is finer than a microsecond is cut off.
+# Go writes nanoseconds; Python keeps microseconds.
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 
 class Alert(BaseModel):
-    """One alert of a delivery. Its labels are untrusted: they are only ever looked up, never executed."""
+    """One alert of a delivery. Its labels are untrusted: they are looked up, never executed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,17 +48,17 @@ class Alert(BaseModel):
 
     @property
     def key(self) -> str:
-        """The alert's identity: its fingerprint, or a hash of its labels where the sender has none."""
+        """The alert's identity: its fingerprint, or a hash of its labels if the sender omits it."""
         return self.fingerprint or hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def end_time(self) -> datetime:
-        """When a resolved alert had ended; where it does not say so, it had at least begun."""
+        """The end of a resolved alert; its start if the sender omits the end or puts it earlier."""
         return max(self.started, self.ended or self.started)
 
 
 class Delivery(BaseModel):
-    """One POST of Alertmanager."""
+    """The body of one POST from Alertmanager."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,8 +71,8 @@ def parse_delivery(body: bytes) -> Delivery:
     """Return the delivery in `body`.
 
     Raises:
-        MalformedDelivery: in one line that names the first offending key.
-        TooManyAlerts: it has more than MAX_ALERTS.
+        MalformedDelivery: one line that names the first invalid key.
+        TooManyAlerts: the delivery has more than MAX_ALERTS alerts.
     """
     try:
         return Delivery.model_validate_json(body)
@@ -90,5 +90,5 @@ def _error_text(detail: ErrorDetails) -> str:
 
 
 def describe(labels: Mapping[str, str]) -> str:
-    """The labels in one short line for people, whatever somebody put into them."""
+    """Format untrusted labels in one short, printable line."""
     return ", ".join(f"{name}={value[:100]!r}" for name, value in sorted(labels.items()))

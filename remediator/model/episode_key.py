@@ -1,11 +1,11 @@
-"""What an episode is about."""
+"""The identity of an episode."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class EpisodeKey:
-    """What an episode is about. `target` is canonical, or what the alert claimed where no such target exists."""
+    """The identity of an episode. `target` is canonical, or as the alert named it if no such target exists."""
 
     stack: str
     remediation: str

@@ -1,13 +1,13 @@
 """Errors of the remediator, worded for the person on call.
 
 RemediatorError
-├── TargetUnreachable    the thing to be remediated does not answer, or refuses us
-│   └── TargetUnknown    what the alert names is not there
-├── LedgerUnavailable    the ledger can not be written: nothing may be acted on
+├── TargetUnreachable    the target does not answer, or refuses the remediator
+│   └── TargetUnknown    the target answers, but has nothing of the name in the alert
+├── LedgerUnavailable    the ledger cannot be read or written: no run may act
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
-│   └── TooManyAlerts    one that has more alerts than a delivery may have
-├── NoSuchRun            a person asked for a run that does not exist
-└── WrongState           a person asked for something that this run's state does not allow
+│   └── TooManyAlerts    a delivery with more alerts than allowed
+├── NoSuchRun            an operator named a run that does not exist
+└── WrongState           an operator requested an action that the run's state does not allow
 """
 
 
@@ -16,15 +16,15 @@ class RemediatorError(Exception):
 
 
 class TargetUnreachable(RemediatorError):
-    """The target can not be read: wrong address, wrong credential, missing right, or no answer in time."""
+    """The target cannot be read: wrong address, wrong credential, missing right, or no answer in time."""
 
 
 class TargetUnknown(TargetUnreachable):
-    """What answers has nothing of the name that the alert claims."""
+    """The target answers, but has nothing of the name in the alert."""
 
 
 class LedgerUnavailable(RemediatorError):
-    """The ledger can not be read or written, so nothing is accepted and nothing is done."""
+    """The ledger cannot be read or written, so the remediator accepts no deliveries and acts on nothing."""
 
 
 class MalformedDelivery(RemediatorError):
@@ -32,7 +32,7 @@ class MalformedDelivery(RemediatorError):
 
 
 class TooManyAlerts(MalformedDelivery):
-    """The delivery has more alerts than we take at once."""
+    """The delivery has more alerts than MAX_ALERTS."""
 
 
 class NoSuchRun(RemediatorError):
@@ -40,4 +40,4 @@ class NoSuchRun(RemediatorError):
 
 
 class WrongState(RemediatorError):
-    """The run is not in a state in which that is possible."""
+    """The run's state does not allow the requested action."""

@@ -1,24 +1,24 @@
-"""Values in a line for people: `pid=31897 role=app idle_seconds=20.1`, as logfmt has it."""
+"""Values in one readable line, in logfmt: `pid=31897 role=app idle_seconds=20.1`."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Nothing in it could be taken for the end of the value, or for the next name.
+# Without characters that could end the value or start the next name.
 _UNQUOTED = re.compile(r"[^\s\"=,{}\[\]]+")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(?:Z|\+00:00)")
 
 
 def format_pairs(values: Mapping[str, Any]) -> str:
-    """Each name with its value; what is empty is left out, and so are fractions of a second."""
+    """Format each name with its value, without empty values and fractions of a second."""
     return " ".join(f"{name}={format_value(value)}" for name, value in values.items() if value not in ({}, [], (), ""))
 
 
 def format_value(value: Any) -> str:
-    """One value; a text that is no plain word is quoted, so that it can forge neither a name nor a line.
+    """Format one value. Text other than a plain word is quoted, so that it cannot forge a name or a line.
 
-    A table in a table is for programs: its rows are only counted.
+    A nested table is too long for a line: its rows are only counted.
     """
     if isinstance(value, str):
         return _format_text(value)

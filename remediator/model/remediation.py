@@ -1,7 +1,7 @@
-"""What a remediation is to the engine: a name, and sessions that plan, apply, resolve outcomes and verify.
+"""The contract of a remediation: a name, and sessions that plan, apply, resolve outcomes and verify.
 
-The engine owns every decision (bounds, order, record, verification in time); a remediation only knows one kind of
-target. It never logs, retries or counts.
+The engine makes every decision (bounds, order, record, time of verification); a remediation knows one kind of target
+and never logs, retries or counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,30 +13,30 @@ from typing import Any, Literal, Protocol
 
 from runbookd.inventory import RemediationSettings, Stack
 
-TargetKind = Literal["postgres", "queues", "backups", "stack"]  # "stack": all of it, whatever target an alert names
+TargetKind = Literal["postgres", "queues", "backups", "stack"]  # "stack": the whole stack, for any target in the alert
 
 
 Identity = Mapping[str, str | int | float | None]
 
 
 class ItemState(StrEnum):
-    """Where one item of a run stands. INTENDED is committed before the effect; the rest after it."""
+    """The state of one item. INTENDED is committed before the effect, the later states after it."""
 
     PLANNED = "planned"
     INTENDED = "intended"
     APPLIED = "applied"
-    SKIPPED = "skipped"  # its identity had changed, so it was left alone
-    NOT_APPLIED = "not_applied"  # looked up afterwards: the effect did not happen
+    SKIPPED = "skipped"  # its identity had changed, so it was not touched
+    NOT_APPLIED = "not_applied"  # a later lookup showed that the effect did not happen
     FAILED = "failed"  # the target refused
-    UNKNOWN = "unknown"  # nobody can tell; a person must look
+    UNKNOWN = "unknown"  # the remediator cannot tell; an operator must check
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that would be touched.
+    """One thing that a run would touch.
 
-    `identity` is what the acting statement checks again (JSON scalars); `evidence` is what a person wants to see of
-    it, without secrets or personal data.
+    The acting statement checks `identity` (JSON scalars) again; `evidence` describes the item to an operator, without
+    secrets or personal data.
     """
 
     identity: Identity
@@ -45,11 +45,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the remediation would touch now, oldest first.
+    """The items that the remediation would touch now, oldest first.
 
-    `found` is how many there are in all, which `max_items` judges; `items` may leave out those past every bound.
-    `population` is the number that `max_share` is a fraction of (client backends, jobs), or None. `empty_reason` says
-    in one word why nothing is to be touched although something is wrong; the run then ends `nothing_to_do` with it.
+    `found` is the total number, which `max_items` limits; `items` may omit those beyond every bound. `population`, if
+    known, is the number that `max_share` is a fraction of (client backends, jobs). `empty_reason` is the word with
+    which the run ends `nothing_to_do` although something is wrong.
     """
 
     items: tuple[Item, ...]
@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class EffectOutcome:
-    """What became of one item; `detail` is one line for people."""
+    """The outcome of one item; `detail` is one line for the operator."""
 
     state: ItemState
     detail: str = ""
@@ -69,7 +69,7 @@ class EffectOutcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the reading that made the plan is clean again, and what was seen."""
+    """The result of repeating the reading that made the plan, and what it showed."""
 
     clean: bool
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TargetName:
-    """One target of the inventory, and for queues the queue."""
+    """The name of a target in the inventory; for queues, with the queue."""
 
     stack: str
     kind: TargetKind
@@ -91,10 +91,10 @@ class TargetName:
 
 @dataclass(frozen=True)
 class Scope:
-    """All that a remediation may know: the stack's inventory, the target, how far it may go, and the run's id.
+    """The input of a remediation: the stack's inventory, the target, its settings, and the run's id.
 
-    `touched_items` are the identities that earlier runs of this remediation on this target may have touched, within
-    the `lookback` of the remediation; the same one as often as it was.
+    `touched_items` are the identities that earlier runs of this remediation may have touched on this target within
+    its `lookback`; an item touched twice is listed twice.
     """
 
     stack: Stack
@@ -109,30 +109,30 @@ class RemediationSession(Protocol):
 
     @property
     def effect_timeout(self) -> timedelta:
-        """How long one `apply` may take before its outcome is looked up instead."""
+        """The time after which the engine stops waiting for `apply` and looks up its outcome."""
 
     async def plan(self) -> Plan:
-        """Read what would be touched now. Changes nothing."""
+        """Read which items a run would touch now. Changes nothing."""
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        """Touch `items` as one effect, each only if its identity still holds; one outcome an item, in order.
+        """Touch `items` as one effect, each only if its identity still holds; return their outcomes in order.
 
-        The intended record is already durable. It is called at most once for an item, ever.
+        The intent is already durable. The engine calls this at most once per item, ever.
         """
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        """Find out, read-only, what became of an interrupted effect: APPLIED, NOT_APPLIED or UNKNOWN for each item."""
+        """Look up, read-only, each item of an interrupted effect: APPLIED, NOT_APPLIED or UNKNOWN."""
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """Take the reading that made the plan once more. Changes nothing."""
+        """Repeat the reading that made the plan. Changes nothing."""
 
 
 @dataclass(frozen=True)
 class Remediation:
     """One kind of fix.
 
-    `keys` are the optional settings it uses; `one_effect` puts all items of a run into one; `lookback` is how far back
-    it wants to know what its runs have touched.
+    `keys` are the optional settings it uses; `one_effect` applies all items of a run in one call; `lookback` limits
+    the age of `Scope.touched_items`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Finds what an alert is about. An alert only names things; they count only if the inventory has them."""
+"""Resolves the target that an alert names. Its labels are untrusted, so only targets in the inventory count."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +10,14 @@ from remediator.model.remediation import Identity, Remediation, Scope, TargetNam
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 from runbookd.inventory.suggest import suggest
 
-MAX_NAME = 200  # of a name that an alert claims; longer ones are cut before they are kept
-# No name has them, not every database can keep them, and in a text for people they would forge lines or hide words.
+MAX_NAME = 200  # characters; a longer name in an alert is cut before it is stored
+# Names never contain these characters: some databases refuse them, and in messages they would forge or hide text.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class ResolvedTarget:
-    """A target of the inventory, and the remediation that could be run on it."""
+    """A target resolved from the inventory, and the remediation that may run on it."""
 
     remediation: Remediation
     stack: Stack
@@ -25,18 +25,19 @@ class ResolvedTarget:
     settings: RemediationSettings
 
     def scope(self, run: int | str, touched_items: Sequence[Identity] = ()) -> Scope:
+        """Return the scope of `run` on this target."""
         return Scope(self.stack, self.name, self.settings, str(run), touched_items)
 
 
 @dataclass(frozen=True)
 class UnresolvedTarget:
-    """What an episode is about where nothing can be done about it; `detail` says why, for people."""
+    """A target that the inventory does not have; `detail` tells the operator why."""
 
     detail: str
 
 
 def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> EpisodeKey:
-    """The episode that an alert with these labels belongs to, whether or not its target exists."""
+    """Return the episode of an alert with these labels, whether or not its target exists."""
     stack, name, target = (_label(labels, label) for label in ("stack", "remediation", "target"))
     kind = remediations[name].kind if name in remediations else "?"
     parts = [stack, kind, stack if kind == "stack" else target]
@@ -46,7 +47,7 @@ def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -
 
 
 def keys_of(labels: Iterable[Mapping[str, str]], remediations: Mapping[str, Remediation]) -> frozenset[EpisodeKey]:
-    """The episodes that alerts with these labels belong to."""
+    """Return the episodes of alerts with these labels."""
     return frozenset(key_of(each, remediations) for each in labels)
 
 
@@ -55,11 +56,11 @@ def _label(labels: Mapping[str, str], label: str) -> str:
 
 
 def sanitize(text: str, max_length: int = MAX_NAME) -> str:
-    """What others claim, as it may be kept and shown: one line of at most so many characters."""
+    """Reduce untrusted text to one printable line of at most `max_length` characters."""
     return _replace_unprintable(text[:max_length])
 
 
-@lru_cache(4_096)  # the same names come again with every repetition of an alert
+@lru_cache(4_096)  # repeated alerts carry the same names
 def _replace_unprintable(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", text)
 
@@ -67,7 +68,7 @@ def _replace_unprintable(text: str) -> str:
 def resolve_target(
     inventory: Inventory, remediations: Mapping[str, Remediation], key: EpisodeKey
 ) -> ResolvedTarget | UnresolvedTarget:
-    """Find what `key` names in the inventory."""
+    """Look up the target of `key` in the inventory."""
     remediation = remediations.get(key.remediation)
     if remediation is None:
         nearest = suggest(key.remediation, remediations)
@@ -83,7 +84,7 @@ def resolve_target(
 
 
 def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
-    """How far `remediation` may go; what the inventory does not mention only plans and records."""
+    """Return the settings of `remediation`; one missing from the inventory only plans and records."""
     return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 
@@ -101,7 +102,7 @@ def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> Ta
 def _resolve_queue(stack: Stack, name: TargetName) -> TargetName | UnresolvedTarget:
     place, queue = f"{name.stack}/queues/{name.name}", name.queue
     if not queue:
-        return UnresolvedTarget(f"the alert names no queue of {place}: it needs the label `queue`")
+        return UnresolvedTarget(f"the alert names no queue of {place}: add the label `queue`")
     listed = stack.queues[name.name].names
     if isinstance(listed, tuple) and queue not in listed:
         return UnresolvedTarget(f"{place} does not list the queue {queue!r}{suggest(queue, listed)}")

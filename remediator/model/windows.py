@@ -1,4 +1,4 @@
-"""Weekly windows and freezes, judged in the time zone that the inventory gives them."""
+"""Weekly windows and freezes, evaluated in the time zone of the inventory."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,7 +13,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def in_window(window: Window, moment: datetime) -> bool:
-    """Return whether `moment` lies in `window`, half open: its start belongs to it, its end does not.
+    """Return whether `moment` lies in `window`, which includes its start but not its end.
 
     The wall clock of the window's zone decides, so an hour that the clocks repeat counts twice. A window that they
     skip as a whole opens as late as the skipped time is long, for its usual length.
