@@ -1,4 +1,4 @@
-"""What a person wants to see of a stack before touching it: read-only, bounded, without secrets or personal data.
+"""Diagnostics of a stack for the operator: read-only, bounded, without secrets or personal data.
 
-The remediation collect_diagnostics gathers it, and escalations carry it.
+The remediation collect_diagnostics reads them, and escalations attach them.
 """

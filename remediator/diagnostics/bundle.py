@@ -1,4 +1,4 @@
-"""All parts of one stack, read at the same time, each as far as it answers."""
+"""The diagnostics of one stack: all parts are read concurrently, and a part that fails becomes one line."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ MAX_PARTS = 20
 
 
 def parts_of(stack_name: str, stack: Stack, first_part: str) -> Sequence[TargetName]:
-    """What can be read of a stack: whatever has an address for the remediator; what `first_part` names comes first."""
+    """List the parts of a stack that have an address for the remediator, `first_part` first."""
     parts = [
         TargetName(stack_name, "postgres", name)
         for name, postgres in stack.postgres.items()
@@ -34,10 +34,10 @@ def parts_of(stack_name: str, stack: Stack, first_part: str) -> Sequence[TargetN
 
 
 async def read_part(scope: Scope) -> Mapping[str, Any]:
-    """What one part says of itself.
+    """Read the diagnostics of one part.
 
     Raises:
-        TargetUnreachable: it does not answer, or not in time.
+        TargetUnreachable: the part does not answer within PART_SECONDS.
     """
     read = read_postgres if scope.target.kind == "postgres" else read_redis
     try:
@@ -48,21 +48,21 @@ async def read_part(scope: Scope) -> Mapping[str, Any]:
 
 
 async def read_all(scopes: Sequence[Scope]) -> Mapping[str, Mapping[str, Any] | str]:
-    """Every part by its name, or one line of why it can not be read."""
+    """Read every part; return its diagnostics by name, or one line that states the error."""
     results = await asyncio.gather(*(read_part(scope) for scope in scopes), return_exceptions=True)
     return {str(scope.target): _part_or_error(result) for scope, result in zip(scopes, results, strict=True)}
 
 
 def _part_or_error(result: Mapping[str, Any] | BaseException) -> Mapping[str, Any] | str:
     if isinstance(result, TargetUnreachable):
-        return f"can not be read: {mask_text(str(result))}"
+        return f"cannot read: {mask_text(str(result))}"
     if isinstance(result, BaseException):
         raise result
     return result
 
 
 def format_lines(bundle: Mapping[str, Mapping[str, Any] | str]) -> list[str]:
-    """The bundle for people: a line a row, without what is empty."""
+    """Format the bundle with one line per row, without empty values."""
     lines = []
     for part, sections in bundle.items():
         lines.append(f"{part}:" if isinstance(sections, Mapping) else f"{part}: {sections}")
@@ -84,7 +84,7 @@ def _indented_lines(sections: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 
 def _row_lines(prefix: str, row: Mapping[str, Any], indent: str) -> Iterator[str]:
-    """A row in a line, and below it the rows that it holds."""
+    """Yield a row in one line, and its nested rows below it."""
     nested_rows = {name: value for name, value in row.items() if _holds_rows(value)}
     scalars = format_pairs({name: value for name, value in row.items() if name not in nested_rows})
     if scalars or nested_rows:

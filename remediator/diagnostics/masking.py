@@ -1,11 +1,11 @@
-"""Takes out of texts what nobody needs to see: literals of statements, secrets, addresses of people and machines."""
+"""Masks literals of statements, secrets, email and IP addresses in texts."""
 
 import re
 
 MAX_STATEMENT = 300
 
-# In the order in which they are tried at each place. A literal that was cut off ends with the text. With a backslash
-# before a quote nobody can tell where a plain string ends, for that depends on the session; so the rest is dropped.
+# In the order in which they are tried at each position. A truncated literal ends with the text. After a backslash
+# before a quote, the end of a plain string depends on the session's settings, so the rest is dropped.
 _TOKENS = re.compile(
     r"""
     (?P<comment>--[^\n]*|/\*)
@@ -22,8 +22,8 @@ _TOKENS = re.compile(
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _SPACE = re.compile(r"\s+")
 
-# The name may be part of a longer one (DB_PASSWORD, clientSecret) and, as its value, quoted as in JSON, also in a text
-# of JSON within JSON. What is quoted and was cut off ends with the text.
+# The name may be part of a longer name (DB_PASSWORD, clientSecret). Name and value may be quoted as in JSON, also in
+# JSON within JSON. A truncated quoted value ends with the text.
 _SECRET = re.compile(
     r"""
     (?P<name>(?:password|passwd|passphrase|pwd|secret|token|(?:api|access|private)[_-]?key|authorization)[\w-]{0,40}
@@ -33,7 +33,7 @@ _SECRET = re.compile(
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _REPLACEMENTS = (
-    # To the last @ of the word: a password may hold a slash or an @ of its own.
+    # To the last @ of the word: a password may contain a slash or an @.
     (re.compile(r"://\S*@"), "://<credentials>@"),
     (_SECRET, r"\g<name><secret>"),
     (re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+"), r"\1 <token>"),
@@ -45,14 +45,14 @@ _REPLACEMENTS = (
 
 
 def mask_text(text: str) -> str:
-    """`text` in one line without what looks like a secret, an address of a person, or one of a machine."""
+    """Return `text` in one line, with likely secrets, email and IP addresses masked."""
     for pattern, word in _REPLACEMENTS:
         text = pattern.sub(word, text)
     return _SPACE.sub(" ", text).strip()
 
 
 def mask_statement(statement: str) -> str:
-    """An SQL statement with `?` for every literal and without comments, cut to MAX_STATEMENT characters."""
+    """Return an SQL statement with `?` for every literal, without comments, cut to MAX_STATEMENT characters."""
     text = mask_text(_without_literals(statement))
     return text if len(text) <= MAX_STATEMENT else f"{text[:MAX_STATEMENT]}…"
 
@@ -79,7 +79,7 @@ def _masked_token(token: re.Match[str]) -> str:
 
 
 def _end_of_comment(statement: str, position: int) -> int:
-    """Where a comment that began before `position` ends; PostgreSQL's nest."""
+    """Return the end of the comment that began before `position`; PostgreSQL's comments nest."""
     depth = 1
     for edge in _COMMENT_EDGE.finditer(statement, position):
         depth += 1 if edge.group() == "/*" else -1

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server is busy with: sessions, waits, who blocks whom, old transactions, slow statements."""
+"""Diagnostics of a PostgreSQL server: sessions, waits, blockers, old transactions, slow statements."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +16,10 @@ _FREE_TEXT_COLUMNS = ("role", "application", "relation")
 
 
 async def read_postgres(scope: Scope) -> Mapping[str, Any]:
-    """One list of rows a section; in its place one line of why, where a section can not be read.
+    """Read one list of rows per section, or one line that states why the section cannot be read.
 
     Raises:
-        TargetUnreachable: the server can not be asked at all.
+        TargetUnreachable: the server does not answer.
     """
     async with connect(scope) as connection:
         with translate_errors(scope):
@@ -34,11 +34,11 @@ async def _rows(connection: asyncpg.Connection, statement: str) -> Any:
     try:
         return [_mask_row(row) for row in await connection.fetch(statement)]
     except asyncpg.PostgresError as error:
-        return f"can not be read: {mask_text(str(error))}"
+        return f"cannot read: {mask_text(str(error))}"
 
 
 def _mask_row(row: asyncpg.Record) -> dict[str, Any]:
-    """Names are what people chose, and some choose addresses; statements lose their literals."""
+    """Mask names, which may contain addresses, and the literals of statements."""
     columns = dict(row)
     for name in _FREE_TEXT_COLUMNS:
         if columns.get(name):

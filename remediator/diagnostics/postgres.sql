@@ -14,7 +14,7 @@ ORDER BY 3 DESC, 1, 2
 LIMIT 10
 
 -- blocked --
--- The longest waiting first. A lock on a table of another database has no name here.
+-- The longest waiting first. Tables of other databases have no name here.
 SELECT activity.pid, pg_blocking_pids(activity.pid) AS blocked_by,
        round(extract(epoch FROM clock_timestamp() - lock.waitstart))::bigint AS seconds,
        lock.locktype AS lock, lock.mode, class.relname AS relation,
@@ -59,14 +59,14 @@ ORDER BY 2, 3 DESC, 1
 LIMIT 10
 
 -- extension --
--- The view stands where its extension was made; quoted by the server itself.
+-- The view is in the schema of its extension; the server quotes the name.
 SELECT format('%I.pg_stat_statements', namespace.nspname)
 FROM pg_extension AS extension
 JOIN pg_namespace AS namespace ON namespace.oid = extension.extnamespace
 WHERE extension.extname = 'pg_stat_statements'
 
 -- statements --
--- The slowest on average since the view was last reset. What is slow by nature is left out, and what ran hardly ever.
+-- The slowest on average since the view was last reset, without maintenance, bulk and rare statements.
 SELECT queryid::text AS id, calls, round(mean_exec_time::numeric, 1)::float8 AS mean_milliseconds,
        round(total_exec_time::numeric / 1000, 1)::float8 AS total_seconds, query AS statement
 FROM {view}

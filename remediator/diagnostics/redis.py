@@ -1,4 +1,4 @@
-"""How a Redis and its BullMQ queues are: the numbers of INFO that explain trouble, and what is at the queues' heads."""
+"""Diagnostics of a Redis and its BullMQ queues: key figures of INFO, and the oldest jobs of each queue."""
 
 import re
 from collections.abc import Mapping
@@ -25,10 +25,10 @@ _CLASS = re.compile(r'^\["([\w$.]+)')
 
 
 async def read_redis(scope: Scope) -> Mapping[str, Any]:
-    """`info`, and of each queue that is known by name its counts and its oldest waiting and failed jobs.
+    """Read `info`, and for each queue known by name its counts and oldest waiting and failed jobs.
 
     Raises:
-        TargetUnreachable: the server can not be asked.
+        TargetUnreachable: the server does not answer.
     """
     async with connect(scope) as redis:
         with translate_errors(scope):
@@ -38,7 +38,7 @@ async def read_redis(scope: Scope) -> Mapping[str, Any]:
 
 
 def _queue_keys(scope: Scope) -> dict[str, str]:
-    """The queue of the target, and those that the inventory lists, with their keys; none is searched for here."""
+    """Return the keys of the target's queue and of the queues in the inventory, without discovery."""
     queues = scope.stack.queues[scope.target.name]
     names = [scope.target.queue] if scope.target.queue else []
     if isinstance(queues.names, tuple):
@@ -66,7 +66,7 @@ async def _queue(redis: Redis, key: str) -> Mapping[str, Any]:
 
 
 async def _job(redis: Redis, key: str, job: str) -> Mapping[str, Any]:
-    """Neither the job's data nor its message: they may hold personal data."""
+    """Read a job without its data and message, which may hold personal data."""
     fields = ["name", "timestamp", "attemptsMade", "atm", "stacktrace"]
     fields_read: Any = await redis.hmget(f"{key}:{job}", fields)
     name, added_at, attempts_made, attempts, stacktrace = fields_read

@@ -1,6 +1,6 @@
-"""The remediations: one verb per file, and this one map.
+"""The remediations: one verb per file, and the map of all.
 
-They plan, touch and verify; the engine decides when, the bounds whether.
+They plan, apply and verify; the engine decides when they run, and the bounds whether.
 """
 
 from remediator.model.remediation import Remediation

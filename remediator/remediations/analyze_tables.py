@@ -1,8 +1,9 @@
-"""Refreshes the planner's statistics of tables that changed much since they were last analyzed, or that long ago.
+"""Refreshes the planner's statistics of tables that changed much, or were last analyzed long ago.
 
 Sources: ClientForge runbook, "Slow Database Queries" (update statistics) and "Daily Tasks"; Formula PM runbook,
-"Database Optimization"; Life Platform runbook, "Database Maintenance". Theirs analyze everything, at any time; this one
-is bounded: never during a backup, one table at a time, none that somebody else works on, and never VACUUM or FULL.
+"Database Optimization"; Life Platform runbook, "Database Maintenance". They analyze everything, at any time; this
+remediation is bounded: one table at a time, no table in use by another command, never during a backup, never VACUUM
+or FULL.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from remediator.clients.sql_files import load_statements
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
 
-# Twice of what autovacuum waits for by default: what is beyond it, autovacuum has not kept up with.
+# Twice autovacuum's default threshold: autovacuum has not kept up with tables beyond it.
 MODIFIED_SHARE = 0.2
 MODIFIED_ROWS = 1_000
 OLDER_THAN = timedelta(hours=24)  # ClientForge runbook, "Daily Tasks"
@@ -30,7 +31,7 @@ ANALYZE_SECONDS = 60
 MAX_LISTED = 1_000
 OUTCOME_READINGS = 6
 OUTCOME_POLL_SECONDS = 0.5
-MAINTAIN_VERSION = 170_000  # a right of its own since then; before, only the owner of a table may analyze it
+MAINTAIN_VERSION = 170_000  # the first with the MAINTAIN privilege; before, only a table's owner may analyze it
 
 SQL = load_statements(__package__, "analyze_tables.sql")
 _OWNS = "pg_has_role(class.relowner, 'USAGE')"
@@ -70,7 +71,7 @@ class _AnalyzeSession:
         return [await self._analyze(item) for item in items]
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        """What was cut off may still be going on, so look a few times before saying that nothing happened."""
+        """See RemediationSession. An interrupted ANALYZE may still be running, so read several times."""
         with translate_errors(self.scope):
             for _ in range(OUTCOME_READINGS):
                 busy = bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
@@ -80,21 +81,19 @@ class _AnalyzeSession:
             return [_outcome_of(item, await self._state(item), busy=busy) for item in items]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """Clean when each table has been analyzed since the plan and is no candidate any more."""
+        """See RemediationSession. Clean if each table was analyzed since the plan and is no longer a candidate."""
         with translate_errors(self.scope):
             states = Counter([_state_word(item, await self._state(item)) for item in items])
         return Verdict(states.total() == states["analyzed"], dict(states))
 
     async def _analyze(self, item: Item) -> EffectOutcome:
-        """One transaction: the lock keeps the table the one that was planned until it has been analyzed."""
+        """Analyze one table in one transaction, whose lock keeps it the planned table."""
         with translate_errors(self.scope):
             try:
                 async with self.connection.transaction():
                     return await self._analyze_locked(item)
             except asyncpg.LockNotAvailableError:
-                return EffectOutcome(
-                    ItemState.SKIPPED, "somebody else works on it: a vacuum, an analyze, or a change of it"
-                )
+                return EffectOutcome(ItemState.SKIPPED, "another session is vacuuming, analyzing or altering it")
             except asyncpg.UndefinedTableError:
                 return EffectOutcome(ItemState.SKIPPED, "has been dropped or renamed since it was planned")
             except asyncpg.QueryCanceledError:
@@ -109,18 +108,18 @@ class _AnalyzeSession:
             return EffectOutcome(ItemState.SKIPPED, "has been dropped since it was planned")
         if (state := await self._state(item)) is not None and _analyzed_since(item, state):
             return EffectOutcome(ItemState.SKIPPED, "has been analyzed since it was planned")
-        # Never waits: who waits a second for a lock makes autovacuum give up its work.
+        # Without waiting: a session that waits a second for a lock makes autovacuum cancel its work.
         await self.connection.execute(f"LOCK TABLE ONLY {name} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
         row = await self.connection.fetchrow(SQL["same"], name, oid, relfilenode, MAX_BYTES)
         if row is None or not row["same_content"]:
             return EffectOutcome(
-                ItemState.SKIPPED, "is not the table that was planned any more, or was emptied or rewritten"
+                ItemState.SKIPPED, "is no longer the planned table, or was truncated or rewritten since"
             )
         if not row["small_enough"]:
             return EffectOutcome(ItemState.SKIPPED, "has grown too large")
-        # Asked before each table, not only in the plan: what a person approves may begin hours later.
+        # Checked before each table, not only in the plan: an approved run may start hours later.
         if await self.connection.fetchval(SQL["backup"], BACKUPS):
-            return EffectOutcome(ItemState.SKIPPED, "a backup runs")
+            return EffectOutcome(ItemState.SKIPPED, "a backup is running")
         await self.connection.execute(f"SET LOCAL statement_timeout = '{ANALYZE_SECONDS}s'")
         await self.connection.execute(f"ANALYZE {name}")
         return EffectOutcome(ItemState.APPLIED, "analyzed")
@@ -137,7 +136,7 @@ class _AnalyzeSession:
         return MODIFIED_SHARE, MODIFIED_ROWS, MAX_BYTES, self.scope.settings.older_than or OLDER_THAN
 
     def _require_permission(self, refused_rows: Sequence[asyncpg.Record]) -> None:
-        """Only tables that we may not touch: an empty plan would look as if all were well."""
+        """Raise if the role may not analyze the only candidates: an empty plan would look healthy."""
         if refused_rows:
             first, owner = refused_rows[0], refused_rows[0]["owner"]
             raise TargetUnreachable(
@@ -148,11 +147,11 @@ class _AnalyzeSession:
     def _remedy(self, owner: str) -> str:
         if self.version >= MAINTAIN_VERSION:
             return f'GRANT MAINTAIN on it TO "{self.role}", see deploy/postgres/analyze_tables.sql'
-        return f'before PostgreSQL 17 only a member of its owner may: GRANT "{owner}" TO "{self.role}"'
+        return f'before PostgreSQL 17 this takes membership in its owner: GRANT "{owner}" TO "{self.role}"'
 
 
 def _item(row: asyncpg.Record) -> Item:
-    """The table, its content, and when it was last analyzed: who has done that since the plan has done our work."""
+    """Identify a table by its oid, its content and its last analyze: a later one means the work is done."""
     identity = {"oid": row["oid"], "relfilenode": row["relfilenode"], "analyzed": _format_moment(row["analyzed"])}
     evidence = {
         "schema": row["schema"],
@@ -178,7 +177,7 @@ def _outcome_of(item: Item, state: asyncpg.Record | None, *, busy: bool) -> Effe
     if state is not None and _analyzed_since(item, state):
         return EffectOutcome(ItemState.APPLIED, "has been analyzed since it was planned")
     if busy:
-        return EffectOutcome(ItemState.UNKNOWN, "the statement that analyzes it has not answered")
+        return EffectOutcome(ItemState.UNKNOWN, "its ANALYZE is still running")
     return EffectOutcome(ItemState.NOT_APPLIED, "has not been analyzed since it was planned")
 
 

@@ -1,5 +1,5 @@
 -- backup --
--- A running backup. Sessions that stream the log run for ever and are none. $1 what backups call themselves (LIKE)
+-- A running backup, not a session that streams the WAL for ever. $1 application names of backup tools (LIKE)
 SELECT application_name FROM pg_stat_activity
 WHERE application_name ILIKE ANY ($1::text[]) AND backend_type = 'client backend'
 UNION ALL
@@ -7,10 +7,10 @@ SELECT 'pg_basebackup' FROM pg_stat_progress_basebackup
 LIMIT 1
 
 -- candidates --
--- Tables whose statistics are out of date, the most modified first, and why one can not be analyzed. What is estimated
--- here is what the planner believes: sizes are not read from disk, for that would wait for a locked table.
--- $1 least share of rows modified, $2 least rows modified, $3 most bytes, $4 how old statistics may grow of a table that
--- changed at all; one that was never analyzed has no age
+-- Tables whose statistics are out of date, the most modified first, and why one cannot be analyzed. Sizes are the
+-- planner's estimates: reading them from disk would wait for a locked table.
+-- $1 minimum share of rows modified, $2 minimum rows modified, $3 maximum bytes, $4 maximum age of the statistics of a
+-- modified table; a table that was never analyzed has no age
 SELECT class.oid::bigint AS oid, class.relfilenode::bigint AS relfilenode,
        namespace.nspname AS schema, class.relname AS table, owner.rolname AS owner,
        tables.n_mod_since_analyze AS modified, tables.n_live_tup AS rows,
@@ -33,7 +33,7 @@ WHERE class.relkind = 'r'
        AND greatest(tables.last_analyze, tables.last_autoanalyze) < now() - $4::interval)
 
 -- plan --
--- $5 at most so many rows
+-- $5 maximum number of rows
 WITH candidates AS ({candidates})
 SELECT *, count(*) OVER (PARTITION BY left_out) AS found
 FROM candidates
@@ -44,15 +44,15 @@ LIMIT $5
 SELECT count(*) FROM pg_stat_user_tables
 
 -- name --
--- $1 oid; quoted by the server itself
+-- $1 oid; the server quotes the name
 SELECT format('%I.%I', namespace.nspname, class.relname)
 FROM pg_class AS class
 JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
 WHERE class.oid = $1::bigint::oid
 
 -- same --
--- Whether the name still leads to the planned table with its planned content, and is of a size that we take.
--- $1 name, $2 oid, $3 relfilenode, $4 most bytes
+-- Whether the name is still the planned table with its planned content, and the table is small enough.
+-- $1 name, $2 oid, $3 relfilenode, $4 maximum bytes
 SELECT class.relfilenode = $3::bigint::oid AS same_content, pg_relation_size(class.oid) <= $4::bigint AS small_enough
 FROM pg_class AS class
 WHERE class.oid = to_regclass($1) AND class.oid = $2::bigint::oid
@@ -66,5 +66,5 @@ JOIN pg_class AS class ON class.oid = tables.relid
 WHERE tables.relid = $1::bigint::oid
 
 -- at_work --
--- Another session of the same run: an effect whose answer we lost and that may still be going on.
+-- Other sessions of the same run: an effect whose answer was lost may still be running.
 SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND state = 'active'

@@ -1,7 +1,7 @@
-"""Reads what people want to see of a stack before they touch it. Changes nothing.
+"""Reads the diagnostics that an operator wants before touching a stack. Changes nothing.
 
 Sources: PMCRM runbook, "Common Incidents > Slow Queries" (statements, locks); ClientForge runbook, P0 step 2; Life
-Platform runbook, P1 investigation. The remediator attaches the same to every escalation, whatever its remediation.
+Platform runbook, P1 investigation. The remediator attaches the same diagnostics to every escalation.
 """
 
 import json
@@ -41,13 +41,13 @@ class _DiagnosticsSession:
         return [EffectOutcome(ItemState.NOT_APPLIED, "was not read; reading changes nothing")] * len(items)
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """There is nothing to prove but that it has been read."""
+        """See RemediationSession. Reading changes nothing, so it is always clean."""
         return Verdict(clean=True, evidence={"read": len(items)})
 
     async def _read_part(self, name: str) -> EffectOutcome:
         part = self._parts().get(name)
         if part is None:
-            return EffectOutcome(ItemState.SKIPPED, "is not in the inventory any more")
+            return EffectOutcome(ItemState.SKIPPED, "is no longer in the inventory")
         try:
             diagnostics = await read_part(replace(self.scope, target=part))
         except TargetUnreachable as error:

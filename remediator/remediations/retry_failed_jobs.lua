@@ -1,13 +1,13 @@
 -- judge --
--- The jobs of one BullMQ queue that are named here, each told apart as the failure that was planned or not. No write
--- command stands in this part, so planning can not change anything.
+-- Judges named jobs of one BullMQ queue: is each still the failure that was planned? This part has no write command, so
+-- planning cannot change anything.
 --
 -- KEYS[1]  {prefix}:{queue}:failed; the queue's other keys are named after it
--- ARGV[1]  the moment (ms, by Redis' own clock) after which nothing may be done any more
+-- ARGV[1]  the moment (ms, by Redis' own clock) after which the script refuses to act
 -- ARGV[2…] id and planned score of each job, in turn
 --
--- The layout is that of BullMQ 3 to 6, told by meta.version; 3, early 4 and early 5 do not write one. A 5 without
--- version whose marker is just taken is treated like 3: its workers find the jobs a few seconds later.
+-- meta.version tells the layouts of BullMQ 3 to 6 apart; 3, early 4 and early 5 do not write it. A 5 without a version
+-- whose marker was just taken is treated like 3: its workers find the jobs a few seconds later.
 local base = string.sub(KEYS[1], 1, -1 - #'failed')
 if redis.call('EXISTS', base .. 'meta') == 0 or redis.call('EXISTS', base .. 'events') == 0 then
   return redis.error_reply('NOQUEUE there is no BullMQ queue of this name')
@@ -20,11 +20,11 @@ if version then
   major = tonumber(string.match(version, '^bullmq:(%d+)%.') or '')
 end
 if not major or major < 3 or major > 6 then
-  return redis.error_reply('BADVERSION the queue was written by ' .. tostring(version) .. '; known are BullMQ 3 to 6')
+  return redis.error_reply('BADVERSION the queue was written by ' .. tostring(version) .. '; BullMQ 3 to 6 are supported')
 end
 
--- Members of a flow stand in relations that a retry would have to mend in other queues: that is the application's to
--- do. A parent whose child failed has never run itself (3, 4), or bears its child's failure (5, 6).
+-- Retrying a member of a flow means updating its relations in other queues, which only the application can do. A parent
+-- whose child failed has never run itself (3, 4), or records its child's failure (5, 6).
 local function in_flow(key, job)
   return job.parent or job.child_failure or not job.processed_on
     or redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful', key .. ':failed') > 0
@@ -40,7 +40,7 @@ local function read(id)
   }
 end
 
--- On a paused queue nothing is retried: no worker would take the job, so nothing could be proven.
+-- Jobs of a paused queue are not retried: no worker would take them, so the retry could not be verified.
 local function judge(id, planned)
   local score, job = redis.call('ZSCORE', KEYS[1], id), read(id)
   if not score then
@@ -61,7 +61,7 @@ for position = 2, #ARGV, 2 do
 end
 
 -- ask --
--- Returns the version, and of each job {word, name, attempts made, class of its error}.
+-- Returns the version, then {word, name, attempts made, class of its error} per job.
 local answer = {version or ''}
 for _, job in ipairs(jobs) do
   answer[#answer + 1] = {job.word, job.name, job.attempts, string.match(job.stacktrace, '^%["([%w_$.]+)') or ''}
@@ -69,9 +69,9 @@ end
 return answer
 
 -- act --
--- Puts each job back that is still the failure it was when planned. Returns one word a job: retried, or why not.
--- Redis undoes nothing when a script fails half way, so everything that can be judged has been judged by now, and the
--- first write of a job is the one that a full memory refuses.
+-- Retries each job that is still the planned failure. Returns one word per job: retried, or why not.
+-- Redis does not undo a script that fails half way, so all jobs are judged first, and the first write of a job is the
+-- command that Redis refuses when its memory is full.
 local clock = redis.call('TIME')
 if clock[1] * 1000 + clock[2] / 1000 > tonumber(ARGV[1]) then
   return redis.error_reply('TOOLATE the request reached Redis too late')
@@ -99,7 +99,7 @@ local function retry(job)
     'event', 'waiting', 'jobId', job.id, 'prev', 'failed')
 end
 
--- Workers of 5 and 6 sleep until a marker tells them of work. A queue with all that it may have gets none.
+-- Workers of 5 and 6 sleep until there is a marker. A queue at its concurrency limit gets none.
 local function wake_worker()
   local full = concurrency and redis.call('LLEN', base .. 'active') >= concurrency
   if major >= 5 and not full then
@@ -114,7 +114,7 @@ for _, job in ipairs(jobs) do
       retry(job)
       job.word, moved = 'retried', true
     else
-      job.word = 'gone'  -- it is named twice, and was moved a moment ago
+      job.word = 'gone'  -- the job was named twice, and has just been retried
     end
   end
   words[#words + 1] = job.word

@@ -1,8 +1,8 @@
-"""Puts failed jobs of one BullMQ queue back to be processed, the oldest first.
+"""Retries failed jobs of one BullMQ queue, the oldest first.
 
-Source: the PMCRM runbook, "Daily Operations > Morning Health Check", step 6. Its `LLEN` answers an error (failed jobs
-are a sorted set) and its command retries all there is; this one is bounded, and one atomic script of our own, because
-the layout of a queue differs between BullMQ's major versions.
+Source: the PMCRM runbook, "Daily Operations > Morning Health Check", step 6. Its `LLEN` fails (failed jobs are a sorted
+set) and its command retries every job; this remediation is bounded. It runs an atomic script of its own, because the
+layout of a queue differs between BullMQ's major versions.
 """
 
 import asyncio
@@ -25,22 +25,22 @@ from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, R
 
 PLAN_SECONDS = 8.0
 EFFECT_SECONDS = 10.0
-# A script that Redis gets to later than this does nothing, so that a look at the outcome is final.
+# A script that starts later than this does nothing, so that a lookup of the outcome is final.
 SCRIPT_DEADLINE_MS = 5_000
-# A job that has been put back so often and failed again has a fault that a retry does not mend.
+# A job that failed again after two retries has a fault that a retry does not fix.
 MAX_RETRIES = 2
 LOOKBACK = timedelta(days=7)
-MAX_LISTED = 1_000  # jobs in one plan; how many there are is counted beyond it
+MAX_LISTED = 1_000  # jobs in one plan; the total is counted beyond it
 
 _OUTCOMES = {
-    "retried": EffectOutcome(ItemState.APPLIED, "put back to be processed"),
+    "retried": EffectOutcome(ItemState.APPLIED, "put back into the queue"),
     "gone": EffectOutcome(ItemState.SKIPPED, "is no longer among the failed jobs"),
     "changed": EffectOutcome(ItemState.SKIPPED, "has run and failed again since it was planned"),
-    "vanished": EffectOutcome(ItemState.SKIPPED, "has no data any more"),
+    "vanished": EffectOutcome(ItemState.SKIPPED, "no longer has any data"),
     "paused": EffectOutcome(ItemState.SKIPPED, "its queue has been paused since it was planned"),
-    "in_flow": EffectOutcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it with the application's own means"),
+    "in_flow": EffectOutcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it from the application"),
 }
-# Why nothing is to be done where all that is left out is left out for this; the first that applies.
+# The reason for an empty plan, by the word of the jobs left out; the first word that occurs counts.
 _EMPTY_REASONS = {"paused": "queue_paused", "retried_twice": "retried_twice", "in_flow": "only_flows"}
 _NO_QUEUE = "NOQUEUE"
 _SCRIPT_ERRORS = (_NO_QUEUE, "BADVERSION", "TOOLATE")
@@ -48,7 +48,7 @@ _QUEUE_GONE = "the queue is gone, and its jobs with it"
 
 
 def _scripts(text: str) -> tuple[str, str]:
-    """The script that asks and the one that acts: they share their first part, and with it all of the judgement."""
+    """Split the file into the script that judges and the one that acts; both share the judging part."""
     _, judge, ask, act = re.split(r"^-- (?:judge|ask|act) --$", text, flags=re.MULTILINE)
     return judge + ask, judge + act
 
@@ -58,7 +58,7 @@ JUDGE_SCRIPT, RETRY_SCRIPT = _scripts((files(__package__) / "retry_failed_jobs.l
 
 @dataclass(frozen=True)
 class _JudgedJob:
-    """One of the failed jobs; `word` is `failed`, or why it is left out."""
+    """A failed job; `word` is `failed`, or why the plan leaves it out."""
 
     word: str
     item: Item
@@ -71,7 +71,7 @@ class _RetrySession:
     scope: Scope
     redis: Redis
     key: str
-    retries: Counter[str]  # how often we have, by job
+    retries: Counter[str]  # earlier retries per job
 
     @property
     def effect_timeout(self) -> timedelta:
@@ -97,7 +97,7 @@ class _RetrySession:
         )
 
     def _judge(self, job: tuple[str, float], word: str, name: str, attempts: str, error: str) -> "_JudgedJob":
-        """What the script said of a job, unless we have put it back as often as a job ever is."""
+        """Combine the script's judgement with the number of earlier retries."""
         exhausted = word == "failed" and self.retries[job[0]] >= MAX_RETRIES
         return _JudgedJob("retried_twice" if exhausted else word, _item(job, name, attempts, error))
 
@@ -125,7 +125,7 @@ class _RetrySession:
         return [_outcome_of(item, score) for item, score in zip(items, scores, strict=True)]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """Clean when every retried job has been completed, or has been removed after it was."""
+        """See RemediationSession. Clean if every retried job was completed, or removed since."""
         with _translate_script_errors(self.scope):
             states = Counter([await self._state(str(item.identity["id"])) for item in items])
             if not await self._exists():
@@ -134,7 +134,7 @@ class _RetrySession:
         return Verdict(clean, {state: states[state] for state in sorted(states)})
 
     async def _exists(self) -> bool:
-        """Asked after its jobs: of one that was obliterated, jobs that are gone prove nothing."""
+        """Return whether the queue exists. Read after its jobs: they are gone from an obliterated queue too."""
         return bool(await self.redis.exists(f"{self.key}:meta"))
 
     async def _counts(self) -> dict[str, int]:
@@ -166,7 +166,7 @@ class _RetrySession:
 
 def _item(job: tuple[str, float], name: str, attempts: str, error: str) -> Item:
     failed_at = datetime.fromtimestamp(job[1] / 1000, UTC).isoformat(timespec="milliseconds")
-    # Neither the job's data nor its message: they may hold personal data, as its name may.
+    # Without the job's data and message, which may hold personal data; the name may too, so it is masked.
     evidence = {
         "name": mask_text(name)[:100],
         "failed_at": failed_at,
@@ -177,7 +177,7 @@ def _item(job: tuple[str, float], name: str, attempts: str, error: str) -> Item:
 
 
 def _score(score: float) -> str:
-    """As Redis writes it: BullMQ's scores are whole milliseconds, and text survives JSON unchanged."""
+    """Format a score as Redis does: BullMQ's are whole milliseconds, and text survives JSON unchanged."""
     return str(int(score)) if score.is_integer() else repr(score)
 
 
@@ -194,7 +194,7 @@ def _job_state(
     timestamp: str | None,
     processed_on: str | None,
 ) -> str:
-    """In one word, where a retried job is by now."""
+    """Return in one word where a retried job is now."""
     if completed is not None:
         return "completed"
     if failed is not None:
@@ -208,7 +208,7 @@ def _job_state(
 
 @contextmanager
 def _translate_script_errors(scope: Scope) -> Iterator[None]:
-    """As `translate_errors`, with the words of our own scripts instead of Redis' around them."""
+    """Translate errors as `translate_errors` does, reducing those of our scripts to their own message."""
     with translate_errors(scope):
         try:
             yield
@@ -221,15 +221,15 @@ def _translate_script_errors(scope: Scope) -> Iterator[None]:
 
 
 def _queue_key(scope: Scope) -> str:
-    """What the queue's keys begin with. The queue's name comes from an alert: it counts only if it is a queue's."""
+    """Return the prefix of the queue's keys. The queue's name comes from an alert, so it must be in the inventory."""
     queues, queue = scope.stack.queues[scope.target.name], scope.target.queue
     if not queue:
-        raise TargetUnreachable(f"{scope.target}: the alert names no queue; it needs the label `queue`")
+        raise TargetUnreachable(f"{scope.target}: the alert names no queue; add the label `queue`")
     if queues.names != "discover" and queue not in queues.names:
         raise TargetUnreachable(f"{scope.target}: the inventory lists {', '.join(queues.names)}; add it there")
     key = queues.key_of(queue)
     if key is None:
-        raise TargetUnknown(f"{scope.target}: {queue!r} begins with none of {', '.join(queues.prefixes)}")
+        raise TargetUnknown(f"{scope.target}: {queue!r} has none of the prefixes {', '.join(queues.prefixes)}")
     return key
 
 

@@ -1,8 +1,8 @@
-"""Makes the backup that did not come: a dump that is proven readable before it is stored and after it.
+"""Makes a missing backup: a dump that is verified before and after it is stored.
 
 Source: the PMCRM runbook, "Daily Operations > Backup Verification" (older than 24 hours), and "Create Backup" of the
-Life Platform and Formula PM runbooks. Their traps: a dump that failed in a pipe leaves a valid small archive, a file
-that was cut passes `gunzip -t`, and the time of the newest object says when it was copied, not when it was made.
+Life Platform and Formula PM runbooks. Their traps: a dump that fails in a pipe leaves a valid small archive, a dump cut
+before compression passes `gunzip -t`, and an object's time tells when it was copied, not when it was made.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from runbookd.inventory import BackupNames, Check, DumpSource, Marker, ProofKind
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0
-TERMINATION_GRACE = timedelta(seconds=30)  # to end a command that took too long, and to say so
-PROTECTED_BACKUPS = 7  # so many of the newest older backups must still be there afterwards
+TERMINATION_GRACE = timedelta(seconds=30)  # to end a command that took too long, and to report it
+PROTECTED_BACKUPS = 7  # the newest older backups, which must still exist afterwards
 UNPACKERS = frozenset({"gunzip", "gzip", "zcat", "pigz", "bunzip2", "bzip2", "xz", "unxz", "zstd", "lz4"})
-SPACE_FACTOR = 1.2  # times the newest backup's size must be free for the new one
+SPACE_FACTOR = 1.2  # free space that the new backup needs, as a multiple of the newest one's size
 
 
 class _DumpFailed(Exception):
@@ -74,7 +74,7 @@ class _BackupSession:
             return [await self._outcome_of(str(item.identity["object"])) for item in items]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """Clean when the newest backup is young, the new one can be read from the storage, and no older one is lost."""
+        """See RemediationSession. Clean if the newest backup is recent, the new one readable and no other lost."""
         now = datetime.now(UTC)
         with translate_errors(self.scope):
             backups = await self.folder.list_newest(now)
@@ -87,7 +87,7 @@ class _BackupSession:
         return bool(backups) and now - backups[0].at <= self._older_than
 
     def _would_be_fresh(self, name: str, now: datetime) -> bool:
-        """Whether a new backup would count under this name, which says when it was planned."""
+        """Return whether a new backup would count as recent under this name, which holds the time of the plan."""
         at = self.folder.names.date_of(name)
         return at is not None and now - at <= self._older_than
 
@@ -99,13 +99,13 @@ class _BackupSession:
         name = self.folder.names.name_at(now)
         if not self._would_be_fresh(name, now):
             raise TargetUnreachable(
-                f"{self.scope.target}: a new backup, {name}, would count as old at once; put the time of day into the"
+                f"{self.scope.target}: a new backup, {name}, would count as old at once; add the time of day to the"
                 " pattern"
             )
         if await self.folder.size(name) is not None:
             raise TargetUnreachable(
                 f"{self.scope.target}: {name}, the name of a new backup, is taken by an object that is empty or counts"
-                " as old; move that away, or put the time of day into the pattern"
+                " as old; move that object away, or add the time of day to the pattern"
             )
         return name
 
@@ -115,11 +115,9 @@ class _BackupSession:
         with translate_errors(self.scope):
             backups = await self.folder.list_newest(now)
         if not self._would_be_fresh(str(item.identity["object"]), now):
-            return EffectOutcome(
-                ItemState.SKIPPED, "it was planned so long ago that it would count as old under its name"
-            )
+            return EffectOutcome(ItemState.SKIPPED, "was planned too long ago: it would count as old under its name")
         if (backups[0].name if backups else None) != item.identity["newest"]:
-            return EffectOutcome(ItemState.SKIPPED, "the newest backup is another one than when this was planned")
+            return EffectOutcome(ItemState.SKIPPED, "the newest backup has changed since it was planned")
         with scratch_dir() as folder:
             file = folder / "dump"
             try:
@@ -132,7 +130,7 @@ class _BackupSession:
                     return await self._store(str(item.identity["object"]), file)
 
     async def _dump(self, file: Path, deadline: float) -> None:
-        """Write the dump to `file` and read all of it back, before anything is stored."""
+        """Write the dump to `file` and check it, before anything is stored."""
         try:
             async with asyncio.timeout_at(deadline):
                 with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
@@ -143,7 +141,7 @@ class _BackupSession:
                     await self._run_or_raise(self.dump.check, {}, stdin=dump)
         except TimeoutError:
             limit = format_duration(self.dump.timeout)
-            raise _DumpFailed(f"the dump was not made and checked within {limit}; see dump.timeout") from None
+            raise _DumpFailed(f"making and checking the dump took over {limit}; raise dump.timeout") from None
 
     async def _run_or_raise(self, command: Sequence[str], libpq_variables: Mapping[str, str], **streams: Any) -> None:
         result = await self._run(command, libpq_variables, **streams)
@@ -155,12 +153,12 @@ class _BackupSession:
         try:
             result = await run_command(command, environment, **streams)
         except OSError as error:
-            raise _DumpFailed(f"can not start {command[0]}: {error.strerror}; is it installed and on PATH?") from None
+            raise _DumpFailed(f"cannot start {command[0]}: {error.strerror}; install it, or put it on PATH") from None
         password = libpq_variables.get("PGPASSWORD")
         return replace(result, error_line=result.error_line.replace(password, "***")) if password else result
 
     async def _store(self, name: str, file: Path) -> EffectOutcome:
-        """Store `file` under a name that nobody has, and compare what the storage gives back."""
+        """Store `file` under an unused name, and compare the stored content."""
         size, digest = _size(file), await asyncio.to_thread(_digest, file)
         try:
             await self.folder.create(name, file, size)
@@ -172,11 +170,11 @@ class _BackupSession:
         return await self._remove_damaged(name)
 
     async def _write_marker(self, name: str, digest: str) -> str:
-        """Write down what was proven, for the exporter and for people; without it the backup is as good as before."""
+        """Write the marker that the exporter and operators read; return a note. The backup is valid without it."""
         try:
             backup = await self.folder.get(name)
             if backup is None:
-                return "it is gone already"
+                return "the backup is already gone, so it has no marker"
             await self.folder.write_marker(
                 Marker(
                     proof=ProofKind.VERIFIED,
@@ -189,11 +187,11 @@ class _BackupSession:
                 )
             )
         except (BaseError, OSError) as error:
-            return f"its marker could not be written: {describe(error)}"
-        return "its marker is beside it"
+            return f"cannot write its marker: {describe(error)}"
+        return "its marker is written"
 
     async def _outcome_of_failed_store(self, name: str, digest: str, error: Exception) -> EffectOutcome:
-        """The storage refused; or its answer was lost, and a repeated request met what the first one had stored."""
+        """Tell a refusal from a lost answer, after which the retried request met the object of the first one."""
         stored_digest = await self.folder.digest(name)
         if stored_digest == digest:
             marker_detail = await self._write_marker(name, digest)
@@ -201,37 +199,35 @@ class _BackupSession:
                 ItemState.APPLIED, f"{name}, sha256 {digest}; the storage's first answer was lost; {marker_detail}"
             )
         if isinstance(error, AlreadyExistsError):
-            return EffectOutcome(
-                ItemState.FAILED, f"{name} has been made by somebody else meanwhile; it was left alone"
-            )
+            return EffectOutcome(ItemState.FAILED, f"{name} was created by another process since; it was not touched")
         state = ItemState.FAILED if stored_digest is None else ItemState.UNKNOWN
         return EffectOutcome(state, f"{name} was not stored: {describe(error)}")
 
     async def _remove_damaged(self, name: str) -> EffectOutcome:
-        """We have just made it, and it is not what was sent: what is broken must not look like a backup."""
+        """Remove the new object, whose content differs from what was sent: it must not look like a backup."""
         try:
             await self.folder.remove(name)
         except (BaseError, OSError) as error:
             return EffectOutcome(
-                ItemState.UNKNOWN, f"{name} is damaged and can not be removed ({describe(error)}); remove it"
+                ItemState.UNKNOWN, f"{name} is damaged and cannot be removed ({describe(error)}); remove it"
             )
         return EffectOutcome(
-            ItemState.FAILED, f"the storage gave back something else than {name}; it was removed again"
+            ItemState.FAILED, f"{name} was damaged by the storage: it read back differently, and was removed"
         )
 
     async def _outcome_of(self, name: str) -> EffectOutcome:
         size = await self.folder.size(name)
         if size is None:
-            return EffectOutcome(ItemState.NOT_APPLIED, f"there is no {name}")
+            return EffectOutcome(ItemState.NOT_APPLIED, f"{name} does not exist")
         reason = await self._read_error(name, size)
         if reason is None:
-            return EffectOutcome(ItemState.APPLIED, f"{name} is there and readable")
+            return EffectOutcome(ItemState.APPLIED, f"{name} exists and is readable")
         return EffectOutcome(ItemState.UNKNOWN, reason)
 
     async def _problems(self, item: Item, backups: Sequence[BackupObject]) -> list[str]:
         name, backups_by_name = str(item.identity["object"]), {backup.name: backup for backup in backups}
         reason = (
-            f"{name} is not there"
+            f"{name} does not exist"
             if name not in backups_by_name
             else await self._read_error(name, backups_by_name[name].size)
         )
@@ -244,7 +240,7 @@ class _BackupSession:
         return ([reason] if reason else []) + lost_backups
 
     async def _read_error(self, name: str, size: int) -> str | None:
-        """Why the stored backup can not be used, or None. All of it is read, from the storage."""
+        """Read the stored backup completely; return why it is unusable, or None."""
         if size == 0:
             return f"{name} is empty"
         try:
@@ -255,9 +251,9 @@ class _BackupSession:
 
 
 def _completed_checks(check: Sequence[str]) -> frozenset[Check]:
-    """What was done before: `check` has read all of the dump, and the storage has given back what was made.
+    """Return the checks that the backup has passed: `check` read the whole dump, and the stored content is equal.
 
-    Unpacking is less than that, whatever the inventory says: a dump that was cut before it was packed unpacks as well.
+    An unpacker proves less: a dump that was cut before compression also unpacks.
     """
     program = Path(check[0]).name
     if program in UNPACKERS:
@@ -269,7 +265,7 @@ def _completed_checks(check: Sequence[str]) -> frozenset[Check]:
 def _require_space(folder: Path, backups: Sequence[BackupObject]) -> None:
     free, needed = shutil.disk_usage(folder).free, int(SPACE_FACTOR * backups[0].size) if backups else 0
     if free < needed:
-        raise _DumpFailed(f"{folder} has {free} bytes left and the dump may need {needed}; point TMPDIR to more space")
+        raise _DumpFailed(f"{folder} has {free} bytes free, and the dump may need {needed}; point TMPDIR to more space")
 
 
 def _size(file: Path) -> int:
@@ -282,7 +278,7 @@ def _digest(file: Path) -> str:
 
 
 def _newest(backups: Sequence[BackupObject], now: datetime) -> dict[str, Any] | None:
-    """For people: {name, age_seconds, size} of the newest backup."""
+    """Return {name, age_seconds, size} of the newest backup."""
     if not backups:
         return None
     newest = backups[0]
@@ -290,7 +286,7 @@ def _newest(backups: Sequence[BackupObject], now: datetime) -> dict[str, Any] | 
 
 
 def _libpq_variables(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
-    """The variables by which libpq finds and enters the database; none for a command that needs no database."""
+    """Return libpq's variables for the database to dump; none for a command that needs no database."""
     if not dump.dsn_secret().configured:
         return {}
     try:
@@ -306,7 +302,7 @@ async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
     target = scope.stack.backups[scope.target.name]
     if target.dump is None:
         raise TargetUnreachable(
-            f"{scope.target}: the inventory does not say how to make this backup;"
+            f"{scope.target}: the inventory has no command that makes this backup;"
             f" add stacks.{scope.target.stack}.backups.{scope.target.name}.dump"
         )
     store = open_folder(scope, request_timeout=target.dump.timeout)

@@ -1,7 +1,7 @@
-"""Ends sessions that hold a transaction open and do nothing with it.
+"""Ends sessions that hold an idle transaction open.
 
 Source: the PMCRM runbook, "Common Incidents > Database Connection Issues" (idle in transaction for five minutes). Its
-statement reaches every database, superusers and the leader of a parallel pg_dump; this one does not.
+statement also ends sessions of other databases, superusers and the leader of a parallel pg_dump; this one does not.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, R
 OLDER_THAN = timedelta(minutes=5)
 PLAN_SECONDS = 8.0
 END_WAIT_MS = 5_000  # a backend ends within milliseconds unless the host is in trouble
-MAX_LISTED = 1_000  # sessions in one plan; how many there are is counted beyond it
+MAX_LISTED = 1_000  # sessions in one plan; the total is counted beyond it
 OUTCOME_READINGS = 6
 OUTCOME_POLL_SECONDS = 0.5
 
@@ -30,7 +30,7 @@ PROTECTED_APPLICATIONS = (*BACKUPS, "runbook%")
 
 
 def _statements() -> Mapping[str, str]:
-    """Planning and acting use one text for what may be ended."""
+    """Load the statements; planning and acting share the text that selects candidates."""
     statements = load_statements(__package__, "terminate_idle_transactions.sql")
     return {name: text.replace("{candidates}", statements["candidates"]) for name, text in statements.items()}
 
@@ -40,7 +40,7 @@ SQL = _statements()
 
 @dataclass(frozen=True)
 class _SessionIdentity:
-    """What makes a session the one that was planned: its process, and the very idleness it was planned for."""
+    """The identity of a planned session: its process, and the idle transaction it was planned for."""
 
     pid: int
     backend_start: datetime
@@ -67,7 +67,7 @@ class _SessionIdentity:
 
 @dataclass(frozen=True)
 class _TerminationSession:
-    """A session of this remediation on one server; only the database of `admin_dsn` is ever looked at."""
+    """A session of this remediation on the database of `admin_dsn`."""
 
     scope: Scope
     connection: asyncpg.Connection
@@ -89,7 +89,7 @@ class _TerminationSession:
         return [await self._terminate(_SessionIdentity.of(item)) for item in items]
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        """The signal may still be on its way, so look a few times before saying that nothing happened."""
+        """See RemediationSession. The signal may not have arrived yet, so read several times."""
         identities = [_SessionIdentity.of(item) for item in items]
         with translate_errors(self.scope):
             for _ in range(OUTCOME_READINGS):
@@ -101,7 +101,7 @@ class _TerminationSession:
         return [_outcome_of(row, busy) for row in rows]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """Without `batch` no candidate may be left; with it, none of those that were ended."""
+        """See RemediationSession. Clean if no candidate is left; with `batch`, none of `items`."""
         plan = await self.plan()
         with translate_errors(self.scope):
             remaining_items = [item for item in items if await self._row(_SessionIdentity.of(item)) is not None]
@@ -144,31 +144,31 @@ def _item(row: asyncpg.Record) -> Item:
 
 
 def _format_moment(moment: datetime) -> str:
-    # PostgreSQL counts microseconds; all of them are needed to recognise the same moment again.
+    # PostgreSQL's resolution: the identity is compared exactly.
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _termination_outcome(
     signal_result: bool | None, row: asyncpg.Record | None, identity: _SessionIdentity
 ) -> EffectOutcome:
-    """What the acting statement's answer and the row that is left of the session say together."""
+    """Derive the outcome from the acting statement's result and the session's remaining row."""
     if signal_result is not None:
         if row is None:
             return EffectOutcome(ItemState.APPLIED, "ended")
-        return EffectOutcome(ItemState.FAILED, f"was told to end, but is still there after {END_WAIT_MS // 1000} s")
+        return EffectOutcome(ItemState.FAILED, f"was signalled, but has not ended after {END_WAIT_MS // 1000} s")
     if row is None:
-        return EffectOutcome(ItemState.SKIPPED, "had ended by itself")
+        return EffectOutcome(ItemState.SKIPPED, "had already ended")
     if (row["xact_start"], row["state_change"]) != identity.since:
-        return EffectOutcome(ItemState.SKIPPED, f"has gone on working (now {row['state']})")
-    return EffectOutcome(ItemState.SKIPPED, "is protected or not old enough by now")
+        return EffectOutcome(ItemState.SKIPPED, f"has resumed work (now {row['state']})")
+    return EffectOutcome(ItemState.SKIPPED, "is now protected or no longer old enough")
 
 
 def _outcome_of(row: asyncpg.Record | None, busy: bool) -> EffectOutcome:
     if row is None:
-        return EffectOutcome(ItemState.APPLIED, "the session is gone")
+        return EffectOutcome(ItemState.APPLIED, "the session has ended")
     if busy:
-        return EffectOutcome(ItemState.UNKNOWN, "the session is there, and the statement that ends it has not answered")
-    return EffectOutcome(ItemState.NOT_APPLIED, "the session is still there")
+        return EffectOutcome(ItemState.UNKNOWN, "the session exists, and the statement that ends it is still running")
+    return EffectOutcome(ItemState.NOT_APPLIED, "the session still exists")
 
 
 @asynccontextmanager

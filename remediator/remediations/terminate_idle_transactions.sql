@@ -1,6 +1,6 @@
 -- candidates --
--- Sessions that may be ended, and every reason why another one may not. Planning and acting use this one text.
--- $1 older than (interval), $2 protected roles, $3 protected applications, $4 applications that nobody may end (LIKE)
+-- Sessions that may be ended, with every rule that protects others. Planning and acting share this text.
+-- $1 older than (interval), $2 protected roles, $3 protected applications, $4 always protected applications (LIKE)
 SELECT activity.pid, activity.backend_start, activity.xact_start, activity.state_change,
        activity.usename, activity.application_name, activity.client_addr, activity.query
 FROM pg_stat_activity AS activity
@@ -16,7 +16,7 @@ WHERE activity.backend_type = 'client backend'
   AND NOT activity.application_name ILIKE ANY ($4::text[])
 
 -- plan --
--- Of the last statement only its first word: the rest may hold personal data. $5 at most so many rows
+-- Only the first word of the last statement: the rest may hold personal data. $5 maximum number of rows
 WITH candidates AS ({candidates}),
      waiting AS MATERIALIZED (
          SELECT pid, unnest(pg_blocking_pids(pid)) AS blocker
@@ -33,8 +33,8 @@ ORDER BY state_change, pid
 LIMIT $5
 
 -- end_one --
--- One backend a statement: the check and the signal belong together, and a set would stop at its first refusal.
--- $5 pid, $6 backend_start, $7 xact_start, $8 state_change, $9 how long to wait for its end (ms)
+-- One backend per statement: the check and the signal belong together, and a set would stop at its first refusal.
+-- $5 pid, $6 backend_start, $7 xact_start, $8 state_change, $9 how long to wait for it to end (ms)
 WITH candidates AS ({candidates})
 SELECT pg_terminate_backend(pid, $9)
 FROM candidates
@@ -49,5 +49,5 @@ WHERE pid = $1 AND backend_start = $2
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
 
 -- at_work --
--- Another session of the same run: an effect whose answer we lost and that may still be going on.
+-- Other sessions of the same run: an effect whose answer was lost may still be running.
 SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND state = 'active'

@@ -163,7 +163,7 @@ async def test_a_part_that_does_not_answer_is_one_line_and_the_others_are_whole(
     stack["postgres"]["spare"] = {"dsn": "postgresql://x", "admin_dsn": "postgresql://a:hunter2@127.0.0.1:1/x"}
     lines = format_lines(await bundle(scope_of, stack))
     [spare] = [line for line in lines if line.startswith("shop/postgres/spare")]
-    assert spare.startswith("shop/postgres/spare: can not be read: ")
+    assert spare.startswith("shop/postgres/spare: cannot read: ")
     assert "hunter2" not in spare
     assert "  blocked:" in lines
 
@@ -172,7 +172,7 @@ async def test_without_rights_it_says_so_and_shows_the_rest(scope_of, stack, tro
     stack["postgres"]["main"]["admin_dsn"] = trouble.dsn("shop")
     trouble.sql("REVOKE ALL ON pg_stat_statements FROM PUBLIC")
     found = (await bundle(scope_of, stack))["shop/postgres/main"]
-    assert found["statements"] == "can not be read: permission denied for view pg_stat_statements"
+    assert found["statements"] == "cannot read: permission denied for view pg_stat_statements"
     assert found["sessions"]
 
 

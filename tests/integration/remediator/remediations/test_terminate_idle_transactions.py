@@ -214,7 +214,7 @@ async def test_a_protected_session_is_not_ended_even_if_it_is_in_the_plan(connec
     await wait_until_old()
     plan = await plan_of(scope())
     [(state, detail)] = await apply(scope(protect={"roles": ["shop"]}), *plan.items)
-    assert (state, detail) == (ItemState.SKIPPED, "is protected or not old enough by now")
+    assert (state, detail) == (ItemState.SKIPPED, "is now protected or no longer old enough")
     assert await alive(session)
 
 
@@ -227,7 +227,7 @@ async def test_skips_a_session_that_has_worked_since(connect, scope, statement: 
     await wait_until_old()  # it is idle for long enough again, but it is not the idleness that was planned
     [(state, detail)] = await apply(scope(), *plan.items)
     assert state is ItemState.SKIPPED
-    assert detail == "has gone on working (now idle in transaction)"
+    assert detail == "has resumed work (now idle in transaction)"
     assert await alive(session)
 
 
@@ -248,7 +248,7 @@ async def test_skips_a_session_that_has_gone(connect, scope) -> None:
     await wait_until_old()
     plan = await plan_of(scope())
     await session.close()
-    assert await apply(scope(), *plan.items) == [(ItemState.SKIPPED, "had ended by itself")]
+    assert await apply(scope(), *plan.items) == [(ItemState.SKIPPED, "had already ended")]
 
 
 async def test_fails_with_the_remedy_where_it_may_not_signal(connect, scope) -> None:
@@ -275,7 +275,7 @@ async def test_fails_where_the_session_does_not_end(connect, scope) -> None:
             [settled] = await hands.resolve_outcome(plan.items)
     finally:
         os.kill(stopped, signal.SIGCONT)
-    assert (state, detail) == (ItemState.FAILED, "was told to end, but is still there after 5 s")
+    assert (state, detail) == (ItemState.FAILED, "was signalled, but has not ended after 5 s")
     assert settled.state is ItemState.NOT_APPLIED
     for _ in range(50):
         if (await plan_of(scope())).population == 1:

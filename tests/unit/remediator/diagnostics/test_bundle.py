@@ -19,7 +19,7 @@ def nobody() -> Scope:
 
 async def test_an_error_is_masked_in_the_bundle(nobody: Scope) -> None:
     told = (await read_all([nobody]))["shop/postgres/main"]
-    assert str(told).startswith("can not be read: shop/postgres/main: ")
+    assert str(told).startswith("cannot read: shop/postgres/main: ")
     assert "127.0.0.1" not in str(told)
     assert "<ip>" in str(told)
 

@@ -61,11 +61,11 @@ def dump_of(shop: Any) -> bytes:
     [
         ({"command": ["false"]}, "false ended with 1"),
         ({"command": ["true"]}, "true wrote nothing to its standard output"),
-        ({"command": ["no-such-program"]}, "can not start no-such-program: No such file or directory"),
-        ({"command": ["sleep", "60"], "timeout": "1s"}, "not made and checked within 1s; see dump.timeout"),
+        ({"command": ["no-such-program"]}, "cannot start no-such-program: No such file or directory"),
+        ({"command": ["sleep", "60"], "timeout": "1s"}, "making and checking the dump took over 1s; raise dump.timeout"),
         ({"check": ["false"]}, "false ended with 1"),
-        ({"check": ["sleep", "60"], "timeout": "2s"}, "not made and checked within 2s; see dump.timeout"),
-        ({"command": ["sh", "-c", "echo half; kill -9 $$"]}, "sh was ended by signal 9"),
+        ({"check": ["sleep", "60"], "timeout": "2s"}, "making and checking the dump took over 2s; raise dump.timeout"),
+        ({"command": ["sh", "-c", "echo half; kill -9 $$"]}, "sh was killed by signal 9"),
     ],
 )
 async def test_whatever_goes_wrong_leaves_nothing(

@@ -30,7 +30,7 @@ async def marker_of(store, name: str) -> Marker:
 async def test_a_dump_that_was_read_to_its_end_is_verified(scope, store) -> None:
     [item] = (await plan_of(scope())).items
     outcome = await apply(scope(), item)
-    assert outcome.detail.endswith("its marker is beside it")
+    assert outcome.detail.endswith("its marker is written")
     name = item.identity["object"]
     content, marker = await content_of(store, name), await marker_of(store, name)
     [stored] = [entry async for page in obstore.list(store) for entry in page if entry["path"] == name]
@@ -65,7 +65,7 @@ async def test_without_its_marker_the_backup_is_as_good(scope, store, bucket: An
         write_options(options_file, url)
         outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
     assert outcome.state is ItemState.APPLIED
-    assert "its marker could not be written" in outcome.detail
+    assert "cannot write its marker" in outcome.detail
     assert await names(store) == [item.identity["object"]]
 
 

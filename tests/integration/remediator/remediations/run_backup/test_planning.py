@@ -123,7 +123,7 @@ async def test_skips_what_was_planned_so_long_ago_that_it_would_count_as_old(
 
 
 async def test_a_pattern_whose_names_count_as_old_at_once_is_said_at_once(scope) -> None:
-    with pytest.raises(TargetUnreachable, match="would count as old at once; put the time of day into the pattern"):
+    with pytest.raises(TargetUnreachable, match="would count as old at once; add the time of day to the pattern"):
         await plan_of(scope(target={"pattern": "of_%Y%m%d.dump"}, older_than="1s"))
 
 
@@ -173,4 +173,4 @@ async def test_it_is_not_clean_without_a_new_backup(scope, store) -> None:
     [item] = (await plan_of(scope())).items
     verdict = await verify(scope(), item)
     assert not verdict.clean
-    assert verdict.evidence["wrong"] == [f"{item.identity['object']} is not there"]
+    assert verdict.evidence["wrong"] == [f"{item.identity['object']} does not exist"]

@@ -34,7 +34,7 @@ async def test_never_overwrites_what_appears_under_its_name(scope, store, tmp_pa
     go.touch()
     outcome = await running
     assert outcome.state is ItemState.FAILED
-    assert "made by somebody else meanwhile" in outcome.detail
+    assert "created by another process" in outcome.detail
     assert await content_of(store, item.identity["object"]) == b"somebody else's"
 
 
@@ -81,7 +81,7 @@ async def test_what_the_storage_gives_back_differently_is_taken_back(
         write_options(options_file, url)
         outcome = await apply(scope({"command": ["echo", "dump"], "check": ["cat"]}), item)
     assert outcome.state is ItemState.FAILED
-    assert "it was removed again" in outcome.detail
+    assert "read back differently, and was removed" in outcome.detail
     assert await names(store) == []
 
 
