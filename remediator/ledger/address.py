@@ -1,13 +1,13 @@
-"""The ledger at an address."""
+"""Selects the ledger for an address."""
 
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.sqlite.store import SqliteLedger
 
 
 def ledger_at(url: str) -> Ledger:
-    """The ledger at `sqlite:///file`; nothing is opened yet.
+    """Return the ledger at `sqlite:///file`, without opening it.
 
     Raises:
-        LedgerUnavailable: it is no such address.
+        LedgerUnavailable: the address is invalid.
     """
     return SqliteLedger(url)

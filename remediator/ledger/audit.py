@@ -1,4 +1,4 @@
-"""The audit trail: append-only, one row per transition, each row's hash made of its content and the row before it."""
+"""The audit trail: append-only, one row per transition, each hash covering the row and the previous hash."""
 
 import hashlib
 import json
@@ -14,14 +14,14 @@ from remediator.ledger.schema import audit
 from remediator.model.clock import rfc3339
 
 GENESIS = "0" * 64
-CUT = "trail_cut"  # retention: {"through": the last row that went, "hash": its hash}
+CUT = "trail_cut"  # by retention: {"through": the last row deleted, "hash": its hash}
 _NEWEST_HASH = "audit.newest"
-_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # made once: a proof asks a million times
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # built once: verification calls it per row
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """What happened to a run: the state that it reached, or what became of its items."""
+    """An event of a run: the state that it reached, or the outcome of its items."""
 
     state: str
     at: datetime
@@ -38,7 +38,7 @@ async def append(
     run: int | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a row in the transaction of what it records."""
+    """Append a row in the transaction of the change that it records."""
     content = dict(detail or {})
     row_hash = hash_row(newest_appended(connection) or await head(connection), at, run, event, actor, content)
     await connection.execute(
@@ -48,40 +48,40 @@ async def append(
 
 
 def begin(connection: AsyncConnection) -> None:
-    """A transaction begins, in which nothing was added yet."""
+    """Forget the newest row of the connection's previous transaction."""
     connection.info.pop(_NEWEST_HASH, None)
 
 
 def newest_appended(connection: AsyncConnection) -> str | None:
-    """The hash of the last row that this transaction has added."""
+    """Return the hash of the last row appended in this transaction."""
     newest_hash: str | None = connection.info.get(_NEWEST_HASH)
     return newest_hash
 
 
 async def head(connection: AsyncConnection) -> str:
-    """The hash of the last row; whoever keeps it can prove later that nothing before it has changed."""
+    """Return the hash of the last row. A copy of it proves later that no earlier row has changed."""
     newest_hash = await connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1))
     return newest_hash.scalar_one_or_none() or GENESIS
 
 
 async def contains(connection: AsyncConnection, row_hash: str) -> bool:
-    """Whether `row_hash` was the head at some time; if the trail is whole, all that it covered is still there.
+    """Return whether `row_hash` was once the head; in an intact trail, all rows that it covered still exist.
 
-    A head that retention has taken is no longer known, unless it was the last one to go.
+    A head that retention has deleted is unknown, unless it was the last row deleted.
     """
     rows = await connection.execute(select(audit.c.id).where(audit.c.hash == row_hash).limit(1))
     return rows.first() is not None or row_hash == await trail_start(connection)
 
 
 async def trail_start(connection: AsyncConnection) -> str:
-    """What the first row has to follow from: nothing, or what the last cut took."""
+    """Return the hash that the first row must follow: of the last row deleted by retention, or GENESIS."""
     cut = select(audit.c.detail).where(audit.c.event == CUT).order_by(audit.c.id.desc()).limit(1)
     detail = (await connection.execute(cut)).scalar_one_or_none()
     return GENESIS if detail is None else str(detail.get("hash"))
 
 
 async def history(connection: AsyncConnection, run: int) -> Sequence[RunEvent]:
-    """All that happened to a run, oldest first."""
+    """Return the events of a run, oldest first."""
     rows = await connection.execute(select(audit).where(audit.c.run == run).order_by(audit.c.id))
     return [RunEvent(row.event, row.at, row.actor, row.detail.get("reason", "")) for row in rows]
 
@@ -89,6 +89,6 @@ async def history(connection: AsyncConnection, run: int) -> Sequence[RunEvent]:
 def hash_row(
     previous_hash: str, at: datetime, run: int | None, event: str, actor: str, detail: Mapping[str, Any]
 ) -> str:
-    """The hash of a row that follows the one whose hash is `previous_hash`."""
+    """Return the hash of a row that follows the row with `previous_hash`."""
     content = _encode([previous_hash, rfc3339(at), run, event, actor, detail])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,8 +1,8 @@
-"""Proves the audit trail: every row follows from the one before it.
+"""Verifies the audit trail: every row follows from the row before it.
 
-The trail is read a page at a time, each in a transaction of its own, so that a long one holds up nobody: neither the
-writers nor the database's tidying up, nor the event loop. What is added meanwhile is proved as well, and what retention
-cuts off meanwhile is no break.
+It reads the trail in pages, each in its own transaction, so that a long trail blocks neither writers, nor checkpoints,
+nor the event loop. It also verifies rows appended during the reading; rows that retention deletes in that time are not
+a break.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.ledger.audit import GENESIS, hash_row, trail_start
 from remediator.ledger.schema import audit, from_microseconds
 
-PAGE_SIZE = 2_000  # rows of one transaction
-YIELD_EVERY_ROWS = 200  # rows; as long as these take, the event loop waits
+PAGE_SIZE = 2_000  # rows per transaction
+YIELD_EVERY_ROWS = 200  # the event loop waits while these are verified
 ReadTransaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 _ROWS = "SELECT id, at, run, event, actor, detail, hash FROM audit WHERE id > ? ORDER BY id LIMIT ?"
 
 
 class AuditRow(NamedTuple):
-    """A row as it stands in the table."""
+    """A row of the table, as stored."""
 
     id: int
     at: int
@@ -37,19 +37,19 @@ class AuditRow(NamedTuple):
     hash: str
 
     def follows(self, previous_hash: str) -> bool:
-        """Whether its hash is made of its content and of `previous_hash`."""
+        """Return whether the row's hash covers its content and `previous_hash`."""
         try:
             detail: Mapping[str, Any] = json.loads(self.detail)
             return self.hash == hash_row(
                 previous_hash, from_microseconds(self.at), self.run, self.event, self.actor, detail
             )
-        except (ValueError, TypeError, OverflowError):  # no content that was ever written
+        except (ValueError, TypeError, OverflowError):  # the remediator never writes such content
             return False
 
 
 @dataclass(frozen=True)
 class AuditReport:
-    """How far the trail is whole: `rows` of it, up to `head`. `first_break` is a row, and `why` says what is wrong."""
+    """The verified part of the trail: `rows` up to `head`. `why` describes the break at the row `first_break`."""
 
     head: str
     rows: int
@@ -59,7 +59,7 @@ class AuditReport:
 
 
 async def verify_trail(read: ReadTransaction) -> AuditReport:
-    """Read all of the trail, oldest first, up to the first row that does not follow."""
+    """Verify the trail, oldest first, up to the first row that does not follow."""
     earlier_hash, previous_hash, last_id, rows, begins_at = GENESIS, GENESIS, 0, 0, None
     while True:
         async with read() as connection:
@@ -81,7 +81,7 @@ async def verify_trail(read: ReadTransaction) -> AuditReport:
 
 
 async def _read_page(connection: AsyncConnection, last_id: int) -> Sequence[AuditRow]:
-    """Without the types that SQLAlchemy makes of columns: half of all the time would be for these."""
+    """Read a page without SQLAlchemy's column types, which would take half of the time."""
     return [AuditRow._make(row) for row in await connection.exec_driver_sql(_ROWS, (last_id, PAGE_SIZE))]
 
 
@@ -92,13 +92,16 @@ async def _is_first_row(connection: AsyncConnection, row: AuditRow) -> bool:
 def _describe_break(
     previous_hashes: tuple[str, str], last_id: int, row: AuditRow, next_rows: Sequence[AuditRow], *, first: bool
 ) -> str:
-    """What has become of the trail there, as far as the rows around it tell; `previous_hashes` are two."""
+    """Infer the damage from the rows around the break and the two hashes before it."""
     if first:
-        return f"row {row.id} is the first, and does not follow from what was cut off; it was changed, or rows removed"
+        return (
+            f"row {row.id} is the first, but does not follow the last row deleted by retention: it was changed, or rows"
+            " were removed"
+        )
     if row.id != last_id + 1:
-        return f"between row {last_id} and row {row.id} rows were removed"
+        return f"rows were removed between row {last_id} and row {row.id}"
     if row.follows(previous_hashes[0]):
         return f"row {last_id} was inserted"
     if next_rows and next_rows[0].follows(previous_hashes[1]):
-        return f"row {row.id} was inserted, or stands in another's place"
-    return f"row {row.id} was changed, or stands in another's place"
+        return f"row {row.id} was inserted or moved"
+    return f"row {row.id} was changed or moved"

@@ -1,4 +1,4 @@
-"""Raw deliveries that nothing has been made of yet. They are kept by `Ledger.accept`."""
+"""Raw deliveries that are not processed yet. `Ledger.accept` stores them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from remediator.ledger.schema import delivery
 
 @dataclass(frozen=True)
 class StoredDelivery:
-    """A delivery as it came."""
+    """A delivery as it was received."""
 
     id: int
     received_at: datetime
@@ -22,7 +22,7 @@ class StoredDelivery:
 async def unprocessed(
     connection: AsyncConnection, limit: int, max_bytes: int | None = None
 ) -> Sequence[StoredDelivery]:
-    """The oldest deliveries that nothing has been made of yet: so many, or fewer of large ones, but one at least."""
+    """Return the oldest unprocessed deliveries: at most `limit`, and at most `max_bytes` unless the first is larger."""
     sizes = await connection.execute(
         select(delivery.c.id, func.length(delivery.c.body))
         .where(delivery.c.processed_at.is_(None))
@@ -41,12 +41,12 @@ async def unprocessed(
 
 
 async def count_unprocessed(connection: AsyncConnection) -> int:
-    """How many there are that nothing has been made of yet."""
+    """Count the unprocessed deliveries."""
     rows = await connection.execute(select(func.count()).select_from(delivery).where(delivery.c.processed_at.is_(None)))
     return int(rows.scalar_one())
 
 
 async def mark_processed(connection: AsyncConnection, batch: Sequence[StoredDelivery], now: datetime) -> None:
-    """These, in the order in which `unprocessed` gave them: it leaves none out in between."""
+    """Mark a batch from `unprocessed`, which has no gaps, as processed."""
     conditions = delivery.c.id.between(batch[0].id, batch[-1].id), delivery.c.processed_at.is_(None)
     await connection.execute(update(delivery).where(*conditions).values(processed_at=now))

@@ -1,4 +1,4 @@
-"""Open episodes that may want another run: what the engine asks every second, however many are open."""
+"""Open episodes that may need another run. The engine queries them every second."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from remediator.model.run_state import RunState
 
 @dataclass(frozen=True)
 class Candidate:
-    """An open episode, and how its last run ended; `state` is None where it has none."""
+    """An open episode and the end of its last run; `state` is None if it has no run."""
 
     episode: int
     key: EpisodeKey
@@ -23,7 +23,7 @@ class Candidate:
 
 
 async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
-    """Those without a run, and those whose last run has ended and that were confirmed since."""
+    """Return open episodes without a run, or confirmed since their last run ended."""
     newer_run = run.alias()
     newest_run_id = select(func.max(newer_run.c.id)).where(newer_run.c.episode == episode.c.id).scalar_subquery()
     query = (

@@ -1,4 +1,4 @@
-"""The items of a run: what it is to touch, what it is about to touch, and what became of that."""
+"""The items of a run: planned, then intended, then settled with an outcome."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
 
 @dataclass(frozen=True)
 class RunItem:
-    """One item of a run and what became of it."""
+    """One item of a run, with its state."""
 
     position: int
     item: Item
@@ -26,7 +26,7 @@ class RunItem:
 
 
 async def save_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Run:
-    """Put the items of `plan` in the place of any that were planned before; nothing has been touched yet."""
+    """Replace the planned items of a run that has touched nothing yet."""
     await connection.execute(item.delete().where(item.c.run == current.id))
     rows = [
         {
@@ -54,16 +54,17 @@ async def save_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Ru
 
 
 def hash_items(items: Sequence[Item]) -> str:
-    """A fingerprint of exactly these items."""
+    """Return a fingerprint of exactly these items."""
     return hashlib.sha256(json.dumps([dict(each.identity) for each in items], sort_keys=True).encode()).hexdigest()
 
 
 async def items(connection: AsyncConnection, identifier: int) -> Sequence[RunItem]:
+    """Return the items of a run, in order."""
     return (await items_of(connection, [identifier]))[identifier]
 
 
 async def items_of(connection: AsyncConnection, identifiers: Sequence[int]) -> Mapping[int, Sequence[RunItem]]:
-    """The items of several runs, in one question."""
+    """Return the items of several runs, with one query."""
     items_by_run: dict[int, list[RunItem]] = {identifier: [] for identifier in identifiers}
     query = select(item).where(item.c.run.in_(identifiers)).order_by(item.c.run, item.c.position)
     for row in await connection.execute(query):
@@ -73,10 +74,10 @@ async def items_of(connection: AsyncConnection, identifiers: Sequence[int]) -> M
 
 
 async def intend(connection: AsyncConnection, current: Run, run_items: Sequence[RunItem], now: datetime) -> None:
-    """Write down what is about to be touched. An item is intended once, ever.
+    """Record the items that are about to be touched. An item is intended at most once, ever.
 
     Raises:
-        StaleRun: one of them is not merely planned any more, or the run has been taken over.
+        StaleRun: an item is no longer just planned, or the run has been taken over.
     """
     positions = [each.position for each in run_items]
     await _require_same_fence(connection, current)
@@ -86,7 +87,7 @@ async def intend(connection: AsyncConnection, current: Run, run_items: Sequence[
         .values(state=ItemState.INTENDED, intended_at=now)
     )
     if result.rowcount != len(run_items):
-        raise StaleRun(f"run {current.id}: an item was not merely planned")
+        raise StaleRun(f"run {current.id}: an item is no longer just planned")
     await audit.append(connection, now, "intended", run=current.id, detail={"items": positions})
 
 
@@ -97,7 +98,7 @@ async def settle(
     outcomes: Sequence[EffectOutcome],
     now: datetime,
 ) -> None:
-    """Write down what became of intended items."""
+    """Record the outcomes of intended items."""
     await _require_same_fence(connection, current)
     for each, outcome in zip(run_items, outcomes, strict=True):
         await connection.execute(

@@ -18,7 +18,7 @@ MAX_KEYS_PER_QUERY = 300  # databases limit the parameters of one statement
 
 @dataclass(frozen=True)
 class ReceivedAlert:
-    """An alert, and when its delivery came."""
+    """An alert, and when its delivery was received."""
 
     alert: Alert
     received_at: datetime
@@ -42,13 +42,14 @@ class Episode:
 
     @property
     def key(self) -> EpisodeKey:
+        """The identity of the episode."""
         return EpisodeKey(self.stack, self.remediation, self.target)
 
 
 class EpisodeBatch:
-    """The open episodes of some keys, while deliveries about them are worked off.
+    """The open episodes of some keys, while deliveries about them are processed.
 
-    Nearly everything that Alertmanager sends only repeats: it is kept in mind, and written in one go by `save`.
+    Nearly all deliveries are repetitions, so their updates are collected in memory and written together by `save`.
     """
 
     def __init__(self, connection: AsyncConnection, open_episodes: Mapping[EpisodeKey, Episode]) -> None:
@@ -57,7 +58,7 @@ class EpisodeBatch:
         self._changed_keys: set[EpisodeKey] = set()
 
     async def confirm(self, key: EpisodeKey, firing: Sequence[ReceivedAlert], now: datetime) -> None:
-        """Alerts of `key` fire: open their episode, or confirm the one that is open."""
+        """Confirm the open episode of firing alerts, or open one."""
         current = self._open_episodes.get(key)
         if current is None:
             self._open_episodes[key] = await _open(self._connection, key, firing, now)
@@ -70,7 +71,7 @@ class EpisodeBatch:
         )
 
     async def resolve(self, key: EpisodeKey, alerts: Sequence[Alert]) -> Episode | None:
-        """Alerts of `key` are over; return the episode if no other of its alerts fires, for the caller to end."""
+        """Remove resolved alerts from the episode; return it, for the caller to end, if no other alert fires."""
         current = self._open_episodes.get(key)
         resolved_keys = {alert.key for alert in alerts if current and _ends_entry(alert, current.alerts.get(alert.key))}
         if current is None or not resolved_keys:
@@ -83,7 +84,7 @@ class EpisodeBatch:
         return self._open_episodes.pop(key)
 
     async def save(self) -> None:
-        """Write down what was only kept in mind."""
+        """Write the collected updates."""
         rows = [_update_parameters(self._open_episodes[key]) for key in self._changed_keys]
         self._changed_keys.clear()
         if rows:
@@ -111,7 +112,7 @@ def _update_parameters(current: Episode) -> dict[str, Any]:
 
 
 async def load_batch(connection: AsyncConnection, keys: Collection[EpisodeKey]) -> EpisodeBatch:
-    """The open episodes of these keys, in a few questions however many they are."""
+    """Load the open episodes of these keys, with one query per MAX_KEYS_PER_QUERY keys."""
     open_episodes, key_rows = {}, sorted((key.stack, key.remediation, key.target) for key in keys)
     key_columns = tuple_(episode.c.stack, episode.c.remediation, episode.c.target)
     for at in range(0, len(key_rows), MAX_KEYS_PER_QUERY):
@@ -123,12 +124,13 @@ async def load_batch(connection: AsyncConnection, keys: Collection[EpisodeKey]) 
 
 
 async def end(connection: AsyncConnection, current: Episode, reason: str, now: datetime) -> None:
+    """End the episode with `reason`."""
     await connection.execute(update(episode).where(episode.c.id == current.id).values(ended_at=now, end_reason=reason))
     await audit.append(connection, now, f"episode_{reason}", detail={"episode": current.id})
 
 
 async def open_for(connection: AsyncConnection, key: EpisodeKey) -> Episode | None:
-    """The open episode of `key`, of which there is never more than one."""
+    """Return the only open episode of `key`, or None."""
     rows = await connection.execute(
         select(episode).where(
             episode.c.stack == key.stack,
@@ -147,7 +149,7 @@ async def all_open(
     opened_since: datetime | None = None,
     not_confirmed_between: tuple[datetime, datetime] | None = None,
 ) -> Sequence[Episode]:
-    """Those that have not ended, oldest first: all, or only some of them."""
+    """Return open episodes, oldest first, optionally filtered."""
     query = select(episode).where(episode.c.ended_at.is_(None))
     if opened_since is not None:
         query = query.where(episode.c.opened_at > opened_since)
@@ -157,7 +159,7 @@ async def all_open(
 
 
 async def count_open(connection: AsyncConnection) -> Sequence[tuple[str, str, int]]:
-    """How many of each stack and remediation have not ended."""
+    """Count the open episodes per stack and remediation."""
     columns = episode.c.stack, episode.c.remediation
     rows = await connection.execute(
         select(*columns, func.count()).where(episode.c.ended_at.is_(None)).group_by(*columns)
@@ -166,12 +168,13 @@ async def count_open(connection: AsyncConnection) -> Sequence[tuple[str, str, in
 
 
 async def confirmation_times(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, datetime]:
-    """When each of these episodes was last confirmed."""
+    """Return when each of these episodes was last confirmed."""
     query = select(episode.c.id, episode.c.confirmed_at).where(episode.c.id.in_(set(identifiers)))
     return {row.id: row.confirmed_at for row in await connection.execute(query)}
 
 
 async def get(connection: AsyncConnection, identifier: int) -> Episode:
+    """Return the episode with this number."""
     row = (await connection.execute(select(episode).where(episode.c.id == identifier))).one()
     return Episode(**row._mapping)
 
@@ -198,21 +201,21 @@ async def _open(
 
 
 def _firing_since(firing: Sequence[ReceivedAlert]) -> datetime:
-    """When the first of them began to fire; a sender whose clock is ahead does not make that the future."""
+    """Return when the first alert began to fire, at latest its receipt: the sender's clock may be ahead."""
     return min(min(received_alert.received_at, received_alert.alert.started) for received_alert in firing)
 
 
 def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:
-    """Not if it was over before the alert that fires began: then it is the late end of an earlier one.
+    """Return whether a resolution ends the firing alert `entry`: not if it ended before that alert began.
 
-    Its own start tells less, and counts only where it has no end: Alertmanager moves a start back when it merges what
-    several Prometheus servers say of one alert.
+    The resolution's start counts only if it has no end: Alertmanager moves a start back when it merges one alert from
+    several Prometheus servers.
     """
     return entry is not None and to_microseconds(resolved_alert.end_time) >= entry.get("started", 0)
 
 
 def _alert_entries(firing: Sequence[ReceivedAlert], known_entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Each alert with the latest start that was told of it: what comes late makes no alert older than it is."""
+    """Return each alert with the latest start received: a late delivery must not make an alert older."""
     entries = dict(known_entries)
     for alert in (received_alert.alert for received_alert in firing):
         started = max(to_microseconds(alert.started), entries.get(alert.key, {}).get("started", 0))

@@ -1,4 +1,4 @@
-"""Messages to people: written with what they are about, sent at least once, queued once for each key and contact."""
+"""Messages to contacts: committed with the change they report, queued once per key and contact, sent at least once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -11,7 +11,7 @@ from remediator.ledger.schema import LedgerRow, episode, outbox
 from remediator.model.episode_key import EpisodeKey
 
 MAX_WAIT = timedelta(minutes=5)
-# While a message is on its way nobody sends it again; after a crash it goes out once more when this is over.
+# A claimed message is not sent again for this long; after a crash it is resent then.
 IN_FLIGHT = timedelta(minutes=1)
 _STEP, _END = "step", "ended"
 _MESSAGE_QUERY = select(outbox.c.episode, outbox.c.key, outbox.c.contact, outbox.c.created_at)
@@ -19,7 +19,7 @@ _MESSAGE_QUERY = select(outbox.c.episode, outbox.c.key, outbox.c.contact, outbox
 
 @dataclass(frozen=True)
 class Message:
-    """A message to one contact that is not sent yet; `attempts` were made before this one."""
+    """An unsent message to one contact; `attempts` counts the earlier ones."""
 
     id: int
     episode: int
@@ -32,7 +32,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Notifications:
-    """What people have been told of an open episode: since when, and by which keys."""
+    """The messages queued so far about an episode: since when, under which keys and to which contacts."""
 
     episode: int
     since: datetime
@@ -41,10 +41,12 @@ class Notifications:
 
 
 def step_key(episode_id: int, step: str) -> str:
+    """Return the key of the message of an escalation step."""
     return f"{episode_id}/{_STEP}/{step}"
 
 
 def end_key(episode_id: int) -> str:
+    """Return the key of the message that the episode has ended."""
     return f"{episode_id}/{_END}"
 
 
@@ -66,7 +68,7 @@ async def enqueue(
 
 
 async def notifications_of(connection: AsyncConnection, episode_id: int) -> Notifications | None:
-    """What people have been told of one episode, or None if nothing."""
+    """Return the messages queued about one episode, or None."""
     rows = await connection.execute(_MESSAGE_QUERY.where(outbox.c.episode == episode_id))
     message_rows = rows.all()
     return _notifications(episode_id, message_rows) if message_rows else None
@@ -74,7 +76,7 @@ async def notifications_of(connection: AsyncConnection, episode_id: int) -> Noti
 
 @dataclass(frozen=True)
 class NotifiedEpisode:
-    """An open episode that people have been told of."""
+    """An open episode with at least one message."""
 
     key: EpisodeKey
     confirmed_at: datetime
@@ -83,7 +85,7 @@ class NotifiedEpisode:
 
 
 async def notified_open_episodes(connection: AsyncConnection) -> Sequence[NotifiedEpisode]:
-    """Every open episode that people have been told of."""
+    """Return every open episode with at least one message."""
     episode_columns = [episode.c[name] for name in ("stack", "remediation", "target", "confirmed_at", "firing_since")]
     query = _MESSAGE_QUERY.add_columns(*episode_columns).join(episode, episode.c.id == outbox.c.episode)
     by_episode: dict[int, list[LedgerRow]] = {}
@@ -108,16 +110,16 @@ def _notifications(identifier: int, rows: Sequence[LedgerRow]) -> Notifications:
 
 
 async def drop_unsent_steps(connection: AsyncConnection, episode_id: int) -> None:
-    """Forget steps whose message nobody has begun to send: whoever has heard nothing needs to hear nothing now."""
+    """Delete step messages without an attempt: an ended episode is not escalated to further contacts."""
     await connection.execute(
         delete(outbox).where(outbox.c.episode == episode_id, outbox.c.key.like(f"%/{_STEP}/%"), outbox.c.attempts == 0)
     )
 
 
 async def due(connection: AsyncConnection, now: datetime) -> Sequence[Message]:
-    """Messages that are to be tried now, oldest first. None overtakes an older one of its episode and contact.
+    """Return the due messages, oldest first; none overtakes an older one of its episode and contact.
 
-    Nothing is ever put off for longer than MAX_WAIT: what seems to be was, before the clock was set back.
+    A retry more than MAX_WAIT ahead means that the clock was set back, so it is due.
     """
     is_due = or_(outbox.c.next_attempt_at <= now, outbox.c.next_attempt_at > now + MAX_WAIT)
     older = outbox.alias()
@@ -134,7 +136,7 @@ async def due(connection: AsyncConnection, now: datetime) -> Sequence[Message]:
 
 
 async def claim(connection: AsyncConnection, message: Message, now: datetime) -> bool:
-    """Say that `message` is being sent; whether it still was to be sent."""
+    """Claim `message` for sending; return False if another sender was first."""
     result = await connection.execute(
         update(outbox)
         .where(outbox.c.id == message.id, outbox.c.attempts == message.attempts, outbox.c.sent_at.is_(None))
@@ -144,20 +146,22 @@ async def claim(connection: AsyncConnection, message: Message, now: datetime) ->
 
 
 async def mark_sent(connection: AsyncConnection, identifier: int, now: datetime) -> None:
+    """Mark the message as sent."""
     await connection.execute(update(outbox).where(outbox.c.id == identifier).values(sent_at=now))
 
 
 async def drop(connection: AsyncConnection, identifier: int) -> None:
+    """Delete the message."""
     await connection.execute(delete(outbox).where(outbox.c.id == identifier))
 
 
 async def schedule_retry(connection: AsyncConnection, identifier: int, attempts: int, now: datetime) -> None:
-    """Try again later: 1, 2, 4 … seconds after the first, second, third attempt, at most MAX_WAIT."""
+    """Schedule a retry after 1, 2, 4 … seconds, at most MAX_WAIT."""
     wait = min(timedelta(seconds=2 ** min(attempts, 10)), MAX_WAIT)
     await connection.execute(update(outbox).where(outbox.c.id == identifier).values(next_attempt_at=now + wait))
 
 
 async def count_unsent(connection: AsyncConnection) -> int:
-    """How many messages have not reached their contact yet."""
+    """Count the messages that have not reached their contact yet."""
     rows = await connection.execute(select(func.count()).select_from(outbox).where(outbox.c.sent_at.is_(None)))
     return int(rows.scalar_one())

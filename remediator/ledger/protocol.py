@@ -1,4 +1,4 @@
-"""What a ledger is to everything else. Behind it stands a database; the tables are the same for each (schema.py)."""
+"""The interface of a ledger. Each implementation has its database; the tables (schema.py) are the same."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -8,22 +8,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Ledger(Protocol):
-    """Every method raises LedgerUnavailable where the ledger can not be read or written; then nothing has happened.
+    """The durable store. Every method raises LedgerUnavailable, without effect, if it cannot be read or written.
 
-    A task may be cancelled anywhere: a transaction that had not committed leaves nothing behind, no lock either.
+    A task may be cancelled anywhere: a transaction that has not committed leaves nothing behind, not even a lock.
     """
 
     def open(self) -> AbstractAsyncContextManager[Self]:
-        """Have the ledger for this process, creating or upgrading it, until the block ends."""
+        """Lock the ledger for this process until the block ends, creating or upgrading it first."""
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction that sees no other writer: what it reads still holds when it commits.
+        """Begin a transaction that excludes other writers: its reads still hold when it commits.
 
-        It is durable when the block has ended without an error. Admission counts on both.
+        It is durable once the block ends without an error. Admission relies on both.
         """
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction that only reads, on one consistent snapshot, and waits for nobody."""
+        """Begin a read-only transaction on a consistent snapshot, which never waits for writers."""
 
     async def accept(self, received_at: datetime, body: bytes) -> None:
-        """Keep a delivery; it is durable on return. Calls at the same time may share a commit."""
+        """Store a delivery durably. Concurrent calls may share a commit."""

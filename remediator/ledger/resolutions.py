@@ -1,10 +1,10 @@
-"""The alerts that were resolved lately.
+"""The recently resolved alerts, by which late duplicates are recognized.
 
-Alertmanager delivers at least once, and in no order: an alert that fires may arrive after its own end. Its `startsAt`
-tells: a firing that began before the end is the old one. The end counts and not the resolution's own start, because
-Alertmanager moves a start back when it merges what several Prometheus servers say of one alert. For a while only: after
-a gap between Prometheus and Alertmanager the same alert goes on with the same `startsAt`, and then the next repetition
-must count.
+Alertmanager delivers at least once and in any order, so a firing alert may arrive after its own resolution. A firing
+whose `startsAt` lies before the recorded end is such a duplicate. The end decides, not the resolution's start, because
+Alertmanager moves a start back when it merges one alert from several Prometheus servers. A record counts for a limited
+time: after a gap between Prometheus and Alertmanager the same alert resumes with the same `startsAt`, and its next
+repetition must count.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -22,18 +22,18 @@ MAX_KEYS_PER_QUERY = 500  # databases limit the parameters of one statement
 
 @dataclass(frozen=True)
 class Resolution:
-    """When an alert was over, by its sender's clock, and when we were told of it."""
+    """The end of an alert by its sender's clock, and when the resolution was received."""
 
     ended_at: datetime
     resolved_at: datetime
 
     def covers(self, firing: ReceivedAlert, span: timedelta) -> bool:
-        """Whether `firing` is the alert that was resolved."""
+        """Return whether `firing` is a late duplicate of the resolved alert."""
         return firing.alert.started <= self.ended_at and firing.received_at < self.resolved_at + span
 
 
 class ResolutionBatch:
-    """What is known of some alerts' ends, while deliveries about them are worked off."""
+    """The recorded resolutions of some alerts, while deliveries about them are processed."""
 
     def __init__(self, connection: AsyncConnection, resolutions: Mapping[str, Resolution], span: timedelta) -> None:
         self._connection = connection
@@ -42,7 +42,7 @@ class ResolutionBatch:
         self._changed_keys: set[str] = set()
 
     def drop_late_firings(self, received_alerts: Iterable[ReceivedAlert]) -> Iterator[ReceivedAlert]:
-        """What was heard, without firings that are over; resolutions are noted on the way."""
+        """Yield the alerts without late duplicates, recording their resolutions."""
         for received_alert in received_alerts:
             if received_alert.alert.status == "resolved":
                 self._record(received_alert)
@@ -53,14 +53,14 @@ class ResolutionBatch:
             yield received_alert
 
     async def save(self) -> None:
-        """Write down what was noted."""
+        """Write the recorded resolutions."""
         for chunk in _chunks(sorted(self._changed_keys)):
             await self._connection.execute(delete(resolution).where(resolution.c.alert.in_(chunk)))
             rows = [{"alert": name, **asdict(self._resolutions[name])} for name in chunk]
             await self._connection.execute(insert(resolution), rows)
 
     def _record(self, received_alert: ReceivedAlert) -> None:
-        """Of two resolutions of one alert the one that ended later counts."""
+        """Record a resolution, unless a later end of the same alert is known."""
         name, ended_at = received_alert.alert.key, received_alert.alert.end_time
         recorded = self._resolutions.get(name)
         if recorded is None or ended_at >= recorded.ended_at:
@@ -69,7 +69,7 @@ class ResolutionBatch:
 
 
 async def load_batch(connection: AsyncConnection, alerts: Collection[str], span: timedelta) -> ResolutionBatch:
-    """What is known of these alerts; for `span` after its end a firing may be a late one."""
+    """Load the resolutions of these alerts, which count for `span` after their receipt."""
     resolutions = {}
     for chunk in _chunks(list(alerts)):
         rows = await connection.execute(select(resolution).where(resolution.c.alert.in_(chunk)))

@@ -1,7 +1,7 @@
-"""What the ledger forgets, and when. Each step is small, so that nobody waits long for the writer's turn.
+"""Deletes expired rows of the ledger, in small steps, so that other writers never wait long.
 
-The audit trail is cut at its beginning only, and the cut is an event of the trail itself: it names the last row that
-went, by its hash, so that what is left is still proved from there on.
+It cuts the audit trail only at its beginning and records the cut in the trail, with the hash of the last row deleted,
+so that the remaining rows can still be verified.
 """
 
 from datetime import datetime, timedelta
@@ -18,14 +18,14 @@ from remediator.model.run_state import TRANSITIONS
 DELIVERY_RETENTION = timedelta(days=30)
 RECORD_RETENTION = timedelta(days=400)
 RESOLUTION_RETENTION = timedelta(days=1)
-STEP_ROWS = 1_000  # rows of one table in one transaction
+STEP_ROWS = 1_000  # rows per table and transaction
 
 
 async def delete_expired(ledger: Ledger, now: datetime) -> bool:
-    """Take one step in each table, each in a transaction of its own; return whether there is more to do.
+    """Delete one step of rows from each table, each in its own transaction; return whether more may remain.
 
     Raises:
-        LedgerUnavailable: the rest is for the next time.
+        LedgerUnavailable: the next call deletes the rest.
     """
     row_counts = []
     for step in (
@@ -42,7 +42,7 @@ async def delete_expired(ledger: Ledger, now: datetime) -> bool:
 
 
 async def _delete_deliveries(connection: AsyncConnection, now: datetime) -> int:
-    """Those that nothing was made of stay, however old."""
+    """Delete processed deliveries; unprocessed ones stay at any age."""
     limit = now - DELIVERY_RETENTION
     expired_ids = select(delivery.c.id).where(delivery.c.processed_at.is_not(None), delivery.c.received_at < limit)
     result = await connection.execute(delete(delivery).where(delivery.c.id.in_(expired_ids.limit(STEP_ROWS))))
@@ -50,7 +50,7 @@ async def _delete_deliveries(connection: AsyncConnection, now: datetime) -> int:
 
 
 async def _delete_messages(connection: AsyncConnection, now: datetime) -> int:
-    """Of an open episode they stay: they say who has been told already."""
+    """Delete sent messages of ended episodes; those of open ones record who was notified."""
     limit = now - DELIVERY_RETENTION
     has_ended_episode = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_not(None))
     expired_ids = (
@@ -62,7 +62,7 @@ async def _delete_messages(connection: AsyncConnection, now: datetime) -> int:
 
 
 async def _delete_alert_records(connection: AsyncConnection, now: datetime) -> int:
-    """The last storm stays: its cooldown may be longer than a day."""
+    """Delete resolutions and storms, but not the last storm: its cooldown may exceed a day."""
     limit = now - RESOLUTION_RETENTION
     last_storm = select(func.max(storm.c.seen_at)).scalar_subquery()
     await connection.execute(delete(storm).where(storm.c.seen_at < limit, storm.c.seen_at < last_storm))
@@ -71,7 +71,7 @@ async def _delete_alert_records(connection: AsyncConnection, now: datetime) -> i
 
 
 async def _delete_runs(connection: AsyncConnection, now: datetime) -> int:
-    """Ended runs, and their items; one that keeps a breaker open stays as the reason why."""
+    """Delete ended runs with their items, but not the run of a breaker that is open or recently closed."""
     limit = now - RECORD_RETENTION
     open_or_recently_closed = or_(breaker.c.closed_at.is_(None), breaker.c.closed_at >= limit)
     has_breaker = exists().where(breaker.c.run == run.c.id, open_or_recently_closed)
@@ -93,9 +93,9 @@ async def _delete_episodes(connection: AsyncConnection, now: datetime) -> int:
 
 
 async def _cut_trail(connection: AsyncConnection, now: datetime) -> int:
-    """Cut what stands before the first row that is young enough; a clock that was set back makes no hole.
+    """Delete the rows before the first recent row, so that a clock set back makes no hole.
 
-    The last row stays whatever its age: the next one follows from it.
+    The last row stays at any age: the next one follows from it.
     """
     limit, head = now - RECORD_RETENTION, select(func.max(trail.c.id)).scalar_subquery()
     query = select(trail.c.id, trail.c.at, trail.c.hash).where(trail.c.id < head).order_by(trail.c.id).limit(STEP_ROWS)

@@ -1,4 +1,4 @@
-"""Counts of what became of runs, kept in the transaction that moves them, so that metrics equal the record."""
+"""Counts of run outcomes, updated in the transaction that moves the run, so that metrics equal the record."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from remediator.model.run_state import RunState
 
 
 class RunCount(NamedTuple):
-    """How many runs ended, or were deferred, in one way; `acted` of them were admitted, and took `seconds` together."""
+    """The number of runs with one outcome; `acted` of them were admitted and took `seconds` in total."""
 
     stack: str
     remediation: str
@@ -27,7 +27,7 @@ class RunCount(NamedTuple):
 
 
 async def count(connection: AsyncConnection, moved_run: Run, now: datetime) -> None:
-    """Count a run that has ended, or was deferred."""
+    """Count a run that has ended or was deferred."""
     key = {name: getattr(moved_run, name) for name in ("stack", "remediation", "target", "state", "reason")}
     acted = moved_run.finished_at is not None and moved_run.admitted_at is not None
     seconds = max((now - moved_run.admitted_at).total_seconds(), 0.0) if acted and moved_run.admitted_at else 0.0
@@ -41,6 +41,6 @@ async def count(connection: AsyncConnection, moved_run: Run, now: datetime) -> N
 
 
 async def all_counts(connection: AsyncConnection) -> Sequence[RunCount]:
-    """All that ever happened, in the order of its first time."""
+    """Return all counts, in the order in which they first occurred."""
     query = select(*(tally.c[name] for name in RunCount._fields)).order_by(tally.c.id)
     return [RunCount(*row)._replace(state=RunState(row.state)) for row in await connection.execute(query)]

@@ -1,4 +1,4 @@
-"""What was done before, and what is being done: what bounds and breakers count."""
+"""The earlier and active runs that bounds and breakers count."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from remediator.model.run_state import ACTIVE, RunState, counts_toward_breaker
 
 
 class Reservation(NamedTuple):
-    """An admission, which counts against the limits per hour whatever becomes of its run."""
+    """An admission. It counts against the hourly limits, whatever the outcome of its run."""
 
     stack: str
     remediation: str
@@ -21,9 +21,9 @@ class Reservation(NamedTuple):
 
 
 async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None:
-    """The run of the same remediation and target, in any episode, that was admitted and ended last.
+    """Return the admitted run of the same remediation and target that ended last, in any episode.
 
-    An interrupted one begins no cooldown, so it must not hide one that does: the clock may have been set back.
+    Interrupted runs start no cooldown, so they are skipped: one could hide a run that does.
     """
     rows = await connection.execute(
         select(run)
@@ -44,7 +44,7 @@ async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None
 
 
 async def admitted_since(connection: AsyncConnection, since: datetime, excluded_run: int) -> Sequence[Reservation]:
-    """Every reservation since then but that of the run `excluded_run`, oldest first."""
+    """Return the reservations since then, oldest first, except that of `excluded_run`."""
     rows = await connection.execute(
         select(run.c.stack, run.c.remediation, run.c.admitted_at)
         .where(run.c.admitted_at > since, run.c.id != excluded_run)
@@ -54,12 +54,13 @@ async def admitted_since(connection: AsyncConnection, since: datetime, excluded_
 
 
 async def active(connection: AsyncConnection, excluded_run: int) -> Sequence[Run]:
+    """Return the active runs, except `excluded_run`."""
     rows = await connection.execute(select(run).where(run.c.state.in_(ACTIVE), run.c.id != excluded_run))
     return [from_row(row) for row in rows]
 
 
 async def breaker_failures_since(connection: AsyncConnection, current: Run, since: datetime) -> int:
-    """How many runs of the same remediation and target failed or were interrupted by a crash since then."""
+    """Count the runs of the same remediation and target that failed or crashed since then."""
     rows = await connection.execute(
         select(run.c.state, run.c.reason).where(
             run.c.stack == current.stack,

@@ -13,7 +13,7 @@ from remediator.model.run_state import RunState
 
 @dataclass(frozen=True)
 class RunPage:
-    """Some runs, and the `before` that asks for the next page, or None at the end."""
+    """A page of runs; `next` is the `before` of the next page, or None at the end."""
 
     runs: Sequence[Run]
     next: int | None

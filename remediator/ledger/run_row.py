@@ -1,4 +1,4 @@
-"""A run as the ledger holds it."""
+"""A run as stored in the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,9 +36,10 @@ class Run:
 
     @property
     def key(self) -> EpisodeKey:
+        """The identity of the run's episode."""
         return EpisodeKey(self.stack, self.remediation, self.target)
 
 
 def from_row(row: LedgerRow) -> Run:
-    """The run in a row of the table."""
+    """Convert a row of the table."""
     return replace(Run(**row._mapping), state=RunState(row.state))

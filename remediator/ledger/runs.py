@@ -17,7 +17,7 @@ from remediator.model.run_state import ENDED, TRANSITIONS, RunState
 
 
 class StaleRun(RemediatorError):
-    """Somebody else has moved this run on; whoever sees this stops touching it."""
+    """The run has been moved or taken over since it was read; the caller must stop touching it."""
 
 
 async def create(connection: AsyncConnection, cause: Episode, now: datetime) -> Run:
@@ -49,13 +49,13 @@ async def move(
     evidence: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> Run:
-    """Move a run to its next state, in the same transaction as its audit row; `evidence` joins what is known of it.
+    """Move a run to its next state, in the same transaction as its audit row, adding `evidence` to the run's.
 
     Raises:
-        StaleRun: the run is no longer as `current` has it.
+        StaleRun: the run is no longer in the state of `current`, or has been taken over.
     """
     if to not in TRANSITIONS[current.state]:
-        raise AssertionError(f"run {current.id}: there is no way from {current.state} to {to}")
+        raise AssertionError(f"run {current.id}: no transition from {current.state} to {to}")
     if to in ENDED:
         columns["finished_at"] = now
     if evidence:
@@ -75,10 +75,10 @@ async def move(
 
 
 async def take_over(connection: AsyncConnection, current: Run) -> Run:
-    """Raise the fence, so that nothing begun under the old one can still write.
+    """Raise the fence, so that tasks begun under the old one cannot write any more.
 
     Raises:
-        StaleRun: the run is no longer as `current` has it.
+        StaleRun: the run is no longer in the state of `current`, or has been taken over.
     """
     result = await connection.execute(
         update(run)
@@ -91,34 +91,37 @@ async def take_over(connection: AsyncConnection, current: Run) -> Run:
 
 
 async def get(connection: AsyncConnection, identifier: int) -> Run:
+    """Return the run with this number."""
     return from_row((await connection.execute(select(run).where(run.c.id == identifier))).one())
 
 
 async def get_or_none(connection: AsyncConnection, identifier: int) -> Run | None:
+    """Return the run with this number, or None."""
     row = (await connection.execute(select(run).where(run.c.id == identifier))).one_or_none()
     return None if row is None else from_row(row)
 
 
 async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
-    """All runs that have not ended, oldest first."""
+    """Return all runs that have not ended, oldest first."""
     rows = await connection.execute(select(run).where(run.c.state.in_(TRANSITIONS)).order_by(run.c.id))
     return [from_row(row) for row in rows]
 
 
 async def last_of_episode(connection: AsyncConnection, identifier: int) -> Run | None:
+    """Return the newest run of an episode, or None."""
     rows = await connection.execute(select(run).where(run.c.episode == identifier).order_by(run.c.id.desc()).limit(1))
     row = rows.one_or_none()
     return None if row is None else from_row(row)
 
 
 async def of_episode(connection: AsyncConnection, episode: int) -> Sequence[Run]:
-    """All runs of an episode, oldest first."""
+    """Return the runs of an episode, oldest first."""
     rows = await connection.execute(select(run).where(run.c.episode == episode).order_by(run.c.id))
     return [from_row(row) for row in rows]
 
 
 async def add_evidence(connection: AsyncConnection, current: Run, **evidence: Any) -> Run:
-    """Add to what is known of the run now, which may be more than `current` knows."""
+    """Add to the run's evidence in the ledger, which may be newer than that of `current`."""
     recorded_evidence = (await get(connection, current.id)).evidence
     await connection.execute(
         update(run).where(run.c.id == current.id).values(evidence={**recorded_evidence, **evidence})

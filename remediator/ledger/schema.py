@@ -1,4 +1,4 @@
-"""The ledger's tables, the same for every database behind it."""
+"""The ledger's tables, the same for every database."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,31 +29,33 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_microseconds(moment: datetime) -> int:
-    """`moment` as the ledger keeps it."""
+    """Convert `moment` to the ledger's representation."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def from_microseconds(value: int) -> datetime:
-    """The moment that the ledger keeps as `value`."""
+    """Convert the ledger's representation to a moment."""
     return _EPOCH + timedelta(microseconds=value)
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment, kept as whole microseconds since 1970 in UTC: exact, sortable, without a zone to get wrong."""
+    """A moment, stored as whole microseconds since 1970 in UTC: exact, sortable, without a time zone."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Convert a moment to an integer."""
         return None if value is None else to_microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Convert an integer to a moment."""
         return None if value is None else from_microseconds(value)
 
 
-LedgerRow = Row[*tuple[Any, ...]]  # never leaves this package: each subject makes types of its own of it
+LedgerRow = Row[*tuple[Any, ...]]  # used only inside this package, which returns typed objects
 metadata = MetaData()
-_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite autoincrements only INTEGER keys
 
 delivery = Table(
     "delivery",
@@ -77,14 +79,14 @@ episode = Table(
     Column("id", _Id, primary_key=True),
     Column("stack", String, nullable=False),
     Column("remediation", String, nullable=False),
-    Column("target", String, nullable=False),  # canonical, or what the alert claimed where that does not exist
+    Column("target", String, nullable=False),  # canonical, or as the alert named it if it does not exist
     Column("opened_at", Instant, nullable=False),
     Column("firing_since", Instant, nullable=False),
     Column("delivered_at", Instant, nullable=False),
     Column("confirmed_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("end_reason", String),
-    Column("alerts", JSON, nullable=False),  # key -> {"labels", "annotations"} of the alerts that fire
+    Column("alerts", JSON, nullable=False),  # key -> {"labels", "annotations", "started"} of the firing alerts
     Index(
         "episode_one_open",
         "stack",
@@ -113,16 +115,16 @@ run = Table(
     Column("fence", Integer, nullable=False, default=1),
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
-    Column("admitted_at", Instant),  # the reservation: once taken it is never given back
+    Column("admitted_at", Instant),  # the reservation, which is never released
     Column("not_before", Instant),
-    Column("deferred_at", Instant),  # when the first deferral of this run began
+    Column("deferred_at", Instant),  # the first deferral of this run
     Column("expires_at", Instant),
     Column("approved_by", String),
     Column("found", Integer),
     Column("population", Integer),
     Column("plan_hash", String),
     Column("evidence", JSON, nullable=False, default=dict),
-    # Two active runs of one remediation on one target can not exist, whatever the code does.
+    # The database itself rules out two active runs of one remediation on one target.
     Index(
         "run_one_active",
         "stack",
@@ -133,7 +135,7 @@ run = Table(
         postgresql_where=_active,
     ),
     Index("run_one_open", "episode", unique=True, sqlite_where=_open, postgresql_where=_open),
-    # The engine asks these every second, however long the ledger has grown.
+    # The engine queries by these every second, in a ledger of any size.
     Index("run_state", "state"),
     Index("run_episode", "episode"),
     Index("run_admitted", "admitted_at"),
@@ -174,7 +176,7 @@ pause = Table(
     "pause",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("stack", String),  # NULL: everything
+    Column("stack", String),  # NULL: all stacks
     Column("reason", Text, nullable=False),
     Column("begun_at", Instant, nullable=False),
     Column("begun_by", String, nullable=False),
@@ -223,7 +225,7 @@ audit = Table(
     Index("audit_hash", "hash"),
 )
 
-# What the metrics count. A row of its own for each: runs are forgotten one day, and a counter must never fall.
+# The counters of the metrics, apart from the runs: retention deletes runs, but a counter must never fall.
 tally = Table(
     "tally",
     metadata,
@@ -234,13 +236,13 @@ tally = Table(
     Column("state", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("runs", Integer, nullable=False),
-    Column("acted", Integer, nullable=False),  # how many of them had been admitted; `seconds` is of those
+    Column("acted", Integer, nullable=False),  # runs that had been admitted; `seconds` is their total
     Column("seconds", Float, nullable=False),
     Column("last_at", Instant, nullable=False),
     UniqueConstraint("stack", "remediation", "target", "state", "reason"),
 )
 
-# The alerts that were resolved lately: what arrives late and is older than that is no news.
+# The recently resolved alerts: a firing that began before its resolution is a late duplicate.
 resolution = Table(
     "resolution",
     metadata,

@@ -1,4 +1,4 @@
-"""What people and the engine say about all runs to come: pauses, breakers, storms."""
+"""The switches that block later runs: pauses, breakers, storms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from remediator.model.episode_key import EpisodeKey
 
 @dataclass(frozen=True)
 class ActivePause:
-    """A pause in force, of `stack` or of everything."""
+    """A pause in force, of `stack` or of all stacks."""
 
     id: int
     stack: str | None
@@ -29,7 +29,7 @@ class ActivePause:
 
 @dataclass(frozen=True)
 class OpenBreaker:
-    """A breaker that a person has to close; `run` opened it."""
+    """A breaker that an operator has to close; `run` opened it."""
 
     id: int
     stack: str
@@ -45,7 +45,7 @@ class OpenBreaker:
 async def pause_now(
     connection: AsyncConnection, now: datetime, actor: str, reason: str, stack: str | None, span: timedelta | None
 ) -> int:
-    """Switch remediation off, for one stack or for all, until a person ends it or `span` is over."""
+    """Pause remediation, of one stack or of all, until an operator resumes it or `span` has passed."""
     result = await connection.execute(
         insert(pause).values(
             stack=stack, reason=reason, begun_at=now, begun_by=actor, until=now + span if span is not None else None
@@ -57,7 +57,7 @@ async def pause_now(
 
 
 async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: str | None) -> int:
-    """End the pauses of `stack`, or with None all of them; return how many there were."""
+    """End the pauses of `stack`, or all pauses if it is None; return their number."""
     conditions = [pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now)]
     if stack is not None:
         conditions.append(pause.c.stack == stack)
@@ -67,7 +67,7 @@ async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: 
 
 
 async def stored_pause_reason(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
-    """Why remediation is switched off for `stack`, or None."""
+    """Return why remediation of `stack` is paused, or None."""
     rows = await connection.execute(
         select(pause.c.reason, pause.c.begun_by, pause.c.until)
         .where(
@@ -85,7 +85,7 @@ async def stored_pause_reason(connection: AsyncConnection, now: datetime, stack:
 
 
 async def active_pauses(connection: AsyncConnection, now: datetime) -> Sequence[ActivePause]:
-    """The pauses in force."""
+    """Return the pauses in force."""
     rows = await connection.execute(
         select(pause).where(pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now))
     )
@@ -93,7 +93,7 @@ async def active_pauses(connection: AsyncConnection, now: datetime) -> Sequence[
 
 
 async def open_breaker(connection: AsyncConnection, current: Run, reason: str, now: datetime) -> None:
-    """Keep this remediation off this target until a person closes the breaker."""
+    """Block this remediation on this target until an operator closes the breaker."""
     if await breaker_reason(connection, EpisodeKey(current.stack, current.remediation, current.target)) is not None:
         return
     await connection.execute(
@@ -110,7 +110,7 @@ async def open_breaker(connection: AsyncConnection, current: Run, reason: str, n
 
 
 async def breaker_reason(connection: AsyncConnection, key: EpisodeKey) -> str | None:
-    """Why the breaker of `key` is open, or None."""
+    """Return why the breaker of `key` is open, or None."""
     rows = await connection.execute(
         select(breaker.c.reason).where(
             breaker.c.stack == key.stack,
@@ -123,12 +123,13 @@ async def breaker_reason(connection: AsyncConnection, key: EpisodeKey) -> str | 
 
 
 async def open_breakers(connection: AsyncConnection) -> Sequence[OpenBreaker]:
+    """Return the open breakers, oldest first."""
     rows = await connection.execute(select(breaker).where(breaker.c.closed_at.is_(None)).order_by(breaker.c.id))
     return [OpenBreaker(**row._mapping) for row in rows]
 
 
 async def close_breaker(connection: AsyncConnection, key: EpisodeKey, now: datetime, actor: str) -> bool:
-    """A person has looked; return whether there was an open breaker."""
+    """Close the breaker of `key`; return False if none was open."""
     result = await connection.execute(
         update(breaker)
         .where(
@@ -146,7 +147,7 @@ async def close_breaker(connection: AsyncConnection, key: EpisodeKey, now: datet
 
 
 async def last_closed_at(connection: AsyncConnection, key: EpisodeKey) -> datetime | None:
-    """When a person last closed the breaker of `key`."""
+    """Return when an operator last closed the breaker of `key`, or None."""
     newest = await connection.execute(
         select(breaker.c.closed_at)
         .where(
@@ -162,9 +163,11 @@ async def last_closed_at(connection: AsyncConnection, key: EpisodeKey) -> dateti
 
 
 async def note_storm(connection: AsyncConnection, now: datetime, detail: str) -> None:
+    """Record a storm."""
     await connection.execute(insert(storm).values(seen_at=now, detail=detail))
 
 
 async def last_storm(connection: AsyncConnection) -> datetime | None:
+    """Return when the last storm was seen, or None."""
     newest = await connection.execute(select(storm.c.seen_at).order_by(storm.c.seen_at.desc()).limit(1))
     return newest.scalar_one_or_none()

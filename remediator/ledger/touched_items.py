@@ -1,4 +1,4 @@
-"""What earlier runs have touched."""
+"""The items that earlier runs may have touched."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,12 +10,12 @@ from remediator.ledger.schema import item, run
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.remediation import Identity, ItemState
 
-# What was intended and never settled may have happened.
+# An item that was intended but never settled may have been touched.
 _POSSIBLY_TOUCHED = (ItemState.INTENDED, ItemState.APPLIED, ItemState.UNKNOWN)
 
 
 async def touched_items_since(connection: AsyncConnection, key: EpisodeKey, since: datetime) -> Sequence[Identity]:
-    """The identity of every item that a run of `key` may have touched since then, oldest first."""
+    """Return the identity of every item that a run of `key` may have touched since then, oldest first."""
     rows = await connection.execute(
         select(item.c.identity)
         .join(run, run.c.id == item.c.run)

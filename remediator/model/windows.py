@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from runbookd.inventory import Freeze, Window
 
 _QUARTER, _DAY, _TICK = timedelta(minutes=15), timedelta(days=1), timedelta.resolution
-# A week, and what a change of the zone's calendar can take away.
+# A week, and reserve for days that a change of the zone's calendar skips.
 _SEARCHED_DAYS = 16
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -15,8 +15,8 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def in_window(window: Window, moment: datetime) -> bool:
     """Return whether `moment` lies in `window`, which includes its start but not its end.
 
-    The wall clock of the window's zone decides, so an hour that the clocks repeat counts twice. A window that they
-    skip as a whole opens as late as the skipped time is long, for its usual length.
+    The wall clock of the window's zone decides, so an hour that a clock change repeats counts twice. A window that a
+    change skips entirely opens after the change, for its usual length.
     """
     return _open_by_wall_clock(window, moment) or _open_after_skip(window, moment)
 
@@ -37,11 +37,11 @@ def _open_after_skip(window: Window, moment: datetime) -> bool:
 
 
 def _after_skip(window: Window, day: date) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the start and the end of the window of a day on which the clocks skip all of it."""
+    """Yield the start and end of the window, moved behind the clock change that skips it on that day."""
     zone = ZoneInfo(window.zone)
     start, end = (datetime.combine(day, clock, tzinfo=zone) for clock in (window.start, window.end))
     if _DAYS[day.weekday()] in window.days and start < end and _skipped(start) and _skipped(end - _TICK):
-        opens = start.astimezone(UTC)  # by the clock as it was before the change
+        opens = start.astimezone(UTC)  # by the clock before the change
         yield opens, opens + (end - start)
 
 
@@ -51,7 +51,7 @@ def _skipped(local: datetime) -> bool:
 
 
 def format_window(window: Window) -> str:
-    """Return a window as the inventory has it."""
+    """Format a window as the inventory writes it."""
     return f"{', '.join(window.days)} {window.start:%H:%M} to {window.end:%H:%M} {window.zone}"
 
 
@@ -69,10 +69,10 @@ def next_start(window: Window, moment: datetime) -> datetime:
 
 
 def _starts_on_day(window: Window, moment: datetime, days_ahead: int) -> Iterator[datetime]:
-    """Yield the times at which it may begin on that day.
+    """Yield the moments at which the window may begin on that day.
 
-    Where the clocks change it may begin twice, or at the change itself, which falls on a quarter of an hour everywhere,
-    or after it.
+    On a day with a clock change, which always falls on a quarter of an hour, it may begin twice, or at or after the
+    change.
     """
     zone = ZoneInfo(window.zone)
     day = moment.astimezone(zone).date() + timedelta(days=days_ahead)
@@ -93,7 +93,7 @@ def active_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> st
 
 
 def describe_freeze(freezes: Iterable[tuple[str, Freeze]], moment: datetime) -> str | None:
-    """Return the freeze that `moment` lies in, with its end and reason, or None."""
+    """Describe the freeze that `moment` lies in, with its end and reason, or return None."""
     for name, freeze in _freezes_in_force(freezes, moment):
         reason = f": {freeze.reason}" if freeze.reason else ""
         return f"{name} (until {freeze.end.astimezone(UTC):%Y-%m-%d %H:%M} UTC{reason})"

@@ -147,8 +147,8 @@ async def test_a_folder_and_a_name_with_a_double_are_refused_and_an_empty_file_i
     (tmp_path / "folder.db").mkdir()
     assert "is a folder; name a file in it" in await open_error(tmp_path / "folder.db")
     os.link(tmp_path / "empty.db", tmp_path / "double.db")
-    assert "has another name (a hard link)" in await open_error(tmp_path / "double.db")
-    assert "has another name (a hard link)" in await open_error(tmp_path / "empty.db")
+    assert "has a second hard link" in await open_error(tmp_path / "double.db")
+    assert "has a second hard link" in await open_error(tmp_path / "empty.db")
 
 
 async def test_two_names_of_one_file_lead_to_one_lock(bench: EngineHarness, folder: Path, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ async def test_a_ledger_that_does_not_know_what_was_done_last_does_nothing_until
         await bench.work()
         assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("refused", "kill_switch")
         async with bench.context.ledger.write() as connection:
-            assert "older than what was done" in str(await switches.stored_pause_reason(connection, START, "shop"))
+            assert "is missing recent history" in str(await switches.stored_pause_reason(connection, START, "shop"))
             await switches.resume(connection, bench.clock.now(), "oncall", None)
     async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is None, "said once, it is known"

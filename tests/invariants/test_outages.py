@@ -50,7 +50,7 @@ def closed_folder() -> Iterator[Path]:
 
 def test_in_a_read_only_folder_it_does_not_start_and_says_why(closed_folder: Path) -> None:
     file = closed_folder / "ledger.db"
-    assert run_in_process(read_only, file) == f"can not create {file}.lock: Permission denied"
+    assert run_in_process(read_only, file) == f"cannot create {file}.lock: Permission denied"
 
 
 def test_a_read_only_ledger_does_not_start_and_says_why(closed_folder: Path) -> None:

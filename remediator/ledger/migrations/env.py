@@ -1,4 +1,4 @@
-"""Alembic runs this for every command; the connection, and its transaction, are the ledger's."""
+"""The script that Alembic runs for every command, on the ledger's connection and in its transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Keeps deliveries in a SQLite ledger: a thread of its own commits together all that wait."""
+"""Writes deliveries to a SQLite ledger: a dedicated thread commits all pending ones together."""
 
 import asyncio
 import sqlite3
@@ -9,34 +9,34 @@ from threading import Thread
 
 from remediator.model.errors import LedgerUnavailable
 
-MAX_GROUP = 256  # deliveries per commit; the writers in between must get their turn
+MAX_GROUP = 256  # deliveries per commit; other writers take turns between commits
 _INSERT = "INSERT INTO delivery (received_at, body) VALUES (?, ?)"
 DeliveryRow = tuple[int, bytes]
 PendingDelivery = tuple[DeliveryRow, asyncio.Future[None]]
 
 
 class DeliveryWriter:
-    """The one writer of deliveries. Those that arrive during a commit share the next one, so a flood costs few."""
+    """The only writer of deliveries. Those received during a commit share the next, so a flood takes few commits."""
 
     def __init__(
         self, connection: sqlite3.Connection, write_lock: asyncio.Lock, fault: Callable[[], str | None]
     ) -> None:
-        """Take a connection that autocommits, the lock of all writers, and what says why a commit does not count."""
+        """Take an autocommit connection, the lock of all writers, and a check of whether a commit counts."""
         self._connection = connection
         self._write_lock = write_lock
         self._fault = fault
         self._pending: list[PendingDelivery] = []
         self._task: asyncio.Task[None] | None = None
-        # Not an executor: what that does beside each commit takes a fifth of its time.
+        # Not an executor, whose overhead is a fifth of the time of a commit.
         self._groups: SimpleQueue[tuple[Sequence[PendingDelivery], asyncio.Future[None]] | None] = SimpleQueue()
         self._thread = Thread(target=self._run_thread, name="deliveries", daemon=True)
         self._thread.start()
 
     async def write(self, row: DeliveryRow) -> None:
-        """Return when `row` is durable.
+        """Write `row` and return when it is durable.
 
         Raises:
-            LedgerUnavailable: it was not kept.
+            LedgerUnavailable: the row was not stored.
         """
         future = asyncio.get_running_loop().create_future()
         self._pending.append((row, future))
@@ -44,7 +44,7 @@ class DeliveryWriter:
         await future
 
     async def close(self) -> None:
-        """Keep what waits, then let the connection go."""
+        """Write the pending deliveries, then close the connection."""
         while self._task is not None:
             await asyncio.wait([self._task])
         self._groups.put(None)
@@ -57,21 +57,21 @@ class DeliveryWriter:
             self._task.add_done_callback(self._replace_task)
 
     def _replace_task(self, _: asyncio.Task[None]) -> None:
-        """Serve the deliveries that a task has left, as one does that is cancelled before its first step."""
+        """Start a task for deliveries left by one that was cancelled, perhaps before its first step."""
         self._task = None
         self._start_task()
 
     async def _write_pending(self) -> None:
-        """Commit group after group until none waits.
+        """Commit group after group until none is pending.
 
-        A cancellation only releases the lock early: the commit goes on, and the database keeps the writers apart too.
+        Cancellation releases the lock early, but the commit continues; the database still separates the writers.
         """
         while self._pending:
             async with self._write_lock:
                 await asyncio.wait([self._hand_over()])
 
     def _hand_over(self) -> asyncio.Future[None]:
-        """Hand a group to the thread; the future is done when the group is answered."""
+        """Hand a group to the thread; return a future that is done when the group has its answer."""
         group, self._pending = self._pending[:MAX_GROUP], self._pending[MAX_GROUP:]
         answered = asyncio.get_running_loop().create_future()
         self._groups.put((group, answered))
@@ -84,9 +84,9 @@ class DeliveryWriter:
             answered.get_loop().call_soon_threadsafe(_answer_group, group, error, answered)
 
     def _commit(self, rows: Sequence[DeliveryRow]) -> Exception | None:
-        """Commit `rows` together, in the thread, which goes on whatever happens; return why they are not kept.
+        """Commit `rows` together; return the error, if any, because the thread must go on.
 
-        They may have been committed, but to a file that the next start does not find.
+        After a fault they may have been committed, but to a file that the next start does not find.
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -99,13 +99,13 @@ class DeliveryWriter:
         return LedgerUnavailable(fault) if fault is not None else None
 
     def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):  # what went wrong first says more
+        with suppress(sqlite3.Error):  # the first error says more
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
 
 def _answer_group(group: Sequence[PendingDelivery], error: Exception | None, answered: asyncio.Future[None]) -> None:
-    """Answer those who wait, back in the loop; whoever was cancelled does not wait any more."""
+    """Resolve the futures of a group, in the event loop; a cancelled caller no longer waits."""
     for _, future in group:
         if future.done():
             continue

@@ -1,8 +1,7 @@
-"""Whether the ledger's files are still those that were opened.
+"""Detects that the ledger's files were removed or replaced while open.
 
-SQLite goes on writing to a file that was removed or replaced, and all of that is lost at the next start. So the names
-are compared with what they led to when the ledger was opened: around every transaction, and after every commit of
-deliveries.
+SQLite keeps writing to such a file, and all of that is lost at the next start. So around every transaction, and after
+every commit of deliveries, the store checks that the paths still lead to the files that it opened.
 """
 
 from pathlib import Path
@@ -11,18 +10,18 @@ FileIdentity = tuple[int, int] | None
 
 
 class LedgerFiles:
-    """The ledger, and the two files beside it that a connection keeps."""
+    """The ledger's file, and the two files that SQLite keeps beside it."""
 
     def __init__(self, ledger: Path) -> None:
         self._paths = [ledger, Path(f"{ledger}-wal"), Path(f"{ledger}-shm")]
         self._identities: list[FileIdentity] = []
 
     def remember(self) -> None:
-        """They are the right ones now."""
+        """Record the current files as the right ones."""
         self._identities = [_identity(path) for path in self._paths]
 
     def replacement_error(self) -> str | None:
-        """In words for people, which of them is gone; it may come back."""
+        """Return which file was removed or replaced, with a remedy, or None."""
         for path, expected in zip(self._paths, self._identities, strict=False):
             if _identity(path) != expected:
                 return f"{path} was removed or replaced while in use; put it back, or restart"

@@ -1,7 +1,7 @@
-"""Whether the file is damaged: a damaged one may lack the very row that would have stopped us.
+"""Checks the file for damage: a damaged ledger may lack the very row that would have blocked a run.
 
-What bounds are judged by is read before anything is done. The deliveries and the audit trail are most of a ledger that
-has lived long, and reading them may take minutes; that is done while the remediator works already.
+The tables that bounds evaluate are checked before the start. Deliveries, messages and the audit trail are most of an
+old ledger, and reading them may take minutes, so they are checked while the remediator already works.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.model.errors import LedgerUnavailable
 
 LARGE_TABLES = ("delivery", "audit", "outbox")
-_SMALL_TABLES_QUERY = f"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN {LARGE_TABLES}"  # noqa: S608 - our own words
+_SMALL_TABLES_QUERY = f"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN {LARGE_TABLES}"  # noqa: S608 - constants only
 REMEDY = "restore it, or move it away with its -wal and -shm to begin a new one"
 _STOP_SECONDS = 0.05
 
 
 async def require_intact(connection: AsyncConnection) -> None:
-    """Read all tables but the large ones.
+    """Check all tables except the large ones.
 
     Raises:
-        LedgerUnavailable: one of them is damaged.
+        LedgerUnavailable: a table is damaged.
     """
     try:
         for name in (await connection.exec_driver_sql(_SMALL_TABLES_QUERY)).scalars().all():
@@ -39,26 +39,26 @@ async def require_intact(connection: AsyncConnection) -> None:
 
 
 def damage_message(detail: str) -> str:
-    """In words for people."""
+    """Describe the damage, with its remedy."""
     return f"it is damaged ({' '.join(detail.split())}); {REMEDY}"
 
 
 @asynccontextmanager
 async def check_in_background(file: Path, report_damage: Callable[[str], None]) -> AsyncIterator[None]:
-    """Read the whole file while the block runs; `report_damage` is called with what is damaged."""
+    """Check the whole file while the block runs; call `report_damage` with a description of any damage."""
     connection = sqlite3.connect(file, check_same_thread=False)
     check_task = asyncio.create_task(_check(connection, report_damage), name="ledger check")
     try:
         yield
     finally:
-        while not check_task.done():  # it may not have begun when it is interrupted
+        while not check_task.done():  # an interrupt before the statement begins has no effect, so repeat it
             connection.interrupt()
             await asyncio.wait([check_task], timeout=_STOP_SECONDS)
         connection.close()
 
 
 async def _check(connection: sqlite3.Connection, report_damage: Callable[[str], None]) -> None:
-    """What stands in the way of reading is no damage; whoever writes meets it as well, and says so."""
+    """Check the file, reporting only corruption. Other read errors also fail the next write, which reports them."""
     try:
         [(result,)] = await asyncio.to_thread(lambda: connection.execute("PRAGMA quick_check(1)").fetchall())
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""The ledger in one SQLite file, which one process has at a time."""
+"""The ledger in one SQLite file, used by one process at a time."""
 
 import asyncio
 import os
@@ -27,24 +27,25 @@ from remediator.model.clock import SystemClock
 from remediator.model.errors import LedgerUnavailable
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
-WAL_BYTES = 64 * 1024 * 1024  # of the write-ahead log, when a long reader or a flood has made it grow
+WAL_BYTES = 64 * 1024 * 1024  # the write-ahead log is cut to this after a long reader or a flood
 OUTDATED_LEDGER = (
-    "the ledger is older than what was done, or another one; look what was done since, then `runbookctl resume`"
+    "this ledger is missing recent history (restored or replaced). Check what was done since, then run"
+    " `runbookctl resume`"
 )
 log = structlog.get_logger(__name__)
 
 
 class SqliteLedger:
-    """See Ledger. Writers wait for each other in this process; readers never wait.
+    """A ledger in a SQLite file; see Ledger. Writers queue in this process; readers never wait.
 
-    Deliveries have a connection and a thread of their own; see DeliveryWriter.
+    Deliveries have their own connection and thread; see DeliveryWriter.
     """
 
     def __init__(self, url: str) -> None:
-        """Take the address `sqlite:///file`; nothing is opened yet.
+        """Take the address `sqlite:///file`, without opening it.
 
         Raises:
-            LedgerUnavailable: it is no such address.
+            LedgerUnavailable: the address is invalid.
         """
         self._address = _address(url)
         self._engine = _engine(self._address)
@@ -58,6 +59,7 @@ class SqliteLedger:
 
     @property
     def file(self) -> Path:
+        """The path of the file."""
         return Path(str(self._address.database))
 
     @asynccontextmanager
@@ -65,7 +67,7 @@ class SqliteLedger:
         """See Ledger.
 
         Raises:
-            LedgerUnavailable: it can not be opened, is no ledger or a damaged one, or another process has it.
+            LedgerUnavailable: the file cannot be opened, is not a ledger, is damaged, or another process has it.
         """
         lock = LedgerLock(self.file)
         _create_file(self.file)
@@ -81,9 +83,9 @@ class SqliteLedger:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """See Ledger; begun IMMEDIATE, which excludes other writers from its first statement on.
+        """See Ledger. BEGIN IMMEDIATE excludes other writers from the first statement on.
 
-        Of those who wait here only one competes with the deliveries: a thousand runs must not hold up these.
+        Only one queued writer at a time competes with deliveries: a thousand runs must not delay them.
         """
         async with self._writer_queue, self._write_lock:
             async with self._transaction(immediate=True) as connection:
@@ -99,7 +101,7 @@ class SqliteLedger:
     async def accept(self, received_at: datetime, body: bytes) -> None:
         """See Ledger."""
         if self._delivery_writer is None:
-            raise LedgerUnavailable("the ledger: it is not open")
+            raise LedgerUnavailable("the ledger is not open")
         await self._delivery_writer.write((to_microseconds(received_at), body))
 
     @asynccontextmanager
@@ -140,12 +142,12 @@ class SqliteLedger:
             lock.close()
 
     async def _wait_for_transactions(self) -> None:
-        """A connection that comes back after the others have been closed would never be."""
+        """Wait until all connections are back: one returned after the engine's disposal would never be closed."""
         while self._open_transactions:
             await self._no_transactions.wait()
 
     def _fault(self) -> str | None:
-        """Why nothing that is written now would count."""
+        """Return why a write would not count now, or None."""
         return self._damage or self._files.replacement_error()
 
     def _raise_on_fault(self) -> None:
@@ -155,7 +157,7 @@ class SqliteLedger:
 
     def _record_damage(self, damage: str) -> None:
         self._damage = damage
-        log.error("the ledger is out until the next start", file=str(self.file), reason=damage)
+        log.error("the ledger is unavailable until the next start", file=str(self.file), reason=damage)
 
     def _delivery_connection(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
@@ -178,7 +180,7 @@ class SqliteLedger:
             raise LedgerUnavailable(f"{self.file}: {error}{remedy}") from None
 
     async def _pause_if_outdated(self, recorded_hash: str | None) -> None:
-        """What it does not know was done all the same: until a person has looked, nothing more."""
+        """Pause if the ledger lacks the last audit hash recorded here: effects may be missing from it."""
         async with self.read() as connection:
             if recorded_hash is None or await audit.contains(connection, recorded_hash):
                 return
@@ -188,7 +190,7 @@ class SqliteLedger:
 
 
 def _is_damaged(error: DatabaseError) -> bool:
-    """Whether SQLite says that the file is none of its own, or not whole."""
+    """Return whether SQLite reports that the file is not a database or is corrupt."""
     return getattr(error.orig, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
@@ -196,16 +198,16 @@ def _address(url: str) -> URL:
     try:
         address = make_url(url)
     except ArgumentError:
-        raise LedgerUnavailable(f"{url!r} is no ledger address; write sqlite:///path/to/runbookd.db") from None
+        raise LedgerUnavailable(f"invalid ledger address {url!r}; set sqlite:///path/to/runbookd.db") from None
     if address.get_backend_name() != "sqlite" or address.database in (None, "", ":memory:"):
         raise LedgerUnavailable("the ledger address must be sqlite:///path/to/runbookd.db, a file")
-    # Two names of one file must lead to one lock.
+    # Resolved, so that two paths to one file lead to one lock.
     return address.set(drivername="sqlite+aiosqlite", database=str(Path(str(address.database)).resolve()))
 
 
 def _create_file(ledger: Path) -> None:
-    """An empty file that only we may read, where there is none: alerts and plans tell of people. The -wal follows."""
-    with suppress(OSError):  # whoever opens it says why it can not be
+    """Create the file readable only by its owner, because alerts and plans may hold personal data; the -wal follows."""
+    with suppress(OSError):  # opening it reports the error
         os.close(os.open(ledger, os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
@@ -217,7 +219,7 @@ def _engine(address: URL) -> AsyncEngine:
 
 
 def _configure(connection: Any, _record: Any) -> None:
-    """Durable commits."""
+    """Configure durable commits."""
     cursor = connection.cursor()
     for pragma in (
         "journal_mode = WAL",

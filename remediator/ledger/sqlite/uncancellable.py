@@ -1,8 +1,7 @@
-"""A connection whose statements are not torn by cancellation.
+"""A connection whose statements finish despite cancellation.
 
-Cancelled in the middle of a statement, SQLAlchemy throws the connection away while the thread behind it still works,
-and the file may stay locked for as long. So every statement is waited for, and a task that was cancelled meanwhile
-learns it when the transaction is over.
+If a task is cancelled during a statement, SQLAlchemy discards the connection while its thread still works, and the file
+may stay locked until then. So the task waits for each statement, and is cancelled after the transaction instead.
 """
 
 import asyncio
@@ -17,45 +16,49 @@ Result = TypeVar("Result")
 
 
 class UncancellableConnection:
-    """A connection to SQLite and the thread that it works in, with what SQLAlchemy's dialect for aiosqlite calls.
+    """A SQLite connection and its thread, with the interface that SQLAlchemy's aiosqlite dialect calls.
 
-    aiosqlite's own connection can be made to wait only through its private attributes.
+    aiosqlite's own connection could be made to wait only through private attributes.
     """
 
     def __init__(self, connection: sqlite3.Connection, executor: ThreadPoolExecutor) -> None:
-        self._connection, self._executor = connection, executor  # the dialect asks whether there is a `_connection`
+        self._connection, self._executor = connection, executor  # the dialect requires `_connection`
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call `function` in the thread, and wait for it, cancelled or not."""
+        """Call `function` in the thread, and wait for it even if cancelled."""
         return await wait_for_result(asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments))
 
     def cursor(self) -> "UncancellableCursor":
+        """Return a new cursor."""
         return UncancellableCursor(self, self._connection.cursor())
 
     async def create_function(self, *arguments: Any, **options: Any) -> None:
+        """Register an SQL function."""
         self._connection.create_function(*arguments, **options)
 
     async def commit(self) -> None:
+        """Commit the transaction."""
         await self.run(self._connection.commit)
 
     async def rollback(self) -> None:
-        """Roll back what has begun: of most transactions nothing is left when their connection comes back."""
+        """Roll back the transaction, if it is still open: most are not when their connection is returned."""
         if self._connection.in_transaction:
             await self.run(self._connection.rollback)
 
     async def close(self) -> None:
+        """Close the connection and end its thread."""
         await self.run(self._connection.close)
         self._executor.shutdown(wait=False)
 
     def stop(self) -> None:
-        """Close without waiting, as an engine does with a connection that it gives up."""
-        with suppress(RuntimeError):  # it is closed already
+        """Close without waiting; SQLAlchemy calls this for a connection that it discards."""
+        with suppress(RuntimeError):  # already closed
             self._executor.submit(self._connection.close)
         self._executor.shutdown(wait=False)
 
 
 class UncancellableCursor:
-    """Reads all rows of a statement in the same turn of the thread that executes it."""
+    """A cursor that executes a statement and fetches all rows in one call to the thread."""
 
     def __init__(self, connection: UncancellableConnection, cursor: sqlite3.Cursor) -> None:
         self._connection, self._cursor = connection, cursor
@@ -68,23 +71,27 @@ class UncancellableCursor:
         return getattr(self._cursor, name)  # description, rowcount, lastrowid
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Execute a statement and fetch its rows."""
         self._rows = await self._connection.run(self._fetch, statement, parameters)
 
     def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
         return self._cursor.execute(statement, parameters).fetchall()
 
     async def executemany(self, statement: str, parameters: Sequence[Any]) -> None:
+        """Execute a statement for several sets of parameters."""
         await self._connection.run(self._cursor.executemany, statement, parameters)
 
     async def fetchall(self) -> list[Any]:
+        """Return the rows of the last statement."""
         return self._rows
 
     async def close(self) -> None:
+        """Close the cursor."""
         self._cursor.close()
 
 
 def connection_factory(file: Path) -> Callable[[], Awaitable[UncancellableConnection]]:
-    """What opens another connection to `file`."""
+    """Return the function that opens a connection to `file`."""
 
     async def connect() -> UncancellableConnection:
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
@@ -94,7 +101,7 @@ def connection_factory(file: Path) -> Callable[[], Awaitable[UncancellableConnec
 
 
 async def wait_for_result(future: asyncio.Future[Result]) -> Result:
-    """Return the result of `future`, however often this task is cancelled meanwhile; see `defer_cancellation`."""
+    """Return the result of `future`, even if this task is cancelled; see `defer_cancellation`."""
     while not future.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([future])
@@ -103,7 +110,7 @@ async def wait_for_result(future: asyncio.Future[Result]) -> Result:
 
 @asynccontextmanager
 async def defer_cancellation() -> AsyncIterator[None]:
-    """Raise at the end what the block could not be cancelled with."""
+    """Raise a cancellation that arrives in the block when the block ends."""
     task = asyncio.current_task()
     cancellations_before = task.cancelling() if task else 0
     error = None

@@ -1,4 +1,4 @@
 """One file per change of the ledger's tables, applied in the order of their numbers.
 
-See `remediator.ledger.schema` for what they add up to.
+`remediator.ledger.schema` has the resulting tables.
 """

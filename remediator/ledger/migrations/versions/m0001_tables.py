@@ -17,6 +17,7 @@ NOT_ENDED = sa.text("ended_at IS NULL")
 
 
 def upgrade() -> None:
+    """Create all tables."""
     _delivery()
     _episode()
     _run()

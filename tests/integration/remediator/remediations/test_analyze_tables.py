@@ -180,7 +180,7 @@ async def test_a_table_that_was_emptied_or_rewritten_is_left_alone(server, scope
     server.sql("TRUNCATE orders", role="owner")
     [outcome] = await apply(scope(), *plan.items)
     assert outcome.state is ItemState.SKIPPED
-    assert "emptied or rewritten" in outcome.detail
+    assert "truncated or rewritten" in outcome.detail
     assert analyze_count(server, "orders") == "1"
 
 

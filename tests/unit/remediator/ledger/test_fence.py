@@ -87,7 +87,7 @@ async def test_an_item_is_intended_once(bench: EngineHarness) -> None:
     async with bench.context.ledger.write() as connection:
         await effects.intend(connection, run, items[:1], START)
     async with bench.context.ledger.write() as connection:
-        with pytest.raises(StaleRun, match="not merely planned"):
+        with pytest.raises(StaleRun, match="no longer just planned"):
             await effects.intend(connection, run, items, START)
 
 
@@ -108,7 +108,7 @@ async def test_a_clean_proof_of_a_part_is_no_success(
 async def test_no_way_leads_where_the_table_has_none(bench: EngineHarness) -> None:
     run, _ = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
-        with pytest.raises(AssertionError, match="no way from executing to succeeded"):
+        with pytest.raises(AssertionError, match="no transition from executing to succeeded"):
             await runs.move(connection, run, RunState.SUCCEEDED, START)
 
 

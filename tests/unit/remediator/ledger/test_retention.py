@@ -173,12 +173,12 @@ async def put(bench: EngineHarness, rows: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("tamper", "why"),
     [
-        (change_row, "row 4 was changed, or stands in another's place"),
-        (remove_row, "between row 3 and row 5 rows were removed"),
+        (change_row, "row 4 was changed or moved"),
+        (remove_row, "rows were removed between row 3 and row 5"),
         (insert_row, "row 4 was inserted"),
-        (swap_rows, "row 4 was inserted, or stands in another's place"),
-        (cut_beginning, "row 4 is the first, and does not follow from what was cut off"),
-        (forge_cut, "row 4 is the first, and does not follow from what was cut off"),
+        (swap_rows, "row 4 was inserted or moved"),
+        (cut_beginning, "row 4 is the first, but does not follow the last row deleted"),
+        (forge_cut, "row 4 is the first, but does not follow the last row deleted"),
     ],
 )
 async def test_whatever_was_done_to_the_trail_is_told_with_its_row(bench: EngineHarness, tamper: Any, why: str) -> None:

@@ -105,7 +105,7 @@ async def test_a_ledger_from_before_the_first_release_is_refused_and_left_alone(
 
 async def test_a_ledger_of_a_newer_release_is_refused(file: Path) -> None:
     fill(file, f"{FIRST_RELEASE} UPDATE alembic_version SET version_num = 'm9999'")
-    assert "it was written by a newer release (revision m9999); run that one" in await open_error(file)
+    assert "it was written by a newer release (revision m9999); run that release" in await open_error(file)
 
 
 async def test_a_migration_that_is_killed_has_not_happened_and_happens_at_the_next_start(file: Path) -> None:
