@@ -44,7 +44,7 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
 
 
 def create_application(context: Context, webhook_tokens: BearerTokens) -> web.Application:
-    """Return the application that serves `context`. Without `webhook_tokens`, anyone may deliver alerts."""
+    """Return the application for `context`; without `webhook_tokens`, anyone may deliver."""
     app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
     app[OWN_CREDENTIALS] = ("/webhook", "/api/")
     engine = Engine(context)
@@ -111,7 +111,7 @@ def _add_routes(app: web.Application, context: Context, engine: Engine, webhook_
 
 
 def _shutdown_hook(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
-    """Return a hook that lets no further effect begin while open requests are still being answered."""
+    """Return a hook that begins no further effect while open requests are still answered."""
 
     async def request_shutdown(_: web.Application) -> None:
         engine.request_shutdown()
@@ -120,7 +120,7 @@ def _shutdown_hook(engine: Engine) -> Callable[[web.Application], Awaitable[None
 
 
 def _closing_hook(engine: Engine) -> Callable[[], Awaitable[None]]:
-    """Return a hook that waits for the current effects and begins no other; deliveries until then get a 503."""
+    """Return a hook that ends after the current effects; until then, deliveries get a 503."""
 
     async def finish_effects() -> None:
         engine.request_shutdown()
@@ -134,7 +134,7 @@ async def _refuse_without_inventory(_: web.Request) -> web.Response:
 
 
 def _lifespan_hook(context: Context, engine: Engine) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return a hook that opens the ledger and runs engine and sender while the application runs."""
+    """Return a hook that keeps ledger, engine and sender running with the application."""
 
     async def lifespan(_: web.Application) -> AsyncIterator[None]:
         try:

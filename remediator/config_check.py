@@ -42,7 +42,7 @@ def _unused_key_findings(
 
 
 def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
-    """Report all that `--config.check` prints: settings that cannot work, and unreadable secrets."""
+    """Report the findings of `--config.check`: unusable settings and unreadable secrets."""
     yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
         yield from _secret_findings(("operators", name, "token_file"), Secret("token", None, operator.token_file))

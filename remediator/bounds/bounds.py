@@ -83,7 +83,7 @@ def storm(facts: BoundFacts) -> Judgement:
 
 
 def is_storm(facts: BoundFacts) -> bool:
-    """Return whether there are more new alerts, or targets with new alerts, than one fault explains."""
+    """Return whether more alerts or targets are new than one fault explains."""
     limit = facts.limits.storm
     return facts.storm.targets > limit.targets or facts.storm.alerts > limit.alerts
 
@@ -104,7 +104,7 @@ def judge_age(now: datetime, confirmed_at: datetime, max_alert_age: timedelta) -
 
 
 def max_items(facts: BoundFacts) -> Judgement:
-    """Stop if the plan has more items than the limit, or more were approved than the batch allows."""
+    """Stop if the plan exceeds the limit of items, or the approval exceeds the batch."""
     plan, batch = facts.plan, facts.settings.batch
     if batch is not None and plan.approved_count > batch:
         return _stop(f"{plan.approved_count} items were approved, batch is {batch}")
@@ -168,7 +168,7 @@ def rate(facts: BoundFacts) -> Judgement:
 
 
 def concurrency(facts: BoundFacts) -> Judgement:
-    """Stop while the target is busy, or as many runs are under way as the stack or all stacks allow."""
+    """Stop while the target is busy, or a limit of runs under way is reached."""
     history, stack_cap = facts.history, facts.stack_limits.concurrency
     if history.target_busy:
         return _stop("a run of this remediation on this target is under way", facts.now + RETRY_AFTER)

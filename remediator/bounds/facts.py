@@ -37,7 +37,7 @@ class BlockOnFacts:
 
 @dataclass(frozen=True)
 class StormFacts:
-    """The alerts that began within `storm.within`, their targets, and when the last storm was seen."""
+    """The number of new alerts and of their targets, and when the last storm was seen."""
 
     alerts: int = 0
     targets: int = 0
@@ -139,7 +139,7 @@ async def _read_storm(connection: AsyncConnection, context: Context, now: dateti
 
 
 def _can_act(context: Context, episode: Episode) -> bool:
-    """Return whether the target exists and its mode is not off; other alerts do not count toward a storm."""
+    """Return whether the episode counts toward a storm: its target exists and is not off."""
     match resolve_target(context.inventory, context.remediations, episode.key):
         case UnresolvedTarget():
             return False
@@ -153,14 +153,14 @@ async def _read_plan(connection: AsyncConnection, target: ResolvedTarget, run: R
 
 
 def _max_items(target: ResolvedTarget) -> int | None:
-    """Return the inventory's limit; without one, none if a batch limits the run, else the remediation's own."""
+    """Return the inventory's limit, else none if a batch is set, else the remediation's."""
     if target.settings.max_items is not None:
         return target.settings.max_items
     return None if target.settings.batch is not None else target.remediation.max_items
 
 
 async def _read_history(connection: AsyncConnection, run: Run, now: datetime) -> HistoryFacts:
-    """Read earlier and active runs. An interrupted run starts no cooldown, so it is never the last run."""
+    """Read the earlier and active runs; an interrupted one starts no cooldown."""
     admissions = await run_history.admitted_since(connection, now - HOUR, excluded_run=run.id)
     in_stack = [row for row in admissions if row.stack == run.stack]
     active = await run_history.active(connection, excluded_run=run.id)

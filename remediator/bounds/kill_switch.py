@@ -22,7 +22,7 @@ async def pause_reason(connection: AsyncConnection, context: Context, stack: str
 
 
 def read_pause_file(file: Path | None) -> str | None:
-    """Return the reason in the file, or None without a file. A file that cannot be read pauses as well."""
+    """Return the reason in the file, or None without one; an unreadable file pauses as well."""
     if file is None:
         return None
     try:
@@ -42,5 +42,5 @@ def _missing_file_reason(file: Path) -> str | None:
 
 
 def _open_nonblocking(path: str, flags: int) -> int:
-    """Open without blocking: a named pipe would halt the whole process until another one writes to it."""
+    """Open without blocking: a named pipe would halt the process until it has a writer."""
     return os.open(path, flags | os.O_NONBLOCK)

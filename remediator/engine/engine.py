@@ -19,13 +19,13 @@ from remediator.runs.planning import cooldown_of
 from remediator.shutdown import ShutdownSignal
 
 TICK_SECONDS = 1.0
-PACE_SECONDS = 0.1  # between two rounds, so that a flood is processed in large batches
+PACE_SECONDS = 0.1  # between two rounds
 PLAN_BATCH_SIZE = 50  # new runs per transaction
 log = structlog.get_logger(__name__)
 
 
 class Engine:
-    """Owns the tasks that drive runs. The next tick picks up any run without a task, also after a crash."""
+    """Owns the tasks that drive runs; a tick picks up any run without one, also after a crash."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -87,7 +87,7 @@ class Engine:
         log.error("engine fault, retrying", trouble=self._fault, exc_info=not is_ledger_error)
 
     async def _wait_for_work(self) -> None:
-        """Wait for work, at least PACE_SECONDS: the first delivery of many is processed at once, the rest together."""
+        """Wait for work, at least PACE_SECONDS, so that a flood is processed in large batches."""
         await self.shutdown.sleep(PACE_SECONDS)
         try:
             async with asyncio.timeout(TICK_SECONDS):
@@ -107,9 +107,10 @@ class Engine:
         await self._drive_due_runs()
 
     async def _process_deliveries(self) -> None:
-        """Process all deliveries accepted before this round: the last one may end an episode that would get a run.
+        """Process all deliveries accepted before this round.
 
-        Later deliveries are left to the next round, or a flood would hold up everything else.
+        The last of them may end an episode that would otherwise get a run. Later ones are left to the next round, or a
+        flood would hold up everything else.
         """
         processed_count = await process_backlog(self._context, self.gate)
         remaining = self.gate.waiting
@@ -130,7 +131,7 @@ class Engine:
                     )
 
     def _is_due(self, candidate: Candidate) -> bool:
-        """Return whether the episode gets a run now: the first at once, the next after the cooldown."""
+        """Return whether a run is due: the first at once, the next after the cooldown."""
         if candidate.finished_at is None or candidate.state is RunState.INTERRUPTED:
             return True
         return self._context.clock.now() >= candidate.finished_at + cooldown_of(self._context, candidate.key)

@@ -12,7 +12,7 @@ RETENTION_PACE_SECONDS = 1.0  # between two steps, so that other writers get the
 
 
 class Housekeeping:
-    """The periodic work of the engine's rounds. The times of the next work are on the event loop's clock."""
+    """The periodic work of the engine; the due times are on the event loop's clock."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -61,7 +61,7 @@ class RunDriver:
                 return
 
     async def _log_run(self, run: Run) -> None:
-        """Log the state of a run, and at its end the head of the audit trail, which covers all of it."""
+        """Log the state of a run, and at its end the head of the audit trail that covers it."""
         log_fields: dict[str, Any] = {
             "run": run.id,
             "remediation": run.remediation,
@@ -121,14 +121,14 @@ STEPS: dict[RunState, Step] = {
 
 
 def has_expired(run: Run, now: datetime) -> bool:
-    """Return whether a waiting run has expired; no step of the clock more than doubles its wait."""
+    """Return whether a waiting run has expired; a clock set back at most doubles its wait."""
     if run.state not in WAITING or run.expires_at is None:
         return False
     return run.expires_at <= now or run.created_at - now > run.expires_at - run.created_at
 
 
 def is_ready(run: Run, confirmed_at: datetime, now: datetime) -> bool:
-    """Return whether `run` can continue now; a deferred run also waits for its alert's next delivery."""
+    """Return whether `run` can continue; a deferred run also needs its alert delivered again."""
     if run.state not in WAITING or has_expired(run, now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:

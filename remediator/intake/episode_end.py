@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 async def end_episode(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
-    """End `episode`, and cancel its run unless it has effects; such a run continues to its proof."""
+    """End `episode`, and cancel its run; a run with effects continues to its proof."""
     await episodes.end(connection, episode, reason, context.clock.now())
     log.info(
         "episode ended", stack=episode.stack, remediation=episode.remediation, target=episode.target, reason=reason

@@ -10,7 +10,7 @@ MAX_DELIVERIES = 10_000  # beyond that the engine is too slow, and Alertmanager'
 
 
 class IntakeGate:
-    """Decides whether a delivery is accepted now, counts those queued, and remembers the last failure."""
+    """Decides whether a delivery is accepted, counts the queue, and keeps the last failure."""
 
     def __init__(self, shutdown: ShutdownSignal, repeat_interval: timedelta, wake: Callable[[], None]) -> None:
         self._shutdown = shutdown
@@ -42,7 +42,7 @@ class IntakeGate:
 
     @property
     def failure(self) -> str | None:
-        """Why the last delivery could not be stored; None once Alertmanager would have sent it again.
+        """Why the last delivery was not stored; None once Alertmanager must have sent it again.
 
         An idle engine does not write, so it would not notice a full disk.
         """

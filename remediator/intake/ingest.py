@@ -59,7 +59,7 @@ async def _process_batch(context: Context, batch: Sequence[StoredDelivery]) -> N
 
 
 async def _parse_batch(batch: Sequence[StoredDelivery]) -> list[tuple[StoredDelivery, Delivery]]:
-    """Parse before the write transaction, and in slices: incoming deliveries would have to wait for either."""
+    """Parse before the transaction and in slices, so that incoming deliveries do not wait."""
     parsed_batch, loop = [], asyncio.get_running_loop()
     block_until = loop.time() + MAX_BLOCK_SECONDS
     for stored_delivery in batch:

@@ -38,7 +38,7 @@ class VanishedEpisodeDetector:
                 await _end_vanished(self._context, episode)
 
     async def _read_missing(self) -> Sequence[Episode]:
-        """Return the episodes that no delivery has confirmed for a repeat interval and that do not fire."""
+        """Return the episodes that do not fire and were not confirmed for a repeat interval."""
         now, span = self._context.clock.now(), self._context.repeat_interval
         async with self._context.ledger.read() as connection:
             unconfirmed_episodes = await episodes.all_open(connection, not_confirmed_between=(now - span, now))

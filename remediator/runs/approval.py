@@ -13,7 +13,7 @@ from remediator.runs.transitions import transition
 
 
 async def approve(context: Context, identifier: int, operator: str) -> Run:
-    """Approve exactly the items that the run lists; the engine then evaluates every bound again.
+    """Approve exactly the items that the run lists; every bound is then evaluated again.
 
     Raises:
         NoSuchRun: no run has this number.

@@ -49,7 +49,7 @@ async def execute(context: Context, run: Run, target: ResolvedTarget, shutdown: 
 
 
 async def _fail_before_effects(context: Context, run: Run, error: Exception) -> Run:
-    """End a run whose target failed before the first effect; after that, `recover` looks up the outcomes."""
+    """Fail the run if no effect has begun; otherwise `recover` looks up the outcomes."""
     async with context.ledger.write() as connection:
         current_run = await runs.get(connection, run.id)
         if current_run.state is not RunState.ADMITTED:
@@ -89,7 +89,7 @@ async def _apply_effects(
 async def _reason_to_stop(
     connection: AsyncConnection, context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal
 ) -> str | None:
-    """Return why no further effect may begin; evaluated in the transaction of every effect's intent."""
+    """Return why no further effect may begin; runs in the transaction of each intent."""
     now = context.clock.now()
     if shutdown.is_set():
         return SHUTDOWN
@@ -126,7 +126,7 @@ async def _apply(
 
 
 async def _conclude(context: Context, run: Run) -> Run:
-    """End or verify a run by the outcomes of its effects, unless it was cancelled before the first."""
+    """End or verify a run by its outcomes; a run cancelled before its first effect has ended."""
     if run.state is not RunState.EXECUTING:
         return run
     async with context.ledger.write() as connection:

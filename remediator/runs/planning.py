@@ -38,7 +38,7 @@ class PlanFailed:
 
 
 async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
-    """Plan `run`, evaluate all bounds, and move it on; an approved run keeps its approved plan.
+    """Plan `run`, evaluate all bounds and move it on; an approved run keeps its plan.
 
     Raises:
         LedgerUnavailable: nothing was decided.
@@ -56,7 +56,7 @@ async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
 
 
 async def _end_without_plan(context: Context, run: Run, failure: PlanFailed) -> Run:
-    """Refuse an unknown target, so that a name that only an alert claims gets no breaker; fail any other run."""
+    """Refuse a run with an unknown target, so that it opens no breaker; fail any other."""
     if failure.state is RunState.REFUSED and run.state is RunState.PLANNED:
         return await refuse(context, run, failure.reason, failure.detail)
     return await fail(context, run, failure.reason, failure.detail)
@@ -103,7 +103,7 @@ async def _read_touched_items(context: Context, target: ResolvedTarget) -> Seque
 
 
 def cooldown_of(context: Context, key: EpisodeKey) -> timedelta:
-    """Return how long an episode waits after its last run: `max_alert_age` if its target is unknown."""
+    """Return how long an episode waits after a run: `max_alert_age` for an unknown target."""
     match resolve_target(context.inventory, context.remediations, key):
         case ResolvedTarget(settings=settings):
             return settings.cooldown
@@ -165,7 +165,7 @@ async def _apply_decision(
 def _columns_of(
     state: RunState, run: Run, settings: RemediationSettings, decision: Decision, now: datetime
 ) -> Mapping[str, Any]:
-    """Return the times of a state. A run admitted again after a crash counts from now: its effects begin now."""
+    """Return the times of a state; a run admitted again counts from now, as its effects do."""
     if state is RunState.ADMITTED:
         return {"admitted_at": now}
     if state is RunState.AWAITING_APPROVAL:

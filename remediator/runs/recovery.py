@@ -28,7 +28,7 @@ async def recover(context: Context, run: Run, target: ResolvedTarget, _shutdown:
 
 
 async def mark_unknown(context: Context, run: Run, detail: str) -> Run:
-    """End a run whose effects or proof can no longer be checked; its intended items are unknown."""
+    """End a run whose outcome can no longer be read; its intended items are unknown."""
     async with context.ledger.write() as connection:
         run = await runs.take_over(connection, run)
         intended_items = [each for each in await effects.items(connection, run.id) if each.state is ItemState.INTENDED]

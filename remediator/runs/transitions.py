@@ -25,7 +25,7 @@ async def transition(
     evidence: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> Run:
-    """Move `run` to its next state, with that state's consequences; `evidence` is added to its evidence.
+    """Move `run` to a state, with the consequences of that state, and add to its evidence.
 
     Raises:
         StaleRun: the run has changed since it was read.
@@ -39,7 +39,7 @@ async def transition(
 
 
 async def open_breaker(connection: AsyncConnection, context: Context, run: Run) -> None:
-    """Open the breaker: the fix failed or its result is unknown, so an operator must check the target."""
+    """Open the breaker: the fix failed or is unknown, so an operator must check the target."""
     await switches.open_breaker(connection, run, f"run {run.id} ended {run.state}", context.clock.now())
 
 

@@ -11,7 +11,7 @@ from runbookd.inventory import Secret, SecretError
 
 
 class BearerTokens:
-    """The tokens of named senders; `place` with a name is where the inventory or a flag names its file.
+    """The tokens of named senders; `place` and a name give where its file is configured.
 
     With `basic`, a token may also be the password of basic authentication, with any user name. Do not use it for
     operators: a browser would send the password with every request that a web page makes.
@@ -67,7 +67,7 @@ class BearerTokens:
 
 
 def _file_stamp(secret: Secret) -> tuple[int, int, int] | None:
-    """Return a value that changes whenever the file does, so that the token is re-read only then."""
+    """Return a value that changes with the file, so that the token is re-read only then."""
     try:
         status = (secret.file or Path()).stat()
     except OSError:

@@ -38,7 +38,7 @@ MAX_CONCURRENT_READS = 10
 
 @dataclass(frozen=True)
 class Preview:
-    """The preview of one episode. `would` is the state that a run would reach at once, or NO_NEW_RUN."""
+    """The preview of one episode. `would` is the state that a run would reach, or NO_NEW_RUN."""
 
     key: EpisodeKey
     would: str
@@ -117,7 +117,7 @@ class _Rollback(Exception):
 
 
 async def _read_target(context: Context, key: EpisodeKey) -> _Reading | Preview:
-    """Read what the bounds judge, or return the preview of a run that ends before any bound is evaluated."""
+    """Read the target, or return the preview of a run that ends before any bound is judged."""
     match resolve_target(context.inventory, context.remediations, key):
         case UnresolvedTarget(detail):
             return Preview(key, RunState.REFUSED, "unknown_target", detail)

@@ -51,7 +51,7 @@ for _answer in ("accepted", "malformed", "unauthorized", "unavailable"):
 
 
 async def collect(context: Context, fault: str | None = None, ledger_fault: str | None = None) -> MetricsSnapshot:
-    """Collect the metrics page; without the ledger, only the state of ledger, engine and process."""
+    """Collect the metrics page; without the ledger, only ledger, engine and process."""
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
     engine = _gauge("remediation_engine_up", "Whether the engine completed its last round.", fault is None)
     ledger_up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and stores deliveries.")

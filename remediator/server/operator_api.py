@@ -62,7 +62,7 @@ class PauseRequest(BaseModel):
 
 
 def add_api_routes(app: web.Application, context: Context, tokens: BearerTokens, wake: Callable[[], None]) -> "Api":
-    """Add every route but the previews; return the handlers, whose guard the previews also need."""
+    """Add every route but the previews; return the handlers, whose guard the previews share."""
     api = Api(context, tokens, wake)
     app.router.add_get("/api/v1/runs", api.require_operator(api.get_runs))
     app.router.add_get("/api/v1/runs/{id}", api.require_operator(api.get_run))
@@ -203,7 +203,7 @@ class Api:
         return web.json_response(head_fields | report_fields)
 
     async def _verify_trail(self) -> AuditReport:
-        """Verify the whole trail. Requests share one verification: it takes long in a large ledger."""
+        """Verify the whole trail; requests share it, as it takes long in a large ledger."""
         return await verify_trail(self._context.ledger.read)
 
     def _on_audit_done(self, task: asyncio.Task[AuditReport]) -> None:

@@ -103,7 +103,7 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
 
 
 def _bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
-    """Return every bound with its numbers, in order of precedence; stopping bounds carry `until`."""
+    """Return every bound with its numbers, by precedence; stopping bounds carry `until`."""
     return [
         {
             "bound": name,
@@ -117,7 +117,7 @@ def _bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
 
 
 def _numbers_json(facts: BoundFacts | None) -> Mapping[str, Any]:
-    """Return each number that the bounds judged, beside its limit; null is no limit, or unknown."""
+    """Return each judged number beside its limit; null is no limit, or unknown."""
     if facts is None:
         return {}
     settings, alert, plan, history = facts.settings, facts.alert, facts.plan, facts.history
