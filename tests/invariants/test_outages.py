@@ -55,11 +55,13 @@ def test_in_a_read_only_folder_it_does_not_start_and_says_why(closed_folder: Pat
 
 def test_a_read_only_ledger_does_not_start_and_says_why(closed_folder: Path) -> None:
     file = closed_folder / "ledger.db"
+    closed_folder.chmod(0o755)
     sqlite3.connect(file).close()
+    Path(f"{file}.lock").touch()
+    Path(f"{file}.lock").chmod(0o666)
     file.touch()
-    lock = Path(f"{file}.lock")
-    lock.touch()
-    lock.chmod(0o666)
+    file.chmod(0o444)
+    closed_folder.chmod(0o555)
     assert run_in_process(read_only, file) == f"{file}: the ledger: attempt to write a readonly database"
 
 

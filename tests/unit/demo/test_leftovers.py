@@ -28,7 +28,7 @@ def _sleeping(program: str | Path, *arguments: str, cwd: Path, mark: str = "") -
 
 def _await_environment(pid: int) -> None:
     """A program that is just being started has no environment to read for a moment."""
-    with suppress(ProcessLookupError):  # it has ended already
+    with suppress(ProcessLookupError, PermissionError):  # it has ended; only root may read what is left of it
         while not Path(f"/proc/{pid}/environ").read_bytes():
             time.sleep(0.01)
 
