@@ -27,11 +27,11 @@ NOT_OF_A_STACK = {"remediation_approvals_waiting"}
 
 
 @pytest.mark.parametrize("uid", BOARDS)
-def test_the_committed_json_is_what_the_source_makes(uid: str) -> None:
+def test_committed_json_matches_the_source(uid: str) -> None:
     assert (FOLDER / f"{uid}.json").read_text() == render_board(BOARDS[uid]), "run python -m grafana.build and commit"
 
 
-def test_there_is_no_json_without_a_source(tmp_path: Path) -> None:
+def test_json_without_a_source_is_removed(tmp_path: Path) -> None:
     assert {file.stem for file in FOLDER.glob("*.json")} == set(BOARDS)
     (tmp_path / "gone.json").write_text("{}")
     write(tmp_path)
@@ -39,7 +39,7 @@ def test_there_is_no_json_without_a_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("board", load_boards(), ids=lambda board: board["uid"])
-def test_a_board_is_found_by_its_uid_and_changed_only_in_its_source(board: dict[str, Any]) -> None:
+def test_board_has_a_fixed_uid_and_is_read_only(board: dict[str, Any]) -> None:
     assert BOARDS[board["uid"]]["uid"] == board["uid"]
     assert board["id"] is None
     assert board["editable"] is False
@@ -49,7 +49,7 @@ def test_a_board_is_found_by_its_uid_and_changed_only_in_its_source(board: dict[
 
 
 @pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=IDS)
-def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+def test_panel_has_a_title_description_and_unit(panel: dict[str, Any]) -> None:
     assert panel["title"]
     assert panel["description"].endswith(".")
     assert panel["targets"]
@@ -59,7 +59,7 @@ def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("board", load_boards(), ids=lambda board: board["uid"])
-def test_panels_have_their_own_ids_titles_and_places(board: dict[str, Any]) -> None:
+def test_panels_have_unique_ids_titles_and_places(board: dict[str, Any]) -> None:
     panels = board["panels"]
     assert max(Counter(panel["id"] for panel in panels).values()) == 1
     assert max(Counter(panel["title"] for panel in panels).values()) == 1
@@ -67,17 +67,17 @@ def test_panels_have_their_own_ids_titles_and_places(board: dict[str, Any]) -> N
     assert all(place["x"] + place["w"] <= 24 for place in (panel["gridPos"] for panel in panels))
 
 
-def test_every_query_has_a_key_of_its_own() -> None:
+def test_every_query_has_a_unique_key() -> None:
     assert max(Counter(query.key for query in dashboard_queries()).values()) == 1
 
 
-def test_a_variable_that_nobody_fills_in_is_an_error() -> None:
+def test_unknown_variable_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"nobody fills in \$job"):
         fill_variables('up{job="$job"}', {"stack": ".+"})
 
 
 @pytest.mark.parametrize("query", dashboard_queries(stack="chosen"), ids=lambda query: query.key)
-def test_every_series_is_of_the_chosen_stacks(query: DashboardQuery) -> None:
+def test_every_query_selects_the_chosen_stacks(query: DashboardQuery) -> None:
     if "/variable/" in query.key:
         return
     for metric, selector in _selectors(query.expr):
@@ -85,14 +85,14 @@ def test_every_series_is_of_the_chosen_stacks(query: DashboardQuery) -> None:
 
 
 @pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=IDS)
-def test_counters_are_rates_over_the_interval_that_grafana_works_out(panel: dict[str, Any]) -> None:
+def test_counters_are_rates_over_the_rate_interval_of_grafana(panel: dict[str, Any]) -> None:
     for expr in (target["expr"] for target in panel["targets"]):
         assert set(re.findall(r"\[([^\]]+)\]", expr)) <= {"$__rate_interval"}
         counters = set(re.findall(r"\b\w+_total\b", expr)) - TOTALS
         assert counters == set(re.findall(r"rate\((\w+)", expr))
 
 
-def test_limits_are_the_series_that_the_alerts_compare_with() -> None:
+def test_limit_lines_use_the_thresholds_of_the_alerts() -> None:
     limits = [target for _, panel in PANELS for target in panel["targets"] if target["refId"] == "LIMIT"]
     assert {target["expr"].split("{")[0] for target in limits} == {
         "runbook:pg_idle_in_transaction_max_age_seconds:warning",
@@ -104,14 +104,14 @@ def test_limits_are_the_series_that_the_alerts_compare_with() -> None:
     }
 
 
-def test_provisioning_gives_grafana_the_scrape_interval_of_prometheus() -> None:
+def test_provisioned_interval_equals_the_scrape_interval() -> None:
     root = FOLDER.parents[1]
     source = yaml.safe_load((root / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
     scrape = yaml.safe_load((root / "deploy/prometheus.yml").read_text())["global"]["scrape_interval"]
     assert source["jsonData"]["timeInterval"] == scrape
 
 
-def test_provisioned_boards_can_not_be_changed_in_the_browser() -> None:
+def test_provisioned_boards_are_read_only() -> None:
     file = FOLDER.parent / "provisioning" / "dashboards" / "runbookd.yml"
     provider = yaml.safe_load(file.read_text())["providers"][0]
     assert provider["allowUiUpdates"] is False

@@ -60,7 +60,7 @@ def test_no_query_of_a_stack_returns_the_data_of_another(promtool: RunTool, tmp_
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_worst_alert_is_the_highest_severity_and_none_is_zero(promtool: RunTool, tmp_path: Path) -> None:
+def test_worst_alert_is_the_highest_severity_or_zero(promtool: RunTool, tmp_path: Path) -> None:
     worst = next(query.expr for query in dashboard_queries() if query.title == "Worst alert")
     none = {"expr": worst, "eval_time": "0s", "exp_samples": [{"labels": '{stack="shop"}', "value": 0}]}
     firing = [{"labels": f'{{severity="{severity}"}}', "value": 1} for severity in ("critical", "warning")]

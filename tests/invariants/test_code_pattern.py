@@ -147,12 +147,12 @@ def _squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_nothing_else_changes() -> None:
+def test_code_around_the_match_is_unchanged() -> None:
     replaced = replace_code(CODE, "write", "check(text)", "verify(text)")
     assert replaced == ast.unparse(ast.parse(CODE)).replace("check(text)", "verify(text)")
 
 
-def test_a_name_outside_the_symbol_is_not_found() -> None:
+def test_match_outside_the_symbol_is_not_found() -> None:
     with pytest.raises(ValueError, match=r"^0 matches in 'outer', not one: 'check\(text\)'$"):
         replace_code(CODE, "outer", "check(text)", "")
 
@@ -167,12 +167,12 @@ def test_an_unknown_symbol_is_refused() -> None:
         replace_code(CODE, "Reader.write", "check(text)", "")
 
 
-def test_what_is_not_python_is_no_pattern() -> None:
+def test_invalid_python_is_refused_as_a_pattern() -> None:
     with pytest.raises(ValueError, match=r"^not a pattern: 'if text'$"):
         replace_code(CODE, "write", "if text", "")
 
 
-def test_two_expressions_cannot_stand_for_one() -> None:
+def test_two_expressions_cannot_replace_one() -> None:
     with pytest.raises(ValueError, match=r"^only one expression fits there, not 2$"):
         replace_code(CODE, "outer.inner", "1", "1, 2")
 
@@ -181,11 +181,11 @@ def test_an_empty_symbol_is_the_whole_module() -> None:
     assert "import logging" in replace_code(CODE, "", "import log", "import logging")
 
 
-def test_a_symbol_can_stand_behind_a_condition() -> None:
+def test_symbol_inside_a_condition_is_found() -> None:
     assert "BEHIND_A_CONDITION = 2" in replace_code(CODE, "BEHIND_A_CONDITION", "1", "2")
 
 
-def test_the_last_entry_can_be_taken_away() -> None:
+def test_only_entry_of_a_dict_can_be_removed() -> None:
     assert replace_code('A = {"b": 1}', "A", '"b": 1', "") == "A = {}"
 
 
@@ -209,19 +209,19 @@ def f():
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), WILDCARDS.values(), ids=WILDCARDS)
-def test_an_ellipsis_stands_for_what_it_matches(old: str, new: str, expected: str) -> None:
+def test_ellipsis_is_replaced_by_its_match(old: str, new: str, expected: str) -> None:
     assert expected in replace_code(BODY, "f", old, new)
 
 
-def test_each_ellipsis_stands_for_its_own() -> None:
+def test_each_ellipsis_keeps_its_own_match() -> None:
     replaced = replace_code("A = {1: f(a, b), 2: {c, d}}", "A", "1: f(a, ...), 2: {c, ...}", "1: g(...), 2: {...}")
     assert replaced == "A = {1: g(b), 2: {d}}"
 
 
-def test_an_ellipsis_beyond_those_of_the_pattern_is_code() -> None:
+def test_additional_ellipsis_in_the_replacement_is_code() -> None:
     assert replace_code("A = tuple", "A", "tuple", "tuple[int, ...]") == "A = tuple[int, ...]"
 
 
-def test_several_ways_to_match_are_several_matches() -> None:
+def test_ambiguous_pattern_counts_as_several_matches() -> None:
     with pytest.raises(ValueError, match=r"^2 matches in 'f', not one"):
         replace_code(BODY, "f", "last()\n...", "")

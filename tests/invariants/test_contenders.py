@@ -51,7 +51,7 @@ async def wait_for_decisions(bench: EngineHarness) -> list[Run]:
 
 
 @pytest.mark.parametrize("capped", ["remediation", "stack", "all"])
-async def test_three_reservations_an_hour_are_three(folder: Path, capped: str) -> None:
+async def test_hourly_cap_of_three_admits_three_of_twenty(folder: Path, capped: str) -> None:
     """Invariant 3: admission is one transaction; counting first and writing later would let all twenty in."""
     async with engine_harness(folder, inventory_with_cap(capped, max_runs_per_hour=3)) as bench:
         await contend(bench)
@@ -64,7 +64,7 @@ async def test_three_reservations_an_hour_are_three(folder: Path, capped: str) -
 
 
 @pytest.mark.parametrize("capped", ["stack", "all"])
-async def test_three_at_a_time_are_three(folder: Path, capped: str) -> None:
+async def test_concurrency_of_three_lets_three_of_twenty_act(folder: Path, capped: str) -> None:
     """Invariant 4, and the cap on how many act at once."""
     inside, most, go_on = 0, 0, asyncio.Event()
 

@@ -22,13 +22,13 @@ def points_of(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("scenario", "die_at"), SHORT)
-def test_a_crash_anywhere_is_followed_by_the_truth(tmp_path: Path, scenario: str, die_at: int) -> None:
+def test_ledger_is_correct_after_a_crash(tmp_path: Path, scenario: str, die_at: int) -> None:
     """Invariants 1, 5, 6, 13, 21 at one point each; `make soak` takes every point of every scenario."""
     lines = crash_and_recover(tmp_path, scenario, [die_at])
     assert "life 1" in lines
 
 
-def test_the_short_form_has_a_point_before_and_after_each_state(tmp_path: Path) -> None:
+def test_chosen_crash_points_surround_each_state(tmp_path: Path) -> None:
     """The points are counted, so this says when they have moved."""
     lines = points_of(crash_and_recover(tmp_path, "fixed", []))
     chosen = {lines[number - 1] for name, number in SHORT if name == "fixed"}
@@ -40,7 +40,7 @@ def test_the_short_form_has_a_point_before_and_after_each_state(tmp_path: Path) 
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_crash_at_every_point_of_every_scenario(tmp_path: Path, scenario: str) -> None:
+def test_ledger_is_correct_after_a_crash_at_every_point(tmp_path: Path, scenario: str) -> None:
     whole = points_of(crash_and_recover(_folder(tmp_path, "whole"), scenario, [FAR_BEYOND]))
     for die_at in range(1, len(whole) + 1):
         crash_and_recover(_folder(tmp_path, f"at{die_at}"), scenario, [die_at])
@@ -48,7 +48,7 @@ def test_a_crash_at_every_point_of_every_scenario(tmp_path: Path, scenario: str)
 
 
 @pytest.mark.soak
-def test_the_scenarios_lead_to_every_end(tmp_path: Path) -> None:
+def test_scenarios_reach_every_final_state(tmp_path: Path) -> None:
     """All but these need a look that fails, or a target that goes: tests/unit/remediator has them."""
     ends = set()
     for name in SCENARIOS:

@@ -42,7 +42,7 @@ async def open_error(file: Path) -> str:
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-async def test_into_a_file_that_was_removed_nothing_is_accepted_until_it_is_back(
+async def test_removed_file_refuses_deliveries_until_it_is_back(
     bench: EngineHarness, folder: Path, tmp_path: Path, suffix: str
 ) -> None:
     lost = beside(ledger_of(folder), suffix)
@@ -65,7 +65,7 @@ async def storms(bench: EngineHarness) -> bool:
         return await switches.last_storm(connection) is not None
 
 
-async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
+async def test_transaction_refused_for_a_lost_file_changes_nothing(
     bench: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     ledger_of(folder).rename(tmp_path / "elsewhere")
@@ -76,7 +76,7 @@ async def test_what_was_refused_because_a_file_was_lost_has_not_happened(
     assert not await storms(bench)
 
 
-async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(
+async def test_transaction_fails_if_the_file_is_lost_before_its_commit(
     bench: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     async def write() -> None:
@@ -88,7 +88,7 @@ async def test_what_is_lost_on_the_way_to_its_commit_is_no_success(
         await write()
 
 
-async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: EngineHarness, folder: Path) -> None:
+async def test_replaced_file_refuses_deliveries(bench: EngineHarness, folder: Path) -> None:
     file = ledger_of(folder)
     shutil.copy(file, beside(file, ".copy"))
     beside(file, ".copy").replace(file)
@@ -96,7 +96,7 @@ async def test_into_a_file_that_was_replaced_nothing_is_accepted(bench: EngineHa
         await bench.deliver()
 
 
-async def test_a_file_that_is_lost_in_an_effect_lets_no_other_begin(
+async def test_no_further_effect_starts_if_the_file_is_lost_during_an_effect(
     bench: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     async def lose() -> None:
@@ -117,7 +117,7 @@ async def _is_away(bench: EngineHarness) -> bool:
     return AWAY in (bench.engine.fault or "")
 
 
-async def test_with_its_folder_gone_nothing_is_accepted(tmp_path: Path) -> None:
+async def test_removed_folder_refuses_deliveries(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     async with ledger_at(f"sqlite:///{home}/ledger.db").open() as ledger:
@@ -126,9 +126,7 @@ async def test_with_its_folder_gone_nothing_is_accepted(tmp_path: Path) -> None:
             await ledger.accept(START, delivery())
 
 
-async def test_another_program_that_writes_delays_and_nothing_more(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_another_writer_only_delays_deliveries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_MILLISECONDS", 50)
     async with engine_harness(folder, inventory()) as bench:
         with closing(sqlite3.connect(ledger_of(folder), isolation_level=None)) as other:
@@ -141,7 +139,7 @@ async def test_another_program_that_writes_delays_and_nothing_more(
         assert [run.state for run in await bench.runs()] == ["nothing_to_do"]
 
 
-async def test_a_folder_and_a_name_with_a_double_are_refused_and_an_empty_file_is_a_new_ledger(tmp_path: Path) -> None:
+async def test_folder_and_hard_link_are_refused_and_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     assert await open_error(tmp_path / "empty.db") == "opened"
     (tmp_path / "folder.db").mkdir()
@@ -151,7 +149,7 @@ async def test_a_folder_and_a_name_with_a_double_are_refused_and_an_empty_file_i
     assert "has a second hard link" in await open_error(tmp_path / "empty.db")
 
 
-async def test_two_names_of_one_file_lead_to_one_lock(bench: EngineHarness, folder: Path, tmp_path: Path) -> None:
+async def test_two_paths_of_one_file_share_one_lock(bench: EngineHarness, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(ledger_of(folder))
     assert "only one may act" in await open_error(tmp_path / "link.db")
 
@@ -175,7 +173,7 @@ def remove(file: Path) -> None:
 
 
 @pytest.mark.parametrize("accident", [restore, remove])
-async def test_a_ledger_that_does_not_know_what_was_done_last_does_nothing_until_a_person_has_looked(
+async def test_ledger_without_recent_history_pauses_until_an_operator_resumes(
     folder: Path, accident: Callable[[Path], None]
 ) -> None:
     async with engine_harness(folder, inventory()) as bench:
@@ -196,7 +194,7 @@ async def test_a_ledger_that_does_not_know_what_was_done_last_does_nothing_until
         assert await switches.stored_pause_reason(connection, START, "shop") is None, "said once, it is known"
 
 
-async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> None:
+async def test_wal_removed_after_a_crash_pauses_the_remediator(folder: Path) -> None:
     assert run_in_process(dies_after_work, folder) == "worked"
     assert beside(ledger_of(folder), "-wal").stat().st_size > 0
     beside(ledger_of(folder), "-wal").unlink()
@@ -204,7 +202,7 @@ async def test_a_log_that_was_removed_after_a_crash_is_missed(folder: Path) -> N
         assert await switches.stored_pause_reason(connection, START, "shop") is not None
 
 
-async def test_after_a_crash_alone_nothing_is_paused(folder: Path) -> None:
+async def test_crash_alone_pauses_nothing(folder: Path) -> None:
     assert run_in_process(dies_after_work, folder) == "worked"
     async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is None

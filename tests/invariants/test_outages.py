@@ -20,7 +20,7 @@ from tests.invariants.outage import FORKS, full_disk, full_disk_at_rest, read_on
 from tests.unit.remediator.conftest import EngineHarness
 
 
-def test_with_a_full_disk_nothing_is_accepted_and_nothing_is_done_and_it_says_so(folder: Path) -> None:
+def test_full_disk_refuses_deliveries_starts_no_effect_and_is_reported(folder: Path) -> None:
     told = run_in_process(full_disk, folder.parent)
     assert told == {
         "accepting": "the ledger: disk I/O error",
@@ -31,7 +31,7 @@ def test_with_a_full_disk_nothing_is_accepted_and_nothing_is_done_and_it_says_so
     }
 
 
-def test_a_full_disk_is_told_also_while_there_is_nothing_to_do(folder: Path) -> None:
+def test_full_disk_is_reported_while_the_engine_is_idle(folder: Path) -> None:
     assert run_in_process(full_disk_at_rest, folder.parent) == {
         "before": (200, "ready", True),
         "full": (503, "the ledger: disk I/O error", False),
@@ -48,12 +48,12 @@ def closed_folder() -> Iterator[Path]:
         Path(made).chmod(0o755)
 
 
-def test_in_a_read_only_folder_it_does_not_start_and_says_why(closed_folder: Path) -> None:
+def test_read_only_folder_fails_the_start_with_its_cause(closed_folder: Path) -> None:
     file = closed_folder / "ledger.db"
     assert run_in_process(read_only, file) == f"cannot create {file}.lock: Permission denied"
 
 
-def test_a_read_only_ledger_does_not_start_and_says_why(closed_folder: Path) -> None:
+def test_read_only_ledger_fails_the_start_with_its_cause(closed_folder: Path) -> None:
     file = closed_folder / "ledger.db"
     closed_folder.chmod(0o755)
     sqlite3.connect(file).close()
@@ -65,7 +65,7 @@ def test_a_read_only_ledger_does_not_start_and_says_why(closed_folder: Path) -> 
     assert run_in_process(read_only, file) == f"{file}: the ledger: attempt to write a readonly database"
 
 
-async def test_a_ledger_that_is_damaged_under_our_hands_stops_everything(bench: EngineHarness, folder: Path) -> None:
+async def test_ledger_damaged_while_open_stops_all_work(bench: EngineHarness, folder: Path) -> None:
     bench.shelf.fill("a")
     await bench.deliver()
     async with bench.context.ledger.write() as connection:
@@ -78,7 +78,7 @@ async def test_a_ledger_that_is_damaged_under_our_hands_stops_everything(bench: 
 
 
 @pytest.mark.parametrize("at", ["before", "after"])
-async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_truth(
+async def test_ledger_lost_during_an_effect_records_the_outcome_when_it_is_back(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     out = False
@@ -111,7 +111,7 @@ async def test_a_ledger_that_is_lost_in_an_effect_and_comes_back_learns_the_trut
     assert bench.shelf.touched == ["a"]
 
 
-def test_a_process_that_is_stopped_keeps_its_ledger_and_asks_again_when_it_goes_on(folder: Path) -> None:
+def test_suspended_process_keeps_its_lock_and_checks_the_pause_when_it_continues(folder: Path) -> None:
     """Invariants 7 and 24, of one machine: nobody else can begin, and what was paused meanwhile is not done."""
     ours, theirs = FORKS.Pipe()
     process = FORKS.Process(target=slow_work, args=(theirs, folder.parent))

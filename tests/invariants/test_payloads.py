@@ -88,7 +88,7 @@ HOSTILE = st.sampled_from(
 
 @given(BODY)
 @settings(max_examples=150, deadline=None)
-def test_every_valid_body_is_read(body: Any) -> None:
+def test_every_valid_body_is_parsed(body: Any) -> None:
     """Invariant 22."""
     found = parse_delivery(json.dumps(body).encode())
     assert [each.status for each in found.alerts] == [each["status"] for each in body["alerts"]]
@@ -97,7 +97,7 @@ def test_every_valid_body_is_read(body: Any) -> None:
 
 @given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=300))
 @settings(max_examples=150, deadline=None)
-def test_everything_else_is_malformed_and_nothing_worse(body: bytes) -> None:
+def test_any_other_body_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedDelivery) as caught:
         parse_delivery(body)
     assert "\n" not in str(caught.value)
@@ -115,7 +115,7 @@ def test_everything_else_is_malformed_and_nothing_worse(body: bytes) -> None:
         b'{"version": "4", "alerts": [], "truncatedAlerts": ' + b"9" * 5_000 + b"}",
     ],
 )
-def test_almost_right_is_malformed(body: bytes) -> None:
+def test_nearly_valid_body_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedDelivery):
         parse_delivery(body)
 
@@ -128,7 +128,7 @@ def test_almost_right_is_malformed(body: bytes) -> None:
     more=st.dictionaries(TEXT, TEXT, max_size=3),
 )
 @settings(max_examples=300, deadline=None)
-def test_no_text_in_a_label_becomes_more_than_a_name_of_the_inventory(
+def test_label_text_is_used_only_as_a_name_in_the_inventory(
     stack: str, target: str, queue: str, remediation: str, more: dict[str, str]
 ) -> None:
     """Invariant 18: what a remediation is given is the inventory's, whatever the alert says."""
@@ -146,12 +146,12 @@ def test_no_text_in_a_label_becomes_more_than_a_name_of_the_inventory(
     assert EpisodeKey("shop", remediation, str(found.name)) == key, "one target has one key"
 
 
-def test_a_label_is_no_longer_than_a_name() -> None:
+def test_long_label_is_truncated() -> None:
     """Invariant 18."""
     key = key_of(dict.fromkeys(("stack", "target", "queue", "remediation"), "x" * 100_000), REMEDIATIONS)
     assert max(len(part) for part in (key.stack, key.remediation, key.target)) <= 4 * MAX_NAME
 
 
-def test_the_right_names_are_found() -> None:
+def test_valid_names_resolve_to_a_target() -> None:
     labels = {"stack": "shop", "target": "jobs", "queue": "mail", "remediation": "retry_failed_jobs"}
     assert isinstance(resolve_target(SHOP, REMEDIATIONS, key_of(labels, REMEDIATIONS)), ResolvedTarget)

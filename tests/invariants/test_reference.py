@@ -18,7 +18,7 @@ BOUNDS = "tests/unit/remediator/bounds/test_bounds.py::test_exceeded_bound_stops
 DELIVERY = "tests/unit/remediator/model/test_delivery.py::test_what_is_no_delivery_is_refused_in_one_line"
 
 
-def test_every_invariant_has_its_guards() -> None:
+def test_every_invariant_has_guards() -> None:
     assert [each.number for each in invariants()] == list(range(1, 31))
     assert {int(file.stem) for file in FOLDER.glob("*.yml")} == {each.number for each in invariants()}
 
@@ -43,7 +43,7 @@ def test_every_guard_matches_once_in_its_file() -> None:
             assert ast.dump(ast.parse(left)) != ast.dump(ast.parse(text))
 
 
-def test_a_guard_that_does_not_match_says_which_it_is() -> None:
+def test_guard_without_a_match_is_named_in_the_error() -> None:
     guard = _unreadable().model_copy(update={"symbol": "parse_delivery"})
     with pytest.raises(
         ValueError, match=r"^remediator/model/delivery\.py: 'none': 0 matches in 'parse_delivery', not one"
@@ -63,7 +63,7 @@ def test_every_named_test_exists() -> None:
     assert [test for test in sorted(named) if not _exists(test)] == []
 
 
-def test_tests_name_only_invariants_that_there_are() -> None:
+def test_tests_name_only_existing_invariants() -> None:
     said = {
         int(number)
         for file in (ROOT / "tests").rglob("test_*.py")
@@ -78,7 +78,7 @@ def test_the_page_is_what_make_docs_writes() -> None:
         assert file.read_text(encoding="utf-8") == text
 
 
-def test_what_a_guard_is_and_what_is_none() -> None:
+def test_only_a_guard_whose_removal_fails_an_assertion_counts() -> None:
     """Side by side: each is a run of pytest. What can not be read turns every test red, and proves nothing."""
     guards = [
         _of(9, "A plan with one item more than `max_items` is refused."),

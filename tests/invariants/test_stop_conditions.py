@@ -50,7 +50,7 @@ def inventory_with_freeze(begins: timedelta, ends: timedelta, **settings: Any) -
     return with_shop(inventory(**settings), freezes={"holidays": freeze})
 
 
-async def test_in_a_freeze_nothing_begins(folder: Path) -> None:
+async def test_freeze_refuses_runs(folder: Path) -> None:
     """Invariant 11."""
     async with engine_harness(folder, inventory_with_freeze(-MINUTE, 20 * MINUTE)) as bench:
         assert await fire(bench) == ("refused", "freeze", 0)
@@ -58,7 +58,7 @@ async def test_in_a_freeze_nothing_begins(folder: Path) -> None:
         assert await fire(bench) == ("succeeded", "", 1)
 
 
-async def test_no_effect_begins_after_a_freeze_has_begun(folder: Path) -> None:
+async def test_no_effect_starts_after_a_freeze_has_begun(folder: Path) -> None:
     """Invariant 11."""
     async with engine_harness(folder, inventory_with_freeze(MINUTE, 20 * MINUTE)) as bench:
 
@@ -70,7 +70,7 @@ async def test_no_effect_begins_after_a_freeze_has_begun(folder: Path) -> None:
         assert await fire(bench) == ("interrupted", "freeze", 1)
 
 
-async def test_outside_its_window_nothing_begins(folder: Path) -> None:
+async def test_run_outside_its_window_is_deferred(folder: Path) -> None:
     """Invariant 11."""
     async with engine_harness(folder, inventory(only_in="noon")) as bench:
         bench.clock.advance(minutes=40)
@@ -92,7 +92,7 @@ def restart(bench: EngineHarness, **changes: Any) -> None:
         ("auto", ("succeeded", "", 1)),
     ],
 )
-async def test_a_run_that_waited_through_a_restart_has_the_mode_of_now(
+async def test_run_deferred_across_a_restart_uses_the_current_mode(
     folder: Path, mode: str, expected: tuple[str, str, int]
 ) -> None:
     """Invariant 10."""
@@ -136,7 +136,9 @@ def resume_action(stack: str | None) -> HarnessAction:
         ([pause_action("shop"), resume_action(None)], True),
     ],
 )
-async def test_whose_pause_it_is(bench: EngineHarness, said: list[HarnessAction], goes_on: bool) -> None:
+async def test_pause_and_resume_apply_to_their_stack_or_to_all(
+    bench: EngineHarness, said: list[HarnessAction], goes_on: bool
+) -> None:
     """Invariant 7: a stack's pause is its own, and ends by a word about it or about all."""
     for say in said:
         await say(bench)
@@ -144,14 +146,14 @@ async def test_whose_pause_it_is(bench: EngineHarness, said: list[HarnessAction]
 
 
 @pytest.mark.parametrize("which", ["main", "spare"])
-async def test_a_stacks_pause_works_before_every_effect(bench: EngineHarness, which: str) -> None:
+async def test_pause_of_a_stack_is_checked_before_every_effect(bench: EngineHarness, which: str) -> None:
     """Invariant 7."""
     bench.shelf.fill("b")
     bench.shelf.after = lambda: pause_action("shop")(bench)
     assert await fire(bench, target=which) == ("interrupted", "kill_switch", 1)
 
 
-async def test_a_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
+async def test_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
     """Invariant 30."""
     what = inventory(cooldown="0s")
     storm = what.limits.storm.model_copy(update={"targets": 1})
@@ -170,7 +172,7 @@ async def test_a_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
         assert await fire(bench) == ("succeeded", "", 1)
 
 
-async def test_alerts_that_were_cut_off_are_a_storm(bench: EngineHarness) -> None:
+async def test_truncated_alerts_count_as_a_storm(bench: EngineHarness) -> None:
     """Invariant 30: what is not known may be anything."""
     body = delivery().replace(b'"truncatedAlerts": 0', b'"truncatedAlerts": 3')
     await bench.context.ledger.accept(bench.clock.now(), body)
@@ -178,7 +180,7 @@ async def test_alerts_that_were_cut_off_are_a_storm(bench: EngineHarness) -> Non
 
 
 @pytest.mark.parametrize("of", ["all", "the stack"])
-async def test_what_has_not_been_confirmed_lately_is_left_alone(folder: Path, of: str) -> None:
+async def test_alert_without_a_recent_confirmation_is_refused(folder: Path, of: str) -> None:
     """Invariant 30."""
     what = inventory()
     if of == "all":
@@ -231,7 +233,7 @@ async def harness_with_alertmanager(folder: Path) -> AsyncIterator[tuple[EngineH
         ({"alertname": "Another", "stack": "shop"}, ("succeeded", "", 1)),
     ],
 )
-async def test_an_alert_of_block_on_is_asked_for(
+async def test_firing_alert_of_block_on_refuses_the_run(
     folder: Path, labels: dict[str, str], expected: tuple[str, str, int]
 ) -> None:
     """Invariant 30."""
@@ -240,7 +242,7 @@ async def test_an_alert_of_block_on_is_asked_for(
         assert await fire(bench) == expected
 
 
-async def test_where_alertmanager_can_not_say_it_waits(folder: Path) -> None:
+async def test_run_is_deferred_when_alertmanager_is_unreadable(folder: Path) -> None:
     """Invariant 30."""
     async with harness_with_alertmanager(folder) as (bench, asked):
         asked.status = 500
@@ -250,20 +252,20 @@ async def test_where_alertmanager_can_not_say_it_waits(folder: Path) -> None:
         assert await fire(bench) == ("succeeded", "", 1)
 
 
-async def test_block_on_with_nobody_to_ask_waits(folder: Path) -> None:
+async def test_run_with_block_on_is_deferred_without_an_alertmanager(folder: Path) -> None:
     """Invariant 30."""
     async with engine_harness(folder, inventory(block_on=["Failover"])) as bench:
         assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
 
 
-async def test_a_share_of_all_there_are(folder: Path) -> None:
+async def test_plan_above_max_share_is_refused(folder: Path) -> None:
     """Invariant 9."""
     async with engine_harness(folder, inventory(max_share=0.2)) as bench:  # of ten
         bench.shelf.fill("b", "c")
         assert await fire(bench) == ("refused", "max_share", 0)
 
 
-async def test_a_run_of_an_ended_episode_keeps_its_target_to_itself(folder: Path) -> None:
+async def test_active_run_of_an_ended_episode_keeps_its_target(folder: Path) -> None:
     """Invariant 4: its alert has ended and come back while it still acts."""
     what = inventory(cooldown="0s")
     what = what.model_copy(update={"limits": what.limits.model_copy(update={"concurrency": 2})})
@@ -283,7 +285,7 @@ async def test_a_run_of_an_ended_episode_keeps_its_target_to_itself(folder: Path
         assert (first.state, second.state, second.reason) == ("succeeded", RunState.DEFERRED, "concurrency")
 
 
-async def test_the_hour_of_a_cap_is_a_whole_one(folder: Path) -> None:
+async def test_hourly_cap_covers_a_full_hour(folder: Path) -> None:
     """Invariant 3."""
     async with engine_harness(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
         assert await fire(bench) == ("succeeded", "", 1)

@@ -31,7 +31,7 @@ STATES = r"(==|>) [01]\b"
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
-def test_it_has_the_labels_and_annotations_that_routes_and_people_rely_on(alert: Rule) -> None:
+def test_alert_has_the_required_labels_and_annotations(alert: Rule) -> None:
     assert re.fullmatch(r"([A-Z][a-z]+|DLQ|CPU|TLS)+", alert.alert or "")
     assert alert.labels["severity"] in SEVERITIES
     assert alert.labels["component"] in COMPONENTS
@@ -40,14 +40,14 @@ def test_it_has_the_labels_and_annotations_that_routes_and_people_rely_on(alert:
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
-def test_three_commands_come_first_and_none_of_them_destroys(alert: Rule) -> None:
+def test_alert_has_three_harmless_commands(alert: Rule) -> None:
     commands = alert.annotations["commands"].splitlines()
     assert len(commands) == 3
     assert re.findall(r"\b(FLUSH\w*|DEL|rm|kill|pg_terminate_backend|restart|KEYS|-f)\b", " ".join(commands)) == []
     assert "VACUUM FULL" not in alert.annotations["commands"]
 
 
-def test_what_they_ask_of_runbookctl_it_can_do() -> None:
+def test_runbookctl_commands_in_alerts_are_valid() -> None:
     asked = {line for alert in alerts() for line in alert.annotations["commands"].splitlines() if "runbookctl" in line}
     parser = get_command(app)
     for words in (line.split()[1:] for line in asked):
@@ -59,14 +59,14 @@ def test_what_they_ask_of_runbookctl_it_can_do() -> None:
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
-def test_its_labels_are_static(alert: Rule) -> None:
+def test_labels_of_an_alert_are_static(alert: Rule) -> None:
     """A label with a value in it makes a new alert, and a new episode, at every evaluation."""
     assert not any("{{" in value for value in alert.labels.values())
     assert not FROM_THE_JOIN & set(alert.labels)
 
 
 @pytest.mark.parametrize("alert", REMEDIABLE, ids=str)
-def test_its_remediation_exists(alert: Rule) -> None:
+def test_remediation_of_an_alert_exists(alert: Rule) -> None:
     assert alert.labels["remediation"] in REMEDIATIONS
 
 
@@ -76,12 +76,12 @@ def test_an_alert_with_a_remediation_ends_with_the_problem(alert: Rule) -> None:
 
 
 @pytest.mark.parametrize("alert", JOINED, ids=str)
-def test_the_text_tells_the_limit_that_the_expression_compares_with(alert: Rule) -> None:
+def test_description_names_the_limit_of_the_expression(alert: Rule) -> None:
     assert threshold_names(alert.annotations["description"]) == threshold_names(alert.expr)
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
-def test_no_number_stands_in_an_expression(alert: Rule) -> None:
+def test_expression_contains_no_number(alert: Rule) -> None:
     """Numbers are the runbooks'. Whether something is up, or there at all, is no number but a yes or no."""
     without_states = re.sub(STATES, "", re.sub(r"\[\w+\]|\{[^}]*\}", "", alert.expr))
     assert re.findall(r"(?<![\w:$])\d+", without_states) == []
@@ -96,13 +96,13 @@ def test_an_alert_about_the_remediator_never_reaches_it(alert: Rule) -> None:
 
 
 @pytest.mark.parametrize("file", subsystem_files(), ids=lambda file: file.stem)
-def test_no_stack_is_named(file: Any) -> None:
+def test_rule_file_names_no_stack(file: Any) -> None:
     stacks = {rule.labels["stack"] for rule in thresholds()}
     assert [stack for stack in stacks if stack in file.read_text()] == []
 
 
 @pytest.mark.parametrize("subsystem", subsystems())
-def test_every_alert_has_its_case(subsystem: str) -> None:
+def test_every_alert_has_a_case(subsystem: str) -> None:
     """A case is made into both: quiet at the limit, and firing past it."""
     written = {(case.alert, case.severity, *sorted(case.labels.values())) for case in cases_of(subsystem)}
     in_rules = [alert for alert in alerts() if alert.file.stem == subsystem]
@@ -111,7 +111,7 @@ def test_every_alert_has_its_case(subsystem: str) -> None:
 
 
 @pytest.mark.parametrize("alert", [a for a in alerts() if a.file.stem not in subsystems()], ids=str)
-def test_every_other_alert_is_asked_for_in_a_file_of_cases(alert: Rule) -> None:
+def test_every_other_alert_occurs_in_a_test_file(alert: Rule) -> None:
     files = sorted(CASES.glob("*_test.yml"))
     assert any(alert.alert and re.search(rf"\b{alert.alert}\b", file.read_text()) for file in files)
 
@@ -124,7 +124,7 @@ def test_no_alert_uses_a_threshold_that_no_stack_publishes() -> None:
     assert {name.split(":")[1] for name in unnamed} <= silent
 
 
-def test_the_reference_is_what_the_rules_say() -> None:
+def test_alerts_page_matches_the_rules() -> None:
     """The fix is `make docs`."""
     from tools.docs.alerts_tables import alerts_page
 

@@ -27,7 +27,7 @@ def scrape_interval() -> int:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_a_window_has_four_readings_at_least(rule: Rule) -> None:
+def test_range_covers_at_least_four_scrapes(rule: Rule) -> None:
     """One that is lost, or late, must not make a rate vanish."""
     assert all(seconds(window) >= 4 * scrape_interval() for window in re.findall(r"\[(\w+)\]", rule.expr))
 
@@ -39,7 +39,7 @@ def test_only_counters_have_a_rate(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_nothing_is_divided_by_zero(rule: Rule) -> None:
+def test_every_divisor_is_compared_with_zero(rule: Rule) -> None:
     """What is below the line is compared with 0 in the same parentheses."""
     for division in re.finditer(r"(?<=\s)/(?=\s)", rule.expr):
         below = re.sub(r"^\s*on \([^)]*\)", "", rule.expr[division.end() :]).strip()
@@ -55,7 +55,7 @@ def test_no_aggregation_drops_the_stack(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_every_match_is_on_labels_that_are_named(rule: Rule) -> None:
+def test_every_vector_match_names_its_labels(rule: Rule) -> None:
     """Without `on`, a label that another scrape job adds makes two sides that never meet."""
     text = re.sub(r"\{[^}]*\}", "", rule.expr)
     operators = re.findall(r"(?:\b(?:unless|and)\b|(?<=\s)[<>]=?(?=\s))\s*(?:bool )?(\S+)", text)
@@ -63,7 +63,7 @@ def test_every_match_is_on_labels_that_are_named(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.record], ids=str)
-def test_a_recorded_name_says_its_level_and_its_operation(rule: Rule) -> None:
+def test_recorded_name_contains_level_and_operation(rule: Rule) -> None:
     level, metric, operation = str(rule.record).split(":")
     assert level.split("_")[0] == "stack"
     assert re.fullmatch(r"[a-z0-9_]+", metric)

@@ -17,16 +17,16 @@ def sample() -> list[Mutant]:
 
 
 @pytest.mark.parametrize("mutant", sample(), ids=str)
-def test_a_wrong_rule_turns_a_case_red(promtool: RunTool, mutant: Mutant, tmp_path: Path) -> None:
+def test_wrong_rule_fails_a_case(promtool: RunTool, mutant: Mutant, tmp_path: Path) -> None:
     assert mutant.turns_a_case_red(promtool, tmp_path)
 
 
-def test_what_is_right_turns_none_red(promtool: RunTool, tmp_path: Path) -> None:
+def test_unchanged_rule_fails_no_case(promtool: RunTool, tmp_path: Path) -> None:
     right = Mutant(RULES / "queues.yml", 0, "", "", "queues")
     assert not right.turns_a_case_red(promtool, tmp_path)
 
 
-def test_every_number_and_every_comparison_is_spoiled() -> None:
+def test_mutants_cover_every_file_with_numbers_or_comparisons() -> None:
     spoiled = {mutant.file for mutant in mutants()}
     compared = {file for file in RULES.glob("*.yml") if "runbook:" in file.read_text() and file.stem != "meta"}
     assert spoiled >= {*compared, *(RULES / "thresholds").glob("*.yml")}

@@ -78,12 +78,12 @@ def series_read_by(rule: Rule) -> set[str]:
 
 
 @pytest.mark.parametrize("rule", [r for f in subsystem_files() for r in rules_of(f)], ids=str)
-def test_a_subsystem_reads_what_the_exporter_and_other_rules_give(rule: Rule) -> None:
+def test_subsystem_reads_only_known_series(rule: Rule) -> None:
     known = OURS | RECORDED | OF_PROMETHEUS | threshold_names(rule.expr)
     assert {name for name in _without_windows(series_read_by(rule)) if name not in known} == set()
 
 
-def test_every_adapter_reads_its_convention_and_all_of_it() -> None:
+def test_every_adapter_reads_exactly_its_convention() -> None:
     assert {file.stem for file in adapter_files()} == set(OTHERS)
     for file in adapter_files():
         names = {_base(name) for rule in rules_of(file) for name in _without_windows(series_read_by(rule))}

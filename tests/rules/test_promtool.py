@@ -15,20 +15,20 @@ def case_files() -> list[Path]:
 
 
 @pytest.mark.parametrize("file", [*subsystem_files(), *adapter_files(), *threshold_files()], ids=lambda file: file.stem)
-def test_the_file_is_free_of_errors_and_lint(promtool: RunTool, file: Path) -> None:
+def test_rule_file_passes_promtool_lint(promtool: RunTool, file: Path) -> None:
     result = promtool("check", "rules", "--lint-fatal", file)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("file", case_files(), ids=lambda file: file.stem)
-def test_the_cases_hold(promtool: RunTool, file: Path) -> None:
+def test_cases_pass_promtool(promtool: RunTool, file: Path) -> None:
     result = promtool("test", "rules", file)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("subsystem", subsystems())
-def test_each_alert_of_each_stack_fires_past_its_limit_alone(
+def test_each_alert_fires_only_past_its_limit_for_each_stack(
     promtool: RunTool, tmp_path: Path, subsystem: str, severity: str
 ) -> None:
     file = write_tests(tmp_path, subsystem, RULES, severity)
@@ -37,7 +37,7 @@ def test_each_alert_of_each_stack_fires_past_its_limit_alone(
         assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_prometheus_takes_the_configuration_with_every_rule_file(promtool: RunTool, tmp_path: Path) -> None:
+def test_prometheus_configuration_loads_every_rule_file(promtool: RunTool, tmp_path: Path) -> None:
     shutil.copytree(RULES, tmp_path / "alert_rules")
     config = shutil.copy(ROOT / "deploy" / "prometheus.yml", tmp_path)
     result = promtool("check", "config", "--lint-fatal", config)

@@ -34,13 +34,13 @@ def possible_alerts() -> set[tuple[str, str, str, str]]:
     return judged | others
 
 
-def test_alertmanager_takes_the_configuration(amtool: RunTool) -> None:
+def test_alertmanager_accepts_the_configuration(amtool: RunTool) -> None:
     result = amtool("check-config", CONFIG)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(("stack", "severity", "priority", "remediation"), sorted(possible_alerts()))
-def test_the_chat_hears_everything_the_pager_what_wakes_people_and_the_remediator_what_it_can_fix(
+def test_alert_is_routed_by_priority_severity_and_remediation(
     amtool: RunTool, stack: str, severity: str, priority: str, remediation: str
 ) -> None:
     wakes = priority in PAGED or (not priority and severity == "critical")
@@ -51,16 +51,16 @@ def test_the_chat_hears_everything_the_pager_what_wakes_people_and_the_remediato
     ]
 
 
-def test_every_severity_is_raised_for_every_stack_that_has_such_a_number() -> None:
+def test_possible_alerts_cover_all_severities_and_stacks() -> None:
     assert {severity for _, severity, _, _ in possible_alerts()} == set(SEVERITIES)
     assert {stack for stack, *_ in possible_alerts()} == {"any", *(number.labels["stack"] for number in thresholds())}
 
 
-def test_an_alert_without_a_known_severity_still_reaches_people(amtool: RunTool) -> None:
+def test_alert_without_a_severity_reaches_the_chat(amtool: RunTool) -> None:
     assert _receivers(amtool, alertname="Stray") == ["chat"]
 
 
-def test_the_remediator_hears_of_each_alert_alone_at_once_and_again() -> None:
+def test_remediator_route_is_ungrouped_immediate_and_repeating() -> None:
     route = configuration()["route"]["routes"][0]
     assert route == {
         "receiver": "remediator",
@@ -73,19 +73,19 @@ def test_the_remediator_hears_of_each_alert_alone_at_once_and_again() -> None:
     }
 
 
-def test_the_remediator_is_told_the_end_of_an_alert_and_shown_a_credential_from_a_file() -> None:
+def test_remediator_receiver_sends_resolved_alerts_and_a_token_file() -> None:
     receiver = next(entry for entry in configuration()["receivers"] if entry["name"] == "remediator")
     hook = receiver["webhook_configs"][0]
     assert hook["send_resolved"] is True
     assert set(hook["http_config"]["authorization"]) == {"credentials_file"}
 
 
-def test_no_secret_stands_in_the_file() -> None:
+def test_configuration_contains_no_secret() -> None:
     text = CONFIG.read_text()
     assert [word for word in ("password:", "api_url:", "routing_key:", "credentials:") if word in text] == []
 
 
-def test_every_interval_names_its_zone_and_mutes_people_only() -> None:
+def test_every_interval_has_a_zone_and_mutes_only_mail() -> None:
     intervals = [inner for outer in configuration()["time_intervals"] for inner in outer["time_intervals"]]
     assert intervals
     assert all("location" in interval for interval in intervals)
@@ -94,12 +94,12 @@ def test_every_interval_names_its_zone_and_mutes_people_only() -> None:
 
 
 @pytest.mark.parametrize("rule", configuration()["inhibit_rules"], ids=lambda rule: str(rule["target_matchers"]))
-def test_inhibition_stays_in_a_stack_and_leaves_the_remediator_its_alerts(rule: dict[str, Any]) -> None:
+def test_inhibition_stays_in_a_stack_and_spares_alerts_with_a_remediation(rule: dict[str, Any]) -> None:
     assert "stack" in rule["equal"]
     assert [text for text in rule["target_matchers"] if text.replace('"', "").replace(" ", "") == "remediation="]
 
 
-def test_what_inhibition_and_routes_name_exists() -> None:
+def test_alerts_named_by_inhibition_and_routes_exist() -> None:
     named = re.findall(r"alertname\s*=~?\s*\"?([\w|]+)", CONFIG.read_text())
     assert named
     assert {name for names in named for name in names.split("|")} <= {alert.alert for alert in alerts()}

@@ -32,7 +32,7 @@ def compared_quantities() -> set[str]:
     return {name.split(":")[1] for name in names if FOR_A_KIND not in name}
 
 
-def test_there_is_one_file_for_each_stack_and_it_speaks_of_no_other() -> None:
+def test_each_stack_has_one_file_with_only_its_numbers() -> None:
     assert {file.stem for file in threshold_files()} == STACKS
     assert all(rule.labels["stack"] == rule.file.stem for rule in published_rules())
 
@@ -45,21 +45,21 @@ def test_no_number_is_published_twice() -> None:
 
 
 @pytest.mark.parametrize("rule", thresholds(), ids=str)
-def test_a_threshold_is_a_number_with_the_labels_that_the_join_expects(rule: Rule) -> None:
+def test_threshold_is_a_number_with_the_labels_of_the_join(rule: Rule) -> None:
     kind = {"kind"} if rule.quantity.startswith(FOR_A_KIND) else set()
     assert set(rule.labels) - {"sustained"} == {"stack", "priority", "section"} | kind
     assert rule.labels["priority"] in {"P0", "P1", "P2", "P3"}
     assert number_of(rule) >= 0
 
 
-def test_a_duration_is_named_by_all_numbers_of_a_quantity_or_by_none() -> None:
+def test_all_or_no_numbers_of_a_quantity_have_a_duration() -> None:
     named = {rule.quantity: set[bool]() for rule in thresholds()}
     for rule in thresholds():
         named[rule.quantity].add("sustained" in rule.labels)
     assert {quantity for quantity, both in named.items() if len(both) > 1} == set()
 
 
-def test_the_more_severe_number_is_the_one_that_is_passed_later() -> None:
+def test_more_severe_number_is_higher() -> None:
     limits = {(r.labels["stack"], r.quantity, str(r.record).split(":")[-1]): number_of(r) for r in thresholds()}
     for (stack, quantity, severity), limit in limits.items():
         worse = {"info": "warning", "warning": "critical"}.get(severity, "")
@@ -67,7 +67,7 @@ def test_the_more_severe_number_is_the_one_that_is_passed_later() -> None:
 
 
 @pytest.mark.parametrize("stack", sorted(STACKS))
-def test_every_quantity_of_a_stack_has_a_number_or_is_known_to_have_none(stack: str) -> None:
+def test_every_quantity_of_a_stack_has_a_number_or_a_silence(stack: str) -> None:
     numbers = {rule.quantity for rule in thresholds() if rule.labels["stack"] == stack}
     silent = {rule.quantity for rule in silences() if rule.labels["stack"] == stack and "kind" not in rule.labels}
     asked = {name for name in compared_quantities() if stack in WITH_QUEUES or not name.startswith("bullmq_")}
@@ -77,26 +77,26 @@ def test_every_quantity_of_a_stack_has_a_number_or_is_known_to_have_none(stack: 
 
 
 @pytest.mark.parametrize("stack", sorted(STACKS))
-def test_every_quantity_of_backups_has_a_number_for_some_kind_or_a_silence(stack: str) -> None:
+def test_every_backup_quantity_has_a_number_or_a_silence(stack: str) -> None:
     names = {name.split(":")[1] for alert in alerts() for name in threshold_names(alert.expr) if FOR_A_KIND in name}
     assert names == {
         rule.quantity for rule in published_rules() if rule.labels["stack"] == stack and FOR_A_KIND in str(rule)
     }
 
 
-def test_a_silence_is_one_of_the_stack_and_a_quantity() -> None:
+def test_silence_has_a_stack_and_a_quantity() -> None:
     assert all(silence.expr == "1" for silence in silences())
     assert all(set(silence.labels) - {"kind"} == {"stack", "quantity"} for silence in silences())
 
 
-def test_every_threshold_is_compared_by_an_alert() -> None:
+def test_every_threshold_is_used_by_an_alert() -> None:
     names = {
         name for alert in alerts() if alert.labels["component"] != "monitoring" for name in threshold_names(alert.expr)
     }
     assert {str(rule.record) for rule in thresholds()} - names == set()
 
 
-def test_every_minimum_is_asked_and_there_for_each_stack_whose_alert_asks_it() -> None:
+def test_every_minimum_is_used_and_published_for_each_stack_that_needs_it() -> None:
     rules = [rule for file in subsystem_files() for rule in rules_of(file)]
     asking = {name: rule for rule in rules for name in re.findall(r"runbook:\w+:minimum", rule.expr)}
     assert {str(rule.record) for rule in minimums()} == set(asking)
@@ -108,7 +108,7 @@ def test_every_minimum_is_asked_and_there_for_each_stack_whose_alert_asks_it() -
             assert {stack for stack in stacks if (minimum, stack) not in there} == set(), rule.expr
 
 
-def test_a_comment_says_the_section_the_row_and_whether_the_number_is_stated_or_inferred() -> None:
+def test_comment_names_section_row_and_origin_of_the_number() -> None:
     for file in threshold_files():
         sections = [rule.labels["section"] for rule in rules_of(file) if rule in thresholds()]
         for comment, section in zip(_comments_over_thresholds(file.read_text()), sections, strict=True):

@@ -68,7 +68,7 @@ def start(start_alertmanager: Callable[[str], AlertmanagerServer], receiver: Rec
     return lambda hours: start_alertmanager(yaml.safe_dump(_committed(receiver.server_port, hours)))
 
 
-def test_what_is_down_holds_back_its_symptoms_in_its_own_stack_and_never_a_remediation(
+def test_target_down_inhibits_symptoms_in_its_stack_but_no_remediation(
     start: StartAlertmanager,
 ) -> None:
     server = start(ALWAYS)
@@ -113,7 +113,7 @@ def test_what_is_down_holds_back_its_symptoms_in_its_own_stack_and_never_a_remed
     assert _by_state(server) == {"held": _set(held), "told": _set(told)}
 
 
-def test_outside_working_hours_people_get_no_mail_of_notes_and_the_remediator_is_told(
+def test_info_alerts_outside_working_hours_reach_the_remediator_but_no_mail(
     start: StartAlertmanager, receiver: RecordingReceiver
 ) -> None:
     server = start(NEVER)
@@ -126,7 +126,7 @@ def test_outside_working_hours_people_get_no_mail_of_notes_and_the_remediator_is
     assert receiver.names("pager") == set()
 
 
-def test_in_working_hours_notes_are_mailed(start: StartAlertmanager, receiver: RecordingReceiver) -> None:
+def test_info_alerts_in_working_hours_are_mailed(start: StartAlertmanager, receiver: RecordingReceiver) -> None:
     server = start(ALWAYS)
     _send(server, [{"alertname": "Note", "severity": "info", "priority": "P3", "stack": "a"}])
     _send(server, [{"alertname": "Wakes", "severity": "critical", "priority": "P0", "stack": "a"}])

@@ -23,13 +23,13 @@ def keys_of(cell: str) -> list[str]:
     return [key for key in re.findall(r"`([a-z_.A-Z]+)`", cell) if key.count(".") and "/" not in key]
 
 
-def test_every_bound_is_there_in_the_order_in_which_they_win() -> None:
+def test_bounds_are_listed_in_their_order_of_precedence() -> None:
     assert [row[0].strip("`") for row in ROWS] == [*REFUSALS, *DEFERRALS]
     assert [row[1] for row in ROWS] == ["refuse"] * len(REFUSALS) + ["defer"] * len(DEFERRALS)
 
 
 @pytest.mark.parametrize("key", [key for row in ROWS for key in keys_of(row[3])])
-def test_what_it_is_set_with_is_a_key_of_the_inventory(key: str) -> None:
+def test_settings_of_a_bound_are_keys_of_the_inventory(key: str) -> None:
     prefix = next(prefix for prefix in ROOTS if key.startswith(prefix))
     model: Any = ROOTS[prefix]
     for part in key.removeprefix(prefix).split("."):
@@ -37,7 +37,7 @@ def test_what_it_is_set_with_is_a_key_of_the_inventory(key: str) -> None:
         model = model.model_fields[part].annotation
 
 
-def test_the_defaults_are_the_codes() -> None:
+def test_defaults_match_the_code() -> None:
     told = {row[0].strip("`"): row[4] for row in ROWS}
     own, stack, limits = RemediationSettings(), StackLimits(), Limits()
     storm, breaker = limits.storm, own.breaker

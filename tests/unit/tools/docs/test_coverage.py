@@ -36,17 +36,17 @@ def test_every_row_of_the_runbook_is_answered_once(stack: str) -> None:
     assert sum(row.answers.traps for row in of_stack) == traps
 
 
-def test_there_is_a_file_for_each_runbook_and_no_other() -> None:
+def test_each_runbook_has_one_coverage_file() -> None:
     assert {row.stack for row in ROWS} == set(SOURCES)
 
 
-def test_the_page_is_what_the_files_say() -> None:
+def test_coverage_page_matches_its_files() -> None:
     """The fix is `make docs`, or a pointer that exists."""
     for file, text in coverage_page():
         assert file.read_text(encoding="utf-8") == text
 
 
-def test_the_reference_names_the_rows_that_a_metric_answers() -> None:
+def test_metric_reference_names_the_answered_rows() -> None:
     pages = "".join(text for _, text in metrics_pages())
     lines = {line.split("`")[1]: line for line in pages.splitlines() if line.startswith("| `")}
     for row in ROWS:
@@ -55,13 +55,13 @@ def test_the_reference_names_the_rows_that_a_metric_answers() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pointer_that_points_at_nothing_is_refused(kind: str) -> None:
+def test_pointer_to_nothing_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match=f"no {kind} is named nothing"):
         link(kind, "nothing")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_answers_something_and_leads_to_a_file_that_exists(kind: str) -> None:
+def test_every_kind_is_used_and_links_to_an_existing_file(kind: str) -> None:
     pointers = {pointer for row in ROWS for pointer in getattr(row.answers, kind)}
     assert pointers
     for pointer in pointers:
@@ -69,7 +69,7 @@ def test_every_kind_answers_something_and_leads_to_a_file_that_exists(kind: str)
         assert (ROOT / "docs" / "reference" / place).exists()
 
 
-def test_an_alert_answers_a_row_only_where_its_stack_has_a_number_for_it() -> None:
+def test_alert_answers_a_row_only_with_a_number_of_its_stack() -> None:
     """Without one the alert can not fire there, and the row is as good as unanswered."""
     numbers = {file.stem: {rule["record"] for rule in rules(file)} for file in (RULES / "thresholds").glob("*.yml")}
     for row in ROWS:
@@ -79,7 +79,7 @@ def test_an_alert_answers_a_row_only_where_its_stack_has_a_number_for_it() -> No
 
 
 @pytest.mark.parametrize("file", sorted((RULES / "thresholds").glob("*.yml")), ids=lambda file: file.stem)
-def test_a_row_that_a_threshold_names_is_answered_by_its_alert(file: Path) -> None:
+def test_row_named_by_a_threshold_is_answered_by_its_alert(file: Path) -> None:
     named = re.findall(r"((?: *#.*\n)+) *- record: (runbook:\S+)", file.read_text(encoding="utf-8"))
     rows = {row.id: row.answers for row in ROWS}
     pairs = [(row, number) for comment, number in named for row in ROW_ID.findall(comment)]
@@ -88,12 +88,12 @@ def test_a_row_that_a_threshold_names_is_answered_by_its_alert(file: Path) -> No
         assert any(number in numbers_by_alert()[alert] for alert in rows[row].alert), f"{row}: {number}"
 
 
-def test_no_word_stands_in_the_lists_that_answers_nothing() -> None:
+def test_every_word_for_outside_and_planned_is_used() -> None:
     assert {word for row in ROWS for word in row.answers.outside} == set(OUTSIDE)
     assert {word for row in ROWS for word in row.answers.planned} == set(PLANNED)
 
 
-def test_the_traps_of_a_row_are_numbered_where_there_are_several(tmp_path: Path) -> None:
+def test_several_traps_of_a_row_are_numbered(tmp_path: Path) -> None:
     text = "Part:\n  a: {people: [tell]}\n  b: {people: [tell], traps: 1}\n  c: {people: [tell], traps: 2}\n"
     assert [row.traps for row in rows_of(tmp_path, text)] == [(), ("b",), ("c/1", "c/2")]
 
@@ -107,12 +107,12 @@ def test_the_traps_of_a_row_are_numbered_where_there_are_several(tmp_path: Path)
         ("Part:\n  a: {people: [tell], traps: -1}\n", "greater than or equal to 0"),
     ],
 )
-def test_a_row_that_is_no_answer_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+def test_row_without_an_answer_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         rows_of(tmp_path, text)
 
 
-def test_a_row_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_duplicate_row_is_refused(tmp_path: Path) -> None:
     with pytest.raises(yaml.YAMLError, match=r"duplicate key a(.|\n)*line 3"):
         rows_of(tmp_path, "Part:\n  a: {people: [tell]}\n  a: {people: [tell]}\n")
     assert not [row for row, times in Counter(row.id for row in ROWS).items() if times > 1]

@@ -16,13 +16,13 @@ def test_every_trap_is_answered_once() -> None:
     assert sorted(named) == sorted(trap for row in covered_rows() for trap in row.traps)
 
 
-def test_every_line_says_what_is_wrong_and_what_is_done() -> None:
+def test_every_line_has_a_problem_and_an_answer() -> None:
     for traps, wrong, done in LINES:
         assert wrong.strip().endswith("."), traps
         assert done.strip().endswith("."), traps
 
 
-def test_what_it_names_exists() -> None:
+def test_alerts_and_metrics_named_in_the_review_exist() -> None:
     """Quoted in the text and shaped like one of ours: an alert, or a metric of the exporter."""
     quoted = set(re.findall(r"`(.+?)`", TEXT))
     for name in quoted:
@@ -32,6 +32,6 @@ def test_what_it_names_exists() -> None:
             assert link("metric", name)
 
 
-def test_its_links_lead_somewhere() -> None:
+def test_links_of_the_review_exist() -> None:
     for place in re.findall(r"\]\(([^)#]+)", TEXT):
         assert (DOCS / place).exists(), place
