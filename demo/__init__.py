@@ -1,4 +1,4 @@
-"""The demonstration: real servers, the daemons and a small simulated product, started by one command.
+"""The demo: real servers, the daemons and a small simulated product on one machine.
 
-It runs the whole loop on one machine; the tests start their servers with it.
+The tests start their servers with it.
 """

@@ -29,22 +29,22 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 @app.command("up")
 def up_command() -> None:
-    """Start the demo and return when all of it answers. Its addresses are in .demo/env."""
-    _print_line(f"the demo is up after {up(PATHS):.1f} s; addresses and secrets: {PATHS.env}")
+    """Start the demo and wait until all its parts answer. Writes the addresses to .demo/env."""
+    _print_line(f"demo started in {up(PATHS):.1f} s; addresses and secrets: {PATHS.env}")
 
 
 @app.command("down")
 def down_command() -> None:
-    """End the demo and everything of it."""
+    """Stop the demo and all its processes."""
     down(PATHS)
-    _print_line("the demo is down")
+    _print_line("demo stopped")
 
 
 @app.command("incident")
 def incident_command(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(INCIDENTS)}.")]) -> None:
-    """Make one incident in the demo that is up, and return."""
+    """Inject one incident into the running demo."""
     if name not in INCIDENTS:
-        raise DemoError(f"there is no incident {name!r}; there are: {', '.join(INCIDENTS)}")
+        raise DemoError(f"unknown incident {name!r}; choose one of: {', '.join(INCIDENTS)}")
     asyncio.run(_inject(name))
     _print_line(f"{name}: {INCIDENTS[name].story}")
 
@@ -56,7 +56,7 @@ async def _inject(name: str) -> None:
 
 @app.command("loop")
 def loop_command() -> None:
-    """Make the four incidents in the demo that is up, follow them to their ends, and write .demo/report.json."""
+    """Inject the four incidents into the running demo, follow them, and write .demo/report.json."""
     raise typer.Exit(0 if asyncio.run(_run_loop()) else 1)
 
 
@@ -64,15 +64,15 @@ async def _run_loop() -> bool:
     async with running_demo(PATHS) as demo:
         report = await run_loop(demo, Display(console))
     for problem in report["missing"]:
-        _print_line(f"missing: {problem}")
-    verdict = "all as it should be" if report["ok"] else "not as it should be"
-    _print_line(f"{verdict} after {report['seconds']} s; {PATHS.report}")
+        _print_line(f"problem: {problem}")
+    verdict = "all incidents ended as expected" if report["ok"] else "not all incidents ended as expected"
+    _print_line(f"{verdict} after {report['seconds']} s; report: {PATHS.report}")
     return bool(report["ok"])
 
 
 @app.command("run")
-def run_command(once: Annotated[bool, typer.Option(help="End it after the four incidents.")] = False) -> None:
-    """Start the demo, make the four incidents, and stay up until Ctrl-C."""
+def run_command(once: Annotated[bool, typer.Option(help="Stop the demo after the four incidents.")] = False) -> None:
+    """Start the demo, inject the four incidents, and run until Ctrl-C."""
     up_command()
     try:
         ok = asyncio.run(_run_loop())
@@ -93,10 +93,10 @@ def _print_hints() -> None:
     ports = Ports.load(PATHS)
     for part in ("prometheus", "alertmanager", "exporter", "remediator"):
         _print_line(f"  {part:13} {ports.url(part)}")
-    _print_line("Now try, in another terminal:")
+    _print_line("To inject another incident, run in a second terminal:")
     for name, incident in INCIDENTS.items():
         _print_line(f"  make incident NAME={name:18} # {incident.story}")
-    _print_line("Ctrl-C ends the demo.")
+    _print_line("Ctrl-C stops the demo.")
 
 
 def _print_line(text: str) -> None:
@@ -104,8 +104,8 @@ def _print_line(text: str) -> None:
 
 
 def main() -> None:
-    """Run the command; every failure that people can mend is one line, and exit code 1."""
-    # Everything is on this machine, and a proxy that the environment names has no business with it.
+    """Run the command; print an error that the user can fix as one line, and exit with 1."""
+    # All parts are on this machine: bypass any proxy of the environment.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = HOST
     for stop_signal in (signal.SIGTERM, signal.SIGHUP):  # clean up as after Ctrl-C
         signal.signal(stop_signal, signal.default_int_handler)

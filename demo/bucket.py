@@ -1,4 +1,4 @@
-"""The bucket with the product's backups: what stands in it, and the dumps that the demo puts there."""
+"""The bucket with the product's backups: its access, and the names and ages of the dumps."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,24 +19,24 @@ PATTERN = "shop_%Y%m%d_%H%M%S.dump"
 
 
 def open_bucket(paths: DemoPaths) -> S3Store:
-    """The bucket with all rights, as its owner has them."""
+    """Open the bucket with its owner's rights."""
     options = cast("S3Config", yaml.safe_load(paths.secret("s3_options.yml")))
     return S3Store(BUCKET, config=options)
 
 
 def path_of(moment: datetime) -> str:
-    """The path of the backup of `moment`."""
+    """Return the path of the backup made at `moment`."""
     return f"{FOLDER}/{moment.astimezone(UTC).strftime(PATTERN)}"
 
 
 def age_of(path: str) -> timedelta:
-    """How old the backup at `path` is by its name."""
+    """Return the age of the backup at `path`, from its name."""
     name = path.rpartition("/")[2]
     return datetime.now(UTC) - datetime.strptime(name, PATTERN).replace(tzinfo=UTC)
 
 
 async def list_backups(paths: DemoPaths) -> Mapping[str, dict[str, Any]]:
-    """Every backup by its path, with all that would change if somebody touched it; the markers are left out."""
+    """Return every backup by path, with the properties that a change would alter; without markers."""
     entries = await open_bucket(paths).list_async(prefix=f"{FOLDER}/").collect_async()
     return {
         each["path"]: {"size": each["size"], "etag": each["e_tag"], "modified": each["last_modified"].isoformat()}

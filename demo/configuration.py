@@ -1,4 +1,4 @@
-"""Fills the demo's configuration templates in: addresses and paths, and the one file with passwords of its own."""
+"""Fills addresses and paths into the demo's configuration templates, and passwords into the ACL file."""
 
 import json
 from string import Template
@@ -15,7 +15,7 @@ FILES = ("inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml"
 
 
 def template_values(paths: DemoPaths, ports: Ports) -> dict[str, str]:
-    """What the templates may ask for. No secret is among it: the templates name the files that hold them."""
+    """Return the values for the templates. They contain paths of secret files, but no secrets."""
     return {
         "secrets": str(paths.secrets),
         "config": str(paths.config),
@@ -45,18 +45,18 @@ def write_configuration(paths: DemoPaths, ports: Ports) -> None:
 
 
 def redis_acl(credentials: Credentials) -> str:
-    """Redis' users, each with its password."""
+    """Return the ACL file of Redis, with passwords."""
     passwords = {f"redis_{user}_password": password for user, password in credentials.redis.items()}
     production = (DEPLOY / "redis" / "remediator.acl").read_text(encoding="utf-8")
     rights = production.strip().removeprefix("user remediator on ")
     template = Template((TEMPLATES / "redis.acl").read_text(encoding="utf-8"))
     text = template.substitute(passwords, redis_remediator_rights=rights)
-    # Redis knows no comments.
+    # Redis refuses comments in an ACL file.
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
 
 
 def env_lines(paths: DemoPaths, ports: Ports) -> str:
-    """The file for scripts: shell lines KEY=value."""
+    """Return the content of `env`, for scripts: shell lines KEY=value."""
     values = {
         "PG_DSN": paths.secret("postgres_product"),
         "REDIS_URL": paths.secret("redis_product"),

@@ -1,4 +1,4 @@
-"""The demo's passwords and tokens: made anew at every start, each role with its own, each in its own file."""
+"""The demo's passwords and tokens: new at every start, one per role, each in its own file."""
 
 import secrets
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ REDIS_USERS = ("product", "metrics", "remediator")
 
 
 def _new_secret() -> str:
-    # URL-safe, so that it means the same in a DSN, an ACL file and an SQL literal.
+    # URL-safe, so that it needs no escaping in a DSN, an ACL file or an SQL literal.
     return secrets.token_urlsafe(24)
 
 
@@ -26,7 +26,7 @@ def _secret_per_name(*names: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Credentials:
-    """Everything secret of one demo."""
+    """All secrets of one demo."""
 
     postgres: Mapping[str, str] = field(default_factory=lambda: _secret_per_name(*POSTGRES_ROLES), repr=False)
     redis: Mapping[str, str] = field(default_factory=lambda: _secret_per_name(*REDIS_USERS), repr=False)
@@ -35,7 +35,7 @@ class Credentials:
     operator_token: str = field(default_factory=_new_secret, repr=False)
 
     def save(self, paths: DemoPaths, ports: Ports) -> None:
-        """Write one file a secret, as a whole DSN, URL or token: the form in which the inventory wants it."""
+        """Write one file per secret, as the DSN, URL or token that the inventory expects."""
         for role, password in self.postgres.items():
             dsn = f"postgresql://{role}:{password}@{HOST}:{ports.postgres}/{DATABASE}"
             paths.write_secret(f"postgres_{role}", dsn)
@@ -46,7 +46,7 @@ class Credentials:
         paths.write_secret("operator_token", self.operator_token)
 
     def s3_options(self, ports: Ports) -> dict[str, str]:
-        """The storage's settings, as the inventory's `options_file` holds them."""
+        """Return the storage settings for the inventory's `options_file`."""
         return {
             "aws_access_key_id": "demo",
             "aws_secret_access_key": self.s3,

@@ -1,4 +1,4 @@
-"""Shows the timeline while it happens: a table that grows on a terminal, plain lines anywhere else."""
+"""Shows the timeline live: as a growing table on a terminal, as plain lines elsewhere."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from demo.timeline import Step, Timeline
 
 
 def step_label(timeline: Timeline, step: Step) -> str:
-    """What people read for a step that was reached: the bounds passed, or the one that refused."""
+    """Return the text for a reached step; for the bounds, with their result."""
     if step is Step.BOUNDS:
         return f"bounds: refused by {timeline.refused_by}" if timeline.refused_by else "bounds passed"
     return str(step)
 
 
 class Display:
-    """Where the timeline is shown."""
+    """Prints the timelines to a console."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -26,24 +26,24 @@ class Display:
         self._timelines: list[Timeline] = []
 
     def print_line(self, text: str) -> None:
-        """One line for people."""
+        """Print one line."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def add(self, timeline: Timeline) -> None:
-        """Begin to show one incident."""
+        """Add an incident to the display."""
         self._timelines.append(timeline)
         self.print_line(f"   0.0 s  {timeline.name}: {timeline.incident.story}")
         self._refresh()
 
     def step_reached(self, timeline: Timeline, step: Step) -> None:
-        """Show that a step was reached."""
+        """Show a reached step."""
         if self._live is None:
             self.print_line(f"{timeline.steps[step]:6.1f} s  {timeline.name}: {step_label(timeline, step)}")
         self._refresh()
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Keep one table up to date while the block runs; where there is no terminal, the lines do."""
+        """Keep a table up to date while the block runs; without a terminal, only print lines."""
         if not self._console.is_terminal:
             yield
             return
@@ -60,7 +60,7 @@ class Display:
 
 
 def timeline_table(timelines: Sequence[Timeline]) -> Table:
-    """Steps down, incidents across, seconds since each incident was made."""
+    """Return a table of seconds since the injection: one row per step, one column per incident."""
     table = Table("step", *(timeline.name for timeline in timelines), title="seconds since the incident")
     for step in Step:
         table.add_row(str(step), *(_cell(timeline, step) for timeline in timelines))

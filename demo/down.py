@@ -1,4 +1,4 @@
-"""Ends the demo: every recorded process, what is left of it in /proc, and its files but for the logs and the report."""
+"""Stops the demo: its recorded processes, those left in /proc, and its files except logs and report."""
 
 import shutil
 import signal
@@ -16,24 +16,24 @@ from demo.servers.proc import identify, send
 from demo.servers.process import Process
 from demo.servers.unprivileged import leave_place
 
-# What others are connected to ends last, so that nobody complains into the logs.
+# Stopped last: the other parts are connected to them and would log errors.
 STORES = ("postgres", "redis", "s3")
 KEPT_ENTRIES = ("report.json", "notifications.jsonl", "parts", "lock")
 ATTEMPTS = 20
 
 
 def down(paths: DemoPaths) -> None:
-    """End the demo of `paths`, whatever state it is in. Does nothing where there is none.
+    """Stop the demo of `paths`, in any state. Does nothing without one.
 
     Raises:
-        DemoError: something of it can not be ended, or somebody else is at it.
+        DemoError: a process cannot be killed, or another command starts or stops the demo.
     """
     with demo_lock(paths):
         stop_all(paths)
 
 
 def stop_all(paths: DemoPaths) -> None:
-    """`down` for somebody who holds the lock. It is not interrupted halfway."""
+    """Stop the demo for a caller that holds the lock. Ignores Ctrl-C until it is done."""
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         paths.env.unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def _stop_one(part: Process) -> None:
 
 
 def _kill_leftovers(paths: DemoPaths) -> None:
-    """Kill what no record names: a start was killed in between, or somebody started a part again by hand."""
+    """Kill unrecorded processes: of a killed start, or of a part that was restarted by hand."""
     for _ in range(ATTEMPTS):
         remaining = leftover_processes(paths)
         if not remaining:
@@ -72,11 +72,12 @@ def _kill_leftovers(paths: DemoPaths) -> None:
                 send(identify(process.pid), signal.SIGKILL)
             except ProcessLookupError:
                 continue
-    raise DemoError(f"can not end {', '.join(f'{each.pid} ({each.program})' for each in leftover_processes(paths))}")
+    processes = ", ".join(f"{each.pid} ({each.program})" for each in leftover_processes(paths))
+    raise DemoError(f"cannot kill {processes}; kill them by hand")
 
 
 def _remove_files(paths: DemoPaths) -> None:
-    """The logs stay where they were written, since errors and people name them by that place."""
+    """Remove everything except the logs, whose paths error messages name."""
     for entry in paths.root.iterdir():
         if entry.name not in KEPT_ENTRIES:
             _remove(entry)

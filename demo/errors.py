@@ -1,22 +1,22 @@
-"""Errors of the demo, worded for somebody who tries the project for the first time.
+"""Errors of the demo, for a reader who tries the project for the first time.
 
 DemoError
-├── DemoAlreadyRunning    a demo runs in this checkout
-├── DemoNotRunning        there is none, and the command needs one
-└── DemoNotReady          a part of it did not become ready in time
+├── DemoAlreadyRunning    a demo of this checkout is running
+├── DemoNotRunning        the command needs a running demo
+└── DemoNotReady          a part did not become ready in time
 """
 
 
 class DemoError(Exception):
-    """Base of all errors that the demo raises itself; its text is the one line that people see."""
+    """Base of all errors of the demo; its text is the one line that the command prints."""
 
 
 class DemoAlreadyRunning(DemoError):
-    """A demo runs in this checkout."""
+    """A demo of this checkout is running."""
 
 
 class DemoNotRunning(DemoError):
-    """No demo runs in this checkout."""
+    """No demo of this checkout is running."""
 
 
 class DemoNotReady(DemoError):

@@ -1,4 +1,4 @@
-"""How the demo's own parts are started, and how whatever was started is found again."""
+"""Starts the demo's own programs, and finds recorded processes again."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from demo.servers.server import Server
 
 
 class Program(Server):
-    """A part that is one command and answers 200 at `health`, a path below its own address."""
+    """A part that is one command and answers 200 at its path `health`."""
 
     def __init__(self, folder: Path, port: int, launch: Launch, health: str) -> None:
         self.name = folder.name
@@ -21,23 +21,25 @@ class Program(Server):
         self._health = f"http://127.0.0.1:{port}{health}"
 
     def prepare(self) -> Launch:
+        """Return the command; there is nothing to prepare."""
         return self._launch
 
     def answers(self) -> bool:
+        """Return whether the health path answers 200."""
         return answers_ok(self._health)
 
 
 def launch_command(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None) -> Launch:
-    """A command that works in `cwd`, with more variables in its environment."""
+    """Return a command that runs in `cwd` (created if missing), with `env` as further variables."""
     cwd.mkdir(parents=True, exist_ok=True)
     return Launch(arguments, env={**os.environ, **(env or {})}, cwd=cwd)
 
 
 def python_module(module: str, *arguments: str, cwd: Path) -> Launch:
-    """A module of the checkout; the demo is not installed, so the module path names the checkout."""
+    """Return the command for a module of the checkout, which PYTHONPATH names: it is not installed."""
     return launch_command([sys.executable, "-m", module, *arguments], cwd, {"PYTHONPATH": str(CHECKOUT)})
 
 
 def recorded_processes(paths: DemoPaths) -> list[Process]:
-    """Every process that was started and not stopped since, whoever started it and however that ended."""
+    """Return every process that was started and not stopped, by this or another command."""
     return [Process(record.parent, record.stem) for record in sorted(paths.parts.glob("*/*.pid"))]

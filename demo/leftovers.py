@@ -1,7 +1,7 @@
-"""Finds processes of a demo by what they are (folder, program, environment), never by a name.
+"""Finds processes of a demo by folder, program and environment, never by name.
 
-The pid files are how the demo ends what it started. This is how it checks that it did, and finds what an interrupted
-start had no time to write down, or what somebody started again by hand.
+The demo stops its processes by pid file. This finds the rest: those that an interrupted start did not record, or that
+a user restarted by hand.
 """
 
 import os
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from demo.paths import CHECKOUT, DemoPaths
 
-# Every part is started with this variable, and its children inherit it.
+# Every part starts with this variable, and its children inherit it.
 MARKER_VARIABLE = "RUNBOOKD_DEMO"
 
 
 @dataclass(frozen=True)
 class LeftoverProcess:
-    """One process, by its number, and what it runs."""
+    """A process that is still running, and its program."""
 
     pid: int
     program: str
@@ -25,7 +25,7 @@ class LeftoverProcess:
 def _read(pid: int, what: str) -> bytes:
     try:
         return Path(f"/proc/{pid}/{what}").read_bytes()
-    except OSError:  # it ended, or it is somebody else's
+    except OSError:  # the process has ended, or belongs to another user
         return b""
 
 
@@ -43,7 +43,7 @@ def _is_below(path: str, folder: Path) -> bool:
 def _is_part(pid: int, paths: DemoPaths) -> bool:
     if f"{MARKER_VARIABLE}={paths.root}".encode() in _read(pid, "environ").split(b"\0"):
         return True
-    # A shell or an editor that somebody left in the folder is not ours, so the program has to be ours as well.
+    # The program must be ours, too: a user may have a shell or an editor open in the folder.
     if not _is_below(_read_link(pid, "cwd"), paths.root):
         return False
     programs = [
@@ -56,7 +56,7 @@ def _is_part(pid: int, paths: DemoPaths) -> bool:
 
 
 def leftover_processes(paths: DemoPaths) -> list[LeftoverProcess]:
-    """The processes of this demo that live, this one and its parent excepted. A zombie has ended."""
+    """Return the demo's running processes, except this one, its parent and zombies."""
     own = {os.getpid(), os.getppid()}
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     processes = [

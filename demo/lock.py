@@ -1,4 +1,4 @@
-"""One start or end at a time. The kernel lets go of the lock when its holder dies, however it dies."""
+"""Allows one start or stop at a time. The kernel releases the lock if its holder dies."""
 
 import fcntl
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ def demo_lock(paths: DemoPaths) -> Iterator[None]:
     """Hold the demo's lock.
 
     Raises:
-        DemoError: somebody else starts or ends the demo right now.
+        DemoError: another command is starting or stopping the demo.
     """
     paths.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (paths.root / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoError("somebody else starts or ends the demo of this checkout right now; wait for it") from None
+            raise DemoError("another command is starting or stopping the demo; wait until it is done") from None
         yield

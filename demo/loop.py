@@ -1,4 +1,4 @@
-"""Makes the four incidents, follows each to its end, and proves in the real thing what became of it."""
+"""Injects the four incidents, follows each to its end, and proves the result in the real servers."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from demo.watch import IncidentWatch, watch_incidents
 
 FOLLOW_SECONDS = 65
 CLEAR_SECONDS = 20
-# What asking the real thing can fail with; then the incident has no proof, and the report says why.
+# Errors of the real servers during a proof; the report then gives the error as the reason.
 PROOF_ERRORS = (
     DemoError,
     aiohttp.ClientError,
@@ -32,10 +32,10 @@ PROOF_ERRORS = (
 
 
 async def inject(demo: Demo, incident: Incident) -> Injection:
-    """Make one incident and record it.
+    """Inject one incident and record it.
 
     Raises:
-        DemoError: it can not be made now; the text says why.
+        DemoError: the incident is not possible now; the message gives the reason.
     """
     at = datetime.now(UTC)
     injection = Injection(incident=incident.name, at=at, facts=await incident.inject(demo))
@@ -44,7 +44,7 @@ async def inject(demo: Demo, incident: Incident) -> Injection:
 
 
 async def _follow(watch: IncidentWatch, display: Display, incident: Incident) -> Result:
-    """One incident from its making to its proof."""
+    """Follow one incident from its injection to its proof."""
     try:
         timeline = Timeline(incident, await inject(watch.demo, incident), display.step_reached)
         display.add(timeline)
@@ -59,18 +59,18 @@ async def _follow(watch: IncidentWatch, display: Display, incident: Incident) ->
 
 
 async def _clear(demo: Demo, timeline: Timeline) -> None:
-    """End what is left of the incident, and see its alert go, so that the next one starts from quiet."""
+    """Clean up after the incident and wait until its alert resolves, so that the next starts clean."""
     await timeline.incident.clear(demo)
     deadline = asyncio.get_running_loop().time() + CLEAR_SECONDS
     await timeline.wait_for(lambda: Step.RESOLVED in timeline.steps, deadline)
 
 
 async def _follow_session_incidents(watch: IncidentWatch, display: Display) -> list[Result]:
-    """Incident d has the alert and the target of incident a, so it can not begin before that one is resolved."""
+    """Run incident d after incident a has resolved: both have the same alert and target."""
     first = await _follow(watch, display, INCIDENTS["idle_transactions"])
     second = INCIDENTS["too_many_sessions"]
     if first.timeline is None or Step.RESOLVED not in first.timeline.steps:
-        return [first, Result(second, failure=f"was not made, because {first.incident.name} was not resolved")]
+        return [first, Result(second, failure=f"not injected: {first.incident.name} did not resolve")]
     return [first, await _follow(watch, display, second)]
 
 
@@ -90,7 +90,7 @@ async def run_loop(demo: Demo, display: Display) -> dict[str, Any]:
 
 
 async def follow_new(demo: Demo, display: Display) -> None:
-    """Show every incident that somebody makes with `make incident`, until the demo is ended."""
+    """Show every incident from `make incident` until the demo stops."""
     known_injections = {(injection.incident, injection.at) for injection in Injection.load_all(demo.paths)}
     async with watch_incidents(demo) as watch:
         while demo.paths.env.exists():

@@ -1,4 +1,4 @@
-"""The exporter's page as the demo reads it."""
+"""Reads the exporter's page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ class ExporterPage:
     text: str
 
     def values(self, metric: str, **labels: str) -> Iterator[float]:
-        """The values of the samples of `metric` that have these labels."""
+        """Yield the values of the samples of `metric` with these labels."""
         for family in text_string_to_metric_families(self.text):
             for sample in family.samples:
                 if sample.name == metric and labels.items() <= sample.labels.items():
                     yield sample.value
 
     def largest(self, metric: str, **labels: str) -> float:
-        """The largest of them, or 0 without any."""
+        """Return the largest value, or 0 without any."""
         return max(self.values(metric, **labels), default=0.0)
 
     def total(self, metric: str, **labels: str) -> float:
-        """Their sum."""
+        """Return the sum of the values."""
         return sum(self.values(metric, **labels))

@@ -1,4 +1,4 @@
-"""Where everything of the demo lies: one folder in the checkout, which git ignores, and nothing outside it."""
+"""The paths of the demo, all in one folder of the checkout that Git ignores."""
 
 import os
 from dataclasses import dataclass
@@ -15,64 +15,69 @@ class DemoPaths:
 
     @property
     def env(self) -> Path:
-        """Shell lines KEY=value for scripts. Written last, so that it exists only while all of the demo is up."""
+        """Shell lines KEY=value for scripts. Written last: it exists only while the whole demo is up."""
         return self.root / "env"
 
     @property
     def report(self) -> Path:
+        """The report of the last loop."""
         return self.root / "report.json"
 
     @property
     def ports(self) -> Path:
+        """The ports of the parts."""
         return self.root / "ports.json"
 
     @property
     def notifications(self) -> Path:
-        """What people were told, one JSON line each."""
+        """The received notifications, one JSON line each."""
         return self.root / "notifications.jsonl"
 
     @property
     def ledger(self) -> Path:
+        """The remediator's ledger."""
         return self.root / "ledger.db"
 
     @property
     def secrets(self) -> Path:
+        """The folder of secrets, one file each."""
         return self.root / "secrets"
 
     @property
     def config(self) -> Path:
+        """The folder of configuration files."""
         return self.root / "config"
 
     @property
     def parts(self) -> Path:
-        """One folder for each process: its record, its log and its data."""
+        """The folder with one folder per process: its record, its log and its data."""
         return self.root / "parts"
 
     def part(self, name: str) -> Path:
-        """The folder of the part `name`."""
+        """Return the folder of the part `name`."""
         return self.parts / name
 
     @property
     def incidents(self) -> Path:
-        """What was injected, one JSON file an incident."""
+        """The folder of injections, one JSON file each."""
         return self.root / "incidents"
 
     def create(self) -> None:
-        """Create the folders, closed to everybody else: they hold passwords."""
+        """Create the folders, readable by this user only: they hold passwords."""
         for folder in (self.root, self.secrets, self.config, self.parts, self.incidents):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self, name: str) -> str:
-        """The secret `name` as it stands in its file."""
+        """Return the secret `name` from its file."""
         return (self.secrets / name).read_text(encoding="utf-8").strip()
 
     def write_secret(self, name: str, text: str) -> None:
-        """Write a new secret file that only this user can read, from its first byte on."""
+        """Write a secret file that only this user can read."""
         write_private(self.secrets / name, text)
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path` with mode 0600 and all at once: a reader sees the old text or the new one."""
+    """Write `text` to `path` atomically with mode 0600: a reader sees the old or the new text."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

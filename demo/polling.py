@@ -1,4 +1,4 @@
-"""Asks until the answer is good, at most for a while."""
+"""Polls until a value is good or the time is up."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def poll(read: Callable[[], Awaitable[T]], good: Callable[[T], bool], seconds: float, every: float = 0.2) -> T:
-    """The first good answer of `read`, or its last one after `seconds`: the caller judges it once more."""
+    """Return the first good answer of `read`, or its last after `seconds`, which the caller must check."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     answer = await read()

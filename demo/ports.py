@@ -1,4 +1,4 @@
-"""The ports of one demo, all on 127.0.0.1, and the addresses that follow from them."""
+"""The ports of one demo on 127.0.0.1, and their addresses."""
 
 from typing import Self
 
@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 
 
 class Ports(BaseModel):
-    """One free port for each part."""
+    """One free port per part."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,16 +26,18 @@ class Ports(BaseModel):
     jobs: int
 
     def address(self, part: str) -> str:
-        """HOST:PORT of `part`."""
+        """Return HOST:PORT of `part`."""
         return f"{HOST}:{getattr(self, part)}"
 
     def url(self, part: str) -> str:
-        """The http address of `part`, without a slash at its end."""
+        """Return the HTTP URL of `part`, without a slash at its end."""
         return f"http://{self.address(part)}"
 
     def save(self, paths: DemoPaths) -> None:
+        """Write the ports to their file."""
         write_private(paths.ports, self.model_dump_json(indent=2))
 
     @classmethod
     def load(cls, paths: DemoPaths) -> Self:
+        """Read the ports from their file."""
         return cls.model_validate_json(paths.ports.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Makes the servers of the demo into the product's: roles, tables, users, the bucket and its older dumps."""
+"""Prepares the demo's servers for the product: roles, tables, users, the bucket and older dumps."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from tools.toolchain.paths import launcher
 
 OLDER_DUMPS = (timedelta(days=2), timedelta(days=3), timedelta(days=4))
 DUMP_SECONDS = 30
-# What each role may do, and no more. The exporter's and the remediator's are what an operator installs for production.
+# The rights of each role. Those of the exporter and the remediator are the same files as in production.
 GRANTS = {
     "product": (),
     "metrics": ((DEPLOY / "postgres" / "exporter.sql").read_text(encoding="utf-8"),),
@@ -31,9 +31,9 @@ async def prepare_database(paths: DemoPaths, owner: str, credentials: Credential
     """Create roles, the database and its tables. `owner` is the DSN of a superuser, in any database."""
     connection = await asyncpg.connect(owner, timeout=5)
     try:
-        await connection.execute("SET log_min_error_statement = panic")  # or a refused password would be logged
+        await connection.execute("SET log_min_error_statement = panic")  # or a failing statement logs its password
         for role, password in credentials.postgres.items():
-            # CREATE ROLE takes no parameters; the password has no character that ends the literal.
+            # CREATE ROLE takes no parameters; the password contains no quotes.
             await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
             for grant in GRANTS[role]:
                 await connection.execute(grant)
@@ -48,7 +48,7 @@ async def prepare_database(paths: DemoPaths, owner: str, credentials: Credential
 
 
 async def prepare_bucket(paths: DemoPaths, s3_url: str) -> None:
-    """Create the bucket with one real dump of now and the same under older names."""
+    """Create the bucket with a real dump, stored under the current and older names."""
     request(f"{s3_url}/{BUCKET}", method="PUT")
     bucket = open_bucket(paths)
     dump = take_dump(paths.secret("postgres_dumper"))
@@ -58,10 +58,10 @@ async def prepare_bucket(paths: DemoPaths, s3_url: str) -> None:
 
 
 def take_dump(dsn: str) -> bytes:
-    """A dump of the product's database in pg_dump's custom format.
+    """Return a dump of the product's database in pg_dump's custom format.
 
     Raises:
-        DemoError: pg_dump failed, with its last line.
+        DemoError: pg_dump failed; the message is its last line.
     """
     dump = subprocess.run(
         [str(launcher("pg_dump")), "--format=custom", "--no-password"],
@@ -76,7 +76,7 @@ def take_dump(dsn: str) -> bytes:
 
 
 def libpq_variables(dsn: str) -> Mapping[str, str]:
-    """A DSN as libpq's environment variables: an argument list can be read by everybody on the machine."""
+    """Return a DSN as libpq's environment variables: every user of the machine can read argument lists."""
     parts = urlsplit(dsn)
     return {
         "PGHOST": parts.hostname or "",

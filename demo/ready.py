@@ -1,4 +1,4 @@
-"""Asks every part of the demo whether it does its work, not only whether it is there."""
+"""Checks that every part of the demo does its work, not only that it answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -54,10 +54,10 @@ async def _passes(demo: Demo, check: Callable[[Demo], Awaitable[bool]]) -> bool:
 
 
 async def wait_until_ready(paths: DemoPaths, ports: Ports) -> None:
-    """Return when every check holds.
+    """Wait until every check passes.
 
     Raises:
-        DemoNotReady: naming the checks that do not hold in time.
+        DemoNotReady: lists the checks that did not pass in time.
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as http:
         demo = Demo(paths, ports, http)
@@ -65,4 +65,6 @@ async def wait_until_ready(paths: DemoPaths, ports: Ports) -> None:
         results = await asyncio.gather(*polls)
     missing = [name for name, true in zip(CHECKS, results, strict=True) if not true]
     if missing:
-        raise DemoNotReady(f"not so within {READY_SECONDS} s: {'; '.join(missing)}; see the logs in {paths.parts}")
+        raise DemoNotReady(
+            f"checks did not pass within {READY_SECONDS} s: {'; '.join(missing)}; see the logs in {paths.parts}"
+        )

@@ -1,4 +1,4 @@
-"""The report of one loop: what each incident came to, and what is missing from what it should have come to."""
+"""The report of one loop: the end of each incident, and its differences from the expected end."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ EXPECTED_END = {"fixed": "succeeded", "refused": "refused by max_items"}
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one incident; `failure` says why it was not followed to its end."""
+    """The result of one incident. `failure` is the reason if it was not followed to its end."""
 
     incident: Incident
     timeline: Timeline | None = None
@@ -22,25 +22,26 @@ class Result:
     failure: str = ""
 
     def missing(self) -> list[str]:
-        """What is missing, each in a few words; empty where all is as it should be."""
+        """Return the problems, each in a few words; empty if the incident ended as expected."""
         return [f"{self.incident.name}: {what}" for what in self._missing()]
 
     def _missing(self) -> list[str]:
         if self.timeline is None or self.proof is None:
-            return [self.failure or "was not followed"]
-        missing = [f"never reached: {step}" for step in self.timeline.missing_steps()]
+            return [self.failure or "not followed"]
+        missing = [f"step not reached: {step}" for step in self.timeline.missing_steps()]
         if self.final_state != EXPECTED_END[self.incident.expected]:
-            missing.append(f"the run ended as {self.final_state}, not as {EXPECTED_END[self.incident.expected]}")
-        return missing + [f"not true: {claim}" for claim in self.proof.failed_claims]
+            missing.append(f"the run ended as {self.final_state}, expected {EXPECTED_END[self.incident.expected]}")
+        return missing + [f"not proven: {claim}" for claim in self.proof.failed_claims]
 
     @property
     def final_state(self) -> str:
-        """How the deciding run ended, with the bound that refused it."""
+        """The final state of the deciding run, with the bound that refused it."""
         if self.timeline is None:
             return "no run"
         return " by ".join(filter(None, (self.timeline.outcome, self.timeline.refused_by))) or "no run"
 
     def as_json(self) -> dict[str, Any]:
+        """Return the incident's part of the report."""
         steps = self.timeline.steps if self.timeline else {}
         return {
             "name": self.incident.name,
@@ -56,7 +57,7 @@ class Result:
 
 
 def build_report(results: Sequence[Result], seconds: float) -> dict[str, Any]:
-    """The whole report: {ok, missing, seconds, incidents: {letter: …}}."""
+    """Return the whole report: {ok, missing, seconds, incidents: {letter: …}}."""
     missing = [what for result in results for what in result.missing()]
     return {
         "ok": not missing,
@@ -67,4 +68,5 @@ def build_report(results: Sequence[Result], seconds: float) -> dict[str, Any]:
 
 
 def save_report(paths: DemoPaths, report: dict[str, Any]) -> None:
+    """Write the report to its file."""
     write_private(paths.report, json.dumps(report, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Proves that a dump is a backup: restores it into a database of its own, counts the rows, and drops it again."""
+"""Proves a backup: restores it into a scratch database, counts the rows, and drops it."""
 
 import asyncio
 import os
@@ -17,10 +17,10 @@ SCRATCH = "restored"
 
 
 async def rows_in_dump(demo: Demo, dump: Path) -> int:
-    """How many orders the restored dump has.
+    """Restore the dump and return its number of orders.
 
     Raises:
-        DemoError: pg_restore refused it, with its last line.
+        DemoError: pg_restore failed; the message is its last line.
     """
     async with demo.database() as owner:
         await owner.execute(f"DROP DATABASE IF EXISTS {SCRATCH}")

@@ -1,4 +1,4 @@
-"""A demo that is up, seen from outside: its addresses, its secrets, and a client for its HTTP interfaces."""
+"""A client for a running demo: its addresses, its secrets and its HTTP interfaces."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ class Demo:
             return await answer.json()
 
     async def post(self, part: str, path: str, **query: str) -> Any:
-        """POST nothing but a query, and return the JSON of the answer."""
+        """POST a query without a body, and return the JSON of the answer."""
         async with self.http.post(self.ports.url(part) + path, params=query) as answer:
             answer.raise_for_status()
             return await answer.json()
@@ -42,13 +42,13 @@ class Demo:
             return await answer.text()
 
     async def runs(self, remediation: str) -> list[dict[str, Any]]:
-        """The newest runs of one remediation of the demo's stack, newest first."""
+        """Return the 20 newest runs of one remediation, newest first."""
         answer = await self._api("/api/v1/runs", stack="shop", remediation=remediation, limit="20")
         runs: list[dict[str, Any]] = answer["runs"]
         return runs
 
     async def run(self, number: int | str) -> dict[str, Any]:
-        """One run with its history."""
+        """Return one run with its history."""
         run: dict[str, Any] = await self._api(f"/api/v1/runs/{number}")
         return run
 
@@ -60,7 +60,7 @@ class Demo:
 
     @asynccontextmanager
     async def database(self, role: str = "superuser") -> AsyncIterator[asyncpg.Connection]:
-        """A connection to the product's database, as the onlooker who may see everything unless told otherwise."""
+        """Open a connection to the product's database, by default as superuser."""
         connection = await asyncpg.connect(self.paths.secret(f"postgres_{role}"), timeout=TIMEOUT_SECONDS)
         try:
             yield connection
@@ -70,12 +70,12 @@ class Demo:
 
 @asynccontextmanager
 async def running_demo(paths: DemoPaths) -> AsyncIterator[Demo]:
-    """The demo of `paths`.
+    """Connect to the running demo of `paths`.
 
     Raises:
-        DemoNotRunning: there is none, or it is not complete.
+        DemoNotRunning: the demo is not running, or has not finished its start.
     """
     if not paths.env.exists():
-        raise DemoNotRunning("no demo is up here; `make demo-up` starts one")
+        raise DemoNotRunning("the demo is not running; start it with `make demo-up`")
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as http:
         yield Demo(paths, Ports.load(paths), http)

@@ -1,4 +1,4 @@
-"""When an incident reached each step of the loop, in seconds since it was made."""
+"""The time at which an incident reached each step of the loop, in seconds since injection."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -31,14 +31,14 @@ REQUIRED_STEPS = {
     "fixed": tuple(Step),
     "refused": (Step.SEEN, Step.PENDING, Step.FIRING, Step.DELIVERED, Step.PLANNED, Step.BOUNDS),
 }
-# Which entry of a run's history is which step. Refused or passed: either way the bounds have spoken.
+# The step for each state in a run's history. The bounds are evaluated, whether they refuse or admit.
 STEP_OF_STATE = {"refused": Step.BOUNDS, "admitted": Step.BOUNDS, "verifying": Step.APPLIED, "succeeded": Step.VERIFIED}
 Listener = Callable[["Timeline", Step], None]
 
 
 @dataclass
 class Timeline:
-    """One incident on its way through the loop."""
+    """The progress of one incident through the loop."""
 
     incident: Incident
     injection: Injection
@@ -51,17 +51,18 @@ class Timeline:
 
     @property
     def name(self) -> str:
+        """The name of the incident."""
         return self.incident.name
 
     def mark(self, step: Step, at: datetime) -> None:
-        """Note the first time that `step` was reached."""
+        """Record the first time that `step` was reached."""
         if step not in self.steps:
             self.steps[step] = round(max(0.0, (at - self.injection.at).total_seconds()), 2)
             self.listener(self, step)
             self.changed.set()
 
     def read_run(self, run: Mapping[str, Any]) -> None:
-        """Note the steps that this run of the remediator's API shows."""
+        """Record the steps in a run from the remediator's API."""
         self.refused_by = run["reason"] if run["state"] == "refused" else ""
         self.outcome = run["state"]
         for step, at in ((Step.DELIVERED, run["delivered_at"]), (Step.PLANNED, run["created_at"])):
@@ -72,11 +73,11 @@ class Timeline:
                 self.mark(STEP_OF_STATE[entry["state"]], datetime.fromisoformat(entry["at"]))
 
     def missing_steps(self) -> list[Step]:
-        """The steps that this incident must reach and has not reached."""
+        """Return the required steps that the incident has not reached."""
         return [step for step in REQUIRED_STEPS[self.incident.expected] if step not in self.steps]
 
     async def wait_for(self, condition: Callable[[], bool], deadline: float) -> bool:
-        """Wait until `condition` holds, at most until `deadline` on the event loop's clock; whether it was."""
+        """Wait for `condition` until `deadline` (event loop's clock); return whether it holds."""
         try:
             async with asyncio.timeout_at(deadline):
                 while not condition():
@@ -88,9 +89,7 @@ class Timeline:
 
 
 def deciding_run(runs: list[dict[str, Any]], incident: Incident, injection: Injection) -> dict[str, Any] | None:
-    """The run that this incident is judged by: the first that ended well (or was refused, where that is expected),
-    else the newest one.
-    """
+    """Return the run that decides on the incident: the first with the expected end, else the newest."""
     good = "refused" if incident.expected == "refused" else GOOD_END
     own = [run for run in runs if concerns(run, incident, injection)]
     good_runs = [run for run in own if run["state"] == good]

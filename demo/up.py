@@ -1,4 +1,4 @@
-"""Starts the demo and returns when every part of it really answers."""
+"""Starts the demo and waits until every part answers."""
 
 import asyncio
 import os
@@ -30,11 +30,11 @@ from tools.toolchain.paths import NODE_MODULES, node_program, venv_program
 
 
 def up(paths: DemoPaths) -> float:
-    """Start everything, and return how many seconds that took.
+    """Start everything, and return the seconds that it took.
 
     Raises:
-        DemoAlreadyRunning: a demo is up here.
-        DemoError, ServerError: a part did not start; then nothing of it is left.
+        DemoAlreadyRunning: a demo of this checkout is running.
+        DemoError, ServerError: a part did not start; the others are stopped again.
     """
     started = time.monotonic()
     with demo_lock(paths):
@@ -49,9 +49,9 @@ def up(paths: DemoPaths) -> float:
 
 
 def _refuse_if_up(paths: DemoPaths) -> None:
-    # What a half-failed or a killed start left behind is no demo: it is ended, and the start goes on.
+    # Without `env`, the processes are leftovers of a failed or killed start, which the new start ends.
     if paths.env.exists() and any(part.running for part in recorded_processes(paths)):
-        raise DemoAlreadyRunning(f"a demo is up here, see {paths.env}; `make demo-down` ends it")
+        raise DemoAlreadyRunning(f"the demo is already running ({paths.env}); stop it with `make demo-down`")
 
 
 def _start(paths: DemoPaths) -> None:
@@ -73,7 +73,7 @@ def _start(paths: DemoPaths) -> None:
 
 
 def _stores(paths: DemoPaths, ports: Ports, credentials: Credentials) -> Sequence[Server]:
-    """What needs nothing else. Prometheus and Alertmanager are among it: they wait for the daemons by themselves."""
+    """Return the servers without dependencies. Prometheus and Alertmanager retry until the daemons are up."""
     acl = paths.secrets / "redis.acl"
     write_private(acl, redis_acl(credentials))
     upstream, receiver = paths.part("upstream"), paths.part("receiver")
@@ -109,7 +109,7 @@ def _product(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
 
 
 def _daemons(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
-    """With flags only: whoever kills one can start it again with the argument list that /proc shows."""
+    """Return the daemons, configured by flags only, so that a test can restart them from /proc."""
     exporter, remediator = paths.part("exporter"), paths.part("remediator")
     inventory = ["--config.file", str(paths.config / "inventory.yml")]
     tokens = ["--webhook.token-file", str(paths.secrets / "webhook_token")]

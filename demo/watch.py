@@ -1,4 +1,4 @@
-"""Follows incidents from outside, as an operator could: one task a source, each asking gently until it is stopped."""
+"""Follows incidents from outside, as an operator could: one task per source polls it gently."""
 
 import asyncio
 import logging
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class IncidentWatch:
-    """The incidents that are followed now."""
+    """The incidents that are being followed."""
 
     demo: Demo
     timelines: list[Timeline] = field(default_factory=list)
 
     def timelines_missing(self, *steps: Step) -> list[Timeline]:
-        """Those for which a source still has to answer for one of these steps; without any it need not be asked."""
+        """Return the timelines that lack one of `steps`; without any, their source need not be polled."""
         return [timeline for timeline in self.timelines if any(step not in timeline.steps for step in steps)]
 
 
@@ -75,7 +75,7 @@ async def _remediator(watch: IncidentWatch) -> None:
             timeline.read_run(await watch.demo.run(run["id"]))
 
 
-# Each source of truth is asked by its own task, so that one that hangs does not hide what the others know.
+# Each source has its own task, so that a source that hangs does not delay the others.
 SOURCES: dict[str, Callable[[IncidentWatch], Awaitable[None]]] = {
     "exporter": _exporter,
     "prometheus": _prometheus,
@@ -89,13 +89,13 @@ async def _poll_forever(name: str, poll: Callable[[IncidentWatch], Awaitable[Non
         try:
             await poll(watch)
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("%s does not answer: %s", name, error or type(error).__name__)
+            log.warning("cannot read %s: %s", name, error or type(error).__name__)
         await asyncio.sleep(POLL_SECONDS)
 
 
 @asynccontextmanager
 async def watch_incidents(demo: Demo) -> AsyncIterator[IncidentWatch]:
-    """Follow every timeline that is put into what this yields, until the block ends."""
+    """Follow every timeline that is added to the yielded watch, until the block ends."""
     watch = IncidentWatch(demo)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_poll_forever(name, poll, watch)) for name, poll in SOURCES.items()]

@@ -1,6 +1,6 @@
-"""The incidents that the demo knows how to make. A new one: its file, and its line in INCIDENTS.
+"""The incidents of the demo. To add one, add a file and its line in INCIDENTS.
 
-Each is a trouble that enters the loop at its first step, and proves afterwards what became of it.
+Each injects a real fault, which the loop must detect, and afterwards proves the result.
 """
 
 from demo.incidents.base import Incident, IncidentProof, Injection

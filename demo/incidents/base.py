@@ -1,4 +1,4 @@
-"""What an incident is to the demo: how to make it, how it looks from outside, and how its end is proved."""
+"""The interface of an incident: inject it, recognize it from outside, and prove its end."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,7 +17,7 @@ InjectionFacts = dict[str, Any]
 
 
 class Injection(BaseModel):
-    """One incident that was made: when it began, and what its proof must know later (JSON)."""
+    """An injected incident: its start, and the facts for its proof (JSON)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,38 +26,39 @@ class Injection(BaseModel):
     facts: InjectionFacts
 
     def save(self, paths: DemoPaths) -> None:
+        """Write the injection to its file."""
         write_private(paths.incidents / f"{self.incident}.json", self.model_dump_json(indent=2))
 
     @classmethod
     def load_all(cls, paths: DemoPaths) -> "list[Injection]":
-        """Every injection of this demo, the oldest first."""
+        """Return every injection of this demo, oldest first."""
         injections = [cls.model_validate_json(file.read_text("utf-8")) for file in paths.incidents.glob("*.json")]
         return sorted(injections, key=lambda injection: injection.at)
 
 
 @dataclass(frozen=True)
 class IncidentProof:
-    """Whether the real thing is as it should be, and what was seen there; `failed_claims` says what is not."""
+    """The observed facts, and the claims about the real servers that do not hold."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     failed_claims: tuple[str, ...] = ()
 
 
 def check_claims(facts: Mapping[str, Any], **claims: bool) -> IncidentProof:
-    """A proof that holds when all `claims` do. Underscores of a claim become spaces in what people read."""
+    """Return a proof from named claims; underscores in their names become spaces in messages."""
     return IncidentProof(facts, tuple(claim.replace("_", " ") for claim, true in claims.items() if not true))
 
 
 async def _no_cleanup(_demo: Demo) -> None:
-    """For an incident that leaves nothing behind once it is fixed."""
+    """Do nothing, for an incident that leaves nothing behind."""
 
 
 @dataclass(frozen=True)
 class Incident:
     """One kind of incident.
 
-    `inject` makes it and returns the facts; `seen` tells from the exporter's page whether it shows; `prove` looks at
-    the real thing afterwards; `clear` ends what is left of it.
+    `inject` starts it and returns the facts; `seen` returns whether the exporter's page shows it; `prove` checks the
+    real servers afterwards; `clear` removes what is left.
     """
 
     letter: str
@@ -73,18 +74,18 @@ class Incident:
     clear: Callable[[Demo], Awaitable[None]] = _no_cleanup
 
     def raises(self, labels: Mapping[str, str]) -> bool:
-        """Whether an alert with these labels is this incident's."""
+        """Return whether an alert with these labels belongs to this incident."""
         return all(labels.get(name) == value for name, value in self.alert.items())
 
 
 def concerns(run: Mapping[str, Any], incident: Incident, injection: Injection) -> bool:
-    """Whether a run of the remediator's API is about this incident."""
+    """Return whether a run of the remediator's API belongs to this injection."""
     about = (run["remediation"], run["target"]) == (incident.remediation, incident.target)
     return about and datetime.fromisoformat(run["created_at"]) >= injection.at
 
 
 def notifications_since(paths: DemoPaths, at: datetime) -> list[dict[str, Any]]:
-    """What people were told since then: {at, channel, message}."""
+    """Return the notifications since `at`: {at, channel, message}."""
     if not paths.notifications.exists():
         return []
     lines = [json.loads(line) for line in paths.notifications.read_text("utf-8").splitlines()]

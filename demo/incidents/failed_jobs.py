@@ -1,4 +1,4 @@
-"""Incident b: an upstream is out of service, jobs fail for good, and then it is back."""
+"""Incident b: an upstream fails, its jobs fail for good, and the upstream recovers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ async def _inject(demo: Demo) -> InjectionFacts:
     finally:
         await _switch(demo, "on")
     if not _all_in("failed")(jobs):
-        raise DemoNotReady(f"the jobs did not fail within {FAIL_SECONDS} s; is the product's worker running?")
+        raise DemoNotReady(f"the jobs did not fail within {FAIL_SECONDS} s; check the log of the part `jobs`")
     return {"ids": ids}
 
 
@@ -64,7 +64,7 @@ async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
 FAILED_JOBS = Incident(
     letter="b",
     name=NAME,
-    story=f"{JOBS} jobs fail while an upstream is out, and it comes back",
+    story=f"{JOBS} jobs fail during an outage of their upstream",
     remediation="retry_failed_jobs",
     target=f"shop/queues/jobs/{QUEUE}",
     alert={"alertname": "QueueFailedJobs", "stack": STACK, "target": "jobs", "queue": QUEUE},

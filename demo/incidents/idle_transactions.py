@@ -1,4 +1,4 @@
-"""Incident a: sessions that are idle in transaction hold rows which others want."""
+"""Incident a: sessions that are idle in transaction lock rows that others need."""
 
 from demo.incidents import session_process
 from demo.incidents.base import STACK, Incident, IncidentProof, Injection, InjectionFacts, check_claims
@@ -44,7 +44,7 @@ async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
         every_holding_session_was_ended=facts["sessions_ended"] == HOLDING and not facts["sessions_still_holding"],
         every_blocked_session_finished=status["through"] == WAITING and not status["failed"],
         the_blocked_work_was_done_once=injection.facts["quantity"] - after["quantity"] == WAITING,
-        what_the_ended_sessions_did_was_rolled_back=after["reserved"] == injection.facts["reserved"],
+        the_work_of_the_ended_sessions_was_rolled_back=after["reserved"] == injection.facts["reserved"],
     )
 
 

@@ -1,4 +1,4 @@
-"""Incident c: the newest backup is too old. Last night's dump is taken away, and the one before it is what is left."""
+"""Incident c: the newest backup is too old, because last night's dump was deleted."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ async def _inject(demo: Demo) -> InjectionFacts:
     before = await list_backups(demo.paths)
     young = [path for path in before if age_of(path) < TOO_OLD]
     if not young or len(young) == len(before):
-        raise DemoError("there is no young backup to take away, or no old one that would be left")
+        raise DemoError("the incident needs a recent backup and an older one; run `make demo-down demo-up`")
     await open_bucket(demo.paths).delete_async(young)
     return {"taken_away": young, "left": {path: before[path] for path in before if path not in young}}
 

@@ -1,4 +1,4 @@
-"""The session incidents' common ground: the process that holds the sessions, its status, and what the server says."""
+"""Controls the process that holds the sessions of an incident, and counts them in the server."""
 
 import asyncio
 import json
@@ -19,13 +19,13 @@ SETTLE_SECONDS = 5
 
 
 async def start_sessions(demo: Demo, name: str, holding: int, waiting: int, close_after: int) -> InjectionFacts:
-    """Start the sessions of incident `name` and return who they are, once all of them are there.
+    """Start the sessions of incident `name`, wait until all are open, and return their identities.
 
     Raises:
-        DemoError: those of an earlier injection are still there.
+        DemoError: the sessions of an earlier injection are still open.
     """
     if busy := [part.name for part in recorded_processes(demo.paths) if part.name.startswith(PREFIX) and part.running]:
-        raise DemoError(f"{busy[0].replace('-', ' of ')} are still there; wait for their end")
+        raise DemoError(f"{busy[0].replace('-', ' of ')} are still open; wait until they end")
     file = demo.paths.incidents / f"{name}.sessions"
     file.unlink(missing_ok=True)
     part = Process(demo.paths.part(PREFIX + name), PREFIX + name)
@@ -40,25 +40,25 @@ async def start_sessions(demo: Demo, name: str, holding: int, waiting: int, clos
 
     status = await poll(lambda: read_session_status(demo.paths, name), complete, READY_SECONDS)
     if not complete(status):
-        raise DemoNotReady(f"the sessions of {name} did not come up; see {part.log}")
+        raise DemoNotReady(f"the sessions of {name} did not open within {READY_SECONDS} s; see {part.log}")
     return {"holding": status["holding"], "waiting": status["waiting"]}
 
 
 async def read_session_status(paths: DemoPaths, name: str) -> dict[str, Any]:
-    """What became of the sessions of incident `name` so far; empty before they are there."""
+    """Return the current status of the sessions of incident `name`; empty before they open."""
     file = paths.incidents / f"{name}.sessions"
     return json.loads(file.read_text("utf-8")) if file.exists() else {}
 
 
 async def wait_for_end(paths: DemoPaths, name: str) -> dict[str, Any]:
-    """The last word about the sessions of incident `name`, or what is known after a few seconds."""
+    """Return the final status of the sessions of incident `name`, or the one after 5 seconds."""
     return await poll(
         lambda: read_session_status(paths, name), lambda status: bool(status.get("ended")), SETTLE_SECONDS
     )
 
 
 async def count_alive(demo: Demo, sessions: list[dict[str, Any]]) -> int:
-    """How many of these very sessions the server still has, each still in its transaction."""
+    """Return how many of these sessions still exist and are still in their transaction."""
     async with demo.database() as connection:
         rows = await connection.fetch(
             "SELECT pid, backend_start::text FROM pg_stat_activity"
@@ -70,6 +70,6 @@ async def count_alive(demo: Demo, sessions: list[dict[str, Any]]) -> int:
 
 
 async def stop_sessions(demo: Demo, name: str) -> None:
-    """Let the sessions of incident `name` end by themselves."""
+    """Stop the process of incident `name`, which closes its sessions."""
     part = Process(demo.paths.part(PREFIX + name), PREFIX + name)
     await asyncio.to_thread(part.stop)

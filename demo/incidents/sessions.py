@@ -1,7 +1,7 @@
-"""Sessions that hold row locks and do nothing, and sessions that wait for those rows: a process of its own.
+"""A process with idle sessions that hold row locks, and sessions that wait for these rows.
 
-It lives as long as its sessions do: until all of the holding ones were ended by somebody else and the waiting ones are
-through, until `--close-after` is over, or until SIGTERM. What became of them stands in the status file at any time.
+It runs until all holding sessions were terminated from outside and the waiting ones have finished, until
+`--close-after` has passed, or until SIGTERM. The status file always has the current status.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ WAITER = "shop-cart"
 
 @dataclass
 class SessionsStatus:
-    """What became of the sessions so far."""
+    """The current status of the sessions, as JSON in the status file."""
 
     holding: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[dict[str, Any]] = field(default_factory=list)
@@ -45,13 +45,14 @@ class Sessions:
         self._all_terminated = asyncio.Event()
 
     def write_status(self) -> None:
+        """Write the status file."""
         write_private(self._file, json.dumps(vars(self.status)))
 
     async def _connect(self, application: str) -> asyncpg.Connection:
         return await asyncpg.connect(self._dsn, server_settings={"application_name": application}, timeout=10)
 
     async def hold(self, sku: int) -> None:
-        """Open one session that locks a row and then does nothing with its transaction."""
+        """Open a session that locks a row and then stays idle in its transaction."""
         connection = await self._connect(HOLDER)
         connection.add_termination_listener(self._on_termination)
         await connection.execute("BEGIN")
@@ -66,7 +67,7 @@ class Sessions:
             self._all_terminated.set()
 
     async def wait(self, sku: int) -> None:
-        """Open one session that wants the locked row, and stay until it got it."""
+        """Open a session that needs the locked row, and wait until it has updated it."""
         connection = await self._connect(WAITER)
         try:
             self.status.waiting.append(await _session_identity(connection))
@@ -80,10 +81,11 @@ class Sessions:
             self.write_status()
 
     async def wait_until_terminated(self) -> None:
+        """Wait until all holding sessions were terminated from outside."""
         await self._all_terminated.wait()
 
     async def close(self) -> None:
-        """End what still holds, as an application does that gives up: with a rollback."""
+        """Close the remaining holding sessions, which rolls their transactions back."""
         for connection in self._holders:
             connection.remove_termination_listener(self._on_termination)
             with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):

@@ -1,5 +1,6 @@
-"""Incident d: far more sessions hang than the remediation may touch. That is no stuck session, it is an outage: people
-decide, and nothing is touched.
+"""Incident d: far more sessions hang than the remediation may touch.
+
+That is an outage, not a stuck session: the remediator touches nothing and escalates.
 """
 
 from demo.incidents import session_process
@@ -32,7 +33,7 @@ def _seen(page: ExporterPage) -> bool:
 
 
 async def _was_escalated(demo: Demo, injection: Injection) -> bool:
-    """Whether people were told, and told why."""
+    """Return whether an escalation with the reason was delivered."""
 
     async def escalated() -> bool:
         lines = notifications_since(demo.paths, injection.at)
@@ -57,7 +58,7 @@ async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
         facts,
         every_session_is_alive=facts["sessions_alive"] == HOLDING and not facts["sessions_lost"],
         nothing_was_touched=not touched_items,
-        people_were_told_why=escalated,
+        an_escalation_gave_the_reason=escalated,
     )
 
 

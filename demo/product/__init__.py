@@ -1,4 +1,4 @@
-"""A small simulated product: what the stack `shop` of the demo is made of, besides its servers.
+"""A small simulated product, the demo's stack `shop`, which the loop measures and repairs.
 
-It is what the loop measures and repairs: traffic, jobs, an upstream, and the receiver of messages.
+It has SQL traffic, jobs, an upstream, and a receiver of messages.
 """

@@ -1,8 +1,8 @@
 "use strict";
-// The product's e-mails as BullMQ jobs: a producer that never stops, and workers that ask an upstream for each job.
+// The product's e-mails as BullMQ jobs: a steady producer, and workers that call an upstream for each job.
 //
 // Usage: node jobs.js SETTINGS.json, a file {redis_url, upstream_url, port, queue}. It listens on 127.0.0.1:port:
-//   GET  /healthy         200 once the worker takes jobs
+//   GET  /healthy         200 once the worker accepts jobs
 //   POST /jobs?count=20   adds that many jobs at once and answers {ids}
 //   GET  /jobs?ids=1,2    answers {jobs: [{id, state, attempts, finished_ms, reason}]}; state is BullMQ's
 const fs = require("node:fs");
@@ -12,10 +12,10 @@ const IORedis = require("ioredis");
 
 const settings = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
 const EVERY_MS = 500;
-// One attempt: what fails stays failed until somebody retries it, and that somebody is not BullMQ.
+// One attempt: a failed job stays failed until the remediator retries it; BullMQ does not.
 const OPTIONS = { attempts: 1, removeOnComplete: { count: 5000 }, removeOnFail: false };
 
-// BullMQ's workers block on Redis, so ioredis must not give a command up by itself.
+// BullMQ's workers block on Redis, so ioredis must not abort commands.
 const connect = () => new IORedis(settings.redis_url, { maxRetriesPerRequest: null });
 const complain = (error) => console.error(`${new Date().toISOString()} ${error.message}`);
 

@@ -1,4 +1,4 @@
-"""What the product's Node part is told: a file, because it has a password in it."""
+"""Writes the settings of the product's Node part to a private file: they contain a password."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Stands for the messenger that people read: every POST becomes one JSON line {at, channel, message} in a file.
+"""Simulates a messenger: appends each POST to a file as a JSON line {at, channel, message}.
 
-The channel is the path: Alertmanager posts to /alerts, the remediator's escalations go to /escalations.
+The channel is the path: Alertmanager posts to /alerts, the remediator to /escalations.
 """
 
 import json
@@ -29,7 +29,7 @@ async def _healthy(_: web.Request) -> web.Response:
 
 
 def application(file: Path) -> web.Application:
-    """The receiver, which appends to `file`."""
+    """Return the receiver, which appends to `file`."""
     app = web.Application()
     app[_FILE] = file
     app.add_routes([web.get("/healthy", _healthy), web.post("/{channel}", _receive)])

@@ -1,4 +1,4 @@
--- The product's tables. Small, but with rows that several sessions want at once.
+-- The product's tables: small, with rows for which several sessions compete.
 CREATE TABLE stock (
     sku      integer PRIMARY KEY,
     quantity integer NOT NULL CHECK (quantity >= 0),

@@ -1,7 +1,6 @@
 """The product's steady SQL traffic: a few sessions that order, ship and count.
 
-The goods that it sells are not the ones that the incidents lock, so that an incident has exactly the sessions that it
-made and nothing of the traffic fails by accident.
+It sells other goods than those that the incidents lock: an incident then blocks only its own sessions.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 async def _one_order(connection: asyncpg.Connection) -> None:
-    sku = random.choice(_SKUS)  # noqa: S311 - which goods are sold is no secret
+    sku = random.choice(_SKUS)  # noqa: S311 - not used for security
     async with connection.transaction():
         await connection.execute("UPDATE stock SET quantity = quantity - 1 WHERE sku = $1", sku)
         await connection.execute("INSERT INTO orders (sku) VALUES ($1)", sku)
@@ -44,7 +43,7 @@ async def _session(dsn: str) -> None:
             finally:
                 await connection.close(timeout=1)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("lost the database: %s", error)
+            log.warning("database connection lost, retrying: %s", error)
             await asyncio.sleep(1)
 
 

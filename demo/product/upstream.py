@@ -1,12 +1,12 @@
-"""The service that the product's e-mails go through. It can be switched off, as services do by themselves.
+"""The e-mail service of the product, which an incident can switch off.
 
-`GET /send` answers 200 or 503; `PUT /switch?state=on|off` switches it; `GET /healthy` answers always.
+`GET /send` answers 200 or 503; `PUT /switch?state=on|off` switches it; `GET /healthy` always answers 200.
 """
 
 import typer
 from aiohttp import web
 
-_ON = web.AppKey("on", list[bool])  # a list, because an application's own values can not be replaced while it runs
+_ON = web.AppKey("on", list[bool])  # a list, because a running application's values cannot be replaced
 
 
 async def _send(request: web.Request) -> web.Response:
@@ -17,7 +17,7 @@ async def _send(request: web.Request) -> web.Response:
 async def _switch(request: web.Request) -> web.Response:
     state = request.query.get("state")
     if state not in {"on", "off"}:
-        raise web.HTTPBadRequest(text="state is on or off\n")
+        raise web.HTTPBadRequest(text="state must be on or off\n")
     request.app[_ON][0] = state == "on"
     return web.Response(text=f"{state}\n")
 
@@ -27,7 +27,7 @@ async def _healthy(_: web.Request) -> web.Response:
 
 
 def application() -> web.Application:
-    """The upstream, switched on."""
+    """Return the upstream, switched on."""
     app = web.Application()
     app[_ON] = [True]
     app.add_routes([web.get("/send", _send), web.put("/switch", _switch), web.get("/healthy", _healthy)])

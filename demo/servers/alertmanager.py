@@ -9,7 +9,7 @@ from tools.toolchain.paths import group_root, launcher
 
 
 class AlertmanagerServer(Server):
-    """Alertmanager with its storage in `folder` and the configuration file `config`, which stays where it is."""
+    """Alertmanager with its storage in `folder` and its configuration in the file `config`."""
 
     name = "alertmanager"
 
@@ -19,11 +19,11 @@ class AlertmanagerServer(Server):
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """The URL, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
 
     def prepare(self) -> Launch:
-        """Listens on loopback only, without the cluster port that it opens on all interfaces by default.
+        """Return the command: on loopback only, without the default cluster port on all interfaces.
 
         The working directory is the folder of packages: see tools/toolchain/alertmanager_patch.py.
         """
@@ -37,9 +37,9 @@ class AlertmanagerServer(Server):
         return Launch(arguments, cwd=group_root("servers"))
 
     def answers(self) -> bool:
-        """Ready to accept alerts."""
+        """Return whether it is ready to accept alerts."""
         return answers_ok(f"{self.url}/-/ready")
 
     def reload(self) -> None:
-        """Reads the configuration again. Raises OSError when it is wrong; the old one stays in force."""
+        """Reload the configuration. Raises OSError if it is invalid; the previous one stays."""
         request(f"{self.url}/-/reload", "POST", b"")

@@ -1,4 +1,4 @@
-"""The one error of the launchers: what, where, remedy, in one line."""
+"""The error of the launchers: cause, place and remedy in one line."""
 
 
 class ServerError(Exception):

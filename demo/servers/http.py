@@ -1,4 +1,4 @@
-"""Small HTTP questions to servers on 127.0.0.1, past any proxy that the environment names."""
+"""Small HTTP requests to servers on 127.0.0.1, bypassing any proxy of the environment."""
 
 import http.client
 import urllib.error
@@ -9,7 +9,7 @@ _SECONDS = 2.0
 
 
 def answers_ok(url: str) -> bool:
-    """Whether a GET is answered with a status below 300."""
+    """Return whether a GET succeeds."""
     try:
         request(url)
     except OSError:
@@ -18,8 +18,8 @@ def answers_ok(url: str) -> bool:
 
 
 def request(url: str, method: str = "GET", body: bytes | None = None, seconds: float = _SECONDS) -> bytes:
-    """The body of the answer. Raises OSError when there is none, or one of 400 and above."""
-    question = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - only ever our own http://127.0.0.1
+    """Send a request and return the body. Raises OSError without an answer, or for a status from 400."""
+    question = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - always http://127.0.0.1
     try:
         with _direct.open(question, timeout=seconds) as answer:
             content: bytes = answer.read()

@@ -1,4 +1,4 @@
-"""Ends servers whose starter is gone without having stopped them."""
+"""Stops servers whose starter has ended without stopping them."""
 
 import os
 from pathlib import Path
@@ -10,16 +10,16 @@ from demo.servers.unprivileged import leave_place
 
 
 def end_leftovers(sessions: Path) -> None:
-    """Looks at `sessions/PID/...`: where process PID is gone, ends everything recorded below and deletes the folder."""
+    """Stop all servers below `sessions/PID` of ended processes PID, and delete these folders."""
     for folder in sessions.iterdir():
         if folder.name.isdigit() and _is_gone(int(folder.name)):
             end_everything_in(folder)
 
 
 def end_everything_in(folder: Path) -> None:
-    """Ends every process recorded anywhere below `folder`, whatever server it is, and deletes the folder."""
+    """Stop every process recorded below `folder`, and delete the folder."""
     for record in folder.rglob("*.pid"):
-        # SIGQUIT: an immediate end for PostgreSQL and Redis alike; the rest of the session is killed.
+        # SIGQUIT stops both PostgreSQL and Redis at once; `stop` kills the rest of the session.
         if record.name != "postmaster.pid":
             Process(record.parent, record.stem).stop(SIGQUIT, seconds=5)
             leave_place(record.parent)
@@ -27,5 +27,5 @@ def end_everything_in(folder: Path) -> None:
 
 
 def _is_gone(starter: int) -> bool:
-    # Our own number: the folder is an earlier process's, since we have made none yet.
+    # Our own number belongs to an earlier process: this one has not created a folder yet.
     return starter == os.getpid() or read_status(starter) is None

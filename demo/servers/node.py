@@ -1,7 +1,7 @@
 """Runs Node scripts with a chosen major version of BullMQ.
 
-Scripts are CommonJS, wherever they lie; `require(process.env.BULLMQ)` gives them BullMQ, `require('ioredis')` the
-Redis client.
+Scripts are CommonJS, in any folder; they load BullMQ with `require(process.env.BULLMQ)`, the Redis client with
+`require('ioredis')`.
 """
 
 import os
@@ -24,8 +24,8 @@ def run_node(
     env: Mapping[str, str] | None = None,
     seconds: float = 30,
 ) -> str:
-    """Runs a script to its end and gives its standard output. Raises ServerError when it fails or takes too long."""
-    remedy = "mend the script"
+    """Run a script and return its standard output. Raises ServerError if it fails or takes too long."""
+    remedy = "fix the script"
     try:
         result = subprocess.run(
             [node_program(), script, *arguments],
@@ -44,7 +44,7 @@ def run_node(
 
 
 class NodeProcess:
-    """A script that keeps running, such as a worker. It counts as started once it has written the line `ready`."""
+    """A long-running script, such as a worker. It has started once it prints the line `ready`."""
 
     def __init__(self, folder: Path, name: str, script: Path, *, bullmq: int = 6) -> None:
         self.script = script
@@ -54,14 +54,14 @@ class NodeProcess:
     def start(
         self, arguments: Sequence[str] = (), *, env: Mapping[str, str] | None = None, seconds: float = START_SECONDS
     ) -> None:
-        """Raises ServerError when it ends or stays silent instead."""
-        # A restart appends to the log: only what comes from now on counts.
+        """Start the script. Raises ServerError if it ends or does not print `ready` in time."""
+        # A restart appends to the log: ignore earlier lines.
         log_size = self.process.log.stat().st_size if self.process.log.exists() else 0
         self.process.launch(Launch([node_program(), self.script, *arguments], env=node_environment(self.bullmq, env)))
         self.process.wait_until(lambda: "ready" in self._written_since(log_size), seconds)
 
     def stop(self) -> None:
-        """SIGTERM, on which a worker closes its queues; what is left is killed."""
+        """Send SIGTERM, on which a worker closes its queues; kill the remaining processes."""
         self.process.stop()
 
     def _written_since(self, offset: int) -> list[str]:
@@ -71,6 +71,7 @@ class NodeProcess:
 
 
 def node_environment(bullmq: int, extra: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the environment of a script that uses this major version of BullMQ."""
     if bullmq not in BULLMQ_MAJORS:
-        raise ValueError(f"no BullMQ {bullmq}: there are {', '.join(map(str, BULLMQ_MAJORS))}")
+        raise ValueError(f"unknown BullMQ version {bullmq}; choose one of {', '.join(map(str, BULLMQ_MAJORS))}")
     return {**os.environ, "NODE_PATH": str(NODE_MODULES), "BULLMQ": f"bullmq{bullmq}", **(extra or {})}

@@ -13,7 +13,7 @@ from demo.servers.server import Server
 from demo.servers.unprivileged import find_place, leave_place
 from tools.toolchain.paths import DEBIAN_POSTGRES, postgres_packages
 
-# The file of users holds passwords in the clear: pgbouncer needs them to log in to PostgreSQL by SCRAM.
+# The users file contains plain passwords: pgbouncer needs them to log in to PostgreSQL by SCRAM.
 _CONFIGURATION = """\
 [databases]
 * = host=127.0.0.1 port={upstream}
@@ -28,13 +28,13 @@ _SETTINGS = {"pool_mode": "transaction", "max_client_conn": "100", "default_pool
 
 
 class PgBouncerServer(Server):
-    """pgbouncer for all databases of `postgres` and for the roles that it has when this one starts or reloads.
+    """pgbouncer for all databases of `postgres`, and for its roles at the last start or reload.
 
-    `settings` go over the defaults (transaction mode, 5 connections a pool), in pgbouncer's own words.
+    `settings` override the defaults (transaction mode, 5 connections per pool), by pgbouncer's names.
     """
 
     name = "pgbouncer"
-    # An immediate end: SIGTERM would wait for the clients to leave.
+    # Stops at once: SIGTERM would wait until the clients disconnect.
     stop_signal = SIGINT
 
     def __init__(
@@ -50,11 +50,11 @@ class PgBouncerServer(Server):
         self._settings = {**_SETTINGS, **(settings or {})}
 
     def dsn(self, role: str = "postgres", database: str = "postgres") -> str:
-        """As the server's own, by way of the pooler. Raises ServerError for unknown roles."""
+        """Return the DSN of `role` through the pooler. Raises ServerError for unknown roles."""
         return f"postgresql://{role}:{self.postgres.password(role)}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> Launch:
-        """It refuses to run as root, as PostgreSQL does, and runs in the same kind of place."""
+        """Write the configuration; run in the same kind of place as PostgreSQL, since both refuse root."""
         place = find_place(self.folder, postgres_packages(DEBIAN_POSTGRES))
         place.data.mkdir(exist_ok=True, mode=0o700)
         place.own(place.data)
@@ -69,20 +69,20 @@ class PgBouncerServer(Server):
         return Launch(command, env={**os.environ, "TZ": "UTC"}, cwd=Path("/"), user=place.user)
 
     def reload(self) -> None:
-        """Lets roles in that were added meanwhile; pgbouncer does so within moments."""
+        """Make roles known that were added since; pgbouncer needs a moment for it."""
         self._write_users(find_place(self.folder, postgres_packages(DEBIAN_POSTGRES)).data / "users.txt")
         identity = self.process.identity
         if identity is not None:
             send(identity, SIGHUP)
 
     def answers(self) -> bool:
-        """A query by the superuser, by way of the pooler."""
+        """Return whether the superuser can query through the pooler."""
         with suppress(OSError):
             return self.postgres.answers_at(self.port)
         return False
 
     def remove(self) -> None:
-        """Ends it and deletes its folder, and the temporary one if there is one."""
+        """Stop it and delete its folder, including a temporary one."""
         self.stop()
         leave_place(self.folder)
         super().remove()

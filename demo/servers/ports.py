@@ -11,10 +11,10 @@ _handed_out: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nothing on 127.0.0.1 listens on, different at every call of this process.
+    """Return an unused port of 127.0.0.1, a different one at every call in this process.
 
-    It lies below the range that the kernel gives to outgoing connections, so that none of these takes it before the
-    server starts. Raises OSError where no port is free.
+    It is below the kernel's range for outgoing connections, so that none of them takes it before the server starts.
+    Raises OSError if no port is free.
     """
     highest = int(_RANGE.read_text().split()[0])
     candidates = [port for port in range(_LOWEST, max(highest, _LOWEST + 1_000)) if port not in _handed_out]
@@ -23,19 +23,19 @@ def free_port() -> int:
         if is_free(port):
             _handed_out.add(port)
             return port
-    raise OSError("no free port on 127.0.0.1: stop some servers")
+    raise OSError("no free port on 127.0.0.1; stop some servers")
 
 
 def free_ports(count: int) -> list[int]:
-    """Several different free ports."""
+    """Return `count` different free ports."""
     return [free_port() for _ in range(count)]
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on this port."""
-    # All interfaces, not only the loopback one: a server elsewhere on this port would confuse people, not us.
+    """Return whether no server listens on this port."""
+    # Check all interfaces: a server on the same port of another interface would confuse users.
     with socket.socket() as probe:
-        # Connections that a stopped server closed linger for a minute; its port is free for the next one all the same.
+        # A stopped server's connections stay in TIME_WAIT for a minute; its port is free nevertheless.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))

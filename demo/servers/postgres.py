@@ -20,8 +20,8 @@ from tools.toolchain.stamps import digest
 
 SUPERUSER = "postgres"
 
-# No durability: the data live as long as the demonstration. No socket file: its path would be too long in a deep
-# checkout. Shared memory in files of the cluster's own folder: a killed server then leaves nothing in /dev/shm.
+# No durability: the data live only as long as the demo. No socket file: its path would be too long in a deep checkout.
+# Shared memory in files of the cluster's folder: a killed server then leaves nothing in /dev/shm.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -33,9 +33,9 @@ _SETTINGS = {
     "shared_buffers": "64MB",
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
-# Only Debian's packages have it.
+# Only Debian's packages contain it.
 _STATEMENTS = {"shared_preload_libraries": "pg_stat_statements"}
-# The cluster never runs under this "trust": its own access rules are written before it starts.
+# The cluster never runs with "trust": its access rules (below) are written before its first start.
 _INITDB = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", f"--username={SUPERUSER}")
 _ACCESS = """\
 host all all 127.0.0.1/32 scram-sha-256
@@ -44,13 +44,13 @@ host replication all 127.0.0.1/32 scram-sha-256
 
 
 class PostgresServer(Server):
-    """A cluster in `folder`. Everybody logs in with a password over TCP, the superuser `postgres` too.
+    """A cluster in `folder`. All roles log in over TCP with a password, including the superuser `postgres`.
 
-    `version` is the major version: 15, 16 or 18. `settings` go over the defaults, in PostgreSQL's own words.
+    `version` is the major version: 15, 16 or 18. `settings` override the defaults, by PostgreSQL's names.
     """
 
     name = "postgres"
-    # "Fast" shutdown: SIGTERM would wait until every client has left.
+    # "Fast" shutdown: SIGTERM would wait until the clients disconnect.
     stop_signal = SIGINT
 
     def __init__(
@@ -67,39 +67,39 @@ class PostgresServer(Server):
         self._settings = {**_SETTINGS, **contrib, **(settings or {}), "port": str(self.port)}
 
     def dsn(self, role: str = SUPERUSER, database: str = "postgres") -> str:
-        """`postgresql://role:password@127.0.0.1:port/database`. Raises ServerError for unknown roles."""
+        """Return `postgresql://role:password@127.0.0.1:port/database`. Raises ServerError for unknown roles."""
         return f"postgresql://{role}:{self.password(role)}@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statements: str, *, role: str = SUPERUSER, database: str = "postgres") -> str:
-        """Runs statements with psql until the first error; gives the rows, one a line, with | between columns."""
+        """Run statements until the first error; return one line per row, with | between columns."""
         result = self._psql(statements, role, database)
         if result.returncode != 0:
-            raise ServerError(result.stderr.strip(), f"database {database}", "mend the statement")
+            raise ServerError(result.stderr.strip(), f"database {database}", "fix the statement")
         return result.stdout.strip()
 
     def add_role(self, name: str, options: str = "") -> None:
-        """A role that may log in, with a fresh password; `options` are CREATE ROLE's, such as `IN ROLE pg_monitor`."""
+        """Create a login role with a new password; `options` are CREATE ROLE's (`IN ROLE pg_monitor`)."""
         password = secrets.token_hex(16)
-        # A refused statement would be logged with the password in it.
+        # By default the server logs a failed statement, including the password.
         self.sql(
             f"SET log_min_error_statement = panic;CREATE ROLE {_identifier(name)} LOGIN PASSWORD '{password}' {options}"
         )
         self._save_password(name, password)
 
     def add_database(self, name: str, owner: str = SUPERUSER) -> None:
-        """An empty database."""
+        """Create an empty database."""
         self.sql(f"CREATE DATABASE {_identifier(name)} OWNER {_identifier(owner)} TEMPLATE template0")
 
     def drop_database(self, name: str) -> None:
-        """Ends its sessions and drops it."""
+        """Terminate the sessions of a database and drop it."""
         self.sql(f"DROP DATABASE IF EXISTS {_identifier(name)} WITH (FORCE)")
 
     def place(self) -> Place:
-        """How and where it runs, and where its data are."""
+        """Return how and where the server runs, and the place of its data."""
         return find_place(self.folder, postgres_packages(self.version))
 
     def prepare(self) -> Launch:
-        """Makes the cluster at the first start."""
+        """Create the cluster at the first start, and write its settings."""
         place = self.place()
         if not place.data.exists():
             self.make_cluster(place)
@@ -112,25 +112,25 @@ class PostgresServer(Server):
         )
 
     def answers(self) -> bool:
-        """A query by the superuser."""
+        """Return whether the superuser can query."""
         return self.answers_at(self.port)
 
     def answers_at(self, port: int, role: str = SUPERUSER) -> bool:
-        """The same by way of what listens on another port of 127.0.0.1, such as a pooler, or as another role."""
+        """Return whether `role` can query through another port of 127.0.0.1, such as a pooler's."""
         return self._psql("SELECT 1", role, "postgres", port).returncode == 0
 
     def remove(self) -> None:
-        """Ends it and deletes its folder, and the temporary one if there is one."""
+        """Stop it and delete its folder, including a temporary one."""
         self.stop()
         leave_place(self.folder)
         super().remove()
 
     def more_settings(self) -> Mapping[str, str]:
-        """What only the moment of the start knows."""
+        """Return the settings that are known only at the start."""
         return {}
 
     def make_cluster(self, place: Place) -> None:
-        """Fills the place, under another name until its superuser has a password that we know."""
+        """Create the cluster in `place`; the folder gets its name once the superuser's password is set."""
         partial = partial_place(place)
         template = TOOLS / "templates" / f"postgres-{digest(str(self.version), *_INITDB, _ACCESS)[:12]}"
         if template.exists():
@@ -161,15 +161,15 @@ class PostgresServer(Server):
         return self.folder / "passwords.json"
 
     def roles(self) -> list[str]:
-        """The roles whose passwords are known."""
+        """Return the roles whose passwords are known."""
         return sorted(json.loads(self._secrets.read_text()))
 
     def password(self, role: str) -> str:
-        """Raises ServerError for unknown roles."""
+        """Return the password of `role`. Raises ServerError for unknown roles."""
         with suppress(FileNotFoundError, KeyError):
             password: str = json.loads(self._secrets.read_text())[role]
             return password
-        raise ServerError(f"no password for role {role}", str(self._secrets), "make the role with add_role")
+        raise ServerError(f"no password for role {role}", str(self._secrets), "create the role with add_role")
 
     def _save_password(self, role: str, password: str) -> None:
         self._secrets.touch(mode=0o600)
@@ -178,14 +178,14 @@ class PostgresServer(Server):
 
 
 def partial_place(place: Place) -> Place:
-    """Where a cluster is made before it is renamed to `place`; empty."""
+    """Return an empty place, for a cluster that is renamed to `place` once it is complete."""
     partial = replace(place, data=place.data.with_name("data.partial"))
     shutil.rmtree(partial.data, ignore_errors=True)
     return partial
 
 
 def _initialize(place: Place, template: Path) -> None:
-    """Runs initdb, which takes longer than all the rest of a start, and keeps its result for the next cluster."""
+    """Run initdb, the slowest step of a start, and keep its result as template for the next cluster."""
     place.data.parent.mkdir(parents=True, exist_ok=True)
     place.data.mkdir(mode=0o700)
     place.own(place.data)
@@ -199,7 +199,7 @@ def _initialize(place: Place, template: Path) -> None:
 def _save_template(data: Path, template: Path) -> None:
     partial = template.with_name(f"{template.name}.partial-{os.getpid()}")
     shutil.copytree(data, partial)
-    # Somebody else may have been quicker; one is as good as the other.
+    # Another process may have saved the same template already.
     with suppress(OSError):
         partial.rename(template)
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What /proc tells about processes, and signals that cannot hit the wrong one."""
+"""Reads processes from /proc, and sends signals that cannot hit the wrong process."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """One process, told from every other that ever had its number: `started` is in clock ticks since that `boot`."""
+    """A process, distinct from others that had its number: `started` is in ticks since `boot`."""
 
     pid: int
     started: int
@@ -21,7 +21,7 @@ class ProcessIdentity:
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """The fields of /proc/PID/stat that matter here, see proc(5)."""
+    """Fields of /proc/PID/stat; see proc(5)."""
 
     pid: int
     state: str
@@ -31,7 +31,7 @@ class ProcessStatus:
 
 
 def identify(pid: int) -> ProcessIdentity:
-    """The identity of a running process. Raises ProcessLookupError when there is none."""
+    """Return the identity of a running process. Raises ProcessLookupError if it does not exist."""
     status = read_status(pid)
     if status is None:
         raise ProcessLookupError(f"no process {pid}")
@@ -39,23 +39,23 @@ def identify(pid: int) -> ProcessIdentity:
 
 
 def boot_id() -> str:
-    """Different after every boot, in which process numbers and ticks start afresh."""
+    """Return the ID of this boot: process numbers and ticks start again at each boot."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
 def read_status(pid: int) -> ProcessStatus | None:
-    """None when no such process is there."""
+    """Return the status of a process, or None if it does not exist."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The program's name stands in brackets and may itself hold brackets and blanks.
+    # The program's name is in brackets and may itself contain brackets and blanks.
     fields = text.rpartition(")")[2].split()
     return ProcessStatus(pid, state=fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
 
 
 def is_running(process: ProcessIdentity) -> bool:
-    """Whether this very process still runs. A dead one that nobody has waited for does not."""
+    """Return whether this process still runs. A zombie does not."""
     status = read_status(process.pid)
     return (
         status is not None
@@ -65,10 +65,10 @@ def is_running(process: ProcessIdentity) -> bool:
 
 
 def session_members(leader: ProcessIdentity) -> list[ProcessIdentity]:
-    """The running processes of the session that `leader` opened, also after its own end.
+    """Return the running processes of the session of `leader`, even after the leader has ended.
 
-    The kernel gives no number away that still names a session. So a different process with the leader's number proves
-    that no member is left.
+    The kernel does not reuse a number while a session has it. So a different process with the leader's number proves
+    that the session has no members left.
     """
     now = boot_id()
     holder = read_status(leader.pid)
@@ -82,7 +82,7 @@ def session_members(leader: ProcessIdentity) -> list[ProcessIdentity]:
 
 
 def descendants(ancestor: ProcessIdentity) -> list[ProcessIdentity]:
-    """The running children of a running process, with theirs: each of PostgreSQL's opens a session of its own."""
+    """Return all running descendants of a process; PostgreSQL's children have their own sessions."""
     if not is_running(ancestor):
         return []
     running = list(_running_processes())
@@ -100,7 +100,7 @@ def _running_processes() -> Iterator[ProcessStatus]:
 
 
 def send(process: ProcessIdentity, number: signal.Signals) -> None:
-    """Signals exactly this process, or nothing: the descriptor pins it before its identity is checked."""
+    """Signal exactly this process, or none: a descriptor pins it before its identity is checked."""
     with contextlib.suppress(ProcessLookupError):
         descriptor = os.pidfd_open(process.pid)
         try:

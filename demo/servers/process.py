@@ -1,4 +1,4 @@
-"""One server process: started in a session of its own, recorded in its folder, stopped with all its children."""
+"""A server process: runs in its own session, has a record in its folder, and stops with all children."""
 
 import json
 import shutil
@@ -16,13 +16,13 @@ from demo.servers.proc import ProcessIdentity, descendants, identify, is_running
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
-# Children of this process, by number. Any handle may stop them, and a child has to be waited for.
+# Children of this process, by number: any handle may stop a child, which must then be reaped.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How a process is started. `user` is a numeric uid and gid to drop to; None keeps the caller's."""
+    """The start of a process. `user` is the uid and gid to drop to; None keeps the caller's."""
 
     arguments: Sequence[str | Path]
     env: Mapping[str, str] | None = None
@@ -31,9 +31,9 @@ class Launch:
 
 
 class Process:
-    """A process that is known by its folder: whoever opens the same folder and name can stop it.
+    """A process that is identified by folder and name; any handle with both can stop it.
 
-    The folder holds `NAME.pid` (which process, as JSON) and `NAME.log` (its output).
+    The folder has `NAME.pid` (the process identity as JSON) and `NAME.log` (the output).
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -42,12 +42,12 @@ class Process:
 
     @property
     def log(self) -> Path:
-        """Where standard output and standard error go; a restart appends."""
+        """The log of standard output and standard error; a restart appends."""
         return self.folder / f"{self.name}.log"
 
     @property
     def identity(self) -> ProcessIdentity | None:
-        """The process that was started last, None before the first start and after a stop."""
+        """The last started process; None before the first start and after a stop."""
         try:
             return ProcessIdentity(**json.loads(self._record.read_text()))
         except FileNotFoundError:
@@ -55,14 +55,14 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether the recorded process itself is alive."""
+        """Whether the recorded process is alive."""
         identity = self.identity
         return identity is not None and is_running(identity)
 
     def launch(self, launch: Launch) -> None:
-        """Starts it and returns at once. Raises ServerError when it runs already or cannot be executed."""
+        """Start the process without waiting. Raises ServerError if it is running or not executable."""
         if self.running:
-            raise ServerError(f"{self.name} is running already", str(self.folder), "stop it first")
+            raise ServerError(f"{self.name} is already running", str(self.folder), "stop it first")
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with self.log.open("ab") as output:
@@ -75,20 +75,20 @@ class Process:
         self._write_record(identify(child.pid))
 
     def wait_until(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-        """Returns when `ready` says so.
+        """Wait until `ready` returns true.
 
-        Raises ServerError, with the log's last line, when the process ends or time is up; it is stopped then.
+        If the process ends or the time is up, stop it and raise ServerError with the log's last line.
         """
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running:
-                self._give_up("ended while it started")
+                self._give_up("ended during its start")
             if time.monotonic() > deadline:
                 self._give_up(f"did not answer within {seconds:.0f} s")
             time.sleep(_POLL_SECONDS)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
-        """Asks the process to end, then kills what is left of its session and its children."""
+        """Signal the process to end, then kill the rest of its session and its children."""
         identity = self.identity
         if identity is None:
             return
@@ -109,7 +109,9 @@ class Process:
 
     def _give_up(self, what: str) -> None:
         self.stop()
-        raise ServerError(f"{self.name} {what}: {last_line(self.log)}", f"log {self.log}", "mend it and start again")
+        raise ServerError(
+            f"{self.name} {what}: {last_line(self.log)}", f"log {self.log}", "fix the cause and start again"
+        )
 
     def _wait_for_end(self, identity: ProcessIdentity, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -125,18 +127,18 @@ class Process:
             _reap(leader.pid)
             if time.monotonic() > deadline:
                 raise ServerError(
-                    f"{self.name} cannot be killed", f"process {remaining.pop().pid}", "look at its state"
+                    f"{self.name} cannot be killed", f"process {remaining.pop().pid}", "check its state with ps"
                 )
             time.sleep(_POLL_SECONDS)
 
 
 def remove_folder(folder: Path) -> None:
-    """Deletes a stopped server's files."""
+    """Delete the files of a stopped server."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log, for an error message."""
+    """Return the last line of a log, for an error message."""
     try:
         lines = log.read_text(errors="replace").strip().splitlines()
     except OSError:
@@ -145,7 +147,7 @@ def last_line(log: Path) -> str:
 
 
 def _reap(pid: int) -> None:
-    """Takes the exit status of a child of ours, or it would stay as a zombie."""
+    """Reap a child of this process, which would otherwise stay a zombie."""
     child = _children.get(pid)
     if child is not None:
         with suppress(subprocess.TimeoutExpired):

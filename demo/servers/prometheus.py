@@ -9,7 +9,7 @@ from tools.toolchain.paths import group_root, launcher
 
 
 class PrometheusServer(Server):
-    """Prometheus with its storage in `folder` and the configuration file `config`, which stays where it is."""
+    """Prometheus with its storage in `folder` and its configuration in the file `config`."""
 
     name = "prometheus"
 
@@ -19,11 +19,11 @@ class PrometheusServer(Server):
 
     @property
     def url(self) -> str:
-        """Its address, without a slash at the end."""
+        """The URL, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
 
     def prepare(self) -> Launch:
-        """Listens on loopback only: by default it would listen on all interfaces."""
+        """Return the command: on loopback only; the default is all interfaces."""
         arguments: list[str | Path] = [
             launcher("prometheus"),
             f"--config.file={self.config.absolute()}",
@@ -35,9 +35,9 @@ class PrometheusServer(Server):
         return Launch(arguments, cwd=self.folder)
 
     def answers(self) -> bool:
-        """Ready to serve queries, its storage read."""
+        """Return whether it has read its storage and serves queries."""
         return answers_ok(f"{self.url}/-/ready")
 
     def reload(self) -> None:
-        """Reads configuration and rules again. Raises OSError when they are wrong; the old ones stay in force."""
+        """Reload configuration and rules. Raises OSError if they are invalid; the previous ones stay."""
         request(f"{self.url}/-/reload", "POST", b"")

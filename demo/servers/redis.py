@@ -9,7 +9,7 @@ from demo.servers.process import Launch
 from demo.servers.server import Server
 from tools.toolchain.paths import launcher
 
-# Which program of which group of packages: Debian's own is 7.0.
+# Program and package group per version; Debian's own is 7.0.
 _PROGRAMS: dict[str, tuple[str, str]] = {
     "7.0": ("redis-server", "servers"),
     "6.2": ("redis-server", "wheels/redis62"),
@@ -26,10 +26,10 @@ daemonize no
 
 
 class RedisServer(Server):
-    """Redis without persistence, with one password, or none, or the users of an ACL file (one `user ...` line each).
+    """Redis without persistence, with one password, none, or the users of an ACL file (one line each).
 
-    With an ACL file the default user's password is that file's business: Redis ignores `requirepass` then.
-    `version` is 7.0, 6.2 or valkey (8). Raises SetupError where that one was not fetched.
+    With an ACL file, set the default user's password there: Redis then ignores `requirepass`. `version` is 7.0, 6.2 or
+    valkey (8). Raises SetupError if that version was not fetched.
     """
 
     name = "redis"
@@ -49,33 +49,33 @@ class RedisServer(Server):
         self._acl = acl
 
     def url(self, user: str = "", password: str | None = None, database: int = 0) -> str:
-        """`redis://...`, as `user`; without arguments as the default user with the server's password."""
+        """Return the URL for `user`; by default for the default user with the server's password."""
         secret = password if password is not None else self._password
         credentials = f"{quote(user, safe='')}:{quote(secret, safe='')}@" if secret is not None else ""
         return f"redis://{credentials}127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> Launch:
-        """Writes redis.conf, readable by its owner alone since it may hold the password."""
+        """Write redis.conf, readable by its owner only: it may contain the password."""
         configuration = self.folder / "redis.conf"
         configuration.touch(mode=0o600)
         configuration.write_text("".join(self._lines()))
         return Launch([self._program, configuration], cwd=self.folder)
 
     def flush(self) -> None:
-        """Deletes all keys of all databases. Raises OSError when the server refuses or does not answer."""
+        """Delete all keys of all databases. Raises OSError if the server refuses or does not answer."""
         login = f"AUTH {self._password}\r\n" if self._password is not None else ""
         reply = self._ask(f"{login}FLUSHALL\r\n")
         if b"-" in {line[:1] for line in reply.splitlines()}:
-            raise OSError(f"FLUSHALL was refused: {reply.decode(errors='replace').strip()}")
+            raise OSError(f"Redis refused FLUSHALL: {reply.decode(errors='replace').strip()}")
 
     def answers(self) -> bool:
-        """PING on a connection of its own; a refusal for want of a password is an answer of a server that serves."""
+        """Return whether PING gets an answer; a demand for a password is one, too."""
         with suppress(OSError):
             return self._ask("PING\r\n").startswith((b"+PONG", b"-NOAUTH"))
         return False
 
     def _ask(self, commands: str) -> bytes:
-        """The replies to a few inline commands, up to where the server closes after QUIT."""
+        """Send inline commands and QUIT, and return all replies."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             connection.sendall(f"{commands}QUIT\r\n".encode())
             return b"".join(iter(lambda: connection.recv(4096), b""))

@@ -5,34 +5,34 @@ from demo.servers.process import Launch
 from demo.servers.server import Server
 from tools.toolchain.paths import venv_program
 
-# Any pair is accepted; clients insist on having one.
+# The server accepts any pair; clients require one.
 ACCESS_KEY = "demo"
 SECRET_KEY = "demo-secret"
 REGION = "us-east-1"
 
 
 class S3Server(Server):
-    """S3 over HTTP with path-style addresses. All objects are gone when it stops."""
+    """S3 over HTTP with path-style addresses. A stop deletes all objects."""
 
     name = "s3"
 
     @property
     def url(self) -> str:
-        """Its endpoint, without a slash at the end."""
+        """The endpoint, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
 
     def prepare(self) -> Launch:
-        """One process; it serves each request in a thread."""
+        """Return the command: one process, which serves each request in a thread."""
         return Launch([venv_program("moto_server"), "-H", "127.0.0.1", "-p", str(self.port)], cwd=self.folder)
 
     def answers(self) -> bool:
-        """Lists the buckets, of which there are none at first."""
+        """Return whether it lists its buckets."""
         return answers_ok(f"{self.url}/")
 
     def create_bucket(self, name: str) -> None:
-        """Raises OSError when the server refuses, for instance an impossible name."""
+        """Create a bucket. Raises OSError if the server refuses, for example an invalid name."""
         request(f"{self.url}/{name}", "PUT", b"")
 
     def forget_everything(self) -> None:
-        """Drops all buckets and objects."""
+        """Delete all buckets and objects."""
         request(f"{self.url}/moto-api/reset", "POST", b"")

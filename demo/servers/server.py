@@ -1,4 +1,4 @@
-"""What all servers have in common: a folder, a port, start, stop, remove."""
+"""The common base of all servers: a folder, a port, start, stop, remove."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,10 +11,9 @@ from demo.servers.process import Launch, Process, remove_folder
 
 
 class Server(ABC):
-    """A server on 127.0.0.1. `folder` is its own: it holds configuration, data, log and the record of the process.
+    """A server on 127.0.0.1, with configuration, data, log and process record in its own `folder`.
 
-    A server object is a handle, not the server: one with the same folder and port, made in another process, can stop
-    it there.
+    The object is only a handle: another process can stop the server with a handle of the same folder and port.
     """
 
     name: str
@@ -26,42 +25,42 @@ class Server(ABC):
         self.process = Process(folder, self.name)
 
     def launch(self) -> None:
-        """Prepares the folder and starts the process, without waiting for it. Raises ServerError."""
+        """Prepare the folder and start the process without waiting for it. Raises ServerError."""
         if not self.process.running and not is_free(self.port):
-            # Asked whether it serves, the other one might answer in its place.
-            raise ServerError(f"port {self.port} is taken", f"127.0.0.1, for {self.name}", "choose another port")
+            # Otherwise the other server might answer the readiness check.
+            raise ServerError(f"port {self.port} is in use", f"127.0.0.1, for {self.name}", "choose another port")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.process.launch(self.prepare())
 
     def wait(self) -> None:
-        """Returns once it answers. Raises ServerError when it ends or does not answer in time."""
+        """Wait until it answers. Raises ServerError if it ends or does not answer in time."""
         self.process.wait_until(self.answers)
 
     def start(self) -> None:
-        """`launch` and `wait`."""
+        """Launch it and wait until it answers."""
         self.launch()
         self.wait()
 
     def stop(self) -> None:
-        """Ends it with all its children; its data stay, `start` brings it back on the same port."""
+        """Stop it with all its children. Its data stay; `start` restarts it on the same port."""
         self.process.stop(self.stop_signal)
 
     def remove(self) -> None:
-        """Ends it and deletes its folder."""
+        """Stop it and delete its folder."""
         self.stop()
         remove_folder(self.folder)
 
     @abstractmethod
     def prepare(self) -> Launch:
-        """Writes what the process needs and says how to start it."""
+        """Write the files that the process needs, and return how to start it."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Asks the server itself, over the network, whether it serves. Never raises for a server that does not yet."""
+        """Return whether the server serves requests over the network. Does not raise if it is not ready."""
 
 
 def start_together(servers: Sequence[Server]) -> None:
-    """Starts several at once: they load side by side. Raises ServerError; what had started by then is stopped."""
+    """Start several servers in parallel. Raises ServerError after stopping all of them."""
     try:
         for server in servers:
             server.launch()

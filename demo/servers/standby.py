@@ -8,9 +8,9 @@ from demo.servers.unprivileged import Place
 
 
 class StandbyServer(PostgresServer):
-    """A hot standby that follows `primary`, which must run when this one starts for the first time.
+    """A hot standby that follows `primary`, which must run at the standby's first start.
 
-    It has the primary's version, roles and passwords. `settings` such as `recovery_min_apply_delay` make it lag.
+    It has the primary's version, roles and passwords. Use `recovery_min_apply_delay` in `settings` to make it lag.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class StandbyServer(PostgresServer):
         self.primary = primary
 
     def make_cluster(self, place: Place) -> None:
-        """Copies the primary's cluster over a replication connection."""
+        """Copy the primary's cluster over a replication connection."""
         partial = partial_place(place)
         login = {"PGHOST": "127.0.0.1", "PGPORT": str(self.primary.port), "PGUSER": SUPERUSER}
         password = {"PGPASSWORD": self.primary.password(SUPERUSER)}
@@ -35,15 +35,15 @@ class StandbyServer(PostgresServer):
         partial.data.rename(place.data)
 
     def more_settings(self) -> Mapping[str, str]:
-        """Whom to follow."""
+        """Return the connection to the primary."""
         password = self.primary.password(SUPERUSER)
         conninfo = f"host=127.0.0.1 port={self.primary.port} user={SUPERUSER} password={password}"
         return {"primary_conninfo": f"{conninfo} application_name=standby", "hot_standby": "on"}
 
     def roles(self) -> list[str]:
-        """The primary's."""
+        """Return the primary's roles."""
         return self.primary.roles()
 
     def password(self, role: str) -> str:
-        """The primary's: roles are part of what is replicated."""
+        """Return the primary's password of `role`: roles are replicated."""
         return self.primary.password(role)

@@ -1,11 +1,11 @@
-"""Finds a way to run PostgreSQL, which refuses to run as root, from wherever the checkout is.
+"""Finds a way to run PostgreSQL, which refuses to run as root, from any checkout.
 
-1. An ordinary user: as oneself.
-2. Root: in a user namespace in which root is called `nobody`. To the kernel it is still the owner of its files, so a
-   checkout that only root may enter is no obstacle. The same for a user without an account (a container started with
-   any number): PostgreSQL insists on a name.
-3. Root where user namespaces are refused (containers, change-rooted systems): as the real user `nobody`, with copies of
-   programs and data in a temporary folder, since `nobody` may not enter the checkout.
+1. Ordinary user: run as that user.
+2. Root: run in a user namespace that maps root to `nobody`. For the kernel, root still owns its files, so this works in
+   a checkout that only root may enter. The same for a user without an account (a container with an arbitrary uid):
+   PostgreSQL requires a user name.
+3. Root without user namespaces (containers, chroots): run as the real user `nobody`, with copies of programs and data
+   in a temporary folder, because `nobody` may not enter the checkout.
 """
 
 import os
@@ -20,7 +20,8 @@ from pathlib import Path
 from demo.servers.errors import ServerError
 
 _PREFIX = "runbookd-postgres-"
-# All that PostgreSQL and pgbouncer need of Debian's packages (the others are four times as big), and of a wheel.
+# The parts of Debian's packages (all of them would be five times as big) and of a wheel that PostgreSQL and pgbouncer
+# need.
 _PARTS = (
     "launchers",
     "usr/sbin",
@@ -34,7 +35,7 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class Place:
-    """How and where PostgreSQL runs: `prefix` goes before each command; `user` is the uid to drop to, None for none."""
+    """How and where PostgreSQL runs. `prefix` precedes each command; `user` is the uid to drop to."""
 
     packages: Path
     data: Path
@@ -42,29 +43,29 @@ class Place:
     user: int | None = None
 
     def command(self, program: str, *arguments: str | Path) -> list[str | Path]:
-        """An argument list that starts one of PostgreSQL's programs here."""
+        """Return the argument list that starts one of PostgreSQL's programs here."""
         return [*self.prefix, self.packages / "launchers" / program, *arguments]
 
     def run(self, program: str, *arguments: str | Path, text: str = "", env: Mapping[str, str] | None = None) -> None:
-        """Runs a program to its end, with `text` as its input. Raises ServerError with its last words."""
+        """Run a program with `text` as its input. If it fails, raise ServerError with its last line."""
         result = _run(self.command(program, *arguments), self.user, text, env)
         if result.returncode != 0:
             message = (result.stderr.strip() or "no message").splitlines()[-1]
-            raise ServerError(f"{program} failed: {message}", str(self.data), "mend it and start again")
+            raise ServerError(f"{program} failed: {message}", str(self.data), "fix the cause and start again")
 
     def own(self, *paths: Path) -> None:
-        """Gives files that we wrote to the user that PostgreSQL runs as."""
+        """Change the owner of files to the user that PostgreSQL runs as."""
         if self.user is not None:
             for path in paths:
                 os.chown(path, self.user, self.user, follow_symlinks=False)
 
     def own_all(self, folder: Path) -> None:
-        """Gives a whole folder to that user."""
+        """Change the owner of a whole folder to that user."""
         self.own(folder, *folder.rglob("*"))
 
 
 def find_place(folder: Path, packages: Path) -> Place:
-    """The place of the server out of `packages` whose files belong in `folder`; the same until `leave_place`."""
+    """Return the place to run a server of `packages` with files in `folder`; stable until `leave_place`."""
     if _is_ordinary(os.geteuid()):
         return Place(packages, folder / "data")
     if _link(folder).is_symlink():
@@ -73,12 +74,12 @@ def find_place(folder: Path, packages: Path) -> Place:
     if namespace_works(prefix, folder, packages):
         return Place(packages, folder / "data", prefix)
     if os.geteuid() != 0:
-        raise ServerError(f"user {os.geteuid()} has no account", "/etc/passwd", "PostgreSQL needs one: add it")
+        raise ServerError(f"user {os.geteuid()} has no account", "/etc/passwd", "add one: PostgreSQL requires it")
     return _move_to_temporary_place(folder, packages)
 
 
 def leave_place(folder: Path) -> None:
-    """Removes the temporary folder, if there is one."""
+    """Remove the temporary folder, if any."""
     link = _link(folder)
     if link.is_symlink() and link.readlink().name.startswith(_PREFIX):
         shutil.rmtree(link.readlink(), ignore_errors=True)
@@ -86,10 +87,9 @@ def leave_place(folder: Path) -> None:
 
 
 def namespace_works(prefix: Sequence[str], folder: Path, packages: Path) -> bool:
-    """Whether `folder` and the programs can be used from inside a user namespace.
+    """Return whether `folder` and the programs are usable inside a user namespace.
 
-    Root has no power over others' folders in there: a checkout below a folder that only someone else may enter is
-    out of reach.
+    In the namespace, root cannot enter a folder that only its owner may enter, such as the home of another user.
     """
     program = packages / "launchers" / "postgres"
     checks: list[list[str | Path]] = [[*prefix, "test", "-w", folder], [*prefix, program, "--version"]]
@@ -112,7 +112,7 @@ def _namespace_prefix() -> tuple[str, ...]:
 
 
 def _link(folder: Path) -> Path:
-    """Remembers the temporary folder, for whoever stops the server later."""
+    """Return the link to the temporary folder, for the process that stops the server later."""
     return folder / "elsewhere"
 
 
@@ -121,7 +121,7 @@ def _temporary_place(temporary: Path) -> Place:
 
 
 def _move_to_temporary_place(folder: Path, packages: Path) -> Place:
-    """Tries the usual temporary folders: some are mounted without the right to execute, or closed to others."""
+    """Try the usual temporary folders: some are mounted noexec, or are closed to other users."""
     for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - made by mkdtemp, private
         temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         place = _temporary_place(temporary)
@@ -132,7 +132,7 @@ def _move_to_temporary_place(folder: Path, packages: Path) -> Place:
             return place
         shutil.rmtree(temporary)
     raise ServerError(
-        "PostgreSQL cannot run as root, and no other way works here", str(folder), "run as an ordinary user"
+        "PostgreSQL refuses to run as root, and running as nobody failed", str(folder), "run as an ordinary user"
     )
 
 
@@ -158,7 +158,7 @@ def _run(
         capture_output=True,
         text=True,
         check=False,
-        # The caller's folder may be closed to the user that we drop to.
+        # The user that we drop to may lack access to the caller's folder.
         cwd="/",
         user=user,
         group=user,

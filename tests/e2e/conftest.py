@@ -1,4 +1,4 @@
-"""The demo's commands as people run them, and what the tests look up in /proc by themselves."""
+"""Runs the demo's commands as a user would, and reads processes from /proc independently."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ LOOP_SECONDS = 180
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command of the demo ended."""
+    """The result of a command of the demo."""
 
     code: int
     output: str
@@ -36,7 +36,7 @@ def run_demo(*arguments: str, seconds: float) -> CommandResult:
 
 
 def demo_processes() -> dict[int, str]:
-    """Every process that works in the demo's folder, or was started with a path of it: number to argument list."""
+    """Return the processes in the demo's folder, or with its path as an argument, with their arguments."""
     processes = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -53,7 +53,7 @@ def demo_processes() -> dict[int, str]:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[DemoPaths]:
-    """A demo that is up for the tests of one file."""
+    """Run a demo for the tests of one file."""
     answer = run_demo("up", seconds=UP_SECONDS)
     assert answer.code == 0, answer.output
     yield PATHS
@@ -63,23 +63,23 @@ def up() -> Iterator[DemoPaths]:
 
 @pytest.fixture(scope="module")
 def report(up: DemoPaths) -> dict[str, Any]:
-    """The report after the four incidents; the demo is still up."""
+    """Return the report after the four incidents; the demo is still running."""
     answer = run_demo("loop", seconds=LOOP_SECONDS)
     assert up.report.exists(), answer.output
     content: dict[str, Any] = json.loads(up.report.read_text())
-    return {**content, "exit_code": answer.code, "said": answer.output}
+    return {**content, "exit_code": answer.code, "output": answer.output}
 
 
 @pytest.fixture(scope="module")
 def addresses(up: DemoPaths) -> Callable[[str], str]:
-    """The values of the file for scripts."""
+    """Return a function that looks a key up in the demo's `env` file."""
     lines = dict(line.split("=", 1) for line in up.env.read_text().splitlines())
     return lambda key: lines[key]
 
 
 @pytest.fixture
 def started_again() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """What the test starts itself. `down` ends it; this only takes the exit status."""
+    """Yield a list for processes that the test itself starts; stop and reap them afterwards."""
     processes: list[subprocess.Popen[bytes]] = []
     yield processes
     run_demo("down", seconds=DOWN_SECONDS)

@@ -1,4 +1,4 @@
-"""The remediator is killed between delivery and action, and started again with the same argument list."""
+"""The remediator is killed between delivery and effect, and restarted with the same arguments."""
 
 import asyncio
 import subprocess
@@ -15,7 +15,8 @@ from tests.e2e.conftest import UP_SECONDS, run_demo
 from tests.e2e.webhook import deliver, kill, remediator_pid, start_again
 
 pytestmark = pytest.mark.timeout(120)
-# Its alert fires after 15 s at the earliest: whatever is delivered before that is delivered by this test.
+# The alert fires after 15 s at the earliest, so an earlier delivery comes from this test. The sessions must be over 5 s
+# old, which is the remediation's `older_than`.
 OLD_ENOUGH_SECONDS = 6.5
 FIXED_SECONDS = 30
 LABELS = {
@@ -28,20 +29,22 @@ LABELS = {
 
 
 async def _wait_for_success(running: Demo) -> list[dict[str, Any]]:
-    """The runs, once one has succeeded; or whatever there is when time is up."""
+    """Return the runs once one has succeeded, or the current runs when the time is up."""
     runs: list[dict[str, Any]] = []
     for _ in range(FIXED_SECONDS * 2):
         await asyncio.sleep(0.5)
         try:
             runs = await running.runs("terminate_idle_transactions")
-        except OSError:  # it is still starting
+        except OSError:  # the remediator is still starting
             continue
         if any(run["state"] == "succeeded" for run in runs):
             break
     return runs
 
 
-async def test_it_is_fixed_once(up: DemoPaths, started_again: list[subprocess.Popen[bytes]]) -> None:
+async def test_remediator_killed_after_delivery_fixes_the_incident_once(
+    up: DemoPaths, started_again: list[subprocess.Popen[bytes]]
+) -> None:
     assert run_demo("incident", "idle_transactions", seconds=UP_SECONDS).code == 0
     await asyncio.sleep(OLD_ENOUGH_SECONDS)
     async with running_demo(up) as running:
@@ -49,7 +52,9 @@ async def test_it_is_fixed_once(up: DemoPaths, started_again: list[subprocess.Po
         pid = remediator_pid(up)
         start = start_again(pid)
         assert deliver(running.ports.url("remediator"), up, LABELS, then=lambda: kill(pid)) == 200
-        assert await session_process.count_alive(running, holding) == HOLDING, "it acted before it could be killed"
+        assert await session_process.count_alive(running, holding) == HOLDING, (
+            "the remediator acted before it was killed"
+        )
 
         started_again.append(start())
         runs = await _wait_for_success(running)

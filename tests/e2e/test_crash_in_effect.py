@@ -1,4 +1,4 @@
-"""The remediator is killed in the middle of a backup: the dump dies with it, and the truth is told afterwards."""
+"""The remediator is killed during a backup: the dump dies with it, and the outcome is recorded later."""
 
 import asyncio
 import subprocess
@@ -29,12 +29,12 @@ async def _wait_for(what: str, reached: Callable[[], Awaitable[Any]], seconds: f
     for _ in range(int(seconds * 4)):
         try:
             value = await reached()
-        except OSError:  # the remediator is not there yet
+        except OSError:  # the remediator is still starting
             value = None
         if value:
             return value
         await asyncio.sleep(0.25)
-    raise AssertionError(f"after {seconds:.0f} s there was still no: {what}")
+    raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
 async def _no_dump() -> bool:
@@ -46,7 +46,7 @@ async def _runs(running: Demo, *states: str) -> list[dict[str, Any]]:
     return runs if states and [run["state"] for run in reversed(runs)][: len(states)] == list(states) else []
 
 
-async def test_no_backup_is_made_twice_and_the_outcome_is_true(
+async def test_remediator_killed_during_a_backup_makes_no_second_and_records_the_outcome(
     up: DemoPaths, started_again: list[subprocess.Popen[bytes]]
 ) -> None:
     assert run_demo("incident", "old_backup", seconds=UP_SECONDS).code == 0
@@ -60,9 +60,9 @@ async def test_no_backup_is_made_twice_and_the_outcome_is_true(
             await _wait_for("run that executes", lambda: _runs(running, "executing"), 15)
             await _wait_for("dump at work", lambda: onlooker.fetchval(DUMPS), 15)
             kill(pid)
-            # The server notices only when its lock comes; what counts is that nobody is left who could store a dump.
+            # The server ends the dump's session only after the lock; only pg_dump itself could store a dump.
             await _wait_for("end of the dump", _no_dump, 15)
-        assert await list_backups(up) == left, "half a dump was stored"
+        assert await list_backups(up) == left, "an incomplete dump was stored"
 
         started_again.append(start())
         runs = await _wait_for("second run that succeeded", lambda: _runs(running, "interrupted", "succeeded"), 60)

@@ -1,4 +1,4 @@
-"""Nothing of the demo stays, however it was started and whoever ended what."""
+"""No process of the demo stays, regardless of how it was started and stopped."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def _down_at_the_end() -> object:
     run_demo("down", seconds=DOWN_SECONDS)
 
 
-def test_after_down_nothing_is_left_and_a_second_down_is_fine() -> None:
+def test_down_leaves_nothing_and_can_be_repeated() -> None:
     before = demo_processes()
     assert run_demo("up", seconds=UP_SECONDS).code == 0
     lines = dict(line.split("=", 1) for line in PATHS.env.read_text().splitlines())
@@ -33,7 +33,7 @@ def test_after_down_nothing_is_left_and_a_second_down_is_fine() -> None:
 
     second = run_demo("up", seconds=UP_SECONDS)
     assert second.code == 1
-    assert "a demo is up here" in second.output
+    assert "the demo is already running" in second.output
 
     assert run_demo("down", seconds=DOWN_SECONDS).code == 0
     assert demo_processes() == before
@@ -43,7 +43,7 @@ def test_after_down_nothing_is_left_and_a_second_down_is_fine() -> None:
 
 
 @pytest.mark.parametrize("after_seconds", [0.8, 2.0, 3.5])
-def test_a_start_that_was_killed_is_cleaned_up_by_down(after_seconds: float) -> None:
+def test_down_cleans_up_after_a_killed_start(after_seconds: float) -> None:
     starter = subprocess.Popen([sys.executable, "-m", "demo", "up"], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     time.sleep(after_seconds)
     os.kill(starter.pid, signal.SIGKILL)
@@ -53,28 +53,27 @@ def test_a_start_that_was_killed_is_cleaned_up_by_down(after_seconds: float) -> 
     assert demo_processes() == {}
 
 
-def test_ctrl_c_ends_everything() -> None:
-    # Whoever runs the tests may have been told to ignore it, which children would inherit.
+def test_ctrl_c_stops_every_process() -> None:
+    # The test runner may ignore SIGINT, which children inherit.
     command = ["env", "--default-signal=INT", sys.executable, "-m", "demo", "run"]
     starter = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + UP_SECONDS
-    while not PATHS.env.exists() and time.monotonic() < deadline:
+    while not list(PATHS.incidents.glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(1)
     starter.send_signal(signal.SIGINT)
     assert starter.wait(DOWN_SECONDS) == 130
     assert demo_processes() == {}
 
 
-def test_what_is_not_an_incident_is_named_with_what_is() -> None:
+def test_unknown_incident_is_reported_with_the_known_ones() -> None:
     answer = run_demo("incident", "meteor", seconds=UP_SECONDS)
     assert answer.code == 1
     assert answer.output.strip() == (
-        "demo: there is no incident 'meteor'; there are: idle_transactions, failed_jobs, old_backup, too_many_sessions"
+        "demo: unknown incident 'meteor'; choose one of: idle_transactions, failed_jobs, old_backup, too_many_sessions"
     )
 
 
-def test_an_incident_without_a_demo_says_how_to_start_one() -> None:
+def test_incident_without_a_running_demo_names_the_command_to_start_it() -> None:
     answer = run_demo("incident", "failed_jobs", seconds=UP_SECONDS)
     assert answer.code == 1
-    assert answer.output.strip() == "demo: no demo is up here; `make demo-up` starts one"
+    assert answer.output.strip() == "demo: the demo is not running; start it with `make demo-up`"

@@ -1,4 +1,4 @@
-"""Delivers an alert as Alertmanager would, and starts the remediator again as anybody could."""
+"""Delivers an alert as Alertmanager does, and restarts the remediator from /proc."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ from demo.paths import DemoPaths
 
 
 def delivery(labels: Mapping[str, str]) -> bytes:
-    """A body with one alert that fires."""
+    """Return a body with one firing alert."""
     alert = {"status": "firing", "labels": labels, "annotations": {}, "startsAt": datetime.now(UTC).isoformat()}
     alert |= {"endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": "00000000000000aa"}
     body = {"version": "4", "groupKey": "{}", "status": "firing", "receiver": "remediator", "groupLabels": {}}
@@ -22,7 +22,7 @@ def delivery(labels: Mapping[str, str]) -> bytes:
 
 
 def deliver(url: str, paths: DemoPaths, labels: Mapping[str, str], then: Callable[[], None] = lambda: None) -> int:
-    """POST it, do `then` in the moment in which the answer is there, and return the answer's status."""
+    """POST a delivery, call `then` as soon as the answer arrives, and return its status."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     token = paths.secret("webhook_token")
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -35,7 +35,7 @@ def deliver(url: str, paths: DemoPaths, labels: Mapping[str, str], then: Callabl
 
 
 def remediator_pid(paths: DemoPaths) -> int:
-    """The process that `demo-up` has started."""
+    """Return the number of the process that `demo-up` started."""
     return int(json.loads((paths.part("remediator") / "remediator.pid").read_text())["pid"])
 
 
@@ -44,7 +44,7 @@ def kill(pid: int) -> None:
 
 
 def start_again(pid: int) -> Callable[[], subprocess.Popen[bytes]]:
-    """How to start a process once more: with what /proc shows of it while it lives."""
+    """Return a function that restarts a process with its arguments and folder from /proc."""
     arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
     folder = Path(f"/proc/{pid}/cwd").readlink()
     return lambda: subprocess.Popen(arguments, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""compose.yaml can not be run everywhere; what can be known without Docker is checked here."""
+"""compose.yaml is consistent, as far as can be checked without Docker."""
 
 import re
 from typing import Any
@@ -31,26 +31,26 @@ def test_configs_and_dependencies_exist(service: str) -> None:
     assert service == "pod" or block["network_mode"] == "service:pod"
 
 
-def test_only_loopback_ports_leave_the_pod() -> None:
+def test_ports_are_published_on_loopback_only() -> None:
     published = [port for block in SERVICES.values() for port in block.get("ports", ())]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-# What each daemon opens. The dump's own DSN is the remediator's too: it stands in a block of its own.
+# The files that each daemon opens. The remediator also opens the DSN of the dump.
 OPENS = {
     "exporter": {"/postgres_metrics", "/redis_metrics", "/s3_options"},
     "remediator": {"/postgres_remediator", "/postgres_dumper", "/redis_remediator", "/s3_options", "/operator_token"},
 }
 
 
-def test_every_file_that_the_inventory_names_is_opened_by_somebody() -> None:
+def test_a_daemon_opens_every_file_of_the_inventory() -> None:
     text = (COMPOSE_FOLDER / "inventory.yml").read_text()
     assert set(re.findall(r"_file: (/\w+)", text)) == set().union(*OPENS.values())
 
 
 @pytest.mark.parametrize("service", OPENS)
-def test_what_a_daemon_opens_is_in_its_container_and_no_more(service: str) -> None:
+def test_container_of_a_daemon_has_exactly_the_files_that_it_opens(service: str) -> None:
     configs = set(SERVICES[service]["configs"])
     assert {f"/{name}" for name in configs - {"webhook_token", "operator_token"}} == OPENS[service] - {
         "/operator_token"
@@ -58,11 +58,11 @@ def test_what_a_daemon_opens_is_in_its_container_and_no_more(service: str) -> No
     assert OPENS[service] <= {f"/{name}" for name in configs}
 
 
-def test_the_inventory_loads() -> None:
+def test_inventory_loads() -> None:
     assert load_inventory(COMPOSE_FOLDER / "inventory.yml", {}) is not None
 
 
-def test_the_demo_s_numbers_and_routes_are_the_same_as_without_docker() -> None:
+def test_intervals_and_routes_equal_those_without_docker() -> None:
     routes = [yaml.safe_load(file.read_text())["route"] for file in _files("alertmanager.yml")]
     scrapes = [yaml.safe_load(file.read_text())["global"] for file in _files("prometheus.yml")]
     assert routes[0] == routes[1]
@@ -73,13 +73,13 @@ def _files(name: str) -> tuple[Any, Any]:
     return CHECKOUT / "demo" / "config" / name, COMPOSE_FOLDER / name
 
 
-def test_no_password_is_written_down() -> None:
+def test_files_contain_no_password() -> None:
     for file in (CHECKOUT / "compose.yaml", *COMPOSE_FOLDER.iterdir()):
         for secret in re.findall(r"(?:on >|://\w+:|SECRET_ACCESS_KEY: )(\S+?)(?:@| |\")", file.read_text()):
             assert secret.startswith("${RUNBOOKD_DEMO_PASSWORD"), f"{file.name}: {secret}"
 
 
-def test_the_remediator_has_the_rights_of_production_and_no_more() -> None:
+def test_remediator_has_exactly_the_rights_of_production() -> None:
     production = (CHECKOUT / "deploy" / "redis" / "remediator.acl").read_text().split()
     users = COMPOSE["configs"]["redis_users"]["content"].splitlines()
     mine = [rule for rule in users[-1].split() if not rule.startswith(">")]

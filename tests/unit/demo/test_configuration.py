@@ -1,4 +1,4 @@
-"""The demo's templates: every word is known, and what comes out is what the daemons and the rules expect."""
+"""The demo's templates have all values, and give what the daemons and the rules expect."""
 
 import stat
 from pathlib import Path
@@ -19,7 +19,7 @@ PORTS = Ports(**{name: 20_000 + n for n, name in enumerate(Ports.model_fields)})
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DemoPaths:
-    # The unit tests need no fetched programs; that they are where they should be is the servers' own test.
+    # Unit tests run without the fetched programs, which the tests of the servers cover.
     monkeypatch.setattr("demo.configuration.launcher", lambda name: Path("/tools") / name)
     paths = DemoPaths(tmp_path / "demo")
     paths.create()
@@ -28,13 +28,13 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DemoPaths:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_no_word_is_left_over(places: DemoPaths, name: str) -> None:
+def test_every_placeholder_is_filled_in(places: DemoPaths, name: str) -> None:
     text = (places.config / name).read_text()
     assert not Template(text).get_identifiers()
     assert yaml.safe_load(text)
 
 
-def test_the_inventory_loads_and_allows_what_the_incidents_need(places: DemoPaths) -> None:
+def test_inventory_allows_the_remediations_of_the_incidents(places: DemoPaths) -> None:
     inventory = load_inventory(places.config / "inventory.yml", {})
     assert inventory is not None
     allowed = inventory.stacks["shop"].remediations
@@ -43,13 +43,13 @@ def test_the_inventory_loads_and_allows_what_the_incidents_need(places: DemoPath
 
 
 def _decided_quantities(file: Path) -> set[str]:
-    """The quantities with a number, or with a silence that says that nobody gave one."""
+    """Return the quantities with a threshold, or with a silence because there is none."""
     rules = [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
     judged = [rule for rule in rules if not rule["record"].endswith(":minimum")]
     return {rule["labels"].get("quantity") or rule["record"].split(":")[1] for rule in judged}
 
 
-def test_every_quantity_that_production_judges_is_decided_in_the_demo_and_in_the_example(places: DemoPaths) -> None:
+def test_demo_and_example_decide_on_every_quantity_of_production(places: DemoPaths) -> None:
     production = set().union(
         *(_decided_quantities(file) for file in (CHECKOUT / "alert_rules" / "thresholds").glob("*.yml"))
     )
@@ -57,7 +57,7 @@ def test_every_quantity_that_production_judges_is_decided_in_the_demo_and_in_the
     assert _decided_quantities(CHECKOUT / "runbookctl" / "examples" / "thresholds.yml") == production
 
 
-def test_every_incident_raises_an_alert_that_production_has() -> None:
+def test_every_incident_raises_an_alert_of_production() -> None:
     files = (CHECKOUT / "alert_rules").glob("*.yml")
     rules = [rule for file in files for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
     remediation_of = {rule["alert"]: rule["labels"].get("remediation") for rule in rules if "alert" in rule}
@@ -65,7 +65,7 @@ def test_every_incident_raises_an_alert_that_production_has() -> None:
         assert remediation_of[incident.alert["alertname"]] == incident.remediation
 
 
-def test_configuration_holds_no_secret_and_secrets_are_private(places: DemoPaths) -> None:
+def test_configuration_contains_no_secret_and_secret_files_are_private(places: DemoPaths) -> None:
     credentials = Credentials()
     credentials.save(places, PORTS)
     secrets = {*credentials.postgres.values(), *credentials.redis.values(), credentials.s3, credentials.webhook_token}
@@ -76,13 +76,13 @@ def test_configuration_holds_no_secret_and_secrets_are_private(places: DemoPaths
     assert not [secret for secret in secrets if secret in repr(credentials)]
 
 
-def test_redis_users_have_passwords_and_no_comment_reaches_redis() -> None:
+def test_redis_acl_contains_only_users() -> None:
     lines = redis_acl(Credentials()).splitlines()
     assert [line.split()[1] for line in lines] == ["default", "product", "metrics", "remediator"]
     assert TEMPLATES.joinpath("redis.acl").read_text().startswith("#")
 
 
-def test_the_remediator_has_the_rights_of_production_and_no_more() -> None:
+def test_remediator_has_exactly_the_rights_of_production() -> None:
     *_, remediator = redis_acl(Credentials()).splitlines()
     production = (DEPLOY / "redis" / "remediator.acl").read_text().split()
     assert [rule for rule in remediator.split() if not rule.startswith(">")] == production

@@ -1,4 +1,4 @@
-"""What counts as a process of the demo, with real processes."""
+"""Leftovers of the demo are recognized, with real processes."""
 
 import os
 import subprocess
@@ -27,8 +27,8 @@ def _sleeping(program: str | Path, *arguments: str, cwd: Path, mark: str = "") -
 
 
 def _await_environment(pid: int) -> None:
-    """A program that is just being started has no environment to read for a moment."""
-    with suppress(ProcessLookupError, PermissionError):  # it has ended; only root may read what is left of it
+    """Wait until /proc shows the environment of a process that is starting."""
+    with suppress(ProcessLookupError, PermissionError):  # it has ended; only root may read the rest of it
         while not Path(f"/proc/{pid}/environ").read_bytes():
             time.sleep(0.01)
 
@@ -43,31 +43,31 @@ def _pids(paths: DemoPaths) -> list[int]:
     return [process.pid for process in leftover_processes(paths)]
 
 
-def test_a_marked_process_is_the_demo_s_wherever_it_works(tmp_path: Path) -> None:
+def test_marked_process_is_a_leftover_in_any_folder(tmp_path: Path) -> None:
     paths = _places(tmp_path)
     with _sleeping("sleep", "60", cwd=Path("/"), mark=str(paths.root)) as pid:
         assert _pids(paths) == [pid]
 
 
-def test_another_demo_s_process_is_not_ours(tmp_path: Path) -> None:
+def test_process_of_another_demo_is_ignored(tmp_path: Path) -> None:
     paths = _places(tmp_path)
     with _sleeping("sleep", "60", cwd=Path("/"), mark=f"{paths.root}-other"):
         assert _pids(paths) == []
 
 
-def test_somebody_s_shell_in_the_folder_is_left_alone(tmp_path: Path) -> None:
+def test_foreign_program_in_the_folder_is_ignored(tmp_path: Path) -> None:
     paths = _places(tmp_path)
     with _sleeping("sleep", "60", cwd=paths.parts):
         assert _pids(paths) == []
 
 
-def test_our_program_started_by_hand_in_the_folder_is_found(tmp_path: Path) -> None:
+def test_our_program_in_the_folder_is_a_leftover(tmp_path: Path) -> None:
     paths = _places(tmp_path)
     with _sleeping(VENV_PYTHON, "-c", "import time; time.sleep(60)", cwd=paths.parts) as pid:
         assert _pids(paths) == [pid]
 
 
-def test_an_ended_process_that_nobody_waited_for_is_not_left(tmp_path: Path) -> None:
+def test_zombie_is_ignored(tmp_path: Path) -> None:
     paths = _places(tmp_path)
     with _sleeping("true", cwd=paths.parts, mark=str(paths.root)) as pid:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

@@ -1,4 +1,4 @@
-"""What the report calls missing, and when it says that all is well."""
+"""The report lists every difference from the expected end, and is ok without any."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -58,7 +58,7 @@ def _result(timeline: Timeline, proof: IncidentProof | None = None) -> Result:
     return Result(timeline.incident, timeline, proof or check_claims({}))
 
 
-def test_all_is_well_when_every_step_was_reached_and_every_proof_holds() -> None:
+def test_report_is_ok_when_all_steps_are_reached_and_all_proofs_hold() -> None:
     report = build_report([_result(_fixed_timeline()), _result(_refused_timeline("max_items"))], 61.04)
     assert report["ok"] is True
     assert report["missing"] == []
@@ -71,53 +71,53 @@ def test_all_is_well_when_every_step_was_reached_and_every_proof_holds() -> None
 
 
 @pytest.mark.parametrize("step", list(Step))
-def test_a_step_that_was_not_reached_is_missing(step: Step) -> None:
+def test_step_that_was_not_reached_is_reported(step: Step) -> None:
     timeline = _fixed_timeline()
     del timeline.steps[step]
     report = build_report([_result(timeline)], 1)
     assert report["ok"] is False
-    assert report["missing"] == [f"idle_transactions: never reached: {step}"]
+    assert report["missing"] == [f"idle_transactions: step not reached: {step}"]
 
 
-def test_a_refusal_for_another_reason_is_not_the_one_that_was_expected() -> None:
+def test_refusal_by_another_bound_is_reported() -> None:
     report = build_report([_result(_refused_timeline("storm"))], 1)
-    assert report["missing"] == ["too_many_sessions: the run ended as refused by storm, not as refused by max_items"]
+    assert report["missing"] == ["too_many_sessions: the run ended as refused by storm, expected refused by max_items"]
 
 
-def test_a_run_that_did_not_help_is_missing_its_good_end() -> None:
+def test_ineffective_run_is_reported() -> None:
     timeline = _fixed_timeline()
     timeline.outcome = "ineffective"
     report = build_report([_result(timeline)], 1)
-    assert report["missing"] == ["idle_transactions: the run ended as ineffective, not as succeeded"]
+    assert report["missing"] == ["idle_transactions: the run ended as ineffective, expected succeeded"]
 
 
-def test_a_claim_that_is_not_true_is_missing_whatever_the_remediator_says() -> None:
+def test_claim_that_does_not_hold_is_reported_even_if_the_run_succeeded() -> None:
     report = build_report(
         [_result(_fixed_timeline(), check_claims({"alive": 3}, nobody_is_blocked=False, fine=True))], 1
     )
-    assert report["missing"] == ["idle_transactions: not true: nobody is blocked"]
+    assert report["missing"] == ["idle_transactions: not proven: nobody is blocked"]
     assert report["incidents"]["a"]["proof"] == {"alive": 3}
 
 
-def test_an_incident_that_could_not_be_followed_says_why() -> None:
+def test_incident_that_was_not_followed_is_reported_with_the_reason() -> None:
     report = build_report([Result(INCIDENTS["old_backup"], failure="TimeoutError: the bucket")], 1)
     assert report["missing"] == ["old_backup: TimeoutError: the bucket"]
 
 
-def test_the_deciding_run_is_the_first_that_ended_well_even_if_others_came_later() -> None:
+def test_first_successful_run_decides_even_if_later_runs_exist() -> None:
     runs = [_run("nothing_to_do", created=40), _run("succeeded", created=30), _run("failed", created=20)]
     found = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
     assert found is not None
     assert found["id"] == 30
 
 
-def test_the_deciding_run_is_the_newest_while_none_has_ended_well() -> None:
+def test_newest_run_decides_while_no_run_has_succeeded() -> None:
     runs = [_run("executing", created=40), _run("failed", created=20)]
     found = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
     assert found is not None
     assert found["id"] == 40
 
 
-def test_runs_of_before_and_of_other_targets_decide_nothing() -> None:
+def test_earlier_runs_and_runs_of_other_targets_are_ignored() -> None:
     runs = [_run("succeeded", created=-1), _run("succeeded", target="shop/postgres/other")]
     assert deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection) is None

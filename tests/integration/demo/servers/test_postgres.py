@@ -1,4 +1,4 @@
-"""PostgreSQL runs for everybody: ordinary users, root in a closed folder, and root without user namespaces."""
+"""PostgreSQL runs for ordinary users, for root in a closed folder, and for root without namespaces."""
 
 import os
 import stat
@@ -17,9 +17,9 @@ from tools.toolchain.paths import group_root
 
 @pytest.fixture
 def server(tmp_path: Path):
-    made = PostgresServer(tmp_path / "postgres")
-    yield made
-    made.remove()
+    server = PostgresServer(tmp_path / "postgres")
+    yield server
+    server.remove()
 
 
 def _uid(server: PostgresServer) -> int:
@@ -28,7 +28,7 @@ def _uid(server: PostgresServer) -> int:
     return Path(f"/proc/{identity.pid}").stat().st_uid
 
 
-async def test_everybody_needs_a_password(database) -> None:
+async def test_login_needs_a_password(database) -> None:
     connection = await asyncpg.connect(database.dsn())
     assert await connection.fetchval("SELECT current_database()") == database.name
     await connection.close()
@@ -37,12 +37,12 @@ async def test_everybody_needs_a_password(database) -> None:
 
 
 async def test_statements_are_counted(database) -> None:
-    database.sql("CREATE EXTENSION pg_stat_statements; SELECT 'a mark of our own'")
-    found = database.sql("SELECT count(*) FROM pg_stat_statements WHERE query = 'SELECT $1'")
-    assert int(found) >= 1
+    database.sql("CREATE EXTENSION pg_stat_statements; SELECT 'a constant'")
+    count = database.sql("SELECT count(*) FROM pg_stat_statements WHERE query = 'SELECT $1'")
+    assert int(count) >= 1
 
 
-def test_role_logs_in_and_its_password_is_nowhere_in_the_log(server: PostgresServer) -> None:
+def test_role_logs_in_and_the_log_does_not_contain_its_password(server: PostgresServer) -> None:
     server.start()
     server.add_role("metrics", "IN ROLE pg_monitor")
     assert server.sql("SELECT current_user", role="metrics") == "metrics"
@@ -54,7 +54,7 @@ def test_role_logs_in_and_its_password_is_nowhere_in_the_log(server: PostgresSer
     assert stat.S_IMODE((server.folder / "passwords.json").stat().st_mode) == 0o600
 
 
-def test_refused_role_leaves_the_known_password_in_place(server: PostgresServer) -> None:
+def test_refused_role_keeps_its_known_password(server: PostgresServer) -> None:
     server.start()
     server.add_role("metrics")
     with pytest.raises(ServerError):
@@ -82,13 +82,13 @@ def test_two_clusters_have_different_superuser_passwords(server: PostgresServer,
 
 @pytest.fixture
 def namespaces(tmp_path: Path) -> None:
-    """For what is about user namespaces: containers and change-rooted systems refuse to make any."""
+    """Skip the test on systems without user namespaces, such as containers and chroots."""
     if not unprivileged.namespace_works(unprivileged._namespace_prefix(), tmp_path, group_root("servers")):
         pytest.skip("this system refuses user namespaces")
 
 
 @pytest.mark.as_root
-def test_root_runs_it_in_a_folder_that_only_root_may_enter(tmp_path: Path) -> None:
+def test_root_runs_postgres_in_a_folder_that_only_root_may_enter(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     server = PostgresServer(closed / "postgres")
@@ -102,7 +102,7 @@ def test_root_runs_it_in_a_folder_that_only_root_may_enter(tmp_path: Path) -> No
 
 @pytest.mark.as_root
 @pytest.mark.usefixtures("namespaces")
-def test_root_needs_no_copy_where_namespaces_work(server: PostgresServer) -> None:
+def test_root_runs_postgres_in_place_if_namespaces_work(server: PostgresServer) -> None:
     server.start()
     assert _uid(server) == 0
     assert (server.folder / "data" / "PG_VERSION").exists()
@@ -110,7 +110,7 @@ def test_root_needs_no_copy_where_namespaces_work(server: PostgresServer) -> Non
 
 
 @pytest.mark.as_root
-def test_root_without_namespaces_runs_it_as_nobody_in_a_temporary_folder(
+def test_root_without_namespaces_runs_postgres_as_nobody_in_a_temporary_folder(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unprivileged, "namespace_works", lambda *_: False)
@@ -135,7 +135,7 @@ def test_root_without_namespaces_runs_it_as_nobody_in_a_temporary_folder(
 
 @pytest.mark.as_root
 @pytest.mark.usefixtures("namespaces")
-def test_namespace_is_not_used_where_root_has_no_way_in(tmp_path: Path) -> None:
+def test_namespace_is_not_used_in_a_folder_that_root_cannot_enter(tmp_path: Path) -> None:
     others = tmp_path / "others"
     (others / "ours").mkdir(parents=True)
     prefix = unprivileged._namespace_prefix()

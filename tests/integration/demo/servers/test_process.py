@@ -1,4 +1,4 @@
-"""Processes are recorded, survive their starter, and are ended with their children; nothing else ever is."""
+"""Processes are recorded, outlive their starter, and stop with their children; others are never killed."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ FOREVER = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 @pytest.fixture
 def bystander():
-    """A process in a session of its own that nothing here has started by way of `Process`."""
+    """Yield a process in its own session that was not started with `Process`."""
     child = subprocess.Popen(FOREVER, start_new_session=True)
     yield child
     child.kill()
@@ -29,9 +29,9 @@ def bystander():
 
 @pytest.fixture
 def process(tmp_path: Path):
-    made = Process(tmp_path, "sleeper")
-    yield made
-    made.stop(seconds=0)
+    process = Process(tmp_path, "sleeper")
+    yield process
+    process.stop(seconds=0)
 
 
 def _record(process: Process, identity: ProcessIdentity) -> None:
@@ -39,7 +39,7 @@ def _record(process: Process, identity: ProcessIdentity) -> None:
 
 
 @pytest.mark.parametrize("what", ["started", "boot"])
-def test_recycled_number_is_never_killed(process: Process, bystander, what: str) -> None:
+def test_process_with_a_recycled_number_is_not_killed(process: Process, bystander, what: str) -> None:
     living = identify(bystander.pid)
     stale = replace(living, started=living.started - 1) if what == "started" else replace(living, boot="another boot")
     _record(process, stale)
@@ -68,7 +68,7 @@ def test_children_end_with_their_parent_even_if_they_ignore_it(process: Process)
     assert session_members(identity) == []
 
 
-def test_children_with_sessions_of_their_own_end_too(process: Process) -> None:
+def test_children_in_their_own_sessions_end_with_their_parent(process: Process) -> None:
     parent = f"import subprocess, time; subprocess.Popen({FOREVER!r}, start_new_session=True); time.sleep(600)"
     process.launch(Launch([sys.executable, "-c", parent]))
     identity = process.identity
@@ -80,7 +80,7 @@ def test_children_with_sessions_of_their_own_end_too(process: Process) -> None:
     assert not is_running(child)
 
 
-def test_children_are_found_when_the_parent_is_dead_already(process: Process) -> None:
+def test_children_end_even_if_their_parent_is_dead(process: Process) -> None:
     parent = f"import subprocess; subprocess.Popen({FOREVER!r})"
     process.launch(Launch([sys.executable, "-c", parent]))
     identity = process.identity
@@ -92,7 +92,7 @@ def test_children_are_found_when_the_parent_is_dead_already(process: Process) ->
     assert session_members(identity) == []
 
 
-def test_process_is_asked_first_and_may_tidy_up(process: Process) -> None:
+def test_process_can_clean_up_before_it_ends(process: Process) -> None:
     polite = (
         "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit('tidied up'));"
         "print('ready', flush=True); time.sleep(600)"
@@ -105,7 +105,7 @@ def test_process_is_asked_first_and_may_tidy_up(process: Process) -> None:
     assert process.log.read_text() == "ready\ntidied up\n"
 
 
-def test_process_that_ignores_the_request_is_killed(process: Process) -> None:
+def test_process_that_ignores_sigterm_is_killed(process: Process) -> None:
     stubborn = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     )
@@ -133,7 +133,7 @@ def test_process_outlives_its_starter_and_is_stopped_by_another(process: Process
 
 def test_second_start_is_refused(process: Process) -> None:
     process.launch(Launch(FOREVER))
-    with pytest.raises(ServerError, match="sleeper is running already"):
+    with pytest.raises(ServerError, match="sleeper is already running"):
         process.launch(Launch(FOREVER))
 
 
@@ -142,7 +142,7 @@ def test_program_that_does_not_exist_is_named(process: Process) -> None:
         process.launch(Launch(["/nowhere/at-all"]))
 
 
-def test_process_that_never_gets_ready_is_stopped_and_its_last_words_are_told(process: Process) -> None:
+def test_process_that_does_not_get_ready_is_stopped_and_its_last_line_reported(process: Process) -> None:
     process.launch(Launch([sys.executable, "-c", "import time; print('half way', flush=True); time.sleep(600)"]))
     identity = process.identity
     assert identity is not None
@@ -151,7 +151,7 @@ def test_process_that_never_gets_ready_is_stopped_and_its_last_words_are_told(pr
     assert session_members(identity) == []
 
 
-def test_process_that_ends_at_once_is_told_apart(process: Process) -> None:
+def test_process_that_ends_during_its_start_is_reported(process: Process) -> None:
     process.launch(Launch([sys.executable, "-c", "raise SystemExit('no such option')"]))
-    with pytest.raises(ServerError, match="ended while it started: no such option"):
+    with pytest.raises(ServerError, match="ended during its start: no such option"):
         process.wait_until(lambda: False, seconds=30)

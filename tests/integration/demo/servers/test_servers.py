@@ -1,4 +1,4 @@
-"""Every server starts on loopback alone, answers, comes back after a stop, and leaves no process."""
+"""Every server listens on loopback only, answers, restarts after a stop, and leaves no process."""
 
 import socket
 from collections.abc import Callable
@@ -47,20 +47,20 @@ MAKERS: dict[str, Callable[[Path], Server]] = {
 
 
 def listeners(pid: int) -> set[tuple[str, int]]:
-    """On what a process listens: addresses as /proc/net/tcp writes them, and ports."""
+    """Return the listening sockets of a process: addresses in /proc/net/tcp's notation, and ports."""
     rows = [
         line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
     sockets = {row[9]: row[1].split(":") for row in rows if row[3] == "0A"}
     inodes = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
+        with suppress(FileNotFoundError):  # closed since
             inodes.add(str(entry.readlink()).removeprefix("socket:[").removesuffix("]"))
     return {(address, int(port, 16)) for inode, (address, port) in sockets.items() if inode in inodes}
 
 
 def processes_below(folder: Path) -> list[str]:
-    """Processes whose working directory or program lies in the folder."""
+    """Return the processes whose working directory or program is in the folder."""
     processes = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -75,12 +75,12 @@ def processes_below(folder: Path) -> list[str]:
 
 @pytest.fixture(params=MAKERS)
 def server(request: pytest.FixtureRequest, tmp_path: Path):
-    made = MAKERS[request.param](tmp_path / "a folder" / request.param)
-    yield made
-    made.remove()
+    server = MAKERS[request.param](tmp_path / "a folder" / request.param)
+    yield server
+    server.remove()
 
 
-def test_server_answers_on_loopback_alone_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
+def test_server_listens_on_loopback_only_and_leaves_no_process(server: Server, tmp_path: Path) -> None:
     server.start()
     identity = server.process.identity
     assert identity is not None
@@ -97,7 +97,7 @@ def test_server_answers_on_loopback_alone_and_leaves_nothing(server: Server, tmp
     assert not server.folder.exists()
 
 
-def test_server_comes_back_on_its_port_after_a_stop(server: Server) -> None:
+def test_restarted_server_answers_on_the_same_port(server: Server) -> None:
     server.start()
     first = server.process.identity
     server.stop()
@@ -114,7 +114,7 @@ def test_another_handle_stops_the_server(server: Server) -> None:
     assert not server.answers()
 
 
-def test_killed_session_is_cleaned_up_by_the_next(server: Server, tmp_path: Path) -> None:
+def test_servers_of_a_killed_session_are_stopped(server: Server, tmp_path: Path) -> None:
     server.start()
     identity = server.process.identity
     assert identity is not None
@@ -123,8 +123,8 @@ def test_killed_session_is_cleaned_up_by_the_next(server: Server, tmp_path: Path
     assert not (tmp_path / "a folder").exists()
 
 
-def test_only_sessions_whose_starter_is_gone_are_ended(tmp_path: Path) -> None:
-    living, dead = tmp_path / "1", tmp_path / str(2**22 + 1)  # the kernel gives out no number above 2**22
+def test_only_servers_of_ended_starters_are_stopped(tmp_path: Path) -> None:
+    living, dead = tmp_path / "1", tmp_path / str(2**22 + 1)  # the kernel assigns no number above 2**22
     servers = [RedisServer(living / "redis"), RedisServer(dead / "redis")]
     start_together(servers)
     try:
@@ -135,30 +135,30 @@ def test_only_sessions_whose_starter_is_gone_are_ended(tmp_path: Path) -> None:
             server.remove()
 
 
-def test_when_one_server_fails_the_others_are_ended(tmp_path: Path) -> None:
+def test_servers_are_stopped_if_another_fails_to_start(tmp_path: Path) -> None:
     redis = RedisServer(tmp_path / "redis")
     broken = PrometheusServer(tmp_path / "prometheus", _file(tmp_path / "prometheus", "scrape: nonsense\n"))
-    with pytest.raises(ServerError, match=r"prometheus ended while it started: .*field scrape not found"):
+    with pytest.raises(ServerError, match=r"prometheus ended during its start: .*field scrape not found"):
         start_together([redis, broken])
     assert not redis.answers()
     assert processes_below(tmp_path) == []
 
 
-def test_taken_port_is_named_in_the_error(tmp_path: Path) -> None:
+def test_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = RedisServer(tmp_path / "redis", taken.getsockname()[1])
-        with pytest.raises(ServerError, match=r"port \d+ is taken \(127.0.0.1, for redis\): choose another port"):
+        with pytest.raises(ServerError, match=r"port \d+ is in use \(127.0.0.1, for redis\): choose another port"):
             server.start()
 
 
-def test_ports_differ_and_stay_out_of_the_way_of_outgoing_connections() -> None:
+def test_free_ports_differ_and_are_below_those_of_outgoing_connections() -> None:
     ports = free_ports(50)
     lowest_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert len(set(ports)) == 50
     assert all(port < lowest_outgoing for port in ports)
 
 
-def test_redis_wants_its_password(tmp_path: Path) -> None:
+def test_redis_requires_its_password(tmp_path: Path) -> None:
     server = RedisServer(tmp_path / "redis", password="hush")
     server.start()
     try:
@@ -171,7 +171,7 @@ def test_redis_wants_its_password(tmp_path: Path) -> None:
         server.remove()
 
 
-def test_alertmanager_reads_its_own_templates_and_refuses_a_wrong_configuration(start_alertmanager) -> None:
+def test_alertmanager_reloads_and_refuses_an_invalid_configuration(start_alertmanager) -> None:
     server = start_alertmanager(ALERTMANAGER)
     server.reload()
     server.config.write_text("route: {}\n")
@@ -179,7 +179,7 @@ def test_alertmanager_reads_its_own_templates_and_refuses_a_wrong_configuration(
         server.reload()
 
 
-def test_prometheus_reloads(start_prometheus) -> None:
+def test_prometheus_reloads_and_refuses_an_invalid_configuration(start_prometheus) -> None:
     server = start_prometheus("global: {scrape_interval: 1s}\n")
     server.reload()
     server.config.write_text("nonsense: true\n")
@@ -206,12 +206,12 @@ def test_node_runs_the_chosen_bullmq(node_run, redis_url: str, major: int) -> No
     assert node_run(script, [redis_url], bullmq=major) == f"{major} oncall\n"
 
 
-def test_node_script_that_fails_says_why(node_run) -> None:
+def test_failed_node_script_is_reported_with_its_error(node_run) -> None:
     with pytest.raises(ServerError, match="upstream is out"):
         node_run("throw new Error('upstream is out')")
 
 
-def test_node_process_is_ready_when_it_says_so_and_can_be_restarted(tmp_path: Path) -> None:
+def test_node_process_is_ready_when_it_prints_ready_and_can_restart(tmp_path: Path) -> None:
     script = tmp_path / "worker.cjs"
     script.write_text("setTimeout(() => console.log('ready'), 300); setInterval(() => {}, 1000);")
     worker = NodeProcess(tmp_path, "worker", script)

@@ -1,4 +1,4 @@
-"""The other versions of PostgreSQL and Redis, a standby and a pooler: each is what it says, and serves."""
+"""The other versions of PostgreSQL and Redis, a standby and a pooler start and serve."""
 
 import os
 import time
@@ -43,12 +43,12 @@ def test_standby_follows_its_primary(version: int, tmp_path: Path) -> None:
         primary.start()
         standby.start()
         assert standby.sql("SELECT pg_is_in_recovery()") == "t"
-        primary.sql("CREATE TABLE told AS SELECT 42 AS answer")
-        _eventually(lambda: standby.sql("SELECT count(*) FROM pg_class WHERE relname = 'told'") == "1")
+        primary.sql("CREATE TABLE replicated AS SELECT 42 AS answer")
+        _eventually(lambda: standby.sql("SELECT count(*) FROM pg_class WHERE relname = 'replicated'") == "1")
         assert primary.sql("SELECT application_name, state FROM pg_stat_replication") == "standby|streaming"
         standby.stop()
         standby.start()
-        assert standby.sql("SELECT answer FROM told") == "42"
+        assert standby.sql("SELECT answer FROM replicated") == "42"
     finally:
         standby.remove()
         primary.remove()
@@ -64,7 +64,7 @@ def test_standby_can_be_made_to_lag(postgres_server: PostgresServer, tmp_path: P
         standby.remove()
 
 
-async def test_session_fixture_of_the_standby(standby: StandbyServer, database) -> None:
+async def test_standby_fixture_follows_the_primary_fixture(standby: StandbyServer, database) -> None:
     _eventually(lambda: database.name in standby.sql("SELECT datname FROM pg_database"))
 
 
@@ -82,7 +82,7 @@ async def test_pooler_shares_connections_between_transactions(pgbouncer: PgBounc
     assert listeners(identity.pid) == {("0100007F", pgbouncer.port)}
 
 
-async def test_pooler_lets_a_new_role_in_after_a_reload(pgbouncer: PgBouncerServer) -> None:
+async def test_new_role_can_log_in_after_a_reload_of_the_pooler(pgbouncer: PgBouncerServer) -> None:
     name = f"late_{os.getpid()}"
     pgbouncer.postgres.add_role(name)
     pgbouncer.reload()
@@ -95,7 +95,7 @@ def _logs_in(pgbouncer: PgBouncerServer, role: str) -> bool:
 
 
 @pytest.mark.as_root
-def test_both_run_where_root_can_make_no_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standby_and_pooler_run_for_root_without_namespaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unprivileged, "namespace_works", lambda *_: False)
     primary = PostgresServer(tmp_path / "primary", version=18)
     standby = StandbyServer(tmp_path / "standby", primary)
