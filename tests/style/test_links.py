@@ -1,4 +1,4 @@
-"""Every relative link of a page leads to a file and a heading, and every page of docs/ can be reached from its index."""
+"""Relative links of pages lead to a file and a heading, and every page of docs/ is reachable from its index."""
 
 import re
 import subprocess
@@ -79,7 +79,8 @@ def test_every_page_is_reachable_from_the_index() -> None:
 
 
 def test_the_index_lists_every_page_except_the_parts_of_the_metrics() -> None:
-    pages = {page for page in PAGES if page.is_relative_to("docs") and not page.is_relative_to("docs/reference/metrics")}
+    parts = ROOT / "docs" / "reference" / "metrics"
+    pages = {page for page in PAGES if page.is_relative_to("docs") and not (ROOT / page).is_relative_to(parts)}
     assert pages - linked_pages(INDEX) == {INDEX}
 
 
