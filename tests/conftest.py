@@ -1,4 +1,4 @@
-"""Which tests run side by side: those of different files, but for the ones that share the checkout's one demo."""
+"""Runs the files of tests in parallel, except those that share the checkout's only demo."""
 
 import os
 
@@ -7,7 +7,7 @@ from hypothesis import Phase, settings
 from xdist.scheduler import LoadFileScheduling
 
 _DEMO = "tests/e2e/"
-# For tests of the tests: always the same examples, and the first one that fails will do.
+# For mutants: always the same examples, and no shrinking after the first failure.
 settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 
 
@@ -17,7 +17,7 @@ class _SerialDemoScheduling(LoadFileScheduling):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo's first: they are one after the other, and take longest."""
+    """Run the demo's tests first: they run one after the other and take longest."""
     items.sort(key=lambda item: not item.nodeid.startswith(_DEMO))
 
 

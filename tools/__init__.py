@@ -1,4 +1,4 @@
-"""What the project needs to set itself up and to write its reference pages; no part of the product.
+"""Development tools, not part of the product.
 
-`toolchain` fetches servers and packages, `docs` writes pages.
+`toolchain` fetches servers and packages, `docs` writes the reference pages.
 """

@@ -1,4 +1,4 @@
-"""The check of a commit's message, `area: imperative summary`, that `make setup` installs as Git's commit-msg hook."""
+"""Checks a commit message for `area: imperative summary`; `make setup` installs it as Git hook."""
 
 import re
 import sys
@@ -12,33 +12,33 @@ _NOT_IMPERATIVE = re.compile(r"(?!embed|feed|need|seed|shed|speed|bring|string)\
 
 
 def problems(message: str) -> Iterator[str]:
-    """Yield what is wrong with a commit's message, one sentence each."""
+    """Yield the problems of a commit message, one sentence each."""
     subject, *body = [line for line in message.splitlines() if not line.startswith("#")] or [""]
     if subject.startswith(_GIT_WRITES):
         return
     if len(subject) > MAX_SUBJECT:
-        yield f"the subject has {len(subject)} characters: use at most {MAX_SUBJECT}"
+        yield f"the subject has {len(subject)} characters; use at most {MAX_SUBJECT}"
     if body and body[0].strip():
-        yield "the second line is not empty: leave a blank line between subject and body"
+        yield "the second line is not empty; add a blank line between subject and body"
     yield from _subject_problems(subject)
 
 
 def _subject_problems(subject: str) -> Iterator[str]:
     shape = _SUBJECT.match(subject)
     if shape is None:
-        yield "the subject does not read `area: imperative summary`: write for example `exporter: report lag of slots`"
+        yield "the subject is not `area: imperative summary`; write for example `exporter: report lag of slots`"
     elif not shape["verb"][0].islower():
-        yield f"the summary begins with {shape['verb']!r}: begin it with a verb in lower case"
+        yield f"the summary starts with {shape['verb']!r}; start it with a verb in lower case"
     elif _NOT_IMPERATIVE.match(shape["verb"]):
-        yield f"the summary begins with {shape['verb']!r}: use the imperative, as in `add`, not `added` or `adding`"
+        yield f"the summary starts with {shape['verb']!r}; use the imperative: `add`, not `added` or `adding`"
 
 
 def main() -> int:
-    """Exit 1 with one line per problem when the message in the file given by Git is refused."""
-    found = list(problems(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    for problem in found:
+    """Print the problems of the message in Git's file; return 1 if there are any."""
+    lines = list(problems(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    for problem in lines:
         print(f"commit-msg: {problem}", file=sys.stderr)
-    return 1 if found else 0
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Real servers for the integration tests: one of each kind a session, started when the first test asks for it.
+"""Real servers for the integration tests: one of each kind per session, started at first use.
 
-A test gets a database, a Redis or a bucket of its own, empty. Servers that a killed session left behind are ended here.
+Each test gets its own empty database, Redis or bucket. A new session stops servers that a killed session left behind.
 """
 
 import os
@@ -33,7 +33,7 @@ Configured = TypeVar("Configured", PrometheusServer, AlertmanagerServer)
 
 @dataclass(frozen=True)
 class Database:
-    """A database of one test alone."""
+    """The database of one test."""
 
     server: PostgresServer
     name: str
@@ -47,7 +47,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket of one test alone."""
+    """The bucket of one test."""
 
     server: S3Server
     name: str
@@ -59,7 +59,7 @@ class Bucket:
 
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
-    """In the checkout and named after this process, so that the next session finds what a killed one left running."""
+    """Yield a folder named after this process, so that the next session finds servers that it left running."""
     sessions = TOOLS / "test-servers"
     sessions.mkdir(parents=True, exist_ok=True)
     end_leftovers(sessions)
@@ -79,7 +79,7 @@ def postgres_server(servers_folder: Path) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def postgres16(servers_folder: Path) -> Iterator[PostgresServer]:
-    """Without pg_stat_statements, as is 18."""
+    """Run PostgreSQL 16, which like 18 lacks pg_stat_statements here."""
     with _running_server(PostgresServer(servers_folder / "postgres16", version=_version_or_skip(16))) as server:
         yield server
 
@@ -92,14 +92,14 @@ def postgres18(servers_folder: Path) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def standby(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[StandbyServer]:
-    """Follows the session's PostgreSQL, with its roles and databases. A test that stops or delays it makes its own."""
+    """Run a standby of the session's PostgreSQL. Do not stop or delay it; create another one for that."""
     with _running_server(StandbyServer(servers_folder / "standby", postgres_server)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def pgbouncer(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[PgBouncerServer]:
-    """In transaction mode before the session's PostgreSQL; `reload()` lets in roles that a test adds."""
+    """Run pgbouncer in transaction mode before the session's PostgreSQL; `reload()` adds new roles."""
     with _running_server(PgBouncerServer(servers_folder / "pgbouncer", postgres_server)) as server:
         yield server
 
@@ -114,7 +114,7 @@ def database(postgres_server: PostgresServer) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def redis_server(servers_folder: Path) -> Iterator[RedisServer]:
-    """Without a password; tests that need users start a `RedisServer` with an ACL file of their own."""
+    """Run Redis without a password; tests that need users start their own with an ACL file."""
     server = RedisServer(servers_folder / "redis")
     server.start()
     yield server
@@ -135,7 +135,7 @@ def valkey(servers_folder: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The session's Redis, emptied."""
+    """Empty the session's Redis and return its URL."""
     redis_server.flush()
     return redis_server.url()
 
@@ -157,13 +157,13 @@ def bucket(s3_server: S3Server) -> Bucket:
 
 @pytest.fixture
 def start_prometheus(servers_folder: Path) -> Iterator[Callable[[str], PrometheusServer]]:
-    """Starts a Prometheus with this text as its configuration."""
+    """Return a function that starts a Prometheus with the given configuration."""
     yield from _server_starter(servers_folder, PrometheusServer)
 
 
 @pytest.fixture
 def start_alertmanager(servers_folder: Path) -> Iterator[Callable[[str], AlertmanagerServer]]:
-    """Starts an Alertmanager with this text as its configuration."""
+    """Return a function that starts an Alertmanager with the given configuration."""
     yield from _server_starter(servers_folder, AlertmanagerServer)
 
 
@@ -184,7 +184,7 @@ def _server_starter(parent: Path, kind: type[Configured]) -> Iterator[Callable[[
 
 @pytest.fixture
 def node_run(tmp_path: Path) -> Callable[..., str]:
-    """Runs a text as a Node script with one major version of BullMQ and gives its output."""
+    """Return a function that runs a Node script with one major version of BullMQ."""
 
     def run(
         source: str, arguments: Sequence[str] = (), *, bullmq: int = 6, env: Mapping[str, str] | None = None
@@ -206,7 +206,7 @@ def _running_server(server: S) -> Iterator[S]:
 
 
 def _version_or_skip(version: int) -> int:
-    """The version of PostgreSQL itself; the test is skipped where no build of it exists for this kind of machine."""
+    """Return `version`, or skip the test if there is no such PostgreSQL for this kind of machine."""
     try:
         postgres_packages(version)
     except SetupError as error:

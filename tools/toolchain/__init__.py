@@ -1,4 +1,4 @@
-"""Fetches what the demonstration and the tests need, into the checkout and nowhere else.
+"""Fetches everything for the demo and the tests into the checkout, and nothing outside it.
 
-Only the standard library is used here: this code makes the virtual environment that everything else lives in.
+It uses only the standard library, because it creates the virtual environment for everything else.
 """

@@ -1,4 +1,4 @@
-"""`python3 -m tools.toolchain [PART ...]` fetches what is missing; without names all that the tests need."""
+"""Fetches missing PARTs into the checkout; without names, all that the tests need."""
 
 import argparse
 import sys
@@ -14,11 +14,11 @@ from tools.toolchain.wheels import fetch_wheels
 
 
 def _fetch_valkey() -> None:
-    """One test's server out of an archive that not every mirror carries: without it that test is skipped."""
+    """Fetch Valkey, whose archive not every mirror has; without it, its tests are skipped."""
     try:
         fetch_group(VALKEY)
     except SetupError as error:
-        print(f"setup: goes on without Valkey: {error}", file=sys.stderr)
+        print(f"setup: continuing without Valkey, its tests will be skipped: {error}", file=sys.stderr)
 
 
 PARTS: dict[str, Callable[[], object]] = {
@@ -35,12 +35,12 @@ _DEFAULT = ("python", "servers", "wheels", "valkey", "node", "hook")
 
 
 def main() -> int:
-    """Exit 0 when everything asked for is in place, 1 with one line when something is missing."""
+    """Fetch the parts; return 0 if all are in place, 1 after a one-line error."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.toolchain", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(PARTS)}")
     part_names = parser.parse_args().parts or _DEFAULT
     if unknown := set(part_names) - set(PARTS):
-        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
     return _run([PARTS[name] for name in part_names])
 
 
@@ -57,7 +57,7 @@ def _run(parts: list[Callable[[], object]]) -> int:
         print(f"setup: {error.strerror} ({place}): make the folder writable or free some space", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("setup: interrupted; make setup goes on where it was", file=sys.stderr)
+        print("setup: interrupted; run make setup again to continue", file=sys.stderr)
         return 130
     return 0
 

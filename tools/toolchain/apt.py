@@ -1,4 +1,4 @@
-"""A private apt: its own lists and cache inside the checkout, an empty package database, no hooks, no privilege."""
+"""A private apt: own lists and cache in the checkout, an empty package database, no hooks, no root."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from tools.toolchain.errors import SetupError
 
 _NETWORK = "check the network and the machine's package sources, then run make setup again"
 
-# The machine's own apt.conf.d is read before this file and stays in force (proxies, credentials). Its hooks do not:
-# they would tidy the machine's caches or rebuild its indexes.
+# apt reads the machine's apt.conf.d before this file, so its proxies and credentials apply. Its hooks are cleared:
+# they would clean the machine's caches or rebuild its indexes.
 _CONFIGURATION = """\
 Dir::Etc::SourceList "{folder}/debian.sources";
 Dir::Etc::SourceParts "-";
@@ -34,7 +34,7 @@ APT::Sandbox::User "root";
 #clear APT::Update::Post-Invoke-Success;
 """
 
-# Another archive may call its suite like Debian's and offer newer packages of the same names.
+# Another archive may use Debian's suite names and offer newer packages of the same names.
 _ONLY_DEBIAN = """\
 Package: *
 Pin: release o=Debian
@@ -52,14 +52,14 @@ Pin-Priority: -1
 
 @dataclass(frozen=True)
 class PrivateApt:
-    """apt's programs, kept to one folder."""
+    """apt's programs, restricted to one folder."""
 
     folder: Path
 
     def prepare(self, apt_folder: Path, codename: str, suite: str = "") -> None:
-        """Writes the configuration, for the machine's release or for another `suite` of Debian.
+        """Write the configuration for the machine's release or another `suite` of Debian.
 
-        Raises SetupError where the machine knows no Debian archive.
+        Raises SetupError if the machine has no source of Debian packages.
         """
         for part in ("state/lists/partial", "cache/archives/partial", "log"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
@@ -70,23 +70,23 @@ class PrivateApt:
         (self.folder / "apt.conf").write_text(_CONFIGURATION.format(folder=self.folder))
 
     def update(self, tick: Callable[[], None]) -> None:
-        """Fetches the lists of packages. One archive out of reach is no failure: the others may have what is needed."""
+        """Fetch the package lists. An unreachable archive is not an error: others may have the packages."""
         with suppress(SetupError):
             run_logged("apt-update", [*self._program("apt-get"), "update"], remedy=_NETWORK, tick=tick)
 
     def available(self) -> str:
-        """The stanzas of all packages, in the version that would be fetched.
+        """Return the stanzas of all packages, in the version that apt would fetch.
 
-        Raises SetupError, with what the last update complained of, when there is not one package.
+        Raises SetupError with the error of the last update if there are no packages.
         """
         stanzas = capture([*self._program("apt-cache"), "dumpavail"], remedy=_NETWORK)
         if not stanzas.strip():
             log = log_file("apt-update")
-            raise SetupError(f"no list of packages could be fetched: {error_line(log)}", f"log {log}", _NETWORK)
+            raise SetupError(f"cannot fetch the package lists: {error_line(log)}", f"log {log}", _NETWORK)
         return stanzas
 
     def download(self, packages: Sequence[str], into: Path, tick: Callable[[], None]) -> None:
-        """Fetches package files, checked by apt against the signed lists."""
+        """Fetch package files; apt verifies them against the signed lists."""
         arguments = [*self._program("apt-get"), "download", *packages]
         run_logged("apt-download", arguments, remedy=_NETWORK, cwd=into, tick=tick)
 
@@ -95,7 +95,7 @@ class PrivateApt:
 
 
 def extract(archive: Path, into: Path) -> None:
-    """Unpacks a package's files; none of its scripts runs."""
+    """Unpack a package's files without running its scripts."""
     result = subprocess.run(["dpkg-deb", "-x", archive, into], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise SetupError(result.stderr.strip(), archive.name, "free some disk space and run make setup again")

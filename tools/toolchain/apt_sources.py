@@ -1,7 +1,7 @@
-"""Picks, of the package sources that this machine knows, Debian's own.
+"""Selects Debian's own archives among the package sources of this machine.
 
-A machine may know any number of other archives, some of them broken or out of reach, some of them with newer packages
-of the same names. None of them may matter here. The formats are those of sources.list(5).
+A machine may have other archives, which may be broken or unreachable, or have newer packages of the same names. They
+must not matter here. For the formats see sources.list(5).
 """
 
 import re
@@ -17,7 +17,7 @@ _OPTION_FIELDS = {"signed-by": "Signed-By", "trusted": "Trusted", "check-valid-u
 
 @dataclass(frozen=True)
 class Source:
-    """One archive: where, which suites of it, and the fields that say how to trust it, as written."""
+    """An archive: its URIs, its suites, and the fields about trust as written in the file."""
 
     uris: str
     suites: tuple[str, ...]
@@ -25,23 +25,21 @@ class Source:
     trust: tuple[tuple[str, str], ...] = ()
 
     def stanza(self) -> str:
-        """The deb822 form, limited to the component main."""
+        """Return the deb822 form with only the component main."""
         lines = ["Types: deb", f"URIs: {self.uris}", f"Suites: {' '.join(self.suites)}", "Components: main"]
         return "\n".join([*lines, *(f"{name}:{value}" for name, value in self.trust)]) + "\n"
 
 
 def debian_sources(apt_folder: Path, codename: str, suite: str = "") -> list[Source]:
-    """The machine's sources of this release (with its updates and security suites) that have a component main.
+    """Return the machine's sources of this release, its updates and security suites, with component main.
 
-    `suite` names another one of the same archives, which the machine itself may not use: an addition to the release,
-    such as its backports, comes with the release; another release comes alone. Raises SetupError when there is none.
+    `suite` selects another suite of the same archives, which the machine itself need not use: backports are returned
+    together with the release, another release alone. Raises SetupError if there are no sources.
     """
     wanted_suites = {codename, f"{codename}-updates", f"{codename}-security"}
     sources = [narrowed for source in _all_sources(apt_folder) if (narrowed := _narrow(source, wanted_suites))]
     if not sources:
-        raise SetupError(
-            f"no package source of Debian {codename} with component main", str(apt_folder), "add one to sources.list"
-        )
+        raise SetupError(f"no package source for Debian {codename} main", str(apt_folder), "add one to sources.list")
     if not suite:
         return sources
     others = [Source(each.uris, (suite,), each.components, each.trust) for each in sources if codename in each.suites]
@@ -64,7 +62,7 @@ def _all_sources(apt_folder: Path) -> Iterator[Source]:
 
 
 def _read(file: Path) -> str:
-    # A file that only root may read belongs to an archive with a password: not one of Debian's.
+    # A file that only root may read is for an archive with a password, so not one of Debian's.
     try:
         return file.read_text(errors="replace")
     except OSError:
@@ -72,7 +70,7 @@ def _read(file: Path) -> str:
 
 
 def parse_one_line(text: str) -> Iterator[Source]:
-    """Reads the `deb [options] uri suite components` format."""
+    """Yield the sources in the format `deb [options] uri suite components`."""
     for line in text.splitlines():
         if match := _ONE_LINE.match(line.partition("#")[0].strip()):
             options = dict(item.split("=", 1) for item in (match["options"] or "").split() if "=" in item)
@@ -81,7 +79,7 @@ def parse_one_line(text: str) -> Iterator[Source]:
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
-    """Reads the stanza format; disabled stanzas and those without binary packages are left out."""
+    """Yield the sources in the stanza format, except disabled ones and those without binary packages."""
     for stanza in re.split(r"\n\s*\n", text):
         fields = _fields(stanza)
         if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").strip() == "no":
@@ -92,7 +90,7 @@ def parse_deb822(text: str) -> Iterator[Source]:
 
 
 def _fields(stanza: str) -> dict[str, str]:
-    """Field names in lower case; values keep their continuation lines, since a key may stand in Signed-By itself."""
+    """Return the fields by lower-case name; values keep continuation lines, as for a key in Signed-By."""
     fields: dict[str, str] = {}
     name = ""
     for line in stanza.splitlines():

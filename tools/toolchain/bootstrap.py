@@ -1,4 +1,4 @@
-"""Makes the virtual environment: from nothing but a Python 3.11 that may lack venv's ensurepip and pip."""
+"""Creates the virtual environment; needs only Python 3.11, even without ensurepip and pip."""
 
 import importlib.util
 import os
@@ -23,9 +23,9 @@ _NETWORK = "check the network and run make setup again"
 
 
 def make_python() -> None:
-    """Brings .venv up to date with requirements.lock and pyproject.toml.
+    """Update .venv to requirements.lock and pyproject.toml.
 
-    Raises SetupError where Python is too old, the lock file is missing or a package cannot be fetched.
+    Raises SetupError if Python is too old, the lock file is missing or a package cannot be fetched.
     """
     _check_python()
     inputs = digest(sys.version, str(VENV), _LOCK, ROOT / "pyproject.toml")
@@ -37,7 +37,7 @@ def make_python() -> None:
 
 
 def _check_python() -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036 - whoever calls make may well have an older one
+    if sys.version_info < (3, 11):  # noqa: UP036 - the user's python3 may be older
         raise SetupError(
             f"Python {sys.version.split()[0]} is too old", sys.executable, "run make with PYTHON=python3.11"
         )
@@ -46,7 +46,7 @@ def _check_python() -> None:
 
 
 def _is_usable() -> bool:
-    """Whether it was finished once, for this Python and this place: its programs name both by absolute path."""
+    """Return whether it is complete, for this Python and folder: its programs contain both paths."""
     if _unfinished_mark().exists() or not (VENV / "bin" / "pip").exists():
         return False
     settings = (VENV / "pyvenv.cfg").read_text() if (VENV / "pyvenv.cfg").exists() else ""
@@ -64,12 +64,12 @@ def _runs() -> bool:
 
 
 def _unfinished_mark() -> Path:
-    # An environment cannot be moved, so it is not made elsewhere and renamed: this mark says that it is not whole.
+    # An environment cannot be created elsewhere and renamed, so this file marks an incomplete one.
     return VENV / f"{STAMP}.unfinished"
 
 
 def _make_empty() -> None:
-    step = Progress(f"make a virtual environment of Python {sys.version.split()[0]}")
+    step = Progress(f"create a virtual environment of Python {sys.version.split()[0]}")
     shutil.rmtree(VENV, ignore_errors=True)
     VENV.mkdir()
     _unfinished_mark().touch()
@@ -82,14 +82,14 @@ def _make_empty() -> None:
 
 def _install_pip(packages: Path) -> None:
     wheel = next((packages / "usr/share/python-wheels").glob("pip-*.whl"))
-    # A wheel is a zip file that Python can run from.
+    # Python can run pip from its wheel, which is a zip file.
     run_logged("pip", [_python(), f"{wheel}/pip", "install", "--no-index", wheel], env=_environment(), remedy=_NETWORK)
 
 
 def _install(inputs: str) -> None:
     step = Progress("install the Python packages")
     with _interruptible():
-        # requirements.lock holds a hash for every package: pip then refuses any other file.
+        # requirements.lock has a hash for every package; pip refuses any other file.
         pip_install(step, "--require-hashes", "--requirement", _LOCK)
         pip_install(step, "--no-deps", "--no-build-isolation", "--editable", ROOT)
     write_stamp(VENV, inputs)
@@ -98,7 +98,10 @@ def _install(inputs: str) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Marks the environment while pip works. After its own failures pip has tidied up: only a kill leaves the mark."""
+    """Mark the environment as incomplete while pip works.
+
+    pip cleans up after its own failures, so only a kill leaves the mark.
+    """
     _unfinished_mark().touch()
     try:
         yield
@@ -109,7 +112,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def pip_install(step: Progress, *arguments: str | Path) -> None:
-    """Runs `pip install` of the virtual environment. Raises SetupError with its complaint."""
+    """Run `pip install` in the virtual environment. Raises SetupError with pip's error."""
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     run_logged(
         "pip",
@@ -125,7 +128,7 @@ def _python() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's environment; with fetched certificates for pip where the machine has none."""
+    """Return the caller's environment, with fetched certificates for pip if the machine has none."""
     environment = dict(os.environ)
     if not _SYSTEM_CERTIFICATES.exists() and not {"PIP_CERT", "SSL_CERT_FILE"} & environment.keys():
         environment["PIP_CERT"] = str(_fetched_certificates())

@@ -1,4 +1,4 @@
-"""Which packages have to be fetched for a program: itself, and the shared libraries that the base system lacks."""
+"""Determines the packages to fetch for a program: its own and shared libraries outside the base system."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from tools.toolchain.errors import SetupError
 
-# Only PostgreSQL's just-in-time compiler uses it; 110 MB, and our servers run with jit=off.
+# 110 MB that only PostgreSQL's just-in-time compiler uses; our servers run with jit=off.
 _EXCLUDED = frozenset({"libllvm14"})
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.+-]*")
 
 
 @dataclass(frozen=True)
 class Package:
-    """What the walk needs of a package. `needs` holds the alternatives of each dependency; `size` is in bytes."""
+    """A package. `needs` has the alternatives of each dependency; `size` is in bytes."""
 
     name: str
     section: str
@@ -23,16 +23,16 @@ class Package:
 
 
 def parse_available(text: str) -> dict[str, Package]:
-    """Reads `apt-cache dumpavail`."""
+    """Parse the output of `apt-cache dumpavail`."""
     packages = (_package(stanza) for stanza in text.split("\n\n") if stanza.startswith("Package:"))
     return {package.name: package for package in packages}
 
 
 def fetch_list(available: Mapping[str, Package], package_names: Iterable[str]) -> list[Package]:
-    """The wanted packages with all shared libraries below them, less what every Debian system has.
+    """Return the packages and their shared libraries, except those on every Debian system.
 
-    Dependencies that are no libraries (scripts that make users and services, web assets) are not followed: nothing is
-    installed, so nothing of them would run. Raises SetupError for a wanted package that no archive has.
+    Other dependencies (scripts that create users and services, web assets) are ignored: nothing is installed, so they
+    would not run. Raises SetupError for a package that no archive has.
     """
     base = _base_system(available)
     packages: dict[str, Package] = {}
@@ -48,7 +48,7 @@ def fetch_list(available: Mapping[str, Package], package_names: Iterable[str]) -
 
 
 def _base_system(available: Mapping[str, Package]) -> frozenset[str]:
-    """Essential packages and apt, with all they need: present wherever apt runs."""
+    """Return the essential packages and apt with all dependencies: every machine with apt has them."""
     seen: set[str] = set()
     queue = [package for package in available.values() if package.essential or package.name == "apt"]
     while queue:
@@ -60,7 +60,7 @@ def _base_system(available: Mapping[str, Package]) -> frozenset[str]:
 
 
 def _dependencies(available: Mapping[str, Package], package: Package) -> list[Package]:
-    """The first alternative of each dependency that an archive has under its own name."""
+    """Return for each dependency the first alternative that an archive has under its own name."""
     chosen = (next((name for name in group if name in available), None) for group in package.needs)
     return [available[name] for name in chosen if name]
 
@@ -72,7 +72,7 @@ def _is_library(package: Package) -> bool:
 def _require(available: Mapping[str, Package], name: str) -> Package:
     if name not in available:
         raise SetupError(
-            f"package {name} is in no archive", "the package sources of this machine", "this needs Debian 12 (bookworm)"
+            f"package {name} not found in any archive", "package sources of this machine", "use Debian 12 (bookworm)"
         )
     return available[name]
 

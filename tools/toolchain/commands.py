@@ -1,4 +1,4 @@
-"""Runs the programs of the set-up, with their output in a log file and one clear line when they fail."""
+"""Runs the programs of the set-up, logs their output, and reports a failure in one line."""
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ def run_logged(
     env: Mapping[str, str] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs a program to its end; `tick` is called four times a second meanwhile.
+    """Run a program, and call `tick` four times per second until it ends.
 
     Raises SetupError with the program's last error line and the path of its log.
     """
@@ -38,12 +38,12 @@ def run_logged(
 
 
 def log_file(name: str) -> Path:
-    """Where `run_logged` keeps the output of the last run of that name."""
+    """Return the log of the last `run_logged` of that name."""
     return LOGS / f"{name}.log"
 
 
 def capture(arguments: Sequence[str | Path], *, remedy: str) -> str:
-    """What a program writes to its standard output. Raises SetupError when it fails."""
+    """Run a program and return its standard output. Raises SetupError if it fails."""
     try:
         result = subprocess.run(arguments, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     except OSError as error:
@@ -55,9 +55,9 @@ def capture(arguments: Sequence[str | Path], *, remedy: str) -> str:
 
 
 def error_line(log: Path) -> str:
-    """The first line in which apt, pip or npm says what went wrong; without one the last line."""
+    """Return the first error line of apt, pip or npm; without one, the last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    # npm begins with a code and ends with advice; what happened stands between.
+    # npm writes a code first and advice last; the cause is in between.
     complaints = [line for line in lines if line.startswith(_COMPLAINTS) and not line.startswith("npm error code")]
     return [*complaints, *lines[-1:], "no output"][0]
 

@@ -1,4 +1,4 @@
-"""Installs the check of commit messages as Git's commit-msg hook, where the project is a Git checkout."""
+"""Installs the check of commit messages as Git's commit-msg hook."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ exec python3 "$(git rev-parse --show-toplevel)/tools/commit_message.py" "$1"
 
 
 def install_commit_hook(checkout: Path = ROOT) -> None:
-    """Write the hook unless the developer has one of their own, or the checkout is not Git's."""
+    """Write the hook, unless the developer already has one or the folder is not a Git checkout."""
     folder = _hooks_folder(checkout)
     if folder is None or (hook := folder / "commit-msg").exists():
         return
@@ -22,7 +22,7 @@ def install_commit_hook(checkout: Path = ROOT) -> None:
 
 
 def _hooks_folder(checkout: Path) -> Path | None:
-    """Git knows it: a worktree and `core.hooksPath` move it."""
+    """Return Git's hooks folder, which a worktree and `core.hooksPath` move."""
     if not (checkout / ".git").exists():
         return None
     try:

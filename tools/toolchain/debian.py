@@ -1,4 +1,4 @@
-"""Fetches servers from Debian's archive and extracts them into the checkout. Nothing is installed."""
+"""Fetches servers from Debian's archive and extracts them into the checkout, without installing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from tools.toolchain.progress import Progress
 from tools.toolchain.stamps import digest, is_current, replace_folder
 
 _POSTGRES = "usr/lib/postgresql/15/bin"
-# Raised when the extracted folder would come out different from the same packages.
+# Increase this if the same packages would be extracted differently.
 _FORMAT = "1"
 
 
 @dataclass(frozen=True)
 class PackageGroup:
-    """Packages that are fetched together into one folder, and the programs of theirs that are used."""
+    """Packages that are fetched into one folder, and the programs to use from them."""
 
     name: str
     packages: tuple[str, ...]
     programs: dict[str, str]
     finish: Callable[[Path], None] | None = None
-    # Where they come from, when it is not the machine's own release: a suite of the same archive.
+    # A suite of the same archive, if not the machine's own release.
     suite: str = ""
 
     def inputs(self, codename: str) -> str:
-        """A hash of all that decides what the folder holds, but for security updates of the same packages."""
+        """Return a hash of everything that determines the folder's content, except security updates."""
         programs = (f"{name}={path}" for name, path in self.programs.items())
         return digest(_FORMAT, codename, *([self.suite] if self.suite else []), *self.packages, *programs)
 
@@ -54,7 +54,7 @@ SERVERS = PackageGroup(
             )
         },
         "pgbouncer": "usr/sbin/pgbouncer",
-        # Debian's redis-server is a link to this very program, which looks at its own name.
+        # Debian's redis-server is a link to redis-check-rdb, a program that acts by its own name.
         **{name: f"usr/bin/{name}" for name in ("redis-server", "redis-cli", "prometheus", "promtool", "amtool")},
         "alertmanager": "usr/bin/prometheus-alertmanager",
     },
@@ -65,7 +65,7 @@ BROWSER = PackageGroup(
     name="browser", packages=("chromium", "chromium-common"), programs={"chromium": "usr/lib/chromium/chromium"}
 )
 
-# The fork of Redis, for the tests; Debian 12 has it in its backports.
+# The fork of Redis, for tests; Debian 12 has it in its backports.
 VALKEY = PackageGroup(
     name="valkey",
     packages=("valkey-server", "valkey-tools"),
@@ -73,7 +73,7 @@ VALKEY = PackageGroup(
     suite="bookworm-backports",
 )
 
-# What `make bench` compares with: Debian 13's releases need nothing but a libc of Debian 12's age.
+# For comparison in `make bench`: Debian 13's packages run with the libc of Debian 12.
 EXPORTERS = PackageGroup(
     name="exporters",
     packages=("prometheus-postgres-exporter", "prometheus-redis-exporter"),
@@ -84,16 +84,16 @@ EXPORTERS = PackageGroup(
     suite="trixie",
 )
 
-# pip for a Python that comes without it, and the certificates that Debian's build of pip looks for.
+# pip for a Python without it, and the certificates that Debian's pip needs.
 PIP = PackageGroup(name="pip", packages=("python3-pip-whl", "ca-certificates"), programs={})
 
 
 def fetch_group(
     group: PackageGroup, apt_folder: Path = Path("/etc/apt"), os_release: Path = Path("/etc/os-release")
 ) -> Path:
-    """The folder with the group's packages, fetched unless it is there already.
+    """Return the folder with the group's packages; fetch it if it is missing or outdated.
 
-    Raises SetupError where the network, an archive or a package is missing.
+    Raises SetupError if the network, an archive or a package is missing.
     """
     codename = _codename(os_release)
     root, inputs = group_root(group.name), group.inputs(codename)
@@ -109,7 +109,7 @@ def _codename(os_release: Path) -> str:
 
 
 def _ready_apt(apt_folder: Path, codename: str, suite: str) -> PrivateApt:
-    step = Progress(f"read the lists of Debian's packages{f' in {suite}' if suite else ''}")
+    step = Progress(f"fetch Debian's package lists{f' of {suite}' if suite else ''}")
     apt = PrivateApt(TOOLS / "apt")
     apt.prepare(apt_folder, codename, suite)
     apt.update(step.tick)

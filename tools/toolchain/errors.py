@@ -1,8 +1,8 @@
-"""The one error that set-up code raises at people: what, where, remedy, in one line."""
+"""The error of the set-up: cause, place and remedy in one line."""
 
 
 class SetupError(Exception):
-    """Something that a person has to mend; shown without a traceback."""
+    """A problem that the user has to fix; printed without a traceback."""
 
     def __init__(self, what: str, where: str, remedy: str) -> None:
         super().__init__(f"{what} ({where}): {remedy}")

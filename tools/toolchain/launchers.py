@@ -1,6 +1,6 @@
-"""Small programs that start the extracted ones with the libraries that were fetched next to them.
+"""Small scripts that start extracted programs with the libraries fetched beside them.
 
-They find their folder by their own place, so a copied folder of packages works wherever it is.
+They locate the libraries relative to themselves, so a folder of packages can be copied anywhere.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ LD_LIBRARY_PATH="{libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}" exec "$root
 
 
 def write_launchers(root: Path, programs: dict[str, str]) -> None:
-    """Writes `root/launchers/NAME` for each program, given by its path below `root`."""
+    """Write `root/launchers/NAME` for each program, given by its path below `root`."""
     folder = root / "launchers"
     folder.mkdir()
     libraries = ":".join(f"$root/{path.relative_to(root)}" for path in _library_folders(root))
@@ -24,9 +24,6 @@ def write_launchers(root: Path, programs: dict[str, str]) -> None:
 
 
 def _library_folders(root: Path) -> list[Path]:
-    """The multiarch folders, and those below them that hold a library of a package's own (Chromium's PulseAudio).
-
-    What comes out of a wheel has its libraries in `libs`.
-    """
+    """Return the multiarch folders, their PulseAudio folders (for Chromium), and a wheel's `libs`."""
     multiarch = [*root.glob("lib/*-linux-gnu*"), *root.glob("usr/lib/*-linux-gnu*"), *root.glob("libs")]
     return [*multiarch, *(folder for each in multiarch for folder in each.glob("pulseaudio") if folder.is_dir())]

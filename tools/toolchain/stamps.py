@@ -1,7 +1,7 @@
-"""Does nothing twice: what was made is stamped with a hash of what it was made from.
+"""Skips finished steps: each result has a stamp, a hash of its inputs.
 
-Safe against interruption: a thing is made under another name and renamed when it is whole. Safe against two set-ups at
-once: one file lock for the checkout.
+An interruption is safe: a folder is built under another name and renamed once it is complete. Two set-ups at once are
+safe: there is one file lock per checkout.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ STAMP = ".stamp"
 
 
 def digest(*inputs: str | bytes | Path) -> str:
-    """A hash of texts and of the contents of files, each delimited by its length."""
+    """Return a hash of texts and file contents, each prefixed with its length."""
     total = hashlib.sha256()
     for item in inputs:
         content = item.read_bytes() if isinstance(item, Path) else item if isinstance(item, bytes) else item.encode()
@@ -27,7 +27,7 @@ def digest(*inputs: str | bytes | Path) -> str:
 
 
 def is_current(folder: Path, inputs: str) -> bool:
-    """Whether `folder` was finished from exactly these inputs."""
+    """Return whether `folder` is complete and was built from exactly these inputs."""
     try:
         return (folder / STAMP).read_text() == inputs
     except OSError:
@@ -35,7 +35,7 @@ def is_current(folder: Path, inputs: str) -> bool:
 
 
 def write_stamp(folder: Path, made_from: str) -> None:
-    """Declares `folder` finished."""
+    """Mark `folder` as complete."""
     partial = folder / f"{STAMP}.partial"
     partial.write_text(made_from)
     partial.replace(folder / STAMP)
@@ -43,7 +43,7 @@ def write_stamp(folder: Path, made_from: str) -> None:
 
 @contextmanager
 def replace_folder(folder: Path, made_from: str) -> Iterator[Path]:
-    """Gives an empty folder to fill; it takes the place of `folder` only when the block ends well."""
+    """Yield an empty folder to fill, which replaces `folder` only if the block succeeds."""
     partial, old = folder.with_name(f"{folder.name}.partial"), folder.with_name(f"{folder.name}.old")
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -58,12 +58,12 @@ def replace_folder(folder: Path, made_from: str) -> Iterator[Path]:
 
 @contextmanager
 def setup_lock() -> Iterator[None]:
-    """Waits for another set-up of this checkout to end. The lock goes with its process: it cannot be left behind."""
+    """Hold the set-up's lock, after waiting for another set-up. The kernel releases it with the process."""
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("another set-up of this checkout is running: waiting for it", flush=True)
+            print("waiting for another set-up of this checkout to finish", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

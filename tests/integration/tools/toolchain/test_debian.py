@@ -1,4 +1,4 @@
-"""Packages come from Debian's archive alone, with the libraries they need, whatever else the machine's sources say."""
+"""Packages come from Debian's archive only, with their libraries, regardless of other sources."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ TOOL = PackageGroup(name="tool", packages=("tool",), programs={"tool": "usr/shar
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `.tools` of its own, in a folder that only its owner may enter."""
+    """Use a separate `.tools`, in a folder that only its owner may enter."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o700)
     for module in (paths, debian):
@@ -31,7 +31,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """What /etc/apt and /etc/os-release say on some machine."""
+    """Create a machine's /etc/apt and /etc/os-release."""
     (tmp_path / "apt" / "sources.list.d").mkdir(parents=True)
     (tmp_path / "os-release").write_text('ID=debian\nVERSION_CODENAME="bookworm"\n')
     return tmp_path
@@ -62,7 +62,7 @@ def test_program_comes_with_its_libraries_and_nothing_else(machine: Path, tools:
     assert {entry.name for entry in root.iterdir()} == {"usr", "launchers", ".stamp"}
 
 
-def test_newer_package_of_another_archive_does_not_win(machine: Path, tools: Path) -> None:
+def test_newer_package_of_another_archive_is_ignored(machine: Path, tools: Path) -> None:
     _debian_archive(machine)
     line = build_archive(machine / "other", [build_package(machine, "tool", version="99")], origin="Other")
     (machine / "apt" / "sources.list.d" / "other.list").write_text(line)
@@ -70,14 +70,14 @@ def test_newer_package_of_another_archive_does_not_win(machine: Path, tools: Pat
     assert (root / "usr" / "share" / "tool").read_text() == "1"
 
 
-def test_archive_out_of_reach_does_not_matter(machine: Path, tools: Path) -> None:
+def test_unreachable_archive_is_ignored(machine: Path, tools: Path) -> None:
     _debian_archive(machine)
     broken = f"deb http://127.0.0.1:{free_port()}/debian bookworm main\n"
     (machine / "apt" / "sources.list.d" / "broken.list").write_text(broken)
     assert (_fetch(TOOL, machine) / "usr" / "share" / "tool").exists()
 
 
-def test_without_any_archive_in_reach_there_is_one_clear_line(machine: Path, tools: Path) -> None:
+def test_missing_archives_are_reported_in_one_line(machine: Path, tools: Path) -> None:
     (machine / "apt" / "sources.list").write_text(f"deb http://127.0.0.1:{free_port()}/debian bookworm main\n")
     with pytest.raises(SetupError) as caught:
         _fetch(TOOL, machine)
@@ -87,9 +87,9 @@ def test_without_any_archive_in_reach_there_is_one_clear_line(machine: Path, too
     assert not (tools / "tool").exists()
 
 
-def test_package_that_no_archive_has_is_named(machine: Path, tools: Path) -> None:
+def test_package_missing_in_every_archive_is_reported(machine: Path, tools: Path) -> None:
     _debian_archive(machine)
-    with pytest.raises(SetupError, match="package unheard-of is in no archive"):
+    with pytest.raises(SetupError, match="package unheard-of not found in any archive"):
         _fetch(PackageGroup(name="tool", packages=("unheard-of",), programs={}), machine)
     assert not (tools / "tool").exists()
 
@@ -103,19 +103,19 @@ def test_damaged_package_is_refused(machine: Path, tools: Path) -> None:
     assert not (tools / "tool").exists()
 
 
-def test_what_is_there_is_not_fetched_again_until_the_group_changes(machine: Path, tools: Path) -> None:
+def test_packages_are_fetched_again_only_if_the_group_changes(machine: Path, tools: Path) -> None:
     _debian_archive(machine)
     root = _fetch(TOOL, machine)
     (root / "mine").touch()
     (machine / "apt" / "sources.list").unlink()
     assert _fetch(TOOL, machine) == root
     assert (root / "mine").exists()
-    with pytest.raises(SetupError, match="no package source of Debian bookworm"):
+    with pytest.raises(SetupError, match="no package source for Debian bookworm"):
         _fetch(PackageGroup(name="tool", packages=("tool", "adduser"), programs={}), machine)
     assert (root / "mine").exists()
 
 
-def test_launcher_works_by_way_of_a_link_and_from_a_moved_folder_with_blanks(tools: Path, tmp_path: Path) -> None:
+def test_launcher_works_through_a_link_and_in_a_moved_folder_with_blanks(tools: Path, tmp_path: Path) -> None:
     root = tmp_path / "a copy"
     (root / "usr" / "lib" / "x86_64-linux-gnu").mkdir(parents=True)
     (root / "program").write_text('#!/bin/sh\necho "$LD_LIBRARY_PATH|$1"\n')
@@ -123,9 +123,9 @@ def test_launcher_works_by_way_of_a_link_and_from_a_moved_folder_with_blanks(too
     write_launchers(root, {"tool": "program"})
     moved = root.rename(tmp_path / "another place")
     (tmp_path / "linked").symlink_to(moved / "launchers" / "tool")
-    said = commands.capture([tmp_path / "linked", "two words"], remedy="")
-    assert said.split("|")[0].split(":")[0] == str(moved / "usr" / "lib" / "x86_64-linux-gnu")
-    assert said.split("|")[1] == "two words\n"
+    output = commands.capture([tmp_path / "linked", "two words"], remedy="")
+    assert output.split("|")[0].split(":")[0] == str(moved / "usr" / "lib" / "x86_64-linux-gnu")
+    assert output.split("|")[1] == "two words\n"
 
 
 SOURCES = """\
@@ -161,12 +161,12 @@ Components: main
 """
 
 
-def test_only_debians_own_suites_with_main_are_taken(tmp_path: Path) -> None:
+def test_only_debian_suites_with_main_are_selected(tmp_path: Path) -> None:
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list").write_text(SOURCES)
     (tmp_path / "sources.list.d" / "debian.sources").write_text(STANZAS)
-    taken = debian_sources(tmp_path, "bookworm")
-    assert [(source.uris, source.suites) for source in taken] == [
+    sources = debian_sources(tmp_path, "bookworm")
+    assert [(source.uris, source.suites) for source in sources] == [
         ("http://archive.example/debian", ("bookworm",)),
         ("http://archive.example/debian-security", ("bookworm-security",)),
         ("http://archive.example/debian", ("bookworm", "bookworm-updates")),
@@ -185,7 +185,7 @@ def test_another_suite_is_read_from_the_archives_of_the_release(tmp_path: Path) 
     assert suites("trixie") == [(archive, ("trixie",))]
 
 
-def test_group_from_another_suite_does_not_touch_the_lists_of_the_release(machine: Path, tools: Path) -> None:
+def test_group_of_another_suite_does_not_change_the_lists_of_the_release(machine: Path, tools: Path) -> None:
     newer = build_archive(machine / "debian", [build_package(machine, "tool", version="13")], suite="trixie")
     older = build_archive(machine / "debian", [build_package(machine, "tool", version="12")])
     (machine / "apt" / "sources.list").write_text(older)
@@ -196,7 +196,7 @@ def test_group_from_another_suite_does_not_touch_the_lists_of_the_release(machin
     assert (root / "usr" / "share" / "tool").read_text() == "12"
 
 
-def test_trust_is_kept_as_written() -> None:
+def test_trust_fields_are_kept_as_written() -> None:
     (source, *_) = parse_one_line(SOURCES)
     assert source.stanza() == (
         "Types: deb\nURIs: http://archive.example/debian\nSuites: bookworm\nComponents: main\n"
@@ -206,7 +206,7 @@ def test_trust_is_kept_as_written() -> None:
     assert source.stanza().endswith("Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abcd\n")
 
 
-def test_written_stanza_reads_back_the_same() -> None:
+def test_written_stanza_is_parsed_back_unchanged() -> None:
     (source,) = parse_deb822(STANZAS)
     (again,) = parse_deb822(source.stanza())
     assert again == Source(source.uris, source.suites, ("main",), source.trust)
@@ -249,9 +249,9 @@ Depends: libbase
 """
 
 
-def test_libraries_are_followed_and_the_base_system_is_not() -> None:
-    found = fetch_list(parse_available(AVAILABLE), ["server"])
-    assert [(package.name, package.size) for package in found] == [
+def test_libraries_outside_the_base_system_are_included() -> None:
+    packages = fetch_list(parse_available(AVAILABLE), ["server"])
+    assert [(package.name, package.size) for package in packages] == [
         ("libone", 20),
         ("libone-loop", 1),
         ("libpre", 5),
@@ -259,17 +259,17 @@ def test_libraries_are_followed_and_the_base_system_is_not() -> None:
     ]
 
 
-def test_fetched_alertmanager_no_longer_holds_the_absolute_path() -> None:
-    with pytest.raises(SetupError, match="stands 0 times"):
+def test_fetched_alertmanager_has_no_absolute_template_path() -> None:
+    with pytest.raises(SetupError, match="occurs 0 times"):
         patch_template_path(group_root(SERVERS.name) / "usr/bin/prometheus-alertmanager")
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_unknown_alertmanager_is_left_alone(tmp_path: Path, times: int) -> None:
+def test_unknown_alertmanager_is_not_patched(tmp_path: Path, times: int) -> None:
     binary = tmp_path / "alertmanager"
     content = b"\0/usr/share/prometheus/alertmanager\0" * times + b"/usr/share/prometheus/alertmanager/ui"
     binary.write_bytes(content)
-    with pytest.raises(SetupError, match=f"stands {times} times"):
+    with pytest.raises(SetupError, match=f"occurs {times} times"):
         patch_template_path(binary)
     assert binary.read_bytes() == content
 

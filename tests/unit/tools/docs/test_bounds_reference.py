@@ -1,4 +1,4 @@
-"""docs/reference/bounds.md against the code: every bound, in the order in which they win, with its real default."""
+"""docs/reference/bounds.md lists every bound in order of precedence, with the default of the code."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ ROWS = [
     for line in Path("docs/reference/bounds.md").read_text().splitlines()
     if line.startswith("| `")
 ]
-# Where a key of the table begins: the inventory, one of its stacks, or a remediation of a stack.
+# The model at which a key of the table starts: the inventory, a stack, or a remediation.
 ROOTS: dict[str, type[BaseModel]] = {"remediations.NAME.": RemediationSettings, "stacks.NAME.": Stack, "": Inventory}
 
 
@@ -33,25 +33,25 @@ def test_settings_of_a_bound_are_keys_of_the_inventory(key: str) -> None:
     prefix = next(prefix for prefix in ROOTS if key.startswith(prefix))
     model: Any = ROOTS[prefix]
     for part in key.removeprefix(prefix).split("."):
-        model = next(iter(get_args(model)), model)  # of `Alertmanager | None` the first
+        model = next(iter(get_args(model)), model)  # the model of `Alertmanager | None`
         model = model.model_fields[part].annotation
 
 
 def test_defaults_match_the_code() -> None:
-    told = {row[0].strip("`"): row[4] for row in ROWS}
+    defaults = {row[0].strip("`"): row[4] for row in ROWS}
     own, stack, limits = RemediationSettings(), StackLimits(), Limits()
     storm, breaker = limits.storm, own.breaker
-    assert told["mode_off"] == f"`{own.mode}`"
-    assert told["stale"] == f"`{format_duration(limits.max_alert_age)}`"
-    assert told["min_firing"] == f"`{format_duration(own.min_firing)}`"
-    assert told["cooldown"] == f"`{format_duration(own.cooldown)}`"
-    assert told["rate"] == f"{own.max_runs_per_hour}, {stack.max_runs_per_hour}, {limits.max_runs_per_hour}"
-    assert (told["concurrency"], stack.concurrency) == (f"{limits.concurrency}, no limit of its own", None)
-    assert told["breaker"].startswith(
+    assert defaults["mode_off"] == f"`{own.mode}`"
+    assert defaults["stale"] == f"`{format_duration(limits.max_alert_age)}`"
+    assert defaults["min_firing"] == f"`{format_duration(own.min_firing)}`"
+    assert defaults["cooldown"] == f"`{format_duration(own.cooldown)}`"
+    assert defaults["rate"] == f"{own.max_runs_per_hour}, {stack.max_runs_per_hour}, {limits.max_runs_per_hour}"
+    assert (defaults["concurrency"], stack.concurrency) == (f"{limits.concurrency}, no limit of its own", None)
+    assert defaults["breaker"].startswith(
         f"{breaker.failures} failed or interrupted in `{format_duration(breaker.within)}`"
     )
-    assert told["storm"] == (
+    assert defaults["storm"] == (
         f"{storm.targets} targets or {storm.alerts} alerts in `{format_duration(storm.within)}`; "
         f"cooldown `{format_duration(storm.cooldown)}`"
     )
-    assert [told[name] for name in ("freeze", "max_share", "blocked_by_alert", "window")] == ["none"] * 4
+    assert [defaults[name] for name in ("freeze", "max_share", "blocked_by_alert", "window")] == ["none"] * 4

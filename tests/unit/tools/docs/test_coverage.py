@@ -19,7 +19,7 @@ ROWS = covered_rows()
 ROOT = Path(__file__).parents[4]
 RULES = ROOT / "alert_rules"
 ROW_ID = re.compile(r"\b(?:pmcrm|cf|fpm|drx|lpm)-[a-z0-9-]+")
-SOURCES = {  # rows and traps that were found in each runbook, and how the ids of its rows begin
+SOURCES = {  # numbers of rows and traps in each runbook, and the prefix of its row ids
     "pmcrm": (158, 92, "pmcrm-"),
     "clientforge": (133, 40, "cf-"),
     "formula_pm": (136, 50, "fpm-"),
@@ -29,7 +29,7 @@ SOURCES = {  # rows and traps that were found in each runbook, and how the ids o
 
 
 @pytest.mark.parametrize("stack", SOURCES)
-def test_every_row_of_the_runbook_is_answered_once(stack: str) -> None:
+def test_every_row_of_a_runbook_is_answered_once(stack: str) -> None:
     rows, traps, prefix = SOURCES[stack]
     of_stack = [row for row in ROWS if row.stack == stack]
     assert len({row.id for row in of_stack if row.id.startswith(prefix)}) == len(of_stack) == rows
@@ -41,7 +41,7 @@ def test_each_runbook_has_one_coverage_file() -> None:
 
 
 def test_coverage_page_matches_its_files() -> None:
-    """The fix is `make docs`, or a pointer that exists."""
+    """To fix it, run `make docs`, or correct the pointer."""
     for file, text in coverage_page():
         assert file.read_text(encoding="utf-8") == text
 
@@ -70,7 +70,7 @@ def test_every_kind_is_used_and_links_to_an_existing_file(kind: str) -> None:
 
 
 def test_alert_answers_a_row_only_with_a_number_of_its_stack() -> None:
-    """Without one the alert can not fire there, and the row is as good as unanswered."""
+    """Without a threshold the alert cannot fire in that stack."""
     numbers = {file.stem: {rule["record"] for rule in rules(file)} for file in (RULES / "thresholds").glob("*.yml")}
     for row in ROWS:
         for alert in row.answers.alert:
@@ -120,7 +120,7 @@ def test_duplicate_row_is_refused(tmp_path: Path) -> None:
 
 @cache
 def numbers_by_alert() -> dict[str, set[str]]:
-    """The numbers that each alert compares with."""
+    """Return the thresholds of each alert."""
     numbers: dict[str, set[str]] = defaultdict(set)
     for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
         numbers[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))

@@ -1,4 +1,4 @@
-"""docs/explanation/runbook-review.md has an answer to every trap, in terms of what exists."""
+"""docs/explanation/runbook-review.md answers every trap, and names only existing alerts and metrics."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_every_line_has_a_problem_and_an_answer() -> None:
 
 
 def test_alerts_and_metrics_named_in_the_review_exist() -> None:
-    """Quoted in the text and shaped like one of ours: an alert, or a metric of the exporter."""
+    """Check quoted names in the form of an alert or of a metric of the exporter."""
     quoted = set(re.findall(r"`(.+?)`", TEXT))
     for name in quoted:
         if re.fullmatch(r"(?:[A-Z]+[a-z]+){2,}", name):
