@@ -1,1 +1,4 @@
-"""Code shared by the exporter, the remediator and `runbookctl`; it imports none of them."""
+"""Code that the exporter, the remediator and `runbookctl` share: the inventory and the HTTP service around a daemon.
+
+It stands beside the loop and imports none of them.
+"""

@@ -31,7 +31,7 @@ def banned(passage: Passage) -> Iterator[str]:
 
 
 def openings(passage: Passage) -> Iterator[str]:
-    """A question may open so."""
+    """Yield the counted openings; a question may have one."""
     for match in _OPENING.finditer(passage.text):
         if match[2] != "?":
             yield f"{passage.place}: {match[1][:80]!r}"
