@@ -56,7 +56,7 @@ async def _inject(name: str) -> None:
 
 @app.command("loop")
 def loop_command() -> None:
-    """Inject the four incidents into the running demo, follow them, and write .demo/report.json."""
+    """Inject the four incidents into the running demo and write .demo/report.json."""
     raise typer.Exit(0 if asyncio.run(_run_loop()) else 1)
 
 

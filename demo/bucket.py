@@ -36,7 +36,7 @@ def age_of(path: str) -> timedelta:
 
 
 async def list_backups(paths: DemoPaths) -> Mapping[str, dict[str, Any]]:
-    """Return every backup by path, with the properties that a change would alter; without markers."""
+    """Return every backup by path, with the properties that a change would alter."""
     entries = await open_bucket(paths).list_async(prefix=f"{FOLDER}/").collect_async()
     return {
         each["path"]: {"size": each["size"], "etag": each["e_tag"], "modified": each["last_modified"].isoformat()}

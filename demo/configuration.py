@@ -1,4 +1,4 @@
-"""Fills addresses and paths into the demo's configuration templates, and passwords into the ACL file."""
+"""Fills addresses, paths and passwords into the demo's configuration templates."""
 
 import json
 from string import Template

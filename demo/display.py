@@ -60,7 +60,7 @@ class Display:
 
 
 def timeline_table(timelines: Sequence[Timeline]) -> Table:
-    """Return a table of seconds since the injection: one row per step, one column per incident."""
+    """Return a table of seconds since injection, with a row per step, a column per incident."""
     table = Table("step", *(timeline.name for timeline in timelines), title="seconds since the incident")
     for step in Step:
         table.add_row(str(step), *(_cell(timeline, step) for timeline in timelines))

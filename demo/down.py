@@ -1,4 +1,4 @@
-"""Stops the demo: its recorded processes, those left in /proc, and its files except logs and report."""
+"""Stops all processes of the demo and deletes its files, except logs and report."""
 
 import shutil
 import signal

@@ -30,13 +30,13 @@ class Program(Server):
 
 
 def launch_command(arguments: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None) -> Launch:
-    """Return a command that runs in `cwd` (created if missing), with `env` as further variables."""
+    """Return a command that runs in `cwd`, which it creates, with `env` as further variables."""
     cwd.mkdir(parents=True, exist_ok=True)
     return Launch(arguments, env={**os.environ, **(env or {})}, cwd=cwd)
 
 
 def python_module(module: str, *arguments: str, cwd: Path) -> Launch:
-    """Return the command for a module of the checkout, which PYTHONPATH names: it is not installed."""
+    """Return the command for a module of the checkout, which is on PYTHONPATH, not installed."""
     return launch_command([sys.executable, "-m", module, *arguments], cwd, {"PYTHONPATH": str(CHECKOUT)})
 
 

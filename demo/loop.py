@@ -1,4 +1,4 @@
-"""Injects the four incidents, follows each to its end, and proves the result in the real servers."""
+"""Injects the four incidents, follows them, and proves the results in the real servers."""
 
 import asyncio
 import time
@@ -59,7 +59,7 @@ async def _follow(watch: IncidentWatch, display: Display, incident: Incident) ->
 
 
 async def _clear(demo: Demo, timeline: Timeline) -> None:
-    """Clean up after the incident and wait until its alert resolves, so that the next starts clean."""
+    """Clean up and wait until the alert resolves, so that the next incident starts clean."""
     await timeline.incident.clear(demo)
     deadline = asyncio.get_running_loop().time() + CLEAR_SECONDS
     await timeline.wait_for(lambda: Step.RESOLVED in timeline.steps, deadline)

@@ -15,7 +15,7 @@ class DemoPaths:
 
     @property
     def env(self) -> Path:
-        """Shell lines KEY=value for scripts. Written last: it exists only while the whole demo is up."""
+        """Shell lines KEY=value for scripts. Written last: exists only while the demo is up."""
         return self.root / "env"
 
     @property

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def poll(read: Callable[[], Awaitable[T]], good: Callable[[T], bool], seconds: float, every: float = 0.2) -> T:
-    """Return the first good answer of `read`, or its last after `seconds`, which the caller must check."""
+    """Return the first good answer of `read`, or its last after `seconds`: check it again."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     answer = await read()

@@ -1,4 +1,4 @@
-"""Prepares the demo's servers for the product: roles, tables, users, the bucket and older dumps."""
+"""Prepares the demo's servers for the product: roles, tables, the bucket and older dumps."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ GRANTS = {
 
 
 async def prepare_database(paths: DemoPaths, owner: str, credentials: Credentials) -> None:
-    """Create roles, the database and its tables. `owner` is the DSN of a superuser, in any database."""
+    """Create roles, the database and its tables. `owner` is the DSN of a superuser."""
     connection = await asyncpg.connect(owner, timeout=5)
     try:
         await connection.execute("SET log_min_error_statement = panic")  # or a failing statement logs its password
@@ -76,7 +76,7 @@ def take_dump(dsn: str) -> bytes:
 
 
 def libpq_variables(dsn: str) -> Mapping[str, str]:
-    """Return a DSN as libpq's environment variables: every user of the machine can read argument lists."""
+    """Return a DSN as libpq's variables: argument lists are readable by all users."""
     parts = urlsplit(dsn)
     return {
         "PGHOST": parts.hostname or "",

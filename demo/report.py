@@ -1,4 +1,4 @@
-"""The report of one loop: the end of each incident, and its differences from the expected end."""
+"""The report of one loop: each incident's end, and its differences from the expected end."""
 
 import json
 from collections.abc import Sequence

@@ -89,7 +89,7 @@ class Timeline:
 
 
 def deciding_run(runs: list[dict[str, Any]], incident: Incident, injection: Injection) -> dict[str, Any] | None:
-    """Return the run that decides on the incident: the first with the expected end, else the newest."""
+    """Return the deciding run: the first with the expected end, else the newest."""
     good = "refused" if incident.expected == "refused" else GOOD_END
     own = [run for run in runs if concerns(run, incident, injection)]
     good_runs = [run for run in own if run["state"] == good]

@@ -73,7 +73,7 @@ def _start(paths: DemoPaths) -> None:
 
 
 def _stores(paths: DemoPaths, ports: Ports, credentials: Credentials) -> Sequence[Server]:
-    """Return the servers without dependencies. Prometheus and Alertmanager retry until the daemons are up."""
+    """Return the servers without dependencies; Prometheus retries until the daemons are up."""
     acl = paths.secrets / "redis.acl"
     write_private(acl, redis_acl(credentials))
     upstream, receiver = paths.part("upstream"), paths.part("receiver")
@@ -109,7 +109,7 @@ def _product(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
 
 
 def _daemons(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
-    """Return the daemons, configured by flags only, so that a test can restart them from /proc."""
+    """Return the daemons, configured by flags only: a test restarts them from /proc."""
     exporter, remediator = paths.part("exporter"), paths.part("remediator")
     inventory = ["--config.file", str(paths.config / "inventory.yml")]
     tokens = ["--webhook.token-file", str(paths.secrets / "webhook_token")]

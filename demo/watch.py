@@ -1,4 +1,4 @@
-"""Follows incidents from outside, as an operator could: one task per source polls it gently."""
+"""Follows incidents from outside, as an operator could: one task polls each source."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class IncidentWatch:
     timelines: list[Timeline] = field(default_factory=list)
 
     def timelines_missing(self, *steps: Step) -> list[Timeline]:
-        """Return the timelines that lack one of `steps`; without any, their source need not be polled."""
+        """Return the timelines that lack one of `steps`, for which to poll a source."""
         return [timeline for timeline in self.timelines if any(step not in timeline.steps for step in steps)]
 
 

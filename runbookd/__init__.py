@@ -1,4 +1,4 @@
-"""Code that the exporter, the remediator and `runbookctl` share: the inventory and the HTTP service around a daemon.
+"""Shared by the exporter, the remediator and `runbookctl`: inventory and HTTP service.
 
 It stands beside the loop and imports none of them.
 """

@@ -1,4 +1,4 @@
-"""Checks a commit message for `area: imperative summary`; `make setup` installs it as Git hook."""
+"""Checks commit messages for `area: imperative summary`; installed as a Git hook."""
 
 import re
 import sys

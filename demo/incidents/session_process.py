@@ -1,4 +1,4 @@
-"""Controls the process that holds the sessions of an incident, and counts them in the server."""
+"""Controls the process that holds an incident's sessions, and counts them in the server."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ SETTLE_SECONDS = 5
 
 
 async def start_sessions(demo: Demo, name: str, holding: int, waiting: int, close_after: int) -> InjectionFacts:
-    """Start the sessions of incident `name`, wait until all are open, and return their identities.
+    """Start the sessions of incident `name` and return their identities once all are open.
 
     Raises:
         DemoError: the sessions of an earlier injection are still open.

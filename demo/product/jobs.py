@@ -1,4 +1,4 @@
-"""Writes the settings of the product's Node part to a private file: they contain a password."""
+"""Writes the settings of the product's Node part, with a password, to a private file."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Simulates a messenger: appends each POST to a file as a JSON line {at, channel, message}.
+"""Simulates a messenger: appends each POST to a file as JSON {at, channel, message}.
 
 The channel is the path: Alertmanager posts to /alerts, the remediator to /escalations.
 """

@@ -23,7 +23,7 @@ class AlertmanagerServer(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def prepare(self) -> Launch:
-        """Return the command: on loopback only, without the default cluster port on all interfaces.
+        """Return the command: on loopback only, without the cluster port on all interfaces.
 
         The working directory is the folder of packages: see tools/toolchain/alertmanager_patch.py.
         """

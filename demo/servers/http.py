@@ -18,7 +18,7 @@ def answers_ok(url: str) -> bool:
 
 
 def request(url: str, method: str = "GET", body: bytes | None = None, seconds: float = _SECONDS) -> bytes:
-    """Send a request and return the body. Raises OSError without an answer, or for a status from 400."""
+    """Send a request and return the body. Raises OSError without a good answer."""
     question = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - always http://127.0.0.1
     try:
         with _direct.open(question, timeout=seconds) as answer:

@@ -24,7 +24,7 @@ def run_node(
     env: Mapping[str, str] | None = None,
     seconds: float = 30,
 ) -> str:
-    """Run a script and return its standard output. Raises ServerError if it fails or takes too long."""
+    """Run a script and return its output. Raises ServerError if it fails or takes too long."""
     remedy = "fix the script"
     try:
         result = subprocess.run(

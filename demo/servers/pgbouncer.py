@@ -28,7 +28,7 @@ _SETTINGS = {"pool_mode": "transaction", "max_client_conn": "100", "default_pool
 
 
 class PgBouncerServer(Server):
-    """pgbouncer for all databases of `postgres`, and for its roles at the last start or reload.
+    """pgbouncer for the databases of `postgres`, with its roles as of the last reload.
 
     `settings` override the defaults (transaction mode, 5 connections per pool), by pgbouncer's names.
     """
@@ -54,7 +54,7 @@ class PgBouncerServer(Server):
         return f"postgresql://{role}:{self.postgres.password(role)}@127.0.0.1:{self.port}/{database}"
 
     def prepare(self) -> Launch:
-        """Write the configuration; run in the same kind of place as PostgreSQL, since both refuse root."""
+        """Write the configuration; run as PostgreSQL does, since both refuse root."""
         place = find_place(self.folder, postgres_packages(DEBIAN_POSTGRES))
         place.data.mkdir(exist_ok=True, mode=0o700)
         place.own(place.data)

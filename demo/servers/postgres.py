@@ -44,7 +44,7 @@ host replication all 127.0.0.1/32 scram-sha-256
 
 
 class PostgresServer(Server):
-    """A cluster in `folder`. All roles log in over TCP with a password, including the superuser `postgres`.
+    """A cluster in `folder`. All roles, also the superuser, log in over TCP with a password.
 
     `version` is the major version: 15, 16 or 18. `settings` override the defaults, by PostgreSQL's names.
     """
@@ -67,7 +67,7 @@ class PostgresServer(Server):
         self._settings = {**_SETTINGS, **contrib, **(settings or {}), "port": str(self.port)}
 
     def dsn(self, role: str = SUPERUSER, database: str = "postgres") -> str:
-        """Return `postgresql://role:password@127.0.0.1:port/database`. Raises ServerError for unknown roles."""
+        """Return the DSN of `role` with its password. Raises ServerError for unknown roles."""
         return f"postgresql://{role}:{self.password(role)}@127.0.0.1:{self.port}/{database}"
 
     def sql(self, statements: str, *, role: str = SUPERUSER, database: str = "postgres") -> str:
@@ -78,7 +78,7 @@ class PostgresServer(Server):
         return result.stdout.strip()
 
     def add_role(self, name: str, options: str = "") -> None:
-        """Create a login role with a new password; `options` are CREATE ROLE's (`IN ROLE pg_monitor`)."""
+        """Create a login role with a new password; `options` are those of CREATE ROLE."""
         password = secrets.token_hex(16)
         # By default the server logs a failed statement, including the password.
         self.sql(
@@ -130,7 +130,7 @@ class PostgresServer(Server):
         return {}
 
     def make_cluster(self, place: Place) -> None:
-        """Create the cluster in `place`; the folder gets its name once the superuser's password is set."""
+        """Create the cluster, which gets its name once the superuser's password is set."""
         partial = partial_place(place)
         template = TOOLS / "templates" / f"postgres-{digest(str(self.version), *_INITDB, _ACCESS)[:12]}"
         if template.exists():
@@ -185,7 +185,7 @@ def partial_place(place: Place) -> Place:
 
 
 def _initialize(place: Place, template: Path) -> None:
-    """Run initdb, the slowest step of a start, and keep its result as template for the next cluster."""
+    """Run initdb, the slowest step of a start, and keep its result as a template."""
     place.data.parent.mkdir(parents=True, exist_ok=True)
     place.data.mkdir(mode=0o700)
     place.own(place.data)

@@ -31,7 +31,7 @@ class ProcessStatus:
 
 
 def identify(pid: int) -> ProcessIdentity:
-    """Return the identity of a running process. Raises ProcessLookupError if it does not exist."""
+    """Return the identity of a process. Raises ProcessLookupError if it does not exist."""
     status = read_status(pid)
     if status is None:
         raise ProcessLookupError(f"no process {pid}")
@@ -65,7 +65,7 @@ def is_running(process: ProcessIdentity) -> bool:
 
 
 def session_members(leader: ProcessIdentity) -> list[ProcessIdentity]:
-    """Return the running processes of the session of `leader`, even after the leader has ended.
+    """Return the running processes of the session of `leader`, even after its end.
 
     The kernel does not reuse a number while a session has it. So a different process with the leader's number proves
     that the session has no members left.
@@ -82,7 +82,7 @@ def session_members(leader: ProcessIdentity) -> list[ProcessIdentity]:
 
 
 def descendants(ancestor: ProcessIdentity) -> list[ProcessIdentity]:
-    """Return all running descendants of a process; PostgreSQL's children have their own sessions."""
+    """Return all running descendants; PostgreSQL's children have their own sessions."""
     if not is_running(ancestor):
         return []
     running = list(_running_processes())
@@ -100,7 +100,7 @@ def _running_processes() -> Iterator[ProcessStatus]:
 
 
 def send(process: ProcessIdentity, number: signal.Signals) -> None:
-    """Signal exactly this process, or none: a descriptor pins it before its identity is checked."""
+    """Signal this process or none: a descriptor pins it before its identity is checked."""
     with contextlib.suppress(ProcessLookupError):
         descriptor = os.pidfd_open(process.pid)
         try:

@@ -1,4 +1,4 @@
-"""A server process: runs in its own session, has a record in its folder, and stops with all children."""
+"""A server process in its own session, with a record in its folder."""
 
 import json
 import shutil
@@ -60,7 +60,7 @@ class Process:
         return identity is not None and is_running(identity)
 
     def launch(self, launch: Launch) -> None:
-        """Start the process without waiting. Raises ServerError if it is running or not executable."""
+        """Start the process without waiting. Raises ServerError if it runs or cannot be executed."""
         if self.running:
             raise ServerError(f"{self.name} is already running", str(self.folder), "stop it first")
         self.folder.mkdir(parents=True, exist_ok=True)

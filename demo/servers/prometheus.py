@@ -39,5 +39,5 @@ class PrometheusServer(Server):
         return answers_ok(f"{self.url}/-/ready")
 
     def reload(self) -> None:
-        """Reload configuration and rules. Raises OSError if they are invalid; the previous ones stay."""
+        """Reload configuration and rules. If they are invalid, keep the old and raise OSError."""
         request(f"{self.url}/-/reload", "POST", b"")

@@ -26,7 +26,7 @@ daemonize no
 
 
 class RedisServer(Server):
-    """Redis without persistence, with one password, none, or the users of an ACL file (one line each).
+    """Redis without persistence, with one password, none, or the users of an ACL file.
 
     With an ACL file, set the default user's password there: Redis then ignores `requirepass`. `version` is 7.0, 6.2 or
     valkey (8). Raises SetupError if that version was not fetched.
@@ -62,7 +62,7 @@ class RedisServer(Server):
         return Launch([self._program, configuration], cwd=self.folder)
 
     def flush(self) -> None:
-        """Delete all keys of all databases. Raises OSError if the server refuses or does not answer."""
+        """Delete the keys of all databases. Raises OSError if the server refuses."""
         login = f"AUTH {self._password}\r\n" if self._password is not None else ""
         reply = self._ask(f"{login}FLUSHALL\r\n")
         if b"-" in {line[:1] for line in reply.splitlines()}:

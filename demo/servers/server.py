@@ -11,7 +11,7 @@ from demo.servers.process import Launch, Process, remove_folder
 
 
 class Server(ABC):
-    """A server on 127.0.0.1, with configuration, data, log and process record in its own `folder`.
+    """A server on 127.0.0.1, with all its files in its own `folder`.
 
     The object is only a handle: another process can stop the server with a handle of the same folder and port.
     """
@@ -56,7 +56,7 @@ class Server(ABC):
 
     @abstractmethod
     def answers(self) -> bool:
-        """Return whether the server serves requests over the network. Does not raise if it is not ready."""
+        """Return whether the server serves requests; do not raise if it is not ready."""
 
 
 def start_together(servers: Sequence[Server]) -> None:

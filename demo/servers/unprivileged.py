@@ -35,7 +35,7 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class Place:
-    """How and where PostgreSQL runs. `prefix` precedes each command; `user` is the uid to drop to."""
+    """How and where PostgreSQL runs. `prefix` precedes commands; `user` is the uid to drop to."""
 
     packages: Path
     data: Path
@@ -47,7 +47,7 @@ class Place:
         return [*self.prefix, self.packages / "launchers" / program, *arguments]
 
     def run(self, program: str, *arguments: str | Path, text: str = "", env: Mapping[str, str] | None = None) -> None:
-        """Run a program with `text` as its input. If it fails, raise ServerError with its last line."""
+        """Run a program with `text` as input. Raises ServerError with its last line."""
         result = _run(self.command(program, *arguments), self.user, text, env)
         if result.returncode != 0:
             message = (result.stderr.strip() or "no message").splitlines()[-1]
@@ -65,7 +65,7 @@ class Place:
 
 
 def find_place(folder: Path, packages: Path) -> Place:
-    """Return the place to run a server of `packages` with files in `folder`; stable until `leave_place`."""
+    """Return the place to run a server with files in `folder`; stable until `leave_place`."""
     if _is_ordinary(os.geteuid()):
         return Place(packages, folder / "data")
     if _link(folder).is_symlink():

@@ -1,4 +1,4 @@
-"""The marker beside a backup: a small JSON file that records a proof (docs/reference/backup-markers.md)."""
+"""The marker beside a backup: a JSON file with a proof (docs/reference/backup-markers.md)."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self

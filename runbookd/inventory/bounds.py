@@ -141,7 +141,7 @@ class StackLimits(Section):
 
 
 class Storm(Section):
-    """More targets or alerts than this `within` a period are an outage, which operators check first."""
+    """More targets or alerts than this `within` a period are an outage, left to operators."""
 
     targets: Annotated[int, Field(ge=1)] = 5
     alerts: Annotated[int, Field(ge=1)] = 20

@@ -1,4 +1,4 @@
-"""Reads the inventory from a YAML file and variables, or from DATABASE_URL and REDIS_URL alone."""
+"""Reads the inventory from a YAML file and variables, or from DATABASE_URL and REDIS_URL."""
 
 import types
 import typing
@@ -22,7 +22,7 @@ B = typing.TypeVar("B", bound=BaseModel)
 
 
 def load_inventory(file: Path | None, environ: Mapping[str, str]) -> Inventory | None:
-    """Load the inventory; return None if neither a file nor the environment configures a target.
+    """Load the inventory; return None if neither file nor environment configures a target.
 
     A variable such as RUNBOOK__STACKS__SHOP__POSTGRES__MAIN__DSN replaces one value of the file. Without a file,
     DATABASE_URL and REDIS_URL define one stack named `default`.
@@ -95,7 +95,7 @@ def _read(file: Path, places: KeyPlaces) -> dict[str, Any]:
 def _record_places(
     node: yaml.Node | None, path: KeyPath, file: str, places: KeyPlaces, duplicates: list[Problem]
 ) -> None:
-    """Record the line of every key, and report duplicates: YAML would keep the last one silently."""
+    """Record the line of every key, and duplicates, of which YAML silently keeps the last."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[Hashable] = set()

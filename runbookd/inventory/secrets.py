@@ -1,4 +1,4 @@
-"""Secrets in the inventory or in files; files are read at each use, so that rotation just works."""
+"""Secrets in the inventory or in files, which are read at each use to allow rotation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from runbookd.inventory.errors import SecretError
 
 @dataclass(frozen=True)
 class Secret:
-    """The source of a secret. `key` is its inventory key, for messages; that of its file is `…_file`."""
+    """The source of a secret. `key` is its key in messages; that of its file is `…_file`."""
 
     key: str
     value: SecretStr | None

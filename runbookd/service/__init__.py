@@ -1,4 +1,4 @@
-"""The HTTP service of both daemons: flags, logs, start and stop, health, users, metrics page.
+"""The HTTP service of both daemons: flags, logs, lifecycle, health, users, metrics page.
 
 It knows neither daemon.
 """

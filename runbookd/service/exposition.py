@@ -1,4 +1,4 @@
-"""Prometheus' text formats: chooses the one that a client accepts, and writes the pieces of a page.
+"""Prometheus' text formats: chooses the one for a client, and writes parts of a page.
 
 prometheus_client writes the headers and its own metrics. For each page, its encoders format the name and labels of
 every sample again. A daemon that keeps the start of each line calls only `line_start` and `number_text`, which write

@@ -1,4 +1,4 @@
-"""Health endpoints: `/-/healthy` (the process answers) and `/-/ready` (it can do its work)."""
+"""Health endpoints: `/-/healthy` (the process answers), `/-/ready` (it can do its work)."""
 
 from collections.abc import Callable
 

@@ -26,7 +26,7 @@ class UnusableConfiguration(Exception):
 
 @dataclass(frozen=True)
 class Daemon(Generic[S]):
-    """The parts that differ between daemons: the application and the findings of `--config.check`.
+    """The parts that differ between daemons: application and findings of `--config.check`.
 
     `build` may raise UnusableConfiguration. It runs before the event loop, so it must not open anything: open
     connections in the application's `cleanup_ctx`.

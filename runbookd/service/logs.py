@@ -14,7 +14,7 @@ _FIRST_KEYS = ["timestamp", "level", "event"]
 
 
 def configure_logs(settings: LogSettings) -> None:
-    """Configure the logs of our code and of the libraries. Call it once, before the first event."""
+    """Configure the logs of our code and of libraries. Call it once, before the first event."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -1,4 +1,4 @@
-"""The answer to a scrape: content negotiation (text 0.0.4 or OpenMetrics, gzip) as prometheus_client does it."""
+"""Answers a scrape with the content negotiation of prometheus_client (format and gzip)."""
 
 import asyncio
 import gzip

@@ -34,7 +34,7 @@ def add_reload_route(app: web.Application, reload: Reload) -> None:
 
 
 async def reload_on_sighup(app: web.Application) -> AsyncIterator[None]:
-    """Reload on every SIGHUP while the context is open; without a reload, SIGHUP stops (see serve)."""
+    """Reload on every SIGHUP while the context is open; serve() handles apps without reload."""
     if RELOAD not in app:
         yield
         return

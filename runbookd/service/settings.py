@@ -1,4 +1,4 @@
-"""The flags of a daemon, each also an environment variable: `--log.level` is RUNBOOK_LOG_LEVEL."""
+"""The flags of a daemon, also as environment variables: `--log.level`, RUNBOOK_LOG_LEVEL."""
 
 import argparse
 import difflib
@@ -57,7 +57,7 @@ class WebSettings(FlagGroup):
     @model_validator(mode="before")
     @classmethod
     def _variable(cls, data: object) -> object:
-        """Accept RUNBOOK_WEB_CONFIG_FILE, which arrives as `config_file`: names are split only once."""
+        """Accept RUNBOOK_WEB_CONFIG_FILE as `config_file`: variable names are split only once."""
         if not isinstance(data, dict) or "config_file" not in data:
             return data
         flag = WebFileSettings.model_validate(data.get("config", {}))
@@ -77,7 +77,7 @@ class LogSettings(FlagGroup):
 
 
 class DaemonSettings(BaseSettings):
-    """Base of a daemon's settings: a subclass sets the default of `web` and adds its own groups."""
+    """Base of a daemon's settings: a subclass sets the default of `web` and adds groups."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -133,7 +133,7 @@ def _unknown_flag_text(arguments: list[str], valid_flags: list[str]) -> str:
 
 
 def _problems(error: ValidationError, argv: Sequence[str]) -> list[str]:
-    """Name the flag if it was given, otherwise the variable; never the value, which may be a secret."""
+    """Name the given flag, or else the variable; never the value, which may be a secret."""
     flags = {argument.split("=")[0] for argument in argv}
     lines = []
     for detail in error.errors(include_input=False, include_url=False):

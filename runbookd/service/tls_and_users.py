@@ -1,4 +1,4 @@
-"""Guards an application with TLS, users and headers of `--web.config.file`, re-read on change.
+"""Guards an application with the TLS, users and headers of `--web.config.file`.
 
 An invalid new file is logged once, and the previous configuration stays: a typo must neither open the service to
 everyone nor lock out its own Prometheus.
@@ -55,7 +55,7 @@ class WebGuard:
         self._checking, self._waiting = ThreadPoolExecutor(1, "passwords"), 0
 
     def install(self, app: web.Application) -> ssl.SSLContext | None:
-        """Install the guard in `app`; return the TLS context for the listener, or None without TLS."""
+        """Install the guard in `app`; return the listener's TLS context, or None without TLS."""
         app.middlewares.insert(0, self._authenticate)
         app.on_response_prepare.append(self._add_headers)
         return self._context
@@ -137,7 +137,7 @@ class WebGuard:
 
 
 def _fixed_settings(config: WebConfig) -> object:
-    """Return the settings that OpenSSL copies into a connection before it calls `sni_callback`."""
+    """Return the settings that OpenSSL copies into a connection before `sni_callback`."""
     tls = config.tls_server_config
     return tls and (tls.client_auth_type, tls.min_version, tls.max_version)
 

@@ -1,4 +1,4 @@
-"""The file of `--web.config.file`: TLS, users and headers, in the format of Prometheus' exporter-toolkit.
+"""The file of `--web.config.file`, in the format of Prometheus' exporter-toolkit.
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md. Unsupported settings of that
 format are refused, not ignored: operators rely on them.

@@ -36,7 +36,7 @@ def run_demo(*arguments: str, seconds: float) -> CommandResult:
 
 
 def demo_processes() -> dict[int, str]:
-    """Return the processes in the demo's folder, or with its path as an argument, with their arguments."""
+    """Return the processes in the demo's folder or with its path as argument."""
     processes = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -1,4 +1,4 @@
-"""The remediator is killed between delivery and effect, and restarted with the same arguments."""
+"""The remediator is killed between delivery and effect, and restarted."""
 
 import asyncio
 import subprocess

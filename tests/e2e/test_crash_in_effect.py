@@ -1,4 +1,4 @@
-"""The remediator is killed during a backup: the dump dies with it, and the outcome is recorded later."""
+"""The remediator is killed during a backup, and records the outcome after its restart."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""The whole loop with real processes: four incidents, and their traces in report, dashboards and logs."""
+"""The whole loop with real processes: four incidents, their report, dashboards and logs."""
 
 import json
 import time

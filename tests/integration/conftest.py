@@ -1,4 +1,4 @@
-"""Real servers for the integration tests: one of each kind per session, started at first use.
+"""Real servers for the integration tests: one per kind and session, started at first use.
 
 Each test gets its own empty database, Redis or bucket. A new session stops servers that a killed session left behind.
 """
@@ -59,7 +59,7 @@ class Bucket:
 
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
-    """Yield a folder named after this process, so that the next session finds servers that it left running."""
+    """Yield a folder named after this process; the next session stops servers left there."""
     sessions = TOOLS / "test-servers"
     sessions.mkdir(parents=True, exist_ok=True)
     end_leftovers(sessions)
@@ -92,14 +92,14 @@ def postgres18(servers_folder: Path) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def standby(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[StandbyServer]:
-    """Run a standby of the session's PostgreSQL. Do not stop or delay it; create another one for that."""
+    """Run a standby of the session's PostgreSQL. To stop or delay one, create another."""
     with _running_server(StandbyServer(servers_folder / "standby", postgres_server)) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def pgbouncer(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[PgBouncerServer]:
-    """Run pgbouncer in transaction mode before the session's PostgreSQL; `reload()` adds new roles."""
+    """Run pgbouncer before the session's PostgreSQL; `reload()` adds new roles."""
     with _running_server(PgBouncerServer(servers_folder / "pgbouncer", postgres_server)) as server:
         yield server
 
@@ -206,7 +206,7 @@ def _running_server(server: S) -> Iterator[S]:
 
 
 def _version_or_skip(version: int) -> int:
-    """Return `version`, or skip the test if there is no such PostgreSQL for this kind of machine."""
+    """Return `version`, or skip the test if this kind of machine has no such PostgreSQL."""
     try:
         postgres_packages(version)
     except SetupError as error:

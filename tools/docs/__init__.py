@@ -1,4 +1,4 @@
-"""Generate the pages and tables of docs/reference from code and rules: `python -m tools.docs.build`.
+"""Generate docs/reference from code and rules: `python -m tools.docs.build`.
 
 Tests compare each committed page with the generated one.
 """

@@ -61,7 +61,7 @@ def _numbers_table() -> str:
 
 
 def _number(rule: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the quantity and its cell: the number as written with severity and priority, or `silent`."""
+    """Return the quantity and its cell: number, severity and priority, or `silent`."""
     kind = f" of {rule['labels']['kind']} backups" if "kind" in rule["labels"] else ""
     if rule["record"] == "runbook:silent":
         return rule["labels"]["quantity"] + kind, "silent"

@@ -22,7 +22,7 @@ Pointers = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Answers(BaseModel):
-    """The answers to a row, by kind. `planned` next to other kinds: these answer only part of it."""
+    """The answers to a row, by kind. `planned` beside others: these answer only part of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

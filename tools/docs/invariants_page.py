@@ -1,4 +1,4 @@
-"""Generate docs/reference/invariants.md: the invariants, their guards and the tests that fail without them."""
+"""Generate docs/reference/invariants.md: the invariants, their guards and tests."""
 
 from collections.abc import Iterator
 from pathlib import Path

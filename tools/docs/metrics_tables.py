@@ -1,4 +1,4 @@
-"""Generate the tables of docs/reference/metrics/*.md from the declared metrics and the coverage."""
+"""Generate the tables of docs/reference/metrics/*.md from declarations and coverage."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

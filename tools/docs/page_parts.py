@@ -1,4 +1,4 @@
-"""Replace the generated part of a page, which stands between two comments; the rest is written by hand."""
+"""Replace the generated part of a page, between two comments; the rest is hand-written."""
 
 import re
 from pathlib import Path

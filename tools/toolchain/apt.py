@@ -1,4 +1,4 @@
-"""A private apt: own lists and cache in the checkout, an empty package database, no hooks, no root."""
+"""A private apt: own lists and cache in the checkout, no hooks, no root rights."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ class PrivateApt:
         (self.folder / "apt.conf").write_text(_CONFIGURATION.format(folder=self.folder))
 
     def update(self, tick: Callable[[], None]) -> None:
-        """Fetch the package lists. An unreachable archive is not an error: others may have the packages."""
+        """Fetch the package lists. Ignore unreachable archives: others may have the packages."""
         with suppress(SetupError):
             run_logged("apt-update", [*self._program("apt-get"), "update"], remedy=_NETWORK, tick=tick)
 

@@ -31,7 +31,7 @@ class Source:
 
 
 def debian_sources(apt_folder: Path, codename: str, suite: str = "") -> list[Source]:
-    """Return the machine's sources of this release, its updates and security suites, with component main.
+    """Return the machine's sources of Debian main: this release, updates and security.
 
     `suite` selects another suite of the same archives, which the machine itself need not use: backports are returned
     together with the release, another release alone. Raises SetupError if there are no sources.
@@ -79,7 +79,7 @@ def parse_one_line(text: str) -> Iterator[Source]:
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
-    """Yield the sources in the stanza format, except disabled ones and those without binary packages."""
+    """Yield the enabled sources of binary packages in the stanza format."""
     for stanza in re.split(r"\n\s*\n", text):
         fields = _fields(stanza)
         if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").strip() == "no":
@@ -90,7 +90,7 @@ def parse_deb822(text: str) -> Iterator[Source]:
 
 
 def _fields(stanza: str) -> dict[str, str]:
-    """Return the fields by lower-case name; values keep continuation lines, as for a key in Signed-By."""
+    """Return the fields by lower-case name; values keep lines (a key in Signed-By)."""
     fields: dict[str, str] = {}
     name = ""
     for line in stanza.splitlines():

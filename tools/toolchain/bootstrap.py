@@ -46,7 +46,7 @@ def _check_python() -> None:
 
 
 def _is_usable() -> bool:
-    """Return whether it is complete, for this Python and folder: its programs contain both paths."""
+    """Return whether it is complete, for this Python and folder, whose paths it contains."""
     if _unfinished_mark().exists() or not (VENV / "bin" / "pip").exists():
         return False
     settings = (VENV / "pyvenv.cfg").read_text() if (VENV / "pyvenv.cfg").exists() else ""
@@ -128,7 +128,7 @@ def _python() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Return the caller's environment, with fetched certificates for pip if the machine has none."""
+    """Return the environment, with fetched certificates for pip if the machine has none."""
     environment = dict(os.environ)
     if not _SYSTEM_CERTIFICATES.exists() and not {"PIP_CERT", "SSL_CERT_FILE"} & environment.keys():
         environment["PIP_CERT"] = str(_fetched_certificates())

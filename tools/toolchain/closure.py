@@ -1,4 +1,4 @@
-"""Determines the packages to fetch for a program: its own and shared libraries outside the base system."""
+"""Determines the packages to fetch for a program: its own and its shared libraries."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ def fetch_list(available: Mapping[str, Package], package_names: Iterable[str]) -
 
 
 def _base_system(available: Mapping[str, Package]) -> frozenset[str]:
-    """Return the essential packages and apt with all dependencies: every machine with apt has them."""
+    """Return what every machine with apt has: essential packages, apt, dependencies."""
     seen: set[str] = set()
     queue = [package for package in available.values() if package.essential or package.name == "apt"]
     while queue:

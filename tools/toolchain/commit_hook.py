@@ -12,7 +12,7 @@ exec python3 "$(git rev-parse --show-toplevel)/tools/commit_message.py" "$1"
 
 
 def install_commit_hook(checkout: Path = ROOT) -> None:
-    """Write the hook, unless the developer already has one or the folder is not a Git checkout."""
+    """Write the hook, unless one exists already or the folder is not a Git checkout."""
     folder = _hooks_folder(checkout)
     if folder is None or (hook := folder / "commit-msg").exists():
         return

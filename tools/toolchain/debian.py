@@ -1,4 +1,4 @@
-"""Fetches servers from Debian's archive and extracts them into the checkout, without installing."""
+"""Fetches servers from Debian's archive and extracts them into the checkout."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class PackageGroup:
     suite: str = ""
 
     def inputs(self, codename: str) -> str:
-        """Return a hash of everything that determines the folder's content, except security updates."""
+        """Return a hash of what determines the folder's content, except security updates."""
         programs = (f"{name}={path}" for name, path in self.programs.items())
         return digest(_FORMAT, codename, *([self.suite] if self.suite else []), *self.packages, *programs)
 

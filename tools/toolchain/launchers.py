@@ -24,6 +24,6 @@ def write_launchers(root: Path, programs: dict[str, str]) -> None:
 
 
 def _library_folders(root: Path) -> list[Path]:
-    """Return the multiarch folders, their PulseAudio folders (for Chromium), and a wheel's `libs`."""
+    """Return the folders of libraries: multiarch, PulseAudio (for Chromium), a wheel's `libs`."""
     multiarch = [*root.glob("lib/*-linux-gnu*"), *root.glob("usr/lib/*-linux-gnu*"), *root.glob("libs")]
     return [*multiarch, *(folder for each in multiarch for folder in each.glob("pulseaudio") if folder.is_dir())]

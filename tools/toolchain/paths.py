@@ -19,7 +19,7 @@ def group_root(group: str) -> Path:
 
 
 def postgres_packages(version: int) -> Path:
-    """Return the folder with this major version of PostgreSQL: 15 from Debian, 16 and 18 from wheels.
+    """Return the folder of PostgreSQL 15 (from Debian), 16 or 18 (from wheels).
 
     Raises SetupError if it was not fetched, or does not exist for this kind of machine.
     """
@@ -28,7 +28,7 @@ def postgres_packages(version: int) -> Path:
 
 
 def launcher(name: str, group: str = "servers") -> Path:
-    """Return the launcher of a fetched program, such as `postgres`, `redis-server` or `promtool`.
+    """Return the launcher of a fetched program, such as `postgres` or `promtool`.
 
     Raises SetupError if it was not fetched.
     """

@@ -1,4 +1,4 @@
-"""The progress of the set-up on standard error: one line per step, and a counter during downloads."""
+"""The progress of the set-up on standard error: a line per step, and counters."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Progress:
-    """One step. The counter redraws its line on a terminal, or adds a line every `quiet` seconds."""
+    """One step. Its counter redraws a terminal line, or adds a line every `quiet` seconds."""
 
     title: str
     quiet: float = 5.0

@@ -58,7 +58,7 @@ def replace_folder(folder: Path, made_from: str) -> Iterator[Path]:
 
 @contextmanager
 def setup_lock() -> Iterator[None]:
-    """Hold the set-up's lock, after waiting for another set-up. The kernel releases it with the process."""
+    """Wait for another set-up to end, and hold the lock, which the kernel releases at exit."""
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / "lock").open("w") as lock:
         try:

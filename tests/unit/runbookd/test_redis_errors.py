@@ -13,7 +13,7 @@ from runbookd.redis_errors import redis_error_text
 
 @pytest.fixture
 async def server_without_auth() -> AsyncIterator[int]:
-    """Yield the port of a server that answers every command like a Redis that does not know it."""
+    """Yield the port of a server that answers like a Redis that knows no command."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1000):

@@ -1,4 +1,4 @@
-"""PostgreSQL runs for ordinary users, for root in a closed folder, and for root without namespaces."""
+"""PostgreSQL runs for ordinary users and for root, also without user namespaces."""
 
 import os
 import stat

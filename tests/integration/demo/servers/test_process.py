@@ -1,4 +1,4 @@
-"""Processes are recorded, outlive their starter, and stop with their children; others are never killed."""
+"""Processes outlive their starter and stop with their children; others are never killed."""
 
 import json
 import signal

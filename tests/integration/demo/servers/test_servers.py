@@ -1,4 +1,4 @@
-"""Every server listens on loopback only, answers, restarts after a stop, and leaves no process."""
+"""Every server listens on loopback only, answers, restarts, and leaves no process."""
 
 import socket
 from collections.abc import Callable
@@ -47,7 +47,7 @@ MAKERS: dict[str, Callable[[Path], Server]] = {
 
 
 def listeners(pid: int) -> set[tuple[str, int]]:
-    """Return the listening sockets of a process: addresses in /proc/net/tcp's notation, and ports."""
+    """Return the listening sockets of a process: addresses as in /proc/net/tcp, and ports."""
     rows = [
         line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]

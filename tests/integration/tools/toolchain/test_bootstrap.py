@@ -1,4 +1,4 @@
-"""The virtual environment is created once, updated on changes, and created again after an interruption or a move."""
+"""The virtual environment is created once, updated, and created again after a failure."""
 
 import shutil
 import subprocess
@@ -31,7 +31,7 @@ py-modules = ["example"]
 
 @pytest.fixture(scope="module")
 def made_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a project with a complete environment, which needs only its build tool, as locked by us.
+    """Create a project with a complete environment, which needs only its build tool.
 
     This takes seconds, so the tests of this file share it: each leaves it complete.
     """

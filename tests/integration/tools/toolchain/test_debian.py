@@ -1,4 +1,4 @@
-"""Packages come from Debian's archive only, with their libraries, regardless of other sources."""
+"""Packages come with their libraries and from Debian's archive only."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Servers from wheels are checked against their hash, not importable by Python, and ready to run."""
+"""Servers from wheels match their hash, cannot be imported by Python, and run."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Our events and those of libraries are logged alike: one line each, whatever they contain."""
+"""Our events and those of libraries are logged alike: as one line each."""
 
 import asyncio
 import json

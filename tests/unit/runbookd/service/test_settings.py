@@ -1,4 +1,4 @@
-"""Flags win over environment and defaults; an error names the flag in one line, never its value."""
+"""Flags win over environment and defaults; an error names the flag, never its value."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""docs/reference/bounds.md lists every bound in order of precedence, with the default of the code."""
+"""docs/reference/bounds.md lists every bound in order of precedence, with its default."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/explanation/runbook-review.md answers every trap, and names only existing alerts and metrics."""
+"""docs/explanation/runbook-review.md answers every trap with existing alerts and metrics."""
 
 import re
 from pathlib import Path

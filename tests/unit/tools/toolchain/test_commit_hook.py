@@ -1,4 +1,4 @@
-"""`make setup` installs a hook that refuses a commit whose message is not `area: imperative summary`."""
+"""`make setup` installs a hook that refuses messages not of the form `area: summary`."""
 
 import subprocess
 from pathlib import Path
