@@ -13,7 +13,7 @@ from time import perf_counter
 
 import asyncpg
 
-from benchmarks.peers import server_cpu
+from benchmarks.processes import server_cpu
 from demo.servers.postgres import PostgresServer
 from exporter.postgres.collector import PostgresCollector
 from exporter.postgres.connect import connect

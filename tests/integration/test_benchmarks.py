@@ -1,6 +1,6 @@
 """The numbers of the benchmarks are what they say."""
 
-from benchmarks.peers import server_cpu
+from benchmarks.processes import server_cpu
 
 
 def test_the_servers_cpu_counts_what_has_ended(postgres_server) -> None:
