@@ -83,9 +83,9 @@ async def _readings(server: PostgresServer, collector: PostgresCollector) -> tup
         times.append(perf_counter() - began)
     cpu = (server_cpu(server) - before) / READINGS
     await client.close()
-    print(f"{TABLES:,} tables, {STATEMENTS:,} statements: {len(reading.samples):,} series")
+    print(f"{TABLES:,} tables, {STATEMENTS:,} statements: {reading.count:,} series")
     print(f"{'a reading':<28}{median(times) * 1e3:8.1f} ms, {cpu * 1e3:.1f} ms of the server's CPU")
-    return median(times), len(reading.samples)
+    return median(times), reading.count
 
 
 async def _parts(target: PostgresTarget) -> Sequence[str]:

@@ -8,10 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 from exporter.job import Jobs
-from exporter.metric import Metric, Sample
+from exporter.metric import Metric, Rows, Sample
 from exporter.series import MAX_SERIES
 from runbookd.inventory import Secret, SecretError, Stack
 
@@ -28,11 +29,16 @@ class Reading:
     lacks, and why; `unread` says how many series of which metric were not asked for, because there are too many.
     """
 
-    samples: tuple[Sample, ...]
+    samples: tuple[Sample | Rows, ...]
     round_trips: int
     problem: str = ""
     notes: tuple[str, ...] = ()
     unread: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def count(self) -> int:
+        """The number of values."""
+        return sum(each.count if isinstance(each, Rows) else 1 for each in self.samples)
 
 
 class Client(ABC):

@@ -1,7 +1,12 @@
-"""A metric, and one measured value of it."""
+"""A metric, and measured values of it."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+LabelValues = tuple[str, ...]
+Row = tuple[LabelValues, Sequence[float | None]]
+"""The label values of an object, and the value of each metric, None for no value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +35,40 @@ class Sample(NamedTuple):
     """One value with its label values."""
 
     metric: Metric
-    labels: tuple[str, ...]
+    labels: LabelValues
     value: float
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Values of the same metrics for several objects, such as tables: one row per object.
+
+    A page takes a row with one look-up, and a sample with one look-up as well.
+    """
+
+    metrics: tuple[Metric, ...]
+    rows: Sequence[Row]
+
+    @property
+    def count(self) -> int:
+        """The number of values."""
+        return sum(len(values) - values.count(None) for _, values in self.rows)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield the values one by one."""
+        for labels, values in self.rows:
+            for metric, value in zip(self.metrics, values, strict=True):
+                if value is not None:
+                    yield Sample(metric, labels, value)
+
+
+def single_samples(samples: Iterable[Sample | Rows]) -> Iterator[Sample]:
+    """Yield the samples, those of rows one by one."""
+    for each in samples:
+        if isinstance(each, Rows):
+            yield from each.samples()
+        else:
+            yield each
 
 
 def gauge(name: str, help: str, *labels: str, source: str = "", since: str = "", parts: int = 1) -> Metric:

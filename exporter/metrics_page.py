@@ -1,12 +1,16 @@
 """The page of one scrape: every metric once, with the lines of all targets under it."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 
 from prometheus_client.registry import Collector
 
-from exporter.metric import Metric, Sample
-from exporter.series import TargetSeries
+from exporter.metric import Metric, Rows, Sample
+from exporter.series import MetricSeries, SeriesUpdate, TargetSeries
 from runbookd.service.exposition import Format
+
+# Samples, or objects with a row each for all of their metrics, between two turns of other tasks.
+STEP = 500
 
 
 class MetricsPage:
@@ -16,12 +20,25 @@ class MetricsPage:
         self._others = tuple(others)
         self._metrics: dict[str, tuple[Metric, list[str]]] = {}
 
-    def add(self, series: TargetSeries, samples: Iterable[Sample]) -> dict[str, int]:
+    def add(self, series: TargetSeries, samples: Iterable[Sample | Rows]) -> dict[str, int]:
         """Add the samples of a target; return the number of samples per metric that were dropped."""
+        update = SeriesUpdate(series)
+        update.add(samples)
+        return self._add_lines(update.finish())
+
+    async def add_in_steps(self, series: TargetSeries, samples: Sequence[Sample | Rows]) -> dict[str, int]:
+        """Add the samples of a target as `add` does, and let other tasks run between two steps."""
+        update = SeriesUpdate(series)
+        for start in range(0, len(samples), STEP):
+            update.add(samples[start : start + STEP])
+            await asyncio.sleep(0)
+        return self._add_lines(update.finish())
+
+    def _add_lines(self, metrics: Iterable[MetricSeries]) -> dict[str, int]:
         dropped = {}
-        for each in series.update(samples):
-            _, lines = self._metrics.setdefault(each.metric.name, (each.metric, []))
-            lines.append(each.lines())
+        for each in metrics:
+            _, texts = self._metrics.setdefault(each.metric.name, (each.metric, []))
+            texts.append(each.text())
             if each.dropped:
                 dropped[each.metric.name] = each.dropped
         return dropped

@@ -19,7 +19,11 @@ from runbookd.service import VERSION
 
 BUILD_INFO = gauge("runbook_exporter_build_info", "Always 1; the label is the exporter's version.", "version")
 STACK_INFO = gauge(
-    "stack_info", "Always 1; the labels are the URLs of its runbook and dashboard.", "stack", "runbook_url", "dashboard_url"
+    "stack_info",
+    "Always 1; the labels are the URLs of its runbook and dashboard.",
+    "stack",
+    "runbook_url",
+    "dashboard_url",
 )
 TASKS = gauge(
     "runbook_exporter_tasks",
@@ -109,10 +113,9 @@ class Scraper:
         page = MetricsPage([self._process] if whole else [])
         page.add(self._own_series, self._own_samples(selection))
         for each, task in zip(targets, tasks, strict=True):
-            dropped = page.add(each.series, task.result())
+            dropped = await page.add_in_steps(each.series, task.result())
             each.dropped = Counter(dropped) + Counter(each.unread)
             page.add(each.dropped_series, [DROPPED(sum(each.dropped.values()), each.kind)])
-            await asyncio.sleep(0)  # other requests are served between two targets
         return page
 
     def _own_samples(self, selection: Selection) -> Iterator[Sample]:

@@ -5,12 +5,12 @@ formats only the values that have changed. Prometheus refuses a page that has a 
 here, and so are series beyond a limit, which protects Prometheus from a target with too many.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from math import isnan, nan
 
-from exporter.metric import Metric, Sample
+from exporter.metric import LabelValues, Metric, Rows, Sample
 from runbookd.service.exposition import line_start, number_text
 
 MAX_SERIES = 1000
@@ -19,56 +19,52 @@ MAX_SERIES = 1000
 A metric with several `parts` may have this number of each: 1000 queues keep all of their states.
 """
 
-LabelValues = tuple[str, ...]
-
 
 class Series:
     """A metric's name and label values as text, and the line with the value that was rendered last."""
 
-    __slots__ = ("_line", "_value", "start")
+    __slots__ = ("line", "start", "value")
 
     def __init__(self, start: str) -> None:
-        self.start, self._value, self._line = start, nan, ""
+        self.start, self.value, self.line = start, nan, ""
 
-    def line(self, value: float) -> str:
-        """Return the line of the page with this value."""
-        if value != self._value or not value:  # 0.0 equals -0.0, which reads differently
-            self._value, self._line = value, f"{self.start}{number_text(value)}\n"
-        return self._line
+    def render(self, value: float) -> str:
+        """Return the line of the page with a value that may be another than before."""
+        self.value, self.line = value, f"{self.start}{number_text(value)}\n"
+        return self.line
 
 
 @dataclass
 class MetricSeries:
-    """One metric's series: those that are known, and the values of this scrape."""
+    """One metric's series: those that are known, and their lines in this scrape."""
 
     metric: Metric
     known: dict[LabelValues, Series]
-    values: dict[Series, float] = field(default_factory=dict)
+    lines: dict[str, str] = field(default_factory=dict)
+    """By the start of the line."""
     duplicates: int = 0
 
-    def lines(self) -> str:
+    def text(self) -> str:
         """Return the lines of this scrape, at most the limit."""
-        return "".join([series.line(value) for series, value in self._kept().items()])
+        return "".join(self.lines.values() if len(self.lines) <= self._limit else self._kept())
 
     @property
     def dropped(self) -> int:
         """The number of samples that have no line."""
-        return self.duplicates + max(len(self.values) - self._limit, 0)
+        return self.duplicates + max(len(self.lines) - self._limit, 0)
 
     def forget_absent(self) -> None:
         """Forget the series without a value in this scrape."""
-        if len(self.known) > len(self.values):
-            self.known = {labels: series for labels, series in self.known.items() if series in self.values}
+        if len(self.known) > len(self.lines):
+            self.known = {labels: series for labels, series in self.known.items() if series.start in self.lines}
 
     @property
     def _limit(self) -> int:
         return MAX_SERIES * self.metric.parts
 
-    def _kept(self) -> Mapping[Series, float]:
+    def _kept(self) -> Iterator[str]:
         """Keep the largest values, and among equal ones the same whatever the order of the samples."""
-        if len(self.values) <= self._limit:
-            return self.values
-        return dict(nsmallest(self._limit, self.values.items(), key=_rank))
+        return (line for _, line in nsmallest(self._limit, self.lines.items(), key=_rank))
 
 
 class TargetSeries:
@@ -76,32 +72,17 @@ class TargetSeries:
 
     def __init__(self, **leading: str) -> None:
         self._names, self._values = tuple(leading), tuple(leading.values())
-        self._metrics: dict[str, MetricSeries] = {}
+        self.metrics: dict[str, MetricSeries] = {}
+        self.rows: dict[tuple[Metric, ...], dict[LabelValues, list[Series]]] = {}
+        """The series of each row of the last scrape, in the order of the metrics."""
 
-    def update(self, samples: Iterable[Sample]) -> Iterable[MetricSeries]:
-        """Take the samples of a scrape and return the series per metric."""
-        current: dict[str, MetricSeries] = {}
-        for metric, labels, value in samples:
-            group = current.get(metric.name)
-            if group is None:
-                group = current[metric.name] = self._begin(metric)
-            series = group.known.get(labels) or self._new_series(group, labels)
-            if series in group.values:
-                group.duplicates += 1
-            else:
-                group.values[series] = value
-        for group in current.values():
-            group.forget_absent()
-        self._metrics = current
-        return current.values()
+    def known(self, metric: Metric) -> dict[LabelValues, Series]:
+        """Return the series of a metric in the last scrape."""
+        previous = self.metrics.get(metric.name)
+        return previous.known if previous is not None and previous.metric.labels == metric.labels else {}
 
-    def _begin(self, metric: Metric) -> MetricSeries:
-        previous = self._metrics.get(metric.name)
-        same = previous is not None and previous.metric.labels == metric.labels
-        return MetricSeries(metric, previous.known if previous is not None and same else {})
-
-    def _new_series(self, group: MetricSeries, labels: LabelValues) -> Series:
-        """Two names that only differ in bytes that no page can hold are the same series."""
+    def new_series(self, group: MetricSeries, labels: LabelValues) -> Series:
+        """Add a series. Two names that only differ in bytes that no page can hold are the same series."""
         values = tuple(map(_encodable, labels))
         if values not in group.known:
             names = (*self._names, *group.metric.labels)
@@ -109,9 +90,67 @@ class TargetSeries:
         return group.known[values]
 
 
-def _rank(item: tuple[Series, float]) -> tuple[bool, float, str]:
-    series, value = item
-    return (True, 0.0, series.start) if isnan(value) else (False, -value, series.start)
+class SeriesUpdate:
+    """The samples of one scrape on their way to the lines of the page."""
+
+    def __init__(self, target: TargetSeries) -> None:
+        self._target = target
+        self._metrics: dict[str, MetricSeries] = {}
+        self._rows: dict[tuple[Metric, ...], dict[LabelValues, list[Series]]] = {}
+
+    def add(self, samples: Iterable[Sample | Rows]) -> None:
+        """Take samples, in the order of the page."""
+        for each in samples:
+            if isinstance(each, Rows):
+                self._add_rows(each)
+            else:
+                metric, labels, value = each
+                group = self._group(metric)
+                _add_value(group, group.known.get(labels) or self._target.new_series(group, labels), value)
+
+    def finish(self) -> Collection[MetricSeries]:
+        """Return the series per metric; the target forgets those without a value."""
+        metrics = {name: group for name, group in self._metrics.items() if group.lines}
+        for group in metrics.values():
+            group.forget_absent()
+        self._target.metrics, self._target.rows = metrics, self._rows
+        return metrics.values()
+
+    def _group(self, metric: Metric) -> MetricSeries:
+        group = self._metrics.get(metric.name)
+        if group is None:
+            group = self._metrics[metric.name] = MetricSeries(metric, self._target.known(metric))
+        return group
+
+    def _add_rows(self, rows: Rows) -> None:
+        """Add rows with one look-up each: most values of a page come this way."""
+        groups = [self._group(metric) for metric in rows.metrics]
+        previous = self._target.rows.get(rows.metrics, {})
+        current = self._rows.setdefault(rows.metrics, {})
+        for labels, values in rows.rows:
+            row = current[labels] = previous.get(labels) or self._new_row(groups, labels)
+            for group, series, value in zip(groups, row, values, strict=True):
+                if value is not None:
+                    _add_value(group, series, value)
+
+    def _new_row(self, groups: Sequence[MetricSeries], labels: LabelValues) -> list[Series]:
+        return [group.known.get(labels) or self._target.new_series(group, labels) for group in groups]
+
+
+def _add_value(group: MetricSeries, series: Series, value: float) -> None:
+    if series.start in group.lines:
+        group.duplicates += 1
+    # 0.0 equals -0.0, which reads differently.
+    elif value == series.value and value:
+        group.lines[series.start] = series.line
+    else:
+        group.lines[series.start] = series.render(value)
+
+
+def _rank(item: tuple[str, str]) -> tuple[bool, float, str]:
+    start, line = item
+    value = float(line.removeprefix(start))
+    return (True, 0.0, start) if isnan(value) else (False, -value, start)
 
 
 def _encodable(label: str) -> str:

@@ -32,5 +32,5 @@ def _format_outcome(outcome: ReadingOutcome) -> str:
     if outcome.failure is not None:
         parts.append(f"{'timeout' if outcome.failure.timeout else 'error'}: {outcome.failure.reason}")
     if outcome.reading is not None:
-        parts.append(f"round trips {outcome.reading.round_trips}, samples {len(outcome.reading.samples)}")
+        parts.append(f"round trips {outcome.reading.round_trips}, samples {outcome.reading.count}")
     return ", ".join(parts)

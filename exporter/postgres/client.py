@@ -1,7 +1,7 @@
 """The connection of a scrape: the whole statement in one round trip, or its parts one by one when it fails."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import asyncpg
@@ -10,7 +10,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from exporter.clock import monotonic
 from exporter.collector import Client, Reading
 from exporter.errors import DEADLINE_EXCEEDED
-from exporter.metric import Sample, gauge
+from exporter.metric import Rows, Sample, gauge
 from exporter.postgres.connect import (
     DRIVER_ERRORS,
     QUERY_ERRORS,
@@ -69,11 +69,11 @@ class PostgresClient(Client):
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - ages are computed by the server, on its own clock
         self._round_trips = 0
         try:
-            samples = await self._samples()
+            rows = await self._rows()
         except DRIVER_ERRORS as error:
             raise target_error(error) from None
         return Reading(
-            (*self._other_statements.with_counters(samples), *self._part_samples()),
+            (*self._other_statements.with_counters(rows), *self._part_samples()),
             self._round_trips,
             notes=tuple(self._notes()),
         )
@@ -82,7 +82,7 @@ class PostgresClient(Client):
         # Not close(): that waits for the server to say goodbye, and a stuck one never does.
         self._connection.terminate()
 
-    async def _samples(self) -> Iterable[Sample]:
+    async def _rows(self) -> Sequence[Rows]:
         self._until = monotonic() + self._budget
         if self._faults.suspicious:
             return await self._read_part_by_part()
@@ -96,13 +96,13 @@ class PostgresClient(Client):
             self._faults.suspicious = True
             raise
 
-    async def _read_all(self) -> Iterable[Sample]:
+    async def _read_all(self) -> Sequence[Rows]:
         """All in one; once more if the server turns out to be another than it was, as after a promotion."""
         statement, rows = await self._fetch_statement()
         if (server := statement.server(rows)) != self._server:
             self._server = server
             statement, rows = await self._fetch_statement()
-        return statement.samples(rows)
+        return statement.rows(rows)
 
     async def _fetch_statement(self) -> tuple[Statement, Sequence[StatementRow]]:
         await self._update_statement()
@@ -123,18 +123,18 @@ class PostgresClient(Client):
             self._prepared_statement = await self._connection.prepare(statement.text)
         self._parts_and_server, self._statement = parts_and_server, statement
 
-    async def _read_part_by_part(self) -> Iterable[Sample]:
+    async def _read_part_by_part(self) -> Sequence[Rows]:
         """Ask each part by itself; those that fail are left out. Raises the error if the server answers none."""
         # If not even this is answered in time, no part is to blame.
         [[facts]] = await self._query(f"SELECT {FACTS} AS facts")
         self._server = ServerInfo.of(facts)
         statements = [Statement.of([part], self._server) for part in self._faults.usable(SCRAPE_PARTS)]
-        samples: list[Sample] = []
+        rows: list[Rows] = []
         errors: dict[Part, asyncpg.PostgresError | UnicodeDecodeError] = {}
         await self._shorten_timeout()
         for statement in (non_empty := [each for each in statements if each.parts]):
             try:
-                samples += statement.samples(await self._read_part(statement))
+                rows += statement.rows(await self._read_part(statement))
             except QUERY_ERRORS as error:
                 if self._connection.is_closed():
                     raise
@@ -146,7 +146,7 @@ class PostgresClient(Client):
             self._faults.exclude(part, query_error_text(error_of_part))
         await self._set_limit("RESET statement_timeout")
         self._faults.suspicious = False
-        return samples
+        return rows
 
     async def _read_part(self, statement: Statement) -> Sequence[StatementRow]:
         try:

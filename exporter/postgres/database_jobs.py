@@ -9,7 +9,7 @@ import structlog
 from exporter.clock import monotonic
 from exporter.errors import DEADLINE_EXCEEDED, TargetError, TargetRefused
 from exporter.job import Job
-from exporter.metric import Sample, gauge
+from exporter.metric import Sample, gauge, single_samples
 from exporter.postgres.connect import fetch_rows
 from exporter.postgres.parts.catalogue import DATABASE_JOBS, OPTIONAL_JOBS, OTHER_DATABASE_JOBS, SERVER_JOBS
 from exporter.postgres.parts.joined_statement import DATABASES, Statement
@@ -100,4 +100,5 @@ class DatabaseJob:
         async with session.transaction(until, database) as connection:
             [[facts]] = await fetch_rows(connection, f"SELECT {FACTS} AS facts")
             statement = Statement.of(self.parts, ServerInfo.of(facts))
-            return list(statement.samples(await fetch_rows(connection, statement.text)))
+            rows = statement.rows(await fetch_rows(connection, statement.text))
+            return list(single_samples(rows))

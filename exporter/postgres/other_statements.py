@@ -4,49 +4,55 @@ Their plain sum falls whenever a statement moves into the list or is forgotten b
 fall for a restart: the whole sum would count as new. So what is exported is what came to it since the exporter started.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from exporter.metric import Sample
+from exporter.metric import Rows
 from exporter.postgres.parts.top_statements import COSTS, OTHER
 
-_NAMES = frozenset(metric.name for metric in COSTS.metrics)
-CounterKey = tuple[str, str]
-"""A metric's name, a database."""
+Costs = Sequence[float]
+"""The values of a statement, in the order of the metrics."""
+DatabaseCosts = Mapping[str, Costs]
+"""The values of a database's statements by their ids, and of all under `other`."""
 
 
 class OtherStatements:
     """Turns the sums of all statements into counters of the others, from one reading of a server to the next."""
 
     def __init__(self) -> None:
-        self._counters: dict[CounterKey, float] = {}
-        self._previous: dict[CounterKey, dict[str, float]] = {}
+        self._counters: dict[str, Costs] = {}
+        self._previous: dict[str, DatabaseCosts] = {}
 
-    def with_counters(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yield the samples, those of `other` with the counter's value."""
-        values_by_key: dict[CounterKey, dict[str, float]] = {}
-        for sample in samples:
-            if sample.metric.name not in _NAMES:
-                yield sample
-                continue
-            datname, queryid = sample.labels
-            values_by_key.setdefault((sample.metric.name, datname), {})[queryid] = sample.value
-            if queryid != OTHER:
-                yield sample
-        yield from self._others(values_by_key)
+    def with_counters(self, groups: Iterable[Rows]) -> Iterator[Rows]:
+        """Yield the rows, those of `other` with the counters' values."""
+        for rows in groups:
+            yield self._with_counters(rows) if COSTS.metrics[0] in rows.metrics else rows
 
-    def _others(self, values_by_key: dict[CounterKey, dict[str, float]]) -> Iterator[Sample]:
-        metrics = {metric.name: metric for metric in COSTS.metrics}
-        for key, values in values_by_key.items():
-            name, datname = key
-            self._counters[key] = self._counters.get(key, 0.0) + _increase(self._previous.get(key), values)
-            yield metrics[name](self._counters[key], datname, OTHER)
-        self._previous |= values_by_key
+    def _with_counters(self, rows: Rows) -> Rows:
+        by_database: dict[str, dict[str, Costs]] = {}
+        for (datname, queryid), values in rows.rows:
+            by_database.setdefault(datname, {})[queryid] = [each or 0.0 for each in values]
+        listed = [row for row in rows.rows if row[0][1] != OTHER]
+        others = [((datname, OTHER), self._count(datname, costs)) for datname, costs in by_database.items()]
+        self._previous |= by_database
+        return Rows(rows.metrics, [*listed, *others])
+
+    def _count(self, datname: str, costs: DatabaseCosts) -> Costs:
+        increases = _increases(self._previous.get(datname), costs)
+        counters = self._counters.get(datname, [0.0] * len(increases))
+        self._counters[datname] = [sum(each) for each in zip(counters, increases, strict=True)]
+        return self._counters[datname]
 
 
-def _increase(before: dict[str, float] | None, now: dict[str, float]) -> float:
-    """How much all have grown, without what those grew that are listed now and were before."""
+def _increases(before: DatabaseCosts | None, now: DatabaseCosts) -> Costs:
+    """Return the growth of all, without the growth of those that are listed now and were before."""
     if before is None:
-        return 0.0
-    listed_ids = (now.keys() & before.keys()) - {OTHER}
-    listed_increase = sum(now[queryid] - before[queryid] for queryid in listed_ids)
-    return max(now[OTHER] - before[OTHER] - listed_increase, 0.0)
+        return [0.0] * len(now[OTHER])
+    changed_ids = [queryid for queryid in now.keys() & before.keys() if now[queryid] != before[queryid]]
+    growth = {queryid: _differences(now[queryid], before[queryid]) for queryid in changed_ids}
+    all_statements = growth.pop(OTHER, [0.0] * len(now[OTHER]))
+    listed = [sum(each) for each in zip(*growth.values(), strict=True)] or [0.0] * len(all_statements)
+    return [max(each, 0.0) for each in _differences(all_statements, listed)]
+
+
+def _differences(now: Costs, before: Costs) -> Costs:
+    return [end - start for end, start in zip(now, before, strict=True)]

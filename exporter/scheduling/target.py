@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from exporter.collector import NOT_YET, Collector
-from exporter.metric import Sample, gauge
+from exporter.metric import Rows, Sample, gauge
 from exporter.scheduling.background_lane import BackgroundLane
 from exporter.scheduling.job_lane import JobLane
 from exporter.scheduling.outcome import ReadingOutcome
@@ -99,7 +99,7 @@ class ScheduledTarget:
             *(lane.close() for lane in (self._scrape_lane, self._background_lane, self._job_lane) if lane is not None)
         )
 
-    async def scrape(self, deadline: float) -> tuple[Sample, ...]:
+    async def scrape(self, deadline: float) -> tuple[Sample | Rows, ...]:
         """Return the target's samples before `deadline` (event loop's clock). Raises nothing."""
         by_lane = {"scrape": await self._scrape_lane.scrape(deadline)} if self._scrape_lane is not None else {}
         by_lane |= {"background": self._background_lane.outcome} if self._background_lane is not None else {}
@@ -117,7 +117,7 @@ class ScheduledTarget:
         self._log_notes([*notes, *(each.problem for each in other_outcomes)])
         return (self._collector.up(not problem, *self._collector.up_labels), *self._samples(outcomes))
 
-    def _samples(self, outcomes: list[ReadingOutcome]) -> Iterator[Sample]:
+    def _samples(self, outcomes: list[ReadingOutcome]) -> Iterator[Sample | Rows]:
         readings = [outcome.reading for outcome in self.outcomes.values() if outcome.reading is not None]
         for reading in readings:
             yield from reading.samples
@@ -130,7 +130,7 @@ class ScheduledTarget:
         yield TIMEOUT(any(failure.timeout for failure in failures), self.kind)
         yield DURATION(first.seconds, self.kind)
         yield ROUND_TRIPS(first.reading.round_trips if first.reading is not None else 0, self.kind)
-        yield SAMPLES(len(standing) + sum(len(reading.samples) for reading in readings), self.kind)
+        yield SAMPLES(len(standing) + sum(reading.count for reading in readings), self.kind)
         if self._background_lane is not None and self._background_lane.succeeded_at is not None:
             yield LAST_SUCCESS(self._background_lane.succeeded_at, self.kind)
 

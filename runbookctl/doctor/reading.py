@@ -5,6 +5,7 @@ import time
 
 from exporter.collector import Collector, Connect, Reading
 from exporter.collectors import COLLECTORS
+from exporter.metric import single_samples
 from exporter.scheduling.outcome import failure_of
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Stack
@@ -52,4 +53,4 @@ async def _read(connect: Connect) -> Reading | Finding:
 
 
 def _value(reading: Reading, metric: str) -> float:
-    return sum(sample.value for sample in reading.samples if sample.metric.name == metric)
+    return sum(sample.value for sample in single_samples(reading.samples) if sample.metric.name == metric)

@@ -4,11 +4,11 @@ A row is (number of the part, label values, values): one for an object of the se
 costs the server and the wire a fraction.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.metric import Metric, Sample
+from exporter.metric import Metric, Row, Rows
 from exporter.postgres.parts.part import Part, sql_for
 from exporter.postgres.parts.server import FACTS, ServerInfo
 
@@ -85,15 +85,13 @@ class Statement:
         """Return the facts that came with the rows."""
         return next(ServerInfo.of(labels) for part, labels, _ in rows if part < 0)
 
-    def samples(self, rows: Iterable[StatementRow]) -> Iterator[Sample]:
-        """Yield the samples of the rows; a NULL is none."""
+    def rows(self, rows: Iterable[StatementRow]) -> list[Rows]:
+        """Return the rows of each part; a NULL is no value."""
+        by_part: list[list[Row]] = [[] for _ in self.parts]
         for part, labels, values in rows:
-            if part < 0:
-                continue
-            names = tuple(labels)
-            for metric, value in zip(self.metrics[part], values, strict=True):
-                if value is not None:
-                    yield Sample(metric, names, float(value))
+            if part >= 0:
+                by_part[part].append((tuple(labels), [None if each is None else float(each) for each in values]))
+        return [Rows(metrics, each) for metrics, each in zip(self.metrics, by_part, strict=True)]
 
 
 def _metrics(part: Part, version: int) -> tuple[Metric, ...]:

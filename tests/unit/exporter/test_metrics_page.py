@@ -121,7 +121,7 @@ def test_series_of_an_earlier_scrape_disappears_with_its_sample() -> None:
     text_of([JOBS(1, "mail"), JOBS(1, "sms"), HITS(1)], series)
     assert "sms" not in text_of([JOBS(1, "mail")], series)
     assert "hits" not in text_of([JOBS(1, "mail")], series)
-    assert [len(each.known) for each in series.update([JOBS(1, "mail")])] == [1]
+    assert [len(each.known) for each in series.metrics.values()] == [1]
 
 
 def test_metric_that_changes_its_labels_gets_new_series() -> None:

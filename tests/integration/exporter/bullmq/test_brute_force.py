@@ -16,6 +16,7 @@ from hypothesis import strategies as some
 
 from demo.servers.node import BULLMQ_MAJORS
 from exporter.bullmq.collector import QueuesCollector
+from exporter.metric import single_samples
 from runbookd.inventory import QueueTarget, RedisTarget, Stack
 from tests.integration.exporter.bullmq.brute_force import QueueKeys, read_all, ready_since
 from tests.integration.exporter.bullmq.product import Product
@@ -107,7 +108,7 @@ class ComparedQueue:
         reading = self._runner.run(self._reader.read(now))
         keys = read_all(self._client, f"b:{self._name}")
         assert reading.round_trips <= 2
-        values = {(sample.metric.name, *sample.labels[1:]): sample.value for sample in reading.samples
+        values = {(sample.metric.name, *sample.labels[1:]): sample.value for sample in single_samples(reading.samples)
                  if sample.labels[:1] == (self._name,)}  # fmt: skip
         expected = dict(self._expected(keys, now))
         waiting, paused = (values.pop(("bullmq_queue_jobs", state)) for state in ("waiting", "paused"))
@@ -122,7 +123,7 @@ class ComparedQueue:
         assert 0 <= paused - len(keys.ids("paused")) <= keys.markers("paused")
         assert {key: values.get(key) for key in expected} == pytest.approx(expected, abs=2e-6)
         assert values.keys() <= expected.keys(), values.keys() - expected.keys()
-        letters = [sample.value for sample in reading.samples if sample.labels == ("other",)]
+        letters = [sample.value for sample in single_samples(reading.samples) if sample.labels == ("other",)]
         assert letters == [] or letters[0] >= len(keys.waiting())
         self._compare_age(keys, oldest, now)
 

@@ -13,7 +13,7 @@ import pytest
 from demo.servers.postgres import PostgresServer
 from demo.servers.standby import StandbyServer
 from exporter.collector import Client, Reading
-from exporter.metric import Sample
+from exporter.metric import Sample, single_samples
 from exporter.postgres.collector import PostgresCollector
 from runbookd.inventory import PostgresTarget, Stack
 
@@ -56,7 +56,7 @@ class Subject:
         if self.client is None or not self.client.usable:
             self.client = await self.collector.scrape.connect(self.budget)
         self.reading = await self.client.read(0.0)
-        return SampleSet(self.reading.samples)
+        return SampleSet(tuple(single_samples(self.reading.samples)))
 
     async def until(self, done: Callable[[SampleSet], object], seconds: float = 10.0) -> SampleSet:
         """Read again and again until `done` says so."""

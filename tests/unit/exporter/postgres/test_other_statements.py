@@ -3,19 +3,20 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metric import Sample, gauge
+from exporter.metric import Rows, gauge
 from exporter.postgres.other_statements import OtherStatements
 from exporter.postgres.parts.top_statements import COSTS, OTHER
 
 CALLS = COSTS.metrics[0]
 
 
-def reading(listed: dict[str, float], everything: float) -> list[Sample]:
-    return [*(CALLS(value, "shop", queryid) for queryid, value in listed.items()), CALLS(everything, "shop", OTHER)]
+def reading(listed: dict[str, float], everything: float) -> Rows:
+    return Rows((CALLS,), [(("shop", queryid), [value]) for queryid, value in (listed | {OTHER: everything}).items()])
 
 
 def other(remainder: OtherStatements, listed: dict[str, float], everything: float) -> float:
-    settled = {sample.labels[1]: sample.value for sample in remainder.with_counters(reading(listed, everything))}
+    [rows] = remainder.with_counters([reading(listed, everything)])
+    settled = {sample.labels[1]: sample.value for sample in rows.samples()}
     assert {queryid: value for queryid, value in settled.items() if queryid != OTHER} == listed
     return settled[OTHER]
 
@@ -49,8 +50,8 @@ def test_forgotten_statements_and_a_reset_do_not_make_it_fall() -> None:
 
 
 def test_what_is_no_statement_passes() -> None:
-    sample = gauge("pg_up", "Up.")(1)
-    assert list(OtherStatements().with_counters([sample])) == [sample]
+    rows = Rows((gauge("pg_up", "Up."),), [((), [1.0])])
+    assert list(OtherStatements().with_counters([rows])) == [rows]
 
 
 @given(st.lists(st.tuples(st.dictionaries(st.sampled_from("abc"), st.integers(0, 50)), st.integers(0, 50)), max_size=8))

@@ -62,7 +62,10 @@ def dump_of(shop: Any) -> bytes:
         ({"command": ["false"]}, "false ended with 1"),
         ({"command": ["true"]}, "true wrote nothing to its standard output"),
         ({"command": ["no-such-program"]}, "cannot start no-such-program: No such file or directory"),
-        ({"command": ["sleep", "60"], "timeout": "1s"}, "making and checking the dump took over 1s; raise dump.timeout"),
+        (
+            {"command": ["sleep", "60"], "timeout": "1s"},
+            "making and checking the dump took over 1s; raise dump.timeout",
+        ),
         ({"check": ["false"]}, "false ended with 1"),
         ({"check": ["sleep", "60"], "timeout": "2s"}, "making and checking the dump took over 2s; raise dump.timeout"),
         ({"command": ["sh", "-c", "echo half; kill -9 $$"]}, "sh was killed by signal 9"),
