@@ -1,4 +1,4 @@
-"""Replace Python code that is matches by its shape.
+"""Replace Python code that is matched by its shape.
 
 A pattern is one or more statements (`return None`), arguments or elements (`facts.active`, `unique=True`), dict
 entries (`"rate": rate`) or except clauses. Syntax trees are compared, so that comments, docstrings, quotes, line
@@ -54,7 +54,7 @@ def _name(node: ast.AST) -> str | None:
     return None
 
 
-# How a pattern can be read. All but statements are put into code around them.
+# The ways to read a pattern. Everything but statements is wrapped in code first.
 
 
 def _statements(text: str) -> list[Any]:
@@ -82,7 +82,7 @@ _READINGS: tuple[_Read, ...] = (_statements, _arguments, _entries, _except_claus
 
 @dataclass(frozen=True)
 class _Place:
-    """Consecutive nodes that match a pattern."""
+    """A match: consecutive nodes, and what surrounds them."""
 
     read: _Read
     before: list[Any]
@@ -120,7 +120,7 @@ def _lists(node: ast.AST) -> Iterator[tuple[list[Any], Callable[[list[Any]], Non
     for field, value in ast.iter_fields(node):
         if isinstance(value, list):
             yield value, partial(_put_list, node, field)
-        elif isinstance(value, ast.AST) and not isinstance(node, ast.Expr):  # there, the statement matches already
+        elif isinstance(value, ast.AST) and not isinstance(node, ast.Expr):  # the statement around it already matches
             yield [value], partial(_put_one, node, field)
 
 
@@ -192,7 +192,7 @@ def _is_wildcard(node: Any) -> bool:
 
 
 def _filled(new: Any, wildcards: Iterator[list[Any]]) -> Any:
-    """Return `new` with what its `...` stand for; where the pattern had fewer, `...` is code."""
+    """Return `new` with each `...` replaced by its match; additional `...` are code."""
     if isinstance(new, list):
         parts = (next(wildcards, [part]) if _is_wildcard(part) else [_filled(part, wildcards)] for part in new)
         return list(chain.from_iterable(parts))

@@ -1,4 +1,4 @@
-"""The engine of the unit tests."""
+"""The engine harness of the unit tests."""
 
 from tests.unit.remediator.conftest import bench, folder
 

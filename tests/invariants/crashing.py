@@ -1,7 +1,6 @@
-"""A remediator that kills itself, with SIGKILL, right before or after a commit or an effect; and what must hold then.
+"""Run a remediator that kills itself with SIGKILL before or after a commit or an effect, and check the invariants.
 
-Its clock is turned by a second a round and its engine is driven round by round, so that the same number is the same
-point each time.
+Its clock advances one second per engine tick, so that the same number is always the same point.
 """
 
 import asyncio
@@ -42,12 +41,12 @@ STARTS = "2026-03-01T12:00:00Z"
 
 @dataclass(frozen=True)
 class Scenario:
-    """One way of a run through the states; `says` is what a person or Alertmanager does about it."""
+    """One path of a run through the states; `react` is what an operator or Alertmanager does."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: str = "ab"
     shelf: Mapping[str, Any] = field(default_factory=dict)
-    says: Callable[[Context, Run], Awaitable[object]] | None = None
+    react: Callable[[Context, Run], Awaitable[object]] | None = None
     pauses: bool = False
 
 
@@ -74,11 +73,11 @@ async def _resolve(context: Context, run: Run) -> None:
 SCENARIOS = {
     "fixed": Scenario(),
     "in one effect": Scenario(shelf={"one_effect": True}),
-    "approved": Scenario({"mode": "approve"}, says=_approve),
-    "rejected": Scenario({"mode": "approve"}, says=_reject),
+    "approved": Scenario({"mode": "approve"}, react=_approve),
+    "rejected": Scenario({"mode": "approve"}, react=_reject),
     "expired": Scenario({"mode": "approve", "approve_within": "2s"}),
-    "resolved": Scenario({"mode": "approve"}, says=_resolve),
-    "deferred": Scenario({"min_firing": "5s"}, says=_repeat),
+    "resolved": Scenario({"mode": "approve"}, react=_resolve),
+    "deferred": Scenario({"min_firing": "5s"}, react=_repeat),
     "refused": Scenario(files="abcdef"),
     "shadow": Scenario({"mode": "shadow"}),
     "nothing to do": Scenario(files=""),
@@ -89,7 +88,7 @@ SCENARIOS = {
 
 
 class CrashPoints:
-    """Counts the points that are passed, tells of each, and dies at the one that was asked for."""
+    """A counter of crash points that logs each one and kills the process at the chosen one."""
 
     def __init__(self, log: Path, die_at: int) -> None:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -111,16 +110,16 @@ class CrashingLedger(SqliteLedger):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        initialized = self._delivery_writer is not None  # before that there may be no tables
-        what = "the tables"
+        initialized = self._delivery_writer is not None  # earlier there may be no tables
+        events = "the tables"
         async with super().write() as connection:
             before = await _newest(connection) if initialized else 0
             yield connection
             if initialized:
                 rows = await connection.execute(select(trail.c.event).where(trail.c.id > before).order_by(trail.c.id))
-                what = "+".join(row.event for row in rows)
-            self.points.pass_point(f"before commit of {what}")
-        self.points.pass_point(f"after commit of {what}")
+                events = "+".join(row.event for row in rows)
+            self.points.pass_point(f"before commit of {events}")
+        self.points.pass_point(f"after commit of {events}")
 
     async def accept(self, received_at: datetime, body: bytes) -> None:
         self.points.pass_point("before acceptance")
@@ -147,7 +146,7 @@ class CrashingFolderRemediation(FolderRemediation):
 
 
 async def run_life(folder: Path, scenario: Scenario, life: int, die_at: int) -> None:
-    """One life of the remediator, until nothing is left to do."""
+    """Run one process of the remediator until it is idle."""
     outcome.SETTLE_ATTEMPTS = 1
     points = CrashPoints(folder / "points", die_at)
     points.log(f"life {life}")
@@ -170,7 +169,7 @@ async def _pause(context: Context) -> None:
 
 async def _drive(context: Context, clock: ManualClock, scenario: Scenario) -> None:
     engine = Engine(context)
-    engine.housekeeping.next_retention = 0.0  # at once, so that its commits are among the points
+    engine.housekeeping.next_retention = 0.0  # due at once, so that its commits are among the points
     for _ in range(MAX_ROUNDS):
         await engine.tick()
         await engine.wait_for_runs()
@@ -180,9 +179,9 @@ async def _drive(context: Context, clock: ManualClock, scenario: Scenario) -> No
             quiet = not await runs.unfinished(connection) and not await deliveries.count_unprocessed(connection)
         if quiet and last:
             return
-        if last and scenario.says is not None:
-            await scenario.says(context, last[0])
-    raise AssertionError(f"after {MAX_ROUNDS} rounds a run has still not ended")
+        if last and scenario.react is not None:
+            await scenario.react(context, last[0])
+    raise AssertionError(f"a run has not ended after {MAX_ROUNDS} rounds")
 
 
 def _process(folder: str, name: str, life: int, die_at: int) -> None:
@@ -195,7 +194,7 @@ _FORKS.set_forkserver_preload(["tests.invariants.crashing"])
 
 
 def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[str]:
-    """Live once for each number in `deaths`, dying at that point; then once more to the end. Returns the points."""
+    """Run one process per number in `deaths`, which dies at that point, then one to the end; return the points."""
     (folder / "shelf").mkdir()
     FolderRemediation(folder / "shelf").fill(*SCENARIOS[name].files)
     for life, die_at in enumerate([*deaths, FAR_BEYOND]):
@@ -209,7 +208,7 @@ def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[st
 
 
 async def check_invariants(folder: Path) -> None:
-    """What must hold after any number of crashes."""
+    """Check the invariants that hold after any number of crashes."""
     points = (folder / "points").read_text().splitlines()
     async with SqliteLedger(f"sqlite:///{folder}/ledger.db").open() as ledger, ledger.read() as connection:
         assert await first_break(connection) is None
@@ -217,9 +216,9 @@ async def check_invariants(folder: Path) -> None:
         items = await effects.items_of(connection, [run.id for run in all_runs])
         delivery_count = (await connection.exec_driver_sql("SELECT count(*) FROM delivery")).scalar_one()
         events = [row.event for row in await connection.execute(select(trail.c.event))]
-    assert delivery_count >= points.count("accepted"), "a delivery that was accepted is not there"
-    assert all(run.state in ENDED for run in all_runs), "a run hangs"
-    assert RunState.UNKNOWN not in {run.state for run in all_runs}, "all of it can be looked up"
+    assert delivery_count >= points.count("accepted"), "an accepted delivery is missing"
+    assert all(run.state in ENDED for run in all_runs), "a run has not ended"
+    assert RunState.UNKNOWN not in {run.state for run in all_runs}, "every outcome can be queried"
     _assert_nothing_twice(points, items)
     _assert_ledger_is_true(points, items)
     assert events.count("intended") == events.count("settled")
@@ -235,7 +234,7 @@ def _assert_nothing_twice(points: Sequence[str], items: Mapping[int, Any]) -> No
 
 
 def _assert_ledger_is_true(points: Sequence[str], items: Mapping[int, Any]) -> None:
-    """What the ledger calls applied was really done, each time, and nothing else was."""
+    """Check that the effects in the ledger are exactly the real ones."""
     ledger_effects = Counter(
         each.item.identity["name"] for some in items.values() for each in some if each.state is ItemState.APPLIED
     )

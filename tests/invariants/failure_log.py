@@ -1,6 +1,6 @@
-"""A pytest plugin that tells, in the file $RUNBOOK_REDS, which tests failed and whether an assertion of theirs did.
+"""A pytest plugin that logs failed tests to $RUNBOOK_FAILURE_LOG, with whether an assertion failed.
 
-A test that can not even begin, or that stumbles over an import, says nothing about a guard.
+A test that fails in its setup or at an import proves nothing about a guard.
 """
 
 import json
@@ -11,26 +11,26 @@ from typing import Any
 
 import pytest
 
-FILE = "RUNBOOK_REDS"
-_TIMEOUT_PREFIX = "Timeout"  # as pytest-timeout begins
+LOG_VARIABLE = "RUNBOOK_FAILURE_LOG"
+_TIMEOUT_PREFIX = "Timeout"  # the start of the message of pytest-timeout
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """One line of JSON for each failure: `{test, asserted, how}`."""
+    """Append one line of JSON per failure: `{test, asserted, how}`."""
     report = yield
     if report.failed and call.excinfo is not None:
         asserted = call.when == "call" and _is_assertion(call.excinfo.value)
         line = {"test": item.nodeid, "asserted": asserted, "how": _first_line(call.excinfo.value)}
-        with Path(os.environ[FILE]).open("a", encoding="utf-8") as file:
+        with Path(os.environ[LOG_VARIABLE]).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
     return report
 
 
 def _is_assertion(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):  # hypothesis has found several
+    if isinstance(error, BaseExceptionGroup):  # hypothesis found several failures
         return any(map(_is_assertion, error.exceptions))
     hung = isinstance(error, pytest.fail.Exception) and str(error).startswith(_TIMEOUT_PREFIX)
     return isinstance(error, AssertionError | pytest.fail.Exception) and not hung

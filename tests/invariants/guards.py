@@ -1,7 +1,7 @@
-"""tests/invariants/catalogue/*.yml: what never happens, the guards that see to it, and the tests that watch them.
+"""Read tests/invariants/catalogue/*.yml: the invariants, their guards, and the tests of each guard.
 
-A guard names the code that would be gone without it, and the code that would replace it. Each of its tests has to turn
-red then (`python -m tests.invariants.mutants`). docs/reference/invariants.md is generated from the same files.
+A guard names its code and the code that replaces it when the guard is removed. Then each of its tests must fail
+(`python -m tests.invariants.mutants`). docs/reference/invariants.md is generated from the same files.
 """
 
 from functools import cache
@@ -22,10 +22,10 @@ class _CatalogueEntry(BaseModel):
 
 
 class Guard(_CatalogueEntry):
-    """One guard of an invariant, and the tests that turn red without it.
+    """A guard of an invariant, with the tests that fail without it.
 
     In a Python file, `old` is a code pattern inside `symbol` and `new` the code that replaces it (see code_pattern.py).
-    In any other file both are exact text, and `symbol` is empty. `bound` is the name of the bound that the guard is.
+    In any other file both are exact text, and `symbol` is empty. `bound` names the bound that is the guard.
     """
 
     guard: str
@@ -37,7 +37,7 @@ class Guard(_CatalogueEntry):
     red: Annotated[tuple[str, ...], Field(min_length=1)]
 
     def remove_from(self, text: str) -> str:
-        """Return the text of its file without the guard.
+        """Return the text of its file with the guard removed.
 
         Raises ValueError unless the guard matches exactly once.
         """
@@ -56,7 +56,7 @@ def _replace_text(text: str, old: str, new: str) -> str:
 
 
 class Invariant(_CatalogueEntry):
-    """What never happens, in a sentence, and all that keeps it so."""
+    """A sentence that always holds, and the guards that ensure it."""
 
     number: int
     says: str
@@ -68,6 +68,9 @@ _INVARIANT = TypeAdapter(Invariant)
 
 @cache
 def invariants() -> tuple[Invariant, ...]:
-    """All of them, by number; raises what yaml or pydantic says of a file that can not be read."""
+    """Return all invariants by number.
+
+    Raises yaml.YAMLError or pydantic.ValidationError for an invalid file.
+    """
     read = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in FOLDER.glob("*.yml"))
     return tuple(sorted(map(_INVARIANT.validate_python, read), key=lambda each: each.number))

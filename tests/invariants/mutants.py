@@ -1,7 +1,7 @@
-"""`python -m tests.invariants.mutants [invariant…]` takes out one guard at a time, and wants its tests to notice.
+"""Remove one guard at a time and check that its tests fail: `python -m tests.invariants.mutants [invariant…]`.
 
-Each works on a copy of the project in a temporary folder. Exit 0: every test that a guard names turned red, by an
-assertion of its own. Exit 1: it lists those that did not, and how they failed if they did.
+Each guard is removed in a temporary copy of the project. Exit 0: every test named by a guard failed an assertion.
+Exit 1: the output lists the tests that did not, and how they failed otherwise.
 """
 
 import json
@@ -16,19 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.invariants.failure_log import FILE
+from tests.invariants.failure_log import LOG_VARIABLE
 from tests.invariants.guards import FOLDER, ROOT, Guard, Invariant, invariants
 
-SIDE_BY_SIDE = 2
-SECONDS = 300
-SHARED = (".venv", ".tools", "demo/node/node_modules")  # large, and the same for every copy
-LEFT_OUT = shutil.ignore_patterns(".*_cache", ".git", ".venv", ".tools", ".demo", ".hypothesis", "node_modules")
-SHOWN = 100  # characters of how a test failed
+WORKERS = 2
+TIMEOUT_SECONDS = 300
+SHARED = (".venv", ".tools", "demo/node/node_modules")  # large and identical in every copy
+NOT_COPIED = shutil.ignore_patterns(".*_cache", ".git", ".venv", ".tools", ".demo", ".hypothesis", "node_modules")
+MAX_SHOWN = 100  # characters of a failure message
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one test without one guard."""
+    """The result of one test without one guard."""
 
     number: int
     guard: str
@@ -37,31 +37,31 @@ class Answer:
     how: str
 
     def __str__(self) -> str:
-        return f"{self.number:>2} | {self.guard} | {self.test} | {self.how[:SHOWN]}"
+        return f"{self.number:>2} | {self.guard} | {self.test} | {self.how[:MAX_SHOWN]}"
 
 
-def try_out(number: int, guard: Guard) -> list[Answer]:
-    """Run the tests that `guard` names on a copy without it."""
+def run_without(number: int, guard: Guard) -> list[Answer]:
+    """Run the tests of `guard` on a copy without it."""
     with tempfile.TemporaryDirectory(prefix="runbook-mutant-") as folder:
         project = copy_into(Path(folder))
         file = project / guard.file
         file.write_text(guard.remove_from(file.read_text(encoding="utf-8")), encoding="utf-8")
-        said, failures = _run(project, guard.red)
-    return [_answer(number, guard.guard, test, failures, said) for test in guard.red]
+        last_line, failures = _run(project, guard.red)
+    return [_answer(number, guard.guard, test, failures, last_line) for test in guard.red]
 
 
 def copy_into(folder: Path) -> Path:
-    """Copy the project, but for what is large and the same for all."""
-    folder.chmod(0o755)  # some tests become somebody who owns nothing
-    project = Path(shutil.copytree(ROOT, folder / "project", symlinks=True, ignore=LEFT_OUT))
+    """Copy the project; link what is large and identical."""
+    folder.chmod(0o755)  # some tests switch to a user who owns nothing
+    project = Path(shutil.copytree(ROOT, folder / "project", symlinks=True, ignore=NOT_COPIED))
     for name in SHARED:
         (project / name).symlink_to((ROOT / name).resolve())
     return project
 
 
 def _run(project: Path, tests: Sequence[str]) -> tuple[str, list[Mapping[str, str]]]:
-    """The last line that pytest said, and every failure."""
-    reds = project / "reds.jsonl"
+    """Return the last line of pytest's output, and every failure."""
+    failure_log = project / "failures.jsonl"
     command = [
         str(ROOT / ".venv/bin/python"),
         "-m",
@@ -72,66 +72,66 @@ def _run(project: Path, tests: Sequence[str]) -> tuple[str, list[Mapping[str, st
         *_OPTIONS,
         *tests,
     ]
-    environment = {**os.environ, "PYTHONPATH": str(project), FILE: str(reds)}
+    environment = {**os.environ, "PYTHONPATH": str(project), LOG_VARIABLE: str(failure_log)}
     process = subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
-    said = _last_line(process)
-    lines = reds.read_text(encoding="utf-8").splitlines() if reds.exists() else []
-    return said, [json.loads(line) for line in lines]
+    last_line = _last_line(process)
+    lines = failure_log.read_text(encoding="utf-8").splitlines() if failure_log.exists() else []
+    return last_line, [json.loads(line) for line in lines]
 
 
-# Always the same examples, and none made smaller: that it is red is all that counts.
+# Always the same examples, and none shrunk: only the failure counts.
 _OPTIONS = ("-p", "no:cacheprovider", "--hypothesis-profile", "mutants")
 
 
 def _last_line(process: subprocess.Popen[bytes]) -> str:
     try:
-        said, _ = process.communicate(timeout=SECONDS)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return f"did not end within {SECONDS} s"
-    lines = said.decode(errors="replace").strip().splitlines()
-    return next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "said nothing")
+        return f"not finished within {TIMEOUT_SECONDS} s"
+    lines = output.decode(errors="replace").strip().splitlines()
+    return next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "no output")
 
 
-def _answer(number: int, guard: str, test: str, failures: Sequence[Mapping[str, str]], said: str) -> Answer:
+def _answer(number: int, guard: str, test: str, failures: Sequence[Mapping[str, str]], last_line: str) -> Answer:
     mine = [each for each in failures if each["test"] == test or each["test"].startswith((f"{test}[", f"{test}::"))]
     for each in mine:
         if each["asserted"]:
             return Answer(number, guard, test, True, each["how"])
-    how = f"no assertion failed, but: {mine[0]['how']}" if mine else f"it did not notice: {said}"
+    how = f"no assertion failed, but: {mine[0]['how']}" if mine else f"did not fail: {last_line}"
     return Answer(number, guard, test, False, how)
 
 
 def answers(chosen: Sequence[tuple[int, Guard]]) -> Iterator[Answer]:
-    """Of every guard and each of its tests, in order, as they come."""
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for some in pool.map(lambda each: try_out(*each), chosen):
-            yield from some
+    """Yield the result of each test of each guard, in order, as soon as it is known."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for results in pool.map(lambda each: run_without(*each), chosen):
+            yield from results
 
 
-def guards_of(some: Sequence[Invariant]) -> list[tuple[int, Guard]]:
-    """Their guards, each with the number of its invariant."""
-    return [(each.number, guard) for each in some for guard in each.guards]
+def guards_of(chosen: Sequence[Invariant]) -> list[tuple[int, Guard]]:
+    """Return their guards, each with the number of its invariant."""
+    return [(each.number, guard) for each in chosen for guard in each.guards]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Try out all guards, or those of the invariants that are named; print what came of it, and return the status."""
+    """Check all guards, or those of the named invariants; print the results and return the exit status."""
     if unknown := set(arguments) - {str(each.number) for each in invariants()}:
-        print(f"there is no invariant {', '.join(sorted(unknown))}; see {FOLDER.relative_to(ROOT)}", file=sys.stderr)
+        print(f"unknown invariant {', '.join(sorted(unknown))}; see {FOLDER.relative_to(ROOT)}", file=sys.stderr)
         return 2
     chosen = guards_of([each for each in invariants() if not arguments or str(each.number) in arguments])
-    seen = []
+    results = []
     for answer in answers(chosen):
         print(answer, flush=True)
-        seen.append(answer)
-    unnoticed = [answer for answer in seen if not answer.red]
-    for answer in unnoticed:
-        print(f"not noticed: {answer}", file=sys.stderr)
-    print(f"{len(chosen)} guards; {len(seen) - len(unnoticed)} of {len(seen)} tests turned red")
-    return 1 if unnoticed else 0
+        results.append(answer)
+    undetected = [answer for answer in results if not answer.red]
+    for answer in undetected:
+        print(f"not detected: {answer}", file=sys.stderr)
+    print(f"{len(chosen)} guards; {len(results) - len(undetected)} of {len(results)} tests failed")
+    return 1 if undetected else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A remediator in a process of its own, whose disk or whose process something happens to."""
+"""Run a remediator in a separate process that loses its disk or is suspended."""
 
 import asyncio
 import multiprocessing
@@ -22,6 +22,7 @@ from remediator.server.bearer_tokens import BearerTokens
 from tests.unit.remediator.conftest import START, ManualClock, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.polling import becomes
 
 NOBODY = 65534
 FORKS = multiprocessing.get_context("forkserver")
@@ -29,7 +30,7 @@ FORKS.set_forkserver_preload(["tests.invariants.outage"])
 
 
 def run_in_process(work: Any, *arguments: Any) -> Any:
-    """Run `work` in a process of its own, and return what it answered."""
+    """Run `work` in a separate process and return its answer."""
     ours, theirs = FORKS.Pipe()
     process = FORKS.Process(target=work, args=(theirs, *arguments))
     process.start()
@@ -41,7 +42,7 @@ def run_in_process(work: Any, *arguments: Any) -> Any:
 
 
 def full_disk(answer: Connection, folder: Path) -> None:
-    """No file may grow any further, then all may again; tells what was said and done at each time."""
+    """Fill the disk and free it again; answer what the engine reported and did each time."""
     answer.send(asyncio.run(_full_disk(folder)))
 
 
@@ -63,13 +64,12 @@ async def _full_disk(folder: Path) -> dict[str, Any]:
         except LedgerUnavailable as error:
             results["accepting"] = str(error)
         running = asyncio.create_task(engine.run())
-        await asyncio.sleep(0.5)
+        await becomes(lambda: _has_fault(engine), True)
+        await asyncio.sleep(0.2)  # several retries, none of which may touch anything
         results["trouble"], results["touched while full"] = engine.fault, list(shelf.touched)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        for _ in range(200):
-            await asyncio.sleep(0.05)
-            if shelf.touched and engine.fault is None:
-                break
+        await becomes(lambda: _has_fault(engine), False)
+        await becomes(lambda: _touched(shelf), ["a"])
         results["touched afterwards"], results["trouble afterwards"] = list(shelf.touched), engine.fault
         engine.request_shutdown()
         await running
@@ -78,7 +78,7 @@ async def _full_disk(folder: Path) -> dict[str, Any]:
 
 
 def read_only(answer: Connection, file: Path) -> None:
-    """Open a ledger as somebody who may not write there."""
+    """Open a ledger as a user who may not write there."""
     if os.geteuid() == 0:
         os.setresuid(NOBODY, NOBODY, NOBODY)
     answer.send(asyncio.run(_open(file)))
@@ -93,16 +93,16 @@ async def _open(file: Path) -> str:
 
 
 def slow_work(answer: Connection, folder: Path) -> None:
-    """Touch three things, slowly, and say so before and after each; watched for a pause file."""
+    """Touch three items slowly, with a pause file configured; send a message before each and at the end."""
     asyncio.run(_slow_work(answer, folder))
 
 
 async def _slow_work(answer: Connection, folder: Path) -> None:
-    async def began() -> None:
+    async def announce() -> None:
         answer.send("began")
         await asyncio.sleep(0.3)
 
-    shelf = FolderRemediation(folder / "shelf", before=began)
+    shelf = FolderRemediation(folder / "shelf", before=announce)
     shelf.fill("a", "b", "c")
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
         clock, remediations = ManualClock(START), {"clear_shelf": shelf.remediation()}
@@ -115,7 +115,7 @@ async def _slow_work(answer: Connection, folder: Path) -> None:
 
 
 def full_disk_at_rest(answer: Connection, folder: Path) -> None:
-    """A disk that is full while there is nothing to do: what is answered, and what readiness and metrics say."""
+    """Fill the disk of an idle remediator; answer its responses, readiness and metrics."""
     answer.send(asyncio.run(_full_disk_at_rest(folder)))
 
 
@@ -124,18 +124,30 @@ async def _full_disk_at_rest(folder: Path) -> dict[str, Any]:
     context = Context(inventory(), ledger_at(f"sqlite:///{folder}/ledger.db"), SystemClock(), {}, None)
     results: dict[str, Any] = {}
     async with TestClient(TestServer(create_application(context, BearerTokens({}, "")))) as client:
-        results["before"] = await _probe(client)
+        results["before"] = await _probe(client, 200)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "ledger.db-wal").stat().st_size, hard))
-        results["full"] = await _probe(client)
+        results["full"] = await _probe(client, 503)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        results["afterwards"] = await _probe(client)
+        results["afterwards"] = await _probe(client, 200)
     return results
 
 
-async def _probe(client: TestClient[Any, Any]) -> tuple[int, str, bool]:
-    """What a delivery is answered; then, after a few rounds of the engine, readiness, and whether the ledger is up."""
+async def _probe(client: TestClient[Any, Any], readiness: int) -> tuple[int, str, bool]:
+    """Deliver, wait for this readiness, and return the response, the readiness text and whether the ledger is up."""
     status = (await client.post("/webhook", data=delivery([]))).status
-    await asyncio.sleep(0.5)
+    await becomes(lambda: _readiness(client), readiness)
     ready = (await (await client.get("/-/ready")).text()).strip()
     return status, ready, "\nremediation_ledger_up 1.0\n" in await (await client.get("/metrics")).text()
+
+
+async def _readiness(client: TestClient[Any, Any]) -> int:
+    return (await client.get("/-/ready")).status
+
+
+async def _has_fault(engine: Engine) -> bool:
+    return engine.fault is not None
+
+
+async def _touched(shelf: FolderRemediation) -> list[str]:
+    return list(shelf.touched)

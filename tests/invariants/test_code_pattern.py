@@ -1,4 +1,4 @@
-"""Code is found by its shape in its symbol, and replaced exactly once or not at all."""
+"""Code is matched by its shape within a symbol, and replaced exactly once or not at all."""
 
 import ast
 
@@ -96,7 +96,7 @@ LIMITS: dict[str, int] = {
 
 
 def part(source: str, symbol: str) -> str:
-    """The code of a symbol at the top of the module, without its docstring."""
+    """Return the code of a top-level symbol without its docstring."""
     [node] = [each for each in ast.walk(ast.parse(source)) if _name(each) == symbol]
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
         del node.body[0]

@@ -1,4 +1,4 @@
-"""Twenty who want three places, through the real engine: three get one."""
+"""Twenty episodes compete for three places in the real engine: three get one."""
 
 import asyncio
 from pathlib import Path
@@ -18,15 +18,15 @@ WIDE = {"max_runs_per_hour": 100, "concurrency": 100}
 
 
 def inventory_with_cap(capped: str, **cap: int) -> Inventory:
-    """An inventory in which `cap` is what stands in the way: the remediation's, the stack's or that of all."""
+    """Return an inventory in which `cap` is the cap of the remediation, the stack or all stacks."""
     caps = {name: {**WIDE, **(cap if name == capped else {})} for name in ("remediation", "stack", "all")}
-    what = inventory(cooldown="0s", verify_within="0s", max_runs_per_hour=caps["remediation"]["max_runs_per_hour"])
-    shop = what.stacks["shop"]
+    stacks = inventory(cooldown="0s", verify_within="0s", max_runs_per_hour=caps["remediation"]["max_runs_per_hour"])
+    shop = stacks.stacks["shop"]
     limits = shop.limits.model_copy(update=caps["stack"])
     shop = shop.model_copy(update={"postgres": dict.fromkeys(CONTENDERS, shop.postgres["main"]), "limits": limits})
-    storm = what.limits.storm.model_copy(update={"targets": 100, "alerts": 100})
-    over_all = what.limits.model_copy(update={"storm": storm, **caps["all"]})
-    return what.model_copy(update={"stacks": {"shop": shop}, "limits": over_all})
+    storm = stacks.limits.storm.model_copy(update={"targets": 100, "alerts": 100})
+    all_limits = stacks.limits.model_copy(update={"storm": storm, **caps["all"]})
+    return stacks.model_copy(update={"stacks": {"shop": shop}, "limits": all_limits})
 
 
 async def contend(bench: EngineHarness) -> None:
@@ -34,14 +34,14 @@ async def contend(bench: EngineHarness) -> None:
         bench.shelf.fill("a")
 
     await put_back()
-    bench.shelf.after = put_back  # each of them finds something to do
+    bench.shelf.after = put_back  # each run finds an item
     body = delivery([alert(target=name, fingerprint=name) for name in CONTENDERS])
     await bench.context.ledger.accept(bench.clock.now(), body)
     await bench.engine.tick()
 
 
 async def wait_for_decisions(bench: EngineHarness) -> list[Run]:
-    """The runs, once every one of them is deferred, or acts and is held there."""
+    """Return the runs once every one is deferred or held in its effect."""
     for _ in range(1_000):
         all_runs = await bench.runs()
         if all(run.state in (RunState.DEFERRED, RunState.EXECUTING) for run in all_runs):
@@ -52,35 +52,35 @@ async def wait_for_decisions(bench: EngineHarness) -> list[Run]:
 
 @pytest.mark.parametrize("capped", ["remediation", "stack", "all"])
 async def test_hourly_cap_of_three_admits_three_of_twenty(folder: Path, capped: str) -> None:
-    """Invariant 3: admission is one transaction; counting first and writing later would let all twenty in."""
+    """Invariant 3: counting and writing in separate transactions would admit all twenty."""
     async with engine_harness(folder, inventory_with_cap(capped, max_runs_per_hour=3)) as bench:
         await contend(bench)
         await bench.engine.wait_for_runs()
-        found = await bench.runs()
-        assert len(found) == 20
-        assert sum(run.admitted_at is not None for run in found) == 3
-        assert sum((run.state, run.reason) == (RunState.DEFERRED, "rate") for run in found) == 17
+        all_runs = await bench.runs()
+        assert len(all_runs) == 20
+        assert sum(run.admitted_at is not None for run in all_runs) == 3
+        assert sum((run.state, run.reason) == (RunState.DEFERRED, "rate") for run in all_runs) == 17
         assert len(bench.shelf.touched) == 3
 
 
 @pytest.mark.parametrize("capped", ["stack", "all"])
 async def test_concurrency_of_three_lets_three_of_twenty_act(folder: Path, capped: str) -> None:
-    """Invariant 4, and the cap on how many act at once."""
-    inside, most, go_on = 0, 0, asyncio.Event()
+    """Invariant 4: the cap on concurrent runs."""
+    acting, most, release = 0, 0, asyncio.Event()
 
     async def hold() -> None:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        await go_on.wait()
-        inside -= 1
+        nonlocal acting, most
+        acting += 1
+        most = max(most, acting)
+        await release.wait()
+        acting -= 1
 
     async with engine_harness(folder, inventory_with_cap(capped, concurrency=3)) as bench:
         bench.shelf.before = hold
         await contend(bench)
-        found = await wait_for_decisions(bench)
-        assert sum(run.state in ACTIVE for run in found) == 3
-        assert sum((run.state, run.reason) == (RunState.DEFERRED, "concurrency") for run in found) == 17
-        go_on.set()
+        all_runs = await wait_for_decisions(bench)
+        assert sum(run.state in ACTIVE for run in all_runs) == 3
+        assert sum((run.state, run.reason) == (RunState.DEFERRED, "concurrency") for run in all_runs) == 17
+        release.set()
         await bench.engine.wait_for_runs()
         assert most == 3

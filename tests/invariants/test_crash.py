@@ -1,4 +1,4 @@
-"""SIGKILL before and after each commit and each effect: the next life finds the truth and touches nothing twice."""
+"""SIGKILL before and after each commit and effect: the next process finds the outcome and repeats no effect."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from remediator.model.run_state import ENDED, RunState
 from tests.invariants.crashing import FAR_BEYOND, SCENARIOS, crash_and_recover
 
-# By hand for the short form: each kind of point, on both sides, in the scenarios that have it.
+# Chosen by hand for the quick test: each kind of point, before and after, in the scenarios that have it.
 SHORT = [
     *(("fixed", number) for number in (2, 3, 4, 5, 6, *range(19, 29))),
     *(("in one effect", number) for number in (25, 26)),
@@ -17,19 +17,19 @@ SHORT = [
 
 
 def points_of(lines: list[str]) -> list[str]:
-    """The points of a life that was not cut short."""
+    """Return the points of a process that did not crash."""
     return [line for line in lines if line.startswith(("before ", "after "))]
 
 
 @pytest.mark.parametrize(("scenario", "die_at"), SHORT)
 def test_ledger_is_correct_after_a_crash(tmp_path: Path, scenario: str, die_at: int) -> None:
-    """Invariants 1, 5, 6, 13, 21 at one point each; `make soak` takes every point of every scenario."""
+    """Invariants 1, 5, 6, 13, 21 at one point each; `make soak` tests every point of every scenario."""
     lines = crash_and_recover(tmp_path, scenario, [die_at])
     assert "life 1" in lines
 
 
 def test_chosen_crash_points_surround_each_state(tmp_path: Path) -> None:
-    """The points are counted, so this says when they have moved."""
+    """The points are numbers, so this detects when they have moved."""
     lines = points_of(crash_and_recover(tmp_path, "fixed", []))
     chosen = {lines[number - 1] for name, number in SHORT if name == "fixed"}
     for event in ("planned", "prechecked+admitted", "executing+intended", "settled"):
@@ -49,7 +49,7 @@ def test_ledger_is_correct_after_a_crash_at_every_point(tmp_path: Path, scenario
 
 @pytest.mark.soak
 def test_scenarios_reach_every_final_state(tmp_path: Path) -> None:
-    """All but these need a look that fails, or a target that goes: tests/unit/remediator has them."""
+    """`unknown` needs a failing query or a missing target; tests/unit/remediator covers it."""
     ends = set()
     for name in SCENARIOS:
         lines = crash_and_recover(_folder(tmp_path, name), name, [])

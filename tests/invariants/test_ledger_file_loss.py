@@ -1,4 +1,4 @@
-"""Accidents of the ledger's files: into one that is lost nothing is accepted, and nothing is done."""
+"""A ledger with lost files accepts nothing, and nothing is done."""
 
 import asyncio
 import os
@@ -22,14 +22,14 @@ from tests.unit.remediator.conftest import START, EngineHarness, engine_harness,
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.polling import becomes
 
-AWAY = "was removed or replaced while in use; put it back, or restart"
+FILE_LOST = "was removed or replaced while in use; put it back, or restart"
 
 
 def ledger_of(folder: Path) -> Path:
     return folder.parent / "ledger.db"
 
 
-def beside(file: Path, suffix: str) -> Path:
+def with_suffix(file: Path, suffix: str) -> Path:
     return Path(f"{file}{suffix}")
 
 
@@ -45,13 +45,13 @@ async def open_error(file: Path) -> str:
 async def test_removed_file_refuses_deliveries_until_it_is_back(
     bench: EngineHarness, folder: Path, tmp_path: Path, suffix: str
 ) -> None:
-    lost = beside(ledger_of(folder), suffix)
+    lost = with_suffix(ledger_of(folder), suffix)
     bench.shelf.fill("a")
     await bench.deliver()
     lost.rename(tmp_path / "elsewhere")
-    with pytest.raises(LedgerUnavailable, match=f"{lost} {AWAY}"):
+    with pytest.raises(LedgerUnavailable, match=f"{lost} {FILE_LOST}"):
         await bench.deliver()
-    with pytest.raises(LedgerUnavailable, match=AWAY):
+    with pytest.raises(LedgerUnavailable, match=FILE_LOST):
         await bench.engine.tick()
     assert bench.shelf.touched == []
     (tmp_path / "elsewhere").rename(lost)
@@ -60,7 +60,7 @@ async def test_removed_file_refuses_deliveries_until_it_is_back(
     assert bench.shelf.touched == ["a"]
 
 
-async def storms(bench: EngineHarness) -> bool:
+async def has_storm(bench: EngineHarness) -> bool:
     async with bench.context.ledger.read() as connection:
         return await switches.last_storm(connection) is not None
 
@@ -69,11 +69,11 @@ async def test_transaction_refused_for_a_lost_file_changes_nothing(
     bench: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     ledger_of(folder).rename(tmp_path / "elsewhere")
-    with pytest.raises(LedgerUnavailable, match=AWAY):
+    with pytest.raises(LedgerUnavailable, match=FILE_LOST):
         async with bench.context.ledger.write() as connection:
             await switches.note_storm(connection, START, "x")
     (tmp_path / "elsewhere").rename(ledger_of(folder))
-    assert not await storms(bench)
+    assert not await has_storm(bench)
 
 
 async def test_transaction_fails_if_the_file_is_lost_before_its_commit(
@@ -84,15 +84,15 @@ async def test_transaction_fails_if_the_file_is_lost_before_its_commit(
             await switches.note_storm(connection, START, "x")
             ledger_of(folder).rename(tmp_path / "elsewhere")
 
-    with pytest.raises(LedgerUnavailable, match=AWAY):
+    with pytest.raises(LedgerUnavailable, match=FILE_LOST):
         await write()
 
 
 async def test_replaced_file_refuses_deliveries(bench: EngineHarness, folder: Path) -> None:
     file = ledger_of(folder)
-    shutil.copy(file, beside(file, ".copy"))
-    beside(file, ".copy").replace(file)
-    with pytest.raises(LedgerUnavailable, match=AWAY):
+    shutil.copy(file, with_suffix(file, ".copy"))
+    with_suffix(file, ".copy").replace(file)
+    with pytest.raises(LedgerUnavailable, match=FILE_LOST):
         await bench.deliver()
 
 
@@ -108,13 +108,13 @@ async def test_no_further_effect_starts_if_the_file_is_lost_during_an_effect(
     await bench.deliver()
     await bench.engine.tick()
     for task in list(bench.engine._drive_tasks.values()):
-        await becomes(lambda: _is_away(bench), True)
+        await becomes(lambda: _reports_loss(bench), True)
         task.cancel()
     assert bench.shelf.touched == ["a"]
 
 
-async def _is_away(bench: EngineHarness) -> bool:
-    return AWAY in (bench.engine.fault or "")
+async def _reports_loss(bench: EngineHarness) -> bool:
+    return FILE_LOST in (bench.engine.fault or "")
 
 
 async def test_removed_folder_refuses_deliveries(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ async def test_removed_folder_refuses_deliveries(tmp_path: Path) -> None:
     home.mkdir()
     async with ledger_at(f"sqlite:///{home}/ledger.db").open() as ledger:
         shutil.rmtree(home)
-        with pytest.raises(LedgerUnavailable, match=AWAY):
+        with pytest.raises(LedgerUnavailable, match=FILE_LOST):
             await ledger.accept(START, delivery())
 
 
@@ -155,17 +155,17 @@ async def test_two_paths_of_one_file_share_one_lock(bench: EngineHarness, folder
 
 
 def back_up(file: Path) -> Path:
-    """As `sqlite3 FILE ".backup COPY"` does while it is in use."""
-    copy = beside(file, ".backup")
+    """Copy the ledger as `sqlite3 FILE ".backup COPY"` does while it is in use."""
+    copy = with_suffix(file, ".backup")
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
     return copy
 
 
 def restore(file: Path) -> None:
-    beside(file, ".backup").replace(file)
+    with_suffix(file, ".backup").replace(file)
     for suffix in ("-wal", "-shm"):
-        beside(file, suffix).unlink(missing_ok=True)
+        with_suffix(file, suffix).unlink(missing_ok=True)
 
 
 def remove(file: Path) -> None:
@@ -191,13 +191,13 @@ async def test_ledger_without_recent_history_pauses_until_an_operator_resumes(
             assert "is missing recent history" in str(await switches.stored_pause_reason(connection, START, "shop"))
             await switches.resume(connection, bench.clock.now(), "oncall", None)
     async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
-        assert await switches.stored_pause_reason(connection, START, "shop") is None, "said once, it is known"
+        assert await switches.stored_pause_reason(connection, START, "shop") is None, "one resume is enough"
 
 
 async def test_wal_removed_after_a_crash_pauses_the_remediator(folder: Path) -> None:
     assert run_in_process(dies_after_work, folder) == "worked"
-    assert beside(ledger_of(folder), "-wal").stat().st_size > 0
-    beside(ledger_of(folder), "-wal").unlink()
+    assert with_suffix(ledger_of(folder), "-wal").stat().st_size > 0
+    with_suffix(ledger_of(folder), "-wal").unlink()
     async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is not None
 

@@ -1,6 +1,6 @@
-"""Any sequence of deliveries, words of people, crashes and steps of the clock: what must never happen does not.
+"""The invariants hold after any sequence of deliveries, operator actions, crashes and clock changes.
 
-The invariants are asked after every step, of the ledger and of the effects that were really made.
+They are checked after every step, against the ledger and the real effects.
 """
 
 import asyncio
@@ -44,18 +44,18 @@ NOT_ACTING = frozenset(RunState) - ACTIVE
 
 
 def inventory_with_bounds(mode: str) -> Inventory:
-    what = inventory(mode=mode, max_runs_per_hour=RATE, cooldown="2m", approve_within="10m", verify_within="0s")
-    shop = what.stacks["shop"]
-    one = shop.postgres["main"]
+    stacks = inventory(mode=mode, max_runs_per_hour=RATE, cooldown="2m", approve_within="10m", verify_within="0s")
+    shop = stacks.stacks["shop"]
+    main = shop.postgres["main"]
     limits = shop.limits.model_copy(update={"max_runs_per_hour": STACK_RATE})
-    shop = shop.model_copy(update={"postgres": dict.fromkeys(TARGETS, one), "limits": limits})
-    storm = what.limits.storm.model_copy(update={"targets": 3})
-    over_all = what.limits.model_copy(update={"concurrency": CONCURRENCY, "storm": storm})
-    return what.model_copy(update={"stacks": {"shop": shop}, "limits": over_all})
+    shop = shop.model_copy(update={"postgres": dict.fromkeys(TARGETS, main), "limits": limits})
+    storm = stacks.limits.storm.model_copy(update={"targets": 3})
+    all_limits = stacks.limits.model_copy(update={"concurrency": CONCURRENCY, "storm": storm})
+    return stacks.model_copy(update={"stacks": {"shop": shop}, "limits": all_limits})
 
 
 class RemediatorMachine(RuleBasedStateMachine):
-    """One remediator, many runs at a time, and everything that can happen to it."""
+    """A remediator with many concurrent runs, and everything that can happen to it."""
 
     targets = st.sampled_from(TARGETS)
 
@@ -81,7 +81,7 @@ class RemediatorMachine(RuleBasedStateMachine):
             self.stack.enter_async_context(engine_harness(shelf.folder, inventory_with_bounds(mode), shelf))
         )
 
-    # What can happen. Each step is a whole scene, or hardly any sequence would come to an effect.
+    # The steps. Each one is a whole scenario; otherwise few sequences would reach an effect.
 
     @rule(
         which=targets,
@@ -90,7 +90,7 @@ class RemediatorMachine(RuleBasedStateMachine):
         twice=st.booleans(),
         works=st.sampled_from([0, 2, 2, 2]),
     )
-    def it_fires(self, which: str, minutes: float, items: int, twice: bool, works: int) -> None:
+    def alert_fires(self, which: str, minutes: float, items: int, twice: bool, works: int) -> None:
         self.bench.clock.advance(minutes=minutes)
         self._fill(items)
         for _ in range(1 + twice):
@@ -98,7 +98,7 @@ class RemediatorMachine(RuleBasedStateMachine):
         self.do(self.bench.work(works))
 
     @rule(which=st.permutations(TARGETS))
-    def several_fire_after_a_quiet_hour(self, which: list[str]) -> None:
+    def several_alerts_fire_after_a_quiet_hour(self, which: list[str]) -> None:
         self.bench.clock.advance(minutes=61)
         self._fill(2)
         for each in which[:RATE]:
@@ -106,17 +106,17 @@ class RemediatorMachine(RuleBasedStateMachine):
         self.do(self.bench.work(2))
 
     @rule(which=targets)
-    def it_fires_again_after_it_was_in_vain(self, which: str) -> None:
+    def alert_fires_again_after_an_ineffective_run(self, which: str) -> None:
         self.bench.clock.advance(minutes=61)
-        for vain in (True, False):
-            self.bench.shelf.refill = vain
+        for ineffective in (True, False):
+            self.bench.shelf.refill = ineffective
             self._fill(1)
             self._deliver(which)
             self.do(self.bench.work(2))
             self.bench.clock.advance(minutes=3)
 
     @rule(which=targets, minutes=st.sampled_from([0.0, 1.0, 3.0]))
-    def it_comes_back(self, which: str, minutes: float) -> None:
+    def alert_resolves_and_fires_again(self, which: str, minutes: float) -> None:
         for status in ("firing", "resolved"):
             self._fill(1)
             self._deliver(which, status=status)
@@ -126,18 +126,18 @@ class RemediatorMachine(RuleBasedStateMachine):
         self.do(self.bench.work(2))
 
     @rule(which=targets, works=st.sampled_from([0, 2]))
-    def it_is_resolved(self, which: str, works: int) -> None:
+    def alert_resolves(self, which: str, works: int) -> None:
         self._deliver(which, status="resolved")
         self.do(self.bench.work(works))
 
     @rule(
         which=targets,
-        at=st.sampled_from(["before", "after", "look", "admission", "anywhere"]),
+        at=st.sampled_from(["before", "after", "before_reading", "admission", "anywhere"]),
         steps=st.integers(0, 120),
         then=st.sampled_from([0, 2]),
     )
-    def the_power_is_cut(self, which: str, at: str, steps: int, then: int) -> None:
-        """In the middle of a round: at an effect, in a look, after an admission, or wherever so many steps lead."""
+    def power_fails(self, which: str, at: str, steps: int, then: int) -> None:
+        """Crash inside a tick: at an effect, in a query, after an admission, or after `steps` event-loop steps."""
         self._fill(2)
         self._deliver(which)
         self.do(self._cut(at, steps))
@@ -149,17 +149,24 @@ class RemediatorMachine(RuleBasedStateMachine):
         self.do(self.bench.work(works))
 
     @rule(minutes=st.sampled_from([0.3, 2, 30, 3_000]))
-    def the_clock_is_set_back(self, minutes: float) -> None:
+    def clock_is_set_back(self, minutes: float) -> None:
         self.bench.clock.advance(minutes=-minutes)
 
-    @rule(how=st.sampled_from(["well", "well", "in vain", "not at all"]))
-    def the_target_behaves(self, how: str) -> None:
-        self.bench.shelf.refill, self.bench.shelf.reachable = how == "in vain", how != "not at all"
+    @rule(how=st.sampled_from(["works", "works", "ineffective", "unreachable"]))
+    def target_changes_behaviour(self, how: str) -> None:
+        self.bench.shelf.refill, self.bench.shelf.reachable = how == "ineffective", how != "unreachable"
 
-    @rule(which=targets, what=st.sampled_from(["pause", "resume", "resume", "close", "close", "yes", "yes", "no"]))
-    def a_person_speaks(self, which: str, what: str) -> None:
-        with suppress(WrongState):  # it was answered before, or has run out
-            self.do(self._decide_approvals(what == "yes") if what in ("yes", "no") else self._operate(which, what))
+    @rule(
+        which=targets,
+        action=st.sampled_from(["pause", "resume", "resume", "close", "close", "approve", "approve", "reject"]),
+    )
+    def operator_acts(self, which: str, action: str) -> None:
+        with suppress(WrongState):  # already answered, or expired
+            self.do(
+                self._decide_approvals(action == "approve")
+                if action in ("approve", "reject")
+                else self._operate(which, action)
+            )
 
     def _fill(self, items: int) -> None:
         if not self.bench.shelf.names():
@@ -179,38 +186,38 @@ class RemediatorMachine(RuleBasedStateMachine):
                 patch.setattr("remediator.engine.run_driver.execute", never)
             elif at != "anywhere":
                 patch.setattr(self.bench.shelf, at, never)
-            round_ = asyncio.create_task(self.bench.engine.tick())
+            tick = asyncio.create_task(self.bench.engine.tick())
             for _ in range(steps):
                 await asyncio.sleep(0)
             if at == "anywhere":
-                round_.cancel()
-            await asyncio.gather(round_, return_exceptions=True)
-            driven = list(self.bench.engine._drive_tasks.values())
-            if at != "anywhere" and driven:
-                await asyncio.wait(driven, timeout=0.1)
+                tick.cancel()
+            await asyncio.gather(tick, return_exceptions=True)
+            drive_tasks = list(self.bench.engine._drive_tasks.values())
+            if at != "anywhere" and drive_tasks:
+                await asyncio.wait(drive_tasks, timeout=0.1)
             await self.bench.cut_power()
-            await asyncio.gather(*driven, return_exceptions=True)
+            await asyncio.gather(*drive_tasks, return_exceptions=True)
 
-    async def _operate(self, which: str, what: str) -> None:
+    async def _operate(self, which: str, action: str) -> None:
         key, now = EpisodeKey("shop", "clear_shelf", f"shop/postgres/{which}"), self.bench.clock.now()
         async with self.bench.context.ledger.write() as connection:
-            if what == "pause":
+            if action == "pause":
                 await switches.pause_now(connection, now, "oncall", "looking", None, timedelta(minutes=5))
-            elif what == "resume":
+            elif action == "resume":
                 await switches.resume(connection, now, "oncall", None)
             else:
                 await switches.close_breaker(connection, key, now, "oncall")
 
-    async def _decide_approvals(self, yes: bool) -> None:
+    async def _decide_approvals(self, approves: bool) -> None:
         for run in await self.bench.runs():
             if run.state is RunState.AWAITING_APPROVAL:
-                await (approve if yes else reject)(self.bench.context, run.id, "oncall")
+                await (approve if approves else reject)(self.bench.context, run.id, "oncall")
         await self.bench.work(1)
 
-    # What must hold
+    # The invariants
 
     @invariant()
-    def nothing_is_ever_touched_without_leave(self) -> None:
+    def every_effect_is_admitted_and_recorded(self) -> None:
         """Invariants 4, 5, 6, 8, 9, 10, 12."""
         all_runs, items, events = self.do(self._read())
         assert sum(run.state in ACTIVE for run in all_runs) <= CONCURRENCY
@@ -220,27 +227,27 @@ class RemediatorMachine(RuleBasedStateMachine):
         touched = Counter(self.bench.shelf.touched)
         applied = Counter[str]()
         for run in all_runs:
-            begun = [each for each in items[run.id] if each.state is not ItemState.PLANNED]
-            assert not begun or (run.admitted_at is not None and (run.found or 0) <= MAX_ITEMS)
-            assert not begun or self.mode == "auto" or (self.mode == "approve" and run.approved_by is not None)
-            applied.update(str(e.item.identity["name"]) for e in begun if e.state is ItemState.APPLIED)
+            started = [each for each in items[run.id] if each.state is not ItemState.PLANNED]
+            assert not started or (run.admitted_at is not None and (run.found or 0) <= MAX_ITEMS)
+            assert not started or self.mode == "auto" or (self.mode == "approve" and run.approved_by is not None)
+            applied.update(str(e.item.identity["name"]) for e in started if e.state is ItemState.APPLIED)
             unsettled = {ItemState.INTENDED, ItemState.UNKNOWN}
-            touched.subtract(str(e.item.identity["name"]) for e in begun if e.state in unsettled)
+            touched.subtract(str(e.item.identity["name"]) for e in started if e.state in unsettled)
         assert all(applied[name] >= number for name, number in touched.items()), "an effect without a record"
         intended = (event for event in events if event.event == "intended")
         intents = Counter((event.run, place) for event in intended for place in event.detail["items"])
         assert not intents or max(intents.values()) == 1
 
     @invariant()
-    def no_bound_is_broken(self) -> None:
-        """Invariants 3, 4, 7, 15, 16, 17: asked of the trail, in the order in which it was written."""
+    def every_bound_is_respected(self) -> None:
+        """Invariants 3, 4, 7, 15, 16, 17, checked on the audit trail in its order."""
         all_runs, _, events = self.do(self._read())
         admitted = sorted(run.admitted_at for run in all_runs if run.admitted_at is not None)
         for moment in admitted:
             assert sum(moment - HOUR < other <= moment for other in admitted) <= RATE
         for run in all_runs:
             before = self.reservations.get(run.id)
-            assert before is None or run.admitted_at is not None, "a reservation was given back"
+            assert before is None or run.admitted_at is not None, "a reservation was returned"
             if run.admitted_at is not None:
                 self.reservations[run.id] = run.admitted_at
             assert self.seen.get(run.id) not in ENDED or run.state is self.seen[run.id], "an ended run moved"
@@ -253,8 +260,8 @@ class RemediatorMachine(RuleBasedStateMachine):
         for event in events:
             target = runs_by_id[event.run].target if event.run is not None else ""
             if event.event == RunState.ADMITTED:
-                assert len(acting) < CONCURRENCY, "more at once than may"
-                assert target not in acting.values(), "two on one target"
+                assert len(acting) < CONCURRENCY, "too many active runs"
+                assert target not in acting.values(), "two active runs on one target"
                 acting[event.run] = target
             elif event.event in NOT_ACTING:
                 acting.pop(event.run, None)
@@ -270,9 +277,9 @@ class RemediatorMachine(RuleBasedStateMachine):
                 case "intended":
                     assert paused is None or event.at >= paused, "an intent after the kill switch"
                 case "admitted":
-                    assert target not in open_breakers, "admitted with its breaker open"
+                    assert target not in open_breakers, "an admission with its breaker open"
                     assert target not in last_ended or event.at >= last_ended[target] + COOLDOWN, (
-                        "the cooldown was cut short"
+                        "an admission during the cooldown"
                     )
                 case "succeeded" | "ineffective" | "failed" | "unknown" if (
                     runs_by_id[event.run].admitted_at is not None
@@ -280,7 +287,7 @@ class RemediatorMachine(RuleBasedStateMachine):
                     last_ended[target] = max(event.at, last_ended.get(target, event.at))
 
     @invariant()
-    def the_record_is_whole(self) -> None:
+    def trail_and_counters_are_complete(self) -> None:
         """Invariants 21 and 26."""
         self.do(self._check_record())
 
@@ -300,7 +307,7 @@ class RemediatorMachine(RuleBasedStateMachine):
         return all_runs, items, events
 
     def teardown(self) -> None:
-        """Invariant 13: whatever has happened, quiet hours end every run."""
+        """Invariant 13: after quiet hours every run has ended."""
         try:
             if hasattr(self, "bench"):
                 self.do(self._come_to_rest())
@@ -330,7 +337,7 @@ TestRemediator.settings = settings(
 
 
 class LongRemediatorMachine(RemediatorMachine):
-    """The same for minutes, and each time another way."""
+    """The same machine for minutes, with other examples each time."""
 
 
 TestLonger = pytest.mark.timeout(3_600)(pytest.mark.soak(LongRemediatorMachine.TestCase))

@@ -1,4 +1,4 @@
-"""The disk is full, the folder is read-only, the process is stopped: nothing is done that is not on record."""
+"""With a full disk, a read-only folder or a suspended process, no effect happens without a record."""
 
 import asyncio
 import os
@@ -21,8 +21,7 @@ from tests.unit.remediator.conftest import EngineHarness
 
 
 def test_full_disk_refuses_deliveries_starts_no_effect_and_is_reported(folder: Path) -> None:
-    told = run_in_process(full_disk, folder.parent)
-    assert told == {
+    assert run_in_process(full_disk, folder.parent) == {
         "accepting": "the ledger: disk I/O error",
         "trouble": "the ledger: disk I/O error",
         "touched while full": [],
@@ -41,11 +40,11 @@ def test_full_disk_is_reported_while_the_engine_is_idle(folder: Path) -> None:
 
 @pytest.fixture
 def closed_folder() -> Iterator[Path]:
-    """Where nobody but root may write."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as made:
-        Path(made).chmod(0o555)
-        yield Path(made)
-        Path(made).chmod(0o755)
+    """Yield a folder in which only root may write."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o555)
+        yield Path(name)
+        Path(name).chmod(0o755)
 
 
 def test_read_only_folder_fails_the_start_with_its_cause(closed_folder: Path) -> None:
@@ -81,17 +80,17 @@ async def test_ledger_damaged_while_open_stops_all_work(bench: EngineHarness, fo
 async def test_ledger_lost_during_an_effect_records_the_outcome_when_it_is_back(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    out = False
+    unavailable = False
     write = SqliteLedger.write
 
     def sometimes(ledger: SqliteLedger) -> AbstractAsyncContextManager[AsyncConnection]:
-        if out:
+        if unavailable:
             raise LedgerUnavailable("the ledger: it is gone")
         return write(ledger)
 
     async def lose() -> None:
-        nonlocal out
-        out = True
+        nonlocal unavailable
+        unavailable = True
 
     monkeypatch.setattr(SqliteLedger, "write", sometimes)
     for module in ("engine", "run_driver"):
@@ -101,9 +100,9 @@ async def test_ledger_lost_during_an_effect_records_the_outcome_when_it_is_back(
     await bench.deliver()
     await bench.engine.tick()
     await bench.engine.wait_for_runs()
-    assert bench.shelf.touched == ["a"], "the second effect had no record to begin with"
+    assert bench.shelf.touched == ["a"], "the second effect started without a record"
     assert bench.engine.fault == "the ledger: it is gone"
-    out = False
+    unavailable = False
     setattr(bench.shelf, at, lambda: asyncio.sleep(0))
     await bench.work()
     run = await bench.last_run()
@@ -112,7 +111,7 @@ async def test_ledger_lost_during_an_effect_records_the_outcome_when_it_is_back(
 
 
 def test_suspended_process_keeps_its_lock_and_checks_the_pause_when_it_continues(folder: Path) -> None:
-    """Invariants 7 and 24, of one machine: nobody else can begin, and what was paused meanwhile is not done."""
+    """Invariants 7 and 24: no other process can start, and a pause during the suspension is respected."""
     ours, theirs = FORKS.Pipe()
     process = FORKS.Process(target=slow_work, args=(theirs, folder.parent))
     process.start()

@@ -1,4 +1,4 @@
-"""What comes in from outside: a valid body is accepted, all else is a 4xx, and no text becomes more than a name."""
+"""Input from outside: valid bodies are accepted, others answered with 4xx, and label text stays a name."""
 
 import json
 from typing import Any
@@ -90,9 +90,9 @@ HOSTILE = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 def test_every_valid_body_is_parsed(body: Any) -> None:
     """Invariant 22."""
-    found = parse_delivery(json.dumps(body).encode())
-    assert [each.status for each in found.alerts] == [each["status"] for each in body["alerts"]]
-    assert all(each.started.tzinfo is not None and each.started.year > 1 for each in found.alerts)
+    parsed = parse_delivery(json.dumps(body).encode())
+    assert [each.status for each in parsed.alerts] == [each["status"] for each in body["alerts"]]
+    assert all(each.started.tzinfo is not None and each.started.year > 1 for each in parsed.alerts)
 
 
 @given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=300))
@@ -131,19 +131,19 @@ def test_nearly_valid_body_is_malformed(body: bytes) -> None:
 def test_label_text_is_used_only_as_a_name_in_the_inventory(
     stack: str, target: str, queue: str, remediation: str, more: dict[str, str]
 ) -> None:
-    """Invariant 18: what a remediation is given is the inventory's, whatever the alert says."""
+    """Invariant 18: a remediation gets names of the inventory only, never the text of an alert."""
     labels = {**more, "stack": stack, "target": target, "queue": queue, "remediation": remediation}
     key = key_of(labels, REMEDIATIONS)
     assert all(len(part) <= 4 * MAX_NAME and "\0" not in part for part in (key.stack, key.remediation, key.target))
-    found = resolve_target(SHOP, REMEDIATIONS, key)
-    if isinstance(found, UnresolvedTarget):
+    target_or_error = resolve_target(SHOP, REMEDIATIONS, key)
+    if isinstance(target_or_error, UnresolvedTarget):
         return
-    assert found.stack is SHOP.stacks["shop"]
-    assert found.remediation is REMEDIATIONS[remediation]
-    whole = ("shop", "shop")  # of a remediation that is about a stack and not about one target
-    assert (found.name.stack, found.name.name) in {("shop", "main"), ("shop", "jobs"), whole}
-    assert found.name.queue in {None, "mail"}
-    assert EpisodeKey("shop", remediation, str(found.name)) == key, "one target has one key"
+    assert target_or_error.stack is SHOP.stacks["shop"]
+    assert target_or_error.remediation is REMEDIATIONS[remediation]
+    whole_stack = ("shop", "shop")  # a remediation for a stack instead of a target
+    assert (target_or_error.name.stack, target_or_error.name.name) in {("shop", "main"), ("shop", "jobs"), whole_stack}
+    assert target_or_error.name.queue in {None, "mail"}
+    assert EpisodeKey("shop", remediation, str(target_or_error.name)) == key, "a target has one key"
 
 
 def test_long_label_is_truncated() -> None:

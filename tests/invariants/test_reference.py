@@ -1,4 +1,4 @@
-"""Every invariant and every bound has its guards, and they stand where the list says; two are taken out here."""
+"""Every invariant and bound has guards that match the code; two of them are removed here."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from tests.invariants.mutants import answers, guards_of
 from tools.docs.invariants_page import invariants_page
 
 GUARDS = guards_of(invariants())
-# `make mutants` takes out all of them; the tests of these two are quick.
+# `make mutants` removes all of them; the tests of these two are quick.
 BOUNDS = "tests/unit/remediator/bounds/test_bounds.py::test_exceeded_bound_stops_the_run"
 DELIVERY = "tests/unit/remediator/model/test_delivery.py::test_what_is_no_delivery_is_refused_in_one_line"
 
@@ -34,13 +34,13 @@ def test_every_bound_is_a_guard() -> None:
 
 
 def test_every_guard_matches_once_in_its_file() -> None:
-    """And the file without it is still Python that does something else, or its tests would prove nothing."""
+    """The file without it is still Python but behaves differently; otherwise its tests prove nothing."""
     for _, guard in GUARDS:
         text = _text(guard.file)
-        left = guard.remove_from(text)
-        assert left != text
+        mutated = guard.remove_from(text)
+        assert mutated != text
         if guard.file.endswith(".py"):
-            assert ast.dump(ast.parse(left)) != ast.dump(ast.parse(text))
+            assert ast.dump(ast.parse(mutated)) != ast.dump(ast.parse(text))
 
 
 def test_guard_without_a_match_is_named_in_the_error() -> None:
@@ -64,13 +64,13 @@ def test_every_named_test_exists() -> None:
 
 
 def test_tests_name_only_existing_invariants() -> None:
-    said = {
+    numbers = {
         int(number)
         for file in (ROOT / "tests").rglob("test_*.py")
         for listed in re.findall(r"\bInvariants? ((?:\d+(?:, | and )?)+)", file.read_text(encoding="utf-8"))
         for number in re.findall(r"\d+", listed)
     }
-    assert said <= {each.number for each in invariants()}
+    assert numbers <= {each.number for each in invariants()}
 
 
 def test_the_page_is_what_make_docs_writes() -> None:
@@ -79,7 +79,7 @@ def test_the_page_is_what_make_docs_writes() -> None:
 
 
 def test_only_a_guard_whose_removal_fails_an_assertion_counts() -> None:
-    """Side by side: each is a run of pytest. What can not be read turns every test red, and proves nothing."""
+    """Each guard is a pytest run. A file that does not import fails every test and proves nothing."""
     guards = [
         _of(9, "A plan with one item more than `max_items` is refused."),
         _of(22, "A delivery with more than 1000 alerts is refused."),
@@ -93,7 +93,7 @@ def test_only_a_guard_whose_removal_fails_an_assertion_counts() -> None:
 
 
 def _of(number: int, words: str) -> Guard:
-    """The guard, with the quick one of its tests."""
+    """Return the guard with only the quick one of its tests."""
     [guard] = [each for of, each in GUARDS if (of, each.guard) == (number, words)]
     [test] = {BOUNDS, DELIVERY} & set(guard.red)
     return guard.model_copy(update={"red": (test,)})

@@ -1,4 +1,4 @@
-"""Each bound stands in the way of a real run: what it judges is what the ledger, the inventory and Alertmanager say."""
+"""Each bound stops a real run, by the facts of the ledger, the inventory and Alertmanager."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 
 async def outcome(bench: EngineHarness) -> tuple[str, str, int]:
-    """What became of the last run, and how many things were touched."""
+    """Return the state and reason of the last run, and the number of touched items."""
     run = await bench.last_run()
     return run.state, run.reason, len(bench.shelf.touched)
 
@@ -41,8 +41,8 @@ async def resolve(bench: EngineHarness, **labels: str) -> None:
     await bench.work()
 
 
-def with_shop(what: Inventory, **changes: Any) -> Inventory:
-    return what.model_copy(update={"stacks": {"shop": what.stacks["shop"].model_copy(update=changes)}})
+def with_shop(stacks: Inventory, **changes: Any) -> Inventory:
+    return stacks.model_copy(update={"stacks": {"shop": stacks.stacks["shop"].model_copy(update=changes)}})
 
 
 def inventory_with_freeze(begins: timedelta, ends: timedelta, **settings: Any) -> Inventory:
@@ -62,11 +62,11 @@ async def test_no_effect_starts_after_a_freeze_has_begun(folder: Path) -> None:
     """Invariant 11."""
     async with engine_harness(folder, inventory_with_freeze(MINUTE, 20 * MINUTE)) as bench:
 
-        async def late() -> None:
+        async def enter_freeze() -> None:
             bench.clock.advance(minutes=2)
 
         bench.shelf.fill("b")
-        bench.shelf.after = late
+        bench.shelf.after = enter_freeze
         assert await fire(bench) == ("interrupted", "freeze", 1)
 
 
@@ -78,7 +78,7 @@ async def test_run_outside_its_window_is_deferred(folder: Path) -> None:
 
 
 def restart(bench: EngineHarness, **changes: Any) -> None:
-    """The remediator, started anew."""
+    """Restart the remediator with a changed context."""
     bench.context = replace(bench.context, **changes)
     bench.engine = Engine(bench.context)
 
@@ -123,7 +123,7 @@ def resume_action(stack: str | None) -> HarnessAction:
 
 
 @pytest.mark.parametrize(
-    ("said", "goes_on"),
+    ("actions", "runs"),
     [
         ([pause_action(None)], False),
         ([pause_action("shop")], False),
@@ -137,12 +137,12 @@ def resume_action(stack: str | None) -> HarnessAction:
     ],
 )
 async def test_pause_and_resume_apply_to_their_stack_or_to_all(
-    bench: EngineHarness, said: list[HarnessAction], goes_on: bool
+    bench: EngineHarness, actions: list[HarnessAction], runs: bool
 ) -> None:
-    """Invariant 7: a stack's pause is its own, and ends by a word about it or about all."""
-    for say in said:
-        await say(bench)
-    assert await fire(bench) == (("succeeded", "", 1) if goes_on else ("refused", "kill_switch", 0))
+    """Invariant 7: a pause of a stack ends by a resume of that stack or of all stacks."""
+    for action in actions:
+        await action(bench)
+    assert await fire(bench) == (("succeeded", "", 1) if runs else ("refused", "kill_switch", 0))
 
 
 @pytest.mark.parametrize("which", ["main", "spare"])
@@ -155,10 +155,10 @@ async def test_pause_of_a_stack_is_checked_before_every_effect(bench: EngineHarn
 
 async def test_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
     """Invariant 30."""
-    what = inventory(cooldown="0s")
-    storm = what.limits.storm.model_copy(update={"targets": 1})
-    what = what.model_copy(update={"limits": what.limits.model_copy(update={"storm": storm})})
-    async with engine_harness(folder, what) as bench:
+    stacks = inventory(cooldown="0s")
+    storm = stacks.limits.storm.model_copy(update={"targets": 1})
+    stacks = stacks.model_copy(update={"limits": stacks.limits.model_copy(update={"storm": storm})})
+    async with engine_harness(folder, stacks) as bench:
         bench.shelf.fill("a")
         two = [alert(), alert(target="spare", fingerprint="f2")]
         await bench.context.ledger.accept(bench.clock.now(), delivery(two))
@@ -173,7 +173,7 @@ async def test_storm_lasts_until_its_cooldown_is_over(folder: Path) -> None:
 
 
 async def test_truncated_alerts_count_as_a_storm(bench: EngineHarness) -> None:
-    """Invariant 30: what is not known may be anything."""
+    """Invariant 30: the truncated alerts may be anything."""
     body = delivery().replace(b'"truncatedAlerts": 0', b'"truncatedAlerts": 3')
     await bench.context.ledger.accept(bench.clock.now(), body)
     assert await fire(bench) == ("refused", "storm", 0)
@@ -182,12 +182,12 @@ async def test_truncated_alerts_count_as_a_storm(bench: EngineHarness) -> None:
 @pytest.mark.parametrize("of", ["all", "the stack"])
 async def test_alert_without_a_recent_confirmation_is_refused(folder: Path, of: str) -> None:
     """Invariant 30."""
-    what = inventory()
+    stacks = inventory()
     if of == "all":
-        what = what.model_copy(update={"limits": what.limits.model_copy(update={"max_alert_age": MINUTE})})
+        stacks = stacks.model_copy(update={"limits": stacks.limits.model_copy(update={"max_alert_age": MINUTE})})
     else:
-        what = with_shop(what, limits=what.stacks["shop"].limits.model_copy(update={"max_alert_age": MINUTE}))
-    async with engine_harness(folder, what) as bench:
+        stacks = with_shop(stacks, limits=stacks.stacks["shop"].limits.model_copy(update={"max_alert_age": MINUTE}))
+    async with engine_harness(folder, stacks) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
         bench.clock.advance(minutes=2)
@@ -197,7 +197,7 @@ async def test_alert_without_a_recent_confirmation_is_refused(folder: Path, of: 
 
 @dataclass
 class FakeAlertmanager:
-    """Says which alerts fire, as Alertmanager's API does, or fails."""
+    """An API that reports firing alerts like Alertmanager, or fails."""
 
     url: str = ""
     firing: list[dict[str, str]] = field(default_factory=list)
@@ -218,7 +218,7 @@ async def fake_alertmanager() -> AsyncIterator[FakeAlertmanager]:
 
 @asynccontextmanager
 async def harness_with_alertmanager(folder: Path) -> AsyncIterator[tuple[EngineHarness, FakeAlertmanager]]:
-    """A harness that wants to know of `Failover` before it acts."""
+    """Yield a harness with `Failover` in `block_on`, and its Alertmanager."""
     async with fake_alertmanager() as fake, engine_harness(folder, inventory(block_on=["Failover"])) as bench:
         restart(bench, alertmanager=AlertmanagerReader(fake.url))
         yield bench, fake
@@ -237,17 +237,17 @@ async def test_firing_alert_of_block_on_refuses_the_run(
     folder: Path, labels: dict[str, str], expected: tuple[str, str, int]
 ) -> None:
     """Invariant 30."""
-    async with harness_with_alertmanager(folder) as (bench, asked):
-        asked.firing = [labels]
+    async with harness_with_alertmanager(folder) as (bench, alertmanager):
+        alertmanager.firing = [labels]
         assert await fire(bench) == expected
 
 
 async def test_run_is_deferred_when_alertmanager_is_unreadable(folder: Path) -> None:
     """Invariant 30."""
-    async with harness_with_alertmanager(folder) as (bench, asked):
-        asked.status = 500
+    async with harness_with_alertmanager(folder) as (bench, alertmanager):
+        alertmanager.status = 500
         assert await fire(bench) == ("deferred", "alertmanager_unreadable", 0)
-        asked.status = 200
+        alertmanager.status = 200
         bench.clock.advance(seconds=10)
         assert await fire(bench) == ("succeeded", "", 1)
 
@@ -266,12 +266,12 @@ async def test_plan_above_max_share_is_refused(folder: Path) -> None:
 
 
 async def test_active_run_of_an_ended_episode_keeps_its_target(folder: Path) -> None:
-    """Invariant 4: its alert has ended and come back while it still acts."""
-    what = inventory(cooldown="0s")
-    what = what.model_copy(update={"limits": what.limits.model_copy(update={"concurrency": 2})})
-    async with engine_harness(folder, what) as bench:
+    """Invariant 4: its alert ends and fires again while the run is active."""
+    stacks = inventory(cooldown="0s")
+    stacks = stacks.model_copy(update={"limits": stacks.limits.model_copy(update={"concurrency": 2})})
+    async with engine_harness(folder, stacks) as bench:
 
-        async def comes_back() -> None:
+        async def end_and_fire_again() -> None:
             bench.shelf.before = no_fault
             await bench.deliver(status="resolved", starts=bench.clock.now().isoformat())
             await bench.deliver(starts=bench.clock.now().isoformat())
@@ -279,7 +279,7 @@ async def test_active_run_of_an_ended_episode_keeps_its_target(folder: Path) -> 
                 await bench.engine.tick()
             await bench.engine._drive_tasks[2]
 
-        bench.shelf.before = comes_back
+        bench.shelf.before = end_and_fire_again
         await fire(bench)
         first, second = await bench.runs()
         assert (first.state, second.state, second.reason) == ("succeeded", RunState.DEFERRED, "concurrency")
