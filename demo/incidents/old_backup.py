@@ -33,16 +33,16 @@ def _seen(page: ExporterPage) -> bool:
 async def _prove(demo: Demo, injection: Injection) -> IncidentProof:
     now = await list_backups(demo.paths)
     older = injection.facts["left"]
-    fresh = sorted(path for path in now if path not in older)
+    new_backups = sorted(path for path in now if path not in older)
     rows = 0
-    if fresh:
+    if new_backups:
         with TemporaryDirectory(dir=demo.paths.root) as folder:
             dump = Path(folder) / "newest.dump"
-            dump.write_bytes(bytes(await (await open_bucket(demo.paths).get_async(fresh[-1])).bytes_async()))
+            dump.write_bytes(bytes(await (await open_bucket(demo.paths).get_async(new_backups[-1])).bytes_async()))
             rows = await rows_in_dump(demo, dump)
     return check_claims(
-        {"older_backups": len(older), "new_backups": fresh, "rows_restored": rows},
-        one_new_backup_is_in_the_bucket=len(fresh) == 1,
+        {"older_backups": len(older), "new_backups": new_backups, "rows_restored": rows},
+        one_new_backup_is_in_the_bucket=len(new_backups) == 1,
         it_can_be_restored=rows > 0,
         the_older_backups_are_untouched=all(now.get(path) == older[path] for path in older),
     )

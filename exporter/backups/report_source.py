@@ -44,7 +44,7 @@ def _read_file(file: Path) -> ReportText:
             content = stream.read(MAX_BYTES + 1)
         return ReportText(_check_size(content), file.stat().st_mtime)
     except OSError as error:
-        message = f"report.file: can not read {file} ({error.strerror}); have the backup tool write it there"
+        message = f"report.file: cannot read {file} ({error.strerror}); have the backup tool write it there"
         raise TargetMisconfigured(message, Fault.FOLDER) from None
 
 

@@ -106,16 +106,16 @@ def test_incident_that_was_not_followed_is_reported_with_the_reason() -> None:
 
 def test_first_successful_run_decides_even_if_later_runs_exist() -> None:
     runs = [_run("nothing_to_do", created=40), _run("succeeded", created=30), _run("failed", created=20)]
-    found = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
-    assert found is not None
-    assert found["id"] == 30
+    run = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
+    assert run is not None
+    assert run["id"] == 30
 
 
 def test_newest_run_decides_while_no_run_has_succeeded() -> None:
     runs = [_run("executing", created=40), _run("failed", created=20)]
-    found = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
-    assert found is not None
-    assert found["id"] == 40
+    run = deciding_run(runs, INCIDENTS["idle_transactions"], _timeline("idle_transactions").injection)
+    assert run is not None
+    assert run["id"] == 40
 
 
 def test_earlier_runs_and_runs_of_other_targets_are_ignored() -> None:

@@ -112,10 +112,10 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
 )
 def test_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert old in GOOD
-    found = problems(tmp_path, GOOD.replace(old, new))
-    assert len(found) == 1
-    assert expected in found[0]
-    assert "hunter2" not in found[0]
+    lines = problems(tmp_path, GOOD.replace(old, new))
+    assert len(lines) == 1
+    assert expected in lines[0]
+    assert "hunter2" not in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_key_of_a_queue_starts_with_its_prefix(prefix, keys: dict[str, str | Non
 
 
 def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
-    found = problems(tmp_path, GOOD.replace("dsn:", "dns:").replace("older_than", "older_then"))
-    assert [line.split(": ")[0] for line in found] == ["inventory.yml:5", "inventory.yml:15"]
+    lines = problems(tmp_path, GOOD.replace("dsn:", "dns:").replace("older_than", "older_then"))
+    assert [line.split(": ")[0] for line in lines] == ["inventory.yml:5", "inventory.yml:15"]
 
 
 def test_a_variable_replaces_one_value(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_a_variable_replaces_one_value(tmp_path: Path) -> None:
 
 def test_invalid_variable_is_named(tmp_path: Path) -> None:
     variable = "RUNBOOK__STACKS__SHOP__REMEDIATIONS__TERMINATE_IDLE_TRANSACTIONS__COOLDOWN"
-    found = problems(tmp_path, GOOD, **{variable: "soon"})
-    assert found[0].startswith(f"{variable}: stacks.shop.remediations.terminate_idle_transactions.cooldown: 'soon'")
+    lines = problems(tmp_path, GOOD, **{variable: "soon"})
+    assert lines[0].startswith(f"{variable}: stacks.shop.remediations.terminate_idle_transactions.cooldown: 'soon'")
 
 
 def test_database_and_redis_urls_define_a_default_stack() -> None:
@@ -217,8 +217,8 @@ def test_default_mode_is_shadow(tmp_path: Path) -> None:
 def test_setting_that_disables_a_bound_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
     """Invariant 20."""
     assert GOOD.count(old) == 1
-    [found] = problems(tmp_path, GOOD.replace(old, new))
-    assert key in found
+    [problem] = problems(tmp_path, GOOD.replace(old, new))
+    assert key in problem
 
 
 def test_duration_without_a_unit_is_refused(tmp_path: Path) -> None:

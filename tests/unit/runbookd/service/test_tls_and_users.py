@@ -87,17 +87,17 @@ async def test_malformed_credential_is_refused(start, header) -> None:
     port = await start({"basic_auth_users": USERS})
     async with (
         aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{port}/", headers={"Authorization": header}) as found,
+        session.get(f"http://127.0.0.1:{port}/", headers={"Authorization": header}) as answer,
     ):
-        assert found.status == 401
-        assert found.headers["WWW-Authenticate"] == "Basic"
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"] == "Basic"
 
 
 async def test_every_response_has_the_configured_headers(start) -> None:
     port = await start({"http_server_config": {"headers": {"X-Frame-Options": "deny"}}, "basic_auth_users": USERS})
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as found:
-        assert found.status == 401
-        assert found.headers["X-Frame-Options"] == "deny"
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as answer:
+        assert answer.status == 401
+        assert answer.headers["X-Frame-Options"] == "deny"
 
 
 async def test_valid_change_applies_at_once_and_invalid_change_is_ignored(start, file) -> None:

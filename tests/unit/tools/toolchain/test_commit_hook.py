@@ -40,9 +40,9 @@ def checkout(tmp_path: Path) -> Path:
     ],
 )
 def test_message_is_accepted_or_refused_with_the_reason(message: str, problem: str) -> None:
-    found = list(problems(message))
-    assert bool(found) == bool(problem)
-    assert all(problem in line for line in found)
+    lines = list(problems(message))
+    assert bool(lines) == bool(problem)
+    assert all(problem in line for line in lines)
 
 
 def test_installed_hook_refuses_a_commit_and_names_the_problem(checkout: Path) -> None:
