@@ -1,4 +1,4 @@
-"""`runbookctl`, the operator's command: what a person asks the remediator, and tells it.
+"""`runbookctl`, the operator's command.
 
-It speaks to the remediator over HTTP and reads the inventory; it touches no target but in `doctor`, read-only.
+It calls the remediator's API and reads the inventory. Only `doctor` connects to targets, and it changes nothing.
 """

@@ -1,4 +1,4 @@
-"""Talks to the remediator's API with an operator's token."""
+"""Calls the remediator's API with an operator's token."""
 
 import asyncio
 import json
@@ -12,36 +12,39 @@ from yarl import URL
 from runbookd.inventory import Secret, SecretError
 
 CONNECT_SECONDS = 5.0
-# A delivery of many alerts is simulated target by target, and each may hang as long as a plan may.
+# A simulated delivery plans its targets one after another, and each plan may use its full timeout.
 TIMEOUT_SECONDS = 90.0
 
 
 class RemediatorRefused(Exception):
-    """The remediator said no, or said nothing. One line for people."""
+    """The remediator refused, or did not answer. One line for the operator."""
 
 
 class WrongUsage(RemediatorRefused):
-    """What was asked makes no sense, or it is not known who asks."""
+    """An invalid request, or no usable operator's token."""
 
 
 class RemediatorClient:
-    """One remediator, and who asks it."""
+    """A remediator's address, with an operator's token for it."""
 
     def __init__(self, url: str, token_file: str | None) -> None:
         self._url = url.rstrip("/")
         self._token = Secret("--token-file", None, Path(token_file) if token_file else None)
 
     def get(self, path: str, query: Mapping[str, str | None] | None = None, seconds: float = TIMEOUT_SECONDS) -> Any:
-        """Return the JSON of the answer; every method here raises RemediatorRefused for anything else."""
+        """Return the decoded answer. Like every method here, raises RemediatorRefused."""
         return asyncio.run(self._call("GET", path, query, seconds))
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send `body` as JSON, and return the decoded answer."""
         return asyncio.run(self._call("POST", path, json=body))
 
     def post_file(self, path: str, content: bytes) -> Any:
+        """Send `content` unchanged, and return the decoded answer."""
         return asyncio.run(self._call("POST", path, data=content))
 
     def delete(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
+        """Delete what `path` names, and return the decoded answer."""
         return asyncio.run(self._call("DELETE", path, query))
 
     async def _call(
@@ -55,7 +58,7 @@ class RemediatorClient:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         params = {name: value for name, value in (query or {}).items() if value is not None}
         if not _is_address(self._url):
-            raise WrongUsage(f"--url: {self._url!r} is no address; write it like http://127.0.0.1:9851")
+            raise WrongUsage(f"--url: {self._url!r} is not an address; write it like http://127.0.0.1:9851")
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
@@ -68,31 +71,33 @@ class RemediatorClient:
                     raise self._error_from(response.status, content)
                 return self._json(content)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise RemediatorRefused(f"{self._url} does not answer: {error or 'no answer in time'}") from None
+            raise RemediatorRefused(
+                f"{self._url} does not answer: {error or 'timed out'}; check --url (REMEDIATOR_URL)"
+            ) from None
 
     def _error_from(self, status: int, content: bytes) -> RemediatorRefused:
-        """The remediator's own words; whoever has none of them is somebody else."""
+        """Return the remediator's own error; an answer without one is not the remediator's."""
         payload = self._json(content)
         if not isinstance(payload, dict) or not isinstance(payload.get("error"), str):
-            return RemediatorRefused(self._not_the_remediator(f"it answered {status}"))
+            return RemediatorRefused(self._not_the_remediator(f"it returned HTTP {status}"))
         return WrongUsage(payload["error"]) if status == 400 else RemediatorRefused(payload["error"])
 
     def _json(self, content: bytes) -> Any:
         try:
             return json.loads(content)
         except ValueError:
-            raise RemediatorRefused(self._not_the_remediator("its answer is no JSON")) from None
+            raise RemediatorRefused(self._not_the_remediator("its answer is not JSON")) from None
 
     def _not_the_remediator(self, problem: str) -> str:
-        return f"{self._url} is no remediator's API: {problem}; see --url (REMEDIATOR_URL)"
+        return f"{self._url} is not a remediator's API: {problem}; check --url (REMEDIATOR_URL)"
 
     def _address(self, path: str) -> URL:
-        """`path` as it is written: a name in it that looks like `..` must not lead to another path."""
+        """Return the URL of `path` as written: a name like `..` in it must not change the path."""
         return URL(str(URL(self._url)).rstrip("/") + path, encoded=True)
 
     def _headers(self) -> dict[str, str]:
         if not self._token.configured:
-            raise WrongUsage("who are you? Give --token-file (OPERATOR_TOKEN_FILE)")
+            raise WrongUsage("no operator's token; set --token-file (OPERATOR_TOKEN_FILE)")
         try:
             return {"Authorization": f"Bearer {self._token.read()}"}
         except SecretError as error:

@@ -1,4 +1,4 @@
-"""The command `runbookctl`: what an operator asks the remediator and tells it. Its commands are in `commands/`."""
+"""The command line of `runbookctl`. Its commands are in `commands/`."""
 
 import sys
 from typing import Annotated
@@ -12,8 +12,8 @@ from runbookctl.starter_files import InitError
 from runbookd.inventory import InventoryError
 from runbookd.service import VERSION
 
-app = typer.Typer(help="Ask the remediator what it did, and tell it what it may do.", no_args_is_help=True)
-breaker_app = typer.Typer(help="Breakers: what keeps a remediation off a target until a person has looked.")
+app = typer.Typer(help="Operate the remediator: see what it did, and control what it may do.", no_args_is_help=True)
+breaker_app = typer.Typer(help="Breakers: each keeps a remediation off a target until you close it.")
 audit_app = typer.Typer(help="The audit trail.")
 app.add_typer(breaker_app, name="breaker", no_args_is_help=True)
 app.add_typer(audit_app, name="audit", no_args_is_help=True)
@@ -41,22 +41,22 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def connect(
     context: typer.Context,
-    url: Annotated[str, typer.Option(envvar="REMEDIATOR_URL", help="Where the remediator listens.")] = (
+    url: Annotated[str, typer.Option(envvar="REMEDIATOR_URL", help="Address of the remediator.")] = (
         "http://127.0.0.1:9851"
     ),
     token_file: Annotated[
-        str | None, typer.Option(envvar="OPERATOR_TOKEN_FILE", help="The file with your operator's token.")
+        str | None, typer.Option(envvar="OPERATOR_TOKEN_FILE", help="File with your operator's token.")
     ] = None,
-    version: Annotated[  # noqa: ARG001 - it has done its work before
+    version: Annotated[  # noqa: ARG001 - its callback handles it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Keep where the remediator is and who asks."""
+    """Store the remediator's address and the operator's token for the command."""
     context.obj = RemediatorClient(url, token_file)
 
 
 def main() -> int:
-    """Run the command. Exits 0, or 1 for a finding or a refusal, or 2 for wrong usage."""
+    """Run the command. Return 0, or 1 for a finding or a refusal, or 2 for wrong usage."""
     try:
         app()
     except WrongUsage as error:

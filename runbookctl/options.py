@@ -1,4 +1,4 @@
-"""What the commands share: who is asked, and how the answer is printed."""
+"""Options and helpers that the commands share."""
 
 import os
 import sys
@@ -13,12 +13,12 @@ from runbookctl.printing import answers
 from runbookd.inventory import Inventory, load_inventory
 from runbookd.service.check import NO_INVENTORY
 
-UNWRAPPED_WIDTH = 10_000  # columns: a program that reads lines must not find them folded
+UNWRAPPED_WIDTH = 10_000  # columns: lines must not wrap when a program reads them
 
 console = Console(width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
 
-OutputOption = Annotated[answers.Format, typer.Option("--output", "-o", help="How to print the answer.")]
-RunArgument = Annotated[int, typer.Argument(help="The number of a run, as `runbookctl runs` lists it.", min=1)]
+OutputOption = Annotated[answers.Format, typer.Option("--output", "-o", help="Output format.")]
+RunArgument = Annotated[int, typer.Argument(help="Number of a run, as listed by `runbookctl runs`.", min=1)]
 StackOption = Annotated[str | None, typer.Option(help="Only this stack.")]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config.file", envvar="RUNBOOK_CONFIG_FILE", help="The inventory, a YAML file.")
@@ -26,17 +26,17 @@ ConfigFile = Annotated[
 
 
 def client_of(context: typer.Context) -> RemediatorClient:
-    """The remediator that is asked; see `connect`."""
+    """Return the client that `connect` stored."""
     client: RemediatorClient = context.obj
     return client
 
 
 def load_inventory_or_fail(file: Path | None) -> Inventory:
-    """The inventory of `file`, or of the environment.
+    """Load the inventory from `file` or from the environment.
 
     Raises:
-        BadParameter: there is none.
-        InventoryError: it can not be used.
+        BadParameter: no inventory is given.
+        InventoryError: it cannot be used.
     """
     inventory = load_inventory(file, os.environ)
     if inventory is None:

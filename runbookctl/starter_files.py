@@ -1,4 +1,4 @@
-"""Writes the files that a new installation starts from."""
+"""Writes the starter files of a new installation."""
 
 import re
 from collections.abc import Sequence
@@ -9,25 +9,27 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 class InitError(Exception):
-    """The files can not be written. One line for people."""
+    """The files cannot be written. One line for the operator."""
 
 
 def write_examples(folder: str, stack: str) -> Sequence[Path]:
-    """Write `inventory.yml` and `thresholds.yml` for `stack` into `folder`, and return what was written.
+    """Write `inventory.yml` and `thresholds.yml` for `stack`, and return their paths.
 
     Raises:
-        InitError: the folder holds something, can not be written, or the name is none.
+        InitError: the folder is not empty or cannot be written, or the name is not valid.
     """
     if not _NAME.fullmatch(stack):
-        raise InitError(f"{stack!r} is no name: lower-case letters, digits and single underscores, as in my_shop")
+        raise InitError(
+            f"{stack!r} is not a valid name; use lower-case letters, digits and single underscores, as in my_shop"
+        )
     directory = Path(folder)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
-            raise InitError(f"{directory} is not empty; name a new folder")
+            raise InitError(f"{directory} is not empty; choose a new folder")
         return [_write(directory / name, stack) for name in ("inventory.yml", "thresholds.yml")]
     except OSError as error:
-        raise InitError(f"can not write {directory}: {error.strerror}") from None
+        raise InitError(f"cannot write to {directory}: {error.strerror}") from None
 
 
 def _write(file: Path, stack: str) -> Path:

@@ -1,4 +1,4 @@
 """The commands of `runbookctl`, one file per group.
 
-Each asks the remediator, or the inventory, one question and prints the answer.
+Each sends a request to the remediator, or reads the inventory, and prints the answer.
 """

@@ -1,4 +1,4 @@
-"""The audit trail: `audit verify`."""
+"""`audit verify`: verify the audit trail."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,16 +9,16 @@ from runbookctl.client import RemediatorRefused
 from runbookctl.options import OutputOption, client_of, console
 from runbookctl.printing import answers
 
-VERIFY_SECONDS = 900.0  # of a million rows it takes half a minute, on a machine that has nothing else to do
-UNKNOWN_HEAD = "its end was cut off, it was written anew, or the head is from before what is kept (400 days)"
+VERIFY_SECONDS = 900.0  # a million rows take half a minute on an idle machine
+UNKNOWN_HEAD = "the trail was truncated or rewritten, or this head is older than the 400 days kept"
 
 
 def verify_audit(
     context: typer.Context,
-    head: Annotated[str | None, typer.Option(help="A head noted earlier, from a log or an escalation.")] = None,
+    head: Annotated[str | None, typer.Option(help="A head hash noted earlier, from a log or an escalation.")] = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Prove that no row of the audit trail was changed; with a head, that none was cut off after it either."""
+    """Verify that no audit row was changed; with --head, also that every row up to that head is still there."""
     answer = client_of(context).get("/api/v1/audit", {"head": head}, VERIFY_SECONDS)
     problem = None
     if answer["first_break"] is not None:
@@ -33,4 +33,4 @@ def verify_audit(
 
 def _audit_summary(answer: Mapping[str, Any]) -> str:
     rows, since = answer["rows"], answer["begins_at"]
-    return f"the audit trail is whole: {rows} rows" + (f" since {since}" if since else "") + f"; head {answer['head']}"
+    return f"the audit trail is intact: {rows} rows" + (f" since {since}" if since else "") + f"; head {answer['head']}"

@@ -1,4 +1,4 @@
-"""The breakers: `breaker list` and `breaker close`."""
+"""`breaker list` and `breaker close`."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -17,10 +17,10 @@ def list_breakers(context: typer.Context, output: OutputOption = answers.Format.
 def close_breaker(
     context: typer.Context,
     remediation: Annotated[str, typer.Argument(help="The remediation.")],
-    target: Annotated[str, typer.Argument(help="The target, as in shop/postgres/main.")],
+    target: Annotated[str, typer.Argument(help="The target, for example shop/postgres/main.")],
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Close a breaker: you have looked, and the remediation may be tried again."""
+    """Close a breaker once you have fixed the target: the remediation may act on it again."""
     path = f"/api/v1/breakers/{quote(remediation, safe='')}/{quote(target, safe='')}"
     answer = client_of(context).delete(path)
     answers.print_result(console, answer, output, f"the breaker of {remediation} on {target} is closed")

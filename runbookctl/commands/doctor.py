@@ -1,4 +1,4 @@
-"""Rights that are missing or too wide: `doctor`."""
+"""`doctor`: report rights that are missing or too wide."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ def doctor(
     stack: StackOption = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Connect as the daemons would, and tell what is missing or too wide, with what repairs it. Changes nothing."""
+    """Connect as the daemons do, and report rights that are missing or too wide, with the fix. Changes nothing."""
     inventory = load_inventory_or_fail(file)
     if stack is not None and stack not in inventory.stacks:
         raise typer.BadParameter(f"no stack {stack!r}; there are: {', '.join(inventory.stacks) or 'none'}")

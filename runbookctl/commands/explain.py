@@ -1,4 +1,4 @@
-"""What the exporter would collect: `explain`."""
+"""`explain`: show what the exporter would collect."""
 
 from exporter.pages.explain import costs as costs_of
 from runbookctl.options import ConfigFile, OutputOption, console, load_inventory_or_fail
@@ -9,7 +9,7 @@ def explain(
     file: ConfigFile = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Show what the exporter would collect, at what cost and with how many series; connects to nothing."""
+    """Show what the exporter would collect, its cost and its number of series; connects to no target."""
     cost_list = list(costs_of(load_inventory_or_fail(file)))
     if output is answers.Format.JSON:
         costs.show_json(cost_list)

@@ -1,4 +1,4 @@
-"""A start: `init`."""
+"""`init`: write starter files."""
 
 from typing import Annotated
 
@@ -9,9 +9,9 @@ from runbookctl.starter_files import write_examples
 
 
 def init(
-    folder: Annotated[str, typer.Argument(help="A folder that does not exist yet, or is empty.")],
-    stack: Annotated[str, typer.Option(help="The name of your stack.")] = "shop",
+    folder: Annotated[str, typer.Argument(help="A folder that is empty or does not exist yet.")],
+    stack: Annotated[str, typer.Option(help="Name of your stack.")] = "shop",
 ) -> None:
-    """Write an inventory and thresholds to start from."""
+    """Write a starter inventory and starter thresholds."""
     for file in write_examples(folder, stack):
         console.print(f"wrote {file}")

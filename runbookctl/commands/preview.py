@@ -1,4 +1,4 @@
-"""The commands that ask what would be done, and why: `plan`, `why` and `simulate`. They do nothing, record nothing."""
+"""`plan`, `why` and `simulate`: show what would be done, and why. They change and record nothing."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,10 +15,10 @@ from runbookctl.printing import answers, preview
 def plan(
     context: typer.Context,
     remediation: Annotated[str, typer.Argument(help="The remediation.")],
-    target: Annotated[str, typer.Argument(help="The target, as in shop/postgres/main or shop/queues/jobs/emails.")],
+    target: Annotated[str, typer.Argument(help="The target, like shop/postgres/main or shop/queues/jobs/emails.")],
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Show what would be done if this target's alert fired now, and every bound; does nothing."""
+    """Show what would be done if this target's alert fired now, with every bound; changes nothing."""
     answer = client_of(context).get("/api/v1/plan", {"remediation": remediation, "target": target})
     if output is answers.Format.JSON:
         answers.as_json(answer)
@@ -27,7 +27,7 @@ def plan(
 
 
 def why(context: typer.Context, number: RunArgument, output: OutputOption = answers.Format.TEXT) -> None:
-    """Show why a run is where it is: what stopped it, what comes next, and what would be done now."""
+    """Explain a run: what stopped it, what comes next, and what would be done now."""
     answer = client_of(context).get(f"/api/v1/runs/{number}/why")
     if output is answers.Format.JSON:
         answers.as_json(answer)
@@ -59,15 +59,15 @@ def _read(file: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        raise WrongUsage(f"{file}: can not be read: {error.strerror}") from None
+        raise WrongUsage(f"cannot read {file}: {error.strerror}") from None
 
 
 def simulate(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A webhook body of Alertmanager, a JSON file; - for stdin.")],
+    file: Annotated[Path, typer.Argument(help="JSON file with Alertmanager's webhook body; - for stdin.")],
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Show what would become of each alert of a delivery if it came now; does nothing."""
+    """Show what each alert of a delivery would start if it came now; changes nothing."""
     answer = client_of(context).post_file("/api/v1/simulate", _read(file))
     if output is answers.Format.JSON:
         answers.as_json(answer)

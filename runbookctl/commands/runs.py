@@ -1,4 +1,4 @@
-"""What was done: `status`, `runs` and `run`."""
+"""`status`, `runs` and `run`: show what was done."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from runbookctl.printing import answers
 
 
 def status(context: typer.Context, output: OutputOption = answers.Format.TEXT) -> None:
-    """Show whether the remediator works, what is paused, open breakers, and the runs that have not ended."""
+    """Show the remediator's health, pauses, open breakers and unfinished runs."""
     answer = client_of(context).get("/api/v1/status")
     if output is answers.Format.JSON:
         answers.as_json(answer)
@@ -22,8 +22,8 @@ def runs(
     stack: StackOption = None,
     remediation: Annotated[str | None, typer.Option(help="Only runs of this remediation.")] = None,
     state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, newest first.")] = 20,
-    before: Annotated[int | None, typer.Option(min=1, help="Only runs older than the run of this number.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of runs to list, newest first.")] = 20,
+    before: Annotated[int | None, typer.Option(min=1, help="Only runs older than this run number.")] = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
     """List runs, newest first."""
@@ -33,5 +33,5 @@ def runs(
 
 
 def run(context: typer.Context, number: RunArgument, output: OutputOption = answers.Format.TEXT) -> None:
-    """Show one run: its plan, what bounds said, what was touched, the proof, and its history."""
+    """Show one run: its history, items, evidence, and the bounds that stopped it."""
     answers.run(console, client_of(context).get(f"/api/v1/runs/{number}"), output)

@@ -1,6 +1,6 @@
-"""`runbookctl doctor`: connects as the daemons would and reports which rights are missing or too wide.
+"""`runbookctl doctor`: connects as the daemons do, and reports rights that are missing or too wide.
 
-It checks what the loop needs before it runs, names the repair, and changes nothing.
+It names the fix for each finding, and changes nothing.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack
 
 TargetCheck = Callable[[Stack, str], Awaitable[list[Finding]]]
-# What is looked at beyond that the exporter can read the target at all.
+# The checks per kind, after a first one that the exporter can read the target.
 CHECKS: dict[str, TargetCheck] = {"postgres": postgres.check, "redis": redis.check, "backups": reading.check_backups}
-# For everything that is asked of one target, the queries of its user among it.
+# For all checks of one target, including the user's queries.
 SECONDS = 300.0
 __all__ = ["Finding", "Report", "examine"]
 
 
 async def examine(inventory: Inventory, stacks: frozenset[str]) -> list[Report]:
-    """Look at every target of these stacks, all at once. Raises nothing that a target does."""
+    """Check all targets of these stacks concurrently. A failing target becomes a finding."""
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_report(stack_name, stack, kind, name))
@@ -42,11 +42,13 @@ async def _report(stack_name: str, stack: Stack, kind: str, name: str) -> Report
     try:
         async with asyncio.timeout(SECONDS):
             findings = await reading.check(COLLECTORS[kind](stack, name))
-            # What can not be read at all is one finding; its rights would only be more of the same.
+            # An unreadable target is one finding; checking its rights would only repeat it.
             if not findings and kind in CHECKS:
                 findings = await CHECKS[kind](stack, name)
     except TimeoutError:
-        findings = [Finding(f"did not answer all questions within {SECONDS:.0f} s", "look whether it is overloaded")]
-    except Exception as error:  # whatever it is, the other targets are looked at
-        findings = [Finding(failure_of(error).reason, "look at the log of the target")]
+        findings = [
+            Finding(f"not all checks finished within {SECONDS:.0f} s", "check whether the target is overloaded")
+        ]
+    except Exception as error:  # whatever it is, the other targets are still checked
+        findings = [Finding(failure_of(error).reason, "check the target's log")]
     return Report(f"{stack_name}/{kind}/{name}", tuple(findings))

@@ -1,11 +1,11 @@
-"""What the doctor finds."""
+"""The doctor's findings."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something missing or too wide, and what repairs it: a statement of the target's own language, or words."""
+    """A right that is missing or too wide. `repair` is a statement to run, or an instruction."""
 
     problem: str
     repair: str
@@ -13,7 +13,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found at one target; nothing if it is fine."""
+    """The findings for one target; none if it is fine."""
 
     target: str
     findings: tuple[Finding, ...]

@@ -1,4 +1,4 @@
-"""The rights and limits of the daemons' roles in PostgreSQL, against those of deploy/postgres/."""
+"""Checks the rights and limits of the daemons' roles in PostgreSQL against deploy/postgres/."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _FACTS = resources.files(__package__).joinpath("postgres.sql").read_text(encodin
 
 @dataclass(frozen=True)
 class Role:
-    """What one daemon's role has to have. `settings` are limits by name, with the value that repairs a missing one."""
+    """The rights and limits that a daemon's role needs. `settings` holds each limit's recommended value."""
 
     needs: tuple[str, ...]
     may_have: frozenset[str]
@@ -57,13 +57,13 @@ REMEDIATOR = Role(
         "tcp_keepalives_idle": "30",
     },
 )
-# Linux waits for two hours, which is as good as for ever.
+# Linux's default is two hours: too late to notice a lost connection.
 _LONGEST_KEEPALIVE = 300
 
 
 @dataclass(frozen=True)
 class RoleFacts:
-    """What the server says of the session's role; see postgres.sql."""
+    """The session's role, as the server reports it; see postgres.sql."""
 
     role: str
     database: str
@@ -79,12 +79,12 @@ class RoleFacts:
 
     @property
     def quoted_role(self) -> str:
-        """The role as an identifier."""
+        """The role as an SQL identifier."""
         return '"' + self.role.replace('"', '""') + '"' if not _is_plain(self.role) else self.role
 
 
 async def check(stack: Stack, name: str) -> list[Finding]:
-    """Look at the exporter's role, the user's queries, and the remediator's role if its address can be read here."""
+    """Check the exporter's role, the user's queries and, if admin_dsn is readable here, the remediator's role."""
     target = stack.postgres[name]
     findings = [*await _check_role(target.dsn_secret(), EXPORTER), *await _check_queries(stack, name)]
     return findings + await _check_remediator(target)
@@ -94,7 +94,7 @@ async def _check_remediator(target: PostgresTarget) -> list[Finding]:
     secret = target.admin_dsn_secret()
     try:
         secret.read()
-    except SecretError:  # none, or for the remediator's eyes only
+    except SecretError:  # not set, or readable by the remediator only
         return []
     return [Finding(f"admin_dsn: {each.problem}", each.repair) for each in await _check_role(secret, REMEDIATOR)]
 
@@ -103,14 +103,14 @@ async def _check_role(secret: Secret, role: Role) -> list[Finding]:
     try:
         facts = await _facts(secret.read())
     except asyncpg.PostgresError as error:
-        return [Finding(str(error).partition("\n")[0], "see that the role may log in, and its password")]
+        return [Finding(str(error).partition("\n")[0], "check that the role may log in, and its password")]
     except (asyncpg.InterfaceError, OSError, ValueError) as error:
-        return [Finding(failure_of(error).reason, f"see that {secret.key} is right")]
+        return [Finding(failure_of(error).reason, f"check {secret.key} in the inventory")]
     return [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *(_server(facts) if role.statistics else [])]
 
 
 async def _facts(dsn: str) -> RoleFacts:
-    """On a plain connection: what the exporter asks for at connect would hide what the role is limited to."""
+    """Read on a plain connection: the exporter's session settings would hide the role's own limits."""
     async with asyncio.timeout(SECONDS):
         connection = await asyncpg.connect(dsn, timeout=SECONDS, statement_cache_size=0)
         try:
@@ -125,7 +125,7 @@ def _rights(facts: RoleFacts, role: Role) -> Iterator[Finding]:
     if facts.attributes:
         repair = f"ALTER ROLE {facts.quoted_role} {' '.join(f'NO{each}' for each in facts.attributes)};"
         yield Finding(f"role {facts.role} is {' and '.join(facts.attributes)}", repair)
-        if "SUPERUSER" in facts.attributes:  # it is a member of everything, so there is nothing to say of that
+        if "SUPERUSER" in facts.attributes:  # a superuser is a member of every role
             return
     for needed in role.needs:
         if needed not in facts.has:
@@ -143,7 +143,7 @@ def _writes(facts: RoleFacts) -> Iterator[Finding]:
         return
     for table in facts.writable:
         if table["owner"]:
-            repair = f"ALTER TABLE {table['name']} OWNER TO …; -- the role that should have it"
+            repair = f"ALTER TABLE {table['name']} OWNER TO …; -- the role that should own it"
             yield Finding(f"role {facts.role} owns {table['name']}", repair)
         else:
             repair = f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table['name']} FROM {facts.quoted_role}, PUBLIC;"
@@ -165,7 +165,7 @@ def _limits(facts: RoleFacts, role: Role) -> Iterator[Finding]:
 def _is_limited(name: str, setting: str) -> bool:
     if name == "default_transaction_read_only":
         return setting == "on"
-    # Over a socket file there are no keepalives, and the setting reads 0: nothing is lost there without a word.
+    # A Unix socket has no keepalives and the setting reads 0; such a connection never dies unnoticed.
     if name == "tcp_keepalives_idle":
         return int(setting) <= _LONGEST_KEEPALIVE
     return int(setting) > 0
@@ -177,17 +177,17 @@ def _server(facts: RoleFacts) -> Iterator[Finding]:
     for name in ("track_activities", "track_counts"):
         if facts.settings[name] == "off":
             repair = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
-            yield Finding(f"{name} is off, so that the server counts nothing of it", repair)
-    # Who may not read the setting has been told so already.
+            yield Finding(f"{name} is off: the server collects no such statistics", repair)
+    # A role that may not read the setting already has a finding for that.
     if EXTENSION not in facts.settings.get("shared_preload_libraries", EXTENSION):
-        repair = f"ALTER SYSTEM SET shared_preload_libraries = '{EXTENSION}'; -- add to what is there, and restart"
-        yield Finding(f"{EXTENSION} is not loaded, so that no statement is counted", repair)
+        repair = f"ALTER SYSTEM SET shared_preload_libraries = '{EXTENSION}'; -- append to its value, and restart"
+        yield Finding(f"{EXTENSION} is not loaded: statements are not counted", repair)
     elif EXTENSION not in facts.extensions:
         repair = f"CREATE EXTENSION {EXTENSION};"
         yield Finding(f"database {facts.database} has no extension {EXTENSION}", repair)
     elif facts.settings.get(f"{EXTENSION}.track") == "none":
         repair = f"ALTER SYSTEM SET {EXTENSION}.track = top; SELECT pg_reload_conf();"
-        yield Finding(f"{EXTENSION}.track is none, so that no statement is counted", repair)
+        yield Finding(f"{EXTENSION}.track is none: statements are not counted", repair)
 
 
 async def _check_queries(stack: Stack, name: str) -> list[Finding]:
@@ -201,7 +201,7 @@ async def _check_queries(stack: Stack, name: str) -> list[Finding]:
             if job.name.startswith("queries."):
                 try:
                     await job.run(session, asyncio.get_running_loop().time() + job.timeout.total_seconds())
-                except Exception as error:  # whatever it is, the next query is looked at
+                except Exception as error:  # whatever it is, the next query is still checked
                     findings.append(Finding(f"{job.name}: {failure_of(error).reason}", _query_repair(str(error))))
     finally:
         await session.close()
@@ -214,9 +214,9 @@ def _query_repair(reason: str) -> str:
         if separator and not before:
             right = "USAGE ON SCHEMA" if kind == "schema" else "SELECT ON"
             return (
-                f"GRANT {right} {_identifier(rest.strip())} TO …; -- the role of dsn; better: only the columns it reads"
+                f"GRANT {right} {_identifier(rest.strip())} TO …; -- the role in dsn; safer: only the columns it reads"
             )
-    return "mend its sql in the inventory"
+    return "fix its sql in the inventory"
 
 
 def _identifier(name: str) -> str:

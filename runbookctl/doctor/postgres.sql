@@ -1,4 +1,4 @@
--- Everything that the doctor wants to know of the session's own role, in one row of JSON.
+-- All facts about the session's own role, in one row of JSON.
 SELECT json_build_object(
     'role', current_user,
     'database', current_database(),
@@ -31,7 +31,7 @@ SELECT json_build_object(
             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
               AND has_table_privilege(current_user, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
             ORDER BY n.nspname, c.relname LIMIT 20) AS found),
-    -- What everybody may do is the database's business: up to PostgreSQL 14 everybody may create in schema public.
+    -- Without rights granted to PUBLIC: up to PostgreSQL 14 every role may create in schema public.
     'creatable', (
         SELECT array_agg(quote_ident(nspname) ORDER BY nspname) FROM pg_namespace
         WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND has_schema_privilege(current_user, oid, 'CREATE')

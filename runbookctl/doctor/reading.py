@@ -1,4 +1,4 @@
-"""Whether the exporter can read a target: the collector itself is asked once."""
+"""Checks that the exporter can read a target, with the exporter's own collector."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Stack
 
 SECONDS = 15.0
-_REPAIR = "mend what the message names, in the inventory or at the target"
+_REPAIR = "fix the problem named above, in the inventory or on the target"
 
 
 async def check(collector: Collector) -> list[Finding]:
@@ -27,15 +27,15 @@ async def check(collector: Collector) -> list[Finding]:
 
 
 async def check_backups(stack: Stack, name: str) -> list[Finding]:
-    """Whether any object is a backup by its name."""
+    """Report if no object's name matches the pattern for backups."""
     collector = COLLECTORS["backups"](stack, name)
     result = await _read(collector.background.connect) if collector.background is not None else None
     if not isinstance(result, Reading) or _value(result, "backup_objects"):
         return []
     return [
         Finding(
-            f"no object in the folder is named after the pattern {stack.backups[name].pattern!r}",
-            f"look at url and pattern of backups.{name}; or make the first backup",
+            f"no object in the folder matches the pattern {stack.backups[name].pattern!r}",
+            f"check url and pattern of backups.{name}, or make the first backup",
         )
     ]
 
@@ -48,7 +48,7 @@ async def _read(connect: Connect) -> Reading | Finding:
                 return await client.read(time.time())
             finally:
                 await client.close()
-    except Exception as error:  # any of a driver's; it is worded, without its text if it is not ours
+    except Exception as error:  # drivers raise anything; failure_of keeps secrets out of the text
         return Finding(failure_of(error).reason, _REPAIR)
 
 

@@ -1,4 +1,4 @@
-"""The rights of the exporter's user in Redis, and what queues need of the server."""
+"""Checks the rights of the exporter's user in Redis, and the server settings that queues need."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -14,7 +14,7 @@ from runbookd.redis_errors import redis_error_text
 
 OLDEST = (6, 2)
 SECONDS = 10.0
-# What the exporter asks of a server. Each only reads, and costs next to nothing.
+# Commands that the exporter runs. Each only reads, at almost no cost.
 REQUIRED_COMMANDS: tuple[tuple[str, ...], ...] = (
     ("INFO", "server"),
     ("SELECT", "0"),
@@ -24,12 +24,12 @@ REQUIRED_COMMANDS: tuple[tuple[str, ...], ...] = (
     ("SCAN", "0", "COUNT", "1"),
 )
 RIGHTS = "-@all +@read -@dangerous +ping +select +info +client|list +client|setname +slowlog|len +latency|latest"
-# Those whose second word is a command of its own.
+# Commands with subcommands.
 _CONTAINERS = frozenset({"CLIENT", "SLOWLOG", "LATENCY"})
 
 
 async def check(stack: Stack, name: str) -> list[Finding]:
-    """Try what the exporter needs and what it should not have. Nothing is changed."""
+    """Try the commands that the user needs, and those it should not have. Changes nothing."""
     url = stack.redis[name].url_secret().read()
     user = unquote(urlsplit(url).username or "") or "default"
     client = Redis.from_url(url, protocol=2, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, driver_info=None)
@@ -38,7 +38,7 @@ async def check(stack: Stack, name: str) -> list[Finding]:
         findings += [finding async for finding in _missing(client, user)]
         return [*findings, *([_excess_finding(user, stack, name)] if await _has_excess_rights(client) else [])]
     except (RedisError, OSError) as error:
-        return [Finding(redis_error_text(error), "see what the server says in its log")]
+        return [Finding(redis_error_text(error), "check the server's log")]
     finally:
         await client.aclose()
 
@@ -50,8 +50,8 @@ def _server(info: Mapping[str, Any], has_queues: bool) -> Iterator[Finding]:
     policy = info.get("maxmemory_policy", "noeviction")
     if has_queues and policy != "noeviction":
         yield Finding(
-            f"maxmemory-policy is {policy}: under pressure the server drops jobs of the queues it holds",
-            "CONFIG SET maxmemory-policy noeviction (and in redis.conf); put caches into another server",
+            f"maxmemory-policy is {policy}: when memory runs out, the server drops queued jobs",
+            "CONFIG SET maxmemory-policy noeviction (and in redis.conf); move caches to another server",
         )
 
 
@@ -64,7 +64,7 @@ async def _missing(client: Redis, user: str) -> AsyncIterator[Finding]:
 
 
 async def _has_excess_rights(client: Redis) -> bool:
-    """Whether it may delete or configure. Deleting a key that is not there changes nothing."""
+    """Whether the user may delete or configure. Deleting a missing key changes nothing."""
     return await _can_run(client, "UNLINK", f"runbookctl-doctor-{secrets.token_hex(8)}") or await _can_run(
         client, "CONFIG", "GET", "maxmemory"
     )
@@ -74,9 +74,9 @@ async def _can_run(client: Redis, *command: str) -> bool:
     try:
         await client.execute_command(*command)  # type: ignore[no-untyped-call]
     except NoPermissionError as error:
-        # A refused key is no refused command: on other keys it would be run.
+        # If only the key is refused, the command would still run on other keys.
         return f"'{command[0].lower()}" not in str(error)
-    except RedisError:  # allowed, but not now: a replica refuses to write, whoever asks
+    except RedisError:  # allowed, but fails now: a replica refuses all writes
         return True
     return True
 
@@ -85,7 +85,7 @@ def _excess_finding(user: str, stack: Stack, name: str) -> Finding:
     queues = (f"{prefix}:*" for each in stack.queues.values() if each.redis == name for prefix in each.prefixes)
     keys = " ".join(["resetkeys", *(f"%R~{keys}" for keys in sorted({*queues, *stack.redis[name].prefixes}))])
     return Finding(
-        f"user {user} may write or configure; it has to read only",
-        f"ACL SETUSER metrics reset on >PASSWORD {keys} resetchannels {RIGHTS}; then name it in url (deploy/redis/ has "
-        "the same as files; Redis 6.2 writes ~ for %R~)",
+        f"user {user} may write or configure; it should only read",
+        f"ACL SETUSER metrics reset on >PASSWORD {keys} resetchannels {RIGHTS}; then use this user in url "
+        "(deploy/redis/ has the same as files; for Redis 6.2 write ~ instead of %R~)",
     )

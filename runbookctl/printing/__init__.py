@@ -1,4 +1,4 @@
-"""How answers are printed: text for a person, JSON for a program.
+"""Prints answers: text for operators, JSON for programs.
 
-The commands call these; they ask nobody and decide nothing.
+The commands call these functions; they send no requests and decide nothing.
 """

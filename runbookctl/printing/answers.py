@@ -1,4 +1,4 @@
-"""Prints what the remediator answers: tables and lines for people, JSON for programs."""
+"""Prints the remediator's answers: tables and lines for operators, JSON for programs."""
 
 import json
 import sys
@@ -14,28 +14,28 @@ from rich.table import Table
 from remediator.model.logfmt import format_pairs, format_value
 
 Row = Mapping[str, Any]
-_MIN_WIDTHS = {"target": 18}  # columns, of what would be cut within a name otherwise
+_MIN_WIDTHS = {"target": 18}  # characters: a narrower column would fold within a name
 
 
 class Format(StrEnum):
-    """How an answer is printed."""
+    """The output format of an answer."""
 
     TEXT = "text"
     JSON = "json"
 
 
 def runs(console: Console, answer: Row, output: Format) -> None:
-    """A line a run, newest first; where to go on is said apart, so that a pipe gets the runs alone."""
+    """Print one line per run, newest first. The hint for older runs goes to stderr, not into a pipe."""
     if output is Format.JSON:
         as_json(answer)
         return
     console.print(runs_table(answer["runs"]) if answer["runs"] else "none")
     if answer["next"] is not None:
-        print(f"older ones: --before {answer['next']}", file=sys.stderr)
+        print(f"older runs: --before {answer['next']}", file=sys.stderr)
 
 
 def runs_table(items: Sequence[Row]) -> Table:
-    """A line a run."""
+    """Return a table with one line per run."""
     rows = [
         {**run, "began": day(run["created_at"]), "outcome": f"{run['state']} {run['reason']}".rstrip()} for run in items
     ]
@@ -43,12 +43,12 @@ def runs_table(items: Sequence[Row]) -> Table:
 
 
 def outcome(run: Row) -> str:
-    """Where a run stands, and why."""
+    """Return a run's state, with its reason."""
     return f"{run['state']} ({run['reason']})" if run["reason"] else str(run["state"])
 
 
 def breakers(console: Console, answer: Row, output: Format) -> None:
-    """A line an open breaker."""
+    """Print one line per open breaker."""
     if output is Format.JSON:
         as_json(answer)
     else:
@@ -56,37 +56,37 @@ def breakers(console: Console, answer: Row, output: Format) -> None:
 
 
 def breakers_table(items: Sequence[Row]) -> Table:
-    """A line a breaker."""
+    """Return a table with one line per breaker."""
     rows = [{**each, "opened": day(each["opened_at"])} for each in items]
     return table(("opened", "remediation", "target", "run", "reason"), rows, no_wrap=("opened", "remediation"))
 
 
 def status(console: Console, answer: Row) -> None:
-    """Whether it works, whether it may act, and what waits for a person."""
-    line(console, f"trouble: {answer['trouble']}" if answer["trouble"] else "it works", style="bold")
+    """Print the remediator's health, its pauses, and what awaits the operator."""
+    line(console, f"trouble: {answer['trouble']}" if answer["trouble"] else "status: ok", style="bold")
     for each in answer["pauses"]:
         line(console, f"paused: {pause(each)}")
     if not answer["pauses"]:
         line(console, "nothing is paused")
     for name, items, build_table in (
         ("open breakers", answer["breakers"], breakers_table),
-        ("runs that have not ended", answer["runs"], runs_table),
+        ("unfinished runs", answer["runs"], runs_table),
     ):
         line(console, f"{name}: {len(items) or 'none'}")
         if items:
             console.print(build_table(items))
-    line(console, f"messages that nobody has taken yet: {answer['messages_unsent'] or 'none'}")
+    line(console, f"undelivered notifications: {answer['messages_unsent'] or 'none'}")
 
 
 def pause(each: Row) -> str:
-    """One pause in a line; that of a file says itself where the file is."""
+    """Return one pause as a line. The reason of a pause by file already names the file."""
     until = f", until {moment(each['until'])[:19]} UTC" if each["until"] else ""
     by = f" (by {each['begun_by']}{until})" if each["begun_by"] else ""
     return f"{each['stack'] or 'everything'}: {each['reason']}{by}"
 
 
 def print_result(console: Console, answer: Row, output: Format, sentence: str) -> None:
-    """The answer to something that was told: a sentence for people."""
+    """Print the result of a command: `sentence`, or the answer as JSON."""
     if output is Format.JSON:
         as_json(answer)
     else:
@@ -94,7 +94,7 @@ def print_result(console: Console, answer: Row, output: Format, sentence: str) -
 
 
 def run(console: Console, answer: Row, output: Format) -> None:
-    """One run from its plan to its proof."""
+    """Print one run, from its plan to its verification."""
     if output is Format.JSON:
         as_json(answer)
         return
@@ -112,31 +112,31 @@ def run(console: Console, answer: Row, output: Format) -> None:
 
 
 def head(console: Console, answer: Row) -> None:
-    """Which run it is, and where it stands."""
+    """Print the run's number, remediation, target and state."""
     line(console, f"run {answer['id']}: {answer['remediation']} on {answer['target']}")
     line(console, outcome(answer), style="bold")
 
 
 def item_line(item: Row) -> str:
-    """An item with all that is known of it; an item of a plan has no state yet."""
+    """Return an item as a line with its evidence. An item of a plan has no state yet."""
     state = f"{item['state']}: " if "state" in item else ""
     return f"  {state}{format_pairs({**item['identity'], **item['evidence']})} {item.get('detail', '')}".rstrip()
 
 
 def evidence_text(value: Any) -> str:
-    """What is known under one name; a sentence stays one."""
+    """Return a value of the evidence as text; a sentence stays unquoted."""
     if isinstance(value, str) and value.isprintable():
         return value
     return format_pairs(value) if isinstance(value, Mapping) else format_value(value)
 
 
 def line(console: Console, text: str, style: str | None = None) -> None:
-    """One line, as long as it is: it may be copied."""
+    """Print one line without wrapping it, so that it can be copied."""
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], no_wrap: Sequence[str] = ()) -> Table:
-    """A plain table of these columns; those in `no_wrap` are never folded."""
+    """Return a plain table of these columns; those in `no_wrap` are never folded."""
     result = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=None)
     for column in columns:
         result.add_column(column, overflow="fold", no_wrap=column in no_wrap, min_width=_MIN_WIDTHS.get(column))
@@ -146,13 +146,13 @@ def table(columns: Sequence[str], rows: Sequence[Row], no_wrap: Sequence[str] = 
 
 
 def day(text: str) -> str:
-    """A time in UTC, short enough for a list; without the hour where it is of another year."""
+    """Return a time in UTC, short enough for a list; a date only if it is of another year."""
     when = datetime.fromisoformat(text).astimezone(UTC)
     return f"{when:%m-%d %H:%M}" if when.year == datetime.now(UTC).year else f"{when:%Y-%m-%d}"
 
 
 def moment(text: str | None) -> str:
-    """A time in UTC, to the millisecond."""
+    """Return a time in UTC, to the millisecond."""
     if text is None:
         return ""
     when = datetime.fromisoformat(text).astimezone(UTC)
@@ -160,5 +160,5 @@ def moment(text: str | None) -> str:
 
 
 def as_json(answer: Row) -> None:
-    """The answer as it came, for programs."""
+    """Print the answer unchanged, for programs."""
     print(json.dumps(answer, indent=2, ensure_ascii=False))

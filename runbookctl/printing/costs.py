@@ -1,4 +1,4 @@
-"""Prints what the exporter would collect for an inventory, and what that costs."""
+"""Prints what the exporter would collect for an inventory, and its cost."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,22 +9,25 @@ from rich.table import Table
 from exporter.pages.explain import TargetCost
 from runbookd.inventory import format_duration
 
-_COLUMNS = ("target", "round trips", "families", "series at most", "in the background")
+_COLUMNS = ("target", "round trips", "families", "max series", "background")
 
 
 def show_text(console: Console, costs: Sequence[TargetCost]) -> None:
-    """A line a target, then the sum. Round trips are those of one scrape."""
+    """Print one line per target, then the total. Round trips are those of one scrape."""
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
         table.add_column(column, no_wrap=column == _COLUMNS[0])
     for cost in costs:
         table.add_row(*_cells(cost))
     console.print(table)
-    console.print(f"{len(costs)} targets, {_total(costs):,} series at most", highlight=False)
+    console.print(f"{len(costs)} targets, at most {_total(costs):,} series", highlight=False)
 
 
 def show_json(costs: Sequence[TargetCost]) -> None:
-    """The same for programs, with the families by name; `refresh_seconds` is null without a background reading."""
+    """Print the same for programs, with the families' names.
+
+    `refresh_seconds` is null without a background reading.
+    """
     targets = [
         {
             "stack": cost.stack,
@@ -54,4 +57,4 @@ def _total(costs: Iterable[TargetCost]) -> int:
 
 
 def _jobs(count: int) -> str:
-    return f"{count} {'job' if count == 1 else 'jobs'} in turn"
+    return f"{count} {'job' if count == 1 else 'jobs'}, one at a time"

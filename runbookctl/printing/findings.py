@@ -1,4 +1,4 @@
-"""Prints what the doctor found: lines for people, JSON for programs."""
+"""Prints the doctor's findings: lines for operators, JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from runbookctl.doctor.finding import Report
 
 
 def show_text(console: Console, reports: Sequence[Report]) -> None:
-    """A line a target; below it each finding with what repairs it."""
+    """Print one line per target, and below it each finding with its repair."""
     for report in reports:
-        console.print(f"{report.target}: {_count(len(report.findings)) or 'fine'}", highlight=False, markup=False)
+        console.print(f"{report.target}: {_count(len(report.findings)) or 'ok'}", highlight=False, markup=False)
         for finding in report.findings:
             console.print(f"  - {finding.problem}", highlight=False, markup=False, soft_wrap=True)
             console.print(f"      {finding.repair}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_json(reports: Sequence[Report]) -> None:
-    """The same for programs."""
+    """Print the same for programs."""
     targets = [
         {
             "target": report.target,

@@ -1,4 +1,4 @@
-"""Prints what would be done now: the outcome, every bound with its numbers, and the plan."""
+"""Prints a preview: the outcome, every bound with its numbers, and the plan."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,26 +11,26 @@ SHOWN_ITEMS = 20
 
 
 def show(console: Console, preview: Mapping[str, Any]) -> None:
-    """One preview, as `/api/v1/plan` answers it."""
+    """Print one preview, as `/api/v1/plan` returns it."""
     mode = f", mode {preview['mode']}" if preview["mode"] else ""
     line(console, f"{preview['remediation']} on {preview['target']}{mode}")
     line(console, f"would be: {_outcome(preview)}", style="bold")
     if preview["bounds"]:
-        console.print(table(("bound", "says", "because"), _bounds(preview), no_wrap=("bound", "says")))
+        console.print(table(("bound", "result", "reason"), _bounds(preview), no_wrap=("bound", "result")))
     _show_plan(console, preview)
 
 
 def _bounds(preview: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Those that stop it first."""
+    """Return the bounds, first those that stop the run."""
     rows = [
         {
             "bound": bound["bound"],
-            "says": bound["then"] if bound["stops"] else "pass",
-            "because": bound["detail"] + (f"; until {moment(bound['until'])[:19]} UTC" if bound["until"] else ""),
+            "result": bound["then"] if bound["stops"] else "pass",
+            "reason": bound["detail"] + (f"; until {moment(bound['until'])[:19]} UTC" if bound["until"] else ""),
         }
         for bound in preview["bounds"]
     ]
-    return sorted(rows, key=lambda row: row["says"] == "pass")
+    return sorted(rows, key=lambda row: row["result"] == "pass")
 
 
 def _show_plan(console: Console, preview: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ def _show_plan(console: Console, preview: Mapping[str, Any]) -> None:
     for item in items[:SHOWN_ITEMS]:
         line(console, item_line(item))
     if len(items) > SHOWN_ITEMS:
-        line(console, f"  … and {len(items) - SHOWN_ITEMS} more, with --output json")
+        line(console, f"  … and {len(items) - SHOWN_ITEMS} more; list them with --output json")
     for name, value in preview["evidence"].items():
         if text := evidence_text(value):
             line(console, f"{name}: {text}")

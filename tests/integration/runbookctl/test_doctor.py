@@ -1,4 +1,4 @@
-"""`runbookctl doctor` on real servers: nothing to say of what deploy/ makes, and what it prints repairs."""
+"""`runbookctl doctor` on real servers: deploy/ passes without a finding, and each printed repair works."""
 
 import json
 import re
@@ -20,7 +20,7 @@ Doctor = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]
 
 @pytest.fixture
 def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """Runs the command on this inventory; gives its exit code and the findings by target."""
+    """Run the command on an inventory; return its exit code and the findings by target."""
 
     def run(inventory: str, *arguments: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
         file = tmp_path / "inventory.yml"
@@ -39,7 +39,7 @@ def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def _grant(server: PostgresServer) -> PostgresServer:
-    """Makes both roles by the files for operators, each twice: the second run may change nothing."""
+    """Create both roles from deploy/, running each file twice because it must be idempotent."""
     for role, file in (("metrics", "exporter.sql"), ("remediator", "remediator.sql")):
         server.add_role(role)
         for _ in range(2):
@@ -61,11 +61,11 @@ def _inventory(server: PostgresServer, more: str = "") -> str:
     return f"stacks: {{shop: {{postgres: {{main: {{{target}}}}}}}}}"
 
 
-def test_there_is_nothing_to_say_of_what_the_files_make(granted: PostgresServer, doctor: Doctor) -> None:
+def test_roles_from_deploy_have_no_findings(granted: PostgresServer, doctor: Doctor) -> None:
     assert doctor(_inventory(granted)) == (0, {"shop/postgres/main": []})
 
 
-def test_the_role_has_the_grants_and_limits_of_the_file_and_nothing_more(granted: PostgresServer) -> None:
+def test_role_has_exactly_the_grants_and_limits_of_its_file(granted: PostgresServer) -> None:
     query = """
         SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls, rolconnlimit, rolconfig,
                ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = pg_roles.oid)
@@ -78,7 +78,7 @@ def test_the_role_has_the_grants_and_limits_of_the_file_and_nothing_more(granted
 
 @pytest.fixture(params=[16, 18])
 def other_version(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PostgresServer]:
-    """A server of its own: roles are the whole server's, and others make theirs on the session's."""
+    """Start a separate server: roles are server-wide, and other tests create theirs on the shared one."""
     server = PostgresServer(tmp_path / "postgres", version=request.param)
     try:
         server.start()
@@ -88,22 +88,22 @@ def other_version(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Po
     server.remove()
 
 
-def test_the_files_fit_other_versions(other_version: PostgresServer, doctor: Doctor) -> None:
+def test_role_files_work_on_other_postgres_versions(other_version: PostgresServer, doctor: Doctor) -> None:
     code, found = doctor(_inventory(_grant(other_version)))
     [finding] = found["shop/postgres/main"]
     assert code == 1
-    assert finding["problem"] == "pg_stat_statements is not loaded, so that no statement is counted"
+    assert finding["problem"] == "pg_stat_statements is not loaded: statements are not counted"
 
 
 @pytest.mark.parametrize(("file", "role"), [("exporter.sql", EXPORTER), ("remediator.sql", REMEDIATOR)])
-def test_the_doctor_recommends_what_the_file_sets(file: str, role: Role) -> None:
+def test_doctor_recommends_the_values_of_the_role_file(file: str, role: Role) -> None:
     text = (DEPLOY / file).read_text()
     assert dict(re.findall(r"ALTER ROLE \w+ SET (\w+) = (.+);", text)) == dict(role.settings)
     assert f" CONNECTION LIMIT {role.connections};" in text
     assert f"GRANT {', '.join(role.needs)} TO " in text
 
 
-def test_a_role_that_was_too_wide_is_narrowed_by_the_file(granted: PostgresServer, doctor: Doctor) -> None:
+def test_role_file_narrows_a_role_that_is_too_wide(granted: PostgresServer, doctor: Doctor) -> None:
     granted.sql("ALTER ROLE metrics SUPERUSER CREATEDB CONNECTION LIMIT -1")
     granted.sql((DEPLOY / "exporter.sql").read_text())
     assert doctor(_inventory(granted))[0] == 0
@@ -130,7 +130,7 @@ def test_a_role_that_was_too_wide_is_narrowed_by_the_file(granted: PostgresServe
         ("ALTER ROLE remediator RESET lock_timeout", "admin_dsn: role remediator has no lock_timeout"),
     ],
 )
-def test_the_repair_repairs(granted: PostgresServer, doctor: Doctor, damage: str, problem: str) -> None:
+def test_printed_repair_removes_the_finding(granted: PostgresServer, doctor: Doctor, damage: str, problem: str) -> None:
     granted.sql(damage)
     try:
         code, found = doctor(_inventory(granted))
@@ -141,7 +141,7 @@ def test_the_repair_repairs(granted: PostgresServer, doctor: Doctor, damage: str
     assert doctor(_inventory(granted)) == (0, {"shop/postgres/main": []})
 
 
-def test_a_table_of_its_own_is_told(granted: PostgresServer, doctor: Doctor) -> None:
+def test_table_owned_by_the_role_is_reported(granted: PostgresServer, doctor: Doctor) -> None:
     granted.sql('CREATE TABLE "Mine of 7" (id int); ALTER TABLE "Mine of 7" OWNER TO metrics')
     try:
         _, found = doctor(_inventory(granted))
@@ -150,7 +150,7 @@ def test_a_table_of_its_own_is_told(granted: PostgresServer, doctor: Doctor) -> 
         granted.sql('DROP TABLE "Mine of 7"')
 
 
-def test_each_query_is_tried_and_its_missing_right_named(granted: PostgresServer, doctor: Doctor) -> None:
+def test_doctor_runs_each_query_and_names_its_missing_right(granted: PostgresServer, doctor: Doctor) -> None:
     granted.sql('CREATE TABLE "Audit Log" (id int)')
     queries = (
         ', queries: {good: {help: G., sql: "SELECT 1 AS value"}, bad: {help: B., sql: "SELECT 1"},'
@@ -161,15 +161,13 @@ def test_each_query_is_tried_and_its_missing_right_named(granted: PostgresServer
     assert [(each["problem"], each["repair"].partition(" TO ")[0]) for each in found["shop/postgres/main"]] == [
         (
             "queries.bad: sql gives no column 'value', only ?column?; name it with AS",
-            "mend its sql in the inventory",
+            "fix its sql in the inventory",
         ),
         ("queries.hidden: permission denied for table Audit Log", 'GRANT SELECT ON "Audit Log"'),
     ]
 
 
-def test_a_server_that_can_not_be_read_is_one_finding_without_its_password(
-    granted: PostgresServer, doctor: Doctor
-) -> None:
+def test_unreadable_server_is_one_finding_without_its_password(granted: PostgresServer, doctor: Doctor) -> None:
     inventory = _inventory(granted).replace(granted.dsn("metrics"), "postgresql://metrics:hunter2@127.0.0.1:1/shop")
     code, found = doctor(inventory)
     [finding] = found["shop/postgres/main"]
@@ -178,13 +176,13 @@ def test_a_server_that_can_not_be_read_is_one_finding_without_its_password(
     assert "hunter2" not in str(found)
 
 
-def test_only_the_stack_that_is_asked_for(granted: PostgresServer, doctor: Doctor) -> None:
+def test_doctor_checks_only_the_selected_stack(granted: PostgresServer, doctor: Doctor) -> None:
     inventory = _inventory(granted)[:-1] + ", mail: {http: {api: {url: 'http://127.0.0.1:1/'}}}}"
     assert list(doctor(inventory, "--stack", "mail")[1]) == ["mail/http/api"]
     assert list(doctor(inventory)[1]) == ["shop/postgres/main", "mail/http/api"]
 
 
-def test_an_unknown_stack_is_a_usage_error(
+def test_unknown_stack_is_a_usage_error(
     granted: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "inventory.yml"
@@ -201,13 +199,13 @@ OTHERS = "user default off\nuser root on nopass ~* &* +@all\nuser app on nopass 
 
 
 def _users(file: str = "metrics.acl") -> str:
-    """The user of the file for operators, with a password, and two that may too much."""
+    """Return the user of deploy/redis/ with a password, and two users with too many rights."""
     return OTHERS + (DEPLOY.parent / "redis" / file).read_text().replace("user metrics on", "user metrics on >hush")
 
 
 @pytest.fixture
 def redis_with(tmp_path: Path) -> Iterator[Callable[[str, str], RedisServer]]:
-    """Starts a Redis of a version with these users."""
+    """Start Redis servers of a version with these users."""
     started: list[RedisServer] = []
 
     def start(acl: str, version: str = "7.0") -> RedisServer:
@@ -227,12 +225,12 @@ def _redis_inventory(url: str, queues: str = "") -> str:
 
 
 @pytest.mark.parametrize("version", ["6.2", "7.0", "valkey"])
-def test_a_user_that_may_only_read_is_fine(redis_with, doctor: Doctor, version: str) -> None:
+def test_read_only_redis_user_has_no_findings(redis_with, doctor: Doctor, version: str) -> None:
     server = redis_with(_users("metrics-6.2.acl" if version == "6.2" else "metrics.acl"), version)
     assert doctor(_redis_inventory(server.url("metrics", "hush"))) == (0, {"shop/redis/main": []})
 
 
-def test_a_user_that_lacks_something_or_has_too_much_is_told(redis_with, doctor: Doctor) -> None:
+def test_redis_user_with_missing_or_excess_rights_is_reported(redis_with, doctor: Doctor) -> None:
     server = redis_with(_users().replace(" +slowlog|len", ""))
     _, found = doctor(_redis_inventory(server.url("metrics", "hush")))
     assert found["shop/redis/main"] == [
@@ -241,19 +239,19 @@ def test_a_user_that_lacks_something_or_has_too_much_is_told(redis_with, doctor:
     for user in ("root", "app"):
         _, found = doctor(_redis_inventory(server.url(user, "any"), ", queues: {jobs: {redis: main, names: [emails]}}"))
         [finding] = found["shop/redis/main"]
-        assert finding["problem"] == f"user {user} may write or configure; it has to read only"
+        assert finding["problem"] == f"user {user} may write or configure; it should only read"
     _, file = (DEPLOY.parent / "redis" / "metrics.acl").read_text().split("user metrics on ")
     assert f" {file.strip()};" in finding["repair"]
 
 
-def test_queues_in_a_server_that_evicts_are_told(redis_with, doctor: Doctor, tmp_path: Path) -> None:
+def test_queues_on_an_evicting_server_are_reported(redis_with, doctor: Doctor, tmp_path: Path) -> None:
     server = redis_with(_users())
     redis = _ask(server, "CONFIG SET maxmemory-policy allkeys-lru")
     assert b"+OK" in redis
     queues = ", queues: {jobs: {redis: main, names: [emails]}}"
     _, found = doctor(_redis_inventory(server.url("metrics", "hush"), queues))
     assert [each["problem"] for each in found["shop/redis/main"]] == [
-        "maxmemory-policy is allkeys-lru: under pressure the server drops jobs of the queues it holds"
+        "maxmemory-policy is allkeys-lru: when memory runs out, the server drops queued jobs"
     ]
     assert doctor(_redis_inventory(server.url("metrics", "hush")))[0] == 0
 
@@ -262,7 +260,7 @@ def _ask(server: RedisServer, command: str) -> bytes:
     return server._ask(f"AUTH root any\r\n{command}\r\n")
 
 
-def test_a_pattern_that_fits_no_object_is_told(doctor: Doctor, tmp_path: Path) -> None:
+def test_pattern_that_matches_no_object_is_reported(doctor: Doctor, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     (folder / "db-2026-01-01.dump").write_text("x")
@@ -271,12 +269,14 @@ def test_a_pattern_that_fits_no_object_is_told(doctor: Doctor, tmp_path: Path) -
     code, found = doctor(inventory)
     assert code == 1
     assert [each["problem"] for each in found["shop/backups/nightly"]] == [
-        "no object in the folder is named after the pattern 'db_%Y%m%d.dump'"
+        "no object in the folder matches the pattern 'db_%Y%m%d.dump'"
     ]
     assert doctor(inventory.replace("db_%Y%m%d", "db-%Y-%m-%d"))[0] == 0
 
 
-def test_for_people(granted: PostgresServer, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_findings_are_printed_as_text(
+    granted: PostgresServer, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "inventory.yml"
     file.write_text(_inventory(granted))
     monkeypatch.setattr(sys, "argv", ["runbookctl", "doctor", f"--config.file={file}"])

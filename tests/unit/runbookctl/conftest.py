@@ -19,23 +19,23 @@ from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.server.test_http import HOOK, settings, stacks
 
 Ctl = Callable[..., str]
-# Nothing listens there; what only lists what it could read needs nobody to.
+# Nothing listens at this address: a plan of diagnostics only lists what it could read.
 MAIN = {"dsn": "postgresql://nobody@127.0.0.1:1/none", "admin_dsn": "postgresql://nobody@127.0.0.1:1/none"}
 SHOP = {"postgres": {"main": MAIN}, "remediations": {"collect_diagnostics": {"mode": "approve"}}}
 
 
 @pytest.fixture
-def logs_apart() -> Iterator[None]:
-    """The remediator's thread shares the command's output; its logs must not get in between."""
-    with io.StringIO() as aside:
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(aside))
+def separate_logs() -> Iterator[None]:
+    """Keep the logs of the remediator's thread out of the command's output."""
+    with io.StringIO() as buffer:
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(buffer))
         yield
         structlog.reset_defaults()
 
 
 @pytest.fixture
-def remediator(tmp_path: Path, logs_apart: None) -> Iterator[str]:
-    """A remediator in a thread of its own: the command has an event loop of its own."""
+def remediator(tmp_path: Path, separate_logs: None) -> Iterator[str]:
+    """Run a remediator in its own thread, because the command runs its own event loop."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
     server = TestServer(build(settings(tmp_path), stacks(tmp_path, stacks={"shop": SHOP})))
 

@@ -1,4 +1,4 @@
-"""`runbookctl explain`: from the declarations alone, so the addresses lead nowhere."""
+"""`runbookctl explain`: reads declarations only, so no server listens at the addresses."""
 
 import json
 import sys
@@ -17,9 +17,9 @@ from exporter.scrape import TARGET_METRICS
 from runbookctl.main import app, console, main
 
 OWN = len(TARGET_METRICS)
-# All of the queues' metrics are of one queue, but for two.
+# All queue metrics are per queue, except two.
 QUEUES = len(QueuesCollector.metrics) - 2
-# Those of Redis, without those about prefixes; of the labelled ones two have one series at the most.
+# Redis metrics without those of prefixes; two of the labelled ones have at most one series.
 SINGLE = [metric for metric in RedisCollector.metrics if not metric.labels]
 SEVERAL = [metric for metric in RedisCollector.metrics if metric.labels and metric not in PREFIX_METRICS]
 INVENTORY = """\
@@ -48,14 +48,14 @@ def explain(*arguments: str) -> str:
     return result.output
 
 
-def test_every_target_with_its_cost(file: Path) -> None:
+def test_explain_lists_every_target_with_its_cost(file: Path) -> None:
     answer = json.loads(explain("--config.file", str(file), "-o", "json"))
     found = {f"{each['collector']}/{each['target']}": each for each in answer["targets"]}
-    told = {name: (each["round_trips"], each["refresh_seconds"], each["series"]) for name, each in found.items()}
-    round_trips, refresh, series = told.pop("postgres/main")
+    costs = {name: (each["round_trips"], each["refresh_seconds"], each["series"]) for name, each in found.items()}
+    round_trips, refresh, series = costs.pop("postgres/main")
     assert (round_trips, refresh) == (1, None)
     assert 5_000 < series <= 10_000  # whatever the server holds
-    assert told == {
+    assert costs == {
         "redis/main": (1, None, len(SINGLE) + 2 + (len(SEVERAL) - 2) * MAX_SERIES + OWN),
         "queues/listed": (2, None, 2 + 2 * 8 + 2 * (QUEUES - 1) + OWN),
         "queues/found": (2, 90, 2 + (QUEUES + 7) * MAX_SERIES + OWN),
@@ -72,7 +72,7 @@ def postgres(file: Path) -> dict[str, Any]:
     return target
 
 
-def test_queries_are_counted(file: Path) -> None:
+def test_explain_counts_the_users_queries(file: Path) -> None:
     without = postgres(file)
     query = "{sql: SELECT 1, values: {a: {help: A.}, b: {help: B.}}, labels: [c], max_rows: 10}"
     file.write_text(INVENTORY.replace('127.0.0.1:1/shop"}', f'127.0.0.1:1/shop", queries: {{own: {query}}}}}'))
@@ -80,21 +80,21 @@ def test_queries_are_counted(file: Path) -> None:
     assert target["jobs"] == [*without["jobs"], "queries.own"]
     assert target["families"][-3:] == ["custom_own_a", "custom_own_b", "runbook_exporter_query_rows_left_out"]
     assert target["series"] == without["series"] + 2 * 10 + 1 + len(JOB_METRICS)
-    assert f"{len(target['jobs'])} jobs in turn" in explain(f"--config.file={file}")
+    assert f"{len(target['jobs'])} jobs, one at a time" in explain(f"--config.file={file}")
 
 
-def test_for_people_without_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explain_prints_a_table_without_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "width", 160)
     text = explain(f"--config.file={file}")
     [line] = [line for line in text.splitlines() if "shop/queues/found" in line]
     background = "every 1m30s, 1 SCAN for 500 keys of the server"
     series = f"{2 + (QUEUES + 7) * MAX_SERIES + OWN:,}"
     assert line.split() == ["shop/queues/found", "2", str(2 + QUEUES), series, *background.split()]
-    assert "6 targets, " in text
+    assert "6 targets, at most " in text
     assert "hunter2" not in text
 
 
-def test_an_unusable_inventory_ends_with_2_and_its_place(
+def test_unusable_inventory_exits_2_and_names_the_line(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(INVENTORY.replace("redis:", "reddis:", 1))
@@ -103,7 +103,7 @@ def test_an_unusable_inventory_ends_with_2_and_its_place(
     assert f"{file}:4: stacks.shop.reddis: unknown key; did you mean 'redis'?\n" in capsys.readouterr().err
 
 
-def test_without_an_inventory_it_says_how_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_inventory_exits_2_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("RUNBOOK_CONFIG_FILE", "DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(variable, raising=False)
     result = CliRunner().invoke(app, ["explain"], env={"COLUMNS": "200"})
