@@ -1,4 +1,4 @@
-"""The exporter: the first step of the loop, it measures every target of the inventory on each scrape.
+"""The exporter: measures every target of the inventory on each scrape.
 
-It never judges what it measures; the alert rules do.
+It is the first step of the loop. It only measures; the alert rules judge.
 """

@@ -20,7 +20,7 @@ SCRAPER = web.AppKey("serving", ReloadableScraper)
 
 
 def build_app(settings: ExporterSettings, inventory: Inventory | None) -> web.Application:
-    """Return the application; without an inventory it is healthy but not ready, and serves its own metrics."""
+    """Build the application. Without an inventory it is healthy but not ready."""
     app = web.Application()
     scraper = app[SCRAPER] = ReloadableScraper(inventory, settings.config.file)
     app.cleanup_ctx.append(_run_in_background)
@@ -59,7 +59,7 @@ def _selected_collectors(request: web.Request) -> frozenset[str]:
 def _wants_debug_page(request: web.Request) -> bool:
     value = request.query.get("debug", "false")
     if value not in ("true", "false"):
-        raise web.HTTPBadRequest(text=f"debug is true or false, not {value!r}\n")
+        raise web.HTTPBadRequest(text=f"debug must be true or false, not {value!r}\n")
     return value == "true"
 
 
@@ -68,7 +68,7 @@ def _unknown_message(kind: str, names: Iterable[str], valid: Iterable[str]) -> s
 
 
 async def _serve_service_discovery(request: web.Request) -> web.Response:
-    """Prometheus' HTTP service discovery: a target for each stack, so that several Prometheus can share the work."""
+    """List one target per stack, so that several Prometheus servers can share the work."""
     return web.json_response(
         [
             {"targets": [request.host], "labels": {"stack": name, "__param_stack": name}}

@@ -1,8 +1,8 @@
-"""The clock of all deadlines: the event loop's own, which no operator and no time server turns."""
+"""The clock of all deadlines: the event loop's, which nobody sets."""
 
 import asyncio
 
 
 def monotonic() -> float:
-    """Seconds on the running event loop's clock; only differences of two readings mean something."""
+    """Return seconds on the running event loop's clock; only differences are meaningful."""
     return asyncio.get_running_loop().time()

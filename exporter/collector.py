@@ -1,7 +1,7 @@
-"""What a collector is to the scraper.
+"""The interface of a collector.
 
-A collector knows one kind of target: it connects and reads, and that is all. Time, retries, logs, isolation and the
-samples about itself are the scraper's, once for all collectors.
+A collector connects to one kind of target and reads it. The scheduler handles time, retries, logs, isolation and the
+samples about the reading for all collectors.
 """
 
 from abc import ABC, abstractmethod
@@ -17,16 +17,16 @@ from exporter.series import MAX_SERIES
 from runbookd.inventory import Secret, SecretError, Stack
 
 NOT_YET = "not read in the background yet"
-"""The problem of a target between the start and its first background reading."""
+"""The problem of a target before its first background reading."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one reading found.
+    """The result of one reading.
 
-    `round_trips` counts the requests that waited for an answer, without connecting. `problem` is set where the
-    target was measured and is not up, as a probe that met the wrong status. `notes` tell people what the reading
-    lacks, and why; `unread` says how many series of which metric were not asked for, because there are too many.
+    `round_trips` counts the requests that waited for an answer, without connecting. `problem` is set if the target
+    was measured but is not up, for example a probe with the wrong status. `notes` explain to the operator which
+    samples are missing. `unread` counts, by metric, the series beyond the limit, which were not requested.
     """
 
     samples: tuple[Sample | Rows, ...]
@@ -42,29 +42,29 @@ class Reading:
 
 
 class Client(ABC):
-    """A connection to one target, used until something fails and then replaced."""
+    """A connection to one target; it is replaced after a failure."""
 
     @property
     def usable(self) -> bool:
-        """Whether it can still be used; a server that restarted has closed it without asking."""
+        """Whether the connection is still open; a server that restarts closes it."""
         return True
 
     @abstractmethod
     async def read(self, now: float) -> Reading:
-        """Measure. `now` is seconds since 1970. Raises TargetError."""
+        """Measure the target. `now` is seconds since 1970. Raises TargetError."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of the connection without waiting for the target."""
+        """Drop the connection without waiting for the target."""
 
 
 Connect = Callable[[float], Awaitable[Client]]
-"""Connects, reading secrets anew. Takes the seconds that a reading may last. Raises TargetError."""
+"""Re-reads the secrets and connects. Takes the seconds that a reading may last. Raises TargetError."""
 
 
 @dataclass(frozen=True)
 class ScrapeReading:
-    """A reading that is made on each scrape. `round_trips` is how many it waits for at the most, without connecting."""
+    """A reading on each scrape. `round_trips` is the most that it waits for, without connecting."""
 
     connect: Connect
     round_trips: int = 1
@@ -72,10 +72,10 @@ class ScrapeReading:
 
 @dataclass(frozen=True)
 class BackgroundReading:
-    """A reading that is too slow for a scrape: made in the background once in a while, its samples kept.
+    """A reading too slow for a scrape: it runs in the background every `refresh`, and its samples are kept.
 
-    `cost` says to people what one reading asks of the target. The target is up only with a good one if that
-    `counts_for_up`.
+    `cost` describes to the operator the load of one reading. If it `counts_for_up`, the target is up only while
+    this reading succeeds.
     """
 
     connect: Connect
@@ -85,10 +85,10 @@ class BackgroundReading:
 
 
 class Collector(ABC):
-    """One target of the inventory, and in which lanes it is measured: on each scrape, in the background, or both.
+    """A target of the inventory, with the lanes that measure it: on each scrape, in the background, or both.
 
-    The lanes have the names that the debug page shows. `jobs` are readings in the background that may fail without
-    the target being down, see `exporter.job`.
+    The debug page shows the lanes under these names. `jobs` are background readings that may fail while the target
+    is up, see `exporter.job`.
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
@@ -106,20 +106,20 @@ class Collector(ABC):
         return ()
 
     def most_series(self, metric: Metric) -> int:
-        """How many series the target can have of one of its metrics."""
+        """Return the maximum number of the target's series for one of its metrics."""
         return MAX_SERIES * metric.parts if metric.labels else 1
 
     def standing_samples(self) -> Iterable[Sample]:
-        """Return what holds whatever became of the last reading, such as counters and the kind of its failure."""
+        """Return samples that do not depend on the last reading's success, such as counters."""
         return ()
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
-        """Yield (key below the target, reason) for each secret that can not be read now."""
+        """Yield (key below the target, reason) for each secret that cannot be read now."""
         return ()
 
 
 def secret_problem(secret: Secret) -> Iterable[tuple[str, str]]:
-    """Yield (key, reason) if `secret` can not be read now."""
+    """Yield (key, reason) if `secret` cannot be read now."""
     try:
         secret.read()
     except SecretError as error:

@@ -1,4 +1,4 @@
-"""The collectors: one folder per kind of target, and this one map. Its keys are those of a stack in the inventory."""
+"""All collectors, by the key of their targets in the inventory. Each kind of target has one folder."""
 
 from exporter.backups.collector import BackupsCollector
 from exporter.bullmq.collector import QueuesCollector

@@ -1,16 +1,16 @@
-"""When a scrape must be answered: a point on the event loop's clock, computed once and passed down."""
+"""The deadline of a scrape: a time on the event loop's clock, computed once and passed down."""
 
 import math
 
-# Prometheus gives up at the timeout itself; the answer needs time to be written and to travel.
+# Prometheus gives up at its timeout, and the answer needs time to arrive.
 MARGIN_SECONDS = 0.5
-# Prometheus' own default, for clients that say nothing.
+# Prometheus' default, for clients that send no header.
 DEFAULT_TIMEOUT_SECONDS = 10.0
 HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 
 
 def deadline_of(header: str | None, now: float) -> float:
-    """Return the deadline of a request that came at `now`; a header that makes no sense counts as absent."""
+    """Return the deadline of a request received at `now`. An invalid header counts as absent."""
     timeout = _seconds(header)
     return now + timeout - min(MARGIN_SECONDS, timeout / 2)
 

@@ -1,9 +1,9 @@
-"""Errors of the exporter, worded for the person on call. None of them ever holds a secret.
+"""Errors of the exporter, worded for the on-call operator. None of them ever holds a secret.
 
 ExporterError
 └── TargetError             a target could not be measured; costs that target's samples only
-    ├── TargetMisconfigured the inventory or a secret is wrong: nothing was asked
-    ├── TargetUnavailable   nobody answers at the address
+    ├── TargetMisconfigured the inventory or a secret is wrong: no request was sent
+    ├── TargetUnavailable   no server answers at the address
     └── TargetRefused       it answers, but refuses: wrong credential, missing right, failed statement
 """
 
@@ -13,11 +13,11 @@ DEADLINE_EXCEEDED = "no answer before the deadline"
 
 
 class ExporterError(Exception):
-    """Base of all errors that the exporter raises itself."""
+    """Base of the exporter's own errors."""
 
 
 class Fault(StrEnum):
-    """What kind of thing is wrong, for metrics that tell it apart."""
+    """The kind of a failure, for metrics with a `reason` label."""
 
     OPTIONS = "options"
     ENDPOINT = "endpoint"
@@ -39,15 +39,15 @@ class TargetError(ExporterError):
 
 
 class TargetMisconfigured(TargetError):
-    """The inventory or a secret is wrong, so that nothing was asked."""
+    """The inventory or a secret is wrong; no request was sent."""
 
 
 class TargetUnavailable(TargetError):
-    """Nobody answers at the address."""
+    """No server answers at the address."""
 
     def __str__(self) -> str:
-        return f"{super().__str__().rstrip('.')}; is the address right, and is the server up?"
+        return f"{super().__str__().rstrip('.')}; check the address, and that the server is up"
 
 
 class TargetRefused(TargetError):
-    """The target answers, but does not let us measure."""
+    """The target answers, but refuses to be measured."""

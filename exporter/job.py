@@ -1,9 +1,9 @@
-"""Jobs: readings in the background that share one connection and take turns, each with its own samples and errors.
+"""Jobs: background readings that share one connection and run in turn, each with its own samples and errors.
 
-A job that fails, hangs or waits for a lock costs its own samples their freshness, and nothing else. What it found last
-stays on the page, with the time of that beside it. The connection is there only while something is due.
+If a job fails, hangs or waits for a lock, only its own samples become stale: the page keeps the last ones and exports
+their time. The connection is open only while a job is due.
 
-Nothing here knows a lane or a collector, since both are made of this.
+This module imports neither lanes nor collectors, because both import it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,10 +15,10 @@ from exporter.metric import Metric, Sample
 
 
 class JobSession(Protocol):
-    """What the jobs of a target take turns with; it connects when the first of them asks for something."""
+    """The connection that a target's jobs share in turn. It connects at its first use."""
 
     async def close(self) -> None:
-        """Let go of the connection without waiting for the target."""
+        """Drop the connection without waiting for the target."""
 
 
 S = TypeVar("S", bound=JobSession)
@@ -26,10 +26,11 @@ S = TypeVar("S", bound=JobSession)
 
 @dataclass(frozen=True)
 class Job(Generic[S]):
-    """One reading. `run` gets the session and the end of its time (event loop's clock), and returns all its samples.
+    """One reading. `run` takes the session and a deadline (event loop's clock), and returns all its samples.
 
-    It raises TargetError; whatever else it raises is told without its text. `name` is unique within the target,
-    `metrics` are all that it can give, the HELP of each ends in "Cached."; `most_series` is the most of all of them.
+    `run` raises TargetError; the exporter reports any other error without its text. `name` is unique within the
+    target. `metrics` are all that it can return; the HELP of each ends in "Cached.". `most_series` is their maximum
+    number of series together.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Job(Generic[S]):
 
 @dataclass(frozen=True)
 class Jobs(Generic[S]):
-    """The jobs of one target, and what makes the session that they share for one turn."""
+    """The jobs of one target, and the factory of the session that they share for one turn."""
 
     session: Callable[[], S]
     jobs: tuple[Job[S], ...]

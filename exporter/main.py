@@ -14,15 +14,15 @@ from runbookd.service.malloc import tune_malloc
 
 
 def main() -> NoReturn:
-    """Run the exporter until it is told to stop."""
+    """Run the exporter until a signal stops it."""
     tune_malloc()
-    gc.freeze()  # a scrape makes thousands of objects, and Python would look at all that was imported again and again
+    gc.freeze()  # scrapes trigger collections, which need not scan every imported module again
     settings = read_settings(ExporterSettings, sys.argv[1:], "runbook-exporter")
     exit_process(run(Daemon(build_app, config_findings), settings))
 
 
 def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
-    """Yield every secret of a measured target that can not be read now."""
+    """Yield every secret of a measured target that cannot be read now."""
     for stack_name, stack in inventory.stacks.items():
         for kind, collector in COLLECTORS.items():
             for name in getattr(stack, kind):

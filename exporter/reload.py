@@ -1,4 +1,4 @@
-"""The scraper that serves now, and how a reload puts another one in its place."""
+"""The scraper in use, and its replacement on a reload."""
 
 import asyncio
 import os
@@ -17,24 +17,24 @@ from runbookd.inventory import Inventory, InventoryError, load_inventory
 
 RELOAD_SUCCESS = gauge(
     "runbook_exporter_config_last_reload_success",
-    "Whether the inventory was usable when it was last read (1); if not (0), the one before it is in use.",
+    "Whether the last reload of the inventory succeeded (1); if it failed (0), the previous inventory stays in use.",
 )
 RELOAD_TIME = gauge(
     "runbook_exporter_config_last_reload_success_timestamp_seconds",
-    "When the inventory that is in use was read, in seconds since 1970.",
+    "When the inventory in use was loaded, in seconds since 1970.",
 )
 METRICS = (RELOAD_SUCCESS, RELOAD_TIME)
 log = structlog.get_logger(__name__)
 
 
 class ReloadableScraper:
-    """Answers from one scraper at a time. A scrape is answered by the scraper that it began with."""
+    """Serves from one scraper at a time. A scrape under way at a reload ends on the scraper that it began with."""
 
     def __init__(self, inventory: Inventory | None, file: Path | None) -> None:
         self.current = Scraper(inventory or Inventory())
         self.has_inventory = inventory is not None
         self.problem = ""
-        """Why the last reload was refused, or nothing."""
+        """Why the last reload failed, or empty."""
         self._file = file
         self._read_at, self._series = time.time(), TargetSeries()
         self._reload_lock, self._retirement_lock = asyncio.Lock(), asyncio.Lock()
@@ -42,7 +42,7 @@ class ReloadableScraper:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Read in the background while the context is open, and leave no task and no connection behind."""
+        """Read in the background while the context is open; then end all tasks and connections."""
         self.current.start()
         try:
             yield
@@ -51,23 +51,23 @@ class ReloadableScraper:
             await asyncio.gather(*self._retirements)
 
     async def scrape(self, deadline: float, selection: Selection) -> MetricsPage:
-        """Return the page before `deadline` (event loop's clock)."""
+        """Return the page's samples before `deadline` (event loop's clock)."""
         page = await self.current.scrape(deadline, selection)
         page.add(self._series, [RELOAD_SUCCESS(not self.problem), RELOAD_TIME(self._read_at)])
         return page
 
     async def reload(self) -> None:
-        """Read the inventory anew and serve it from now on.
+        """Re-read the inventory and serve it from now on.
 
         Raises:
-            InventoryError: it can not be used; the one before it stays.
+            InventoryError: it cannot be used; the previous one stays in use.
         """
         async with self._reload_lock:
             try:
                 inventory = await asyncio.to_thread(load_inventory, self._file, os.environ)
             except InventoryError as error:
                 self.problem = str(error)
-                log.error("reload refused, the old inventory stays", reason=self.problem)
+                log.error("reload failed, keeping the previous inventory", reason=self.problem)
                 raise
             self._swap(inventory)
         log.info("reloaded", stacks=" ".join(self.current.stacks))
@@ -81,7 +81,10 @@ class ReloadableScraper:
         task.add_done_callback(self._retirements.discard)
 
     async def _retire(self, before: Scraper, after: Scraper) -> None:
-        """Let go of what is not gone on with. In turn: a scraper may have been given targets by the one before it."""
+        """Close the targets that the new scraper did not inherit, one retirement at a time.
+
+        A scraper may itself hold inherited targets.
+        """
         async with self._retirement_lock:
             await before.wait_until_idle()
             await before.close(after)

@@ -4,6 +4,6 @@ from runbookd.service import DaemonSettings, WebSettings
 
 
 class ExporterSettings(DaemonSettings):
-    """Measures what the inventory lists and serves it to Prometheus on /metrics."""
+    """Measures the targets of the inventory and serves them to Prometheus on /metrics."""
 
     web: WebSettings = WebSettings(listen_address=":9850")

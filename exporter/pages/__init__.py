@@ -1,4 +1,4 @@
-"""The pages that a person reads: what each collector did, where everything is, what it would cost.
+"""The pages for operators: the landing page, the debug page, and the costs of an inventory.
 
-They show what scheduling/ knows and read no target themselves.
+The landing page shows the state that scheduling/ keeps. The debug page scrapes first, as `/metrics` does.
 """

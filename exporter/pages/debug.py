@@ -1,6 +1,6 @@
-"""The answer to `/metrics?debug=true`: what each target did in this scrape, for people who ask why a series is missing.
+"""`/metrics?debug=true`: what each target did in this scrape, to find out why a series is missing.
 
-It tells counts, times and our own words for errors, and so no secrets.
+It shows counts, times and the exporter's own error texts, so it holds no secrets.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from exporter.scrape import Scraper, Selection
 
 
 async def debug_page(scraper: Scraper, deadline: float, selection: Selection) -> str:
-    """Scrape as `/metrics` would, before `deadline` (event loop's clock), and return what was done as text."""
+    """Scrape as `/metrics` does before `deadline` (event loop's clock), and report it as text."""
     await scraper.scrape(deadline, selection)
     lines = [line for each in scraper.targets if selection.has(each) for line in _target_lines(each)]
     return "".join(f"{line}\n" for line in lines or ["no targets"])
@@ -23,11 +23,11 @@ def _target_lines(target: ScheduledTarget) -> Iterator[str]:
         yield f"  {lane}: {_format_outcome(outcome)}"
         yield from (f"    {note}" for note in (outcome.reading.notes if outcome.reading is not None else ()))
     if target.dropped:
-        yield f"  left out: {', '.join(f'{count} of {metric}' for metric, count in sorted(target.dropped.items()))}"
+        yield f"  dropped: {', '.join(f'{count} of {metric}' for metric, count in sorted(target.dropped.items()))}"
 
 
 def _format_outcome(outcome: ReadingOutcome) -> str:
-    """In the background a failure may stand beside the last good reading, whose samples are served."""
+    """Show both failure and reading: a background lane serves its last good samples after a failure."""
     parts = [f"{outcome.seconds:.3f} s"]
     if outcome.failure is not None:
         parts.append(f"{'timeout' if outcome.failure.timeout else 'error'}: {outcome.failure.reason}")

@@ -1,4 +1,4 @@
-"""What would be collected, at what cost and with how many series: from the declarations alone, nothing is asked."""
+"""Computes what the exporter would collect, its cost and its series, from declarations; no target is read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from runbookd.inventory import Inventory
 
 @dataclass(frozen=True)
 class TargetCost:
-    """One target. `series` is the most that a page can have of it, the exporter's own about it included.
+    """The cost of one target.
 
-    `round_trips` is the most that a scrape waits for, without connecting; 0 where only the background reads.
-    `refresh` and `background` are the period and the cost of a reading in the background, None and "" without one;
-    `jobs` are the names of those that take turns there.
+    `series` is its maximum on a page, including the exporter's own samples about it. `round_trips` is the most that
+    a scrape waits for, without connecting; 0 if only the background reads. `refresh` and `background` are the period
+    and the cost of a background reading, None and "" without one. `jobs` are the names of the background jobs.
     """
 
     stack: str
@@ -32,7 +32,7 @@ class TargetCost:
 
 
 def costs(inventory: Inventory) -> Iterator[TargetCost]:
-    """Yield every target's cost, in the order of the page."""
+    """Yield the cost of every target, in the order of the page."""
     for stack_name, stack in inventory.stacks.items():
         for kind, collector in COLLECTORS.items():
             for name in getattr(stack, kind):

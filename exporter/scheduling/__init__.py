@@ -1,4 +1,4 @@
-"""When each target is read, over which connection, and for how long.
+"""Schedules readings: when each target is read, over which connection, and for how long.
 
-It stands between exporter/scrape.py, which wants samples of all targets, and the collectors, which read one.
+exporter/scrape.py asks it for the samples of all targets; each collector reads one target.
 """

@@ -1,4 +1,4 @@
-"""The background's lane: a reading once in a while, whose samples are kept for the scrapes."""
+"""The background lane: reads a target at intervals, and keeps the samples for the scrapes."""
 
 import asyncio
 import time
@@ -10,16 +10,16 @@ from exporter.scheduling.backoff import LONGEST_SECONDS
 from exporter.scheduling.connection import ConnectionSlot
 from exporter.scheduling.outcome import Failure, ReadingOutcome, failure_of
 
-# A listing may be slow, but one that never ends must not hold its connection for ever.
+# A listing may be slow, but it must not hold its connection for ever.
 SHORTEST_LIMIT_SECONDS, LONGEST_LIMIT_SECONDS = 10.0, 300.0
-# What is asked for every few minutes is not asked for every ten seconds while it fails: storage bills for that, too.
+# A reading made every few minutes is not retried every ten seconds: storage bills failed requests, too.
 LONGEST_WAIT_SECONDS = 60.0
-# Targets refreshed in step would burden a server in step.
+# Jitter spreads the load of targets on the same server.
 JITTER = 0.1
 
 
 class BackgroundLane:
-    """Keeps the last good reading of a target; a failure after it is told beside it, and the samples stay."""
+    """Keeps a target's last good reading. A later failure is reported beside it; the samples stay."""
 
     def __init__(self, background: BackgroundReading, name: str) -> None:
         self._period = background.refresh.total_seconds()
@@ -31,7 +31,7 @@ class BackgroundLane:
         """Seconds since 1970."""
 
     def start(self) -> None:
-        """Begin to read in the background, unless that goes on already."""
+        """Start to read in the background, unless started already."""
         if self._task is not None:
             return
         self._task = asyncio.create_task(self._run_forever(), name=self._name)
@@ -64,6 +64,6 @@ class BackgroundLane:
         except Exception as error:  # whatever it is, it costs this target only
             failure = failure_of(error)
         finally:
-            # Between two readings minutes may pass; a connection that idles so long is one slot less for others.
+            # Readings may be minutes apart; an idle connection would take a slot from others.
             await self._slot.close()
         return ReadingOutcome(reading, failure, monotonic() - start)

@@ -1,18 +1,17 @@
-"""Keeps a target that is down from being asked at every turn."""
+"""Delays retries of a target that is down."""
 
 from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
 
 from exporter.scheduling.outcome import Failure
 
-# Short at first, because a restart takes seconds; never long, because the first good reading ends an alert.
+# Short, because a restart takes seconds and the first good reading ends an alert.
 LONGEST_SECONDS = 10.0
 
 
 class Backoff:
-    """Says when a target may be tried again: 0.5 s after the first failure, doubling up to `longest`, with jitter.
+    """The wait before a retry: 0.5 s after the first failure, doubling up to `longest`, with jitter.
 
-    `failure` is the last one, `wait` the seconds to wait after it. Points in time are given in, on the event loop's
-    clock.
+    `failure` is the last failure, `wait` the seconds to wait after it. Callers pass times on the event loop's clock.
     """
 
     def __init__(self, longest: float = LONGEST_SECONDS) -> None:
@@ -26,12 +25,12 @@ class Backoff:
         self.failure: Failure | None = None
 
     def record_failure(self, failure: Failure, now: float) -> None:
-        """Note a failure; each one in a row doubles the wait."""
+        """Record a failure; each consecutive one doubles the wait."""
         self.failure = failure
         self.wait = self._next_wait(self._state)
         self._until = now + self.wait
         self._state.attempt_number += 1
 
     def must_wait(self, now: float) -> bool:
-        """Whether it is too early to try again."""
+        """Whether it is too early for a retry."""
         return now < self._until

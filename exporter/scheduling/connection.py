@@ -1,4 +1,4 @@
-"""One connection to a target: made when needed, dropped when something fails, never more than one."""
+"""The single connection of a lane: opened when needed, dropped after a failure."""
 
 import asyncio
 import time
@@ -9,12 +9,12 @@ from exporter.collector import Client, Connect, Reading
 from exporter.scheduling.backoff import LONGEST_SECONDS, Backoff
 from exporter.scheduling.outcome import StillFailing, failure_of
 
-# Closing only says goodbye; a target that is stuck must not keep the gate shut.
+# A target that hangs must not delay the next connection.
 CLOSE_SECONDS = 1.0
 
 
 class ConnectionSlot:
-    """The connection of one lane. It is used by one task at a time; the lanes see to that."""
+    """The connection of one lane. The lane ensures that one task at a time uses it."""
 
     def __init__(self, connect: Connect, longest_wait: float = LONGEST_SECONDS) -> None:
         self._connect = connect
@@ -22,14 +22,13 @@ class ConnectionSlot:
         self.backoff = Backoff(longest_wait)
 
     async def read(self, budget: float) -> Reading:
-        """Read once, connecting first where necessary. `budget` is the seconds that it may take.
+        """Read once within `budget` seconds, connecting first if necessary.
 
-        After a failure, a cancelled reading among them, the connection is not used again: an answer to the old
-        question may still be on its way.
+        A failed or cancelled reading drops the connection: an answer to its request may still be on the way.
 
         Raises:
-            TargetError: the target can not be measured.
-            StillFailing: its last failure was a moment ago.
+            TargetError: the target cannot be measured.
+            StillFailing: the backoff after its last failure has not passed.
         """
         self._check_backoff()
         try:
@@ -47,7 +46,7 @@ class ConnectionSlot:
         client, self._client = self._client, None
         if client is None:
             return
-        with suppress(Exception):  # it is broken already, and closing says nothing new
+        with suppress(Exception):  # the connection is dropped either way
             async with asyncio.timeout(CLOSE_SECONDS):
                 await client.close()
 

@@ -1,4 +1,4 @@
-"""The lane of the jobs: runs them in turn when they are due, and keeps what each of them found last."""
+"""The job lane: runs jobs in turn when they are due, and keeps each job's last good reading."""
 
 import asyncio
 import time
@@ -17,35 +17,35 @@ from exporter.scheduling.background_lane import JITTER
 from exporter.scheduling.backoff import Backoff
 from exporter.scheduling.outcome import Failure, ReadingOutcome, failure_of
 
-# The label is not called `job`: that is Prometheus' own word for what it scrapes.
+# The label is not `job`, which Prometheus itself sets on every scraped series.
 SUCCESS = gauge(
     "runbook_exporter_job_success",
-    "Whether the last run of the job in the background gave an answer (1) or an error (0).",
+    "Whether the last run of the background job succeeded (1) or failed (0).",
     "collector",
     "job_name",
 )
 DURATION = gauge(
     "runbook_exporter_job_duration_seconds",
-    "How long the last run of the job in the background took, in seconds.",
+    "Duration of the last run of the background job, in seconds.",
     "collector",
     "job_name",
 )
 LAST_SUCCESS = gauge(
     "runbook_exporter_job_last_success_timestamp_seconds",
-    "When the job in the background gave an answer last, in seconds since 1970.",
+    "When the background job last succeeded, in seconds since 1970.",
     "collector",
     "job_name",
 )
 METRICS = (SUCCESS, DURATION, LAST_SUCCESS)
-# The server ends a job's statement at the job's limit; this is for when it can not even say so.
+# The server ends a job's statement at the job's limit; the grace is for a server that cannot even report that.
 GRACE_SECONDS = 2.0
-# A job that failed comes again sooner than its refresh says, but takes a tenth of the connection's time at the most.
+# A failed job is retried before its refresh, but may take at most a tenth of the connection's time.
 LONGEST_WAIT_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
 class JobLane:
-    """Runs a target's jobs when they are due, one after the other."""
+    """Runs a target's jobs when they are due, one at a time."""
 
     def __init__(self, jobs: Jobs[Any], target: str, kind: str) -> None:
         self._session = jobs.session
@@ -55,11 +55,11 @@ class JobLane:
 
     @property
     def outcomes(self) -> dict[str, ReadingOutcome]:
-        """What became of the last run of each job, with the last good reading."""
+        """The outcome of each job's last run, with its last good reading."""
         return {f"job {state.job.name}": state.outcome for state in self._states}
 
     def start(self) -> None:
-        """Begin, unless that was done already."""
+        """Start to run jobs, unless started already."""
         if self._task is None:
             self._task = asyncio.create_task(self._run_forever(), name=f"jobs of {self._target}")
 
@@ -70,7 +70,7 @@ class JobLane:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def samples(self) -> Iterator[Sample]:
-        """Yield how each job fares; what it found is in its outcome."""
+        """Yield the samples about each job's runs; the jobs' own samples are in `outcomes`."""
         for state in self._states:
             yield SUCCESS(state.outcome.failure is None, self._kind, state.job.name)
             yield DURATION(state.outcome.seconds, self._kind, state.job.name)
@@ -83,22 +83,22 @@ class JobLane:
             await asyncio.sleep(max(min(state.due for state in self._states) - monotonic(), 0))
 
     async def _run_due_jobs(self) -> None:
-        """Run what is due, the longest overdue first. If nobody answers at the address, one try is enough."""
+        """Run the due jobs, the longest overdue first. If no server answers, one attempt is enough."""
         due = sorted((state for state in self._states if state.due <= monotonic()), key=lambda state: state.due)
         session = self._session()
         try:
             for number, state in enumerate(due):
                 if (error := await state.run(session, self._target)) is not None:
-                    for other in due[number + 1 :]:  # without a word: it is the same for all of them
+                    for other in due[number + 1 :]:  # not logged: all have the same cause
                         other.record_failure(failure_of(error), 0.0)
                     return
         finally:
-            # Between two turns minutes may pass; a connection that idles so long is one slot less for others.
+            # Turns may be minutes apart; an idle connection would take a slot from others.
             await session.close()
 
 
 class _JobState:
-    """A job with what became of it."""
+    """A job, with the outcome of its last run and the time of its next."""
 
     def __init__(self, job: Job[Any]) -> None:
         self.job = job
@@ -110,7 +110,7 @@ class _JobState:
         self._backoff = Backoff(LONGEST_WAIT_SECONDS)
 
     async def run(self, session: JobSession, target: str) -> TargetUnavailable | None:
-        """Run it now. Return the error if nobody answers at the target's address."""
+        """Run the job now. Return the error if no server answers at the target's address."""
         start, limit = monotonic(), self.job.timeout.total_seconds()
         try:
             async with asyncio.timeout_at(start + limit + GRACE_SECONDS):
@@ -123,13 +123,13 @@ class _JobState:
         return None
 
     def record_failure(self, failure: Failure, seconds: float) -> None:
-        """Keep the last good reading, and note why there is no newer one."""
+        """Record why the run failed; the last good reading stays."""
         self._backoff.record_failure(failure, monotonic())
         self.outcome = ReadingOutcome(self.outcome.reading, failure, seconds)
         self.due = monotonic() + min(self.job.refresh.total_seconds(), max(self._backoff.wait, 10 * seconds))
 
     def _log_failure(self, failure: Failure, target: str) -> None:
-        """Log only what changes."""
+        """Log a failure only if its reason changed."""
         if self.outcome.failure is None or self.outcome.failure.reason != failure.reason:
             log.warning("job failed", target=target, job=self.job.name, reason=failure.reason)
 
@@ -139,5 +139,5 @@ class _JobState:
         self._backoff.record_success()
         self.outcome = ReadingOutcome(reading, None, seconds)
         self.succeeded_at = time.time()
-        # Jobs refreshed in step would burden a server in step.
+        # Jitter spreads the load of jobs on the same server.
         self.due = monotonic() + self.job.refresh.total_seconds() * uniform(1 - JITTER, 1 + JITTER)  # noqa: S311

@@ -1,4 +1,4 @@
-"""What became of a reading: samples, or the reason why there are none."""
+"""The outcome of a reading: its samples, or the reason for its failure."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from traceback import extract_tb
 from exporter.collector import Reading
 from exporter.errors import DEADLINE_EXCEEDED, ExporterError
 
-READING_CANCELLED = "let go of in the middle of the reading"
+READING_CANCELLED = "cancelled: a reload removed the target, or the exporter is stopping"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a reading came to nothing."""
+    """Why a reading failed."""
 
     reason: str
     timeout: bool = False
@@ -21,7 +21,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ReadingOutcome:
-    """A reading or a failure, and the seconds that it took; in a background lane, also the last good reading."""
+    """A reading or a failure, and its duration. In the background, a failure keeps the last good reading."""
 
     reading: Reading | None
     failure: Failure | None
@@ -29,14 +29,14 @@ class ReadingOutcome:
 
     @property
     def problem(self) -> str:
-        """Why the target is not up, or nothing."""
+        """Why the target is not up, or empty."""
         if self.failure is not None:
             return self.failure.reason
         return self.reading.problem if self.reading is not None else ""
 
 
 class StillFailing(Exception):
-    """The last failure was a moment ago, and the target was not asked again."""
+    """The target failed recently, so this reading was skipped."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
@@ -44,12 +44,12 @@ class StillFailing(Exception):
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Word `error` for people.
+    """Turn `error` into a failure that is safe to show.
 
-    Only our own errors are known to hold no secret. Of any other the type and the place are told, because drivers
-    put parts of addresses into their messages.
+    Only the exporter's own errors are known to hold no secret. Any other is reported by type and place, because
+    drivers put parts of addresses into their messages.
     """
-    if isinstance(error, TimeoutError | asyncio.CancelledError):  # a deadline cancels what it ends
+    if isinstance(error, TimeoutError | asyncio.CancelledError):  # a deadline cancels the reading
         return Failure(DEADLINE_EXCEEDED, timeout=True)
     if isinstance(error, StillFailing):
         return error.failure

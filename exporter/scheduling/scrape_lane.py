@@ -1,4 +1,4 @@
-"""The scrapes' lane: one reading at a time, shared by all scrapes that come while it is under way."""
+"""The scrape lane: one reading at a time, shared by all scrapes that arrive during it."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from exporter.scheduling.outcome import READING_CANCELLED, Failure, ReadingOutco
 
 
 class ScrapeLane:
-    """Reads a target for scrapes. The task that reads belongs to the lane, never to a request."""
+    """Reads a target for scrapes. The reading task belongs to the lane, never to a request."""
 
     def __init__(self, scrape: ScrapeReading, name: str) -> None:
         self._slot = ConnectionSlot(scrape.connect)
@@ -20,7 +20,7 @@ class ScrapeLane:
         self._timeout: asyncio.Timeout | None = None
 
     async def scrape(self, deadline: float) -> ReadingOutcome:
-        """Return an outcome before `deadline` (event loop's clock), joining a reading that is under way."""
+        """Return an outcome before `deadline` (event loop's clock), joining a reading under way."""
         start = monotonic()
         try:
             async with asyncio.timeout_at(deadline):
@@ -37,7 +37,7 @@ class ScrapeLane:
         await self._slot.close()
 
     def _join(self, deadline: float) -> "asyncio.Task[ReadingOutcome]":
-        """The reading under way, or a new one. It may last as long as the most patient of those who wait for it."""
+        """Return the reading under way or a new one, which may last until the latest deadline of its requests."""
         if self._task is None or self._task.done():
             self._until = deadline
             self._task = asyncio.create_task(self._read(), name=self._name)
@@ -52,7 +52,7 @@ class ScrapeLane:
         try:
             async with asyncio.timeout_at(self._until) as self._timeout:
                 reading = await self._slot.read(self._until - start)
-        except asyncio.CancelledError:  # by `close` alone; whoever still waits for this reading gets an answer
+        except asyncio.CancelledError:  # by `close` only; requests that wait for this reading get this answer
             return ReadingOutcome(None, Failure(READING_CANCELLED), monotonic() - start)
         except Exception as error:  # whatever it is, it costs this target only
             return ReadingOutcome(None, failure_of(error), monotonic() - start)

@@ -1,4 +1,4 @@
-"""One target under measurement: its lanes, and the samples that come of them."""
+"""A scheduled target: its lanes, and their samples."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,32 +17,32 @@ from exporter.series import TargetSeries
 
 SUCCESS = gauge(
     "runbook_exporter_collector_success",
-    "Whether the last reading of the target gave an answer (1) or an error (0).",
+    "Whether the last reading of the target succeeded (1) or failed (0).",
     "collector",
 )
 TIMEOUT = gauge(
     "runbook_exporter_collector_timeout",
-    "Whether the last reading of the target was given up at its deadline (1).",
+    "Whether the last reading of the target exceeded its deadline (1).",
     "collector",
 )
 DURATION = gauge(
     "runbook_exporter_collector_duration_seconds",
-    "How long the last reading of the target took, in seconds.",
+    "Duration of the last reading of the target, in seconds.",
     "collector",
 )
 ROUND_TRIPS = gauge(
     "runbook_exporter_collector_round_trips",
-    "Requests of the last reading that waited for an answer, without connecting.",
+    "Number of requests in the last reading that waited for an answer, without connecting.",
     "collector",
 )
 SAMPLES = gauge(
     "runbook_exporter_collector_samples",
-    "Samples that the target gave, without those about its reading; some may have been left out of the page.",
+    "Number of samples that the target returned, without those about its reading; the page may drop some of them.",
     "collector",
 )
 LAST_SUCCESS = gauge(
     "runbook_exporter_collector_last_success_timestamp_seconds",
-    "When the target was last read in the background, in seconds since 1970.",
+    "When a background reading of the target last succeeded, in seconds since 1970.",
     "collector",
 )
 METRICS = (SUCCESS, TIMEOUT, DURATION, ROUND_TRIPS, SAMPLES, LAST_SUCCESS)
@@ -51,7 +51,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class LastError:
-    """The last error of a target, and when it was first seen."""
+    """The last error of a target, and when it first occurred."""
 
     reason: str
     at: datetime
@@ -61,7 +61,7 @@ class LastError:
 
 
 class ScheduledTarget:
-    """A target of the inventory. Whatever its collector does, samples come out, in time."""
+    """A target of the inventory. It returns samples in time, even if its collector fails."""
 
     def __init__(self, stack: str, kind: str, name: str, collector: Collector) -> None:
         self.stack, self.kind, self.name = stack, kind, name
@@ -74,21 +74,21 @@ class ScheduledTarget:
         )
         self._job_lane = JobLane(collector.jobs, str(self), kind) if collector.jobs else None
         self.problem: str | None = None
-        """Why it is not up; empty if it is, None before the first scrape."""
+        """Why it is not up; empty if it is up, None before the first scrape."""
         self.last_error: LastError | None = None
         self.outcomes: Mapping[str, ReadingOutcome] = {}
-        """What became of the last reading of each lane, by `scrape`, `background` and `job …`."""
+        """The outcome of each lane's last reading, by `scrape`, `background` and `job …`."""
         self.dropped: Mapping[str, int] = {}
-        """How many samples of which metric the last page left out, those `unread` among them."""
+        """Number of samples that the last page dropped, by metric, including `unread`."""
         self.unread: Mapping[str, int] = {}
-        """How many of them the last scrape did not even ask for."""
+        """Number of series that the last scrape did not request, by metric."""
         self._logged_notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.stack}/{self.kind}/{self.name}"
 
     def start(self) -> None:
-        """Begin to read in the background, if there is anything to."""
+        """Start the background and job lanes, if there are any."""
         for lane in (self._background_lane, self._job_lane):
             if lane is not None:
                 lane.start()
@@ -109,7 +109,7 @@ class ScheduledTarget:
         self.unread = {name: count for reading in readings for name, count in reading.unread.items()}
         background = self._collector.background
         up_outcomes = outcomes if background is None or background.counts_for_up else outcomes[:-1]
-        # The background's problem first: what it could not find out is missing from the scrape as well.
+        # The background's problem first: the scrape depends on its result.
         problem = next((outcome.problem for outcome in reversed(up_outcomes) if outcome.problem), "")
         self._log_problem(problem)
         other_outcomes = [] if problem else outcomes[len(up_outcomes) :]
@@ -135,7 +135,7 @@ class ScheduledTarget:
             yield LAST_SUCCESS(self._background_lane.succeeded_at, self.kind)
 
     def _log_problem(self, problem: str) -> None:
-        """Log what changed: a target that stays down would fill the log, and so would every start."""
+        """Log changes only: targets that stay down, and every start, would fill the log."""
         if problem and problem not in (self.problem, NOT_YET):
             self.last_error = LastError(problem, datetime.now(UTC))
             log.warning("target is not up", target=str(self), reason=problem)
@@ -144,7 +144,7 @@ class ScheduledTarget:
         self.problem = problem
 
     def _log_notes(self, notes: Sequence[str]) -> None:
-        """Log what is new among the notes, once."""
+        """Log each new note once."""
         for note in notes:
             if note not in (*self._logged_notes, "", NOT_YET):
                 log.warning("not all of the target is measured", target=str(self), note=note)

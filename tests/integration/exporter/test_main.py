@@ -115,7 +115,7 @@ async def test_a_hang_up_signal_reloads_the_running_program(tmp_path: Path) -> N
     try:
         assert b"event=listening" in await process.stderr.readline()
         for text, expected in (
-            (GOOD.replace("redis:\n", "reddis:\n"), b'event="reload refused, the old inventory stays"'),
+            (GOOD.replace("redis:\n", "reddis:\n"), b'event="reload failed, keeping the previous inventory"'),
             (GOOD.replace("shop:", "mail:"), b"event=reloaded stacks=mail"),
         ):
             write(tmp_path, text)

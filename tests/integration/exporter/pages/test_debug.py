@@ -52,7 +52,7 @@ async def test_a_part_is_told_only_of_that_part(exporter) -> None:
         "shop/redis/main",
         "shop/redis/refused",
     }
-    assert await exporter.get("/metrics?debug=yes") == (400, "debug is true or false, not 'yes'\n")
+    assert await exporter.get("/metrics?debug=yes") == (400, "debug must be true or false, not 'yes'\n")
 
 
 async def test_a_hung_target_is_told_in_time(start_exporter, servers_folder, silent) -> None:

@@ -166,8 +166,8 @@ async def test_a_target_with_too_many_series_is_cut_and_the_rest_counted(start_e
     assert page.value("runbook_exporter_dropped_series", collector="redis") == 0
     assert (await exporter.scrape()).values.keys() == page.values.keys()
     _, debug = await exporter.get("/metrics?debug=true&collector=queues")
-    (told,) = [line for line in debug.splitlines() if "left out" in line]
-    assert "7 of bullmq_queue_paused" in told
+    (dropped,) = [line for line in debug.splitlines() if line.startswith("  dropped: ")]
+    assert "7 of bullmq_queue_paused" in dropped
 
 
 async def test_the_samples_of_a_target_are_counted(start_exporter, redis_url) -> None:

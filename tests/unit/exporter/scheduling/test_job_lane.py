@@ -116,7 +116,7 @@ async def test_where_nobody_answers_one_try_is_enough(world: LaneHarness) -> Non
         assert (
             failure_reasons(lane)["a"]
             == failure_reasons(lane)["b"]
-            == "refused; is the address right, and is the server up?"
+            == "refused; check the address, and that the server is up"
         )
     assert world.sessions[0].used_by == ["a"]
 
