@@ -15,7 +15,7 @@ from tools.docs.invariants_page import invariants_page
 GUARDS = guards_of(invariants())
 # `make mutants` removes all of them; the tests of these two are quick.
 BOUNDS = "tests/unit/remediator/bounds/test_bounds.py::test_exceeded_bound_stops_the_run"
-DELIVERY = "tests/unit/remediator/model/test_delivery.py::test_what_is_no_delivery_is_refused_in_one_line"
+DELIVERY = "tests/unit/remediator/model/test_delivery.py::test_malformed_body_is_refused_with_one_line"
 
 
 def test_every_invariant_has_guards() -> None:

@@ -34,7 +34,7 @@ LABELS = {"alertname": "ShelfFull", "stack": "shop", "target": "main", "remediat
 
 
 class ClusteredAlertmanager(AlertmanagerServer):
-    """One that does not wait for what its peers have sent: all of them send, as when they can not hear each other."""
+    """An Alertmanager that does not wait for its peers' messages: all send, as in a network partition."""
 
     gossip: int
     peer: int
@@ -97,7 +97,7 @@ async def count_rows(ledger: Ledger, table: Any) -> int:
 
 
 async def senders(ledger: Ledger) -> set[str]:
-    """Who has delivered, by the address that each gives as its own."""
+    """Return the external URLs of the Alertmanagers that have delivered."""
     async with ledger.read() as connection:
         return {json.loads(row.body)["externalURL"] for row in await connection.execute(select(delivery.c.body))}
 
@@ -106,8 +106,8 @@ def inventory_with_cooldown() -> Inventory:
     return inventory(cooldown="1h")
 
 
-async def test_duplicates_of_a_cluster_are_one_episode_and_one_effect(tmp_path: Path, pair: StartPair) -> None:
-    """Invariant 2, with what really sends; the login is basic authentication, with the token as its password."""
+async def test_duplicates_of_a_cluster_make_one_episode_and_one_effect(tmp_path: Path, pair: StartPair) -> None:
+    """Invariant 2, with real senders, which log in by basic authentication with the token as password."""
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "shelf").mkdir()
     shelf = FolderRemediation(tmp_path / "shelf")

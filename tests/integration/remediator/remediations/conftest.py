@@ -1,4 +1,4 @@
-"""What the tests of the remediations share: a stack of one test, and a queue with real BullMQ jobs in it."""
+"""The scope that the tests of the remediations share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ ScopeOf = Callable[..., Scope]
 
 @pytest.fixture
 def scope_of() -> ScopeOf:
-    """A scope in the stack `shop`, as the engine makes one: the inventory's words, checked by its model."""
+    """Make scopes in the stack `shop` as the engine does, from validated inventory settings."""
 
     def make(
         kind: Any, *, stack: dict[str, Any], name: str = "main", queue: str | None = None, **settings: Any

@@ -1,4 +1,4 @@
-"""Against a real PostgreSQL, under the role that deploy/postgres makes: remediator.sql and analyze_tables.sql."""
+"""analyze_tables on a real PostgreSQL, under the role of remediator.sql and analyze_tables.sql in deploy/postgres."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,6 +15,7 @@ from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
 from tests.integration.remediator.remediations.conftest import ScopeOf
+from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
 ROLES = ("remediator", "owner", "stranger", "blind")
@@ -43,7 +44,7 @@ def server(roles: PostgresServer, database: Any) -> Any:
 
 
 def make_tables(database: Any, *tables: str, role: str = "owner") -> None:
-    """Tables that autovacuum keeps off, so that what a test sees was made by the test."""
+    """Create tables without autovacuum, so that only the test changes their statistics."""
     statements = [
         f"CREATE TABLE {table} (id int) WITH (autovacuum_enabled = false);"
         f"INSERT INTO {table} SELECT generate_series(1, 5000)"
@@ -59,7 +60,7 @@ def change(database: Any, table: str, rows: int, role: str = "owner") -> None:
 
 @pytest.fixture
 async def connect(server: Any) -> AsyncIterator[OpenSession]:
-    """Sessions of others."""
+    """Open sessions of other applications."""
     made: list[asyncpg.Connection] = []
 
     async def connect(role: str = "owner", application: str = "shop-api") -> asyncpg.Connection:
@@ -116,7 +117,7 @@ def analyze_count(database: Any, table: str) -> str:
     return str(database.sql(f"SELECT analyze_count FROM pg_stat_user_tables WHERE relname = '{table}'"))
 
 
-async def test_plans_tables_that_changed_much_the_most_changed_first(server, scope) -> None:
+async def test_plan_lists_much_changed_tables_first(server, scope) -> None:
     change(server, "items", 1_500)
     change(server, "orders", 4_000)
     change(server, "quiet", 900)
@@ -130,7 +131,7 @@ async def test_plans_tables_that_changed_much_the_most_changed_first(server, sco
     assert set(plan.items[0].identity) == {"oid", "relfilenode", "analyzed"}
 
 
-async def test_plans_tables_that_changed_at_all_and_were_analyzed_too_long_ago(server, scope) -> None:
+async def test_changed_table_with_old_statistics_is_planned(server, scope) -> None:
     change(server, "quiet", 1)
     await asyncio.sleep(1.1)
     assert tables(await plan_of(scope())) == []  # a day is not over
@@ -143,14 +144,14 @@ async def test_plans_tables_that_changed_at_all_and_were_analyzed_too_long_ago(s
     assert tables(await plan_of(scope(older_than=timedelta(seconds=1)))) == []
 
 
-async def test_a_large_table_needs_a_share_and_not_only_a_number(server, scope) -> None:
+async def test_large_table_is_planned_by_its_share_of_changes(server, scope) -> None:
     server.sql("INSERT INTO quiet SELECT generate_series(1, 10000)", role="owner")
     server.sql("ANALYZE quiet", role="owner")
     change(server, "quiet", 1_000)  # two rows have each of these ids: 2,000 of 15,000
     assert (await plan_of(scope())).items == ()
 
 
-async def test_analyzes_exactly_the_planned_tables_and_proves_it(server, scope) -> None:
+async def test_exactly_the_planned_tables_are_analyzed_and_verified(server, scope) -> None:
     change(server, "items", 3_000)
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
@@ -162,7 +163,7 @@ async def test_analyzes_exactly_the_planned_tables_and_proves_it(server, scope) 
     assert tables(await plan_of(scope())) == ["items"]
 
 
-async def test_names_are_quoted_by_the_server(server, scope) -> None:
+async def test_table_names_are_quoted(server, scope) -> None:
     server.sql('CREATE SCHEMA "we;ird" AUTHORIZATION owner')
     server.sql(
         'CREATE TABLE "we;ird"."a""b; DROP TABLE orders" (id int) WITH (autovacuum_enabled = false);'
@@ -174,7 +175,7 @@ async def test_names_are_quoted_by_the_server(server, scope) -> None:
     assert server.sql("SELECT count(*) FROM orders") == "5000"
 
 
-async def test_a_table_that_was_emptied_or_rewritten_is_left_alone(server, scope) -> None:
+async def test_truncated_table_is_skipped(server, scope) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     server.sql("TRUNCATE orders", role="owner")
@@ -184,7 +185,7 @@ async def test_a_table_that_was_emptied_or_rewritten_is_left_alone(server, scope
     assert analyze_count(server, "orders") == "1"
 
 
-async def test_another_table_of_the_same_name_is_left_alone(server, scope) -> None:
+async def test_other_table_of_the_same_name_is_skipped(server, scope) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     server.sql("DROP TABLE orders", role="owner")
@@ -194,7 +195,7 @@ async def test_another_table_of_the_same_name_is_left_alone(server, scope) -> No
     assert analyze_count(server, "orders") == "1"
 
 
-async def test_a_renamed_table_is_the_same_table(server, scope) -> None:
+async def test_renamed_table_is_still_analyzed(server, scope) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     server.sql("ALTER TABLE orders RENAME TO old_orders", role="owner")
@@ -203,7 +204,7 @@ async def test_a_renamed_table_is_the_same_table(server, scope) -> None:
     assert (analyze_count(server, "orders"), analyze_count(server, "old_orders")) == ("1", "2")
 
 
-async def test_what_was_analyzed_meanwhile_is_not_analyzed_again(server, scope) -> None:
+async def test_table_analyzed_since_the_plan_is_skipped(server, scope) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     server.sql("ANALYZE orders", role="owner")
@@ -212,7 +213,7 @@ async def test_what_was_analyzed_meanwhile_is_not_analyzed_again(server, scope) 
     assert analyze_count(server, "orders") == "2"
 
 
-async def test_a_table_that_somebody_works_on_is_not_waited_for(server, scope, connect) -> None:
+async def test_locked_table_is_skipped_without_waiting(server, scope, connect) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     holder = await connect()
@@ -223,7 +224,7 @@ async def test_a_table_that_somebody_works_on_is_not_waited_for(server, scope, c
     assert "another session is vacuuming, analyzing or altering it" in outcome.detail
 
 
-async def test_a_table_that_is_being_written_to_is_analyzed(server, scope, connect) -> None:
+async def test_table_under_writes_is_analyzed(server, scope, connect) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     writer = await connect()
@@ -231,7 +232,7 @@ async def test_a_table_that_is_being_written_to_is_analyzed(server, scope, conne
     assert [outcome.state for outcome in await apply(scope(), *plan.items)] == [ItemState.APPLIED]
 
 
-async def test_a_locked_table_does_not_hold_up_the_plan(server, scope, connect) -> None:
+async def test_locked_table_does_not_delay_the_plan(server, scope, connect) -> None:
     change(server, "orders", 4_000)
     holder = await connect()
     await holder.execute("BEGIN; LOCK TABLE orders")
@@ -239,8 +240,8 @@ async def test_a_locked_table_does_not_hold_up_the_plan(server, scope, connect) 
         assert tables(await plan_of(scope())) == ["orders"]
 
 
-async def test_one_that_takes_too_long_is_given_up(server, scope, monkeypatch) -> None:
-    """The server pauses after each page, so that it never ends before its time is up."""
+async def test_slow_analyze_is_cancelled(server, scope, monkeypatch) -> None:
+    """The server pauses after each page, so that the statement always exceeds its limit."""
     monkeypatch.setattr("remediator.remediations.analyze_tables.ANALYZE_SECONDS", "0.001")
     change(server, "orders", 4_000)
     for setting in ("vacuum_cost_delay = '100ms'", "vacuum_cost_limit = 1"):
@@ -250,7 +251,7 @@ async def test_one_that_takes_too_long_is_given_up(server, scope, monkeypatch) -
     assert analyze_count(server, "orders") == "1"
 
 
-async def test_a_running_backup_comes_first(server, scope, connect) -> None:
+async def test_running_backup_empties_the_plan(server, scope, connect) -> None:
     change(server, "orders", 4_000)
     dump = await connect(application="pg_dump")
     plan = await plan_of(scope())
@@ -260,7 +261,7 @@ async def test_a_running_backup_comes_first(server, scope, connect) -> None:
     assert (await plan_of(scope())).empty_reason == ""
 
 
-async def test_a_backup_that_has_begun_since_the_plan_comes_first(server, scope, connect) -> None:
+async def test_backup_begun_since_the_plan_skips_the_table(server, scope, connect) -> None:
     change(server, "items", 3_000)
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
@@ -274,7 +275,7 @@ async def test_a_backup_that_has_begun_since_the_plan_comes_first(server, scope,
     assert analyze_count(server, "items") == "1"
 
 
-async def test_a_table_that_is_too_large_is_left_out_and_told(server, scope, monkeypatch) -> None:
+async def test_too_large_table_is_left_out_and_counted(server, scope, monkeypatch) -> None:
     monkeypatch.setattr("remediator.remediations.analyze_tables.MAX_BYTES", 8192)
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
@@ -282,7 +283,7 @@ async def test_a_table_that_is_too_large_is_left_out_and_told(server, scope, mon
     assert plan.empty_reason == "too_large"
 
 
-async def test_a_table_that_has_grown_too_large_is_left_alone(server, scope, monkeypatch) -> None:
+async def test_table_grown_too_large_is_skipped(server, scope, monkeypatch) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     monkeypatch.setattr("remediator.remediations.analyze_tables.MAX_BYTES", 8192)
@@ -290,7 +291,7 @@ async def test_a_table_that_has_grown_too_large_is_left_alone(server, scope, mon
     assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "has grown too large")
 
 
-async def test_it_says_which_right_is_missing(server, scope) -> None:
+async def test_missing_right_is_named(server, scope) -> None:
     make_tables(server, "abroad", role="stranger")
     change(server, "abroad", 4_000, "stranger")
     with pytest.raises(TargetUnreachable) as caught:
@@ -299,7 +300,7 @@ async def test_it_says_which_right_is_missing(server, scope) -> None:
     assert 'GRANT "stranger" TO "remediator"' in str(caught.value)
 
 
-async def test_tables_of_others_are_left_out_and_counted(server, scope) -> None:
+async def test_tables_of_other_owners_are_left_out_and_counted(server, scope) -> None:
     make_tables(server, "abroad", role="stranger")
     change(server, "abroad", 4_000, "stranger")
     change(server, "orders", 4_000)
@@ -307,7 +308,7 @@ async def test_tables_of_others_are_left_out_and_counted(server, scope) -> None:
     assert (tables(plan), plan.found, plan.evidence) == (["orders"], 1, {"left_out": {"no_right": 1}})
 
 
-async def test_a_right_that_was_taken_away_meanwhile_is_named(server, scope) -> None:
+async def test_right_revoked_since_the_plan_is_named(server, scope) -> None:
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     server.sql("ALTER TABLE orders OWNER TO stranger")
@@ -317,18 +318,22 @@ async def test_a_right_that_was_taken_away_meanwhile_is_named(server, scope) -> 
     assert 'GRANT "owner" TO "remediator"' in outcome.detail
 
 
-async def test_a_role_that_can_not_see_backups_is_refused(scope) -> None:
+async def test_role_that_cannot_see_backups_is_refused(scope) -> None:
     with pytest.raises(TargetUnreachable, match='GRANT pg_read_all_stats TO "blind"'):
         await plan_of(scope("blind"))
 
 
-async def test_a_statement_that_is_still_going_on_is_unknown(server, scope, connect, monkeypatch) -> None:
+async def test_running_statement_is_unknown(server, scope, connect, monkeypatch) -> None:
     monkeypatch.setattr("remediator.remediations.analyze_tables.OUTCOME_READINGS", 2)
     change(server, "orders", 4_000)
     plan = await plan_of(scope())
     other = await connect("remediator", "runbook-remediator:17")
     busy = asyncio.create_task(other.execute("SELECT pg_sleep(5)"))
-    await asyncio.sleep(0.2)
+
+    async def active() -> str:
+        return str(server.sql("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(5)'"))
+
+    await becomes(active, "1")
     assert await resolve_outcome(scope(), *plan.items) == [ItemState.UNKNOWN]
     other.terminate()
     with pytest.raises(asyncpg.PostgresConnectionError):

@@ -1,4 +1,4 @@
-"""analyze_tables on newer servers: from 17 on by a right of its own, which allows no reading."""
+"""analyze_tables on newer servers: from 17 on with the MAINTAIN privilege, which allows no reading."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def scope(server: tuple[PostgresServer, str], scope_of: Any) -> Callable[[], Sco
     return lambda: scope_of("postgres", stack=stack)
 
 
-async def test_with_the_grant_it_analyzes_old_tables_and_new_ones(server, scope) -> None:
+async def test_grant_allows_old_and_new_tables(server, scope) -> None:
     change(server, "orders")
     grant(server)
     change(server, "items")
@@ -64,7 +64,7 @@ async def test_with_the_grant_it_analyzes_old_tables_and_new_ones(server, scope)
     assert verdict.clean
 
 
-async def test_without_it_it_says_which_one_is_missing(server, scope) -> None:
+async def test_missing_grant_is_named(server, scope) -> None:
     change(server, "orders")
     async with remediation.open(scope()) as session:
         with pytest.raises(TargetUnreachable) as caught:
@@ -74,7 +74,7 @@ async def test_without_it_it_says_which_one_is_missing(server, scope) -> None:
 
 
 @pytest.mark.parametrize("server", ["postgres18"], indirect=True)
-async def test_from_17_on_the_right_allows_no_reading(server, scope) -> None:
+async def test_maintain_privilege_allows_no_reading(server, scope) -> None:
     change(server, "orders")
     grant(server)
     made, name = server

@@ -1,4 +1,4 @@
-"""Against a real PostgreSQL and a real Redis, under the roles of deploy/: what is seen, and what is never shown."""
+"""Diagnostics of a real PostgreSQL and a real Redis, under the roles of deploy/, are complete and masked."""
 
 import asyncio
 import json
@@ -108,7 +108,7 @@ async def bundle(scope_of: Any, stack: dict[str, Any], about: str = "") -> dict[
     return dict(await read_all([Scope(scope.stack, part, scope.settings, "17") for part in parts]))
 
 
-async def test_it_shows_who_blocks_whom_and_what_is_slow(scope_of, stack) -> None:
+async def test_postgres_part_shows_blockers_and_slow_statements(scope_of, stack) -> None:
     found = (await bundle(scope_of, stack))["shop/postgres/main"]
     [blocked] = found["blocked"]
     [blocker] = found["blockers"]
@@ -122,7 +122,7 @@ async def test_it_shows_who_blocks_whom_and_what_is_slow(scope_of, stack) -> Non
     assert {row["granted"] for row in found["locks"]} == {True, False}
 
 
-async def test_it_shows_the_numbers_of_redis_and_the_heads_of_queues(scope_of, stack) -> None:
+async def test_redis_part_shows_info_and_oldest_jobs(scope_of, stack) -> None:
     found = (await bundle(scope_of, stack))["shop/queues/jobs"]
     assert found["info"]["role"] == "master"
     assert found["info"]["maxmemory_policy"]
@@ -136,14 +136,14 @@ async def test_it_shows_the_numbers_of_redis_and_the_heads_of_queues(scope_of, s
     }  # fmt: skip
 
 
-async def test_nothing_personal_and_no_secret_is_in_it(scope_of, stack) -> None:
+async def test_bundle_holds_no_personal_data_and_no_secret(scope_of, stack) -> None:
     text = repr(await bundle(scope_of, stack))
     assert "people" in text
     for secret in ("alice", "example.com", CARD, ADMIN, REMEDIATOR, "mailbox"):
         assert secret not in text
 
 
-async def test_what_it_is_about_comes_first_and_its_queue_is_looked_at(scope_of, stack) -> None:
+async def test_target_comes_first_with_its_queue(scope_of, stack) -> None:
     stack["queues"]["jobs"]["names"] = "discover"
     found = await bundle(scope_of, stack, about="shop/queues/jobs/emails")
     assert list(found) == ["shop/queues/jobs/emails", "shop/postgres/main"]
@@ -151,7 +151,7 @@ async def test_what_it_is_about_comes_first_and_its_queue_is_looked_at(scope_of,
     assert (await bundle(scope_of, stack))["shop/queues/jobs"]["queues"] == {}
 
 
-async def test_with_several_prefixes_a_queue_names_its_own(scope_of, stack) -> None:
+async def test_queue_names_its_prefix_when_there_are_several(scope_of, stack) -> None:
     stack["queues"]["jobs"] |= {"prefix": ["bull", "other"], "names": "discover"}
     found = await bundle(scope_of, stack, about="shop/queues/jobs/bull:emails")
     assert found["shop/queues/jobs/bull:emails"]["queues"]["bull:emails"]["jobs"] == {"wait": 2, "failed": 1}
@@ -159,7 +159,7 @@ async def test_with_several_prefixes_a_queue_names_its_own(scope_of, stack) -> N
     assert strange["shop/queues/jobs/emails"]["queues"] == {}
 
 
-async def test_a_part_that_does_not_answer_is_one_line_and_the_others_are_whole(scope_of, stack) -> None:
+async def test_silent_part_is_one_line_and_the_others_are_complete(scope_of, stack) -> None:
     stack["postgres"]["spare"] = {"dsn": "postgresql://x", "admin_dsn": "postgresql://a:hunter2@127.0.0.1:1/x"}
     lines = format_lines(await bundle(scope_of, stack))
     [spare] = [line for line in lines if line.startswith("shop/postgres/spare")]
@@ -168,7 +168,7 @@ async def test_a_part_that_does_not_answer_is_one_line_and_the_others_are_whole(
     assert "  blocked:" in lines
 
 
-async def test_without_rights_it_says_so_and_shows_the_rest(scope_of, stack, trouble) -> None:
+async def test_missing_right_is_reported_and_the_rest_is_shown(scope_of, stack, trouble) -> None:
     stack["postgres"]["main"]["admin_dsn"] = trouble.dsn("shop")
     trouble.sql("REVOKE ALL ON pg_stat_statements FROM PUBLIC")
     found = (await bundle(scope_of, stack))["shop/postgres/main"]
@@ -176,7 +176,7 @@ async def test_without_rights_it_says_so_and_shows_the_rest(scope_of, stack, tro
     assert found["sessions"]
 
 
-async def test_as_a_remediation_it_reads_each_part_and_changes_nothing(scope_of, stack, trouble) -> None:
+async def test_remediation_reads_each_part_and_changes_nothing(scope_of, stack, trouble) -> None:
     stack["queues"]["other"] = {"redis": "cache", "names": ["none"]}
     scope = scope_of("stack", stack=stack, name="shop")
     async with remediation.open(scope) as session:
@@ -193,7 +193,7 @@ async def test_as_a_remediation_it_reads_each_part_and_changes_nothing(scope_of,
 
 
 @pytest.fixture
-async def people() -> AsyncIterator[Any]:
+async def contacts_server() -> AsyncIterator[Any]:
     told: list[str] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -206,9 +206,9 @@ async def people() -> AsyncIterator[Any]:
         yield told, f"json://127.0.0.1:{server.port}"
 
 
-async def escalate(people: Any, stack: dict[str, Any], folder: Path) -> list[str]:
-    """An alert about a target that is not known is refused, which people are told of."""
-    messages, url = people
+async def escalate(contacts_server: Any, stack: dict[str, Any], folder: Path) -> list[str]:
+    """Deliver an alert on an unknown target, which is refused and escalated; return the messages."""
+    messages, url = contacts_server
     contacts = {name: {"url": f"{url}/{name}"} for name in ("oncall", "leads")}
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
@@ -222,8 +222,8 @@ async def escalate(people: Any, stack: dict[str, Any], folder: Path) -> list[str
     return list(messages)
 
 
-async def test_every_escalation_carries_it(people, stack, tmp_path) -> None:
-    told = await escalate(people, stack, tmp_path)
+async def test_every_escalation_has_diagnostics_attached(contacts_server, stack, tmp_path) -> None:
+    told = await escalate(contacts_server, stack, tmp_path)
     assert len(told) == 2
     assert told[0] == told[1]
     assert "UPDATE people SET card = ? WHERE mail <> ?" in told[0]
@@ -231,14 +231,14 @@ async def test_every_escalation_carries_it(people, stack, tmp_path) -> None:
     assert "alice" not in told[0]
 
 
-async def test_switched_off_nothing_is_read_for_escalations(people, stack, tmp_path) -> None:
+async def test_mode_off_reads_nothing_for_escalations(contacts_server, stack, tmp_path) -> None:
     stack["remediations"] = {"collect_diagnostics": {"mode": "off"}}
-    told = await escalate(people, stack, tmp_path)
+    told = await escalate(contacts_server, stack, tmp_path)
     assert len(told) == 2
     assert "diagnostics at" not in told[0]
 
 
-async def test_an_attachment_is_cut_to_what_messengers_take(people, stack, tmp_path, monkeypatch) -> None:
+async def test_attachment_is_cut_to_the_limit_of_messengers(people, stack, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("remediator.escalation.attachments.MAX_CHARACTERS", 100)
-    [message, _] = await escalate(people, stack, tmp_path)
+    [message, _] = await escalate(contacts_server, stack, tmp_path)
     assert len(message.partition("\ndiagnostics at")[2]) < 100

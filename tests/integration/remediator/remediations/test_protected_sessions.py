@@ -1,4 +1,4 @@
-"""Of any catalog of sessions exactly those are planned that the rules allow, which stand here once more."""
+"""In any set of sessions, exactly those that the rules allow are planned; the rules are repeated here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -38,7 +38,7 @@ NEVER = [
 
 @dataclass(frozen=True)
 class CatalogSession:
-    """One session of a catalog; as it stands here it may be ended."""
+    """One session of a generated set; by default it may be ended."""
 
     role: str = "shop"
     application: str = "shop-api"
@@ -47,7 +47,7 @@ class CatalogSession:
     here: bool = True
 
     def may_be_ended(self, roles: Sequence[str], applications: Sequence[str]) -> bool:
-        """By the rules: idle in a transaction for long enough, in this database, and protected by nothing."""
+        """Apply the rules: idle in a transaction for long enough, in this database, and not protected."""
         by_name = self.application.lower().startswith(OURS_AND_BACKUPS) or self.application in applications
         protected = self.role in PRIVILEGED or self.role in roles or by_name
         return self.state == "idle in transaction" and self.old and self.here and not protected
@@ -75,7 +75,7 @@ PROTECT = st.fixed_dictionaries(
 
 
 async def open_connection(dsn: Callable[[str], str], session: CatalogSession) -> asyncpg.Connection:
-    """A real session in its state."""
+    """Open a real session in the given state."""
     connection = await asyncpg.connect(
         dsn(session.role), server_settings={"application_name": session.application}, timeout=10
     )
@@ -91,7 +91,7 @@ async def open_connection(dsn: Callable[[str], str], session: CatalogSession) ->
 async def catalog(
     server: Any, roles: Any, sessions: Sequence[CatalogSession]
 ) -> AsyncIterator[dict[int, CatalogSession]]:
-    """All sessions by their backend's number: the old ones are old enough when the young ones begin."""
+    """Open all sessions, by process id; the old ones are old enough when the young ones begin."""
     connections: list[asyncpg.Connection] = []
     sessions_by_pid, active = {}, []
 
@@ -134,7 +134,7 @@ def with_protection(scope: Scope, protect: dict[str, list[str]]) -> Scope:
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-async def test_what_is_planned_is_exactly_what_the_rules_allow(
+async def test_plan_lists_exactly_the_sessions_that_the_rules_allow(
     server: Any, roles: Any, scope: Any, sessions: list[CatalogSession], protects: list[Any]
 ) -> None:
     """Invariant 19."""
@@ -146,9 +146,7 @@ async def test_what_is_planned_is_exactly_what_the_rules_allow(
             assert plan.found == len(allowed)
 
 
-async def test_no_session_that_replicates_is_planned_whatever_its_role_is_by_now(
-    server: Any, roles: Any, scope: Any
-) -> None:
+async def test_replicating_session_is_never_planned(server: Any, roles: Any, scope: Any) -> None:
     """Invariant 19: a walsender of a logical subscriber may idle in a transaction, too."""
     roles.sql("ALTER ROLE replicator REPLICATION")
     connection = await asyncpg.connect(server.dsn("replicator"), server_settings={"replication": "database"})
@@ -169,8 +167,8 @@ async def backend_state(roles: Any, pid: int) -> str:
     return str(row).strip()
 
 
-async def test_what_is_protected_by_now_is_not_ended_whatever_was_planned(server: Any, roles: Any, scope: Any) -> None:
-    """Invariant 19: the statement that acts asks all of it once more."""
+async def test_session_protected_since_the_plan_is_not_ended(server: Any, roles: Any, scope: Any) -> None:
+    """Invariant 19: the acting statement checks all rules again."""
     guilty, other = CatalogSession(), CatalogSession(role="batch")
     async with catalog(server, roles, [guilty, other]) as found:
         plan = await plan_of(scope())

@@ -1,4 +1,4 @@
-"""Against a real PostgreSQL, under the very role that deploy/postgres/remediator.sql makes."""
+"""terminate_idle_transactions on a real PostgreSQL, under the role of deploy/postgres/remediator.sql."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ from demo.servers.postgres import PostgresServer
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Item, ItemState, Plan, Scope
 from remediator.remediations import REMEDIATIONS
+from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres" / "remediator.sql"
 OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
@@ -25,7 +26,7 @@ remediation = REMEDIATIONS["terminate_idle_transactions"]
 
 @pytest.fixture(scope="module")
 def roles(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
-    """The remediator's role with its grants, and roles of a product."""
+    """Create the remediator's role with its grants, and roles of a product."""
     for role in ("remediator", "shop", "batch", "reporting"):
         postgres_server.add_role(role)
     postgres_server.sql(GRANTS.read_text())
@@ -49,7 +50,7 @@ def server(roles: PostgresServer, database: Any) -> Any:
 
 @pytest.fixture
 async def connect(server: Any) -> AsyncIterator[OpenSession]:
-    """Sessions of the product. Those that were ended meanwhile are closed without complaint."""
+    """Open sessions of the product, and close those that the test has not ended."""
     opened: list[asyncpg.Connection] = []
 
     async def make(role: str = "shop", application: str = "shop-api", dsn: str | None = None) -> asyncpg.Connection:
@@ -64,7 +65,7 @@ async def connect(server: Any) -> AsyncIterator[OpenSession]:
 
 
 async def idle(connect: OpenSession, *arguments: Any, sku: int | None = None, **options: Any) -> asyncpg.Connection:
-    """A session that holds a transaction open and does nothing."""
+    """Open a session that holds an idle transaction open."""
     connection = await connect(*arguments, **options)
     await connection.execute("BEGIN")
     if sku is None:
@@ -93,7 +94,7 @@ def scope(server: Any, scope_of: Any) -> Callable[..., Scope]:
 
 
 async def wait_until_old() -> None:
-    """Until what is idle now has been so for older_than."""
+    """Wait until sessions that are idle now have been idle for older_than."""
     await asyncio.sleep(1.1)
 
 
@@ -121,7 +122,7 @@ async def alive(connection: asyncpg.Connection) -> bool:
         return False
 
 
-async def test_plans_idle_transactions_oldest_first_with_evidence_and_no_literals(connect, scope) -> None:
+async def test_plan_lists_idle_transactions_oldest_first_without_literals(connect, scope) -> None:
     older = await idle(connect, sku=7)
     younger = await idle(connect, "batch", "shop-batch")
     waiter = await connect()
@@ -146,7 +147,7 @@ async def test_plans_idle_transactions_oldest_first_with_evidence_and_no_literal
     assert set(plan.items[0].identity) == {"pid", "backend_start", "xact_start", "state_change"}
 
 
-async def test_ends_exactly_the_planned_sessions_and_finds_it_clean(connect, scope) -> None:
+async def test_exactly_the_planned_sessions_are_ended(connect, scope) -> None:
     guilty = await idle(connect, sku=1)
     waiter = await connect()
     waiting = asyncio.create_task(waiter.execute("UPDATE stock SET reserved = 2 WHERE sku = 1"))
@@ -165,7 +166,7 @@ async def test_ends_exactly_the_planned_sessions_and_finds_it_clean(connect, sco
     assert verdict.evidence == {"found": 0, "applied": 1, "applied_still_there": 0}
 
 
-async def test_never_plans_what_is_protected(connect, scope) -> None:
+async def test_protected_session_is_never_planned(connect, scope) -> None:
     kept = [
         await idle(connect, "reporting"),
         await idle(connect, "shop", "shop-migrate"),
@@ -187,7 +188,7 @@ async def test_never_plans_what_is_protected(connect, scope) -> None:
     assert all([await alive(connection) for connection in kept])
 
 
-async def test_leaves_other_databases_alone(connect, scope, roles) -> None:
+async def test_sessions_of_other_databases_are_not_planned(connect, scope, roles) -> None:
     elsewhere = await connect(dsn=roles.dsn("shop", "postgres"))
     await elsewhere.execute("BEGIN")
     await elsewhere.execute("SELECT 1")
@@ -196,7 +197,7 @@ async def test_leaves_other_databases_alone(connect, scope, roles) -> None:
     assert await alive(elsewhere)
 
 
-async def test_leaves_aborted_active_and_young_transactions_alone(connect, scope) -> None:
+async def test_aborted_active_and_young_transactions_are_not_planned(connect, scope) -> None:
     aborted = await idle(connect)
     with pytest.raises(asyncpg.PostgresError):
         await aborted.execute("SELECT 1/0")
@@ -208,8 +209,8 @@ async def test_leaves_aborted_active_and_young_transactions_alone(connect, scope
     sleeping.cancel()
 
 
-async def test_a_protected_session_is_not_ended_even_if_it_is_in_the_plan(connect, scope) -> None:
-    """The acting statement has all exclusions of its own: the inventory may have changed since the plan."""
+async def test_planned_session_that_is_now_protected_is_skipped(connect, scope) -> None:
+    """The acting statement checks all exclusions: the inventory may have changed since the plan."""
     session = await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope())
@@ -219,7 +220,7 @@ async def test_a_protected_session_is_not_ended_even_if_it_is_in_the_plan(connec
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1", "COMMIT; BEGIN"])
-async def test_skips_a_session_that_has_worked_since(connect, scope, statement: str) -> None:
+async def test_session_that_has_worked_since_the_plan_is_skipped(connect, scope, statement: str) -> None:
     session = await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope())
@@ -232,7 +233,7 @@ async def test_skips_a_session_that_has_worked_since(connect, scope, statement: 
 
 
 @pytest.mark.parametrize("key", ["backend_start", "xact_start", "state_change"])
-async def test_one_microsecond_of_difference_is_another_session(connect, scope, key: str) -> None:
+async def test_session_with_another_start_by_one_microsecond_is_skipped(connect, scope, key: str) -> None:
     session = await idle(connect)
     await wait_until_old()
     item = (await plan_of(scope())).items[0]
@@ -243,7 +244,7 @@ async def test_one_microsecond_of_difference_is_another_session(connect, scope, 
     assert await alive(session)
 
 
-async def test_skips_a_session_that_has_gone(connect, scope) -> None:
+async def test_session_that_has_ended_is_skipped(connect, scope) -> None:
     session = await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope())
@@ -251,7 +252,7 @@ async def test_skips_a_session_that_has_gone(connect, scope) -> None:
     assert await apply(scope(), *plan.items) == [(ItemState.SKIPPED, "had already ended")]
 
 
-async def test_fails_with_the_remedy_where_it_may_not_signal(connect, scope) -> None:
+async def test_missing_right_to_signal_fails_with_the_remedy(connect, scope) -> None:
     session = await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope("watcher"))
@@ -262,30 +263,31 @@ async def test_fails_with_the_remedy_where_it_may_not_signal(connect, scope) -> 
     assert await alive(session)
 
 
-async def test_fails_where_the_session_does_not_end(connect, scope) -> None:
-    """A backend that is stopped can not react to the signal; the outcome must say so, and settle must too."""
+async def test_session_that_does_not_end_fails_the_effect(connect, scope) -> None:
+    """A stopped backend cannot react to the signal; both `apply` and `resolve_outcome` must report it."""
     session = await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope())
-    stopped = host_pid(backend(session))
-    os.kill(stopped, signal.SIGSTOP)
+    stopped_pid = host_pid(backend(session))
+    os.kill(stopped_pid, signal.SIGSTOP)
     try:
         [(state, detail)] = await apply(scope(), *plan.items)
-        async with open_session(scope()) as hands:
-            [settled] = await hands.resolve_outcome(plan.items)
+        async with open_session(scope()) as remediation_session:
+            [resolved] = await remediation_session.resolve_outcome(plan.items)
     finally:
-        os.kill(stopped, signal.SIGCONT)
+        os.kill(stopped_pid, signal.SIGCONT)
     assert (state, detail) == (ItemState.FAILED, "was signalled, but has not ended after 5 s")
-    assert settled.state is ItemState.NOT_APPLIED
-    for _ in range(50):
-        if (await plan_of(scope())).population == 1:
-            break
-        await asyncio.sleep(0.1)
+    assert resolved.state is ItemState.NOT_APPLIED
+
+    async def population() -> int | None:
+        return (await plan_of(scope())).population
+
+    await becomes(population, 1)
     assert not await alive(session)
 
 
 def host_pid(number: int) -> int:
-    """The backend as this host numbers it: the cluster may run in a namespace of its own."""
+    """Return the backend's process id on this host: the cluster may run in its own namespace."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -299,7 +301,7 @@ def host_pid(number: int) -> int:
     raise AssertionError(f"no backend {number}")
 
 
-async def test_settle_tells_what_became_of_a_session(connect, scope) -> None:
+async def test_outcome_of_a_session_is_resolved(connect, scope) -> None:
     there, gone = await idle(connect), await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope())
@@ -310,30 +312,40 @@ async def test_settle_tells_what_became_of_a_session(connect, scope) -> None:
     assert await alive(there)
 
 
-async def test_settle_waits_a_moment_for_a_signal_that_is_on_its_way(connect, scope) -> None:
+async def test_outcome_waits_for_a_late_signal(connect, scope) -> None:
     session = await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope())
     asyncio.get_running_loop().call_later(0.8, session.terminate)
-    async with open_session(scope()) as hands:
-        [outcome] = await hands.resolve_outcome(plan.items)
+    async with open_session(scope()) as remediation_session:
+        [outcome] = await remediation_session.resolve_outcome(plan.items)
     assert outcome.state is ItemState.APPLIED
 
 
-async def test_settle_does_not_know_while_the_run_still_works(connect, scope) -> None:
+async def test_outcome_is_unknown_while_the_statement_still_runs(connect, scope) -> None:
     await idle(connect)
     await wait_until_old()
     plan = await plan_of(scope())
     lost = await connect("remediator", "runbook-remediator:17")
     statement = asyncio.create_task(lost.execute("SELECT pg_sleep(8)"))
-    await asyncio.sleep(0.2)
+    await wait_until_active(connect, "runbook-remediator:17")
     async with open_session(scope()) as session:
         [outcome] = await session.resolve_outcome(plan.items)
     statement.cancel()
     assert outcome.state is ItemState.UNKNOWN
 
 
-async def test_a_run_with_batch_is_clean_when_its_own_are_gone(connect, scope) -> None:
+async def wait_until_active(connect: OpenSession, application: str) -> None:
+    observer = await connect("remediator", "observer")
+
+    async def active() -> int:
+        statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND state = 'active'"
+        return int(await observer.fetchval(statement, application))
+
+    await becomes(active, 1)
+
+
+async def test_run_with_batch_is_clean_when_its_own_sessions_have_ended(connect, scope) -> None:
     first = await idle(connect)
     await idle(connect)
     await wait_until_old()
@@ -349,7 +361,7 @@ async def test_a_run_with_batch_is_clean_when_its_own_are_gone(connect, scope) -
     assert whole.evidence == {"found": 1, "applied": 1, "applied_still_there": 0}
 
 
-async def test_without_the_right_to_see_states_it_says_so_instead_of_planning_nothing(connect, scope) -> None:
+async def test_role_that_cannot_see_states_is_refused(connect, scope) -> None:
     await idle(connect)
     await wait_until_old()
     with pytest.raises(TargetUnreachable, match='GRANT pg_read_all_stats TO "blind"'):
@@ -365,9 +377,7 @@ async def test_without_the_right_to_see_states_it_says_so_instead_of_planning_no
         ("postgresql://remediator:wrong-secret@127.0.0.1:wrong-secret/postgres", "is not an address of the form"),
     ],
 )
-async def test_an_address_that_does_not_work_is_one_clear_line_without_the_password(
-    roles, scope_of, dsn: str, words: str
-) -> None:
+async def test_invalid_address_is_one_clear_line_without_the_password(roles, scope_of, dsn: str, words: str) -> None:
     stack = {"postgres": {"main": {"dsn": "postgresql://x", "admin_dsn": dsn.format(port=roles.port)}}}
     with pytest.raises(TargetUnreachable) as caught:
         await plan_of(scope_of("postgres", stack=stack))
@@ -378,7 +388,7 @@ async def test_an_address_that_does_not_work_is_one_clear_line_without_the_passw
     assert "\n" not in message
 
 
-async def test_a_standby_is_refused(servers_folder: Path, scope_of) -> None:
+async def test_standby_is_refused(servers_folder: Path, scope_of) -> None:
     server = PostgresServer(servers_folder / "standby")
     server.start()
     try:
@@ -392,7 +402,7 @@ async def test_a_standby_is_refused(servers_folder: Path, scope_of) -> None:
         server.remove()
 
 
-async def test_without_admin_dsn_it_names_the_key(scope_of) -> None:
+async def test_missing_admin_dsn_is_named(scope_of) -> None:
     stack = {"postgres": {"main": {"dsn": "postgresql://x"}}}
     with pytest.raises(TargetUnreachable, match="admin_dsn is not set; add admin_dsn or admin_dsn_file"):
         await plan_of(scope_of("postgres", stack=stack))

@@ -1,4 +1,4 @@
-"""Remediations as the engine runs them: from an alert's labels to the record, on real servers and a real ledger."""
+"""The engine runs remediations from an alert's labels to the record, on real servers and a real ledger."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -78,7 +78,7 @@ def database_of_owner(postgres_server: PostgresServer, database: Any) -> Iterato
         postgres_server.sql(f"DROP ROLE {role}")
 
 
-async def test_an_alert_of_one_table_analyzes_what_has_changed(start: StartEngine, database_of_owner: Any) -> None:
+async def test_alert_on_one_table_analyzes_the_changed_tables(start: StartEngine, database_of_owner: Any) -> None:
     dsns = {"dsn": database_of_owner.dsn("owner"), "admin_dsn": database_of_owner.dsn("remediator")}
     stack = {"postgres": {"main": dsns}, "remediations": {"analyze_tables": {"mode": "auto", "settle": "0s"}}}
     labels = {"datname": database_of_owner.name, "schemaname": "public", "relname": "orders"}
@@ -103,13 +103,13 @@ async def add_queue(redis: Redis) -> None:
 
 
 async def fail_again(redis: Redis, moment: int) -> None:
-    """What a worker leaves of a job that fails, as far as the script reads it."""
+    """Write the fields of a failed job that the script reads."""
     await redis.lrem(f"{KEY}:wait", 0, "7")
     await redis.hset(f"{KEY}:7", mapping={"timestamp": "1", "processedOn": "2", "name": "welcome", "atm": "1"})
     await redis.zadd(f"{KEY}:failed", {"7": moment})
 
 
-async def test_a_queue_that_is_obliterated_before_a_yes_is_no_success(start: StartEngine, redis_url: str) -> None:
+async def test_queue_obliterated_before_approval_is_not_a_success(start: StartEngine, redis_url: str) -> None:
     redis = Redis.from_url(redis_url, decode_responses=True)
     await add_queue(redis)
     await fail_again(redis, 1_700_000_000_000)
@@ -123,7 +123,7 @@ async def test_a_queue_that_is_obliterated_before_a_yes_is_no_success(start: Sta
     await redis.aclose()
 
 
-async def test_a_job_that_fails_for_ever_is_put_back_twice_and_then_told(start: StartEngine, redis_url: str) -> None:
+async def test_job_that_always_fails_is_retried_twice_and_then_escalated(start: StartEngine, redis_url: str) -> None:
     redis = Redis.from_url(redis_url, decode_responses=True)
     await add_queue(redis)
     seen = []

@@ -1,4 +1,4 @@
-"""The newest backups are found without listing all; S3 is a generator here, else it is obstore's memory store."""
+"""The newest backups are found without listing all, in a generated S3 listing and in obstore's memory store."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ NAMES = BackupNames(PATTERN, ZoneInfo("UTC"))
 DAY = timedelta(days=1)
 
 
-async def test_of_a_million_backups_only_the_last_days_are_listed() -> None:
+async def test_listing_of_a_million_backups_reads_only_the_last_days() -> None:
     keys = ManyKeys(1_000_000, NOW - DAY, step=timedelta(minutes=10))
     runner = web.AppRunner(keys.app())
     await runner.setup()
@@ -34,7 +34,7 @@ async def test_of_a_million_backups_only_the_last_days_are_listed() -> None:
 
 @pytest.mark.parametrize("step", [DAY, 7 * DAY, 365 * DAY])
 @pytest.mark.parametrize("pattern", [PATTERN, "db_%d%m%Y_%H%M%S.dump"])
-async def test_few_or_old_or_unsorted_ones_are_found_as_well(step: timedelta, pattern: str) -> None:
+async def test_few_old_or_unsorted_backups_are_listed_too(step: timedelta, pattern: str) -> None:
     store, names = MemoryStore(), BackupNames(pattern, ZoneInfo("UTC"))
     dates = [NOW - number * step for number in range(20)]
     for date in dates:
@@ -43,7 +43,7 @@ async def test_few_or_old_or_unsorted_ones_are_found_as_well(step: timedelta, pa
     assert [backup.at for backup in found][:MIN_BACKUPS] == dates[:MIN_BACKUPS]
 
 
-async def test_a_backup_as_it_lies_there() -> None:
+async def test_backup_is_returned_by_name_or_none() -> None:
     store = MemoryStore()
     name = NAMES.name_at(NOW)
     await obstore.put_async(store, name, b"dump")

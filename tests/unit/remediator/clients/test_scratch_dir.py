@@ -1,4 +1,4 @@
-"""What a killed remediator leaves of its dumps goes when the next dump begins; what is in use stays."""
+"""The next dump removes the leftovers of a killed remediator, but no folder in use."""
 
 import signal
 import subprocess
@@ -30,8 +30,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def another(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Another process at work, and its folder."""
+def other_process(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Start another process with a scratch folder."""
     command = [sys.executable, "-c", HOLD, str(temporary)]
     root = Path(__file__).parents[4]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
@@ -42,15 +42,15 @@ def another(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
             process.kill()
 
 
-def test_it_is_removed_afterwards(temporary: Path) -> None:
+def test_scratch_dir_is_removed_afterwards(temporary: Path) -> None:
     with scratch_dir() as folder:
         (folder / "dump").write_text("x")
         assert folder.stat().st_mode & 0o777 == 0o700
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_removed(temporary: Path) -> None:
-    with another(temporary) as (process, left):
+def test_leftover_of_a_killed_process_is_removed(temporary: Path) -> None:
+    with other_process(temporary) as (process, left):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert (left / "dump").exists()
@@ -58,13 +58,13 @@ def test_what_a_killed_process_left_is_removed(temporary: Path) -> None:
         assert list(temporary.iterdir()) == [folder]
 
 
-def test_what_others_work_in_stays(temporary: Path) -> None:
-    with another(temporary) as (_, theirs), scratch_dir() as first, scratch_dir() as second:
+def test_folder_in_use_by_another_process_stays(temporary: Path) -> None:
+    with other_process(temporary) as (_, theirs), scratch_dir() as first, scratch_dir() as second:
         assert (theirs / "dump").exists()
         assert {theirs, first, second} == set(temporary.iterdir())
 
 
-def test_what_is_no_folder_of_ours_stays(temporary: Path) -> None:
+def test_symbolic_link_and_its_target_stay(temporary: Path) -> None:
     elsewhere = temporary / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "kept").write_text("x")

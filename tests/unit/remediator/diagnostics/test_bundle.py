@@ -1,4 +1,4 @@
-"""Why a part can not be read is told without what nobody needs to see."""
+"""The error of a part that cannot be read is masked."""
 
 import pytest
 from aiohttp.test_utils import unused_port
@@ -17,14 +17,14 @@ def nobody() -> Scope:
     return Scope(stack, TargetName("shop", "postgres", "main"), RemediationSettings(), "17")
 
 
-async def test_an_error_is_masked_in_the_bundle(nobody: Scope) -> None:
+async def test_error_is_masked_in_the_bundle(nobody: Scope) -> None:
     told = (await read_all([nobody]))["shop/postgres/main"]
     assert str(told).startswith("cannot read: shop/postgres/main: ")
     assert "127.0.0.1" not in str(told)
     assert "<ip>" in str(told)
 
 
-async def test_an_error_is_masked_in_a_run(nobody: Scope) -> None:
+async def test_error_is_masked_in_the_outcome_of_a_run(nobody: Scope) -> None:
     async with REMEDIATIONS["collect_diagnostics"].open(nobody) as session:
         [outcome] = await session.apply([Item({"part": "shop/postgres/main"})])
     assert "127.0.0.1" not in outcome.detail

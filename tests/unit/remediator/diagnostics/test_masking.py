@@ -1,4 +1,4 @@
-"""Nothing of a literal, a comment or a secret is left in what people are shown."""
+"""Masked texts hold no part of a literal, a comment or a secret."""
 
 import pytest
 from hypothesis import example, given
@@ -27,11 +27,11 @@ SECRET = "zzsecretzz"
         ("SELECT x\n  FROM   t", "SELECT x FROM t"),
     ],
 )
-def test_statements(statement: str, masked: str) -> None:
+def test_statement_is_masked(statement: str, masked: str) -> None:
     assert mask_statement(statement) == masked
 
 
-def test_a_long_statement_is_cut() -> None:
+def test_long_statement_is_truncated() -> None:
     assert mask_statement("SELECT " + "a, " * 500) == ("SELECT " + "a, " * 500)[:MAX_STATEMENT] + "…"
 
 
@@ -56,7 +56,7 @@ def commented(text: str) -> str:
 )
 @example([(quoted, "\\"), (quoted, "x")], 400)
 @example([(quoted, "\\'"), (quoted, "x")], 400)
-def test_no_literal_is_ever_shown_wherever_the_statement_is_cut(parts: list, cut: int) -> None:
+def test_no_literal_is_shown_wherever_the_statement_is_cut(parts: list, cut: int) -> None:
     written = ", ".join(way(f"{text}{SECRET}{text}") for way, text in parts)
     assert SECRET not in mask_statement(f"SELECT {written} FROM t"[:cut])
 
@@ -89,5 +89,5 @@ def test_no_literal_is_ever_shown_wherever_the_statement_is_cut(parts: list, cut
         ("two\nlines", "two lines"),
     ],
 )
-def test_texts(text: str, masked: str) -> None:
+def test_text_is_masked(text: str, masked: str) -> None:
     assert mask_text(text) == masked

@@ -1,4 +1,4 @@
-"""What a person is told to do next: something for every way a run can end, and commands that are safe to copy."""
+"""Every end of a run has advice, with commands that are safe to copy."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,20 +38,20 @@ RUN = Run(
 
 
 @pytest.mark.parametrize("state", list(RunState))
-def test_every_state_has_its_advice(state: RunState) -> None:
-    told = what_next(replace(RUN, state=state, reason=""))
-    assert told.strip()
-    assert "{" not in told
+def test_every_state_has_advice(state: RunState) -> None:
+    advice = what_next(replace(RUN, state=state, reason=""))
+    assert advice.strip()
+    assert "{" not in advice
 
 
 @pytest.mark.parametrize("bound", sorted(set(REFUSALS) - {"mode_off"}))
-def test_every_refusal_has_an_advice_of_its_own(bound: str) -> None:
+def test_every_refusal_has_its_own_advice(bound: str) -> None:
     assert what_next(replace(RUN, state=RunState.REFUSED, reason=bound)) != PLAIN
 
 
-def test_the_commands_may_be_copied() -> None:
+def test_commands_are_quoted_for_the_shell() -> None:
     hostile = replace(RUN, target="shop/queues/jobs/a; rm -rf $HOME", expires_at=datetime(2026, 3, 1, 16, tzinfo=UTC))
-    told = what_next(replace(hostile, state=RunState.REFUSED, reason="breaker"))
-    assert told.endswith("runbookctl breaker close clear_shelf 'shop/queues/jobs/a; rm -rf $HOME'")
-    told = what_next(replace(hostile, state=RunState.AWAITING_APPROVAL, reason=""))
-    assert told.endswith("approve it before 16:00 UTC (runbookctl approve 7) or reject it (runbookctl reject 7)")
+    advice = what_next(replace(hostile, state=RunState.REFUSED, reason="breaker"))
+    assert advice.endswith("runbookctl breaker close clear_shelf 'shop/queues/jobs/a; rm -rf $HOME'")
+    advice = what_next(replace(hostile, state=RunState.AWAITING_APPROVAL, reason=""))
+    assert advice.endswith("approve it before 16:00 UTC (runbookctl approve 7) or reject it (runbookctl reject 7)")

@@ -1,4 +1,4 @@
-"""What people are told: nothing personal, nothing forged, nothing that is dangerous to copy."""
+"""Messages hold no personal data, no forged lines and no command that is dangerous to copy."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,7 +46,7 @@ async def last_message(bench: EngineHarness) -> tuple[str, str]:
     return row.title, row.body
 
 
-async def test_a_job_that_is_named_after_a_person_is_masked_where_it_is_shown(folder: Path) -> None:
+async def test_personal_data_in_a_job_name_is_masked_in_messages(folder: Path) -> None:
     async with queue_harness(folder) as bench:
         bench.shelf.fill("welcome:jane@example.com", "plain")
         await bench.deliver(queue="emails")
@@ -59,7 +59,7 @@ async def test_a_job_that_is_named_after_a_person_is_masked_where_it_is_shown(fo
         assert {each.item.identity["name"] for each in await bench.items(run)} == {"welcome:jane@example.com", "plain"}
 
 
-async def test_no_label_and_no_annotation_forges_a_line(folder: Path) -> None:
+async def test_labels_and_annotations_cannot_forge_a_line(folder: Path) -> None:
     async with queue_harness(folder) as bench:
         bench.shelf.fill("a", "b")
         forged = alert(queue="emails\nwhat next: nothing", alertname="Fine\u2028what next: nothing" + "x" * 300)
@@ -74,7 +74,7 @@ async def test_no_label_and_no_annotation_forges_a_line(folder: Path) -> None:
     assert "runbook: https://runbooks.example\ufffd\ufffdwhat next: nothing" in body
 
 
-async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> None:
+async def test_command_that_closes_a_breaker_is_quoted_for_the_shell(folder: Path) -> None:
     async with queue_harness(folder) as bench:
         bench.shelf.fill("a")
         bench.shelf.refill = True  # it does not help, so the breaker opens
@@ -88,7 +88,7 @@ async def test_the_command_that_closes_a_breaker_may_be_copied(folder: Path) -> 
     assert "runbookctl breaker close clear_shelf 'shop/queues/main/emails; rm -rf $HOME'" in body
 
 
-class FailsAfterItsSecondPlan(FolderRemediation):
+class RemediationFailingAfterTwoPlans(FolderRemediation):
     async def plan(self) -> Plan:
         return await super().plan() if self.open_count < 2 else Plan((Item({"name": "x"}),), 1)
 
@@ -96,9 +96,9 @@ class FailsAfterItsSecondPlan(FolderRemediation):
         return EffectOutcome(ItemState.FAILED)
 
 
-async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:
-    """The first failed for another reason, so people are told of both."""
-    shelf = FailsAfterItsSecondPlan(folder)
+async def test_failure_that_opens_the_breaker_is_reported_with_the_command(folder: Path) -> None:
+    """The first run failed for another reason, so both are escalated."""
+    shelf = RemediationFailingAfterTwoPlans(folder)
     shelf.reachable = False
     async with engine_harness(folder, inventory(), shelf) as bench:
         await bench.deliver()
@@ -116,7 +116,7 @@ async def test_a_failure_that_opens_the_breaker_says_so(folder: Path) -> None:
     assert "retried after its cooldown, unless its breaker has opened" in second
 
 
-async def test_the_detail_of_an_item_is_cut(folder: Path) -> None:
+async def test_detail_of_an_item_is_truncated(folder: Path) -> None:
     async with queue_harness(folder) as bench:
         await bench.deliver(queue="emails")
         bench.shelf.fill("a")

@@ -1,4 +1,4 @@
-"""What repeats while nothing changes is told once an episode."""
+"""An outcome that repeats while nothing changes is escalated once per episode."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from remediator.ledger.schema import outbox
 from tests.unit.remediator.conftest import engine_harness, inventory
 
 
-async def test_a_run_that_expires_outside_its_window_again_and_again_is_told_once(folder: Path) -> None:
+async def test_runs_that_keep_expiring_are_escalated_once(folder: Path) -> None:
     async with engine_harness(folder, inventory(only_in="noon", cooldown="1m")) as bench:
         bench.shelf.fill("a")
         bench.clock.advance(minutes=31)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
-from tests.unit.remediator.escalation.test_policy import NotificationReceiver, harness_with_receiver, receiver
+from tests.unit.remediator.escalation.conftest import receiver
+from tests.unit.remediator.escalation.receiver import NotificationReceiver, harness_with_receiver
 from tests.unit.remediator.payloads import alert
 
 __all__ = ["receiver"]  # a fixture

@@ -1,4 +1,4 @@
-"""Who has lost a run writes nothing more about it, and nothing is intended twice."""
+"""A task that has lost its run cannot write about it, and no item is intended twice."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ RECEIVED_ALERT = ReceivedAlert(parse_delivery(delivery()).alerts[0], START)
 
 
 async def executing_run(bench: EngineHarness) -> tuple[Run, list[RunItem]]:
-    """A run that executes and has two items that are merely planned."""
+    """Create an executing run with two planned items."""
     async with bench.context.ledger.write() as connection:
         await (await episodes.load_batch(connection, [KEY])).confirm(KEY, [RECEIVED_ALERT], START)
         (episode,) = await episodes.all_open(connection)
@@ -39,7 +39,7 @@ async def take_over_run(bench: EngineHarness, run: Run) -> None:
         await runs.take_over(connection, run)
 
 
-async def test_who_has_lost_a_run_intends_nothing(bench: EngineHarness) -> None:
+async def test_stale_owner_cannot_intend_an_effect(bench: EngineHarness) -> None:
     """Invariant 5."""
     run, items = await executing_run(bench)
     await take_over_run(bench, run)
@@ -48,7 +48,7 @@ async def test_who_has_lost_a_run_intends_nothing(bench: EngineHarness) -> None:
             await effects.intend(connection, run, items[:1], START)
 
 
-async def test_who_has_lost_a_run_settles_nothing(bench: EngineHarness) -> None:
+async def test_stale_owner_cannot_settle_an_effect(bench: EngineHarness) -> None:
     run, items = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
         await effects.intend(connection, run, items[:1], START)
@@ -58,14 +58,14 @@ async def test_who_has_lost_a_run_settles_nothing(bench: EngineHarness) -> None:
             await effects.settle(connection, run, items[:1], [EffectOutcome(ItemState.APPLIED)], START)
 
 
-async def test_who_has_lost_a_run_does_not_take_it_back(bench: EngineHarness) -> None:
+async def test_stale_owner_cannot_take_the_run_back(bench: EngineHarness) -> None:
     run, _ = await executing_run(bench)
     await take_over_run(bench, run)
     with pytest.raises(StaleRun, match="taken over"):
         await take_over_run(bench, run)
 
 
-async def test_a_run_that_has_moved_on_is_not_taken_over(bench: EngineHarness) -> None:
+async def test_run_in_a_later_state_cannot_be_taken_over(bench: EngineHarness) -> None:
     run, _ = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
         await runs.move(connection, run, RunState.VERIFYING, START)
@@ -73,7 +73,7 @@ async def test_a_run_that_has_moved_on_is_not_taken_over(bench: EngineHarness) -
         await take_over_run(bench, run)
 
 
-async def test_who_has_lost_a_run_moves_it_nowhere(bench: EngineHarness) -> None:
+async def test_stale_owner_cannot_move_the_run(bench: EngineHarness) -> None:
     run, _ = await executing_run(bench)
     await take_over_run(bench, run)
     async with bench.context.ledger.write() as connection:
@@ -81,7 +81,7 @@ async def test_who_has_lost_a_run_moves_it_nowhere(bench: EngineHarness) -> None
             await runs.move(connection, run, RunState.VERIFYING, START)
 
 
-async def test_an_item_is_intended_once(bench: EngineHarness) -> None:
+async def test_item_is_intended_at_most_once(bench: EngineHarness) -> None:
     """Invariant 6."""
     run, items = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
@@ -92,10 +92,10 @@ async def test_an_item_is_intended_once(bench: EngineHarness) -> None:
 
 
 @pytest.mark.parametrize(("applied", "state", "reason"), [(1, "ineffective", "partly_applied"), (2, "succeeded", "")])
-async def test_a_clean_proof_of_a_part_is_no_success(
+async def test_run_with_untouched_items_is_ineffective(
     bench: EngineHarness, applied: int, state: str, reason: str
 ) -> None:
-    """Invariant 14. However an item came to be left as planned: who only counts failures would not see it."""
+    """Invariant 14. An untouched item is not a failure, so counting failures would miss it."""
     run, items = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
         await effects.intend(connection, run, items[:applied], START)
@@ -105,15 +105,15 @@ async def test_a_clean_proof_of_a_part_is_no_success(
     assert ((await bench.last_run()).state, (await bench.last_run()).reason) == (state, reason)
 
 
-async def test_no_way_leads_where_the_table_has_none(bench: EngineHarness) -> None:
+async def test_transition_outside_the_table_is_refused(bench: EngineHarness) -> None:
     run, _ = await executing_run(bench)
     async with bench.context.ledger.write() as connection:
         with pytest.raises(AssertionError, match="no transition from executing to succeeded"):
             await runs.move(connection, run, RunState.SUCCEEDED, START)
 
 
-async def test_a_yes_that_comes_too_late_is_none(folder: Path) -> None:
-    """Invariant 12: the engine may not have looked since the plan ran out."""
+async def test_approval_after_expiry_is_refused(folder: Path) -> None:
+    """Invariant 12: the engine may not have expired the run yet."""
     async with engine_harness(folder, inventory(mode="approve", approve_within="5m")) as bench:
         bench.shelf.fill("a")
         await bench.deliver()
@@ -123,7 +123,7 @@ async def test_a_yes_that_comes_too_late_is_none(folder: Path) -> None:
             await approve(bench.context, (await bench.last_run()).id, "oncall")
 
 
-async def test_a_run_that_has_moved_on_is_moved_by_nobody_else(bench: EngineHarness) -> None:
+async def test_run_in_a_later_state_cannot_be_moved_from_the_earlier_one(bench: EngineHarness) -> None:
     """Invariant 5."""
     run, _ = await executing_run(bench)
     async with bench.context.ledger.write() as connection:

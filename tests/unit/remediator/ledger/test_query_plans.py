@@ -1,4 +1,4 @@
-"""What is done every second must not grow with what the ledger remembers: no statement reads a large table whole."""
+"""The cost of recurring work does not grow with the ledger: no statement scans a large table."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import alert, delivery
 
 LARGE = {"delivery", "episode", "run", "item", "outbox", "audit"}
-# Indexes of what is still to be done; however long the ledger has lived, they are short.
+# Indexes of open work, which stay short in an old ledger.
 SHORT = {"delivery_open", "episode_one_open", "run_one_active", "run_one_open"}
 SCAN = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
 OLDEST_OR_NEWEST = re.compile(r"ORDER BY \w+\.id( DESC)?\s+LIMIT \?", re.DOTALL)
@@ -72,12 +72,12 @@ async def do_all_recurring_work(bench: EngineHarness) -> None:
         await VanishedEpisodeDetector(bench.context).check()
 
 
-async def test_no_statement_reads_a_large_table_whole(watched: tuple[EngineHarness, StatementLog]) -> None:
+async def test_no_statement_scans_a_large_table(watched: tuple[EngineHarness, StatementLog]) -> None:
     bench, seen = watched
     seen.clear()
     await do_all_recurring_work(bench)
     statements = {text: parameters for text, parameters in seen if not text.startswith(("BEGIN", "PRAGMA"))}
-    assert len(statements) > 50, "nearly all there are"
+    assert len(statements) > 50, "nearly all statements of the remediator"
     async with bench.context.ledger.read() as connection:
         plans = [
             (text, row[3])
@@ -95,12 +95,12 @@ def _reads_all(statement: str, step: str) -> bool:
 
 
 def _table(name: str, statement: str) -> str:
-    """The table behind an alias."""
+    """Return the table behind an alias."""
     match = re.search(rf"(\w+) AS {name}\b", statement)
     return match[1] if match else name
 
 
-async def test_an_idle_round_is_a_few_statements_however_many_episodes_are_open(
+async def test_idle_round_takes_few_statements_for_many_open_episodes(
     watched: tuple[EngineHarness, StatementLog],
 ) -> None:
     bench, seen = watched
@@ -113,7 +113,7 @@ async def test_an_idle_round_is_a_few_statements_however_many_episodes_are_open(
     assert len([1 for statement, _ in seen if not statement.startswith("BEGIN")]) < 15
 
 
-async def test_a_delivery_of_many_alerts_that_repeat_is_a_few_statements(
+async def test_delivery_of_many_repeated_alerts_takes_few_statements(
     watched: tuple[EngineHarness, StatementLog],
 ) -> None:
     bench, seen = watched

@@ -1,4 +1,4 @@
-"""What is forgotten, what never is, and that the rest of the trail is still proved."""
+"""Retention deletes expired rows and keeps needed ones, and the rest of the trail can still be verified."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ async def make_old_ledger(bench: EngineHarness) -> None:
     await one_run(bench, "2027-04-06T11:59:00Z")
 
 
-async def test_deliveries_go_after_a_month_unless_nothing_was_made_of_them(bench: EngineHarness) -> None:
+async def test_processed_deliveries_are_deleted_after_a_month(bench: EngineHarness) -> None:
     await bench.deliver()
     await bench.work()
     await bench.deliver()
@@ -54,7 +54,7 @@ async def test_deliveries_go_after_a_month_unless_nothing_was_made_of_them(bench
     assert await count(bench, delivery) == 1
 
 
-async def test_old_runs_and_episodes_go_and_the_counters_stay(bench: EngineHarness) -> None:
+async def test_old_runs_and_episodes_are_deleted_and_counters_stay(bench: EngineHarness) -> None:
     await make_old_ledger(bench)
     await forget(bench)
     assert [await count(bench, table) for table in (run, item, episode)] == [1, 1, 1]
@@ -63,7 +63,7 @@ async def test_old_runs_and_episodes_go_and_the_counters_stay(bench: EngineHarne
     assert [sample.value for sample in families["remediation_runs"].samples] == [2]
 
 
-async def test_what_keeps_a_breaker_open_stays(bench: EngineHarness) -> None:
+async def test_run_that_opened_an_open_breaker_stays(bench: EngineHarness) -> None:
     bench.shelf.refill = True
     await one_run(bench, "2026-03-01T11:59:00Z")
     assert (await bench.last_run()).state == "ineffective"
@@ -72,7 +72,7 @@ async def test_what_keeps_a_breaker_open_stays(bench: EngineHarness) -> None:
     assert await count(bench, run) == 1
 
 
-async def test_the_last_storm_stays_for_its_cooldown(bench: EngineHarness) -> None:
+async def test_last_storm_stays_for_its_cooldown(bench: EngineHarness) -> None:
     for days in (0, 1, 300):
         bench.clock.advance(days=days)
         async with bench.context.ledger.write() as connection:
@@ -85,7 +85,7 @@ async def test_the_last_storm_stays_for_its_cooldown(bench: EngineHarness) -> No
     assert await count(bench, storm) == 1
 
 
-async def test_the_trail_is_cut_at_its_beginning_and_the_rest_is_proved(bench: EngineHarness) -> None:
+async def test_trail_is_cut_at_its_beginning_and_the_rest_is_verified(bench: EngineHarness) -> None:
     """Invariant 21, over retention."""
     await make_old_ledger(bench)
     async with bench.context.ledger.read() as connection:
@@ -97,14 +97,14 @@ async def test_the_trail_is_cut_at_its_beginning_and_the_rest_is_proved(bench: E
     await forget(bench)
     async with bench.context.ledger.read() as connection:
         assert await first_break(connection) is None
-        assert await audit.contains(connection, head), "what was noted lately is still proved"
-        assert await audit.contains(connection, last_old[-1].hash), "the last row that went is known"
+        assert await audit.contains(connection, head), "a recent head is still known"
+        assert await audit.contains(connection, last_old[-1].hash), "the last deleted row is known"
         assert not await audit.contains(connection, last_old[0].hash)
     assert await count(bench, trail) == before - len(last_old) + 1
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-async def test_a_row_that_is_changed_or_taken_is_noticed(bench: EngineHarness, place: str) -> None:
+async def test_changed_or_removed_row_is_detected(bench: EngineHarness, place: str) -> None:
     await make_old_ledger(bench)
     await forget(bench)
     bench.clock.advance(minutes=10)
@@ -127,7 +127,7 @@ async def trail_of(bench: EngineHarness) -> list[Any]:
 
 
 def forged_row(before: str, row: Any, **changed: Any) -> dict[str, Any]:
-    """A row that follows, as somebody would forge it who can write the ledger."""
+    """Forge a row that follows, as an attacker with write access to the ledger would."""
     content = {**row._mapping, **changed}
     parts = (content[name] for name in ("at", "run", "event", "actor", "detail"))
     return {**content, "hash": audit.hash_row(before, *parts)}
@@ -157,7 +157,7 @@ async def cut_beginning(bench: EngineHarness, rows: list[Any]) -> None:
 
 
 async def forge_cut(bench: EngineHarness, rows: list[Any]) -> None:
-    """It names another row than the last that went."""
+    """Record a cut that names another row than the last deleted one."""
     await cut_beginning(bench, rows)
     detail = {"through": rows[1].id, "hash": rows[1].hash}
     last = forged_row(rows[-1].hash, rows[-1], id=rows[-1].id + 1, event=audit.CUT, detail=detail)
@@ -181,13 +181,13 @@ async def put(bench: EngineHarness, rows: list[dict[str, Any]]) -> None:
         (forge_cut, "row 4 is the first, but does not follow the last row deleted"),
     ],
 )
-async def test_whatever_was_done_to_the_trail_is_told_with_its_row(bench: EngineHarness, tamper: Any, why: str) -> None:
+async def test_tampering_is_reported_with_its_row(bench: EngineHarness, tamper: Any, why: str) -> None:
     await one_run(bench, "2026-03-01T11:59:00Z")
     await tamper(bench, await trail_of(bench))
     assert (await verify_trail(bench.context.ledger.read)).why.startswith(why)
 
 
-async def test_who_writes_all_of_it_anew_or_cuts_its_end_off_is_given_away_by_a_head(bench: EngineHarness) -> None:
+async def test_rewritten_or_truncated_trail_lacks_the_recorded_head(bench: EngineHarness) -> None:
     await one_run(bench, "2026-03-01T11:59:00Z")
     rows = await trail_of(bench)
     head, forged = rows[-1].hash, [forged_row(rows[2].hash, rows[3], actor="somebody")]
@@ -204,7 +204,7 @@ async def test_who_writes_all_of_it_anew_or_cuts_its_end_off_is_given_away_by_a_
         assert not await audit.contains(connection, head)
 
 
-async def test_what_retention_cuts_off_while_the_trail_is_proved_is_no_break(
+async def test_retention_during_verification_is_not_a_break(
     bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_verify, "PAGE_SIZE", 3)
@@ -224,8 +224,8 @@ async def test_what_retention_cuts_off_while_the_trail_is_proved_is_no_break(
     assert reads > 3
 
 
-async def test_others_get_the_writers_turn_between_two_tables(bench: EngineHarness) -> None:
-    """A step of one table takes a tenth of a second in a large ledger."""
+async def test_writers_take_turns_between_the_steps_of_retention(bench: EngineHarness) -> None:
+    """In a large ledger the step of one table takes 0.1 s."""
     forgetting = asyncio.create_task(retention.delete_expired(bench.context.ledger, bench.clock.now()))
     turns = 0
     while not forgetting.done():
@@ -236,7 +236,7 @@ async def test_others_get_the_writers_turn_between_two_tables(bench: EngineHarne
 
 
 @pytest.mark.parametrize("column", ["at", "run", "event", "actor", "detail"])
-async def test_whatever_is_changed_of_a_row_is_noticed(bench: EngineHarness, column: str) -> None:
+async def test_change_of_any_column_is_detected(bench: EngineHarness, column: str) -> None:
     """Invariant 21."""
     await one_run(bench, "2026-03-01T11:59:00Z")
     content = {"at": bench.clock.now(), "run": 7, "event": "rejected", "actor": "somebody", "detail": {"items": [7]}}
@@ -249,8 +249,8 @@ async def test_whatever_is_changed_of_a_row_is_noticed(bench: EngineHarness, col
     assert rows.scalar_one_or_none() == ("rejected" if column == "event" else "intended")
 
 
-async def test_a_clock_that_was_set_back_makes_no_hole(bench: EngineHarness) -> None:
-    """Invariant 21: what is young stays, and with it all that comes after it, whatever its age."""
+async def test_clock_set_back_makes_no_hole_in_the_trail(bench: EngineHarness) -> None:
+    """Invariant 21: a recent row stays, and with it all later rows, at any age."""
     await make_old_ledger(bench)
     bench.clock.advance(days=-401)
     await bench.deliver(fingerprint="again", starts="2026-03-02T11:59:00Z")
@@ -266,7 +266,7 @@ async def test_a_clock_that_was_set_back_makes_no_hole(bench: EngineHarness) -> 
         assert await first_break(connection) is None
 
 
-async def test_a_clock_that_is_ahead_at_the_start_forgets_nothing(bench: EngineHarness) -> None:
+async def test_clock_that_is_ahead_at_the_start_deletes_nothing(bench: EngineHarness) -> None:
     await one_run(bench, "2026-03-01T11:59:00Z")
     await bench.cut_power()
     bench.clock.advance(days=401)

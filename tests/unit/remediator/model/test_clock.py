@@ -1,4 +1,4 @@
-"""How far back a moment may lie to count as recent."""
+"""A moment is recent within a span before now."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,5 +14,5 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
     [(-61, False), (-60, True), (-1, True), (0, True), (1, False)],
     ids=["too long ago", "just long enough ago", "within", "now", "ahead, since the clock was set back"],
 )
-def test_recent_is_within_the_span_and_never_ahead(seconds: int, recent: bool) -> None:
+def test_moment_is_recent_within_the_span_and_never_in_the_future(seconds: int, recent: bool) -> None:
     assert is_recent(NOW + timedelta(seconds=seconds), timedelta(minutes=1), NOW) is recent

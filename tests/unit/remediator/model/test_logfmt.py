@@ -1,4 +1,4 @@
-"""A line for people: short where it can be, and never to be mistaken."""
+"""A formatted line is short and unambiguous."""
 
 from typing import Any
 
@@ -29,22 +29,22 @@ from remediator.model.logfmt import format_pairs, format_value
         ([["a", 1], ["b c", 2]], "(2 rows)"),
     ],
 )
-def test_a_value(value: Any, expected: str) -> None:
+def test_value_is_formatted(value: Any, expected: str) -> None:
     assert format_value(value) == expected
 
 
-def test_what_is_empty_is_left_out_and_zero_is_not() -> None:
+def test_empty_values_are_omitted_and_zero_is_not() -> None:
     assert format_pairs({"a": {}, "b": [], "c": "", "d": 0, "e": False}) == "d=0 e=false"
 
 
 @given(
     st.dictionaries(st.sampled_from("ab"), st.text() | st.lists(st.text()) | st.dictionaries(st.just("c"), st.text()))
 )
-def test_no_text_breaks_the_line(values: dict[str, Any]) -> None:
+def test_no_text_breaks_the_line_into_two(values: dict[str, Any]) -> None:
     assert format_pairs(values) == "" or format_pairs(values).splitlines() == [format_pairs(values)]
 
 
 @given(st.text(min_size=1))
-def test_a_text_is_one_word_or_in_quotes(text: str) -> None:
+def test_text_is_one_word_or_quoted(text: str) -> None:
     shown = format_value(text)
     assert shown.startswith('"') or not any(each in shown for each in ' "=,{}[]\t\n')

@@ -1,4 +1,4 @@
-"""The state table has no dead ends and no islands, and the page about it is current."""
+"""The state table has no dead ends and no unreachable states, and its page is current."""
 
 import re
 
@@ -23,7 +23,7 @@ def test_every_open_state_can_end() -> None:
     assert all(reachable(state) & ENDED for state in TRANSITIONS)
 
 
-def test_once_it_executes_it_can_not_be_called_off() -> None:
+def test_executing_run_cannot_be_cancelled() -> None:
     assert RunState.CANCELLED not in reachable(RunState.EXECUTING)
     assert not {RunState.EXECUTING, RunState.VERIFYING} & CANCELLABLE
 
@@ -34,22 +34,22 @@ def test_nothing_is_touched_without_admission() -> None:
     assert frozenset({RunState.ADMITTED, RunState.EXECUTING, RunState.VERIFYING}) == ACTIVE
 
 
-def test_every_state_says_what_it_means() -> None:
+def test_every_state_has_a_meaning() -> None:
     assert list(MEANING) == list(RunState)
 
 
-def test_the_page_is_what_make_docs_writes() -> None:
+def test_states_page_is_current() -> None:
     for file, text in states_page():
         assert file.read_text() == text
 
 
-def test_the_diagram_has_every_way_and_no_other() -> None:
+def test_diagram_has_every_transition_and_no_other() -> None:
     ((_, text),) = states_page()
     drawn = {tuple(way) for way in re.findall(r"^    (\w+) --> (\w+)$", text, re.MULTILINE)}
     assert drawn == {(state, following) for state, some in TRANSITIONS.items() for following in some}
 
 
-def test_nothing_succeeds_without_its_proof() -> None:
+def test_run_succeeds_only_after_verification() -> None:
     """Invariant 14."""
     assert {state for state, following in TRANSITIONS.items() if RunState.SUCCEEDED in following} == {
         RunState.VERIFYING

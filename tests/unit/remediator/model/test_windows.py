@@ -1,4 +1,4 @@
-"""Windows in the zone people wrote them in, over midnight and over daylight saving."""
+"""Windows in the time zone of the inventory, over midnight and over daylight saving."""
 
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -30,7 +30,7 @@ def at(text: str) -> datetime:
         ("2026-03-04T03:00:00Z", True),
     ],
 )
-def test_half_open_on_its_days(moment: str, inside: bool) -> None:
+def test_window_includes_its_start_and_excludes_its_end(moment: str, inside: bool) -> None:
     assert in_window(window(["sun", "wed"], "02:00", "04:00"), at(moment)) is inside
 
 
@@ -44,11 +44,11 @@ def test_half_open_on_its_days(moment: str, inside: bool) -> None:
         ("2026-03-01T00:30:00Z", False),
     ],
 )
-def test_over_midnight_it_belongs_to_the_day_it_began(moment: str, inside: bool) -> None:
+def test_window_over_midnight_belongs_to_the_day_of_its_start(moment: str, inside: bool) -> None:
     assert in_window(window(["sun"], "23:00", "01:00"), at(moment)) is inside
 
 
-def test_summer_time_moves_the_window_with_the_wall_clock() -> None:
+def test_window_follows_the_wall_clock_over_daylight_saving() -> None:
     night = window(["sun"], "03:00", "04:00", "Europe/Berlin")
     assert in_window(night, at("2026-03-22T02:30:00Z"))  # winter: UTC+1
     assert in_window(night, at("2026-03-29T01:30:00Z"))  # the clocks went from 02:00 to 03:00
@@ -56,7 +56,7 @@ def test_summer_time_moves_the_window_with_the_wall_clock() -> None:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
-def test_the_next_start_lies_in_the_window_and_nothing_before_it_does(zone: str) -> None:
+def test_next_start_is_the_edge_of_the_window(zone: str) -> None:
     night = window(["mon", "fri"], "04:00", "05:00", zone)
     moment = at("2026-10-20T00:00:00Z")
     for _ in range(20):
@@ -66,7 +66,7 @@ def test_the_next_start_lies_in_the_window_and_nothing_before_it_does(zone: str)
         moment = start + timedelta(hours=2)
 
 
-def test_a_freeze_is_half_open() -> None:
+def test_freeze_includes_its_start_and_excludes_its_end() -> None:
     freeze = Freeze.model_validate({"from": "2026-12-24T00:00:00Z", "to": "2026-12-27T00:00:00Z"})
     assert active_freeze([("holidays", freeze)], at("2026-12-24T00:00:00Z")) == "holidays"
     assert active_freeze([("holidays", freeze)], at("2026-12-27T00:00:00Z")) is None
@@ -75,7 +75,7 @@ def test_a_freeze_is_half_open() -> None:
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Kathmandu"]
 TIMES = st.builds(time, st.integers(0, 4) | st.integers(0, 23), st.sampled_from([0, 10, 15, 30, 45]))
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
-# Around the changes, where everything goes wrong that can.
+# Around the clock changes, where bugs are likely.
 CHANGES = st.builds(
     lambda change, minutes: at(change) + timedelta(minutes=minutes),
     st.sampled_from(
@@ -90,7 +90,7 @@ CHANGES = st.builds(
 def test_the_next_start_is_the_first_moment_inside(
     zone: str, start: time, end: time, days: set[str], moment: datetime
 ) -> None:
-    """Invariant 11, over daylight saving in any zone: no moment before it lies in the window, and it does."""
+    """Invariant 11, over daylight saving in any zone: the start lies in the window, and no moment before it does."""
     assume(start != end)
     weekly = window(sorted(days), start.isoformat("minutes"), end.isoformat("minutes"), zone)
     found = next_start(weekly, moment)
@@ -110,9 +110,7 @@ def test_the_next_start_is_the_first_moment_inside(
         ("02:15", "02:45", "2026-10-25T00:50:00Z", "2026-10-25T01:15:00Z"),  # its start comes twice
     ],
 )
-def test_where_the_clocks_change_it_begins_when_the_wall_clock_says_so(
-    start: str, end: str, moment: str, expected: str
-) -> None:
+def test_window_starts_by_the_wall_clock_on_a_clock_change(start: str, end: str, moment: str, expected: str) -> None:
     assert next_start(window(["sun"], start, end, "Europe/Berlin"), at(moment)) == at(expected)
 
 
@@ -157,7 +155,7 @@ def test_window_on_a_day_that_a_zone_skipped_opens_the_day_after() -> None:
 
 @given(st.sampled_from(ZONES), CHANGES)
 @settings(max_examples=100, deadline=None)
-def test_a_moment_is_judged_by_the_wall_clock_alone(zone: str, moment: datetime) -> None:
+def test_wall_clock_alone_decides_whether_a_window_is_open(zone: str, moment: datetime) -> None:
     night = window(["sun"], "01:30", "02:30", zone)
     local = moment.astimezone(ZoneInfo(zone))
     assert in_window(night, moment) is (local.weekday() == 6 and time(1, 30) <= local.time() < time(2, 30))
@@ -172,11 +170,11 @@ def test_a_moment_is_judged_by_the_wall_clock_alone(zone: str, moment: datetime)
         ("2026-03-29T22:00Z", False),
     ],
 )
-def test_a_freeze_may_be_written_in_the_time_of_a_place(moment: str, inside: bool) -> None:
+def test_freeze_may_name_a_time_zone(moment: str, inside: bool) -> None:
     day = {"from": "2026-03-29T00:00:00", "to": "2026-03-30T00:00:00", "zone": "Europe/Berlin"}
     assert (active_freeze([("day", Freeze.model_validate(day))], at(moment)) is not None) is inside
 
 
-def test_a_freeze_without_any_zone_is_refused() -> None:
+def test_freeze_without_a_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="have no zone"):
         Freeze.model_validate({"from": "2026-03-29T00:00:00", "to": "2026-03-30T00:00:00"})

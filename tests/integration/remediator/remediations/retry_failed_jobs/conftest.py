@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).with_name("queue.cjs")
 
 @pytest.fixture(scope="session")
 def server(servers_folder: Path) -> Iterator[RedisServer]:
-    """A Redis in which the remediator's user may do what its file says and no more."""
+    """Yield a Redis with the remediator's user and its rights from the ACL file."""
     acl = servers_folder / "remediator.acl"
     acl.write_text(
         f"user default on >{ADMIN} ~* &* +@all\n" + ACL.read_text().replace(" on ", f" on >{REMEDIATOR} ", 1)
@@ -42,7 +42,7 @@ async def redis(server: RedisServer) -> Any:
 
 @pytest.fixture
 def bull(server: RedisServer, redis: Redis) -> Bull:
-    """Do one thing with BullMQ of one major version."""
+    """Execute one command with BullMQ of one major version."""
 
     async def do(major: int, action: str, **given: Any) -> Any:
         arguments = [server.url("default", ADMIN), action, json.dumps(given)]

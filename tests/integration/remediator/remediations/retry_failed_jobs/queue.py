@@ -1,4 +1,4 @@
-"""What the tests of this remediation do with it, and see of a queue."""
+"""The steps of retry_failed_jobs, and the state of a queue."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,7 +37,7 @@ async def apply(scope: Scope, items: Any) -> list[ItemState]:
 
 
 async def total(redis: Redis) -> int:
-    """All jobs of the queue, wherever they are. A job in two places counts twice."""
+    """Count all jobs of the queue; a job in two places counts twice."""
     lists = [await redis.llen(f"{KEY}:{name}") for name in ("wait", "paused", "active")]
     names = ("prioritized", "delayed", "failed", "completed", "waiting-children")
     return sum(lists) + sum([await redis.zcard(f"{KEY}:{name}") for name in names])
@@ -47,8 +47,8 @@ def ids(plan: Plan) -> list[Any]:
     return [item.identity["id"] for item in plan.items]
 
 
-async def until_worker_waits(redis: Redis) -> None:
-    """A worker that is asleep is the hard case: something has to wake it."""
+async def wait_until_worker_sleeps(redis: Redis) -> None:
+    """Wait until the worker sleeps, which is the hard case: something has to wake it."""
     for _ in range(200):
         if any(client["flags"] == "b" for client in await redis.client_list()):
             return
@@ -57,7 +57,7 @@ async def until_worker_waits(redis: Redis) -> None:
 
 
 async def state_after_retry(redis: Redis, job: str) -> tuple[Any, ...]:
-    """All that a retry leaves behind for one job."""
+    """Return all keys and fields that a retry leaves for one job."""
     [(_, event)] = await redis.xrevrange(f"{KEY}:events", count=1)
     assert event.pop("jobId") == job
     marker = await redis.zrange(f"{KEY}:marker", 0, -1)

@@ -1,4 +1,4 @@
-"""Whatever the version and the state of the queues: no job is lost, none is in two places, no more move than may."""
+"""In any version and state of a queue, no job is lost or in two places, and no more jobs move than allowed."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ JobLocations = Mapping[str, list[str]]
 
 
 async def job_locations(redis: Redis, queue: str) -> JobLocations:
-    """Where each job of a queue is, its own hash included."""
+    """Return the places of each job of a queue, including its own hash."""
     locations: dict[str, list[str]] = {}
     key = f"bull:{queue}"
     members = {name: await redis.lrange(f"{key}:{name}", 0, -1) for name in LISTS}
@@ -51,7 +51,7 @@ async def job_locations(redis: Redis, queue: str) -> JobLocations:
 
 
 def requested_items(planned: Sequence[Item], most: int) -> list[Item]:
-    """As many as may, and what should not have been asked for: the same again, another failure, a job there is not."""
+    """List the allowed jobs, and invalid ones: a duplicate, another failure, a job that does not exist."""
     again, others = planned[:1], planned[most : most + 1]
     another = [Item({**each.identity, "score": "1"}) for each in others]
     return [*planned[:most], *again, *another, Item({"id": "nobody", "score": "1"})]
@@ -65,7 +65,7 @@ def requested_items(planned: Sequence[Item], most: int) -> list[Item]:
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-async def test_no_job_is_lost_whatever_the_state_of_its_queue(
+async def test_no_job_is_lost_in_any_state_of_its_queue(
     server: Any, redis: Redis, scope: Any, major: int, made: list[Any], most: int
 ) -> None:
     """Invariant 25."""
@@ -98,13 +98,13 @@ def _assert_only_moved(before: JobLocations, after: JobLocations, applied: Seque
 
 
 def _assert_all_moved(before: JobLocations, applied: Sequence[Any], most: int, queue: Mapping[str, Any]) -> None:
-    """All that it may: else a script that does nothing would do."""
+    """Assert that all allowed jobs moved: otherwise a script that does nothing would pass."""
     failed = sum(where == ["failed"] for where in before.values()) - 2 * queue["flow"]
     assert len(applied) == (0 if queue["paused"] else min(most, failed))
 
 
-async def test_the_states_are_those_that_were_asked_for(server: Any, redis: Redis) -> None:
-    """Or the test above would say nothing."""
+async def test_generated_states_are_the_requested_ones(server: Any, redis: Redis) -> None:
+    """Otherwise the test above would prove nothing."""
     states = ("failed", "completed", "active", "delayed", "waiting")
     jobs = [{"state": state, "opts": {"delay": 600_000} if state == "delayed" else {}} for state in states]
     made = [{"queue": "queue0", "jobs": jobs, "flow": True, "paused": False}]

@@ -1,4 +1,4 @@
-"""Where it can not or may not work it says so in one clear line, and touches nothing."""
+"""An unusable queue, version or right is reported in one clear line, and nothing is touched."""
 
 import pytest
 from redis.asyncio import Redis
@@ -10,19 +10,19 @@ from tests.integration.remediator.remediations.retry_failed_jobs.queue import KE
 
 
 @pytest.mark.parametrize("queue", ["nothing", "emails:1", "*", "emails\n", "../emails"])
-async def test_a_queue_that_does_not_exist_is_a_clear_error(bull, scope, queue: str) -> None:
+async def test_missing_queue_is_a_clear_error(bull, scope, queue: str) -> None:
     await bull(5, "fail", count=1)
     with pytest.raises(TargetUnknown, match="there is no BullMQ queue of this name"):
         await plan_of(scope(queue))
 
 
-async def test_a_queue_that_is_not_listed_is_a_clear_error(scope) -> None:
+async def test_unlisted_queue_is_a_clear_error(scope) -> None:
     with pytest.raises(TargetUnreachable, match="the inventory lists invoices; add it there"):
         await plan_of(scope(names=["invoices"]))
 
 
 @pytest.mark.parametrize("version", ["bullmq:7.0.0", "bullmq:2.1.0", "other", "bullmq-pro:5.1.0"])
-async def test_an_unknown_version_is_refused_untouched(bull, redis, scope, version: str) -> None:
+async def test_unknown_version_is_refused_untouched(bull, redis, scope, version: str) -> None:
     await bull(5, "fail", count=2)
     plan = await plan_of(scope())
     await redis.hset(f"{KEY}:meta", "version", version)
@@ -33,7 +33,7 @@ async def test_an_unknown_version_is_refused_untouched(bull, redis, scope, versi
     assert await redis.zcard(f"{KEY}:failed") == 2
 
 
-async def test_a_request_that_arrives_too_late_does_nothing(bull, redis, scope, monkeypatch) -> None:
+async def test_late_request_does_nothing(bull, redis, scope, monkeypatch) -> None:
     monkeypatch.setattr("remediator.remediations.retry_failed_jobs.SCRIPT_DEADLINE_MS", -1)
     await bull(5, "fail", count=1)
     plan = await plan_of(scope())
@@ -42,7 +42,7 @@ async def test_a_request_that_arrives_too_late_does_nothing(bull, redis, scope, 
     assert await redis.zcard(f"{KEY}:failed") == 1
 
 
-async def test_a_full_memory_moves_nothing_and_loses_nothing(bull, redis, scope) -> None:
+async def test_full_memory_moves_nothing_and_loses_nothing(bull, redis, scope) -> None:
     failed = await bull(5, "fail", count=3)
     plan = await plan_of(scope())
     await redis.config_set("maxmemory", "1mb")
@@ -55,12 +55,12 @@ async def test_a_full_memory_moves_nothing_and_loses_nothing(bull, redis, scope)
     assert await total(redis) == 3
 
 
-async def test_planning_has_no_command_that_writes() -> None:
+async def test_planning_script_has_no_write_command() -> None:
     writes = {"ZADD", "ZREM", "LPUSH", "RPUSH", "HSET", "HDEL", "XADD", "INCR", "DEL", "RENAME", "SET", "LREM"}
     assert not [word for word in writes if f"'{word}'" in JUDGE_SCRIPT]
 
 
-async def test_the_user_may_do_nothing_else(server, redis, bull) -> None:
+async def test_redis_user_has_only_the_needed_commands(server, redis, bull) -> None:
     await bull(5, "fail", count=1)
     user = Redis.from_url(server.url("remediator", REMEDIATOR))
     for command in (["FLUSHALL"], ["DEL", f"{KEY}:meta"], ["GET", "other"], ["CONFIG", "GET", "*"], ["KEYS", "*"]):
@@ -80,7 +80,7 @@ async def test_the_user_may_do_nothing_else(server, redis, bull) -> None:
         ("http://remediator:wrong-secret@127.0.0.1/0", "admin_url is not an address of the form redis://"),
     ],
 )
-async def test_an_address_that_does_not_work_is_one_clear_line(server, scope, url: str, words: str) -> None:
+async def test_invalid_address_is_one_clear_line(server, scope, url: str, words: str) -> None:
     with pytest.raises(TargetUnreachable) as caught:
         await plan_of(scope(url=url.format(port=server.port)))
     assert str(caught.value).startswith("shop/queues/jobs/emails: ")
@@ -88,7 +88,7 @@ async def test_an_address_that_does_not_work_is_one_clear_line(server, scope, ur
     assert "wrong-secret" not in str(caught.value)
 
 
-async def test_without_admin_url_it_names_the_key(scope_of) -> None:
+async def test_missing_admin_url_is_named(scope_of) -> None:
     stack = {"redis": {"cache": {"url": "redis://x"}}, "queues": {"jobs": {"redis": "cache"}}}
     with pytest.raises(TargetUnreachable, match=r"redis\.cache: admin_url is not set"):
         await plan_of(scope_of("queues", stack=stack, name="jobs", queue="emails"))

@@ -1,4 +1,4 @@
-"""Puts jobs back so that the worker of that version completes them, under the very user of remediator.acl."""
+"""Retried jobs are completed by the worker of each BullMQ version, under the user of remediator.acl."""
 
 import asyncio
 
@@ -14,12 +14,12 @@ from tests.integration.remediator.remediations.retry_failed_jobs.queue import (
     plan_of,
     state_after_retry,
     total,
-    until_worker_waits,
+    wait_until_worker_sleeps,
 )
 
 
 @every_major
-async def test_retries_and_the_worker_of_that_version_completes_them(bull, redis, scope, major: int) -> None:
+async def test_retried_jobs_are_completed_by_the_worker_of_each_version(bull, redis, scope, major: int) -> None:
     failed = await bull(major, "fail", count=5)
     before = await total(redis)
     plan = await plan_of(scope())
@@ -34,7 +34,7 @@ async def test_retries_and_the_worker_of_that_version_completes_them(bull, redis
     assert "example.com" not in repr(plan)
 
     working = asyncio.create_task(bull(major, "complete", count=5))
-    await until_worker_waits(redis)
+    await wait_until_worker_sleeps(redis)
     assert await apply(scope(), plan.items) == [ItemState.APPLIED] * 5
     assert await working == failed  # in the order of the plan
     assert await total(redis) == before
@@ -46,14 +46,14 @@ async def test_retries_and_the_worker_of_that_version_completes_them(bull, redis
     assert {outcome.state for outcome in settled} == {ItemState.APPLIED}
 
 
-async def test_a_person_in_a_jobs_name_is_not_shown(bull, redis, scope) -> None:
+async def test_personal_data_in_a_job_name_is_masked(bull, redis, scope) -> None:
     [job] = await bull(6, "fail", count=1)
     await redis.hset(f"{KEY}:{job}", "name", "welcome jane@example.com")
     assert (await plan_of(scope())).items[0].evidence["name"] == "welcome <email>"
 
 
 @pytest.mark.parametrize("major", [5, 6])
-async def test_a_worker_that_sleeps_is_woken_at_once(bull, redis, scope, major: int) -> None:
+async def test_sleeping_worker_is_woken_at_once(bull, redis, scope, major: int) -> None:
     await bull(major, "fail", count=1)
     plan = await plan_of(scope())
     await redis.delete(f"{KEY}:marker")
@@ -63,10 +63,10 @@ async def test_a_worker_that_sleeps_is_woken_at_once(bull, redis, scope, major: 
 
 @pytest.mark.parametrize(("state", "priority"), [("running", 0), ("running", 3), ("full", 0)])
 @every_major
-async def test_leaves_the_same_behind_as_bullmqs_own_retry(
+async def test_retry_leaves_the_same_keys_as_bullmq_does(
     bull, redis, scope, major: int, state: str, priority: int
 ) -> None:
-    """The oracle: what our script and Job.retry make of two jobs differs in their ids and times alone."""
+    """The oracle is Job.retry: its result and the script's differ only in ids and times."""
     ours, theirs = await bull(major, "fail", count=2, opts={"priority": priority} if priority else {})
     if state == "full":  # it has all the active jobs that it may have
         await redis.hset(f"{KEY}:meta", "concurrency", 1)
@@ -80,7 +80,7 @@ async def test_leaves_the_same_behind_as_bullmqs_own_retry(
     assert left_by_us == await state_after_retry(redis, theirs)
 
 
-async def test_an_early_5_that_writes_no_version_is_told_by_its_marker(bull, redis, scope) -> None:
+async def test_early_bullmq_5_is_recognized_by_its_marker(bull, redis, scope) -> None:
     await bull(5, "fail", count=1)
     plan = await plan_of(scope())
     await redis.hdel(f"{KEY}:meta", "version")
@@ -91,7 +91,7 @@ async def test_an_early_5_that_writes_no_version_is_told_by_its_marker(bull, red
 
 
 @every_major
-async def test_never_touches_more_than_it_was_given(bull, redis, scope, major: int) -> None:
+async def test_only_the_given_jobs_are_touched(bull, redis, scope, major: int) -> None:
     failed = await bull(major, "fail", count=6)
     plan = await plan_of(scope())
     await apply(scope(), plan.items[1:3])
@@ -100,14 +100,14 @@ async def test_never_touches_more_than_it_was_given(bull, redis, scope, major: i
 
 
 @pytest.mark.parametrize("major", [3, 5])
-async def test_a_lifo_job_goes_to_the_other_end(bull, redis, scope, major: int) -> None:
+async def test_lifo_job_is_put_at_the_other_end(bull, redis, scope, major: int) -> None:
     [lifo] = await bull(major, "fail", count=1, opts={"lifo": True})
     first = await bull(major, "add")
     await apply(scope(), (await plan_of(scope())).items)
     assert await redis.lrange(f"{KEY}:wait", 0, -1) == [first, lifo]
 
 
-async def test_counts_what_is_beyond_the_list(bull, redis, scope, monkeypatch) -> None:
+async def test_jobs_beyond_the_list_are_counted(bull, redis, scope, monkeypatch) -> None:
     monkeypatch.setattr("remediator.remediations.retry_failed_jobs.MAX_LISTED", 2)
     await bull(5, "fail", count=5)
     await bull(5, "add")
@@ -115,7 +115,7 @@ async def test_counts_what_is_beyond_the_list(bull, redis, scope, monkeypatch) -
     assert (len(plan.items), plan.found, plan.population) == (2, 5, 6)
 
 
-async def test_says_failed_again_and_is_not_clean(bull, redis, scope) -> None:
+async def test_job_that_failed_again_is_not_clean(bull, redis, scope) -> None:
     failed = await bull(5, "fail", count=2)
     plan = await plan_of(scope())
     await apply(scope(), plan.items)
@@ -126,7 +126,7 @@ async def test_says_failed_again_and_is_not_clean(bull, redis, scope) -> None:
     assert verdict.evidence == {"completed": 1, "failed_again": 1}
 
 
-async def test_settle_says_not_applied_while_the_failure_is_the_planned_one(bull, scope) -> None:
+async def test_outcome_is_not_applied_while_the_planned_failure_remains(bull, scope) -> None:
     await bull(5, "fail", count=2)
     plan = await plan_of(scope())
     await apply(scope(), plan.items[:1])
@@ -135,7 +135,7 @@ async def test_settle_says_not_applied_while_the_failure_is_the_planned_one(bull
     assert [outcome.state for outcome in outcomes] == [ItemState.APPLIED, ItemState.NOT_APPLIED]
 
 
-async def test_a_removed_job_counts_as_gone(bull, redis, scope) -> None:
+async def test_removed_job_counts_as_gone(bull, redis, scope) -> None:
     await bull(5, "fail", count=1, opts={"removeOnComplete": True})
     plan = await plan_of(scope())
     await apply(scope(), plan.items)

@@ -30,7 +30,7 @@ def shop(dumper: PostgresServer, database: Any) -> Any:
 
 @pytest.fixture
 def store(bucket: Any) -> S3Store:
-    """The folder as another program sees it."""
+    """Open the folder as another program would."""
     return S3Store(
         bucket.name,
         prefix="db",
@@ -70,7 +70,7 @@ def scope(shop: Any, bucket: Any, options_file: Path, scope_of: Any) -> Callable
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where dumps are written, so that a test can look for what is left of them."""
+    """Set the folder of temporary dumps, so that a test can look for leftovers."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))

@@ -1,4 +1,4 @@
-"""A way to the storage on which things go wrong."""
+"""A proxy of the storage that injects faults."""
 
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from aiohttp import web
 
 @asynccontextmanager
 async def faulty_storage(endpoint: str, faults: Callable[[web.Request, bytes], web.Response | None]) -> Any:
-    """The address of a way to the storage on which `faults` may put an answer of its own in place of the storage's."""
+    """Serve a proxy of the storage, whose answers `faults` may replace; yield its address."""
 
     async def forward(request: web.Request) -> web.Response:
         body = await request.read()

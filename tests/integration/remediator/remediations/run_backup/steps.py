@@ -1,4 +1,4 @@
-"""What the tests of run_backup do: its steps on one scope, and what another program sees and puts into the folder."""
+"""The steps of run_backup on one scope, and access to the folder as another program has it."""
 
 import asyncio
 import hashlib
@@ -80,7 +80,7 @@ async def put(store: S3Store, age: timedelta, content: bytes = b"an older dump")
 
 
 async def names(store: S3Store) -> list[str]:
-    """What lies in the folder, without markers."""
+    """List the objects in the folder, without markers."""
     return [name for name in await all_names(store) if not name.endswith(".json")]
 
 
@@ -93,7 +93,7 @@ async def content_of(store: S3Store, name: str) -> bytes:
 
 
 def script(folder: Path, text: str, name: str = "") -> str:
-    """An executable of this test."""
+    """Write an executable script."""
     file = folder / (name or f"command-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
     file.write_text(f"#!/bin/sh\n{text}\n")
     file.chmod(0o755)
@@ -109,7 +109,7 @@ def text_of(file: Path) -> str:
 
 
 async def wait_for_content(file: Path) -> str:
-    """What a command has written into `file`, once the line is complete."""
+    """Return what a command has written to `file`, once the line is complete."""
     for _ in range(500):
         if (text := text_of(file)).endswith("\n"):
             return text

@@ -1,4 +1,4 @@
-"""What was proven is written beside the backup, says no more than was done, and is never the reason for a failure."""
+"""The marker beside a backup claims no more than was checked, and never fails the run."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ async def marker_of(store, name: str) -> Marker:
     return read_marker(await content_of(store, marker_name(name, ProofKind.VERIFIED)))
 
 
-async def test_a_dump_that_was_read_to_its_end_is_verified(scope, store) -> None:
+async def test_fully_read_dump_is_marked_verified(scope, store) -> None:
     [item] = (await plan_of(scope())).items
     outcome = await apply(scope(), item)
     assert outcome.detail.endswith("its marker is written")
@@ -47,7 +47,7 @@ async def test_a_dump_that_was_read_to_its_end_is_verified(scope, store) -> None
     ("program", "checks"),
     [("gunzip", {Check.CHECKSUM, Check.DECOMPRESSION}), ("reader", {Check.CHECKSUM, Check.END})],
 )
-async def test_unpacking_alone_is_not_told_as_more(scope, store, tmp_path: Path, program: str, checks: Any) -> None:
+async def test_marker_claims_less_for_an_unpacker(scope, store, tmp_path: Path, program: str, checks: Any) -> None:
     check = script(tmp_path, "cat > /dev/null", program)
     [item] = (await plan_of(scope())).items
     await apply(scope({"command": ["echo", "dump"], "check": [check]}), item)
@@ -56,7 +56,7 @@ async def test_unpacking_alone_is_not_told_as_more(scope, store, tmp_path: Path,
     assert marker.proves == (Check.END in checks)
 
 
-async def test_without_its_marker_the_backup_is_as_good(scope, store, bucket: Any, options_file: Path) -> None:
+async def test_backup_is_valid_without_its_marker(scope, store, bucket: Any, options_file: Path) -> None:
     def refusing(request: web.Request, _content: bytes) -> web.Response | None:
         return web.Response(status=403) if "json" in request.path and request.method == "PUT" else None
 
@@ -69,7 +69,7 @@ async def test_without_its_marker_the_backup_is_as_good(scope, store, bucket: An
     assert await names(store) == [item.identity["object"]]
 
 
-async def test_what_was_not_stored_is_not_marked(scope, store) -> None:
+async def test_backup_that_was_not_stored_has_no_marker(scope, store) -> None:
     [item] = (await plan_of(scope())).items
     await apply(scope({"check": ["false"]}), item)
     assert await all_names(store) == []

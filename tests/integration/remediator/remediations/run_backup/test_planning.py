@@ -1,4 +1,4 @@
-"""When it plans, what it makes, and what counts as success: with a real pg_dump into a real S3 server."""
+"""Planning, making and verifying a backup, with a real pg_dump into a real S3 server."""
 
 import hashlib
 import subprocess
@@ -30,7 +30,7 @@ from tests.integration.remediator.remediations.run_backup.steps import (
 from tools.toolchain.paths import launcher
 
 
-async def test_makes_the_missing_backup_and_proves_it(scope, store, temporary: Path) -> None:
+async def test_missing_backup_is_made_and_verified(scope, store, temporary: Path) -> None:
     older = [await put(store, age) for age in (50 * HOUR, 26 * HOUR)]
     plan = await plan_of(scope())
     [item] = plan.items
@@ -55,7 +55,7 @@ async def test_makes_the_missing_backup_and_proves_it(scope, store, temporary: P
     assert (await plan_of(scope())).found == 0
 
 
-async def test_what_was_stored_restores_all_rows(scope, store, shop, dumper, tmp_path: Path) -> None:
+async def test_stored_backup_restores_all_rows(scope, store, shop, dumper, tmp_path: Path) -> None:
     [item] = (await plan_of(scope())).items
     await apply(scope(), item)
     file = tmp_path / "restore.dump"
@@ -77,13 +77,15 @@ def sql_of(dump: Path) -> str:
         (timedelta(hours=-20), {}, 1),  # a name of the future proves nothing
     ],
 )
-async def test_plans_only_when_the_newest_is_too_old(scope, store, age: timedelta, settings: Any, found: int) -> None:
+async def test_backup_is_planned_if_the_newest_is_too_old(
+    scope, store, age: timedelta, settings: Any, found: int
+) -> None:
     await put(store, 90 * HOUR)
     await put(store, age)
     assert (await plan_of(scope(**settings))).found == found
 
 
-async def test_what_is_no_backup_counts_for_nothing(scope, store) -> None:
+async def test_objects_that_are_not_backups_are_ignored(scope, store) -> None:
     await put(store, HOUR, b"")
     await obstore.put_async(store, "notes.txt", b"x")
     await obstore.put_async(store, f"folder/{name_of(HOUR)}", b"x")
@@ -91,7 +93,7 @@ async def test_what_is_no_backup_counts_for_nothing(scope, store) -> None:
     assert item.identity["newest"] is None
 
 
-async def test_names_are_read_and_written_in_the_targets_zone(scope, store) -> None:
+async def test_names_use_the_time_zone_of_the_target(scope, store) -> None:
     zone = ZoneInfo("Asia/Tokyo")
     await obstore.put_async(store, (datetime.now(zone) - 23 * HOUR).strftime(PATTERN), b"x")
     in_zone = scope(target={"zone": "Asia/Tokyo"})
@@ -101,7 +103,7 @@ async def test_names_are_read_and_written_in_the_targets_zone(scope, store) -> N
     assert abs(at - datetime.now(UTC)) < HOUR
 
 
-async def test_skips_when_a_newer_backup_has_come(scope, store) -> None:
+async def test_newer_backup_since_the_plan_skips_the_run(scope, store) -> None:
     await put(store, 26 * HOUR)
     [item] = (await plan_of(scope())).items
     newer = await put(store, HOUR)
@@ -112,29 +114,27 @@ async def test_skips_when_a_newer_backup_has_come(scope, store) -> None:
 
 
 @pytest.mark.parametrize(("hours", "state"), [(1, ItemState.APPLIED), (3, ItemState.SKIPPED)])
-async def test_skips_what_was_planned_so_long_ago_that_it_would_count_as_old(
-    scope, store, hours: int, state: ItemState
-) -> None:
-    """A yes may come hours after the plan, and the name is the plan's."""
+async def test_stale_plan_is_skipped(scope, store, hours: int, state: ItemState) -> None:
+    """Approval may come hours after the plan, but the name holds the time of the plan."""
     [item] = (await plan_of(scope(older_than="2h"))).items
     then = replace(item, identity={**item.identity, "object": name_of(hours * HOUR)})
     assert (await apply(scope(older_than="2h"), then)).state is state
     assert len(await names(store)) == (state is ItemState.APPLIED)
 
 
-async def test_a_pattern_whose_names_count_as_old_at_once_is_said_at_once(scope) -> None:
+async def test_pattern_without_the_time_of_day_fails_the_plan(scope) -> None:
     with pytest.raises(TargetUnreachable, match="would count as old at once; add the time of day to the pattern"):
         await plan_of(scope(target={"pattern": "of_%Y%m%d.dump"}, older_than="1s"))
 
 
-async def test_it_is_not_clean_while_the_newest_is_too_old(scope, store) -> None:
+async def test_verdict_is_not_clean_while_the_newest_is_too_old(scope, store) -> None:
     await put(store, 26 * HOUR)
     assert not (await verify(scope())).clean
     await put(store, HOUR)
     assert (await verify(scope())).clean
 
 
-async def test_it_is_not_clean_when_what_lies_in_the_storage_is_not_readable(scope, store) -> None:
+async def test_verdict_is_not_clean_when_the_stored_backup_is_unreadable(scope, store) -> None:
     [item] = (await plan_of(scope())).items
     await apply(scope(), item)
     whole = await content_of(store, item.identity["object"])
@@ -145,7 +145,7 @@ async def test_it_is_not_clean_when_what_lies_in_the_storage_is_not_readable(sco
     assert (await resolve_outcome(scope(), item)).state is ItemState.UNKNOWN
 
 
-async def test_it_is_not_clean_when_an_older_backup_was_lost_or_changed(scope, store) -> None:
+async def test_verdict_is_not_clean_when_an_older_backup_was_lost_or_changed(scope, store) -> None:
     lost, changed = await put(store, 50 * HOUR), await put(store, 26 * HOUR)
     [item] = (await plan_of(scope())).items
     await apply(scope(), item)
@@ -156,7 +156,7 @@ async def test_it_is_not_clean_when_an_older_backup_was_lost_or_changed(scope, s
     assert verdict.evidence["wrong"] == [f"{changed} has changed or is gone", f"{lost} has changed or is gone"]
 
 
-async def test_older_backups_are_looked_up_when_many_new_ones_have_come(scope, store) -> None:
+async def test_older_backups_are_looked_up_behind_many_new_ones(scope, store) -> None:
     lost, kept = await put(store, 11 * DAY), await put(store, 10 * DAY)
     [item] = (await plan_of(scope())).items
     await apply(scope(), item)
@@ -168,7 +168,7 @@ async def test_older_backups_are_looked_up_when_many_new_ones_have_come(scope, s
     assert kept in await names(store)
 
 
-async def test_it_is_not_clean_without_a_new_backup(scope, store) -> None:
+async def test_verdict_is_not_clean_without_a_new_backup(scope, store) -> None:
     await put(store, 26 * HOUR)
     [item] = (await plan_of(scope())).items
     verdict = await verify(scope(), item)

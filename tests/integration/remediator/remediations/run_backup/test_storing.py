@@ -1,4 +1,4 @@
-"""Storing never overwrites, and what the storage did is known; S3 is real, what it can do wrong stands in between."""
+"""Storing never overwrites, and its outcome is known even if the storage fails; a proxy injects faults into real S3."""
 
 import asyncio
 from dataclasses import replace
@@ -23,8 +23,8 @@ from tests.integration.remediator.remediations.run_backup.steps import (
 )
 
 
-async def test_never_overwrites_what_appears_under_its_name(scope, store, tmp_path: Path) -> None:
-    """It appears after the last look, while the dump is being made: only the storage itself can refuse then."""
+async def test_object_that_appears_under_the_name_is_never_overwritten(scope, store, tmp_path: Path) -> None:
+    """The object appears while the dump is being made, so only the storage itself can refuse to overwrite it."""
     [item] = (await plan_of(scope())).items
     go, going = tmp_path / "go", tmp_path / "going"
     slow = script(tmp_path, f"echo > {going}; while [ ! -e {go} ]; do sleep 0.05; done; echo dump")
@@ -38,7 +38,7 @@ async def test_never_overwrites_what_appears_under_its_name(scope, store, tmp_pa
     assert await content_of(store, item.identity["object"]) == b"somebody else's"
 
 
-async def test_never_overwrites_a_large_one_either(scope, store, tmp_path: Path, monkeypatch) -> None:
+async def test_large_object_is_never_overwritten(scope, store, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(backup_store, "MAX_SINGLE_PUT", 10)
     [item] = (await plan_of(scope())).items
     big = script(tmp_path, "head -c 9000000 /dev/zero")
@@ -50,7 +50,7 @@ async def test_never_overwrites_a_large_one_either(scope, store, tmp_path: Path,
     assert len(await content_of(store, item.identity["object"])) == 9_000_000
 
 
-async def test_a_repeated_request_that_meets_its_own_object_is_applied(scope, store, tmp_path: Path) -> None:
+async def test_retried_request_that_meets_its_own_object_is_applied(scope, store, tmp_path: Path) -> None:
     [item] = (await plan_of(scope())).items
     dump = {"command": [script(tmp_path, "echo the same")], "check": ["cat"]}
     assert (await apply(scope(dump), item)).state is ItemState.APPLIED
@@ -61,7 +61,7 @@ async def test_a_repeated_request_that_meets_its_own_object_is_applied(scope, st
 
 
 def damaging(request: web.Request, content: bytes) -> web.Response | None:
-    """Objects come back with one byte changed."""
+    """Return objects with one byte changed."""
     if request.method != "GET" or "list-type" in request.query_string:
         return None
     headers = {"ETag": '"x"', "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"}
@@ -69,13 +69,11 @@ def damaging(request: web.Request, content: bytes) -> web.Response | None:
 
 
 def damaging_and_keeping(request: web.Request, content: bytes) -> web.Response | None:
-    """The same, where nobody may delete."""
+    """Return changed objects, and refuse to delete."""
     return web.Response(status=403) if request.method in ("DELETE", "POST") else damaging(request, content)
 
 
-async def test_what_the_storage_gives_back_differently_is_taken_back(
-    scope, store, bucket: Any, options_file: Path
-) -> None:
+async def test_object_damaged_by_the_storage_is_removed(scope, store, bucket: Any, options_file: Path) -> None:
     [item] = (await plan_of(scope())).items
     async with faulty_storage(bucket.server.url, damaging) as url:
         write_options(options_file, url)
@@ -85,8 +83,8 @@ async def test_what_the_storage_gives_back_differently_is_taken_back(
     assert await names(store) == []
 
 
-async def test_what_can_not_be_taken_back_is_for_a_person(scope, store, bucket: Any, options_file: Path) -> None:
-    """moto's deletion of one object arrives before it is refused; what counts is what we say without a confirmation."""
+async def test_damaged_object_that_cannot_be_removed_is_unknown(scope, store, bucket: Any, options_file: Path) -> None:
+    """Without a confirmed deletion the outcome is unknown, although moto deletes the object before it refuses."""
     [item] = (await plan_of(scope())).items
     async with faulty_storage(bucket.server.url, damaging_and_keeping) as url:
         write_options(options_file, url)
@@ -95,8 +93,8 @@ async def test_what_can_not_be_taken_back_is_for_a_person(scope, store, bucket: 
     assert outcome.detail.endswith("remove it")
 
 
-async def test_an_answer_that_is_lost_does_not_lose_the_backup(scope, store, bucket: Any, options_file: Path) -> None:
-    """The storage has stored it and answers 500; the repeated request then meets an object that is there: ours."""
+async def test_lost_answer_does_not_lose_the_backup(scope, store, bucket: Any, options_file: Path) -> None:
+    """The storage stores the object and answers 500; the retried request then meets the object of the first one."""
     lost: list[str] = []
 
     def losing(request: web.Request, _content: bytes) -> web.Response | None:
@@ -114,7 +112,7 @@ async def test_an_answer_that_is_lost_does_not_lose_the_backup(scope, store, buc
     assert await content_of(store, item.identity["object"]) == b"dump\n"
 
 
-async def test_a_storage_that_refuses_to_store_is_a_failure(scope, store, bucket: Any, options_file: Path) -> None:
+async def test_storage_that_refuses_the_object_fails_the_run(scope, store, bucket: Any, options_file: Path) -> None:
     def refusing(request: web.Request, _content: bytes) -> web.Response | None:
         body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
         if request.method == "PUT":
@@ -129,7 +127,7 @@ async def test_a_storage_that_refuses_to_store_is_a_failure(scope, store, bucket
     assert outcome.detail.endswith("was not stored: AccessDenied: Access Denied")
 
 
-async def test_works_on_a_local_folder(scope, tmp_path: Path) -> None:
+async def test_backup_works_on_a_local_folder(scope, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     local = scope(target={"url": folder.as_uri(), "admin_options_file": None})

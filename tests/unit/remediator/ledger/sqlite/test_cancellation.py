@@ -1,4 +1,4 @@
-"""Tasks that are cancelled anywhere lose nothing that was kept, and leave nothing locked."""
+"""Tasks cancelled anywhere lose no accepted delivery and leave no lock."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ async def read(ledger: Ledger) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_what_was_kept_in_a_storm_of_cancellations_is_on_disk(tmp_path: Path) -> None:
+async def test_accepted_deliveries_survive_a_storm_of_cancellations(tmp_path: Path) -> None:
     """Invariant 1."""
     chance, kept = random.Random(1), list[bytes]()  # noqa: S311 - the same storm each time
 

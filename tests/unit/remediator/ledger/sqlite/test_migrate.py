@@ -1,4 +1,4 @@
-"""The migrations of the ledger's tables. `first_release.sql` is frozen: what the first one makes, for ever."""
+"""The migrations of the ledger's tables. `first_release.sql` is frozen: the tables that the first one creates."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ def dump(file: Path) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def test_the_first_migration_makes_the_tables_of_the_first_release(file: Path) -> None:
+def test_first_migration_creates_the_tables_of_the_first_release(file: Path) -> None:
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
         command.upgrade(migrate._config(connection), "m0001")
@@ -64,7 +64,7 @@ def test_the_first_migration_makes_the_tables_of_the_first_release(file: Path) -
 
 
 @pytest.mark.parametrize("before", ["", FIRST_RELEASE], ids=["a new one", "the first release"])
-async def test_the_tables_are_those_of_the_schema(file: Path, before: str) -> None:
+async def test_migrated_tables_equal_the_schema(file: Path, before: str) -> None:
     fill(file, before)
 
     def differences(connection: Connection) -> Sequence[object]:
@@ -82,16 +82,14 @@ def indexes_of_schema() -> Sequence[str]:
         return connection.exec_driver_sql(INDEXES).scalars().all()
 
 
-async def test_a_ledger_of_the_first_release_is_upgraded_with_all_it_holds(file: Path) -> None:
+async def test_ledger_of_the_first_release_is_upgraded_with_its_rows(file: Path) -> None:
     fill(file, FIRST_RELEASE + KEPT)
     assert [await open_error(file), await open_error(file)] == ["opened", "opened"]
     assert read(file, "SELECT id, body FROM delivery") == [(1, "kept")]
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", None])
-async def test_a_ledger_from_before_the_first_release_is_refused_and_left_alone(
-    file: Path, revision: str | None
-) -> None:
+async def test_ledger_from_before_the_first_release_is_refused_untouched(file: Path, revision: str | None) -> None:
     fill(file, FIRST_RELEASE + KEPT)
     fill(file, f"UPDATE alembic_version SET version_num = '{revision}'" if revision else "DROP TABLE alembic_version")
     before = dump(file)
@@ -108,7 +106,7 @@ async def test_a_ledger_of_a_newer_release_is_refused(file: Path) -> None:
     assert "it was written by a newer release (revision m9999); run that release" in await open_error(file)
 
 
-async def test_a_migration_that_is_killed_has_not_happened_and_happens_at_the_next_start(file: Path) -> None:
+async def test_killed_migration_is_rolled_back_and_repeated_at_the_next_start(file: Path) -> None:
     assert run_in_process(die_migrating, file) == "migrated, not committed"
     assert read(file, "SELECT name FROM sqlite_schema") == []
     assert await open_error(file) == "opened"

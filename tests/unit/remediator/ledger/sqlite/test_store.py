@@ -1,4 +1,4 @@
-"""The ledger itself: what is accepted is there, whoever is cancelled; damaged files are refused."""
+"""The ledger keeps accepted deliveries despite cancellations, and refuses damaged files."""
 
 import asyncio
 import sqlite3
@@ -42,7 +42,7 @@ async def storms(ledger: Ledger) -> int:
         return int((await connection.execute(select(func.count()).select_from(storm))).scalar_one())
 
 
-async def test_what_was_accepted_is_on_disk_in_the_order_it_came(ledger: Ledger, file: Path) -> None:
+async def test_accepted_deliveries_are_on_disk_in_order(ledger: Ledger, file: Path) -> None:
     await asyncio.gather(*(ledger.accept(NOW, b"%d" % number) for number in range(500)))
     with sqlite3.connect(file) as other:
         kept = [row[0] for row in other.execute("SELECT body FROM delivery ORDER BY id")]
@@ -50,7 +50,7 @@ async def test_what_was_accepted_is_on_disk_in_the_order_it_came(ledger: Ledger,
     assert kept == [b"%d" % number for number in range(500)]
 
 
-async def test_many_at_once_share_their_commits(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_deliveries_share_commits(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
     commit = DeliveryWriter._commit
     monkeypatch.setattr(DeliveryWriter, "_commit", lambda self, rows: groups.append(len(rows)) or commit(self, rows))
@@ -59,7 +59,7 @@ async def test_many_at_once_share_their_commits(ledger: Ledger, monkeypatch: pyt
     assert len(groups) <= 4
 
 
-async def test_the_loop_goes_on_while_another_process_writes(ledger: Ledger, file: Path) -> None:
+async def test_event_loop_runs_while_another_process_writes(ledger: Ledger, file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     asked = asyncio.create_task(ledger.accept(NOW, b"x"))
@@ -73,7 +73,7 @@ async def test_the_loop_goes_on_while_another_process_writes(ledger: Ledger, fil
 
 
 async def longest_gap(seconds: float) -> float:
-    """How long the event loop was away, at most, within `seconds`."""
+    """Return the longest time within `seconds` for which the event loop was blocked."""
     loop, longest = asyncio.get_running_loop(), 0.0
     until = (last := loop.time()) + seconds
     while last < until:
@@ -82,7 +82,7 @@ async def longest_gap(seconds: float) -> float:
     return longest
 
 
-async def test_a_delivery_waits_for_two_writers_at_most_however_many_there_are(ledger: Ledger) -> None:
+async def test_delivery_waits_for_at_most_two_of_many_writers(ledger: Ledger) -> None:
     written = 0
 
     async def write() -> None:
@@ -99,7 +99,7 @@ async def test_a_delivery_waits_for_two_writers_at_most_however_many_there_are(l
         assert written <= 2
 
 
-async def test_whoever_is_cancelled_takes_no_other_delivery_along(ledger: Ledger) -> None:
+async def test_cancelled_delivery_leaves_the_others_of_its_group_alone(ledger: Ledger) -> None:
     async with ledger.write():
         asked = [asyncio.create_task(ledger.accept(NOW, b"%d" % number)) for number in range(5)]
         await asyncio.sleep(0)
@@ -111,11 +111,16 @@ async def test_whoever_is_cancelled_takes_no_other_delivery_along(ledger: Ledger
     assert {b"1", b"2", b"4"} <= set(await bodies(ledger))
 
 
-async def test_a_group_whose_task_is_cancelled_is_kept_and_answered(ledger: Ledger, file: Path) -> None:
+async def test_group_is_stored_and_answered_when_its_task_is_cancelled(ledger: SqliteLedger, file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     asked = [asyncio.create_task(ledger.accept(NOW, b"x")) for _ in range(3)]
-    await asyncio.sleep(0.05)  # the thread waits for the other one
+
+    async def has_taken_the_group() -> bool:
+        return not ledger._delivery_writer._pending and ledger._delivery_writer._groups.empty()
+
+    await asyncio.sleep(0)
+    await becomes(has_taken_the_group, True)  # the thread now waits for the other connection
     [task] = [each for each in asyncio.all_tasks() if each.get_name() == "deliveries"]
     task.cancel()
     await asyncio.wait([task])
@@ -125,7 +130,7 @@ async def test_a_group_whose_task_is_cancelled_is_kept_and_answered(ledger: Ledg
     assert await bodies(ledger) == [b"x", b"x", b"x", b"y"]
 
 
-async def test_what_waits_when_the_ledger_is_closed_is_kept(file: Path) -> None:
+async def test_pending_deliveries_are_stored_when_the_ledger_closes(file: Path) -> None:
     async with ledger_at(f"sqlite:///{file}").open() as ledger:
         asked = [asyncio.create_task(ledger.accept(NOW, b"x")) for _ in range(300)]
         await asyncio.sleep(0)
@@ -135,7 +140,7 @@ async def test_what_waits_when_the_ledger_is_closed_is_kept(file: Path) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-async def test_cancelled_anywhere_a_transaction_leaves_no_lock_and_no_half(
+async def test_transaction_cancelled_anywhere_leaves_no_lock_and_no_partial_write(
     file: Path, ledger: Ledger, times: int
 ) -> None:
     async def write_three() -> None:
@@ -152,16 +157,16 @@ async def test_cancelled_anywhere_a_transaction_leaves_no_lock_and_no_half(
             await asyncio.sleep(0)
         await asyncio.gather(task, return_exceptions=True)
         other = sqlite3.connect(file, timeout=0, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")  # raises where somebody still has the lock
+        other.execute("BEGIN IMMEDIATE")  # raises if the lock is still held
         other.execute("ROLLBACK")
         other.close()
     assert await storms(ledger) % 3 == 0
 
 
-async def test_a_connection_survives_that_its_transaction_is_cancelled(
+async def test_connection_survives_the_cancellation_of_its_transaction(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new one for each, and the old ones are left to the garbage collector, lock and all."""
+    """Otherwise each would be replaced, and the garbage collector would keep the old one with its lock."""
     opened: list[object] = []
     connect = sqlite3.connect
     await storms(ledger)
@@ -175,7 +180,7 @@ async def test_a_connection_survives_that_its_transaction_is_cancelled(
     assert opened == []
 
 
-async def test_a_task_that_was_cancelled_in_a_transaction_is_cancelled_after_it(ledger: Ledger) -> None:
+async def test_task_cancelled_in_a_transaction_ends_after_it(ledger: Ledger) -> None:
     went_on = False
 
     async def write() -> None:
@@ -193,7 +198,7 @@ async def test_a_task_that_was_cancelled_in_a_transaction_is_cancelled_after_it(
     assert not went_on
 
 
-async def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+async def test_failed_transaction_writes_nothing(ledger: Ledger) -> None:
     async def fail() -> None:
         async with ledger.write() as connection:
             await connection.execute(insert(storm).values(seen_at=NOW, detail="x"))
@@ -211,7 +216,7 @@ def no_ledger(file: Path) -> Iterator[None]:
     assert file.read_bytes() == b"something else entirely" * 1_000
 
 
-async def test_a_file_that_is_no_ledger_is_refused_and_left_alone(file: Path, no_ledger: None) -> None:
+async def test_file_that_is_not_a_ledger_is_refused_untouched(file: Path, no_ledger: None) -> None:
     with pytest.raises(LedgerUnavailable, match=r"ledger\.db: the ledger: file is not a database; restore it, or"):
         async with ledger_at(f"sqlite:///{file}").open():
             pass
@@ -223,19 +228,19 @@ def modes(file: Path) -> dict[str, int]:
 
 @pytest.fixture
 def shared(file: Path) -> None:
-    """A ledger that a group may read, which backs it up."""
+    """Create a ledger that a backup group may read."""
     file.touch()
     file.chmod(0o640)
 
 
-async def test_nobody_else_may_read_a_new_ledger(file: Path) -> None:
+async def test_new_ledger_is_readable_only_by_its_owner(file: Path) -> None:
     async with ledger_at(f"sqlite:///{file}").open() as ledger:
         await ledger.accept(NOW, b"x")
         names = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock")
         assert modes(file) == dict.fromkeys(names, 0o600)
 
 
-async def test_the_mode_of_a_ledger_that_is_there_stays(file: Path, shared: None) -> None:
+async def test_mode_of_an_existing_ledger_stays(file: Path, shared: None) -> None:
     async with ledger_at(f"sqlite:///{file}").open():
         assert modes(file)["ledger.db"] == 0o640
 
@@ -252,7 +257,7 @@ def damage(file: Path, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", ["run", "pause", "breaker", "episode_one_open"])
-async def test_where_a_bound_could_be_damaged_it_does_not_start(file: Path, table: str) -> None:
+async def test_ledger_with_a_damaged_small_table_does_not_open(file: Path, table: str) -> None:
     async with ledger_at(f"sqlite:///{file}").open():
         pass
     damage(file, table)
@@ -262,7 +267,7 @@ async def test_where_a_bound_could_be_damaged_it_does_not_start(file: Path, tabl
 
 
 @pytest.mark.parametrize("table", ["delivery", "audit_hash"])
-async def test_what_takes_long_to_read_is_read_meanwhile_and_damage_ends_everything(file: Path, table: str) -> None:
+async def test_damage_of_a_large_table_is_found_in_the_background(file: Path, table: str) -> None:
     async with ledger_at(f"sqlite:///{file}").open():
         pass
     damage(file, table)
@@ -280,20 +285,20 @@ async def test_what_takes_long_to_read_is_read_meanwhile_and_damage_ends_everyth
             await ledger.accept(NOW, b"{}")
 
 
-async def test_nothing_is_accepted_by_a_ledger_that_is_not_open(file: Path) -> None:
+async def test_closed_ledger_accepts_no_delivery(file: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="not open"):
         await ledger_at(f"sqlite:///{file}").accept(NOW + timedelta(0), b"{}")
 
 
 async def test_every_commit_reaches_the_disk(ledger: SqliteLedger) -> None:
-    """Invariant 1: FULL is 2. What the operating system alone has is lost with the power, and no test can cut that."""
+    """Invariant 1: FULL is 2. No test can cut the power, which loses writes still in the system cache."""
     async with ledger.write() as connection:
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one() == 2
     assert ledger._delivery_writer is not None
     assert ledger._delivery_writer._connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_after_a_group_that_failed_each_of_it_is_told_and_the_next_is_kept(ledger: Ledger) -> None:
+async def test_each_delivery_of_a_failed_group_gets_the_error_and_the_next_is_stored(ledger: Ledger) -> None:
     group = ledger.accept(NOW, b"0"), ledger.accept(NOW, None), ledger.accept(NOW, b"2")  # type: ignore[arg-type]
     errors = await asyncio.gather(*group, return_exceptions=True)
     assert [(type(each), "NOT NULL" in str(each)) for each in errors] == [(LedgerUnavailable, True)] * 3
@@ -301,7 +306,7 @@ async def test_after_a_group_that_failed_each_of_it_is_told_and_the_next_is_kept
     assert await bodies(ledger) == [b"1"]
 
 
-async def test_a_writer_excludes_others_from_its_first_statement_on(ledger: Ledger, file: Path) -> None:
+async def test_writer_excludes_others_from_its_first_statement_on(ledger: Ledger, file: Path) -> None:
     """Invariant 3."""
     other = sqlite3.connect(file, timeout=0, isolation_level=None)
     async with ledger.write():
@@ -331,8 +336,8 @@ ITEM = "INSERT INTO item (run, position, identity, evidence, state, detail) VALU
     ],
     ids=["two open episodes", "two open runs of one", "two runs that act on one target", "one place of a run twice"],
 )
-async def test_what_the_tables_themselves_refuse(ledger: Ledger, before: list[str], again: str) -> None:
-    """Invariants 2, 4 and 6, whoever forgets to ask."""
+async def test_tables_refuse_duplicates(ledger: Ledger, before: list[str], again: str) -> None:
+    """Invariants 2, 4 and 6, even if the code forgets to check."""
     async with ledger.write() as connection:
         for each in before:
             await connection.exec_driver_sql(each)

@@ -1,4 +1,4 @@
-"""What it leaves alone: what is not the planned failure any more, flows, a paused queue, what it retried twice."""
+"""Skipped are changed failures, members of flows, jobs of a paused queue and jobs retried twice."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.integration.remediator.remediations.retry_failed_jobs.queue import (
 )
 
 
-async def test_a_job_whose_data_have_vanished_is_left_alone(bull, redis, scope) -> None:
+async def test_job_without_data_is_skipped(bull, redis, scope) -> None:
     [job] = await bull(5, "fail", count=1)
     plan = await plan_of(scope())
     await redis.delete(f"{KEY}:{job}")
@@ -27,15 +27,15 @@ async def test_a_job_whose_data_have_vanished_is_left_alone(bull, redis, scope) 
     assert (await plan_of(scope())).evidence["left_out"] == {"vanished": 1}
 
 
-async def test_a_job_that_has_never_run_is_left_alone(bull, redis, scope) -> None:
-    """In 3 and 4 such a job failed because its child did, whether or not the child is still known."""
+async def test_job_that_has_never_run_is_skipped(bull, redis, scope) -> None:
+    """In 3 and 4 such a job failed because its child did, even if the child no longer exists."""
     [job] = await bull(3, "fail", count=1)
     await redis.hdel(f"{KEY}:{job}", "processedOn")
     assert (await plan_of(scope())).evidence["left_out"] == {"in_flow": 1}
 
 
 @every_major
-async def test_skips_a_job_that_has_failed_again_since_the_plan(bull, redis, scope, major: int) -> None:
+async def test_job_that_failed_again_since_the_plan_is_skipped(bull, redis, scope, major: int) -> None:
     again, gone, kept = await bull(major, "fail", count=3)
     plan = await plan_of(scope())
     await bull(major, "retry", ids=[again])
@@ -53,7 +53,7 @@ async def test_skips_a_job_that_has_failed_again_since_the_plan(bull, redis, sco
 
 
 @every_major
-async def test_moves_a_job_once_when_node_retries_it_at_the_same_time(bull, redis, scope, major: int) -> None:
+async def test_job_is_moved_once_when_node_retries_it_concurrently(bull, redis, scope, major: int) -> None:
     failed = await bull(major, "fail", count=20)
     plan = await plan_of(scope())
     node = asyncio.create_task(bull(major, "retry", ids=failed))
@@ -68,14 +68,14 @@ async def test_moves_a_job_once_when_node_retries_it_at_the_same_time(bull, redi
     assert await total(redis) == 20
 
 
-async def test_a_job_that_is_named_twice_is_moved_once(bull, redis, scope) -> None:
+async def test_job_named_twice_is_moved_once(bull, redis, scope) -> None:
     await bull(5, "fail", count=1)
     [item] = (await plan_of(scope())).items
     assert await apply(scope(), [item, item]) == [ItemState.APPLIED, ItemState.SKIPPED]
     assert await redis.llen(f"{KEY}:wait") == 1
 
 
-async def test_an_item_with_another_score_is_left_alone(bull, redis, scope) -> None:
+async def test_job_with_another_score_is_skipped(bull, redis, scope) -> None:
     await bull(6, "fail", count=1)
     [item] = (await plan_of(scope())).items
     other = replace(item, identity={**item.identity, "score": str(int(item.identity["score"]) + 1)})
@@ -84,7 +84,7 @@ async def test_an_item_with_another_score_is_left_alone(bull, redis, scope) -> N
 
 
 @every_major
-async def test_leaves_flows_to_the_application(bull, redis, scope, major: int) -> None:
+async def test_members_of_flows_are_not_planned(bull, redis, scope, major: int) -> None:
     flow = await bull(major, "flow")
     alone = await bull(major, "fail", count=1)
     plan = await plan_of(scope())
@@ -97,14 +97,14 @@ async def test_leaves_flows_to_the_application(bull, redis, scope, major: int) -
     assert await redis.zcard(f"{KEY}:failed") == 3
 
 
-async def test_only_flows_is_nothing_to_do_for_a_reason(bull, scope) -> None:
+async def test_plan_of_only_flows_is_empty_with_a_reason(bull, scope) -> None:
     await bull(5, "flow")
     plan = await plan_of(scope())
     assert (plan.items, plan.found, plan.empty_reason) == ((), 0, "only_flows")
 
 
 @every_major
-async def test_a_paused_queue_is_left_alone(bull, redis, scope, major: int) -> None:
+async def test_paused_queue_is_not_touched(bull, redis, scope, major: int) -> None:
     await bull(major, "fail", count=3)
     plan = await plan_of(scope())
     await bull(major, "pause")
@@ -121,8 +121,8 @@ async def test_a_paused_queue_is_left_alone(bull, redis, scope, major: int) -> N
 
 
 @every_major
-async def test_a_queue_that_was_obliterated_since_the_plan_is_no_success(bull, scope, major: int) -> None:
-    """All its jobs are gone, and none of them because it was completed."""
+async def test_queue_obliterated_since_the_plan_is_not_a_success(bull, scope, major: int) -> None:
+    """All its jobs are gone, but none was completed."""
     await bull(major, "fail", count=2)
     plan = await plan_of(scope())
     await bull(major, "obliterate")
@@ -133,7 +133,7 @@ async def test_a_queue_that_was_obliterated_since_the_plan_is_no_success(bull, s
             await session.verify(plan.items)
 
 
-async def test_a_job_that_was_put_back_twice_is_left_to_people(bull, scope) -> None:
+async def test_job_retried_twice_is_not_planned(bull, scope) -> None:
     twice, once, never = await bull(5, "fail", count=3)
     touched = [{"id": job, "score": "1"} for job in (twice, once, twice)]
     plan = await plan_of(replace(scope(), touched_items=touched))
@@ -142,7 +142,7 @@ async def test_a_job_that_was_put_back_twice_is_left_to_people(bull, scope) -> N
     assert plan.evidence["left_out"] == {"retried_twice": 1}
 
 
-async def test_only_such_jobs_is_nothing_to_do_for_a_reason(bull, scope) -> None:
+async def test_plan_of_only_exhausted_jobs_is_empty_with_a_reason(bull, scope) -> None:
     [job] = await bull(5, "fail", count=1)
     plan = await plan_of(replace(scope(), touched_items=[{"id": job, "score": "1"}] * 2))
     assert (plan.items, plan.found, plan.empty_reason) == ((), 0, "retried_twice")

@@ -24,7 +24,7 @@ from tests.integration.remediator.remediations.run_backup.steps import (
 )
 
 
-async def test_cancelling_ends_the_command_with_its_children(scope, store, temporary: Path, tmp_path: Path) -> None:
+async def test_cancellation_ends_the_command_with_its_children(scope, store, temporary: Path, tmp_path: Path) -> None:
     [item] = (await plan_of(scope())).items
     stubborn = script(tmp_path, f"trap '' TERM; sleep 300 & echo $! $$ > {tmp_path}/pids; wait")
     running = asyncio.create_task(apply(scope({"command": [stubborn]}), item))
@@ -37,7 +37,7 @@ async def test_cancelling_ends_the_command_with_its_children(scope, store, tempo
     assert await names(store) == []
 
 
-async def test_what_a_killed_remediator_left_of_a_dump_is_removed(scope, temporary: Path) -> None:
+async def test_dump_left_by_a_killed_remediator_is_removed(scope, temporary: Path) -> None:
     left = temporary / "runbook-backup-left"
     left.mkdir()
     (left / "dump").write_text("all of it")
@@ -46,8 +46,8 @@ async def test_what_a_killed_remediator_left_of_a_dump_is_removed(scope, tempora
     assert entries(temporary) == []
 
 
-async def test_cancelling_while_it_starts_leaves_nothing_either(tmp_path: Path) -> None:
-    """The command may run before asyncio has handed it over; the loop is held up to be sure of that."""
+async def test_cancellation_during_the_start_leaves_no_process(tmp_path: Path) -> None:
+    """The command may run before asyncio returns its process; blocking the loop makes sure of that."""
     forking = script(tmp_path, f"sleep 300 & echo $! $$ > {tmp_path}/pids; wait")
     running = asyncio.create_task(run_command([forking], {"PATH": os.environ["PATH"]}))
     await asyncio.sleep(0)
@@ -62,15 +62,15 @@ async def test_cancelling_while_it_starts_leaves_nothing_either(tmp_path: Path) 
 
 
 def wait_for_text(file: Path, seconds: float) -> str:
-    """Blocks, so that nothing else of this loop goes on."""
+    """Block the event loop until the file has content."""
     deadline = time.monotonic() + seconds
     while not text_of(file) and time.monotonic() < deadline:
         time.sleep(0.01)
     return text_of(file)
 
 
-async def test_the_command_dies_with_the_remediator(tmp_path: Path) -> None:
-    """Killed without a word, the remediator can not clean up; the kernel does."""
+async def test_command_dies_with_the_remediator(tmp_path: Path) -> None:
+    """A killed remediator cannot clean up; the kernel does."""
     program = textwrap.dedent(f"""
         import asyncio, sys
         from remediator.clients.child_process import run_command
@@ -86,7 +86,7 @@ async def test_the_command_dies_with_the_remediator(tmp_path: Path) -> None:
 
 
 async def wait_for_end(pids: list[int]) -> None:
-    """Killed processes are gone within moments; a second is far more than that."""
+    """Wait at most a second for killed processes, which end within milliseconds."""
     for _ in range(50):
         if not (alive := [pid for pid in pids if is_alive(pid)]):
             return

@@ -1,0 +1,77 @@
+"""The end of an episode: its message, and the steps that it drops."""
+
+from pathlib import Path
+
+from sqlalchemy import select
+
+from remediator.escalation.policy import escalate_due_steps
+from remediator.ledger import outbox
+from remediator.ledger.schema import outbox as table
+from tests.unit.remediator.conftest import EngineHarness
+from tests.unit.remediator.escalation.receiver import (
+    NotificationReceiver,
+    harness_with_receiver,
+    pass_time,
+    resolve,
+    send_notifications,
+)
+
+
+async def test_resolution_sends_one_message_to_the_notified_contacts(
+    notified: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    await pass_time(notified, minutes=31)
+    receiver.messages.clear()
+    await resolve(notified)
+    await send_notifications(notified)
+    assert sorted(receiver.contacts()) == ["leads", "oncall"]
+    _, title, text = receiver.messages[0]
+    assert title == "[shop] resolved: clear_shelf on shop/postgres/main"
+    assert text.splitlines() == [
+        "The alert has resolved. It lasted 32m.",
+        "last run: 2, refused max_items",
+        f"key: {outbox.end_key(1)}",
+    ]
+    notified.clock.advance(hours=3)
+    await send_notifications(notified)
+    assert len(receiver.messages) == 2
+
+
+async def test_unsent_step_is_dropped_when_the_episode_ends(
+    notified: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    notified.clock.advance(minutes=31)
+    await notified.deliver()
+    await notified.work()
+    await escalate_due_steps(notified.context)
+    await resolve(notified)
+    await send_notifications(notified)
+    assert receiver.contacts() == ["oncall", "oncall"]
+
+
+async def test_end_message_waits_for_the_message_before_it(
+    notified: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    receiver.status = 503
+    await pass_time(notified, minutes=31)
+    await resolve(notified)
+    receiver.status = 200
+    receiver.messages.clear()
+    await send_notifications(notified)  # the step is tried again a second later only, and the note does not overtake it
+    assert receiver.contacts() == ["oncall"]
+    for _ in range(2):
+        notified.clock.advance(seconds=2)
+        await send_notifications(notified)
+    assert [title.split()[1] for contact, title, _ in receiver.messages if contact == "leads"] == [
+        "unresolved",
+        "resolved:",
+    ]
+
+
+async def test_episode_without_messages_ends_without_one(folder: Path, receiver: NotificationReceiver) -> None:
+    async with harness_with_receiver(folder, receiver) as bench:
+        await bench.deliver()
+        await bench.work()
+        await resolve(bench)
+        async with bench.context.ledger.read() as connection:
+            assert (await connection.execute(select(table.c.id))).all() == []

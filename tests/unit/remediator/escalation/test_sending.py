@@ -1,0 +1,171 @@
+"""Messages are sent at least once, not delayed by other contacts, and cut and split to the limits of a service."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apprise.plugins.custom_json import NotifyJSON
+
+from remediator.escalation.attachments import Attachments
+from remediator.escalation.policy import escalate_due_steps
+from remediator.escalation.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
+from remediator.ledger import outbox
+from remediator.shutdown import ShutdownSignal
+from runbookd.inventory import Contact
+from tests.unit.remediator.conftest import EngineHarness
+from tests.unit.remediator.escalation.receiver import (
+    NotificationReceiver,
+    harness_with_receiver,
+    inventory_with_steps,
+    send_notifications,
+)
+from tests.unit.remediator.polling import becomes
+
+LONG = "\n".join(f"line {number}" for number in range(3_000))
+
+
+async def test_clock_set_back_delays_no_message(notified: EngineHarness, receiver: NotificationReceiver) -> None:
+    notified.clock.advance(days=1)
+    await notified.deliver(target="gone", fingerprint="f2")
+    await notified.work()
+    notified.clock.advance(days=-1)
+    await send_notifications(notified)
+    assert receiver.messages[-1][1] == "[shop] clear_shelf on shop/postgres/gone: refused (unknown_target)"
+
+
+async def test_message_is_sent_again_after_a_crash_before_it_is_marked(
+    notified: EngineHarness, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: Any) -> None:
+        raise ConnectionAbortedError
+
+    notified.clock.advance(minutes=31)
+    await notified.deliver()
+    await notified.work()
+    await escalate_due_steps(notified.context)
+    with monkeypatch.context() as patch:
+        patch.setattr(outbox, "mark_sent", crash)
+        with pytest.raises(ConnectionAbortedError):
+            await send_due(notified.context, Attachments(notified.context))
+    for _ in range(10):
+        notified.clock.advance(seconds=30)
+        await escalate_due_steps(notified.context)
+        await send_due(notified.context, Attachments(notified.context))
+    assert receiver.contacts() == ["oncall", "leads", "leads"]
+
+
+async def test_concurrent_senders_send_a_message_once(notified: EngineHarness, receiver: NotificationReceiver) -> None:
+    notified.clock.advance(minutes=31)
+    await notified.deliver()
+    await notified.work()
+    await asyncio.gather(*(escalate_due_steps(notified.context) for _ in range(3)))
+    await asyncio.gather(*(send_due(notified.context, Attachments(notified.context)) for _ in range(3)))
+    assert receiver.contacts() == ["oncall", "leads"]
+
+
+async def test_contact_that_hangs_delays_no_other(
+    folder: Path, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.escalation.sender.ROUND_SECONDS", 0.05)
+    monkeypatch.setattr("remediator.escalation.sender.SEND_SECONDS", 2.0)
+    receiver.hangs = "oncall"
+
+    async def has_called() -> bool:
+        return "oncall" in receiver.called
+
+    both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
+    async with harness_with_receiver(folder, receiver, both) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        stop = ShutdownSignal()
+        sending = asyncio.create_task(send_until(stop, bench.context))
+        await becomes(has_called, True)
+        bench.clock.advance(minutes=31)
+        await bench.deliver()
+        await bench.work()
+        async with asyncio.timeout(1.5):
+            await receiver.arrived.wait()
+        stop.set()
+        await sending
+
+
+async def test_contact_whose_answers_never_end_delays_no_other(
+    folder: Path, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediator.escalation.sender.SEND_SECONDS", 1.0)
+    monkeypatch.setattr("remediator.escalation.sender.THREADS", 4)
+    _threads.cache_clear()
+    receiver.trickles = "oncall"
+    many = 12
+    async with harness_with_receiver(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as bench:
+        for number in range(many):
+            await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
+        await bench.work()
+        for _ in range(3):
+            bench.clock.advance(seconds=3)
+            await send_notifications(bench)
+        receiver.is_over, receiver.trickles = True, ""
+        assert receiver.titles("leads") == many
+        for _ in range(3):
+            bench.clock.advance(minutes=6)
+            await send_notifications(bench)
+        assert receiver.titles("oncall") == many, "the slow contact is notified too, once it answers again"
+
+
+async def test_message_to_a_removed_contact_goes_to_the_immediate_steps(
+    folder: Path, receiver: NotificationReceiver
+) -> None:
+    receiver.status = 503
+    async with harness_with_receiver(folder, receiver) as bench:
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        await send_notifications(bench)
+        changed = inventory_with_steps(receiver, {"first": {"contacts": ["leads"]}})
+        contacts = {name: contact for name, contact in changed.contacts.items() if name != "oncall"}
+        context = replace(bench.context, inventory=changed.model_copy(update={"contacts": contacts}))
+        later = EngineHarness(context, bench.shelf, bench.clock)
+        receiver.status = 200
+        for _ in range(3):
+            later.clock.advance(seconds=2)
+            await send_notifications(later)
+        assert [each[:2] for each in receiver.messages] == [
+            ("leads", "[shop] clear_shelf on shop/postgres/main: refused (max_items)")
+        ]
+        async with later.context.ledger.read() as connection:
+            assert await outbox.count_unsent(connection) == 0
+
+
+async def notify(
+    receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch, most: int, query: str = ""
+) -> list[str]:
+    """Send a long message to a service that takes `most` characters per message; return its parts."""
+    monkeypatch.setattr(NotifyJSON, "body_maxlen", most)
+    contact = Contact.model_validate({"url": f"{receiver.url.replace('http://', 'json://')}/contacts/oncall{query}"})
+    assert await _notify("oncall", contact, "title", LONG)
+    return [body for _, _, body in receiver.messages]
+
+
+async def test_long_message_is_split(receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = await notify(receiver, monkeypatch, 4_096)
+    assert max(map(len, bodies)) <= 4_096
+    assert len(bodies) == 4
+    received = "".join("".join(bodies).split())
+    assert received == "".join(LONG[: MAX_BODY - 1].split()) + "…"
+
+
+async def test_service_of_short_messages_gets_a_limited_number_of_parts(
+    receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = await notify(receiver, monkeypatch, 160)
+    assert "".join(bodies).startswith("line 0\nline 1\n")
+    assert len(bodies) in (MAX_PARTS, MAX_PARTS + 1)  # a part that ends with a line may be shorter
+
+
+async def test_overflow_setting_of_a_contact_is_kept(
+    receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(await notify(receiver, monkeypatch, 4_096, "?overflow=truncate")) == 1
