@@ -194,16 +194,16 @@ async def test_remediation_reads_each_part_and_changes_nothing(scope_of, stack, 
 
 @pytest.fixture
 async def contacts_server() -> AsyncIterator[Any]:
-    told: list[str] = []
+    messages: list[str] = []
 
     async def take(request: web.Request) -> web.Response:
-        told.append((await request.json())["message"])
+        messages.append((await request.json())["message"])
         return web.Response()
 
     app = web.Application()
     app.router.add_post("/{contact}", take)
     async with TestServer(app) as server:
-        yield told, f"json://127.0.0.1:{server.port}"
+        yield messages, f"json://127.0.0.1:{server.port}"
 
 
 async def escalate(contacts_server: Any, stack: dict[str, Any], folder: Path) -> list[str]:
@@ -223,22 +223,22 @@ async def escalate(contacts_server: Any, stack: dict[str, Any], folder: Path) ->
 
 
 async def test_every_escalation_has_diagnostics_attached(contacts_server, stack, tmp_path) -> None:
-    told = await escalate(contacts_server, stack, tmp_path)
-    assert len(told) == 2
-    assert told[0] == told[1]
-    assert "UPDATE people SET card = ? WHERE mail <> ?" in told[0]
-    assert "\n      oldest_failed:\n        id=9 name=welcome " in told[0]
-    assert "alice" not in told[0]
+    messages = await escalate(contacts_server, stack, tmp_path)
+    assert len(messages) == 2
+    assert messages[0] == messages[1]
+    assert "UPDATE people SET card = ? WHERE mail <> ?" in messages[0]
+    assert "\n      oldest_failed:\n        id=9 name=welcome " in messages[0]
+    assert "alice" not in messages[0]
 
 
 async def test_mode_off_reads_nothing_for_escalations(contacts_server, stack, tmp_path) -> None:
     stack["remediations"] = {"collect_diagnostics": {"mode": "off"}}
-    told = await escalate(contacts_server, stack, tmp_path)
-    assert len(told) == 2
-    assert "diagnostics at" not in told[0]
+    messages = await escalate(contacts_server, stack, tmp_path)
+    assert len(messages) == 2
+    assert "diagnostics at" not in messages[0]
 
 
-async def test_attachment_is_cut_to_the_limit_of_messengers(people, stack, tmp_path, monkeypatch) -> None:
+async def test_attachment_is_cut_to_the_limit_of_messengers(contacts_server, stack, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("remediator.escalation.attachments.MAX_CHARACTERS", 100)
     [message, _] = await escalate(contacts_server, stack, tmp_path)
     assert len(message.partition("\ndiagnostics at")[2]) < 100
