@@ -1,4 +1,4 @@
-"""Queries Alertmanager for firing alerts: for `block_on`, and before an unconfirmed episode ends as `vanished`."""
+"""Queries Alertmanager for firing alerts: `block_on`, escalation and vanished episodes."""
 
 from collections.abc import Collection, Sequence
 

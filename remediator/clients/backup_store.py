@@ -1,4 +1,4 @@
-"""A folder of backups in a storage: lists backups, and stores a new one without ever replacing another."""
+"""A folder of backups in a storage, in which a new backup never replaces another."""
 
 import hashlib
 import mmap
@@ -30,7 +30,10 @@ CHUNK_BYTES = 1024**2
 
 @dataclass(frozen=True)
 class BackupObject:
-    """An object that is named like a backup. Its time is the name's, which copying the object does not change."""
+    """An object named like a backup.
+
+    Its time is the name's, which copying the object does not change.
+    """
 
     name: str
     at: datetime
@@ -54,7 +57,9 @@ class BackupFolder:
     names: BackupNames
 
     async def list_newest(self, now: datetime) -> list[BackupObject]:
-        """List the newest backups, at least MIN_BACKUPS if possible, without empty objects and future names.
+        """List the newest backups, without empty objects and future names.
+
+        At least MIN_BACKUPS are listed if the folder has them.
 
         If names sort by date, only the last days are listed, and earlier ones only if these are too few: a plan has
         seconds, and a folder may hold a million old backups.
@@ -133,7 +138,7 @@ class BackupFolder:
 
 
 def _map_file(file: Path) -> memoryview:
-    """Map the file instead of reading it, so that a request needs little memory even for a large file.
+    """Map the file, so that a request needs little memory even for a large one.
 
     The map is never closed explicitly: a cancelled request may still be using it.
     """

@@ -1,4 +1,4 @@
-"""Runs a command of the inventory, without a shell, in a process group that ends when its caller is cancelled.
+"""Runs a command of the inventory in its own process group, without a shell.
 
 If the remediator itself dies, the kernel kills the command (Linux: PR_SET_PDEATHSIG): no dump outlives its run.
 """
@@ -23,7 +23,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """The exit status of a command (negative: the signal) and the most informative line of its stderr."""
+    """The exit status of a command (negative: the signal) and its main error line."""
 
     status: int
     error_line: str
@@ -45,7 +45,9 @@ async def run_command(
     stdin: IO[bytes] | AsyncIterator[bytes] | None = None,
     stdout: IO[bytes] | None = None,
 ) -> ProcessResult:
-    """Run `command` to its end, with no more environment than given. Cancellation ends its whole process group.
+    """Run `command` to its end, with no more environment than given.
+
+    Cancellation ends its whole process group.
 
     Raises:
         OSError: the command cannot be started.
@@ -76,7 +78,10 @@ async def run_command(
 
 
 async def _start(command: Sequence[str], **options: Any) -> asyncio.subprocess.Process:
-    """Start the command. If cancelled before asyncio returns the process, end its whole group, unlike asyncio."""
+    """Start the command.
+
+    If cancelled before asyncio returns the process, end its whole group, unlike asyncio.
+    """
     start_task = asyncio.ensure_future(asyncio.create_subprocess_exec(*command, **options))
     try:
         return await asyncio.shield(start_task)
@@ -91,7 +96,7 @@ def _or_devnull(file: Any) -> Any:
 
 
 def _die_with_parent(parent: int) -> Any:
-    """Return the function that makes a child, before exec, ask to be killed when its parent dies."""
+    """Return the pre-exec function that makes the kernel kill a child with its parent."""
 
     def set_death_signal() -> None:
         if _LIBC is not None:
@@ -103,7 +108,10 @@ def _die_with_parent(parent: int) -> Any:
 
 
 async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterator[bytes]) -> None:
-    """Write `chunks` to the command. It may close its stdin early; its exit status tells whether that is a failure."""
+    """Write `chunks` to the command.
+
+    It may close its stdin early; its exit status tells whether that is a failure.
+    """
     assert pipe is not None  # opened above  # noqa: S101
     with suppress(BrokenPipeError, ConnectionResetError):
         async for chunk in chunks:
@@ -113,7 +121,7 @@ async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterator[bytes])
 
 
 async def _read_error_line(stream: asyncio.StreamReader | None) -> str:
-    """Read all of stderr, keeping its end; return its last line that mentions an error, or else its last line."""
+    """Read all of stderr; return the last line with an error, or else the last line."""
     assert stream is not None  # opened above  # noqa: S101
     tail = b""
     while chunk := await stream.read(TAIL_BYTES):
@@ -124,7 +132,10 @@ async def _read_error_line(stream: asyncio.StreamReader | None) -> str:
 
 
 async def _terminate(process: asyncio.subprocess.Process) -> None:
-    """End the process group: SIGTERM first, so that pg_dump cancels its query on the server, then SIGKILL."""
+    """End the process group: SIGTERM, then SIGKILL.
+
+    SIGTERM lets pg_dump cancel its query on the server.
+    """
     try:
         _signal_group(process.pid, signal.SIGTERM)
         with suppress(TimeoutError):

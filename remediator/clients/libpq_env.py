@@ -1,4 +1,6 @@
-"""Converts a PostgreSQL address to libpq's environment variables, which keeps the password off the command line.
+"""Converts a PostgreSQL address to libpq's environment variables.
+
+This keeps the password off the command line.
 
 https://www.postgresql.org/docs/current/libpq-envars.html
 """
@@ -35,7 +37,7 @@ NOT_AN_ADDRESS = "is not an address of the form postgresql://user:password@host:
 
 
 def libpq_environment(dsn: str) -> dict[str, str]:
-    """Return the variables equivalent to `dsn` (`postgresql://user:password@host:port/database?…`).
+    """Return the variables equivalent to `dsn`, a URL with the scheme postgresql.
 
     Raises:
         ValueError: `dsn` has no equivalent; the message quotes only the name of a parameter.

@@ -1,4 +1,4 @@
-"""The storage of a backups target, opened with the remediator's credentials, and its errors without secrets."""
+"""The storage of a backups target, with errors that hold no secrets."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def translate_errors(scope: Scope) -> Iterator[None]:
 
 
 def describe(error: BaseException) -> str:
-    """Describe the error in one line: the storage's message if it sent one, without the query, which may be signed."""
+    """Describe the error in one line, without the query, which may be signed."""
     text = str(error)
     if server_message := _SERVER_MESSAGE.search(text):
         return f"{server_message[1]}: {server_message[2]}"[:MAX_LINE]

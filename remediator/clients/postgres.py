@@ -1,4 +1,4 @@
-"""A connection to a PostgreSQL target as the remediator's role, with timeouts that the server enforces too."""
+"""A connection to a PostgreSQL target, with timeouts that the server enforces too."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -35,7 +35,7 @@ def application_name(run: str) -> str:
 
 @asynccontextmanager
 async def connect(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
-    """Connect to the target's `admin_dsn`, which must lead to the server itself and not to a pooler.
+    """Connect to the target's `admin_dsn`, which must not lead to a pooler.
 
     Raises:
         TargetUnreachable: `admin_dsn` is missing, or no usable server answers there.

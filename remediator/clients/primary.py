@@ -1,4 +1,4 @@
-"""A connection to a PostgreSQL primary whose role sees the sessions of others, so that plans are complete."""
+"""A connection to a PostgreSQL primary whose role sees the sessions of others."""
 
 import asyncio
 from collections.abc import AsyncIterator

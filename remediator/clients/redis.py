@@ -1,4 +1,4 @@
-"""A connection to the Redis of a queues target as the remediator's user, with deadlines of a few seconds."""
+"""A connection to the Redis of a queues target, with deadlines of a few seconds."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +19,9 @@ ANSWER_SECONDS = 8.0
 
 @asynccontextmanager
 async def connect(scope: Scope) -> AsyncIterator[Redis]:
-    """Open a client for the `admin_url` of the Redis of this queues target. It connects at its first command.
+    """Open a client for the `admin_url` of the target's Redis.
+
+    It connects at its first command.
 
     Raises:
         TargetUnreachable: `admin_url` is missing or invalid.

@@ -18,7 +18,9 @@ ATTEMPTS = 10
 
 @contextmanager
 def scratch_dir() -> Iterator[Path]:
-    """Create a folder in TMPDIR and remove it afterwards. Leftovers of this user are removed first.
+    """Create a folder in TMPDIR and remove it afterwards.
+
+    Leftovers of this user are removed first.
 
     Raises:
         OSError: the folder cannot be created or locked.
@@ -33,7 +35,10 @@ def scratch_dir() -> Iterator[Path]:
 
 
 def _create_locked() -> tuple[Path, int]:
-    """Create a folder and lock it. Another process may remove it before it is locked, so this retries."""
+    """Create a folder and lock it.
+
+    Another process may remove it before it is locked, so this retries.
+    """
     for _ in range(ATTEMPTS):
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         if (descriptor := _lock(folder)) is not None:
@@ -49,7 +54,7 @@ def _remove_leftovers() -> None:
 
 
 def _lock(folder: Path) -> int | None:
-    """Lock `folder` until the descriptor is closed; None if it is locked, gone or owned by another user."""
+    """Lock `folder` until the descriptor is closed, unless it is in use, gone or foreign."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

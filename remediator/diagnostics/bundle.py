@@ -1,4 +1,4 @@
-"""The diagnostics of one stack: all parts are read concurrently, and a part that fails becomes one line."""
+"""The diagnostics of one stack, whose parts are read concurrently."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence

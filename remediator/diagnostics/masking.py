@@ -52,7 +52,7 @@ def mask_text(text: str) -> str:
 
 
 def mask_statement(statement: str) -> str:
-    """Return an SQL statement with `?` for every literal, without comments, cut to MAX_STATEMENT characters."""
+    """Return an SQL statement with `?` for every literal, without comments, and truncated."""
     text = mask_text(_without_literals(statement))
     return text if len(text) <= MAX_STATEMENT else f"{text[:MAX_STATEMENT]}…"
 

@@ -1,4 +1,4 @@
-"""Diagnostics of a PostgreSQL server: sessions, waits, blockers, old transactions, slow statements."""
+"""Diagnostics of a PostgreSQL server: sessions, waits, blockers, locks, slow statements."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ _FREE_TEXT_COLUMNS = ("role", "application", "relation")
 
 
 async def read_postgres(scope: Scope) -> Mapping[str, Any]:
-    """Read one list of rows per section, or one line that states why the section cannot be read.
+    """Read one list of rows per section, or one line with the section's error.
 
     Raises:
         TargetUnreachable: the server does not answer.

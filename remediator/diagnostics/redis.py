@@ -1,4 +1,4 @@
-"""Diagnostics of a Redis and its BullMQ queues: key figures of INFO, and the oldest jobs of each queue."""
+"""Diagnostics of a Redis and its BullMQ queues: key figures of INFO and the oldest jobs."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _CLASS = re.compile(r'^\["([\w$.]+)')
 
 
 async def read_redis(scope: Scope) -> Mapping[str, Any]:
-    """Read `info`, and for each queue known by name its counts and oldest waiting and failed jobs.
+    """Read `info`, and the counts and oldest jobs of each queue known by name.
 
     Raises:
         TargetUnreachable: the server does not answer.
@@ -38,7 +38,7 @@ async def read_redis(scope: Scope) -> Mapping[str, Any]:
 
 
 def _queue_keys(scope: Scope) -> dict[str, str]:
-    """Return the keys of the target's queue and of the queues in the inventory, without discovery."""
+    """Return the keys of the target's queue and of the listed queues, without discovery."""
     queues = scope.stack.queues[scope.target.name]
     names = [scope.target.queue] if scope.target.queue else []
     if isinstance(queues.names, tuple):

@@ -1,4 +1,4 @@
-"""The diagnostics attached to an escalation: read when it is sent, once for all contacts of one message."""
+"""The diagnostics attached to an escalation, read when it is sent."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 
 
 class Attachments:
-    """Reads the diagnostics of a message when its first contact is due; the other contacts get the same text."""
+    """Reads the diagnostics of a message once, for all its contacts."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._diagnostics_tasks: dict[str, tuple[float, asyncio.Task[str]]] = {}
 
     async def text(self, message: Message) -> str:
-        """Return the text to append to `message`; empty if there is nothing to read or the reading failed."""
+        """Return the text to append to `message`; empty if nothing could be read."""
         if message.key == outbox.end_key(message.episode):
             return ""
         try:

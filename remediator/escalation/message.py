@@ -1,4 +1,4 @@
-"""The messages to contacts: a title and a text that say what happened, what was tried, and what to do next."""
+"""The messages to contacts: what happened, what was tried, what to do next."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ async def step_message(
     notifications: Notifications,
     now: datetime,
 ) -> Message:
-    """Build the message of an escalation step: duration, contacts notified so far, runs, and current state."""
+    """Build the message of a step: duration, contacts notified so far, runs, current state."""
     duration = format_duration(_whole_seconds(now - notifications.since))
     episode_runs = await runs.of_episode(connection, episode.id)
     lines = [
@@ -72,7 +72,10 @@ async def end_message(connection: AsyncConnection, episode: Episode, reason: str
 
 
 async def _detail_lines(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> list[str]:
-    """List the details, most important first: phones show the first lines, and some services cut the rest."""
+    """List the details, most important first.
+
+    Phones show the first lines, and some services cut the rest.
+    """
     stack = context.inventory.stacks.get(run.stack)
     breaker_lines = [] if "breaker close" in what_next(run) else await _open_breaker_lines(connection, episode)
     alerts = sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in episode.alerts.values()})
@@ -127,7 +130,7 @@ def _item_line(run: Run, item: RunItem) -> str:
 
 
 def _masked_identity(run: Run, item: RunItem) -> Mapping[str, Any]:
-    """Mask the identity of a job for display: applications name jobs freely, even after customers."""
+    """Mask the identity of a job for display: its name may hold personal data."""
     if not run.target.startswith(f"{run.stack}/queues/"):
         return item.item.identity
     return {name: mask_text(value) if isinstance(value, str) else value for name, value in item.item.identity.items()}
@@ -138,7 +141,7 @@ def _truncate(text: str) -> str:
 
 
 def _annotation(episode: Episode, name: str, fallback: str) -> str:
-    """Return a link from the alerts, which know the exact section, or else the inventory's link to the document."""
+    """Return the alerts' link to a section, or else the inventory's link to the document."""
     for entry in episode.alerts.values():
         if entry["annotations"].get(name):
             return sanitize(str(entry["annotations"][name]), MAX_LINK)

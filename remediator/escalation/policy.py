@@ -1,4 +1,4 @@
-"""Recipients and timing: which outcomes of a run are escalated, and each stack's steps by time since the first message.
+"""Recipients and timing: which outcomes are escalated, and when each step is due.
 
 Source: PMCRM runbook, "Incident Response > Escalation Procedures" (30 and 60 minutes, 2 hours if customers feel it);
 Life Platform runbook, "Emergency Contacts" (at once, 15, 30, 60 minutes).
@@ -34,7 +34,7 @@ ESCALATED_EVERY_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTI
 
 
 def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
-    """Return the escalation steps of `stack`; without any, or without such a stack, all contacts at once."""
+    """Return the escalation steps of `stack`, or else one step with all contacts."""
     stack_settings = inventory.stacks.get(stack)
     if stack_settings is not None and stack_settings.escalation:
         return stack_settings.escalation
@@ -43,7 +43,7 @@ def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
 
 
 def contacts_for(inventory: Inventory, stack: str, notifications: Notifications | None) -> Sequence[str]:
-    """Return the contacts for an update: those of the immediate steps, plus everyone notified so far."""
+    """Return the contacts for an update: the immediate steps, plus everyone notified so far."""
     immediate_contacts = [
         contact for step in steps_of(inventory, stack).values() if step.is_immediate for contact in step.contacts
     ]
@@ -53,7 +53,10 @@ def contacts_for(inventory: Inventory, stack: str, notifications: Notifications 
 
 
 async def escalate(connection: AsyncConnection, context: Context, run: Run) -> None:
-    """Queue a message about `run` in the transaction that moved it; repeated outcomes, once per episode."""
+    """Queue a message about `run` in the transaction that moved it.
+
+    Repeated outcomes are escalated once per episode.
+    """
     if run.reason in NOT_ESCALATED:
         return
     key = f"{run.episode}/{run.state}/{run.reason}" + (f"/{run.id}" if run.state in ESCALATED_EVERY_TIME else "")
@@ -107,12 +110,18 @@ def _due_steps(context: Context, notified_episode: NotifiedEpisode) -> Iterable[
 
 
 def _first_notified_at(context: Context, notifications: Notifications, firing_since: datetime) -> datetime:
-    """Return when the first message was queued, or the alert's start if the clock was set back since."""
+    """Return when the first message was queued.
+
+    If the clock was set back since, it is the alert's own start.
+    """
     return notifications.since if notifications.since <= context.clock.now() else firing_since
 
 
 async def _query_firing_alerts(context: Context) -> Sequence[ActiveAlert]:
-    """Query the firing alerts; none if Alertmanager is unreachable, so that no contact is woken by a guess."""
+    """Query the firing alerts.
+
+    Without an answer there are none, so that no contact is woken by a guess.
+    """
     if context.alertmanager is None:
         return []
     try:
@@ -151,7 +160,7 @@ async def _notify_step(context: Context, identifier: int, name: str, step: Escal
 
 
 async def notify_end(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
-    """Queue the end message to every contact notified of `episode`, in the transaction that ends it."""
+    """Queue the end message to the notified contacts, in the transaction of the end."""
     await outbox.drop_unsent_steps(connection, episode.id)
     notifications = await outbox.notifications_of(connection, episode.id)
     if notifications is not None:

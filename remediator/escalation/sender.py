@@ -52,7 +52,10 @@ async def _run_round(context: Context, attachments: Attachments, *, escalates: b
 
 
 async def send_due(context: Context, attachments: Attachments) -> None:
-    """Send the messages that are due. Each is marked only after its contact took it: better twice than never."""
+    """Send the due messages.
+
+    Each is marked only after its contact took it: better twice than never.
+    """
     async with context.ledger.read() as connection:
         messages = await outbox.due(connection, context.clock.now())
     await asyncio.gather(*(_send_one(context, attachments, message) for message in messages))
@@ -74,7 +77,7 @@ async def _send_one(context: Context, attachments: Attachments, message: Message
 
 
 async def _readdress(context: Context, message: Message) -> bool:
-    """Send the message of a contact removed from the inventory to the contacts of the immediate steps, if any."""
+    """Redirect the message of a removed contact to the immediate steps, if there are any."""
     async with context.ledger.write() as connection:
         episode, now = await episodes.get(connection, message.episode), context.clock.now()
         replacements = contacts_for(context.inventory, episode.stack, None)
@@ -117,14 +120,19 @@ async def _notify(name: str, contact: Contact, title: str, body: str) -> bool:
 
 
 class _ContactThreads:
-    """The threads of one contact: a service whose answer never ends must not block another contact's threads."""
+    """The threads of one contact.
+
+    A service whose answer never ends must not block another contact's threads.
+    """
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
         self._free = Semaphore(THREADS)
 
     async def call(self, work: Callable[[], Any]) -> Any:
-        """Start `work` at once or not at all: after waiting for a thread, its message could be out of date.
+        """Start `work` at once or not at all.
+
+        After waiting for a thread, its message could be out of date.
 
         Raises:
             ValueError: no thread is free.
@@ -140,6 +148,9 @@ _threads = cache(_ContactThreads)  # by contact
 
 
 def _truncate(body: str, sender: apprise.Apprise) -> str:
-    """Cut `body` to MAX_PARTS messages: each attempt sends all of them, and some services are slow."""
+    """Cut `body` to MAX_PARTS messages.
+
+    Each attempt sends all of them, and some services are slow.
+    """
     limit = min(MAX_BODY, *(MAX_PARTS * plugin.body_maxlen for plugin in sender))
     return body if len(body) <= limit else f"{body[: limit - 1]}…"

@@ -1,4 +1,4 @@
-"""The audit trail: append-only, one row per transition, each hash covering the row and the previous hash."""
+"""The append-only audit trail: each hash covers its row and the previous hash."""
 
 import hashlib
 import json
@@ -59,13 +59,18 @@ def newest_appended(connection: AsyncConnection) -> str | None:
 
 
 async def head(connection: AsyncConnection) -> str:
-    """Return the hash of the last row. A copy of it proves later that no earlier row has changed."""
+    """Return the hash of the last row.
+
+    A copy of it proves later that no earlier row has changed.
+    """
     newest_hash = await connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1))
     return newest_hash.scalar_one_or_none() or GENESIS
 
 
 async def contains(connection: AsyncConnection, row_hash: str) -> bool:
-    """Return whether `row_hash` was once the head; in an intact trail, all rows that it covered still exist.
+    """Return whether `row_hash` was once the head.
+
+    In an intact trail, all rows that it covered still exist.
 
     A head that retention has deleted is unknown, unless it was the last row deleted.
     """
@@ -74,7 +79,7 @@ async def contains(connection: AsyncConnection, row_hash: str) -> bool:
 
 
 async def trail_start(connection: AsyncConnection) -> str:
-    """Return the hash that the first row must follow: of the last row deleted by retention, or GENESIS."""
+    """Return the hash that the first row must follow: GENESIS, or the last deleted row's."""
     cut = select(audit.c.detail).where(audit.c.event == CUT).order_by(audit.c.id.desc()).limit(1)
     detail = (await connection.execute(cut)).scalar_one_or_none()
     return GENESIS if detail is None else str(detail.get("hash"))

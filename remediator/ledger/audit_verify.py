@@ -49,7 +49,10 @@ class AuditRow(NamedTuple):
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The verified part of the trail: `rows` up to `head`. `why` describes the break at the row `first_break`."""
+    """The verified part of the trail: `rows` up to `head`.
+
+    `why` describes the break at the row `first_break`.
+    """
 
     head: str
     rows: int

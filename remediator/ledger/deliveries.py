@@ -22,7 +22,10 @@ class StoredDelivery:
 async def unprocessed(
     connection: AsyncConnection, limit: int, max_bytes: int | None = None
 ) -> Sequence[StoredDelivery]:
-    """Return the oldest unprocessed deliveries: at most `limit`, and at most `max_bytes` unless the first is larger."""
+    """Return the oldest unprocessed deliveries, at most `limit` and `max_bytes`.
+
+    A single larger delivery is returned alone.
+    """
     sizes = await connection.execute(
         select(delivery.c.id, func.length(delivery.c.body))
         .where(delivery.c.processed_at.is_(None))

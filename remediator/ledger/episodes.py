@@ -1,4 +1,4 @@
-"""Episodes: the time in which at least one alert fires for one (stack, remediation, target)."""
+"""Episodes: at least one alert fires for one (stack, remediation, target)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class ReceivedAlert:
 
 @dataclass(frozen=True)
 class Episode:
-    """A row of the table; `alerts` maps each firing alert's key to its labels, annotations and start."""
+    """A row of the table; `alerts` maps the key of each firing alert to its details."""
 
     id: int
     stack: str
@@ -71,7 +71,7 @@ class EpisodeBatch:
         )
 
     async def resolve(self, key: EpisodeKey, alerts: Sequence[Alert]) -> Episode | None:
-        """Remove resolved alerts from the episode; return it, for the caller to end, if no other alert fires."""
+        """Remove resolved alerts; return the episode, for the caller to end, if none still fires."""
         current = self._open_episodes.get(key)
         resolved_keys = {alert.key for alert in alerts if current and _ends_entry(alert, current.alerts.get(alert.key))}
         if current is None or not resolved_keys:
@@ -201,12 +201,17 @@ async def _open(
 
 
 def _firing_since(firing: Sequence[ReceivedAlert]) -> datetime:
-    """Return when the first alert began to fire, at latest its receipt: the sender's clock may be ahead."""
+    """Return when the first alert began to fire.
+
+    It is at latest the receipt: the sender's clock may be ahead.
+    """
     return min(min(received_alert.received_at, received_alert.alert.started) for received_alert in firing)
 
 
 def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:
-    """Return whether a resolution ends the firing alert `entry`: not if it ended before that alert began.
+    """Return whether a resolution ends the firing alert `entry`.
+
+    It does not if it ended before that alert began.
 
     The resolution's start counts only if it has no end: Alertmanager moves a start back when it merges one alert from
     several Prometheus servers.
@@ -215,7 +220,7 @@ def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:
 
 
 def _alert_entries(firing: Sequence[ReceivedAlert], known_entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each alert with the latest start received: a late delivery must not make an alert older."""
+    """Return each alert with its latest start: late deliveries must not make it older."""
     entries = dict(known_entries)
     for alert in (received_alert.alert for received_alert in firing):
         started = max(to_microseconds(alert.started), entries.get(alert.key, {}).get("started", 0))

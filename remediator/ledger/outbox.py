@@ -1,4 +1,4 @@
-"""Messages to contacts: committed with the change they report, queued once per key and contact, sent at least once."""
+"""Messages to contacts, queued once per key and contact, and sent at least once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -32,7 +32,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Notifications:
-    """The messages queued so far about an episode: since when, under which keys and to which contacts."""
+    """The messages queued about an episode: since when, their keys and contacts."""
 
     episode: int
     since: datetime
@@ -110,14 +110,16 @@ def _notifications(identifier: int, rows: Sequence[LedgerRow]) -> Notifications:
 
 
 async def drop_unsent_steps(connection: AsyncConnection, episode_id: int) -> None:
-    """Delete step messages without an attempt: an ended episode is not escalated to further contacts."""
+    """Delete step messages without an attempt: an ended episode is not escalated."""
     await connection.execute(
         delete(outbox).where(outbox.c.episode == episode_id, outbox.c.key.like(f"%/{_STEP}/%"), outbox.c.attempts == 0)
     )
 
 
 async def due(connection: AsyncConnection, now: datetime) -> Sequence[Message]:
-    """Return the due messages, oldest first; none overtakes an older one of its episode and contact.
+    """Return the due messages, oldest first.
+
+    None overtakes an older one of its episode and contact.
 
     A retry more than MAX_WAIT ahead means that the clock was set back, so it is due.
     """

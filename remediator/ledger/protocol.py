@@ -1,4 +1,4 @@
-"""The interface of a ledger. Each implementation has its database; the tables (schema.py) are the same."""
+"""The interface of a ledger; the tables (schema.py) are the same for every database."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Ledger(Protocol):
-    """The durable store. Every method raises LedgerUnavailable, without effect, if it cannot be read or written.
+    """The durable store.
+
+    Every method raises LedgerUnavailable, without effect, if the ledger cannot be read or written.
 
     A task may be cancelled anywhere: a transaction that has not committed leaves nothing behind, not even a lock.
     """

@@ -1,4 +1,4 @@
-"""Deletes expired rows of the ledger, in small steps, so that other writers never wait long.
+"""Deletes expired rows in small steps, so that other writers never wait long.
 
 It cuts the audit trail only at its beginning and records the cut in the trail, with the hash of the last row deleted,
 so that the remaining rows can still be verified.
@@ -22,7 +22,9 @@ STEP_ROWS = 1_000  # rows per table and transaction
 
 
 async def delete_expired(ledger: Ledger, now: datetime) -> bool:
-    """Delete one step of rows from each table, each in its own transaction; return whether more may remain.
+    """Delete one step of rows per table, each in its own transaction.
+
+    Return whether more rows may remain.
 
     Raises:
         LedgerUnavailable: the next call deletes the rest.
@@ -71,7 +73,7 @@ async def _delete_alert_records(connection: AsyncConnection, now: datetime) -> i
 
 
 async def _delete_runs(connection: AsyncConnection, now: datetime) -> int:
-    """Delete ended runs with their items, but not the run of a breaker that is open or recently closed."""
+    """Delete ended runs with their items, unless their breaker is or was recently open."""
     limit = now - RECORD_RETENTION
     open_or_recently_closed = or_(breaker.c.closed_at.is_(None), breaker.c.closed_at >= limit)
     has_breaker = exists().where(breaker.c.run == run.c.id, open_or_recently_closed)

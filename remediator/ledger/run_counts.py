@@ -1,4 +1,4 @@
-"""Counts of run outcomes, updated in the transaction that moves the run, so that metrics equal the record."""
+"""Counts of run outcomes, updated in the transaction that moves the run."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,10 @@ from remediator.model.run_state import RunState
 
 
 class RunCount(NamedTuple):
-    """The number of runs with one outcome; `acted` of them were admitted and took `seconds` in total."""
+    """The number of runs with one outcome.
+
+    `acted` of them were admitted and took `seconds` in total.
+    """
 
     stack: str
     remediation: str

@@ -21,7 +21,7 @@ class Reservation(NamedTuple):
 
 
 async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None:
-    """Return the admitted run of the same remediation and target that ended last, in any episode.
+    """Return the admitted run of the same remediation and target that ended last.
 
     Interrupted runs start no cooldown, so they are skipped: one could hide a run that does.
     """

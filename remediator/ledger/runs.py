@@ -1,4 +1,4 @@
-"""Runs. Every change of state goes through `move`, which checks the table and writes the audit row."""
+"""Runs. Every change of state goes through `move`, which writes the audit row."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from remediator.model.run_state import ENDED, TRANSITIONS, RunState
 
 
 class StaleRun(RemediatorError):
-    """The run has been moved or taken over since it was read; the caller must stop touching it."""
+    """The run was moved or taken over since it was read; the caller must stop."""
 
 
 async def create(connection: AsyncConnection, cause: Episode, now: datetime) -> Run:
@@ -49,7 +49,7 @@ async def move(
     evidence: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> Run:
-    """Move a run to its next state, in the same transaction as its audit row, adding `evidence` to the run's.
+    """Move a run to its next state, in one transaction with its audit row.
 
     Raises:
         StaleRun: the run is no longer in the state of `current`, or has been taken over.

@@ -39,7 +39,7 @@ def from_microseconds(value: int) -> datetime:
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment, stored as whole microseconds since 1970 in UTC: exact, sortable, without a time zone."""
+    """A moment, stored as whole microseconds since 1970 in UTC: exact and sortable."""
 
     impl = BigInteger
     cache_ok = True

@@ -45,7 +45,7 @@ class OpenBreaker:
 async def pause_now(
     connection: AsyncConnection, now: datetime, actor: str, reason: str, stack: str | None, span: timedelta | None
 ) -> int:
-    """Pause remediation, of one stack or of all, until an operator resumes it or `span` has passed."""
+    """Pause a stack, or all, until an operator resumes it or `span` has passed."""
     result = await connection.execute(
         insert(pause).values(
             stack=stack, reason=reason, begun_at=now, begun_by=actor, until=now + span if span is not None else None

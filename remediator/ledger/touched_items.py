@@ -15,7 +15,7 @@ _POSSIBLY_TOUCHED = (ItemState.INTENDED, ItemState.APPLIED, ItemState.UNKNOWN)
 
 
 async def touched_items_since(connection: AsyncConnection, key: EpisodeKey, since: datetime) -> Sequence[Identity]:
-    """Return the identity of every item that a run of `key` may have touched since then, oldest first."""
+    """Return the identities of the items that runs of `key` may have touched since then."""
     rows = await connection.execute(
         select(item.c.identity)
         .join(run, run.c.id == item.c.run)

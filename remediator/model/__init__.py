@@ -1,4 +1,4 @@
-"""The vocabulary of the remediator as types: run states, targets, deliveries, windows, remediations.
+"""The vocabulary of the remediator: run states, targets, deliveries, remediations.
 
 It does no I/O and imports no other part of the remediator.
 """

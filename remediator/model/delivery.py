@@ -20,7 +20,10 @@ MAX_ALERTS = 1_000
 
 
 def _to_utc(value: datetime) -> datetime:
-    """Convert to UTC. Year 1 is Go's zero time: it means never, and conversion would leave the calendar."""
+    """Convert to UTC.
+
+    Year 1 is Go's zero time: it means never, and conversion would leave the calendar.
+    """
     if value.year == 1:
         return _NEVER
     try:

@@ -16,7 +16,7 @@ class RemediatorError(Exception):
 
 
 class TargetUnreachable(RemediatorError):
-    """The target cannot be read: wrong address, wrong credential, missing right, or no answer in time."""
+    """The target cannot be read: address, credential, right, or no answer in time."""
 
 
 class TargetUnknown(TargetUnreachable):
@@ -24,7 +24,7 @@ class TargetUnknown(TargetUnreachable):
 
 
 class LedgerUnavailable(RemediatorError):
-    """The ledger cannot be read or written, so the remediator accepts no deliveries and acts on nothing."""
+    """The ledger cannot be read or written, so nothing is accepted or done."""
 
 
 class MalformedDelivery(RemediatorError):

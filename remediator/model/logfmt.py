@@ -16,7 +16,9 @@ def format_pairs(values: Mapping[str, Any]) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Format one value. Text other than a plain word is quoted, so that it cannot forge a name or a line.
+    """Format one value.
+
+    Text other than a plain word is quoted, so that it cannot forge a name or a line.
 
     A nested table is too long for a line: its rows are only counted.
     """

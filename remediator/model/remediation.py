@@ -1,4 +1,4 @@
-"""The contract of a remediation: a name, and sessions that plan, apply, resolve outcomes and verify.
+"""The contract of a remediation: sessions that plan, apply, resolve and verify.
 
 The engine makes every decision (bounds, order, record, time of verification); a remediation knows one kind of target
 and never logs, retries or counts.
@@ -20,7 +20,7 @@ Identity = Mapping[str, str | int | float | None]
 
 
 class ItemState(StrEnum):
-    """The state of one item. INTENDED is committed before the effect, the later states after it."""
+    """The state of one item; INTENDED is committed before the effect."""
 
     PLANNED = "planned"
     INTENDED = "intended"
@@ -91,7 +91,7 @@ class TargetName:
 
 @dataclass(frozen=True)
 class Scope:
-    """The input of a remediation: the stack's inventory, the target, its settings, and the run's id.
+    """The input of a remediation: the stack, the target, the settings and the run.
 
     `touched_items` are the identities that earlier runs of this remediation may have touched on this target within
     its `lookback`; an item touched twice is listed twice.
@@ -115,7 +115,7 @@ class RemediationSession(Protocol):
         """Read which items a run would touch now. Changes nothing."""
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        """Touch `items` as one effect, each only if its identity still holds; return their outcomes in order.
+        """Touch `items` as one effect, each if its identity still holds; return their outcomes.
 
         The intent is already durable. The engine calls this at most once per item, ever.
         """

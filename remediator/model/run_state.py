@@ -1,4 +1,4 @@
-"""The states of a run and the allowed transitions. The code, the diagram and the tests read this one table."""
+"""The states of a run and the allowed transitions: code, diagram and tests read them."""
 
 from enum import StrEnum
 
@@ -70,5 +70,5 @@ CRASH = "crash"
 
 
 def counts_toward_breaker(state: RunState, reason: str) -> bool:
-    """Return whether the breaker counts this end: a failure or crash, but not a stop by an operator."""
+    """Return whether the breaker counts this end: a failure or a crash."""
     return state is S.FAILED or (state is S.INTERRUPTED and reason == CRASH)

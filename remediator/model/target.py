@@ -1,4 +1,4 @@
-"""Resolves the target that an alert names. Its labels are untrusted, so only targets in the inventory count."""
+"""Resolves the target that an alert names; only targets in the inventory count."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,7 +84,7 @@ def resolve_target(
 
 
 def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
-    """Return the settings of `remediation`; one missing from the inventory only plans and records."""
+    """Return the settings of `remediation`; by default it only plans and records."""
     return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 

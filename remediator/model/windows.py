@@ -37,7 +37,7 @@ def _open_after_skip(window: Window, moment: datetime) -> bool:
 
 
 def _after_skip(window: Window, day: date) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the start and end of the window, moved behind the clock change that skips it on that day."""
+    """Yield the window of that day behind the clock change that skips it."""
     zone = ZoneInfo(window.zone)
     start, end = (datetime.combine(day, clock, tzinfo=zone) for clock in (window.start, window.end))
     if _DAYS[day.weekday()] in window.days and start < end and _skipped(start) and _skipped(end - _TICK):

@@ -1,4 +1,4 @@
-"""Refreshes the planner's statistics of tables that changed much, or were last analyzed long ago.
+"""Refreshes the planner's statistics of tables that changed much or are long unanalyzed.
 
 Sources: ClientForge runbook, "Slow Database Queries" (update statistics) and "Daily Tasks"; Formula PM runbook,
 "Database Optimization"; Life Platform runbook, "Database Maintenance". They analyze everything, at any time; this
@@ -71,7 +71,10 @@ class _AnalyzeSession:
         return [await self._analyze(item) for item in items]
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        """See RemediationSession. An interrupted ANALYZE may still be running, so read several times."""
+        """See RemediationSession.
+
+        An interrupted ANALYZE may still be running, so read several times.
+        """
         with translate_errors(self.scope):
             for _ in range(OUTCOME_READINGS):
                 busy = bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
@@ -81,7 +84,10 @@ class _AnalyzeSession:
             return [_outcome_of(item, await self._state(item), busy=busy) for item in items]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """See RemediationSession. Clean if each table was analyzed since the plan and is no longer a candidate."""
+        """See RemediationSession.
+
+        Clean if each table was analyzed since the plan and is no longer a candidate.
+        """
         with translate_errors(self.scope):
             states = Counter([_state_word(item, await self._state(item)) for item in items])
         return Verdict(states.total() == states["analyzed"], dict(states))
@@ -151,7 +157,7 @@ class _AnalyzeSession:
 
 
 def _item(row: asyncpg.Record) -> Item:
-    """Identify a table by its oid, its content and its last analyze: a later one means the work is done."""
+    """Identify a table, its content and its last analyze: a later one means the work is done."""
     identity = {"oid": row["oid"], "relfilenode": row["relfilenode"], "analyzed": _format_moment(row["analyzed"])}
     evidence = {
         "schema": row["schema"],

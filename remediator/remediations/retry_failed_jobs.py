@@ -48,7 +48,7 @@ _QUEUE_GONE = "the queue is gone, and its jobs with it"
 
 
 def _scripts(text: str) -> tuple[str, str]:
-    """Split the file into the script that judges and the one that acts; both share the judging part."""
+    """Split the file into two scripts, which share the judging part."""
     _, judge, ask, act = re.split(r"^-- (?:judge|ask|act) --$", text, flags=re.MULTILINE)
     return judge + ask, judge + act
 
@@ -134,7 +134,10 @@ class _RetrySession:
         return Verdict(clean, {state: states[state] for state in sorted(states)})
 
     async def _exists(self) -> bool:
-        """Return whether the queue exists. Read after its jobs: they are gone from an obliterated queue too."""
+        """Return whether the queue exists.
+
+        Read after its jobs: they are gone from an obliterated queue too.
+        """
         return bool(await self.redis.exists(f"{self.key}:meta"))
 
     async def _counts(self) -> dict[str, int]:
@@ -177,7 +180,7 @@ def _item(job: tuple[str, float], name: str, attempts: str, error: str) -> Item:
 
 
 def _score(score: float) -> str:
-    """Format a score as Redis does: BullMQ's are whole milliseconds, and text survives JSON unchanged."""
+    """Format a score as Redis does: whole milliseconds, as text that survives JSON."""
     return str(int(score)) if score.is_integer() else repr(score)
 
 
@@ -208,7 +211,7 @@ def _job_state(
 
 @contextmanager
 def _translate_script_errors(scope: Scope) -> Iterator[None]:
-    """Translate errors as `translate_errors` does, reducing those of our scripts to their own message."""
+    """Translate errors, reducing those of the scripts to their own message."""
     with translate_errors(scope):
         try:
             yield
@@ -221,7 +224,10 @@ def _translate_script_errors(scope: Scope) -> Iterator[None]:
 
 
 def _queue_key(scope: Scope) -> str:
-    """Return the prefix of the queue's keys. The queue's name comes from an alert, so it must be in the inventory."""
+    """Return the prefix of the queue's keys.
+
+    The queue's name comes from an alert, so it must be in the inventory.
+    """
     queues, queue = scope.stack.queues[scope.target.name], scope.target.queue
     if not queue:
         raise TargetUnreachable(f"{scope.target}: the alert names no queue; add the label `queue`")

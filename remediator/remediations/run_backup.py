@@ -74,7 +74,10 @@ class _BackupSession:
             return [await self._outcome_of(str(item.identity["object"])) for item in items]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
-        """See RemediationSession. Clean if the newest backup is recent, the new one readable and no other lost."""
+        """See RemediationSession.
+
+        Clean if the newest backup is recent, the new one is readable and no older one is lost.
+        """
         now = datetime.now(UTC)
         with translate_errors(self.scope):
             backups = await self.folder.list_newest(now)
@@ -87,7 +90,10 @@ class _BackupSession:
         return bool(backups) and now - backups[0].at <= self._older_than
 
     def _would_be_fresh(self, name: str, now: datetime) -> bool:
-        """Return whether a new backup would count as recent under this name, which holds the time of the plan."""
+        """Return whether a new backup would count as recent.
+
+        The name holds the time of the plan.
+        """
         at = self.folder.names.date_of(name)
         return at is not None and now - at <= self._older_than
 
@@ -170,7 +176,7 @@ class _BackupSession:
         return await self._remove_damaged(name)
 
     async def _write_marker(self, name: str, digest: str) -> str:
-        """Write the marker that the exporter and operators read; return a note. The backup is valid without it."""
+        """Write the marker and return a note; the backup is valid without it."""
         try:
             backup = await self.folder.get(name)
             if backup is None:
@@ -191,7 +197,10 @@ class _BackupSession:
         return "its marker is written"
 
     async def _outcome_of_failed_store(self, name: str, digest: str, error: Exception) -> EffectOutcome:
-        """Tell a refusal from a lost answer, after which the retried request met the object of the first one."""
+        """Tell a refusal from a lost answer.
+
+        After a lost answer, the retried request meets the object of the first one.
+        """
         stored_digest = await self.folder.digest(name)
         if stored_digest == digest:
             marker_detail = await self._write_marker(name, digest)
@@ -204,7 +213,7 @@ class _BackupSession:
         return EffectOutcome(state, f"{name} was not stored: {describe(error)}")
 
     async def _remove_damaged(self, name: str) -> EffectOutcome:
-        """Remove the new object, whose content differs from what was sent: it must not look like a backup."""
+        """Remove the new object, whose content is damaged: it must not look like a backup."""
         try:
             await self.folder.remove(name)
         except (BaseError, OSError) as error:
@@ -251,7 +260,9 @@ class _BackupSession:
 
 
 def _completed_checks(check: Sequence[str]) -> frozenset[Check]:
-    """Return the checks that the backup has passed: `check` read the whole dump, and the stored content is equal.
+    """Return the checks that the backup has passed.
+
+    `check` read the whole dump, and the stored content is equal.
 
     An unpacker proves less: a dump that was cut before compression also unpacks.
     """
@@ -286,7 +297,7 @@ def _newest(backups: Sequence[BackupObject], now: datetime) -> dict[str, Any] | 
 
 
 def _libpq_variables(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
-    """Return libpq's variables for the database to dump; none for a command that needs no database."""
+    """Return libpq's variables for the database, if the command needs one."""
     if not dump.dsn_secret().configured:
         return {}
     try:

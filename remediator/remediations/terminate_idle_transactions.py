@@ -40,7 +40,7 @@ SQL = _statements()
 
 @dataclass(frozen=True)
 class _SessionIdentity:
-    """The identity of a planned session: its process, and the idle transaction it was planned for."""
+    """The identity of a planned session: its process and its idle transaction."""
 
     pid: int
     backend_start: datetime

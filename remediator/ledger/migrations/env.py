@@ -1,4 +1,4 @@
-"""The script that Alembic runs for every command, on the ledger's connection and in its transaction."""
+"""The script that Alembic runs, on the ledger's connection and in its transaction."""
 
 from alembic import context
 

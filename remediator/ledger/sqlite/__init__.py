@@ -1,4 +1,4 @@
-"""The ledger in a SQLite file: the store, its single writer, its lock, and the checks of its files.
+"""The ledger in a SQLite file: the store, its writer, its lock, and its checks.
 
 Only this package uses SQLite directly; the rest of ledger/ uses SQLAlchemy.
 """

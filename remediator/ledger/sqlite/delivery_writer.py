@@ -1,4 +1,4 @@
-"""Writes deliveries to a SQLite ledger: a dedicated thread commits all pending ones together."""
+"""Writes deliveries to a SQLite ledger: a thread commits all pending ones together."""
 
 import asyncio
 import sqlite3
@@ -16,12 +16,15 @@ PendingDelivery = tuple[DeliveryRow, asyncio.Future[None]]
 
 
 class DeliveryWriter:
-    """The only writer of deliveries. Those received during a commit share the next, so a flood takes few commits."""
+    """The only writer of deliveries.
+
+    Those received during a commit share the next, so a flood takes few commits.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, write_lock: asyncio.Lock, fault: Callable[[], str | None]
     ) -> None:
-        """Take an autocommit connection, the lock of all writers, and a check of whether a commit counts."""
+        """Take an autocommit connection, the lock of all writers, and the check of a commit."""
         self._connection = connection
         self._write_lock = write_lock
         self._fault = fault
@@ -57,7 +60,7 @@ class DeliveryWriter:
             self._task.add_done_callback(self._replace_task)
 
     def _replace_task(self, _: asyncio.Task[None]) -> None:
-        """Start a task for deliveries left by one that was cancelled, perhaps before its first step."""
+        """Start a task for deliveries left by a cancelled one."""
         self._task = None
         self._start_task()
 

@@ -1,4 +1,4 @@
-"""Checks the file for damage: a damaged ledger may lack the very row that would have blocked a run.
+"""Checks the file for damage, which could hide the row that would block a run.
 
 The tables that bounds evaluate are checked before the start. Deliveries, messages and the audit trail are most of an
 old ledger, and reading them may take minutes, so they are checked while the remediator already works.
@@ -45,7 +45,7 @@ def damage_message(detail: str) -> str:
 
 @asynccontextmanager
 async def check_in_background(file: Path, report_damage: Callable[[str], None]) -> AsyncIterator[None]:
-    """Check the whole file while the block runs; call `report_damage` with a description of any damage."""
+    """Check the whole file while the block runs, and report any damage."""
     connection = sqlite3.connect(file, check_same_thread=False)
     check_task = asyncio.create_task(_check(connection, report_damage), name="ledger check")
     try:
@@ -58,7 +58,10 @@ async def check_in_background(file: Path, report_damage: Callable[[str], None]) 
 
 
 async def _check(connection: sqlite3.Connection, report_damage: Callable[[str], None]) -> None:
-    """Check the file, reporting only corruption. Other read errors also fail the next write, which reports them."""
+    """Check the file, reporting only corruption.
+
+    Other read errors also fail the next write, which reports them.
+    """
     try:
         [(result,)] = await asyncio.to_thread(lambda: connection.execute("PRAGMA quick_check(1)").fetchall())
     except sqlite3.Error as error:

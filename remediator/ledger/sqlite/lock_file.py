@@ -39,7 +39,10 @@ class LedgerLock:
         return os.pread(self._descriptor, _HASH_DIGITS, 0).decode(errors="replace") or None
 
     def write_hash(self, head: str) -> None:
-        """Record the newest audit hash. It is not synced: an older hash after a power cut does no harm."""
+        """Record the newest audit hash.
+
+        It is not synced: an older hash after a power cut does no harm.
+        """
         os.pwrite(self._descriptor, head.encode(), 0)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Upgrades a ledger's tables to this release in the caller's transaction: completely or not at all."""
+"""Upgrades a ledger's tables to this release, completely or not at all."""
 
 import logging
 import shlex

@@ -36,7 +36,9 @@ log = structlog.get_logger(__name__)
 
 
 class SqliteLedger:
-    """A ledger in a SQLite file; see Ledger. Writers queue in this process; readers never wait.
+    """A ledger in a SQLite file; see Ledger.
+
+    Writers queue in this process; readers never wait.
 
     Deliveries have their own connection and thread; see DeliveryWriter.
     """
@@ -142,7 +144,7 @@ class SqliteLedger:
             lock.close()
 
     async def _wait_for_transactions(self) -> None:
-        """Wait until all connections are back: one returned after the engine's disposal would never be closed."""
+        """Wait for all connections: one returned after the disposal would never be closed."""
         while self._open_transactions:
             await self._no_transactions.wait()
 
@@ -180,7 +182,7 @@ class SqliteLedger:
             raise LedgerUnavailable(f"{self.file}: {error}{remedy}") from None
 
     async def _pause_if_outdated(self, recorded_hash: str | None) -> None:
-        """Pause if the ledger lacks the last audit hash recorded here: effects may be missing from it."""
+        """Pause if the ledger lacks the last audit hash recorded here: effects may be missing."""
         async with self.read() as connection:
             if recorded_hash is None or await audit.contains(connection, recorded_hash):
                 return
@@ -206,7 +208,10 @@ def _address(url: str) -> URL:
 
 
 def _create_file(ledger: Path) -> None:
-    """Create the file readable only by its owner, because alerts and plans may hold personal data; the -wal follows."""
+    """Create the file readable only by its owner; the -wal follows.
+
+    Alerts and plans may hold personal data.
+    """
     with suppress(OSError):  # opening it reports the error
         os.close(os.open(ledger, os.O_CREAT | os.O_CLOEXEC, 0o600))
 

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class UncancellableConnection:
-    """A SQLite connection and its thread, with the interface that SQLAlchemy's aiosqlite dialect calls.
+    """A SQLite connection and its thread, as SQLAlchemy's aiosqlite dialect calls it.
 
     aiosqlite's own connection could be made to wait only through private attributes.
     """
@@ -41,7 +41,7 @@ class UncancellableConnection:
         await self.run(self._connection.commit)
 
     async def rollback(self) -> None:
-        """Roll back the transaction, if it is still open: most are not when their connection is returned."""
+        """Roll back the transaction, if it is still open."""
         if self._connection.in_transaction:
             await self.run(self._connection.rollback)
 
