@@ -89,10 +89,9 @@ class SqliteLedger:
 
         Only one queued writer at a time competes with deliveries: a thousand runs must not delay them.
         """
-        async with self._writer_queue, self._write_lock:
-            async with self._transaction(immediate=True) as connection:
-                audit.begin(connection)
-                yield connection
+        async with self._writer_queue, self._write_lock, self._transaction(immediate=True) as connection:
+            audit.begin(connection)
+            yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
