@@ -1,4 +1,4 @@
-"""What the committed dashboards ask Prometheus, for tests that ask it too."""
+"""The queries of the committed dashboards, for tests that evaluate them."""
 
 import json
 import re
@@ -12,9 +12,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "grafana" / "dashboards"
 
 @dataclass(frozen=True)
 class DashboardQuery:
-    """One question of a board. `key` is unique: uid, then the panel's id and the query's, or what else asks.
+    """A query of a board. `key` is unique: the uid, then the ids of panel and query, or the annotation or variable.
 
-    `instant` queries show their newest value, the others everything in the time range of the board.
+    `instant` queries show their newest value, others the whole time range of the board.
     """
 
     key: str
@@ -24,10 +24,10 @@ class DashboardQuery:
 
 
 def dashboard_queries(stack: str = ".+", rate_interval: str = "1m") -> list[DashboardQuery]:
-    """Every query of every panel, annotation and variable, with the variables filled in.
+    """Return every query of every panel, annotation and variable, with the variables replaced.
 
-    `stack` is the regular expression that Grafana makes of the chosen stacks. Raises ValueError for a variable that
-    nobody fills in, which Grafana would send to Prometheus as it stands.
+    `stack` is the regular expression for the chosen stacks. Raises ValueError for an unknown variable, which Grafana
+    would send to Prometheus unchanged.
     """
     values = {"stack": stack, "__rate_interval": rate_interval}
     return [
@@ -42,16 +42,16 @@ def load_boards() -> list[dict[str, Any]]:
 
 
 def data_panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The panels that show something; rows are headings."""
+    """Return the panels with data; rows are headings."""
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
 def fill_variables(expr: str, values: Mapping[str, str]) -> str:
-    """The expression as Prometheus gets it."""
+    """Return the expression as Prometheus receives it."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in values:
-            raise ValueError(f"nobody fills in ${match[1]} in {expr}")
+            raise ValueError(f"unknown variable ${match[1]} in {expr}")
         return values[match[1]]
 
     return re.sub(r"\$\{?(\w+)\}?", value, expr)
@@ -71,7 +71,7 @@ def _queries_of(board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
 
 
 def _series(variable: Mapping[str, Any]) -> str:
-    """`label_values(metric, label)` is Grafana's; what it asks for are the values of a label of a metric."""
+    """Translate Grafana's `label_values(metric, label)` to PromQL."""
     match = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
-    assert match, f"{variable['name']} is no label_values(metric, label)"
+    assert match, f"{variable['name']} is not a label_values(metric, label)"
     return f"group by ({match[2]}) ({match[1]})"

@@ -1,4 +1,4 @@
-"""promtool evaluates the boards' queries as Prometheus would."""
+"""The promtool fixture, which evaluates the queries like Prometheus."""
 
 from tests.rules.tools import promtool
 

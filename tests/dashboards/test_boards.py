@@ -1,6 +1,6 @@
-"""The committed boards are what the sources make, and each panel tells people what it shows.
+"""The committed boards match their sources, and each panel describes itself.
 
-No Grafana renders them here: this is their shape, in the words of schema 39 (Grafana 10 and newer).
+Grafana does not render them here: the tests check their JSON against schema 39 (Grafana 10 and newer).
 """
 
 import re
@@ -20,10 +20,10 @@ PANELS = [(board["uid"], panel) for board in load_boards() for panel in data_pan
 IDS = [f"{uid}-{panel['title']}" for uid, panel in PANELS]
 
 TOTALS = {"remediation_runs_total", "remediation_refusals_total", "remediation_deferrals_total"}
-"""Counters shown as they are: their events are rare, and a rate over a series that begins with 1 is 0."""
+"""Counters shown as totals: their events are rare, and the rate of a series that starts at 1 is 0."""
 
-NOT_OF_A_STACK = {"remediation_approvals_waiting"}
-"""This is about the remediator as a whole."""
+WITHOUT_STACK = {"remediation_approvals_waiting"}
+"""Metrics of the remediator as a whole."""
 
 
 @pytest.mark.parametrize("uid", BOARDS)
@@ -72,7 +72,7 @@ def test_every_query_has_a_unique_key() -> None:
 
 
 def test_unknown_variable_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"nobody fills in \$job"):
+    with pytest.raises(ValueError, match=r"unknown variable \$job"):
         fill_variables('up{job="$job"}', {"stack": ".+"})
 
 
@@ -81,7 +81,7 @@ def test_every_query_selects_the_chosen_stacks(query: DashboardQuery) -> None:
     if "/variable/" in query.key:
         return
     for metric, selector in _selectors(query.expr):
-        assert metric in NOT_OF_A_STACK or 'stack=~"chosen"' in selector, metric
+        assert metric in WITHOUT_STACK or 'stack=~"chosen"' in selector, metric
 
 
 @pytest.mark.parametrize("panel", [panel for _, panel in PANELS], ids=IDS)
@@ -125,7 +125,7 @@ def _units(panel: dict[str, Any]) -> list[str]:
 
 
 def _selectors(expr: str) -> list[tuple[str, str]]:
-    """Each metric of an expression with its matchers; functions, aggregations and their labels are none."""
+    """Return each metric of an expression with its matchers, without functions and labels."""
     without_labels = re.sub(r"\b(by|on) \([^)]*\)", "", expr)
     pairs = re.findall(r"\b([a-zA-Z_][\w:]*)\b(?!\s*\()(\{[^}]*\})?", without_labels)
     return [(name, matchers) for name, matchers in pairs if name != "or"]

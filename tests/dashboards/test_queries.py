@@ -1,7 +1,7 @@
-"""Every query of the boards finds the series that the exporter, the rules and the remediator publish.
+"""Every query of the boards finds the series of the exporter, the rules and the remediator.
 
-The series below stand for a stack that was measured, alerted and remediated. The demo asks the same queries of a real
-Prometheus; here they are evaluated without one, so that a wrong label is found before a demo is started.
+The series below describe a stack that was measured, alerted and remediated. The demo runs the same queries in a real
+Prometheus; promtool finds a wrong label without starting it.
 """
 
 from pathlib import Path
@@ -78,7 +78,7 @@ def _finds_nothing(expr: str) -> dict[str, Any]:
     return {"expr": expr, "eval_time": "5m", "exp_samples": []}
 
 
-def _evaluate(promtool: RunTool, folder: Path, questions: list[dict[str, Any]]) -> Any:
+def _evaluate(promtool: RunTool, folder: Path, expectations: list[dict[str, Any]]) -> Any:
     thresholds = [
         {"record": name, "labels": {"stack": "shop", "priority": "P1"} | labels, "expr": "1"}
         for name, labels in NUMBERS.items()
@@ -92,7 +92,7 @@ def _evaluate(promtool: RunTool, folder: Path, questions: list[dict[str, Any]]) 
             {
                 "interval": "15s",
                 "input_series": [{"series": name, "values": values} for name, values in SERIES.items()],
-                "promql_expr_test": questions,
+                "promql_expr_test": expectations,
             }
         ],
     }

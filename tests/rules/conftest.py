@@ -1,4 +1,4 @@
-"""The tools that read rules and routes."""
+"""Fixtures for the tools that read rules and routes."""
 
 from tests.rules.tools import amtool, promtool
 

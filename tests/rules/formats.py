@@ -1,4 +1,4 @@
-"""Numbers as Prometheus' templates write them."""
+"""Format numbers like Prometheus templates."""
 
 from collections.abc import Callable, Mapping
 

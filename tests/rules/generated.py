@@ -1,8 +1,8 @@
-"""promtool's tests of every alert and stack, made of the cases and the numbers that the threshold files publish.
+"""Generate promtool tests for every alert and stack from the cases and the published thresholds.
 
-For each: quiet at the limit for as long as it would take, firing past it with all labels and texts, over when the
-value is back, and quiet all along for every stack without a number. promtool knows alerts by name alone, so the numbers
-of one severity are tested at a time: the others are left out of the copy of the threshold files that the tests load.
+Each alert must be quiet at its limit, fire past it with all labels and texts, end when the value is back, and stay
+quiet for every stack without a number. promtool distinguishes alerts only by name, so each test file loads the
+numbers of one severity.
 """
 
 import re
@@ -18,15 +18,15 @@ from tests.rules.formats import FORMATS
 from tests.rules.rulebook import CASES, Rule, number_of, published_rules, rules_of
 
 LONGEST_STEP = 60
-"""Seconds between evaluations, unless an alert waits for less."""
+"""Seconds between evaluations, unless an alert has a shorter `for`."""
 
 OWNER, NEWCOMER = "owner", "newcomer"
-"""Stacks that no file knows: of the first one, the owner named the numbers that no runbook has."""
+"""Stacks without a threshold file: the first has the numbers that no runbook states, the second none."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What one alert has to do for each stack with a number; texts hold <stack>, <value>, <limit> and <section>."""
+    """The expected behaviour of an alert per stack; texts contain <stack>, <value>, <limit> and <section>."""
 
     alert: str
     severity: str
@@ -58,9 +58,9 @@ def subsystems() -> list[str]:
 
 
 def write_tests(folder: Path, subsystem: str, rules: Path, severity: str) -> Path | None:
-    """Write what promtool runs for the alerts of one severity in `rules`, and return it; None without such alerts.
+    """Write the promtool tests for the alerts of one severity in `rules` and return the file, if there are any.
 
-    The expected values are those of the committed numbers, whatever the numbers below `rules` are.
+    The expected values come from the committed numbers, even if those below `rules` differ.
     """
     cases = [case for case in cases_of(subsystem) if case.severity == severity]
     if not cases:
@@ -98,7 +98,7 @@ def _entry(case: Case) -> dict[str, Any]:
 
 
 def _owners(case: Case) -> Rule:
-    """The number of a runbook that has none: named by the owner, one day."""
+    """Return the number that an owner may add one day where no runbook has one."""
     labels = {"stack": OWNER, "priority": "P1", "section": "Owner > Numbers"}
     return Rule(Path(), None, f"runbook:{case.quantity}:{case.severity}", "0.5", labels=labels)
 
@@ -114,7 +114,7 @@ def _tests(cases: Sequence[Case], step: int) -> Iterator[dict[str, Any]]:
 
 
 def _without(case: Case, others: set[str]) -> set[str]:
-    """Those that have no other number for the same alert and severity, which another case is about."""
+    """Return the stacks without another number for this alert and severity, which another case covers."""
     record = f"runbook:{case.quantity}:{case.severity}"
     return others - {rule.labels["stack"] for rule in published_rules() if rule.record == record}
 

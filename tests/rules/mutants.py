@@ -1,8 +1,8 @@
-"""`python -m tests.rules.mutants` spoils one number or one comparison at a time, and wants a case to notice.
+"""Change one number or comparison at a time and check that a case fails: `python -m tests.rules.mutants`.
 
-Each number of each stack is raised by 1, each comparison of an alert is turned round and made to include or leave out
-the limit itself, and so is each yes-or-no of the rules between. Exit 0: every one turned a case red. Exit 1: it lists
-those that no case noticed.
+Each number is raised by 1; each comparison of an alert is reversed and made to include or exclude the limit; each
+0 or 1 comparison of a rule is inverted. Exit 0: every change failed a case. Exit 1: the output lists the changes that
+no case detected.
 """
 
 import re
@@ -24,7 +24,7 @@ FLIPPED = {">": (">=", "<"), "<": ("<=", ">"), ">=": (">", "<"), "<=": ("<", ">"
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change to one rule file, and the severity of the rule that it is in (empty: any)."""
+    """A change to a rule file, with the severity of the changed rule (empty: any)."""
 
     file: Path
     at: int
@@ -42,8 +42,8 @@ class Mutant:
         text = target.read_text()
         target.write_text(text[: self.at] + self.new + text[self.at + len(self.old) :])
 
-    def turns_a_case_red(self, promtool: RunTool, folder: Path) -> bool:
-        """Whether a case saw something else than it expected; a rule that can not be loaded would prove nothing."""
+    def fails_a_case(self, promtool: RunTool, folder: Path) -> bool:
+        """Return whether a case got an unexpected result; a rule that does not load proves nothing."""
         rules = Path(shutil.copytree(RULES, folder / "alert_rules"))
         cases = folder / "tests" / "rules"
         shutil.copytree(CASES, cases, ignore=shutil.ignore_patterns("*.py", "__pycache__", "cases"))
@@ -51,7 +51,7 @@ class Mutant:
         return any("exp:" in _failure_output(promtool, file) for file in self._files(folder, rules, cases))
 
     def _files(self, folder: Path, rules: Path, cases: Path) -> Iterator[Path]:
-        """The cases that are about it, the quickest first."""
+        """Yield the test files for its rule, the quickest first."""
         if self.subsystem in subsystems():
             for severity in [self.severity] if self.severity else SEVERITIES:
                 test_file = write_tests(folder, self.subsystem, rules, severity)
@@ -60,7 +60,7 @@ class Mutant:
 
 
 def mutants() -> Iterator[Mutant]:
-    """Every small change that some case has to notice."""
+    """Yield every change that a case must detect."""
     for file in threshold_files():
         yield from _numbers(file)
     for file in subsystem_files():
@@ -73,25 +73,25 @@ def mutants() -> Iterator[Mutant]:
 
 
 def survivors(chosen: list[Mutant]) -> list[Mutant]:
-    """Those that no case noticed."""
+    """Return the changes that no case detected."""
     promtool = runner(paths.launcher("promtool"))
 
-    def is_noticed(mutant: Mutant) -> bool:
+    def is_detected(mutant: Mutant) -> bool:
         with tempfile.TemporaryDirectory() as folder:
-            return mutant.turns_a_case_red(promtool, Path(folder))
+            return mutant.fails_a_case(promtool, Path(folder))
 
     with ThreadPoolExecutor(2) as pool:
-        return [mutant for mutant, red in zip(chosen, pool.map(is_noticed, chosen), strict=True) if not red]
+        return [mutant for mutant, red in zip(chosen, pool.map(is_detected, chosen), strict=True) if not red]
 
 
 def main() -> int:
-    """Try all of them, say what came of it, and return the exit status."""
-    everyone = list(mutants())
-    alive = survivors(everyone)
-    for mutant in alive:
-        print(f"no case notices {mutant}", file=sys.stderr)
-    print(f"{len(everyone) - len(alive)} of {len(everyone)} changes turned a case red")
-    return 1 if alive else 0
+    """Try all mutants, print the result, and return the exit status."""
+    chosen = list(mutants())
+    undetected = survivors(chosen)
+    for mutant in undetected:
+        print(f"no case detects {mutant}", file=sys.stderr)
+    print(f"{len(chosen) - len(undetected)} of {len(chosen)} changes failed a case")
+    return 1 if undetected else 0
 
 
 def _numbers(file: Path) -> Iterator[Mutant]:
@@ -102,7 +102,7 @@ def _numbers(file: Path) -> Iterator[Mutant]:
 
 
 def _subsystem_of(quantity: str) -> str:
-    """The one whose rules compare with it."""
+    """Return the subsystem whose rules compare with the quantity."""
     name = re.compile(rf"runbook:{quantity}:\w")
     return next(file.stem for file in subsystem_files() if file.stem != "meta" and name.search(file.read_text()))
 

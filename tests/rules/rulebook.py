@@ -20,7 +20,7 @@ SEVERITIES = ("critical", "warning", "info")
 
 @dataclass(frozen=True)
 class Rule:
-    """One alerting or recording rule, and the file it stands in."""
+    """An alerting or recording rule, with its file."""
 
     file: Path
     alert: str | None
@@ -36,7 +36,7 @@ class Rule:
 
     @property
     def quantity(self) -> str:
-        """What a threshold is a number for, or what a silence is about."""
+        """Return the quantity of a threshold or a silence."""
         assert self.record is not None
         return self.labels["quantity"] if self.record == SILENT else self.record.split(":")[1]
 
@@ -54,7 +54,7 @@ def adapter_files() -> list[Path]:
 
 
 def all_rules() -> list[Rule]:
-    """Those of the subsystems and of the adapters: all that is no number."""
+    """Return the rules of the subsystems and adapters, without the thresholds."""
     return [rule for file in [*subsystem_files(), *adapter_files()] for rule in _cached_rules_of(file)]
 
 
@@ -63,17 +63,17 @@ def alerts() -> list[Rule]:
 
 
 def published_rules() -> list[Rule]:
-    """The thresholds, minimums and silences of all stacks."""
+    """Return the thresholds, minimums and silences of all stacks."""
     return [rule for file in threshold_files() for rule in _cached_rules_of(file)]
 
 
 def thresholds() -> list[Rule]:
-    """The numbers that alerts compare with."""
+    """Return the numbers that alerts compare with."""
     return [rule for rule in published_rules() if str(rule.record).split(":")[-1] in SEVERITIES]
 
 
 def minimums() -> list[Rule]:
-    """The traffic below which shares and means say nothing."""
+    """Return the traffic minimums below which ratios and means are ignored."""
     return [rule for rule in published_rules() if str(rule.record).endswith(":minimum")]
 
 
@@ -92,13 +92,13 @@ def rules_of(file: Path) -> list[Rule]:
 
 
 def number_of(threshold: Rule) -> float:
-    """What a threshold publishes: arithmetic, in which a division may stand for a rate."""
+    """Evaluate the arithmetic expression of a threshold."""
     assert re.fullmatch(r"[\d\s.()+*/-]+", threshold.expr), threshold.expr
     return float(eval(threshold.expr, {"__builtins__": {}}))  # noqa: S307 - digits and signs only, as asserted
 
 
 def threshold_names(text: str) -> set[str]:
-    """The thresholds that an expression or an annotation speaks of."""
+    """Return the thresholds named in an expression or an annotation."""
     return set(re.findall(r"runbook:\w+:(?:critical|warning|info)", text))
 
 

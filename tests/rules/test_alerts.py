@@ -1,4 +1,4 @@
-"""What every alert has to be, whatever it is about."""
+"""Requirements that every alert meets."""
 
 import re
 from typing import Any
@@ -48,9 +48,11 @@ def test_alert_has_three_harmless_commands(alert: Rule) -> None:
 
 
 def test_runbookctl_commands_in_alerts_are_valid() -> None:
-    asked = {line for alert in alerts() for line in alert.annotations["commands"].splitlines() if "runbookctl" in line}
+    command_lines = {
+        line for alert in alerts() for line in alert.annotations["commands"].splitlines() if "runbookctl" in line
+    }
     parser = get_command(app)
-    for words in (line.split()[1:] for line in asked):
+    for words in (line.split()[1:] for line in command_lines):
         context = parser.make_context("runbookctl", list(words), resilient_parsing=True)
         name, command, rest = parser.resolve_command(context, list(words))
         assert command is not None
@@ -60,7 +62,7 @@ def test_runbookctl_commands_in_alerts_are_valid() -> None:
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
 def test_labels_of_an_alert_are_static(alert: Rule) -> None:
-    """A label with a value in it makes a new alert, and a new episode, at every evaluation."""
+    """A value in a label would start a new alert and episode at every evaluation."""
     assert not any("{{" in value for value in alert.labels.values())
     assert not FROM_THE_JOIN & set(alert.labels)
 
@@ -82,7 +84,7 @@ def test_description_names_the_limit_of_the_expression(alert: Rule) -> None:
 
 @pytest.mark.parametrize("alert", alerts(), ids=str)
 def test_expression_contains_no_number(alert: Rule) -> None:
-    """Numbers are the runbooks'. Whether something is up, or there at all, is no number but a yes or no."""
+    """Numbers belong to the runbooks; comparisons with 0 or 1 are states, not numbers."""
     without_states = re.sub(STATES, "", re.sub(r"\[\w+\]|\{[^}]*\}", "", alert.expr))
     assert re.findall(r"(?<![\w:$])\d+", without_states) == []
 
@@ -90,9 +92,9 @@ def test_expression_contains_no_number(alert: Rule) -> None:
 @pytest.mark.parametrize("alert", [alert for alert in alerts() if alert.file.stem == "remediator"], ids=str)
 def test_an_alert_about_the_remediator_never_reaches_it(alert: Rule) -> None:
     assert "remediation" not in alert.labels
-    kept = re.search(r" by \(([^)]*)\)", alert.expr)
+    grouping = re.search(r" by \(([^)]*)\)", alert.expr)
     per_remediation = "remediation_breaker_open" in alert.expr
-    assert not per_remediation or (kept is not None and "remediation" not in kept[1])
+    assert not per_remediation or (grouping is not None and "remediation" not in grouping[1])
 
 
 @pytest.mark.parametrize("file", subsystem_files(), ids=lambda file: file.stem)
@@ -103,7 +105,7 @@ def test_rule_file_names_no_stack(file: Any) -> None:
 
 @pytest.mark.parametrize("subsystem", subsystems())
 def test_every_alert_has_a_case(subsystem: str) -> None:
-    """A case is made into both: quiet at the limit, and firing past it."""
+    """Each case generates both tests: quiet at the limit and firing past it."""
     written = {(case.alert, case.severity, *sorted(case.labels.values())) for case in cases_of(subsystem)}
     in_rules = [alert for alert in alerts() if alert.file.stem == subsystem]
     assert len(written) == len(cases_of(subsystem)) == len(in_rules)
@@ -117,7 +119,7 @@ def test_every_other_alert_occurs_in_a_test_file(alert: Rule) -> None:
 
 
 def test_no_alert_uses_a_threshold_that_no_stack_publishes() -> None:
-    """Two alerts wait for a number that the manual demands and does not name; until then it is a silence."""
+    """Two alerts wait for numbers that a manual requires without stating them; until then there is a silence."""
     used = {name for alert in alerts() for name in threshold_names(alert.expr)}
     unnamed = used - {str(rule.record) for rule in published_rules()}
     silent = {rule.labels["quantity"] for rule in published_rules() if "quantity" in rule.labels}
@@ -125,7 +127,7 @@ def test_no_alert_uses_a_threshold_that_no_stack_publishes() -> None:
 
 
 def test_alerts_page_matches_the_rules() -> None:
-    """The fix is `make docs`."""
+    """Run `make docs` to fix it."""
     from tools.docs.alerts_tables import alerts_page
 
     for file, text in alerts_page():

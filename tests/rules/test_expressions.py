@@ -1,4 +1,4 @@
-"""What a linter of PromQL would say of the expressions, alerts and recording rules alike."""
+"""Lint the PromQL of alerts and recording rules."""
 
 import re
 
@@ -8,7 +8,7 @@ import yaml
 from tests.rules.rulebook import ROOT, Rule, all_rules
 
 RULES = [*all_rules()]
-OF_NO_STACK = {"InventoryReloadFailed", "ExporterMissing", "RemediatorDown", "RemediationDeliveriesRefused"}
+WITHOUT_STACK = {"InventoryReloadFailed", "ExporterMissing", "RemediatorDown", "RemediationDeliveriesRefused"}
 """Alerts on a daemon as a whole."""
 
 COUNTERS_WITHOUT_SUFFIX = {"node_vmstat_oom_kill"}
@@ -28,7 +28,7 @@ def scrape_interval() -> int:
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_range_covers_at_least_four_scrapes(rule: Rule) -> None:
-    """One that is lost, or late, must not make a rate vanish."""
+    """A lost or late scrape must not remove a rate."""
     assert all(seconds(window) >= 4 * scrape_interval() for window in re.findall(r"\[(\w+)\]", rule.expr))
 
 
@@ -40,7 +40,7 @@ def test_only_counters_have_a_rate(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_every_divisor_is_compared_with_zero(rule: Rule) -> None:
-    """What is below the line is compared with 0 in the same parentheses."""
+    """Each divisor is compared with 0 in its own parentheses."""
     for division in re.finditer(r"(?<=\s)/(?=\s)", rule.expr):
         below = re.sub(r"^\s*on \([^)]*\)", "", rule.expr[division.end() :]).strip()
         assert re.search(r"> 0$", _first_group(below).strip()), below
@@ -48,7 +48,7 @@ def test_every_divisor_is_compared_with_zero(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_no_aggregation_drops_the_stack(rule: Rule) -> None:
-    if rule.alert in OF_NO_STACK:
+    if rule.alert in WITHOUT_STACK:
         return
     for by in re.findall(rf"\b(?:{AGGREGATIONS})\b(?!\w)\s*(by \([^)]*\)|without \([^)]*\)|\()", rule.expr):
         assert re.match(r"by \(.*\bstack\b", by), by
@@ -56,7 +56,7 @@ def test_no_aggregation_drops_the_stack(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_every_vector_match_names_its_labels(rule: Rule) -> None:
-    """Without `on`, a label that another scrape job adds makes two sides that never meet."""
+    """Without `on`, a label added by a scrape job keeps the two sides from matching."""
     text = re.sub(r"\{[^}]*\}", "", rule.expr)
     operators = re.findall(r"(?:\b(?:unless|and)\b|(?<=\s)[<>]=?(?=\s))\s*(?:bool )?(\S+)", text)
     assert [after for after in operators if after != "on" and not re.match(r"[\d.]+", after)] == []
@@ -71,7 +71,7 @@ def test_recorded_name_contains_level_and_operation(rule: Rule) -> None:
 
 
 def _first_group(text: str) -> str:
-    """What stands in the parentheses that `text` begins with."""
+    """Return the contents of the parentheses at the start of `text`."""
     assert text.startswith("("), text
     depth = 0
     for at, letter in enumerate(text):

@@ -1,4 +1,4 @@
-"""Every series that a rule reads is one that somebody gives: our exporter, another rule, or another exporter."""
+"""Every series that a rule reads comes from our exporter, another rule, or another exporter."""
 
 import re
 
@@ -18,12 +18,14 @@ from tests.rules.rulebook import (
 from tools.docs.metrics_tables import METRICS
 
 WORDS = {"and", "or", "unless", "on", "by", "group_left", "bool", "offset", "without", "ignoring", "le"}
-REMEDIATORS = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "reference" / "metrics" / "remediator.md").read_text()))
-OURS = {metric.name for metrics in METRICS.values() for metric in metrics} | REMEDIATORS
+REMEDIATOR_METRICS = set(
+    re.findall(r"`(\w+)`", (ROOT / "docs" / "reference" / "metrics" / "remediator.md").read_text())
+)
+OWN_METRICS = {metric.name for metrics in METRICS.values() for metric in metrics} | REMEDIATOR_METRICS
 RECORDED = {str(rule.record) for rule in [*all_rules(), *published_rules()]}
-OF_PROMETHEUS = {"up"}
+PROMETHEUS_METRICS = {"up"}
 
-OTHERS = {
+ADAPTER_SERIES = {
     "prom_client": {"http_request_duration_seconds", "http_requests_total", "db_query_duration_seconds"},
     "opentelemetry": {
         "http_server_request_duration_seconds",
@@ -67,27 +69,27 @@ OTHERS = {
     "elasticsearch_exporter": {"elasticsearch_cluster_health_status", "elasticsearch_exporter_build_info"},
     "blackbox_exporter": {"probe_ssl_earliest_cert_expiry"},
 }
-"""What each adapter reads; it reads nothing else, and nobody but an adapter reads it."""
+"""The series that each adapter reads; it reads no others, and only adapters read these."""
 
 
 def series_read_by(rule: Rule) -> set[str]:
-    """The names of the series in an expression, those that a regular expression spells out included."""
-    spelled = {name for pattern in re.findall(r'__name__=~"([^"]+)"', rule.expr) for name in _spelled(pattern)}
+    """Return the series names in an expression, including those listed in a regular expression."""
+    listed = {name for pattern in re.findall(r'__name__=~"([^"]+)"', rule.expr) for name in _names_in(pattern)}
     text = re.sub(r'\{[^}]*\}|"[^"]*"|\b(?:by|on|group_left) \([^)]*\)', "", rule.expr)
-    return spelled | {name for name in re.findall(r"\b[a-zA-Z_][\w:]*\b(?!\s*\()", text) if name not in WORDS}
+    return listed | {name for name in re.findall(r"\b[a-zA-Z_][\w:]*\b(?!\s*\()", text) if name not in WORDS}
 
 
 @pytest.mark.parametrize("rule", [r for f in subsystem_files() for r in rules_of(f)], ids=str)
 def test_subsystem_reads_only_known_series(rule: Rule) -> None:
-    known = OURS | RECORDED | OF_PROMETHEUS | threshold_names(rule.expr)
+    known = OWN_METRICS | RECORDED | PROMETHEUS_METRICS | threshold_names(rule.expr)
     assert {name for name in _without_windows(series_read_by(rule)) if name not in known} == set()
 
 
 def test_every_adapter_reads_exactly_its_convention() -> None:
-    assert {file.stem for file in adapter_files()} == set(OTHERS)
+    assert {file.stem for file in adapter_files()} == set(ADAPTER_SERIES)
     for file in adapter_files():
         names = {_base(name) for rule in rules_of(file) for name in _without_windows(series_read_by(rule))}
-        assert names == OTHERS[file.stem], file.name
+        assert names == ADAPTER_SERIES[file.stem], file.name
 
 
 def test_alerts_on_applications_and_hosts_read_normalized_series_only() -> None:
@@ -96,7 +98,7 @@ def test_alerts_on_applications_and_hosts_read_normalized_series_only() -> None:
     assert all(name.startswith(("stack", "runbook:")) for alert in compared for name in series_read_by(alert))
 
 
-def _spelled(pattern: str) -> set[str]:
+def _names_in(pattern: str) -> set[str]:
     if ".+" in pattern or ".*" in pattern or "[" in pattern:
         return set()
     with_and_without = [pattern.replace("(auto)?", "auto"), pattern.replace("(auto)?", "")]

@@ -1,4 +1,4 @@
-"""The rules as Prometheus reads them: they load, and every case beside this file holds with the runbooks' numbers."""
+"""promtool loads the rules, and every case passes with the numbers of the runbooks."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who hears of an alert, asked of Alertmanager's own routing; and what inhibition must never touch."""
+"""The receivers of each alert, by Alertmanager's own routing, and the limits of inhibition."""
 
 import re
 from typing import Any
@@ -23,15 +23,15 @@ def remediation_of(alert: Rule) -> str:
 
 
 def possible_alerts() -> set[tuple[str, str, str, str]]:
-    """Stack, severity, priority and remediation of everything that can fire, each once."""
-    judged = {
+    """Return stack, severity, priority and remediation of every alert that can fire."""
+    with_threshold = {
         (number.labels["stack"], alert.labels["severity"], number.labels["priority"], remediation_of(alert))
         for alert in alerts()
         for number in thresholds()
         if number.record in threshold_names(alert.expr)
     }
     others = {("any", alert.labels["severity"], "", remediation_of(alert)) for alert in alerts()}
-    return judged | others
+    return with_threshold | others
 
 
 def test_alertmanager_accepts_the_configuration(amtool: RunTool) -> None:
@@ -43,11 +43,11 @@ def test_alertmanager_accepts_the_configuration(amtool: RunTool) -> None:
 def test_alert_is_routed_by_priority_severity_and_remediation(
     amtool: RunTool, stack: str, severity: str, priority: str, remediation: str
 ) -> None:
-    wakes = priority in PAGED or (not priority and severity == "critical")
+    pages = priority in PAGED or (not priority and severity == "critical")
     assert _receivers(amtool, stack=stack, severity=severity, priority=priority, remediation=remediation) == [
         *(["remediator"] if remediation else []),
         "chat",
-        "pager" if wakes else "mail",
+        "pager" if pages else "mail",
     ]
 
 

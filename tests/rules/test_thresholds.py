@@ -1,4 +1,4 @@
-"""The numbers: each is there once, for a stack and a quantity that exist, and every gap was decided."""
+"""Each threshold exists once, for an existing stack and quantity, and every gap is a decision."""
 
 import re
 from collections import Counter
@@ -23,11 +23,11 @@ from tests.rules.rulebook import (
 STACKS = {"pmcrm", "clientforge", "formula_pm", "deelrx", "life_platform"}
 WITH_QUEUES = {"pmcrm", "clientforge"}
 FOR_A_KIND = "backup_"
-"""Numbers about backups are for one kind of them."""
+"""Numbers for backups are per kind."""
 
 
 def compared_quantities() -> set[str]:
-    """The quantities that alerts compare, without those of backups, which not every stack has of every kind."""
+    """Return the compared quantities without those of backups, which are per kind."""
     names = {name for alert in alerts() for name in threshold_names(alert.expr)}
     return {name.split(":")[1] for name in names if FOR_A_KIND not in name}
 
@@ -38,7 +38,7 @@ def test_each_stack_has_one_file_with_only_its_numbers() -> None:
 
 
 def test_no_number_is_published_twice() -> None:
-    """Prometheus would take both in turn, and promtool looks into one file at a time."""
+    """Prometheus would store both in turn, and promtool checks only one file at a time."""
     keys = ("stack", "kind", "quantity")
     times = Counter((rule.record, *(rule.labels.get(key) for key in keys)) for rule in published_rules())
     assert [name for name, count in times.items() if count > 1] == []
@@ -70,9 +70,9 @@ def test_more_severe_number_is_higher() -> None:
 def test_every_quantity_of_a_stack_has_a_number_or_a_silence(stack: str) -> None:
     numbers = {rule.quantity for rule in thresholds() if rule.labels["stack"] == stack}
     silent = {rule.quantity for rule in silences() if rule.labels["stack"] == stack and "kind" not in rule.labels}
-    asked = {name for name in compared_quantities() if stack in WITH_QUEUES or not name.startswith("bullmq_")}
-    assert asked - numbers - silent == set()
-    assert {name for name in (numbers | silent) - asked if FOR_A_KIND not in name} == set()
+    required = {name for name in compared_quantities() if stack in WITH_QUEUES or not name.startswith("bullmq_")}
+    assert required - numbers - silent == set()
+    assert {name for name in (numbers | silent) - required if FOR_A_KIND not in name} == set()
     assert {name for name in numbers & silent if FOR_A_KIND not in name} == set()
 
 
@@ -98,14 +98,14 @@ def test_every_threshold_is_used_by_an_alert() -> None:
 
 def test_every_minimum_is_used_and_published_for_each_stack_that_needs_it() -> None:
     rules = [rule for file in subsystem_files() for rule in rules_of(file)]
-    asking = {name: rule for rule in rules for name in re.findall(r"runbook:\w+:minimum", rule.expr)}
-    assert {str(rule.record) for rule in minimums()} == set(asking)
-    there = {(rule.record, rule.labels["stack"]) for rule in minimums()}
+    users = {name: rule for rule in rules for name in re.findall(r"runbook:\w+:minimum", rule.expr)}
+    assert {str(rule.record) for rule in minimums()} == set(users)
+    published = {(rule.record, rule.labels["stack"]) for rule in minimums()}
     for rule in rules:
         for minimum in re.findall(r"runbook:\w+:minimum", rule.expr):
             quantities = {n.split(":")[1] for n in threshold_names(rule.expr)} or {str(rule.record).split(":")[1]}
             stacks = {t.labels["stack"] for t in thresholds() if t.quantity in quantities}
-            assert {stack for stack in stacks if (minimum, stack) not in there} == set(), rule.expr
+            assert {stack for stack in stacks if (minimum, stack) not in published} == set(), rule.expr
 
 
 def test_comment_names_section_row_and_origin_of_the_number() -> None:

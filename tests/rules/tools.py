@@ -1,4 +1,4 @@
-"""promtool and amtool as the toolchain fetched them; a test fails where they are missing, it does not skip."""
+"""promtool and amtool from the toolchain; without them the tests fail instead of being skipped."""
 
 import subprocess
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def amtool() -> RunTool:
 
 
 def runner(program: Path) -> RunTool:
-    """Run this program with arguments, to its end."""
+    """Return a function that runs this program to its end."""
 
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=600, check=False)

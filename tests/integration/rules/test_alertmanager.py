@@ -1,4 +1,4 @@
-"""The committed routes in a real Alertmanager: what holds back what, and what working hours do to people's mail."""
+"""The committed routes in a real Alertmanager: inhibition, and mail in working hours."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ QUICK = {"group_wait": "0s", "group_interval": "1s"}
 
 
 class RecordingReceiver(ThreadingHTTPServer):
-    """What each receiver of the configuration got, by its name."""
+    """A server that records the alerts of each receiver by its name."""
 
     daemon_threads = True
 
@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ StartAlertmanager = Callable[[Mapping[str, Any]], AlertmanagerServer]
 
 @pytest.fixture
 def start(start_alertmanager: Callable[[str], AlertmanagerServer], receiver: RecordingReceiver) -> StartAlertmanager:
-    """Alertmanager with the committed routes, its receivers here, and these working hours."""
+    """Return a function that starts Alertmanager with the committed routes and the given working hours."""
     return lambda hours: start_alertmanager(yaml.safe_dump(_committed(receiver.server_port, hours)))
 
 
@@ -77,7 +77,7 @@ def test_target_down_inhibits_symptoms_in_its_stack_but_no_remediation(
     idle = {**long, "alertname": "IdleInTransactionTooLong", "remediation": "terminate_idle_transactions"}
     errors = {"alertname": "HighErrorRate", "component": "application"}
     blind = {"alertname": "MetricMissing", "severity": "warning", "component": "monitoring"}
-    held = [
+    inhibited = [
         {**long, "stack": "a"},
         {**errors, "severity": "critical", "stack": "a"},
         {**blind, "quantity": "pg_query_max_age_seconds", "stack": "a"},
@@ -92,7 +92,7 @@ def test_target_down_inhibits_symptoms_in_its_stack_but_no_remediation(
         {"alertname": "SlowDatabaseQueries", "severity": "info", "target": "main", "stack": "c"},
         {"alertname": "QueueHighWaitingCount", "severity": "warning", "target": "jobs", "queue": "mail", "stack": "a"},
     ]
-    told = [
+    notified = [
         {**down, "stack": "a"},
         {**idle, "stack": "a"},
         {**long, "stack": "a", "target": "replica"},
@@ -103,14 +103,14 @@ def test_target_down_inhibits_symptoms_in_its_stack_but_no_remediation(
         {**errors, "severity": "warning", "stack": "c"},
         {"alertname": "SlowDatabaseQueries", "severity": "warning", "target": "main", "stack": "c"},
         {"alertname": "SlowDatabaseQueries", "severity": "info", "target": "replica", "stack": "c"},
-        # The same name and severities, with a remediation: both are told.
+        # The same name and severities, with a remediation: both are notified.
         {"alertname": "BackupTooOld", "severity": "critical", "remediation": "run_backup", "target": "n", "stack": "a"},
         {"alertname": "BackupTooOld", "severity": "warning", "remediation": "run_backup", "target": "n", "stack": "a"},
         {"alertname": "QueueHighLag", "severity": "critical", "target": "jobs", "queue": "mail", "stack": "a"},
         {"alertname": "QueueHighWaitingCount", "severity": "warning", "target": "jobs", "queue": "sms", "stack": "a"},
     ]
-    _send(server, held + told)
-    assert _by_state(server) == {"held": _set(held), "told": _set(told)}
+    _send(server, inhibited + notified)
+    assert _by_state(server) == {"inhibited": _set(inhibited), "notified": _set(notified)}
 
 
 def test_info_alerts_outside_working_hours_reach_the_remediator_but_no_mail(
@@ -151,17 +151,17 @@ def _committed(port: int, hours: Mapping[str, Any]) -> dict[str, Any]:
 def _send(server: AlertmanagerServer, alerts: list[dict[str, str]]) -> None:
     url, kind = f"{server.url}/api/v2/alerts", {"Content-Type": "application/json"}
     body = json.dumps([{"labels": labels} for labels in alerts]).encode()
-    question = urllib.request.Request(url, body, kind)  # noqa: S310 - our own server
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(question, timeout=5) as answer:
-        assert answer.status == 200
+    http_request = urllib.request.Request(url, body, kind)  # noqa: S310 - our own server
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(http_request, timeout=5) as response:
+        assert response.status == 200
 
 
 def _by_state(server: AlertmanagerServer) -> dict[str, set[tuple[tuple[str, str], ...]]]:
     alerts = json.loads(request(f"{server.url}/api/v2/alerts"))
     inhibited = [alert["labels"] for alert in alerts if alert["status"]["inhibitedBy"]]
     return {
-        "held": _set(inhibited),
-        "told": _set([alert["labels"] for alert in alerts if alert["labels"] not in inhibited]),
+        "inhibited": _set(inhibited),
+        "notified": _set([alert["labels"] for alert in alerts if alert["labels"] not in inhibited]),
     }
 
 
@@ -172,5 +172,5 @@ def _set(alerts: list[dict[str, str]]) -> set[tuple[tuple[str, str], ...]]:
 def _until(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not happened():
-        assert time.monotonic() < deadline, "nothing came within 30 seconds"
+        assert time.monotonic() < deadline, "condition not met within 30 seconds"
         time.sleep(0.05)
