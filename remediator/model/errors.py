@@ -1,4 +1,4 @@
-"""Errors of the remediator, worded for the person on call.
+"""Errors of the remediator, worded for the on-call.
 
 RemediatorError
 ├── TargetUnreachable    the target does not answer, or refuses the remediator

@@ -87,7 +87,7 @@ CHANGES = st.builds(
 
 @given(st.sampled_from(ZONES), TIMES, TIMES, st.sets(st.sampled_from(_DAYS), min_size=1), MOMENTS | CHANGES)
 @settings(max_examples=400, deadline=None)
-def test_the_next_start_is_the_first_moment_inside(
+def test_next_start_is_the_first_moment_in_the_window(
     zone: str, start: time, end: time, days: set[str], moment: datetime
 ) -> None:
     """Invariant 11, over daylight saving in any zone: the start lies in the window, and no moment before it does."""

@@ -14,7 +14,7 @@ const connection = () => {
 const queue = new Queue(given.queue, { connection: connection() });
 const STATES = ["wait", "paused", "prioritized", "active", "delayed", "failed", "completed", "waiting-children"];
 
-// Takes jobs until `enough` says so.
+// Processes jobs until `enough` returns true.
 function work(name, handle, enough) {
   return new Promise((resolve) => {
     const worker = new Worker(name, handle, { connection: connection(), concurrency: 1 });

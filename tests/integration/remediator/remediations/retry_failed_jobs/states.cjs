@@ -1,5 +1,5 @@
 "use strict";
-// Brings queues into the states that are asked for. Usage: node states.cjs REDIS_URL JSON
+// Brings queues into the requested states. Usage: node states.cjs REDIS_URL JSON
 // JSON is a list of {queue, jobs: [{state, opts}], flow, paused}; states: failed, completed, active, delayed, waiting.
 const { FlowProducer, Queue, Worker } = require(process.env.BULLMQ);
 const IORedis = require("ioredis");
@@ -16,7 +16,7 @@ const fails = async (job) => {
   if (job.data.state === "failed") throw new TypeError("no mailbox");
 };
 
-// Works until so many jobs of the queue have ended; a parent that fails with its child is not always told of.
+// Processes jobs until the given number have ended; BullMQ does not always report a parent that fails with its child.
 function work(queue, count) {
   return new Promise((resolve) => {
     const worker = new Worker(queue.name, fails, { connection: connection(), concurrency: 1 });

@@ -54,7 +54,7 @@ async def test_accepted_deliveries_survive_a_storm_of_cancellations(tmp_path: Pa
     assert set(kept) <= stored
 
 
-async def test_a_cancellation_is_not_lost_when_the_transaction_fails(tmp_path: Path) -> None:
+async def test_cancellation_is_not_lost_when_the_transaction_fails(tmp_path: Path) -> None:
     async def fail(ledger: Ledger) -> None:
         async with ledger.write() as connection:
             asyncio.get_running_loop().call_soon(task.cancel)

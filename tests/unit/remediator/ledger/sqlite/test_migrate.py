@@ -101,7 +101,7 @@ async def test_ledger_from_before_the_first_release_is_refused_untouched(file: P
     assert dump(file) == before
 
 
-async def test_a_ledger_of_a_newer_release_is_refused(file: Path) -> None:
+async def test_ledger_of_a_newer_release_is_refused(file: Path) -> None:
     fill(file, f"{FIRST_RELEASE} UPDATE alembic_version SET version_num = 'm9999'")
     assert "it was written by a newer release (revision m9999); run that release" in await open_error(file)
 
