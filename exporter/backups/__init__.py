@@ -1,4 +1,4 @@
-"""Backups: how old the newest is, what belongs to it, and what proves that it can be restored.
+"""Backups: the age, size and number of backups, and the proofs that they can be restored.
 
-It measures folders, buckets and the reports of backup tools; run_backup of the remediator makes new ones.
+This kind reads folders, buckets and the reports of backup tools; the remediator's run_backup makes new backups.
 """

@@ -16,12 +16,13 @@ from runbookd.inventory import BackupReport
 
 
 class BackupsClient(Client):
-    """Lists the folder of the backups of one kind, and reads the markers."""
+    """Lists the folder of one kind of backups, and reads the markers."""
 
     def __init__(self, store: ObjectStore, kind: str, state: BackupState) -> None:
         self._store, self._kind, self._state = store, kind, state
 
     async def read(self, now: float) -> Reading:
+        """List the folder, and read new markers."""
         state = self._state
         requests_before = state.tally.requests
         with state.record_faults():
@@ -32,7 +33,7 @@ class BackupsClient(Client):
         return Reading(tuple(samples_of(listing, proofs, self._kind)), round_trips=requests)
 
     async def close(self) -> None:
-        """There is no connection to close; the storage's client closes its own."""
+        """Do nothing: the storage's client closes its own connections."""
 
     async def _list(self, now: float) -> Listing:
         try:
@@ -42,23 +43,24 @@ class BackupsClient(Client):
 
 
 class ReportClient(Client):
-    """Reads what a backup tool reports of the backups of one kind."""
+    """Reads a backup tool's report of one kind of backups."""
 
     def __init__(self, report: BackupReport, kind: str, state: BackupState) -> None:
         self._report, self._kind, self._state = report, kind, state
 
     async def read(self, now: float) -> Reading:
+        """Read and parse the report."""
         with self._state.record_faults():
             listing = await self._parse_report(now)
         self._state.record_success()
         return Reading(tuple(samples_of(listing, Proofs(), self._kind)), round_trips=1)
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: each reading opens its own connection."""
 
     async def _parse_report(self, now: float) -> Listing:
         report, text = self._report, await read_report(self._report)
         try:
             return FORMATS[report.format](text.content, report.stanza, now, text.written_at)
         except ReportError as error:
-            raise TargetRefused(f"this is no report of {report.format}: {error}", Fault.REPORT) from None
+            raise TargetRefused(f"not a {report.format} report: {error}", Fault.REPORT) from None

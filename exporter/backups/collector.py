@@ -1,7 +1,7 @@
-"""Backups: when the newest was made, how big it is, how many there are, what proves that they can be restored.
+"""Backups: the newest one's date and size, their number, and the proofs that they can be restored.
 
-They are read in the background, so that a slow bucket never delays a scrape. The date of a backup is the one in its
-name: the date of the object changes when somebody copies it.
+They are read in the background, so that a slow bucket never delays a scrape. By default the date of a backup is the one
+in its name, because the date of the object changes when it is copied.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from runbookd.inventory import Stack
 
 
 class BackupsCollector(Collector):
-    """Backups of one kind in one place; `state` is what was seen there by now."""
+    """Backups of one kind in one place; `state` is kept across readings."""
 
     metrics = METRICS
     up = UP
@@ -25,22 +25,26 @@ class BackupsCollector(Collector):
     def __init__(self, stack: Stack, name: str) -> None:
         self._target = target = stack.backups[name]
         self.state = BackupState(target)
-        cost = "1 report" if target.report else "1 or 2 requests for 1,000 objects each; markers that are new"
+        cost = "1 report" if target.report else "1 or 2 requests for 1,000 objects each; new markers"
         self.background = BackgroundReading(self._connect, target.refresh, cost)
 
     @property
     def up_labels(self) -> tuple[str, ...]:
+        """The kind of the backups."""
         return (self._target.kind,)
 
     def most_series(self, metric: Metric) -> int:
+        """Return the maximum number of series of a metric."""
         return SERIES.get(metric.name, 1)
 
     def standing_samples(self) -> Iterable[Sample]:
+        """Yield the requests so far, and the fault of the last reading."""
         yield LIST_REQUESTS(self.state.tally.requests, self._target.kind)
         for fault in Fault:
             yield FAILED(fault is self.state.fault, self._target.kind, fault)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
+        """Yield why the storage's options cannot be read, if so."""
         try:
             read_options(self._target)
         except TargetMisconfigured as error:

@@ -1,4 +1,4 @@
-"""What a listing of backups holds: which objects are whole backups, which are not (yet), which are markers."""
+"""Classifies the objects of a listing: complete backups, incomplete backups, markers and others."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class IncompleteReason(StrEnum):
-    """Why something that is named like a backup is none."""
+    """Why an object that is named like a backup does not count as one."""
 
     EMPTY = "empty"
     UPLOADING = "uploading"
@@ -23,7 +23,7 @@ class IncompleteReason(StrEnum):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as a listing tells it. `modified` is seconds since 1970."""
+    """An object of a listing. `modified` is seconds since 1970."""
 
     name: str
     size: int
@@ -33,7 +33,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class CompleteBackup:
-    """A whole backup. `made_at` is seconds since 1970; `size` is bytes, None where a report does not tell it."""
+    """A complete backup. `made_at` is seconds since 1970; `size` is bytes, None if a report omits it."""
 
     name: str
     made_at: float
@@ -43,7 +43,7 @@ class CompleteBackup:
 
 @dataclass(frozen=True)
 class IncompleteBackup:
-    """Something that is named like a backup and is none."""
+    """An object that is named like a backup and does not count as one."""
 
     made_at: float
     reason: IncompleteReason
@@ -51,7 +51,7 @@ class IncompleteBackup:
 
 @dataclass(frozen=True)
 class MarkerFile:
-    """A marker, not read yet, and the backup that it is about; None where that is gone."""
+    """A marker, not read yet, and its backup, or None if the backup is gone."""
 
     stored_object: StoredObject
     proof: ProofKind
@@ -60,7 +60,7 @@ class MarkerFile:
 
 @dataclass(frozen=True)
 class Contents:
-    """What was listed. `backups` are the newest first; `unmatched` objects have names of neither kind."""
+    """A classified listing. `backups` are newest first; `unmatched` counts all other objects."""
 
     backups: tuple[CompleteBackup, ...] = ()
     incomplete_backups: tuple[IncompleteBackup, ...] = ()
@@ -68,14 +68,14 @@ class Contents:
     unmatched: int = 0
 
     def incomplete_counts(self) -> dict[IncompleteReason, int]:
-        """How many of each kind came after the newest backup. Older ones are scrap of a problem that is over."""
+        """Count those after the newest backup by reason; older ones are leftovers of a past problem."""
         newest = self.backups[0].made_at if self.backups else float("-inf")
         reasons = [each.reason for each in self.incomplete_backups if each.made_at > newest]
         return {reason: reasons.count(reason) for reason in IncompleteReason}
 
 
 def stored_objects(metas: Iterable["ObjectMeta"]) -> list[StoredObject]:
-    """The objects of a listing in our own words, without those of folders below."""
+    """Convert the objects of a listing, without those in subfolders."""
     return [
         StoredObject(each["path"], each["size"], each["last_modified"].timestamp(), each.get("e_tag"))
         for each in metas
@@ -85,13 +85,13 @@ def stored_objects(metas: Iterable["ObjectMeta"]) -> list[StoredObject]:
 
 @dataclass(frozen=True)
 class BackupClassifier:
-    """Tells backups by `names` from other objects; their date is the name's or the storage's."""
+    """Finds backups by `names`; their date is that of the name or that of the storage."""
 
     names: BackupNames
     dated_by: Literal["name", "last_modified"] = "name"
 
     def classify(self, objects: Iterable[StoredObject], now: float) -> Contents:
-        """Return what `objects` are, at `now` (seconds since 1970)."""
+        """Classify `objects` at `now` (seconds since 1970)."""
         results = [(each, self._classify_one(each, now)) for each in objects]
         backups = {result.name: result for _, result in results if isinstance(result, CompleteBackup)}
         rest = [each for each, result in results if result is None]
@@ -111,7 +111,7 @@ class BackupClassifier:
         return None
 
     def _validate(self, item: StoredObject, made_at: float, now: float) -> CompleteBackup | IncompleteBackup:
-        """A date to come would hide that no backup is made for as long as it lies ahead."""
+        """Check date and size. A date in the future would hide missing backups until then."""
         if made_at > now:
             return IncompleteBackup(made_at, IncompleteReason.FUTURE)
         if item.size == 0:

@@ -1,4 +1,4 @@
-"""A folder of backups that is listed wholly at each reading: few objects, or a storage that does not sort them."""
+"""Folders of backups that each reading lists completely, because the storage does not sort them by date."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -20,25 +20,25 @@ from exporter.backups.contents import (
 )
 from runbookd.inventory import BackupNames
 
-# S3, GCS and Azure all list at most so many (Azure 5000) in one answer.
+# S3 and GCS return at most 1000 objects per response, Azure 5000.
 PAGE = 1000
 FOLDER_PAGES = 2
-"""How much of the newest folder is looked at, where each backup is one."""
+"""Pages of the newest folder that are listed for its size, if each backup is a folder."""
 
 
 @dataclass
 class Tally:
-    """Requests for listings, since the start."""
+    """The number of list requests since the start."""
 
     requests: int = 0
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What one reading of a source found. Times are seconds since 1970, sizes are bytes.
+    """The result of reading a source. Times are seconds since 1970, sizes are bytes.
 
-    `recent` holds at least the newest backups; `count` and `size` are about all that were counted, which are all that
-    there are unless `truncated`. `encrypted` is None where the source does not tell.
+    `recent` holds at least the newest backups; `count` and `size` cover all backups, or those counted so far if
+    `truncated`. `encrypted` is None if the source does not report it.
     """
 
     recent: Contents
@@ -51,31 +51,32 @@ class Listing:
 
 
 class Folder(ABC):
-    """Where backups lie. It may remember what it saw, and is asked by one task at a time."""
+    """A place of backups, for one task at a time. It may remember earlier listings."""
 
     @abstractmethod
     async def read(self, store: ObjectStore, now: float) -> Listing:
-        """List as much as is needed. Raises obstore's BaseError."""
+        """List as many objects as needed. Raises obstore's BaseError."""
 
 
 @dataclass
 class WholeFolder(Folder):
-    """Everything, at each reading."""
+    """Lists everything at each reading."""
 
     classifier: BackupClassifier
     tally: Tally
 
     async def read(self, store: ObjectStore, now: float) -> Listing:
+        """List all objects of the folder."""
         self.tally.requests += 1
         response = await obstore.list_with_delimiter_async(store)
         self.tally.requests += max(ceil(len(response["objects"]) / PAGE), 1) - 1
-        # Parsing the dates of a hundred thousand names takes a second, in which no scrape would be answered.
+        # In a thread, because parsing the dates of 100,000 names takes a second and would block all scrapes.
         contents = await asyncio.to_thread(lambda: self.classifier.classify(stored_objects(response["objects"]), now))
         return listing_of(contents, now)
 
 
 def listing_of(contents: Contents, now: float) -> Listing:
-    """What is known where `contents` are all that there is."""
+    """Return the listing of a folder whose `contents` are complete."""
     size = sum(backup.size or 0 for backup in contents.backups)
     oldest_at = contents.backups[-1].made_at if contents.backups else None
     return Listing(contents, len(contents.backups), size, oldest_at, now)
@@ -83,10 +84,10 @@ def listing_of(contents: Contents, now: float) -> Listing:
 
 @dataclass
 class FolderOfFolders(Folder):
-    """Each backup is a folder whose name is a date, as `aws s3 sync` into one of the day leaves them.
+    """Lists folders of which each is a backup named by its date, as from `aws s3 sync` into a daily folder.
 
-    The folders are listed, and the objects of the newest alone: its size is known while it is small enough, and those
-    of the others if they were the newest once.
+    Only the newest folder's objects are listed. Its size is known if they fit in FOLDER_PAGES pages; the sizes of the
+    others are known if they were once the newest.
     """
 
     names: BackupNames
@@ -94,6 +95,7 @@ class FolderOfFolders(Folder):
     _sizes: dict[str, int | None] = field(default_factory=dict)
 
     async def read(self, store: ObjectStore, now: float) -> Listing:
+        """List the folders, and the objects of the newest one."""
         self.tally.requests += 1
         response = await obstore.list_with_delimiter_async(store)
         folders = [path.rstrip("/") for path in response["common_prefixes"]]
@@ -106,7 +108,7 @@ class FolderOfFolders(Folder):
     async def _classify(
         self, store: ObjectStore, dates: Mapping[str, float], now: float
     ) -> tuple[tuple[CompleteBackup, ...], tuple[IncompleteBackup, ...]]:
-        """Which folders are backups, the newest first, and which are not."""
+        """Return the folders that are backups, newest first, and those that are not."""
         past = sorted((path for path in dates if dates[path] <= now), key=lambda path: dates[path], reverse=True)
         self._sizes = {path: self._sizes[path] for path in past if path in self._sizes}
         empty = [path for path in past[:1] if await self._folder_size(store, path) == 0]
@@ -116,7 +118,7 @@ class FolderOfFolders(Folder):
         return tuple(backups), tuple(incomplete)
 
     async def _folder_size(self, store: ObjectStore, path: str) -> int | None:
-        """The bytes of a folder, or None where it holds too much to be counted."""
+        """Return the bytes of a folder, or None if it exceeds FOLDER_PAGES pages."""
         sizes, page_count = 0, 0
         async for page in list_pages(store, self.tally, prefix=path):
             sizes, page_count = sizes + sum(each.size for each in page), page_count + 1
@@ -130,9 +132,9 @@ class FolderOfFolders(Folder):
 async def list_pages(
     store: ObjectStore, tally: Tally, *, prefix: str | None = None, after: str = ""
 ) -> AsyncIterator[list[StoredObject]]:
-    """List a page at a time, in the storage's order, the names after `after`; folders below count only for `prefix`.
+    """List names after `after` page by page, in the storage's order; subfolders are included.
 
-    The next page is asked for only when it is wanted, and each is counted.
+    The next page is requested only when it is consumed, and each request is counted.
     """
     tally.requests += 1
     first = True

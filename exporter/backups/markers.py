@@ -1,4 +1,4 @@
-"""The markers beside backups: which were read, what they prove, and what is wrong with the others."""
+"""The markers beside backups: what they prove, and the problems of those that prove nothing."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,29 +13,29 @@ from exporter.backups.contents import MarkerFile
 from runbookd.inventory import MAX_MARKER_BYTES, Marker, MarkerError, ProofKind, read_marker
 
 MAX_MARKERS_READ = 4
-"""Markers of either kind that one reading looks at, the newest first, until one holds."""
+"""Markers of either kind that one reading examines, newest first, until one is valid."""
 
 
 class MarkerState(StrEnum):
-    """What a marker is worth."""
+    """The state of a marker."""
 
     VALID = "valid"
     WEAK = "weak"
-    """What was done proves nothing, such as unpacking alone."""
+    """The check proves too little, for example unpacking without restoring."""
     FAILED = "failed"
-    """It says that the backup is not good."""
+    """The check found the backup to be bad."""
     MISMATCHED = "mismatched"
-    """It is about other content than what lies there: another size, or another mark of the storage."""
+    """The backup now has another size or ETag than the marker states."""
     STALE = "stale"
-    """The backup that it is about is gone."""
+    """The marker's backup is gone."""
     MALFORMED = "malformed"
     UNREADABLE = "unreadable"
-    """The storage does not give it out."""
+    """The storage does not return the marker."""
 
 
 @dataclass(frozen=True)
 class Proofs:
-    """What the newest markers prove, and how many are in which state."""
+    """The proofs of the newest markers, and the number of markers per state."""
 
     verified: Marker | None = None
     restored: Marker | None = None
@@ -44,21 +44,21 @@ class Proofs:
 
 @dataclass(frozen=True)
 class _MarkerResult:
-    """A marker that was read, or what is wrong with it."""
+    """A marker, or the state that explains its absence."""
 
     marker: Marker | None
     state: MarkerState
 
 
 class ProofReader:
-    """Reads markers, each once: what was read is kept until it is written anew."""
+    """Reads each marker once, and again after it was rewritten."""
 
     def __init__(self) -> None:
         self._cache: dict[tuple[str, float, int], _MarkerResult] = {}
         self.requests = 0
 
     async def read(self, store: ObjectStore, markers: Sequence[MarkerFile], now: float) -> Proofs:
-        """Look at the newest markers. A storage that lists and gives out nothing is a state and no error."""
+        """Evaluate the newest markers. A marker that the storage refuses is a state, not an error."""
         self.requests = 0
         states: Counter[tuple[ProofKind, MarkerState]] = Counter()
         newest = {
@@ -75,12 +75,12 @@ class ProofReader:
         now: float,
         states: Counter[tuple[ProofKind, MarkerState]],
     ) -> Marker | None:
-        """The newest that holds; the state of each that was looked at is counted."""
+        """Return the newest valid marker, and count the state of each one examined."""
         for each in sorted(markers, key=lambda marker: marker.stored_object.modified, reverse=True)[:MAX_MARKERS_READ]:
             result = await self._read_marker(store, each)
             state = result.state if result.marker is None else _evaluate(result.marker, each, now)
             states[each.proof, state] += 1
-            # A drill shows that restoring works, also when the retention has taken the backup of that day since.
+            # A drill proves that restoring works even after retention has deleted its backup.
             if state is MarkerState.VALID or (state is MarkerState.STALE and each.proof is ProofKind.RESTORED):
                 return result.marker
         return None
@@ -112,7 +112,7 @@ class ProofReader:
 
 
 def _evaluate(marker: Marker, file: MarkerFile, now: float) -> MarkerState:
-    """A name that was put on another backup's marker, or a date to come, makes it no marker of this one."""
+    """Return the marker's state. A name of another backup or a date in the future makes it malformed."""
     if file.stored_object.name != f"{marker.backup}.{marker.proof}.json" or marker.at.timestamp() > now:
         return MarkerState.MALFORMED
     if not marker.ok:

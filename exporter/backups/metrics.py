@@ -1,4 +1,4 @@
-"""The metrics of backups, and the samples that a reading makes of them."""
+"""The metrics of backups, and their samples."""
 
 from collections.abc import Iterator
 from statistics import median
@@ -12,18 +12,19 @@ from runbookd.inventory import ProofKind
 
 _LISTING, _MARKERS, _OWN = "listing, or report", "markers", "the exporter"
 MEDIAN_BACKUPS = 7
-"""Backups before the newest whose median its size is compared with."""
+"""Number of backups before the newest whose median size is compared with it."""
 
-UP = gauge("backup_up", "Whether the folder of the backups could be listed the last time (1).", "kind", source=_LISTING)
+UP = gauge("backup_up", "Whether the last listing of the backups succeeded (1).", "kind", source=_LISTING)
 FOUND = gauge(
     "backup_found",
-    "Whether there is a complete backup (1), or never was or none is left (0). Cached.",
+    "Whether a complete backup exists (1). Cached.",
     "kind",
     source=_LISTING,
 )
 LAST_SUCCESS = gauge(
     "backup_last_success_timestamp_seconds",
-    "Date in the name of the newest complete backup, in seconds since 1970; absent where there is none. Cached.",
+    "Date of the newest complete backup (by default the date in its name), in seconds since 1970; absent if there is"
+    " none. Cached.",
     "kind",
     source=_LISTING,
 )
@@ -32,53 +33,53 @@ LAST_SIZE = gauge(
 )
 SIZE_MEDIAN = gauge(
     "backup_size_median_bytes",
-    f"Median size of the {MEDIAN_BACKUPS} complete backups before the newest, or as many as there are, in bytes."
-    " Cached.",
+    f"Median size of the complete backups before the newest, at most {MEDIAN_BACKUPS}, in bytes. Cached.",
     "kind",
     source=_LISTING,
 )
 OBJECTS = gauge(
     "backup_objects",
-    "Complete backups in the folder; those counted so far while backup_listing_truncated is 1. Cached.",
+    "Complete backups in the folder; while backup_listing_truncated is 1, those counted so far. Cached.",
     "kind",
     source=_LISTING,
 )
 BYTES = gauge(
     "backup_bytes",
-    "Size of all complete backups that backup_objects counts, in bytes. Cached.",
+    "Total size of the backups that backup_objects counts, in bytes. Cached.",
     "kind",
     source=_LISTING,
 )
 OLDEST = gauge(
     "backup_oldest_timestamp_seconds",
-    "Date of the oldest complete backup, in seconds since 1970; absent where there is none. Cached.",
+    "Date of the oldest complete backup, in seconds since 1970; absent if there is none. Cached.",
     "kind",
     source=_LISTING,
 )
 TRUNCATED = gauge(
     "backup_listing_truncated",
-    "Whether the folder is so large that its old backups are still being counted (1). Cached.",
+    "Whether the exporter is still counting the old backups of a large folder (1). Cached.",
     "kind",
     source=_LISTING,
 )
 INCOMPLETE = gauge(
     "backup_incomplete_objects",
-    "What came after the newest complete backup and is none: empty (no bytes), uploading (under a name such as"
-    " ….partial), future (a date to come), damaged (so the report says). Cached.",
+    "Incomplete backups after the newest complete one: empty (no bytes), uploading (a name such as ….partial), future"
+    " (a date in the future), damaged (according to the report). Cached.",
     "kind",
     "state",
     source=_LISTING,
 )
 UNMATCHED = gauge(
     "backup_unmatched_objects",
-    "Objects in the last listing whose names do not fit the pattern, and that are no markers. Cached.",
+    "Objects in the last listing that are not markers and do not match the pattern. Cached.",
     "kind",
     source=_LISTING,
 )
 FAILED = gauge(
     "backup_listing_failed",
-    "Whether the last listing failed, and why: options, endpoint (nobody answers, or no storage), region, credentials,"
-    " clock (the request's date is refused), folder (no such bucket or folder), report (is none), timeout, other.",
+    "Whether the last listing failed for this reason: options, endpoint (no answer, or not a storage), region,"
+    " credentials, clock (the storage refuses the request's date), folder (no such bucket or folder), report (not a"
+    " valid report), timeout, other.",
     "kind",
     "reason",
     source=_OWN,
@@ -91,13 +92,13 @@ LAST_CHECK = gauge(
 )
 LIST_REQUESTS = counter(
     "backup_list_requests_total",
-    "Requests for listings, each of up to 1000 objects, which storage bills for.",
+    "List requests, each for up to 1000 objects; the storage bills for them.",
     "kind",
     source=_OWN,
 )
 VERIFIED = gauge(
     "backup_last_verified_timestamp_seconds",
-    "When a backup that is still there was last verified up to its end, in seconds since 1970; absent without a proof."
+    "When a backup that still exists was last verified to its end, in seconds since 1970; absent without a proof."
     " Cached.",
     "kind",
     source=_MARKERS,
@@ -110,27 +111,26 @@ RESTORED = gauge(
 )
 RESTORE_DURATION = gauge(
     "backup_last_restore_duration_seconds",
-    "How long the last restore took, in seconds. Cached.",
+    "Duration of the last restore, in seconds. Cached.",
     "kind",
     source=_MARKERS,
 )
 RESTORE_ROWS = gauge(
     "backup_last_restore_rows",
-    "Rows that were counted after the last restore, of all tables. Cached.",
+    "Rows of all tables after the last restore. Cached.",
     "kind",
     source=_MARKERS,
 )
 ENCRYPTED = gauge(
     "backup_encrypted",
-    "Whether the backups are encrypted (1), by the newest marker or the report; absent where neither says. Cached.",
+    "Whether the backups are encrypted (1), according to the newest marker or the report; absent if unknown. Cached.",
     "kind",
     source=f"{_MARKERS}, or report",
 )
 PROOFS = gauge(
     "backup_proofs",
-    "Markers that were looked at, the newest first until one held: valid, weak (what was done is no proof), failed"
-    " (the backup is no good), mismatched (about other content), stale (its backup is gone), malformed, unreadable."
-    " Cached.",
+    "Markers examined, newest first until a valid one, by state: valid, weak (the check proves too little), failed (the"
+    " backup is bad), mismatched (the backup has changed), stale (the backup is gone), malformed, unreadable. Cached.",
     "kind",
     "proof",
     "state",
@@ -163,11 +163,11 @@ SERIES = {
     FAILED.name: len(Fault),
     PROOFS.name: len(ProofKind) * len(MarkerState),
 }
-"""Metrics that have more than one series of a target."""
+"""Metrics with more than one series per target."""
 
 
 def samples_of(listing: Listing, proofs: Proofs, kind: str) -> Iterator[Sample]:
-    """Everything that a good reading tells."""
+    """Yield all samples of a successful reading."""
     yield from _listing_samples(listing, kind)
     yield from _newest_samples(listing, kind)
     yield from _proof_samples(listing, proofs, kind)
@@ -187,7 +187,7 @@ def _listing_samples(listing: Listing, kind: str) -> Iterator[Sample]:
 
 
 def _newest_samples(listing: Listing, kind: str) -> Iterator[Sample]:
-    """What would be a date of 1970 and a size of nothing is left out where there is no backup."""
+    """Yield the newest backup's samples; none without a backup, instead of a date in 1970."""
     newest, *others = listing.recent.backups or (None,)
     if newest is None:
         return

@@ -1,4 +1,4 @@
-"""Where the report of a backup tool is read from: a file, or a URL."""
+"""Reads the report of a backup tool from a file or a URL."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from exporter.errors import Fault, TargetMisconfigured, TargetRefused, TargetUna
 from runbookd.inventory import BackupReport
 from runbookd.service import VERSION
 
-MAX_BYTES = 32 * 1024**2  # a repository with a hundred thousand backups; what is larger is no report
+MAX_BYTES = 32 * 1024**2  # enough for a repository with 100,000 backups
 _HEADERS = {"User-Agent": f"runbook-exporter/{VERSION}", "Accept": "application/json"}
 
 
 @dataclass(frozen=True)
 class ReportText:
-    """A report, and when it was written, in seconds since 1970: reports that nobody renews must not look fresh."""
+    """A report, and when it was written (seconds since 1970), so that an outdated one does not look fresh."""
 
     content: bytes
     written_at: float
@@ -29,9 +29,9 @@ async def read_report(report: BackupReport) -> ReportText:
     """Return the report's text.
 
     Raises:
-        TargetMisconfigured: the file can not be read.
-        TargetUnavailable: nobody answers at the URL.
-        TargetRefused: something else than the report came.
+        TargetMisconfigured: the file cannot be read.
+        TargetUnavailable: the URL does not answer.
+        TargetRefused: the response is too large or has another status than 200.
     """
     if report.file is not None:
         return await asyncio.to_thread(_read_file, report.file)
@@ -71,7 +71,7 @@ def _check_size(content: bytes) -> bytes:
 
 
 def _modified_at(header: str | None) -> float:
-    """A date that is no date, or one to come, is as good as none: then it is as old as this answer."""
+    """Return the date of the header, or now if it is absent, invalid or in the future."""
     now = time.time()
     try:
         date = parsedate_to_datetime(header or "")

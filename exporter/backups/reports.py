@@ -1,8 +1,8 @@
-"""What backup tools say about their repositories, as JSON: pgBackRest, WAL-G and restic.
+"""Parsers for the JSON reports of pgBackRest, WAL-G and restic.
 
-Every tool counts a backup only once it is whole; what goes on, or was found damaged, is told where the report tells it.
-The date is that of the end. Sizes are those of what was backed up, so that a small increment is no shrunk backup; the
-total is what is stored.
+Each tool lists a backup only once it is complete; running and damaged backups are counted if the report contains them.
+A backup's date is that of its end. Its size is that of the source data, so that a small increment does not look like a
+shrunk backup; the total is the stored size.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +18,12 @@ Model = TypeVar("Model")
 
 
 class ReportError(ValueError):
-    """A text is no report of the tool; the message says why, in one line, without what stands in it."""
+    """The text is not a report of the tool; the message gives the reason in one line, without its content."""
 
 
 @dataclass(frozen=True)
 class _ReportEntry:
-    """One backup of a report. `stored_bytes` is what it takes in the repository, in bytes."""
+    """One backup of a report. `stored_bytes` is its size in the repository."""
 
     name: str
     made_at: float
@@ -59,7 +59,7 @@ class _Lock(BaseModel):
 
 
 class _Status(BaseModel):
-    """Code 0 is fine and 2 is without backups; with all others the list can not be trusted."""
+    """The state of a stanza: 0 is fine, 2 is without backups; with other codes the list is unreliable."""
 
     code: int
     message: str = ""
@@ -95,7 +95,7 @@ class _ResticSnapshot(BaseModel):
 
 
 def _null_as_empty(value: Any) -> Any:
-    """Programs in Go write an empty list as null."""
+    """Return an empty list for null, which programs in Go write for it."""
     return [] if value is None else value
 
 
@@ -107,11 +107,11 @@ FINE = 0
 
 
 def parse_pgbackrest(content: bytes, stanza: str | None, now: float, written_at: float) -> Listing:
-    """`pgbackrest info --output=json` (https://pgbackrest.org/command.html#command-info)."""
+    """Parse `pgbackrest info --output=json` (https://pgbackrest.org/command.html#command-info)."""
     report = _select_stanza(_parse(_STANZAS, content), stanza)
     if report.status.code not in (FINE, NO_BACKUPS):
         raise ReportError(
-            f"pgBackRest says about the stanza {report.name}: {report.status.message or report.status.code}"
+            f"pgBackRest reports for the stanza {report.name}: {report.status.message or report.status.code}"
         )
     entries = [
         _ReportEntry(
@@ -128,7 +128,7 @@ def parse_pgbackrest(content: bytes, stanza: str | None, now: float, written_at:
 
 
 def parse_walg(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
-    """`wal-g backup-list --detail --json`. Without --detail there are no sizes, and the dates are those of uploads."""
+    """Parse `wal-g backup-list --detail --json`; without --detail sizes are absent and dates are of uploads."""
     backups = _parse(_WALG, content)
     entries = [
         _ReportEntry(each.backup_name, each.at.timestamp(), each.uncompressed_size, each.compressed_size)
@@ -138,7 +138,7 @@ def parse_walg(content: bytes, _: str | None, now: float, written_at: float) -> 
 
 
 def parse_restic(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
-    """`restic snapshots --json`; sizes since restic 0.17. A repository of restic is always encrypted."""
+    """Parse `restic snapshots --json`; sizes exist since restic 0.17, and restic always encrypts."""
     entries = [
         _ReportEntry(
             each.id,
@@ -172,7 +172,7 @@ def _select_stanza(stanzas: Sequence[_Stanza], name: str | None) -> _Stanza:
     if len(matches) == 1:
         return matches[0]
     names = ", ".join(each.name for each in stanzas) or "none"
-    raise ReportError(f"stanza: name one of those in the report: {names}")
+    raise ReportError(f"stanza: set it to one of those in the report: {names}")
 
 
 def _listing(

@@ -1,13 +1,13 @@
-"""A folder of backups in a storage that lists in the order of names, where names are in the order of time.
+"""A folder of backups in a storage that lists by name, with names that sort by date.
 
-However many old backups there are, a reading costs one request, and a second one at every other reading:
+A reading costs one request, and every other reading a second one, for any number of old backups:
 
-- the window: what comes after a name a little before the newest backups, which is known from the reading before. At
-  the start, or where the window has become too small or too large, it is searched for by dates;
-- the census: everything before the window, one page at a time, for the count, the total size and the oldest. It begins
-  anew once a day. Until the first has ended, what was counted so far is told as `truncated`.
+- the window: all names after a point shortly before the newest backups, known from the previous reading. At the start,
+  and when the window has become too small or too large, a new one is searched by date;
+- the census: all names before the window, one page per reading, for the count, the total size and the oldest date. It
+  restarts once a day. Until the first census is complete, the listing is `truncated`.
 
-A folder of up to two pages is listed wholly at each reading: that costs as little, and nothing needs to be guessed.
+Each reading lists a folder of up to two pages completely, which costs as little.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -21,9 +21,9 @@ from exporter.backups.folder import PAGE, Folder, Listing, Tally, list_pages, li
 from runbookd.inventory import BackupNames, key_before
 
 WINDOW_SIZE = 8
-"""Backups in the window: the newest, and those before it that its size is compared with."""
+"""Backups in the window: the newest, and those whose sizes are compared with it."""
 WHOLE_PAGES = 2
-FIRST_SPAN = 9 * 86_400.0  # seconds; holds WINDOW_SIZE daily backups, and one that was missed
+FIRST_SPAN = 9 * 86_400.0  # seconds; enough for WINDOW_SIZE daily backups if one was missed
 SEARCH_STEPS = 24  # halvings from decades to seconds
 CENSUS_EVERY = 86_400.0
 MAX_MARKERS = 8
@@ -31,9 +31,9 @@ MAX_MARKERS = 8
 
 @dataclass(frozen=True)
 class ListingPage:
-    """One page of a listing, without the objects of folders below, and the last name that it holds.
+    """One page of a listing, without objects in subfolders; `end` is its last name.
 
-    `last` means that no further one would hold backups of today or before.
+    `last` means that no later page can hold backups up to now.
     """
 
     objects: tuple[StoredObject, ...]
@@ -43,7 +43,7 @@ class ListingPage:
 
 @dataclass(frozen=True)
 class CensusTotals:
-    """What lies before the window. All names up to `position` are counted."""
+    """Totals of the backups before the window; all names up to `position` are counted."""
 
     position: str
     count: int = 0
@@ -53,7 +53,7 @@ class CensusTotals:
     complete: bool = False
 
     def plus(self, backups: Iterable[CompleteBackup], markers: Iterable[MarkerFile], position: str) -> "CensusTotals":
-        """The same with more, which lies behind what was counted already."""
+        """Return the totals with further backups, whose names come after `position`."""
         batch = list(backups)
         dates = [backup.made_at for backup in batch]
         return replace(
@@ -62,13 +62,13 @@ class CensusTotals:
             count=self.count + len(batch),
             size=self.size + sum(backup.size or 0 for backup in batch),
             oldest_at=min(dates, default=None) if self.oldest_at is None else self.oldest_at,
-            # Few have a restore beside them, all may have been verified: the newest of either kind are kept.
+            # Restore markers are rare, verify markers frequent, so the newest of either kind are kept.
             markers=_newest_markers((*self.markers, *markers)),
         )
 
 
 class SortedFolder(Folder):
-    """Lists the window, and counts what is older bit by bit."""
+    """Lists the window, and counts older backups one page at a time."""
 
     def __init__(self, names: BackupNames, tally: Tally) -> None:
         self._names, self._classifier, self._tally = names, BackupClassifier(names), tally
@@ -80,6 +80,7 @@ class SortedFolder(Folder):
         self._readings = self._window_count = 0
 
     async def read(self, store: ObjectStore, now: float) -> Listing:
+        """List the window, and continue the census."""
         contents = await self._read_window(store, now)
         if contents is None:
             listing, low = await self._read_all(store, now)
@@ -93,7 +94,7 @@ class SortedFolder(Folder):
         return self._listing(contents, now)
 
     async def _read_all(self, store: ObjectStore, now: float) -> tuple[Listing | None, float]:
-        """Everything, if that is little; or else a time after which there is more than a page, in seconds."""
+        """Return all objects of a small folder, or a time in seconds after which there is more than a page."""
         objects: list[StoredObject] = []
         page_count, contents = 0, Contents()
         async for page in self._listing_pages(store, self._first):
@@ -109,7 +110,7 @@ class SortedFolder(Folder):
         return None, contents.backups[0].made_at if contents.backups else 0.0
 
     async def _read_window(self, store: ObjectStore, now: float) -> Contents | None:
-        """The window as it is now, or None where there is none, or it has lost backups, or it overflows."""
+        """Return the window, or None if it does not exist yet, has lost backups or exceeds a page."""
         if self._after is None:
             return None
         page = await self._first_page(store, self._after, now)
@@ -118,15 +119,15 @@ class SortedFolder(Folder):
 
     async def _move_window(self, store: ObjectStore, now: float, low: float) -> Contents:
         after, contents = await self._search_window(store, now, low)
-        if self._after is None or after < self._after:  # what was counted as older may be in the window now
+        if self._after is None or after < self._after:  # the new window may contain backups that the census counted
             self._older = self._census = CensusTotals(self._first)
         self._after = after
         return contents
 
     async def _search_window(self, store: ObjectStore, now: float, low: float) -> tuple[str, Contents]:
-        """Find a window of one page with enough backups, between `low`, after which a page is too little, and now.
+        """Find a window of one page with enough backups between `low`, which gives more than a page, and now.
 
-        It is doubled while it holds too little and halved while it holds too much.
+        The search doubles the window while it holds too few backups and halves it while it exceeds a page.
         """
         best: tuple[str, Contents] | None = None
         start, high = max(now - FIRST_SPAN, (low + now) / 2), now
@@ -144,11 +145,11 @@ class SortedFolder(Folder):
                 break
             wider = now - 2 * (now - start)
             start = wider if page.last and wider > low else (low + high) / 2
-        assert best is not None  # there was a step  # noqa: S101
+        assert best is not None  # set by the first step  # noqa: S101
         return best
 
     async def _continue_census(self, store: ObjectStore, now: float) -> None:
-        """Go on with the census: at every other reading, so that a large folder costs less than twice a small one."""
+        """Continue the census at every other reading, so that a reading takes 1.5 requests on average."""
         self._readings += 1
         if self._readings % 2 == 0 or (self._older.complete and now - self._census_at < CENSUS_EVERY):
             return
@@ -163,7 +164,7 @@ class SortedFolder(Folder):
             self._count_page(contents, page.end)
 
     def _count_page(self, contents: Contents, last: str) -> None:
-        """Count a page, but for its last backup: that is left to the next page, where its markers may be."""
+        """Count a page except for its last backup, whose markers may be on the next page."""
         position = key_before(contents.backups[0].name) if contents.backups else last
         if position <= self._census.position:
             position = last
@@ -174,11 +175,11 @@ class SortedFolder(Folder):
         )
         if not self._older.complete:
             self._older = self._census
-        # What the storage or its owner deletes is the oldest; that is known after the first page.
+        # Deletions start with the oldest backups, which the first page of a census already shows.
         self._older = replace(self._older, oldest_at=self._census.oldest_at)
 
     def _slide_window(self, contents: Contents) -> Contents:
-        """Begin the next window right before the newest backups; what leaves it here is counted as older."""
+        """Start the next window just before the newest backups, and count those that leave it as older."""
         if len(contents.backups) <= WINDOW_SIZE:
             return contents
         after = key_before(contents.backups[WINDOW_SIZE - 1].name)
@@ -221,7 +222,7 @@ class SortedFolder(Folder):
             )
 
     def _is_future(self, page: ListingPage, now: float) -> bool:
-        """Whether the page reaches beyond now; what follows can be no backup."""
+        """Return whether the page reaches beyond now; later pages cannot hold backups."""
         dates = (self._names.date_of(each.name) for each in reversed(page.objects))
         last = next((date for date in dates if date is not None), None)
         return last is not None and last.timestamp() > now

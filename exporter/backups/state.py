@@ -1,4 +1,4 @@
-"""What is known of one place of backups from one reading to the next."""
+"""What the exporter remembers of one place of backups between readings."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from exporter.backups.sorted_folder import SortedFolder
 from exporter.errors import Fault, TargetError
 from runbookd.inventory import BackupNames, BackupTarget
 
-# They list in the order of names, and from any name on.
+# These storages list by name, from any name on.
 _SORTED_STORES = ("s3:", "s3a:", "gs:", "memory:")
 
 
 class BackupState:
-    """The folder and the markers as they were seen, the requests for listings, and the fault of the last reading."""
+    """The known folder and markers, the number of list requests, and the fault of the last reading."""
 
     def __init__(self, target: BackupTarget) -> None:
         self.tally, self.proofs = Tally(), ProofReader()
@@ -26,13 +26,13 @@ class BackupState:
 
     @contextmanager
     def record_faults(self) -> Iterator[None]:
-        """Remember what kind of thing went wrong inside, until a reading is good again."""
+        """Record the kind of fault raised inside, until the next successful reading."""
         try:
             yield
         except TargetError as error:
             self.fault = error.fault
             raise
-        except asyncio.CancelledError:  # the background's limit, or the end
+        except asyncio.CancelledError:  # the background's time limit, or a shutdown
             self.fault = Fault.TIMEOUT
             raise
         except Exception:
@@ -45,7 +45,7 @@ class BackupState:
 
 
 def _folder_of(target: BackupTarget, tally: Tally) -> Folder:
-    """How the folder of `target` is listed at the least cost."""
+    """Return the cheapest way to list the folder of `target`."""
     names = BackupNames(target.pattern, ZoneInfo(target.zone))
     if target.pattern.endswith("/"):
         return FolderOfFolders(names, tally)

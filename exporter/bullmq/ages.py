@@ -1,4 +1,4 @@
-"""The ages of a queue's jobs, made of the second round trip: how long the oldest waits, and how long one is held."""
+"""The ages of a queue's oldest waiting and longest-running jobs, from the second round trip."""
 
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,14 +11,14 @@ from exporter.bullmq.snapshot import QueueSnapshot
 from exporter.redis.connection import Command, KeyCommand, pack_commands
 
 _HASH = KeyCommand("HMGET", *FIELDS)
-# Jobs somewhere in the middle that are looked at again: LIFO jobs and, in version 3, jobs with a priority come between
-# the oldest job and the end of the list.
+# Jobs from the middle that are read again: LIFO jobs and, in version 3, jobs with a priority are between the oldest job
+# and the end of the list.
 WATCHED_JOBS = 3
 _OLDEST_HELD = 2
 
 
 class Ages(NamedTuple):
-    """What the second round trip found, in seconds; None where every job that we looked at vanished meanwhile."""
+    """Ages in seconds from the second round trip; None if all jobs read had already vanished."""
 
     waiting: float | None
     active: float | None
@@ -26,7 +26,7 @@ class Ages(NamedTuple):
 
 
 class JobTimes(NamedTuple):
-    """Since when the oldest waiting and the oldest active job are so (seconds since 1970), and `Ages.unlocked`."""
+    """Start times (seconds since 1970) of the oldest waiting and active job, and `Ages.unlocked`."""
 
     waiting: float | None
     active: float | None
@@ -34,7 +34,7 @@ class JobTimes(NamedTuple):
 
 
 class JobAges:
-    """Which jobs of a queue are looked at, and what was known of them at the scrape before."""
+    """The jobs of a queue that a scrape reads, and their state at the previous scrape."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -47,10 +47,10 @@ class JobAges:
         self._times_cache: tuple[Sequence[Any] | None, JobTimes] = (None, JobTimes(None, None, 0))
 
     def request(self, snapshot: QueueSnapshot) -> tuple[bytes, int]:
-        """Return the questions of the second round trip, packed, and how many they are; `read` takes the replies."""
+        """Return the packed commands of the second round trip and their number; `read` takes the replies."""
         if snapshot is not self._request_snapshot:
             waiting_ids = snapshot.waiting_ids
-            # Where nothing is hidden, a watched job that is not among them no longer waits.
+            # If all waiting jobs are listed, a watched job that is missing no longer waits.
             watched = self._watched if snapshot.waiting > len(waiting_ids) else ()
             self._candidates = (*waiting_ids, *(job for job in watched if job not in waiting_ids))
             if snapshot.held_jobs != self._held_cache[0]:
@@ -71,7 +71,7 @@ class JobAges:
         return [*start_commands, locks, ("LRANGE", self._queue.key("active"), -2 * len(jobs), -1)]
 
     def read(self, snapshot: QueueSnapshot, replies: Sequence[Any], now: float) -> Ages:
-        """Return what the replies to `request` say."""
+        """Return the ages in the replies to `request`."""
         if replies != self._times_cache[0]:
             self._times_cache = replies, self._job_times(snapshot, replies, now)
         waiting, active, unlocked = self._times_cache[1]
@@ -86,14 +86,14 @@ class JobAges:
         oldest = self._oldest(snapshot, dict(zip(self._candidates, replies[:count], strict=True)), now)
         try:
             return JobTimes(oldest, *_held_jobs(snapshot.held_jobs, replies[count:]))
-        except (ValueError, TypeError):  # the locks may not be read, or there is no list any more
+        except (ValueError, TypeError):  # Redis refused the locks, or the list is gone
             return JobTimes(oldest, None, 0)
 
     def _oldest(self, snapshot: QueueSnapshot, fields_by_job: Mapping[bytes, JobFields], now: float) -> float | None:
-        """Since when the job waits that waits longest, of those that we look at."""
+        """Return since when the longest-waiting of the read jobs has been waiting."""
         since = []
         for job, fields in fields_by_job.items():
-            # A watched job whose hash is as it was has not been started, and so it still waits.
+            # A watched job with an unchanged hash has not been started, so it still waits.
             if job in self._watched and job not in snapshot.waiting_ids and self._watched[job] != fields:
                 continue
             point = self._waiting_since_or_none(job, fields, now)
@@ -104,24 +104,24 @@ class JobAges:
         return since[0][0] if since else None
 
     def _update_watched(self, since: Sequence[tuple[float, bytes]], fields_by_job: Mapping[bytes, JobFields]) -> None:
-        """Watch some jobs, and forget what no longer waits."""
+        """Pick the jobs to watch, and forget those that no longer wait."""
         before = self._watched.keys()
         self._watched = {job: fields_by_job[job] for job in _pick_watched(since)}
         if self._watched.keys() != before:
-            self._request_snapshot = None  # the next questions are others
+            self._request_snapshot = None  # the commands have changed
         if self._first_seen:
             waiting = {job for _, job in since}
             self._first_seen = {key: point for key, point in self._first_seen.items() if key[0] in waiting}
 
     def _waiting_since_or_none(self, job: bytes, fields: JobFields, now: float) -> float | None:
-        """As `_waiting_since`; an odd job costs no more than its own age."""
+        """Return `_waiting_since`, or None for a malformed job, so that it loses only its own age."""
         try:
             return self._waiting_since(job, fields, now) if self._first_seen else self._since_by_hash(job, fields, now)
-        except (ValueError, TypeError, OverflowError, RecursionError):  # a hash that is no job's, or no hash at all
+        except (ValueError, TypeError, OverflowError, RecursionError):  # not a job's hash, or not a hash
             return None
 
     def _waiting_since(self, job: bytes, fields: JobFields, now: float) -> float | None:
-        """Since when the job waits; where its hash does not tell, since we first saw it in this state."""
+        """Return since when the job waits: from its hash, or else since the exporter first saw it so."""
         point = self._first_seen.get((job, *fields))
         return point if point is not None else self._since_by_hash(job, fields, now)
 
@@ -131,24 +131,24 @@ class JobAges:
 
 
 def _held_jobs(jobs: Sequence[bytes], replies: Sequence[Any]) -> tuple[float | None, int]:
-    """Since when the active job that is held longest is, and how many of `jobs` have no lock."""
+    """Return the start of the longest-running active job, and how many of `jobs` have no lock."""
     if not jobs:
         return None, 0
     *start_times, locks, still_held = replies
     points = [point for each in start_times for point in _milliseconds(each)]
     unlocked = {job for job, lock in zip(jobs, locks, strict=True) if lock is None}
-    # A job that ended between the two questions has no lock either, but is no longer active.
+    # A job that ended between the two commands has no lock either, but is no longer active.
     return min(points, default=None), len(unlocked.intersection(still_held))
 
 
 def _milliseconds(text: Any) -> Iterator[float]:
-    """The point in time that is told, if it is one."""
+    """Yield the point in time in `text`, if it is valid."""
     with suppress(ValueError, TypeError):
         yield float(text) / 1000
 
 
 def _pick_watched(since: Sequence[tuple[float, bytes]]) -> list[bytes]:
-    """The oldest job, the newest, and the one nearest to the middle of their times."""
+    """Return the oldest job, the newest, and the one nearest to the middle of their times."""
     if len(since) <= WATCHED_JOBS:
         return [job for _, job in since]
     middle = bisect(since, ((since[0][0] + since[-1][0]) / 2, b""), 1, len(since) - 1)

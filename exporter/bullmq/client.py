@@ -1,4 +1,4 @@
-"""The readings of queues: all numbers in two round trips on each scrape, the queues' names in the background."""
+"""The readings of queues: all numbers in two round trips per scrape, the queues' names in the background."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -17,10 +17,12 @@ from exporter.metric import Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
 from exporter.series import MAX_SERIES
 
-_PING = pack_commands([("PING",)])  # so that a server without queues is asked, too
+_PING = pack_commands([("PING",)])  # so that a server without queues is checked as well
 _CLIENTS = pack_commands([("CLIENT", "LIST", "TYPE", "normal")])
-# The same words however many there are, lest each new queue be logged.
-_TRUNCATED_NOTES = (f"of the queues the first {MAX_SERIES:,} by name are read; list those that matter under names",)
+# Without the number of queues: a changed note is logged, and each new queue would change it.
+_TRUNCATED_NOTES = (
+    f"only the first {MAX_SERIES:,} queues (by name) are read; to choose others, list them under `names`",
+)
 
 
 class QueuesClient(Client):
@@ -31,13 +33,15 @@ class QueuesClient(Client):
 
     @property
     def usable(self) -> bool:
+        """Whether the connection is open."""
         return self._connection.usable
 
     async def read(self, now: float) -> Reading:
+        """Read all known queues, up to MAX_SERIES."""
         all_names = self._state.names
         if all_names is None:
             return Reading((), 0, NOT_YET)
-        names = sorted(all_names)[:MAX_SERIES]  # of more, the page would have no room
+        names = sorted(all_names)[:MAX_SERIES]  # the page has no room for more
         excess = len(all_names) - len(names)
         dead_letter_queues = self._dead_letters.queues_of(names)
         further_names = (queue for queue in dead_letter_queues.values() if queue is not None)
@@ -55,10 +59,11 @@ class QueuesClient(Client):
         return _reading(samples, 1 + round_trips, excess)
 
     async def close(self) -> None:
+        """Close the connection."""
         await self._connection.close()
 
     async def _snapshots(self, trackers: Mapping[str, QueueTracker], now: float) -> dict[str, QueueSnapshot]:
-        """Ask about all queues at once; leave out those whose keys something else has taken."""
+        """Read all queues at once, without those whose keys have another type than BullMQ's."""
         clients = [_CLIENTS] if self._state.worker_count_due(now) else []
         request = b"".join([_PING, *clients, *(tracker.request for tracker in trackers.values())])
         count = 1 + len(clients) + sum(tracker.replies for tracker in trackers.values())
@@ -75,7 +80,7 @@ class QueuesClient(Client):
         return {name: snapshot for name, snapshot in snapshots.items() if snapshot is not None}
 
     async def _ages(self, visible: Sequence[tuple[QueueTracker, QueueSnapshot]], now: float) -> tuple[list[Ages], int]:
-        """How long the jobs of each queue wait and are held, and the round trips that it took."""
+        """Return the ages of each queue's jobs, and the round trips that it took."""
         requests, counts = zip(*(tracker.ages.request(snapshot) for tracker, snapshot in visible), strict=True)
         replies = await self._connection.execute(b"".join(requests), sum(counts)) if any(counts) else []
         parts = _parts(replies, 0, counts)
@@ -86,12 +91,13 @@ class QueuesClient(Client):
 
 
 class DiscoveryClient(Client):
-    """Finds the names of the queues, up to a point in time (event loop's clock)."""
+    """Finds the names of the queues until a point in time (event loop's clock)."""
 
     def __init__(self, connection: RawConnection, state: QueueState, until: float) -> None:
         self._connection, self._state, self._until = connection, state, until
 
     async def read(self, now: float) -> Reading:
+        """Count the workers, and scan for queues."""
         state, round_trips = self._state, 1
         (clients,) = await self._connection.execute(_CLIENTS, 1)
         state.update_workers(clients, self._connection.database, now)
@@ -100,17 +106,18 @@ class DiscoveryClient(Client):
                 state.add_scanned(keys)
                 round_trips += 1
         except BaseException:
-            state.restart_scan()  # what answers next may be another server
+            state.restart_scan()  # the next answer may come from another server
             raise
         state.finish_scan()
         return Reading((), round_trips)
 
     async def close(self) -> None:
+        """Close the connection."""
         await self._connection.close()
 
 
 def _reading(samples: tuple[Sample, ...], round_trips: int, excess: int) -> Reading:
-    """The samples, and what of `excess` queues was not read."""
+    """Return the samples, and the number of series of the `excess` queues that were not read."""
     if not excess:
         return Reading(samples, round_trips)
     unread = {metric.name: excess * metric.parts for metric in QUEUE_METRICS}
@@ -118,7 +125,7 @@ def _reading(samples: tuple[Sample, ...], round_trips: int, excess: int) -> Read
 
 
 def _parts(replies: Sequence[Any], start: int, lengths: Iterable[int]) -> Iterator[Sequence[Any]]:
-    """The replies from `start` on, in pieces of these lengths."""
+    """Yield the replies from `start` on in pieces of these lengths."""
     for length in lengths:
         yield replies[start : start + length]
         start += length

@@ -1,6 +1,6 @@
 """BullMQ queues: jobs by state, ages, failures, workers, dead letters; all queues in two round trips.
 
-The names of the queues are discovered in the background, where they are not given.
+Unless the inventory lists them, the queues are discovered in the background.
 """
 
 from exporter.bullmq.client import DiscoveryClient, QueuesClient
@@ -15,12 +15,12 @@ from exporter.redis.scan import STEP_KEYS
 from exporter.series import MAX_SERIES
 from runbookd.inventory import Stack
 
-# Of the time that a reading in the background has. What is left is for the answer under way.
+# Share of a background reading's time; the rest is for the reply under way.
 _SCAN_SHARE = 0.8
 
 
 class QueuesCollector(Collector):
-    """All queues of some prefixes in one Redis database; `state` is what is known of them by now."""
+    """All queues of the target's prefixes in one Redis database; `state` outlives the connections."""
 
     metrics = METRICS
     up = UP
@@ -36,7 +36,7 @@ class QueuesCollector(Collector):
             self.background = BackgroundReading(self._connect_to_discover, target.refresh, cost)
 
     def most_series(self, metric: Metric) -> int:
-        """One a queue, or its parts; the number of queues is known only where they are listed."""
+        """Return one series per queue and part; the number of queues is known only if they are listed."""
         if self.background is not None or not metric.labels:
             return super().most_series(metric)
         return min(len(self.state.names or ()), MAX_SERIES) * metric.parts

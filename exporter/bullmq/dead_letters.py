@@ -1,14 +1,14 @@
-"""Which queue's jobs go where when nothing more can be done for them. BullMQ itself knows no dead letters."""
+"""The dead-letter queue of each queue, from the inventory: BullMQ itself has no dead letters."""
 
 import re
 from collections.abc import Iterable, Mapping
 
 FAILED = "failed"
-"""The setting of a product that takes the failed jobs of a queue for its dead letters."""
+"""The setting of a product that treats a queue's failed jobs as its dead letters."""
 
 
 class DeadLetters:
-    """The setting `dead_letter`: a pattern such as `{name}-dlq`, a map from queues to theirs, `failed`, or None."""
+    """The setting `dead_letter`: a pattern such as `{name}-dlq`, a map between queues, `failed`, or None."""
 
     def __init__(self, setting: str | Mapping[str, str] | None) -> None:
         self.in_failed = setting == FAILED
@@ -18,9 +18,9 @@ class DeadLetters:
         self._shape = re.compile(f"{re.escape(before)}(.+){re.escape(after)}", re.DOTALL)
 
     def queues_of(self, names: Iterable[str]) -> dict[str, str | None]:
-        """Return each queue with its dead-letter queue, whether either exists yet or not; None is a queue without one.
+        """Return each queue with its dead-letter queue, or None without one; neither needs to exist yet.
 
-        A dead-letter queue has none itself, and is not among them.
+        Dead-letter queues themselves are left out.
         """
         if self._pattern:
             queues = (match[1] if (match := self._shape.fullmatch(name)) else name for name in names)

@@ -1,7 +1,7 @@
-"""Which queues there are, and their workers. Read in the background: every job is a key of its own.
+"""Finds the queues and their workers, in the background, because every job is a key of its own.
 
-`Queue.meta` is written by all but flow producers of version 3, whose queues show by their workers' connections: a
-worker names the one that it waits on `PREFIX:base64(QUEUE)`, with `:w:NAME` after it if it has a name.
+All versions write `meta`, except for flow producers of version 3, whose queues are found by their workers' connections:
+a worker names its waiting connection `PREFIX:base64(QUEUE)`, followed by `:w:NAME` if the worker has a name.
 """
 
 import base64
@@ -14,14 +14,14 @@ _CLIENT = re.compile(rb"(?: |^)name=(\S+) .*? db=(\d+) ")
 
 
 def queue_bases(keys: Iterable[bytes], prefixes: Sequence[str]) -> set[tuple[str, str]]:
-    """Return (prefix, queue) for each of `keys` that is the `meta` of a queue below one of `prefixes`."""
+    """Return (prefix, queue) for each `meta` key of a queue under one of `prefixes`."""
     texts = (key.decode(errors="surrogateescape") for key in keys)
     bases = (_split(text.removesuffix(":meta"), prefixes) for text in texts if text.endswith(":meta"))
     return {each for each in bases if each is not None}
 
 
 def count_workers(clients: bytes, database: int, prefixes: Sequence[str]) -> Mapping[tuple[str, str], int]:
-    """Return how many workers wait at which (prefix, queue), from the answer to CLIENT LIST."""
+    """Return the number of workers per (prefix, queue), from the reply to CLIENT LIST."""
     names = (match[1] for match in map(_CLIENT.search, clients.splitlines()) if match and int(match[2]) == database)
     queues = (_queue_of_worker(name.decode(errors="surrogateescape"), prefixes) for name in names)
     return Counter(each for each in queues if each is not None)
@@ -33,7 +33,7 @@ def escape_glob(text: str) -> str:
 
 
 def _split(base: str, prefixes: Sequence[str]) -> tuple[str, str] | None:
-    """The prefix, the longest that fits, and the queue's name, which may have colons as well."""
+    """Return the longest matching prefix and the queue's name, which may also contain colons."""
     for prefix in sorted(prefixes, key=len, reverse=True):
         if base.startswith(f"{prefix}:") and len(base) > len(prefix) + 1:
             return prefix, base[len(prefix) + 1 :]
@@ -41,7 +41,7 @@ def _split(base: str, prefixes: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _queue_of_worker(client: str, prefixes: Sequence[str]) -> tuple[str, str] | None:
-    """The queue that the connection with this name waits at, if it is a worker's."""
+    """Return the queue of a worker's connection by its name, or None for other connections."""
     base = _split(client, prefixes)
     if base is None:
         return None

@@ -1,4 +1,4 @@
-"""The metrics of queues, and the samples that a reading makes of them."""
+"""The metrics of queues, and their samples."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -7,22 +7,22 @@ from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.bullmq.snapshot import MAX_HELD_JOBS, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, QueueSnapshot
 from exporter.metric import Sample, counter, gauge
 
-UP = gauge("bullmq_up", "Whether the Redis of the queues answers and the queues are known (1).", source="PING")
+UP = gauge("bullmq_up", "Whether the queues' Redis answers and the queues are known (1).", source="PING")
 QUEUES = gauge(
     "bullmq_discovered_queues",
-    "Queues that are known by now.",
+    "Queues known so far.",
     source="SCAN PREFIX:*:meta, CLIENT LIST, inventory",
 )
 DEAD_LETTERS = gauge(
     "bullmq_queue_dead_letter_jobs",
-    "Jobs, completed ones apart, in the dead-letter queue of this queue; 0 for a queue without one.",
+    "Jobs in the queue's dead-letter queue, without completed ones; 0 for a queue without one.",
     "queue",
     source="as bullmq_queue_jobs",
 )
 JOBS = gauge(
     "bullmq_queue_jobs",
-    f"Jobs in the queue by state: {', '.join(STATES)}. A paused queue has its jobs under paused with BullMQ up to 5 "
-    "and under waiting from 6 on. Jobs with a priority are under waiting with BullMQ 3.",
+    f"Jobs in the queue by state: {', '.join(STATES)}. The jobs of a paused queue are under paused up to BullMQ 5 and "
+    "under waiting from 6 on. Jobs with a priority are under waiting with BullMQ 3.",
     "queue",
     "state",
     source="LLEN, ZCARD",
@@ -31,70 +31,70 @@ JOBS = gauge(
 PAUSED = gauge("bullmq_queue_paused", "Whether the queue is paused (1).", "queue", source="meta: paused")
 OLDEST = gauge(
     "bullmq_queue_oldest_waiting_age_seconds",
-    "How long the oldest job that is ready (waiting, paused or prioritized; neither a delay nor a backoff counts) has "
-    "been waiting, in seconds; 0 when there is none.",
+    "How long the oldest ready job (waiting, paused or prioritized) has been waiting, without delay and backoff, in "
+    "seconds; 0 if there is none.",
     "queue",
     source="hashes of the jobs at the ends",
 )
 HEAD_UNCHANGED = gauge(
     "bullmq_queue_head_unchanged_seconds",
-    "For how long the job that a worker gets next has been the same, in seconds, as the exporter has seen it since its "
-    "start; 0 when there is none.",
+    "How long the job that a worker gets next has been the same, in seconds, as seen since the exporter's start; 0 if "
+    "there is none.",
     "queue",
     source="the end of wait or paused, the front of prioritized",
 )
 OLDEST_ACTIVE = gauge(
     "bullmq_queue_oldest_active_age_seconds",
-    "How long ago the active job that is held longest was started, in seconds; 0 when there is none.",
+    "Age of the longest-running active job, in seconds; 0 if there is none.",
     "queue",
     source="active, processedOn",
 )
 UNLOCKED = gauge(
     "bullmq_queue_active_unlocked_jobs",
-    f"Jobs without a lock among the {MAX_HELD_JOBS} active ones that are held longest: their worker died, and they are "
-    "found stalled soon if another one runs.",
+    f"Jobs without a lock among the {MAX_HELD_JOBS} longest-running active ones: their worker died. Another worker, if "
+    "any, soon marks them as stalled.",
     "queue",
     source="active, locks",
 )
 OVERDUE = gauge(
     "bullmq_queue_delayed_overdue_jobs",
-    "Delayed jobs whose time has come: no worker has looked for them.",
+    "Delayed jobs past their due time: no worker has picked them up.",
     "queue",
     source="ZCOUNT delayed",
 )
 OVERDUE_MAX = gauge(
     "bullmq_queue_delayed_overdue_max_seconds",
-    "For how long the delayed job that is due first has been so, in seconds; 0 when none is due.",
+    "Time since the first delayed job was due, in seconds; 0 if none is due.",
     "queue",
     source="ZRANGE delayed",
 )
 FIRST_FAILED = gauge(
     "bullmq_queue_oldest_failed_timestamp_seconds",
-    "When the oldest of the failed jobs that are kept failed, in seconds since 1970; absent without one.",
+    "When the oldest failed job still stored failed, in seconds since 1970; absent if there is none.",
     "queue",
     source="ZRANGE failed",
 )
 LAST_FAILED = gauge(
     "bullmq_queue_last_failed_timestamp_seconds",
-    "When the newest of the failed jobs that are kept failed, in seconds since 1970; absent without one.",
+    "When the newest failed job still stored failed, in seconds since 1970; absent if there is none.",
     "queue",
     source="ZRANGE failed",
 )
 RECENTLY_FAILED = gauge(
     "bullmq_queue_recently_failed_jobs",
-    f"Failed jobs that are kept and failed within the last {RECENT_SECONDS} seconds.",
+    f"Jobs still stored that failed within the last {RECENT_SECONDS} seconds.",
     "queue",
     source="ZCOUNT failed",
 )
 LAST_COMPLETED = gauge(
     "bullmq_queue_last_completed_timestamp_seconds",
-    "When the newest of the completed jobs that are kept was completed, in seconds since 1970; absent without one.",
+    "When the newest completed job still stored was completed, in seconds since 1970; absent if there is none.",
     "queue",
     source="ZRANGE completed",
 )
 ADDED = counter(
     "bullmq_jobs_added_total",
-    "Calls that added a job, those that found it there already included.",
+    "Calls that added a job, including those whose job already existed.",
     "queue",
     source="id",
 )
@@ -112,26 +112,26 @@ FAILED_TOTAL = counter(
 )
 LAST_CHECK = gauge(
     "bullmq_queue_worker_last_check_timestamp_seconds",
-    "When a worker last looked for stalled jobs, as each does every 30 seconds unless told otherwise, in seconds since "
-    "1970; absent if that has not been seen.",
+    "When a worker last checked for stalled jobs (by default every 30 seconds), in seconds since 1970; absent if the "
+    "exporter has not seen a check.",
     "queue",
     source="stalled-check",
 )
 WORKERS = gauge(
     "bullmq_queue_workers",
-    "Workers that are connected; absent where CLIENT LIST is refused. Cached.",
+    "Connected workers; absent if Redis refuses CLIENT LIST. Cached.",
     "queue",
     source="CLIENT LIST",
 )
 RATE_LIMITED = gauge(
     "bullmq_queue_rate_limited",
-    "Whether no job is started because of a rate limit (1); absent while a limit counts that only workers know.",
+    "Whether a rate limit keeps jobs from starting (1); absent while a limit applies that only workers know.",
     "queue",
     source="limiter, meta: max",
 )
 CONCURRENCY = gauge(
     "bullmq_queue_concurrency_limit",
-    "Jobs of the queue that may be active at a time, over all workers; absent without such a limit.",
+    "Jobs of the queue that may be active at the same time over all workers; absent without a limit.",
     "queue",
     source="meta: concurrency",
     since="5.9",
@@ -141,19 +141,19 @@ SCHEDULERS = gauge(
 )
 NEXT_RUN = gauge(
     "bullmq_scheduler_next_run_timestamp_seconds",
-    "When the scheduler that is due first is due, in seconds since 1970; absent without one.",
+    "When the next scheduler is due, in seconds since 1970; absent if there is none.",
     "queue",
     source="ZRANGE repeat",
 )
 MISSED = gauge(
     "bullmq_schedulers_missed",
-    f"Schedulers that were due over {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since.",
+    f"Schedulers that were due more than {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since.",
     "queue",
     source="ZCOUNT repeat",
 )
 INFO = gauge(
     "bullmq_queue_info",
-    "Always 1; library_version is what the queue says of itself, or else the oldest major version that makes such keys "
+    "Always 1; library_version is the version that the queue states, or else the oldest major version with such keys "
     "(4, 5), or empty.",
     "queue",
     "library_version",
@@ -184,7 +184,7 @@ QUEUE_METRICS = (
     INFO,
 )
 METRICS = (UP, QUEUES, *QUEUE_METRICS, DEAD_LETTERS, WORKERS)
-# What `Worker.rateLimit` writes, whatever the limit.
+# `Worker.rateLimit` writes this for any limit.
 _MANUAL_LIMIT = (1 << 53) - 1
 
 
@@ -224,7 +224,7 @@ def queue_samples(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, no
 def dead_letter_samples(
     queues: Mapping[str, str | None], snapshots: Mapping[str, QueueSnapshot], *, in_failed: bool
 ) -> Iterator[Sample]:
-    """Yield the dead letters of each of `queues`, which maps them to their dead-letter queues (see `DeadLetters`)."""
+    """Yield the dead letters of each queue; `queues` maps it to its dead-letter queue (see `DeadLetters`)."""
     if in_failed:
         yield from (DEAD_LETTERS(each.jobs["failed"], name) for name, each in snapshots.items())
     for queue, dead_letter_queue in queues.items():
@@ -235,7 +235,7 @@ def dead_letter_samples(
 
 
 def worker_samples(workers: Mapping[str, int] | None, names: Iterable[str]) -> Iterator[Sample]:
-    """Yield the workers of each queue; nothing while they are unknown."""
+    """Yield the workers of each queue, if they are known."""
     if workers is not None:
         yield from (WORKERS(workers.get(name, 0), name) for name in names)
 

@@ -1,4 +1,4 @@
-"""What is known of a queue between two scrapes: the first round trip, and what it has learnt."""
+"""What the exporter remembers of a queue between two scrapes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from exporter.bullmq.ages import JobAges
 from exporter.bullmq.snapshot import PRIORITY, QueueSnapshot, snapshot_commands, snapshot_of
 from exporter.redis.connection import pack_commands
 
-# The priorities that people use; others are learnt, one more with each scrape.
+# Common priorities; the tracker learns others, one more per scrape.
 _FIRST_LEVELS = tuple(range(1, 11))
 MOST_LEVELS = 20
-# Entries from both ends of a list: of a queue seen for the first time, and after that.
+# Entries read from both ends of a list: at the first scrape of a queue, and after that.
 _FIRST_LOOK, _LOOK = (25, 25), (1, 3)
 
 
 class QueueTracker:
-    """A queue as the exporter has seen it so far; belongs to one target's `QueueState` and outlives its connections.
+    """The history of one queue; belongs to a target's `QueueState` and outlives its connections.
 
-    Most queues of a product are idle at most scrapes: what was made of the same replies is used again.
+    Most queues are idle at most scrapes, so results are cached and reused for equal replies.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -33,17 +33,17 @@ class QueueTracker:
 
     def _set_request(self, levels: Sequence[int], look: tuple[int, int]) -> None:
         self._levels_and_look = levels, look
-        # After each priority that is known, the first job of the next one.
+        # Reads the first job after each known priority.
         points = [0, *((level + 1) * PRIORITY for level in levels)]
         commands = snapshot_commands(self.queue, points, *look)
         self.request, self.replies = pack_commands(commands), len(commands)
-        """The questions of the first round trip, and how many they are."""
+        """The packed commands of the first round trip, and their number."""
 
     def snapshot(self, replies: Sequence[Any]) -> QueueSnapshot | None:
-        """Return what the replies to `request` say, or None if the keys are not of BullMQ's making.
+        """Return the snapshot in the replies to `request`, or None if the keys are not BullMQ's.
 
         Raises:
-            ResponseError: a question was refused.
+            ResponseError: Redis refused a command.
         """
         if replies != self._snapshot_cache[0]:
             self._snapshot_cache = replies, _snapshot(replies)
@@ -52,7 +52,7 @@ class QueueTracker:
         return self._snapshot_cache[1]
 
     def _learn(self, new_levels: Sequence[int]) -> None:
-        """Ask for the priorities that are there and those that were, which come and go, from now on."""
+        """Read the priorities seen now and before from now on, because priorities come and go."""
         levels, look = self._levels_and_look
         known_levels = dict.fromkeys((*new_levels, *levels) if look == _LOOK else new_levels)
         levels_and_look = tuple(sorted(list(known_levels)[: MOST_LEVELS - 1])), _LOOK
@@ -60,14 +60,14 @@ class QueueTracker:
             self._set_request(*levels_and_look)
 
     def head_unchanged(self, snapshot: QueueSnapshot, now: float) -> float:
-        """For how long the job that comes next has been the same, in seconds; 0 without one."""
+        """Return how long the next job has been the same, in seconds; 0 without a job."""
         job = snapshot.next_job
         if job is None or job != self._head[0]:
             self._head = job, now
         return now - self._head[1]
 
     def stalled_check(self, snapshot: QueueSnapshot) -> float | None:
-        """When a worker last looked for stalled jobs; the key itself expires after that."""
+        """Return when a worker last checked for stalled jobs; kept here, because the key expires."""
         self._stalled_check = snapshot.stalled_check or self._stalled_check
         return self._stalled_check
 
@@ -80,5 +80,5 @@ def _snapshot(replies: Sequence[Any]) -> QueueSnapshot | None:
         raise error
     try:
         return snapshot_of(replies)
-    except (ValueError, TypeError):  # a number that is none
+    except (ValueError, TypeError):  # not a number where BullMQ writes one
         return None

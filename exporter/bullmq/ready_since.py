@@ -1,29 +1,28 @@
-"""Since when a job could be worked on: what its hash says about that."""
+"""The time since which a waiting job could have been processed, from its hash."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# The attempts stand in `attemptsMade` up to version 4 and in `atm` from 5 on. Never asks for a job's data.
+# The attempts are in `attemptsMade` up to version 4 and in `atm` from 5 on. A job's data is never read.
 FIELDS = ("timestamp", "opts", "processedOn", "attemptsMade", "atm")
 JobFields = Sequence[bytes | None]
 
-
 UNKNOWN_SINCE = math.inf
 _NO_SETTINGS: Mapping[str, Any] = {}
-# Of a backoff; a millisecond doubled so often lasts longer than any queue, and twice that soon is no float.
+# Limit for an exponential backoff: 2^60 ms outlast any queue, and the limit keeps the number within a float.
 _MOST_DOUBLINGS = 60
 
 
 def ready_since(fields: JobFields, now: float) -> float | None:
-    """Return since when (seconds since 1970) the waiting job with these FIELDS could be worked on.
+    """Return since when (seconds since 1970) the waiting job with these FIELDS could be processed.
 
-    None if the job is gone, UNKNOWN_SINCE where its hash does not tell: somebody retried it by hand or promoted it
-    before its time, or it waited for a backoff of the application's own.
+    None if the job is gone. UNKNOWN_SINCE if its hash does not show it: the job was retried or promoted manually, or
+    waited for the application's own backoff.
 
-    A delay does not count, nor does the backoff after a failed try: both were asked for. `opts` keeps a delay that the
-    job's own `delay` loses when it is over. A retry by hand leaves `timestamp` and takes `processedOn` away.
+    Delays and backoffs do not count as waiting. `opts` keeps the delay that the job's own `delay` loses when it ends. A
+    manual retry keeps `timestamp` and removes `processedOn`.
     """
     timestamp, options, processed_on, attempts_made, atm = fields
     if timestamp is None:
@@ -45,7 +44,7 @@ def _settings(options: bytes) -> Mapping[str, Any]:
 
 
 def _backoff(backoff: Any, tries: int) -> float:
-    """Milliseconds that BullMQ holds a job back after a failed try; infinite where the application says how long."""
+    """Return BullMQ's backoff after a failed try in milliseconds; infinite if the application computes it."""
     if not isinstance(backoff, dict) or not tries:
         return 0
     delay, kind = float(backoff.get("delay") or 0), backoff.get("type")

@@ -1,4 +1,4 @@
-"""The first round trip: what the keys of a queue say, all at one time."""
+"""The first round trip: counts and ends of a queue's keys, all at the same time."""
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
@@ -11,9 +11,9 @@ LISTS = {"waiting": "wait", "paused": "paused", "active": "active"}
 SORTED_SETS = ("prioritized", "delayed", "failed", "completed", "waiting-children")
 STATES = (*LISTS, *SORTED_SETS)
 RECENT_SECONDS = 3600
-# Workers ask for what is due every few seconds at the latest; less than this says nothing about them.
+# Workers check for due jobs every few seconds; a shorter delay does not mean that a run was missed.
 SCHEDULER_GRACE_SECONDS = 60
-# Jobs of `active` whose locks are looked at, those that are held longest.
+# Longest-running jobs of `active` whose locks are read.
 MAX_HELD_JOBS = 5
 # A queue's score of a delayed job is its due time in milliseconds times this, plus a counter.
 _DELAYED = 4096
@@ -21,16 +21,16 @@ _DELAYED = 4096
 PRIORITY = 1 << 32
 _MARKER = b"0:"
 _MOST_DIGITS = 20  # with a sign
-# Replies before those about `prioritized`, of which there are as many as asked for.
+# Replies before those for `prioritized`, whose number varies.
 _FIXED = 27
 _LATE, _RECENT, _MISSED = b"<delayed-until->", b"<failed-from>", b"<must-run-at>"
 
 
 def snapshot_commands(queue: Queue, points: Iterable[int], newest: int, oldest: int) -> list[Command]:
-    """Return the questions about `queue`. Points in time have places to fill; see `fill_times`.
+    """Return the commands that read `queue`, with placeholders for times; see `fill_times`.
 
-    `points` are scores in `prioritized` from which on the first job is asked for; `newest` and `oldest` say how many
-    entries of `wait` and `paused` are, from the end that jobs come to and from the one that they leave at.
+    For each score in `points`, the first job of `prioritized` from that score on is read. `newest` and `oldest` are the
+    numbers of entries to read from the ends of `wait` and `paused` where jobs enter and leave.
     """
     wait, paused, active, delayed = map(queue.key, ("wait", "paused", "active", "delayed"))
     failed, completed, repeat = map(queue.key, ("failed", "completed", "repeat"))
@@ -56,7 +56,7 @@ def snapshot_commands(queue: Queue, points: Iterable[int], newest: int, oldest: 
 
 
 def fill_times(request: bytes, now: float) -> bytes:
-    """Return packed questions with their points in time filled in; `now` is seconds since 1970."""
+    """Return packed commands with their times filled in; `now` is seconds since 1970."""
     milliseconds = int(now * 1000)
     late = milliseconds * _DELAYED
     since, missed = milliseconds - RECENT_SECONDS * 1000, milliseconds - SCHEDULER_GRACE_SECONDS * 1000
@@ -66,10 +66,11 @@ def fill_times(request: bytes, now: float) -> bytes:
 
 
 class QueueSnapshot(NamedTuple):
-    """What the keys of a queue say. Points in time are seconds since 1970, None where there is none.
+    """The state of a queue's keys. Times are seconds since 1970, or None.
 
-    `waiting_ids` are ids from both ends of the lists and the first of each priority, `next_job` the one that a worker
-    gets next, `held_jobs` the active jobs that are held longest, the longest last; `levels` the priorities seen.
+    `waiting_ids` are the IDs at both ends of the lists and the first of each priority, `next_job` is the one that a
+    worker gets next, `held_jobs` are the longest-running active jobs, the longest last; `levels` are the priorities
+    seen.
     """
 
     jobs: dict[str, int]
@@ -98,17 +99,17 @@ class QueueSnapshot(NamedTuple):
 
     @property
     def waiting(self) -> int:
-        """Jobs that a worker could take, or could if the queue were not paused."""
+        """Jobs that a worker could take if the queue is not paused."""
         return self.jobs["waiting"] + self.jobs["paused"] + self.jobs["prioritized"]
 
     @property
     def unfinished_jobs(self) -> int:
-        """Jobs that still want something: all but the completed ones."""
+        """All jobs except the completed ones."""
         return sum(self.jobs.values()) - self.jobs["completed"]
 
 
 def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
-    """Return what the replies to `snapshot_commands` say. Raises ValueError or TypeError where they make no sense."""
+    """Parse the replies to `snapshot_commands`. Raises ValueError or TypeError if they are malformed."""
     counts, meta, (newest, oldest, paused_newest, paused_oldest) = replies[:8], replies[8], replies[9:13]
     held_jobs, due, overdue, first_failed, last_failed, recent, last_completed = replies[13:20]
     texts, marker, completed, failed, schedulers, next_run, missed = replies[20:_FIXED]
@@ -153,19 +154,19 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
 
 
 def _entries(newest: list[bytes], oldest: list[bytes]) -> tuple[tuple[bytes, ...], int]:
-    """The ids at the ends of a list, and how many markers stand there; of a short list both ends are the same."""
+    """Return the IDs and the number of markers at the ends of a list, which overlap in a short list."""
     entries = dict.fromkeys(newest + oldest)
     jobs = tuple(entry for entry in entries if not entry.startswith(_MARKER))
     return jobs, len(entries) - len(jobs)
 
 
 def _next_job(*ends: Sequence[bytes]) -> bytes | None:
-    """The first of these that there is, from the end that gives."""
+    """Return the last entry of the first of `ends` that is not empty."""
     return next((end[-1] for end in ends if end), None)
 
 
 def _version(stated_version: bytes | None, marker: int, counter: bytes | None, prioritized: int) -> str:
-    """The library's version as it stands in `meta`, or the oldest major one that makes the keys that are there."""
+    """Return the library's version from `meta`, or else the oldest major version with such keys."""
     if stated_version is not None:
         return stated_version.decode(errors="replace").removeprefix("bullmq:")
     if marker:
@@ -174,5 +175,5 @@ def _version(stated_version: bytes | None, marker: int, counter: bytes | None, p
 
 
 def _number(text: bytes | None) -> int | None:
-    """Redis counts in 64 bits: what has more digits is no counter, and perhaps too long to be read or shown."""
+    """Return the number, or None if it has more digits than Redis' 64-bit counters."""
     return None if text is None or len(text) > _MOST_DIGITS else int(text)

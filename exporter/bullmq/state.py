@@ -1,4 +1,4 @@
-"""What is known of a target's queues from one connection to the next."""
+"""What the exporter remembers of a target's queues across connections."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,10 +12,10 @@ from runbookd.inventory import QueueTarget
 
 
 class QueueState:
-    """The names of the queues, their workers and trackers, and the scan that is under way.
+    """The names of the queues, their workers and trackers, and the current scan.
 
-    `names` is None until the first scan has ended, `workers` while the server refuses CLIENT LIST. A name is that on
-    the page: with several prefixes it begins with its own.
+    `names` is None until the first scan has ended, `workers` while the server refuses CLIENT LIST. Names are those on
+    the page: with several prefixes, a name begins with its prefix.
     """
 
     def __init__(self, target: QueueTarget) -> None:
@@ -28,37 +28,37 @@ class QueueState:
         self.restart_scan()
 
     def trackers(self, names: Iterable[str]) -> dict[str, QueueTracker]:
-        """Return the trackers of these queues, and forget those of all others."""
+        """Return the trackers of these queues, and drop all others."""
         previous = self._trackers
         self._trackers = {name: previous.get(name) or QueueTracker(self._queue(name)) for name in sorted(names)}
         return self._trackers
 
     def worker_count_due(self, now: float) -> bool:
-        """Whether a scrape has to count the workers: once per `refresh`, where no discovery does it."""
+        """Return whether a scrape must count the workers: once per `refresh`, unless discovery does so."""
         if self._discovers:
             return False
         return self._workers_at is None or now - self._workers_at >= self._target.refresh.total_seconds()
 
     def update_workers(self, clients: bytes | ResponseError, database: int, now: float) -> None:
-        """Note the answer to CLIENT LIST, or that it was refused."""
+        """Record the reply to CLIENT LIST, or its refusal."""
         self._workers_at, self.workers = now, None
         if isinstance(clients, bytes):
             counts = count_workers(clients, database, self._prefixes)
             self.workers = {self._name_of(*queue): count for queue, count in counts.items()}
 
     def restart_scan(self) -> None:
-        """Forget the scan that is under way."""
+        """Drop the current scan and start a new one."""
         prefixes = self._prefixes
         pattern = f"{escape_glob(prefixes[0])}:*:meta" if len(prefixes) == 1 else "*:meta"
         self.scan = KeyScan("MATCH", pattern, "TYPE", "hash")
         self._scanned_names: set[str] = set()
 
     def add_scanned(self, keys: Iterable[bytes]) -> None:
-        """Note the queues among the keys of a step."""
+        """Record the queues among the keys of a step."""
         self._scanned_names |= {self._name_of(*each) for each in queue_bases(keys, self._prefixes)}
 
     def finish_scan(self) -> None:
-        """Take over what the scan found; only a complete one shows which queues are gone."""
+        """Add the queues that the scan found; only a complete scan also removes queues."""
         kept_names = frozenset[str]() if self.scan.complete or self.names is None else self.names
         self.names = kept_names.union(self._scanned_names, self.workers or ())
         if self.scan.complete:
@@ -69,5 +69,5 @@ class QueueState:
 
     def _queue(self, name: str) -> Queue:
         base = self._target.key_of(name)
-        assert base is not None, name  # noqa: S101 - the inventory has seen to that
+        assert base is not None, name  # noqa: S101 - the inventory has validated it
         return Queue(name, base)

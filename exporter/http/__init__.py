@@ -1,4 +1,4 @@
-"""HTTP endpoints: whether a request is answered with the status that the inventory expects.
+"""HTTP endpoints: whether they answer with the status that the inventory expects.
 
-It measures a stack from outside, as blackbox_exporter does.
+This kind measures a stack from outside, as blackbox_exporter does.
 """

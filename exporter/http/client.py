@@ -9,13 +9,13 @@ from exporter.http.metrics import DURATION, STATUS
 from runbookd.inventory import HttpTarget
 from runbookd.service import VERSION
 
-# Enough to see that a body comes; an endpoint that streams for ever is no reason to wait.
+# Enough to see that a body arrives; the probe does not wait for an endless stream.
 BODY_BYTES = 65_536
 _HEADERS = {"User-Agent": f"runbook-exporter/{VERSION}"}
 
 
 class HttpClient(Client):
-    """Probes with a new connection each time, as a new visitor would."""
+    """Probes with a new connection per scrape, as a new visitor would."""
 
     def __init__(self, target: HttpTarget) -> None:
         self._target = target
@@ -26,16 +26,18 @@ class HttpClient(Client):
         )
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - a probe has a duration and no age
+        """Send one request."""
         start = perf_counter()
         status, problem = await self._probe()
         samples = (DURATION(perf_counter() - start), STATUS(status))
         return Reading(samples, round_trips=1, problem=problem)
 
     async def close(self) -> None:
+        """Close the HTTP session."""
         await self._session.close()
 
     async def _probe(self) -> tuple[int, str]:
-        """The status, and why it counts as not up. That nobody answers is an answer too."""
+        """Return the status and why it counts as down; status 0 if there is no response."""
         expected = self._target.status
         try:
             follow = not 300 <= expected < 400

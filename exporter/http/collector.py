@@ -7,7 +7,7 @@ from runbookd.inventory import Stack
 
 
 class HttpCollector(Collector):
-    """An endpoint."""
+    """An HTTP endpoint."""
 
     metrics = METRICS
     up = SUCCESS

@@ -2,7 +2,7 @@
 
 from exporter.metric import gauge
 
-SUCCESS = gauge("probe_success", "Whether the endpoint answered with the status that is expected (1).")
-DURATION = gauge("probe_duration_seconds", "How long the probe took, in seconds, connecting included.")
-STATUS = gauge("probe_http_status_code", "The status that the endpoint answered with; 0 where it gave none.")
+SUCCESS = gauge("probe_success", "Whether the endpoint answered with the expected status (1).")
+DURATION = gauge("probe_duration_seconds", "Duration of the probe in seconds, connecting included.")
+STATUS = gauge("probe_http_status_code", "Status code of the response; 0 without a response.")
 METRICS = (SUCCESS, DURATION, STATUS)

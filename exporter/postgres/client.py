@@ -1,4 +1,4 @@
-"""The connection of a scrape: the whole statement in one round trip, or its parts one by one when it fails."""
+"""The connection of a scrape: one statement in one round trip, or part by part when it fails."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -28,16 +28,15 @@ from exporter.postgres.parts.server import FACTS, ServerInfo
 
 PART_SUCCESS = gauge(
     "runbook_exporter_part_success",
-    "Whether a part of the statement was answered (1), or is left out because it failed (0); the debug page says why.",
+    "Whether the part of the statement was read (1) or is left out because it failed (0); the debug page shows why.",
     "part",
 )
 
 
 class PostgresClient(Client):
-    """A connection that is asked on each scrape.
+    """The connection that each scrape queries.
 
-    `budget` is the seconds that a reading may last. The statement gets half of it: what is left is for finding out
-    which part was at fault.
+    `budget` limits a reading, in seconds. The statement gets half of it; the rest is for finding the part at fault.
     """
 
     def __init__(
@@ -53,10 +52,11 @@ class PostgresClient(Client):
 
     @property
     def usable(self) -> bool:
+        """Whether the connection is open."""
         return not self._connection.is_closed()
 
     async def prepare(self) -> None:
-        """Prepare the statement, as a part of connecting; if it can not be, the reading finds out why."""
+        """Prepare the statement while connecting; if the server rejects it, the reading finds out why."""
         try:
             with suppress(*QUERY_ERRORS):
                 await self._update_statement()
@@ -67,6 +67,7 @@ class PostgresClient(Client):
             raise
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - ages are computed by the server, on its own clock
+        """Read all parts that the server can answer."""
         self._round_trips = 0
         try:
             rows = await self._rows()
@@ -79,7 +80,8 @@ class PostgresClient(Client):
         )
 
     async def close(self) -> None:
-        # Not close(): that waits for the server to say goodbye, and a stuck one never does.
+        """Drop the connection."""
+        # Not close(), which waits for the server: a stuck one never answers.
         self._connection.terminate()
 
     async def _rows(self) -> Sequence[Rows]:
@@ -97,7 +99,7 @@ class PostgresClient(Client):
             raise
 
     async def _read_all(self) -> Sequence[Rows]:
-        """All in one; once more if the server turns out to be another than it was, as after a promotion."""
+        """Read all parts in one statement, and again if the server changed, for example by a promotion."""
         statement, rows = await self._fetch_statement()
         if (server := statement.server(rows)) != self._server:
             self._server = server
@@ -113,7 +115,7 @@ class PostgresClient(Client):
         return self._statement, rows
 
     async def _update_statement(self) -> None:
-        """Put the statement together anew if the server or the usable parts are not what they were."""
+        """Rebuild the statement if the server or the usable parts have changed."""
         parts_and_server = self._faults.usable(SCRAPE_PARTS), self._server
         if parts_and_server == self._parts_and_server:
             return
@@ -124,8 +126,8 @@ class PostgresClient(Client):
         self._parts_and_server, self._statement = parts_and_server, statement
 
     async def _read_part_by_part(self) -> Sequence[Rows]:
-        """Ask each part by itself; those that fail are left out. Raises the error if the server answers none."""
-        # If not even this is answered in time, no part is to blame.
+        """Query each part by itself and exclude those that fail. Raises the error if all fail."""
+        # If even this query times out, no part is at fault.
         [[facts]] = await self._query(f"SELECT {FACTS} AS facts")
         self._server = ServerInfo.of(facts)
         statements = [Statement.of([part], self._server) for part in self._faults.usable(SCRAPE_PARTS)]
@@ -160,11 +162,11 @@ class PostgresClient(Client):
         return await fetch_rows(self._connection, sql)
 
     async def _shorten_timeout(self) -> None:
-        """A part gets a quarter of what is left: more of them may be as slow."""
+        """Limit a part to a quarter of the remaining time, because other parts may be slow as well."""
         await self._set_limit(f"SET statement_timeout = {max(int((self._until - monotonic()) * 250), 1)}")
 
     async def _set_limit(self, command: str) -> None:
-        """Behind a pooler it would hold for somebody else."""
+        """Set or reset a session limit, except behind a pooler, where it would apply to another client."""
         if not self._pooled:
             self._round_trips += 1
             await self._connection.execute(command)
@@ -177,6 +179,6 @@ class PostgresClient(Client):
 
     def _notes(self) -> Iterator[str]:
         if self._pooled:
-            yield "behind a pooler: nothing is prepared, and only the role's own limits hold"
+            yield "behind a pooler: statements are not prepared, and only the role's own limits apply"
         for name, reason in self._faults.reasons.items():
             yield f"part {name!r} is left out: {reason}"

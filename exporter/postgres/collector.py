@@ -1,6 +1,6 @@
-"""PostgreSQL, in one statement and one round trip a scrape. What is asked is in `exporter.postgres`.
+"""PostgreSQL: one statement in one round trip per scrape, and jobs in the background.
 
-The metrics that postgres_exporter has in a well-formed shape keep its names and meaning.
+Metrics that postgres_exporter has in a well-formed shape keep its names and meaning.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ MAX_SERIES_BY_METRIC = {
     PART_SUCCESS.name: len(SCRAPE_PARTS),
     **{metric.name: part.most for part in SCRAPE_PARTS for metric in part.metrics},
 }
-"""The most series of what a scrape reads; the jobs tell of themselves."""
+"""Maximum series per metric of a scrape; each background job declares its own maximum."""
 
 
 class PostgresCollector(Collector):
@@ -48,9 +48,11 @@ class PostgresCollector(Collector):
         self.jobs = Jobs(new_session, (*part_jobs(target), *query_jobs(target)))
 
     def most_series(self, metric: Metric) -> int:
+        """Return the maximum number of series of a scrape's metric, 0 for those of the jobs."""
         return MAX_SERIES_BY_METRIC.get(metric.name, 0)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
+        """Return why the DSN cannot be read, if so."""
         return secret_problem(self._dsn)
 
     async def _connect(self, budget: float) -> PostgresClient:

@@ -1,4 +1,4 @@
-"""Connecting to a PostgreSQL server, straight or through a pooler, and telling people what went wrong."""
+"""Connects to a PostgreSQL server, directly or through a pooler, and translates the driver's errors."""
 
 import json
 import re
@@ -19,25 +19,25 @@ from runbookd.inventory import Secret, SecretError
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 QUERY_ERRORS = (asyncpg.PostgresError, UnicodeDecodeError)
-"""Errors after which the connection is as good as before: what was asked is at fault, or a text in the answer.
+"""Errors that leave the connection usable: the query is at fault, or a text in the result.
 
-Names of roles and databases are bytes of the encoding in which somebody made them, and are passed on as they are.
+Names of roles and databases arrive in the encoding that they were created in, which need not be UTF-8.
 """
 DRIVER_ERRORS = (*QUERY_ERRORS, asyncpg.InterfaceError, OSError)
-# A pooler refuses or forgets what it does not know; a server keeps it.
+# A server keeps this setting; a pooler refuses or drops settings that it does not know.
 _MARK = "runbook_exporter.direct"
-# JSON has no control characters of its own, so that with these COPY adds nothing to it.
+# JSON contains no control characters, so with these COPY does not escape anything.
 _DELIMITER, _QUOTE = "\x01", "\x02"
-# The driver's words that hold nothing of the address, be it taken apart at the wrong place.
+# Messages of the driver that never contain parts of the address, even if it was split at the wrong place.
 _TLS_ERROR = re.compile("`ssl(mode|negotiation)` parameter must be|direct TLS requires|root certificate file ")
 
 
 @dataclass(frozen=True)
 class ServerConnection:
-    """A connection, and what is at its other end.
+    """A connection, and the server at its other end.
 
-    `pooled`: a pooler may give each statement another session of the server. So nothing can be prepared, and limits
-    hold only where the role has them.
+    `pooled`: a pooler may run each statement in a different session. Statements cannot be prepared, and only the role's
+    own limits apply.
     """
 
     connection: Connection
@@ -46,10 +46,10 @@ class ServerConnection:
 
 
 async def connect(secret: Secret, budget: float, database: str | None = None) -> ServerConnection:
-    """Connect to `database` (None: that of the address) within `budget` seconds, which a reading may last then, too.
+    """Connect to `database` (None: the DSN's) within `budget` seconds, which also limit each reading.
 
     Raises:
-        TargetError: it did not work; tells why, and no secret.
+        TargetError: with the reason, without secrets.
     """
     try:
         dsn = secret.read()
@@ -73,13 +73,13 @@ async def connect(secret: Secret, budget: float, database: str | None = None) ->
 async def _connect(dsn: str, database: str | None, budget: float) -> Connection:
     settings = {"application_name": APPLICATION}
     open_connection = partial(asyncpg.connect, dsn, database=database, timeout=budget)
-    with suppress(asyncpg.ProtocolViolationError):  # a pooler says so of settings that it does not know
+    with suppress(asyncpg.ProtocolViolationError):  # a pooler's answer to settings that it does not know
         return await open_connection(server_settings={**settings, **_limits(budget), _MARK: "on"})
     return await open_connection(server_settings=settings)
 
 
 def _limits(budget: float) -> Mapping[str, str]:
-    """What holds for the session even if this process is stopped: nothing is written, nothing runs past the budget."""
+    """Return session limits that hold even if this process stops: read-only, and no query outlasts the budget."""
     milliseconds = max(int(budget * 1000), 100)
     return {
         "default_transaction_read_only": "on",
@@ -91,9 +91,9 @@ def _limits(budget: float) -> Mapping[str, str]:
 
 
 async def fetch_rows(connection: Connection, sql: str) -> Sequence[Any]:
-    """Return the rows of a query in one round trip that leaves nothing prepared; numbers may come as words (NaN).
+    """Return the rows of a query in one round trip without a prepared statement; NaN arrives as text.
 
-    The simple protocol is what poolers can take apart; the driver offers it for COPY alone.
+    Poolers support the simple protocol everywhere; the driver offers it for COPY only.
     """
     lines: list[bytes] = []
 
@@ -108,21 +108,21 @@ async def fetch_rows(connection: Connection, sql: str) -> Sequence[Any]:
 
 
 def query_error_text(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:
-    """Tell what is wrong with an answer, in a line."""
+    """Return the error of a query in one line."""
     if isinstance(error, UnicodeDecodeError):
-        return "a name in the answer, as of a role, a database or a table, is not UTF-8; rename it"
+        return "a name in the result (a role, database or table) is not UTF-8; rename it"
     return str(error).partition("\n")[0]
 
 
 def target_error(error: Exception) -> TargetError:
-    """Tell what the server said; of an address that makes no sense nothing is repeated, it may hold the password."""
+    """Return `error` as ours, without parts of a malformed address, which may contain the password."""
     if isinstance(error, ssl.SSLError):
         return TargetRefused(f"TLS: {error.reason or 'failed'}")
     if isinstance(error, TimeoutError):
         return TargetUnavailable("the connection timed out")
     if isinstance(error, FileNotFoundError | PermissionError):
         files = "a file that it names (socket, sslrootcert, sslcert, sslkey)"
-        return TargetMisconfigured(f"dsn: {files} can not be used: {error.strerror}")
+        return TargetMisconfigured(f"dsn: cannot use {files}: {error.strerror}; correct its path or permissions")
     if isinstance(error, OSError):
         return TargetUnavailable(str(error))
     if isinstance(error, QUERY_ERRORS):
@@ -130,5 +130,5 @@ def target_error(error: Exception) -> TargetError:
     if isinstance(error, ValueError) and not (
         isinstance(error, asyncpg.ClientConfigurationError) and _TLS_ERROR.match(str(error))
     ):
-        return TargetMisconfigured("dsn: is no address like postgresql://role:password@host:5432/database")
+        return TargetMisconfigured("dsn: not an address; write it as postgresql://role:password@host:5432/database")
     return TargetMisconfigured(f"dsn: {error}")

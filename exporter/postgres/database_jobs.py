@@ -1,4 +1,4 @@
-"""The collector's own jobs in the background: parts that are asked in one database after the other."""
+"""The collector's own background jobs: they query parts in one database after the other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -21,12 +21,12 @@ from runbookd.inventory import PostgresTarget
 
 DATABASE_SUCCESS = gauge(
     "runbook_exporter_database_success",
-    "Whether a job in the background could read a database other than that of the address (1). Cached.",
+    "Whether the background job could read the database (1); only databases other than the DSN's. Cached.",
     "name",
     "datname",
 )
 TIMEOUT = timedelta(minutes=1)
-# As bytes: one name that is not UTF-8 would hide all others.
+# As bytes, because one name that is not UTF-8 would make the whole result unreadable.
 _OTHERS = f"""
 SELECT encode(textsend(datname::text), 'hex')
 FROM pg_database
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 def part_jobs(target: PostgresTarget) -> Iterator[Job[PostgresSession]]:
-    """Yield the jobs of a target, before the users' own."""
+    """Yield the exporter's own jobs for a target."""
     of_server = SERVER_JOBS | (OPTIONAL_JOBS if target.statement_texts else {})
     for name, parts in of_server.items():
         yield _job(DatabaseJob(name, parts, home=True), target.refresh)
@@ -59,9 +59,9 @@ def _job(database_job: "DatabaseJob", refresh: timedelta) -> Job[PostgresSession
 
 
 class DatabaseJob:
-    """Asks parts in the database of the address (`home`), and in all others whose name meets one of `patterns`.
+    """Queries parts in the DSN's database (`home`) and in all others whose name matches one of `patterns`.
 
-    A database that fails keeps what was last found there, and costs the others nothing.
+    A database that fails keeps its last samples and does not affect the others.
     """
 
     def __init__(self, name: str, parts: Sequence[Part], *, home: bool, patterns: Sequence[str] = ()) -> None:
@@ -69,7 +69,7 @@ class DatabaseJob:
         self._last_samples: Mapping[str, Sequence[Sample]] = {}
 
     async def run(self, session: PostgresSession, until: float) -> Sequence[Sample]:
-        """Ask everywhere. Raises TargetError if the database of the address gives no answer."""
+        """Query all databases. Raises TargetError if the DSN's database does not answer."""
         samples = list(await self._query_parts(session, until, None)) if self.home else []
         samples_by_database: dict[str, Sequence[Sample]] = {}
         for datname in await self._other_databases(session, until):

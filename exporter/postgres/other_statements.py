@@ -1,7 +1,7 @@
 """The statements beyond the listed ones, as counters that never fall.
 
-Their plain sum falls whenever a statement moves into the list or is forgotten by the server, and Prometheus takes a
-fall for a restart: the whole sum would count as new. So what is exported is what came to it since the exporter started.
+Their plain sum falls whenever a statement moves into the list or the server drops it, and Prometheus takes a fall for a
+restart: it would count the whole sum as new. The exporter therefore exports the increase since its own start.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,20 +10,20 @@ from exporter.metric import Rows
 from exporter.postgres.parts.top_statements import COSTS, OTHER
 
 Costs = Sequence[float]
-"""The values of a statement, in the order of the metrics."""
+"""The values of a statement in the order of the metrics."""
 DatabaseCosts = Mapping[str, Costs]
-"""The values of a database's statements by their ids, and of all under `other`."""
+"""The values of a database's statements by ID, and their sums under `other`."""
 
 
 class OtherStatements:
-    """Turns the sums of all statements into counters of the others, from one reading of a server to the next."""
+    """Turns the sums of all statements into counters of the unlisted ones, across a server's readings."""
 
     def __init__(self) -> None:
         self._counters: dict[str, Costs] = {}
         self._previous: dict[str, DatabaseCosts] = {}
 
     def with_counters(self, groups: Iterable[Rows]) -> Iterator[Rows]:
-        """Yield the rows, those of `other` with the counters' values."""
+        """Yield the rows; those of `other` get the counters' values."""
         for rows in groups:
             yield self._with_counters(rows) if COSTS.metrics[0] in rows.metrics else rows
 
@@ -44,7 +44,7 @@ class OtherStatements:
 
 
 def _increases(before: DatabaseCosts | None, now: DatabaseCosts) -> Costs:
-    """Return the growth of all, without the growth of those that are listed now and were before."""
+    """Return the increases of all statements, without those of the ones listed now and before."""
     if before is None:
         return [0.0] * len(now[OTHER])
     changed_ids = [queryid for queryid in now.keys() & before.keys() if now[queryid] != before[queryid]]

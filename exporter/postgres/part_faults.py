@@ -1,4 +1,4 @@
-"""Parts that a server did not answer: left out for a while, so that they cost the others nothing."""
+"""Parts that failed on a server: left out for a while, so that the other parts are still read."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from time import monotonic
 
 from exporter.postgres.parts.part import Part
 
-# A lock may be gone in a moment; a missing right or a part that is too slow stays.
+# A lock may be gone soon; a missing right or a slow part persists, so that the time doubles.
 FIRST_SECONDS, LONGEST_SECONDS = 30.0, 300.0
 
 
@@ -20,9 +20,9 @@ class ExcludedPart:
 
 
 class PartFaults:
-    """What is known of one server's parts; it outlives connections.
+    """The parts that failed on one server; outlives its connections.
 
-    `suspicious`: the last reading ended before the server said which part was at fault.
+    `suspicious`: the last reading ended before the exporter knew which part was at fault.
     """
 
     def __init__(self) -> None:
@@ -30,19 +30,19 @@ class PartFaults:
         self.suspicious = False
 
     def exclude(self, part: Part, reason: str) -> None:
-        """Leave a part out from now on until it is probed again; twice as long as before if that was a moment ago."""
+        """Leave a part out until its next try; twice as long as before if it failed again soon."""
         now, before = monotonic(), self._excluded.get(part.name)
         again = before is not None and now < before.until + before.seconds
         seconds = min(2 * before.seconds, LONGEST_SECONDS) if before is not None and again else FIRST_SECONDS
         self._excluded[part.name] = ExcludedPart(reason, seconds, now + seconds)
 
     def usable(self, parts: Iterable[Part]) -> tuple[Part, ...]:
-        """Return the parts that are not left out now."""
+        """Return the parts that are not left out at present."""
         excluded = self.reasons
         return tuple(part for part in parts if part.name not in excluded)
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """Why each part is left out now, by its name."""
+        """The reason for each part that is left out at present, by name."""
         now = monotonic()
         return {name: fault.reason for name, fault in self._excluded.items() if now < fault.until}

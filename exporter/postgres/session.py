@@ -1,8 +1,7 @@
-"""The second connection to a PostgreSQL server, for jobs in the background. There is never more than one of it.
+"""The second connection to a PostgreSQL server, which all background jobs share.
 
-A job asks in transactions, each read-only, with what is left of the job's time as its `statement_timeout`, so that the
-server itself ends what goes on too long. A transaction is always rolled back: whatever a statement changed of the
-session's settings is undone with it.
+A job queries in read-only transactions. Their `statement_timeout` is the job's remaining time, so that the server
+itself cancels slow queries. Each transaction is rolled back, which also undoes changes to the session's settings.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,17 +14,17 @@ from exporter.errors import TargetRefused, TargetUnavailable
 from exporter.postgres.connect import QUERY_ERRORS, Connection, target_error
 
 OpenConnection = Callable[[str | None, float], Awaitable[Connection]]
-"""Connects to a database (None: that of the address) within so many seconds. Raises TargetError."""
-# Whoever holds a lock longer is not waited for: a job that queues up for a relation holds up those behind it.
+"""Connects to a database (None: the DSN's) within the given seconds. Raises TargetError."""
+# Short, because a job that waits for a lock on a relation blocks every session that queues behind it.
 LOCK_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
-# CREATE DATABASE … TEMPLATE lets nobody into its template for as long as it copies.
+# CREATE DATABASE … TEMPLATE refuses connections to its template while it copies.
 FURTHER_SECONDS = 5.0
-"""The most that connecting to a database other than that of the address may take."""
+"""Limit for connecting to a database other than the DSN's."""
 
 
 class PostgresSession:
-    """The connection, made when the first transaction asks for it, and made anew for another database."""
+    """The connection: opened by the first transaction, and reopened for another database."""
 
     def __init__(self, connect: OpenConnection) -> None:
         self._connect = connect
@@ -34,10 +33,10 @@ class PostgresSession:
 
     @asynccontextmanager
     async def transaction(self, until: float, database: str | None = None) -> AsyncIterator[Connection]:
-        """Open a read-only transaction in `database` (None: that of the address) that may last `until` then.
+        """Open a read-only transaction in `database` (None: the DSN's) that ends at `until` at the latest.
 
-        `until` is on the event loop's clock. Raises TargetError, also for errors of the driver inside the block;
-        TargetUnavailable only of the address's own database, since what becomes of another tells nothing of the server.
+        `until` is on the event loop's clock. Raises TargetError, also for driver errors inside the block.
+        TargetUnavailable only for the DSN's database: another one's failure does not mean that the server is down.
         """
         try:
             async with self._transaction(until, database) as connection:
@@ -61,24 +60,24 @@ class PostgresSession:
             await self.close()
             raise target_error(error) from None
         except BaseException:
-            # An answer to the old question may still be on its way.
+            # The result of the cancelled query may still arrive.
             await self.close()
             raise
 
     async def close(self) -> None:
-        """Drop the connection, if there is one. Closing politely would wait for the server to say goodbye."""
+        """Drop the connection, if any, without waiting for the server."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
 
     async def _close_gracefully(self, connection: Connection) -> None:
-        """Wait, but not for long, until the server has ended the session: the role may be limited to so many."""
+        """Wait up to CLOSE_SECONDS for the session to end, because the role's connections may be limited."""
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.close(timeout=CLOSE_SECONDS)
         await self.close()
 
     async def _roll_back(self) -> None:
-        """After an error of the server the connection is as good as before; unless it was lost."""
+        """Roll back after a query error, and close the connection if it was lost."""
         try:
             if self._connection is not None:
                 await self._connection.execute("ROLLBACK")
@@ -98,6 +97,6 @@ class PostgresSession:
 
 
 def _begin(seconds: float) -> str:
-    """One round trip. SET LOCAL holds behind a pooler too, where settings of the session are lost or refused."""
+    """Return BEGIN with its limits, for one round trip. SET LOCAL also works behind a pooler."""
     statement, lock = (max(int(1000 * limit), 1) for limit in (seconds, min(seconds, LOCK_SECONDS)))
     return f"BEGIN READ ONLY; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"

@@ -1,7 +1,7 @@
-"""Users' own SQL as jobs in the background.
+"""Users' own SQL as background jobs.
 
-The server keeps them to reading: the transaction is read-only and rolled back, and the extended protocol takes one
-statement at a time. A wrong one costs its own samples, and its error says what to mend.
+The server enforces reading only: the transaction is read-only and rolled back, and the extended protocol takes one
+statement at a time. A wrong query loses only its own samples, and its error names the remedy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,24 +15,24 @@ from runbookd.inventory import PostgresTarget, Query
 
 LEFT_OUT = gauge(
     "runbook_exporter_query_rows_left_out",
-    "Rows of the last answer that are not on the page: a row before has the same labels, or there are more than "
-    "max_rows, of which only the first is counted. Cached.",
+    "Rows of the last result that are not on the page: rows with the labels of an earlier row, and rows beyond "
+    "max_rows, which count as 1. Cached.",
     "query",
 )
 METRICS = (LEFT_OUT,)
 LABEL_LENGTH = 128
-"""Characters of a label's value; a longer one ends in an ellipsis."""
+"""Maximum characters of a label's value; a longer one ends in an ellipsis."""
 _NUMBERS = frozenset({"int2", "int4", "int8", "float4", "float8", "numeric", "bool", "oid"})
 
 
 class QueryRow(Protocol):
-    """A row of an answer, by the names of its columns."""
+    """A row of a result, indexed by column name."""
 
     def __getitem__(self, column: str, /) -> Any: ...
 
 
 def query_jobs(target: PostgresTarget) -> tuple[Job[PostgresSession], ...]:
-    """Return a job for each of the target's queries."""
+    """Return one job per query of the target."""
     return tuple(_job(name, query) for name, query in target.queries.items())
 
 
@@ -44,7 +44,7 @@ def _job(name: str, query: Query) -> Job[PostgresSession]:
 
 
 class QueryReader:
-    """One query: asks, checks what comes back against what the inventory says of it, and makes samples."""
+    """Runs one query, checks its columns against the inventory, and converts its rows to samples."""
 
     def __init__(self, name: str, query: Query) -> None:
         self.name, self.query = name, query
@@ -54,17 +54,17 @@ class QueryReader:
         }
 
     async def run(self, session: PostgresSession, until: float) -> Sequence[Sample]:
-        """Ask once. Raises TargetError."""
+        """Run the query once. Raises TargetError."""
         async with session.transaction(until, self.query.database) as connection:
-            # Without a name: behind a pooler a named one would stay on a connection of somebody else's.
+            # Unnamed: behind a pooler, a named statement would stay on another client's connection.
             statement = await connection.prepare(self.query.sql, name="")
             self._check_columns({column.name: column.type.name for column in statement.get_attributes()})
-            # The server stops there; a statement without a LIMIT costs neither it nor us the whole table.
+            # The cursor stops the server there, so that a query without LIMIT does not read the whole table.
             rows = await (await statement.cursor()).fetch(self.query.max_rows + 1)
         return self.samples(rows)
 
     def samples(self, rows: Sequence[QueryRow]) -> Sequence[Sample]:
-        """Return the samples of the rows, and how many of these were left out."""
+        """Return the samples of the rows, and the number of rows left out."""
         samples_by_labels: dict[tuple[str, ...], list[Sample]] = {}
         for row in rows[: self.query.max_rows]:
             labels = tuple(_label_text(row[label]) for label in self.query.labels)
@@ -79,16 +79,16 @@ class QueryReader:
     def _check_columns(self, columns: Mapping[str, str]) -> None:
         if missing := [name for name in (*self.query.labels, *self.metrics) if name not in columns]:
             has = f"only {', '.join(columns)}" if columns else "no columns"
-            raise TargetRefused(f"sql gives no column {missing[0]!r}, {has}; name it with AS")
+            raise TargetRefused(f"sql returns no column {missing[0]!r}, {has}; name it with AS")
         if wrong := [name for name in self.metrics if columns[name] not in _NUMBERS]:
             raise TargetRefused(
                 f"sql: the column {wrong[0]!r} is {columns[wrong[0]]}, not a number; "
-                "cast it, or take extract(epoch from …) of a time"
+                "cast it, or use extract(epoch from …) for a time"
             )
 
 
 def _label_text(value: object) -> str:
-    """A label's value; a missing one is the empty text, which Prometheus takes for no label at all."""
+    """Return a label's value; NULL becomes the empty text, which Prometheus treats as an absent label."""
     text = "" if value is None else str(value)
     return text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
 

@@ -1,4 +1,4 @@
 """Redis and Valkey: INFO, slow commands and latency on each scrape; keys by prefix in the background.
 
-It measures the cache of a stack; the queues on the same server are exporter/bullmq's.
+This kind measures the cache of a stack; exporter/bullmq measures the queues on the same server.
 """

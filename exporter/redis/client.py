@@ -9,7 +9,7 @@ from exporter.redis.metrics import HITS_MIXED, latency_samples
 from exporter.redis.prefixes import Settings, sample_keys
 
 _REQUEST = pack_commands([("INFO", "ALL"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST")])
-# What workers wait in: BullMQ up to 4, BullMQ from 5 on, and other libraries.
+# Commands in which workers wait: BullMQ up to 4, BullMQ from 5 on, and other libraries.
 _BLOCKING_COMMANDS = ("brpoplpush", "bzpopmin", "blmove", "blpop", "brpop")
 
 
@@ -21,9 +21,11 @@ class RedisClient(Client):
 
     @property
     def usable(self) -> bool:
+        """Whether the connection is open."""
         return self._connection.usable
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - INFO holds no ages
+        """Read INFO, the slow log and the latency spikes."""
         text, slow, spikes = await self._connection.execute(_REQUEST, 3)
         if isinstance(text, ResponseError):
             raise_target_error(text)
@@ -32,6 +34,7 @@ class RedisClient(Client):
         return Reading((*samples, *latency_samples(slow, spikes)), round_trips=1)
 
     async def close(self) -> None:
+        """Close the connection."""
         await self._connection.close()
 
     def _hits_include_queues(self, fields: RedisInfo) -> bool:
@@ -39,14 +42,16 @@ class RedisClient(Client):
 
 
 class PrefixClient(Client):
-    """Counts keys by prefix, up to a point in time (event loop's clock)."""
+    """Counts keys by prefix until a point in time (event loop's clock)."""
 
     def __init__(self, connection: RawConnection, prefixes: Settings, until: float) -> None:
         self._connection, self._prefixes, self._until = connection, prefixes, until
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - keys have no ages
+        """Scan a sample of the keys."""
         samples, round_trips = await sample_keys(self._connection, self._prefixes, self._until)
         return Reading(tuple(samples), round_trips)
 
     async def close(self) -> None:
+        """Close the connection."""
         await self._connection.close()

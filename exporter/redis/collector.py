@@ -1,4 +1,4 @@
-"""Redis: what INFO says, slow commands, latency; in the background, keys by prefix."""
+"""Redis: INFO, slow commands and latency; in the background, keys by prefix."""
 
 from collections.abc import Iterable
 
@@ -29,16 +29,18 @@ class RedisCollector(Collector):
             self.background = BackgroundReading(self._connect_to_sample, target.refresh, cost, counts_for_up=False)
 
     def most_series(self, metric: Metric) -> int:
+        """Return the maximum number of series of a metric."""
         if metric in PREFIX_METRICS:
             return most_prefix_series(metric, self._prefixes)
         return 1 if metric in (INSTANCE, LINK_UP) else super().most_series(metric)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
+        """Return why the URL cannot be read, if so."""
         return secret_problem(self._url)
 
     async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
         return RedisClient(await RawConnection.connect(self._url), self._has_queues)
 
     async def _connect_to_sample(self, budget: float) -> PrefixClient:
-        until = monotonic() + budget / 2  # the values come after the walk
+        until = monotonic() + budget / 2  # the values are read after the scan
         return PrefixClient(await RawConnection.connect(self._url), self._prefixes, until)

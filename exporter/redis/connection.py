@@ -1,8 +1,8 @@
-"""A Redis connection for many questions at once: redis-py connects and logs in, the questions are bytes.
+"""A Redis connection for many commands at once: redis-py connects and logs in, requests are packed bytes.
 
-redis-py's own pipeline packs every command anew and awaits every reply: for a thousand questions that takes ten times
-as long as the server. Here a request is written as it is, and hiredis takes the replies from what was received. Replies
-are bytes, because most are numbers or ids that are only sent back.
+redis-py's own pipeline packs each command and awaits each reply: for a thousand commands that takes ten times as long
+as the server. Here a packed request is written as it is, and hiredis parses the replies. Replies are bytes, because
+most are numbers, or IDs that are only sent back.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from runbookd.inventory import Secret, SecretError
 from runbookd.redis_errors import redis_error_text
 
 Command = tuple[str | bytes | int, ...]
-# Of one read. Redis sends replies in pieces of 16 KiB and more.
+# Maximum bytes per read. Redis sends replies in pieces of 16 KiB and more.
 _READ_BYTES = 1 << 18
 _INCOMPLETE = object()
 _pack: Callable[[Any], bytes] = hiredis.pack_command  # its stub knows tuples of one word only
@@ -33,24 +33,24 @@ def pack_commands(commands: Iterable[Command]) -> bytes:
 
 
 class KeyCommand:
-    """A command whose first argument is a key, packed but for the key: for asking the same of many keys."""
+    """A command whose first argument is a key, packed once to be sent for many keys."""
 
     def __init__(self, name: str, *arguments: str) -> None:
         self._before, self._after = pack_commands([(name, "", *arguments)]).split(b"$0\r\n\r\n")
 
     def pack(self, keys: Iterable[bytes]) -> bytes:
-        """Return one request for all of `keys`."""
+        """Return one request with the command for each of `keys`."""
         return b"".join([b"%b$%d\r\n%b\r\n%b" % (self._before, len(key), key, self._after) for key in keys])
 
 
 class RawConnection:
-    """One connection to a Redis database. It is used by one task at a time and never tries anything again."""
+    """One connection to a Redis database, for one task at a time. It never retries."""
 
     def __init__(self, connection: Connection) -> None:
-        # Private, because redis-py has no public way to its streams but read_response: ten times the processor time.
+        # Private: redis-py's only public way to its streams, read_response, takes ten times the CPU time.
         reader, writer = connection._reader, connection._writer
         if reader is None or writer is None:
-            raise TargetUnavailable("the connection was closed at once")
+            raise TargetUnavailable("the server closed the connection immediately")
         self._connection, self._reader, self._writer = connection, reader, writer
         self._replies = hiredis.Reader(
             protocolError=InvalidResponse, replyError=_error_reply, notEnoughData=_INCOMPLETE
@@ -62,8 +62,8 @@ class RawConnection:
         """Connect to the address in `secret`.
 
         Raises:
-            TargetMisconfigured: the secret can not be read, or is no Redis address.
-            TargetError: there is no connection.
+            TargetMisconfigured: the secret cannot be read, or is not a Redis address.
+            TargetError: connecting failed.
         """
         connection = _new_connection(secret)
         try:
@@ -71,17 +71,17 @@ class RawConnection:
         except (RedisError, OSError) as error:
             raise_target_error(error)
         except BaseException:
-            await connection.disconnect(nowait=True)  # the deadline may be over
+            await connection.disconnect(nowait=True)  # the deadline may have passed
             raise
         return cls(connection)
 
     @property
     def usable(self) -> bool:
-        """Whether nobody has closed it."""
+        """Whether the connection is open on both sides."""
         return not (self._reader.at_eof() or self._writer.is_closing())
 
     async def execute(self, request: bytes, count: int) -> list[Any]:
-        """Send `request` and return its `count` replies, in one round trip; a refused question has its error there.
+        """Send `request` and return its `count` replies in one round trip; a refused command's is its error.
 
         Raises:
             TargetUnavailable: the connection broke.
@@ -111,7 +111,7 @@ class RawConnection:
         return reply
 
     async def close(self) -> None:
-        """Close the connection and wait until it is."""
+        """Close the connection and wait until it is closed."""
         await self._connection.disconnect()
 
     async def _receive(self) -> bytes:
@@ -122,7 +122,7 @@ class RawConnection:
 
 
 def raise_target_error(error: RedisError | OSError) -> NoReturn:
-    """Raise `error` as ours, without what Redis repeats of a command that it does not know, such as AUTH."""
+    """Raise `error` as ours, without the command that Redis repeats, which may be AUTH with a password."""
     raise _target_error(error) from None
 
 
@@ -136,7 +136,7 @@ def _target_error(error: RedisError | OSError) -> TargetError:
 
 
 def _error_reply(text: str) -> ResponseError:
-    """An error reply. Its first word is a code, as in `WRONGTYPE Operation against a key …`."""
+    """Return an error reply with its code, as in `WRONGTYPE Operation against a key …`."""
     return ResponseError(text)
 
 
@@ -147,13 +147,14 @@ def _new_connection(secret: Secret) -> Connection:
             socket_timeout=None,  # the deadline is the caller's
             socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
-            protocol=2,  # HELLO and push messages have no use here
+            protocol=2,  # neither HELLO nor push messages are needed
             client_name="runbook-exporter",
-            driver_info=None,  # CLIENT SETINFO is not among the rights that we ask for
+            driver_info=None,  # CLIENT SETINFO is not among the rights that the docs require
         )
         connection: Connection = pool.make_connection()  # type: ignore[no-untyped-call]
     except SecretError as error:
         raise TargetMisconfigured(str(error)) from None
     except (ValueError, TypeError):  # the message may repeat parts of the address
-        raise TargetMisconfigured(f"{secret.key}: is no address like redis://user:password@host:6379/0") from None
+        message = f"{secret.key}: not an address; write it as redis://user:password@host:6379/0"
+        raise TargetMisconfigured(message) from None
     return connection

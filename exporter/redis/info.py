@@ -1,4 +1,4 @@
-"""What INFO says about a Redis server, under redis_exporter's names."""
+"""Samples of a Redis server's INFO, under redis_exporter's names."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,13 +28,13 @@ _DATABASE = re.compile(r"db\d+")
 
 
 def parse_info(text: bytes) -> RedisInfo:
-    """Return the fields of an answer to INFO."""
+    """Return the fields of a reply to INFO."""
     lines = text.decode(errors="replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
 def samples_of(info: RedisInfo, database: int) -> Iterator[Sample]:
-    """Yield the samples that an INFO gives; a field that this server does not have gives none."""
+    """Yield the samples of an INFO; a field that this server lacks gives none."""
     yield from (metric(float(info[field])) for field, metric in FIELDS.items() if field in info)
     yield from (metric(info[field] == word) for (field, word), metric in WORDS.items() if field in info)
     yield INSTANCE(1, *(info.get(label, "") for label in INSTANCE.labels))
@@ -48,7 +48,7 @@ def samples_of(info: RedisInfo, database: int) -> Iterator[Sample]:
 
 
 def _databases(info: RedisInfo, database: int) -> Iterator[Sample]:
-    """INFO lists only databases with keys in them; the one that we are told about is there even when it is empty."""
+    """Yield the samples of each database; INFO omits empty ones, but the target's is always included."""
     databases = {f"db{database}": "keys=0,expires=0"}
     databases |= {name: value for name, value in info.items() if _DATABASE.fullmatch(name)}
     for name, value in databases.items():
@@ -79,5 +79,5 @@ def _replication(info: RedisInfo) -> Iterator[Sample]:
 
 
 def _values(text: str) -> dict[str, str]:
-    """The parts of a value such as `calls=1,usec=2`."""
+    """Return the parts of a value such as `calls=1,usec=2`."""
     return dict(part.split("=", 1) for part in text.split(",") if "=" in part)

@@ -1,7 +1,6 @@
-"""How many keys begin with a prefix, and which counters among them are the highest: from a sample of bounded cost.
+"""Counts keys by prefix and finds the highest counters among them, from a sample of bounded cost.
 
-A walk over all keys comes in the order of their hashes, which have nothing to do with their names: its first part is a
-fair sample.
+SCAN returns keys in the order of their hashes, which do not depend on their names: its first part is a fair sample.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ Settings = Mapping[str, PrefixSettings]
 
 
 def most_prefix_series(metric: Metric, prefixes: Settings) -> int:
-    """How many series one of PREFIX_METRICS can have with these settings."""
+    """Return the maximum number of series of one of PREFIX_METRICS with these settings."""
     tops = [settings.top for settings in prefixes.values()]
     counts = {KEYS: len(tops), SAMPLED: min(len(tops), 1), VALUE: sum(tops)}
     return counts.get(metric, sum(top > 0 for top in tops))
@@ -33,14 +32,14 @@ def most_prefix_series(metric: Metric, prefixes: Settings) -> int:
 
 @dataclass
 class KeySample:
-    """What a walk has come across so far."""
+    """The keys that a scan has seen so far, by prefix."""
 
     keys_seen: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     counters: dict[str, list[bytes]] = field(default_factory=dict)
 
     def add(self, keys: Iterable[bytes], prefixes: Settings) -> None:
-        """Count keys by their prefix, and keep the names of those whose values are asked for."""
+        """Count keys by prefix, and keep the names of those whose values will be read."""
         for key in keys:
             self.keys_seen += 1
             for pattern, settings in prefixes.items():
@@ -52,10 +51,10 @@ class KeySample:
 
 
 async def sample_keys(connection: RawConnection, prefixes: Settings, until: float) -> tuple[list[Sample], int]:
-    """Return the samples about `prefixes` and the round trips that they took; stops at `until` (event loop's clock).
+    """Return the samples of `prefixes` and their round trips; stops at `until` (event loop's clock).
 
     Raises:
-        TargetError: the connection broke, or the walk was refused.
+        TargetError: the connection broke, or Redis refused the scan.
     """
     scan, key_sample, steps = KeyScan(), KeySample(), 0
     async for keys in scan.steps(connection, until):
@@ -66,7 +65,7 @@ async def sample_keys(connection: RawConnection, prefixes: Settings, until: floa
     total = int(await connection.execute_one("DBSIZE"))
     database = f"db{connection.database}"
     ratio = 1.0 if scan.complete or not total else min(key_sample.keys_seen / total, 1.0)
-    # A walk may end before its first key; that tells nothing about the others.
+    # A scan may stop before its first key; then the counts are unknown.
     patterns = prefixes if ratio else ()
     counts = [KEYS(round(key_sample.counts.get(pattern, 0) / ratio), database, pattern) for pattern in patterns]
     tops = {pattern: settings.top for pattern, settings in prefixes.items() if settings.top}
@@ -79,7 +78,7 @@ async def sample_keys(connection: RawConnection, prefixes: Settings, until: floa
 async def _highest_counters(
     connection: RawConnection, pattern: str, top: int, key_sample: KeySample
 ) -> AsyncIterator[Sample]:
-    """The highest counters with a prefix. Values that are no numbers are none, and so are those that are gone."""
+    """Yield the highest counters with a prefix, without values that are not numbers or are gone."""
     database, names = f"db{connection.database}", key_sample.counters.get(pattern, [])
     counters: list[tuple[float, str]] = []
     for start in range(0, len(names), _VALUES_PER_REQUEST):

@@ -1,35 +1,34 @@
-"""Walks over all keys of a Redis database, in the background, in steps that the server hardly notices."""
+"""Scans of all keys of a Redis database in the background, in steps too short to disturb the server."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 from exporter.redis.connection import Command, RawConnection
 
-# A step keeps the server from everything else, so it has to stay well below a millisecond; between two steps others
-# have their turn for longer than the step took.
+# A step blocks the server, so it must stay well below a millisecond; the pause between two steps is longer than a step.
 STEP_KEYS = 500
-# What one reading of the prefixes looks at, at the most; 100 steps take a quarter of a second.
+# Limit for one reading of the prefixes; 100 steps take a quarter of a second.
 MOST_STEPS = 400
 PAUSE_SECONDS = 0.002
 
 
 class KeyScan:
-    """A walk over the keys that match, to be left at any step and gone on with later.
+    """A scan of the matching keys that can stop at any step and continue later.
 
-    A key that is there from the start to the end of the walk comes up at least once; the server promises no more.
+    A key that exists from start to end of the scan is returned at least once; the server guarantees no more.
     """
 
     def __init__(self, *filters: str) -> None:
         self._filters: Command = filters
         self._cursor = b"0"
         self.complete = False
-        """Whether the last step was the end of the walk; the next one begins a new walk."""
+        """Whether the last step ended the scan; the next step starts a new one."""
 
     async def steps(self, connection: RawConnection, until: float) -> AsyncIterator[list[bytes]]:
-        """Yield the keys of each step up to the end of the walk, or up to a point in time (event loop's clock).
+        """Yield the keys of each step until the scan ends or `until` is reached (event loop's clock).
 
         Raises:
-            TargetError: the connection broke, or the walk was refused.
+            TargetError: the connection broke, or Redis refused the scan.
         """
         loop = asyncio.get_running_loop()
         while True:

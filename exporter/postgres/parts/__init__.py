@@ -1,4 +1,4 @@
 """One file per subject of PostgreSQL: metrics with the SQL of their values.
 
-`catalogue` lists them, `statement` joins the ones that a server can answer; the collector sends the result.
+`catalogue` lists them; `joined_statement` joins those that a server can answer.
 """

@@ -1,4 +1,4 @@
-"""Sessions: how many, whose, in which state, and for how long."""
+"""Sessions: their number by state, role and type, and their ages."""
 
 from exporter.postgres.parts.ages import age, oldest
 from exporter.postgres.parts.joined_statement import DATABASES
@@ -13,7 +13,7 @@ CONNECTIONS = Part(
     reads=("databases", "sessions"),
     sessions=True,
     labels={"datname": "datname", "state": "state"},
-    # The usual states are there even while no session is in them.
+    # The usual states always have a series, also without a session.
     rows=f"""
 FROM (
     SELECT d.datname, usual.state, 0 AS sessions
@@ -42,24 +42,23 @@ GROUP BY d.datname""",
     values=(
         gauge(
             "pg_idle_in_transaction_max_age_seconds",
-            "How long the session that is idle in a transaction longest (aborted ones too) has been so, in seconds; "
-            "0 without one.",
+            "Longest time that a client has been idle in a transaction (aborted ones included), in seconds; 0 if none "
+            "is.",
             oldest("s.state_change", "s.state LIKE 'idle in transaction%'"),
         ),
         gauge(
             "pg_idle_in_transaction_aborted_max_age_seconds",
-            "How long the session that is idle in an aborted transaction longest has been so, in seconds; "
-            "0 without one.",
+            "Longest time that a client has been idle in an aborted transaction, in seconds; 0 if none is.",
             oldest("s.state_change", "s.state = 'idle in transaction (aborted)'"),
         ),
         gauge(
             "pg_query_max_age_seconds",
-            "Age of the oldest query that a client runs, in seconds; 0 without one.",
+            "Age of the oldest query that a client is running, in seconds; 0 if there is none.",
             oldest("s.query_start", "s.state = 'active'"),
         ),
         gauge(
             "pg_transaction_max_age_seconds",
-            "Age of the oldest transaction that a client has open, in seconds; 0 without one.",
+            "Age of the oldest transaction that a client has open, in seconds; 0 if there is none.",
             oldest("s.xact_start", "s.xact_start IS NOT NULL"),
         ),
     ),
@@ -78,7 +77,7 @@ GROUP BY usesysid
 ORDER BY count(*) DESC, pg_get_userbyid(usesysid)
 LIMIT {ROLES}""",
     most=ROLES,
-    values=(gauge("pg_user_connections", f"Client connections by role; the {ROLES} roles with the most.", "count(*)"),),
+    values=(gauge("pg_user_connections", f"Client connections by role; only the top {ROLES} roles.", "count(*)"),),
 )
 
 BACKENDS = Part(
@@ -90,15 +89,15 @@ BACKENDS = Part(
     rows="FROM sessions WHERE backend_type IS NOT NULL AND own IS NOT TRUE GROUP BY backend_type",
     most=BACKEND_TYPES,
     values=(
-        gauge("pg_backends", "Processes of the server by type, without the exporter's sessions.", "count(*)"),
+        gauge("pg_backends", "Server processes by type, without the exporter's sessions.", "count(*)"),
         gauge(
             "pg_backend_query_max_age_seconds",
-            "Age of the oldest query that is running, by type of process, in seconds; nothing without one.",
+            "Age of the oldest running query by type of process, in seconds; absent if there is none.",
             f"max({age('query_start')}) FILTER (WHERE state = 'active')",
         ),
         gauge(
             "pg_backend_transaction_max_age_seconds",
-            "Age of the oldest open transaction, by type of process, in seconds; nothing without one.",
+            "Age of the oldest open transaction by type of process, in seconds; absent if there is none.",
             f"max({age('xact_start')})",
         ),
     ),

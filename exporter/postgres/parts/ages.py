@@ -1,4 +1,4 @@
-"""SQL of ages, times and distances, in the units that are exported. What is unknown stays NULL, and is no sample."""
+"""SQL of ages, times and distances in exported units. Unknown values stay NULL and give no sample."""
 
 
 def age(since: str) -> str:
@@ -7,17 +7,17 @@ def age(since: str) -> str:
 
 
 def never_negative(number: str) -> str:
-    """Return the SQL of a number, 0 if it is less. greatest() would make 0 of NULL, too."""
+    """Return the SQL of a number, or 0 if it is negative. greatest() would also turn NULL into 0."""
     return f"CASE WHEN {number} < 0 THEN 0 ELSE {number} END"
 
 
 def oldest(since: str, condition: str) -> str:
-    """Return the SQL of the greatest age among a group's rows that meet a condition, 0 without one."""
+    """Return the SQL of the greatest age among a group's rows that meet a condition, 0 if none does."""
     return f"coalesce(max({age(since)}) FILTER (WHERE {condition}), 0)"
 
 
 def epoch(time: str) -> str:
-    """Return the SQL of a time as seconds since 1970; NULL for what never happened, which '-infinity' may stand for."""
+    """Return the SQL of a time as seconds since 1970; NULL for NULL and '-infinity' (never)."""
     return f"extract(epoch FROM nullif({time}, '-infinity'))"
 
 

@@ -1,6 +1,6 @@
-"""All parts: those of the statement that a scrape sends, and those that are read in the background.
+"""All parts: those of the scrape's statement, and those of the background jobs.
 
-What can wait for a lock on a table, or makes the server count files, has no place in the statement.
+A part that may wait for a table lock, or makes the server count files, must not be in the scrape's statement.
 """
 
 from exporter.postgres.parts import (
@@ -43,9 +43,9 @@ DATABASE_JOBS: dict[str, tuple[Part, ...]] = {
 }
 """Jobs of each database."""
 OTHER_DATABASE_JOBS = {"tables": tables.PARTS}
-"""Jobs of each database that the statement of a scrape does not see."""
+"""Jobs of each database that the scrape's statement cannot read."""
 OPTIONAL_JOBS = {"statement texts": (texts.TEXTS,)}
-"""Jobs of the server that the inventory has to ask for."""
+"""Jobs of the server that the inventory has to enable."""
 BACKGROUND_PARTS: tuple[Part, ...] = tuple(
     part for jobs in (SERVER_JOBS, DATABASE_JOBS, OPTIONAL_JOBS) for parts in jobs.values() for part in parts
 )

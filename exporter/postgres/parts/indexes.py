@@ -1,6 +1,6 @@
-"""Indexes of one database, read in the background: the invalid and the greatest by themselves, the unused counted.
+"""Indexes of one database, read in the background: counts, and the invalid and largest ones one by one.
 
-From the catalogs alone: their pages are those of the last VACUUM or ANALYZE, and nothing waits for a lock.
+Only catalogs are read, so that no lock is awaited; their page counts are those of the last VACUUM or ANALYZE.
 """
 
 from exporter.postgres.parts.part import Part, counter, gauge
@@ -24,20 +24,20 @@ COUNTS = Part(
     labels={"datname": "current_database()"},
     rows=f"FROM ({_LISTED}) AS indexes",
     values=(
-        gauge("pg_indexes", f"Indexes of the database; {INDEXES} have metrics of their own.", "count(*)"),
+        gauge("pg_indexes", f"Indexes of the database; up to {INDEXES} have metrics of their own.", "count(*)"),
         gauge(
             "pg_invalid_indexes",
-            "Indexes that no query uses because building them failed or goes on.",
+            "Indexes that no query uses because their build failed or is still running.",
             "count(*) FILTER (WHERE NOT valid)",
         ),
         gauge(
             "pg_unused_indexes",
-            "Indexes never scanned since the statistics were reset; those that keep rows unique are not counted.",
+            "Indexes not scanned since the statistics were reset; unique and exclusion indexes are not counted.",
             "count(*) FILTER (WHERE unused)",
         ),
         gauge(
             "pg_unused_index_bytes",
-            "Size of the indexes that were never scanned, in bytes, as of the last VACUUM or ANALYZE.",
+            "Size of the unused indexes, in bytes, as of the last VACUUM or ANALYZE.",
             "coalesce(sum(bytes) FILTER (WHERE unused), 0)",
         ),
     ),
@@ -63,15 +63,15 @@ FROM (
     values=(
         counter(
             "pg_stat_user_indexes_idx_scan_total",
-            f"Scans of an index: of the invalid ones and the greatest, {INDEXES} in all.",
+            f"Scans of the index; only the invalid and the largest indexes, {INDEXES} in all.",
             "scans",
         ),
         counter(
             "pg_stat_user_indexes_idx_tup_read_total",
-            "Entries that scans returned.",
+            "Index entries that scans returned.",
             "pg_stat_get_tuples_returned(oid)",
         ),
         gauge("pg_index_valid", "Whether queries can use the index (1).", "valid::int"),
-        gauge("pg_index_size_bytes", "The index, in bytes, as of the last VACUUM or ANALYZE.", "bytes"),
+        gauge("pg_index_size_bytes", "Size of the index, in bytes, as of the last VACUUM or ANALYZE.", "bytes"),
     ),
 )

@@ -1,7 +1,7 @@
 """One statement of all the parts that a server can answer, and the samples of its rows.
 
-A row is (number of the part, label values, values): one for an object of the server, not one for a sample, which
-costs the server and the wire a fraction.
+A row is (number of the part, label values, values): one row per object of the server is much cheaper than one per
+sample.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,13 @@ from exporter.postgres.parts.part import Part, sql_for
 from exporter.postgres.parts.server import FACTS, ServerInfo
 
 APPLICATION = "runbook-exporter"
-"""What our sessions are called. They take connections as all do; how long they take is nobody's business."""
+"""The application_name of the exporter's sessions. They count as connections, but their ages are left out."""
 DATABASES = 50
-"""The most databases of a server that are told apart: the connected one, and the oldest."""
+"""Maximum databases of a server with metrics of their own: the connected one, and the oldest."""
 TABLES = 100
-"""The most tables of a database that are told apart: those with the most rows, live and dead."""
+"""Maximum tables of a database with metrics of their own: those with the most rows, live and dead."""
 
-# Read once for all parts. The functions below the views save the views' joins.
+# Read once for all parts. Calling the functions behind the views avoids the views' joins.
 SHARED: Mapping[str, str] = {
     "databases": f"""
 SELECT oid, datname::text
@@ -32,19 +32,19 @@ SELECT pid, datid, usesysid, state, backend_type, wait_event_type, xact_start, q
        backend_type = 'client backend' AS client,
        application_name = '{APPLICATION}' AND usesysid = to_regrole(quote_ident(current_user)) AS own
 FROM pg_stat_get_activity(NULL)""",
-    # Reading it briefly holds up every lock of the server; so once, and not our own. A prepared transaction has no pid.
+    # Read once, because reading briefly blocks every lock of the server. A prepared transaction has no pid.
     "locks": """
 SELECT *
 FROM pg_lock_status()
 WHERE pid IS DISTINCT FROM pg_backend_pid()""",
-    # Whoever asks for the size of these would wait; also those that somebody waits to lock.
+    # Reading the size of these relations would wait, also while another session waits for the lock.
     "locked": """
 SELECT relation
 FROM pg_locks
 WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
-    # The greatest tables that are no temporary ones, which come and go. Straight from the catalogs: the view
-    # pg_stat_user_tables joins every index of every table first.
+    # The largest tables, without temporary ones. From the catalogs, because the view pg_stat_user_tables first joins
+    # every index of every table.
     "tables": f"""
 SELECT c.oid, n.nspname, c.relname, c.relfrozenxid, count(*) OVER () AS number
 FROM pg_class AS c
@@ -60,7 +60,7 @@ StatementRow = Iterable[Any]
 
 @dataclass(frozen=True)
 class Statement:
-    """`text` is the SQL; its rows are (part, labels, values), where part -1 is the facts of the server."""
+    """A joined statement: `text` returns rows (part, labels, values); part -1 holds the server's facts."""
 
     parts: tuple[Part, ...]
     metrics: tuple[tuple[Metric, ...], ...]
@@ -68,7 +68,7 @@ class Statement:
 
     @classmethod
     def of(cls, parts: Iterable[Part], server: ServerInfo) -> "Statement":
-        """Join what `server` has of `parts`."""
+        """Join those of `parts` that `server` has."""
         parts_and_versions = [(part, version) for part in parts if (version := part.version_of(server)) is not None]
         selects = [
             _FACTS_ROW,
@@ -86,7 +86,7 @@ class Statement:
         return next(ServerInfo.of(labels) for part, labels, _ in rows if part < 0)
 
     def rows(self, rows: Iterable[StatementRow]) -> list[Rows]:
-        """Return the rows of each part; a NULL is no value."""
+        """Return the rows of each part; NULL gives no value."""
         by_part: list[list[Row]] = [[] for _ in self.parts]
         for part, labels, values in rows:
             if part >= 0:
@@ -108,6 +108,6 @@ def _select(number: int, part: Part, version: int) -> str:
 
 
 def _with(names: set[str]) -> str:
-    """Materialized: PostgreSQL would read a row source that is used once anew for each use of it inside."""
+    """Return the WITH clause. Materialized, because PostgreSQL would inline a source that is used once."""
     sources = [f"{name} AS MATERIALIZED ({sql}\n)" for name, sql in SHARED.items() if name in names]
     return f"WITH {', '.join(sources)}\n" if sources else ""

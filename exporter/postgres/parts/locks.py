@@ -1,4 +1,4 @@
-"""Locks: how many of which kind, who waits for them, and who makes them wait."""
+"""Locks: their number by mode, the sessions that wait for one, and the sessions that block them."""
 
 from exporter.postgres.parts.ages import oldest
 from exporter.postgres.parts.joined_statement import DATABASES
@@ -24,7 +24,7 @@ LOCKS = Part(
     values=(
         gauge(
             "pg_locks",
-            "Locks on objects of a database by mode, and whether they are granted (true) or waited for (false).",
+            "Locks on objects of a database by mode, granted (true) or awaited (false).",
             "count(*)",
         ),
     ),
@@ -39,7 +39,7 @@ BLOCKED_SESSIONS = Part(
     values=(
         gauge(
             "pg_sessions_blocked",
-            "Client sessions that wait for a lock.",
+            "Client sessions waiting for a lock.",
             "count(*) FILTER (WHERE wait_event_type = 'Lock')",
         ),
     ),
@@ -54,14 +54,14 @@ LOCK_WAITS = Part(
     values=(
         gauge(
             "pg_blocked_max_age_seconds",
-            "The longest wait for a lock that goes on now, in seconds; 0 without one. PostgreSQL 13 tells no start of "
-            "a wait: there it is the time that the waiting query has run.",
+            "Longest current wait for a lock, in seconds; 0 if there is none. On PostgreSQL 13, the run time of the "
+            "waiting query.",
             {13: oldest("s.query_start", "true"), 14: oldest("l.waitstart", "l.waitstart IS NOT NULL")},
         ),
     ),
 )
 
-# Compared only if somebody waits. pg_blocking_pids() would hold up the locks once more for each who does.
+# Compared only if a session waits. pg_blocking_pids() would block all locks once more per waiting session.
 BLOCKING_SESSIONS = Part(
     "blocking sessions",
     source="pg_locks",
@@ -76,8 +76,8 @@ WHERE NOT w.granted AND h.granted AND EXISTS (SELECT FROM locks WHERE NOT grante
     values=(
         gauge(
             "pg_sessions_blocking",
-            "Sessions and prepared transactions that hold a lock which others wait for; who waits in front of others "
-            "is not among them.",
+            "Sessions and prepared transactions that hold a lock that others are waiting for. Waiters that block other "
+            "waiters are not counted.",
             "count(DISTINCT coalesce(h.pid::text, h.virtualtransaction))",
         ),
     ),

@@ -1,4 +1,4 @@
-"""What keeps a server healthy over months: transaction ids, and who holds back the removal of dead rows."""
+"""Long-term health: transaction IDs, and holders that keep dead rows from being removed."""
 
 from exporter.postgres.parts.ages import age
 from exporter.postgres.parts.joined_statement import DATABASES
@@ -8,18 +8,19 @@ WRAPAROUND = Part(
     "transaction ids",
     source="pg_database",
     labels={"datname": "datname"},
-    # Templates too: an old one stops the whole server as any other database does.
+    # Including templates: an old one stops the whole server like any other database.
     rows=f"FROM pg_database ORDER BY age(datfrozenxid) DESC, datname LIMIT {DATABASES}",
     most=DATABASES,
     values=(
         gauge(
             "pg_xid_age",
-            "Transactions since the oldest that the database has not frozen; at 2 billion the server stops.",
+            "Age of the database's oldest unfrozen transaction ID, in transactions; the server stops at 2 billion.",
             "age(datfrozenxid)",
         ),
         gauge(
             "pg_multixact_age",
-            "Row-lock groups since the oldest that the database has not frozen; at 2 billion the server stops.",
+            "Age of the database's oldest unfrozen multixact (row-lock group), in multixacts; the server stops at 2 "
+            "billion.",
             "mxid_age(datminmxid)",
         ),
     ),
@@ -46,7 +47,8 @@ GROUP BY holder""",
     values=(
         gauge(
             "pg_xmin_horizon_age",
-            "Transactions since the oldest whose dead rows the holder keeps from being removed; 0 if it keeps none.",
+            "Age of the oldest transaction whose dead rows the holder keeps from being removed, in transactions; 0 if "
+            "there is none.",
             "max(held)",
         ),
     ),
@@ -60,10 +62,10 @@ PREPARED_TRANSACTIONS = Part(
     rows="FROM databases AS d LEFT JOIN pg_prepared_xacts AS p ON p.database = d.datname GROUP BY d.datname",
     most=DATABASES,
     values=(
-        gauge("pg_prepared_transactions", "Transactions that are prepared and not ended.", "count(p.gid)"),
+        gauge("pg_prepared_transactions", "Prepared transactions that are still open.", "count(p.gid)"),
         gauge(
             "pg_prepared_transaction_max_age_seconds",
-            "Age of the oldest prepared transaction, in seconds; 0 without one.",
+            "Age of the oldest prepared transaction, in seconds; 0 if there is none.",
             f"coalesce(max({age('p.prepared')}), 0)",
         ),
     ),
@@ -76,7 +78,7 @@ VACUUMS = Part(
     labels={"datname": "d.datname"},
     rows="FROM databases AS d LEFT JOIN pg_stat_progress_vacuum AS v ON v.datid = d.oid GROUP BY d.datname",
     most=DATABASES,
-    values=(gauge("pg_vacuums_running", "Vacuums under way, automatic or not.", "count(v.pid)"),),
+    values=(gauge("pg_vacuums_running", "Running vacuums, automatic and manual.", "count(v.pid)"),),
 )
 
 PARTS = (WRAPAROUND, HORIZON, PREPARED_TRANSACTIONS, VACUUMS)

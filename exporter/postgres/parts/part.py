@@ -1,7 +1,7 @@
-"""What a part of the statement is: rows of the server, and the metrics that each row gives.
+"""A part of the statement: rows of the server, and the metrics that each row gives.
 
-A metric is written once: its name, its help and the SQL of its value. Whatever follows from these (labels, the
-versions that have it, the reference) is derived, so that there is one place to change.
+A metric is written once: its name, its help and the SQL of its value. Labels, versions and the reference are derived
+from these, so that there is one place to change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from exporter.metric import Metric
 from exporter.postgres.parts.server import EXTENSION, EXTENSION_VERSIONS, VERSIONS, ServerInfo
 
 Sql = str | Mapping[int, str]
-"""SQL for all versions, or by the first version that it is for; the empty text where there is nothing of the kind."""
+"""SQL for all versions, or by the first version that it applies to; empty for versions without the value."""
 
 
 def sql_for(sql: Sql, version: int) -> str:
@@ -26,7 +26,7 @@ def sql_for(sql: Sql, version: int) -> str:
 
 @dataclass(frozen=True)
 class Value:
-    """A metric and the SQL of its value, an expression over its part's rows. NULL gives no sample."""
+    """A metric and the SQL of its value: an expression over its part's rows. NULL gives no sample."""
 
     name: str
     type: Literal["gauge", "counter"]
@@ -48,11 +48,11 @@ def counter(name: str, help: str, sql: Sql) -> Value:
 class Part:
     """One SELECT of the statement.
 
-    `rows` is its SQL from FROM on, `labels` the SQL of every label, `most` how many rows there can be. `reads` names
-    shared rows (`statement.SHARED`). `sessions`: without the rights of pg_monitor it is left out, because the server
-    would answer with zeros. `recovery`: for a standby only (True), for a primary only (False). `extension`: it needs
-    pg_stat_statements, and its versions are the extension's. `cached`: it is read in the background. `source` is what
-    people know the numbers as.
+    `rows` is its SQL from FROM on, `labels` the SQL of each label, `most` the maximum number of rows. `reads` names
+    shared rows (`joined_statement.SHARED`). `sessions`: left out without the rights of pg_monitor, because the server
+    would answer with zeros. `recovery`: for standbys only (True) or primaries only (False). `extension`: needs
+    pg_stat_statements, and its versions are the extension's. `cached`: read in the background. `source` is where
+    PostgreSQL documents the numbers.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Part:
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
-        """Its metrics, in the order of `values`."""
+        """The part's metrics, in the order of `values`."""
         labels, ending = tuple(self.labels), " Cached." if self.cached else ""
         return tuple(
             Metric(value.name, value.type, f"{value.help}{ending}", labels, self.source, self._since(value))
@@ -77,14 +77,14 @@ class Part:
         )
 
     def version_of(self, server: ServerInfo) -> int | None:
-        """Return the version that decides what `server` has of this part, or None if it has nothing of it."""
+        """Return the version that selects this part's SQL for `server`, or None if it lacks the part."""
         if (self.sessions and not server.sees_sessions) or self.recovery is (not server.recovery):
             return None
         version = server.extension if self.extension else server.version
         return version if version is not None and sql_for(self.rows, version) else None
 
     def _since(self, value: Value) -> str:
-        """The versions that have it, in words; nothing where all have it."""
+        """Return the versions that have `value` in words, or nothing if all have it."""
         every: Sequence[int] = EXTENSION_VERSIONS if self.extension else VERSIONS
         having = [version for version in every if sql_for(self.rows, version) and sql_for(value.sql, version)]
         first, last = (

@@ -1,7 +1,7 @@
-"""Replication: how far standbys are behind, and what slots keep from being removed.
+"""Replication: the lag of standbys, and the WAL that slots retain.
 
-A standby's lag is 0 when it has replayed all that it received, and it receives: on a primary that writes nothing the
-age of the last replayed transaction grows, and is no lag. A standby that receives nothing does not know its lag.
+The lag of a streaming standby is 0 once it has replayed all received WAL: while the primary is idle, the age of the
+last replayed transaction grows without being a lag. A standby that is not streaming does not know its lag.
 """
 
 from exporter.postgres.parts.ages import age, epoch, never_negative
@@ -25,19 +25,19 @@ REPLAYING = Part(
     values=(
         gauge(
             "pg_replication_replay_lag_bytes",
-            "WAL that the standby received and has not replayed, in bytes.",
+            "WAL that the standby has received and not replayed, in bytes.",
             never_negative("pg_wal_lsn_diff(received, replayed)"),
         ),
         gauge(
             "pg_replication_last_replay_timestamp_seconds",
-            "When the last replayed transaction was committed, in seconds since 1970.",
+            "Commit time of the last replayed transaction, in seconds since 1970.",
             epoch("pg_last_xact_replay_timestamp()"),
         ),
-        gauge("pg_replication_replay_paused", "Whether somebody paused replay (1).", "pg_is_wal_replay_paused()::int"),
+        gauge("pg_replication_replay_paused", "Whether replay is paused (1).", "pg_is_wal_replay_paused()::int"),
     ),
 )
 
-# A part of its own: without the right to it the server tells no state of the receiver, as if there were none.
+# A separate part: without pg_monitor's rights the server hides the receiver's state, as if there were none.
 RECEIVING = Part(
     "wal receiver",
     source="pg_stat_wal_receiver, pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()",
@@ -47,13 +47,13 @@ RECEIVING = Part(
     values=(
         gauge(
             "pg_replication_lag_seconds",
-            "Age of the last replayed transaction, in seconds; 0 while the standby streams and has replayed all.",
+            "Age of the last replayed transaction, in seconds; 0 while the standby is streaming and has replayed all.",
             "CASE WHEN receiver.pid IS NOT NULL AND replayed >= received THEN 0 "
             f"ELSE {age('pg_last_xact_replay_timestamp()')} END",
         ),
         gauge(
             "pg_replication_primary_lag_bytes",
-            "WAL that the primary told of and the standby has not replayed, in bytes; nothing unless it streams.",
+            "WAL that the primary reported and the standby has not replayed, in bytes; absent unless it is streaming.",
             never_negative("pg_wal_lsn_diff(receiver.latest_end_lsn, replayed)"),
         ),
         gauge(
@@ -68,12 +68,12 @@ _CURRENT = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_
 
 
 def _behind(lsn: str) -> str:
-    """Of several standbys with one name, the one that is furthest behind."""
+    """Return the SQL of the distance in bytes; the largest among standbys with the same name."""
     return never_negative(f"max(pg_wal_lsn_diff(c.lsn, {lsn}))")
 
 
 def _delay(column: str) -> str:
-    """The server says NULL to a standby that has all and nothing new to take."""
+    """Return the SQL of a delay in seconds; the server gives NULL for a standby that has everything."""
     return f"coalesce(max(extract(epoch FROM {column})), 0)"
 
 
@@ -89,29 +89,35 @@ ORDER BY r.application_name
 LIMIT {STANDBYS}""",
     most=STANDBYS,
     values=(
-        gauge("pg_replication_standbys", "Connected receivers of WAL of that name.", "count(*)"),
+        gauge("pg_replication_standbys", "Connected WAL receivers with this name.", "count(*)"),
         gauge(
             "pg_replication_streaming_standbys",
-            "Connected receivers of that name that follow live.",
+            "Connected WAL receivers with this name that are streaming.",
             "count(*) FILTER (WHERE r.state = 'streaming')",
         ),
-        gauge("pg_replication_sent_lag_bytes", "WAL not yet sent to it, in bytes.", _behind("r.sent_lsn")),
-        gauge("pg_replication_write_lag_bytes", "WAL that it has not written, in bytes.", _behind("r.write_lsn")),
-        gauge("pg_replication_flush_lag_bytes", "WAL that it has not made durable, in bytes.", _behind("r.flush_lsn")),
-        gauge("pg_replication_apply_lag_bytes", "WAL that it has not replayed, in bytes.", _behind("r.replay_lsn")),
+        gauge("pg_replication_sent_lag_bytes", "WAL not yet sent to the receiver, in bytes.", _behind("r.sent_lsn")),
+        gauge(
+            "pg_replication_write_lag_bytes", "WAL not yet written by the receiver, in bytes.", _behind("r.write_lsn")
+        ),
+        gauge(
+            "pg_replication_flush_lag_bytes", "WAL not yet flushed by the receiver, in bytes.", _behind("r.flush_lsn")
+        ),
+        gauge(
+            "pg_replication_apply_lag_bytes", "WAL not yet replayed by the receiver, in bytes.", _behind("r.replay_lsn")
+        ),
         gauge(
             "pg_replication_write_lag_seconds",
-            "Time until it had written recent WAL, in seconds; 0 when it waits for more.",
+            "Delay until the receiver wrote recent WAL, in seconds; 0 while it waits for more.",
             _delay("r.write_lag"),
         ),
         gauge(
             "pg_replication_flush_lag_seconds",
-            "Time until recent WAL was durable there, in seconds; 0 when it waits for more.",
+            "Delay until the receiver flushed recent WAL, in seconds; 0 while it waits for more.",
             _delay("r.flush_lag"),
         ),
         gauge(
             "pg_replication_apply_lag_seconds",
-            "Time until it had replayed recent WAL, in seconds; 0 when it waits for more.",
+            "Delay until the receiver replayed recent WAL, in seconds; 0 while it waits for more.",
             _delay("r.replay_lag"),
         ),
     ),
@@ -127,31 +133,31 @@ ORDER BY s.slot_name
 LIMIT {SLOTS}""",
     most=SLOTS,
     values=(
-        gauge("pg_replication_slot_active", "Whether somebody consumes from the slot (1).", "s.active::int"),
+        gauge("pg_replication_slot_active", "Whether a consumer is connected to the slot (1).", "s.active::int"),
         gauge(
             "pg_replication_slot_retained_bytes",
-            "WAL that is kept for the slot, in bytes; nothing for one that keeps none.",
+            "WAL kept for the slot, in bytes; absent if it keeps none.",
             never_negative("pg_wal_lsn_diff(c.lsn, s.restart_lsn)"),
         ),
         gauge(
             "pg_replication_slot_safe_wal_size_bytes",
-            "WAL that can still be written before the slot loses what it needs, in bytes; nothing where "
+            "WAL that can be written before the slot loses WAL that it needs, in bytes; absent if "
             "max_slot_wal_keep_size sets no limit.",
             "s.safe_wal_size",
         ),
         gauge(
             "pg_replication_slot_lost",
-            "Whether WAL that its consumer needs is gone (1), so that the consumer has to be made anew.",
+            "Whether WAL that the consumer needs is gone (1); the consumer must be rebuilt.",
             "coalesce(s.wal_status = 'lost', false)::int",
         ),
         gauge(
             "pg_replication_slot_conflicting",
-            "Whether a conflict with recovery made a logical slot useless (1); nothing for physical ones.",
+            "Whether a conflict with recovery invalidated the logical slot (1); absent for physical slots.",
             {16: "s.conflicting::int"},
         ),
         gauge(
             "pg_replication_slot_inactive_since_timestamp_seconds",
-            "Since when nobody consumes from the slot, in seconds since 1970; nothing while somebody does.",
+            "When the slot became inactive, in seconds since 1970; absent while a consumer is connected.",
             {17: epoch("s.inactive_since")},
         ),
     ),

@@ -1,14 +1,14 @@
-"""Sequences of one database, read in the background: how near they are to their end.
+"""Sequences of one database, read in the background: how much of each is used.
 
-Reading one locks it against being dropped until the transaction ends, so that not all of thousands are read at once.
-Needs the right to read sequences, which pg_monitor does not give.
+Reading a sequence locks it against DROP until the transaction ends; therefore at most CANDIDATES are read. The role
+needs the right to read sequences, which pg_monitor does not give.
 """
 
 from exporter.postgres.parts.part import Part, gauge
 
 SEQUENCES, CANDIDATES = 100, 500
 
-# The column may be narrower than the sequence, and ends first.
+# A column narrower than its sequence overflows first.
 _SEQUENCES = """
 SELECT c.oid, n.nspname, c.relname, s.seqmin, s.seqmax, s.seqincrement, s.seqcycle,
        has_sequence_privilege(c.oid, 'SELECT') AS readable,
@@ -32,7 +32,7 @@ COUNTS = Part(
         gauge("pg_sequences", "Sequences of the database.", "count(*)"),
         gauge(
             "pg_sequences_unreadable",
-            "Sequences that the exporter's role may not read, so that nothing is known of them.",
+            "Sequences that the exporter's role may not read; their usage is unknown.",
             "count(*) FILTER (WHERE NOT readable)",
         ),
     ),
@@ -62,8 +62,8 @@ FROM (
     values=(
         gauge(
             "pg_sequence_used_ratio",
-            f"How much of the sequence, or of the narrower column that it fills, is used, 0 to 1; the {SEQUENCES} that "
-            "are used most. Sequences that start over are left out.",
+            f"Used share of the sequence, or of the narrower column that it fills, 0 to 1; only the {SEQUENCES} "
+            "fullest. Cycling sequences are left out.",
             "used",
         ),
     ),

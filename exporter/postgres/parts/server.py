@@ -1,4 +1,4 @@
-"""What a server is, as far as it decides what can be asked of it."""
+"""The facts of a server that decide which parts it can answer."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 EXTENSION = "pg_stat_statements"
 VERSIONS = range(13, 19)
 EXTENSION_VERSIONS = range(108, 113)
-"""1.8 of PostgreSQL 13 to 1.12 of PostgreSQL 18."""
+"""From 1.8 (PostgreSQL 13) to 1.12 (PostgreSQL 18)."""
 
 FACTS = f"""
 ARRAY[
@@ -19,12 +19,12 @@ ARRAY[
      WHERE extname = '{EXTENSION}')
 ]
 """
-"""SQL of the facts. They come with every reading: a promotion, a grant or a new extension shows in the next one."""
+"""SQL of the facts, part of every reading: the next one shows a promotion, a grant or a new extension."""
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """`version` is the major one; `extension` is pg_stat_statements' version as in 109 for 1.9, in `schema`."""
+    """Facts of a server: its major version, and pg_stat_statements' version (109 is 1.9) and schema."""
 
     version: int
     recovery: bool = False
@@ -34,7 +34,7 @@ class ServerInfo:
 
     @classmethod
     def of(cls, facts: Sequence[str | None]) -> "ServerInfo":
-        """Return what `FACTS` tell."""
+        """Parse the row of `FACTS`."""
         number, recovery, sees_sessions, extension, schema = facts
         return cls(
             int(number or 0) // 10000, recovery == "true", sees_sessions == "true", _number(extension), schema or ""

@@ -1,6 +1,6 @@
 """The server itself: its version, its limits, and the settings that runbooks name.
 
-Settings are those of the exporter's session, so none that a role or the exporter sets for itself is here.
+Values are those of the exporter's session, so settings that a role or the exporter sets for itself are left out.
 """
 
 from exporter.postgres.parts.ages import epoch
@@ -15,7 +15,7 @@ RIGHTS = Part(
     values=(
         gauge(
             "pg_role_can_see_all_sessions",
-            "Whether the exporter's role has the rights of pg_monitor (1); without them sessions have no metrics.",
+            "Whether the exporter's role has the rights of pg_monitor (1); without them, session metrics are absent.",
             "pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')::int",
         ),
     ),
@@ -39,7 +39,7 @@ TIMES = Part(
         ),
         gauge(
             "pg_conf_load_timestamp_seconds",
-            "When the server read its configuration last, in seconds since 1970.",
+            "When the server last read its configuration, in seconds since 1970.",
             epoch("pg_conf_load_time()"),
         ),
     ),
@@ -74,36 +74,34 @@ SETTINGS = Part(
             {16: "current_setting('reserved_connections')"},
         ),
         _bytes("shared_buffers", "PostgreSQL's own cache, in bytes."),
-        _bytes("effective_cache_size", "What the planner takes for all caches together, in bytes."),
-        _bytes("work_mem", "Memory of one sort or hash before it goes to disk, in bytes."),
-        _bytes("maintenance_work_mem", "Memory of one vacuum or index build, in bytes."),
-        _bytes("max_wal_size", "WAL between two checkpoints, in bytes."),
+        _bytes("effective_cache_size", "Size that the planner assumes for all caches together, in bytes."),
+        _bytes("work_mem", "Memory that one sort or hash may use before it spills to disk, in bytes."),
+        _bytes("maintenance_work_mem", "Memory that one vacuum or index build may use, in bytes."),
+        _bytes("max_wal_size", "WAL that triggers a checkpoint, in bytes."),
         gauge(
             "pg_settings_max_slot_wal_keep_size_bytes",
-            "WAL that a replication slot may keep, in bytes; nothing where there is no limit.",
+            "WAL that a replication slot may keep, in bytes; absent without a limit.",
             "CASE WHEN current_setting('max_slot_wal_keep_size') <> '-1' "
             "THEN pg_size_bytes(current_setting('max_slot_wal_keep_size')) END",
         ),
-        _seconds("checkpoint_timeout", "Time between two checkpoints, in seconds."),
+        _seconds("checkpoint_timeout", "Maximum time between two checkpoints, in seconds."),
         _seconds(
             "idle_in_transaction_session_timeout",
-            "After how long the server ends a session that idles in a transaction, in seconds; 0 is never.",
+            "Time after which the server ends a session that is idle in a transaction, in seconds; 0 means never.",
         ),
-        _seconds(
-            "deadlock_timeout", "How long a lock is waited for before the server looks for a deadlock, in seconds."
-        ),
+        _seconds("deadlock_timeout", "Wait for a lock after which the server checks for a deadlock, in seconds."),
         _number("max_locks_per_transaction", "Locks per connection that the lock table has room for."),
         _number("max_prepared_transactions", "Prepared transactions that the server allows."),
-        _number("max_wal_senders", "Receivers of WAL that the server allows."),
+        _number("max_wal_senders", "WAL receivers that the server allows."),
         _number("max_replication_slots", "Replication slots that the server allows."),
-        _number("autovacuum_freeze_max_age", "Transactions after which a table is vacuumed to freeze it."),
-        _number("autovacuum_multixact_freeze_max_age", "Row-lock groups after which a table is vacuumed to freeze it."),
-        _number("autovacuum_max_workers", "Automatic vacuums at the same time."),
+        _number("autovacuum_freeze_max_age", "Age in transactions at which autovacuum freezes a table."),
+        _number("autovacuum_multixact_freeze_max_age", "Age in multixacts at which autovacuum freezes a table."),
+        _number("autovacuum_max_workers", "Automatic vacuums that may run at the same time."),
         _switch("autovacuum", "Whether tables are vacuumed automatically (1)."),
-        _switch("fsync", "Whether commits are made durable (1)."),
+        _switch("fsync", "Whether commits are flushed to disk (1)."),
         _switch("full_page_writes", "Whether torn pages can be repaired after a crash (1)."),
         _switch("data_checksums", "Whether pages have checksums (1)."),
-        _switch("track_counts", "Whether tables' activity is counted (1); autovacuum needs it."),
+        _switch("track_counts", "Whether table activity is counted (1); autovacuum needs it."),
         _switch("track_io_timing", "Whether reads and writes are timed (1)."),
     ),
 )
@@ -114,7 +112,11 @@ EXTENSION_VERSIONS = Part(
     labels={"datname": "current_database()", "extname": "extname", "extversion": "extversion"},
     rows=f"FROM pg_extension ORDER BY extname <> '{EXTENSION}', extname LIMIT {EXTENSIONS}",
     most=EXTENSIONS,
-    values=(gauge("pg_extension_info", "Always 1; an extension of the connected database and its version.", "1"),),
+    values=(
+        gauge(
+            "pg_extension_info", "Always 1; the labels are an extension of the connected database and its version.", "1"
+        ),
+    ),
 )
 
 PARTS = (RIGHTS, INFO, TIMES, SETTINGS, EXTENSION_VERSIONS)

@@ -1,6 +1,6 @@
-"""Sizes on disk, read in the background: the server counts files for them.
+"""Sizes on disk, read in the background because the server counts files for them.
 
-A relation that somebody holds, or waits to hold, exclusively is skipped: asking for its size would wait behind them.
+A relation with an exclusive lock, held or requested, is skipped: reading its size would wait for that lock.
 """
 
 from exporter.postgres.parts.joined_statement import DATABASES
@@ -19,7 +19,7 @@ DATABASE_SIZES = Part(
 FROM databases AS d
 WHERE has_database_privilege(d.oid, 'CONNECT') OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')""",
     most=DATABASES,
-    values=(gauge("pg_database_size_bytes", "All files of the database, in bytes.", "pg_database_size(d.oid)"),),
+    values=(gauge("pg_database_size_bytes", "Size of the database's files, in bytes.", "pg_database_size(d.oid)"),),
 )
 
 WAL_FILES = Part(
@@ -28,13 +28,13 @@ WAL_FILES = Part(
     cached=True,
     rows="FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'",
     values=(
-        gauge("pg_wal_size_bytes", "All WAL files on disk, in bytes.", "coalesce(sum(size), 0)"),
+        gauge("pg_wal_size_bytes", "Size of the WAL files on disk, in bytes.", "coalesce(sum(size), 0)"),
         gauge("pg_wal_segments", "WAL files on disk.", "count(*)"),
     ),
 )
 
-# How wide a row is follows from what ANALYZE found; a row has 28 bytes of its own, and fields are aligned to 8.
-# Of a table that was never counted about 100 rows are taken for a page, so that it is not missed for being new.
+# The width of a row comes from ANALYZE; a row adds 28 bytes, and fields are aligned to 8. A table without a page count
+# is assumed to have 100 rows per page, so that new tables are not missed.
 TABLE_SIZES = Part(
     "table sizes",
     source="pg_table_size(), pg_stats",
@@ -65,20 +65,22 @@ CROSS JOIN LATERAL (
     values=(
         gauge(
             "pg_stat_user_tables_table_size_bytes",
-            f"The table with its long values and maps, in bytes; the {SIZED_TABLES} greatest tables that nobody locks "
-            "exclusively.",
+            f"Size of the table with TOAST data and maps, in bytes; only the {SIZED_TABLES} largest tables without an "
+            "exclusive lock.",
             "pg_table_size(t.oid)",
         ),
-        gauge("pg_stat_user_tables_index_size_bytes", "Its indexes, in bytes.", "pg_indexes_size(t.oid)"),
+        gauge(
+            "pg_stat_user_tables_index_size_bytes", "Size of the table's indexes, in bytes.", "pg_indexes_size(t.oid)"
+        ),
         gauge(
             "pg_table_dead_bytes",
-            "What dead rows take of the table, in bytes, estimated from their number.",
+            "Bytes of the table that dead rows occupy, estimated from their number.",
             "heap * t.dead / nullif(t.live + t.dead, 0)",
         ),
         gauge(
             "pg_table_bloat_bytes",
-            "What the table has beyond the needs of its rows, in bytes, estimated from the rows' width; only tables "
-            "that were analyzed and that the role may read.",
+            "Bytes of the table beyond the needs of its rows, estimated from their width; only analyzed tables that "
+            "the role may read.",
             "CASE WHEN analyzed.columns > 0 THEN greatest(heap - "
             f"ceil(t.live * (28 + ceil(analyzed.width / 8) * 8) / (({_PAGE} - 24) * t.fill)) * {_PAGE}, 0) END",
         ),

@@ -1,6 +1,6 @@
-"""Tables of one database: what is live, dead and changed in them, and when they were looked after.
+"""Tables of one database: live, dead and changed rows, scans and maintenance.
 
-Nothing here waits for a lock on a table.
+None of these parts waits for a table lock.
 """
 
 from exporter.postgres.parts.ages import epoch
@@ -15,7 +15,7 @@ NUMBER = Part(
     values=(
         gauge(
             "pg_tables",
-            f"Tables of the database; the {TABLES} with the most rows, live and dead, have metrics of their own.",
+            f"Tables of the database; the {TABLES} with the most rows (live and dead) have metrics of their own.",
             "coalesce((SELECT number FROM tables LIMIT 1), 0)",
         ),
     ),
@@ -25,7 +25,7 @@ NUMBER = Part(
 def _time(name: str, event: str) -> Value:
     return gauge(
         f"pg_stat_user_tables_last_{name}_timestamp_seconds",
-        f"When {event} last, in seconds since 1970; nothing if never.",
+        f"Time of the last {event}, in seconds since 1970; absent if never.",
         epoch(f"pg_stat_get_last_{name}_time(t.oid)"),
     )
 
@@ -46,36 +46,36 @@ STATISTICS = Part(
         gauge("pg_stat_user_tables_n_dead_tup", "Dead rows, estimated.", "pg_stat_get_dead_tuples(t.oid)"),
         gauge(
             "pg_stat_user_tables_n_mod_since_analyze",
-            "Rows changed since the table was analyzed, estimated.",
+            "Rows changed since the last analyze, estimated.",
             "pg_stat_get_mod_since_analyze(t.oid)",
         ),
         gauge(
             "pg_stat_user_tables_n_ins_since_vacuum",
-            "Rows inserted since the table was vacuumed, estimated.",
+            "Rows inserted since the last vacuum, estimated.",
             "pg_stat_get_ins_since_vacuum(t.oid)",
         ),
-        _count("seq_scan", "Scans of the whole table.", "numscans"),
-        _count("seq_tup_read", "Rows that scans of the whole table read.", "tuples_returned"),
+        _count("seq_scan", "Sequential scans of the table.", "numscans"),
+        _count("seq_tup_read", "Rows that sequential scans read.", "tuples_returned"),
         counter(
             "pg_stat_user_tables_idx_scan_total",
-            "Scans of its indexes.",
+            "Scans of the table's indexes.",
             "(SELECT coalesce(sum(pg_stat_get_numscans(indexrelid)), 0) FROM pg_index WHERE indrelid = t.oid)",
         ),
         _count("n_tup_ins", "Rows inserted.", "tuples_inserted"),
         _count("n_tup_upd", "Rows updated.", "tuples_updated"),
         _count("n_tup_hot_upd", "Rows updated without touching an index.", "tuples_hot_updated"),
         _count("n_tup_del", "Rows deleted.", "tuples_deleted"),
-        _count("vacuum", "Vacuums by hand, without VACUUM FULL.", "vacuum_count"),
+        _count("vacuum", "Manual vacuums, without VACUUM FULL.", "vacuum_count"),
         _count("autovacuum", "Automatic vacuums.", "autovacuum_count"),
-        _count("analyze", "Analyzes by hand.", "analyze_count"),
+        _count("analyze", "Manual analyzes.", "analyze_count"),
         _count("autoanalyze", "Automatic analyzes.", "autoanalyze_count"),
-        _time("vacuum", "it was vacuumed by hand"),
-        _time("autovacuum", "it was vacuumed automatically"),
-        _time("analyze", "it was analyzed by hand"),
-        _time("autoanalyze", "it was analyzed automatically"),
+        _time("vacuum", "manual vacuum"),
+        _time("autovacuum", "automatic vacuum"),
+        _time("analyze", "manual analyze"),
+        _time("autoanalyze", "automatic analyze"),
         gauge(
             "pg_table_xid_age",
-            "Transactions since the oldest that the table has not frozen.",
+            "Age of the table's oldest unfrozen transaction ID, in transactions.",
             "CASE WHEN t.relfrozenxid::text <> '0' THEN age(t.relfrozenxid) END",
         ),
     ),

@@ -1,7 +1,7 @@
-"""What the most expensive statements say, read in the background and only where the inventory asks for it.
+"""Texts of the most expensive statements, read in the background and only if the inventory enables it.
 
-The server reads the file with all texts for this. Of statements that are no queries it keeps the constants, passwords
-among them, so that only queries are told.
+The server reads the file with all texts for this. It keeps the constants of utility statements, including passwords,
+so only queries are exported.
 """
 
 from exporter.postgres.parts.part import Part, gauge
@@ -34,7 +34,7 @@ LIMIT {STATEMENTS}""",
     values=(
         gauge(
             "pg_stat_statements_query_info",
-            f"Always 1; the label is the start of a query's text, {LENGTH} characters at the most.",
+            f"Always 1; the label is the start of the query's text, at most {LENGTH} characters.",
             "1",
         ),
     ),

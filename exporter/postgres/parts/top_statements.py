@@ -1,6 +1,6 @@
-"""Statements: what they cost, the most expensive ones by themselves and the others together.
+"""Statements: their cost, one by one for the most expensive ones and together for the others.
 
-Numbers only: pg_stat_statements(false) does not read the file of texts.
+Numbers only, because pg_stat_statements(false) does not read the file of texts.
 """
 
 from exporter.postgres.parts.ages import epoch, seconds
@@ -10,7 +10,7 @@ from exporter.postgres.parts.part import Part, counter, gauge
 STATEMENTS = 100
 OTHER = "other"
 
-# The columns that are added up over users and levels, so that a statement of a database is one series.
+# Columns summed over users and levels, so that a statement of a database is one series.
 _SUMS = {
     "calls": "calls",
     "exec_time": "total_exec_time",
@@ -28,7 +28,7 @@ _TIMES = {
 
 def _rows(version: int) -> str:
     columns = _SUMS | _TIMES[version]
-    # Whole numbers would be added up as numerics, at twice the cost of all the rest.
+    # Sums of integers would be numerics, which cost twice as much as everything else.
     sums = ", ".join(f"sum({name}::float8) AS {name}" for name in columns)
     return f"""
 FROM (
@@ -50,7 +50,7 @@ FROM (
 ) AS summed JOIN databases AS d ON d.oid = summed.dbid"""
 
 
-# Under `other` the server gives the sums of all; `other_statements` makes of them what they are exported as.
+# As `other` the server returns the sums of all statements; `other_statements` turns them into counters.
 COSTS = Part(
     "statements",
     source="pg_stat_statements",
@@ -63,33 +63,35 @@ COSTS = Part(
     values=(
         counter(
             "pg_stat_statements_calls_total",
-            f"Calls of a statement: of the {STATEMENTS} that took the most time, and of the `other` ones together.",
+            f"Calls of the statement; the {STATEMENTS} that took the most time, and all others together as `other`.",
             "calls",
         ),
         counter(
-            "pg_stat_statements_seconds_total", "Time spent on running a statement, in seconds.", seconds("exec_time")
+            "pg_stat_statements_seconds_total", "Time spent running the statement, in seconds.", seconds("exec_time")
         ),
         counter(
             "pg_stat_statements_plan_seconds_total",
-            "Time spent on planning a statement, in seconds; 0 without pg_stat_statements.track_planning.",
+            "Time spent planning the statement, in seconds; 0 without pg_stat_statements.track_planning.",
             seconds("plan_time"),
         ),
-        counter("pg_stat_statements_rows_total", "Rows that a statement gave or changed.", "rows"),
-        counter("pg_stat_statements_block_hits_total", "Blocks that a statement found in the cache.", "hits"),
-        counter("pg_stat_statements_block_reads_total", "Blocks that a statement had to read.", "reads"),
+        counter("pg_stat_statements_rows_total", "Rows that the statement returned or changed.", "rows"),
+        counter("pg_stat_statements_block_hits_total", "Blocks that the statement found in the cache.", "hits"),
+        counter(
+            "pg_stat_statements_block_reads_total", "Blocks that the statement read from outside the cache.", "reads"
+        ),
         counter(
             "pg_stat_statements_temp_block_writes_total",
-            "Blocks of temporary files that a statement wrote.",
+            "Blocks of temporary files that the statement wrote.",
             "temp_writes",
         ),
         counter(
             "pg_stat_statements_block_read_seconds_total",
-            "Time that a statement spent on reading blocks, in seconds; 0 without track_io_timing.",
+            "Time that the statement spent reading blocks, in seconds; 0 without track_io_timing.",
             seconds("read_time"),
         ),
         counter(
             "pg_stat_statements_block_write_seconds_total",
-            "Time that a statement spent on writing blocks, in seconds; 0 without track_io_timing.",
+            "Time that the statement spent writing blocks, in seconds; 0 without track_io_timing.",
             seconds("write_time"),
         ),
     ),
@@ -103,17 +105,17 @@ STORE = Part(
     values=(
         gauge(
             "pg_settings_pg_stat_statements_max",
-            "Statements that are kept apart; beyond it the rarest are forgotten.",
+            "Maximum statements that the server tracks; beyond it, the server drops the least used.",
             "current_setting('pg_stat_statements.max')",
         ),
         counter(
             "pg_stat_statements_dealloc_total",
-            "Times that rare statements were forgotten to make room.",
+            "Times that the server dropped the least-used statements to make room.",
             "dealloc",
         ),
         gauge(
             "pg_stat_statements_stats_reset_timestamp_seconds",
-            "When the numbers of all statements were reset, in seconds since 1970.",
+            "When the counters of all statements were last reset, in seconds since 1970.",
             epoch("stats_reset"),
         ),
     ),

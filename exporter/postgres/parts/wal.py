@@ -1,4 +1,4 @@
-"""The write-ahead log: how much is written, whether it is archived, and what checkpoints cost."""
+"""The write-ahead log: its volume, its archiving, and the cost of checkpoints."""
 
 from exporter.postgres.parts.ages import epoch, seconds
 from exporter.postgres.parts.part import Part, counter, gauge
@@ -10,24 +10,24 @@ WAL_WRITES = Part(
     source="pg_stat_wal",
     rows={14: "FROM pg_stat_wal"},
     values=(
-        counter("pg_stat_wal_records_total", "WAL records made.", "wal_records"),
-        counter("pg_stat_wal_fpi_total", "Whole pages written to WAL.", "wal_fpi"),
-        counter("pg_stat_wal_bytes_total", "Bytes of WAL made.", "wal_bytes"),
+        counter("pg_stat_wal_records_total", "WAL records generated.", "wal_records"),
+        counter("pg_stat_wal_fpi_total", "Full pages written to WAL.", "wal_fpi"),
+        counter("pg_stat_wal_bytes_total", "Bytes of WAL generated.", "wal_bytes"),
         counter(
             "pg_stat_wal_buffers_full_total",
-            "Times that WAL was written because its buffers were full.",
+            "Times that WAL was written because the WAL buffers were full.",
             "wal_buffers_full",
         ),
         counter("pg_stat_wal_write_total", "Writes of WAL to disk.", {14: "wal_write", 18: ""}),
-        counter("pg_stat_wal_sync_total", "Times that WAL was made durable.", {14: "wal_sync", 18: ""}),
+        counter("pg_stat_wal_sync_total", "Flushes of WAL to disk.", {14: "wal_sync", 18: ""}),
         counter(
             "pg_stat_wal_write_seconds_total",
-            "Time spent on writing WAL, in seconds; 0 without track_wal_io_timing.",
+            "Time spent writing WAL, in seconds; 0 without track_wal_io_timing.",
             {14: seconds("wal_write_time"), 18: ""},
         ),
         counter(
             "pg_stat_wal_sync_seconds_total",
-            "Time spent on making WAL durable, in seconds; 0 without track_wal_io_timing.",
+            "Time spent flushing WAL to disk, in seconds; 0 without track_wal_io_timing.",
             {14: seconds("wal_sync_time"), 18: ""},
         ),
     ),
@@ -40,19 +40,19 @@ ARCHIVER = Part(
     values=(
         gauge(
             "pg_settings_archive_mode",
-            "Whether finished WAL is archived (1).",
+            "Whether WAL archiving is on (1).",
             "(current_setting('archive_mode') <> 'off')::int",
         ),
         counter("pg_stat_archiver_archived_total", "WAL files archived.", "archived_count"),
         counter("pg_stat_archiver_failed_total", "Failed attempts to archive a WAL file.", "failed_count"),
         gauge(
             "pg_stat_archiver_last_archived_timestamp_seconds",
-            "When a WAL file was archived last, in seconds since 1970; nothing if never.",
+            "When a WAL file was last archived, in seconds since 1970; absent if never.",
             epoch("last_archived_time"),
         ),
         gauge(
             "pg_stat_archiver_last_failed_timestamp_seconds",
-            "When archiving failed last, in seconds since 1970; nothing if never.",
+            "When archiving last failed, in seconds since 1970; absent if never.",
             epoch("last_failed_time"),
         ),
     ),
@@ -65,22 +65,22 @@ CHECKPOINTS = Part(
     values=(
         counter(
             "pg_stat_checkpointer_num_timed_total",
-            "Checkpoints because it was time.",
+            "Checkpoints started by checkpoint_timeout.",
             {13: "b.checkpoints_timed", 17: "c.num_timed"},
         ),
         counter(
             "pg_stat_checkpointer_num_requested_total",
-            "Checkpoints because max_wal_size was reached or somebody asked.",
+            "Checkpoints started by max_wal_size or on request.",
             {13: "b.checkpoints_req", 17: "c.num_requested"},
         ),
         counter(
             "pg_stat_checkpointer_write_seconds_total",
-            "Time that checkpoints spent on writing, in seconds.",
+            "Time that checkpoints spent writing files, in seconds.",
             {13: seconds("b.checkpoint_write_time"), 17: seconds("c.write_time")},
         ),
         counter(
             "pg_stat_checkpointer_sync_seconds_total",
-            "Time that checkpoints spent on making files durable, in seconds.",
+            "Time that checkpoints spent flushing files to disk, in seconds.",
             {13: seconds("b.checkpoint_sync_time"), 17: seconds("c.sync_time")},
         ),
         counter(
@@ -91,19 +91,19 @@ CHECKPOINTS = Part(
         counter("pg_stat_bgwriter_buffers_clean_total", "Blocks that the background writer wrote.", "b.buffers_clean"),
         counter(
             "pg_stat_bgwriter_maxwritten_clean_total",
-            "Times that the background writer stopped because it had written its share.",
+            "Times that the background writer stopped at its limit, bgwriter_lru_maxpages.",
             "b.maxwritten_clean",
         ),
-        counter("pg_stat_bgwriter_buffers_alloc_total", "Blocks of the cache that were given out.", "b.buffers_alloc"),
+        counter("pg_stat_bgwriter_buffers_alloc_total", "Cache blocks allocated.", "b.buffers_alloc"),
         counter(
             "pg_stat_bgwriter_buffers_backend_total",
-            "Blocks that sessions had to write themselves; from 16 on see pg_stat_io.",
+            "Blocks that sessions had to write themselves; from PostgreSQL 16 on, see pg_stat_io.",
             {13: "b.buffers_backend", 17: ""},
         ),
     ),
 )
 
-# A part of its own: managed services may forbid the function, which reads a file.
+# A separate part, because managed services may forbid the function, which reads a file.
 LAST_CHECKPOINT = Part(
     "last checkpoint",
     source="pg_control_checkpoint()",
@@ -111,13 +111,13 @@ LAST_CHECKPOINT = Part(
     values=(
         gauge(
             "pg_last_checkpoint_timestamp_seconds",
-            "When the last checkpoint began, in seconds since 1970; that of the primary, on a standby.",
+            "Start of the last checkpoint, in seconds since 1970; on a standby, that of the primary.",
             epoch("checkpoint_time"),
         ),
     ),
 )
 
-# From 18 on the view has rows of WAL too: their reads and writes are no blocks, and WAL is told of above.
+# From 18 on the view also has rows for WAL, which are not in blocks and which WAL_WRITES covers.
 IO = Part(
     "io",
     source="pg_stat_io",
@@ -135,8 +135,12 @@ LIMIT {BACKEND_TYPES_AND_CONTEXTS}"""
     values=(
         counter("pg_stat_io_reads_total", "Reads by type of process and context.", "sum(reads)"),
         counter("pg_stat_io_writes_total", "Writes by type of process and context.", "sum(writes)"),
-        counter("pg_stat_io_fsyncs_total", "Times that files were made durable.", "sum(fsyncs)"),
-        counter("pg_stat_io_evictions_total", "Blocks thrown out of the cache for others.", "sum(evictions)"),
+        counter("pg_stat_io_fsyncs_total", "Flushes of files to disk by type of process and context.", "sum(fsyncs)"),
+        counter(
+            "pg_stat_io_evictions_total",
+            "Blocks evicted from the cache by type of process and context.",
+            "sum(evictions)",
+        ),
     ),
 )
 

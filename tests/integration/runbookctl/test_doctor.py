@@ -160,7 +160,7 @@ def test_doctor_runs_each_query_and_names_its_missing_right(granted: PostgresSer
     assert code == 1
     assert [(each["problem"], each["repair"].partition(" TO ")[0]) for each in found["shop/postgres/main"]] == [
         (
-            "queries.bad: sql gives no column 'value', only ?column?; name it with AS",
+            "queries.bad: sql returns no column 'value', only ?column?; name it with AS",
             "fix its sql in the inventory",
         ),
         ("queries.hidden: permission denied for table Audit Log", 'GRANT SELECT ON "Audit Log"'),

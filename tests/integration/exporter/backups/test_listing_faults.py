@@ -63,11 +63,11 @@ async def landing_page(exporter) -> str:
     [
         (403, "SignatureDoesNotMatch", "credentials", "the storage refuses the credentials"),
         (403, "InvalidAccessKeyId", "credentials", "the storage refuses the credentials"),
-        (403, "AccessDenied", "credentials", "or they may not list the folder"),
+        (403, "AccessDenied", "credentials", "check them and their right to list the folder"),
         (403, "RequestTimeTooSkewed", "clock", "set this machine&#x27;s clock"),
         (400, "AuthorizationHeaderMalformed", "region", "the bucket is in another region; set the option aws_region"),
         (301, "PermanentRedirect", "region", "the bucket is in another region; set the option aws_region"),
-        (404, "NoSuchBucket", "folder", "the bucket or folder does not exist"),
+        (404, "NoSuchBucket", "folder", "the bucket or folder does not exist; create it or correct url"),
         (418, "Teapot", "other", "the storage answered with status 418"),
     ],
 )
@@ -88,7 +88,7 @@ async def test_something_else_than_a_storage(start_exporter, refuse: Refuse) -> 
         inventory("s3://bucket/db/", options=s3(await refuse(200, "<!DOCTYPE html><html><head><meta></head></html>")))
     )
     await wait_for_failure(exporter, "endpoint")
-    assert "is no storage of this kind" in await landing_page(exporter)
+    assert "is not a storage of this kind" in await landing_page(exporter)
 
 
 async def test_nobody_at_the_address(start_exporter) -> None:
@@ -152,7 +152,7 @@ async def test_a_report_in_a_file(start_exporter, tmp_path: Path) -> None:
     assert page.value("backup_list_requests_total") == 0
     file.write_text("[{")
     await wait_for_failure(exporter, "report")
-    assert "this is no report of restic" in await landing_page(exporter)
+    assert "not a restic report" in await landing_page(exporter)
     file.unlink()
     await wait_for_failure(exporter, "folder")
     assert f"cannot read {file}" in await landing_page(exporter)

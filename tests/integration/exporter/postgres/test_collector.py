@@ -203,8 +203,8 @@ async def test_a_rotated_password_is_read_anew(start_exporter, metrics_server, d
     ("dsn", "expected"),
     [
         ("postgresql://metrics:hunter2@127.0.0.1:1/shop", "Connect call failed (&#x27;127.0.0.1&#x27;, 1)"),
-        ("postgresql://metrics:hunter2@127.0.0.1:hunter2/shop", "dsn: is no address like postgresql://"),
-        ("hunter2", "dsn: is no address like postgresql://"),
+        ("postgresql://metrics:hunter2@127.0.0.1:hunter2/shop", "dsn: not an address; write it as postgresql://"),
+        ("hunter2", "dsn: not an address; write it as postgresql://"),
         ("postgresql://metrics:hunter2@127.0.0.1:1/shop?sslmode=maybe", "sslmode"),
     ],
 )

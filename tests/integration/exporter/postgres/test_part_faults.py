@@ -14,7 +14,7 @@ INVENTORY = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
 SUCCESS = "runbook_exporter_part_success"
 
 
-NO_UTF8 = "a name in the answer, as of a role, a database or a table, is not UTF-8; rename it"
+NO_UTF8 = "a name in the result (a role, database or table) is not UTF-8; rename it"
 # Only from within an SQL_ASCII database; the server takes the bytes of the name as they are.
 LATIN1 = """SET client_encoding = 'SQL_ASCII'; SELECT '{} "caf' || chr(233) || '"{}' \\gexec"""
 

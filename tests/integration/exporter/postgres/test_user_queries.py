@@ -95,12 +95,12 @@ searches:
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
-        ("SELECT count(*) AS number FROM search_telemetry", "gives no column 'value', only number; name it with AS"),
+        ("SELECT count(*) AS number FROM search_telemetry", "returns no column 'value', only number; name it with AS"),
         ("SELECT now() AS value", "the column 'value' is timestamptz, not a number"),
         ("SELECT 1 AS value; SELECT 2 AS value", "cannot insert multiple commands into a prepared statement"),
         ("DELETE FROM search_telemetry RETURNING 1 AS value", "cannot execute DELETE in a read-only transaction"),
         ("SELECT nextval('numbers') AS value", "cannot execute nextval() in a read-only transaction"),
-        ("SET transaction_read_only = off", "gives no column 'value', no columns"),
+        ("SET transaction_read_only = off", "returns no column 'value', no columns"),
         ("SELECT 1 AS value FROM nowhere", 'relation "nowhere" does not exist'),
         ("SELECT 1 AS value FROM pg_sleep(20)", "canceling statement due to statement timeout"),
     ],

@@ -117,8 +117,8 @@ async def test_a_restart_costs_no_more_than_the_time_it_takes(start_exporter, se
     [
         ("redis://metrics:hunter2@127.0.0.1:{port}/0", "invalid username-password pair"),
         ("redis://metrics:hunter2@127.0.0.1:1/0", "Error 111 connecting to 127.0.0.1:1."),
-        ("redis://metrics:hunter2@127.0.0.1:hunter2/0", "url: is no address like redis://"),
-        ("hunter2", "url: is no address like redis://"),
+        ("redis://metrics:hunter2@127.0.0.1:hunter2/0", "url: not an address; write it as redis://"),
+        ("hunter2", "url: not an address; write it as redis://"),
     ],
 )
 async def test_a_wrong_address_is_told_without_the_password(

@@ -105,7 +105,7 @@ def test_a_backup_that_goes_on_or_was_found_damaged_is_none() -> None:
 def test_a_stanza_without_backups_is_empty_and_one_that_is_broken_is_an_error() -> None:
     found = read("pgbackrest", [stanza(code=2)])
     assert (found.count, found.oldest_at) == (0, None)
-    with pytest.raises(ReportError, match="pgBackRest says about the stanza main: missing data"):
+    with pytest.raises(ReportError, match="pgBackRest reports for the stanza main: missing data"):
         read("pgbackrest", [stanza(backup("20270114-080000F", NOW - DAY, 1, 1), code=3)])
 
 
@@ -113,7 +113,7 @@ def test_of_several_stanzas_one_has_to_be_named() -> None:
     two = [stanza(name="one"), stanza(backup("20270114-080000F", NOW - DAY, 1, 1), name="two")]
     assert read("pgbackrest", two, "two").count == 1
     for wrong in (None, "three"):
-        with pytest.raises(ReportError, match="name one of those in the report: one, two"):
+        with pytest.raises(ReportError, match="set it to one of those in the report: one, two"):
             read("pgbackrest", two, wrong)
 
 

@@ -7,7 +7,7 @@ from exporter.errors import TargetMisconfigured
 from exporter.postgres.connect import connect
 from runbookd.inventory import PostgresTarget
 
-NO_ADDRESS = "dsn: is no address like postgresql://role:password@host:5432/database"
+NO_ADDRESS = "dsn: not an address; write it as postgresql://role:password@host:5432/database"
 
 
 async def error_text(dsn: str) -> str:
