@@ -1,4 +1,4 @@
-"""What the exporter remembers of one place of backups between readings."""
+"""The state of one place of backups that is kept between readings."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the exporter remembers of a queue between two scrapes."""
+"""The state of a queue that is kept between two scrapes."""
 
 from collections.abc import Sequence
 from typing import Any

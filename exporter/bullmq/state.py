@@ -1,4 +1,4 @@
-"""What the exporter remembers of a target's queues across connections."""
+"""The state of a target's queues that outlives its connections."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""What the tests of backups put into folders, and how they say it in the inventory."""
+"""Backups and markers that the tests store, and the inventory for them."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def folder_of(place: Path) -> Path:
 
 
 def marker(backup: str, size: int, proof: ProofKind = ProofKind.VERIFIED, **more: Any) -> tuple[str, bytes]:
-    """The name and content of a marker that holds, but for what `more` says."""
+    """Return the name and content of a valid marker, changed by `more`."""
     details: dict[str, Any] = (
         {"checks": ["end"]} if proof is ProofKind.VERIFIED else {"duration_seconds": 90, "rows": {"a": 7}}
     )
@@ -42,7 +42,7 @@ def marker(backup: str, size: int, proof: ProofKind = ProofKind.VERIFIED, **more
 
 
 def write_proven_backups(folder: Path) -> int:
-    """Two backups with a marker of either kind, so that every metric of backups has a value; returns the markers."""
+    """Write two backups and a marker of either kind, so that each metric has a value; return the number of markers."""
     names = ["db_20260101.dump", "db_20260102.dump"]
     markers = [marker(names[1], 1, encryption="AES-256"), marker(names[1], 1, ProofKind.RESTORED)]
     for name, content in [*((name, b"x") for name in names), *markers]:

@@ -31,7 +31,7 @@ async def wait_until_listed(exporter):
     return await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
 
 
-async def test_the_newest_complete_backup_counts(start_exporter, bucket, options, put) -> None:
+async def test_newest_complete_backup_is_reported(start_exporter, bucket, options, put) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     newest = now - timedelta(hours=3)
     put(f"db/{at(now - timedelta(days=2))}", b"old")
@@ -53,7 +53,7 @@ async def test_the_newest_complete_backup_counts(start_exporter, bucket, options
     assert page.value("runbook_exporter_collector_last_success_timestamp_seconds", collector="backups") is not None
 
 
-async def test_a_name_is_read_in_the_zone_of_the_target(start_exporter, bucket, options, put) -> None:
+async def test_date_in_a_name_is_read_in_the_zone_of_the_target(start_exporter, bucket, options, put) -> None:
     put("db/db_20260115_020000.dump")
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options), zone="America/New_York"))
     page = await wait_until_listed(exporter)
@@ -61,7 +61,7 @@ async def test_a_name_is_read_in_the_zone_of_the_target(start_exporter, bucket, 
     assert page.value("backup_last_success_timestamp_seconds") == expected
 
 
-async def test_a_new_backup_is_seen_at_the_next_refresh(start_exporter, bucket, options, put) -> None:
+async def test_new_backup_is_reported_at_the_next_refresh(start_exporter, bucket, options, put) -> None:
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options)))
     page = await wait_until_listed(exporter)
     assert page.value("backup_objects") == 0
@@ -72,7 +72,7 @@ async def test_a_new_backup_is_seen_at_the_next_refresh(start_exporter, bucket, 
     assert (page.value("backup_list_requests_total") or 0) >= 2
 
 
-async def test_a_folder_on_disk(start_exporter, tmp_path: Path) -> None:
+async def test_folder_on_disk_is_read(start_exporter, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     (folder / "db_20260115_020000.dump").write_bytes(b"12345")
@@ -80,7 +80,7 @@ async def test_a_folder_on_disk(start_exporter, tmp_path: Path) -> None:
     assert page.value("backup_last_size_bytes") == 5
 
 
-async def test_more_than_a_page_of_objects(start_exporter, bucket, options, put) -> None:
+async def test_folder_of_more_than_one_page_is_counted_completely(start_exporter, bucket, options, put) -> None:
     first = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(1005):
         put(f"db/{at(first + timedelta(hours=number))}")
@@ -91,7 +91,9 @@ async def test_more_than_a_page_of_objects(start_exporter, bucket, options, put)
     assert page.value("runbook_exporter_collector_round_trips") == 2
 
 
-async def test_a_lost_bucket_keeps_the_last_truth_and_says_so(start_exporter, s3_server, bucket, options, put) -> None:
+async def test_unreachable_bucket_keeps_its_last_samples_and_is_reported(
+    start_exporter, s3_server, bucket, options, put
+) -> None:
     put("db/db_20260115_020000.dump")
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options)))
     await wait_until_listed(exporter)
@@ -102,7 +104,7 @@ async def test_a_lost_bucket_keeps_the_last_truth_and_says_so(start_exporter, s3
 
 
 async def problem(exporter, expected: str) -> str:
-    """The landing page, once it tells the problem."""
+    """Return the landing page once it shows the problem."""
     for _ in range(100):
         await exporter.scrape()
         page = (await exporter.get("/"))[1]
@@ -124,7 +126,9 @@ async def problem(exporter, expected: str) -> str:
         (lambda file: file.write_text(file.read_text() + "aws_timeout: hunter2\n"), "check url and options"),
     ],
 )
-async def test_wrong_options_are_told_without_them(start_exporter, bucket, options, change, expected, capsys) -> None:
+async def test_wrong_options_are_reported_without_their_values(
+    start_exporter, bucket, options, change, expected, capsys
+) -> None:
     change(options)
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options)))
     page = await problem(exporter, expected.format(file=options))
@@ -133,17 +137,17 @@ async def test_wrong_options_are_told_without_them(start_exporter, bucket, optio
     assert (await exporter.scrape()).value("backup_up") == 0
 
 
-async def test_a_missing_bucket_is_told(start_exporter, options) -> None:
+async def test_missing_bucket_is_reported(start_exporter, options) -> None:
     exporter = await start_exporter(inventory("s3://no-such-bucket/db/", options_file=str(options)))
     await problem(exporter, "the bucket or folder does not exist")
 
 
-async def test_a_missing_folder_on_disk_is_told(start_exporter, tmp_path: Path) -> None:
+async def test_missing_folder_on_disk_is_reported(start_exporter, tmp_path: Path) -> None:
     exporter = await start_exporter(inventory(f"file://{tmp_path}/none"))
     await problem(exporter, "the folder does not exist")
 
 
-async def test_a_refusal_is_told_without_the_key_that_the_server_repeats(start_exporter, capsys) -> None:
+async def test_refusal_is_reported_without_the_key_in_the_response(start_exporter, capsys) -> None:
     async def refuse(_: web.Request) -> web.Response:
         return web.Response(status=403, text="<Error><AWSAccessKeyId>hunter2</AWSAccessKeyId></Error>")
 

@@ -1,4 +1,4 @@
-"""The states of backups, kept apart, in a real folder; what only a storage over HTTP can do is a real S3 server's."""
+"""The states of backups in a real folder, or on a real S3 server where only a storage over HTTP has them."""
 
 import asyncio
 import os
@@ -19,13 +19,13 @@ def states(page) -> dict[str, float]:
     return {dict(labels)["state"]: value for labels, value in page.series("backup_incomplete_objects").items()}
 
 
-async def test_the_newest_is_told_beside_those_before_it(start_exporter, tmp_path: Path) -> None:
+async def test_newest_size_is_reported_beside_the_median_of_earlier_ones(start_exporter, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     for number, size in enumerate([40, 100, 300, 200, 120, 110, 130, 140, 9_999]):
         (folder / name_of(HOUR + number * DAY)).write_bytes(b"x" * size)
     page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert page.value("backup_last_size_bytes") == 40
-    assert page.value("backup_size_median_bytes") == 130  # of seven; the ninth is too long ago, and the newest is none
+    assert page.value("backup_size_median_bytes") == 130  # of the seven before the newest; the ninth is too old
     assert page.value("backup_objects") == 9
     assert page.value("backup_bytes") == 40 + 100 + 300 + 200 + 120 + 110 + 130 + 140 + 9_999
     oldest = datetime.strptime(name_of(HOUR + 8 * DAY), "db_%Y%m%d_%H%M%S.dump").replace(tzinfo=UTC)
@@ -35,7 +35,7 @@ async def test_the_newest_is_told_beside_those_before_it(start_exporter, tmp_pat
     assert set(states(page).values()) == {0}
 
 
-async def test_never_is_no_date_and_no_size(start_exporter, tmp_path: Path) -> None:
+async def test_empty_folder_reports_no_date_and_no_size(start_exporter, tmp_path: Path) -> None:
     page = await wait_until_listed(await start_exporter(inventory(folder_of(tmp_path).as_uri())))
     assert page.value("backup_found") == 0
     assert page.value("backup_objects") == 0
@@ -48,7 +48,7 @@ async def test_never_is_no_date_and_no_size(start_exporter, tmp_path: Path) -> N
         assert page.series(f"backup_{absent}") == {}
 
 
-async def test_a_pattern_that_matches_nothing_is_told_from_an_empty_folder(start_exporter, tmp_path: Path) -> None:
+async def test_unmatched_objects_reveal_a_pattern_that_matches_nothing(start_exporter, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     for name in ("database-2026-11-20.dump", "database-2026-11-21.dump"):
         (folder / name).write_bytes(b"dump")
@@ -67,7 +67,7 @@ async def test_a_pattern_that_matches_nothing_is_told_from_an_empty_folder(start
         (-DAY, "{}", b"whole", "future"),
     ],
 )
-async def test_what_came_last_and_is_no_backup(
+async def test_newest_incomplete_object_is_counted_by_reason(
     start_exporter, tmp_path: Path, age: timedelta, name: str, content: bytes, state: str
 ) -> None:
     folder = folder_of(tmp_path)
@@ -80,7 +80,7 @@ async def test_what_came_last_and_is_no_backup(
     assert page.value("backup_unmatched_objects") == 0
 
 
-async def test_scrap_of_a_problem_that_is_over_is_no_state(start_exporter, tmp_path: Path) -> None:
+async def test_incomplete_objects_older_than_the_newest_backup_are_not_counted(start_exporter, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     (folder / name_of(2 * DAY)).write_bytes(b"")
     (folder / f"{name_of(3 * DAY)}.partial").write_bytes(b"half")
@@ -89,7 +89,7 @@ async def test_scrap_of_a_problem_that_is_over_is_no_state(start_exporter, tmp_p
     assert set(states(page).values()) == {0}
 
 
-async def test_a_backup_that_was_renamed_or_deleted_is_gone_at_the_next_reading(start_exporter, tmp_path: Path) -> None:
+async def test_renamed_or_deleted_backup_is_gone_at_the_next_reading(start_exporter, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     old, new = folder / name_of(2 * DAY), folder / name_of(HOUR)
     old.write_bytes(b"old")
@@ -131,7 +131,7 @@ async def test_dated_folders_are_backups(start_exporter, bucket, options, put) -
     assert page.value("backup_oldest_timestamp_seconds") == (midnight - 2 * DAY).timestamp()
 
 
-async def test_an_upload_in_parts_is_not_there_before_it_has_ended(start_exporter, bucket, options, put) -> None:
+async def test_unfinished_multipart_upload_is_not_counted(start_exporter, bucket, options, put) -> None:
     put(f"db/{name_of(DAY)}", b"whole")
     address = f"{bucket.server.url}/{bucket.name}/db/{name_of(timedelta(minutes=1))}"
     signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=demo/20260101/us-east-1/s3/aws4_request"}
@@ -145,7 +145,7 @@ async def test_an_upload_in_parts_is_not_there_before_it_has_ended(start_exporte
     assert page.value("backup_last_size_bytes") == len(b"whole")
 
 
-async def test_scrapes_list_nothing(start_exporter, bucket, options, put) -> None:
+async def test_scrapes_do_not_list_the_storage(start_exporter, bucket, options, put) -> None:
     put(f"db/{name_of(HOUR)}", b"dump")
     exporter = await start_exporter(inventory(f"{bucket.url}/db/", options_file=str(options), refresh="5m"))
     await wait_until_listed(exporter)

@@ -1,6 +1,6 @@
-"""Whatever keeps backups from being listed has its own reason in a metric, and one line for people.
+"""Each fault that prevents a listing has its own reason in a metric and one line on the landing page.
 
-A folder, a bucket and an address are real; the refusals that moto does not know are said here as S3 says them.
+Folder, bucket and address are real; refusals that moto does not know are imitated as S3 words them.
 """
 
 import json
@@ -21,7 +21,7 @@ Refuse = Callable[[int, str], Awaitable[str]]
 
 @pytest.fixture
 async def refuse() -> AsyncIterator[Refuse]:
-    """Starts a storage that answers everything so."""
+    """Start a storage that gives the same answer to every request."""
     runners: list[web.AppRunner] = []
 
     async def start(status: int, text: str) -> str:
@@ -59,7 +59,7 @@ async def landing_page(exporter) -> str:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "reason", "told"),
+    ("status", "code", "reason", "message"),
     [
         (403, "SignatureDoesNotMatch", "credentials", "the storage refuses the credentials"),
         (403, "InvalidAccessKeyId", "credentials", "the storage refuses the credentials"),
@@ -71,19 +71,19 @@ async def landing_page(exporter) -> str:
         (418, "Teapot", "other", "the storage answered with status 418"),
     ],
 )
-async def test_a_refusal(
-    start_exporter, refuse: Refuse, capsys, status: int, code: str, reason: str, told: str
+async def test_storage_refusal_is_reported_by_reason_without_keys(
+    start_exporter, refuse: Refuse, capsys, status: int, code: str, reason: str, message: str
 ) -> None:
     body = f"<Error><Code>{code}</Code><Message>no</Message><AWSAccessKeyId>hunter2</AWSAccessKeyId></Error>"
     exporter = await start_exporter(inventory("s3://bucket/db/", options=s3(await refuse(status, body))))
     await wait_for_failure(exporter, reason)
     page = await landing_page(exporter)
-    assert told in page
+    assert message in page
     out, err = capsys.readouterr()
     assert "hunter2" not in page + out + err
 
 
-async def test_something_else_than_a_storage(start_exporter, refuse: Refuse) -> None:
+async def test_web_page_instead_of_a_storage_is_reported_as_endpoint(start_exporter, refuse: Refuse) -> None:
     exporter = await start_exporter(
         inventory("s3://bucket/db/", options=s3(await refuse(200, "<!DOCTYPE html><html><head><meta></head></html>")))
     )
@@ -91,26 +91,26 @@ async def test_something_else_than_a_storage(start_exporter, refuse: Refuse) -> 
     assert "is not a storage of this kind" in await landing_page(exporter)
 
 
-async def test_nobody_at_the_address(start_exporter) -> None:
+async def test_unreachable_storage_is_reported_as_endpoint(start_exporter) -> None:
     await wait_for_failure(
         await start_exporter(inventory("s3://bucket/db/", options=s3("http://127.0.0.1:1"))), "endpoint"
     )
 
 
-async def test_a_wrong_bucket(start_exporter, bucket) -> None:
+async def test_missing_bucket_is_reported_as_folder(start_exporter, bucket) -> None:
     await wait_for_failure(await start_exporter(inventory("s3://no-such/db/", options=s3(bucket.server.url))), "folder")
 
 
-async def test_a_folder_that_is_not_there(start_exporter, tmp_path: Path) -> None:
+async def test_missing_folder_on_disk_is_reported_as_folder(start_exporter, tmp_path: Path) -> None:
     await wait_for_failure(await start_exporter(inventory(f"file://{tmp_path}/none")), "folder")
 
 
-async def test_options_that_are_none(start_exporter) -> None:
+async def test_unknown_option_is_reported_as_options(start_exporter) -> None:
     options = s3("http://127.0.0.1:1", nonsense="hunter2")
     await wait_for_failure(await start_exporter(inventory("s3://bucket/db/", options=options)), "options")
 
 
-async def test_the_last_good_reading_stands_and_the_reason_goes_with_the_fault(start_exporter, tmp_path: Path) -> None:
+async def test_samples_stay_during_a_fault_and_its_reason_clears_afterwards(start_exporter, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     (folder / name_of(HOUR)).write_bytes(b"dump")
     exporter = await start_exporter(inventory(folder.as_uri()))
@@ -137,7 +137,7 @@ def snapshots(age: float) -> str:
     )
 
 
-async def test_a_report_in_a_file(start_exporter, tmp_path: Path) -> None:
+async def test_report_in_a_file_is_read_and_its_faults_are_reported(start_exporter, tmp_path: Path) -> None:
     file = tmp_path / "snapshots.json"
     file.write_text(snapshots(3600))
     written = time.time() - DAY.total_seconds()
@@ -158,13 +158,13 @@ async def test_a_report_in_a_file(start_exporter, tmp_path: Path) -> None:
     assert f"cannot read {file}" in await landing_page(exporter)
 
 
-async def test_a_report_at_a_url(start_exporter, refuse: Refuse) -> None:
+async def test_report_at_a_url_is_read(start_exporter, refuse: Refuse) -> None:
     exporter = await start_exporter(report_inventory({"url": await refuse(200, snapshots(3600))}))
     page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
     assert page.value("backup_objects") == 1
     assert time.time() - (page.value("backup_last_check_timestamp_seconds") or 0) < 60
 
 
-async def test_a_report_that_does_not_come(start_exporter, refuse: Refuse) -> None:
+async def test_unavailable_report_is_reported_as_endpoint(start_exporter, refuse: Refuse) -> None:
     await wait_for_failure(await start_exporter(report_inventory({"url": await refuse(500, "")})), "endpoint")
     await wait_for_failure(await start_exporter(report_inventory({"url": "http://127.0.0.1:1/"})), "endpoint")

@@ -1,4 +1,4 @@
-"""What markers prove, in a real folder and beside real objects of an S3 server."""
+"""The proofs of markers, in a real folder and beside real objects on an S3 server."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def write(folder: Path) -> Write:
-    """Write a backup of that age with a marker of which `more` is said, or which holds `content`."""
+    """Write a backup of that age with a valid marker changed by `more`, or with `content` as its marker."""
 
     def write(
         age: timedelta = HOUR, proof: ProofKind = ProofKind.VERIFIED, content: bytes | None = None, **more: Any
@@ -45,7 +45,7 @@ def proof_counts(page) -> dict[tuple[str, str], float]:
     return {(labels["proof"], labels["state"]): value for labels, value in series if value}
 
 
-async def test_a_verified_backup(start_exporter, folder: Path, write: Write) -> None:
+async def test_verify_marker_sets_the_verification_time(start_exporter, folder: Path, write: Write) -> None:
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     write(at=at.isoformat(), encryption="AES-256")
     page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
@@ -56,7 +56,7 @@ async def test_a_verified_backup(start_exporter, folder: Path, write: Write) -> 
     assert page.series("backup_last_restored_timestamp_seconds") == {}
 
 
-async def test_a_restored_backup(start_exporter, folder: Path, write: Write) -> None:
+async def test_restore_marker_sets_time_duration_and_rows(start_exporter, folder: Path, write: Write) -> None:
     write(proof=ProofKind.RESTORED, rows={"public.users": 5, "public.orders": 6}, duration_seconds=412.5, encryption="")
     page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert page.value("backup_last_restored_timestamp_seconds") is not None
@@ -66,7 +66,7 @@ async def test_a_restored_backup(start_exporter, folder: Path, write: Write) -> 
     assert page.series("backup_last_verified_timestamp_seconds") == {}
 
 
-async def test_without_markers_nothing_is_claimed(start_exporter, folder: Path) -> None:
+async def test_no_proof_is_reported_without_markers(start_exporter, folder: Path) -> None:
     (folder / name_of(HOUR)).write_bytes(CONTENT)
     page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert proof_counts(page) == {}
@@ -89,7 +89,9 @@ async def test_without_markers_nothing_is_claimed(start_exporter, folder: Path) 
         ({"content": b" " * 70_000}, "malformed"),
     ],
 )
-async def test_a_marker_that_proves_nothing(start_exporter, folder: Path, write: Write, more: Any, state: str) -> None:
+async def test_marker_without_proof_is_counted_by_state(
+    start_exporter, folder: Path, write: Write, more: Any, state: str
+) -> None:
     write(**more)
     page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
     assert proof_counts(page) == {("verified", state): 1}
@@ -97,7 +99,7 @@ async def test_a_marker_that_proves_nothing(start_exporter, folder: Path, write:
     assert page.value("backup_found") == 1
 
 
-async def test_when_the_backup_is_gone_its_verification_is_too_but_not_the_drill(
+async def test_deleted_backup_loses_its_verification_but_not_its_restore(
     start_exporter, folder: Path, write: Write
 ) -> None:
     name = write()
@@ -111,7 +113,7 @@ async def test_when_the_backup_is_gone_its_verification_is_too_but_not_the_drill
     assert page.value("backup_last_restored_timestamp_seconds") is not None
 
 
-async def test_an_older_proof_counts_where_the_newest_does_not(start_exporter, folder: Path, write: Write) -> None:
+async def test_older_valid_marker_counts_when_the_newest_is_invalid(start_exporter, folder: Path, write: Write) -> None:
     at = datetime.now(UTC).replace(microsecond=0) - DAY
     write(2 * DAY, at=at.isoformat())
     write(HOUR, content=b"{")
@@ -120,9 +122,7 @@ async def test_an_older_proof_counts_where_the_newest_does_not(start_exporter, f
     assert page.value("backup_last_verified_timestamp_seconds") == at.timestamp()
 
 
-async def test_a_marker_of_an_object_is_read_once_and_its_mark_is_compared(
-    start_exporter, bucket, options, put, open_bucket
-) -> None:
+async def test_marker_is_read_once_and_its_etag_is_compared(start_exporter, bucket, options, put, open_bucket) -> None:
     name = name_of(HOUR)
     put(f"db/{name}", CONTENT)
     stored = (await obstore.head_async(open_bucket, f"db/{name}"))["e_tag"]

@@ -1,4 +1,4 @@
-"""An independent reading of a queue: slow, from all of its keys, with nothing left to guess."""
+"""An independent reading of a queue: slow and exact, from all of its keys."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class QueueKeys:
-    """All keys of a queue, by what follows its name."""
+    """All keys of a queue, by the part after its name."""
 
     values: dict[str, Any]
 
@@ -26,7 +26,7 @@ class QueueKeys:
         return self.values.get(name, ())
 
     def ids(self, name: str) -> list[str]:
-        """The jobs in a list, the next one last, or in a sorted set."""
+        """Return the jobs in a list, the next one last, or in a sorted set."""
         entries = self.at(name)
         names = [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
         return [name.decode() for name in names if not name.startswith(b"0:")]
@@ -45,7 +45,7 @@ class QueueKeys:
 
 
 def read_all(client: redis.Redis, base: str) -> QueueKeys:
-    """Every key below `base`, each read as a whole."""
+    """Read each key below `base` completely."""
     values = {}
     for key in client.scan_iter(match=f"{base}:*", count=10_000):
         values[key.decode().removeprefix(f"{base}:")] = KINDS[client.type(key)](client, key)
@@ -53,7 +53,7 @@ def read_all(client: redis.Redis, base: str) -> QueueKeys:
 
 
 def ready_since(job: dict[str, str]) -> float | None:
-    """Since when (milliseconds) a job could be worked on by what stands in its hash; None where that does not tell."""
+    """Return since when (milliseconds) a job could be processed, from its hash; None if the hash does not show it."""
     options = json.loads(job.get("opts", "{}"))
     tries = int(job.get("atm") or job.get("attemptsMade") or 0)
     points = [int(job["timestamp"]) + (options.get("delay") or 0)]

@@ -1,11 +1,11 @@
-// Does to a queue what it is told, one line of JSON after the other, and answers each with a line: {jobs: [ids]}, the jobs
-// that it was done to. Nothing happens by itself: a worker takes a job only when told. Argument: the port of Redis.
+// Runs commands on a queue, one line of JSON each, and answers each with a line {jobs: [ids]}: the jobs that it changed.
+// Nothing happens by itself: a worker takes a job only on command. Argument: the port of Redis.
 const { Queue, Worker } = require(process.env.BULLMQ)
 const IORedis = require('ioredis')
 const Redis = IORedis.Redis || IORedis
 const redis = new Redis(Number(process.argv[2]), '127.0.0.1', { maxRetriesPerRequest: null })
 const TOKEN = 'token'
-let queue, worker, taken // nothing of theirs expires while it is looked at
+let queue, worker, taken // nothing of theirs expires during a comparison
 
 const ids = (jobs) => ({ jobs: jobs.filter(Boolean).map((job) => job.id) })
 const nth = (list, place) => list.length ? list[place % list.length] : undefined
@@ -52,7 +52,7 @@ const does = {
     return ids([job])
   },
   async check () {
-    // The first look notes who has no lock, the second finds them stalled.
+    // The first check records jobs without a lock, the second marks them as stalled.
     for (let look = 0; look < 2; look++) {
       await redis.del(queue.toKey('stalled-check'))
       await worker.moveStalledJobsToWait()
@@ -101,9 +101,9 @@ async function main () {
   console.log('ready')
   for await (const line of require('readline').createInterface({ input: process.stdin })) {
     const { does: what, ...order } = JSON.parse(line)
-    if (queue) await redis.del(queue.toKey('limiter')) // a limit lasts up to the next step
+    if (queue) await redis.del(queue.toKey('limiter')) // a limit lasts until the next step
     if (worker) worker.limitUntil = 0
-    // What BullMQ itself refuses (a job of a scheduler can not be removed) is fine: the queue is as it is.
+    // A refusal by BullMQ itself (a scheduler's job cannot be removed) is fine: the queue stays unchanged.
     console.log(JSON.stringify(await does[what](order).catch((error) => ({ jobs: [], refused: error.message }))))
   }
   process.exit(0)

@@ -1,4 +1,4 @@
-"""A product whose queue does what a test says."""
+"""A product that runs a test's commands on its queue."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from tools.toolchain.paths import node_program
 
 
 class Product:
-    """A Node process that does with BullMQ what it is told."""
+    """A Node process that runs commands with BullMQ."""
 
     def __init__(self, port: int, version: int) -> None:
         self._process = subprocess.Popen(

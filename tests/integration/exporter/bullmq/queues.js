@@ -52,7 +52,7 @@ async function held () {
 async function only (name, jobs) {
   const queue = new Queue(name, { connection })
   for (const [job, options] of jobs) await queue.add(job, {}, options)
-  await queue.getCompletedCount() // behind the writing of the queue's own key, which nothing else waits for
+  await queue.getCompletedCount() // runs after the queue's own key is written, which nothing else waits for
 }
 
 async function main () {

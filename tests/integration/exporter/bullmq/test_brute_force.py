@@ -1,6 +1,6 @@
-"""The exporter's reading of queues against one of all keys, on what real BullMQ makes of random orders.
+"""The exporter's reading of queues equals one of all keys, after random commands to real BullMQ.
 
-RUNBOOK_SEQUENCES=2000 tries so many sequences of each version (`make differential`).
+RUNBOOK_SEQUENCES=2000 tries 2000 sequences per version (`make differential`).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 import redis
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as some
+from hypothesis import strategies as st
 
 from demo.servers.node import BULLMQ_MAJORS
 from exporter.bullmq.collector import QueuesCollector
@@ -22,16 +22,16 @@ from tests.integration.exporter.bullmq.brute_force import QueueKeys, read_all, r
 from tests.integration.exporter.bullmq.product import Product
 
 EXAMPLES = int(os.environ.get("RUNBOOK_SEQUENCES", "40"))
-# After these an older job may stand where no scrape has looked: then the age may be too low, but never too high.
+# After these commands an older job may be where no scrape has read: the age may be too low, but never too high.
 HIDING = {"remove", "reprioritize", "retryAll", "drain", "promote", "check", "bulk"}
-PLACES = some.integers(0, 5)
-ORDERS = some.fixed_dictionaries(
+PLACES = st.integers(0, 5)
+ORDERS = st.fixed_dictionaries(
     {
-        "delay": some.sampled_from([0, 0, 0, 3, 600_000]),
-        "priority": some.sampled_from([0, 0, 0, 1, 2, 7, 40]),
-        "lifo": some.sampled_from([False, False, True]),
-        "attempts": some.sampled_from([1, 3]),
-        "backoff": some.sampled_from(
+        "delay": st.sampled_from([0, 0, 0, 3, 600_000]),
+        "priority": st.sampled_from([0, 0, 0, 1, 2, 7, 40]),
+        "lifo": st.sampled_from([False, False, True]),
+        "attempts": st.sampled_from([1, 3]),
+        "backoff": st.sampled_from(
             [
                 None,
                 {"type": "fixed", "delay": 2},
@@ -42,26 +42,26 @@ ORDERS = some.fixed_dictionaries(
     }
 )
 ADD = ORDERS.map(lambda order: {"does": "add", **order})
-WORK = some.sampled_from(["take", "take", "take", "pause", "resume"]).map(lambda what: {"does": what})
-END = some.builds(
-    lambda what, place: {"does": what, "place": place}, some.sampled_from(["complete", "fail", "fail"]), PLACES
+WORK = st.sampled_from(["take", "take", "take", "pause", "resume"]).map(lambda what: {"does": what})
+END = st.builds(
+    lambda what, place: {"does": what, "place": place}, st.sampled_from(["complete", "fail", "fail"]), PLACES
 )
-RARE = some.one_of(
-    some.builds(lambda order, count: {"does": "bulk", "count": count, **order}, ORDERS, some.integers(2, 7)),
-    some.sampled_from(["retryAll", "check", "drain", "obliterate", "limit"]).map(lambda what: {"does": what}),
-    some.builds(
+RARE = st.one_of(
+    st.builds(lambda order, count: {"does": "bulk", "count": count, **order}, ORDERS, st.integers(2, 7)),
+    st.sampled_from(["retryAll", "check", "drain", "obliterate", "limit"]).map(lambda what: {"does": what}),
+    st.builds(
         lambda what, place: {"does": what, "place": place},
-        some.sampled_from(["retry", "stall", "promote", "remove"]),
+        st.sampled_from(["retry", "stall", "promote", "remove"]),
         PLACES,
     ),
-    some.builds(lambda place, p: {"does": "reprioritize", "place": place, "priority": p}, PLACES, some.integers(1, 9)),
-    some.sampled_from([3_600_000, 200]).map(lambda every: {"does": "schedule", "every": every}),
-    some.integers(1, 9).map(lambda count: {"does": "concurrency", "count": count}),
+    st.builds(lambda place, p: {"does": "reprioritize", "place": place, "priority": p}, PLACES, st.integers(1, 9)),
+    st.sampled_from([3_600_000, 200]).map(lambda every: {"does": "schedule", "every": every}),
+    st.integers(1, 9).map(lambda count: {"does": "concurrency", "count": count}),
 )
 USUAL = (ADD, ADD, ADD, ADD, WORK, WORK, END)
-SEQUENCES = some.one_of(
-    some.lists(some.one_of(*USUAL), min_size=15, max_size=40),
-    some.lists(some.one_of(*USUAL, RARE, RARE, RARE), min_size=5, max_size=30),
+SEQUENCES = st.one_of(
+    st.lists(st.one_of(*USUAL), min_size=15, max_size=40),
+    st.lists(st.one_of(*USUAL, RARE, RARE, RARE), min_size=5, max_size=30),
 )
 
 
@@ -114,7 +114,7 @@ class ComparedQueue:
         waiting, paused = (values.pop(("bullmq_queue_jobs", state)) for state in ("waiting", "paused"))
         oldest = values.pop(("bullmq_queue_oldest_waiting_age_seconds",), None)
         assert values.pop(("bullmq_queue_workers",)) == 1
-        # A marker in the midst of a list is counted as a job, as BullMQ itself does.
+        # A marker in the middle of a list counts as a job, as in BullMQ itself.
         assert (
             0
             <= waiting - len(keys.ids("wait"))
@@ -142,7 +142,7 @@ class ComparedQueue:
             assert age == pytest.approx(now - min(since), abs=1e-5)
 
     def _ready_times(self, keys: QueueKeys, now: float) -> list[float]:
-        """Since when each waiting job could be worked on; where its hash does not tell, since we first saw it so."""
+        """Return since when each waiting job could be processed: from its hash, or since it was first seen so."""
         points, first_seen = [], {}
         for name in keys.waiting():
             job = keys.job(name)
@@ -230,7 +230,7 @@ class ComparedQueue:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(steps=SEQUENCES)
-def test_the_reading_is_that_of_all_keys(product, client, runner, redis_server, steps) -> None:
+def test_reading_equals_a_reading_of_all_keys(product, client, runner, redis_server, steps) -> None:
     name = f"q{next(NUMBERS)}"
     product.do({"does": "open", "name": name, "prefix": "b"})
     compared = ComparedQueue(runner, redis_server.url(), client, name)

@@ -1,4 +1,4 @@
-"""Finding queues: by keys and by workers, below several prefixes, in several databases, in steps that harm nobody."""
+"""Queues are found by keys and by workers, below several prefixes, in several databases, in short steps."""
 
 import asyncio
 import base64
@@ -31,12 +31,12 @@ def inventory(url: str, **targets) -> str:
 
 
 async def discovered_queues(exporter) -> set[tuple[str, str]]:
-    """The targets' queues."""
+    """Return (target, queue) for each queue on the page."""
     page = await exporter.scrape_until(lambda page: page.series("bullmq_up") and all(page.series("bullmq_up").values()))
     return {(dict(labels)["target"], dict(labels)["queue"]) for labels in page.series("bullmq_queue_paused")}
 
 
-async def test_several_prefixes_and_names_of_all_kinds(start_exporter, redis_url, product) -> None:
+async def test_queues_are_found_below_several_prefixes(start_exporter, redis_url, product) -> None:
     for base in ("bull:mail", "bull:a:b", "{tag}:mail", "bull:{mail}", "bull:eu:mail", "other:mail"):
         product.hset(f"{base}:meta", *META)
     exporter = await start_exporter(
@@ -49,7 +49,7 @@ async def test_several_prefixes_and_names_of_all_kinds(start_exporter, redis_url
     }
 
 
-async def test_dead_letters_with_several_prefixes_stay_within_theirs(start_exporter, redis_url, product) -> None:
+async def test_dead_letters_stay_within_their_prefix(start_exporter, redis_url, product) -> None:
     for prefix in ("bull", "other"):
         product.hset(f"{prefix}:mail:meta", *META)
     product.lpush("other:mail-dlq:wait", 1, 2)
@@ -59,7 +59,7 @@ async def test_dead_letters_with_several_prefixes_stay_within_theirs(start_expor
     assert counts == {"bull:mail": 0, "other:mail": 2}
 
 
-async def test_listed_dead_letters_and_failed_jobs_as_dead_letters(start_exporter, redis_url, product) -> None:
+async def test_mapped_queues_and_failed_jobs_count_as_dead_letters(start_exporter, redis_url, product) -> None:
     for queue in ("mail", "images", "grave"):
         product.hset(f"bull:{queue}:meta", *META)
     product.lpush("bull:grave:wait", 1, 2, 3)
@@ -78,7 +78,7 @@ async def test_listed_dead_letters_and_failed_jobs_as_dead_letters(start_exporte
     }
 
 
-async def test_databases_are_targets_of_their_own(start_exporter, redis_url, product) -> None:
+async def test_each_database_has_its_own_queues(start_exporter, redis_url, product) -> None:
     product.hset("bull:here:meta", *META)
     product.select(5)
     product.hset("bull:there:meta", *META)
@@ -90,7 +90,7 @@ async def test_databases_are_targets_of_their_own(start_exporter, redis_url, pro
     assert await discovered_queues(exporter) == {("a", "here"), ("b", "there")}
 
 
-async def test_a_worker_shows_a_queue_that_has_no_key_yet(start_exporter, redis_server, redis_url, product) -> None:
+async def test_worker_reveals_a_queue_without_keys(start_exporter, redis_server, redis_url, product) -> None:
     name = "bull:" + base64.b64encode(b"new").decode()
     with redis.Redis(port=redis_server.port, client_name=name) as worker:
         worker.ping()
@@ -106,7 +106,7 @@ def collector(url: str) -> QueuesCollector:
     return QueuesCollector(Stack(redis={"main": RedisTarget(url=url)}, queues={"q": target}), "q")
 
 
-async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, monkeypatch) -> None:
+async def test_interrupted_scan_continues_at_the_next_reading(redis_url, product, monkeypatch) -> None:
     with product.pipeline(transaction=False) as pipeline:
         for number in range(3000):
             pipeline.hset(f"bull:q{number % 30}:{number}", "timestamp", 1)
@@ -129,7 +129,7 @@ async def test_a_walk_that_runs_out_of_time_is_gone_on_with(redis_url, product, 
     assert len(queues.state.names) == 29
 
 
-async def test_no_more_queues_are_asked_than_the_page_has_room_for(
+async def test_only_the_first_queues_are_read_beyond_the_limit(
     start_exporter, redis_url, product, monkeypatch, capsys
 ) -> None:
     monkeypatch.setattr("exporter.bullmq.client.MAX_SERIES", 3)
@@ -151,7 +151,7 @@ async def test_no_more_queues_are_asked_than_the_page_has_room_for(
     assert (out + err).count("not all of the target is measured") == 1
 
 
-async def test_others_have_their_turn_between_two_steps(redis_url, product) -> None:
+async def test_scan_pauses_between_steps(redis_url, product) -> None:
     with product.pipeline(transaction=False) as pipeline:
         for number in range(20_000):
             pipeline.set(f"key{number}", 1)
@@ -168,7 +168,7 @@ async def test_others_have_their_turn_between_two_steps(redis_url, product) -> N
     assert took >= (steps["calls"] - 1) * scan.PAUSE_SECONDS
 
 
-async def test_a_scrape_does_not_wait_for_the_walk(start_exporter, redis_url, product, monkeypatch) -> None:
+async def test_scrape_does_not_wait_for_the_scan(start_exporter, redis_url, product, monkeypatch) -> None:
     monkeypatch.setattr(scan, "PAUSE_SECONDS", 0.5)
     with product.pipeline(transaction=False) as pipeline:
         for number in range(5_000):
@@ -177,5 +177,5 @@ async def test_a_scrape_does_not_wait_for_the_walk(start_exporter, redis_url, pr
     exporter = await start_exporter(inventory(redis_url, q={}, listed={"names": ["mail"]}))
     await asyncio.sleep(0.1)
     page = await exporter.scrape()
-    assert page.value("bullmq_up", target="q") == 0, "the walk is under way"
+    assert page.value("bullmq_up", target="q") == 0, "the scan is still running"
     assert page.value("bullmq_queue_paused", target="listed", queue="mail") == 0

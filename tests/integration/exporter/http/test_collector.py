@@ -1,4 +1,4 @@
-"""The numbers of the HTTP probe, against a real server."""
+"""The HTTP probe, against a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from aiohttp import web
 
 @pytest.fixture
 async def site() -> AsyncIterator[str]:
-    """A site with pages named after what they do."""
+    """Serve pages whose names are their status or behavior; give the site's address."""
 
     async def page(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
@@ -49,16 +49,18 @@ def inventory(url: str, settings: str = "") -> str:
         ("/endless", "", 1, 200),
     ],
 )
-async def test_status(start_exporter, site, path, settings, success, status) -> None:
+async def test_probe_compares_the_status_with_the_expected_one(
+    start_exporter, site, path, settings, success, status
+) -> None:
     page = await (await start_exporter(inventory(site + path, settings))).scrape()
-    here = {"stack": "shop", "target": "api"}
-    assert page.value("probe_success", **here) == success
-    assert page.value("probe_http_status_code", **here) == status
-    assert 0 < page.value("probe_duration_seconds", **here) < 3
-    assert page.value("runbook_exporter_collector_success", collector="http", **here) == 1
+    labels = {"stack": "shop", "target": "api"}
+    assert page.value("probe_success", **labels) == success
+    assert page.value("probe_http_status_code", **labels) == status
+    assert 0 < page.value("probe_duration_seconds", **labels) < 3
+    assert page.value("runbook_exporter_collector_success", collector="http", **labels) == 1
 
 
-async def test_nobody_answers(start_exporter) -> None:
+async def test_unreachable_endpoint_reports_status_zero(start_exporter) -> None:
     exporter = await start_exporter(inventory("http://127.0.0.1:1/"))
     page = await exporter.scrape()
     assert page.value("probe_success") == 0
@@ -66,7 +68,7 @@ async def test_nobody_answers(start_exporter) -> None:
     assert "127.0.0.1:1" in (await exporter.get("/"))[1]
 
 
-async def test_a_slow_endpoint_is_given_up_at_the_deadline(start_exporter, site) -> None:
+async def test_slow_endpoint_fails_at_the_deadline(start_exporter, site) -> None:
     page = await (await start_exporter(inventory(f"{site}/slow"))).scrape(allowed=1.5)
     assert page.seconds < 1.5
     assert page.value("probe_success") == 0

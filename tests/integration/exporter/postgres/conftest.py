@@ -1,4 +1,4 @@
-"""The PostgreSQL collector by itself: what it reads of a server, without a page around it."""
+"""Readings of the PostgreSQL collector alone, without a metrics page."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ BUDGET_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class SampleSet:
-    """Samples, to be looked up by name and some of their labels."""
+    """Samples with a lookup by name and some of their labels."""
 
     samples: Sequence[Sample]
 
@@ -33,7 +33,7 @@ class SampleSet:
         return [(pairs, value) for pairs, value in named if labels.items() <= pairs.items()]
 
     def value(self, name: str, **labels: str) -> float | None:
-        """The only series with these labels, or None."""
+        """Return the only series with these labels, or None."""
         matches = self.series(name, **labels)
         assert len(matches) <= 1, f"{name} has {len(matches)} series with {labels}: {matches}"
         return matches[0][1] if matches else None
@@ -42,8 +42,8 @@ class SampleSet:
         return {sample.metric.name for sample in self.samples}
 
 
-class Subject:
-    """A collector of one server, and one connection as a scrape has it."""
+class TargetReader:
+    """A collector of one server, and a connection like that of a scrape."""
 
     def __init__(self, **target: Any) -> None:
         self.collector = PostgresCollector(Stack(postgres={"main": PostgresTarget(**target)}), "main")
@@ -52,22 +52,22 @@ class Subject:
         self.reading = Reading((), 0)
 
     async def read(self) -> SampleSet:
-        """Read as a scrape does; a lost connection is made anew."""
+        """Read as a scrape does; reconnect after a lost connection."""
         if self.client is None or not self.client.usable:
             self.client = await self.collector.scrape.connect(self.budget)
         self.reading = await self.client.read(0.0)
         return SampleSet(tuple(single_samples(self.reading.samples)))
 
     async def until(self, done: Callable[[SampleSet], object], seconds: float = 10.0) -> SampleSet:
-        """Read again and again until `done` says so."""
+        """Read repeatedly until `done` returns true."""
         end = asyncio.get_running_loop().time() + seconds
         while not done(samples := await self.read()):
-            assert asyncio.get_running_loop().time() < end, "it did not come true in time"
+            assert asyncio.get_running_loop().time() < end, f"the condition was not met within {seconds} s"
             await asyncio.sleep(0.05)
         return samples
 
     async def run(self, job: str) -> SampleSet:
-        """Run one job of the background."""
+        """Run one background job."""
         [selected] = [each for each in self.collector.jobs.jobs if each.name == job]
         session = self.collector.jobs.session()
         try:
@@ -76,36 +76,36 @@ class Subject:
             await session.close()
 
     async def all(self) -> SampleSet:
-        """Everything: what a scrape reads and what all jobs find."""
+        """Return the samples of a scrape and of all jobs."""
         samples = list((await self.read()).samples)
         for job in self.collector.jobs.jobs:
             samples += (await self.run(job.name)).samples
         return SampleSet(samples)
 
 
-MakeSubject = Callable[..., Subject]
+MakeReader = Callable[..., TargetReader]
 
 
 @pytest.fixture
-async def subject() -> AsyncIterator[MakeSubject]:
-    """Makes subjects of the keys of a target in the inventory, and closes them."""
-    made: list[Subject] = []
+async def make_reader() -> AsyncIterator[MakeReader]:
+    """Give a function that makes readers of a target by its inventory keys; close them afterwards."""
+    readers: list[TargetReader] = []
 
-    def make(dsn: str, **target: Any) -> Subject:
-        made.append(Subject(dsn=dsn, **target))
-        return made[-1]
+    def make(dsn: str, **target: Any) -> TargetReader:
+        readers.append(TargetReader(dsn=dsn, **target))
+        return readers[-1]
 
     yield make
-    for each in made:
+    for each in readers:
         if each.client is not None:
             await each.client.close()
 
 
 @pytest.fixture
-def here(subject, metrics_server, database) -> Subject:
-    """The test's own database, read as a role of pg_monitor only."""
-    made: Subject = subject(database.dsn("metrics"))
-    return made
+def reader(make_reader, metrics_server, database) -> TargetReader:
+    """Give a reader of the test's own database, whose role is only in pg_monitor."""
+    reader: TargetReader = make_reader(database.dsn("metrics"))
+    return reader
 
 
 OpenSession = Callable[..., Awaitable[Any]]
@@ -113,7 +113,7 @@ OpenSession = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 async def connect(database) -> AsyncIterator[OpenSession]:
-    """Opens sessions of the product, or of another server by its address."""
+    """Open sessions of the product, or of another server by its address."""
     opened: list[Any] = []
 
     async def open_session(dsn: str | None = None, **options: Any) -> Any:
@@ -127,7 +127,7 @@ async def connect(database) -> AsyncIterator[OpenSession]:
 
 @pytest.fixture
 def waiting() -> Callable[..., Any]:
-    """Runs a statement that waits for something, while the block lasts."""
+    """Run a waiting statement for the duration of the block."""
 
     @asynccontextmanager
     async def run(connection: Any, sql: str) -> AsyncIterator[None]:
@@ -144,7 +144,7 @@ def waiting() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def server16(postgres16: PostgresServer) -> PostgresServer:
-    """With the exporter's role."""
+    """Give a PostgreSQL 16 with the exporter's role."""
     postgres16.add_role("metrics", "IN ROLE pg_monitor")
     return postgres16
 
@@ -163,7 +163,7 @@ EQUIPPED = {
 
 @pytest.fixture(scope="module")
 def primary(servers_folder: Path) -> Iterator[PostgresServer]:
-    """A primary of one module alone, with everything that others do without."""
+    """Start a primary for one module, with features that the shared server lacks."""
     server = PostgresServer(servers_folder / "equipped_postgres", settings=EQUIPPED)
     server.start()
     server.add_role("metrics", "IN ROLE pg_monitor, pg_read_all_data")
@@ -173,7 +173,7 @@ def primary(servers_folder: Path) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def follower(servers_folder: Path, primary: PostgresServer) -> Iterator[StandbyServer]:
-    """Its standby."""
+    """Start the primary's standby."""
     server = StandbyServer(servers_folder / "equipped_standby", primary, settings=EQUIPPED)
     server.start()
     yield server
@@ -182,7 +182,7 @@ def follower(servers_folder: Path, primary: PostgresServer) -> Iterator[StandbyS
 
 @pytest.fixture(scope="module")
 def modern(servers_folder: Path) -> Iterator[PostgresServer]:
-    """A PostgreSQL 18 of one module alone."""
+    """Start a PostgreSQL 18 for one module."""
     server = PostgresServer(servers_folder / "modern_postgres", version=18, settings={"wal_level": "logical"})
     server.start()
     server.add_role("metrics", "IN ROLE pg_monitor")

@@ -1,4 +1,4 @@
-"""The numbers of the PostgreSQL collector, against states made on a real server under a role of pg_monitor only."""
+"""The PostgreSQL collector, against states of a real server, with a role that is only in pg_monitor."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +28,7 @@ async def exporter(start_exporter, metrics_server, database):
 
 @pytest.fixture
 async def connect(database) -> AsyncIterator[OpenSession]:
-    """Opens sessions of the product."""
+    """Open sessions of the product."""
     opened: list[Any] = []
 
     async def connect() -> Any:
@@ -40,23 +40,23 @@ async def connect(database) -> AsyncIterator[OpenSession]:
         connection.terminate()
 
 
-async def test_an_idle_server(exporter, database) -> None:
+async def test_idle_server_reports_zero_ages_and_all_states(exporter, database) -> None:
     page = await exporter.scrape_after_jobs()
-    here = {"stack": "shop", "target": "main"}
-    assert page.value("pg_up", **here) == 1
-    assert page.value("pg_role_can_see_all_sessions", **here) == 1
-    assert page.value("pg_settings_max_connections", **here) == 100
-    assert page.value("pg_settings_superuser_reserved_connections", **here) == 3
-    assert page.value("pg_idle_in_transaction_max_age_seconds", datname=database.name, **here) == 0
-    assert page.value("pg_query_max_age_seconds", datname=database.name, **here) == 0
-    assert page.value("pg_blocked_max_age_seconds", **here) == 0
-    assert page.value("pg_sessions_blocked", **here) == 0
-    assert page.value("pg_connections", datname=database.name, state="idle in transaction", **here) == 0
-    assert page.value("pg_connections", datname=database.name, state="active", **here) == 1  # the exporter itself
+    labels = {"stack": "shop", "target": "main"}
+    assert page.value("pg_up", **labels) == 1
+    assert page.value("pg_role_can_see_all_sessions", **labels) == 1
+    assert page.value("pg_settings_max_connections", **labels) == 100
+    assert page.value("pg_settings_superuser_reserved_connections", **labels) == 3
+    assert page.value("pg_idle_in_transaction_max_age_seconds", datname=database.name, **labels) == 0
+    assert page.value("pg_query_max_age_seconds", datname=database.name, **labels) == 0
+    assert page.value("pg_blocked_max_age_seconds", **labels) == 0
+    assert page.value("pg_sessions_blocked", **labels) == 0
+    assert page.value("pg_connections", datname=database.name, state="idle in transaction", **labels) == 0
+    assert page.value("pg_connections", datname=database.name, state="active", **labels) == 1  # the exporter itself
     assert page.series("pg_connections", datname="template1") == {}
 
 
-async def test_idle_transactions_are_counted_and_aged_since_they_became_idle(exporter, database, connect) -> None:
+async def test_idle_transactions_age_from_when_they_became_idle(exporter, database, connect) -> None:
     first, second, third = await connect(), await connect(), await connect()
     await first.execute("BEGIN; SELECT pg_sleep(1)")  # busy for a second, then idle
     await second.execute("BEGIN")
@@ -73,34 +73,36 @@ async def test_idle_transactions_are_counted_and_aged_since_they_became_idle(exp
     assert page.value("pg_idle_in_transaction_max_age_seconds", datname="postgres") == 0
 
 
-async def test_an_aborted_transaction_has_an_age_too(exporter, database, connect) -> None:
+async def test_aborted_transaction_counts_as_idle_in_transaction(exporter, database, connect) -> None:
     session = await connect()
     await session.execute("BEGIN")
     with pytest.raises(asyncpg.PostgresError):
         await session.execute("SELECT 1/0")
-    await asyncio.sleep(0.2)
-    page = await exporter.scrape()
-    assert page.value("pg_idle_in_transaction_max_age_seconds", datname=database.name) >= 0.2
+    await exporter.scrape_until(
+        lambda page: page.value("pg_idle_in_transaction_max_age_seconds", datname=database.name) >= 0.2
+    )
 
 
-async def test_blocked_sessions_and_running_queries(exporter, database, connect) -> None:
+async def test_blocked_age_is_only_the_wait_for_the_lock(exporter, database, connect) -> None:
     holder, waiter = await connect(), await connect()
     await holder.execute("CREATE TABLE t ()")
     await holder.execute("BEGIN; LOCK TABLE t")
     async with asyncio.TaskGroup() as group:
         group.create_task(waiter.execute("SELECT pg_sleep(0.4); SELECT * FROM t"))
-        await asyncio.sleep(0.8)
-        page = await exporter.scrape()
+        page = await exporter.scrape_until(lambda page: page.value("pg_blocked_max_age_seconds") >= 0.2)
         await holder.execute("COMMIT")
     assert page.value("pg_sessions_blocked") == 1
-    assert 0.2 <= page.value("pg_blocked_max_age_seconds") < 0.75  # the wait for the lock, not the whole statement
-    assert 0.75 <= page.value("pg_query_max_age_seconds", datname=database.name) < 3
+    query_age = page.value("pg_query_max_age_seconds", datname=database.name)
+    assert (
+        page.value("pg_blocked_max_age_seconds") <= query_age - 0.35
+    )  # the wait for the lock, not the whole statement
+    assert query_age < 5
     page = await exporter.scrape()
     assert page.value("pg_sessions_blocked") == 0
     assert page.value("pg_blocked_max_age_seconds") == 0
 
 
-async def test_hits_grow(exporter, database, connect) -> None:
+async def test_cache_hits_of_a_database_increase(exporter, database, connect) -> None:
     before = (await exporter.scrape()).value("pg_stat_database_blks_hit_total", datname=database.name)
     session = await connect()
     await session.execute("SELECT count(*) FROM pg_class; SELECT pg_stat_force_next_flush()")
@@ -111,7 +113,7 @@ async def test_hits_grow(exporter, database, connect) -> None:
     assert page.value("pg_stat_database_blks_read_total", datname=database.name) is not None
 
 
-async def test_a_deadlock_counts(exporter, database, connect) -> None:
+async def test_deadlock_is_counted(exporter, database, connect) -> None:
     one, two = await connect(), await connect()
     await one.execute("CREATE TABLE a (); CREATE TABLE b (); SET deadlock_timeout = '50ms'")
     await one.execute("BEGIN; LOCK TABLE a")
@@ -120,11 +122,11 @@ async def test_a_deadlock_counts(exporter, database, connect) -> None:
     assert any(isinstance(result, asyncpg.DeadlockDetectedError) for result in results)
     for session in (one, two):
         await session.execute("ROLLBACK")
-        await session.execute("SELECT pg_stat_force_next_flush()")  # else the session reports in its own time
+        await session.execute("SELECT pg_stat_force_next_flush()")  # otherwise the session reports later
     await exporter.scrape_until(lambda page: page.value("pg_stat_database_deadlocks_total", datname=database.name) == 1)
 
 
-async def test_without_pg_monitor_sessions_are_left_out_and_that_is_said(
+async def test_session_metrics_are_absent_and_reported_without_pg_monitor(
     start_exporter, metrics_server, database, connect
 ) -> None:
     metrics_server.add_role("blind")
@@ -145,22 +147,22 @@ async def test_without_pg_monitor_sessions_are_left_out_and_that_is_said(
         metrics_server.sql("DROP ROLE blind")
 
 
-async def test_one_connection_and_one_round_trip_a_scrape(start_exporter, metrics_server, database, proxy) -> None:
+async def test_scrape_takes_one_round_trip_on_one_connection(start_exporter, metrics_server, database, proxy) -> None:
     counter, port = await proxy(metrics_server.port)
     dsn = database.dsn("metrics").replace(f":{metrics_server.port}/", f":{port}/")
     exporter = await start_exporter(INVENTORY.format(dsn=dsn))
     await exporter.scrape_after_jobs()
-    await exporter.scrape()  # the proxy may have seen the background say goodbye, which nobody answers
+    await exporter.scrape()  # the proxy may have counted the end of the background's connection, which has no reply
     before, connections = counter.round_trips, counter.connections
     for _ in range(5):
         page = await exporter.scrape()
         assert page.value("runbook_exporter_collector_round_trips", collector="postgres") == 1
     assert counter.round_trips - before == 5
     await asyncio.gather(*(exporter.scrape() for _ in range(20)))
-    assert counter.connections == connections == 2  # one for scrapes, and the background's, which is closed by now
+    assert counter.connections == connections == 2  # one for scrapes, and the closed one of the background
 
 
-async def test_the_session_can_not_write_and_is_named_and_limited(metrics_server, database) -> None:
+async def test_session_is_named_read_only_and_limited(metrics_server, database) -> None:
     stack = Stack(postgres={"main": PostgresTarget(dsn=database.dsn("metrics"))})
     client = await PostgresCollector(stack, "main").scrape.connect(2.0)
     try:
@@ -178,14 +180,13 @@ async def test_the_session_can_not_write_and_is_named_and_limited(metrics_server
     }
 
 
-async def test_a_session_that_the_server_ended_costs_no_scrape(exporter, metrics_server) -> None:
+async def test_scrape_succeeds_after_the_server_ended_the_session(exporter, metrics_server) -> None:
     await exporter.scrape()
-    metrics_server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'metrics'")
-    await asyncio.sleep(0.2)
+    metrics_server.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'metrics'")
     assert (await exporter.scrape()).value("pg_up") == 1
 
 
-async def test_a_rotated_password_is_read_anew(start_exporter, metrics_server, database, tmp_path) -> None:
+async def test_rotated_password_is_read_again(start_exporter, metrics_server, database, tmp_path) -> None:
     file = tmp_path / "dsn"
     good = database.dsn("metrics")
     file.write_text("postgresql://metrics:hunter2@" + good.partition("@")[2])
@@ -208,7 +209,7 @@ async def test_a_rotated_password_is_read_anew(start_exporter, metrics_server, d
         ("postgresql://metrics:hunter2@127.0.0.1:1/shop?sslmode=maybe", "sslmode"),
     ],
 )
-async def test_a_wrong_address_is_told_without_the_password(start_exporter, dsn, expected, capsys) -> None:
+async def test_wrong_address_is_reported_without_the_password(start_exporter, dsn, expected, capsys) -> None:
     exporter = await start_exporter(INVENTORY.format(dsn=dsn))
     page = await exporter.scrape()
     landing = (await exporter.get("/"))[1]

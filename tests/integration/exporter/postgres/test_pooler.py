@@ -1,4 +1,4 @@
-"""Behind pgbouncer in transaction mode: nothing prepared, nothing asked of others' sessions, the same numbers."""
+"""Behind pgbouncer in transaction mode: no prepared statements, no session limits, the same samples."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ IGNORED = "default_transaction_read_only,statement_timeout,lock_timeout,jit,runb
 
 @pytest.fixture(scope="module", params=["", IGNORED], ids=["refuses settings", "ignores settings"])
 def pooler(request, servers_folder, metrics_server) -> Iterator[PgBouncerServer]:
-    """One connection to the server for each role and database, which all clients share."""
+    """Start a pooler whose clients share its connections to the server."""
     more = {"ignore_startup_parameters": request.param} if request.param else {}
     name = "ignoring_pgbouncer" if request.param else "refusing_pgbouncer"
     server = PgBouncerServer(servers_folder / name, metrics_server, settings={"default_pool_size": "2", **more})
@@ -21,41 +21,39 @@ def pooler(request, servers_folder, metrics_server) -> Iterator[PgBouncerServer]
     server.remove()
 
 
-async def test_the_same_metrics_in_two_round_trips_at_the_most(here, subject, pooler, database) -> None:
+async def test_pooled_reading_has_all_metrics_in_at_most_two_round_trips(reader, make_reader, pooler, database) -> None:
     database.sql("CREATE EXTENSION pg_stat_statements; CREATE TABLE t (id int)")
-    direct = await here.read()
-    pooled = subject(pooler.dsn("metrics", database.name))
-    found = await pooled.read()
-    assert found.names() == direct.names()
+    direct = await reader.read()
+    pooled = make_reader(pooler.dsn("metrics", database.name))
+    samples = await pooled.read()
+    assert samples.names() == direct.names()
     assert pooled.reading.round_trips <= 2
     assert [note for note in pooled.reading.notes if "pooler" in note]
-    assert [note for note in here.reading.notes if "pooler" in note] == []
+    assert [note for note in reader.reading.notes if "pooler" in note] == []
     assert database.sql("SELECT count(*) FROM pg_prepared_statements") == "0"
 
 
-async def test_many_readers_and_jobs_that_share_its_connections(subject, pooler, database) -> None:
-    readers = [subject(pooler.dsn("metrics", database.name)) for _ in range(5)]
+async def test_concurrent_readers_and_jobs_succeed_through_the_pooler(make_reader, pooler, database) -> None:
+    readers = [make_reader(pooler.dsn("metrics", database.name)) for _ in range(5)]
     for _ in range(4):
-        found = await asyncio.gather(*(reader.read() for reader in readers), readers[0].run("table sizes"))
-        for each in found[:-1]:
+        samples = await asyncio.gather(*(reader.read() for reader in readers), readers[0].run("table sizes"))
+        for each in samples[:-1]:
             assert each.value("pg_tables", datname=database.name) == 0
             assert [value for _, value in each.series("runbook_exporter_part_success") if value == 0] == []
 
 
-async def test_a_part_that_hangs_without_any_limit_is_found_by_the_second_deadline(
-    subject, pooler, database, connect
-) -> None:
+async def test_hanging_part_is_found_by_the_second_deadline(make_reader, pooler, database, connect) -> None:
     holder = await connect()
     await holder.execute("BEGIN; LOCK TABLE pg_stat_archiver IN ACCESS EXCLUSIVE MODE")
-    pooled = subject(pooler.dsn("metrics", database.name))
-    for _ in range(2):  # the first shows that something hangs, the second what
+    pooled = make_reader(pooler.dsn("metrics", database.name))
+    for _ in range(2):  # the first shows that a part hangs, the second shows which
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(2):
                 await pooled.read()
         await pooled.client.close()
     async with asyncio.timeout(10):
-        found = await pooled.read()
-    assert [labels["part"] for labels, value in found.series("runbook_exporter_part_success") if value == 0] == [
+        samples = await pooled.read()
+    assert [labels["part"] for labels, value in samples.series("runbook_exporter_part_success") if value == 0] == [
         "archiver"
     ]
     assert "part 'archiver' is left out: no answer before the deadline" in pooled.reading.notes

@@ -1,4 +1,4 @@
-"""PostgreSQL over TLS, as a DSN asks for it: verified or refused, and no detail of a certificate is lost on the way."""
+"""PostgreSQL over TLS as the DSN requests it: verified, or refused with the reason."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def server(servers_folder: Path, authority: trustme.CA) -> Iterator[PostgresServer]:
-    """Takes its sessions over TLS only; the certificate is for localhost, and not for 127.0.0.1."""
+    """Start a server for TLS only; its certificate is for localhost, not for 127.0.0.1."""
     server = PostgresServer(servers_folder / "tls_postgres")
     server.start()
     made, place = authority.issue_cert("localhost"), server.place()
@@ -36,13 +36,13 @@ def server(servers_folder: Path, authority: trustme.CA) -> Iterator[PostgresServ
 
 
 async def status_and_page(start_exporter, dsn: str) -> tuple[float | None, str]:
-    """Whether it is up, and the landing page."""
+    """Return pg_up and the landing page."""
     exporter = await start_exporter(f"stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}")
     page = await exporter.scrape()
     return page.value("pg_up"), (await exporter.get("/"))[1]
 
 
-async def test_a_verified_server_is_measured(start_exporter, server, authority, tmp_path) -> None:
+async def test_server_with_a_verified_certificate_is_read(start_exporter, server, authority, tmp_path) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     dsn = server.dsn(ROLE).replace("127.0.0.1", "localhost")
     assert (await status_and_page(start_exporter, f"{dsn}?sslmode=verify-full&sslrootcert={tmp_path}/ca.pem"))[0] == 1
@@ -56,18 +56,20 @@ async def test_a_verified_server_is_measured(start_exporter, server, authority, 
     )
 
 
-async def test_another_name_or_authority_is_refused_and_said(start_exporter, server, authority, tmp_path) -> None:
+async def test_wrong_certificate_name_or_authority_is_refused_and_reported(
+    start_exporter, server, authority, tmp_path
+) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    for file, said in (("ca.pem", "certificate"), ("other.pem", "CERTIFICATE_VERIFY_FAILED")):
+    for file, reason in (("ca.pem", "certificate"), ("other.pem", "CERTIFICATE_VERIFY_FAILED")):
         up, page = await status_and_page(
             start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/{file}"
         )
         assert up == 0
-        assert said.lower() in page.lower()
+        assert reason.lower() in page.lower()
 
 
-async def test_a_missing_authority_is_said(start_exporter, server, tmp_path) -> None:
+async def test_missing_root_certificate_file_is_reported(start_exporter, server, tmp_path) -> None:
     up, page = await status_and_page(
         start_exporter, f"{server.dsn(ROLE)}?sslmode=verify-full&sslrootcert={tmp_path}/none.pem"
     )
@@ -76,7 +78,7 @@ async def test_a_missing_authority_is_said(start_exporter, server, tmp_path) -> 
     assert "No such file" in page
 
 
-async def test_without_tls_the_server_refuses(start_exporter, server) -> None:
+async def test_server_refusal_without_tls_is_reported(start_exporter, server) -> None:
     up, page = await status_and_page(start_exporter, f"{server.dsn(ROLE)}?sslmode=disable")
     assert up == 0
     assert "pg_hba.conf" in page

@@ -1,4 +1,4 @@
-"""Users' own SQL: numbers of their own, kept to reading by the server, and an error that is one query's alone."""
+"""Users' own SQL: read-only by the server, with metrics and errors per query."""
 
 import asyncio
 import textwrap
@@ -47,7 +47,7 @@ def shop(metrics_server, database):
 
 @pytest.fixture
 async def exporter_with(start_exporter, shop):
-    """Starts an exporter with these queries, written as YAML."""
+    """Start an exporter with these queries, written as YAML."""
 
     async def start(queries: str):
         return await start_exporter(_inventory(shop.dsn(METRICS_ROLE), queries))
@@ -71,7 +71,7 @@ async def _reason(exporter, name: str) -> str:
     return line
 
 
-async def test_failed_logins_and_searches_without_a_result(exporter_with, shop) -> None:
+async def test_query_results_become_metrics_and_are_refreshed(exporter_with, shop) -> None:
     searches = """\
 searches:
   sql: SELECT count(*) AS made, count(*) FILTER (WHERE result_count = 0) AS empty FROM search_telemetry
@@ -105,7 +105,7 @@ searches:
         ("SELECT 1 AS value FROM pg_sleep(20)", "canceling statement due to statement timeout"),
     ],
 )
-async def test_a_wrong_query_says_so_and_costs_itself_alone(exporter_with, shop, sql: str, reason: str) -> None:
+async def test_wrong_query_is_reported_and_does_not_affect_others(exporter_with, shop, sql: str, reason: str) -> None:
     shop.sql("CREATE SEQUENCE numbers; GRANT ALL ON SEQUENCE numbers TO metrics")
     wrong = f'wrong:\n  help: Wrong.\n  sql: "{sql}"\n  timeout: 1s\n'
     exporter = await exporter_with(wrong + FAILED_LOGINS)
@@ -121,7 +121,7 @@ async def test_a_wrong_query_says_so_and_costs_itself_alone(exporter_with, shop,
     assert "timeout" not in line.split(": ")[1]
 
 
-async def test_what_writes_is_refused_even_to_one_who_may(start_exporter, database) -> None:
+async def test_writing_query_is_refused_even_with_write_permission(start_exporter, database) -> None:
     database.sql("CREATE TABLE kept AS SELECT 1 AS value")
     exporter = await start_exporter(
         _inventory(
@@ -141,7 +141,7 @@ after: {help: Sees., refresh: 1s, sql: "SELECT (current_setting('work_mem') = '7
     assert page.value("custom_after") == 0
 
 
-async def test_a_lock_is_not_waited_for_and_the_last_numbers_stay(exporter_with, shop) -> None:
+async def test_query_stops_waiting_for_a_lock_and_keeps_its_last_samples(exporter_with, shop) -> None:
     exporter = await exporter_with(FAILED_LOGINS + "other:\n  help: Other.\n  sql: SELECT 7 AS value\n  refresh: 1s\n")
     page = await exporter.scrape_until(_have_run("failed_oauth_logins", "other"))
     before = page.value("runbook_exporter_job_last_success_timestamp_seconds", job_name="queries.other")
@@ -166,7 +166,7 @@ async def test_a_lock_is_not_waited_for_and_the_last_numbers_stay(exporter_with,
     await exporter.scrape_until(lambda page: not _has_failed(page, "failed_oauth_logins"), seconds=20)
 
 
-async def test_rows_and_labels_are_bounded_and_what_is_left_out_is_counted(exporter_with) -> None:
+async def test_excess_rows_are_counted_and_long_labels_are_cut(exporter_with) -> None:
     exporter = await exporter_with("""\
 many:
   help: Many.
@@ -197,10 +197,8 @@ odd:
     assert page.value("runbook_exporter_query_rows_left_out", query="odd") == 0
 
 
-async def test_one_connection_more_also_for_another_database_and_only_while_something_is_due(
-    start_exporter, limited_postgres
-) -> None:
-    """The role may connect twice at once, so that a third connection would fail a scrape or a query."""
+async def test_queries_share_one_connection_that_closes_when_none_is_due(start_exporter, limited_postgres) -> None:
+    """The role is limited to two connections, so a third one would fail a scrape or a query."""
     server = limited_postgres.server
     server.add_database("other")
     sql = "SELECT count(*) AS value, current_database() AS db FROM pg_stat_activity WHERE usename = 'metrics'"
@@ -219,7 +217,7 @@ async def test_one_connection_more_also_for_another_database_and_only_while_some
     await exporter.scrape_until(lambda _: len(limited_postgres.backends()) == 1)
 
 
-async def test_a_server_that_comes_back_is_read_again(start_exporter, limited_postgres) -> None:
+async def test_queries_resume_after_the_server_returns(start_exporter, limited_postgres) -> None:
     server = limited_postgres.server
     exporter = await start_exporter(
         _inventory(
@@ -240,7 +238,7 @@ two: {help: Two., refresh: 1s, sql: "SELECT 2 AS value"}
 
 @pytest.fixture
 def read_behind_pooler(pgbouncer, database):
-    """Runs one query on a fresh session by way of a pooler, where nothing holds but what the transaction says."""
+    """Run a query in a new session behind a pooler, where only the transaction's own limits apply."""
 
     async def connect(_: str | None, seconds: float) -> asyncpg.Connection:
         return await asyncpg.connect(pgbouncer.dsn(database=database.name), timeout=seconds)
@@ -259,14 +257,14 @@ def read_behind_pooler(pgbouncer, database):
     return read
 
 
-async def test_behind_a_pooler_a_query_leaves_nothing_on_the_shared_connection(read_behind_pooler) -> None:
+async def test_query_behind_a_pooler_leaves_the_shared_connection_unchanged(read_behind_pooler) -> None:
     for _ in range(3):
         await read_behind_pooler("SELECT set_config('work_mem', '77MB', false) IS NULL AS value")
         assert await read_behind_pooler("SELECT current_setting('work_mem') = '77MB' AS value") == 0
         assert await read_behind_pooler("SELECT count(*) AS value FROM pg_prepared_statements") == 0
 
 
-async def test_behind_a_pooler_the_limits_hold(read_behind_pooler, database) -> None:
+async def test_query_limits_apply_behind_a_pooler(read_behind_pooler, database) -> None:
     database.sql("CREATE TABLE kept AS SELECT 1 AS value")
     with pytest.raises(TargetRefused, match="cannot execute DELETE in a read-only transaction"):
         await read_behind_pooler("DELETE FROM kept RETURNING value")

@@ -1,4 +1,4 @@
-"""Every metric that is declared comes from some real server, and nothing is left out on any version."""
+"""Each declared metric comes from a real server, and no part fails on any version."""
 
 import asyncio
 
@@ -20,8 +20,8 @@ def failed_parts(samples) -> list[str]:
 
 
 @pytest.fixture
-async def of_primary(primary, follower, subject, connect):
-    """What is found on a primary of which nothing is missing."""
+async def of_primary(primary, follower, make_reader, connect):
+    """Return the metrics of a primary that uses every feature."""
     primary.add_role("limited", "CONNECTION LIMIT 3")
     primary.add_database("further")
     primary.sql("ALTER SYSTEM SET autovacuum_naptime = '1s'")
@@ -29,8 +29,8 @@ async def of_primary(primary, follower, subject, connect):
     primary.sql(SITUATION)
     primary.sql("SELECT pg_stat_reset()")
     primary.sql("SELECT pg_switch_wal()")
-    reader = subject(primary.dsn("metrics"), databases=("further",), statement_texts=True)
-    await reader.until(lambda found: found.value("pg_stat_archiver_failed_total"))
+    reader = make_reader(primary.dsn("metrics"), databases=("further",), statement_texts=True)
+    await reader.until(lambda samples: samples.value("pg_stat_archiver_failed_total"))
     primary.sql("ALTER SYSTEM SET archive_command = 'true'")
     primary.sql("SELECT pg_reload_conf()")
     primary.sql("CREATE TABLE busy (id int) WITH (autovacuum_vacuum_threshold = 1, autovacuum_analyze_threshold = 1)")
@@ -39,26 +39,26 @@ async def of_primary(primary, follower, subject, connect):
     primary.sql("ANALYZE kept")
     session = await connect(primary.dsn())
     await session.execute("BEGIN; LOCK TABLE kept IN SHARE MODE")
-    await reader.until(lambda found: found.series("pg_stat_user_tables_last_autoanalyze_timestamp_seconds"), 30)
-    await reader.until(lambda found: found.series("pg_stat_user_tables_last_autovacuum_timestamp_seconds"), 30)
-    await reader.until(lambda found: found.series("pg_replication_apply_lag_seconds"))
-    await reader.until(lambda found: found.value("pg_stat_archiver_last_archived_timestamp_seconds"))
-    found = await reader.all()
-    assert failed_parts(found) == []
-    return found.names()
+    await reader.until(lambda samples: samples.series("pg_stat_user_tables_last_autoanalyze_timestamp_seconds"), 30)
+    await reader.until(lambda samples: samples.series("pg_stat_user_tables_last_autovacuum_timestamp_seconds"), 30)
+    await reader.until(lambda samples: samples.series("pg_replication_apply_lag_seconds"))
+    await reader.until(lambda samples: samples.value("pg_stat_archiver_last_archived_timestamp_seconds"))
+    samples = await reader.all()
+    assert failed_parts(samples) == []
+    return samples.names()
 
 
 @pytest.fixture
-async def of_standby(follower, subject):
-    found = await subject(follower.dsn("metrics")).all()
-    assert failed_parts(found) == []
-    assert found.names() & {"pg_stat_user_tables_n_live_tup", "pg_replication_lag_seconds", "pg_database_size_bytes"}
-    return found.names()
+async def of_standby(follower, make_reader):
+    samples = await make_reader(follower.dsn("metrics")).all()
+    assert failed_parts(samples) == []
+    assert samples.names() & {"pg_stat_user_tables_n_live_tup", "pg_replication_lag_seconds", "pg_database_size_bytes"}
+    return samples.names()
 
 
 @pytest.fixture
-async def of_modern(modern, subject):
-    """What is found on PostgreSQL 18 after a page of a table was damaged."""
+async def of_modern(modern, make_reader):
+    """Return the metrics of a PostgreSQL 18 with a damaged page of a table."""
     modern.sql("CREATE TABLE damaged (id int); INSERT INTO damaged VALUES (1); CHECKPOINT")
     modern.sql("SELECT pg_create_logical_replication_slot('decoding', 'pgoutput')")
     file = modern.place().data / modern.sql("SELECT pg_relation_filepath('damaged')")
@@ -69,23 +69,23 @@ async def of_modern(modern, subject):
     modern.start()
     with pytest.raises(Exception, match="invalid page"):
         modern.sql("SELECT * FROM damaged")
-    reader = subject(modern.dsn("metrics"))
-    found = await reader.until(
-        lambda found: found.value("pg_stat_database_checksum_failures_total", datname="postgres")
+    reader = make_reader(modern.dsn("metrics"))
+    samples = await reader.until(
+        lambda samples: samples.value("pg_stat_database_checksum_failures_total", datname="postgres")
     )
-    found = await reader.all()
-    assert failed_parts(found) == []
-    assert found.value("pg_replication_slot_conflicting", slot_name="decoding") == 0
-    assert found.series("pg_stat_io_reads_total", context="normal")
-    return found.names()
+    samples = await reader.all()
+    assert failed_parts(samples) == []
+    assert samples.value("pg_replication_slot_conflicting", slot_name="decoding") == 0
+    assert samples.series("pg_stat_io_reads_total", context="normal")
+    return samples.names()
 
 
 @pytest.fixture
-async def of_16(server16, subject):
-    found = await subject(server16.dsn("metrics")).all()
-    assert failed_parts(found) == []
-    assert found.value("pg_settings_reserved_connections") == 0
-    return found.names()
+async def of_16(server16, make_reader):
+    samples = await make_reader(server16.dsn("metrics")).all()
+    assert failed_parts(samples) == []
+    assert samples.value("pg_settings_reserved_connections") == 0
+    return samples.names()
 
 
 async def test_every_metric_is_exported_by_a_real_server(of_primary, of_standby, of_modern, of_16) -> None:
@@ -93,19 +93,19 @@ async def test_every_metric_is_exported_by_a_real_server(of_primary, of_standby,
     assert declared - (of_primary | of_standby | of_modern | of_16) == set()
 
 
-async def test_an_empty_server_of_each_version_leaves_nothing_out(postgres_server, modern, server16, subject) -> None:
+async def test_no_part_fails_on_an_empty_server_of_any_version(postgres_server, modern, server16, make_reader) -> None:
     for server in (postgres_server, server16, modern):
-        reader = subject(server.dsn())
+        reader = make_reader(server.dsn())
         first = await reader.read()
         assert failed_parts(first) == []
         await asyncio.sleep(0)
         assert reader.reading.round_trips == 1
 
 
-async def test_input_and_output_is_that_of_blocks_not_of_wal(modern, subject) -> None:
+async def test_io_metrics_exclude_wal(modern, make_reader) -> None:
     modern.sql("CREATE TABLE logged AS SELECT generate_series(1, 1000) AS id; SELECT pg_switch_wal(); CHECKPOINT")
     modern.sql("SELECT pg_stat_force_next_flush()")
     assert int(modern.sql("SELECT sum(writes) FROM pg_stat_io WHERE context = 'init' AND object = 'wal'")) > 0
-    found = await subject(modern.dsn("metrics")).read()
-    assert found.series("pg_stat_io_writes_total", context="normal")
-    assert found.series("pg_stat_io_writes_total", context="init") == []  # only WAL is ever in that one
+    samples = await make_reader(modern.dsn("metrics")).read()
+    assert samples.series("pg_stat_io_writes_total", context="normal")
+    assert samples.series("pg_stat_io_writes_total", context="init") == []  # this context contains only WAL

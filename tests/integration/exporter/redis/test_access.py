@@ -1,4 +1,4 @@
-"""Under the users of deploy/redis, on each server that is supported: everything is measured and nothing changes."""
+"""With the users of deploy/redis, on each supported server: the exporter reads everything and changes nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from demo.servers.redis import RedisServer
 
 FOLDER = Path(__file__).parents[1] / "bullmq"
 DEPLOY = Path(__file__).parents[4] / "deploy" / "redis"
-# All that the exporter ever asks for; 6.2 counts subcommands under their command.
+# All commands that the exporter sends; 6.2 counts subcommands under their command.
 COMMANDS = {
     *("auth", "ping", "select", "client|setname", "client|list", "client"),
     *("info", "slowlog|len", "slowlog", "latency|latest", "latency", "dbsize", "scan"),
@@ -59,12 +59,12 @@ async def wait_until_measured(exporter):
 
 
 def key_content(product, key: bytes) -> object:
-    """What is in a key. Large hashes and sets are dumped in an order that the server changes by itself as they grow."""
+    """Return the content of a key; not dumped for hashes and sets, whose order the server changes as they grow."""
     unordered = {b"hash": product.hgetall, b"set": product.smembers}
     return unordered.get(product.type(key), product.dump)(key)
 
 
-async def test_all_is_measured_and_nothing_changes(start_exporter, server, product) -> None:
+async def test_documented_user_reads_everything_and_changes_nothing(start_exporter, server, product) -> None:
     run_node(FOLDER / "queues.js", [str(server.port)], bullmq=5)
     product.config_set("latency-monitor-threshold", 1)
     product.eval("for i = 1, 5000000 do end", 0)
@@ -92,7 +92,7 @@ async def test_all_is_measured_and_nothing_changes(start_exporter, server, produ
     assert page.series("bullmq_queue_info", queue="emails", library_version="5.81.5")
 
 
-async def test_what_may_not_be_asked_for_is_left_out(start_exporter, server, product) -> None:
+async def test_refused_commands_lose_only_their_own_metrics(start_exporter, server, product) -> None:
     run_node(FOLDER / "queues.js", [str(server.port)], bullmq=5)
     product.set("bull:emails:stalled-check", 1_700_000_000_000)
     product.execute_command("ACL", "SETUSER", "metrics", "-client", "+client|setname", "-slowlog", "-latency", "-mget")
@@ -150,7 +150,7 @@ def secured(servers_folder: Path, tmp_path_factory) -> Iterator[TlsRedisServer]:
         ("unix://metrics:secret@{folder}/redis.sock?db=3", "post"),
     ],
 )
-async def test_tls_and_sockets(start_exporter, secured, address: str, queue: str) -> None:
+async def test_server_is_read_over_tls_and_unix_sockets(start_exporter, secured, address: str, queue: str) -> None:
     url = address.format(tls=secured.tls_port, folder=secured.folder)
     page = await wait_until_measured(await start_exporter(inventory(url)))
     assert page.value("redis_up") == 1
@@ -158,7 +158,7 @@ async def test_tls_and_sockets(start_exporter, secured, address: str, queue: str
     assert page.value("bullmq_discovered_queues") == 1
 
 
-async def test_a_certificate_of_somebody_else_is_refused_and_said(start_exporter, secured, tmp_path) -> None:
+async def test_certificate_of_another_authority_is_refused_and_reported(start_exporter, secured, tmp_path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     url = f"rediss://metrics:secret@127.0.0.1:{secured.tls_port}/0?ssl_ca_certs={tmp_path}/other.pem"
     exporter = await start_exporter(inventory(url, "names: [mail]"))
@@ -170,22 +170,22 @@ async def test_a_certificate_of_somebody_else_is_refused_and_said(start_exporter
 
 
 class RedisWithoutAuth(RedisServer):
-    """A Redis that knows no AUTH, and so repeats what came with it."""
+    """A Redis without AUTH, whose error repeats the arguments of that command."""
 
     def _lines(self) -> list[str]:
         return [*super()._lines(), 'rename-command AUTH ""\n']
 
 
 @pytest.mark.parametrize("user", ["", "metrics"])
-async def test_a_server_that_repeats_the_password_is_cut_short(start_exporter, servers_folder, capsys, user) -> None:
+async def test_password_repeated_by_the_server_is_not_reported(start_exporter, servers_folder, capsys, user) -> None:
     server = RedisWithoutAuth(servers_folder / "loginless_redis")
     server.start()
     try:
         exporter = await start_exporter(inventory(server.url(user, PASSWORD), "names: [emails]"))
         page = await exporter.scrape()
-        told = [(await exporter.get(path))[1] for path in ("/", "/metrics?debug=true")]
+        pages = [(await exporter.get(path))[1] for path in ("/", "/metrics?debug=true")]
     finally:
         server.remove()
     assert page.value("redis_up") == page.value("bullmq_up") == 0
-    assert all("unknown command" in each and "AUTH" in each for each in told)
-    assert PASSWORD not in "".join([page.text, *told, *capsys.readouterr()])
+    assert all("unknown command" in each and "AUTH" in each for each in pages)
+    assert PASSWORD not in "".join([page.text, *pages, *capsys.readouterr()])

@@ -1,4 +1,4 @@
-"""The numbers of the Redis collector, against a real server under a user that may do no more than documented."""
+"""The Redis collector, against a real server, with a user that has only the documented rights."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ def limited_server(servers_folder: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def product(limited_server) -> Iterator[redis.Redis]:
-    """The product's own client, on an emptied server."""
+    """Empty the server and give the product's own client."""
     limited_server.flush()
     with redis.Redis(port=limited_server.port) as client:
         client.config_resetstat()
@@ -37,7 +37,7 @@ def inventory(url: str) -> str:
     return f"stacks: {{shop: {{redis: {{cache: {{url: '{url}'}}}}}}}}"
 
 
-async def test_numbers(start_exporter, limited_server, product) -> None:
+async def test_metrics_match_the_server(start_exporter, limited_server, product, until) -> None:
     exporter = await start_exporter(inventory(limited_server.url("metrics", "secret")))
     product.config_set("maxmemory", "100mb")
     product.config_set("maxmemory-policy", "allkeys-lru")
@@ -46,10 +46,10 @@ async def test_numbers(start_exporter, limited_server, product) -> None:
     product.get("b")
     product.get("nothing")
     product.set("short", 1, px=1)
-    await asyncio.sleep(0.05)
+    await until(lambda: product.dbsize() == 3)
     product.get("short")
     page = await exporter.scrape()
-    here = {"stack": "shop", "target": "cache"}
+    labels = {"stack": "shop", "target": "cache"}
     expected = {
         "redis_up": 1,
         "redis_memory_max_bytes": 100 * 1024 * 1024,
@@ -65,18 +65,18 @@ async def test_numbers(start_exporter, limited_server, product) -> None:
         "redis_maxmemory_policy_noeviction": 0,
         "runbook_exporter_collector_round_trips": 1,
     }
-    assert {name: page.value(name, **here) for name in expected} == expected
-    assert page.value("redis_db_keys", db="db0", **here) == 3
-    assert page.value("redis_instance_info", role="master", maxmemory_policy="allkeys-lru", **here) == 1
-    assert 500_000 < page.value("redis_memory_used_bytes", **here) < 100_000_000
-    assert 0 <= page.value("redis_uptime_in_seconds", **here) < 600
-    assert time.time() - 600 < page.value("redis_rdb_last_save_timestamp_seconds", **here) <= time.time()
+    assert {name: page.value(name, **labels) for name in expected} == expected
+    assert page.value("redis_db_keys", db="db0", **labels) == 3
+    assert page.value("redis_instance_info", role="master", maxmemory_policy="allkeys-lru", **labels) == 1
+    assert 500_000 < page.value("redis_memory_used_bytes", **labels) < 100_000_000
+    assert 0 <= page.value("redis_uptime_in_seconds", **labels) < 600
+    assert time.time() - 600 < page.value("redis_rdb_last_save_timestamp_seconds", **labels) <= time.time()
     product.config_set("maxmemory-policy", "noeviction")
     product.config_set("maxmemory", "0")
-    assert (await exporter.scrape()).value("redis_maxmemory_policy_noeviction", **here) == 1
+    assert (await exporter.scrape()).value("redis_maxmemory_policy_noeviction", **labels) == 1
 
 
-async def test_an_empty_database_has_no_keys_rather_than_no_series(start_exporter, limited_server, product) -> None:
+async def test_empty_database_reports_zero_keys(start_exporter, limited_server, product) -> None:
     product.select(2)
     product.set("a", 1)
     exporter = await start_exporter(inventory(limited_server.url("metrics", "secret", 1)))
@@ -85,7 +85,7 @@ async def test_an_empty_database_has_no_keys_rather_than_no_series(start_exporte
     assert page.value("redis_db_keys", db="db2") == 1
 
 
-async def test_one_connection_and_one_round_trip_a_scrape(start_exporter, limited_server, proxy) -> None:
+async def test_scrape_takes_one_round_trip_on_one_connection(start_exporter, limited_server, proxy) -> None:
     counter, port = await proxy(limited_server.port)
     url = limited_server.url("metrics", "secret").replace(str(limited_server.port), str(port))
     exporter = await start_exporter(inventory(url))
@@ -98,7 +98,7 @@ async def test_one_connection_and_one_round_trip_a_scrape(start_exporter, limite
     assert counter.connections == 1
 
 
-async def test_a_restart_costs_no_more_than_the_time_it_takes(start_exporter, servers_folder) -> None:
+async def test_restarted_server_is_read_again(start_exporter, servers_folder) -> None:
     server = RedisServer(servers_folder / "restarted_redis")
     server.start()
     try:
@@ -121,7 +121,7 @@ async def test_a_restart_costs_no_more_than_the_time_it_takes(start_exporter, se
         ("hunter2", "url: not an address; write it as redis://"),
     ],
 )
-async def test_a_wrong_address_is_told_without_the_password(
+async def test_wrong_address_is_reported_without_the_password(
     start_exporter, limited_server, url, expected, capsys
 ) -> None:
     exporter = await start_exporter(inventory(url.format(port=limited_server.port)))

@@ -1,4 +1,4 @@
-"""Keys by prefix: counted where that is cheap, else estimated, and never the whole of a large database."""
+"""Keys by prefix: counted in a small database, estimated from a sample in a large one."""
 
 import asyncio
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def by_key(page, name: str) -> dict[str, float]:
     return {dict(labels)["key"]: value for labels, value in page.series(name).items()}
 
 
-async def test_counts_and_top_holders(start_exporter, redis_url, product) -> None:
+async def test_small_database_has_exact_counts_and_highest_counters(start_exporter, redis_url, product) -> None:
     product.mset({f"rl:{number}": number for number in range(1, 21)})
     product.mset({"rl:word": "many", "rl:nan": "nan", "rlx": 9999, "oauth:a": "x", "oauth:b": "y"})
     product.lpush("rl:list", 1)
@@ -48,7 +48,7 @@ async def test_counts_and_top_holders(start_exporter, redis_url, product) -> Non
     assert page.value("runbook_exporter_collector_round_trips", collector="redis") == 1
 
 
-async def test_a_large_database_is_sampled(start_exporter, redis_url, product, monkeypatch) -> None:
+async def test_large_database_is_sampled(start_exporter, redis_url, product, monkeypatch) -> None:
     monkeypatch.setattr(prefixes, "MOST_STEPS", 4)
     with product.pipeline(transaction=False) as pipeline:
         for number in range(20_000):
@@ -62,7 +62,7 @@ async def test_a_large_database_is_sampled(start_exporter, redis_url, product, m
     assert product.info("commandstats")["cmdstat_scan"]["calls"] % 4 == 0
 
 
-async def test_without_the_right_to_read_only_the_counters_are_missing(
+async def test_only_counters_are_absent_without_read_permission(
     start_exporter, redis_server, redis_url, product
 ) -> None:
     product.mset({"rl:1": 1, "rl:2": 2})
@@ -81,14 +81,14 @@ async def test_without_the_right_to_read_only_the_counters_are_missing(
         product.execute_command("ACL", "DELUSER", "narrow")
 
 
-async def test_names_of_all_kinds(start_exporter, redis_url, product) -> None:
+async def test_binary_and_quoted_key_names_are_exported(start_exporter, redis_url, product) -> None:
     product.set(b"rl:\xff\xfe", 5)
     product.set('rl:"quoted"\n', 6)
     page = await wait_until_sampled(await start_exporter(inventory(redis_url, rl={"top": 5})))
     assert set(by_key(page, "redis_key_value").values()) == {5, 6}
 
 
-async def test_a_walk_that_is_refused_does_not_take_the_server_down(
+async def test_refused_scan_does_not_mark_the_server_down(
     start_exporter, redis_server, redis_url, product, capsys
 ) -> None:
     product.execute_command("ACL", "SETUSER", "narrow", "on", ">secret", "+info", "+client|setname")
@@ -108,15 +108,15 @@ async def test_a_walk_that_is_refused_does_not_take_the_server_down(
     assert (out + err).count("not all of the target is measured") == 1
 
 
-async def test_before_the_first_walk_is_over_the_server_is_up(start_exporter, redis_url, product, monkeypatch) -> None:
+async def test_server_is_up_during_its_first_scan(start_exporter, redis_url, product, monkeypatch) -> None:
     monkeypatch.setattr(scan, "PAUSE_SECONDS", 0.5)
     product.mset({f"rl:{number}": number for number in range(5_000)})
     page = await (await start_exporter(inventory(redis_url, rl={}))).scrape()
-    assert page.series("redis_keys_count") == {}, "the walk is under way"
+    assert page.series("redis_keys_count") == {}, "the scan is still running"
     assert page.value("redis_up") == 1
 
 
-async def test_a_walk_that_met_no_key_counts_none() -> None:
+async def test_scan_without_keys_reports_no_counts() -> None:
     replies = iter((b"+OK\r\n", b"*2\r\n$1\r\n7\r\n*0\r\n", b":1000\r\n"))  # to CLIENT SETNAME, SCAN, DBSIZE
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -127,8 +127,8 @@ async def test_a_walk_that_met_no_key_counts_none() -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    wire = await RawConnection.connect(Secret("url", SecretStr(f"redis://127.0.0.1:{port}"), None))
-    found, _ = await prefixes.sample_keys(wire, {"rl:*": PrefixSettings()}, until=0.0)
-    await wire.close()
+    connection = await RawConnection.connect(Secret("url", SecretStr(f"redis://127.0.0.1:{port}"), None))
+    samples, _ = await prefixes.sample_keys(connection, {"rl:*": PrefixSettings()}, until=0.0)
+    await connection.close()
     server.close()
-    assert found == [SAMPLED(0.0, "db0")]
+    assert samples == [SAMPLED(0.0, "db0")]
