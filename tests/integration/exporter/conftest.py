@@ -1,4 +1,4 @@
-"""A running exporter for the tests: the real application on a real socket, asked over HTTP as Prometheus does."""
+"""A running exporter for the tests: the real application on a socket, scraped over HTTP as Prometheus does."""
 
 import asyncio
 import os
@@ -33,19 +33,19 @@ TIMEOUT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class ScrapedPage:
-    """A page of metrics, parsed, and how long it took in seconds."""
+    """A parsed page of metrics, and the seconds that it took."""
 
     text: str
     values: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]]
     seconds: float
 
     def series(self, name: str, **labels: str) -> dict[tuple[tuple[str, str], ...], float]:
-        """All series of a metric that have these labels."""
+        """Return all series of a metric that have these labels."""
         pairs = set(labels.items())
         return {key: value for key, value in self.values.get(name, {}).items() if pairs <= set(key)}
 
     def value(self, name: str, **labels: str) -> float | None:
-        """The only series of a metric that has these labels, or None."""
+        """Return the value of the only series of a metric with these labels, or None."""
         matches = self.series(name, **labels)
         assert len(matches) <= 1, f"{name} has {len(matches)} series with {labels}: {matches}"
         return next(iter(matches.values()), None)
@@ -56,19 +56,19 @@ def _parse_page(text: str, seconds: float) -> ScrapedPage:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = tuple(sorted(sample.labels.items()))
-            assert labels not in values.setdefault(sample.name, {}), f"{sample.name}{labels} stands twice"
+            assert labels not in values.setdefault(sample.name, {}), f"{sample.name}{labels} occurs twice"
             values[sample.name][labels] = sample.value
     return ScrapedPage(text, values, seconds)
 
 
 @dataclass(frozen=True)
 class RunningExporter:
-    """An exporter that serves."""
+    """An exporter that serves on `url`."""
 
     url: str
 
     async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
-        """The status and body of a page."""
+        """Return the status and body of a page."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with (
             aiohttp.ClientSession() as session,
@@ -77,7 +77,7 @@ class RunningExporter:
             return answer.status, await answer.text()
 
     async def scrape(self, query: str = "", allowed: float = TIMEOUT_SECONDS) -> ScrapedPage:
-        """A page of metrics; `allowed` is the timeout in seconds that Prometheus would state."""
+        """Return a page of metrics; `allowed` is the timeout in seconds that Prometheus would send."""
         began = monotonic()
         status, text = await self.get(
             f"/metrics{query}", X_Prometheus_Scrape_Timeout_Seconds=str(allowed), Accept="text/plain"
@@ -86,7 +86,7 @@ class RunningExporter:
         return _parse_page(text, monotonic() - began)
 
     async def scrape_until(self, done: Callable[[ScrapedPage], object], seconds: float = 10.0) -> ScrapedPage:
-        """Scrape again and again until `done` says so; fails with the last page."""
+        """Scrape until `done` holds; fail with the last page."""
         end = monotonic() + seconds
         while True:
             page = await self.scrape()
@@ -96,7 +96,7 @@ class RunningExporter:
             await asyncio.sleep(0.1)
 
     async def scrape_after_jobs(self) -> ScrapedPage:
-        """A page after every job in the background was run, so that none of them is under way."""
+        """Return a page after every background job has run, so that none is under way."""
         return await self.scrape_until(lambda page: set(page.series("runbook_exporter_job_success").values()) == {1})
 
 
@@ -105,7 +105,7 @@ StartExporter = Callable[..., Awaitable[RunningExporter]]
 
 @pytest.fixture
 async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
-    """Starts an exporter on this inventory, given as YAML."""
+    """Start exporters on an inventory, given as YAML."""
     runners: list[web.AppRunner] = []
 
     async def start(inventory: str | None) -> RunningExporter:
@@ -128,12 +128,12 @@ Until = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def until() -> Until:
-    """Waits until a condition holds; fails when it does not in time."""
+    """Wait until a condition holds; fail if it does not in time."""
 
     async def wait(done: Callable[[], object], seconds: float = 5.0) -> None:
         end = monotonic() + seconds
         while not done():
-            assert monotonic() < end, "it did not come true in time"
+            assert monotonic() < end, "the condition did not hold in time"
             await asyncio.sleep(0.02)
 
     return wait
@@ -141,7 +141,7 @@ def until() -> Until:
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[Callable[[int], Awaitable[tuple[Proxy, int]]]]:
-    """Starts a counting proxy in front of a port; gives it and its own port."""
+    """Start a counting proxy in front of a port; return it and its own port."""
     proxies: list[Proxy] = []
 
     async def start(port: int) -> tuple[Proxy, int]:
@@ -155,7 +155,7 @@ async def proxy() -> AsyncIterator[Callable[[int], Awaitable[tuple[Proxy, int]]]
 
 @pytest.fixture
 async def silent() -> AsyncIterator[int]:
-    """The port of something that takes connections and never says a word."""
+    """Serve a port that accepts connections and never answers."""
     writers = []
 
     async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -170,7 +170,7 @@ async def silent() -> AsyncIterator[int]:
 
 @pytest.fixture
 def unreachable() -> Iterator[int]:
-    """The port of a listener with a full queue: whoever connects hears nothing at all, as behind a black hole."""
+    """Open a port whose listen queue is full: connections get no answer at all, as behind a black hole."""
     with ExitStack() as opened:
         listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):
@@ -182,7 +182,7 @@ def unreachable() -> Iterator[int]:
 
 @dataclass(frozen=True)
 class LimitedPostgres:
-    """A PostgreSQL of one module alone, to be stopped and held; the exporter's role may connect twice at once."""
+    """A module's own PostgreSQL, to stop and freeze; the exporter's role may have two connections."""
 
     server: PostgresServer
 
@@ -191,13 +191,13 @@ class LimitedPostgres:
         return self.server.dsn(METRICS_ROLE)
 
     def backends(self) -> list[int]:
-        """The process ids of the exporter's sessions."""
+        """Return the process ids of the exporter's sessions."""
         query = "SELECT pid FROM pg_stat_activity WHERE usename = 'metrics'"
         return [int(pid) for pid in self.server.sql(query).split()]
 
     @contextmanager
     def held(self, pid: int) -> Iterator[None]:
-        """Keep one of its processes from running."""
+        """Freeze one of its processes."""
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
@@ -216,14 +216,14 @@ def limited_postgres(servers_folder: Path) -> Iterator[LimitedPostgres]:
 
 @pytest.fixture(scope="session")
 def metrics_server(postgres_server: PostgresServer) -> PostgresServer:
-    """The session's PostgreSQL with the exporter's role, which has the rights of pg_monitor and no others."""
+    """Return the session's PostgreSQL with the exporter's role, which has only the rights of pg_monitor."""
     postgres_server.add_role(METRICS_ROLE, "IN ROLE pg_monitor")
     return postgres_server
 
 
 @pytest.fixture
 def options(bucket: Any, tmp_path: Path) -> Path:
-    """The credentials of the test's bucket. There are always some: without, the library asks the cloud for them."""
+    """Write the credentials of the test's bucket. Without any, the library would query the cloud for them."""
     file = tmp_path / "s3_options.yml"
     file.write_text(
         yaml.safe_dump(
@@ -241,7 +241,7 @@ def options(bucket: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_bucket(bucket: Any) -> S3Store:
-    """The test's bucket with all rights."""
+    """Return the test's bucket with all rights."""
     return S3Store(
         bucket.name,
         config={
@@ -256,7 +256,7 @@ def open_bucket(bucket: Any) -> S3Store:
 
 @pytest.fixture
 def put(open_bucket: S3Store) -> Callable[..., None]:
-    """Puts an object into the test's bucket."""
+    """Put an object into the test's bucket."""
 
     def put(name: str, content: bytes = b"content") -> None:
         obstore.put(open_bucket, name, content)

@@ -1,4 +1,4 @@
-"""The committed rules in a real Prometheus with nothing but the exporter behind it: no fault of a rule, and silence."""
+"""The committed rules in a real Prometheus that scrapes the exporter only: no rule fails, and no alert fires."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ RATES_SECONDS = 60
 
 @pytest.fixture
 async def api():
-    """The product's own endpoint."""
+    """Serve the product's health endpoint."""
 
-    async def well(_: web.Request) -> web.Response:
+    async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
     application = web.Application()
-    application.router.add_get("/health", well)
+    application.router.add_get("/health", healthy)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -41,7 +41,7 @@ async def api():
 
 @pytest.fixture
 def backups(tmp_path: Path) -> Path:
-    """A folder with a dump of this night and one of the night before."""
+    """Return a folder with a dump of last night and one of the night before."""
     folder = tmp_path / "backups"
     folder.mkdir()
     for hours in (6, 30):
@@ -52,7 +52,7 @@ def backups(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def prometheus(start_exporter, start_prometheus, database, redis_url, api, backups, tmp_path):
-    """Prometheus with the rules and the numbers of one runbook, which reads the exporter of a healthy stack."""
+    """Start Prometheus with the rules and one runbook's thresholds, scraping the exporter of a healthy stack."""
     database.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements; CREATE TABLE contact (id int)")
     async with Redis.from_url(redis_url) as redis:
         await redis.hset(f"bull:{QUEUE}:meta", "opts.maxLenEvents", "10000")
@@ -75,8 +75,8 @@ async def prometheus(start_exporter, start_prometheus, database, redis_url, api,
     return start_prometheus(yaml.safe_dump(config))
 
 
-async def test_a_healthy_stack_raises_nothing_and_no_rule_fails(prometheus) -> None:
-    """Not even an alert that waits for its time: what is pending for a moment would fire some day."""
+async def test_healthy_stack_raises_no_alert_and_no_rule_fails(prometheus) -> None:
+    """No alert may even be pending: one that is pending for a moment could fire some day."""
     began = time.monotonic()
     while found := await asyncio.to_thread(_firing_alerts, prometheus.url):
         assert time.monotonic() < began + RATES_SECONDS, found
@@ -92,7 +92,7 @@ async def test_a_healthy_stack_raises_nothing_and_no_rule_fails(prometheus) -> N
 
 def _firing_alerts(url: str) -> list[str]:
     alerts = json.loads(request(f"{url}/api/v1/alerts"))["data"]["alerts"]
-    # Until it was scraped for the first time everything is missing.
+    # Before the first scrape every metric is missing.
     return ["nothing is measured yet"] if not _measured_quantities(url) else [str(alert["labels"]) for alert in alerts]
 
 

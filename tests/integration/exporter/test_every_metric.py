@@ -1,4 +1,4 @@
-"""Every metric of Redis and of queues that is declared comes from some real server."""
+"""A real server exports every declared metric of Redis and of queues."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.integration.exporter.bullmq.product import Product
 
 @pytest.fixture
 def primary(servers_folder) -> Iterator[RedisServer]:
-    """A Redis with everything that a Redis can tell: a replica, files, an event of its latency monitor, counters."""
+    """Start a Redis that reports everything: a replica, files, a latency event, counters."""
     primary, replica = RedisServer(servers_folder / "primary"), RedisServer(servers_folder / "replica")
     try:
         for server in (primary, replica):
@@ -37,7 +37,7 @@ def _equip(primary: RedisServer, replica: RedisServer) -> None:
         follower.replicaof("127.0.0.1", primary.port)
 
 
-async def test_every_metric_is_exported_by_a_real_server(start_exporter, primary) -> None:
+async def test_real_server_exports_every_declared_metric(start_exporter, primary) -> None:
     product = await asyncio.to_thread(Product, primary.port, 5)
     try:
         for step in (

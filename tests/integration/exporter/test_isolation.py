@@ -1,4 +1,4 @@
-"""A target in trouble costs its own samples only, and the page comes in time: with real faults on real servers."""
+"""A faulty target loses only its own samples, and the page arrives in time, with real faults on real servers."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ GOOD = {("pg_up", "main"), ("redis_up", "main"), ("bullmq_up", "jobs")}
 
 
 class StoppableRedis:
-    """A Redis that can be held with SIGSTOP and let go again."""
+    """A Redis that SIGSTOP freezes and SIGCONT resumes."""
 
     def __init__(self, server: RedisServer) -> None:
         self.server = server
@@ -73,7 +73,7 @@ def targets(page, metric: str, value: float) -> set[str]:
     return {f"{dict(at)['collector']}/{dict(at)['target']}" for at, v in page.series(metric).items() if v == value}
 
 
-async def test_every_target_in_trouble_costs_itself_only(exporter, stoppable) -> None:
+async def test_faulty_targets_do_not_affect_the_others(exporter, stoppable) -> None:
     stoppable.send(signal.SIGSTOP)
     for _ in range(2):
         page = await exporter.scrape(allowed=2)
@@ -89,7 +89,7 @@ async def test_every_target_in_trouble_costs_itself_only(exporter, stoppable) ->
     assert "no answer before the deadline" in landing
 
 
-async def test_a_target_that_goes_on_is_back(exporter, stoppable) -> None:
+async def test_resumed_target_is_up_again(exporter, stoppable) -> None:
     page = await exporter.scrape("?collector=redis", allowed=2)
     assert page.value("redis_up", target="stopped") == 1
     stoppable.send(signal.SIGSTOP)
@@ -104,22 +104,22 @@ async def test_a_target_that_goes_on_is_back(exporter, stoppable) -> None:
     assert page.value("redis_up", target="stopped") == 1
 
 
-async def test_the_patient_get_an_answer_that_the_impatient_started(start_exporter, stoppable) -> None:
+async def test_longer_deadline_extends_a_shared_reading(start_exporter, stoppable) -> None:
     exporter = await start_exporter(f"stacks: {{shop: {{redis: {{main: {{url: '{stoppable.server.url()}'}}}}}}}}")
     await exporter.scrape()
     stoppable.send(signal.SIGSTOP)
     async with asyncio.TaskGroup() as group:
-        impatient = group.create_task(exporter.scrape(allowed=0.4))
+        short = group.create_task(exporter.scrape(allowed=0.4))
         await asyncio.sleep(0.05)
-        patient = group.create_task(exporter.scrape(allowed=5))
+        long = group.create_task(exporter.scrape(allowed=5))
         await asyncio.sleep(1)
         stoppable.send(signal.SIGCONT)
-    assert impatient.result().value("redis_up") == 0
-    assert impatient.result().value("runbook_exporter_collector_timeout") == 1
-    assert patient.result().value("redis_up") == 1
+    assert short.result().value("redis_up") == 0
+    assert short.result().value("runbook_exporter_collector_timeout") == 1
+    assert long.result().value("redis_up") == 1
 
 
-async def test_a_client_that_hangs_up_leaves_the_gate_open(start_exporter, stoppable, proxy) -> None:
+async def test_client_that_hangs_up_does_not_block_later_scrapes(start_exporter, stoppable, proxy) -> None:
     counter, port = await proxy(stoppable.server.port)
     exporter = await start_exporter(f"stacks: {{shop: {{redis: {{main: {{url: 'redis://127.0.0.1:{port}'}}}}}}}}")
     await exporter.scrape()
@@ -133,7 +133,7 @@ async def test_a_client_that_hangs_up_leaves_the_gate_open(start_exporter, stopp
     assert counter.connections == 1
 
 
-async def test_a_target_that_refuses_is_not_hammered(start_exporter, stoppable, proxy) -> None:
+async def test_refusing_target_is_retried_with_backoff(start_exporter, stoppable, proxy) -> None:
     counter, port = await proxy(stoppable.server.port)
     exporter = await start_exporter(
         f"stacks: {{shop: {{redis: {{main: {{url: 'redis://nobody:wrong@127.0.0.1:{port}'}}}}}}}}"
@@ -143,12 +143,14 @@ async def test_a_target_that_refuses_is_not_hammered(start_exporter, stoppable, 
     while asyncio.get_running_loop().time() < end:
         scrapes += 1
         assert (await exporter.scrape()).value("redis_up") == 0
-    # 0.5 to 1 s, then 1 to 1.5 s, then 2 to 2.5 s: at most the first try and two more.
+    # 0.5 to 1 s, then 1 to 1.5 s, then 2 to 2.5 s: at most the first attempt and two retries.
     assert scrapes > 20
     assert counter.connections <= 3
 
 
-async def test_nothing_is_left_behind(redis_url, metrics_server, database, silent) -> None:
+async def test_cancelled_scrape_and_shutdown_leave_no_task_or_session(
+    redis_url, metrics_server, database, silent
+) -> None:
     stack = Stack(
         postgres={"main": PostgresTarget(dsn=database.dsn("metrics"))},
         redis={"main": RedisTarget(url=redis_url), "hung": RedisTarget(url=f"redis://127.0.0.1:{silent}")},

@@ -1,4 +1,4 @@
-"""The console script as operators run it: exit codes, messages, signals; no traceback whatever comes in."""
+"""The console script as operators run it: exit codes, messages, signals, and never a traceback."""
 
 import asyncio
 import os
@@ -40,13 +40,13 @@ def write(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("argv", [(), ("--config.check",)])
-def test_a_typo_in_the_inventory_ends_with_2_and_its_place(tmp_path: Path, argv: tuple[str, ...]) -> None:
+def test_typo_in_the_inventory_exits_2_and_names_the_line(tmp_path: Path, argv: tuple[str, ...]) -> None:
     file = write(tmp_path, GOOD.replace("redis:\n", "reddis:\n"))
     code, _, err = run("--config.file", str(file), *argv)
     assert (code, err) == (2, f"{file}:3: stacks.shop.reddis: unknown key; did you mean 'redis'?\n")
 
 
-def test_a_check_finds_every_secret_that_is_missing(tmp_path: Path) -> None:
+def test_check_reports_every_missing_secret(tmp_path: Path) -> None:
     file = write(
         tmp_path,
         "stacks:\n"
@@ -68,18 +68,18 @@ def test_a_check_finds_every_secret_that_is_missing(tmp_path: Path) -> None:
     )
 
 
-def test_a_check_of_a_good_inventory_is_fine(tmp_path: Path) -> None:
+def test_check_of_a_valid_inventory_exits_0(tmp_path: Path) -> None:
     file = write(tmp_path, GOOD)
     assert run("--config.file", str(file), "--config.check") == (0, f"{file}: no problems found, stacks: shop\n", "")
 
 
-def test_an_unknown_flag_ends_with_2() -> None:
+def test_unknown_flag_exits_2_with_a_suggestion() -> None:
     code, _, err = run("--web.listen-adress=:1")
     assert code == 2
     assert err == "runbook-exporter: unknown flag --web.listen-adress, did you mean --web.listen-address?; see --help\n"
 
 
-async def test_it_serves_logs_without_secrets_and_ends_on_a_signal(tmp_path: Path) -> None:
+async def test_exporter_serves_logs_no_secrets_and_stops_on_sigterm(tmp_path: Path) -> None:
     file = write(tmp_path, GOOD)
     process = await asyncio.create_subprocess_exec(
         venv_program("runbook-exporter"),
@@ -103,7 +103,7 @@ async def test_it_serves_logs_without_secrets_and_ends_on_a_signal(tmp_path: Pat
     assert "Traceback" not in rest.decode()
 
 
-async def test_a_hang_up_signal_reloads_the_running_program(tmp_path: Path) -> None:
+async def test_sighup_reloads_the_running_program(tmp_path: Path) -> None:
     file = write(tmp_path, GOOD)
     process = await asyncio.create_subprocess_exec(
         venv_program("runbook-exporter"),

@@ -1,4 +1,4 @@
-"""Reading the inventory anew: by HTTP and by signal, with scrapes under way."""
+"""Reloads of the inventory, by HTTP and by signal, with scrapes under way."""
 
 import asyncio
 import os
@@ -19,24 +19,24 @@ TIME = f"{STATE}_timestamp_seconds"
 
 
 def stacks(**urls: str) -> str:
-    """An inventory with a Redis in each stack."""
+    """Return an inventory with a Redis in each stack."""
     return "stacks:\n" + "".join(f"  {name}: {{redis: {{main: {{url: '{url}'}}}}}}\n" for name, url in urls.items())
 
 
 def clients(url: str) -> set[str]:
-    """The ids of the exporter's connections."""
+    """Return the ids of the exporter's connections."""
     with redis.Redis.from_url(url) as client:
         return {entry["id"] for entry in client.client_list() if entry["name"] == "runbook-exporter"}
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The inventory of `start_exporter`."""
+    """Return the inventory file of `start_exporter`."""
     return tmp_path / "inventory.yml"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_a_good_one_is_served_from_then_on(start_exporter, redis_url, file, method) -> None:
+async def test_valid_inventory_is_served_after_a_reload(start_exporter, redis_url, file, method) -> None:
     exporter = await start_exporter(stacks(shop=redis_url))
     before = await exporter.scrape()
     assert before.value(STATE) == 1
@@ -55,7 +55,7 @@ async def test_only_a_post_or_a_put_reloads(start_exporter, redis_url, file) -> 
     assert (await exporter.scrape()).value("redis_up", stack="shop") == 1
 
 
-async def test_a_bad_one_is_refused_with_every_problem_and_the_old_one_stays(start_exporter, redis_url, file) -> None:
+async def test_invalid_inventory_is_refused_and_the_previous_one_stays(start_exporter, redis_url, file) -> None:
     exporter = await start_exporter(stacks(shop=redis_url))
     before = await exporter.scrape()
     file.write_text(stacks(mail=redis_url) + "  shop: {reddis: {}}\n  third: {rediss: {}}\n")
@@ -67,18 +67,18 @@ async def test_a_bad_one_is_refused_with_every_problem_and_the_old_one_stays(sta
     assert page.value("redis_up", stack="shop") == 1
     assert page.value(STATE) == 0
     assert page.value(TIME) == before.value(TIME)
-    assert "stacks.shop.reddis: unknown key" in (await exporter.get("/"))[1]
+    landing = (await exporter.get("/"))[1]
+    assert "The last reload failed" in landing
+    assert "stacks.shop.reddis: unknown key" in landing
     file.unlink()
     assert "cannot read the file: No such file" in (await exporter.get("/-/reload", "POST"))[1]
     file.write_text(stacks(shop=redis_url))
     assert (await exporter.get("/-/reload", "POST"))[0] == 200
     assert (await exporter.scrape()).value(STATE) == 1
-    assert "refused" not in (await exporter.get("/"))[1]
+    assert "The last reload failed" not in (await exporter.get("/"))[1]
 
 
-async def test_a_stack_that_is_the_same_keeps_its_connections_and_another_one_loses_them(
-    start_exporter, redis_url, file, until
-) -> None:
+async def test_reload_keeps_the_connections_of_unchanged_stacks_only(start_exporter, redis_url, file, until) -> None:
     exporter = await start_exporter(stacks(shop=redis_url, mail=redis_url))
     await exporter.scrape("?stack=shop")
     kept = clients(redis_url)
@@ -92,7 +92,7 @@ async def test_a_stack_that_is_the_same_keeps_its_connections_and_another_one_lo
     assert clients(redis_url) == kept
 
 
-async def test_what_was_read_in_the_background_is_kept(start_exporter, tmp_path, file) -> None:
+async def test_reload_keeps_background_readings(start_exporter, tmp_path, file) -> None:
     (tmp_path / "db_20260101.dump").write_bytes(b"x")
     nightly = f"backups: {{nightly: {{url: 'file://{tmp_path}', pattern: 'db_%Y%m%d.dump', refresh: 1h}}}}"
     exporter = await start_exporter(f"stacks: {{shop: {{{nightly}}}}}")
@@ -105,7 +105,7 @@ async def test_what_was_read_in_the_background_is_kept(start_exporter, tmp_path,
     assert page.value("stack_info", runbook_url="https://new.example/") == 1
 
 
-async def test_a_scrape_under_way_is_answered_by_what_it_began_with(
+async def test_scrape_under_way_ends_on_the_previous_inventory(
     start_exporter, servers_folder, redis_url, file, until
 ) -> None:
     held = RedisServer(servers_folder / "held_redis")
@@ -146,18 +146,18 @@ async def test_many_reloads_under_scrapes_leave_one_connection(start_exporter, r
     assert "retire" not in {task.get_name() for task in asyncio.all_tasks()} - tasks
 
 
-async def test_a_hang_up_signal_reloads_and_a_bad_inventory_does_not_deafen_it(redis_url, file, until) -> None:
+async def test_sighup_reloads_again_after_an_invalid_inventory(redis_url, file, until) -> None:
     file.write_text(stacks(shop=redis_url))
     app = build_app(ExporterSettings.model_validate({"config": {"file": file}}), load_inventory(file, {}))
-    serving = app[SCRAPER]
+    scraper = app[SCRAPER]
     app.cleanup_ctx.append(reload_on_sighup)
     app.freeze()
     await app.startup()
     try:
         for text, done in (
-            (stacks(mail=redis_url), lambda: set(serving.current.stacks) == {"mail"}),
-            ("stacks: [", lambda: serving.problem),
-            (stacks(third=redis_url), lambda: set(serving.current.stacks) == {"third"} and not serving.problem),
+            (stacks(mail=redis_url), lambda: set(scraper.current.stacks) == {"mail"}),
+            ("stacks: [", lambda: scraper.problem),
+            (stacks(third=redis_url), lambda: set(scraper.current.stacks) == {"third"} and not scraper.problem),
         ):
             file.write_text(text)
             os.kill(os.getpid(), signal.SIGHUP)

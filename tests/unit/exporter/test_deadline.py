@@ -22,5 +22,5 @@ from exporter.deadline import deadline_of
         ("inf", 109.5),
     ],
 )
-def test_deadline(header: str | None, expected: float) -> None:
+def test_deadline_leaves_a_margin_and_ignores_invalid_headers(header: str | None, expected: float) -> None:
     assert deadline_of(header, 100.0) == pytest.approx(expected)

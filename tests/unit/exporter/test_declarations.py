@@ -1,4 +1,4 @@
-"""The declarations hold together: every file is in the map, every metric is well formed and in the reference."""
+"""Declarations are consistent: each collector is in the map, each metric is well formed and in the reference."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ ALL = [*OWN_METRICS, *OF_TARGETS]
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 
 
-def test_every_collector_is_in_the_map_and_every_key_is_a_kind_of_target() -> None:
+def test_map_lists_every_collector_under_an_inventory_key() -> None:
     folders = {
         f"exporter.{file.parent.name}.collector" for file in Path(exporter.__file__).parent.glob("*/collector.py")
     }
@@ -29,18 +29,18 @@ def test_every_collector_is_in_the_map_and_every_key_is_a_kind_of_target() -> No
     assert set(COLLECTORS) <= set(Stack.model_fields)
 
 
-def test_every_collector_has_its_up_among_its_metrics() -> None:
+def test_every_collector_declares_its_up_metric() -> None:
     for collector in COLLECTORS.values():
         assert collector.up in collector.metrics
 
 
-def test_no_name_is_declared_twice() -> None:
+def test_metric_names_are_unique() -> None:
     names = [metric.name for metric in ALL]
     assert sorted(names) == sorted(set(names))
 
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda metric: metric.name)
-def test_a_metric_is_well_formed(metric: Metric) -> None:
+def test_metric_is_well_formed(metric: Metric) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", metric.name)
     assert metric.name.endswith("_total") == (metric.type == "counter")
     assert metric.help[0].isupper()
@@ -50,13 +50,13 @@ def test_a_metric_is_well_formed(metric: Metric) -> None:
         assert "seconds" in metric.help.lower()
 
 
-def test_the_reference_is_what_the_declarations_say() -> None:
+def test_reference_equals_the_declarations() -> None:
     """The fix is `make docs`."""
     for file, text in metrics_pages():
         assert file.read_text(encoding="utf-8") == text, file.name
 
 
-def test_the_reference_has_every_metric_and_links_every_page() -> None:
+def test_reference_has_every_metric_and_links_every_page() -> None:
     pages = {file.name: text for file, text in metrics_pages()}
     assert sorted(ROW.findall("".join(pages.values()))) == sorted(metric.name for metric in ALL)
     index = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")

@@ -26,13 +26,13 @@ async def exporter(start_exporter, redis_url, redis_server):
 
 
 async def debug(exporter, query: str = "") -> list[str]:
-    """The lines of the page, with every duration as `… s`."""
+    """Return the lines of the page, with every duration as `… s`."""
     status, text = await exporter.get(f"/metrics?debug=true{query}")
     assert status == 200
     return [SECONDS.sub("… s", line) for line in text.splitlines()]
 
 
-async def test_each_lane_tells_what_it_did(exporter) -> None:
+async def test_debug_page_reports_each_lane(exporter) -> None:
     await exporter.scrape_until(lambda page: page.value("bullmq_up") == 1)
     lines = await debug(exporter)
     assert lines[0] == "shop/redis/main: up"
@@ -47,7 +47,7 @@ async def test_each_lane_tells_what_it_did(exporter) -> None:
     assert "hunter2" not in "".join(lines)
 
 
-async def test_a_part_is_told_only_of_that_part(exporter) -> None:
+async def test_debug_page_lists_only_the_selected_collector(exporter) -> None:
     assert {line.split(":")[0] for line in await debug(exporter, "&collector=redis") if line[0] != " "} == {
         "shop/redis/main",
         "shop/redis/refused",
@@ -55,7 +55,7 @@ async def test_a_part_is_told_only_of_that_part(exporter) -> None:
     assert await exporter.get("/metrics?debug=yes") == (400, "debug must be true or false, not 'yes'\n")
 
 
-async def test_a_hung_target_is_told_in_time(start_exporter, servers_folder, silent) -> None:
+async def test_debug_page_reports_a_hung_target_before_the_deadline(start_exporter, servers_folder, silent) -> None:
     exporter = await start_exporter(f"stacks: {{shop: {{redis: {{main: {{url: 'redis://127.0.0.1:{silent}'}}}}}}}}")
     status, text = await exporter.get("/metrics?debug=true", X_Prometheus_Scrape_Timeout_Seconds="1")
     assert (status, SECONDS.sub("… s", text)) == (
@@ -64,9 +64,7 @@ async def test_a_hung_target_is_told_in_time(start_exporter, servers_folder, sil
     )
 
 
-async def test_the_landing_page_keeps_the_last_error_of_a_target_that_is_up_again(
-    start_exporter, servers_folder
-) -> None:
+async def test_landing_page_keeps_the_last_error_of_a_recovered_target(start_exporter, servers_folder) -> None:
     server = RedisServer(servers_folder / "landing_redis")
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""The exporter's pages, asked over HTTP."""
+"""The exporter's pages over HTTP."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def stacks(page) -> set[str]:
     return {dict(labels)["stack"] for labels in page.series("redis_up")}
 
 
-async def test_the_whole_page_has_all_stacks_and_the_process(exporter) -> None:
+async def test_page_without_selection_has_all_stacks_and_the_process(exporter) -> None:
     page = await exporter.scrape()
     assert stacks(page) == {"shop", "mail"}
     assert page.value("process_open_fds") is not None
@@ -56,7 +56,7 @@ async def test_the_whole_page_has_all_stacks_and_the_process(exporter) -> None:
     assert set(page.series("runbook_exporter_dropped_series").values()) == {0}
 
 
-async def test_a_part_of_the_page(exporter) -> None:
+async def test_page_with_selection_has_only_the_selected_targets(exporter) -> None:
     page = await exporter.scrape("?stack=mail")
     assert stacks(page) == {"mail"}
     assert page.series("stack_info", stack="shop") == {}
@@ -75,11 +75,11 @@ async def test_a_part_of_the_page(exporter) -> None:
         ("?collector=mysql", 400, f"unknown collector 'mysql'; there are: {', '.join(sorted(COLLECTORS))}\n"),
     ],
 )
-async def test_an_unknown_part_is_refused_with_what_there_is(exporter, query, status, expected) -> None:
+async def test_unknown_selection_is_refused_with_the_known_names(exporter, query, status, expected) -> None:
     assert await exporter.get(f"/metrics{query}") == (status, expected)
 
 
-async def test_service_discovery(exporter) -> None:
+async def test_service_discovery_lists_one_target_per_stack(exporter) -> None:
     status, body = await exporter.get("/sd", Host="exporter.example:9850")
     assert status == 200
     assert json.loads(body) == [
@@ -88,7 +88,7 @@ async def test_service_discovery(exporter) -> None:
     ]
 
 
-async def test_the_landing_page_tells_what_is_wrong(exporter) -> None:
+async def test_landing_page_shows_the_state_of_each_target(exporter) -> None:
     assert "not scraped yet" in (await exporter.get("/"))[1]
     await exporter.scrape()
     status, body = await exporter.get("/")
@@ -97,18 +97,18 @@ async def test_the_landing_page_tells_what_is_wrong(exporter) -> None:
     assert "<td>shop/http/api</td><td>Cannot connect to host 127.0.0.1:1" in body
 
 
-async def test_openmetrics_is_spoken(exporter) -> None:
+async def test_openmetrics_is_served_on_request(exporter) -> None:
     status, body = await exporter.get("/metrics", Accept="application/openmetrics-text;version=1.0.0")
     assert status == 200
     assert body.endswith("# EOF\n")
 
 
 ACCEPTED_NAMES = ("redis_keys_count", "redis_rdb_last_bgsave_duration_sec")
-"""The reviewed list: names that promtool does not like, kept because redis_exporter has them."""
+"""Reviewed names that promtool rejects, kept because redis_exporter has them."""
 
 
 def complaints(text: str) -> list[str]:
-    """What `promtool check metrics` says, a line each, but about names that are kept."""
+    """Return the complaints of `promtool check metrics`, except about the reviewed names."""
     argv = [launcher("promtool"), "check", "metrics"]
     result = subprocess.run(argv, input=text, text=True, capture_output=True, check=False)
     lines = (result.stdout + result.stderr).splitlines()
@@ -116,7 +116,7 @@ def complaints(text: str) -> list[str]:
     return [line for line in lines if line.split()[0] not in ACCEPTED_NAMES]
 
 
-async def test_promtool_finds_nothing_wrong(start_exporter, metrics_server, database, redis_url, tmp_path) -> None:
+async def test_promtool_accepts_the_page(start_exporter, metrics_server, database, redis_url, tmp_path) -> None:
     write_proven_backups(tmp_path)
     stack = {
         "postgres": {"main": {"dsn": database.dsn("metrics")}},
@@ -127,13 +127,13 @@ async def test_promtool_finds_nothing_wrong(start_exporter, metrics_server, data
     }
     exporter = await start_exporter(yaml.safe_dump({"stacks": {"shop": stack}}))
     page = await exporter.scrape_until(lambda page: page.value("backup_up") == 1)
-    # What the others have depends on their version and state; tests of their own ask for all of it.
+    # The metrics of the other kinds depend on version and state; their own tests check all of them.
     declared = {metric.name for kind in ("backups", "http") for metric in COLLECTORS[kind].metrics}
     assert declared <= set(page.values)
     assert complaints(page.text) == []
 
 
-def test_promtool_finds_nothing_wrong_with_any_declared_name() -> None:
+def test_promtool_accepts_every_declared_name() -> None:
     page = MetricsPage()
     for kind, collector in COLLECTORS.items():
         series = TargetSeries(stack="shop", target=kind)
@@ -141,7 +141,7 @@ def test_promtool_finds_nothing_wrong_with_any_declared_name() -> None:
     assert complaints(page.encode(Format.accepted("")).decode()) == []
 
 
-async def test_without_an_inventory_the_page_is_the_exporters_own(start_exporter) -> None:
+async def test_page_without_an_inventory_has_only_the_exporters_metrics(start_exporter) -> None:
     exporter = await start_exporter(None)
     assert (await exporter.get("/-/healthy")) == (200, "healthy\n")
     status, reason = await exporter.get("/-/ready")
@@ -153,7 +153,7 @@ async def test_without_an_inventory_the_page_is_the_exporters_own(start_exporter
     assert (await exporter.get("/metrics?stack=shop")) == (404, "unknown stack 'shop'; there are: none\n")
 
 
-async def test_a_target_with_too_many_series_is_cut_and_the_rest_counted(start_exporter, redis_url) -> None:
+async def test_series_beyond_the_limit_are_dropped_and_counted(start_exporter, redis_url) -> None:
     queues = {"redis": "main", "names": [f"queue{number}" for number in range(MAX_SERIES + 7)]}
     stack = {"redis": {"main": {"url": redis_url}}, "queues": {"jobs": queues}}
     exporter = await start_exporter(yaml.safe_dump({"stacks": {"shop": stack}}))
@@ -170,18 +170,18 @@ async def test_a_target_with_too_many_series_is_cut_and_the_rest_counted(start_e
     assert "7 of bullmq_queue_paused" in dropped
 
 
-async def test_the_samples_of_a_target_are_counted(start_exporter, redis_url) -> None:
+async def test_samples_of_a_target_are_counted(start_exporter, redis_url) -> None:
     exporter = await start_exporter(TWO.format(redis=redis_url))
     page = await exporter.scrape("?stack=mail")
     own = [series for name, series in page.values.items() if name.startswith("redis_") and name != "redis_up"]
     assert page.value("runbook_exporter_collector_samples", collector="redis") == sum(map(len, own))
 
 
-# Facts about the reading itself, which are as old as it says.
+# Samples about the reading itself, which are never cached.
 ABOUT_THE_READING = {"backup_listing_failed", "backup_last_check_timestamp_seconds", "backup_list_requests_total"}
 
 
-async def test_what_was_read_in_the_background_says_that_it_is_cached(
+async def test_metrics_read_in_the_background_say_that_they_are_cached(
     metrics_server, database, redis_url, tmp_path
 ) -> None:
     write_proven_backups(tmp_path)

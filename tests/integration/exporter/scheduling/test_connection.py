@@ -1,4 +1,4 @@
-"""Connections: never more than the role's two, never a gate left shut, back after every kind of loss."""
+"""Connections: at most the role's two, never blocked by an abandoned scrape, and back after every kind of loss."""
 
 import asyncio
 import socket
@@ -23,11 +23,11 @@ def open_files() -> int:
 
 @pytest.fixture
 async def exporter(start_exporter, limited_postgres, until):
-    await until(lambda: not limited_postgres.backends())  # those of the test before
+    await until(lambda: not limited_postgres.backends())  # those of the previous test
     return await start_exporter(POSTGRES.format(dsn=limited_postgres.dsn))
 
 
-async def test_two_hundred_scrapes_at_once_are_one_connection(start_exporter, limited_postgres, proxy, until) -> None:
+async def test_200_concurrent_scrapes_share_one_connection(start_exporter, limited_postgres, proxy, until) -> None:
     await until(lambda: not limited_postgres.backends())
     counter, port = await proxy(limited_postgres.server.port)
     exporter = await start_exporter(
@@ -42,9 +42,9 @@ async def test_two_hundred_scrapes_at_once_are_one_connection(start_exporter, li
     await until(lambda: len(limited_postgres.backends()) == 1)
 
 
-async def test_clients_that_hang_up_in_the_middle_leave_the_gate_open(exporter, limited_postgres, until) -> None:
+async def test_clients_that_hang_up_do_not_block_later_scrapes(exporter, limited_postgres, until) -> None:
     await exporter.scrape()
-    await until(lambda: len(limited_postgres.backends()) == 1)  # the background has let go of its own
+    await until(lambda: len(limited_postgres.backends()) == 1)  # the background has closed its connection
     [backend] = limited_postgres.backends()
     address = urlsplit(exporter.url)
     with limited_postgres.held(backend):
@@ -57,7 +57,7 @@ async def test_clients_that_hang_up_in_the_middle_leave_the_gate_open(exporter, 
     assert limited_postgres.backends() == [backend]
 
 
-async def test_a_cancelled_scrape_leaves_the_gate_open(limited_postgres, until) -> None:
+async def test_cancelled_scrape_does_not_block_later_scrapes(limited_postgres, until) -> None:
     await until(lambda: not limited_postgres.backends())
     inventory = Inventory(stacks={"shop": Stack(postgres={"main": PostgresTarget(dsn=limited_postgres.dsn)})})
     loop = asyncio.get_running_loop()
@@ -80,7 +80,7 @@ async def test_a_cancelled_scrape_leaves_the_gate_open(limited_postgres, until) 
         assert limited_postgres.backends() == [backend]
 
 
-async def test_postgres_is_back_after_a_restart(exporter, limited_postgres) -> None:
+async def test_postgres_is_up_again_after_a_restart(exporter, limited_postgres) -> None:
     assert (await exporter.scrape()).value("pg_up") == 1
     limited_postgres.server.stop()
     try:
@@ -92,7 +92,7 @@ async def test_postgres_is_back_after_a_restart(exporter, limited_postgres) -> N
     await exporter.scrape_until(lambda page: page.value("pg_up") == 1, SILENCE_SECONDS)
 
 
-async def test_redis_is_back_after_a_restart(start_exporter, servers_folder) -> None:
+async def test_redis_is_up_again_after_a_restart(start_exporter, servers_folder) -> None:
     server = RedisServer(servers_folder / "restarted_redis")
     server.start()
     try:
@@ -109,7 +109,7 @@ async def test_redis_is_back_after_a_restart(start_exporter, servers_folder) -> 
         server.remove()
 
 
-async def test_a_changed_password_of_postgres_is_picked_up(start_exporter, limited_postgres, tmp_path) -> None:
+async def test_changed_postgres_password_is_read_again(start_exporter, limited_postgres, tmp_path) -> None:
     server = limited_postgres.server
     server.sql("SET log_min_error_statement = panic; CREATE ROLE changing LOGIN PASSWORD 'first' IN ROLE pg_monitor")
     file = tmp_path / "dsn"
@@ -118,7 +118,7 @@ async def test_a_changed_password_of_postgres_is_picked_up(start_exporter, limit
         exporter = await start_exporter(f"stacks: {{shop: {{postgres: {{main: {{dsn_file: '{file}'}}}}}}}}")
         assert (await exporter.scrape()).value("pg_up") == 1
         server.sql("ALTER ROLE changing PASSWORD 'second'")
-        assert (await exporter.scrape()).value("pg_up") == 1  # a session that is logged in goes on
+        assert (await exporter.scrape()).value("pg_up") == 1  # the open session keeps working
         server.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'changing'")
         await exporter.scrape_until(lambda page: page.value("pg_up") == 0)
         assert "password authentication failed" in (await exporter.get("/"))[1]
@@ -129,7 +129,7 @@ async def test_a_changed_password_of_postgres_is_picked_up(start_exporter, limit
         server.sql("DROP ROLE changing")
 
 
-async def test_a_changed_password_of_redis_is_picked_up(start_exporter, servers_folder, tmp_path) -> None:
+async def test_changed_redis_password_is_read_again(start_exporter, servers_folder, tmp_path) -> None:
     server = RedisServer(servers_folder / "changing_redis", password="first")
     server.start()
     file = tmp_path / "url"
@@ -148,7 +148,7 @@ async def test_a_changed_password_of_redis_is_picked_up(start_exporter, servers_
         server.remove()
 
 
-async def test_connections_that_are_cut_cost_no_more_than_a_moment(start_exporter, limited_postgres, proxy) -> None:
+async def test_cut_connections_recover_without_a_leak(start_exporter, limited_postgres, proxy) -> None:
     cutter, port = await proxy(limited_postgres.server.port)
     exporter = await start_exporter(
         POSTGRES.format(dsn=limited_postgres.dsn.replace(f":{limited_postgres.server.port}/", f":{port}/"))

@@ -1,4 +1,4 @@
-"""Which objects are backups."""
+"""An object is a backup by its name, date and size."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ def backup_times(
     return [backup.made_at for backup in reader.classify([StoredObject(name, size, MADE, None)], now).backups]
 
 
-def test_a_backup_is_dated_by_its_name() -> None:
+def test_backup_is_dated_by_its_name() -> None:
     assert backup_times("db_20261120_020000.dump") == [MADE]
 
 
@@ -34,11 +34,11 @@ def test_a_backup_is_dated_by_its_name() -> None:
         ("readme.txt", 1),
     ],
 )
-def test_what_is_no_backup(name: str, size: int) -> None:
+def test_other_objects_are_not_backups(name: str, size: int) -> None:
     assert backup_times(name, size) == []
 
 
-def test_the_zone_decides_unless_the_name_has_one() -> None:
+def test_zone_applies_unless_the_name_has_an_offset() -> None:
     assert backup_times("db_20261120_020000.dump", zone="Asia/Tokyo") == [MADE - 9 * 3600]
     name, pattern = "db_20261120_020000+0000.dump", "db_%Y%m%d_%H%M%S%z.dump"
     assert backup_times(name, pattern=pattern, zone="Asia/Tokyo") == [MADE]

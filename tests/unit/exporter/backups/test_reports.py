@@ -1,4 +1,4 @@
-"""Reports of backup tools, written here after the formats of pgBackRest 2.5x, WAL-G 3 and restic 0.17."""
+"""Reports of backup tools, in the formats of pgBackRest 2.5x, WAL-G 3 and restic 0.17."""
 
 import json
 from typing import Any
@@ -76,7 +76,7 @@ def walg(name: str, finish: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_pgbackrest_tells_dates_of_the_end_sizes_and_the_cipher() -> None:
+def test_pgbackrest_report_has_end_dates_sizes_and_encryption() -> None:
     increment = backup("20270114-080000F_20270115-070000I", NOW - 3600, 1010, 5, type="incr")
     found = read(
         "pgbackrest", [stanza(backup("20270114-080000F", NOW - DAY, 1000, 300), increment, cipher="aes-256-cbc")]
@@ -90,7 +90,7 @@ def test_pgbackrest_tells_dates_of_the_end_sizes_and_the_cipher() -> None:
     assert set(found.recent.incomplete_counts().values()) == {0}
 
 
-def test_a_backup_that_goes_on_or_was_found_damaged_is_none() -> None:
+def test_running_or_damaged_backup_is_incomplete() -> None:
     whole = backup("20270114-080000F", NOW - DAY, 1000, 300)
     damaged = backup("20270115-070000F", NOW - 3600, 1000, 300, error=True)
     found = read("pgbackrest", [stanza(whole, damaged, held=True)])
@@ -102,14 +102,14 @@ def test_a_backup_that_goes_on_or_was_found_damaged_is_none() -> None:
     assert found.encrypted is False
 
 
-def test_a_stanza_without_backups_is_empty_and_one_that_is_broken_is_an_error() -> None:
+def test_stanza_without_backups_is_empty_and_a_broken_one_is_an_error() -> None:
     found = read("pgbackrest", [stanza(code=2)])
     assert (found.count, found.oldest_at) == (0, None)
     with pytest.raises(ReportError, match="pgBackRest reports for the stanza main: missing data"):
         read("pgbackrest", [stanza(backup("20270114-080000F", NOW - DAY, 1, 1), code=3)])
 
 
-def test_of_several_stanzas_one_has_to_be_named() -> None:
+def test_report_with_several_stanzas_needs_a_stanza_name() -> None:
     two = [stanza(name="one"), stanza(backup("20270114-080000F", NOW - DAY, 1, 1), name="two")]
     assert read("pgbackrest", two, "two").count == 1
     for wrong in (None, "three"):
@@ -117,26 +117,26 @@ def test_of_several_stanzas_one_has_to_be_named() -> None:
             read("pgbackrest", two, wrong)
 
 
-def test_an_encryption_that_only_one_of_two_repositories_has_is_none() -> None:
+def test_mixed_encryption_counts_as_unencrypted() -> None:
     assert read("pgbackrest", [stanza(cipher="mixed")]).encrypted is False
 
 
-def test_walg_with_details_and_without() -> None:
+def test_walg_report_is_read_with_and_without_details() -> None:
     found = read("walg", [walg("base_5", "2026-11-20T02:15:00.5Z"), walg("base_6", "2026-11-21T02:15:00.5Z")])
     assert [each.name for each in found.recent.backups] == ["base_6", "base_5"]
     assert (found.recent.backups[0].size, found.size, found.encrypted) == (5000, 2400, None)
     plain = {"backup_name": "base_5", "time": "2026-11-20T02:20:00Z", "wal_file_name": "0", "storage_name": "default"}
-    [told] = read("walg", [plain]).recent.backups
-    assert told.size is None
+    [plain_backup] = read("walg", [plain]).recent.backups
+    assert plain_backup.size is None
     older = {
         "backup_name": "base_5",
         "creation_time": "2026-11-20T02:00:00Z",
         "modification_time": "2026-11-20T02:20:00Z",
     }
-    assert read("walg", [older]).recent.backups[0].made_at == told.made_at
+    assert read("walg", [older]).recent.backups[0].made_at == plain_backup.made_at
 
 
-def test_restic_with_statistics_and_without() -> None:
+def test_restic_report_is_read_with_and_without_statistics() -> None:
     summary = {
         "backup_start": "2026-11-20T02:00:00.123456789+01:00",
         "backup_end": "2026-11-20T02:10:00+01:00",
@@ -154,12 +154,12 @@ def test_restic_with_statistics_and_without() -> None:
 
 
 @pytest.mark.parametrize("kind", ["walg", "restic"])
-def test_nothing_is_an_empty_list_or_null(kind: str) -> None:
+def test_empty_list_and_null_have_no_backups(kind: str) -> None:
     assert read(kind, []).count == read(kind, None).count == 0
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_date_to_come_is_no_backup(kind: str) -> None:
+def test_backup_with_a_future_date_is_incomplete(kind: str) -> None:
     documents = {
         "pgbackrest": [stanza(backup("20270116-080000F", NOW + DAY, 1, 1))],
         "walg": [walg("base_5", "2027-01-16T08:00:00Z")],
@@ -172,7 +172,7 @@ def test_a_date_to_come_is_no_backup(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("text", [b"", b"{", b"hunter2", b'{"password": "hunter2"}', b'[{"password": "hunter2"}]'])
-def test_what_is_no_report_is_told_in_one_line_without_it(kind: str, text: bytes) -> None:
+def test_invalid_report_is_an_error_on_one_line_without_its_content(kind: str, text: bytes) -> None:
     with pytest.raises(ReportError) as caught:
         read(kind, text)
     assert "hunter2" not in str(caught.value)

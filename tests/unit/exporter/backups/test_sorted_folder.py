@@ -1,7 +1,7 @@
-"""A folder of any number of backups costs one or two requests a reading, and what is told of it stays true.
+"""A folder of any size costs one or two requests per reading, and its listing stays correct.
 
-The bucket of a million is served over HTTP by a generator; what has to change between readings lies in obstore's
-memory store, which sorts and begins after a name as S3 does.
+A generator serves the bucket of a million objects over HTTP. Tests that change objects between readings use obstore's
+memory store, which sorts and starts after a name as S3 does.
 """
 
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def serve_keys(keys: ManyKeys) -> AsyncIterator[S3Store]:
 
 
 class WatchedFolder:
-    """A folder, read every five minutes from NOW on."""
+    """A folder that is read every five minutes from NOW on."""
 
     def __init__(self, store: S3Store | MemoryStore) -> None:
         self.store, self.tally = store, Tally()
@@ -58,7 +58,7 @@ async def cost(keys: ManyKeys, readings: int) -> None:
         assert watched_folder.tally.requests == keys.requests
 
 
-async def test_a_million_old_backups_cost_at_most_twice_as_much_as_a_thousand() -> None:
+async def test_million_old_backups_cost_at_most_twice_as_much_as_a_thousand() -> None:
     small, large = (ManyKeys(count, NOW - HOUR, step=30 * MINUTE) for count in (1_000, 1_000_000))
     for keys in (small, large):
         await cost(keys, readings=24)
@@ -67,7 +67,7 @@ async def test_a_million_old_backups_cost_at_most_twice_as_much_as_a_thousand() 
     assert large.keys_listed <= 2 * small.keys_listed
 
 
-async def test_what_is_not_counted_yet_is_said() -> None:
+async def test_partial_census_is_reported_as_truncated() -> None:
     async with serve_keys(ManyKeys(1_000_000, NOW - HOUR)) as store:
         found = await WatchedFolder(store).read()
     assert found.truncated
@@ -86,9 +86,7 @@ async def test_what_is_not_counted_yet_is_said() -> None:
         (timedelta(seconds=1), NOW - 900 * DAY),
     ],
 )
-async def test_the_newest_are_found_however_dense_they_are_and_however_long_ago(
-    step: timedelta, newest: datetime
-) -> None:
+async def test_newest_backups_are_found_at_any_density_and_age(step: timedelta, newest: datetime) -> None:
     keys = ManyKeys(5_000, newest, step)
     async with serve_keys(keys) as store:
         watched = WatchedFolder(store)
@@ -110,7 +108,7 @@ async def put(store: MemoryStore, *moments: datetime, content: bytes = b"dump") 
 
 @pytest.fixture
 async def hourly() -> MemoryStore:
-    """Backups of the last 2500 hours."""
+    """Return a store with a backup for each of the last 2500 hours."""
     store = MemoryStore()
     await put(store, *(NOW - number * HOUR for number in range(2_500)))
     return store
@@ -134,7 +132,7 @@ async def test_new_backups_are_counted_at_once(hourly: MemoryStore) -> None:
     assert (await watched.read()).count == 2_520
 
 
-async def test_when_the_newest_are_deleted_the_ones_before_are_the_newest(hourly: MemoryStore) -> None:
+async def test_older_backups_become_the_newest_after_a_deletion(hourly: MemoryStore) -> None:
     watched = WatchedFolder(hourly)
     await complete_census(watched)
     gone = [NAMES.name_at(NOW - number * HOUR) for number in range(40)]
@@ -145,7 +143,7 @@ async def test_when_the_newest_are_deleted_the_ones_before_are_the_newest(hourly
     assert (await complete_census(watched)).count == 2_460
 
 
-async def test_what_retention_deletes_is_known_a_day_later(hourly: MemoryStore) -> None:
+async def test_deletions_by_retention_are_noticed_within_a_day(hourly: MemoryStore) -> None:
     watched = WatchedFolder(hourly)
     await complete_census(watched)
     await obstore.delete_async(hourly, [NAMES.name_at(NOW - number * HOUR) for number in range(2_400, 2_500)])
@@ -159,7 +157,7 @@ async def test_what_retention_deletes_is_known_a_day_later(hourly: MemoryStore) 
     assert found.count == 2_400
 
 
-async def test_a_folder_that_becomes_small_is_listed_wholly_again(hourly: MemoryStore) -> None:
+async def test_folder_that_becomes_small_is_listed_completely_again(hourly: MemoryStore) -> None:
     watched = WatchedFolder(hourly)
     await complete_census(watched)
     await obstore.delete_async(hourly, [NAMES.name_at(NOW - number * HOUR) for number in range(2_497)])
@@ -172,18 +170,18 @@ async def test_a_folder_that_becomes_small_is_listed_wholly_again(hourly: Memory
     assert (found.count, found.recent.backups, found.oldest_at) == (0, (), None)
 
 
-async def test_thousands_of_dates_to_come_do_not_hide_the_newest(hourly: MemoryStore) -> None:
+async def test_thousands_of_future_dates_do_not_hide_the_newest(hourly: MemoryStore) -> None:
     await put(hourly, *(NOW + 50 * DAY + number * MINUTE for number in range(2_500)))
     watched = WatchedFolder(hourly)
     found = await watched.read()
     assert found.recent.backups[0].made_at == NOW.timestamp()
     assert found.recent.incomplete_counts()["future"] > 0
-    assert watched.tally.requests == 4  # two of everything, the window, and the census
+    assert watched.tally.requests == 4  # two complete listings, the window, and the census
     await watched.read()
     assert watched.tally.requests == 5
 
 
-async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourly: MemoryStore) -> None:
+async def test_other_objects_cost_no_request_and_are_not_backups(hourly: MemoryStore) -> None:
     for number in range(3_000):
         await obstore.put_async(hourly, f"zzz/{number}", b"x")
     watched = WatchedFolder(hourly)
@@ -193,15 +191,15 @@ async def test_other_objects_in_the_folder_cost_nothing_and_are_no_backups(hourl
     assert watched.tally.requests == before + 1
 
 
-async def test_folders_below_in_between_are_passed_over(hourly: MemoryStore) -> None:
+async def test_subfolders_between_backups_are_skipped(hourly: MemoryStore) -> None:
     for number in range(2_500):
         await obstore.put_async(hourly, f"db_2/{number}", b"x")
     found = await complete_census(WatchedFolder(hourly))
     assert (found.count, found.oldest_at) == (2_500, (NOW - 2_499 * HOUR).timestamp())
 
 
-async def test_a_marker_at_the_end_of_a_page_stays_with_its_backup(hourly: MemoryStore) -> None:
-    """The oldest thousand objects are the first page; every backup around its end has a marker."""
+async def test_marker_on_a_page_boundary_stays_with_its_backup(hourly: MemoryStore) -> None:
+    """Mark every backup around the end of the first page, which holds the oldest thousand objects."""
     marked = [NAMES.name_at(NOW - number * HOUR) for number in range(1_480, 1_515)]
     for name in marked:
         await obstore.put_async(hourly, marker_name(name, ProofKind.RESTORED), b"{}")

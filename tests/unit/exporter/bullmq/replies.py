@@ -1,4 +1,4 @@
-"""Replies of a Redis about one queue, as the real ones come."""
+"""Replies of Redis about one queue, in the real format."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def replies(
     marker: int = 0,
     **counts: int,
 ) -> list[Any]:
-    """The replies to `snapshot_commands`; the lists are whole, from the end that jobs come to."""
+    """Return the replies to `snapshot_commands`; pass complete lists, newest job first."""
     totals = dict.fromkeys(STATES, 0) | {"waiting": len(wait), "paused": len(paused), "active": len(held)}
     totals |= {"prioritized": len(prioritized)} | counts
     newest, oldest = look

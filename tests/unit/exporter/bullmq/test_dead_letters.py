@@ -1,4 +1,4 @@
-"""Which queue is the dead-letter queue of which."""
+"""The setting `dead_letter` gives each queue its dead-letter queue."""
 
 import pytest
 
@@ -20,9 +20,11 @@ from exporter.bullmq.dead_letters import DeadLetters
         ({"mail": "grave"}, [], {"mail": "grave"}),
     ],
 )
-def test_boxes(setting, names: list[str], expected: dict[str, str | None]) -> None:
+def test_setting_maps_each_queue_to_its_dead_letter_queue(
+    setting, names: list[str], expected: dict[str, str | None]
+) -> None:
     assert DeadLetters(setting).queues_of(names) == expected
 
 
-def test_only_one_word_takes_the_failed_jobs() -> None:
+def test_only_the_word_failed_selects_the_failed_jobs() -> None:
     assert [DeadLetters(setting).in_failed for setting in ("failed", "failed-{name}", None)] == [True, False, False]

@@ -1,4 +1,4 @@
-"""Which keys are queues, and which connections are workers."""
+"""Keys identify queues, and client names identify workers."""
 
 import base64
 
@@ -22,7 +22,9 @@ def encoded(queue: str) -> str:
         (["bull"], [b"bull:\xff:meta"], {("bull", "\udcff")}),
     ],
 )
-def test_queues(prefixes: list[str], keys: list[bytes], expected: set[tuple[str, str]]) -> None:
+def test_queues_are_discovered_from_their_meta_keys(
+    prefixes: list[str], keys: list[bytes], expected: set[tuple[str, str]]
+) -> None:
     assert queue_bases(keys, prefixes) == expected
 
 
@@ -40,10 +42,10 @@ def client(name: str, database: int = 0) -> str:
         ([f"bull:{encoded('größe')}"], {("bull", "größe"): 1}),
     ],
 )
-def test_workers(names: list[str], expected: dict[tuple[str, str], int]) -> None:
+def test_workers_are_counted_by_client_name(names: list[str], expected: dict[tuple[str, str], int]) -> None:
     listing = "\n".join([*map(client, names), client(f"bull:{encoded('elsewhere')}", database=1)]) + "\n"
     assert count_workers(listing.encode(), 0, ["bull"]) == expected
 
 
-def test_a_prefix_is_no_pattern() -> None:
+def test_glob_characters_in_a_prefix_are_escaped() -> None:
     assert escape_glob(r"b[u]ll*?\x") == r"b\[u\]ll\*\?\\x"

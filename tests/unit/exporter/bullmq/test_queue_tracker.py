@@ -1,4 +1,4 @@
-"""What is remembered of a queue, and which jobs are looked at."""
+"""The tracker remembers a queue between readings, and chooses the jobs to read."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ NOW = 1_000_000.0
 def job_fields(
     added: float, started: float | None = None, tries: int | None = None, options: bytes = b"{}"
 ) -> list[Any]:
-    """The fields of a job added at this time."""
+    """Return the fields of a job added at this time."""
     times = [None if point is None else b"%d" % int(point * 1000) for point in (added, started)]
     return [times[0], options, times[1], None, None if tries is None else b"%d" % tries]
 
 
 class TrackedQueue:
-    """A queue whose jobs have hashes, read through one memory."""
+    """A queue with jobs' hashes, read by one tracker."""
 
     def __init__(self) -> None:
         self.tracker = QueueTracker(Queue("q", "bull:q"))
@@ -47,14 +47,14 @@ def job_ids(*numbers: int) -> list[bytes]:
     return [b"%d" % number for number in numbers]
 
 
-def test_the_first_look_is_a_long_one() -> None:
+def test_first_reading_samples_more_jobs() -> None:
     server = TrackedQueue()
     server.jobs = {b"%d" % number: job_fields(NOW - number) for number in range(1, 41)}
     assert server.read(wait=job_ids(1, 2, 3, 40, *range(4, 40))).waiting == 40
     assert len(server.requested_jobs) == 40
 
 
-def test_an_oldest_job_in_the_middle_is_remembered_until_it_is_started() -> None:
+def test_oldest_job_in_the_middle_is_remembered_until_it_starts() -> None:
     server = TrackedQueue()
     server.jobs = {b"%d" % number: job_fields(NOW - number) for number in range(1, 41)}
     jobs = job_ids(1, 2, 3, 40, *range(4, 40))
@@ -67,7 +67,7 @@ def test_an_oldest_job_in_the_middle_is_remembered_until_it_is_started() -> None
     assert b"40" not in server.requested_jobs or server.read(NOW + 30, wait=jobs).waiting == 69
 
 
-def test_lifo_jobs_do_not_hide_what_was_seen_before_them() -> None:
+def test_lifo_jobs_do_not_hide_an_older_known_job() -> None:
     server = TrackedQueue()
     server.jobs = {b"1": job_fields(NOW - 100)}
     server.read(wait=[b"1"])
@@ -77,7 +77,7 @@ def test_lifo_jobs_do_not_hide_what_was_seen_before_them() -> None:
         assert server.read(NOW + number, wait=jobs).waiting == 100 + number
 
 
-def test_priorities_are_learnt() -> None:
+def test_priority_levels_are_remembered_up_to_the_limit() -> None:
     server = TrackedQueue()
     server.read()
     assert b"$1\r\n0\r\n$4\r\n+inf" in server.tracker.request
@@ -90,7 +90,7 @@ def test_priorities_are_learnt() -> None:
     assert server.tracker.request.count(b"+inf") == MOST_LEVELS + 1
 
 
-def test_what_the_hash_does_not_tell_counts_from_the_first_look() -> None:
+def test_unknown_age_counts_from_the_first_reading() -> None:
     server = TrackedQueue()
     server.jobs = {b"1": job_fields(NOW - 5000, tries=3)}  # retried by hand
     assert server.read(NOW, wait=[b"1"]).waiting == 0
@@ -101,14 +101,14 @@ def test_what_the_hash_does_not_tell_counts_from_the_first_look() -> None:
     assert server.read(NOW + 40, wait=[b"1", b"2"]).waiting == 10
 
 
-def test_a_promoted_job_keeps_its_age_when_its_own_time_comes() -> None:
+def test_promoted_job_keeps_its_age_when_its_delay_ends() -> None:
     server = TrackedQueue()
     server.jobs = {b"1": job_fields(NOW, options=b'{"delay":60000}')}
     ages = [server.read(NOW + second, wait=[b"1"], failed=second).waiting for second in (0, 59, 61, 100)]
     assert ages == [0, 59, 61, 100]
 
 
-def test_jobs_that_vanished_leave_no_age_and_an_empty_queue_has_none_to_leave() -> None:
+def test_vanished_job_has_no_age_and_an_empty_queue_has_age_zero() -> None:
     server = TrackedQueue()
     assert server.read(wait=[b"1"]).waiting is None
     assert server.read().waiting == 0
@@ -125,52 +125,56 @@ def test_jobs_that_vanished_leave_no_age_and_an_empty_queue_has_none_to_leave() 
     ],
     ids=["tries", "delay", "nesting", "no number", "no hash"],
 )
-def test_an_odd_job_costs_its_own_age_only(odd) -> None:
+def test_malformed_job_loses_only_its_own_age(odd) -> None:
     server = TrackedQueue()
     server.jobs = {b"1": job_fields(NOW - 100), b"2": odd}
     assert server.read(wait=[b"2", b"1"]).waiting == 100
-    server.jobs[b"3"] = job_fields(NOW - 5000, tries=3)  # of which the first look is remembered
+    server.jobs[b"3"] = job_fields(NOW - 5000, tries=3)  # its first reading is remembered
     server.read(wait=[b"3", b"2", b"1"], failed=1)
     assert server.read(NOW + 10, wait=[b"3", b"2", b"1"], failed=2).waiting == 110
 
 
-def test_an_odd_active_job_costs_its_own_age_only() -> None:
-    memory = QueueTracker(Queue("q", "bull:q"))
-    memory.snapshot(replies())  # the first look is another
-    snapshot = memory.snapshot(replies(wait=[b"9"], held=[b"2", b"1"]))
+def test_malformed_active_job_loses_only_its_own_age() -> None:
+    tracker = QueueTracker(Queue("q", "bull:q"))
+    tracker.snapshot(replies())  # the first reading requests more jobs
+    snapshot = tracker.snapshot(replies(wait=[b"9"], held=[b"2", b"1"]))
     assert snapshot is not None
-    memory.ages.request(snapshot)
+    tracker.ages.request(snapshot)
     started, locks = [b"soon", b"%d" % int((NOW - 9) * 1000)], [b"lock", None]
-    assert memory.ages.read(snapshot, [job_fields(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
-    assert memory.ages.read(snapshot, [job_fields(NOW - 7), *started, ResponseError("NOPERM"), []], NOW) == (7, None, 0)
+    assert tracker.ages.read(snapshot, [job_fields(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
+    assert tracker.ages.read(snapshot, [job_fields(NOW - 7), *started, ResponseError("NOPERM"), []], NOW) == (
+        7,
+        None,
+        0,
+    )
 
 
-def test_the_head_is_told_since_it_changed() -> None:
-    memory = QueueTracker(Queue("q", "bull:q"))
+def test_head_age_counts_from_its_last_change() -> None:
+    tracker = QueueTracker(Queue("q", "bull:q"))
     seen = []
     for second, wait in enumerate(([], [b"1"], [b"2", b"1"], [b"2"], [b"2"], [])):
-        snapshot = memory.snapshot(replies(wait=wait))
+        snapshot = tracker.snapshot(replies(wait=wait))
         assert snapshot is not None
-        seen.append(memory.head_unchanged(snapshot, NOW + second))
+        seen.append(tracker.head_unchanged(snapshot, NOW + second))
     assert seen == [0, 0, 1, 0, 1, 0]
 
 
-def test_the_last_check_for_stalled_jobs_outlives_its_key() -> None:
-    memory = QueueTracker(Queue("q", "bull:q"))
+def test_last_stalled_check_outlives_its_key() -> None:
+    tracker = QueueTracker(Queue("q", "bull:q"))
     seen = []
     for check in (None, b"5000", None, b"7000"):
-        snapshot = memory.snapshot(replies(texts=(None, check, None, None)))
+        snapshot = tracker.snapshot(replies(texts=(None, check, None, None)))
         assert snapshot is not None
-        seen.append(memory.stalled_check(snapshot))
+        seen.append(tracker.stalled_check(snapshot))
     assert seen == [None, 5, 5, 7]
 
 
-def test_a_job_that_ended_meanwhile_is_not_taken_for_one_without_a_lock() -> None:
-    memory = QueueTracker(Queue("q", "bull:q"))
-    snapshot = memory.snapshot(replies(held=[b"3", b"2", b"1"]))
+def test_job_that_ended_during_the_reading_does_not_count_as_unlocked() -> None:
+    tracker = QueueTracker(Queue("q", "bull:q"))
+    snapshot = tracker.snapshot(replies(held=[b"3", b"2", b"1"]))
     assert snapshot is not None
-    _, count = memory.ages.request(snapshot)
+    _, count = tracker.ages.request(snapshot)
     assert count == 4
     started = [b"%d" % int((NOW - age) * 1000) for age in (5, 9)]
-    assert memory.ages.read(snapshot, [*started, [b"lock", None, None], [b"3", b"2"]], NOW) == (0, 9, 1)
-    assert memory.ages.read(snapshot, [None, None, [b"lock", None, None], [b"3"]], NOW) == (0, None, 0)
+    assert tracker.ages.read(snapshot, [*started, [b"lock", None, None], [b"3", b"2"]], NOW) == (0, 9, 1)
+    assert tracker.ages.read(snapshot, [None, None, [b"lock", None, None], [b"3"]], NOW) == (0, None, 0)

@@ -1,4 +1,4 @@
-"""Since when a job could be worked on."""
+"""The time since which a job could be processed."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def job(
     made: int | None = None,
     v5: bool = True,
 ) -> list[bytes | None]:
-    """A job added and last started so many seconds ago, after so many attempts."""
+    """Return a job added and last started these seconds ago, after `made` attempts."""
     tries = None if made is None else str(made).encode()
     times = [None if age is None else str(int((NOW - age) * 1000)).encode() for age in (added, started)]
     fields = [times[0], None if options is None else options.encode(), times[1]]
@@ -32,9 +32,9 @@ def job(
         (job(120, '{"delay":null}'), 120),
         (job(120, "[]"), 120),
         (job(120, '["\\"delay\\""]'), 120),
-        (job(7200, started=30, made=1), 30),  # retried: it waits since its last try at most
+        (job(7200, started=30, made=1), 30),  # retried: it has waited since its last attempt at most
         (job(7200, started=30), 30),  # found stalled
-        (job(7200, FIXED), 7200),  # a backoff counts only after a failed try
+        (job(7200, FIXED), 7200),  # a backoff counts only after a failed attempt
         (job(7200, FIXED, started=30, made=1), 20),
         (job(7200, FIXED, started=100, made=3), 90),
         (job(7200, EXPONENTIAL, started=100, made=1), 90),
@@ -44,7 +44,7 @@ def job(
         (job(120, '{"delay": 100000}', started=5), 5),
     ],
 )
-def test_since_when_a_job_is_ready(fields, age: float | None) -> None:
+def test_ready_time_follows_from_the_jobs_fields(fields, age: float | None) -> None:
     point = ready_since(fields, NOW)
     assert point is not None
     assert point == UNKNOWN_SINCE if age is None else NOW - point == pytest.approx(age)
@@ -65,15 +65,15 @@ def test_since_when_a_job_is_ready(fields, age: float | None) -> None:
         job(7200, '{"backoff":{"type":"exponential","delay":1e308}}', started=30, made=100),
     ],
 )
-def test_what_the_hash_does_not_tell(fields) -> None:
+def test_ready_time_is_unknown_for_ambiguous_fields(fields) -> None:
     assert ready_since(fields, NOW) == UNKNOWN_SINCE
 
 
-def test_a_job_that_vanished_is_no_job() -> None:
+def test_vanished_job_has_no_ready_time() -> None:
     assert ready_since([None] * 5, NOW) is None
 
 
 @pytest.mark.parametrize("fields", [[b"soon", None, None, None, None], [b"1", b'{"delay"', None, None, None]])
-def test_nonsense_is_an_error(fields) -> None:
+def test_malformed_fields_raise_an_error(fields) -> None:
     with pytest.raises(ValueError):
         ready_since(fields, NOW)

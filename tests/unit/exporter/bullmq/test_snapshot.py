@@ -1,4 +1,4 @@
-"""What the replies about a queue mean."""
+"""Redis' replies become the snapshot of a queue."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.unit.exporter.bullmq.replies import replies
 TEN = [b"%d" % number for number in range(10, 0, -1)]
 
 
-def test_there_is_a_reply_for_each_question() -> None:
+def test_snapshot_has_one_reply_per_command() -> None:
     assert (
         len(snapshot_commands(Queue("q", "bull:q"), [0, 5], 1, 3))
         == _FIXED + 2
@@ -18,7 +18,7 @@ def test_there_is_a_reply_for_each_question() -> None:
     )
 
 
-def test_ends_of_the_lists_and_fronts_of_the_priorities() -> None:
+def test_candidates_are_list_ends_and_the_first_job_per_priority() -> None:
     found = snapshot_of(replies(wait=TEN, paused=[b"p2", b"p1"], prioritized={b"a": 1, b"b": 20}, failed=4))
     assert found.waiting_ids == (b"10", b"3", b"2", b"1", b"p2", b"p1", b"a", b"b")
     assert found.levels == (1, 20)
@@ -36,7 +36,7 @@ def test_ends_of_the_lists_and_fronts_of_the_priorities() -> None:
         ({}, None),
     ],
 )
-def test_the_job_that_comes_next(lists, expected: bytes | None) -> None:
+def test_next_job_comes_from_a_list_before_the_priorities(lists, expected: bytes | None) -> None:
     assert snapshot_of(replies(**lists)).next_job == expected
 
 
@@ -50,7 +50,7 @@ def test_the_job_that_comes_next(lists, expected: bytes | None) -> None:
         ([], 0, ()),
     ],
 )
-def test_markers_are_no_jobs(name: str, entries: list[bytes], jobs: int, ids: tuple[bytes, ...]) -> None:
+def test_markers_are_not_counted_as_jobs(name: str, entries: list[bytes], jobs: int, ids: tuple[bytes, ...]) -> None:
     found = snapshot_of(replies(**{name: entries}))
     assert found.jobs["waiting" if name == "wait" else "paused"] == jobs
     assert found.waiting_ids == ids
@@ -66,29 +66,29 @@ def test_markers_are_no_jobs(name: str, entries: list[bytes], jobs: int, ids: tu
         ({"wait": TEN}, ""),
     ],
 )
-def test_version(parts, version: str) -> None:
+def test_version_is_inferred_from_the_replies(parts, version: str) -> None:
     assert snapshot_of(replies(**parts)).version == version
 
 
-def test_numbers() -> None:
+def test_settings_and_counters_are_parsed() -> None:
     found = snapshot_of(replies(meta=(b"1", None, b"8", b"100"), texts=(b"12", b"1795245219769", b"3", None)))
     assert (found.paused, found.concurrency, found.limit) == (True, 8, 100)
     assert (found.added, found.stalled_check, found.started_in_limit) == (12, 1795245219.769, 3)
 
 
 @pytest.mark.parametrize("digits", [21, 309, 4300, 5000])
-def test_what_no_counter_holds_is_no_number(digits: int) -> None:
+def test_number_beyond_a_counter_is_ignored(digits: int) -> None:
     long = b"9" * digits
     found = snapshot_of(replies(meta=(None, None, long, long), texts=(long, None, long, None), failed=4))
     assert (found.concurrency, found.limit, found.added, found.started_in_limit) == (None,) * 4
     assert found.jobs["failed"] == 4
 
 
-def test_the_largest_counter_is_a_number() -> None:
+def test_smallest_64_bit_counter_is_parsed() -> None:
     assert snapshot_of(replies(texts=(b"-9223372036854775808", None, None, None))).added == -(1 << 63)
 
 
-def test_a_priority_without_end_is_no_level() -> None:
+def test_infinite_priority_is_not_a_level() -> None:
     answers = replies(prioritized={b"a": 1, b"b": 2})
     answers[-1] = [b"b", b"inf"]
     found = snapshot_of(answers)
@@ -96,7 +96,7 @@ def test_a_priority_without_end_is_no_level() -> None:
     assert found.waiting_ids == (b"a", b"b")
 
 
-def test_points_in_time_are_filled_in_without_a_change_of_length() -> None:
+def test_times_are_filled_in_without_changing_the_length() -> None:
     request = pack_commands(snapshot_commands(Queue("q", "bull:q"), [0], 1, 3))
     filled = fill_times(request, 1_795_245_219.7724)
     assert len(filled) == len(request)

@@ -1,4 +1,4 @@
-"""What is told of an address that makes no sense: never a piece of it that may be the password."""
+"""Errors about an invalid address never repeat a part of it that may be the password."""
 
 import pytest
 from pydantic import SecretStr
@@ -30,13 +30,13 @@ async def error_text(dsn: str) -> str:
         "postgresql://role:abc@127.0.0.1:1/db?ssl_min_protocol_version=pssl1",
     ],
 )
-async def test_nothing_of_an_address_that_makes_no_sense_is_repeated(dsn: str) -> None:
+async def test_error_does_not_repeat_any_part_of_an_invalid_address(dsn: str) -> None:
     words = await error_text(dsn)
     assert "pssl1" not in words
     assert "certificate1" not in words
 
 
-async def test_a_port_that_is_a_piece_of_the_password_is_not_repeated() -> None:
+async def test_error_does_not_repeat_a_password_parsed_as_a_port() -> None:
     assert await error_text("postgresql://role:pssl1/abc@host/db") == NO_ADDRESS
 
 
@@ -44,6 +44,6 @@ async def test_a_port_that_is_a_piece_of_the_password_is_not_repeated() -> None:
     ("query", "expected"),
     [("sslmode=maybe", "`sslmode` parameter must be one of"), ("sslmode=verify-full", "root certificate file")],
 )
-async def test_what_is_wrong_with_tls_is_told(query: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_error_names_the_tls_problem(query: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/nonexistent")
     assert expected in await error_text(f"postgresql://role:abc@127.0.0.1:1/db?{query}")

@@ -1,4 +1,4 @@
-"""The others of the statements are a counter: it never falls, whoever moves into the list or out of it."""
+"""The unlisted statements are one counter, which never falls when statements enter or leave the list."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,27 +21,27 @@ def other(remainder: OtherStatements, listed: dict[str, float], everything: floa
     return settled[OTHER]
 
 
-def test_what_is_not_listed_is_counted_from_the_start() -> None:
+def test_unlisted_statements_are_counted_from_the_start() -> None:
     remainder = OtherStatements()
     assert other(remainder, {"a": 10}, 15) == 0
     assert other(remainder, {"a": 12}, 20) == 3
     assert other(remainder, {"a": 12}, 20) == 3
 
 
-def test_a_statement_that_moves_into_the_list_takes_nothing_away() -> None:
+def test_statement_that_enters_the_list_does_not_lower_the_counter() -> None:
     remainder = OtherStatements()
     other(remainder, {"a": 10}, 15)
-    assert other(remainder, {"a": 10, "b": 6}, 16) == 1  # b had 5 and was no part of the list when it got one more
+    assert other(remainder, {"a": 10, "b": 6}, 16) == 1  # b had 5 before, and its sixth came while it was unlisted
     assert other(remainder, {"a": 10, "b": 7}, 17) == 1
 
 
-def test_one_that_leaves_it_adds_only_what_it_did_since() -> None:
+def test_statement_that_leaves_the_list_adds_only_its_new_calls() -> None:
     remainder = OtherStatements()
     other(remainder, {"a": 10, "b": 5}, 15)
     assert other(remainder, {"a": 10}, 17) == 2
 
 
-def test_forgotten_statements_and_a_reset_do_not_make_it_fall() -> None:
+def test_evicted_statements_and_a_reset_do_not_lower_the_counter() -> None:
     remainder = OtherStatements()
     other(remainder, {"a": 10}, 100)
     assert other(remainder, {"a": 10}, 40) == 0
@@ -49,13 +49,13 @@ def test_forgotten_statements_and_a_reset_do_not_make_it_fall() -> None:
     assert other(remainder, {"a": 1}, 3) == 3
 
 
-def test_what_is_no_statement_passes() -> None:
+def test_other_metrics_pass_unchanged() -> None:
     rows = Rows((gauge("pg_up", "Up."),), [((), [1.0])])
     assert list(OtherStatements().with_counters([rows])) == [rows]
 
 
 @given(st.lists(st.tuples(st.dictionaries(st.sampled_from("abc"), st.integers(0, 50)), st.integers(0, 50)), max_size=8))
-def test_it_never_falls(readings: list[tuple[dict[str, int], int]]) -> None:
+def test_counter_of_other_statements_never_falls(readings: list[tuple[dict[str, int], int]]) -> None:
     remainder, before = OtherStatements(), 0.0
     for listed, rest in readings:
         now = other(

@@ -1,4 +1,4 @@
-"""How long a part that failed is left out."""
+"""A failed part is excluded for a while, then retried."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeMonotonic:
     return clock
 
 
-def test_a_part_is_probed_again_later_and_later(clock: FakeMonotonic) -> None:
+def test_failing_part_is_retried_after_growing_waits(clock: FakeMonotonic) -> None:
     known = PartFaults()
     for seconds in (30, 60, 120, 240, 300, 300):
         known.exclude(PART, "slow")
@@ -35,7 +35,7 @@ def test_a_part_is_probed_again_later_and_later(clock: FakeMonotonic) -> None:
         assert known.reasons == {}
 
 
-def test_one_that_worked_for_a_while_begins_anew(clock: FakeMonotonic) -> None:
+def test_wait_restarts_after_the_part_worked_for_a_while(clock: FakeMonotonic) -> None:
     known = PartFaults()
     known.exclude(PART, "slow")
     clock.now += 30 + 31
@@ -44,7 +44,7 @@ def test_one_that_worked_for_a_while_begins_anew(clock: FakeMonotonic) -> None:
     assert known.usable(SCRAPE_PARTS) == SCRAPE_PARTS
 
 
-def test_the_others_are_used(clock: FakeMonotonic) -> None:
+def test_failing_part_does_not_exclude_other_parts(clock: FakeMonotonic) -> None:
     known = PartFaults()
     known.exclude(PART, "slow")
     assert set(SCRAPE_PARTS) - set(known.usable(SCRAPE_PARTS)) == {PART}

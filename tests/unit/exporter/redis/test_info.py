@@ -1,4 +1,4 @@
-"""What INFO means, for what a lone server does not say."""
+"""Samples from fields of INFO that a single idle server does not report."""
 
 import pytest
 
@@ -69,11 +69,11 @@ def found() -> dict[tuple[str, ...], float]:
         (("redis_instance_info", "slave", "", "", "", "allkeys-lru"), 1),
     ],
 )
-def test_values(found, series: tuple[str, ...], value: float) -> None:
+def test_info_field_becomes_a_sample(found, series: tuple[str, ...], value: float) -> None:
     assert found[series] == value
 
 
-def test_what_is_not_said_is_not_there(found) -> None:
+def test_absent_info_field_gives_no_sample(found) -> None:
     names = {name for name, *_ in found}
     assert not names & {"redis_memory_used_bytes", "redis_uptime_in_seconds", "redis_aof_last_bgrewrite_status"}
     assert ("redis_connected_slave_lag_seconds", "10.0.0.3", "6380", "wait_bgsave") not in found

@@ -1,4 +1,4 @@
-"""Failures in a row are answered with ever longer waits; one success ends them."""
+"""Consecutive failures lead to longer waits; one success resets them."""
 
 from exporter.scheduling.backoff import Backoff
 from exporter.scheduling.outcome import Failure
@@ -18,14 +18,14 @@ def test_waits_double_up_to_ten_seconds() -> None:
     assert waits[5:] == [10, 10, 10]
 
 
-def test_what_is_read_rarely_is_tried_again_more_rarely() -> None:
+def test_waits_double_up_to_the_given_limit() -> None:
     backoff = Backoff(60.0)
     for _ in range(10):
         backoff.record_failure(FAILURE, 0.0)
     assert backoff.wait == 60
 
 
-def test_waits_differ() -> None:
+def test_waits_have_jitter() -> None:
     def first() -> float:
         backoff = Backoff()
         backoff.record_failure(FAILURE, 0.0)
@@ -34,7 +34,7 @@ def test_waits_differ() -> None:
     assert len({first() for _ in range(10)}) > 5
 
 
-def test_closed_until_the_wait_is_over() -> None:
+def test_retry_must_wait_until_the_wait_is_over() -> None:
     backoff = Backoff()
     assert not backoff.must_wait(100.0)
     backoff.record_failure(FAILURE, 100.0)
@@ -43,7 +43,7 @@ def test_closed_until_the_wait_is_over() -> None:
     assert not backoff.must_wait(101.1)
 
 
-def test_a_success_forgets() -> None:
+def test_success_resets_the_waits() -> None:
     backoff = Backoff()
     for _ in range(5):
         backoff.record_failure(FAILURE, 100.0)

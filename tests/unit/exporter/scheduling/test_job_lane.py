@@ -1,4 +1,4 @@
-"""Jobs take turns on one session; each has its own samples, error and time of success."""
+"""Jobs share one session in turn; each has its own samples, error and time of success."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ JobFunction = Callable[["FakeSession", float], Awaitable[Sequence[Sample]]]
 
 
 class FakeSession:
-    """Notes who uses it."""
+    """A session that records the jobs that use it."""
 
     def __init__(self) -> None:
         self.used_by: list[str] = []
@@ -29,7 +29,7 @@ class FakeSession:
 
 
 class LaneHarness:
-    """The sessions that a lane made."""
+    """A lane of test jobs, with the sessions that it opened."""
 
     def __init__(self) -> None:
         self.sessions: list[FakeSession] = []
@@ -88,7 +88,7 @@ async def wait_until(done: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_one_failure_is_that_jobs_alone_and_is_told_by_our_words_or_by_its_type(world: LaneHarness) -> None:
+async def test_failed_job_does_not_affect_the_others_or_leak_its_message(world: LaneHarness) -> None:
     wrong, odd = fails(TargetRefused("no such table")), fails(KeyError("hunter2"))
     async with world.lane(world.job("a", wrong), world.job("b", odd), world.job("c", fine)) as lane:
         await wait_until(lambda: failure_reasons(lane)["c"] == "")
@@ -100,16 +100,14 @@ async def test_one_failure_is_that_jobs_alone_and_is_told_by_our_words_or_by_its
     assert [session.used_by for session in world.sessions] == [["a", "b", "c"]]
 
 
-async def test_a_job_that_hangs_is_ended_and_the_next_one_runs(
-    world: LaneHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hanging_job_is_ended_and_the_next_one_runs(world: LaneHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_lane, "GRACE_SECONDS", 0.05)
     async with world.lane(world.job("a", hangs, timeout=0.1), world.job("b", fine)) as lane:
         await wait_until(lambda: failure_reasons(lane)["b"] == "")
         assert failure_reasons(lane)["a"] == "no answer before the deadline"
 
 
-async def test_where_nobody_answers_one_try_is_enough(world: LaneHarness) -> None:
+async def test_unavailable_target_is_tried_once_per_turn(world: LaneHarness) -> None:
     gone = fails(TargetUnavailable("refused"))
     async with world.lane(world.job("a", gone), world.job("b", fine)) as lane:
         await wait_until(lambda: world.sessions and world.sessions[0].closed)
@@ -121,7 +119,7 @@ async def test_where_nobody_answers_one_try_is_enough(world: LaneHarness) -> Non
     assert world.sessions[0].used_by == ["a"]
 
 
-async def test_what_was_found_last_stays_after_a_failure(world: LaneHarness) -> None:
+async def test_last_reading_stays_after_a_failure(world: LaneHarness) -> None:
     answers: list[Exception | None] = [None, TargetRefused("gone")]
 
     async def run(_: FakeSession, __: float) -> Sequence[Sample]:
@@ -138,7 +136,7 @@ async def test_what_was_found_last_stays_after_a_failure(world: LaneHarness) -> 
         await wait_until(lambda: failure_reasons(lane)["a"] == "")
 
 
-async def test_a_job_is_run_again_only_when_it_is_due_and_the_session_is_closed_in_between(world: LaneHarness) -> None:
+async def test_job_runs_only_when_due_and_the_session_closes_in_between(world: LaneHarness) -> None:
     async with world.lane(world.job("often", fine, refresh=0.02), world.job("once", fine)):
         await wait_until(lambda: len(world.sessions) > 5)
     used = [name for session in world.sessions for name in session.used_by]
@@ -147,7 +145,7 @@ async def test_a_job_is_run_again_only_when_it_is_due_and_the_session_is_closed_
     assert all(session.closed for session in world.sessions)
 
 
-async def test_a_failed_job_waits_longer_each_time_before_it_is_tried_again(world: LaneHarness) -> None:
+async def test_failed_job_waits_longer_before_each_retry(world: LaneHarness) -> None:
     loop, tried = asyncio.get_running_loop(), list[float]()
 
     async def run(_: FakeSession, __: float) -> Sequence[Sample]:
@@ -160,14 +158,14 @@ async def test_a_failed_job_waits_longer_each_time_before_it_is_tried_again(worl
     assert tried[2] - tried[1] >= 1
 
 
-async def test_close_ends_the_job_under_way_and_its_session(world: LaneHarness) -> None:
+async def test_close_ends_the_running_job_and_its_session(world: LaneHarness) -> None:
     async with world.lane(world.job("a", hangs)):
         await wait_until(lambda: world.sessions and world.sessions[0].used_by)
         assert not world.sessions[0].closed
     assert world.sessions[0].closed
 
 
-async def test_without_jobs_nothing_connects(world: LaneHarness) -> None:
+async def test_lane_without_jobs_does_not_connect(world: LaneHarness) -> None:
     async with world.lane():
         await asyncio.sleep(0.05)
     assert world.sessions == []

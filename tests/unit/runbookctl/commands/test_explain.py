@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from exporter.bullmq.collector import QueuesCollector
-from exporter.series import MAX_SERIES
 from exporter.redis.collector import RedisCollector
 from exporter.redis.metrics import PREFIX_METRICS
 from exporter.scheduling.job_lane import METRICS as JOB_METRICS
 from exporter.scrape import TARGET_METRICS
+from exporter.series import MAX_SERIES
 from runbookctl.main import app, console, main
 
 OWN = len(TARGET_METRICS)

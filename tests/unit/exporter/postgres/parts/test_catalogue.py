@@ -1,4 +1,4 @@
-"""Which parts and columns are asked of which server: from the declarations, without one."""
+"""The parts and columns that each server version is queried for, from the declarations alone."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from exporter.postgres.parts.joined_statement import SHARED, Statement
 from exporter.postgres.parts.part import sql_for
 from exporter.postgres.parts.server import EXTENSION_VERSIONS, VERSIONS, ServerInfo
 
-# PostgreSQL and the version of pg_stat_statements that comes with it.
+# The version of pg_stat_statements in each version of PostgreSQL.
 EXTENSIONS = dict(zip(VERSIONS, (108, 109, 110, 110, 111, 112), strict=True))
 ALL = (*SCRAPE_PARTS, *BACKGROUND_PARTS)
 
@@ -42,7 +42,7 @@ def has(version: int, name: str) -> bool:
         ("pg_blocked_max_age_seconds", range(13, 19)),
     ],
 )
-def test_a_metric_exists_in_its_versions(name: str, versions: range) -> None:
+def test_metric_exists_in_its_versions_only(name: str, versions: range) -> None:
     assert [version for version in VERSIONS if has(version, name)] == list(versions)
 
 
@@ -58,13 +58,13 @@ def test_a_metric_exists_in_its_versions(name: str, versions: range) -> None:
         (18, "wal_buffers_full", "wal_write_time"),
     ],
 )
-def test_columns_are_those_of_the_version(version: int, present: str, absent: str) -> None:
+def test_statement_uses_the_columns_of_the_version(version: int, present: str, absent: str) -> None:
     text = Statement.of(ALL, server(version)).text
     assert present in text
     assert absent not in text
 
 
-def test_a_standby_is_never_asked_what_raises_there() -> None:
+def test_statement_for_a_standby_avoids_functions_that_fail_there() -> None:
     text = Statement.of(SCRAPE_PARTS, server(15, recovery=True)).text
     assert "pg_is_wal_replay_paused" in text
     assert "pg_is_wal_replay_paused" not in Statement.of(SCRAPE_PARTS, server(15)).text
@@ -72,7 +72,7 @@ def test_a_standby_is_never_asked_what_raises_there() -> None:
         assert place.endswith("ELSE ")
 
 
-def test_without_rights_or_extension_their_parts_are_left_out() -> None:
+def test_parts_without_their_right_or_extension_are_omitted() -> None:
     blind, plain = Statement.of(ALL, server(15, sees_sessions=False)), Statement.of(ALL, server(15, extension=None))
     assert not {"pg_connections", "pg_sessions_blocked", "pg_stat_statements_calls_total"} & names(blind)
     assert "pg_stat_database_xact_commit_total" in names(blind)
@@ -86,11 +86,11 @@ def test_every_shared_row_source_is_used_and_read_once() -> None:
     assert text.count("pg_stat_statements(false)") == 1
 
 
-def test_the_extension_is_named_by_its_schema() -> None:
+def test_extension_is_qualified_with_its_schema() -> None:
     assert '"My ext".pg_stat_statements(false)' in Statement.of(SCRAPE_PARTS, server(15, schema='"My ext"')).text
 
 
-def test_parts_and_metrics_have_names_of_their_own() -> None:
+def test_part_and_metric_names_are_unique() -> None:
     parts = [part.name for part in ALL]
     metrics = [metric.name for part in ALL for metric in part.metrics]
     assert len(set(parts)) == len(parts)
@@ -99,7 +99,7 @@ def test_parts_and_metrics_have_names_of_their_own() -> None:
     assert all(metric.help.endswith(" Cached.") == part.cached for part in ALL for metric in part.metrics)
 
 
-def test_the_reference_tells_versions() -> None:
+def test_metric_names_the_versions_that_have_it() -> None:
     since = {metric.name: metric.since for metric in PostgresCollector.metrics}
     assert since["pg_stat_database_blks_hit_total"] == ""
     assert since["pg_stat_io_reads_total"] == "16 or newer"
@@ -108,7 +108,7 @@ def test_the_reference_tells_versions() -> None:
     assert since["pg_stat_statements_dealloc_total"] == "pg_stat_statements 1.9 or newer"
 
 
-def test_sql_for_takes_the_newest_that_is_not_newer() -> None:
+def test_sql_for_returns_the_newest_text_up_to_the_version() -> None:
     sql = {14: "a", 16: "b", 18: ""}
     assert [sql_for(sql, version) for version in VERSIONS] == ["", "a", "a", "b", "b", ""]
     assert {sql_for("x", version) for version in EXTENSION_VERSIONS} == {"x"}
@@ -122,5 +122,5 @@ def test_sql_for_takes_the_newest_that_is_not_newer() -> None:
         (["130004", "false", "true", "1.8", '"a b"'], ServerInfo(13, extension=108, schema='"a b"')),
     ],
 )
-def test_facts(facts: list[str | None], expected: ServerInfo) -> None:
+def test_server_info_is_parsed_from_the_facts(facts: list[str | None], expected: ServerInfo) -> None:
     assert ServerInfo.of(facts) == expected
