@@ -70,25 +70,25 @@ OVERDUE_MAX = gauge(
 )
 FIRST_FAILED = gauge(
     "bullmq_queue_oldest_failed_timestamp_seconds",
-    "When the oldest failed job still stored failed, in seconds since 1970; absent if there is none.",
+    "Failure time of the oldest failed job still stored, in seconds since 1970; absent if there is none.",
     "queue",
     source="ZRANGE failed",
 )
 LAST_FAILED = gauge(
     "bullmq_queue_last_failed_timestamp_seconds",
-    "When the newest failed job still stored failed, in seconds since 1970; absent if there is none.",
+    "Failure time of the newest failed job still stored, in seconds since 1970; absent if there is none.",
     "queue",
     source="ZRANGE failed",
 )
 RECENTLY_FAILED = gauge(
     "bullmq_queue_recently_failed_jobs",
-    f"Jobs still stored that failed within the last {RECENT_SECONDS} seconds.",
+    f"Failed jobs still stored that failed within the last {RECENT_SECONDS} seconds.",
     "queue",
     source="ZCOUNT failed",
 )
 LAST_COMPLETED = gauge(
     "bullmq_queue_last_completed_timestamp_seconds",
-    "When the newest completed job still stored was completed, in seconds since 1970; absent if there is none.",
+    "Completion time of the newest completed job still stored, in seconds since 1970; absent if there is none.",
     "queue",
     source="ZRANGE completed",
 )

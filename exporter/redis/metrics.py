@@ -15,7 +15,7 @@ SLOWLOG = gauge(
 )
 SPIKE = gauge(
     "redis_latency_spike_duration_seconds",
-    "Duration of the last latency spike of this kind, in seconds; recorded only with latency-monitor-threshold.",
+    "Duration of the last latency spike of this kind, in seconds; recorded only if latency-monitor-threshold is set.",
     "event_name",
     source="LATENCY LATEST",
 )

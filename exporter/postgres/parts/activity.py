@@ -77,7 +77,9 @@ GROUP BY usesysid
 ORDER BY count(*) DESC, pg_get_userbyid(usesysid)
 LIMIT {ROLES}""",
     most=ROLES,
-    values=(gauge("pg_user_connections", f"Client connections by role; only the top {ROLES} roles.", "count(*)"),),
+    values=(
+        gauge("pg_user_connections", f"Client connections by role; only the {ROLES} roles with the most.", "count(*)"),
+    ),
 )
 
 BACKENDS = Part(

@@ -63,7 +63,7 @@ FROM (
         gauge(
             "pg_sequence_used_ratio",
             f"Used share of the sequence, or of the narrower column that it fills, 0 to 1; only the {SEQUENCES} "
-            "fullest. Cycling sequences are left out.",
+            "with the highest share. Cycling sequences are left out.",
             "used",
         ),
     ),

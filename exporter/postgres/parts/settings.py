@@ -77,7 +77,7 @@ SETTINGS = Part(
         _bytes("effective_cache_size", "Size that the planner assumes for all caches together, in bytes."),
         _bytes("work_mem", "Memory that one sort or hash may use before it spills to disk, in bytes."),
         _bytes("maintenance_work_mem", "Memory that one vacuum or index build may use, in bytes."),
-        _bytes("max_wal_size", "WAL that triggers a checkpoint, in bytes."),
+        _bytes("max_wal_size", "Amount of WAL that triggers a checkpoint, in bytes."),
         gauge(
             "pg_settings_max_slot_wal_keep_size_bytes",
             "WAL that a replication slot may keep, in bytes; absent without a limit.",
@@ -89,7 +89,10 @@ SETTINGS = Part(
             "idle_in_transaction_session_timeout",
             "Time after which the server ends a session that is idle in a transaction, in seconds; 0 means never.",
         ),
-        _seconds("deadlock_timeout", "Wait for a lock after which the server checks for a deadlock, in seconds."),
+        _seconds(
+            "deadlock_timeout",
+            "Time that a session waits for a lock before the server checks for a deadlock, in seconds.",
+        ),
         _number("max_locks_per_transaction", "Locks per connection that the lock table has room for."),
         _number("max_prepared_transactions", "Prepared transactions that the server allows."),
         _number("max_wal_senders", "WAL receivers that the server allows."),

@@ -206,8 +206,8 @@ async def test_texts_are_read_only_if_enabled_and_only_of_queries(reader, make_r
     await statements.fetch("SELECT  4711\n AS \"needle \\ 'é'\"")
     await statements.execute("CREATE ROLE passing PASSWORD 'hunter2'; DROP ROLE passing")
     assert "statement texts" not in {job.name for job in reader.collector.jobs.jobs}
-    asked = make_reader(database.dsn("metrics"), statement_texts=True)
-    samples = await asked.run("statement texts")
+    enabled = make_reader(database.dsn("metrics"), statement_texts=True)
+    samples = await enabled.run("statement texts")
     texts = [labels["query"] for labels, _ in samples.series("pg_stat_statements_query_info", datname=database.name)]
     assert "SELECT $1 AS \"needle \\ 'é'\"" in texts
     assert "hunter2" not in "".join(texts)
