@@ -1,4 +1,4 @@
-"""Backups: the newest one's date and size, their number, and the proofs that they can be restored.
+"""Backups: the date and size of the newest, their number, and proofs that they restore.
 
 They are read in the background, so that a slow bucket never delays a scrape. By default the date of a backup is the one
 in its name, because the date of the object changes when it is copied.

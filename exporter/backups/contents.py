@@ -1,4 +1,4 @@
-"""Classifies the objects of a listing: complete backups, incomplete backups, markers and others."""
+"""Classifies the objects of a listing as complete or incomplete backups, or markers."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,7 +33,10 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class CompleteBackup:
-    """A complete backup. `made_at` is seconds since 1970; `size` is bytes, None if a report omits it."""
+    """A complete backup, made at `made_at` (seconds since 1970).
+
+    `size` is bytes, None if a report omits it.
+    """
 
     name: str
     made_at: float
@@ -68,7 +71,7 @@ class Contents:
     unmatched: int = 0
 
     def incomplete_counts(self) -> dict[IncompleteReason, int]:
-        """Count those after the newest backup by reason; older ones are leftovers of a past problem."""
+        """Count those after the newest backup by reason; older ones are leftovers."""
         newest = self.backups[0].made_at if self.backups else float("-inf")
         reasons = [each.reason for each in self.incomplete_backups if each.made_at > newest]
         return {reason: reasons.count(reason) for reason in IncompleteReason}

@@ -1,4 +1,4 @@
-"""Folders of backups that each reading lists completely, because the storage does not sort them by date."""
+"""Folders of backups that each reading lists completely, for lack of a sorted listing."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -84,7 +84,7 @@ def listing_of(contents: Contents, now: float) -> Listing:
 
 @dataclass
 class FolderOfFolders(Folder):
-    """Lists folders of which each is a backup named by its date, as from `aws s3 sync` into a daily folder.
+    """Lists backups that are folders named by date, as from `aws s3 sync` into daily folders.
 
     Only the newest folder's objects are listed. Its size is known if they fit in FOLDER_PAGES pages; the sizes of the
     others are known if they were once the newest.

@@ -1,4 +1,4 @@
-"""The markers beside backups: what they prove, and the problems of those that prove nothing."""
+"""The markers beside backups: their proofs, and the problems of those without one."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -112,7 +112,10 @@ class ProofReader:
 
 
 def _evaluate(marker: Marker, file: MarkerFile, now: float) -> MarkerState:
-    """Return the marker's state. A name of another backup or a date in the future makes it malformed."""
+    """Return the state of the marker.
+
+    The name of another backup or a date in the future makes it malformed.
+    """
     if file.stored_object.name != f"{marker.backup}.{marker.proof}.json" or marker.at.timestamp() > now:
         return MarkerState.MALFORMED
     if not marker.ok:

@@ -62,7 +62,10 @@ def read_options(target: BackupTarget) -> StorageOptions:
 
 
 def target_error(error: BaseError) -> TargetError:
-    """Return `error` as ours, without the server's message, which repeats key IDs and signed requests."""
+    """Return `error` as ours, without the server's message.
+
+    It repeats key IDs and signed requests.
+    """
     text = str(error)
     status = re.search(r"status code: (\d+)", text)
     code = status[1] if status else ""

@@ -19,7 +19,10 @@ _HEADERS = {"User-Agent": f"runbook-exporter/{VERSION}", "Accept": "application/
 
 @dataclass(frozen=True)
 class ReportText:
-    """A report, and when it was written (seconds since 1970), so that an outdated one does not look fresh."""
+    """A report, and when it was written, in seconds since 1970.
+
+    An outdated report must not look fresh.
+    """
 
     content: bytes
     written_at: float

@@ -18,7 +18,7 @@ Model = TypeVar("Model")
 
 
 class ReportError(ValueError):
-    """The text is not a report of the tool; the message gives the reason in one line, without its content."""
+    """The text is not a report of the tool; the message gives the reason without its content."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Lock(BaseModel):
 
 
 class _Status(BaseModel):
-    """The state of a stanza: 0 is fine, 2 is without backups; with other codes the list is unreliable."""
+    """The state of a stanza: 0 is fine, 2 is without backups, others are unreliable."""
 
     code: int
     message: str = ""
@@ -107,7 +107,10 @@ FINE = 0
 
 
 def parse_pgbackrest(content: bytes, stanza: str | None, now: float, written_at: float) -> Listing:
-    """Parse `pgbackrest info --output=json` (https://pgbackrest.org/command.html#command-info)."""
+    """Parse `pgbackrest info --output=json`.
+
+    See https://pgbackrest.org/command.html#command-info.
+    """
     report = _select_stanza(_parse(_STANZAS, content), stanza)
     if report.status.code not in (FINE, NO_BACKUPS):
         raise ReportError(
@@ -128,7 +131,10 @@ def parse_pgbackrest(content: bytes, stanza: str | None, now: float, written_at:
 
 
 def parse_walg(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
-    """Parse `wal-g backup-list --detail --json`; without --detail sizes are absent and dates are of uploads."""
+    """Parse `wal-g backup-list --detail --json`.
+
+    Without --detail, sizes are absent and dates are those of uploads.
+    """
     backups = _parse(_WALG, content)
     entries = [
         _ReportEntry(each.backup_name, each.at.timestamp(), each.uncompressed_size, each.compressed_size)
@@ -138,7 +144,7 @@ def parse_walg(content: bytes, _: str | None, now: float, written_at: float) -> 
 
 
 def parse_restic(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
-    """Parse `restic snapshots --json`; sizes exist since restic 0.17, and restic always encrypts."""
+    """Parse `restic snapshots --json`; restic always encrypts, and has sizes since 0.17."""
     entries = [
         _ReportEntry(
             each.id,

@@ -94,7 +94,7 @@ class SortedFolder(Folder):
         return self._listing(contents, now)
 
     async def _read_all(self, store: ObjectStore, now: float) -> tuple[Listing | None, float]:
-        """Return all objects of a small folder, or a time in seconds after which there is more than a page."""
+        """Return the listing of a small folder, or a time after which there is more than a page."""
         objects: list[StoredObject] = []
         page_count, contents = 0, Contents()
         async for page in self._listing_pages(store, self._first):
@@ -125,7 +125,9 @@ class SortedFolder(Folder):
         return contents
 
     async def _search_window(self, store: ObjectStore, now: float, low: float) -> tuple[str, Contents]:
-        """Find a window of one page with enough backups between `low`, which gives more than a page, and now.
+        """Find a window of one page with enough backups between `low` and now.
+
+        A window that starts at `low` exceeds a page.
 
         The search doubles the window while it holds too few backups and halves it while it exceeds a page.
         """
@@ -149,7 +151,7 @@ class SortedFolder(Folder):
         return best
 
     async def _continue_census(self, store: ObjectStore, now: float) -> None:
-        """Continue the census at every other reading, so that a reading takes 1.5 requests on average."""
+        """Continue the census at every other reading, so that requests stay at 1.5 per reading."""
         self._readings += 1
         if self._readings % 2 == 0 or (self._older.complete and now - self._census_at < CENSUS_EVERY):
             return
@@ -179,7 +181,7 @@ class SortedFolder(Folder):
         self._older = replace(self._older, oldest_at=self._census.oldest_at)
 
     def _slide_window(self, contents: Contents) -> Contents:
-        """Start the next window just before the newest backups, and count those that leave it as older."""
+        """Start the next window just before the newest backups; those before it count as older."""
         if len(contents.backups) <= WINDOW_SIZE:
             return contents
         after = key_before(contents.backups[WINDOW_SIZE - 1].name)

@@ -17,7 +17,7 @@ _SORTED_STORES = ("s3:", "s3a:", "gs:", "memory:")
 
 
 class BackupState:
-    """The known folder and markers, the number of list requests, and the fault of the last reading."""
+    """The known folder and markers, the number of list requests, and the last fault."""
 
     def __init__(self, target: BackupTarget) -> None:
         self.tally, self.proofs = Tally(), ProofReader()

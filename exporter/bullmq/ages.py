@@ -1,4 +1,4 @@
-"""The ages of a queue's oldest waiting and longest-running jobs, from the second round trip."""
+"""The ages of a queue's oldest waiting and active jobs, from the second round trip."""
 
 from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ class Ages(NamedTuple):
 
 
 class JobTimes(NamedTuple):
-    """Start times (seconds since 1970) of the oldest waiting and active job, and `Ages.unlocked`."""
+    """Start times of the oldest waiting and active job, in seconds since 1970."""
 
     waiting: float | None
     active: float | None
@@ -47,7 +47,7 @@ class JobAges:
         self._times_cache: tuple[Sequence[Any] | None, JobTimes] = (None, JobTimes(None, None, 0))
 
     def request(self, snapshot: QueueSnapshot) -> tuple[bytes, int]:
-        """Return the packed commands of the second round trip and their number; `read` takes the replies."""
+        """Return the packed commands of the second round trip, and their number."""
         if snapshot is not self._request_snapshot:
             waiting_ids = snapshot.waiting_ids
             # If all waiting jobs are listed, a watched job that is missing no longer waits.
@@ -121,7 +121,7 @@ class JobAges:
             return None
 
     def _waiting_since(self, job: bytes, fields: JobFields, now: float) -> float | None:
-        """Return since when the job waits: from its hash, or else since the exporter first saw it so."""
+        """Return since when the job waits, from its hash or since the exporter first saw it so."""
         point = self._first_seen.get((job, *fields))
         return point if point is not None else self._since_by_hash(job, fields, now)
 

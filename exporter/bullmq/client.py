@@ -1,4 +1,4 @@
-"""The readings of queues: all numbers in two round trips per scrape, the queues' names in the background."""
+"""The readings of queues: all numbers in two round trips, the names in the background."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain

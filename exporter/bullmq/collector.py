@@ -1,4 +1,4 @@
-"""BullMQ queues: jobs by state, ages, failures, workers, dead letters; all queues in two round trips.
+"""BullMQ queues: jobs by state, ages, failures, workers and dead letters.
 
 Unless the inventory lists them, the queues are discovered in the background.
 """
@@ -20,7 +20,10 @@ _SCAN_SHARE = 0.8
 
 
 class QueuesCollector(Collector):
-    """All queues of the target's prefixes in one Redis database; `state` outlives the connections."""
+    """All queues of the target's prefixes in one Redis database.
+
+    `state` outlives the connections.
+    """
 
     metrics = METRICS
     up = UP
@@ -36,7 +39,7 @@ class QueuesCollector(Collector):
             self.background = BackgroundReading(self._connect_to_discover, target.refresh, cost)
 
     def most_series(self, metric: Metric) -> int:
-        """Return one series per queue and part; the number of queues is known only if they are listed."""
+        """Return one series per queue and part, if the inventory lists the queues."""
         if self.background is not None or not metric.labels:
             return super().most_series(metric)
         return min(len(self.state.names or ()), MAX_SERIES) * metric.parts

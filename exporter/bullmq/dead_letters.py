@@ -1,4 +1,4 @@
-"""The dead-letter queue of each queue, from the inventory: BullMQ itself has no dead letters."""
+"""The dead-letter queue of each queue, from the inventory, because BullMQ has none."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ FAILED = "failed"
 
 
 class DeadLetters:
-    """The setting `dead_letter`: a pattern such as `{name}-dlq`, a map between queues, `failed`, or None."""
+    """The setting `dead_letter`: a pattern (`{name}-dlq`), a map, `failed`, or None."""
 
     def __init__(self, setting: str | Mapping[str, str] | None) -> None:
         self.in_failed = setting == FAILED
@@ -18,7 +18,7 @@ class DeadLetters:
         self._shape = re.compile(f"{re.escape(before)}(.+){re.escape(after)}", re.DOTALL)
 
     def queues_of(self, names: Iterable[str]) -> dict[str, str | None]:
-        """Return each queue with its dead-letter queue, or None without one; neither needs to exist yet.
+        """Return each queue with its dead-letter queue, or None; neither needs to exist yet.
 
         Dead-letter queues themselves are left out.
         """

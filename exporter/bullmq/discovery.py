@@ -1,4 +1,4 @@
-"""Finds the queues and their workers, in the background, because every job is a key of its own.
+"""Finds the queues and their workers, in the background, because each job is a key.
 
 All versions write `meta`, except for flow producers of version 3, whose queues are found by their workers' connections:
 a worker names its waiting connection `PREFIX:base64(QUEUE)`, followed by `:w:NAME` if the worker has a name.

@@ -224,7 +224,10 @@ def queue_samples(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, no
 def dead_letter_samples(
     queues: Mapping[str, str | None], snapshots: Mapping[str, QueueSnapshot], *, in_failed: bool
 ) -> Iterator[Sample]:
-    """Yield the dead letters of each queue; `queues` maps it to its dead-letter queue (see `DeadLetters`)."""
+    """Yield the dead letters of each queue.
+
+    `queues` maps a queue to its dead-letter queue (see `DeadLetters`).
+    """
     if in_failed:
         yield from (DEAD_LETTERS(each.jobs["failed"], name) for name, each in snapshots.items())
     for queue, dead_letter_queue in queues.items():

@@ -18,7 +18,7 @@ _FIRST_LOOK, _LOOK = (25, 25), (1, 3)
 
 
 class QueueTracker:
-    """The history of one queue; belongs to a target's `QueueState` and outlives its connections.
+    """The history of one queue, which outlives the target's connections.
 
     Most queues are idle at most scrapes, so results are cached and reused for equal replies.
     """

@@ -16,7 +16,7 @@ _MOST_DOUBLINGS = 60
 
 
 def ready_since(fields: JobFields, now: float) -> float | None:
-    """Return since when (seconds since 1970) the waiting job with these FIELDS could be processed.
+    """Return since when the job with these FIELDS could be processed, in seconds since 1970.
 
     None if the job is gone. UNKNOWN_SINCE if its hash does not show it: the job was retried or promoted manually, or
     waited for the application's own backoff.
@@ -44,7 +44,7 @@ def _settings(options: bytes) -> Mapping[str, Any]:
 
 
 def _backoff(backoff: Any, tries: int) -> float:
-    """Return BullMQ's backoff after a failed try in milliseconds; infinite if the application computes it."""
+    """Return the backoff in milliseconds; infinite if the application computes it."""
     if not isinstance(backoff, dict) or not tries:
         return 0
     delay, kind = float(backoff.get("delay") or 0), backoff.get("type")

@@ -109,7 +109,10 @@ class QueueSnapshot(NamedTuple):
 
 
 def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
-    """Parse the replies to `snapshot_commands`. Raises ValueError or TypeError if they are malformed."""
+    """Parse the replies to `snapshot_commands`.
+
+    Raises ValueError or TypeError if they are malformed.
+    """
     counts, meta, (newest, oldest, paused_newest, paused_oldest) = replies[:8], replies[8], replies[9:13]
     held_jobs, due, overdue, first_failed, last_failed, recent, last_completed = replies[13:20]
     texts, marker, completed, failed, schedulers, next_run, missed = replies[20:_FIXED]
@@ -154,7 +157,7 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
 
 
 def _entries(newest: list[bytes], oldest: list[bytes]) -> tuple[tuple[bytes, ...], int]:
-    """Return the IDs and the number of markers at the ends of a list, which overlap in a short list."""
+    """Return the IDs and the number of markers at the ends of a list, which may overlap."""
     entries = dict.fromkeys(newest + oldest)
     jobs = tuple(entry for entry in entries if not entry.startswith(_MARKER))
     return jobs, len(entries) - len(jobs)
@@ -166,7 +169,7 @@ def _next_job(*ends: Sequence[bytes]) -> bytes | None:
 
 
 def _version(stated_version: bytes | None, marker: int, counter: bytes | None, prioritized: int) -> str:
-    """Return the library's version from `meta`, or else the oldest major version with such keys."""
+    """Return the version from `meta`, or else the oldest major version with such keys."""
     if stated_version is not None:
         return stated_version.decode(errors="replace").removeprefix("bullmq:")
     if marker:

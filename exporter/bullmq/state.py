@@ -34,7 +34,7 @@ class QueueState:
         return self._trackers
 
     def worker_count_due(self, now: float) -> bool:
-        """Return whether a scrape must count the workers: once per `refresh`, unless discovery does so."""
+        """Return whether a scrape must count the workers: once per `refresh`, without discovery."""
         if self._discovers:
             return False
         return self._workers_at is None or now - self._workers_at >= self._target.refresh.total_seconds()

@@ -1,4 +1,4 @@
-"""The connection of a scrape: one statement in one round trip, or part by part when it fails."""
+"""The connection of a scrape: all parts in one round trip, or one by one if that fails."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,10 @@ class PostgresClient(Client):
         return not self._connection.is_closed()
 
     async def prepare(self) -> None:
-        """Prepare the statement while connecting; if the server rejects it, the reading finds out why."""
+        """Prepare the statement while connecting.
+
+        If the server rejects it, the reading finds out why.
+        """
         try:
             with suppress(*QUERY_ERRORS):
                 await self._update_statement()
@@ -99,7 +102,10 @@ class PostgresClient(Client):
             raise
 
     async def _read_all(self) -> Sequence[Rows]:
-        """Read all parts in one statement, and again if the server changed, for example by a promotion."""
+        """Read all parts in one statement, and again if the server's facts have changed.
+
+        A promotion changes them, for example.
+        """
         statement, rows = await self._fetch_statement()
         if (server := statement.server(rows)) != self._server:
             self._server = server
@@ -162,11 +168,11 @@ class PostgresClient(Client):
         return await fetch_rows(self._connection, sql)
 
     async def _shorten_timeout(self) -> None:
-        """Limit a part to a quarter of the remaining time, because other parts may be slow as well."""
+        """Limit a part to a quarter of the remaining time, because others may be slow as well."""
         await self._set_limit(f"SET statement_timeout = {max(int((self._until - monotonic()) * 250), 1)}")
 
     async def _set_limit(self, command: str) -> None:
-        """Set or reset a session limit, except behind a pooler, where it would apply to another client."""
+        """Change a session limit, but not behind a pooler, where it would apply to other clients."""
         if not self._pooled:
             self._round_trips += 1
             await self._connection.execute(command)

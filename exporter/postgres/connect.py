@@ -1,4 +1,4 @@
-"""Connects to a PostgreSQL server, directly or through a pooler, and translates the driver's errors."""
+"""Connects to a PostgreSQL server, directly or through a pooler, and translates errors."""
 
 import json
 import re
@@ -46,7 +46,9 @@ class ServerConnection:
 
 
 async def connect(secret: Secret, budget: float, database: str | None = None) -> ServerConnection:
-    """Connect to `database` (None: the DSN's) within `budget` seconds, which also limit each reading.
+    """Connect to `database` (None: the DSN's) within `budget` seconds.
+
+    The budget also limits each reading.
 
     Raises:
         TargetError: with the reason, without secrets.
@@ -79,7 +81,7 @@ async def _connect(dsn: str, database: str | None, budget: float) -> Connection:
 
 
 def _limits(budget: float) -> Mapping[str, str]:
-    """Return session limits that hold even if this process stops: read-only, and no query outlasts the budget."""
+    """Return the session's limits, which the server enforces even if this process stops."""
     milliseconds = max(int(budget * 1000), 100)
     return {
         "default_transaction_read_only": "on",
@@ -91,7 +93,9 @@ def _limits(budget: float) -> Mapping[str, str]:
 
 
 async def fetch_rows(connection: Connection, sql: str) -> Sequence[Any]:
-    """Return the rows of a query in one round trip without a prepared statement; NaN arrives as text.
+    """Return the rows of a query in one round trip, without a prepared statement.
+
+    NaN arrives as text.
 
     Poolers support the simple protocol everywhere; the driver offers it for COPY only.
     """
@@ -115,7 +119,7 @@ def query_error_text(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:
 
 
 def target_error(error: Exception) -> TargetError:
-    """Return `error` as ours, without parts of a malformed address, which may contain the password."""
+    """Return `error` as ours, without a malformed address, which may contain the password."""
     if isinstance(error, ssl.SSLError):
         return TargetRefused(f"TLS: {error.reason or 'failed'}")
     if isinstance(error, TimeoutError):

@@ -59,7 +59,7 @@ def _job(database_job: "DatabaseJob", refresh: timedelta) -> Job[PostgresSession
 
 
 class DatabaseJob:
-    """Queries parts in the DSN's database (`home`) and in all others whose name matches one of `patterns`.
+    """Queries parts in the DSN's database (`home`) and in all that match one of `patterns`.
 
     A database that fails keeps its last samples and does not affect the others.
     """

@@ -16,7 +16,7 @@ DatabaseCosts = Mapping[str, Costs]
 
 
 class OtherStatements:
-    """Turns the sums of all statements into counters of the unlisted ones, across a server's readings."""
+    """Turns the sums of all statements into counters of the unlisted ones."""
 
     def __init__(self) -> None:
         self._counters: dict[str, Costs] = {}

@@ -1,4 +1,4 @@
-"""Parts that failed on a server: left out for a while, so that the other parts are still read."""
+"""Parts that failed on a server: left out for a while, so that the others are still read."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

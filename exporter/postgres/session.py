@@ -33,7 +33,7 @@ class PostgresSession:
 
     @asynccontextmanager
     async def transaction(self, until: float, database: str | None = None) -> AsyncIterator[Connection]:
-        """Open a read-only transaction in `database` (None: the DSN's) that ends at `until` at the latest.
+        """Open a read-only transaction in `database` (None: the DSN's), until `until` at most.
 
         `until` is on the event loop's clock. Raises TargetError, also for driver errors inside the block.
         TargetUnavailable only for the DSN's database: another one's failure does not mean that the server is down.
@@ -71,7 +71,10 @@ class PostgresSession:
             connection.terminate()
 
     async def _close_gracefully(self, connection: Connection) -> None:
-        """Wait up to CLOSE_SECONDS for the session to end, because the role's connections may be limited."""
+        """Wait up to CLOSE_SECONDS for the session to end.
+
+        The role's connections may be limited.
+        """
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.close(timeout=CLOSE_SECONDS)
         await self.close()

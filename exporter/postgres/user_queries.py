@@ -44,7 +44,7 @@ def _job(name: str, query: Query) -> Job[PostgresSession]:
 
 
 class QueryReader:
-    """Runs one query, checks its columns against the inventory, and converts its rows to samples."""
+    """Runs one query, checks its columns and converts its rows to samples."""
 
     def __init__(self, name: str, query: Query) -> None:
         self.name, self.query = name, query
@@ -88,7 +88,7 @@ class QueryReader:
 
 
 def _label_text(value: object) -> str:
-    """Return a label's value; NULL becomes the empty text, which Prometheus treats as an absent label."""
+    """Return a label's value; NULL becomes empty, which Prometheus takes for an absent label."""
     text = "" if value is None else str(value)
     return text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH - 1]}…"
 

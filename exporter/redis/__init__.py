@@ -1,4 +1,4 @@
-"""Redis and Valkey: INFO, slow commands and latency on each scrape; keys by prefix in the background.
+"""Redis and Valkey: INFO, slow log and latency; in the background, keys by prefix.
 
 This kind measures the cache of a stack; exporter/bullmq measures the queues on the same server.
 """

@@ -1,4 +1,4 @@
-"""The readings of a Redis server: one round trip on each scrape, a sample of its keys in the background."""
+"""The readings of a Redis server: one round trip per scrape; in the background, keys."""
 
 from redis.exceptions import ResponseError
 

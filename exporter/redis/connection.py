@@ -1,4 +1,6 @@
-"""A Redis connection for many commands at once: redis-py connects and logs in, requests are packed bytes.
+"""A Redis connection that sends many commands as one request of packed bytes.
+
+redis-py connects and logs in.
 
 redis-py's own pipeline packs each command and awaits each reply: for a thousand commands that takes ten times as long
 as the server. Here a packed request is written as it is, and hiredis parses the replies. Replies are bytes, because
@@ -81,7 +83,7 @@ class RawConnection:
         return not (self._reader.at_eof() or self._writer.is_closing())
 
     async def execute(self, request: bytes, count: int) -> list[Any]:
-        """Send `request` and return its `count` replies in one round trip; a refused command's is its error.
+        """Send `request` and return its `count` replies, errors included, in one round trip.
 
         Raises:
             TargetUnavailable: the connection broke.
@@ -122,7 +124,7 @@ class RawConnection:
 
 
 def raise_target_error(error: RedisError | OSError) -> NoReturn:
-    """Raise `error` as ours, without the command that Redis repeats, which may be AUTH with a password."""
+    """Raise `error` as ours, without the command in it, which may be AUTH with a password."""
     raise _target_error(error) from None
 
 

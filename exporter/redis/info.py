@@ -48,7 +48,7 @@ def samples_of(info: RedisInfo, database: int) -> Iterator[Sample]:
 
 
 def _databases(info: RedisInfo, database: int) -> Iterator[Sample]:
-    """Yield the samples of each database; INFO omits empty ones, but the target's is always included."""
+    """Yield the samples of each database, including the target's, which INFO omits if empty."""
     databases = {f"db{database}": "keys=0,expires=0"}
     databases |= {name: value for name, value in info.items() if _DATABASE.fullmatch(name)}
     for name, value in databases.items():

@@ -1,4 +1,4 @@
-"""The metrics of a Redis server: INFO under redis_exporter's names, slow commands, latency, keys by prefix."""
+"""The metrics of a Redis server; those from INFO have redis_exporter's names."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -218,7 +218,7 @@ METRICS = (UP, *INFO_METRICS, HITS_MIXED, SLOWLOG, SPIKE, SPIKE_AT, *PREFIX_METR
 
 
 def latency_samples(slow: Any, spikes: Any) -> Iterator[Sample]:
-    """Yield the samples of the replies to SLOWLOG LEN and LATENCY LATEST; a refused command gives none."""
+    """Yield the samples of SLOWLOG LEN and LATENCY LATEST; a refused command gives none."""
     if not isinstance(slow, ResponseError):
         yield SLOWLOG(slow)
     if not isinstance(spikes, ResponseError):

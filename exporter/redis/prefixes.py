@@ -1,4 +1,4 @@
-"""Counts keys by prefix and finds the highest counters among them, from a sample of bounded cost.
+"""Counts keys by prefix, and finds the highest counters, from a sample of bounded cost.
 
 SCAN returns keys in the order of their hashes, which do not depend on their names: its first part is a fair sample.
 """
@@ -51,7 +51,9 @@ class KeySample:
 
 
 async def sample_keys(connection: RawConnection, prefixes: Settings, until: float) -> tuple[list[Sample], int]:
-    """Return the samples of `prefixes` and their round trips; stops at `until` (event loop's clock).
+    """Return the samples of `prefixes` and their round trips.
+
+    The scan stops at `until` (event loop's clock).
 
     Raises:
         TargetError: the connection broke, or Redis refused the scan.
@@ -78,7 +80,7 @@ async def sample_keys(connection: RawConnection, prefixes: Settings, until: floa
 async def _highest_counters(
     connection: RawConnection, pattern: str, top: int, key_sample: KeySample
 ) -> AsyncIterator[Sample]:
-    """Yield the highest counters with a prefix, without values that are not numbers or are gone."""
+    """Yield the highest counters with a prefix, without values that are not numbers."""
     database, names = f"db{connection.database}", key_sample.counters.get(pattern, [])
     counters: list[tuple[float, str]] = []
     for start in range(0, len(names), _VALUES_PER_REQUEST):

@@ -1,4 +1,4 @@
-"""Scans of all keys of a Redis database in the background, in steps too short to disturb the server."""
+"""Scans of all keys of a Redis database, in steps too short to disturb the server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,9 @@ class KeyScan:
         """Whether the last step ended the scan; the next step starts a new one."""
 
     async def steps(self, connection: RawConnection, until: float) -> AsyncIterator[list[bytes]]:
-        """Yield the keys of each step until the scan ends or `until` is reached (event loop's clock).
+        """Yield the keys of each step until the scan ends, or until `until`.
+
+        `until` is on the event loop's clock.
 
         Raises:
             TargetError: the connection broke, or Redis refused the scan.

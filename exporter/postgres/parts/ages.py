@@ -1,18 +1,21 @@
-"""SQL of ages, times and distances in exported units. Unknown values stay NULL and give no sample."""
+"""SQL of ages, times and distances in exported units; unknown values stay NULL."""
 
 
 def age(since: str) -> str:
-    """Return the SQL of the seconds between a time and the start of the statement, never less than 0."""
+    """Return the SQL of the seconds from a time to the start of the statement, at least 0."""
     return never_negative(f"extract(epoch FROM now() - {since})")
 
 
 def never_negative(number: str) -> str:
-    """Return the SQL of a number, or 0 if it is negative. greatest() would also turn NULL into 0."""
+    """Return the SQL of a number, or 0 if it is negative.
+
+    greatest() would also turn NULL into 0.
+    """
     return f"CASE WHEN {number} < 0 THEN 0 ELSE {number} END"
 
 
 def oldest(since: str, condition: str) -> str:
-    """Return the SQL of the greatest age among a group's rows that meet a condition, 0 if none does."""
+    """Return the SQL of the greatest age of a group's rows with a condition, 0 without any."""
     return f"coalesce(max({age(since)}) FILTER (WHERE {condition}), 0)"
 
 

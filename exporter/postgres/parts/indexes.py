@@ -1,4 +1,4 @@
-"""Indexes of one database, read in the background: counts, and the invalid and largest ones one by one.
+"""Indexes of one database, read in the background: counts, and the invalid and largest.
 
 Only catalogs are read, so that no lock is awaited; their page counts are those of the last VACUUM or ANALYZE.
 """

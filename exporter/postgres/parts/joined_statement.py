@@ -60,7 +60,10 @@ StatementRow = Iterable[Any]
 
 @dataclass(frozen=True)
 class Statement:
-    """A joined statement: `text` returns rows (part, labels, values); part -1 holds the server's facts."""
+    """A joined statement, whose `text` returns rows (part, labels, values).
+
+    Part -1 holds the server's facts.
+    """
 
     parts: tuple[Part, ...]
     metrics: tuple[tuple[Metric, ...], ...]
@@ -108,6 +111,9 @@ def _select(number: int, part: Part, version: int) -> str:
 
 
 def _with(names: set[str]) -> str:
-    """Return the WITH clause. Materialized, because PostgreSQL would inline a source that is used once."""
+    """Return the WITH clause of shared rows.
+
+    Materialized, because PostgreSQL would inline a source that is used once.
+    """
     sources = [f"{name} AS MATERIALIZED ({sql}\n)" for name, sql in SHARED.items() if name in names]
     return f"WITH {', '.join(sources)}\n" if sources else ""

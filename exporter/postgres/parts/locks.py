@@ -1,4 +1,4 @@
-"""Locks: their number by mode, the sessions that wait for one, and the sessions that block them."""
+"""Locks: their number by mode, the sessions that wait, and the sessions that block them."""
 
 from exporter.postgres.parts.ages import oldest
 from exporter.postgres.parts.joined_statement import DATABASES

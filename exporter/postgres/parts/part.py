@@ -26,7 +26,7 @@ def sql_for(sql: Sql, version: int) -> str:
 
 @dataclass(frozen=True)
 class Value:
-    """A metric and the SQL of its value: an expression over its part's rows. NULL gives no sample."""
+    """A metric and the SQL of its value over its part's rows; NULL gives no sample."""
 
     name: str
     type: Literal["gauge", "counter"]
@@ -77,7 +77,7 @@ class Part:
         )
 
     def version_of(self, server: ServerInfo) -> int | None:
-        """Return the version that selects this part's SQL for `server`, or None if it lacks the part."""
+        """Return the version that selects this part's SQL, or None if `server` lacks the part."""
         if (self.sessions and not server.sees_sessions) or self.recovery is (not server.recovery):
             return None
         version = server.extension if self.extension else server.version

@@ -73,7 +73,7 @@ def _behind(lsn: str) -> str:
 
 
 def _delay(column: str) -> str:
-    """Return the SQL of a delay in seconds; the server gives NULL for a standby that has everything."""
+    """Return the SQL of a delay in seconds; NULL means that the standby has caught up."""
     return f"coalesce(max(extract(epoch FROM {column})), 0)"
 
 

@@ -24,7 +24,10 @@ ARRAY[
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """Facts of a server: its major version, and pg_stat_statements' version (109 is 1.9) and schema."""
+    """Facts of a server: its major version, its role, and its pg_stat_statements.
+
+    `extension` is the version of pg_stat_statements, as 109 for 1.9; `schema` is where it is installed.
+    """
 
     version: int
     recovery: bool = False

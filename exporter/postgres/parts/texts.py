@@ -1,4 +1,4 @@
-"""Texts of the most expensive statements, read in the background and only if the inventory enables it.
+"""Texts of the most expensive statements, in the background and only if enabled.
 
 The server reads the file with all texts for this. It keeps the constants of utility statements, including passwords,
 so only queries are exported.

@@ -1,4 +1,4 @@
-"""Statements: their cost, one by one for the most expensive ones and together for the others.
+"""Costs of statements: the most expensive ones one by one, the others together.
 
 Numbers only, because pg_stat_statements(false) does not read the file of texts.
 """
