@@ -1,16 +1,60 @@
-"""All collectors, by the key of their targets in the inventory. Each kind of target has one folder."""
+"""The collectors: one folder per kind of target, and one function here that loads it.
 
-from exporter.backups.collector import BackupsCollector
-from exporter.bullmq.collector import QueuesCollector
+A kind is loaded when a target of it is configured: the libraries of object storage alone take four MiB.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
 from exporter.collector import Collector
-from exporter.http.collector import HttpCollector
-from exporter.postgres.collector import PostgresCollector
-from exporter.redis.collector import RedisCollector
 
-COLLECTORS: dict[str, type[Collector]] = {
-    "postgres": PostgresCollector,
-    "redis": RedisCollector,
-    "queues": QueuesCollector,
-    "backups": BackupsCollector,
-    "http": HttpCollector,
-}
+
+def _postgres() -> type[Collector]:
+    from exporter.postgres.collector import PostgresCollector
+
+    return PostgresCollector
+
+
+def _redis() -> type[Collector]:
+    from exporter.redis.collector import RedisCollector
+
+    return RedisCollector
+
+
+def _queues() -> type[Collector]:
+    from exporter.bullmq.collector import QueuesCollector
+
+    return QueuesCollector
+
+
+def _backups() -> type[Collector]:
+    from exporter.backups.collector import BackupsCollector
+
+    return BackupsCollector
+
+
+def _http() -> type[Collector]:
+    from exporter.http.collector import HttpCollector
+
+    return HttpCollector
+
+
+class _Collectors(Mapping[str, type[Collector]]):
+    """The collector of each kind, loaded when it is looked up."""
+
+    def __init__(self, **load: Callable[[], type[Collector]]) -> None:
+        self._load = load
+
+    def __getitem__(self, kind: str) -> type[Collector]:
+        return self._load[kind]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load)
+
+    def __len__(self) -> int:
+        return len(self._load)
+
+
+COLLECTORS: Mapping[str, type[Collector]] = _Collectors(
+    postgres=_postgres, redis=_redis, queues=_queues, backups=_backups, http=_http
+)
+"""The keys are those of a stack in the inventory."""

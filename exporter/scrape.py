@@ -153,6 +153,6 @@ def _sections(stack: Stack) -> list[object]:
 
 
 def _targets(stack_name: str, stack: Stack) -> Iterator[ScheduledTarget]:
-    for kind, collector in COLLECTORS.items():
+    for kind in COLLECTORS:
         for name in getattr(stack, kind):
-            yield ScheduledTarget(stack_name, kind, name, collector(stack, name))
+            yield ScheduledTarget(stack_name, kind, name, COLLECTORS[kind](stack, name))

@@ -12,9 +12,9 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
-import bcrypt
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -30,8 +30,6 @@ _NO_USERS = "the new file defines no users and may be half written; restart to t
 _MAX_REMEMBERED = 100
 # Password checks run one at a time, with a short queue: guesses must not occupy the shared threads.
 _MAX_WAITING = 20
-# Hash for unknown users: the answer must take as long as for a known one.
-_DUMMY_HASH = bcrypt.hashpw(b"", bcrypt.gensalt(10))
 Stamp = Sequence[tuple[int, int, int]]
 log = structlog.get_logger(__name__)
 
@@ -53,6 +51,7 @@ class WebGuard:
         self._authenticated: OrderedDict[bytes, None] = OrderedDict()
         """Hashes of the accepted credentials; a flood of guesses does not evict them."""
         self._checking, self._waiting = ThreadPoolExecutor(1, "passwords"), 0
+        _dummy_hash()  # takes as long as a check: the first guess must not show that the user is unknown
 
     def install(self, app: web.Application) -> ssl.SSLContext | None:
         """Install the guard in `app`; return the listener's TLS context, or None without TLS."""
@@ -161,7 +160,17 @@ def _credential(header: str) -> tuple[str, bytes]:
 
 
 def _matches(password: bytes, expected: bytes | None) -> bool:
+    import bcrypt  # only a service with users needs it
+
     try:
-        return bcrypt.checkpw(password, expected or _DUMMY_HASH) and expected is not None
+        return bcrypt.checkpw(password, expected or _dummy_hash()) and expected is not None
     except ValueError:  # bcrypt rejects passwords over 72 bytes or with zero bytes
         return False
+
+
+@cache
+def _dummy_hash() -> bytes:
+    """Return a hash for unknown users: the answer must take as long as for a known one."""
+    import bcrypt
+
+    return bcrypt.hashpw(b"", bcrypt.gensalt(10))
