@@ -8,7 +8,7 @@ here, and so are series beyond a limit, which protects Prometheus from a target 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from math import isnan, nan
+from math import copysign, isnan, nan
 
 from exporter.metric import LabelValues, Metric, Rows, Sample
 from runbookd.service.exposition import line_start, number_text
@@ -23,15 +23,17 @@ A metric with several `parts` may have this number of each: 1000 queues keep all
 class Series:
     """A metric's name and label values as text, and the line with the value that was rendered last."""
 
-    __slots__ = ("line", "start", "value")
+    __slots__ = ("_line", "_value", "start")
 
     def __init__(self, start: str) -> None:
-        self.start, self.value, self.line = start, nan, ""
+        self.start, self._value, self._line = start, nan, ""
 
-    def render(self, value: float) -> str:
-        """Return the line of the page with a value that may be another than before."""
-        self.value, self.line = value, f"{self.start}{number_text(value)}\n"
-        return self.line
+    def line(self, value: float) -> str:
+        """Return the line of the page with this value."""
+        if value != self._value or (not value and copysign(1, value) < 0):  # 0.0 equals -0.0, which reads differently
+            self._line = f"{self.start}{number_text(value)}\n"
+            self._value = value or (value if copysign(1, value) > 0 else nan)
+        return self._line
 
 
 @dataclass
@@ -41,8 +43,8 @@ class MetricSeries:
     metric: Metric
     known: dict[LabelValues, Series]
     lines: dict[str, str] = field(default_factory=dict)
-    """By the start of the line."""
-    duplicates: int = 0
+    """By the start of the line; the first value of a series counts."""
+    samples: int = 0
 
     def text(self) -> str:
         """Return the lines of this scrape, at most the limit."""
@@ -50,8 +52,8 @@ class MetricSeries:
 
     @property
     def dropped(self) -> int:
-        """The number of samples that have no line."""
-        return self.duplicates + max(len(self.lines) - self._limit, 0)
+        """The number of samples that have no line: duplicates, and those beyond the limit."""
+        return self.samples - min(len(self.lines), self._limit)
 
     def forget_absent(self) -> None:
         """Forget the series without a value in this scrape."""
@@ -106,7 +108,9 @@ class SeriesUpdate:
             else:
                 metric, labels, value = each
                 group = self._group(metric)
-                _add_value(group, group.known.get(labels) or self._target.new_series(group, labels), value)
+                series = group.known.get(labels) or self._target.new_series(group, labels)
+                group.samples += 1
+                group.lines.setdefault(series.start, series.line(value))
 
     def finish(self) -> Collection[MetricSeries]:
         """Return the series per metric; the target forgets those without a value."""
@@ -125,26 +129,24 @@ class SeriesUpdate:
     def _add_rows(self, rows: Rows) -> None:
         """Add rows with one look-up each: most values of a page come this way."""
         groups = [self._group(metric) for metric in rows.metrics]
-        previous = self._target.rows.get(rows.metrics, {})
-        current = self._rows.setdefault(rows.metrics, {})
-        for labels, values in rows.rows:
-            row = current[labels] = previous.get(labels) or self._new_row(groups, labels)
-            for group, series, value in zip(groups, row, values, strict=True):
+        table = [(self._series_of(rows.metrics, groups, labels), values) for labels, values in rows.rows]
+        for column, group in enumerate(groups):
+            for row, values in table:
+                value = values[column]
                 if value is not None:
-                    _add_value(group, series, value)
+                    series = row[column]
+                    group.samples += 1
+                    group.lines.setdefault(series.start, series.line(value))
 
-    def _new_row(self, groups: Sequence[MetricSeries], labels: LabelValues) -> list[Series]:
-        return [group.known.get(labels) or self._target.new_series(group, labels) for group in groups]
-
-
-def _add_value(group: MetricSeries, series: Series, value: float) -> None:
-    if series.start in group.lines:
-        group.duplicates += 1
-    # 0.0 equals -0.0, which reads differently.
-    elif value == series.value and value:
-        group.lines[series.start] = series.line
-    else:
-        group.lines[series.start] = series.render(value)
+    def _series_of(
+        self, metrics: tuple[Metric, ...], groups: Sequence[MetricSeries], labels: LabelValues
+    ) -> list[Series]:
+        """Return the series of one row, in the order of the metrics."""
+        row = self._target.rows.get(metrics, {}).get(labels)
+        if row is None:
+            row = [group.known.get(labels) or self._target.new_series(group, labels) for group in groups]
+        self._rows.setdefault(metrics, {})[labels] = row
+        return row
 
 
 def _rank(item: tuple[str, str]) -> tuple[bool, float, str]:
