@@ -25,72 +25,90 @@ class Ages(NamedTuple):
     unlocked: int
 
 
-class JobTimes(NamedTuple):
-    """Start times of the oldest waiting and active job, in seconds since 1970."""
-
-    waiting: float | None
-    active: float | None
-    unlocked: int
-
-
 class JobAges:
-    """The jobs of a queue that a scrape reads, and their state at the previous scrape."""
+    """The jobs of a queue that a scrape reads, and their state at the previous scrape.
+
+    When the first round trip finds the queue as it was, its jobs hardly changed: the oldest one is read again and one
+    other, in turn. If one of these did change, the next scrape reads all again.
+    """
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._watched: dict[bytes, JobFields] = {}
         self._first_seen: dict[tuple[bytes | None, ...], float] = {}
-        self._candidates: Sequence[bytes] = ()
-        self._held_cache: tuple[Sequence[bytes], bytes, int] = ((), b"", 0)
-        self._request_snapshot: QueueSnapshot | None = None
-        self._request: tuple[bytes, int] = (b"", 0)
-        self._times_cache: tuple[Sequence[Any] | None, JobTimes] = (None, JobTimes(None, None, 0))
+        self._snapshot: QueueSnapshot | None = None
+        self._fields: Mapping[bytes, JobFields] = {}
+        self._reads_all = True
+        self._oldest: tuple[float, bytes] | None = None
+        self._requested_jobs: Sequence[bytes] = ()
+        self._turn = 0
+        self._with_locks = False
+        self._unlocked: frozenset[bytes] = frozenset()
 
-    def request(self, snapshot: QueueSnapshot) -> tuple[bytes, int]:
-        """Return the packed commands of the second round trip, and their number."""
-        if snapshot is not self._request_snapshot:
-            waiting_ids = snapshot.waiting_ids
-            # If all waiting jobs are listed, a watched job that is missing no longer waits.
-            watched = self._watched if snapshot.waiting > len(waiting_ids) else ()
-            self._candidates = (*waiting_ids, *(job for job in watched if job not in waiting_ids))
-            if snapshot.held_jobs != self._held_cache[0]:
-                commands = self._held_commands(snapshot.held_jobs)
-                self._held_cache = snapshot.held_jobs, pack_commands(commands), len(commands)
-            request = _HASH.pack(map(self._queue.job_key, self._candidates)) + self._held_cache[1]
-            self._request = request, len(self._candidates) + self._held_cache[2]
-            self._request_snapshot, self._times_cache = snapshot, (None, self._times_cache[1])
-        return self._request
-
-    def _held_commands(self, jobs: Sequence[bytes]) -> list[Command]:
-        if not jobs:
-            return []
-        start_commands: list[Command] = [
-            ("HGET", self._queue.job_key(job), "processedOn") for job in jobs[-_OLDEST_HELD:]
-        ]
-        locks: Command = ("MGET", *(self._queue.job_key(job, b":lock") for job in jobs))
-        return [*start_commands, locks, ("LRANGE", self._queue.key("active"), -2 * len(jobs), -1)]
+    def request(self, snapshot: QueueSnapshot, *, with_locks: bool) -> tuple[bytes, int]:
+        """Return the packed commands of the second round trip and their number; `read` takes the replies."""
+        self._reads_all = snapshot is not self._snapshot
+        self._requested_jobs = self._all_jobs(snapshot) if self._reads_all else self._known_jobs()
+        self._with_locks = with_locks and bool(snapshot.held_jobs)
+        held_commands = self._held_commands(snapshot.held_jobs)
+        request = _HASH.pack(map(self._queue.job_key, self._requested_jobs)) + pack_commands(held_commands)
+        return request, len(self._requested_jobs) + len(held_commands)
 
     def read(self, snapshot: QueueSnapshot, replies: Sequence[Any], now: float) -> Ages:
         """Return the ages in the replies to `request`."""
-        if replies != self._times_cache[0]:
-            self._times_cache = replies, self._job_times(snapshot, replies, now)
-        waiting, active, unlocked = self._times_cache[1]
+        count = len(self._requested_jobs)
+        self._read_waiting(snapshot, dict(zip(self._requested_jobs, replies[:count], strict=True)), now)
+        waiting = self._oldest[0] if self._oldest is not None else None
+        active = self._read_held(snapshot.held_jobs, replies[count:])
         return Ages(
             None if waiting is None and snapshot.waiting else max(now - (waiting or now), 0.0),
             None if active is None and snapshot.held_jobs else max(now - (active or now), 0.0),
-            unlocked,
+            len(self._unlocked.intersection(snapshot.held_jobs)),
         )
 
-    def _job_times(self, snapshot: QueueSnapshot, replies: Sequence[Any], now: float) -> JobTimes:
-        count = len(self._candidates)
-        oldest = self._oldest(snapshot, dict(zip(self._candidates, replies[:count], strict=True)), now)
-        try:
-            return JobTimes(oldest, *_held_jobs(snapshot.held_jobs, replies[count:]))
-        except (ValueError, TypeError):  # Redis refused the locks, or the list is gone
-            return JobTimes(oldest, None, 0)
+    def _all_jobs(self, snapshot: QueueSnapshot) -> Sequence[bytes]:
+        waiting_ids = snapshot.waiting_ids
+        # If all waiting jobs are listed, a watched job that is missing no longer waits.
+        watched = self._watched if snapshot.waiting > len(waiting_ids) else ()
+        return (*waiting_ids, *(job for job in watched if job not in waiting_ids))
 
-    def _oldest(self, snapshot: QueueSnapshot, fields_by_job: Mapping[bytes, JobFields], now: float) -> float | None:
-        """Return since when the longest-waiting of the read jobs has been waiting."""
+    def _known_jobs(self) -> Sequence[bytes]:
+        """Return the oldest job, and one of the others, in turn."""
+        jobs = list(self._fields)
+        if not jobs:
+            return ()
+        self._turn = (self._turn + 1) % len(jobs)
+        oldest = self._oldest[1] if self._oldest is not None else jobs[0]
+        return tuple({oldest: None, jobs[self._turn]: None})
+
+    def _held_commands(self, jobs: Sequence[bytes]) -> list[Command]:
+        commands: list[Command] = [("HGET", self._queue.job_key(job), "processedOn") for job in jobs[-_OLDEST_HELD:]]
+        if self._with_locks:
+            commands.append(("MGET", *(self._queue.job_key(job, b":lock") for job in jobs)))
+            commands.append(("LRANGE", self._queue.key("active"), -2 * len(jobs), -1))
+        return commands
+
+    def _read_held(self, jobs: Sequence[bytes], replies: Sequence[Any]) -> float | None:
+        """Return the start of the longest-running active job, and note which of `jobs` have no lock."""
+        starts = replies[: len(jobs[-_OLDEST_HELD:])]
+        if self._with_locks:
+            locks, still_held = replies[len(starts) :]
+            # A job that ended between the two commands has no lock either, but is no longer active.
+            self._unlocked = _unlocked(jobs, locks).intersection(still_held if isinstance(still_held, list) else ())
+        return min((point for each in starts for point in _milliseconds(each)), default=None)
+
+    def _read_waiting(self, snapshot: QueueSnapshot, fields_by_job: Mapping[bytes, JobFields], now: float) -> None:
+        """Find the oldest job again, unless all jobs are as they were."""
+        known = fields_by_job if self._reads_all else {**self._fields, **fields_by_job}
+        if self._reads_all or known != self._fields:
+            self._snapshot = snapshot if self._reads_all else None  # after a change, the next scrape reads all
+            self._fields = known
+            self._oldest = self._find_oldest(snapshot, known, now)
+
+    def _find_oldest(
+        self, snapshot: QueueSnapshot, fields_by_job: Mapping[bytes, JobFields], now: float
+    ) -> tuple[float, bytes] | None:
+        """Return the longest-waiting of the read jobs, and since when it has been waiting."""
         since = []
         for job, fields in fields_by_job.items():
             # A watched job with an unchanged hash has not been started, so it still waits.
@@ -101,14 +119,14 @@ class JobAges:
                 since.append((point, job))
         since.sort()
         self._update_watched(since, fields_by_job)
-        return since[0][0] if since else None
+        return since[0] if since else None
 
     def _update_watched(self, since: Sequence[tuple[float, bytes]], fields_by_job: Mapping[bytes, JobFields]) -> None:
         """Pick the jobs to watch, and forget those that no longer wait."""
         before = self._watched.keys()
         self._watched = {job: fields_by_job[job] for job in _pick_watched(since)}
         if self._watched.keys() != before:
-            self._request_snapshot = None  # the commands have changed
+            self._snapshot = None  # the jobs to read have changed
         if self._first_seen:
             waiting = {job for _, job in since}
             self._first_seen = {key: point for key, point in self._first_seen.items() if key[0] in waiting}
@@ -130,15 +148,11 @@ class JobAges:
         return since if since != UNKNOWN_SINCE else self._first_seen.setdefault((job, *fields), now)
 
 
-def _held_jobs(jobs: Sequence[bytes], replies: Sequence[Any]) -> tuple[float | None, int]:
-    """Return the start of the longest-running active job, and how many of `jobs` have no lock."""
-    if not jobs:
-        return None, 0
-    *start_times, locks, still_held = replies
-    points = [point for each in start_times for point in _milliseconds(each)]
-    unlocked = {job for job, lock in zip(jobs, locks, strict=True) if lock is None}
-    # A job that ended between the two commands has no lock either, but is no longer active.
-    return min(points, default=None), len(unlocked.intersection(still_held))
+def _unlocked(jobs: Sequence[bytes], locks: Any) -> frozenset[bytes]:
+    """Return which of `jobs` have no lock; none if Redis refused to show the locks."""
+    if not isinstance(locks, list):
+        return frozenset()
+    return frozenset(job for job, lock in zip(jobs, locks, strict=True) if lock is None)
 
 
 def _milliseconds(text: Any) -> Iterator[float]:

@@ -1,8 +1,8 @@
 """The readings of queues: all numbers in two round trips, the names in the background."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
@@ -13,11 +13,14 @@ from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.bullmq.snapshot import QueueSnapshot, fill_times
 from exporter.bullmq.state import QueueState
 from exporter.collector import NOT_YET, Client, Reading
-from exporter.metric import Sample
+from exporter.metric import Rows, Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
 from exporter.series import MAX_SERIES
 
 _PING = pack_commands([("PING",)])  # so that a server without queues is checked as well
+T = TypeVar("T")
+# Queues whose replies are read between two turns of other tasks.
+_TURN = 25
 _CLIENTS = pack_commands([("CLIENT", "LIST", "TYPE", "normal")])
 # Without the number of queues: a changed note is logged, and each new queue would change it.
 _TRUNCATED_NOTES = (
@@ -46,12 +49,15 @@ class QueuesClient(Client):
         dead_letter_queues = self._dead_letters.queues_of(names)
         further_names = (queue for queue in dead_letter_queues.values() if queue is not None)
         trackers = self._state.trackers({*names, *further_names})
-        snapshots = await self._snapshots(trackers, now)
+        slow = self._state.slow_due(now)
+        snapshots = await self._snapshots(trackers, now, slow)
         visible = [(trackers[name], snapshots[name]) for name in names if name in snapshots]
-        ages, round_trips = await self._ages(visible, now) if visible else ([], 0)
-        groups = (queue_samples(*each, age, now) for each, age in zip(visible, ages, strict=True))
-        samples = (
-            *chain.from_iterable(groups),
+        queues, round_trips = await self._ages(visible, now, slow) if visible else ([], 0)
+        if slow:
+            self._state.note_slow(now)
+        rows = [rows async for each in _in_turns(queues) for rows in queue_samples(each, now)]
+        samples: tuple[Sample | Rows, ...] = (
+            *rows,
             *dead_letter_samples(dead_letter_queues, snapshots, in_failed=self._dead_letters.in_failed),
             *worker_samples(self._state.workers, (tracker.queue.name for tracker, _ in visible)),
             QUEUES(len(visible) + excess),
@@ -62,32 +68,41 @@ class QueuesClient(Client):
         """Close the connection."""
         await self._connection.close()
 
-    async def _snapshots(self, trackers: Mapping[str, QueueTracker], now: float) -> dict[str, QueueSnapshot]:
+    async def _snapshots(
+        self, trackers: Mapping[str, QueueTracker], now: float, slow: bool
+    ) -> dict[str, QueueSnapshot]:
         """Read all queues at once, without those whose keys have another type than BullMQ's."""
         clients = [_CLIENTS] if self._state.worker_count_due(now) else []
-        request = b"".join([_PING, *clients, *(tracker.request for tracker in trackers.values())])
-        count = 1 + len(clients) + sum(tracker.replies for tracker in trackers.values())
-        replies = await self._connection.execute(fill_times(request, now), count)
+        requests = [tracker.request(slow=slow) for tracker in trackers.values()]
+        counts = [count for _, count in requests]
+        request = fill_times(b"".join([_PING, *clients, *(packed for packed, _ in requests)]), now)
+        replies = await self._connection.execute(request, 1 + len(clients) + sum(counts))
         if clients:
             self._state.update_workers(replies[1], self._connection.database, now)
-        parts = _parts(replies, 1 + len(clients), [tracker.replies for tracker in trackers.values()])
+        snapshots: dict[str, QueueSnapshot] = {}
+        parts = list(zip(trackers.items(), _parts(replies, 1 + len(clients), counts), strict=True))
         try:
-            snapshots = {
-                name: tracker.snapshot(part) for (name, tracker), part in zip(trackers.items(), parts, strict=True)
-            }
+            async for turn in _in_turns(parts):
+                for (name, tracker), part in turn:
+                    if (snapshot := tracker.snapshot(part, now)) is not None:
+                        snapshots[name] = snapshot
         except ResponseError as error:
             raise_target_error(error)
-        return {name: snapshot for name, snapshot in snapshots.items() if snapshot is not None}
+        return snapshots
 
-    async def _ages(self, visible: Sequence[tuple[QueueTracker, QueueSnapshot]], now: float) -> tuple[list[Ages], int]:
-        """Return the ages of each queue's jobs, and the round trips that it took."""
-        requests, counts = zip(*(tracker.ages.request(snapshot) for tracker, snapshot in visible), strict=True)
-        replies = await self._connection.execute(b"".join(requests), sum(counts)) if any(counts) else []
-        parts = _parts(replies, 0, counts)
-        ages = [
-            tracker.ages.read(snapshot, part, now) for (tracker, snapshot), part in zip(visible, parts, strict=True)
-        ]
-        return ages, int(any(counts))
+    async def _ages(
+        self, visible: Sequence[tuple[QueueTracker, QueueSnapshot]], now: float, slow: bool
+    ) -> tuple[list[tuple[QueueTracker, QueueSnapshot, Ages]], int]:
+        """Return the queues with the ages of their jobs, and the round trips that it took."""
+        requests, counts = zip(
+            *(tracker.second_request(snapshot, slow=slow) for tracker, snapshot in visible), strict=True
+        )
+        request = fill_times(b"".join(requests), now)
+        replies = await self._connection.execute(request, sum(counts)) if any(counts) else []
+        queues: list[tuple[QueueTracker, QueueSnapshot, Ages]] = []
+        async for turn in _in_turns(list(zip(visible, _parts(replies, 0, counts), strict=True))):
+            queues += [(tracker, *tracker.read(snapshot, part, now)) for (tracker, snapshot), part in turn]
+        return queues, int(any(counts))
 
 
 class DiscoveryClient(Client):
@@ -116,12 +131,19 @@ class DiscoveryClient(Client):
         await self._connection.close()
 
 
-def _reading(samples: tuple[Sample, ...], round_trips: int, excess: int) -> Reading:
+def _reading(samples: tuple[Sample | Rows, ...], round_trips: int, excess: int) -> Reading:
     """Return the samples, and the number of series of the `excess` queues that were not read."""
     if not excess:
         return Reading(samples, round_trips)
     unread = {metric.name: excess * metric.parts for metric in QUEUE_METRICS}
     return Reading(samples, round_trips, notes=_TRUNCATED_NOTES, unread=unread)
+
+
+async def _in_turns(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """Yield a few items at a time, and let other tasks run in between."""
+    for start in range(0, len(items), _TURN):
+        yield items[start : start + _TURN]
+        await asyncio.sleep(0)
 
 
 def _parts(replies: Sequence[Any], start: int, lengths: Iterable[int]) -> Iterator[Sequence[Any]]:

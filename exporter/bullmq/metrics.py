@@ -1,11 +1,11 @@
 """The metrics of queues, and their samples."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from exporter.bullmq.ages import Ages
 from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.bullmq.snapshot import MAX_HELD_JOBS, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, QueueSnapshot
-from exporter.metric import Sample, counter, gauge
+from exporter.metric import Row, Rows, Sample, counter, gauge
 
 UP = gauge("bullmq_up", "Whether the queues' Redis answers and the queues are known (1).", source="PING")
 QUEUES = gauge(
@@ -188,37 +188,48 @@ METRICS = (UP, QUEUES, *QUEUE_METRICS, DEAD_LETTERS, WORKERS)
 _MANUAL_LIMIT = (1 << 53) - 1
 
 
-def queue_samples(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, now: float) -> list[Sample]:
-    """Return the samples of one queue."""
-    name = tracker.queue.name
-    queue = (name,)
+NUMBERS = tuple(metric for metric in QUEUE_METRICS if metric not in (JOBS, INFO))
+"""The metrics with one series per queue, in the order of `_numbers`."""
+
+
+def queue_samples(queues: Iterable[tuple[QueueTracker, QueueSnapshot, Ages]], now: float) -> Iterator[Rows]:
+    """Yield the samples of some queues."""
+    numbers: list[Row] = []
+    jobs: list[Row] = []
+    versions: list[Row] = []
+    for tracker, snapshot, ages in queues:
+        name = tracker.queue.name
+        numbers.append(((name,), _numbers(tracker, snapshot, ages, now)))
+        jobs += [((name, state), (count,)) for state, count in snapshot.jobs.items()]
+        versions.append(((name, snapshot.version), (1,)))
+    yield from (Rows(NUMBERS, numbers), Rows((JOBS,), jobs), Rows((INFO,), versions))
+
+
+def _numbers(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, now: float) -> Sequence[float | None]:
+    """Return the values of NUMBERS."""
     overdue = snapshot.first_due is not None and snapshot.overdue > 0
-    numbers = (
-        (PAUSED, snapshot.paused),
-        (OLDEST, ages.waiting),
-        (HEAD_UNCHANGED, tracker.head_unchanged(snapshot, now)),
-        (OLDEST_ACTIVE, ages.active),
-        (UNLOCKED, ages.unlocked),
-        (OVERDUE, snapshot.overdue),
-        (OVERDUE_MAX, now - (snapshot.first_due or now) if overdue else 0),
-        (FIRST_FAILED, snapshot.first_failed),
-        (LAST_FAILED, snapshot.last_failed),
-        (RECENTLY_FAILED, snapshot.recently_failed),
-        (LAST_COMPLETED, snapshot.last_completed),
-        (ADDED, snapshot.added),
-        (COMPLETED_TOTAL, snapshot.completed_total),
-        (FAILED_TOTAL, snapshot.failed_total),
-        (LAST_CHECK, tracker.stalled_check(snapshot)),
-        (RATE_LIMITED, _rate_limited(snapshot)),
-        (CONCURRENCY, snapshot.concurrency),
-        (SCHEDULERS, snapshot.schedulers),
-        (NEXT_RUN, snapshot.next_run),
-        (MISSED, snapshot.missed),
+    return (
+        snapshot.paused,
+        ages.waiting,
+        tracker.head_unchanged(snapshot, now),
+        ages.active,
+        ages.unlocked,
+        snapshot.overdue,
+        now - (snapshot.first_due or now) if overdue else 0,
+        snapshot.first_failed,
+        snapshot.last_failed,
+        snapshot.recently_failed,
+        snapshot.last_completed,
+        snapshot.added,
+        snapshot.completed_total,
+        snapshot.failed_total,
+        tracker.stalled_check(snapshot),
+        _rate_limited(snapshot),
+        snapshot.concurrency,
+        snapshot.schedulers,
+        snapshot.next_run,
+        snapshot.missed,
     )
-    result = [Sample(metric, queue, value) for metric, value in numbers if value is not None]
-    result += [Sample(JOBS, (name, state), count) for state, count in snapshot.jobs.items()]
-    result.append(Sample(INFO, (name, snapshot.version), 1))
-    return result
 
 
 def dead_letter_samples(

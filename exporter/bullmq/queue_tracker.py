@@ -6,15 +6,9 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from exporter.bullmq import Queue
-from exporter.bullmq.ages import JobAges
-from exporter.bullmq.snapshot import PRIORITY, QueueSnapshot, snapshot_commands, snapshot_of
-from exporter.redis.connection import pack_commands
-
-# Common priorities; the tracker learns others, one more per scrape.
-_FIRST_LEVELS = tuple(range(1, 11))
-MOST_LEVELS = 20
-# Entries read from both ends of a list: at the first scrape of a queue, and after that.
-_FIRST_LOOK, _LOOK = (25, 25), (1, 3)
+from exporter.bullmq.ages import Ages, JobAges
+from exporter.bullmq.request_plan import RequestPlan
+from exporter.bullmq.snapshot import QueueSnapshot, snapshot_of
 
 
 class QueueTracker:
@@ -29,35 +23,43 @@ class QueueTracker:
         self._head: tuple[bytes | None, float] = (None, 0.0)
         self._stalled_check: float | None = None
         self._snapshot_cache: tuple[Sequence[Any], QueueSnapshot | None] = ((), None)
-        self._set_request(_FIRST_LEVELS, _FIRST_LOOK)
+        self._plan = RequestPlan(queue)
 
-    def _set_request(self, levels: Sequence[int], look: tuple[int, int]) -> None:
-        self._levels_and_look = levels, look
-        # Reads the first job after each known priority.
-        points = [0, *((level + 1) * PRIORITY for level in levels)]
-        commands = snapshot_commands(self.queue, points, *look)
-        self.request, self.replies = pack_commands(commands), len(commands)
-        """The packed commands of the first round trip, and their number."""
+    def request(self, *, slow: bool) -> tuple[bytes, int]:
+        """Return the packed commands of the first round trip and their number; `slow` adds the slow ones."""
+        return self._plan.request(slow=slow)
 
-    def snapshot(self, replies: Sequence[Any]) -> QueueSnapshot | None:
+    def snapshot(self, replies: Sequence[Any], now: float) -> QueueSnapshot | None:
         """Return the snapshot in the replies to `request`, or None if the keys are not BullMQ's.
 
         Raises:
             ResponseError: Redis refused a command.
         """
-        if replies != self._snapshot_cache[0]:
-            self._snapshot_cache = replies, _snapshot(replies)
-            if (snapshot := self._snapshot_cache[1]) is not None:
-                self._learn(snapshot.levels)
-        return self._snapshot_cache[1]
+        error = next((reply for reply in replies if isinstance(reply, ResponseError)), None)
+        snapshot = self._snapshot(self._plan.complete(replies, now)) if error is None else None
+        if snapshot is None:
+            self._plan.restart()
+        if error is not None and not str(error).startswith("WRONGTYPE"):
+            raise error
+        return snapshot
 
-    def _learn(self, new_levels: Sequence[int]) -> None:
-        """Read the priorities seen now and before from now on, because priorities come and go."""
-        levels, look = self._levels_and_look
-        known_levels = dict.fromkeys((*new_levels, *levels) if look == _LOOK else new_levels)
-        levels_and_look = tuple(sorted(list(known_levels)[: MOST_LEVELS - 1])), _LOOK
-        if levels_and_look != self._levels_and_look:
-            self._set_request(*levels_and_look)
+    def second_request(self, snapshot: QueueSnapshot, *, slow: bool) -> tuple[bytes, int]:
+        """Return the packed commands of the second round trip and their number."""
+        late, ages = self._plan.late_request(), self.ages.request(snapshot, with_locks=slow)
+        return late[0] + ages[0], late[1] + ages[1]
+
+    def read(self, snapshot: QueueSnapshot, replies: Sequence[Any], now: float) -> tuple[QueueSnapshot, Ages]:
+        """Return the snapshot with the replies to `second_request`, and the ages in them."""
+        count = self._plan.late_request()[1]
+        ages = self.ages.read(snapshot, replies[count:], now)
+        return (self._snapshot(self._plan.add_late(replies[:count])) or snapshot) if count else snapshot, ages
+
+    def _snapshot(self, replies: Sequence[Any]) -> QueueSnapshot | None:
+        if replies != self._snapshot_cache[0]:
+            self._snapshot_cache = replies, _snapshot_or_none(replies)
+            if (snapshot := self._snapshot_cache[1]) is not None:
+                self._plan.learn(snapshot.levels)
+        return self._snapshot_cache[1]
 
     def head_unchanged(self, snapshot: QueueSnapshot, now: float) -> float:
         """Return how long the next job has been the same, in seconds; 0 without a job."""
@@ -72,12 +74,7 @@ class QueueTracker:
         return self._stalled_check
 
 
-def _snapshot(replies: Sequence[Any]) -> QueueSnapshot | None:
-    if ResponseError in map(type, replies):
-        error = next(reply for reply in replies if isinstance(reply, ResponseError))
-        if str(error).startswith("WRONGTYPE"):
-            return None
-        raise error
+def _snapshot_or_none(replies: Sequence[Any]) -> QueueSnapshot | None:
     try:
         return snapshot_of(replies)
     except (ValueError, TypeError):  # not a number where BullMQ writes one

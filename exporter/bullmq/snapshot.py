@@ -1,6 +1,7 @@
 """The first round trip: counts and ends of a queue's keys, all at the same time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -21,8 +22,21 @@ _DELAYED = 4096
 PRIORITY = 1 << 32
 _MARKER = b"0:"
 _MOST_DIGITS = 20  # with a sign
-# Replies before those for `prioritized`, whose number varies.
-_FIXED = 27
+
+
+class Place(IntEnum):
+    """The place of a reply among those to `snapshot_commands`."""
+
+    WAITING, PAUSED, ACTIVE = range(3)
+    PRIORITIZED, DELAYED, FAILED, COMPLETED = range(3, 7)
+    WAIT_NEWEST, WAIT_OLDEST, PAUSED_NEWEST, PAUSED_OLDEST, ACTIVE_OLDEST = range(9, 14)
+    FIRST_DUE, OVERDUE, FIRST_FAILED, LAST_FAILED, RECENTLY_FAILED, LAST_COMPLETED = range(14, 20)
+    MARKER, COMPLETED_TOTAL, FAILED_TOTAL, SCHEDULERS, NEXT_RUN, MISSED = range(21, 27)
+
+
+FIXED = 27
+"""The number of replies before those about `prioritized`, whose number varies."""
+KEYS: Mapping[int, str] = dict(zip((Place.WAITING, Place.PAUSED, Place.ACTIVE), LISTS.values(), strict=True))
 _LATE, _RECENT, _MISSED = b"<delayed-until->", b"<failed-from>", b"<must-run-at>"
 
 
@@ -115,7 +129,7 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
     """
     counts, meta, (newest, oldest, paused_newest, paused_oldest) = replies[:8], replies[8], replies[9:13]
     held_jobs, due, overdue, first_failed, last_failed, recent, last_completed = replies[13:20]
-    texts, marker, completed, failed, schedulers, next_run, missed = replies[20:_FIXED]
+    texts, marker, completed, failed, schedulers, next_run, missed = replies[20:FIXED]
     paused, version, concurrency, limit = meta
     added, check, limiter, counter = texts
     jobs = dict(zip(STATES, counts, strict=True))
@@ -127,7 +141,7 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
     if jobs["paused"]:
         paused_ids, markers = _entries(paused_newest, paused_oldest)
         jobs["paused"] -= markers
-    front = [pair for pair in replies[_FIXED:] if pair]
+    front = [pair for pair in replies[FIXED:] if pair]
     ids, scores = (*wait, *paused_ids, *(job for job, _ in front)), [float(score) for _, score in front]
     return QueueSnapshot(
         jobs,
@@ -139,7 +153,7 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
         _next_job(wait, paused_ids, [job for job, _ in front[:1]]),
         tuple({int(score) // PRIORITY: None for score in scores if isfinite(score)}),
         tuple(held_jobs),
-        float(due[1]) / (1000 * _DELAYED) if due else None,
+        due_time(due) if due else None,
         overdue,
         float(first_failed[1]) / 1000 if first_failed else None,
         float(last_failed[1]) / 1000 if last_failed else None,
@@ -154,6 +168,11 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
         float(next_run[1]) / 1000 if next_run else None,
         missed,
     )
+
+
+def due_time(entry: Sequence[bytes]) -> float:
+    """Return when a delayed job is due, in seconds since 1970; `entry` is its id and its score."""
+    return float(entry[1]) / (1000 * _DELAYED)
 
 
 def _entries(newest: list[bytes], oldest: list[bytes]) -> tuple[tuple[bytes, ...], int]:

@@ -24,6 +24,7 @@ class QueueState:
         self.names: frozenset[str] | None = None if self._discovers else frozenset(target.names)
         self.workers: Mapping[str, int] | None = None
         self._workers_at: float | None = None
+        self._slow_at: float | None = None
         self._trackers: dict[str, QueueTracker] = {}
         self.restart_scan()
 
@@ -32,6 +33,14 @@ class QueueState:
         previous = self._trackers
         self._trackers = {name: previous.get(name) or QueueTracker(self._queue(name)) for name in sorted(names)}
         return self._trackers
+
+    def slow_due(self, now: float) -> bool:
+        """Return whether a scrape must read what changes slowly: once per `refresh`."""
+        return self._slow_at is None or now - self._slow_at >= self._target.refresh.total_seconds()
+
+    def note_slow(self, now: float) -> None:
+        """Record that a scrape has read what changes slowly."""
+        self._slow_at = now
 
     def worker_count_due(self, now: float) -> bool:
         """Return whether a scrape must count the workers: once per `refresh`, without discovery."""

@@ -1,5 +1,6 @@
 """The tracker remembers a queue between readings, and chooses the jobs to read."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ from redis.exceptions import ResponseError
 
 from exporter.bullmq import Queue
 from exporter.bullmq.ages import Ages
-from exporter.bullmq.queue_tracker import MOST_LEVELS, QueueTracker
-from exporter.bullmq.snapshot import PRIORITY
-from tests.unit.exporter.bullmq.replies import replies
+from exporter.bullmq.queue_tracker import QueueTracker
+from exporter.bullmq.request_plan import MOST_LEVELS
+from exporter.bullmq.snapshot import PRIORITY, QueueSnapshot
+from tests.unit.exporter.bullmq.replies import QueueContents
 
 NOW = 1_000_000.0
 
@@ -31,16 +33,22 @@ class TrackedQueue:
         self.requested_jobs: set[bytes] = set()
 
     def read(self, now: float = NOW, **lists: Any) -> Ages:
-        look = (25, 25) if b"-25" in self.tracker.request else (1, 3)
-        snapshot = self.tracker.snapshot(replies(look=look, **lists))
-        assert snapshot is not None
-        request, count = self.tracker.ages.request(snapshot)
+        snapshot = snapshot_of_queue(self.tracker, now, **lists)
+        request, count = self.tracker.ages.request(snapshot, with_locks=True)
         self.requested_jobs = {
             line[len(b"bull:q:") :] for line in request.split(b"\r\n") if line.startswith(b"bull:q:")
         }
-        hashes = [self.jobs.get(job, [None] * 5) for job in self.tracker.ages._candidates]
+        hashes = [self.jobs.get(job, [None] * 5) for job in self.tracker.ages._requested_jobs]
         assert count == len(hashes)
         return self.tracker.ages.read(snapshot, hashes, now)
+
+
+def snapshot_of_queue(tracker: QueueTracker, now: float = NOW, **contents: Any) -> QueueSnapshot:
+    """Answer the request of a tracker as a queue with these contents does."""
+    request, _ = tracker.request(slow=True)
+    snapshot = tracker.snapshot(QueueContents(**contents).answers(request), now)
+    assert snapshot is not None
+    return snapshot
 
 
 def job_ids(*numbers: int) -> list[bytes]:
@@ -78,16 +86,37 @@ def test_lifo_jobs_do_not_hide_an_older_known_job() -> None:
 
 
 def test_priority_levels_are_remembered_up_to_the_limit() -> None:
+    tracker = QueueTracker(Queue("q", "bull:q"))
+
+    def points() -> list[bytes]:
+        """Return the scores from which on the next scrape reads the first job."""
+        return re.findall(rb"(\d+)\r\n\$4\r\n\+inf", tracker.request(slow=False)[0])
+
+    snapshot_of_queue(tracker, prioritized={b"a": 3, b"b": 70}, jobs_of_a_level=9)
+    assert points() == [b"0", *(b"%d" % (level * PRIORITY) for level in (4, 71))]
+    snapshot_of_queue(tracker, prioritized={b"a": 3}, jobs_of_a_level=9)
+    assert b"%d" % (71 * PRIORITY) in points(), "levels come and go"
+    snapshot_of_queue(tracker, prioritized={b"%d" % level: level for level in range(1, 60)}, jobs_of_a_level=9)
+    assert len(points()) <= MOST_LEVELS
+
+
+def test_few_prioritized_jobs_are_read_as_a_whole() -> None:
+    tracker = QueueTracker(Queue("q", "bull:q"))
+    snapshot_of_queue(tracker)
+    snapshot = snapshot_of_queue(tracker, prioritized={b"a": 1, b"b": 1, b"c": 5})
+    assert snapshot.jobs["prioritized"] == 3
+    assert snapshot.waiting_ids == (b"a", b"c")
+    assert b"ZRANGEBYSCORE" not in tracker.request(slow=False)[0]
+
+
+def test_idle_queue_costs_few_commands() -> None:
     server = TrackedQueue()
-    server.read()
-    assert b"$1\r\n0\r\n$4\r\n+inf" in server.tracker.request
-    server.read(prioritized={b"a": 3, b"b": 70})
-    for level in (4, 71):
-        assert b"%d\r\n$4\r\n+inf" % (level * PRIORITY) in server.tracker.request
-    server.read(prioritized={b"a": 3})
-    assert b"%d\r\n$4\r\n+inf" % (71 * PRIORITY) in server.tracker.request, "it comes and goes"
-    server.read(prioritized={b"%d" % level: level for level in range(1, 60)})
-    assert server.tracker.request.count(b"+inf") == MOST_LEVELS + 1
+    server.jobs = {b"%d" % number: job_fields(NOW - number) for number in range(1, 41)}
+    for _ in range(4):
+        server.read(wait=job_ids(*range(1, 41)), failed=5, completed=5)
+    first_trip = server.tracker.request(slow=False)[1]
+    assert first_trip <= 15
+    assert len(server.requested_jobs) <= 2
 
 
 def test_unknown_age_counts_from_the_first_reading() -> None:
@@ -136,25 +165,20 @@ def test_malformed_job_loses_only_its_own_age(odd) -> None:
 
 def test_malformed_active_job_loses_only_its_own_age() -> None:
     tracker = QueueTracker(Queue("q", "bull:q"))
-    tracker.snapshot(replies())  # the first reading requests more jobs
-    snapshot = tracker.snapshot(replies(wait=[b"9"], held=[b"2", b"1"]))
-    assert snapshot is not None
-    tracker.ages.request(snapshot)
+    snapshot_of_queue(tracker)  # the first reading requests more jobs
+    snapshot = snapshot_of_queue(tracker, wait=[b"9"], held=[b"2", b"1"])
+    tracker.ages.request(snapshot, with_locks=True)
     started, locks = [b"soon", b"%d" % int((NOW - 9) * 1000)], [b"lock", None]
     assert tracker.ages.read(snapshot, [job_fields(NOW - 7), *started, locks, [b"2", b"1"]], NOW) == (7, 9, 1)
-    assert tracker.ages.read(snapshot, [job_fields(NOW - 7), *started, ResponseError("NOPERM"), []], NOW) == (
-        7,
-        None,
-        0,
-    )
+    refused = [ResponseError("NOPERM"), []]
+    assert tracker.ages.read(snapshot, [job_fields(NOW - 7), *started, *refused], NOW) == (7, 9, 0)
 
 
 def test_head_age_counts_from_its_last_change() -> None:
     tracker = QueueTracker(Queue("q", "bull:q"))
     seen = []
     for second, wait in enumerate(([], [b"1"], [b"2", b"1"], [b"2"], [b"2"], [])):
-        snapshot = tracker.snapshot(replies(wait=wait))
-        assert snapshot is not None
+        snapshot = snapshot_of_queue(tracker, wait=wait)
         seen.append(tracker.head_unchanged(snapshot, NOW + second))
     assert seen == [0, 0, 1, 0, 1, 0]
 
@@ -163,17 +187,15 @@ def test_last_stalled_check_outlives_its_key() -> None:
     tracker = QueueTracker(Queue("q", "bull:q"))
     seen = []
     for check in (None, b"5000", None, b"7000"):
-        snapshot = tracker.snapshot(replies(texts=(None, check, None, None)))
-        assert snapshot is not None
+        snapshot = snapshot_of_queue(tracker, texts=(None, check, None, None))
         seen.append(tracker.stalled_check(snapshot))
     assert seen == [None, 5, 5, 7]
 
 
 def test_job_that_ended_during_the_reading_does_not_count_as_unlocked() -> None:
     tracker = QueueTracker(Queue("q", "bull:q"))
-    snapshot = tracker.snapshot(replies(held=[b"3", b"2", b"1"]))
-    assert snapshot is not None
-    _, count = tracker.ages.request(snapshot)
+    snapshot = snapshot_of_queue(tracker, held=[b"3", b"2", b"1"])
+    _, count = tracker.ages.request(snapshot, with_locks=True)
     assert count == 4
     started = [b"%d" % int((NOW - age) * 1000) for age in (5, 9)]
     assert tracker.ages.read(snapshot, [*started, [b"lock", None, None], [b"3", b"2"]], NOW) == (0, 9, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.bullmq import Queue
-from exporter.bullmq.snapshot import _FIXED, fill_times, snapshot_commands, snapshot_of
+from exporter.bullmq.snapshot import FIXED, fill_times, snapshot_commands, snapshot_of
 from exporter.redis.connection import pack_commands
 from tests.unit.exporter.bullmq.replies import replies
 
@@ -13,7 +13,7 @@ TEN = [b"%d" % number for number in range(10, 0, -1)]
 def test_snapshot_has_one_reply_per_command() -> None:
     assert (
         len(snapshot_commands(Queue("q", "bull:q"), [0, 5], 1, 3))
-        == _FIXED + 2
+        == FIXED + 2
         == len(replies(prioritized={b"1": 1, b"2": 2}))
     )
 
