@@ -1,4 +1,4 @@
-"""Measurements that a machine decides; what must hold on every machine is a test.
+"""Benchmarks, whose results depend on the machine. Properties that hold on every machine are tests instead.
 
-They watch what the loop costs: a scrape, a page, a delivery, a large ledger, beside the exporters of others.
+They measure the cost of the loop: a scrape, a page, a delivery, a large ledger, and a comparison with other exporters.
 """

@@ -1,7 +1,7 @@
-"""Makes a ledger as it is after years: 400 days of runs, 30 days of deliveries, and an audit trail that is whole.
+"""Writes a ledger as it is after years: 400 days of runs, 30 days of deliveries, and an intact audit trail.
 
-Written through SQL in bulk, without a sync: as fast as the disk takes it. The tables are those of the release that
-runs, so this notices when they change.
+It inserts in bulk without a sync, for speed. The remediator's own code creates the tables, so a change of the schema
+fails here.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from remediator.model.clock import rfc3339
 STACKS = ("clientforge", "learnspace", "papertrail", "shopfront", "workbench")
 REMEDIATION = "terminate_idle_transactions"
 RUN_AGE, BODY_AGE = timedelta(days=399), timedelta(days=29)
-BODY_BYTES = 4_500  # of a delivery of a few alerts, with their annotations
-# What a run that succeeds leaves in the trail, after its episode was opened.
+BODY_BYTES = 4_500  # the size of a delivery with a few alerts and their annotations
+# The audit events of a run that succeeds, after its episode opened.
 EVENTS = ("planned", "prechecked", "admitted", "executing", "intended", "settled", "verifying", "succeeded")
 TableRow = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many rows: a run has its own episode, and ten rows of the trail."""
+    """The number of rows. Each run has its own episode and ten rows in the audit trail."""
 
     runs: int
     deliveries: int
@@ -42,13 +42,13 @@ LARGE = Size(runs=100_000, deliveries=300_000, messages=60_000, still_open=1_000
 
 
 def target_of(number: int) -> tuple[str, str]:
-    """The stack and the canonical name of a target; the open episodes have one each."""
+    """Return the stack and the canonical name of target `number`; each open episode has its own."""
     stack = STACKS[number % len(STACKS)]
     return stack, f"{stack}/postgres/db{number // len(STACKS)}"
 
 
 def write_ledger(file: Path, size: Size) -> str:
-    """Write the ledger to `file`; return the head of its trail."""
+    """Write the ledger to `file`; return the head of its audit trail."""
     asyncio.run(_tables(file))
     now = datetime.now(UTC).replace(microsecond=0)
     trail = AuditTrail()
@@ -76,7 +76,7 @@ async def _tables(file: Path) -> None:
 
 
 def _insert(ledger: sqlite3.Connection, table: str, rows: Iterable[TableRow]) -> None:
-    """Into all columns, in their order."""
+    """Insert rows with a value for every column, in the columns' order."""
     columns = len(ledger.execute(f"PRAGMA table_info({table})").fetchall())
     ledger.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)  # noqa: S608
     ledger.commit()
@@ -87,7 +87,7 @@ def _microseconds(moment: datetime) -> int:
 
 
 def _planned_at(size: Size, now: datetime, number: int) -> datetime:
-    """When run `number` was planned; those of the open episodes just now."""
+    """Return the time at which run `number` was planned; runs of open episodes are recent."""
     return now - RUN_AGE * (1 - number / size.runs) if number < size.runs else now - timedelta(minutes=2)
 
 
@@ -136,13 +136,14 @@ def _items(size: Size, now: datetime) -> Iterator[TableRow]:
 
 
 class AuditTrail:
-    """Rows that follow from each other, as `audit.append` makes them."""
+    """Rows chained by their hashes, as `audit.append` writes them."""
 
     def __init__(self) -> None:
         self.head = audit.GENESIS
         self._id = 0
 
     def rows(self, size: Size, now: datetime) -> Iterator[TableRow]:
+        """Yield the rows of all runs and episodes."""
         for number in range(size.runs + size.still_open):
             at, run = _planned_at(size, now, number), number + 1
             yield self._row(at, None, "episode_opened", {"stack": target_of(number)[0]})
@@ -165,10 +166,10 @@ def _deliveries(size: Size, now: datetime) -> Iterator[TableRow]:
 
 
 def _messages(size: Size, now: datetime) -> Iterator[TableRow]:
-    """Three an episode: of the last ones that have ended, and of all that are open."""
-    of = range(size.runs + size.still_open - size.messages // 3, size.runs + size.still_open)
-    for place, number in enumerate(of):
-        at = _microseconds(now - BODY_AGE * (1 - place / len(of)) if number < size.runs else now)
+    """Yield three messages per episode, for the open episodes and the last that ended."""
+    numbers = range(size.runs + size.still_open - size.messages // 3, size.runs + size.still_open)
+    for place, number in enumerate(numbers):
+        at = _microseconds(now - BODY_AGE * (1 - place / len(numbers)) if number < size.runs else now)
         for nth, reason in enumerate(("refused/mode_off", "failed/target_unreachable", "expired/window")):
             key = f"{number + 1}/{reason}"
             yield 3 * place + nth + 1, number + 1, key, "oncall", at, "a title", "x" * 1_500, 1, at, at

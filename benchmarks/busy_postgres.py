@@ -1,4 +1,4 @@
-"""A PostgreSQL that looks like one in use: tables, statements, databases, and sessions in every state."""
+"""Data of a PostgreSQL in use: tables, statements, databases, and sessions in every state."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,13 +13,13 @@ SCHEMAS, TABLES, STATEMENTS, DATABASES = 5, 300, 2000, 3
 IDLE, IN_TRANSACTION, ACTIVE, WAITING, ABORTED = 30, 12, 10, 5, 3
 SCALE = (
     f"{TABLES} tables in {SCHEMAS} schemas, {STATEMENTS} statements, {DATABASES} more databases, "
-    f"{IDLE + IN_TRANSACTION + ACTIVE + WAITING + ABORTED} sessions; 1,000 rows a table"
+    f"{IDLE + IN_TRANSACTION + ACTIVE + WAITING + ABORTED} sessions; 1,000 rows per table"
 )
 _SHAPES = ("count(*)", "min(id)", "max(id)", "sum(id)", "avg(id)", "min(note)", "max(note)", "count(DISTINCT id)")
 
 
 async def fill(server: PostgresServer) -> None:
-    """Make the tables, the databases and the statements' entries."""
+    """Create the tables, the databases and the statements' entries."""
     connection = await asyncpg.connect(server.dsn(), statement_cache_size=0)
     try:
         await connection.execute("CREATE EXTENSION pg_stat_statements")
@@ -48,7 +48,7 @@ async def sessions(server: PostgresServer) -> AsyncIterator[None]:
         await connection.execute("SELECT 1")
     for connection in islice(rest, IN_TRANSACTION):
         await connection.execute("BEGIN")
-    # Of a row, not of a table: whoever measures sizes must not have to wait for it.
+    # A row lock, because a table lock would also block an exporter that measures sizes.
     await connection.execute("SELECT FROM s0.t0 WHERE id = 1 FOR UPDATE")
     busy += [asyncio.create_task(each.execute("SELECT pg_sleep(3600)")) for each in islice(rest, ACTIVE)]
     waiting = "SELECT FROM s0.t0 WHERE id = 1 FOR UPDATE"

@@ -1,4 +1,4 @@
-"""A Redis that looks like one in use: 50 queues, and 200,000 keys of an application."""
+"""Data of a Redis in use: 50 queues, and 200,000 keys of an application."""
 
 import redis
 

@@ -64,12 +64,12 @@ def comparison_table(costs: Sequence[Cost]) -> str:
 
 def missed_goals(costs: Sequence[Cost]) -> list[str]:
     """Return a line for each goal that was missed, and for each page that showed an old value."""
-    stale = [f"{cost.name} showed an old value: {each}" for cost in costs for each in cost.stale]
+    stale = [f"{cost.name} returned an old value: {each}" for cost in costs for each in cost.stale]
     return [*stale, *_missed(costs)]
 
 
 def ratio(row: Row, costs: Sequence[Cost]) -> float | None:
-    """Return ours in proportion to the others together, or None where they have nothing of it."""
+    """Return ours in proportion to the others together, or None if they do not measure it."""
     *others, ours = map(row.value, costs)
     return ours / sum(others) if sum(others) else None
 

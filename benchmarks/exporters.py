@@ -36,7 +36,7 @@ _IN_TRANSACTION, _WAITING = "in_transaction", "waiting_jobs"
 
 @dataclass(frozen=True)
 class Truth:
-    """The numbers that the next scrape must show."""
+    """The values that the next scrape must show."""
 
     in_transaction: int
     waiting_jobs: int
@@ -44,7 +44,7 @@ class Truth:
 
 @dataclass
 class ExporterProcess:
-    """An exporter that runs, where its page shows a value of `Truth`, and the body of its last page."""
+    """A running exporter, the series that show each value of `Truth`, and its last page."""
 
     name: str
     process: Process

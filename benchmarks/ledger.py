@@ -1,8 +1,8 @@
-"""What a remediator costs whose ledger has lived for years.
+"""Measures a remediator with a ledger of several years.
 
-`python -m benchmarks.ledger` (`make bench`) makes such a ledger on this disk, starts the daemon on it, and measures how
-long it is until it answers, what it costs while nothing happens, and how fast it works off what comes. It prints what
-it measured beside what is promised, and fails where it is worse. `--runs 5000` makes a small one.
+`python -m benchmarks.ledger` (`make bench`) writes such a ledger to this disk, starts the daemon on it, and measures
+the time until it is ready, its idle CPU, and how fast it processes deliveries. It prints each measurement with its
+limit, and fails if one is missed. `--runs 5000` makes a small ledger.
 """
 
 import argparse
@@ -33,34 +33,37 @@ OPERATOR = {"Authorization": "Bearer bench"}
 
 @dataclass(frozen=True)
 class RemediatorProcess:
-    """A remediator that answers."""
+    """A running remediator process."""
 
     url: str
     pid: int
     file: Path
 
     def get(self, path: str) -> bytes:
+        """Return the body of a page."""
         request = Request(self.url + path, headers=OPERATOR)  # noqa: S310 - our own server
         with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             return bytes(answer.read())
 
     def cpu_seconds(self) -> float:
+        """Return the CPU time of the process so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def share(self, seconds: float) -> float:
-        """Of one processor, from now on for so long."""
+        """Return the share of one processor that it uses during the next `seconds`."""
         before = self.cpu_seconds()
         time.sleep(seconds)
         return (self.cpu_seconds() - before) / seconds
 
     def megabytes(self) -> float:
+        """Return the resident memory of the process."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def measure(folder: Path, file: Path, size: Size, head: str) -> bool:
-    """Measure everything and print it; return whether all of it is as promised."""
+    """Measure and print everything; return whether every limit is kept."""
     drop_page_cache(file)
     began = time.perf_counter()
     with running_remediator(folder, file) as daemon:
@@ -76,7 +79,7 @@ def measure(folder: Path, file: Path, size: Size, head: str) -> bool:
 
 
 def measure_idle(daemon: RemediatorProcess) -> bool:
-    """After the start has also read the whole file, which it does in the background."""
+    """Measure idle CPU once the background work of the start has finished."""
     began = time.perf_counter()
     while daemon.share(5.0) > 0.1 and time.perf_counter() - began < TIMEOUT_SECONDS:
         pass
@@ -85,7 +88,7 @@ def measure_idle(daemon: RemediatorProcess) -> bool:
 
 
 def measure_pages(daemon: RemediatorProcess, size: Size) -> Iterator[bool]:
-    """What people and Prometheus ask, each at its second time."""
+    """Measure the pages of operators and Prometheus, each at its second request."""
     stack = STACKS[0]
     limits = {
         "/metrics": 0.1,
@@ -97,12 +100,13 @@ def measure_pages(daemon: RemediatorProcess, size: Size) -> Iterator[bool]:
         f"/api/v1/runs/{size.runs // 2}": 0.1,
     }
     for path, allowed in limits.items():
-        ask = partial(daemon.get, path)
-        ask()
-        yield report_line(path, elapsed(ask), allowed)
+        get_page = partial(daemon.get, path)
+        get_page()
+        yield report_line(path, elapsed(get_page), allowed)
 
 
 def verify_audit(daemon: RemediatorProcess, head: str) -> bool:
+    """Measure the verification of the audit trail, and check its result."""
     answers = []
     seconds = elapsed(lambda: answers.append(json.loads(daemon.get(f"/api/v1/audit?head={head}"))))
     report_line("resident afterwards", daemon.megabytes(), template="{:.0f} MB")
@@ -111,21 +115,21 @@ def verify_audit(daemon: RemediatorProcess, head: str) -> bool:
 
 
 def large_delivery(daemon: RemediatorProcess) -> bool:
-    """A thousand alerts in one: each of another episode that is open."""
+    """Measure one delivery of a thousand alerts, each of another open episode."""
     return report_line(
-        "take-in of 1,000 alerts at once", seconds_to_process(daemon, [delivery_body(range(1_000))]), 2.0
+        "processing of 1,000 alerts in one delivery", seconds_to_process(daemon, [delivery_body(range(1_000))]), 2.0
     )
 
 
 def drain_backlog(daemon: RemediatorProcess) -> bool:
-    """Repetitions of episodes that are open."""
+    """Measure a backlog of repeated alerts of open episodes."""
     seconds = seconds_to_process(daemon, [delivery_body([number % 1_000]) for number in range(BACKLOG)])
     rate = BACKLOG / seconds
     return report_line(f"drain of {BACKLOG:,} deliveries", rate, 3_000, "{:,.0f}/s", at_most=False)
 
 
 def seconds_to_process(daemon: RemediatorProcess, bodies: list[bytes]) -> float:
-    """How long the daemon has for these, from the moment in which they are all there."""
+    """Insert these deliveries at once; return the seconds until the daemon has processed all."""
     with closing(sqlite3.connect(daemon.file, isolation_level=None, timeout=30)) as ledger:
         now = int(time.time() * 1e6)
         ledger.execute("BEGIN IMMEDIATE")
@@ -138,10 +142,12 @@ def seconds_to_process(daemon: RemediatorProcess, bodies: list[bytes]) -> float:
 
 
 def delivery_body(numbers: range | list[int]) -> bytes:
+    """Return a delivery with an alert for each number."""
     return json.dumps({"version": "4", "alerts": [alert(number) for number in numbers]}).encode()
 
 
 def alert(number: int) -> dict[str, object]:
+    """Return the firing alert of open episode `number`."""
     stack, name = target_of(number)
     labels = {"alertname": "IdleInTransactionTooLong", "severity": "warning", "stack": stack}
     return {
@@ -156,20 +162,22 @@ def alert(number: int) -> dict[str, object]:
 def report_line(
     what: str, value: float, limit: float | None = None, template: str = "{:.3f} s", *, at_most: bool = True
 ) -> bool:
+    """Print a measurement with its limit; return whether the limit is kept."""
     within = limit is None or (value <= limit if at_most else value >= limit)
-    verdict = "" if limit is None else f"promised {template.format(limit)}: {'kept' if within else 'NOT KEPT'}"
+    verdict = "" if limit is None else f"limit {template.format(limit)}: {'kept' if within else 'MISSED'}"
     print(f"{what:72} {template.format(value):>12}  {verdict}".rstrip(), flush=True)
     return within
 
 
 def elapsed(work: Callable[[], object]) -> float:
+    """Return the seconds that `work` takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def drop_page_cache(file: Path) -> None:
-    """So that the file is read from the disk, as after a reboot."""
+    """Drop the file from the page cache, so that it is read from the disk as after a reboot."""
     descriptor = os.open(file, os.O_RDONLY)
     os.fsync(descriptor)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -178,7 +186,7 @@ def drop_page_cache(file: Path) -> None:
 
 @contextmanager
 def running_remediator(folder: Path, file: Path) -> Iterator[RemediatorProcess]:
-    """The real daemon, from the moment in which it is ready."""
+    """Run the real daemon; yield once it is ready."""
     (folder / "token").write_text("bench")
     (folder / "inventory.yml").write_text(json.dumps(inventory(folder)))
     address = f"127.0.0.1:{free_port()}"
@@ -203,6 +211,7 @@ def running_remediator(folder: Path, file: Path) -> Iterator[RemediatorProcess]:
 
 
 def wait_until_ready(daemon: RemediatorProcess) -> None:
+    """Wait until the daemon is ready; exit if it is not in time."""
     end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end:
         try:
@@ -210,11 +219,11 @@ def wait_until_ready(daemon: RemediatorProcess) -> None:
             return
         except URLError:
             time.sleep(0.05)
-    raise SystemExit("the remediator was not ready in time")
+    raise SystemExit(f"the remediator was not ready within {TIMEOUT_SECONDS:.0f} s")
 
 
 def inventory(folder: Path) -> dict[str, object]:
-    """Every target of the open episodes; nothing is planned, but everything is looked up."""
+    """Return an inventory with every target of the open episodes, all in mode off."""
     targets: dict[str, dict[str, object]] = {stack: {} for stack in STACKS}
     for number in range(1_000):
         stack, name = target_of(number)
@@ -230,16 +239,18 @@ def inventory(folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure in a folder next to the code: a folder in memory would not tell what a commit costs."""
+    """Measure in a folder next to the code, because a commit to a folder in memory costs nothing."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=LARGE.runs, help="so many runs, and all else in proportion")
+    parser.add_argument(
+        "--runs", type=int, default=LARGE.runs, help="number of runs in the ledger; other rows scale with it"
+    )
     share = parser.parse_args().runs / LARGE.runs
     size = replace(LARGE, **{name: int(getattr(LARGE, name) * share) for name in ("runs", "deliveries", "messages")})
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as directory:
         folder, file = Path(directory), Path(directory) / "ledger.db"
         began = time.perf_counter()
         head = write_ledger(file, size)
-        report_line(f"made: {size.runs:,} runs, {file.stat().st_size >> 20:,} MB", time.perf_counter() - began)
+        report_line(f"wrote {size.runs:,} runs, {file.stat().st_size >> 20:,} MB", time.perf_counter() - began)
         sys.exit(not measure(folder, file, size, head))
 
 

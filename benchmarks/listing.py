@@ -1,7 +1,7 @@
-"""What it costs to watch a large bucket of backups, against a small one: requests, and CPU of the exporter.
+"""Compares the cost of watching a large and a small bucket of backups: requests, and the exporter's CPU.
 
-The server runs as another process, so that only the exporter's work counts. Fails if a million old backups cost more
-than twice as much as a thousand.
+The server runs in another process, so that only the exporter's work counts. Fails if a million old backups cost over
+twice as much as a thousand.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ ALLOWED_RATIO = 2.0
 
 @dataclass(frozen=True)
 class ListingCost:
-    """Of all readings together; `first` is the requests of the first one."""
+    """The cost of all readings together; `first` is the number of requests of the first reading."""
 
     first: int
     requests: int
@@ -34,16 +34,18 @@ class ListingCost:
 
 @contextmanager
 def serve_keys(count: int, newest: float) -> Iterator[str]:
+    """Serve a bucket of `count` backups in another process; yield its address."""
     command = [sys.executable, "-m", "benchmarks.many_keys", str(count), str(newest)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            assert server.stdout is not None  # asked for  # noqa: S101
+            assert server.stdout is not None  # noqa: S101 - it is a pipe
             yield f"http://127.0.0.1:{int(server.stdout.readline())}"
         finally:
             server.terminate()
 
 
 def collector(endpoint: str) -> BackupsCollector:
+    """Return a collector for the bucket at `endpoint`."""
     options = {"access_key_id": "bench", "secret_access_key": "bench", "region": "us-east-1"}
     options |= {"endpoint": endpoint, "allow_http": "true"}
     target = {"url": f"s3://bucket/{FOLDER}", "pattern": PATTERN, "options": options}
@@ -51,6 +53,7 @@ def collector(endpoint: str) -> BackupsCollector:
 
 
 async def measure_cost(count: int) -> ListingCost:
+    """Measure the readings of a bucket with `count` backups."""
     start = time.time()
     with serve_keys(count, start - 600) as endpoint:
         backups_collector, first = collector(endpoint), 0
@@ -65,21 +68,23 @@ async def measure_cost(count: int) -> ListingCost:
 
 
 def requests_at(endpoint: str) -> int:
+    """Return the number of requests that the server has counted."""
     with urlopen(f"{endpoint}/requests") as answer:  # noqa: S310 - our own server
         count: int = json.load(answer)["requests"]
     return count
 
 
 def main() -> int:
-    asyncio.run(measure_cost(SMALL))  # warms up what is loaded once
+    """Measure and print; return 1 if the large bucket costs too much."""
+    asyncio.run(measure_cost(SMALL))  # warm-up
     small, large = asyncio.run(measure_cost(SMALL)), asyncio.run(measure_cost(LARGE))
     for count, cost in ((SMALL, small), (LARGE, large)):
         print(
-            f"{count:>9,} backups: {cost.first} requests at first, {cost.requests} in {READINGS} readings,"
+            f"{count:>9,} backups: {cost.first} requests in the first reading, {cost.requests} in {READINGS} readings,"
             f" {cost.cpu_seconds / READINGS * 1000:.1f} ms of CPU each"
         )
     requests, cpu = large.requests / small.requests, large.cpu_seconds / small.cpu_seconds
-    print(f"ratio: {requests:.2f} of the requests, {cpu:.2f} of the CPU; both may be {ALLOWED_RATIO:g}")
+    print(f"ratio: {requests:.2f} in requests, {cpu:.2f} in CPU; the limit is {ALLOWED_RATIO:g} for both")
     return 0 if requests <= ALLOWED_RATIO and cpu <= ALLOWED_RATIO else 1
 
 

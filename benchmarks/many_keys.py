@@ -1,4 +1,4 @@
-"""An S3 server that has any number of backups and stores none: it answers ListObjectsV2 from arithmetic alone."""
+"""An S3 server with any number of backups that stores none: it computes its answers to ListObjectsV2."""
 
 import argparse
 import asyncio
@@ -30,13 +30,14 @@ class ManyKeys:
     requests: int = 0
     keys_listed: int = 0
     pages: list[str] = field(default_factory=list)
-    """What each request began after."""
+    """The key that each request starts after."""
 
     def key(self, index: int) -> str:
-        """The key of one of them; 0 is the oldest."""
+        """Return the key of a backup; index 0 is the oldest."""
         return (self.newest - (self.count - 1 - index) * self.step).strftime(f"{FOLDER}{PATTERN}")
 
     def app(self) -> web.Application:
+        """Return the server's application."""
         app = web.Application()
         app.router.add_get("/requests", self._report)
         app.router.add_get("/{bucket}", self._list)
@@ -76,6 +77,7 @@ async def _serve(count: int, newest: datetime) -> None:
 
 
 def main() -> None:
+    """Serve on a free port and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
     parser.add_argument("newest", type=float, help="seconds since 1970")

@@ -34,7 +34,7 @@ RANDOM = Random(20261121)
 
 
 def main() -> None:
-    """Measure and print; exits with 1 if a goal is missed."""
+    """Measure and print; exit with 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write docs/reference/benchmarks.md")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of {SCRAPES} scrapes of each exporter")
@@ -99,7 +99,7 @@ async def _measure(servers: BusyServers, exporters: Sequence[ExporterProcess], r
 
 
 async def _idle(servers: BusyServers, exporters: Sequence[ExporterProcess], costs: Sequence[Cost]) -> ServerCounters:
-    """Return what the servers do per second while nobody scrapes, and note what each exporter uses then."""
+    """Return the servers' work per second without scrapes, and record each exporter's idle CPU."""
     before, cpu_before = await servers.counters(), [cpu_seconds(each.pid) for each in exporters]
     await asyncio.sleep(IDLE_SECONDS)
     for exporter, cost, cpu in zip(exporters, costs, cpu_before, strict=True):

@@ -1,7 +1,7 @@
-"""What the PostgreSQL collector costs a server with 10,000 tables and 5,000 statements, part by part.
+"""Measures the PostgreSQL collector on a server with 10,000 tables and 5,000 statements, part by part.
 
-`python -m benchmarks.postgres` (`make bench`) prints a table, and fails if a reading takes over half a second, or gives
-over 10,000 series.
+`python -m benchmarks.postgres` (`make bench`) prints a table. It fails if a reading takes over half a second or
+returns over 10,000 series.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SHOWN_PARTS = 6
 
 
 def main() -> None:
-    """Measure and print; exits with 1 if it is too much."""
+    """Measure and print; exit with 1 if a limit is missed."""
     folder = TOOLS / "bench-postgres"
     shutil.rmtree(folder, ignore_errors=True)
     server = PostgresServer(folder, settings={"max_locks_per_transaction": "1024", "autovacuum": "off"})
@@ -53,7 +53,7 @@ async def _measure(server: PostgresServer) -> bool:
 
 
 async def fill(server: PostgresServer, tables: int = TABLES, statements: int = STATEMENTS) -> None:
-    """Make tables with an index each, a fifth of them with rows, and statements that are told apart."""
+    """Create tables with an index each, a fifth of them with rows, and distinct statements."""
     connection = await asyncpg.connect(server.dsn(), statement_cache_size=0)
     try:
         await connection.execute("CREATE EXTENSION pg_stat_statements")
@@ -72,7 +72,7 @@ async def fill(server: PostgresServer, tables: int = TABLES, statements: int = S
 
 
 async def _readings(server: PostgresServer, collector: PostgresCollector) -> tuple[float, int]:
-    """Print, and return the seconds of a usual reading and the number of its series."""
+    """Print and return the median seconds of a reading, and the number of its series."""
     assert collector.scrape is not None  # noqa: S101 - it is set when the collector is made
     client = await collector.scrape.connect(BUDGET_SECONDS)
     reading, times = await client.read(0.0), list[float]()
@@ -89,7 +89,7 @@ async def _readings(server: PostgresServer, collector: PostgresCollector) -> tup
 
 
 async def _parts(target: PostgresTarget) -> Sequence[str]:
-    """Lines about the parts that take the most."""
+    """Return lines about the slowest parts."""
     session = await connect(target.dsn_secret(), BUDGET_SECONDS)
     times_by_part: dict[str, float] = {}
     for part in SCRAPE_PARTS:
@@ -108,7 +108,7 @@ async def _parts(target: PostgresTarget) -> Sequence[str]:
 
 
 async def _jobs(collector: PostgresCollector) -> Sequence[str]:
-    """Lines about the jobs in the background."""
+    """Return lines about the background jobs."""
     assert collector.jobs is not None  # noqa: S101 - it is set when the collector is made
     lines = []
     for job in collector.jobs.jobs:

@@ -1,9 +1,9 @@
-"""What a scrape of queues costs, and whether finding them ever delays one.
+"""Measures the cost of a scrape of queues, and whether the discovery of queues delays a scrape.
 
-`python -m benchmarks.queues` (`make bench`) starts a Redis, fills it and prints a table: processor time of the exporter
-for 50 queues that are idle and for 50 in which jobs move, time for 1,000 queues and for half of them. It fails where
-that is over what is allowed or not linear. With `--keys 1000000` it also walks over so many keys while it scrapes, and
-tells how long the server was held up.
+`python -m benchmarks.queues` (`make bench`) starts a Redis, fills it and prints a table: the exporter's CPU time for 50
+idle queues and for 50 in which jobs move, and the time for 500 and 1,000 queues. It fails if a limit is missed, or if
+the time does not grow linearly. With `--keys 1000000` it also scans a million keys during scrapes, and prints how long
+the scan blocked the server.
 """
 
 import argparse
@@ -28,17 +28,17 @@ from runbookd.inventory import Inventory, QueueTarget, RedisTarget, Stack
 from runbookd.service.exposition import Format
 
 ROUNDS = 60
-# Of reading 50 queues, processor time of the exporter; and how long 1,000 may take.
+# The exporter's CPU time for a reading of 50 queues, and the duration of a reading of 1,000.
 ALLOWED_CPU_SECONDS, ALLOWED_SECONDS = 0.002, 0.150
-# The processor time of 1,000 queues may be at most this many times that of 500.
+# The CPU time for 1,000 queues, as a multiple of that for 500.
 ALLOWED_GROWTH = 2.6
 WAIT, ACTIVE, DELAYED, FAILED, COMPLETED, PRIORITIZED = 100, 2, 20, 20, 30, 5
 
 
 def main() -> None:
-    """Measure and print; exits with 1 if it is too slow."""
+    """Measure and print; exit with 1 if a limit is missed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--keys", type=int, default=0, help="walk over so many keys as well")
+    parser.add_argument("--keys", type=int, default=0, help="also scan this number of keys")
     keys = parser.parse_args().keys
     gc.freeze()  # as the exporter does
     with TemporaryDirectory() as folder:
@@ -56,20 +56,20 @@ async def _measure(server: RedisServer, keys: int) -> bool:
     moved_cpu, _ = await _cost(server, 50, _reading, _move_jobs)
     page_cpu, _ = await _cost(server, 50, _page)
     bare_cpu, _ = await _cost(server, 0, _page)
-    _line("processor time of reading 50 queues", cpu)
-    _line("… in each of which a job moved", moved_cpu)
-    _line("… idle ones, and of their part of the page", page_cpu - bare_cpu)
+    _line("CPU time for reading 50 idle queues", cpu)
+    _line("… with a moved job in each", moved_cpu)
+    _line("… with their part of the page", page_cpu - bare_cpu)
     half_cpu, half = await _cost(server, 500, _reading)
     whole_cpu, whole = await _cost(server, 1000, _reading)
-    _line("500 queues", half, f"{half_cpu * 1e3:.1f} ms of processor time")
-    _line("1,000 queues", whole, f"{whole_cpu * 1e3:.1f} ms of processor time")
+    _line("500 queues", half, f"{half_cpu * 1e3:.1f} ms of CPU time")
+    _line("1,000 queues", whole, f"{whole_cpu * 1e3:.1f} ms of CPU time")
     if keys:
         await _scan(server, keys)
     return cpu <= ALLOWED_CPU_SECONDS and whole <= ALLOWED_SECONDS and whole_cpu <= ALLOWED_GROWTH * half_cpu
 
 
 def fill(server: RedisServer, queues: int) -> None:
-    """Make queues as BullMQ 5 keeps them, with jobs in every state."""
+    """Create queues in the format of BullMQ 5, with jobs in every state."""
     with redis.Redis(port=server.port) as client, client.pipeline(transaction=False) as pipeline:
         for number in range(queues):
             _fill_one(pipeline, f"bull:queue{number}")
@@ -104,7 +104,7 @@ Work = Callable[[], Awaitable[object]]
 
 @asynccontextmanager
 async def _reading(server: RedisServer, count: int) -> AsyncIterator[Work]:
-    """Reading alone."""
+    """Yield a reading without a page."""
     collector = QueuesCollector(_stack(server, tuple(f"queue{n}" for n in range(count))), "jobs")
     assert collector.scrape is not None  # noqa: S101 - for the type checker
     client = await collector.scrape.connect(10)
@@ -114,7 +114,7 @@ async def _reading(server: RedisServer, count: int) -> AsyncIterator[Work]:
 
 @asynccontextmanager
 async def _page(server: RedisServer, count: int) -> AsyncIterator[Work]:
-    """A whole scrape without HTTP: reading, families and encoding."""
+    """Yield a whole scrape without HTTP: reading, page and encoding."""
     stack = _stack(server, tuple(f"queue{n}" for n in range(count)) or ("none",))
     scraper = Scraper(Inventory(stacks={"shop": stack}))
     format = Format.accepted("")
@@ -128,7 +128,7 @@ async def _page(server: RedisServer, count: int) -> AsyncIterator[Work]:
 
 
 def _move_jobs(server: RedisServer) -> None:
-    """Start the next job of each of 50 queues, and add one."""
+    """Start the next job of 50 queues, and add one to each."""
     with redis.Redis(port=server.port) as client, client.pipeline(transaction=False) as pipeline:
         for number in range(50):
             job = client.incr(f"bull:queue{number}:id") + 1_000
@@ -144,13 +144,13 @@ async def _cost(
     kind: Callable[[RedisServer, int], AbstractAsyncContextManager[Work]],
     change: Callable[[RedisServer], None] = lambda _: None,
 ) -> tuple[float, float]:
-    """The median processor time and the median time of one reading, in seconds, after a change each."""
+    """Return the median CPU time and duration of a reading in seconds, with a change before each."""
     rounds = []
     async with kind(server, count) as work:
         for _ in range(ROUNDS):
             change(server)
             rounds.append(await _timed(work))
-    cpu, took = zip(*rounds[ROUNDS // 4 :], strict=True)  # the first ones look at more and warm up
+    cpu, took = zip(*rounds[ROUNDS // 4 :], strict=True)  # the first readings request more jobs and warm up
     return median(cpu), median(took)
 
 
@@ -161,15 +161,15 @@ async def _timed(work: Work) -> tuple[float, float]:
 
 
 async def _scan(server: RedisServer, keys: int) -> None:
-    """Scrape all the time while the keys are walked over."""
+    """Scrape continuously during a scan of the keys."""
     with redis.Redis(port=server.port) as client:
         await asyncio.to_thread(_many_keys, client, keys)
         client.config_resetstat()
         took, slowest = await _scrape_during_scan(server)
         steps = client.info("commandstats")["cmdstat_scan"]
-    _line(f"finding the queues among {client_keys(server):,} keys", took, f"{steps['calls']} steps")
-    _line("… the server's time for a step", steps["usec_per_call"] / 1e6)
-    _line("… the slowest scrape of 50 queues meanwhile", slowest)
+    _line(f"discovery among {client_keys(server):,} keys", took, f"{steps['calls']} steps")
+    _line("… the server's time per step", steps["usec_per_call"] / 1e6)
+    _line("… the slowest scrape of 50 queues", slowest)
 
 
 async def _scrape_during_scan(server: RedisServer) -> tuple[float, float]:
@@ -195,6 +195,7 @@ def _many_keys(client: "redis.Redis", keys: int) -> None:
 
 
 def client_keys(server: RedisServer) -> int:
+    """Return the number of keys in the server."""
     with redis.Redis(port=server.port) as client:
         return int(client.dbsize())
 

@@ -1,4 +1,4 @@
-"""The time that a page of 50,000 series takes: prometheus_client, the exporter, and compression.
+"""Measures the time for a page of 50,000 series: prometheus_client, the exporter, and compression.
 
 `python -m benchmarks.rendering` (`make bench`) prints a table. It fails if the exporter takes over 15 % of the time
 of prometheus_client in either format, with all values changed, or if the pages differ in a byte.
@@ -23,7 +23,7 @@ from runbookd.service.exposition import Format
 FAMILIES, TARGETS, SERIES = 50, 4, 250
 ALLOWED_SHARE = 0.15
 ROUNDS = 7
-# What Prometheus 3 asks for, and what everything else gets.
+# The format that Prometheus 3 requests, and the default for other clients.
 ACCEPT_HEADERS = {
     "OpenMetrics": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4",
     "text 0.0.4": "",
@@ -55,13 +55,13 @@ class PeerPage(Collector):
 
 
 def main() -> None:
-    """Measure and print; exits with 1 if it is too slow."""
+    """Measure and print; exit with 1 if the exporter is too slow."""
     scrapes = [[tuple(samples(Random(seed + scrape))) for seed in range(TARGETS)] for scrape in (0, TARGETS)]
     shares = [compare(name, Format.accepted(accept), scrapes) for name, accept in ACCEPT_HEADERS.items()]
     text = Format.accepted("")
     series = new_series()
     page(scrapes[0], series, text)
-    line("the same values again", best(lambda: page(scrapes[0], series, text)))
+    line("unchanged values", best(lambda: page(scrapes[0], series, text)))
     compression(page(scrapes[0], series, text))
     sys.exit(max(shares) > ALLOWED_SHARE)
 

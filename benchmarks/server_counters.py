@@ -74,7 +74,7 @@ class BusyServers:
         )
 
     async def change(self) -> Truth:
-        """Change a value in each server, and return what is true from now on."""
+        """Change a value in each server, and return the values that the next scrape must show."""
         await self._changer.execute("ROLLBACK" if self._changer.is_in_transaction() else "BEGIN")
         waiting: Any = self._client.lpush(f"bull:{CHANGED_QUEUE}:wait", "100")
         return Truth(await self._reader.fetchval(_IN_TRANSACTION), waiting)

@@ -1,7 +1,7 @@
-"""How fast deliveries are accepted, durably, and how soon after one the first effect comes.
+"""Measures how fast the remediator durably accepts deliveries, and how soon the first effect follows.
 
-`python -m benchmarks.webhook` (`make bench`) serves the remediator in a process of its own, on a ledger on this disk,
-and sends to it as Alertmanager does. It prints what it measured beside what is promised, and fails where it is worse.
+`python -m benchmarks.webhook` (`make bench`) serves the remediator in a separate process, with a ledger on this disk,
+and posts to it as Alertmanager does. It prints each measurement with its limit, and fails if one is missed.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ ClientConnection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def measure(folder: Path) -> bool:
-    """Measure everything and print it; return whether all of it is as promised."""
+    """Measure and print everything; return whether every limit is kept."""
     async with serving(folder) as (port, effects):
         results = [await latency(folder, port), await first_effect(port, effects)]
         results += [await throughput(port, alerts) for alerts in (1, 50)]
@@ -35,7 +35,7 @@ async def measure(folder: Path) -> bool:
 
 
 async def latency(folder: Path, port: int) -> bool:
-    """A delivery of one alert, from one sender, against what no durable answer can be faster than."""
+    """Measure one sender of single alerts, compared with bare HTTP plus one disk sync."""
     body = repeated_delivery(1)
     disk, floors, accepts = [], [], []
     async with connect(port) as connection:
@@ -51,7 +51,7 @@ async def latency(folder: Path, port: int) -> bool:
 
 
 async def throughput(port: int, alerts: int) -> bool:
-    """Many senders at once."""
+    """Measure the rate of many concurrent senders."""
     message = request("/webhook", repeated_delivery(alerts))
     began = perf_counter()
     counts = await asyncio.gather(*(send_for(port, message, began + SECONDS) for _ in range(SENDERS)))
@@ -65,7 +65,7 @@ async def throughput(port: int, alerts: int) -> bool:
 
 
 async def first_effect(port: int, effects: asyncio.StreamReader) -> bool:
-    """From the first byte sent to the moment in which the remediation touches its target."""
+    """Measure the time from sending a delivery until the remediation touches its target."""
     times = []
     async with connect(port) as connection:
         for target in TARGETS[:EFFECTS]:
@@ -80,12 +80,14 @@ async def first_effect(port: int, effects: asyncio.StreamReader) -> bool:
 
 
 def report_line(what: str, value: str, within: bool | None = None, limit: str = "") -> bool:
-    verdict = "" if within is None else f"promised {limit}: {'kept' if within else 'NOT KEPT'}"
+    """Print a measurement with its limit; return whether the limit is kept."""
+    verdict = "" if within is None else f"limit {limit}: {'kept' if within else 'MISSED'}"
     print(f"{what:36} {value:28} {verdict}".rstrip())
     return within is not False
 
 
 def sync_once(folder: Path, size: int) -> float:
+    """Append `size` bytes to a file; return the seconds that fdatasync takes."""
     descriptor = os.open(folder / "sync", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         os.write(descriptor, b"x" * size)
@@ -97,6 +99,7 @@ def sync_once(folder: Path, size: int) -> float:
 
 
 async def send_for(port: int, body: bytes, until: float) -> int:
+    """Send a request repeatedly until a time; return the number of answers."""
     count = 0
     async with connect(port) as connection:
         while perf_counter() < until:
@@ -106,35 +109,38 @@ async def send_for(port: int, body: bytes, until: float) -> int:
 
 
 async def timed(connection: ClientConnection, message: bytes) -> float:
+    """Send a request; return the seconds until its answer is complete."""
     reader, writer = connection
     began = perf_counter()
     writer.write(message)
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 200 " not in head[:15]:
-        raise SystemExit(f"answered: {head.decode(errors='replace')}")
+        raise SystemExit(f"the remediator refused a delivery: {head.decode(errors='replace')}")
     size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
     await reader.readexactly(size)
     return perf_counter() - began
 
 
 def request(path: str, body: bytes) -> bytes:
+    """Return an HTTP request as bytes."""
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     return f"{head}Authorization: Bearer bench\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def repeated_delivery(alerts: int) -> bytes:
-    """A delivery about things that are only looked at: the same alerts from everybody, as they are repeated."""
+    """Return a delivery of shadow-mode alerts, the same from every sender, as Alertmanager repeats them."""
     return delivery([alert(target, SHADOW_STACK, target) for target in TARGETS[:alerts]])
 
 
 def delivery(alerts: Sequence[Any]) -> bytes:
-    """A body with as much in it as Alertmanager puts there."""
+    """Return a body of realistic size."""
     common: dict[str, Any] = {"groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}}
     body = {"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "receiver": "remediator"}
     return json.dumps({**body, **common, "externalURL": "http://alertmanager.example", "alerts": alerts}).encode()
 
 
 def alert(name: str, stack: str, target: str) -> dict[str, Any]:
+    """Return a firing alert of realistic size."""
     labels = {"alertname": "BenchTooSlow", "severity": "warning", "component": "database", "instance": name}
     return {
         "status": "firing",
@@ -149,6 +155,7 @@ def alert(name: str, stack: str, target: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def connect(port: int) -> AsyncIterator[ClientConnection]:
+    """Keep a connection to the remediator open while the context is."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer
@@ -158,7 +165,7 @@ async def connect(port: int) -> AsyncIterator[ClientConnection]:
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[tuple[int, asyncio.StreamReader]]:
-    """The remediator in its own process: its port, and where it tells of effects."""
+    """Run the remediator in its own process; yield its port and the stream of effect times."""
     (folder / "token").write_text("bench")
     command: Sequence[str] = (sys.executable, "-m", "benchmarks.webhook_server", str(folder))
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -171,7 +178,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[int, asyncio.StreamReader
 
 
 def main() -> None:
-    """Measure in a folder next to the code: a folder in memory would not tell what a commit costs."""
+    """Measure in a folder next to the code, because a commit to a folder in memory costs nothing."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
         sys.exit(not asyncio.run(measure(Path(folder))))
 

@@ -1,4 +1,4 @@
-"""The remediator as benchmarks.webhook measures it: the real application, with a remediation that does nothing."""
+"""The server of benchmarks.webhook: the real application, with a remediation that does nothing."""
 
 import asyncio
 import sys
@@ -22,36 +22,41 @@ from runbookd.service.logs import configure_logs
 from runbookd.service.settings import LogSettings
 
 REMEDIATION = "touch"
-SHADOW_STACK, AUTO_STACK = "watched", "touched"  # the first stack is only looked at, the second acted on
+SHADOW_STACK, AUTO_STACK = "watched", "touched"  # the modes are shadow and auto
 TARGETS = [f"db{number}" for number in range(50)]
 
 
 class TouchSession:
-    """Tells when it touches."""
+    """A session that prints the time at which it touches its target."""
 
     effect_timeout = timedelta(seconds=5)
 
     async def plan(self) -> Plan:
+        """Return a plan with one item."""
         return Plan((Item({"name": "it"}),), 1)
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        """Print the time, and report each item as applied."""
         print(monotonic(), flush=True)
         return [EffectOutcome(ItemState.APPLIED)] * len(items)
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        """Report each outcome as unknown."""
         return [EffectOutcome(ItemState.UNKNOWN)] * len(items)
 
     async def verify(self, items: Sequence[Item]) -> Verdict:  # noqa: ARG002
+        """Report success."""
         return Verdict(True)
 
 
 @asynccontextmanager
 async def open_session(_: Scope) -> AsyncIterator[TouchSession]:
+    """Yield a session."""
     yield TouchSession()
 
 
 def inventory() -> Inventory:
-    """Both stacks, with bounds so wide that nothing is deferred."""
+    """Return both stacks, with bounds wide enough that no run is deferred."""
     most = 1_000_000
     limits = {"max_runs_per_hour": most, "concurrency": 4, "storm": {"targets": most, "alerts": most}}
     stacks = {SHADOW_STACK: stack("shadow", most), AUTO_STACK: stack("auto", most)}
@@ -59,7 +64,7 @@ def inventory() -> Inventory:
 
 
 def stack(mode: str, most: int) -> dict[str, Any]:
-    """As the inventory file has it."""
+    """Return a stack in the format of the inventory."""
     settings = {"mode": mode, "max_runs_per_hour": most, "settle": "0s", "cooldown": "1h"}
     return {
         "limits": {"max_runs_per_hour": most},
@@ -69,7 +74,7 @@ def stack(mode: str, most: int) -> dict[str, Any]:
 
 
 async def serve(folder: Path) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, open_session)
     ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
     context = Context(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
@@ -83,7 +88,7 @@ async def serve(folder: Path) -> None:
 
 
 async def floor(request: web.Request) -> web.Response:
-    """What every answer costs."""
+    """Answer without any work, to measure the cost of HTTP alone."""
     await request.read()
     return web.Response(text="accepted\n")
 

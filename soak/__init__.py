@@ -1,4 +1,4 @@
-"""Runs the exporter for long against real servers that fail, and checks whether anything piles up.
+"""Runs the exporter for ten minutes against failing servers, and checks that it leaks nothing.
 
 Faults come from `soak.faults`, servers from `demo`.
 """

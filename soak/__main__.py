@@ -1,7 +1,7 @@
-"""`python -m soak` (`make soak`): ten minutes of faults; fails if the exporter was late or holds more after them.
+"""`python -m soak` (`make soak`): ten minutes of faults; fails if the exporter is late or leaks.
 
-What it holds at minute two is compared with what it holds at minute ten. After that an ALTER TABLE holds its lock for a
-minute, in which no target may be down.
+It compares the exporter's memory, files and tasks at minute two with those at minute ten. Then an ALTER TABLE holds
+its lock for a minute, during which every target must be up.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ FIRST_SECONDS, REST_SECONDS, FAULT_SECONDS, LOCK_SECONDS = 120.0, 480.0, 3.0, 60
 
 
 def log_line(text: str) -> None:
-    """One line, with the time."""
-    print(f"{datetime.now():%H:%M:%S} {text}", flush=True)  # noqa: DTZ005 - for whoever sits in front of it
+    """Print one line with the time."""
+    print(f"{datetime.now():%H:%M:%S} {text}", flush=True)  # noqa: DTZ005 - local time for the reader
 
 
 async def soak(seed: int) -> list[str]:
-    """Run it; return what was wrong."""
+    """Run the soak; return the problems."""
     with TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
         async with running_environment(Path(folder)) as environment, new_session() as session:
             run = Soak(environment, session, Random(seed), log_line)  # noqa: S311 - the order of faults protects nothing
@@ -39,7 +39,7 @@ async def soak(seed: int) -> list[str]:
 
 
 def main() -> None:
-    """Exit with 0 if all went well, 1 if not; `python -m soak SEED` repeats an order of faults."""
+    """Exit with 0 without problems, else 1; `python -m soak SEED` repeats an order of faults."""
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else int(datetime.now().timestamp())  # noqa: DTZ005
     log_line(f"seed {seed}")
     try:

@@ -1,4 +1,4 @@
-"""The servers that a soak measures, and the exporter that measures them, each a process of its own."""
+"""The servers of a soak and the exporter that measures them, each in its own process."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ _QUEUES = ("mail", "mail-dlq")
 
 @dataclass(frozen=True)
 class SoakEnvironment:
-    """Everything that can be harmed. The exporter reaches PostgreSQL and Redis through the proxies only."""
+    """Everything that a fault can break. The exporter reaches PostgreSQL and Redis only through the proxies."""
 
     postgres: PostgresServer
     redis: RedisServer
@@ -49,7 +49,7 @@ class SoakEnvironment:
 
 @asynccontextmanager
 async def running_environment(folder: Path) -> AsyncIterator[SoakEnvironment]:
-    """Start it all below `folder` and end it all afterwards."""
+    """Start everything below `folder`, and end it afterwards."""
     async with AsyncExitStack() as exit_stack:
         postgres, redis = PostgresServer(folder / "postgres"), RedisServer(folder / "redis")
         s3 = S3Server(folder / "s3")
@@ -85,7 +85,7 @@ def _prepare_servers(postgres: PostgresServer, redis: RedisServer, s3: S3Server)
 
 
 def fill(server: RedisServer) -> None:
-    """Make the queues; a Redis that was restarted has forgotten them."""
+    """Create the queues, which a restarted Redis has lost."""
     with Redis(port=server.port) as redis:
         for name in _QUEUES:
             redis.hset(f"bull:{name}:meta", "opts.maxLenEvents", "10000")

@@ -1,4 +1,4 @@
-"""The soak itself: scrapes all the time, one fault after the other, and what the process holds before and after."""
+"""The soak itself: scrapes continuously, injects one fault at a time, and measures the process before and after."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from soak.environment import SoakEnvironment
 from soak.faults import FAULTS
 
 ALLOWED_SECONDS = 2.0
-"""The scrape timeout that is stated; every page has to come within it."""
+"""The scrape timeout that it sends; every page must arrive within it."""
 GROWTH_BYTES = 5 * 1024 * 1024
 _BETWEEN_SCRAPES_SECONDS = 0.2
 _RECOVERY_SECONDS = 60.0
@@ -22,12 +22,12 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class SoakFailed(Exception):
-    """The exporter did what it never may."""
+    """The exporter failed a check of the soak."""
 
 
 @dataclass(frozen=True)
 class ProcessUsage:
-    """What the exporter's process holds while everything is well."""
+    """The exporter's memory in bytes, open files and tasks while every target is up."""
 
     rss: int
     files: int
@@ -39,7 +39,7 @@ class ProcessUsage:
 
 @dataclass
 class Soak:
-    """A soak of one environment. `scrapes` and `slowest` (seconds) tell how often it was asked and how long it took."""
+    """A soak of one environment. `scrapes` counts the scrapes; `slowest` is the longest in seconds."""
 
     environment: SoakEnvironment
     session: aiohttp.ClientSession
@@ -49,7 +49,7 @@ class Soak:
     slowest: float = 0.0
 
     async def faults(self, seconds: float, each: float) -> None:
-        """Inject faults for so long, each lasting `each` seconds: all of them in random order, again and again."""
+        """Inject faults for `seconds`, all in random order and repeatedly; each lasts `each` seconds."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while loop.time() < end:
@@ -61,14 +61,14 @@ class Soak:
                 await self.fault(name, each)
 
     async def fault(self, name: str, seconds: float) -> None:
-        """Inject one fault for so long."""
+        """Inject one fault for `seconds`."""
         self.log(name)
         async with FAULTS[name](self.environment):
             await asyncio.sleep(seconds)
         await asyncio.sleep(seconds / 2)
 
     async def hold_lock(self, seconds: float) -> None:
-        """Hold the lock of an ALTER TABLE for so long: every page has everything. Raises SoakFailed."""
+        """Hold the lock of an ALTER TABLE for `seconds`. Raises SoakFailed if a target is down."""
         self.log(f"ALTER TABLE, held for {seconds:.0f} s")
         end = asyncio.get_running_loop().time() + seconds
         async with FAULTS["ALTER TABLE"](self.environment):
@@ -78,9 +78,9 @@ class Soak:
                 await asyncio.sleep(1)
 
     async def usage(self) -> ProcessUsage:
-        """Wait until every target is up again, and return what the process holds then.
+        """Wait until every target is up again, then return the process's usage.
 
-        Of several looks the least counts: a connection to storage may be open in one of them.
+        Takes the minimum of several samples, because a connection to storage may be open during some of them.
         """
         await self._wait_for_recovery()
         samples = [await self._sample_usage() for _ in range(10)]
@@ -88,14 +88,14 @@ class Soak:
 
     @asynccontextmanager
     async def scrape_continuously(self) -> AsyncIterator[None]:
-        """Scrape all the time; raises SoakFailed (in a group) for a page that is late, broken or no 200."""
+        """Scrape continuously; raise SoakFailed (in a group) for a page that is late, broken or not a 200."""
         async with asyncio.TaskGroup() as group:
             scraping = group.create_task(self._scrape_forever())
             yield
             scraping.cancel()
 
     async def page(self) -> str:
-        """One page. Raises SoakFailed."""
+        """Return one page. Raises SoakFailed."""
         began = asyncio.get_running_loop().time()
         headers = {"X-Prometheus-Scrape-Timeout-Seconds": str(ALLOWED_SECONDS)}
         async with self.session.get(f"{self.environment.url}/metrics", headers=headers) as answer:
@@ -115,13 +115,13 @@ class Soak:
             await asyncio.sleep(_BETWEEN_SCRAPES_SECONDS)
 
     async def _wait_for_recovery(self) -> None:
-        """Twice in a row, lest the fault before be only on its way."""
-        end, well = asyncio.get_running_loop().time() + _RECOVERY_SECONDS, 0
-        while well < 2:
+        """Wait for two healthy pages in a row, so that a delayed effect of the last fault is noticed."""
+        end, healthy_pages = asyncio.get_running_loop().time() + _RECOVERY_SECONDS, 0
+        while healthy_pages < 2:
             text = await self.page()
-            well = 0 if (down := _down(text)) else well + 1
+            healthy_pages = 0 if (down := _down(text)) else healthy_pages + 1
             if asyncio.get_running_loop().time() > end:
-                raise SoakFailed(f"not well again after {_RECOVERY_SECONDS:.0f} s: {', '.join(down)}")
+                raise SoakFailed(f"still down after {_RECOVERY_SECONDS:.0f} s: {', '.join(down)}")
             await asyncio.sleep(0.5)
 
     async def _sample_usage(self) -> tuple[int, int, int]:
@@ -134,12 +134,12 @@ class Soak:
 
 
 def new_session() -> aiohttp.ClientSession:
-    """A client that keeps no connection: how many it happened to keep would be counted with what the exporter holds."""
+    """Return a client that keeps no connections, which would count among the exporter's open files."""
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
 
 
 def compare(before: ProcessUsage, after: ProcessUsage) -> list[str]:
-    """Return what grew, in words."""
+    """Return a line for each resource that grew."""
     differences = []
     if after.rss > before.rss + GROWTH_BYTES:
         differences.append(f"memory: {before} before, {after} after")
@@ -151,6 +151,6 @@ def compare(before: ProcessUsage, after: ProcessUsage) -> list[str]:
 
 
 def _down(text: str) -> list[str]:
-    """The targets that are not up. Metrics that only a server of some kind has are not of interest here."""
+    """Return the lines of targets that are not up."""
     names = ("pg_up{", "redis_up{", "bullmq_up{", "backup_up{", "probe_success{")
     return [line for line in text.splitlines() if line.startswith(names) and not line.endswith(" 1.0")]

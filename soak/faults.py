@@ -1,4 +1,4 @@
-"""The faults: each is one line of `FAULTS`, lasts as long as its context, and leaves the environment as it found it."""
+"""The faults of `FAULTS`. Each lasts as long as its context, and then restores the environment."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ _CROWD = 50
 
 @asynccontextmanager
 async def held_backend(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """The exporter's own session is stopped in the middle of whatever it does."""
+    """Freeze the exporter's own session in PostgreSQL."""
     query = f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' LIMIT 1"  # noqa: S608 - the role is ours
     pids = (await asyncio.to_thread(environment.postgres.sql, query)).split()
     for pid in pids:
@@ -36,7 +36,7 @@ async def held_backend(environment: SoakEnvironment) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def held_server(server: Server) -> AsyncIterator[None]:
-    """The server takes connections, because the kernel does, and never says a word."""
+    """Freeze the server: the kernel accepts connections, but the server never answers."""
     identity = server.process.identity
     if identity is None:
         raise RuntimeError(f"{server.name} does not run")
@@ -49,7 +49,7 @@ async def held_server(server: Server) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def black_hole(proxy: Proxy) -> AsyncIterator[None]:
-    """Nothing that is sent arrives."""
+    """Swallow all bytes in both directions."""
     proxy.black_hole = True
     try:
         yield
@@ -60,7 +60,7 @@ async def black_hole(proxy: Proxy) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def slow_network(proxy: Proxy) -> AsyncIterator[None]:
-    """Every piece takes half a second."""
+    """Delay every chunk by half a second."""
     proxy.delay = 0.5
     try:
         yield
@@ -70,7 +70,7 @@ async def slow_network(proxy: Proxy) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def cut_connections(proxy: Proxy) -> AsyncIterator[None]:
-    """Every connection breaks, new ones too."""
+    """Break every connection, also new ones."""
     cutting = asyncio.create_task(_cut_forever(proxy))
     try:
         yield
@@ -80,7 +80,7 @@ async def cut_connections(proxy: Proxy) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def server_restart(server: Server) -> AsyncIterator[None]:
-    """The server is down."""
+    """Stop the server, then start it again."""
     await asyncio.to_thread(server.stop)
     try:
         yield
@@ -90,7 +90,7 @@ async def server_restart(server: Server) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_restart(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Redis is down, and has forgotten the queues when it is back."""
+    """Stop Redis, then start it again and refill the queues that it lost."""
     async with server_restart(environment.redis):
         yield
     await asyncio.to_thread(fill, environment.redis)
@@ -98,7 +98,7 @@ async def redis_restart(environment: SoakEnvironment) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def changed_password(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """The password is another one and the sessions are ended, as in a rotation that forgot the exporter."""
+    """Change the password and end the sessions, as in a rotation that forgot the exporter."""
     old = await _admin(environment, "SELECT rolpassword FROM pg_authid WHERE rolname = $1", ROLE)
     await _admin(environment, f"ALTER ROLE {ROLE} PASSWORD 'another'")
     await _admin(environment, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = $1", ROLE)
@@ -109,7 +109,7 @@ async def changed_password(environment: SoakEnvironment) -> AsyncIterator[None]:
 
 
 def table_lock(statement: str) -> FaultInjector:
-    """A transaction that holds the lock of `statement`."""
+    """Return a fault that holds the lock of `statement` in a transaction."""
 
     @asynccontextmanager
     async def fault(environment: SoakEnvironment) -> AsyncIterator[None]:
@@ -125,7 +125,7 @@ def table_lock(statement: str) -> FaultInjector:
 
 @asynccontextmanager
 async def long_script(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Redis is busy with a script that does not end."""
+    """Keep Redis busy with an endless script."""
     async with Redis(port=environment.redis.port) as product, Redis(port=environment.redis.port) as other:
         await product.config_set("busy-reply-threshold", 200)
         running: asyncio.Future[object] = asyncio.ensure_future(product.eval("while true do end", 0))
@@ -139,7 +139,7 @@ async def long_script(environment: SoakEnvironment) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def crowd(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Many scrapes at once, of which half hang up at once."""
+    """Start many scrapes at once; half of them hang up immediately."""
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
         scrapes = [asyncio.create_task(_read(session, environment.url)) for _ in range(_CROWD)]
@@ -154,7 +154,7 @@ async def crowd(environment: SoakEnvironment) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def broken_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """The inventory is broken for a while, then whole again, and read anew each time."""
+    """Reload a broken inventory, then the original one."""
     whole = environment.inventory.read_text(encoding="utf-8")
     environment.inventory.write_text("stacks: {shop: {reddis: {}}}\n", encoding="utf-8")
     os.kill(environment.pid, signal.SIGHUP)
@@ -167,7 +167,7 @@ async def broken_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def changed_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """The inventory has other settings for a while, so that every target is made afresh."""
+    """Reload an inventory with other settings, then the original one, so that targets are replaced."""
     whole = environment.inventory.read_text(encoding="utf-8")
     environment.inventory.write_text(whole.replace('"refresh": "1s"', '"refresh": "2s"'), encoding="utf-8")
     os.kill(environment.pid, signal.SIGHUP)

@@ -1,12 +1,12 @@
-"""A TCP proxy that harms what goes through it."""
+"""A TCP proxy that injects network faults."""
 
 import asyncio
 
 
 class Proxy:
-    """Stands in front of a port of 127.0.0.1; counts connections, and how often a question was sent after an answer.
+    """A proxy for a port of 127.0.0.1 that counts connections and round trips.
 
-    `delay` holds every piece up, in seconds; `black_hole` swallows them all; `cut` breaks what is connected.
+    `delay` delays every chunk, in seconds; `black_hole` swallows all chunks; `cut` breaks all connections.
     """
 
     def __init__(self, port: int) -> None:
@@ -20,13 +20,13 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
-        """Listen; returns the port."""
+        """Listen on a free port, and return it."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def close(self) -> None:
-        """Break everything and listen no more."""
+        """Stop listening, and break every connection."""
         if self._server is not None:
             self._server.close()
         await self.cut()
@@ -53,7 +53,7 @@ class Proxy:
         pumps = (self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
         try:
             await asyncio.gather(*pumps)
-        except OSError:  # one side has broken it off, which breaks the other
+        except OSError:  # one side broke the connection, so the other is closed too
             pass
         finally:
             back_writer.close()
