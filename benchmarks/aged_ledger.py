@@ -1,7 +1,7 @@
-"""Writes a ledger as it is after years: 400 days of runs, 30 days of deliveries, and an intact audit trail.
+"""Writes a ledger as it is after years of use.
 
-It inserts in bulk without a sync, for speed. The remediator's own code creates the tables, so a change of the schema
-fails here.
+It has 400 days of runs, 30 days of deliveries and an intact audit trail. It inserts in bulk without a sync, for speed.
+The remediator's own code creates the tables, so a change of the schema fails here.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ LARGE = Size(runs=100_000, deliveries=300_000, messages=60_000, still_open=1_000
 
 
 def target_of(number: int) -> tuple[str, str]:
-    """Return the stack and the canonical name of target `number`; each open episode has its own."""
+    """Return the stack and canonical name of target `number`, one per open episode."""
     stack = STACKS[number % len(STACKS)]
     return stack, f"{stack}/postgres/db{number // len(STACKS)}"
 

@@ -29,7 +29,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. `goal` is the highest ratio of ours to the other two together; None is no goal."""
+    """A line of the table, with its goal.
+
+    `goal` is the highest allowed ratio of ours to the other two together, or None.
+    """
 
     title: str
     value: Callable[[Cost], float]

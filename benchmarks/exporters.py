@@ -83,7 +83,7 @@ class ExporterProcess:
         return sum(1 for line in self.body.splitlines() if line and not line.startswith(b"#"))
 
     def sum_of(self, metric: str, *labels: str) -> float:
-        """Return the sum of the series of a metric on the last page that have all of `labels`, such as `db="a"`."""
+        """Return the sum of a metric on the last page, over series with all `labels` (`db="a"`)."""
         lines = (line for line in self.body.decode().splitlines() if line.startswith(f"{metric}{{"))
         return sum(float(line.rpartition("} ")[2].split()[0]) for line in lines if all(each in line for each in labels))
 

@@ -239,7 +239,7 @@ def inventory(folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure in a folder next to the code, because a commit to a folder in memory costs nothing."""
+    """Measure in a folder next to the code, because commits to memory cost nothing."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
         "--runs", type=int, default=LARGE.runs, help="number of runs in the ledger; other rows scale with it"

@@ -1,7 +1,7 @@
-"""Compares the cost of watching a large and a small bucket of backups: requests, and the exporter's CPU.
+"""Compares the cost of watching a large and a small bucket of backups.
 
-The server runs in another process, so that only the exporter's work counts. Fails if a million old backups cost over
-twice as much as a thousand.
+The cost is requests and the exporter's CPU. The server runs in another process, so that only the exporter's work
+counts. Fails if a million old backups cost over twice as much as a thousand.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ ALLOWED_RATIO = 2.0
 
 @dataclass(frozen=True)
 class ListingCost:
-    """The cost of all readings together; `first` is the number of requests of the first reading."""
+    """The cost of all readings; `first` counts the requests of the first reading."""
 
     first: int
     requests: int

@@ -1,4 +1,4 @@
-"""An S3 server with any number of backups that stores none: it computes its answers to ListObjectsV2."""
+"""An S3 server with any number of backups, which computes its listings."""
 
 import argparse
 import asyncio

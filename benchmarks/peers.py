@@ -1,4 +1,4 @@
-"""Compare the cost of a scrape: postgres_exporter and redis_exporter, and ours, side by side on the same data.
+"""Compares the cost of a scrape with postgres_exporter and redis_exporter.
 
 `python -m benchmarks.peers` (two minutes) starts a PostgreSQL and a Redis with the data of a busy product, lets the
 three exporters scrape them in turn, and prints medians, p99 and ratios. It exits with 1 if a goal is missed, or if a
@@ -99,7 +99,7 @@ async def _measure(servers: BusyServers, exporters: Sequence[ExporterProcess], r
 
 
 async def _idle(servers: BusyServers, exporters: Sequence[ExporterProcess], costs: Sequence[Cost]) -> ServerCounters:
-    """Return the servers' work per second without scrapes, and record each exporter's idle CPU."""
+    """Return the servers' idle work per second, and record each exporter's idle CPU."""
     before, cpu_before = await servers.counters(), [cpu_seconds(each.pid) for each in exporters]
     await asyncio.sleep(IDLE_SECONDS)
     for exporter, cost, cpu in zip(exporters, costs, cpu_before, strict=True):

@@ -1,7 +1,7 @@
-"""Measures the PostgreSQL collector on a server with 10,000 tables and 5,000 statements, part by part.
+"""Measures the PostgreSQL collector on a large server, part by part.
 
-`python -m benchmarks.postgres` (`make bench`) prints a table. It fails if a reading takes over half a second or
-returns over 10,000 series.
+The server has 10,000 tables and 5,000 statements. `python -m benchmarks.postgres` (`make bench`) prints a table. It
+fails if a reading takes over half a second or returns over 10,000 series.
 """
 
 import asyncio

@@ -18,7 +18,10 @@ def pid_of(process: Process) -> int:
 
 
 def cpu_seconds(pid: int, *, with_ended_children: bool = False) -> float:
-    """Return the CPU time of a process so far; 0 for a process that has ended, because its parent counts it."""
+    """Return the CPU time of a process so far.
+
+    It is 0 for a process that has ended, because its parent counts it.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Measures the cost of a scrape of queues, and whether the discovery of queues delays a scrape.
+"""Measures a scrape of queues, and whether discovery delays a scrape.
 
 `python -m benchmarks.queues` (`make bench`) starts a Redis, fills it and prints a table: the exporter's CPU time for 50
 idle queues and for 50 in which jobs move, and the time for 500 and 1,000 queues. It fails if a limit is missed, or if
@@ -144,7 +144,7 @@ async def _cost(
     kind: Callable[[RedisServer, int], AbstractAsyncContextManager[Work]],
     change: Callable[[RedisServer], None] = lambda _: None,
 ) -> tuple[float, float]:
-    """Return the median CPU time and duration of a reading in seconds, with a change before each."""
+    """Return the median CPU time and duration of a reading after a change, in seconds."""
     rounds = []
     async with kind(server, count) as work:
         for _ in range(ROUNDS):

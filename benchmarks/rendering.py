@@ -1,4 +1,4 @@
-"""Measures the time for a page of 50,000 series: prometheus_client, the exporter, and compression.
+"""Measures a page of 50,000 series: prometheus_client, the exporter and compression.
 
 `python -m benchmarks.rendering` (`make bench`) prints a table. It fails if the exporter takes over 15 % of the time
 of prometheus_client in either format, with all values changed, or if the pages differ in a byte.
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def compare(name: str, format: Format, scrapes: Sequence[TargetSamples]) -> float:
-    """Print the times of both for scrapes in which every value changes; return the exporter's share."""
+    """Print the times of both if every value changes; return the exporter's share."""
     series = new_series()
     if page(scrapes[0], series, format) != format.encode([PeerPage(scrapes[0])]):
         sys.exit(f"{name}: the pages differ")

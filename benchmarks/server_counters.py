@@ -1,4 +1,4 @@
-"""The counters of a PostgreSQL and a Redis server that a scrape moves, and the changes that a scrape must show."""
+"""The counters that a scrape moves, and the changes that a scrape must show."""
 
 from dataclasses import astuple, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Measures how fast the remediator durably accepts deliveries, and how soon the first effect follows.
+"""Measures how fast the remediator accepts deliveries, and how soon it acts.
 
 `python -m benchmarks.webhook` (`make bench`) serves the remediator in a separate process, with a ledger on this disk,
 and posts to it as Alertmanager does. It prints each measurement with its limit, and fails if one is missed.
@@ -128,7 +128,7 @@ def request(path: str, body: bytes) -> bytes:
 
 
 def repeated_delivery(alerts: int) -> bytes:
-    """Return a delivery of shadow-mode alerts, the same from every sender, as Alertmanager repeats them."""
+    """Return a delivery of shadow-mode alerts, the same from every sender."""
     return delivery([alert(target, SHADOW_STACK, target) for target in TARGETS[:alerts]])
 
 
@@ -178,7 +178,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[int, asyncio.StreamReader
 
 
 def main() -> None:
-    """Measure in a folder next to the code, because a commit to a folder in memory costs nothing."""
+    """Measure in a folder next to the code, because commits to memory cost nothing."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as folder:
         sys.exit(not asyncio.run(measure(Path(folder))))
 

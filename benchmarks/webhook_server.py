@@ -1,4 +1,4 @@
-"""The server of benchmarks.webhook: the real application, with a remediation that does nothing."""
+"""The server of benchmarks.webhook: the real application with a dummy remediation."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""The clock of all deadlines: the event loop's, which nobody sets."""
+"""The clock of all deadlines: the event loop's, independent of the system time."""
 
 import asyncio
 

@@ -64,7 +64,7 @@ Connect = Callable[[float], Awaitable[Client]]
 
 @dataclass(frozen=True)
 class ScrapeReading:
-    """A reading on each scrape. `round_trips` is the most that it waits for, without connecting."""
+    """A reading on each scrape, which waits for at most `round_trips`, without connecting."""
 
     connect: Connect
     round_trips: int = 1
@@ -72,10 +72,10 @@ class ScrapeReading:
 
 @dataclass(frozen=True)
 class BackgroundReading:
-    """A reading too slow for a scrape: it runs in the background every `refresh`, and its samples are kept.
+    """A background reading, too slow for a scrape.
 
-    `cost` describes to the operator the load of one reading. If it `counts_for_up`, the target is up only while
-    this reading succeeds.
+    It runs every `refresh`, and the lane keeps its samples. `cost` describes to the operator the load of one reading.
+    If it `counts_for_up`, the target is up only while this reading succeeds.
     """
 
     connect: Connect
@@ -85,10 +85,10 @@ class BackgroundReading:
 
 
 class Collector(ABC):
-    """A target of the inventory, with the lanes that measure it: on each scrape, in the background, or both.
+    """A target of the inventory, with the lanes that measure it.
 
-    The debug page shows the lanes under these names. `jobs` are background readings that may fail while the target
-    is up, see `exporter.job`.
+    It reads on each scrape, in the background, or both. The debug page shows the lanes under these names. `jobs` are
+    background readings that may fail while the target is up, see `exporter.job`.
     """
 
     metrics: ClassVar[tuple[Metric, ...]]

@@ -1,4 +1,4 @@
-"""The collectors: one folder per kind of target, and one function here that loads it.
+"""All collectors, by the inventory key of their targets; one folder per kind.
 
 A kind is loaded when a target of it is configured: the libraries of object storage alone take four MiB.
 """

@@ -1,4 +1,4 @@
-"""The deadline of a scrape: a time on the event loop's clock, computed once and passed down."""
+"""The deadline of a scrape: a time on the event loop's clock, computed once."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Errors of the exporter, worded for the on-call operator. None of them ever holds a secret.
+"""Errors of the exporter, worded for the on-call operator and without secrets.
 
 ExporterError
 └── TargetError             a target could not be measured; costs that target's samples only

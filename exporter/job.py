@@ -1,7 +1,7 @@
-"""Jobs: background readings that share one connection and run in turn, each with its own samples and errors.
+"""Jobs: background readings of a target that share one connection and run in turn.
 
-If a job fails, hangs or waits for a lock, only its own samples become stale: the page keeps the last ones and exports
-their time. The connection is open only while a job is due.
+Each has its own samples and errors. If a job fails, hangs or waits for a lock, only its own samples become stale: the
+page keeps the last ones and exports their time. The connection is open only while a job is due.
 
 This module imports neither lanes nor collectors, because both import it.
 """
@@ -26,11 +26,11 @@ S = TypeVar("S", bound=JobSession)
 
 @dataclass(frozen=True)
 class Job(Generic[S]):
-    """One reading. `run` takes the session and a deadline (event loop's clock), and returns all its samples.
+    """One background reading.
 
-    `run` raises TargetError; the exporter reports any other error without its text. `name` is unique within the
-    target. `metrics` are all that it can return; the HELP of each ends in "Cached.". `most_series` is their maximum
-    number of series together.
+    `run` takes the session and a deadline (event loop's clock), and returns all samples. It raises TargetError; the
+    exporter reports any other error without its text. `name` is unique within the target. `metrics` are all that it can
+    return; the HELP of each ends in "Cached.". `most_series` is their maximum number of series together.
     """
 
     name: str

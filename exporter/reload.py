@@ -28,7 +28,10 @@ log = structlog.get_logger(__name__)
 
 
 class ReloadableScraper:
-    """Serves from one scraper at a time. A scrape under way at a reload ends on the scraper that it began with."""
+    """Serves from one scraper, and replaces it on a reload.
+
+    A scrape under way at a reload ends on the scraper that it began with.
+    """
 
     def __init__(self, inventory: Inventory | None, file: Path | None) -> None:
         self.current = Scraper(inventory or Inventory())

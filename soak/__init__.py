@@ -1,4 +1,4 @@
-"""Runs the exporter for ten minutes against failing servers, and checks that it leaks nothing.
+"""Runs the exporter for ten minutes against failing servers to find leaks.
 
 Faults come from `soak.faults`, servers from `demo`.
 """

@@ -1,4 +1,4 @@
-"""`python -m soak` (`make soak`): ten minutes of faults; fails if the exporter is late or leaks.
+"""`python -m soak` (`make soak`): fails if faults make the exporter late or leak.
 
 It compares the exporter's memory, files and tasks at minute two with those at minute ten. Then an ALTER TABLE holds
 its lock for a minute, during which every target must be up.

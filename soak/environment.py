@@ -23,7 +23,10 @@ _QUEUES = ("mail", "mail-dlq")
 
 @dataclass(frozen=True)
 class SoakEnvironment:
-    """Everything that a fault can break. The exporter reaches PostgreSQL and Redis only through the proxies."""
+    """Everything that a fault can break.
+
+    The exporter reaches PostgreSQL and Redis only through the proxies.
+    """
 
     postgres: PostgresServer
     redis: RedisServer

@@ -1,4 +1,4 @@
-"""The soak itself: scrapes continuously, injects one fault at a time, and measures the process before and after."""
+"""The soak: scrapes continuously, injects faults, and compares the process."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ class ProcessUsage:
 
 @dataclass
 class Soak:
-    """A soak of one environment. `scrapes` counts the scrapes; `slowest` is the longest in seconds."""
+    """A soak of one environment; `slowest` is the longest scrape in seconds."""
 
     environment: SoakEnvironment
     session: aiohttp.ClientSession
@@ -49,7 +49,7 @@ class Soak:
     slowest: float = 0.0
 
     async def faults(self, seconds: float, each: float) -> None:
-        """Inject faults for `seconds`, all in random order and repeatedly; each lasts `each` seconds."""
+        """Inject all faults repeatedly in random order for `seconds`, `each` seconds per fault."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while loop.time() < end:
@@ -88,7 +88,7 @@ class Soak:
 
     @asynccontextmanager
     async def scrape_continuously(self) -> AsyncIterator[None]:
-        """Scrape continuously; raise SoakFailed (in a group) for a page that is late, broken or not a 200."""
+        """Scrape continuously; raise SoakFailed (in a group) for a late or broken page."""
         async with asyncio.TaskGroup() as group:
             scraping = group.create_task(self._scrape_forever())
             yield
@@ -115,7 +115,7 @@ class Soak:
             await asyncio.sleep(_BETWEEN_SCRAPES_SECONDS)
 
     async def _wait_for_recovery(self) -> None:
-        """Wait for two healthy pages in a row, so that a delayed effect of the last fault is noticed."""
+        """Wait for two healthy pages in a row, because the last fault may act late."""
         end, healthy_pages = asyncio.get_running_loop().time() + _RECOVERY_SECONDS, 0
         while healthy_pages < 2:
             text = await self.page()
@@ -134,7 +134,7 @@ class Soak:
 
 
 def new_session() -> aiohttp.ClientSession:
-    """Return a client that keeps no connections, which would count among the exporter's open files."""
+    """Return a client that keeps no connections: they would count as the exporter's files."""
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
 
 

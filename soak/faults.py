@@ -1,4 +1,4 @@
-"""The faults of `FAULTS`. Each lasts as long as its context, and then restores the environment."""
+"""The faults: each lasts as long as its context, and then restores the environment."""
 
 import asyncio
 import os
@@ -167,7 +167,7 @@ async def broken_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def changed_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Reload an inventory with other settings, then the original one, so that targets are replaced."""
+    """Reload an inventory that replaces targets, then the original one."""
     whole = environment.inventory.read_text(encoding="utf-8")
     environment.inventory.write_text(whole.replace('"refresh": "1s"', '"refresh": "2s"'), encoding="utf-8")
     os.kill(environment.pid, signal.SIGHUP)

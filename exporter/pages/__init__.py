@@ -1,4 +1,4 @@
-"""The pages for operators: the landing page, the debug page, and the costs of an inventory.
+"""The pages for operators: landing page, debug page, and costs of an inventory.
 
 The landing page shows the state that scheduling/ keeps. The debug page scrapes first, as `/metrics` does.
 """

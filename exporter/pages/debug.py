@@ -1,6 +1,6 @@
-"""`/metrics?debug=true`: what each target did in this scrape, to find out why a series is missing.
+"""`/metrics?debug=true`: what each target did in this scrape.
 
-It shows counts, times and the exporter's own error texts, so it holds no secrets.
+It explains why a series is missing. It shows counts, times and the exporter's own error texts, so it holds no secrets.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def _target_lines(target: ScheduledTarget) -> Iterator[str]:
 
 
 def _format_outcome(outcome: ReadingOutcome) -> str:
-    """Show both failure and reading: a background lane serves its last good samples after a failure."""
+    """Show failure and reading: a background lane keeps its last good samples."""
     parts = [f"{outcome.seconds:.3f} s"]
     if outcome.failure is not None:
         parts.append(f"{'timeout' if outcome.failure.timeout else 'error'}: {outcome.failure.reason}")

@@ -1,4 +1,4 @@
-"""Computes what the exporter would collect, its cost and its series, from declarations; no target is read."""
+"""Computes what the exporter would collect, and its cost, without reading a target."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

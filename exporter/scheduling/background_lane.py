@@ -10,7 +10,7 @@ from exporter.scheduling.backoff import LONGEST_SECONDS
 from exporter.scheduling.connection import ConnectionSlot
 from exporter.scheduling.outcome import Failure, ReadingOutcome, failure_of
 
-# A listing may be slow, but it must not hold its connection for ever.
+# A listing may be slow, but it must not hold its connection forever.
 SHORTEST_LIMIT_SECONDS, LONGEST_LIMIT_SECONDS = 10.0, 300.0
 # A reading made every few minutes is not retried every ten seconds: storage bills failed requests, too.
 LONGEST_WAIT_SECONDS = 60.0
@@ -19,7 +19,7 @@ JITTER = 0.1
 
 
 class BackgroundLane:
-    """Keeps a target's last good reading. A later failure is reported beside it; the samples stay."""
+    """Keeps a target's last good reading, and reports a later failure beside it."""
 
     def __init__(self, background: BackgroundReading, name: str) -> None:
         self._period = background.refresh.total_seconds()

@@ -9,9 +9,10 @@ LONGEST_SECONDS = 10.0
 
 
 class Backoff:
-    """The wait before a retry: 0.5 s after the first failure, doubling up to `longest`, with jitter.
+    """The wait before a retry.
 
-    `failure` is the last failure, `wait` the seconds to wait after it. Callers pass times on the event loop's clock.
+    It is 0.5 s after the first failure and doubles up to `longest`, with jitter. `failure` is the last failure, `wait`
+    the seconds to wait after it. Callers pass times on the event loop's clock.
     """
 
     def __init__(self, longest: float = LONGEST_SECONDS) -> None:

@@ -1,4 +1,4 @@
-"""The job lane: runs jobs in turn when they are due, and keeps each job's last good reading."""
+"""The job lane: runs due jobs in turn, and keeps each job's last good reading."""
 
 import asyncio
 import time
@@ -83,7 +83,7 @@ class JobLane:
             await asyncio.sleep(max(min(state.due for state in self._states) - monotonic(), 0))
 
     async def _run_due_jobs(self) -> None:
-        """Run the due jobs, the longest overdue first. If no server answers, one attempt is enough."""
+        """Run the due jobs, the longest overdue first; stop if no server answers."""
         due = sorted((state for state in self._states if state.due <= monotonic()), key=lambda state: state.due)
         session = self._session()
         try:

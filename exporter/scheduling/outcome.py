@@ -21,7 +21,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class ReadingOutcome:
-    """A reading or a failure, and its duration. In the background, a failure keeps the last good reading."""
+    """A reading or a failure, and its duration.
+
+    After a failure in the background it also holds the last good reading.
+    """
 
     reading: Reading | None
     failure: Failure | None

@@ -37,7 +37,7 @@ class ScrapeLane:
         await self._slot.close()
 
     def _join(self, deadline: float) -> "asyncio.Task[ReadingOutcome]":
-        """Return the reading under way or a new one, which may last until the latest deadline of its requests."""
+        """Join the reading under way or start one; it may last until its latest deadline."""
         if self._task is None or self._task.done():
             self._until = deadline
             self._task = asyncio.create_task(self._read(), name=self._name)

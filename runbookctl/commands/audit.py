@@ -18,7 +18,7 @@ def verify_audit(
     head: Annotated[str | None, typer.Option(help="A head hash noted earlier, from a log or an escalation.")] = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Verify that no audit row was changed; with --head, also that every row up to that head is still there."""
+    """Verify that no audit row was changed, and with --head that the trail still holds it."""
     answer = client_of(context).get("/api/v1/audit", {"head": head}, VERIFY_SECONDS)
     problem = None
     if answer["first_break"] is not None:

@@ -14,7 +14,7 @@ def doctor(
     stack: StackOption = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Connect as the daemons do, and report rights that are missing or too wide, with the fix. Changes nothing."""
+    """Report rights that are missing or too wide, each with its fix; changes nothing."""
     inventory = load_inventory_or_fail(file)
     if stack is not None and stack not in inventory.stacks:
         raise typer.BadParameter(f"no stack {stack!r}; there are: {', '.join(inventory.stacks) or 'none'}")

@@ -9,7 +9,7 @@ def explain(
     file: ConfigFile = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Show what the exporter would collect, its cost and its number of series; connects to no target."""
+    """Show what the exporter would collect, with costs; connects to no target."""
     cost_list = list(costs_of(load_inventory_or_fail(file)))
     if output is answers.Format.JSON:
         costs.show_json(cost_list)

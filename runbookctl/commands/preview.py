@@ -1,4 +1,4 @@
-"""`plan`, `why` and `simulate`: show what would be done, and why. They change and record nothing."""
+"""`plan`, `why` and `simulate`: show what would be done, and why; change nothing."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ def plan(
     target: Annotated[str, typer.Argument(help="The target, like shop/postgres/main or shop/queues/jobs/emails.")],
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Show what would be done if this target's alert fired now, with every bound; changes nothing."""
+    """Show the plan and every bound as if the target's alert fired now; changes nothing."""
     answer = client_of(context).get("/api/v1/plan", {"remediation": remediation, "target": target})
     if output is answers.Format.JSON:
         answers.as_json(answer)

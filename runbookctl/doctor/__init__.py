@@ -1,6 +1,6 @@
-"""`runbookctl doctor`: connects as the daemons do, and reports rights that are missing or too wide.
+"""`runbookctl doctor`: reports rights that are missing or too wide.
 
-It names the fix for each finding, and changes nothing.
+It connects as the daemons do, names the fix for each finding, and changes nothing.
 """
 
 import asyncio

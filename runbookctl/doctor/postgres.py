@@ -1,4 +1,4 @@
-"""Checks the rights and limits of the daemons' roles in PostgreSQL against deploy/postgres/."""
+"""Checks the daemons' roles in PostgreSQL against deploy/postgres/."""
 
 import asyncio
 import json
@@ -22,7 +22,10 @@ _FACTS = resources.files(__package__).joinpath("postgres.sql").read_text(encodin
 
 @dataclass(frozen=True)
 class Role:
-    """The rights and limits that a daemon's role needs. `settings` holds each limit's recommended value."""
+    """The rights and limits that a daemon's role needs.
+
+    `settings` holds each limit's recommended value.
+    """
 
     needs: tuple[str, ...]
     may_have: frozenset[str]
@@ -84,7 +87,10 @@ class RoleFacts:
 
 
 async def check(stack: Stack, name: str) -> list[Finding]:
-    """Check the exporter's role, the user's queries and, if admin_dsn is readable here, the remediator's role."""
+    """Check the exporter's role, the user's queries and the remediator's role.
+
+    Skips the remediator's role if admin_dsn is not readable here.
+    """
     target = stack.postgres[name]
     findings = [*await _check_role(target.dsn_secret(), EXPORTER), *await _check_queries(stack, name)]
     return findings + await _check_remediator(target)
@@ -110,7 +116,7 @@ async def _check_role(secret: Secret, role: Role) -> list[Finding]:
 
 
 async def _facts(dsn: str) -> RoleFacts:
-    """Read on a plain connection: the exporter's session settings would hide the role's own limits."""
+    """Read on a plain connection: session settings would hide the role's own limits."""
     async with asyncio.timeout(SECONDS):
         connection = await asyncpg.connect(dsn, timeout=SECONDS, statement_cache_size=0)
         try:

@@ -1,4 +1,4 @@
-"""Checks the rights of the exporter's user in Redis, and the server settings that queues need."""
+"""Checks the rights of the exporter's user in Redis, and the server's settings."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping

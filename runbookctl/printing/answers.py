@@ -25,7 +25,7 @@ class Format(StrEnum):
 
 
 def runs(console: Console, answer: Row, output: Format) -> None:
-    """Print one line per run, newest first. The hint for older runs goes to stderr, not into a pipe."""
+    """Print one line per run, newest first, and the hint for older runs on stderr."""
     if output is Format.JSON:
         as_json(answer)
         return

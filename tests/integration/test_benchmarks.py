@@ -1,10 +1,10 @@
-"""The numbers of the benchmarks are what they say."""
+"""The benchmarks measure what they print."""
 
 from benchmarks.processes import server_cpu
 
 
-def test_the_servers_cpu_counts_what_has_ended(postgres_server) -> None:
+def test_server_cpu_includes_ended_sessions(postgres_server) -> None:
     before = server_cpu(postgres_server)
-    # psql's session is over when this returns: its time is the postmaster's to tell.
+    # psql's backend has ended when this returns, so only the postmaster still counts its time.
     postgres_server.sql("SELECT count(*) FROM generate_series(1, 3000000)")
     assert server_cpu(postgres_server) - before >= 0.1

@@ -1,4 +1,4 @@
-"""The short form of `make soak`: every fault once, and nothing is held after them that was not held before."""
+"""The short form of `make soak`: every fault once, without a leak."""
 
 from random import Random
 
@@ -10,11 +10,11 @@ from soak.faults import FAULTS
 
 
 @pytest.mark.timeout(180)
-async def test_every_fault_once_leaves_nothing_behind(servers_folder) -> None:
+async def test_every_fault_leaves_no_leak(servers_folder) -> None:
     async with running_environment(servers_folder / "soak") as environment, new_session() as session:
         soak = Soak(environment, session, Random(1), print)  # noqa: S311
         async with soak.scrape_continuously():
-            # What is loaded and opened once in a life counts as there before.
+            # Warm up first: some resources are loaded or opened once and stay.
             for name in ("PostgreSQL down", "Redis down", "held storage", "crowd that hangs up"):
                 await soak.fault(name, 0.5)
             before = await soak.usage()

@@ -51,7 +51,7 @@ def test_metric_is_well_formed(metric: Metric) -> None:
 
 
 def test_reference_equals_the_declarations() -> None:
-    """The fix is `make docs`."""
+    """Run `make docs` to fix a failure."""
     for file, text in metrics_pages():
         assert file.read_text(encoding="utf-8") == text, file.name
 

@@ -27,7 +27,7 @@ def job(
     [
         (job(120), 120),
         (job(120, None), 120),
-        (job(120, '{"delay": 100000}'), 20),  # was delayed on purpose for 100 s
+        (job(120, '{"delay": 100000}'), 20),  # added with a delay of 100 s
         (job(120, '{"delay":0,"attempts":3}'), 120),
         (job(120, '{"delay":null}'), 120),
         (job(120, "[]"), 120),
@@ -59,8 +59,8 @@ def test_ready_time_follows_from_the_jobs_fields(fields, age: float | None) -> N
         job(7200, made=2, v5=False),
         job(7200, '{"backoff":{"type":"mine","delay":5}}', started=30, made=1),  # the application's own backoff
         job(7200, '{"backoff":{"type":"fixed","delay":5,"jitter":0.5}}', started=30, made=1),
-        job(7200, FIXED, started=5, made=1),  # promoted while it was held back
-        job(7200, EXPONENTIAL, started=30, made=1025),  # held back for longer than a float can say
+        job(7200, FIXED, started=5, made=1),  # promoted during its backoff
+        job(7200, EXPONENTIAL, started=30, made=1025),  # backoff beyond the range of a float
         job(7200, EXPONENTIAL, started=30, made=10**9),
         job(7200, '{"backoff":{"type":"exponential","delay":1e308}}', started=30, made=100),
     ],

@@ -56,11 +56,11 @@ class LaneHarness:
 
 
 @pytest.fixture
-def world() -> LaneHarness:
+def harness() -> LaneHarness:
     return LaneHarness()
 
 
-async def fine(_: FakeSession, __: float) -> Sequence[Sample]:
+async def succeeds(_: FakeSession, __: float) -> Sequence[Sample]:
     return [FOUND(1)]
 
 
@@ -88,38 +88,40 @@ async def wait_until(done: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_failed_job_does_not_affect_the_others_or_leak_its_message(world: LaneHarness) -> None:
+async def test_failed_job_does_not_affect_the_others_or_leak_its_message(harness: LaneHarness) -> None:
     wrong, odd = fails(TargetRefused("no such table")), fails(KeyError("hunter2"))
-    async with world.lane(world.job("a", wrong), world.job("b", odd), world.job("c", fine)) as lane:
+    async with harness.lane(harness.job("a", wrong), harness.job("b", odd), harness.job("c", succeeds)) as lane:
         await wait_until(lambda: failure_reasons(lane)["c"] == "")
         assert failure_reasons(lane)["a"] == "no such table"
         assert failure_reasons(lane)["b"].startswith("unexpected KeyError at test_job_lane.py:")
         succeeded = {sample.labels[1]: sample.value for sample in lane.samples() if sample.metric is job_lane.SUCCESS}
         assert succeeded == {"a": False, "b": False, "c": True}
         assert [sample.labels[1] for sample in lane.samples() if sample.metric is job_lane.LAST_SUCCESS] == ["c"]
-    assert [session.used_by for session in world.sessions] == [["a", "b", "c"]]
+    assert [session.used_by for session in harness.sessions] == [["a", "b", "c"]]
 
 
-async def test_hanging_job_is_ended_and_the_next_one_runs(world: LaneHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_job_is_ended_and_the_next_one_runs(
+    harness: LaneHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(job_lane, "GRACE_SECONDS", 0.05)
-    async with world.lane(world.job("a", hangs, timeout=0.1), world.job("b", fine)) as lane:
+    async with harness.lane(harness.job("a", hangs, timeout=0.1), harness.job("b", succeeds)) as lane:
         await wait_until(lambda: failure_reasons(lane)["b"] == "")
         assert failure_reasons(lane)["a"] == "no answer before the deadline"
 
 
-async def test_unavailable_target_is_tried_once_per_turn(world: LaneHarness) -> None:
+async def test_unavailable_target_is_tried_once_per_turn(harness: LaneHarness) -> None:
     gone = fails(TargetUnavailable("refused"))
-    async with world.lane(world.job("a", gone), world.job("b", fine)) as lane:
-        await wait_until(lambda: world.sessions and world.sessions[0].closed)
+    async with harness.lane(harness.job("a", gone), harness.job("b", succeeds)) as lane:
+        await wait_until(lambda: harness.sessions and harness.sessions[0].closed)
         assert (
             failure_reasons(lane)["a"]
             == failure_reasons(lane)["b"]
             == "refused; check the address, and that the server is up"
         )
-    assert world.sessions[0].used_by == ["a"]
+    assert harness.sessions[0].used_by == ["a"]
 
 
-async def test_last_reading_stays_after_a_failure(world: LaneHarness) -> None:
+async def test_last_reading_stays_after_a_failure(harness: LaneHarness) -> None:
     answers: list[Exception | None] = [None, TargetRefused("gone")]
 
     async def run(_: FakeSession, __: float) -> Sequence[Sample]:
@@ -127,7 +129,7 @@ async def test_last_reading_stays_after_a_failure(world: LaneHarness) -> None:
             raise error
         return [FOUND(7)]
 
-    async with world.lane(world.job("a", run, refresh=0.05)) as lane:
+    async with harness.lane(harness.job("a", run, refresh=0.05)) as lane:
         await wait_until(lambda: failure_reasons(lane)["a"] == "gone")
         reading = lane.outcomes["job a"].reading
         assert reading is not None
@@ -136,36 +138,36 @@ async def test_last_reading_stays_after_a_failure(world: LaneHarness) -> None:
         await wait_until(lambda: failure_reasons(lane)["a"] == "")
 
 
-async def test_job_runs_only_when_due_and_the_session_closes_in_between(world: LaneHarness) -> None:
-    async with world.lane(world.job("often", fine, refresh=0.02), world.job("once", fine)):
-        await wait_until(lambda: len(world.sessions) > 5)
-    used = [name for session in world.sessions for name in session.used_by]
+async def test_job_runs_only_when_due_and_the_session_closes_in_between(harness: LaneHarness) -> None:
+    async with harness.lane(harness.job("often", succeeds, refresh=0.02), harness.job("once", succeeds)):
+        await wait_until(lambda: len(harness.sessions) > 5)
+    used = [name for session in harness.sessions for name in session.used_by]
     assert used.count("once") == 1
     assert used.count("often") >= 5
-    assert all(session.closed for session in world.sessions)
+    assert all(session.closed for session in harness.sessions)
 
 
-async def test_failed_job_waits_longer_before_each_retry(world: LaneHarness) -> None:
+async def test_failed_job_waits_longer_before_each_retry(harness: LaneHarness) -> None:
     loop, tried = asyncio.get_running_loop(), list[float]()
 
     async def run(_: FakeSession, __: float) -> Sequence[Sample]:
         tried.append(loop.time())
         raise TargetRefused("no")
 
-    async with world.lane(world.job("a", run)):
+    async with harness.lane(harness.job("a", run)):
         await wait_until(lambda: len(tried) == 3)
     assert tried[1] - tried[0] >= 0.5
     assert tried[2] - tried[1] >= 1
 
 
-async def test_close_ends_the_running_job_and_its_session(world: LaneHarness) -> None:
-    async with world.lane(world.job("a", hangs)):
-        await wait_until(lambda: world.sessions and world.sessions[0].used_by)
-        assert not world.sessions[0].closed
-    assert world.sessions[0].closed
+async def test_close_ends_the_running_job_and_its_session(harness: LaneHarness) -> None:
+    async with harness.lane(harness.job("a", hangs)):
+        await wait_until(lambda: harness.sessions and harness.sessions[0].used_by)
+        assert not harness.sessions[0].closed
+    assert harness.sessions[0].closed
 
 
-async def test_lane_without_jobs_does_not_connect(world: LaneHarness) -> None:
-    async with world.lane():
+async def test_lane_without_jobs_does_not_connect(harness: LaneHarness) -> None:
+    async with harness.lane():
         await asyncio.sleep(0.05)
-    assert world.sessions == []
+    assert harness.sessions == []
