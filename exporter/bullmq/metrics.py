@@ -52,7 +52,7 @@ OLDEST_ACTIVE = gauge(
 UNLOCKED = gauge(
     "bullmq_queue_active_unlocked_jobs",
     f"Jobs without a lock among the {MAX_HELD_JOBS} longest-running active ones: their worker died. Another worker, if "
-    "any, soon marks them as stalled.",
+    "any, soon marks them as stalled. Cached.",
     "queue",
     source="active, locks",
 )
@@ -82,7 +82,7 @@ LAST_FAILED = gauge(
 )
 RECENTLY_FAILED = gauge(
     "bullmq_queue_recently_failed_jobs",
-    f"Failed jobs still stored that failed within the last {RECENT_SECONDS} seconds.",
+    f"Failed jobs still stored that failed within the last {RECENT_SECONDS} seconds. Cached.",
     "queue",
     source="ZCOUNT failed",
 )
@@ -100,13 +100,13 @@ ADDED = counter(
 )
 COMPLETED_TOTAL = counter(
     "bullmq_jobs_completed_total",
-    "Jobs completed; absent unless a worker keeps metrics.",
+    "Jobs completed; absent unless a worker keeps metrics. Cached.",
     "queue",
     source="metrics:completed",
 )
 FAILED_TOTAL = counter(
     "bullmq_jobs_failed_total",
-    "Jobs that failed for good; absent unless a worker keeps metrics.",
+    "Jobs that failed for good; absent unless a worker keeps metrics. Cached.",
     "queue",
     source="metrics:failed",
 )
@@ -137,24 +137,24 @@ CONCURRENCY = gauge(
     since="5.9",
 )
 SCHEDULERS = gauge(
-    "bullmq_schedulers", "Job schedulers and repeatable jobs of the queue.", "queue", source="ZCARD repeat"
+    "bullmq_schedulers", "Job schedulers and repeatable jobs of the queue. Cached.", "queue", source="ZCARD repeat"
 )
 NEXT_RUN = gauge(
     "bullmq_scheduler_next_run_timestamp_seconds",
-    "When the next scheduler is due, in seconds since 1970; absent if there is none.",
+    "When the next scheduler is due, in seconds since 1970; absent if there is none. Cached.",
     "queue",
     source="ZRANGE repeat",
 )
 MISSED = gauge(
     "bullmq_schedulers_missed",
-    f"Schedulers that were due more than {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since.",
+    f"Schedulers that were due more than {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since. Cached.",
     "queue",
     source="ZCOUNT repeat",
 )
 INFO = gauge(
     "bullmq_queue_info",
     "Always 1; library_version is the version that the queue states, or else the oldest major version with such keys "
-    "(4, 5), or empty.",
+    "(4, 5), or empty. Cached.",
     "queue",
     "library_version",
     source="meta: version; marker, pc",
