@@ -70,13 +70,13 @@ OVERDUE_MAX = gauge(
 )
 FIRST_FAILED = gauge(
     "bullmq_queue_oldest_failed_timestamp_seconds",
-    "Failure time of the oldest failed job still stored, in seconds since 1970; absent if there is none.",
+    "Failure time of the oldest failed job still stored, in seconds since 1970; absent if there is none. Cached.",
     "queue",
     source="ZRANGE failed",
 )
 LAST_FAILED = gauge(
     "bullmq_queue_last_failed_timestamp_seconds",
-    "Failure time of the newest failed job still stored, in seconds since 1970; absent if there is none.",
+    "Failure time of the newest failed job still stored, in seconds since 1970; absent if there is none. Cached.",
     "queue",
     source="ZRANGE failed",
 )
@@ -88,7 +88,7 @@ RECENTLY_FAILED = gauge(
 )
 LAST_COMPLETED = gauge(
     "bullmq_queue_last_completed_timestamp_seconds",
-    "Completion time of the newest completed job still stored, in seconds since 1970; absent if there is none.",
+    "Completion time of the newest completed job still stored, in seconds since 1970; absent if there is none. Cached.",
     "queue",
     source="ZRANGE completed",
 )

@@ -24,15 +24,13 @@ _FIRST_LEVELS = tuple(range(1, 11))
 MOST_LEVELS = 20
 # Sent once per `refresh`.
 _SLOW = frozenset(
-    {
-        *(Place.FIRST_FAILED, Place.RECENTLY_FAILED, Place.MARKER, Place.COMPLETED_TOTAL, Place.FAILED_TOTAL),
-        *(Place.SCHEDULERS, Place.NEXT_RUN, Place.MISSED),
-    }
+    {Place.MARKER, Place.COMPLETED_TOTAL, Place.FAILED_TOTAL, Place.SCHEDULERS, Place.NEXT_RUN, Place.MISSED}
 )
-# The end of a sorted set, and the set's count: an empty one has no end.
-_END_OF: Mapping[int, int] = {
-    Place.FIRST_DUE: Place.DELAYED,
+# Sent once per `refresh`, and when the number of jobs in this state has changed.
+_FOLLOWING: Mapping[int, int] = {
+    Place.FIRST_FAILED: Place.FAILED,
     Place.LAST_FAILED: Place.FAILED,
+    Place.RECENTLY_FAILED: Place.FAILED,
     Place.LAST_COMPLETED: Place.COMPLETED,
 }
 # Lists by their counts: the end where jobs enter, the end where they leave, and the entries that are kept of both.
@@ -63,7 +61,12 @@ class RequestPlan:
 
     def request(self, *, slow: bool) -> tuple[bytes, int]:
         """Return the packed commands of the first round trip and their number; `slow` adds the slow ones."""
-        key = slow, self._levels, [count <= _SHORT for count in self._known[:4]], [not end for end in self._known[4:7]]
+        key = (
+            slow,
+            self._levels,
+            [count <= _SHORT for count in self._known[:4]],
+            self._known[Place.DELAYED : Place.DELAYED + 1] == [0],
+        )
         if key != self._cache[0]:
             places = [place for place in range(FIXED + 1 + len(self._levels)) if self._is_sent(place, slow)]
             commands = snapshot_commands(self._queue, self._points(), *(_LOOK if self._known else _FIRST_LOOK))
@@ -80,7 +83,7 @@ class RequestPlan:
         front = [reply for place, reply in sent.items() if place >= FIXED]
         if previous:
             front = self._read_whole(full, previous, front)
-            self._late = [*self._missing(full, previous), *self._missing_times(full, previous, now)]
+            self._late = [*self._missing(full, previous, now)]
         self._known = [*full, *front]
         return self._known
 
@@ -110,10 +113,10 @@ class RequestPlan:
         return [0, *((level + 1) * PRIORITY for level in self._levels)]
 
     def _is_sent(self, place: int, slow: bool) -> bool:
-        if not self._known or place in _SLOW:
+        if not self._known or place in _SLOW or place in _FOLLOWING:
             return slow or not self._known
-        if place in _END_OF:
-            return bool(self._known[_END_OF[place]])
+        if place == Place.FIRST_DUE:
+            return bool(self._known[Place.DELAYED])
         if place in _LISTS or place == Place.PRIORITIZED:
             return not self._is_short(place)
         if place in _NOT_IN_WHOLE:
@@ -147,23 +150,17 @@ class RequestPlan:
         full[Place.PRIORITIZED] = len(pairs)
         return list({float(score) // PRIORITY: [job, score] for job, score in reversed(pairs)}.values())[::-1]
 
-    def _missing(self, full: list[Any], previous: Replies) -> Iterator[int]:
-        """Yield the places that the first round trip should have read; fill those that follow from an empty set."""
+    def _missing(self, full: list[Any], previous: Replies, now: float) -> Iterator[int]:
+        """Yield the places that the first round trip should have read, as its replies show."""
         for count in (*_LISTS, Place.PRIORITIZED):
             if previous[count] <= _SHORT and full[count] == _SHORT_READ:
                 yield count
-        for end, count in _END_OF.items():
-            if not full[count]:
-                full[end] = []
-            elif not previous[count]:
-                yield end
-
-    def _missing_times(self, full: list[Any], previous: Replies, now: float) -> Iterator[int]:
-        """Yield the places of overdue jobs, if there are any, and of the failed ones when their number changed."""
-        first_due = full[Place.FIRST_DUE]
-        if (due_time(first_due) > now) if first_due else not full[Place.DELAYED]:
-            full[Place.OVERDUE] = 0
-        else:
+        for place, count in _FOLLOWING.items():
+            if full[count] != previous[count] and place not in self._places:
+                yield place
+        if full[Place.DELAYED] and not previous[Place.DELAYED]:
+            yield from (Place.FIRST_DUE, Place.OVERDUE)
+        elif full[Place.FIRST_DUE] and due_time(full[Place.FIRST_DUE]) <= now:
             yield Place.OVERDUE
-        if full[Place.FAILED] != previous[Place.FAILED] and Place.FIRST_FAILED not in self._places:
-            yield from (Place.FIRST_FAILED, Place.RECENTLY_FAILED)
+        else:
+            full[Place.OVERDUE] = 0
