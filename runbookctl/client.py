@@ -1,27 +1,14 @@
-"""Calls the remediator's API with an operator's token."""
+"""The remediator as the commands see it. The HTTP client is loaded for a command that calls the remediator."""
 
-import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-from yarl import URL
+from runbookctl.errors import RemediatorRefused, WrongUsage
 
-from runbookd.inventory import Secret, SecretError
-
-CONNECT_SECONDS = 5.0
+__all__ = ["RemediatorClient", "RemediatorRefused", "WrongUsage"]
 # A simulated delivery plans its targets one after another, and each plan may use its full timeout.
 TIMEOUT_SECONDS = 90.0
-
-
-class RemediatorRefused(Exception):
-    """The remediator refused, or did not answer. One line for the operator."""
-
-
-class WrongUsage(RemediatorRefused):
-    """An invalid request, or no usable operator's token."""
 
 
 class RemediatorClient:
@@ -29,25 +16,25 @@ class RemediatorClient:
 
     def __init__(self, url: str, token_file: str | None) -> None:
         self._url = url.rstrip("/")
-        self._token = Secret("--token-file", None, Path(token_file) if token_file else None)
+        self._token_file = Path(token_file) if token_file else None
 
     def get(self, path: str, query: Mapping[str, str | None] | None = None, seconds: float = TIMEOUT_SECONDS) -> Any:
         """Return the decoded answer. Like every method here, raises RemediatorRefused."""
-        return asyncio.run(self._call("GET", path, query, seconds))
+        return self._call("GET", path, query, seconds)
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send `body` as JSON, and return the decoded answer."""
-        return asyncio.run(self._call("POST", path, json=body))
+        return self._call("POST", path, json=body)
 
     def post_file(self, path: str, content: bytes) -> Any:
         """Send `content` unchanged, and return the decoded answer."""
-        return asyncio.run(self._call("POST", path, data=content))
+        return self._call("POST", path, data=content)
 
     def delete(self, path: str, query: Mapping[str, str | None] | None = None) -> Any:
         """Delete what `path` names, and return the decoded answer."""
-        return asyncio.run(self._call("DELETE", path, query))
+        return self._call("DELETE", path, query)
 
-    async def _call(
+    def _call(
         self,
         method: str,
         path: str,
@@ -55,58 +42,6 @@ class RemediatorClient:
         seconds: float = TIMEOUT_SECONDS,
         **body: Any,
     ) -> Any:
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-        params = {name: value for name, value in (query or {}).items() if value is not None}
-        if not _is_address(self._url):
-            raise WrongUsage(f"--url: {self._url!r} is not an address; write it like http://127.0.0.1:9851")
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.request(
-                    method, self._address(path), params=params, headers=self._headers(), **body
-                ) as response,
-            ):
-                content = await response.read()
-                if response.status != 200:
-                    raise self._error_from(response.status, content)
-                return self._json(content)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise RemediatorRefused(
-                f"{self._url} does not answer: {error or 'timed out'}; check --url (REMEDIATOR_URL)"
-            ) from None
+        from runbookctl.api import RemediatorApi
 
-    def _error_from(self, status: int, content: bytes) -> RemediatorRefused:
-        """Return the remediator's own error; an answer without one is not the remediator's."""
-        payload = self._json(content)
-        if not isinstance(payload, dict) or not isinstance(payload.get("error"), str):
-            return RemediatorRefused(self._not_the_remediator(f"it returned HTTP {status}"))
-        return WrongUsage(payload["error"]) if status == 400 else RemediatorRefused(payload["error"])
-
-    def _json(self, content: bytes) -> Any:
-        try:
-            return json.loads(content)
-        except ValueError:
-            raise RemediatorRefused(self._not_the_remediator("its answer is not JSON")) from None
-
-    def _not_the_remediator(self, problem: str) -> str:
-        return f"{self._url} is not a remediator's API: {problem}; check --url (REMEDIATOR_URL)"
-
-    def _address(self, path: str) -> URL:
-        """Return the URL of `path` as written: a name like `..` in it must not change the path."""
-        return URL(str(URL(self._url)).rstrip("/") + path, encoded=True)
-
-    def _headers(self) -> dict[str, str]:
-        if not self._token.configured:
-            raise WrongUsage("no operator's token; set --token-file (OPERATOR_TOKEN_FILE)")
-        try:
-            return {"Authorization": f"Bearer {self._token.read()}"}
-        except SecretError as error:
-            raise WrongUsage(str(error)) from None
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parsed = URL(url)
-    except ValueError:
-        return False
-    return parsed.scheme in ("http", "https") and bool(parsed.host)
+        return RemediatorApi(self._url, self._token_file).call(method, path, query, seconds, **body)

@@ -1,16 +1,17 @@
-"""The command line of `runbookctl`. Its commands are in `commands/`."""
+"""The command line of `runbookctl`. Its commands are in `commands/`.
+
+A command imports what only it needs when it runs: `--help` must not wait for drivers and models of all commands.
+"""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from runbookctl.client import RemediatorClient, RemediatorRefused, WrongUsage
+from runbookctl.client import RemediatorClient
 from runbookctl.commands import approval, audit, breakers, doctor, explain, init, pause, preview, runs
+from runbookctl.errors import InitError, RemediatorRefused, WrongUsage
 from runbookctl.options import console
-from runbookctl.starter_files import InitError
-from runbookd.inventory import InventoryError
-from runbookd.service import VERSION
 
 app = typer.Typer(help="Operate the remediator: see what it did, and control what it may do.", no_args_is_help=True)
 breaker_app = typer.Typer(help="Breakers: each keeps a remediation off a target until you close it.")
@@ -34,6 +35,8 @@ audit_app.command("verify")(audit.verify_audit)
 
 def _print_version(value: bool) -> None:
     if value:
+        from runbookd.service import VERSION
+
         console.print(f"runbookctl {VERSION}", highlight=False)
         raise typer.Exit
 
@@ -65,7 +68,16 @@ def main() -> int:
     except (RemediatorRefused, InitError) as error:
         print(f"runbookctl: {error}", file=sys.stderr)
         return 1
-    except InventoryError as error:
+    except Exception as error:
+        if not _is_inventory_error(error):
+            raise
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _is_inventory_error(error: Exception) -> bool:
+    """Load the inventory's code only after an error, because most commands do without it."""
+    from runbookd.inventory import InventoryError
+
+    return isinstance(error, InventoryError)

@@ -3,15 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from runbookctl.client import RemediatorClient
 from runbookctl.printing import answers
-from runbookd.inventory import Inventory, load_inventory
-from runbookd.service.check import NO_INVENTORY
+
+if TYPE_CHECKING:
+    from runbookd.inventory import Inventory
 
 UNWRAPPED_WIDTH = 10_000  # columns: lines must not wrap when a program reads them
 
@@ -31,13 +32,16 @@ def client_of(context: typer.Context) -> RemediatorClient:
     return client
 
 
-def load_inventory_or_fail(file: Path | None) -> Inventory:
+def load_inventory_or_fail(file: Path | None) -> "Inventory":
     """Load the inventory from `file` or from the environment.
 
     Raises:
         BadParameter: no inventory is given.
         InventoryError: it cannot be used.
     """
+    from runbookd.inventory import load_inventory
+    from runbookd.service.check import NO_INVENTORY
+
     inventory = load_inventory(file, os.environ)
     if inventory is None:
         raise typer.BadParameter(NO_INVENTORY)

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from runbookctl.errors import InitError
+
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-
-
-class InitError(Exception):
-    """The files cannot be written. One line for the operator."""
 
 
 def write_examples(folder: str, stack: str) -> Sequence[Path]:

@@ -1,12 +1,9 @@
 """`doctor`: report rights that are missing or too wide."""
 
-import asyncio
-
 import typer
 
-from runbookctl.doctor import examine
 from runbookctl.options import ConfigFile, OutputOption, StackOption, console, load_inventory_or_fail
-from runbookctl.printing import answers, findings
+from runbookctl.printing import answers
 
 
 def doctor(
@@ -15,6 +12,11 @@ def doctor(
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
     """Report rights that are missing or too wide, each with its fix; changes nothing."""
+    import asyncio
+
+    from runbookctl.doctor import examine
+    from runbookctl.printing import findings
+
     inventory = load_inventory_or_fail(file)
     if stack is not None and stack not in inventory.stacks:
         raise typer.BadParameter(f"no stack {stack!r}; there are: {', '.join(inventory.stacks) or 'none'}")

@@ -1,8 +1,7 @@
 """`explain`: show what the exporter would collect."""
 
-from exporter.pages.explain import costs as costs_of
 from runbookctl.options import ConfigFile, OutputOption, console, load_inventory_or_fail
-from runbookctl.printing import answers, costs
+from runbookctl.printing import answers
 
 
 def explain(
@@ -10,6 +9,9 @@ def explain(
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
     """Show what the exporter would collect, with costs; connects to no target."""
+    from exporter.pages.explain import costs as costs_of
+    from runbookctl.printing import costs
+
     cost_list = list(costs_of(load_inventory_or_fail(file)))
     if output is answers.Format.JSON:
         costs.show_json(cost_list)
