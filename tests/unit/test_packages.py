@@ -36,7 +36,7 @@ def modules() -> Mapping[str, Path]:
 
 @cache
 def imports() -> Graph:
-    """What each module imports of the project, in functions and for type checkers as well."""
+    """Return the project's modules that each module imports, in functions and for type checkers as well."""
     return {name: set(_imports_of(file)) - {name} for name, file in modules().items()}
 
 
