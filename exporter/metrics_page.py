@@ -1,7 +1,7 @@
 """The page of one scrape: every metric once, with the lines of all targets under it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from prometheus_client.registry import Collector
 
@@ -9,8 +9,8 @@ from exporter.metric import Metric, Rows, Sample
 from exporter.series import MetricSeries, SeriesUpdate, TargetSeries
 from runbookd.service.exposition import Format
 
-# Samples, or objects with a row each for all of their metrics, between two turns of other tasks.
-STEP = 500
+# Values between two turns of other tasks: a millisecond.
+STEP = 2000
 
 
 class MetricsPage:
@@ -23,15 +23,19 @@ class MetricsPage:
     def add(self, series: TargetSeries, samples: Iterable[Sample | Rows]) -> dict[str, int]:
         """Add the samples of a target; return the number of samples per metric that were dropped."""
         update = SeriesUpdate(series)
-        update.add(samples)
+        for each in samples:
+            update.add(each)
         return self._add_lines(update.finish())
 
-    async def add_in_steps(self, series: TargetSeries, samples: Sequence[Sample | Rows]) -> dict[str, int]:
-        """Add the samples of a target as `add` does, and let other tasks run between two steps."""
-        update = SeriesUpdate(series)
-        for start in range(0, len(samples), STEP):
-            update.add(samples[start : start + STEP])
-            await asyncio.sleep(0)
+    async def add_in_steps(self, series: TargetSeries, samples: Iterable[Sample | Rows]) -> dict[str, int]:
+        """Add the samples of a target as `add` does, and let other tasks run in between."""
+        update, values = SeriesUpdate(series), 0
+        for each in samples:
+            update.add(each)
+            values += each.count if isinstance(each, Rows) else 1
+            if values >= STEP:
+                values = 0
+                await asyncio.sleep(0)
         return self._add_lines(update.finish())
 
     def _add_lines(self, metrics: Iterable[MetricSeries]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The readings of queues: all numbers in two round trips, the names in the background."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
@@ -73,10 +73,8 @@ class QueuesClient(Client):
     ) -> dict[str, QueueSnapshot]:
         """Read all queues at once, without those whose keys have another type than BullMQ's."""
         clients = [_CLIENTS] if self._state.worker_count_due(now) else []
-        requests = [tracker.request(slow=slow) for tracker in trackers.values()]
-        counts = [count for _, count in requests]
-        request = fill_times(b"".join([_PING, *clients, *(packed for packed, _ in requests)]), now)
-        replies = await self._connection.execute(request, 1 + len(clients) + sum(counts))
+        packed, counts = await _requests(list(trackers.values()), lambda tracker: tracker.request(slow=slow), now)
+        replies = await self._connection.execute(b"".join([_PING, *clients, *packed]), 1 + len(clients) + sum(counts))
         if clients:
             self._state.update_workers(replies[1], self._connection.database, now)
         snapshots: dict[str, QueueSnapshot] = {}
@@ -94,11 +92,8 @@ class QueuesClient(Client):
         self, visible: Sequence[tuple[QueueTracker, QueueSnapshot]], now: float, slow: bool
     ) -> tuple[list[tuple[QueueTracker, QueueSnapshot, Ages]], int]:
         """Return the queues with the ages of their jobs, and the round trips that it took."""
-        requests, counts = zip(
-            *(tracker.second_request(snapshot, slow=slow) for tracker, snapshot in visible), strict=True
-        )
-        request = fill_times(b"".join(requests), now)
-        replies = await self._connection.execute(request, sum(counts)) if any(counts) else []
+        packed, counts = await _requests(visible, lambda queue: queue[0].second_request(queue[1], slow=slow), now)
+        replies = await self._connection.execute(b"".join(packed), sum(counts)) if any(counts) else []
         queues: list[tuple[QueueTracker, QueueSnapshot, Ages]] = []
         async for turn in _in_turns(list(zip(visible, _parts(replies, 0, counts), strict=True))):
             queues += [(tracker, *tracker.read(snapshot, part, now)) for (tracker, snapshot), part in turn]
@@ -144,6 +139,19 @@ async def _in_turns(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
     for start in range(0, len(items), _TURN):
         yield items[start : start + _TURN]
         await asyncio.sleep(0)
+
+
+async def _requests(
+    queues: Sequence[T], request: Callable[[T], tuple[bytes, int]], now: float
+) -> tuple[list[bytes], list[int]]:
+    """Return the packed commands of some queues at a time, with their times, and the number for each queue."""
+    packed: list[bytes] = []
+    counts: list[int] = []
+    async for turn in _in_turns(queues):
+        requests = [request(each) for each in turn]
+        packed.append(fill_times(b"".join([commands for commands, _ in requests]), now))
+        counts += [count for _, count in requests]
+    return packed, counts
 
 
 def _parts(replies: Sequence[Any], start: int, lengths: Iterable[int]) -> Iterator[Sequence[Any]]:
