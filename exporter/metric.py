@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 LabelValues = tuple[str, ...]
@@ -49,7 +50,7 @@ class Rows:
     metrics: tuple[Metric, ...]
     rows: Sequence[Row]
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number of values."""
         return sum(len(values) - values.count(None) for _, values in self.rows)

@@ -56,6 +56,7 @@ class RequestPlan:
         self._levels: Sequence[int] = _FIRST_LEVELS
         self._known: list[Any] = []
         self._late: Sequence[int] = ()
+        self._late_cache: tuple[Sequence[int], bytes] = ((), b"")
         self._places: Sequence[int] = ()
         self._cache: tuple[object, Sequence[int], bytes] = (None, (), b"")
 
@@ -83,16 +84,16 @@ class RequestPlan:
         front = [reply for place, reply in sent.items() if place >= FIXED]
         if previous:
             front = self._read_whole(full, previous, front)
-            self._late = [*self._missing(full, previous, now)]
+            self._late = tuple(self._missing(full, previous, now))
         self._known = [*full, *front]
         return self._known
 
     def late_request(self) -> tuple[bytes, int]:
         """Return the packed commands that the second round trip adds, and their number."""
-        if not self._late:
-            return b"", 0
-        commands = snapshot_commands(self._queue, (), *_LOOK)
-        return pack_commands(commands[place] for place in self._late), len(self._late)
+        if self._late != self._late_cache[0]:
+            commands = snapshot_commands(self._queue, (), *_LOOK)
+            self._late_cache = self._late, pack_commands(commands[place] for place in self._late)
+        return self._late_cache[1], len(self._late)
 
     def add_late(self, replies: Replies) -> Replies:
         """Take the replies to `late_request`, and return those of all commands."""
