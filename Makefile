@@ -26,6 +26,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks.queues --keys 1000000
 	@$(BIN)/python -m benchmarks.listing
 	@$(BIN)/python -m benchmarks.peers --write
+	@$(BIN)/python -m benchmarks.growth --write $(if $(LARGE),--large)
 	@$(BIN)/python -m benchmarks.postgres
 	@$(BIN)/python -m benchmarks.webhook
 	@$(BIN)/python -m benchmarks.ledger
