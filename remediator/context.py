@@ -1,13 +1,14 @@
 """The inventory, ledger, clock, remediations and Alertmanager client that all parts of the engine share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.ledger.protocol import Ledger
 from remediator.model.clock import Clock
+from remediator.model.contact_log import ContactLog
 from remediator.model.remediation import Remediation
 from runbookd.inventory import Inventory
 
@@ -24,6 +25,7 @@ class Context:
     remediations: Mapping[str, Remediation]
     alertmanager: AlertmanagerReader | None
     pause_file: Path | None = None  # while it exists, nothing is remediated
+    contact_log: ContactLog = field(default_factory=ContactLog)
 
     @property
     def repeat_interval(self) -> timedelta:

@@ -32,11 +32,15 @@ _SECRET = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_REPLACEMENTS = (
-    # To the last @ of the word: a password may contain a slash or an @.
-    (re.compile(r"://\S*@"), "://<credentials>@"),
+# To the last @ of the word: a password may contain a slash or an @.
+_URL_CREDENTIALS = (re.compile(r"://\S*@"), "://<credentials>@")
+_CREDENTIALS = (
+    _URL_CREDENTIALS,
     (_SECRET, r"\g<name><secret>"),
     (re.compile(r"(?i)\b(bearer)\s+[^\s\"',;]+"), r"\1 <token>"),
+)
+_REPLACEMENTS = (
+    *_CREDENTIALS,
     (re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "<email>"),
     (re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)"), "<ip>"),
     (re.compile(r"(?<![\w:])(?=[0-9A-Fa-f:]*::|(?:[0-9A-Fa-f]+:){7})[0-9A-Fa-f:]{3,39}(?![\w:])"), "<ip>"),
@@ -49,6 +53,19 @@ def mask_text(text: str) -> str:
     for pattern, word in _REPLACEMENTS:
         text = pattern.sub(word, text)
     return _SPACE.sub(" ", text).strip()
+
+
+def mask_credentials(text: str) -> str:
+    """Return `text` with likely credentials masked, and its white space unchanged."""
+    for pattern, word in _CREDENTIALS:
+        text = pattern.sub(word, text)
+    return text
+
+
+def mask_url_credentials(text: str) -> str:
+    """Return `text` with the credentials of addresses masked."""
+    pattern, word = _URL_CREDENTIALS
+    return pattern.sub(word, text)
 
 
 def mask_statement(statement: str) -> str:

@@ -15,7 +15,7 @@ from remediator.model.target import settings_of
 from runbookd.inventory import Mode
 
 REMEDIATION = "collect_diagnostics"
-MAX_CHARACTERS = 6_000  # messengers cut or refuse longer messages
+MAX_CHARACTERS = 6_000
 FRESH_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
@@ -25,12 +25,12 @@ class Attachments:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._diagnostics_tasks: dict[str, tuple[float, asyncio.Task[str]]] = {}
+        self._diagnostics_tasks: dict[str, tuple[float, asyncio.Task[tuple[str, ...]]]] = {}
 
-    async def text(self, message: Message) -> str:
-        """Return the text to append to `message`; empty if nothing could be read."""
-        if message.key == outbox.end_key(message.episode):
-            return ""
+    async def lines(self, message: Message) -> tuple[str, ...]:
+        """Return the lines to add to `message`; none if nothing could be read."""
+        if message.key == outbox.end_key(message.episode) or outbox.is_summary_key(message.key):
+            return ()
         try:
             return await asyncio.shield(self._diagnostics_task(message))
         except Exception as error:
@@ -39,9 +39,9 @@ class Attachments:
                 episode=message.episode,
                 error=f"{type(error).__name__}: {error}",
             )
-            return ""
+            return ()
 
-    def _diagnostics_task(self, message: Message) -> asyncio.Task[str]:
+    def _diagnostics_task(self, message: Message) -> asyncio.Task[tuple[str, ...]]:
         now = asyncio.get_running_loop().time()
         self._diagnostics_tasks = {
             key: each for key, each in self._diagnostics_tasks.items() if now - each[0] < FRESH_SECONDS
@@ -53,16 +53,15 @@ class Attachments:
             )
         return self._diagnostics_tasks[message.key][1]
 
-    async def _read_diagnostics(self, identifier: int) -> str:
+    async def _read_diagnostics(self, identifier: int) -> tuple[str, ...]:
         async with self._context.ledger.read() as connection:
             episode = await episodes.get(connection, identifier)
         scopes = self._scopes(episode)
         if not scopes:
-            return ""
-        lines = format_lines(await read_all(scopes))
+            return ()
         head = f"diagnostics at {self._context.clock.now():%H:%M:%S} UTC:"
-        text = "\n".join(["", head, *lines])
-        return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
+        text = "\n".join([head, *format_lines(await read_all(scopes))])
+        return tuple((text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…").splitlines())
 
     def _scopes(self, episode: Episode) -> Sequence[Scope]:
         stack = self._context.inventory.stacks.get(episode.stack)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.context import Context
 from remediator.diagnostics.masking import mask_text
 from remediator.escalation.advice import what_next
+from remediator.escalation.content import Content, Severity
 from remediator.ledger import audit, effects, runs, switches
 from remediator.ledger.effects import RunItem
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Notifications
 from remediator.ledger.runs import Run
 from remediator.model.logfmt import format_pairs, format_value
+from remediator.model.run_state import RunState
 from remediator.model.target import sanitize
 from runbookd.inventory import format_duration
 
@@ -23,7 +26,12 @@ SHOWN_ITEMS = 10
 SHOWN_RUNS = 10
 MAX_LINK = 2_000
 MAX_VALUE_CHARACTERS = 1_000  # characters of one item's identity, evidence or detail
-Message = tuple[str, str]
+SHOWN_ALERTS = 10
+_SEVERITIES = {
+    RunState.FAILED: Severity.ERROR,
+    RunState.INEFFECTIVE: Severity.CRITICAL,
+    RunState.UNKNOWN: Severity.CRITICAL,
+}
 # `_reasons` reports these; the other evidence goes under its own name or its label here.
 _EXPLAINED_EVIDENCE = frozenset({"bounds", "error", "stopped"})
 _EVIDENCE_LABELS = {"plan": "seen when planning"}
@@ -31,10 +39,10 @@ _EVIDENCE_LABELS = {"plan": "seen when planning"}
 _END_SENTENCES = {"resolved": "The alert has resolved.", "vanished": "The alert is no longer reported as firing."}
 
 
-async def run_message(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> Message:
+async def run_message(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> Content:
     """Build the message on one run that needs an operator."""
     title = f"[{run.stack}] {run.remediation} on {run.target}: {run.state}" + (f" ({run.reason})" if run.reason else "")
-    return title, "\n".join(await _detail_lines(connection, context, run, episode))
+    return await _with_details(connection, context, run, episode, Content(title, severity_of(run)))
 
 
 async def step_message(
@@ -44,54 +52,84 @@ async def step_message(
     last_run: Run,
     notifications: Notifications,
     now: datetime,
-) -> Message:
+) -> Content:
     """Build the message of a step: duration, contacts notified so far, runs, current state."""
     duration = format_duration(_whole_seconds(now - notifications.since))
     episode_runs = await runs.of_episode(connection, episode.id)
-    lines = [
+    facts = (
         f"unresolved {duration} after the first message; notified so far: {', '.join(sorted(notifications.contacts))}",
         f"runs so far: {len(episode_runs)}",
         *(
             f"  run {each.id} at {each.created_at:%H:%M:%S}: {each.state} {each.reason}".rstrip()
             for each in episode_runs[-SHOWN_RUNS:]
         ),
-    ]
+    )
     title = f"[{episode.stack}] unresolved for {duration}: {episode.remediation} on {episode.target}"
-    return title, "\n".join([*lines, *await _detail_lines(connection, context, last_run, episode)])
+    severity = max(severity_of(last_run), Severity.ERROR, key=lambda each: each.rank)
+    return await _with_details(connection, context, last_run, episode, Content(title, severity, facts))
 
 
-async def end_message(connection: AsyncConnection, episode: Episode, reason: str, now: datetime) -> Message:
+async def end_message(connection: AsyncConnection, episode: Episode, reason: str, now: datetime) -> Content:
     """Build the short message that the episode has ended."""
     episode_runs = await runs.of_episode(connection, episode.id)
-    lines = [
+    facts = [
         f"{_END_SENTENCES.get(reason, reason)} It lasted {format_duration(_whole_seconds(now - episode.firing_since))}."
     ]
-    lines += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in episode_runs[-1:]]
-    lines += await _open_breaker_lines(connection, episode)
-    return f"[{episode.stack}] {reason}: {episode.remediation} on {episode.target}", "\n".join(lines)
+    facts += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in episode_runs[-1:]]
+    breaker_lines = await _open_breaker_lines(connection, episode)
+    return Content(
+        f"[{episode.stack}] {reason}: {episode.remediation} on {episode.target}",
+        Severity.WARNING if breaker_lines else Severity.OK,
+        facts=tuple(facts),
+        advice=tuple(breaker_lines),
+        incident=_incident(episode),
+        is_over=not breaker_lines,
+    )
 
 
-async def _detail_lines(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> list[str]:
-    """List the details, most important first.
+def severity_of(run: Run) -> Severity:
+    """Return the severity of a run's outcome."""
+    return _SEVERITIES.get(run.state, Severity.WARNING)
 
-    Phones show the first lines, and some services cut the rest.
+
+async def _with_details(
+    connection: AsyncConnection, context: Context, run: Run, episode: Episode, content: Content
+) -> Content:
+    """Add the details of `run`, most important first.
+
+    Phones show the first lines, and services cut the rest.
     """
     stack = context.inventory.stacks.get(run.stack)
     breaker_lines = [] if "breaker close" in what_next(run) else await _open_breaker_lines(connection, episode)
-    alerts = sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in episode.alerts.values()})
-    lines = [
-        f"run {run.id}, alerts: {', '.join(alerts)}, firing since {episode.firing_since:%Y-%m-%d %H:%M:%S} UTC",
-        *(f"why: {reason}" for reason in _reasons(run)),
-        f"what next: {what_next(run)}",
-        *breaker_lines,
-    ]
-    if episode.ended_at is not None:
-        lines.append(f"since then: {_END_SENTENCES.get(episode.end_reason or '', '')}")
-    lines.append(f"runbook: {_annotation(episode, 'runbook_url', stack.runbook_url if stack else '')}")
-    lines.append(f"dashboard: {_annotation(episode, 'dashboard_url', stack.dashboard_url if stack else '')}")
-    lines += _attempt_lines(run, await effects.items(connection, run.id))
-    lines.append(f"audit head: {await audit.head(connection)}")
-    return lines
+    ended = () if episode.ended_at is None else (f"since then: {_END_SENTENCES.get(episode.end_reason or '', '')}",)
+    return replace(
+        content,
+        facts=(
+            *content.facts,
+            f"run {run.id}, alerts: {_alert_names(episode)}, firing since {episode.firing_since:%Y-%m-%d %H:%M:%S} UTC",
+            *(f"why: {reason}" for reason in _reasons(run)),
+        ),
+        advice=(f"what next: {what_next(run)}", *breaker_lines, *ended),
+        links=(
+            ("runbook", _annotation(episode, "runbook_url", stack.runbook_url if stack else "")),
+            ("dashboard", _annotation(episode, "dashboard_url", stack.dashboard_url if stack else "")),
+        ),
+        plan=tuple(_plan_lines(run, await effects.items(connection, run.id))),
+        evidence=(*_evidence_lines(run), f"audit head: {await audit.head(connection)}"),
+        more=f"runbookctl run {run.id}",
+        incident=_incident(episode),
+    )
+
+
+def _alert_names(episode: Episode) -> str:
+    names = sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in episode.alerts.values()})
+    more = [f"and {len(names) - SHOWN_ALERTS} more"] if len(names) > SHOWN_ALERTS else []
+    return ", ".join([*names[:SHOWN_ALERTS], *more])
+
+
+def _incident(episode: Episode) -> str:
+    """Return what tells this episode from those of other ledgers, whose numbers may be equal."""
+    return f"{episode.stack}/{episode.remediation}/{episode.target}/{episode.id}/{episode.opened_at:%Y%m%d%H%M%S}"
 
 
 async def _open_breaker_lines(connection: AsyncConnection, episode: Episode) -> list[str]:
@@ -111,13 +149,17 @@ def _reasons(run: Run) -> Iterator[str]:
             yield f"{name}: {_truncate(str(run.evidence[name]))}"
 
 
-def _attempt_lines(run: Run, items: Sequence[RunItem]) -> Iterator[str]:
-    """Yield the plan, the outcome of its items, and the verification."""
+def _plan_lines(run: Run, items: Sequence[RunItem]) -> Iterator[str]:
+    """Yield the plan and the outcome of its items."""
     if run.found is not None:
         yield f"plan: {run.found} found, {len(items)} listed"
     yield from (_item_line(run, item) for item in items[:SHOWN_ITEMS])
     if len(items) > SHOWN_ITEMS:
         yield f"  … and {len(items) - SHOWN_ITEMS} more: runbookctl run {run.id}"
+
+
+def _evidence_lines(run: Run) -> Iterator[str]:
+    """Yield what was read while planning, and the verification."""
     for name, value in run.evidence.items():
         if value and name not in _EXPLAINED_EVIDENCE:
             text = format_pairs(value) if isinstance(value, Mapping) else format_value(value)

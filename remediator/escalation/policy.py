@@ -65,7 +65,7 @@ async def escalate(connection: AsyncConnection, context: Context, run: Run) -> N
         return
     contacts = contacts_for(context.inventory, run.stack, notifications)
     message = await run_message(connection, context, run, await episodes.get(connection, run.episode))
-    await outbox.enqueue(connection, run.episode, key, contacts, *message, context.clock.now())
+    await outbox.enqueue(connection, run.episode, key, contacts, message.draft(), context.clock.now())
 
 
 async def escalate_due_steps(context: Context) -> None:
@@ -156,7 +156,9 @@ async def _notify_step(context: Context, identifier: int, name: str, step: Escal
             replace(notifications, since=_first_notified_at(context, notifications, episode.firing_since)),
         )
         message = await step_message(connection, context, episode, last_run, notifications, now)
-        await outbox.enqueue(connection, identifier, outbox.step_key(identifier, name), step.contacts, *message, now)
+        await outbox.enqueue(
+            connection, identifier, outbox.step_key(identifier, name), step.contacts, message.draft(), now
+        )
 
 
 async def notify_end(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
@@ -167,5 +169,5 @@ async def notify_end(connection: AsyncConnection, context: Context, episode: Epi
         now = context.clock.now()
         message = await end_message(connection, episode, reason, now)
         await outbox.enqueue(
-            connection, episode.id, outbox.end_key(episode.id), sorted(notifications.contacts), *message, now
+            connection, episode.id, outbox.end_key(episode.id), sorted(notifications.contacts), message.draft(), now
         )

@@ -1,20 +1,51 @@
 """Messages to contacts, queued once per key and contact, and sent at least once."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.schema import LedgerRow, episode, outbox
+from remediator.ledger.schema import Instant, LedgerRow, episode, outbox
 from remediator.model.episode_key import EpisodeKey
 
 MAX_WAIT = timedelta(minutes=5)
 # A claimed message is not sent again for this long; after a crash it is resent then.
 IN_FLIGHT = timedelta(minutes=1)
-_STEP, _END = "step", "ended"
+MAX_DUE = 20  # messages per contact and round
+_STEP, _END, _SUMMARY = "step", "ended", "summary"
+IS_UNSENT = outbox.c.sent_at.is_(None)
+
+
+def is_summary(table: FromClause) -> ColumnElement[bool]:
+    """Return the condition that a row of `table` is a summary, as a range of an index."""
+    return and_(table.c.key >= f"{_SUMMARY}/", table.c.key < f"{_SUMMARY}0")
+
+
+def _has_unsent_critical() -> ColumnElement[bool]:
+    """Return the condition that a critical message of the episode is unsent, this one or a later one."""
+    other = outbox.alias()
+    return exists().where(
+        other.c.episode == outbox.c.episode,
+        other.c.contact == outbox.c.contact,
+        other.c.sent_at.is_(None),
+        other.c.severity == "critical",
+    )
+
+
+# Retries continue, and critical messages are sent at once, as those before them. All others may wait for a summary.
+MAY_WAIT = and_(outbox.c.attempts == 0, not_(is_summary(outbox)), not_(_has_unsent_critical()))
 _MESSAGE_QUERY = select(outbox.c.episode, outbox.c.key, outbox.c.contact, outbox.c.created_at)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message before it is queued; `body` is its structure as JSON."""
+
+    title: str
+    body: str
+    severity: str
 
 
 @dataclass(frozen=True)
@@ -27,7 +58,11 @@ class Message:
     contact: str
     title: str
     body: str
+    severity: str | None  # NULL in the rows of the first release
     attempts: int
+
+
+UNSENT_QUERY = select(*(outbox.c[each.name] for each in fields(Message))).where(IS_UNSENT)
 
 
 @dataclass(frozen=True)
@@ -45,6 +80,16 @@ def step_key(episode_id: int, step: str) -> str:
     return f"{episode_id}/{_STEP}/{step}"
 
 
+def summary_key(first: int, last: int) -> str:
+    """Return the key of the summary of these messages."""
+    return f"{_SUMMARY}/{first}-{last}"
+
+
+def is_summary_key(key: str) -> bool:
+    """Return whether `key` is that of a summary."""
+    return key.startswith(f"{_SUMMARY}/")
+
+
 def end_key(episode_id: int) -> str:
     """Return the key of the message that the episode has ended."""
     return f"{episode_id}/{_END}"
@@ -55,15 +100,14 @@ async def enqueue(
     episode_id: int,
     key: str,
     contacts: Iterable[str],
-    title: str,
-    body: str,
+    draft: Draft,
     now: datetime,
 ) -> None:
     """Queue one message to each contact, unless this key has been queued for them before."""
     for contact in contacts:
         existing = await connection.execute(select(outbox.c.id).where(outbox.c.key == key, outbox.c.contact == contact))
         if existing.first() is None:
-            row = {"episode": episode_id, "key": key, "contact": contact, "title": title, "body": body}
+            row = {"episode": episode_id, "key": key, "contact": contact, **asdict(draft)}
             await connection.execute(insert(outbox).values(**row, created_at=now, next_attempt_at=now))
 
 
@@ -116,25 +160,43 @@ async def drop_unsent_steps(connection: AsyncConnection, episode_id: int) -> Non
     )
 
 
-async def due(connection: AsyncConnection, now: datetime) -> Sequence[Message]:
-    """Return the due messages, oldest first.
+async def unsent_contacts(connection: AsyncConnection) -> Sequence[str]:
+    """Return the contacts with unsent messages."""
+    rows = await connection.execute(select(outbox.c.contact).where(IS_UNSENT).distinct())
+    return sorted(rows.scalars())
 
-    None overtakes an older one of its episode and contact.
+
+async def due(connection: AsyncConnection, contact: str, now: datetime, new: int) -> Sequence[Message]:
+    """Return the due messages to `contact`, oldest first: retries, urgent ones, and `new` others.
+
+    None overtakes an older one of its episode, unless the service refused that one for its content.
 
     A retry more than MAX_WAIT ahead means that the clock was set back, so it is due.
     """
     is_due = or_(outbox.c.next_attempt_at <= now, outbox.c.next_attempt_at > now + MAX_WAIT)
+    conditions = outbox.c.contact == contact, is_due, ~has_older_unsent()
+    messages = []
+    for kind, limit in ((not_(MAY_WAIT), MAX_DUE), (MAY_WAIT, min(new, MAX_DUE))):
+        if limit > 0:
+            query = UNSENT_QUERY.where(*conditions, kind).order_by(outbox.c.id).limit(limit)
+            messages += [Message(*row) for row in await connection.execute(query)]
+    return sorted(messages, key=lambda message: message.id)
+
+
+def has_older_unsent(*of_kind: Callable[[FromClause], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Return the condition that an older message of the episode, or a summary, is unsent.
+
+    A message that the service refused for its content holds up no other.
+    """
     older = outbox.alias()
-    has_older_unsent = exists().where(
-        older.c.episode == outbox.c.episode,
+    return exists().where(
+        or_(older.c.episode == outbox.c.episode, is_summary(older)),
         older.c.contact == outbox.c.contact,
         older.c.sent_at.is_(None),
+        older.c.refused_at.is_(None),
         older.c.id < outbox.c.id,
+        *(condition(older) for condition in of_kind),
     )
-    query = select(*(outbox.c[each.name] for each in fields(Message)))
-    conditions = outbox.c.sent_at.is_(None), is_due, ~has_older_unsent
-    rows = await connection.execute(query.where(*conditions).order_by(outbox.c.id).limit(20))
-    return [Message(*row) for row in rows]
 
 
 async def claim(connection: AsyncConnection, message: Message, now: datetime) -> bool:
@@ -161,6 +223,25 @@ async def schedule_retry(connection: AsyncConnection, identifier: int, attempts:
     """Schedule a retry after 1, 2, 4 … seconds, at most MAX_WAIT."""
     wait = min(timedelta(seconds=2 ** min(attempts, 10)), MAX_WAIT)
     await connection.execute(update(outbox).where(outbox.c.id == identifier).values(next_attempt_at=now + wait))
+
+
+async def mark_refused(connection: AsyncConnection, identifier: int, now: datetime) -> None:
+    """Note that the service refused the message for its content: it no longer holds up the next one."""
+    values = {"refused_at": now, "next_attempt_at": now + MAX_WAIT}
+    await connection.execute(update(outbox).where(outbox.c.id == identifier).values(**values))
+
+
+async def last_sent(connection: AsyncConnection) -> Mapping[str, datetime]:
+    """Return when a message last reached each contact."""
+    query = select(outbox.c.contact, func.max(outbox.c.sent_at, type_=Instant())).where(outbox.c.summary.is_(None))
+    rows = await connection.execute(query.where(outbox.c.sent_at.is_not(None)).group_by(outbox.c.contact))
+    return {row[0]: row[1] for row in rows}
+
+
+async def count_unsent_by_contact(connection: AsyncConnection) -> Mapping[str, int]:
+    """Count the unsent messages of each contact that has some."""
+    query = select(outbox.c.contact, func.count()).where(IS_UNSENT).group_by(outbox.c.contact)
+    return {row[0]: row[1] for row in await connection.execute(query)}
 
 
 async def count_unsent(connection: AsyncConnection) -> int:

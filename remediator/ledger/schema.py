@@ -206,8 +206,12 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_attempt_at", Instant, nullable=False),
     Column("sent_at", Instant),
+    Column("severity", String),
+    Column("refused_at", Instant),  # when the service refused even the title
+    Column("summary", _Id),  # the message that reports this one; it was not sent itself
     UniqueConstraint("key", "contact"),
     Index("outbox_due", "sent_at", "next_attempt_at"),
+    Index("outbox_contact", "contact", "sent_at"),
     Index("outbox_episode", "episode"),
 )
 

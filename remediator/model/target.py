@@ -12,7 +12,7 @@ from runbookd.inventory.suggest import suggest
 
 MAX_NAME = 200  # characters; a longer name in an alert is cut before it is stored
 # Names never contain these characters: some databases refuse them, and in messages they would forge or hide text.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def sanitize(text: str, max_length: int = MAX_NAME) -> str:
 
 @lru_cache(4_096)  # repeated alerts carry the same names
 def _replace_unprintable(text: str) -> str:
-    return _UNPRINTABLE.sub("\ufffd", text)
+    return UNPRINTABLE.sub("\ufffd", text)
 
 
 def resolve_target(

@@ -5,6 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from remediator.context import Context
+from remediator.escalation.content import from_stored
+from remediator.escalation.markup import TEXT
+from remediator.escalation.rendering import render
 from remediator.ledger.address import ledger_at
 from remediator.ledger.schema import outbox
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
@@ -43,7 +46,7 @@ async def last_message(bench: EngineHarness) -> tuple[str, str]:
     async with bench.context.ledger.read() as connection:
         row = (await connection.execute(outbox.select().order_by(outbox.c.id.desc()))).first()
     assert row is not None
-    return row.title, row.body
+    return row.title, render(from_stored(row.title, row.body), TEXT, 20_000)
 
 
 async def test_personal_data_in_a_job_name_is_masked_in_messages(folder: Path) -> None:

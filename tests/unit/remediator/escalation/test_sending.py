@@ -1,19 +1,19 @@
-"""Messages are sent at least once, not delayed by other contacts, and cut and split to the limits of a service."""
+"""Messages are sent at least once, in the order of their episode, and not delayed by other contacts."""
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from apprise.plugins.custom_json import NotifyJSON
 
 from remediator.escalation.attachments import Attachments
+from remediator.escalation.contact_threads import threads_of
 from remediator.escalation.policy import escalate_due_steps
-from remediator.escalation.sender import MAX_BODY, MAX_PARTS, _notify, _threads, send_due, send_until
+from remediator.escalation.sender import send_due, send_until
 from remediator.ledger import outbox
 from remediator.shutdown import ShutdownSignal
-from runbookd.inventory import Contact
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.escalation.receiver import (
     NotificationReceiver,
@@ -22,8 +22,6 @@ from tests.unit.remediator.escalation.receiver import (
     send_notifications,
 )
 from tests.unit.remediator.polling import becomes
-
-LONG = "\n".join(f"line {number}" for number in range(3_000))
 
 
 async def test_clock_set_back_delays_no_message(notified: EngineHarness, receiver: NotificationReceiver) -> None:
@@ -69,7 +67,7 @@ async def test_contact_that_hangs_delays_no_other(
     folder: Path, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("remediator.escalation.sender.ROUND_SECONDS", 0.05)
-    monkeypatch.setattr("remediator.escalation.sender.SEND_SECONDS", 2.0)
+    monkeypatch.setattr("remediator.escalation.contact.SEND_SECONDS", 2.0)
     receiver.hangs = "oncall"
 
     async def has_called() -> bool:
@@ -95,24 +93,26 @@ async def test_contact_that_hangs_delays_no_other(
 async def test_contact_whose_answers_never_end_delays_no_other(
     folder: Path, receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remediator.escalation.sender.SEND_SECONDS", 1.0)
-    monkeypatch.setattr("remediator.escalation.sender.THREADS", 4)
-    _threads.cache_clear()
+    """All threads of the slow contact are busy for ever; the other one's messages arrive all the same."""
+    monkeypatch.setattr("remediator.escalation.contact.SEND_SECONDS", 1.0)
+    monkeypatch.setattr("remediator.escalation.contact_threads.THREADS", 4)
+    threads_of.cache_clear()
     receiver.trickles = "oncall"
     many = 12
     async with harness_with_receiver(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as bench:
         for number in range(many):
             await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
         await bench.work()
-        for _ in range(3):
-            bench.clock.advance(seconds=3)
-            await send_notifications(bench)
-        receiver.is_over, receiver.trickles = True, ""
-        assert receiver.titles("leads") == many
-        for _ in range(3):
+
+        async def titles_after_a_round(contact: str) -> int:
             bench.clock.advance(minutes=6)
             await send_notifications(bench)
-        assert receiver.titles("oncall") == many, "the slow contact is notified too, once it answers again"
+            return receiver.titles(contact)
+
+        await becomes(partial(titles_after_a_round, "leads"), many)
+        assert receiver.titles("oncall") == 0
+        receiver.is_over, receiver.trickles = True, ""
+        await becomes(partial(titles_after_a_round, "oncall"), many)
 
 
 async def test_message_to_a_removed_contact_goes_to_the_immediate_steps(
@@ -137,35 +137,3 @@ async def test_message_to_a_removed_contact_goes_to_the_immediate_steps(
         ]
         async with later.context.ledger.read() as connection:
             assert await outbox.count_unsent(connection) == 0
-
-
-async def notify(
-    receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch, most: int, query: str = ""
-) -> list[str]:
-    """Send a long message to a service that takes `most` characters per message; return its parts."""
-    monkeypatch.setattr(NotifyJSON, "body_maxlen", most)
-    contact = Contact.model_validate({"url": f"{receiver.url.replace('http://', 'json://')}/contacts/oncall{query}"})
-    assert await _notify("oncall", contact, "title", LONG)
-    return [body for _, _, body in receiver.messages]
-
-
-async def test_long_message_is_split(receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    bodies = await notify(receiver, monkeypatch, 4_096)
-    assert max(map(len, bodies)) <= 4_096
-    assert len(bodies) == 4
-    received = "".join("".join(bodies).split())
-    assert received == "".join(LONG[: MAX_BODY - 1].split()) + "…"
-
-
-async def test_service_of_short_messages_gets_a_limited_number_of_parts(
-    receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bodies = await notify(receiver, monkeypatch, 160)
-    assert "".join(bodies).startswith("line 0\nline 1\n")
-    assert len(bodies) in (MAX_PARTS, MAX_PARTS + 1)  # a part that ends with a line may be shorter
-
-
-async def test_overflow_setting_of_a_contact_is_kept(
-    receiver: NotificationReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert len(await notify(receiver, monkeypatch, 4_096, "?overflow=truncate")) == 1

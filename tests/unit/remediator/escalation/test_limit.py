@@ -1,0 +1,136 @@
+"""A contact gets at most 20 messages in 10 minutes, then a summary, the worst first. Critical ones are sent at once."""
+
+from pathlib import Path
+
+from remediator.escalation.content import Content, Severity
+from remediator.escalation.limit import MAX_MESSAGES, summary_of
+from remediator.ledger import outbox
+from remediator.ledger.outbox import step_key
+from tests.unit.remediator.conftest import EngineHarness
+from tests.unit.remediator.escalation.receiver import (
+    NotificationReceiver,
+    harness_with_receiver,
+    send_notifications,
+)
+
+ONE_STEP = {"first": {"contacts": ["oncall"]}}
+
+
+async def queue(bench: EngineHarness, number: int, *severities: Severity, contact: str = "oncall") -> None:
+    """Queue messages about the first episode's neighbours, without their runs."""
+    async with bench.context.ledger.write() as connection:
+        for place, severity in enumerate(severities):
+            content = Content(f"message {number + place} {severity}", severity, facts=("x",))
+            key = step_key(number + place, "test")
+            await outbox.enqueue(connection, 1, key, [contact], content.draft(), bench.clock.now())
+
+
+async def deliver_many(bench: EngineHarness, many: int, first: int = 0) -> None:
+    for number in range(first, first + many):
+        await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
+    await bench.work()
+
+
+async def test_messages_over_the_limit_are_sent_as_one_summary(folder: Path, receiver: NotificationReceiver) -> None:
+    async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
+        await deliver_many(bench, 60)
+        for _ in range(5):
+            bench.clock.advance(seconds=2)
+            await send_notifications(bench)
+        titles = [title for _, title, _ in receiver.messages]
+        assert len(titles) == MAX_MESSAGES + 1
+        assert titles[-1] == "40 more messages: 40 warning"
+        assert (
+            "warning: [shop] clear_shelf on shop/postgres/gone59: refused (unknown_target)" in receiver.messages[-1][2]
+        )
+        assert await unsent(bench) == 0
+
+
+async def test_next_summary_waits_for_the_end_of_the_window(folder: Path, receiver: NotificationReceiver) -> None:
+    async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
+        await deliver_many(bench, 30)
+        for first in (30, 40):
+            for _ in range(3):
+                bench.clock.advance(seconds=2)
+                await send_notifications(bench)
+            await deliver_many(bench, 10, first)
+        await send_notifications(bench)
+        assert len(receiver.messages) == MAX_MESSAGES + 1
+        assert await unsent(bench) == 20
+        bench.clock.advance(minutes=10)
+        await send_notifications(bench)
+        assert len(receiver.messages) == 2 * MAX_MESSAGES + 1
+        assert await unsent(bench) == 0
+
+
+async def test_critical_message_is_sent_at_once_beyond_the_limit(folder: Path, receiver: NotificationReceiver) -> None:
+    async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
+        await deliver_many(bench, 25)
+        for _ in range(3):
+            await send_notifications(bench)
+        receiver.messages.clear()
+        await deliver_many(bench, 2, 25)
+        await queue(bench, 100, Severity.WARNING, Severity.CRITICAL)
+        for _ in range(2):
+            await send_notifications(bench)
+        titles = [title for _, title, _ in receiver.messages]
+        assert titles == ["message 100 warning", "message 101 critical"], "in the order of their episode"
+
+
+async def test_limit_of_one_contact_holds_up_no_other(folder: Path, receiver: NotificationReceiver) -> None:
+    both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
+    async with harness_with_receiver(folder, receiver, both) as bench:
+        receiver.status = 503
+        await deliver_many(bench, 60)
+        await send_notifications(bench)
+        receiver.status = 200
+        await queue(bench, 100, Severity.WARNING, contact="leads")
+        await send_notifications(bench)
+        assert sorted(receiver.contacts()) == ["leads", "oncall"], "a summary, while 20 messages wait for their retry"
+
+
+async def test_dead_contact_is_tried_with_a_limited_number_of_messages(
+    folder: Path, receiver: NotificationReceiver
+) -> None:
+    async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
+        receiver.status = 503
+        await deliver_many(bench, 60)
+        for _ in range(10):
+            bench.clock.advance(seconds=1)
+            await send_notifications(bench)
+        receiver.status = 200
+        bench.clock.advance(minutes=6)
+        for _ in range(2):
+            await send_notifications(bench)
+        assert receiver.contacts() == ["oncall"] * (MAX_MESSAGES + 1)
+        assert await unsent(bench) == 0
+
+
+async def test_no_later_message_overtakes_an_unsent_summary(folder: Path, receiver: NotificationReceiver) -> None:
+    async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
+        await deliver_many(bench, 30)
+        await send_notifications(bench)
+        receiver.status = 503
+        await send_notifications(bench)
+        await queue(bench, 100, Severity.CRITICAL)
+        receiver.status = 200
+        receiver.messages.clear()
+        await send_notifications(bench)
+        assert receiver.messages == []
+        for _ in range(2):
+            bench.clock.advance(seconds=2)
+            await send_notifications(bench)
+        assert [title for _, title, _ in receiver.messages] == ["10 more messages: 10 warning", "message 100 critical"]
+
+
+def test_summary_begins_with_the_worst() -> None:
+    contents = [Content(f"m{number}", severity) for number, severity in enumerate(Severity)] * 20
+    summary = summary_of(contents)
+    assert summary.title == "100 more messages: 20 critical, 20 error, 20 warning, 20 info, 20 ok"
+    assert summary.severity is Severity.CRITICAL
+    assert [fact.split(":")[0] for fact in summary.facts[::20]] == ["critical", "error", "… and 60 more"]
+
+
+async def unsent(bench: EngineHarness) -> int:
+    async with bench.context.ledger.read() as connection:
+        return await outbox.count_unsent(connection)
