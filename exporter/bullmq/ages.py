@@ -18,11 +18,14 @@ _OLDEST_HELD = 2
 
 
 class Ages(NamedTuple):
-    """Ages in seconds from the second round trip; None if all jobs read had already vanished."""
+    """Ages in seconds from the second round trip; None if all jobs read had already vanished.
+
+    `unlocked` is None if Redis refuses to show the locks.
+    """
 
     waiting: float | None
     active: float | None
-    unlocked: int
+    unlocked: int | None
 
 
 class JobAges:
@@ -43,7 +46,7 @@ class JobAges:
         self._requested_jobs: Sequence[bytes] = ()
         self._turn = 0
         self._with_locks = False
-        self._unlocked: frozenset[bytes] = frozenset()
+        self._unlocked: frozenset[bytes] | None = frozenset()
 
     def request(self, snapshot: QueueSnapshot, *, with_locks: bool) -> tuple[bytes, int]:
         """Return the packed commands of the second round trip and their number; `read` takes the replies."""
@@ -63,7 +66,7 @@ class JobAges:
         return Ages(
             None if waiting is None and snapshot.waiting else max(now - (waiting or now), 0.0),
             None if active is None and snapshot.held_jobs else max(now - (active or now), 0.0),
-            len(self._unlocked.intersection(snapshot.held_jobs)),
+            None if self._unlocked is None else len(self._unlocked.intersection(snapshot.held_jobs)),
         )
 
     def _all_jobs(self, snapshot: QueueSnapshot) -> Sequence[bytes]:
@@ -94,7 +97,7 @@ class JobAges:
         if self._with_locks:
             locks, still_held = replies[len(starts) :]
             # A job that ended between the two commands has no lock either, but is no longer active.
-            self._unlocked = _unlocked(jobs, locks).intersection(still_held if isinstance(still_held, list) else ())
+            self._unlocked = _unlocked(jobs, locks, still_held)
         return min((point for each in starts for point in _milliseconds(each)), default=None)
 
     def _read_waiting(self, snapshot: QueueSnapshot, fields_by_job: Mapping[bytes, JobFields], now: float) -> None:
@@ -148,11 +151,11 @@ class JobAges:
         return since if since != UNKNOWN_SINCE else self._first_seen.setdefault((job, *fields), now)
 
 
-def _unlocked(jobs: Sequence[bytes], locks: Any) -> frozenset[bytes]:
-    """Return which of `jobs` have no lock; none if Redis refused to show the locks."""
-    if not isinstance(locks, list):
-        return frozenset()
-    return frozenset(job for job, lock in zip(jobs, locks, strict=True) if lock is None)
+def _unlocked(jobs: Sequence[bytes], locks: Any, still_held: Any) -> frozenset[bytes] | None:
+    """Return which of `jobs` have no lock and are still active; None if Redis refused to show the locks."""
+    if not isinstance(locks, list) or not isinstance(still_held, list):
+        return None
+    return frozenset(job for job, lock in zip(jobs, locks, strict=True) if lock is None).intersection(still_held)
 
 
 def _milliseconds(text: Any) -> Iterator[float]:

@@ -1,21 +1,30 @@
 """The readings of queues: all numbers in two round trips, the names in the background."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from redis.exceptions import ResponseError
 
 from exporter.bullmq.ages import Ages
 from exporter.bullmq.dead_letters import DeadLetters
-from exporter.bullmq.metrics import QUEUE_METRICS, QUEUES, dead_letter_samples, queue_samples, worker_samples
-from exporter.bullmq.queue_tracker import QueueTracker
+from exporter.bullmq.metrics import (
+    QUEUE_METRICS,
+    QUEUES,
+    UNREADABLE,
+    dead_letter_samples,
+    queue_samples,
+    worker_samples,
+)
+from exporter.bullmq.queue_tracker import MALFORMED, QueueTracker
 from exporter.bullmq.snapshot import QueueSnapshot, fill_times
 from exporter.bullmq.state import QueueState
 from exporter.collector import NOT_YET, Client, Reading
+from exporter.errors import TargetRefused
 from exporter.metric import Rows, Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
 from exporter.series import MAX_SERIES
+from runbookd.redis_errors import redis_error_text
 
 _PING = pack_commands([("PING",)])  # so that a server without queues is checked as well
 T = TypeVar("T")
@@ -26,6 +35,16 @@ _CLIENTS = pack_commands([("CLIENT", "LIST", "TYPE", "normal")])
 _TRUNCATED_NOTES = (
     f"only the first {MAX_SERIES:,} queues (by name) are read; to choose others, list them under `names`",
 )
+
+
+CLUSTER = (
+    "the server is a node of a Redis Cluster, which holds only a part of the queues; clusters are not supported for "
+    "queues, so remove the target"
+)
+_CLUSTER_ERRORS = ("MOVED ", "ASK ", "CROSSSLOT ", "CLUSTERDOWN ")
+# Errors about the keys of one queue.
+_NOT_REFUSALS = ("WRONGTYPE ", MALFORMED)
+_MOST_NAMED = 5
 
 
 class QueuesClient(Client):
@@ -60,18 +79,25 @@ class QueuesClient(Client):
             *rows,
             *dead_letter_samples(dead_letter_queues, snapshots, in_failed=self._dead_letters.in_failed),
             *worker_samples(self._state.workers, (tracker.queue.name for tracker, _ in visible)),
-            QUEUES(len(visible) + excess),
+            QUEUES(len(all_names)),
+            UNREADABLE(len(names) - len(visible)),
         )
-        return _reading(samples, 1 + round_trips, excess)
+        notes = (*self._notes(), *_queue_notes([trackers[name] for name in names]))
+        return _reading(samples, 1 + round_trips, excess, notes)
 
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
 
+    def _notes(self) -> Iterator[str]:
+        yield from self._connection.notes
+        if self._state.workers_refusal:
+            yield f"CLIENT LIST is refused, so workers are not counted: {self._state.workers_refusal}"
+
     async def _snapshots(
         self, trackers: Mapping[str, QueueTracker], now: float, slow: bool
     ) -> dict[str, QueueSnapshot]:
-        """Read all queues at once, without those whose keys have another type than BullMQ's."""
+        """Read all queues at once, without those that cannot be read."""
         clients = [_CLIENTS] if self._state.worker_count_due(now) else []
         packed, counts = await _requests(list(trackers.values()), lambda tracker: tracker.request(slow=slow), now)
         replies = await self._connection.execute(b"".join([_PING, *clients, *packed]), 1 + len(clients) + sum(counts))
@@ -79,13 +105,11 @@ class QueuesClient(Client):
             self._state.update_workers(replies[1], self._connection.database, now)
         snapshots: dict[str, QueueSnapshot] = {}
         parts = list(zip(trackers.items(), _parts(replies, 1 + len(clients), counts), strict=True))
-        try:
-            async for turn in _in_turns(parts):
-                for (name, tracker), part in turn:
-                    if (snapshot := tracker.snapshot(part, now)) is not None:
-                        snapshots[name] = snapshot
-        except ResponseError as error:
-            raise_target_error(error)
+        async for turn in _in_turns(parts):
+            for (name, tracker), part in turn:
+                if (snapshot := tracker.snapshot(part, now)) is not None:
+                    snapshots[name] = snapshot
+        _check_answers(replies[0], trackers.values(), snapshots)
         return snapshots
 
     async def _ages(
@@ -126,12 +150,44 @@ class DiscoveryClient(Client):
         await self._connection.close()
 
 
-def _reading(samples: tuple[Sample | Rows, ...], round_trips: int, excess: int) -> Reading:
+def _check_answers(ping: object, trackers: Collection[QueueTracker], snapshots: Mapping[str, QueueSnapshot]) -> None:
+    """Raise TargetError if the server refused everything, or answered as a node of a cluster."""
+    faults = [tracker.fault for tracker in trackers if tracker.fault is not None]
+    if any(str(fault).startswith(_CLUSTER_ERRORS) for fault in faults):
+        raise TargetRefused(CLUSTER)
+    refusals = [fault for fault in faults if not str(fault).startswith(_NOT_REFUSALS)]
+    if refusals and not snapshots and len(refusals) == len(trackers):
+        raise_target_error(refusals[0])
+    if not trackers and isinstance(ping, ResponseError):
+        raise_target_error(ping)
+
+
+def _queue_notes(trackers: Iterable[QueueTracker]) -> Iterator[str]:
+    """Yield which queues are not measured, or not completely, with the reason of the first."""
+    faults = [(tracker.queue.name, tracker.fault) for tracker in trackers if tracker.fault is not None]
+    if faults:
+        yield f"queues that cannot be read: {_name_some(faults)}"
+    parts = [
+        (tracker.queue.name, next(iter(tracker.refused.values())))
+        for tracker in trackers
+        if tracker.fault is None and tracker.refused
+    ]
+    if parts:
+        yield f"queues of which Redis refuses some metrics: {_name_some(parts)}"
+
+
+def _name_some(queues: Sequence[tuple[str, ResponseError]]) -> str:
+    names = ", ".join(repr(name) for name, _ in queues[:_MOST_NAMED])
+    more = f" and {len(queues) - _MOST_NAMED} more" if len(queues) > _MOST_NAMED else ""
+    return f"{names}{more} ({redis_error_text(queues[0][1])})"
+
+
+def _reading(samples: tuple[Sample | Rows, ...], round_trips: int, excess: int, notes: tuple[str, ...]) -> Reading:
     """Return the samples, and the number of series of the `excess` queues that were not read."""
     if not excess:
-        return Reading(samples, round_trips)
+        return Reading(samples, round_trips, notes=notes)
     unread = {metric.name: excess * metric.parts for metric in QUEUE_METRICS}
-    return Reading(samples, round_trips, notes=_TRUNCATED_NOTES, unread=unread)
+    return Reading(samples, round_trips, notes=(*_TRUNCATED_NOTES, *notes), unread=unread)
 
 
 async def _in_turns(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:

@@ -3,12 +3,13 @@
 Unless the inventory lists them, the queues are discovered in the background.
 """
 
-from exporter.bullmq.client import DiscoveryClient, QueuesClient
+from exporter.bullmq.client import CLUSTER, DiscoveryClient, QueuesClient
 from exporter.bullmq.dead_letters import DeadLetters
 from exporter.bullmq.metrics import METRICS, UP
 from exporter.bullmq.state import QueueState
 from exporter.clock import monotonic
 from exporter.collector import BackgroundReading, Collector, ScrapeReading
+from exporter.errors import TargetRefused
 from exporter.metric import Metric
 from exporter.redis.connection import RawConnection
 from exporter.redis.scan import STEP_KEYS
@@ -45,8 +46,15 @@ class QueuesCollector(Collector):
         return min(len(self.state.names or ()), MAX_SERIES) * metric.parts
 
     async def _connect(self, budget: float) -> QueuesClient:  # noqa: ARG002 - Redis has no limit of its own to set
-        return QueuesClient(await RawConnection.connect(self._url), self.state, self._dead_letters)
+        return QueuesClient(await self._open(), self.state, self._dead_letters)
 
     async def _connect_to_discover(self, budget: float) -> DiscoveryClient:
         until = monotonic() + budget * _SCAN_SHARE
-        return DiscoveryClient(await RawConnection.connect(self._url), self.state, until)
+        return DiscoveryClient(await self._open(), self.state, until)
+
+    async def _open(self) -> RawConnection:
+        connection = await RawConnection.connect(self._url)
+        if connection.mode == "cluster":
+            await connection.close()
+            raise TargetRefused(CLUSTER)
+        return connection

@@ -1,17 +1,31 @@
 """The metrics of queues, and their samples."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from exporter.bullmq.ages import Ages
 from exporter.bullmq.queue_tracker import QueueTracker
-from exporter.bullmq.snapshot import MAX_HELD_JOBS, RECENT_SECONDS, SCHEDULER_GRACE_SECONDS, STATES, QueueSnapshot
-from exporter.metric import Row, Rows, Sample, counter, gauge
+from exporter.bullmq.snapshot import (
+    MAX_HELD_JOBS,
+    RECENT_SECONDS,
+    SCHEDULER_GRACE_SECONDS,
+    STATES,
+    Place,
+    QueueSnapshot,
+)
+from exporter.metric import Metric, Row, Rows, Sample, counter, gauge
 
 UP = gauge("bullmq_up", "Whether the queues' Redis answers and the queues are known (1).", source="PING")
 QUEUES = gauge(
     "bullmq_discovered_queues",
     "Queues known so far.",
     source="SCAN PREFIX:*:meta, CLIENT LIST, inventory",
+)
+UNREADABLE = gauge(
+    "bullmq_unreadable_queues",
+    "Queues without metrics, because Redis refuses to show their keys or these are not BullMQ's; the debug page names "
+    "them.",
+    source="as bullmq_queue_jobs",
 )
 DEAD_LETTERS = gauge(
     "bullmq_queue_dead_letter_jobs",
@@ -183,11 +197,23 @@ QUEUE_METRICS = (
     MISSED,
     INFO,
 )
-METRICS = (UP, QUEUES, *QUEUE_METRICS, DEAD_LETTERS, WORKERS)
+METRICS = (UP, QUEUES, UNREADABLE, *QUEUE_METRICS, DEAD_LETTERS, WORKERS)
 # `Worker.rateLimit` writes this for any limit.
 _MANUAL_LIMIT = (1 << 53) - 1
 
 
+# Any other text in the field would make a series of its own.
+_VERSION = re.compile(r"\d[\w.+-]{0,30}")
+# The places of the replies that a metric is made of, if Redis may refuse them on their own.
+_PLACES: Mapping[Metric, frozenset[Place]] = {
+    PAUSED: frozenset({Place.META}),
+    OVERDUE: frozenset({Place.OVERDUE}),
+    OVERDUE_MAX: frozenset({Place.FIRST_DUE, Place.OVERDUE}),
+    RECENTLY_FAILED: frozenset({Place.RECENTLY_FAILED}),
+    RATE_LIMITED: frozenset({Place.META, Place.TEXTS}),
+    SCHEDULERS: frozenset({Place.SCHEDULERS}),
+    MISSED: frozenset({Place.MISSED, Place.NEXT_RUN}),
+}
 NUMBERS = tuple(metric for metric in QUEUE_METRICS if metric not in (JOBS, INFO))
 """The metrics with one series per queue, in the order of `_numbers`."""
 
@@ -199,9 +225,9 @@ def queue_samples(queues: Iterable[tuple[QueueTracker, QueueSnapshot, Ages]], no
     versions: list[Row] = []
     for tracker, snapshot, ages in queues:
         name = tracker.queue.name
-        numbers.append(((name,), _numbers(tracker, snapshot, ages, now)))
+        numbers.append(((name,), _without_refused(_numbers(tracker, snapshot, ages, now), tracker.refused)))
         jobs += [((name, state), (count,)) for state, count in snapshot.jobs.items()]
-        versions.append(((name, snapshot.version), (1,)))
+        versions.append(((name, _library_version(snapshot, tracker.refused)), (1,)))
     yield from (Rows(NUMBERS, numbers), Rows((JOBS,), jobs), Rows((INFO,), versions))
 
 
@@ -230,6 +256,23 @@ def _numbers(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, now: fl
         snapshot.next_run,
         snapshot.missed,
     )
+
+
+def _without_refused(values: Sequence[float | None], refused: Collection[int]) -> Sequence[float | None]:
+    """Return the values of NUMBERS without those whose commands Redis refused."""
+    if not refused:
+        return values
+    return [
+        value if _PLACES.get(metric, frozenset()).isdisjoint(refused) else None
+        for metric, value in zip(NUMBERS, values, strict=True)
+    ]
+
+
+def _library_version(snapshot: QueueSnapshot, refused: Collection[int]) -> str:
+    """Return the version, or empty if it is a guess from keys that Redis refused to show, or no version."""
+    stated = _VERSION.fullmatch(snapshot.version) is not None
+    guessed = "." not in snapshot.version and not {Place.META, Place.TEXTS, Place.MARKER}.isdisjoint(refused)
+    return snapshot.version if stated and not guessed else ""
 
 
 def dead_letter_samples(

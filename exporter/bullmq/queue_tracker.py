@@ -1,6 +1,6 @@
 """The state of a queue that is kept between two scrapes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -8,7 +8,9 @@ from redis.exceptions import ResponseError
 from exporter.bullmq import Queue
 from exporter.bullmq.ages import Ages, JobAges
 from exporter.bullmq.request_plan import RequestPlan
-from exporter.bullmq.snapshot import QueueSnapshot, snapshot_of
+from exporter.bullmq.snapshot import IF_REFUSED, QueueSnapshot, snapshot_of
+
+MALFORMED = "its keys hold something else than BullMQ writes"
 
 
 class QueueTracker:
@@ -24,24 +26,44 @@ class QueueTracker:
         self._stalled_check: float | None = None
         self._snapshot_cache: tuple[Sequence[Any], QueueSnapshot | None] = ((), None)
         self._plan = RequestPlan(queue)
+        self.fault: ResponseError | None = None
+        """Why the last snapshot is None."""
+        self.refused: Mapping[int, ResponseError] = {}
+        """The errors of commands that cost only their own metrics, by place."""
 
     def request(self, *, slow: bool) -> tuple[bytes, int]:
         """Return the packed commands of the first round trip and their number; `slow` adds the slow ones."""
         return self._plan.request(slow=slow)
 
     def snapshot(self, replies: Sequence[Any], now: float) -> QueueSnapshot | None:
-        """Return the snapshot in the replies to `request`, or None if the keys are not BullMQ's.
+        """Return the snapshot in the replies to `request`; None if they are not a queue's, and `fault` has the reason.
 
-        Raises:
-            ResponseError: Redis refused a command.
+        A refused command outside the counts and lists costs its own metrics; `refused` names its place.
         """
-        error = next((reply for reply in replies if isinstance(reply, ResponseError)), None)
-        snapshot = self._snapshot(self._plan.complete(replies, now)) if error is None else None
+        self.fault = self._fault_of(replies)
+        snapshot = None
+        if self.fault is None:
+            snapshot = self._snapshot(self._plan.complete(self._without_refusals(replies), now))
         if snapshot is None:
             self._plan.restart()
-        if error is not None and not str(error).startswith("WRONGTYPE"):
-            raise error
+            self.fault = self.fault or ResponseError(MALFORMED)
         return snapshot
+
+    def _fault_of(self, replies: Sequence[Any]) -> ResponseError | None:
+        """Return the first error among the counts and lists, without which the queue cannot be read."""
+        pairs = zip(self._plan.places, replies, strict=True)
+        errors = (reply for place, reply in pairs if isinstance(reply, ResponseError) and place not in IF_REFUSED)
+        return next(errors, None)
+
+    def _without_refusals(self, replies: Sequence[Any]) -> Sequence[Any]:
+        """Return the replies with each error replaced by an empty reply, and note its place."""
+        if not self.refused and not any(isinstance(reply, ResponseError) for reply in replies):
+            return replies
+        pairs = list(zip(self._plan.places, replies, strict=True))
+        errors = {place: reply for place, reply in pairs if isinstance(reply, ResponseError)}
+        kept = {place: error for place, error in self.refused.items() if place not in self._plan.places}
+        self.refused = kept | errors
+        return [IF_REFUSED[place] if place in errors else reply for place, reply in pairs]
 
     def second_request(self, snapshot: QueueSnapshot, *, slow: bool) -> tuple[bytes, int]:
         """Return the packed commands of the second round trip and their number."""
@@ -77,5 +99,5 @@ class QueueTracker:
 def _snapshot_or_none(replies: Sequence[Any]) -> QueueSnapshot | None:
     try:
         return snapshot_of(replies)
-    except (ValueError, TypeError):  # not a number where BullMQ writes one
+    except (ValueError, TypeError, OverflowError, IndexError):  # not a number where BullMQ writes one
         return None

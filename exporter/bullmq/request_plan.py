@@ -75,6 +75,11 @@ class RequestPlan:
         self._places = self._cache[1]
         return self._cache[2], len(self._places)
 
+    @property
+    def places(self) -> Sequence[int]:
+        """The places of the commands in the last request."""
+        return self._places
+
     def complete(self, replies: Replies, now: float) -> Replies:
         """Return the replies of all commands; those of `late_request` are still the previous ones."""
         previous, full, self._late = self._known, self._known[:FIXED] or [None] * FIXED, ()

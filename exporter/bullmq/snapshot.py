@@ -29,13 +29,22 @@ class Place(IntEnum):
 
     WAITING, PAUSED, ACTIVE = range(3)
     PRIORITIZED, DELAYED, FAILED, COMPLETED = range(3, 7)
+    META = 8
     WAIT_NEWEST, WAIT_OLDEST, PAUSED_NEWEST, PAUSED_OLDEST, ACTIVE_OLDEST = range(9, 14)
     FIRST_DUE, OVERDUE, FIRST_FAILED, LAST_FAILED, RECENTLY_FAILED, LAST_COMPLETED = range(14, 20)
+    TEXTS = 20
     MARKER, COMPLETED_TOTAL, FAILED_TOTAL, SCHEDULERS, NEXT_RUN, MISSED = range(21, 27)
 
 
 FIXED = 27
 """The number of replies before those about `prioritized`, whose number varies."""
+IF_REFUSED: Mapping[int, Any] = {
+    **dict.fromkeys((Place.META, Place.TEXTS), (None,) * 4),
+    **dict.fromkeys((Place.FIRST_DUE, Place.FIRST_FAILED, Place.LAST_FAILED, Place.LAST_COMPLETED, Place.NEXT_RUN), ()),
+    **dict.fromkeys((Place.OVERDUE, Place.RECENTLY_FAILED, Place.MARKER, Place.SCHEDULERS, Place.MISSED), 0),
+    **dict.fromkeys((Place.COMPLETED_TOTAL, Place.FAILED_TOTAL)),
+}
+"""The reply to take for a refused command; without any other, the queue cannot be read."""
 KEYS: Mapping[int, str] = dict(zip((Place.WAITING, Place.PAUSED, Place.ACTIVE), LISTS.values(), strict=True))
 _LATE, _RECENT, _MISSED = b"<delayed-until->", b"<failed-from>", b"<must-run-at>"
 

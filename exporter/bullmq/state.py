@@ -9,6 +9,7 @@ from exporter.bullmq.discovery import count_workers, escape_glob, queue_bases
 from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.redis.scan import KeyScan
 from runbookd.inventory import QueueTarget
+from runbookd.redis_errors import redis_error_text
 
 
 class QueueState:
@@ -23,6 +24,8 @@ class QueueState:
         self._discovers = target.names == "discover"
         self.names: frozenset[str] | None = None if self._discovers else frozenset(target.names)
         self.workers: Mapping[str, int] | None = None
+        self.workers_refusal = ""
+        """Why the server does not list its clients, or empty."""
         self._workers_at: float | None = None
         self._slow_at: float | None = None
         self._trackers: dict[str, QueueTracker] = {}
@@ -51,6 +54,7 @@ class QueueState:
     def update_workers(self, clients: bytes | ResponseError, database: int, now: float) -> None:
         """Record the reply to CLIENT LIST, or its refusal."""
         self._workers_at, self.workers = now, None
+        self.workers_refusal = redis_error_text(clients) if isinstance(clients, ResponseError) else ""
         if isinstance(clients, bytes):
             counts = count_workers(clients, database, self._prefixes)
             self.workers = {self._name_of(*queue): count for queue, count in counts.items()}

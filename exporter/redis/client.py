@@ -1,16 +1,23 @@
 """The readings of a Redis server: one round trip per scrape; in the background, keys."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from redis.exceptions import ResponseError
 
 from exporter.collector import Client, Reading
+from exporter.metric import Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
-from exporter.redis.info import RedisInfo, parse_info, samples_of
-from exporter.redis.metrics import HITS_MIXED, latency_samples
+from exporter.redis.info import InfoSamples, RedisInfo, parse_info
+from exporter.redis.metrics import HITS_MIXED, latency_samples, slowlog_samples
 from exporter.redis.prefixes import Settings, sample_keys
+from runbookd.redis_errors import redis_error_text
 
-_REQUEST = pack_commands([("INFO", "ALL"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST")])
+_COMMANDS = (("INFO", "ALL"), ("SLOWLOG", "LEN"), ("LATENCY", "LATEST"))
+_REQUEST = pack_commands(_COMMANDS)
 # Commands in which workers wait: BullMQ up to 4, BullMQ from 5 on, and other libraries.
 _BLOCKING_COMMANDS = ("brpoplpush", "bzpopmin", "blmove", "blpop", "brpop")
+_CLUSTER = "the server is one node of a Redis Cluster: all numbers are those of this node"
 
 
 class RedisClient(Client):
@@ -25,17 +32,32 @@ class RedisClient(Client):
         return self._connection.usable
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - INFO holds no ages
-        """Read INFO, the slow log and the latency spikes."""
-        text, slow, spikes = await self._connection.execute(_REQUEST, 3)
-        if isinstance(text, ResponseError):
-            raise_target_error(text)
-        fields = parse_info(text)
-        samples = (*samples_of(fields, self._connection.database), HITS_MIXED(self._hits_include_queues(fields)))
-        return Reading((*samples, *latency_samples(slow, spikes)), round_trips=1)
+        """Read INFO, the slow log and the latency spikes; a refused command costs its own samples."""
+        replies = await self._connection.execute(_REQUEST, len(_COMMANDS))
+        text, slow, spikes = replies
+        errors = [reply for reply in replies if isinstance(reply, ResponseError)]
+        if len(errors) == len(replies):
+            raise_target_error(errors[0])
+        notes = [*self._connection.notes, *_refusals(replies)]
+        if self._connection.mode == "cluster":
+            notes.append(_CLUSTER)
+        samples = [*self._info_samples(text, notes), *slowlog_samples(slow), *latency_samples(spikes)]
+        return Reading(tuple(samples), round_trips=1, notes=tuple(notes))
 
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
+
+    def _info_samples(self, text: Any, notes: list[str]) -> Iterator[Sample]:
+        """Yield the samples of INFO, and add its faults to `notes`."""
+        if not isinstance(text, bytes):
+            return
+        fields = parse_info(text)
+        info = InfoSamples(fields, self._connection.database)
+        yield from info.samples()
+        yield HITS_MIXED(self._hits_include_queues(fields))
+        if info.note:
+            notes.append(info.note)
 
     def _hits_include_queues(self, fields: RedisInfo) -> bool:
         return self._has_queues or any(f"cmdstat_{command}" in fields for command in _BLOCKING_COMMANDS)
@@ -55,3 +77,10 @@ class PrefixClient(Client):
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.close()
+
+
+def _refusals(replies: Sequence[Any]) -> Iterator[str]:
+    """Yield each refused command with the server's reason."""
+    for command, reply in zip(_COMMANDS, replies, strict=True):
+        if isinstance(reply, ResponseError):
+            yield f"{' '.join(command)} is refused, so its metrics are absent: {redis_error_text(reply)}"

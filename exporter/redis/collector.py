@@ -7,7 +7,7 @@ from exporter.collector import BackgroundReading, Collector, ScrapeReading, secr
 from exporter.metric import Metric
 from exporter.redis.client import PrefixClient, RedisClient
 from exporter.redis.connection import RawConnection
-from exporter.redis.metrics import INSTANCE, LINK_UP, METRICS, PREFIX_METRICS, UP
+from exporter.redis.metrics import INSTANCE, LAST_IO, LINK_UP, METRICS, PREFIX_METRICS, UP
 from exporter.redis.prefixes import most_prefix_series
 from exporter.redis.scan import MOST_STEPS, STEP_KEYS
 from runbookd.inventory import Stack
@@ -32,14 +32,14 @@ class RedisCollector(Collector):
         """Return the maximum number of series of a metric."""
         if metric in PREFIX_METRICS:
             return most_prefix_series(metric, self._prefixes)
-        return 1 if metric in (INSTANCE, LINK_UP) else super().most_series(metric)
+        return 1 if metric in (INSTANCE, LINK_UP, LAST_IO) else super().most_series(metric)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the URL cannot be read, if so."""
         return secret_problem(self._url)
 
     async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
-        return RedisClient(await RawConnection.connect(self._url), self._has_queues)
+        return RedisClient(await RawConnection.connect(self._url, selects=False), self._has_queues)
 
     async def _connect_to_sample(self, budget: float) -> PrefixClient:
         until = monotonic() + budget / 2  # the values are read after the scan

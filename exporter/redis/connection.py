@@ -7,11 +7,13 @@ as the server. Here a packed request is written as it is, and hiredis parses the
 most are numbers, or IDs that are only sent back.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import hiredis
-from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, RedisError, ResponseError
@@ -19,6 +21,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
+from runbookd.addresses import AddressError, log_dropped
+from runbookd.addresses.redis import EXAMPLE, RedisAddress, read_redis_address
 from runbookd.inventory import Secret, SecretError
 from runbookd.redis_errors import redis_error_text
 
@@ -26,6 +30,11 @@ Command = tuple[str | bytes | int, ...]
 # Maximum bytes per read. Redis sends replies in pieces of 16 KiB and more.
 _READ_BYTES = 1 << 18
 _INCOMPLETE = object()
+_NAME = "runbook-exporter"
+_MODE = re.compile(rb"^redis_mode:(\w+)", re.MULTILINE)
+# The beginning of what a server without a password answers to one.
+_UNWANTED_LOGIN = "without any password configured"
+_LOGIN_NOTE = "the server has no password; remove it from the address"
 _pack: Callable[[Any], bytes] = hiredis.pack_command  # its stub knows tuples of one word only
 
 
@@ -48,7 +57,7 @@ class KeyCommand:
 class RawConnection:
     """One connection to a Redis database, for one task at a time. It never retries."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: AbstractConnection, database: int = 0) -> None:
         # Private: redis-py's only public way to its streams, read_response, takes ten times the CPU time.
         reader, writer = connection._reader, connection._writer
         if reader is None or writer is None:
@@ -57,25 +66,48 @@ class RawConnection:
         self._replies = hiredis.Reader(
             protocolError=InvalidResponse, replyError=_error_reply, notEnoughData=_INCOMPLETE
         )
-        self.database = int(connection.db)
+        self.database = database
+        self.mode = ""
+        """The server's redis_mode: standalone, cluster or sentinel; empty if it does not say."""
+        self.notes: tuple[str, ...] = ()
+        """Why the connection differs from the configured one."""
 
     @classmethod
-    async def connect(cls, secret: Secret) -> "RawConnection":
-        """Connect to the address in `secret`.
+    async def connect(cls, secret: Secret, *, selects: bool = True) -> "RawConnection":
+        """Connect to the address in `secret`, and select its database if the caller reads keys (`selects`).
 
         Raises:
             TargetMisconfigured: the secret cannot be read, or is not a Redis address.
             TargetError: connecting failed.
         """
-        connection = _new_connection(secret)
+        address = _read_address(secret)
+        connection, notes = await _log_in(address)
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as error:
-            raise_target_error(error)
+            raw = cls(connection, address.database)
+            raw.notes = notes
+            await raw._introduce(selects=selects)
         except BaseException:
-            await connection.disconnect(nowait=True)  # the deadline may have passed
+            await connection.disconnect(nowait=True)
             raise
-        return cls(connection)
+        return raw
+
+    async def _introduce(self, *, selects: bool) -> None:
+        """Set the connection's name, read the server's mode and select the database, in one round trip.
+
+        A proxy or a rule may refuse the first two. The name only helps operators, and without the mode, a cluster
+        shows in its errors.
+        """
+        commands: list[Command] = [("CLIENT", "SETNAME", _NAME), ("INFO", "SERVER")]
+        if selects and self.database:
+            commands.append(("SELECT", self.database))
+        _, text, *selected = await self.execute(pack_commands(commands), len(commands))
+        if isinstance(text, bytes) and (match := _MODE.search(text)):
+            self.mode = match[1].decode()
+        if self.mode == "sentinel":
+            raise TargetRefused("this is a Redis Sentinel, not a server; set the address of the server itself")
+        for error in selected:
+            if isinstance(error, RedisError):
+                raise TargetRefused(f"SELECT {self.database}: {redis_error_text(error)}")
 
     @property
     def usable(self) -> bool:
@@ -142,21 +174,51 @@ def _error_reply(text: str) -> ResponseError:
     return ResponseError(text)
 
 
-def _new_connection(secret: Secret) -> Connection:
+def _read_address(secret: Secret) -> RedisAddress:
     try:
-        pool = ConnectionPool.from_url(
-            secret.read(),
+        address = read_redis_address(secret.read())
+    except SecretError as error:
+        raise TargetMisconfigured(str(error)) from None
+    except AddressError as error:
+        raise TargetMisconfigured(f"{secret.key}: {error}") from None
+    log_dropped(secret.key, address.dropped)
+    return address
+
+
+async def _log_in(address: RedisAddress) -> tuple[AbstractConnection, tuple[str, ...]]:
+    """Connect and log in; without the password if the server has none, as other clients do."""
+    pool = _pool(address)
+    try:
+        return await _open(pool), ()
+    except (RedisError, OSError) as error:
+        if _UNWANTED_LOGIN not in str(error) or address.user:
+            raise_target_error(error)
+    try:
+        return await _open(pool, password=None), (_LOGIN_NOTE,)
+    except (RedisError, OSError) as error:
+        raise_target_error(error)
+
+
+async def _open(pool: ConnectionPool, **changes: object) -> AbstractConnection:
+    connection = pool.connection_class(**{**pool.connection_kwargs, **changes})
+    try:
+        await connection.connect()  # type: ignore[no-untyped-call]
+    except BaseException:
+        await connection.disconnect(nowait=True)  # the deadline may have passed
+        raise
+    return connection
+
+
+def _pool(address: RedisAddress) -> ConnectionPool:
+    """Return redis-py's settings for the address; the pool itself stays empty."""
+    try:
+        return ConnectionPool.from_url(
+            address.url,
             socket_timeout=None,  # the deadline is the caller's
             socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
             protocol=2,  # neither HELLO nor push messages are needed
-            client_name="runbook-exporter",
             driver_info=None,  # CLIENT SETINFO is not among the rights that the docs require
         )
-        connection: Connection = pool.make_connection()  # type: ignore[no-untyped-call]
-    except SecretError as error:
-        raise TargetMisconfigured(str(error)) from None
     except (ValueError, TypeError):  # the message may repeat parts of the address
-        message = f"{secret.key}: not an address; write it as redis://user:password@host:6379/0"
-        raise TargetMisconfigured(message) from None
-    return connection
+        raise TargetMisconfigured(f"url: not an address; write it as {EXAMPLE}") from None

@@ -1,10 +1,9 @@
 """The metrics of a Redis server; those from INFO have redis_exporter's names."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-
-from redis.exceptions import ResponseError
 
 from exporter.metric import Metric, Sample, counter, gauge
 from exporter.redis.scan import MOST_STEPS, STEP_KEYS
@@ -145,7 +144,12 @@ COMMAND_FAILED = counter(
     "cmd",
     source="INFO commandstats",
 )
-ERRORS = counter("redis_errors_total", "Error replies of the server by code.", "err", source="INFO errorstats")
+ERRORS = counter(
+    "redis_errors_total",
+    "Error replies of the server by code; those with a text of a script as their code count as `other`.",
+    "err",
+    source="INFO errorstats",
+)
 REPLICA_LAG = gauge(
     "redis_connected_slave_lag_seconds",
     "Time since the replica's last confirmation, in seconds.",
@@ -169,6 +173,13 @@ LINK_UP = gauge(
     "master_port",
     source="INFO replication",
 )
+LAST_IO = gauge(
+    "redis_master_last_io_seconds_ago",
+    "Seconds since this replica last heard from its primary; absent while it is not connected.",
+    "master_host",
+    "master_port",
+    source="INFO replication",
+)
 INFO_METRICS = (
     *FIELDS.values(),
     *WORDS.values(),
@@ -184,6 +195,7 @@ INFO_METRICS = (
     REPLICA_LAG,
     REPLICA_OFFSET,
     LINK_UP,
+    LAST_IO,
 )
 KEYS = gauge(
     "redis_keys_count",
@@ -217,11 +229,16 @@ PREFIX_METRICS = (KEYS, SAMPLED, VALUE, READABLE)
 METRICS = (UP, *INFO_METRICS, HITS_MIXED, SLOWLOG, SPIKE, SPIKE_AT, *PREFIX_METRICS)
 
 
-def latency_samples(slow: Any, spikes: Any) -> Iterator[Sample]:
-    """Yield the samples of SLOWLOG LEN and LATENCY LATEST; a refused command gives none."""
-    if not isinstance(slow, ResponseError):
-        yield SLOWLOG(slow)
-    if not isinstance(spikes, ResponseError):
-        for event, at, milliseconds, _ in (spike[:4] for spike in spikes):
-            yield SPIKE(milliseconds / 1000, event.decode())
-            yield SPIKE_AT(at, event.decode())
+def slowlog_samples(length: Any) -> Iterator[Sample]:
+    """Yield the sample of a reply to SLOWLOG LEN; an error or another reply gives none."""
+    if isinstance(length, int):
+        yield SLOWLOG(length)
+
+
+def latency_samples(spikes: Any) -> Iterator[Sample]:
+    """Yield the samples of a reply to LATENCY LATEST; an error or an odd entry gives none."""
+    for spike in spikes if isinstance(spikes, list) else ():
+        with suppress(ValueError, TypeError, AttributeError):
+            event, at, milliseconds, *_ = spike
+            samples = (SPIKE(milliseconds / 1000, event.decode()), SPIKE_AT(at, event.decode()))
+            yield from samples

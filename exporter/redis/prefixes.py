@@ -64,9 +64,9 @@ async def sample_keys(connection: RawConnection, prefixes: Settings, until: floa
         steps += 1
         if steps >= MOST_STEPS:
             break
-    total = int(await connection.execute_one("DBSIZE"))
+    (total,) = await connection.execute(pack_commands([("DBSIZE",)]), 1)
     database = f"db{connection.database}"
-    ratio = 1.0 if scan.complete or not total else min(key_sample.keys_seen / total, 1.0)
+    ratio = _ratio(scan, key_sample.keys_seen, total)
     # A scan may stop before its first key; then the counts are unknown.
     patterns = prefixes if ratio else ()
     counts = [KEYS(round(key_sample.counts.get(pattern, 0) / ratio), database, pattern) for pattern in patterns]
@@ -75,6 +75,15 @@ async def sample_keys(connection: RawConnection, prefixes: Settings, until: floa
         each for pattern, top in tops.items() async for each in _highest_counters(connection, pattern, top, key_sample)
     ]
     return [*counts, SAMPLED(ratio, database), *values], steps + 2
+
+
+def _ratio(scan: KeyScan, keys_seen: int, total: object) -> float:
+    """Return the share of keys seen; 0, so that nothing is estimated, if Redis refuses the number of all keys."""
+    if scan.complete:
+        return 1.0
+    if not isinstance(total, int):
+        return 0.0
+    return min(keys_seen / total, 1.0) if total else 1.0
 
 
 async def _highest_counters(

@@ -60,7 +60,7 @@ async def test_connection_closed_by_the_server_is_unusable(connection, redis_ser
 async def test_truncated_reply_is_an_error() -> None:
     async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
-        writer.write(b"+OK\r\n")  # to CLIENT SETNAME
+        writer.write(b"+OK\r\n$0\r\n\r\n")  # to CLIENT SETNAME and INFO
         await reader.read(100)
         writer.write(b":1\r\n$5\r\nab")
         writer.close()

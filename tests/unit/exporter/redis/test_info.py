@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.redis.info import parse_info, samples_of
+from exporter.redis.info import InfoSamples, parse_info
 
 TEXT = b"""\
 # Replication\r
@@ -39,7 +39,7 @@ db11:keys=1,expires=0,avg_ttl=0,subexpiry=0\r
 
 @pytest.fixture(scope="module")
 def found() -> dict[tuple[str, ...], float]:
-    return {(sample.metric.name, *sample.labels): sample.value for sample in samples_of(parse_info(TEXT), 3)}
+    return {(sample.metric.name, *sample.labels): sample.value for sample in InfoSamples(parse_info(TEXT), 3).samples()}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""Reads addresses as their users write them, once for exporter, remediator, doctor and dump.
+
+A parameter is passed on, translated or dropped; an unknown one is refused by name. No message repeats a part of the
+address, because a badly split one shows the password.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+_ESCAPE = "and special characters of the password as %XX, such as %2F for a slash"
+_logged: set[tuple[str, tuple[str, ...]]] = set()
+log = logging.getLogger(__name__)
+
+
+class AddressError(ValueError):
+    """The address cannot be used; the message names the part at fault without its value."""
+
+
+@dataclass(frozen=True)
+class SplitAddress:
+    """An address in its parts; `parameters` are those of its query, in order."""
+
+    parts: SplitResult
+    parameters: Sequence[tuple[str, str]]
+
+
+def split_address(text: str, schemes: Iterable[str], example: str) -> SplitAddress:
+    """Return the parts of an address.
+
+    Raises:
+        AddressError: it has another scheme, a stray # or an invalid port.
+    """
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise AddressError(f"a space or control character is in the address; write it as {example}")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise AddressError(f"not an address; write it as {example}, {_ESCAPE}") from None
+    if parts.scheme not in schemes:
+        raise AddressError(f"not an address; write it as {example}")
+    if "#" in text:
+        raise AddressError("the address has a #; write a # of the password as %23")
+    if port == 0:
+        raise AddressError("the port is 0; correct it")
+    return SplitAddress(parts, parse_qsl(parts.query, keep_blank_values=True))
+
+
+def log_dropped(key: str, names: Iterable[str]) -> None:
+    """Log once which parameters of the address under `key` are ignored."""
+    ignored = tuple(sorted(names))
+    if ignored and (key, ignored) not in _logged:
+        _logged.add((key, ignored))
+        log.info("%s: ignored parameters that only other clients use: %s", key, ", ".join(ignored))
