@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
-from exporter.metric import Metric, Sample
+from exporter.metric import Metric, Rows, Sample
 
 
 class JobSession(Protocol):
@@ -36,7 +36,7 @@ class Job(Generic[S]):
     name: str
     refresh: timedelta
     timeout: timedelta
-    run: Callable[[S, float], Awaitable[Sequence[Sample]]]
+    run: Callable[[S, float], Awaitable[Sequence[Sample | Rows]]]
     metrics: tuple[Metric, ...]
     most_series: int
 

@@ -1,6 +1,6 @@
 """The collector's own background jobs: they query parts in one database after the other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
@@ -9,7 +9,7 @@ import structlog
 from exporter.clock import monotonic
 from exporter.errors import DEADLINE_EXCEEDED, TargetError, TargetRefused
 from exporter.job import Job
-from exporter.metric import Sample, gauge, single_samples
+from exporter.metric import Rows, Sample, gauge
 from exporter.postgres.connect import fetch_rows
 from exporter.postgres.parts.catalogue import DATABASE_JOBS, OPTIONAL_JOBS, OTHER_DATABASE_JOBS, SERVER_JOBS
 from exporter.postgres.parts.joined_statement import DATABASES, Statement
@@ -66,16 +66,16 @@ class DatabaseJob:
 
     def __init__(self, name: str, parts: Sequence[Part], *, home: bool, patterns: Sequence[str] = ()) -> None:
         self.name, self.parts, self.home, self.patterns = name, parts, home, patterns
-        self._last_samples: Mapping[str, Sequence[Sample]] = {}
+        self._last_rows: dict[str, Sequence[Rows]] = {}
 
-    async def run(self, session: PostgresSession, until: float) -> Sequence[Sample]:
+    async def run(self, session: PostgresSession, until: float) -> Sequence[Sample | Rows]:
         """Query all databases. Raises TargetError if the DSN's database does not answer."""
-        samples = list(await self._query_parts(session, until, None)) if self.home else []
-        samples_by_database: dict[str, Sequence[Sample]] = {}
-        for datname in await self._other_databases(session, until):
-            samples_by_database[datname] = await self._read_database(session, until, datname)
-        self._last_samples = samples_by_database
-        return [*samples, *(sample for each in samples_by_database.values() for sample in each)]
+        samples: list[Sample | Rows] = [*await self._query_parts(session, until, None)] if self.home else []
+        names = await self._other_databases(session, until)
+        self._last_rows = {name: rows for name, rows in self._last_rows.items() if name in names}
+        for datname in names:
+            samples += await self._read_database(session, until, datname)
+        return samples
 
     async def _other_databases(self, session: PostgresSession, until: float) -> Sequence[str]:
         if not self.patterns:
@@ -84,21 +84,19 @@ class DatabaseJob:
             names = [bytes.fromhex(name).decode(errors="replace") for [name] in await fetch_rows(connection, _OTHERS)]
         return [name for name in names if any(fnmatchcase(name, pattern) for pattern in self.patterns)]
 
-    async def _read_database(self, session: PostgresSession, until: float, datname: str) -> Sequence[Sample]:
+    async def _read_database(self, session: PostgresSession, until: float, datname: str) -> Sequence[Sample | Rows]:
+        success = True
         try:
             if monotonic() >= until:
                 raise TargetRefused(DEADLINE_EXCEEDED)
-            return [*await self._query_parts(session, until, datname), DATABASE_SUCCESS(1, self.name, datname)]
+            self._last_rows[datname] = await self._query_parts(session, until, datname)
         except TargetError as error:
             log.warning("database not read", job=self.name, datname=datname, reason=str(error))
-            last_samples = [
-                sample for sample in self._last_samples.get(datname, ()) if sample.metric is not DATABASE_SUCCESS
-            ]
-            return [*last_samples, DATABASE_SUCCESS(0, self.name, datname)]
+            success = False
+        return [*self._last_rows.get(datname, ()), DATABASE_SUCCESS(success, self.name, datname)]
 
-    async def _query_parts(self, session: PostgresSession, until: float, database: str | None) -> Sequence[Sample]:
+    async def _query_parts(self, session: PostgresSession, until: float, database: str | None) -> Sequence[Rows]:
         async with session.transaction(until, database) as connection:
             [[facts]] = await fetch_rows(connection, f"SELECT {FACTS} AS facts")
             statement = Statement.of(self.parts, ServerInfo.of(facts))
-            rows = statement.rows(await fetch_rows(connection, statement.text))
-            return list(single_samples(rows))
+            return statement.rows(await fetch_rows(connection, statement.text))

@@ -71,7 +71,8 @@ class TargetReader:
         [selected] = [each for each in self.collector.jobs.jobs if each.name == job]
         session = self.collector.jobs.session()
         try:
-            return SampleSet(await selected.run(session, asyncio.get_running_loop().time() + BUDGET_SECONDS))
+            samples = await selected.run(session, asyncio.get_running_loop().time() + BUDGET_SECONDS)
+            return SampleSet(tuple(single_samples(samples)))
         finally:
             await session.close()
 
