@@ -14,17 +14,6 @@ CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 # Identifies the remediator's sessions to operators, to the exporter and to the remediator's own exclusions.
 APPLICATION = "runbook-remediator"
-# Application names of backup tools (LIKE).
-BACKUPS = (
-    "pg_dump%",
-    "pg_restore%",
-    "pg_basebackup%",
-    "pg_receivewal%",
-    "pg_recvlogical%",
-    "pgbackrest%",
-    "barman%",
-    "wal-g%",
-)
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from remediator.clients.postgres import BACKUPS, application_name, translate_errors
+from remediator.clients.known_applications import BACKUPS
+from remediator.clients.postgres import application_name, translate_errors
 from remediator.clients.primary import connect_primary
 from remediator.clients.sql_files import load_statements
 from remediator.model.errors import TargetUnreachable

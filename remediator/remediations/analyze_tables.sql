@@ -1,7 +1,8 @@
 -- backup --
--- A running backup, not a session that streams the WAL for ever. $1 application names of backup tools (LIKE)
+-- A running backup, not a session that streams the WAL for ever. $1 beginnings of backup tools' names
 SELECT application_name FROM pg_stat_activity
-WHERE application_name ILIKE ANY ($1::text[]) AND backend_type = 'client backend'
+WHERE EXISTS (SELECT FROM unnest($1::text[]) AS prefix WHERE starts_with(lower(application_name), prefix))
+  AND backend_type = 'client backend'
 UNION ALL
 SELECT 'pg_basebackup' FROM pg_stat_progress_basebackup
 LIMIT 1

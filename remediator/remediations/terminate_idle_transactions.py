@@ -13,7 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from remediator.clients.postgres import BACKUPS, application_name, translate_errors
+from remediator.clients.known_applications import PROTECTED
+from remediator.clients.postgres import application_name, translate_errors
 from remediator.clients.primary import connect_primary
 from remediator.clients.sql_files import load_statements
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
@@ -24,9 +25,6 @@ END_WAIT_MS = 5_000  # a backend ends within milliseconds unless the host is in 
 MAX_LISTED = 1_000  # sessions in one plan; the total is counted beyond it
 OUTCOME_READINGS = 6
 OUTCOME_POLL_SECONDS = 0.5
-
-# A dump's leader idles in its transaction while parallel workers copy.
-PROTECTED_APPLICATIONS = (*BACKUPS, "runbook%")
 
 
 def _statements() -> Mapping[str, str]:
@@ -127,7 +125,8 @@ class _TerminationSession:
     def _exclusions(self) -> tuple[timedelta, Sequence[str], Sequence[str], Sequence[str]]:
         settings = self.scope.settings
         older_than = OLDER_THAN if settings.older_than is None else settings.older_than
-        return older_than, settings.protect.roles, settings.protect.applications, PROTECTED_APPLICATIONS
+        names, prefixes = settings.protect.names_and_prefixes()
+        return older_than, settings.protect.roles, names, (*PROTECTED, *prefixes)
 
 
 def _item(row: asyncpg.Record) -> Item:

@@ -1,6 +1,7 @@
 -- candidates --
 -- Sessions that may be ended, with every rule that protects others. Planning and acting share this text.
--- $1 older than (interval), $2 protected roles, $3 protected applications, $4 always protected applications (LIKE)
+-- $1 older than (interval), $2 protected roles, $3 protected applications, $4 beginnings of protected
+-- applications' names, in any case, also after a slash
 SELECT activity.pid, activity.backend_start, activity.xact_start, activity.state_change,
        activity.usename, activity.application_name, activity.client_addr, activity.query
 FROM pg_stat_activity AS activity
@@ -13,7 +14,10 @@ WHERE activity.backend_type = 'client backend'
   AND NOT role.rolreplication
   AND activity.usename <> ALL ($2::text[])
   AND activity.application_name <> ALL ($3::text[])
-  AND NOT activity.application_name ILIKE ANY ($4::text[])
+  AND NOT EXISTS (
+      SELECT FROM unnest($4::text[]) AS prefix
+      WHERE strpos('/' || lower(activity.application_name), '/' || lower(prefix)) > 0
+  )
 
 -- plan --
 -- Only the first word of the last statement: the rest may hold personal data. $5 maximum number of rows

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.section import Name, Section, Zone
@@ -85,10 +85,25 @@ class Breaker(Section):
 
 
 class Protect(Section):
-    """Roles and application names whose sessions no remediation touches."""
+    """Roles and application names whose sessions no remediation touches.
+
+    An application with a star at its end stands for all names that begin so: `pgcopydb*`.
+    """
 
     roles: tuple[str, ...] = ()
     applications: tuple[str, ...] = ()
+
+    @field_validator("applications")
+    @classmethod
+    def _star_only_at_the_end(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [name for name in names if name == "*" or "*" in name[:-1]]:
+            raise ValueError(f"{wrong[0]!r} is neither a name nor the beginning of one; write one * at its end: 'etl*'")
+        return names
+
+    def names_and_prefixes(self) -> tuple[list[str], list[str]]:
+        """Return the whole names, and the beginnings of names without their star."""
+        names = [name for name in self.applications if not name.endswith("*")]
+        return names, [name.removesuffix("*") for name in self.applications if name.endswith("*")]
 
 
 class RemediationSettings(Section):

@@ -28,11 +28,16 @@ from tests.integration.remediator.remediations.test_terminate_idle_transactions 
 __all__ = ["roles", "scope", "server"]
 
 PRIVILEGED = {"replicator", "owner"}  # may replicate; is a superuser
-OURS_AND_BACKUPS = ("pg_dump", "pg_restore", "pg_basebackup", "pgbackrest", "barman", "wal-g", "runbook")
-NAMED = ["shop-migrate", "", "my pg_dump"]  # protected where the inventory says so
-NEVER = [
-    *("PG_DUMP", "pg_restore", "pg_basebackup", "pgBackRest [backup]", "barman_receive", "wal-g"),
-    *("runbook-exporter", "runbook-remediator:3"),
+KNOWN = (
+    *("pg_dump", "pg_restore", "pg_basebackup", "pgbackrest", "barman", "wal-g", "runbook", "pg_repack", "pgcopydb"),
+    *("pgroll", "debezium", "peerdb", "airbyte", "flyway", "vacuumdb", "/usr/bin/pg-online-schema-change"),
+)
+NAMED = ["shop-migrate", "", "my pg_dump", "pgxdump", "pgbench"]  # protected where the inventory says so
+NEVER = [  # as the tools themselves report their names
+    *("PG_DUMP", "pg_restore", "pg_basebackup", "pgBackRest [backup]", "barman_receive", "wal-g", "vacuumdb"),
+    *("runbook-exporter", "runbook-remediator:3", "pg_repack", "pgcopydb[312] clone --follow", "pgroll-state"),
+    *("Debezium Streaming", "peerdb_orders", "Airbyte Debezium Streaming", "Flyway by Redgate"),
+    "/usr/bin/pg-online-schema-change",
 ]
 
 
@@ -48,7 +53,8 @@ class CatalogSession:
 
     def may_be_ended(self, roles: Sequence[str], applications: Sequence[str]) -> bool:
         """Apply the rules: idle in a transaction for long enough, in this database, and not protected."""
-        by_name = self.application.lower().startswith(OURS_AND_BACKUPS) or self.application in applications
+        beginnings = tuple(name[:-1] for name in applications if name.endswith("*"))
+        by_name = self.application.lower().startswith((*KNOWN, *beginnings)) or self.application in applications
         protected = self.role in PRIVILEGED or self.role in roles or by_name
         return self.state == "idle in transaction" and self.old and self.here and not protected
 
@@ -69,7 +75,7 @@ CATALOG = st.lists(FEW, min_size=16, max_size=24)
 PROTECT = st.fixed_dictionaries(
     {
         "roles": st.lists(st.sampled_from(["batch", "reporting", "nobody"]), max_size=2),
-        "applications": st.lists(st.sampled_from([*NAMED, "SHOP-API"]), max_size=3),
+        "applications": st.lists(st.sampled_from([*NAMED, "SHOP-API", "shop-m*"]), max_size=3),
     }
 )
 

@@ -172,6 +172,10 @@ async def test_protected_session_is_never_planned(connect, scope) -> None:
         await idle(connect, "shop", "shop-migrate"),
         await idle(connect, "shop", "pg_dump"),
         await idle(connect, "shop", "pgBackRest [backup]"),
+        await idle(connect, "shop", "pg_repack"),
+        await idle(connect, "shop", "pgcopydb[312] clone --follow"),
+        await idle(connect, "shop", "Debezium Streaming"),
+        await idle(connect, "shop", "/usr/local/bundle/bin/pg-online-schema-change"),
         await idle(connect, "shop", "runbook-exporter"),
         await idle(connect, "replicator"),
         await idle(connect, "owner"),  # a superuser
