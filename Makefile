@@ -17,15 +17,15 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# Prints the cost of a page, a scrape and a large bucket of backups; fails if one exceeds its limit. Fetches the exporter
-# to compare with.
+# Prints the cost of a page, a scrape and a large bucket of backups; fails if one exceeds its limit. Fetches the exporters
+# to compare with, and writes docs/reference/benchmarks.md. LARGE=1 adds the largest sizes: half an hour and 20 GB.
 bench: setup
 	@$(PYTHON) -m tools.toolchain exporters
 	@$(BIN)/python -m benchmarks.rendering
-	@$(BIN)/python -m benchmarks.webhook
 	@$(BIN)/python -m benchmarks.queues --keys 1000000
 	@$(BIN)/python -m benchmarks.listing
 	@$(BIN)/python -m benchmarks.peers --write
+	@$(BIN)/python -m benchmarks.growth --write $(if $(LARGE),--large)
 	@$(BIN)/python -m benchmarks.postgres
 	@$(BIN)/python -m benchmarks.webhook
 	@$(BIN)/python -m benchmarks.ledger

@@ -57,9 +57,13 @@ ROWS = (
 )
 
 
+ALLOWED_OVER_FLOOR = 1.3
+"""A goal counts as reached if the exporter costs at most this many times the floor."""
+
+
 def comparison_table(costs: Sequence[Cost]) -> str:
-    """Return the table in Markdown; the last of `costs` is ours."""
-    header = ["per scrape", *(cost.name for cost in costs), "ratio", "goal"]
+    """Return the table in Markdown: the exporters to compare with, ours, and the floor."""
+    header = ["per scrape", *(cost.name for cost in costs), "ratio", "goal", "ours to floor"]
     rows = [[row.title, *_cells(row, costs), *_verdict(row, costs)] for row in ROWS]
     lines = [f"| {' | '.join(cells)} |" for cells in (header, ["---", *["---:"] * (len(header) - 1)], *rows)]
     return "\n".join(lines)
@@ -67,20 +71,27 @@ def comparison_table(costs: Sequence[Cost]) -> str:
 
 def missed_goals(costs: Sequence[Cost]) -> list[str]:
     """Return a line for each goal that was missed, and for each page that showed an old value."""
-    stale = [f"{cost.name} returned an old value: {each}" for cost in costs for each in cost.stale]
+    stale = [f"{cost.name} showed an old value: {each}" for cost in costs for each in cost.stale]
     return [*stale, *_missed(costs)]
 
 
 def ratio(row: Row, costs: Sequence[Cost]) -> float | None:
-    """Return ours in proportion to the others together, or None if they do not measure it."""
-    *others, ours = map(row.value, costs)
-    return ours / sum(others) if sum(others) else None
+    """Return ours in proportion to the first two together, or None if their sum is 0."""
+    postgres, redis, ours, _ = map(row.value, costs)
+    return ours / (postgres + redis) if postgres + redis else None
+
+
+def ratio_to_floor(row: Row, costs: Sequence[Cost]) -> float | None:
+    """Return ours in proportion to the floor, or None if that is 0."""
+    *_, ours, floor = map(row.value, costs)
+    return ours / floor if floor else None
 
 
 def _missed(costs: Sequence[Cost]) -> Iterator[str]:
     for row in ROWS:
-        value = ratio(row, costs)
-        if row.goal is not None and value is not None and value > row.goal:
+        value, over_floor = ratio(row, costs), ratio_to_floor(row, costs)
+        near_floor = over_floor is not None and over_floor <= ALLOWED_OVER_FLOOR
+        if row.goal is not None and value is not None and value > row.goal and not near_floor:
             yield f"{row.title}: {value:.2f} of the others; the goal is {row.goal:g}"
 
 
@@ -88,9 +99,11 @@ def _cells(row: Row, costs: Sequence[Cost]) -> Iterator[str]:
     return (f"{row.value(cost):,.{row.digits}f}" for cost in costs)
 
 
-def _verdict(row: Row, costs: Sequence[Cost]) -> tuple[str, str]:
-    value = ratio(row, costs)
-    return "" if value is None else f"{value:.2f}", "" if row.goal is None else f"{row.goal:g}"
+def _verdict(row: Row, costs: Sequence[Cost]) -> Iterator[str]:
+    value, over_floor = ratio(row, costs), ratio_to_floor(row, costs)
+    yield "" if value is None else f"{value:.2f}"
+    yield "" if row.goal is None else f"{row.goal:g}"
+    yield "" if over_floor is None or row.goal is None else f"{over_floor:.2f}"
 
 
 def _connections(cost: Cost) -> float:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from benchmarks.busy_redis import CHANGED_QUEUE, NAMES, PARTS
 from benchmarks.processes import pid_of
+from benchmarks.recording import record
 from demo.servers.http import answers_ok
 from demo.servers.ports import free_port
 from demo.servers.postgres import PostgresServer
@@ -123,18 +125,34 @@ def _start_redis_exporter(server: RedisServer, folder: Path) -> ExporterProcess:
 def _start_runbook_exporter(postgres: PostgresServer, redis: RedisServer, folder: Path) -> ExporterProcess:
     inventory = folder / "inventory.yml"
     inventory.touch(mode=0o600)
-    stack = {
-        "postgres": {"main": {"dsn": postgres.dsn(ROLE)}},
-        "redis": {"cache": {"url": redis.url()}},
-        "queues": {"jobs": {"redis": "cache", "names": NAMES}},
-    }
-    inventory.write_text(json.dumps({"stacks": {"shop": stack}}))
+    inventory.write_text(json.dumps({"stacks": {"shop": _stack(postgres, redis)}}))
     arguments = [sys.executable, "-m", "exporter.main", f"--config.file={inventory}"]
     shows = {
         _IN_TRANSACTION: ("pg_connections", 'state="idle in transaction"'),
         _WAITING: ("bullmq_queue_jobs", f'queue="{CHANGED_QUEUE}"', 'state="waiting"'),
     }
     return _start(OURS, folder, arguments, shows)
+
+
+def start_floor(postgres: PostgresServer, redis: RedisServer, folder: Path, ours: ExporterProcess) -> ExporterProcess:
+    """Start the program that reads what ours reads, and sends a page of ours that never changes."""
+    ours.scrape()
+    recording = folder / "recording.json"
+    recording.touch(mode=0o600)
+    record(_stack(postgres, redis), ours.body, recording)
+    process, port = Process(folder, "floor"), free_port()
+    arguments: list[str | Path] = [sys.executable, "-m", "benchmarks.floor", recording, str(port)]
+    process.launch(Launch(arguments, env=os.environ, cwd=ROOT))
+    process.wait_until(lambda: answers_ok(f"http://127.0.0.1:{port}/"))
+    return ExporterProcess("floor", process, port, {})
+
+
+def _stack(postgres: PostgresServer, redis: RedisServer) -> dict[str, Any]:
+    return {
+        "postgres": {"main": {"dsn": postgres.dsn(ROLE)}},
+        "redis": {"cache": {"url": redis.url()}},
+        "queues": {"jobs": {"redis": "cache", "names": NAMES}},
+    }
 
 
 def _start(

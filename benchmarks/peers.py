@@ -19,7 +19,7 @@ from random import Random
 from benchmarks.busy_postgres import fill, sessions
 from benchmarks.busy_redis import fill_redis
 from benchmarks.comparison import Cost, comparison_table, missed_goals
-from benchmarks.exporters import ROLE, ExporterProcess, start_exporters
+from benchmarks.exporters import ROLE, ExporterProcess, start_exporters, start_floor
 from benchmarks.page import write_section
 from benchmarks.processes import cpu_seconds, resident_mebibytes
 from benchmarks.server_counters import BusyServers, ServerCounters
@@ -71,12 +71,14 @@ def _fill(postgres: PostgresServer, redis: RedisServer) -> None:
     asyncio.run(fill(postgres))
     postgres.add_role(ROLE)
     postgres.sql((ROOT / "deploy" / "postgres" / "exporter.sql").read_text(encoding="utf-8"))
+    postgres.sql(f"ALTER ROLE {ROLE} CONNECTION LIMIT 10")  # three programs use it
 
 
 async def _compare(servers: BusyServers, folder: Path, rounds: int) -> Sequence[Cost]:
-    exporters = await asyncio.to_thread(start_exporters, servers.postgres, servers.redis, folder)
+    exporters = [*await asyncio.to_thread(start_exporters, servers.postgres, servers.redis, folder)]
     try:
         await servers.connect()
+        exporters.append(await asyncio.to_thread(start_floor, servers.postgres, servers.redis, folder, exporters[-1]))
         async with sessions(servers.postgres):
             return await _measure(servers, exporters, rounds)
     finally:

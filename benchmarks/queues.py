@@ -8,7 +8,6 @@ the scan blocked the server.
 
 import argparse
 import asyncio
-import gc
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,6 +25,7 @@ from exporter.bullmq.collector import QueuesCollector
 from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, QueueTarget, RedisTarget, Stack
 from runbookd.service.exposition import Format
+from runbookd.service.memory import tune_collector
 
 ROUNDS = 60
 # The exporter's CPU time for a reading of 50 queues, and the duration of a reading of 1,000.
@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keys", type=int, default=0, help="also scan this number of keys")
     keys = parser.parse_args().keys
-    gc.freeze()  # as the exporter does
+    tune_collector()  # as the exporter does
     with TemporaryDirectory() as folder:
         server = RedisServer(Path(folder) / "redis")
         server.start()
@@ -52,15 +52,15 @@ def main() -> None:
 
 async def _measure(server: RedisServer, keys: int) -> bool:
     fill(server, 1000)
-    cpu, _ = await _cost(server, 50, _reading)
-    moved_cpu, _ = await _cost(server, 50, _reading, _move_jobs)
-    page_cpu, _ = await _cost(server, 50, _page)
-    bare_cpu, _ = await _cost(server, 0, _page)
+    cpu, _ = await cost(server, 50, reading)
+    moved_cpu, _ = await cost(server, 50, reading, _move_jobs)
+    page_cpu, _ = await cost(server, 50, _page)
+    bare_cpu, _ = await cost(server, 0, _page)
     _line("CPU time for reading 50 idle queues", cpu)
     _line("… with a moved job in each", moved_cpu)
     _line("… with their part of the page", page_cpu - bare_cpu)
-    half_cpu, half = await _cost(server, 500, _reading)
-    whole_cpu, whole = await _cost(server, 1000, _reading)
+    half_cpu, half = await cost(server, 500, reading)
+    whole_cpu, whole = await cost(server, 1000, reading)
     _line("500 queues", half, f"{half_cpu * 1e3:.1f} ms of CPU time")
     _line("1,000 queues", whole, f"{whole_cpu * 1e3:.1f} ms of CPU time")
     if keys:
@@ -103,7 +103,7 @@ Work = Callable[[], Awaitable[object]]
 
 
 @asynccontextmanager
-async def _reading(server: RedisServer, count: int) -> AsyncIterator[Work]:
+async def reading(server: RedisServer, count: int) -> AsyncIterator[Work]:
     """Yield a reading without a page."""
     collector = QueuesCollector(_stack(server, tuple(f"queue{n}" for n in range(count))), "jobs")
     assert collector.scrape is not None  # noqa: S101 - for the type checker
@@ -138,7 +138,7 @@ def _move_jobs(server: RedisServer) -> None:
         pipeline.execute()
 
 
-async def _cost(
+async def cost(
     server: RedisServer,
     count: int,
     kind: Callable[[RedisServer, int], AbstractAsyncContextManager[Work]],
@@ -178,7 +178,7 @@ async def _scrape_during_scan(server: RedisServer) -> tuple[float, float]:
     client = await collector.background.connect(300)
     began = perf_counter()
     scan = asyncio.create_task(client.read(time.time()))
-    async with _reading(server, 50) as work:
+    async with reading(server, 50) as work:
         while not scan.done():
             slowest = max(slowest, (await _timed(work))[1])
             await asyncio.sleep(0.01)

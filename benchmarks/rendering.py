@@ -101,10 +101,10 @@ def compression(body: bytes) -> None:
         line(f"gzip {level}", best(compress), f"{len(body):,} to {len(compress()):,} bytes")
 
 
-def samples(random: Random) -> Iterator[Sample]:
+def samples(random: Random, count: int = SERIES) -> Iterator[Sample]:
     """Yield the samples of a target: in turn counts, seconds, and bytes or timestamps."""
     for number, metric in enumerate(METRICS):
-        for series in range(SERIES):
+        for series in range(count):
             value = (random.randrange(10_000), random.random() * 100, random.randrange(10**11))[number % 3]
             yield metric(float(value), "public", f"table_{series}")
 

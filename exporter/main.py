@@ -1,6 +1,5 @@
 """The console script `runbook-exporter`."""
 
-import gc
 import sys
 from typing import NoReturn
 
@@ -14,12 +13,10 @@ def main() -> NoReturn:
     from exporter.config_check import config_findings
     from exporter.settings import ExporterSettings
     from runbookd.service import Daemon, exit_process, read_settings, run
-    from runbookd.service.malloc import tune_malloc
+    from runbookd.service.memory import tune_collector, tune_malloc
 
     tune_malloc()
-    gc.freeze()  # scrapes trigger collections, which need not scan every imported module again
-    # A scrape makes thousands of objects and no cycles; with 1,000 queues a full collection blocks the loop for 20 ms.
-    gc.set_threshold(20_000, 20, 50)
+    tune_collector()
     settings = read_settings(ExporterSettings, sys.argv[1:], "runbook-exporter")
     exit_process(run(Daemon(build_app, config_findings), settings))
 

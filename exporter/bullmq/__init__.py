@@ -7,6 +7,7 @@ markers that wake workers (3 and 4). BullMQ's own counting script removes marker
 created, so the exporter uses neither.
 
 - `snapshot`: the first round trip, with the counts and ends of a queue's keys
+- `request_plan`: the commands of a scrape, without those whose replies are known
 - `queue_tracker`: what the exporter remembers of a queue between two scrapes
 - `ages`: the second round trip, with how long jobs have been waiting or active
 - `ready_since`: the time since which a job could have been processed, from its hash

@@ -8,7 +8,7 @@ from tests.integration.exporter.conftest import METRICS_ROLE
 
 QUEUES, SCRAPES, COMMANDS_PER_QUEUE = 10, 8, 20
 NAMES = ", ".join(f"queue{number}" for number in range(QUEUES))
-CALLS = f"SELECT sum(calls) FROM pg_stat_statements WHERE userid = '{METRICS_ROLE}'::regrole"
+CALLS = f"SELECT sum(calls) FROM pg_stat_statements(false) WHERE userid = '{METRICS_ROLE}'::regrole"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from runbookd.service.malloc import tune_malloc
+from runbookd.service.memory import tune_malloc
 
 def resident():
     with open("/proc/self/statm") as file:
