@@ -17,6 +17,7 @@ from remediator.model.errors import LedgerUnavailable
 from remediator.remediations import REMEDIATIONS
 from remediator.server import metrics
 from remediator.server.bearer_tokens import BearerTokens
+from remediator.server.contacts_api import add_contact_routes
 from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import add_api_routes
 from remediator.server.preview_api import add_preview_routes
@@ -107,6 +108,7 @@ def _add_routes(app: web.Application, context: Context, engine: Engine, webhook_
     app.router.add_get("/metrics", show_metrics)
     api = add_api_routes(app, context, operators, engine.wake)
     add_preview_routes(app, context, api.require_operator)
+    add_contact_routes(app, context, api.require_operator)
     add_status_route(app, context, api.require_operator, lambda: engine.fault)
 
 

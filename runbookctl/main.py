@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from runbookctl.client import RemediatorClient
-from runbookctl.commands import approval, audit, breakers, doctor, explain, init, pause, preview, runs
+from runbookctl.commands import approval, audit, breakers, contacts, doctor, explain, init, pause, preview, runs
 from runbookctl.errors import InitError, RemediatorRefused, WrongUsage
 from runbookctl.options import console
 
@@ -18,6 +18,8 @@ breaker_app = typer.Typer(help="Breakers: each keeps a remediation off a target 
 audit_app = typer.Typer(help="The audit trail.")
 app.add_typer(breaker_app, name="breaker", no_args_is_help=True)
 app.add_typer(audit_app, name="audit", no_args_is_help=True)
+contacts_app = typer.Typer(help="The contacts, and test messages to them.", invoke_without_command=True)
+app.add_typer(contacts_app, name="contacts")
 
 # In the order of --help.
 COMMANDS = (
@@ -31,6 +33,8 @@ for _command in COMMANDS:
 breaker_app.command("close")(breakers.close_breaker)
 breaker_app.command("list")(breakers.list_breakers)
 audit_app.command("verify")(audit.verify_audit)
+contacts_app.callback()(contacts.list_contacts)
+contacts_app.command("test")(contacts.send_test)
 
 
 def _print_version(value: bool) -> None:

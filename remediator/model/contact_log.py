@@ -20,6 +20,10 @@ class ContactLog:
     attempts: dict[str, ContactAttempts] = field(default_factory=dict)
     _recipients: dict[int, set[int]] = field(default_factory=dict)
 
+    def of(self, contact: str) -> ContactAttempts:
+        """Return the attempts to reach a contact since the start."""
+        return self.attempts.get(contact, ContactAttempts())
+
     def note(self, contact: str, now: datetime, problem: str | None) -> None:
         """Note an attempt; `problem` is None if the contact accepted the message."""
         attempts = self.attempts.setdefault(contact, ContactAttempts())

@@ -77,12 +77,23 @@ async def _ledger_families(connection: AsyncConnection, context: Context) -> lis
             "Notifications that no contact has accepted yet.",
             await outbox.count_unsent(connection),
         ),
+        await _unsent_by_contact(connection, context),
         _gauge(
             "remediation_deliveries_waiting",
             "Accepted deliveries that have not been processed yet.",
             await deliveries.count_unprocessed(connection),
         ),
     ]
+
+
+async def _unsent_by_contact(connection: AsyncConnection, context: Context) -> Metric:
+    family = GaugeMetricFamily(
+        "remediation_contact_unsent", "Messages that this contact has not accepted yet.", labels=["contact"]
+    )
+    unsent = await outbox.count_unsent_by_contact(connection)
+    for contact in {**dict.fromkeys(context.inventory.contacts, 0), **unsent}:
+        family.add_metric([contact], unsent.get(contact, 0))
+    return family
 
 
 async def _open_episodes(connection: AsyncConnection, context: Context) -> Metric:

@@ -61,6 +61,28 @@ def breakers_table(items: Sequence[Row]) -> Table:
     return table(("opened", "remediation", "target", "run", "reason"), rows, no_wrap=("opened", "remediation"))
 
 
+def contacts(console: Console, answer: Row, output: Format) -> None:
+    """Print one line per contact."""
+    if output is Format.JSON:
+        as_json(answer)
+        return
+    rows = [
+        {**each, "last success": _short(each["last_success_at"]), "last failure": _failure(each)}
+        for each in answer["contacts"]
+    ]
+    columns = ("name", "kind", "unsent", "last success", "last failure")
+    console.print(table(columns, rows, no_wrap=columns[:4]) if rows else "none")
+
+
+def _short(text: str | None) -> str:
+    return day(text) if text else "none"
+
+
+def _failure(contact: Row) -> str:
+    at = contact["last_failure_at"]
+    return f"{day(at)} {contact['last_failure']}" if at else "none"
+
+
 def status(console: Console, answer: Row) -> None:
     """Print the remediator's health, its pauses, and what awaits the operator."""
     line(console, f"trouble: {answer['trouble']}" if answer["trouble"] else "status: ok", style="bold")

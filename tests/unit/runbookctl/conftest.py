@@ -34,10 +34,16 @@ def separate_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def remediator(tmp_path: Path, separate_logs: None) -> Iterator[str]:
+def contacts() -> dict[str, Any]:
+    """Return the contacts of the inventory, which a test may replace."""
+    return {}
+
+
+@pytest.fixture
+def remediator(tmp_path: Path, separate_logs: None, contacts: dict[str, Any]) -> Iterator[str]:
     """Run a remediator in its own thread, because the command runs its own event loop."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
-    server = TestServer(build(settings(tmp_path), stacks(tmp_path, stacks={"shop": SHOP})))
+    server = TestServer(build(settings(tmp_path), stacks(tmp_path, stacks={"shop": SHOP}, contacts=contacts)))
 
     def serve() -> None:
         loop.run_until_complete(server.start_server())
