@@ -13,9 +13,9 @@ from exporter.errors import DEADLINE_EXCEEDED
 from exporter.metric import Rows, Sample, gauge
 from exporter.postgres.connect import (
     DRIVER_ERRORS,
+    NOT_UTF8,
     QUERY_ERRORS,
     ServerConnection,
-    fetch_rows,
     query_error_text,
     target_error,
 )
@@ -42,7 +42,11 @@ class PostgresClient(Client):
     def __init__(
         self, session: ServerConnection, budget: float, faults: PartFaults, other_statements: OtherStatements
     ) -> None:
+        self._session = session
         self._connection, self._server, self._pooled = session.connection, session.server, session.pooled
+        self._simple = session.in_transaction
+        """Whether the statement is sent without preparing it."""
+        self._left_out = 0
         self._budget, self._faults, self._other_statements = budget, faults, other_statements
         self._statement = Statement((), (), "")
         self._parts_and_server: tuple[tuple[Part, ...], ServerInfo] | None = None
@@ -71,7 +75,7 @@ class PostgresClient(Client):
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - ages are computed by the server, on its own clock
         """Read all parts that the server can answer."""
-        self._round_trips = 0
+        self._round_trips = self._left_out = 0
         try:
             rows = await self._rows()
         except DRIVER_ERRORS as error:
@@ -92,7 +96,7 @@ class PostgresClient(Client):
         if self._faults.suspicious:
             return await self._read_part_by_part()
         try:
-            return await self._read_all()
+            return await self._read_all_names()
         except QUERY_ERRORS:
             if self._connection.is_closed():
                 raise
@@ -100,6 +104,14 @@ class PostgresClient(Client):
         except asyncio.CancelledError:
             self._faults.suspicious = True
             raise
+
+    async def _read_all_names(self) -> Sequence[Rows]:
+        """Read all parts; leave out rows with a name that is not UTF-8, which a prepared statement cannot read."""
+        try:
+            return await self._read_all()
+        except UnicodeDecodeError:
+            self._simple, self._prepared_statement = True, None
+            return await self._read_all()
 
     async def _read_all(self) -> Sequence[Rows]:
         """Read all parts in one statement, and again if the server's facts have changed.
@@ -126,7 +138,7 @@ class PostgresClient(Client):
         if parts_and_server == self._parts_and_server:
             return
         statement = Statement.of(*parts_and_server)
-        if not self._pooled:
+        if not (self._pooled or self._simple):
             self._round_trips += 1
             self._prepared_statement = await self._connection.prepare(statement.text)
         self._parts_and_server, self._statement = parts_and_server, statement
@@ -165,7 +177,10 @@ class PostgresClient(Client):
 
     async def _query(self, sql: str) -> Sequence[StatementRow]:
         self._round_trips += 1
-        return await fetch_rows(self._connection, sql)
+        result = await self._session.fetch(sql)
+        self._left_out += result.left_out
+        rows: Sequence[StatementRow] = result.rows
+        return rows
 
     async def _shorten_timeout(self) -> None:
         """Limit a part to a quarter of the remaining time, because others may be slow as well."""
@@ -186,5 +201,7 @@ class PostgresClient(Client):
     def _notes(self) -> Iterator[str]:
         if self._pooled:
             yield "behind a pooler: statements are not prepared, and only the role's own limits apply"
+        if self._left_out:
+            yield NOT_UTF8
         for name, reason in self._faults.reasons.items():
             yield f"part {name!r} is left out: {reason}"

@@ -3,7 +3,7 @@
 import json
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +23,25 @@ QUERY_ERRORS = (asyncpg.PostgresError, UnicodeDecodeError)
 
 Names of roles and databases arrive in the encoding that they were created in, which need not be UTF-8.
 """
+NOT_UTF8 = "names of roles, databases or tables that are not UTF-8 are left out; rename them"
 DRIVER_ERRORS = (*QUERY_ERRORS, asyncpg.InterfaceError, OSError)
 # A server keeps this setting; a pooler refuses or drops settings that it does not know.
 _MARK = "runbook_exporter.direct"
+# Answers to a setting that a server, pooler or managed service does not know or allow. Their wording differs.
+_REFUSED_SETTING = (
+    asyncpg.ProtocolViolationError,
+    asyncpg.FeatureNotSupportedError,
+    asyncpg.UndefinedObjectError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.CantChangeRuntimeParamError,
+    asyncpg.InvalidParameterValueError,
+)
+_STATEMENT_MODE = "the pooler allows no transactions; set pool_mode to transaction or session, or address the server"
+_ADMIN_DATABASE = (
+    "this is the admin database of a pooler, not one of a server; end the address with the name of a database"
+)
+# The admin database of pgbouncer states this as part of its version.
+_ADMIN_VERSION = "bouncer"
 # JSON contains no control characters, so with these COPY does not escape anything.
 _DELIMITER, _QUOTE = "\x01", "\x02"
 # Messages of the driver that never contain parts of the address, even if it was split at the wrong place.
@@ -37,12 +53,18 @@ class ServerConnection:
     """A connection, and the server at its other end.
 
     `pooled`: a pooler may run each statement in a different session. Statements cannot be prepared, and only the role's
-    own limits apply.
+    own limits apply. `in_transaction`: each query needs a transaction of its own, because the role's default isolation
+    is refused.
     """
 
     connection: Connection
     server: ServerInfo
     pooled: bool
+    in_transaction: bool = False
+
+    async def fetch(self, sql: str) -> "QueryResult":
+        """Return the rows of a query without a prepared statement; it fails as a whole or returns all rows."""
+        return await (fetch_in_transaction if self.in_transaction else fetch_rows)(self.connection, sql)
 
 
 async def connect(secret: Secret, budget: float, database: str | None = None) -> ServerConnection:
@@ -61,23 +83,47 @@ async def connect(secret: Secret, budget: float, database: str | None = None) ->
     except (*DRIVER_ERRORS, ValueError) as error:
         raise target_error(error) from None
     try:
-        [[facts, mark]] = await fetch_rows(
-            connection, f"SELECT {FACTS} AS facts, current_setting('{_MARK}', true) AS mark"
-        )
+        return await _inspect(connection)
     except BaseException as error:
         connection.terminate()
         if isinstance(error, DRIVER_ERRORS):
             raise target_error(error) from None
         raise
-    return ServerConnection(connection, ServerInfo.of(facts), pooled=mark != "on")
+
+
+async def _inspect(connection: Connection) -> ServerConnection:
+    """Read what decides how the server is read. A pooler keeps the role's isolation, which a standby may refuse."""
+    if _ADMIN_VERSION in getattr(connection.get_settings(), "server_version", ""):
+        raise TargetRefused(_ADMIN_DATABASE)
+    sql = f"SELECT {FACTS} AS facts, current_setting('{_MARK}', true) AS mark"
+    in_transaction = False
+    try:
+        [[facts, mark]] = (await fetch_rows(connection, sql)).rows
+    except asyncpg.FeatureNotSupportedError:
+        in_transaction = True
+        [[facts, mark]] = (await fetch_in_transaction(connection, sql)).rows
+    if mark != "on":
+        await _refuse_statement_mode(connection)
+    return ServerConnection(connection, ServerInfo.of(facts), pooled=mark != "on", in_transaction=in_transaction)
+
+
+async def _refuse_statement_mode(connection: Connection) -> None:
+    """Raise TargetRefused if the pooler allows no transactions, which the background jobs need."""
+    try:
+        await connection.execute("BEGIN READ ONLY")
+        await connection.execute("ROLLBACK")
+    except asyncpg.PostgresError as error:
+        raise TargetRefused(f"{_STATEMENT_MODE}: {query_error_text(error)}") from None
 
 
 async def _connect(dsn: str, database: str | None, budget: float) -> Connection:
-    settings = {"application_name": APPLICATION}
+    """Connect with all settings, or with those that the server or pooler accepts."""
+    name = {"application_name": APPLICATION}
     open_connection = partial(asyncpg.connect, dsn, database=database, timeout=budget)
-    with suppress(asyncpg.ProtocolViolationError):  # a pooler's answer to settings that it does not know
-        return await open_connection(server_settings={**settings, **_limits(budget), _MARK: "on"})
-    return await open_connection(server_settings=settings)
+    for settings in ({**name, **_limits(budget), _MARK: "on"}, name):
+        with suppress(*_REFUSED_SETTING):
+            return await open_connection(server_settings=settings)
+    return await open_connection()
 
 
 def _limits(budget: float) -> Mapping[str, str]:
@@ -85,6 +131,9 @@ def _limits(budget: float) -> Mapping[str, str]:
     milliseconds = max(int(budget * 1000), 100)
     return {
         "default_transaction_read_only": "on",
+        # A role may have another default; a standby refuses serializable, and deferrable waits.
+        "default_transaction_isolation": "read committed",
+        "default_transaction_deferrable": "off",
         "statement_timeout": str(milliseconds // 2),
         "lock_timeout": str(milliseconds // 4),
         # Compiling would cost more than it saves.
@@ -92,23 +141,52 @@ def _limits(budget: float) -> Mapping[str, str]:
     }
 
 
-async def fetch_rows(connection: Connection, sql: str) -> Sequence[Any]:
+@dataclass(frozen=True)
+class QueryResult:
+    """The rows of a query, and the number of those left out because a text in them is not UTF-8.
+
+    Names of roles and databases arrive in the encoding that they were created in.
+    """
+
+    rows: Sequence[Any]
+    left_out: int = 0
+
+
+async def fetch_rows(connection: Connection, sql: str) -> QueryResult:
     """Return the rows of a query in one round trip, without a prepared statement.
 
     NaN arrives as text.
 
     Poolers support the simple protocol everywhere; the driver offers it for COPY only.
     """
-    lines: list[bytes] = []
+    chunks: list[bytes] = []
 
     async def collect(data: bytes) -> None:
-        lines.append(data)
+        chunks.append(data)
 
     query = f"SELECT to_json(answer) FROM ({sql}) AS answer"
     await connection.copy_from_query(
         query, output=collect, format="csv", delimiter=_DELIMITER, quote=_QUOTE, escape=_QUOTE
     )
-    return [list(json.loads(line).values()) for line in b"".join(lines).splitlines()]
+    lines = b"".join(chunks).splitlines()
+    rows = [row for line in lines for row in _parse_line(line)]
+    return QueryResult(rows, len(lines) - len(rows))
+
+
+async def fetch_in_transaction(connection: Connection, sql: str) -> QueryResult:
+    """Return the rows of a query in a transaction of its own."""
+    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+    try:
+        return await fetch_rows(connection, sql)
+    finally:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+
+
+def _parse_line(line: bytes) -> Iterator[list[Any]]:
+    """Yield the row in a line, unless it is not UTF-8."""
+    with suppress(UnicodeDecodeError):
+        yield list(json.loads(line).values())
 
 
 def query_error_text(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:

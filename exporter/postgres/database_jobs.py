@@ -81,7 +81,9 @@ class DatabaseJob:
         if not self.patterns:
             return ()
         async with session.transaction(until) as connection:
-            names = [bytes.fromhex(name).decode(errors="replace") for [name] in await fetch_rows(connection, _OTHERS)]
+            names = [
+                bytes.fromhex(name).decode(errors="replace") for [name] in (await fetch_rows(connection, _OTHERS)).rows
+            ]
         return [name for name in names if any(fnmatchcase(name, pattern) for pattern in self.patterns)]
 
     async def _read_database(self, session: PostgresSession, until: float, datname: str) -> Sequence[Sample | Rows]:
@@ -97,6 +99,6 @@ class DatabaseJob:
 
     async def _query_parts(self, session: PostgresSession, until: float, database: str | None) -> Sequence[Rows]:
         async with session.transaction(until, database) as connection:
-            [[facts]] = await fetch_rows(connection, f"SELECT {FACTS} AS facts")
+            [[facts]] = (await fetch_rows(connection, f"SELECT {FACTS} AS facts")).rows
             statement = Statement.of(self.parts, ServerInfo.of(facts))
-            return statement.rows(await fetch_rows(connection, statement.text))
+            return statement.rows((await fetch_rows(connection, statement.text)).rows)

@@ -102,4 +102,5 @@ class PostgresSession:
 def _begin(seconds: float) -> str:
     """Return BEGIN with its limits, for one round trip. SET LOCAL also works behind a pooler."""
     statement, lock = (max(int(1000 * limit), 1) for limit in (seconds, min(seconds, LOCK_SECONDS)))
-    return f"BEGIN READ ONLY; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+    return f"{begin}; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"

@@ -11,6 +11,10 @@ from exporter.scheduling.outcome import StillFailing, failure_of
 
 # A target that hangs must not delay the next connection.
 CLOSE_SECONDS = 1.0
+# A session outlives the right to log in: only a new connection shows that the role was locked or its password changed.
+OLDEST_SECONDS = 2700.0
+# A server needs a moment to free the slot of a closed connection, and the role's connections may be limited.
+RENEWAL_PAUSE_SECONDS = 0.05
 
 
 class ConnectionSlot:
@@ -19,6 +23,7 @@ class ConnectionSlot:
     def __init__(self, connect: Connect, longest_wait: float = LONGEST_SECONDS) -> None:
         self._connect = connect
         self._client: Client | None = None
+        self._connected_at = 0.0
         self.backoff = Backoff(longest_wait)
 
     async def read(self, budget: float) -> Reading:
@@ -53,8 +58,12 @@ class ConnectionSlot:
     async def _ensure_connected(self, budget: float) -> Client:
         if self._client is not None and not self._client.usable:
             await self.close()
+        if self._client is not None and monotonic() - self._connected_at >= OLDEST_SECONDS:
+            await self.close()
+            await asyncio.sleep(RENEWAL_PAUSE_SECONDS)
         if self._client is None:
             self._client = await self._connect(budget)
+            self._connected_at = monotonic()
         return self._client
 
     def _check_backoff(self) -> None:

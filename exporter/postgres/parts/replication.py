@@ -72,9 +72,12 @@ def _behind(lsn: str) -> str:
     return never_negative(f"max(pg_wal_lsn_diff(c.lsn, {lsn}))")
 
 
-def _delay(column: str) -> str:
-    """Return the SQL of a delay in seconds; NULL means that the standby has caught up."""
-    return f"coalesce(max(extract(epoch FROM {column})), 0)"
+def _delay(kind: str) -> str:
+    """Return the SQL of a delay in seconds; without one, the receiver has caught up if it reports its position at all.
+
+    Backups and archivers receive WAL, too, and never replay it.
+    """
+    return f"CASE WHEN bool_or(r.{kind}_lsn IS NOT NULL) THEN coalesce(max(extract(epoch FROM r.{kind}_lag)), 0) END"
 
 
 SENDING = Part(
@@ -108,17 +111,17 @@ LIMIT {STANDBYS}""",
         gauge(
             "pg_replication_write_lag_seconds",
             "Delay until the receiver wrote recent WAL, in seconds; 0 when it has caught up.",
-            _delay("r.write_lag"),
+            _delay("write"),
         ),
         gauge(
             "pg_replication_flush_lag_seconds",
             "Delay until the receiver flushed recent WAL, in seconds; 0 when it has caught up.",
-            _delay("r.flush_lag"),
+            _delay("flush"),
         ),
         gauge(
             "pg_replication_apply_lag_seconds",
             "Delay until the receiver replayed recent WAL, in seconds; 0 when it has caught up.",
-            _delay("r.replay_lag"),
+            _delay("replay"),
         ),
     ),
 )
@@ -142,8 +145,8 @@ LIMIT {SLOTS}""",
         gauge(
             "pg_replication_slot_safe_wal_size_bytes",
             "WAL that can be written before the slot loses WAL that it needs, in bytes; absent if "
-            "max_slot_wal_keep_size sets no limit.",
-            "s.safe_wal_size",
+            "max_slot_wal_keep_size sets no limit, or the slot keeps no WAL.",
+            "CASE WHEN s.restart_lsn IS NOT NULL THEN s.safe_wal_size END",
         ),
         gauge(
             "pg_replication_slot_lost",

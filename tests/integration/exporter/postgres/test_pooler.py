@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.servers.pgbouncer import PgBouncerServer
+from exporter.errors import TargetRefused
 
 IGNORED = "default_transaction_read_only,statement_timeout,lock_timeout,jit,runbook_exporter.direct"
 
@@ -57,3 +58,37 @@ async def test_hanging_part_is_found_by_the_second_deadline(make_reader, pooler,
         "archiver"
     ]
     assert "part 'archiver' is left out: no answer before the deadline" in pooled.reading.notes
+
+
+@pytest.fixture(scope="module")
+def statement_pooler(servers_folder, metrics_server) -> Iterator[PgBouncerServer]:
+    settings = {"pool_mode": "statement", "admin_users": "metrics", "stats_users": "metrics"}
+    server = PgBouncerServer(servers_folder / "statement_pgbouncer", metrics_server, settings=settings)
+    server.start()
+    yield server
+    server.remove()
+
+
+async def test_pooler_by_statement_and_admin_database_are_named(make_reader, statement_pooler, database) -> None:
+    with pytest.raises(TargetRefused, match="the pooler allows no transactions; set pool_mode"):
+        await make_reader(statement_pooler.dsn("metrics", database.name)).read()
+    with pytest.raises(TargetRefused, match="this is the admin database of a pooler"):
+        await make_reader(statement_pooler.dsn("metrics", "pgbouncer")).read()
+
+
+async def test_standby_behind_a_pooler_is_read_with_a_serializable_role(
+    make_reader, servers_folder, metrics_server, standby
+) -> None:
+    pooler = PgBouncerServer(servers_folder / "standby_pgbouncer", standby)
+    pooler.start()
+    metrics_server.sql("ALTER ROLE metrics SET default_transaction_isolation = 'serializable'")
+    try:
+        await asyncio.sleep(0.5)
+        reader = make_reader(pooler.dsn("metrics", "postgres"))
+        samples = await reader.read()
+        assert samples.value("pg_replication_is_replica") == 1
+        assert [labels for labels, value in samples.series("runbook_exporter_part_success") if value == 0] == []
+        assert (await reader.run("database sizes")).series("pg_database_size_bytes")
+    finally:
+        metrics_server.sql("ALTER ROLE metrics RESET ALL")
+        pooler.remove()

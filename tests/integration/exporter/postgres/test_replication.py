@@ -116,6 +116,36 @@ async def test_inactive_slots_report_their_retained_wal(of_primary, primary) -> 
         primary.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
 
 
+async def test_slot_that_never_kept_wal_states_no_size(of_primary, primary) -> None:
+    primary.sql(
+        "SELECT pg_create_physical_replication_slot('unused'), pg_create_physical_replication_slot('used', true)"
+    )
+    try:
+        samples = await of_primary.read()
+    finally:
+        primary.sql("SELECT pg_drop_replication_slot('unused'), pg_drop_replication_slot('used')")
+    size = "pg_replication_slot_safe_wal_size_bytes"
+    assert samples.value("pg_replication_slot_active", slot_name="unused") == 0
+    assert samples.value(size, slot_name="unused") is None
+    assert samples.value(size, slot_name="used") > 0
+
+
+@pytest.mark.parametrize("isolation", ["serializable", "repeatable read"])
+async def test_standby_is_read_whatever_isolation_its_role_has(make_reader, primary, follower, isolation: str) -> None:
+    primary.sql(f"ALTER ROLE metrics SET default_transaction_isolation = '{isolation}'")
+    primary.sql("ALTER ROLE metrics SET default_transaction_deferrable = on")
+    try:
+        await asyncio.sleep(0.3)
+        reader = make_reader(follower.dsn("metrics"))
+        samples = await reader.read()
+        assert samples.value("pg_replication_is_replica") == 1
+        assert [labels for labels, value in samples.series("runbook_exporter_part_success") if value == 0] == []
+        assert (await reader.run("database sizes")).series("pg_database_size_bytes")
+    finally:
+        primary.sql("ALTER ROLE metrics RESET ALL")
+        await asyncio.sleep(0.3)
+
+
 async def test_failed_and_successful_archiving_is_counted(of_primary, primary) -> None:
     samples = await of_primary.read()
     assert samples.value("pg_settings_archive_mode") == 1

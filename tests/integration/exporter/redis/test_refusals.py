@@ -1,5 +1,6 @@
 """One refused command, odd field or foreign server at a time: the rest of the page stays the same."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -125,7 +126,9 @@ async def test_server_without_a_password_is_read_with_one(start_exporter, start_
 
 
 async def test_cluster_is_named_for_queues_and_read_as_one_node(start_exporter, servers_folder) -> None:
-    server = ConfiguredRedis(servers_folder / "clustered_redis", "cluster-enabled yes\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        bus = free.getsockname()[1]
+    server = ConfiguredRedis(servers_folder / "clustered_redis", f"cluster-enabled yes\ncluster-port {bus}\n")
     server.start()
     try:
         with redis.Redis(port=server.port) as client:

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from demo.servers.redis import RedisServer
+from exporter.scheduling import connection
 from exporter.scrape import Scraper, Selection
 from runbookd.inventory import Inventory, PostgresTarget, Stack
 
@@ -160,3 +161,18 @@ async def test_cut_connections_recover_without_a_leak(start_exporter, limited_po
         await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
     assert len(limited_postgres.backends()) <= 2
     assert open_files() <= files + 2
+
+
+async def test_old_connection_is_renewed_so_that_a_locked_role_shows(exporter, limited_postgres, monkeypatch) -> None:
+    await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
+    limited_postgres.server.sql("ALTER ROLE metrics NOLOGIN")
+    try:
+        assert (await exporter.scrape()).value("pg_up") == 1
+        monkeypatch.setattr(connection, "OLDEST_SECONDS", 0.0)
+        assert (await exporter.scrape()).value("pg_up") == 0
+        assert "not permitted to log in" in (await exporter.get("/"))[1]
+    finally:
+        limited_postgres.server.sql("ALTER ROLE metrics LOGIN")
+    await exporter.scrape_until(lambda page: page.value("pg_up") == 1)
+    for _ in range(5):  # a renewal is no gap, although the role may have two connections only
+        assert (await exporter.scrape()).value("pg_up") == 1
