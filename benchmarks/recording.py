@@ -59,17 +59,15 @@ class _Recorder:
 
     def __init__(self, connection: RawConnection) -> None:
         self._connection = connection
-        self.database = connection.database
         self.requests: list[tuple[str, int]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
 
     async def execute(self, request: bytes, count: int) -> list[Any]:
         """Send a request, and keep it."""
         self.requests.append((_text(request), count))
         return await self._connection.execute(request, count)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._connection.close()
 
 
 def _text(data: bytes) -> str:
