@@ -23,17 +23,17 @@ A metric with several `parts` may have this number of each: 1000 queues keep all
 class Series:
     """A metric's name and label values as text, and the line with the value that was rendered last."""
 
-    __slots__ = ("_line", "_value", "start")
+    __slots__ = ("start", "text", "value")
 
     def __init__(self, start: str) -> None:
-        self.start, self._value, self._line = start, nan, ""
+        self.start, self.value, self.text = start, nan, ""
 
     def line(self, value: float) -> str:
         """Return the line of the page with this value."""
-        if value != self._value or (not value and copysign(1, value) < 0):  # 0.0 equals -0.0, which reads differently
-            self._line = f"{self.start}{number_text(value)}\n"
-            self._value = value or (value if copysign(1, value) > 0 else nan)
-        return self._line
+        if value != self.value or (not value and copysign(1, value) < 0):  # 0.0 equals -0.0, which reads differently
+            self.text = f"{self.start}{number_text(value)}\n"
+            self.value = value or (value if copysign(1, value) > 0 else nan)
+        return self.text
 
 
 @dataclass
@@ -127,24 +127,25 @@ class SeriesUpdate:
     def _add_rows(self, rows: Rows) -> None:
         """Add rows with one look-up each: most values of a page come this way."""
         groups = [self._group(metric) for metric in rows.metrics]
-        table = [(self._series_of(rows.metrics, groups, labels), values) for labels, values in rows.rows]
+        previous, current = self._target.rows.get(rows.metrics, {}), self._rows.setdefault(rows.metrics, {})
+        for labels, _ in rows.rows:
+            current[labels] = previous.get(labels) or self._new_row(groups, labels)
+        table = [(current[labels], values) for labels, values in rows.rows]
         for column, group in enumerate(groups):
-            for row, values in table:
-                value = values[column]
-                if value is not None:
-                    series = row[column]
-                    group.samples += 1
-                    group.lines.setdefault(series.start, series.line(value))
+            _add_column(group, [(row[column], value) for row, values in table if (value := values[column]) is not None])
 
-    def _series_of(
-        self, metrics: tuple[Metric, ...], groups: Sequence[MetricSeries], labels: LabelValues
-    ) -> list[Series]:
-        """Return the series of one row, in the order of the metrics."""
-        row = self._target.rows.get(metrics, {}).get(labels)
-        if row is None:
-            row = [group.known.get(labels) or self._target.new_series(group, labels) for group in groups]
-        self._rows.setdefault(metrics, {})[labels] = row
-        return row
+    def _new_row(self, groups: Sequence[MetricSeries], labels: LabelValues) -> list[Series]:
+        """Return the series of a row, in the order of the metrics."""
+        return [group.known.get(labels) or self._target.new_series(group, labels) for group in groups]
+
+
+def _add_column(group: MetricSeries, column: Sequence[tuple[Series, float]]) -> None:
+    """Add the values of one metric."""
+    group.samples += len(column)
+    add = group.lines.setdefault
+    for series, value in column:
+        same = value == series.value and value  # `line` would tell as well, but costs a call
+        add(series.start, series.text if same else series.line(value))
 
 
 def _rank(item: tuple[str, str]) -> tuple[bool, float, str]:

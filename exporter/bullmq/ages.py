@@ -76,13 +76,13 @@ class JobAges:
         return (*waiting_ids, *(job for job in watched if job not in waiting_ids))
 
     def _known_jobs(self) -> Sequence[bytes]:
-        """Return the oldest job, and one of the others, in turn."""
+        """Return the oldest job, and at every other scrape one of the others, in turn."""
         jobs = list(self._fields)
         if not jobs:
             return ()
-        self._turn = (self._turn + 1) % len(jobs)
+        self._turn = (self._turn + 1) % (2 * len(jobs))
         oldest = self._oldest[1] if self._oldest is not None else jobs[0]
-        return tuple({oldest: None, jobs[self._turn]: None})
+        return tuple({oldest: None, jobs[self._turn // 2]: None}) if self._turn % 2 else (oldest,)
 
     def _held_commands(self, jobs: Sequence[bytes]) -> list[Command]:
         commands: list[Command] = [("HGET", self._queue.job_key(job), "processedOn") for job in jobs[-_OLDEST_HELD:]]
