@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from remediator.escalation.address import AddressError, plugins_of
+from remediator.escalation.address import problem_of
 from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
-from runbookd.inventory import Contact, Inventory, RemediationSettings, Secret, SecretError, Stack
+from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
 from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
 
@@ -48,16 +48,10 @@ def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     for name, operator in inventory.operators.items():
         yield from _secret_findings(("operators", name, "token_file"), Secret("token", None, operator.token_file))
     for name, contact in inventory.contacts.items():
-        yield from _contact_findings(("contacts", name), contact)
+        if problem := problem_of(contact.url_secret()):
+            yield ConfigFinding(("contacts", name), problem)
     for name, stack in inventory.stacks.items():
         yield from _stack_secret_findings(("stacks", name), stack)
-
-
-def _contact_findings(path: tuple[str, ...], contact: Contact) -> Iterator[ConfigFinding]:
-    try:
-        plugins_of(contact.url_secret().read())
-    except (SecretError, AddressError) as error:
-        yield ConfigFinding(path, str(error))
 
 
 def _stack_secret_findings(path: tuple[str, ...], stack: Stack) -> Iterator[ConfigFinding]:

@@ -13,6 +13,7 @@ from apprise.plugins.telegram import NotifyTelegram
 from apprise.utils.parse import parse_urls
 
 from remediator.escalation.apprise_log import silence
+from runbookd.inventory import Secret, SecretError
 
 silence()
 _PLUGINS = NotificationManager()  # type: ignore[no-untyped-call]
@@ -42,6 +43,15 @@ def plugins_of(address: str) -> Sequence[NotifyBase]:
             if isinstance(plugin, kind) and not getattr(plugin, attribute):
                 raise AddressError(problem)
     return plugins
+
+
+def problem_of(address: Secret) -> str | None:
+    """Return why a contact's address cannot be read or used, or None."""
+    try:
+        plugins_of(address.read())
+    except (SecretError, AddressError) as error:
+        return str(error)
+    return None
 
 
 def kind_of(address: str) -> str:

@@ -7,6 +7,7 @@ from itertools import count
 import structlog
 
 from remediator.context import Context
+from remediator.escalation.address import problem_of
 from remediator.escalation.answer import Answer, Verdict
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.contact import send_to
@@ -26,12 +27,19 @@ log = structlog.get_logger(__name__)
 async def send_until(shutdown: ShutdownSignal, context: Context) -> None:
     """Send due messages until shutdown; a contact that does not answer delays no other."""
     attachments = Attachments(context)
+    _warn_of_unusable_addresses(context)
     async with asyncio.TaskGroup() as tasks:
         for number in count():
             if shutdown.is_set():
                 return
             tasks.create_task(_run_round(context, attachments, escalates=number % ROUNDS_PER_ESCALATION == 0))
             await shutdown.sleep(ROUND_SECONDS)
+
+
+def _warn_of_unusable_addresses(context: Context) -> None:
+    for name, contact in context.inventory.contacts.items():
+        if problem := problem_of(contact.url_secret()):
+            log.warning("contact cannot be notified: correct its address", contact=name, problem=problem)
 
 
 async def _run_round(context: Context, attachments: Attachments, *, escalates: bool) -> None:

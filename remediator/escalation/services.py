@@ -150,9 +150,9 @@ def _send_pagerduty(plugin: NotifyPagerDuty, message: Rendered) -> bool:
 
 
 def _ntfy(_plugin: NotifyNtfy, content: Content, _plain: bool) -> Rendered:
-    """Render as text. ntfy turns more than 4,096 bytes into a file, which many servers refuse."""
-    title = _cut(content.title, MAX_TITLE, markup.json_bytes)
-    return _rendered(content, title, render(content, markup.NTFY_TEXT, 3_600), NotifyFormat.TEXT)
+    """Render as text. A longer message becomes a file, which many servers refuse."""
+    title = _cut(content.title, 300, markup.json_bytes)
+    return _rendered(content, title, render(content, markup.NTFY_TEXT, 3_500), NotifyFormat.TEXT)
 
 
 def _send_ntfy(plugin: NotifyNtfy, message: Rendered) -> bool:

@@ -37,13 +37,14 @@ class NotificationReceiver:
     alerts: list[Any] = field(default_factory=list)
     url: str = ""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    called: set[str] = field(default_factory=set)
+    called: list[str] = field(default_factory=list)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
         contact = request.match_info["contact"]
-        self.called.add(contact)
+        self.called.append(contact)
         if contact == self.hangs:
-            await asyncio.sleep(60)
+            await self.released.wait()
         if contact == self.trickles:
             return await self._trickle(request)
         message = await request.json()
@@ -94,7 +95,7 @@ def inventory_with_steps(receiver: NotificationReceiver, steps: Any) -> Inventor
     return Inventory.model_validate(
         {
             "alertmanager": {"url": receiver.url},
-            "contacts": {name: {"url": f"{address}/contacts/{name}"} for name in names},
+            "contacts": {name: {"url": f"{address}/contacts/{name}?rto=60"} for name in names},
             "stacks": {"shop": stack},
         }
     )

@@ -155,6 +155,11 @@ def judge_ntfy(payload: Any) -> Verdict:
     return 200, {"id": "1"}, Seen(f"{payload.get('title', '')}\n{payload['message']}", [], "", payload)
 
 
+def judge_mattermost(payload: Any) -> Verdict:
+    mentions = re.findall(r"(?<!\w)@\w+", payload["text"])
+    return 200, "ok", Seen(visible(payload["text"]), mentions, "", payload)
+
+
 JUDGES: dict[str, Callable[[Any], Verdict]] = {
     "slack": judge_slack,
     "telegram": judge_telegram,
@@ -186,7 +191,7 @@ class Services:
     def answer(self, service: str, payload: Any) -> tuple[int, Any]:
         self.requests += 1
         refused = self.refuse(service, payload)
-        status, body, seen = (*refused, Seen()) if refused else JUDGES[service](payload)
+        status, body, seen = (*refused, Seen()) if refused else JUDGES.get(service, judge_mattermost)(payload)
         if status >= 300:
             self.refusals.append((status, body))
         else:
