@@ -4,6 +4,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from exporter.backups.folder import Listing
+from exporter.backups.listing import is_really_empty
 from exporter.backups.markers import Proofs
 from exporter.backups.metrics import samples_of
 from exporter.backups.object_store import target_error
@@ -37,9 +38,17 @@ class BackupsClient(Client):
 
     async def _list(self, now: float) -> Listing:
         try:
-            return await self._state.folder.read(self._store, now)
+            listing = await self._state.folder.read(self._store, now)
+            if listing.found_nothing and not await is_really_empty(self._store, self._state.tally):
+                listing = await self._state.folder.read(self._store, now)
+            return listing
         except BaseError as error:
             raise target_error(error) from None
+        except OSError as error:  # of a folder on disk
+            message = (
+                f"the folder cannot be read ({error.strerror}); create it, correct url or grant the right to list it"
+            )
+            raise TargetRefused(message, Fault.FOLDER) from None
 
 
 class ReportClient(Client):

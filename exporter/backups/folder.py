@@ -2,11 +2,9 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil
 
-import obstore
 from obstore.store import ObjectStore
 
 from exporter.backups.contents import (
@@ -15,22 +13,12 @@ from exporter.backups.contents import (
     Contents,
     IncompleteBackup,
     IncompleteReason,
-    StoredObject,
-    stored_objects,
 )
+from exporter.backups.listing import PAGE, Tally, list_level, list_pages
 from runbookd.inventory import BackupNames
 
-# S3 and GCS return at most 1000 objects per response, Azure 5000.
-PAGE = 1000
 FOLDER_PAGES = 2
 """Pages of the newest folder that are listed for its size, if each backup is a folder."""
-
-
-@dataclass
-class Tally:
-    """The number of list requests since the start."""
-
-    requests: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +36,11 @@ class Listing:
     checked_at: float
     truncated: bool = False
     encrypted: bool | None = None
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether the source had no object at all."""
+        return not self.count and self.recent == Contents()
 
 
 class Folder(ABC):
@@ -67,11 +60,9 @@ class WholeFolder(Folder):
 
     async def read(self, store: ObjectStore, now: float) -> Listing:
         """List all objects of the folder."""
-        self.tally.requests += 1
-        response = await obstore.list_with_delimiter_async(store)
-        self.tally.requests += max(ceil(len(response["objects"]) / PAGE), 1) - 1
+        level = await list_level(store, self.tally)
         # In a thread, because parsing the dates of 100,000 names takes a second and would block all scrapes.
-        contents = await asyncio.to_thread(lambda: self.classifier.classify(stored_objects(response["objects"]), now))
+        contents = await asyncio.to_thread(lambda: self.classifier.classify(level.objects, now))
         return listing_of(contents, now)
 
 
@@ -96,12 +87,9 @@ class FolderOfFolders(Folder):
 
     async def read(self, store: ObjectStore, now: float) -> Listing:
         """List the folders, and the objects of the newest one."""
-        self.tally.requests += 1
-        response = await obstore.list_with_delimiter_async(store)
-        folders = [path.rstrip("/") for path in response["common_prefixes"]]
-        self.tally.requests += max(ceil(len(folders) / PAGE), 1) - 1
+        objects, folders = await list_level(store, self.tally)
         dates = {path: date.timestamp() for path in folders if (date := self.names.date_of(f"{path}/"))}
-        unmatched = len(folders) - len(dates) + len(response["objects"])
+        unmatched = len(folders) - len(dates) + len(objects)
         backups, incomplete = await self._classify(store, dates, now)
         return listing_of(Contents(backups, incomplete, (), unmatched), now)
 
@@ -127,21 +115,3 @@ class FolderOfFolders(Folder):
                 return None
         self._sizes[path] = sizes
         return sizes
-
-
-async def list_pages(
-    store: ObjectStore, tally: Tally, *, prefix: str | None = None, after: str = ""
-) -> AsyncIterator[list[StoredObject]]:
-    """List names after `after` page by page, in the storage's order; subfolders are included.
-
-    The next page is requested only when it is consumed, and each request is counted.
-    """
-    tally.requests += 1
-    first = True
-    async for chunk in obstore.list(store, prefix, offset=after or None, chunk_size=PAGE):
-        tally.requests += not first
-        first = False
-        yield [
-            StoredObject(each["path"], each["size"], each["last_modified"].timestamp(), each.get("e_tag"))
-            for each in chunk
-        ]

@@ -19,6 +19,11 @@ _ERROR_PATTERNS = {
         Fault.ENDPOINT,
     ),
     "list response": ("the server at the address is not a storage of this kind; correct the address", Fault.ENDPOINT),
+    "odd name": (
+        "an object has a name that the storage library cannot read, such as one with // or a control character; "
+        "delete or rename it",
+        Fault.FOLDER,
+    ),
     "Unable to canonicalize filesystem root": ("the folder does not exist; create it or correct url", Fault.FOLDER),
     "Unable to recognise URL": ("url is of an unknown kind; use s3://, gs://, az:// or file://", Fault.OPTIONS),
 }

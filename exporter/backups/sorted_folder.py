@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from obstore.store import ObjectStore
 
 from exporter.backups.contents import BackupClassifier, CompleteBackup, Contents, MarkerFile, StoredObject
-from exporter.backups.folder import PAGE, Folder, Listing, Tally, list_pages, listing_of
+from exporter.backups.folder import Folder, Listing, listing_of
+from exporter.backups.listing import PAGE, Tally, is_odd, list_pages
 from runbookd.inventory import BackupNames, key_before
 
 WINDOW_SIZE = 8
@@ -216,12 +217,16 @@ class SortedFolder(Folder):
 
     async def _listing_pages(self, store: ObjectStore, after: str) -> AsyncIterator[ListingPage]:
         async for objects in list_pages(store, self._tally, after=after):
-            in_range = tuple(each for each in objects if each.name < self._end)
+            in_range = sum(each.name < self._end for each in objects)
             yield ListingPage(
-                tuple(each for each in in_range if "/" not in each.name),
+                tuple(each for each in objects if self._counts(each)),
                 objects[-1].name,
-                last=len(objects) < PAGE or len(in_range) < len(objects),
+                last=len(objects) < PAGE or in_range < len(objects),
             )
+
+    def _counts(self, each: StoredObject) -> bool:
+        """Return whether an object is one of the folder; an odd name counts as one, wherever it is."""
+        return is_odd(each.name) or ("/" not in each.name and each.name < self._end)
 
     def _is_future(self, page: ListingPage, now: float) -> bool:
         """Return whether the page reaches beyond now; later pages cannot hold backups."""

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 from exporter.backups.contents import BackupClassifier
-from exporter.backups.folder import Folder, FolderOfFolders, Tally, WholeFolder
+from exporter.backups.folder import Folder, FolderOfFolders, WholeFolder
+from exporter.backups.listing import Tally
 from exporter.backups.markers import ProofReader
 from exporter.backups.sorted_folder import SortedFolder
 from exporter.errors import Fault, TargetError
