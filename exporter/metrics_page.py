@@ -1,7 +1,7 @@
 """The page of one scrape: every metric once, with the lines of all targets under it."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.registry import Collector
 
@@ -23,19 +23,15 @@ class MetricsPage:
     def add(self, series: TargetSeries, samples: Iterable[Sample | Rows]) -> dict[str, int]:
         """Add the samples of a target; return the number of samples per metric that were dropped."""
         update = SeriesUpdate(series)
-        for each in samples:
-            update.add(each)
+        update.add(samples)
         return self._add_lines(update.finish())
 
     async def add_in_steps(self, series: TargetSeries, samples: Iterable[Sample | Rows]) -> dict[str, int]:
         """Add the samples of a target as `add` does, and let other tasks run in between."""
-        update, values = SeriesUpdate(series), 0
-        for each in samples:
-            update.add(each)
-            values += each.count if isinstance(each, Rows) else 1
-            if values >= STEP:
-                values = 0
-                await asyncio.sleep(0)
+        update = SeriesUpdate(series)
+        for step in _steps(samples):
+            update.add(step)
+            await asyncio.sleep(0)
         return self._add_lines(update.finish())
 
     def _add_lines(self, metrics: Iterable[MetricSeries]) -> dict[str, int]:
@@ -53,3 +49,16 @@ class MetricsPage:
         for metric, lines in self._metrics.values():
             texts += [format.header(metric.name, metric.type, metric.help), *lines]
         return "".join(texts).encode() + format.encode(self._others)
+
+
+def _steps(samples: Iterable[Sample | Rows]) -> Iterator[list[Sample | Rows]]:
+    """Yield the samples in pieces of about STEP values."""
+    step: list[Sample | Rows] = []
+    values = 0
+    for each in samples:
+        step.append(each)
+        values += each.count if isinstance(each, Rows) else 1
+        if values >= STEP:
+            yield step
+            step, values = [], 0
+    yield step

@@ -5,7 +5,7 @@ formats only the values that have changed. Prometheus refuses a page that has a 
 here, and so are series beyond a limit, which protects Prometheus from a target with too many.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import nsmallest
 from math import copysign, isnan, nan
@@ -100,15 +100,17 @@ class SeriesUpdate:
         self._metrics: dict[str, MetricSeries] = {}
         self._rows: dict[tuple[Metric, ...], dict[LabelValues, list[Series]]] = {}
 
-    def add(self, sample: Sample | Rows) -> None:
+    def add(self, samples: Iterable[Sample | Rows]) -> None:
         """Take samples in the order of the page."""
-        if isinstance(sample, Rows):
-            self._add_rows(sample)
-            return
-        group = self._group(sample.metric)
-        series = group.known.get(sample.labels) or self._target.new_series(group, sample.labels)
-        group.samples += 1
-        group.lines.setdefault(series.start, series.line(sample.value))
+        for each in samples:
+            if isinstance(each, Rows):
+                self._add_rows(each)
+                continue
+            metric, labels, value = each
+            group = self._metrics.get(metric.name) or self._group(metric)
+            series = group.known.get(labels) or self._target.new_series(group, labels)
+            group.samples += 1
+            group.lines.setdefault(series.start, series.line(value))
 
     def finish(self) -> Collection[MetricSeries]:
         """Return the series per metric; the target forgets those without a value."""
