@@ -1,7 +1,7 @@
 """Diagnostics of a Redis and its BullMQ queues: key figures of INFO and the oldest jobs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from remediator.model.remediation import Scope
 
 MAX_QUEUES = 10
 SAMPLED_JOBS = 3
+MAX_FIELD = 1024**2  # a larger name or stack is not read: Redis would serve nobody meanwhile
 _INFO = (
     "redis_version", "uptime_in_seconds", "loading", "role", "master_link_status", "connected_slaves",
     "connected_clients", "blocked_clients", "maxclients", "rejected_connections", "instantaneous_ops_per_sec",
@@ -40,7 +41,8 @@ async def read_redis(scope: Scope) -> Mapping[str, Any]:
 def _queue_keys(scope: Scope) -> dict[str, str]:
     """Return the keys of the target's queue and of the listed queues, without discovery."""
     queues = scope.stack.queues[scope.target.name]
-    names = [scope.target.queue] if scope.target.queue else []
+    queue = scope.target.queue
+    names = [queue] if queue and queues.owns(queue) else []
     if isinstance(queues.names, tuple):
         names += queues.names
     keys_by_name = {name: queues.key_of(name) for name in names}
@@ -67,9 +69,11 @@ async def _queue(redis: Redis, key: str) -> Mapping[str, Any]:
 
 async def _job(redis: Redis, key: str, job: str) -> Mapping[str, Any]:
     """Read a job without its data and message, which may hold personal data."""
-    fields = ["name", "timestamp", "attemptsMade", "atm", "stacktrace"]
-    fields_read: Any = await redis.hmget(f"{key}:{job}", fields)
-    name, added_at, attempts_made, attempts, stacktrace = fields_read
+    fields = ["timestamp", "attemptsMade", "atm", *await _short_fields(redis, f"{key}:{job}", ("name", "stacktrace"))]
+    values: Any = await redis.hmget(f"{key}:{job}", fields)
+    found = dict(zip(fields, values, strict=True))
+    added_at, attempts_made, attempts = (found[field] for field in fields[:3])
+    name, stacktrace = found.get("name"), found.get("stacktrace")
     error = _CLASS.match(stacktrace or "")
     return {
         "id": mask_text(job)[:100],
@@ -78,6 +82,14 @@ async def _job(redis: Redis, key: str, job: str) -> Mapping[str, Any]:
         "attempts_made": attempts or attempts_made or "0",
         "error": error[1] if error else None,
     }
+
+
+async def _short_fields(redis: Redis, key: str, fields: Sequence[str]) -> list[str]:
+    """Return those of `fields` that are short enough to read."""
+    pipeline = redis.pipeline(transaction=False)
+    for field in fields:
+        pipeline.hstrlen(key, field)
+    return [field for field, length in zip(fields, await pipeline.execute(), strict=True) if length <= MAX_FIELD]
 
 
 def _format_moment(milliseconds: str | None) -> str | None:

@@ -63,6 +63,16 @@ _BY_REASON = {
         "Nothing was touched: these jobs failed again after each of two retries. Follow the runbook to fix or remove"
         " them."
     ),
+    (RunState.NOTHING_TO_DO, "given_up"): (
+        "Nothing was touched: the application gave these jobs up for good. Fix or remove them in the application."
+    ),
+    (RunState.NOTHING_TO_DO, "stalled"): (
+        "Nothing was touched: these jobs stalled more often than allowed, so they may end a worker. Check its memory"
+        " and its log before you retry one."
+    ),
+    (RunState.NOTHING_TO_DO, "too_old"): (
+        "Nothing was touched: these jobs are older than younger_than. Retry or remove them in the application."
+    ),
 }
 
 

@@ -106,6 +106,8 @@ def _resolve_queue(stack: Stack, name: TargetName) -> TargetName | UnresolvedTar
     listed = stack.queues[name.name].names
     if isinstance(listed, tuple) and queue not in listed:
         return UnresolvedTarget(f"{place} does not list the queue {queue!r}{suggest(queue, listed)}")
+    if not stack.queues[name.name].owns(queue):
+        return UnresolvedTarget(f"{queue!r} may be another product's queue: list it in names of {place} if it is yours")
     return name
 
 

@@ -1,16 +1,32 @@
 -- judge --
--- Judges named jobs of one BullMQ queue: is each still the failure that was planned? This part has no write command, so
--- planning cannot change anything.
+-- Judges named jobs of one BullMQ queue: is each still the failure that was planned, and may it be retried? This part has
+-- no write command, so planning cannot change anything.
 --
 -- KEYS[1]  {prefix}:{queue}:failed; the queue's other keys are named after it
 -- ARGV[1]  the moment (ms, by Redis' own clock) after which the script refuses to act
--- ARGV[2…] id and planned score of each job, in turn
+-- ARGV[2]  the age (ms) beyond which a job is left to a person
+-- ARGV[3…] id and planned score of each job, in turn
 --
+-- Redis serves no other client while a script runs. A job's stack can have megabytes, so each script judges only as many
+-- of the jobs as it can read in a few milliseconds, at least one, and the caller sends the rest again.
+local MAX_STEP_BYTES, MAX_STACK, MAX_OPTIONS, MAX_NAME = 1024 * 1024, 2 * 1024 * 1024, 64 * 1024, 1000
+
 -- meta.version tells the layouts of BullMQ 3 to 6 apart; 3, early 4 and early 5 do not write it. A 5 without a version
 -- whose marker was just taken is treated like 3: its workers find the jobs a few seconds later.
 local base = string.sub(KEYS[1], 1, -1 - #'failed')
 if redis.call('EXISTS', base .. 'meta') == 0 or redis.call('EXISTS', base .. 'events') == 0 then
   return redis.error_reply('NOQUEUE there is no BullMQ queue of this name')
+end
+-- A key of another type would stop the script half way, after it has moved a job.
+local TYPES = {
+  meta = 'hash', events = 'stream', failed = 'zset', wait = 'list', paused = 'list', active = 'list',
+  prioritized = 'zset', marker = 'zset', pc = 'string',
+}
+for name, expected in pairs(TYPES) do
+  local found = redis.call('TYPE', base .. name).ok
+  if found ~= expected and found ~= 'none' then
+    return redis.error_reply('NOQUEUE the keys of this name are not a BullMQ queue')
+  end
 end
 local meta = redis.call('HMGET', base .. 'meta', 'paused', 'version', 'concurrency', 'opts.maxLenEvents')
 local paused, version, concurrency, max_events = meta[1], meta[2], tonumber(meta[3] or ''), meta[4] or '10000'
@@ -23,24 +39,81 @@ if not major or major < 3 or major > 6 then
   return redis.error_reply('BADVERSION the queue was written by ' .. tostring(version) .. '; BullMQ 3 to 6 are supported')
 end
 
--- Retrying a member of a flow means updating its relations in other queues, which only the application can do. A parent
--- whose child failed has never run itself (3, 4), or records its child's failure (5, 6).
-local function in_flow(key, job)
-  return job.parent or job.child_failure or not job.processed_on
-    or redis.call('EXISTS', key .. ':dependencies', key .. ':unsuccessful', key .. ':failed') > 0
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + clock[2] / 1000
+
+-- A key of another type has the length 0, like a missing one.
+local function length(id, field)
+  local bytes = redis.pcall('HSTRLEN', base .. id, field)
+  return type(bytes) == 'number' and bytes or 0
+end
+
+local function read_field(job, field, max)
+  local bytes = length(job.id, field)
+  return bytes > 0 and bytes <= max and redis.call('HGET', job.key, field) or ''
+end
+
+local function decode(options)
+  local ok, decoded = pcall(cjson.decode, options)
+  return ok and type(decoded) == 'table' and decoded or {}
 end
 
 local function read(id)
-  local fields = redis.call('HMGET', base .. id,
-    'timestamp', 'processedOn', 'parentKey', 'defa', 'priority', 'opts', 'name', 'attemptsMade', 'atm', 'stacktrace')
-  return {
-    id = id, key = base .. id, exists = fields[1], processed_on = fields[2], parent = fields[3],
-    child_failure = fields[4], priority = tonumber(fields[5] or '') or 0, options = fields[6] or '',
-    name = fields[7] or '', attempts = fields[9] or fields[8] or '0', stacktrace = fields[10] or '',
-  }
+  local job = { id = id, key = base .. id, name = '', attempts = '0' }
+  job.exists = length(id, 'timestamp') > 0
+  if not job.exists then
+    return job
+  end
+  local fields = redis.call('HMGET', job.key, 'timestamp', 'processedOn', 'priority', 'attemptsMade', 'atm')
+  job.added_at, job.processed_on = tonumber(fields[1]) or 0, fields[2]
+  job.priority, job.attempts = tonumber(fields[3] or '') or 0, fields[5] or fields[4] or '0'
+  job.name, job.reason = read_field(job, 'name', MAX_NAME), read_field(job, 'failedReason', MAX_NAME)
+  job.options = decode(read_field(job, 'opts', MAX_OPTIONS))
+  return job
+end
+
+-- Retrying a member of a flow means updating its relations in other queues, which only the application can do. A parent
+-- whose child failed has never run itself (3, 4), or records its child's failure (5, 6).
+local function in_flow(job)
+  return length(job.id, 'parentKey') > 0 or length(job.id, 'defa') > 0 or not job.processed_on
+    or redis.call('EXISTS', job.key .. ':dependencies', job.key .. ':unsuccessful', job.key .. ':failed') > 0
+end
+
+-- BullMQ's own reasons: such a job may have ended its worker, and would end the next one.
+local STALLED = {
+  ['job stalled more than allowable limit'] = true,
+  ['job started more than allowable limit'] = true,
+}
+
+-- A job that failed with attempts left was given up by the application: UnrecoverableError and classes derived from it,
+-- discard(), a backoff of -1. Without attempts left, the class of one of its errors tells.
+local function given_up(job)
+  return job.reason == 'bullmq:unrecoverable'
+    or (tonumber(job.attempts) or 0) < (tonumber(job.options.attempts) or 0)
+    or string.sub(job.stacktrace, 1, #'["UnrecoverableError') == '["UnrecoverableError'
+    or string.find(job.stacktrace, '","UnrecoverableError', 1, true) ~= nil
+end
+
+-- Age counts from when the job was due for the first time.
+local function too_old(job)
+  return now - job.added_at - (tonumber(job.options.delay) or 0) > tonumber(ARGV[2])
+end
+
+local function too_large(job)
+  return length(job.id, 'stacktrace') > MAX_STACK or length(job.id, 'opts') > MAX_OPTIONS
 end
 
 -- Jobs of a paused queue are not retried: no worker would take them, so the retry could not be verified.
+local function state_of(job)
+  if in_flow(job) then return 'in_flow' end
+  if paused then return 'paused' end
+  if STALLED[job.reason] then return 'stalled' end
+  if too_old(job) then return 'too_old' end
+  if too_large(job) then return 'too_large' end
+  job.stacktrace = read_field(job, 'stacktrace', MAX_STACK)
+  return given_up(job) and 'given_up' or 'failed'
+end
+
 local function judge(id, planned)
   local score, job = redis.call('ZSCORE', KEYS[1], id), read(id)
   if not score then
@@ -50,36 +123,36 @@ local function judge(id, planned)
   elseif not job.exists then
     job.word = 'vanished'
   else
-    job.word = in_flow(job.key, job) and 'in_flow' or paused and 'paused' or 'failed'
+    job.word = state_of(job)
   end
   return job
 end
 
-local jobs = {}
-for position = 2, #ARGV, 2 do
+local jobs, bytes = {}, 0
+for position = 3, #ARGV, 2 do
+  bytes = bytes + length(ARGV[position], 'stacktrace') + length(ARGV[position], 'opts')
+  if #jobs > 0 and bytes > MAX_STEP_BYTES then
+    break
+  end
   jobs[#jobs + 1] = judge(ARGV[position], ARGV[position + 1])
 end
+local answer = {version or ''}
 
 -- ask --
--- Returns the version, then {word, name, attempts made, class of its error} per job.
-local answer = {version or ''}
+-- Returns the version, then {word, name, attempts made, class of its error} per judged job.
 for _, job in ipairs(jobs) do
-  answer[#answer + 1] = {job.word, job.name, job.attempts, string.match(job.stacktrace, '^%["([%w_$.]+)') or ''}
+  local class = string.match(job.stacktrace or '', '^%["([%w_$.]+)') or ''
+  answer[#answer + 1] = {job.word, job.name, job.attempts, class}
 end
 return answer
 
 -- act --
--- Retries each job that is still the planned failure. Returns one word per job: retried, or why not.
+-- Retries each judged job that is still the planned failure. Returns the version, then one word per job: retried, or why
+-- not.
 -- Redis does not undo a script that fails half way, so all jobs are judged first, and the first write of a job is the
 -- command that Redis refuses when its memory is full.
-local clock = redis.call('TIME')
-if clock[1] * 1000 + clock[2] / 1000 > tonumber(ARGV[1]) then
+if now > tonumber(ARGV[1]) then
   return redis.error_reply('TOOLATE the request reached Redis too late')
-end
-
-local function is_lifo(options)
-  local ok, decoded = pcall(cjson.decode, options)
-  return ok and type(decoded) == 'table' and decoded.lifo == true
 end
 
 local function enqueue(job)
@@ -87,7 +160,7 @@ local function enqueue(job)
     local counter = redis.call('INCR', base .. 'pc')
     redis.call('ZADD', base .. 'prioritized', job.priority * 0x100000000 + counter % 0x100000000, job.id)
   else
-    redis.call(is_lifo(job.options) and 'RPUSH' or 'LPUSH', base .. 'wait', job.id)
+    redis.call(job.options.lifo == true and 'RPUSH' or 'LPUSH', base .. 'wait', job.id)
   end
 end
 
@@ -107,7 +180,7 @@ local function wake_worker()
   end
 end
 
-local words, moved = {}, false
+local moved = false
 for _, job in ipairs(jobs) do
   if job.word == 'failed' then
     if redis.call('ZSCORE', KEYS[1], job.id) then
@@ -117,7 +190,7 @@ for _, job in ipairs(jobs) do
       job.word = 'gone'  -- the job was named twice, and has just been retried
     end
   end
-  words[#words + 1] = job.word
+  answer[#answer + 1] = job.word
 end
 if moved then wake_worker() end
-return words
+return answer

@@ -30,6 +30,9 @@ SCRIPT_DEADLINE_MS = 5_000
 # A job that failed again after two retries has a fault that a retry does not fix.
 MAX_RETRIES = 2
 LOOKBACK = timedelta(days=7)
+# An older job's mail or payment may surprise its recipient, so a person decides about it.
+YOUNGER_THAN = timedelta(hours=24)
+STEP_JOBS = 100  # jobs that one script judges at most, so that it takes Redis a few milliseconds
 MAX_LISTED = 1_000  # jobs in one plan; the total is counted beyond it
 
 _OUTCOMES = {
@@ -39,9 +42,21 @@ _OUTCOMES = {
     "vanished": EffectOutcome(ItemState.SKIPPED, "no longer has any data"),
     "paused": EffectOutcome(ItemState.SKIPPED, "its queue has been paused since it was planned"),
     "in_flow": EffectOutcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it from the application"),
+    "given_up": EffectOutcome(ItemState.SKIPPED, "was given up for good by the application"),
+    "stalled": EffectOutcome(ItemState.SKIPPED, "stalled too often; BullMQ gave it up"),
+    "too_old": EffectOutcome(ItemState.SKIPPED, "is older than younger_than; retry it from the application"),
+    "too_large": EffectOutcome(ItemState.SKIPPED, "has a stack or options too large to read"),
 }
 # The reason for an empty plan, by the word of the jobs left out; the first word that occurs counts.
-_EMPTY_REASONS = {"paused": "queue_paused", "retried_twice": "retried_twice", "in_flow": "only_flows"}
+_EMPTY_REASONS = {
+    "paused": "queue_paused",
+    "retried_twice": "retried_twice",
+    "given_up": "given_up",
+    "stalled": "stalled",
+    "too_old": "too_old",
+    "too_large": "too_large",
+    "in_flow": "only_flows",
+}
 _NO_QUEUE = "NOQUEUE"
 _SCRIPT_ERRORS = (_NO_QUEUE, "BADVERSION", "TOOLATE")
 _QUEUE_GONE = "the queue is gone, and its jobs with it"
@@ -82,7 +97,8 @@ class _RetrySession:
             async with asyncio.timeout(PLAN_SECONDS):
                 counts = await self._counts()
                 oldest = await self._oldest_failed()
-                version, *judgements = await self._judge_jobs(oldest)
+                planned = [(job, _score(score)) for job, score in oldest]
+                version, judgements = await self._run_in_steps(JUDGE_SCRIPT, 0, planned)
         jobs = [self._judge(job, *answer) for job, answer in zip(oldest, judgements, strict=True)]
         items = tuple(job.item for job in jobs if job.word == "failed")
         left_out = Counter(job.word for job in jobs if job.word != "failed")
@@ -102,12 +118,12 @@ class _RetrySession:
         return _JudgedJob("retried_twice" if exhausted else word, _item(job, name, attempts, error))
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        jobs = [argument for item in items for argument in (str(item.identity["id"]), str(item.identity["score"]))]
+        jobs = [(str(item.identity["id"]), str(item.identity["score"])) for item in items]
         with _translate_script_errors(self.scope):
             seconds, microseconds = await self.redis.time()
             deadline = seconds * 1000 + microseconds // 1000 + SCRIPT_DEADLINE_MS
             try:
-                results: list[str] = await self.redis.eval(RETRY_SCRIPT, 1, f"{self.key}:failed", deadline, *jobs)
+                _, results = await self._run_in_steps(RETRY_SCRIPT, deadline, jobs)
             except ResponseError as error:
                 if str(error).startswith(_NO_QUEUE):
                     return [EffectOutcome(ItemState.SKIPPED, _QUEUE_GONE)] * len(items)
@@ -153,10 +169,24 @@ class _RetrySession:
         rows: Any = await self.redis.zrange(f"{self.key}:failed", 0, MAX_LISTED - 1, withscores=True)
         return [(job, float(score)) for job, score in rows]
 
-    async def _judge_jobs(self, jobs: Sequence[tuple[str, float]]) -> list[Any]:
-        arguments = [argument for job, score in jobs for argument in (job, _score(score))]
-        answer: list[Any] = await self.redis.eval(JUDGE_SCRIPT, 1, f"{self.key}:failed", 0, *arguments)
-        return answer
+    async def _run_in_steps(self, script: str, deadline: int, jobs: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+        """Run `script` until it has judged all jobs; return the queue's version and one result per job.
+
+        Each script judges at least one job, and leaves out those that would take Redis longer than a few milliseconds.
+        """
+        version, results = await self._run_step(script, deadline, jobs[:STEP_JOBS])
+        while len(results) < len(jobs):
+            version, more = await self._run_step(script, deadline, jobs[len(results) : len(results) + STEP_JOBS])
+            results += more
+        return version, results
+
+    async def _run_step(self, script: str, deadline: int, jobs: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+        max_age = self.scope.settings.younger_than or YOUNGER_THAN
+        arguments = [argument for job in jobs for argument in job]
+        answer: list[Any] = await self.redis.eval(
+            script, 1, f"{self.key}:failed", deadline, int(max_age.total_seconds() * 1000), *arguments
+        )
+        return answer[0], answer[1:]
 
     async def _state(self, job: str) -> str:
         pipeline = self.redis.pipeline(transaction=False)
@@ -216,6 +246,8 @@ def _translate_script_errors(scope: Scope) -> Iterator[None]:
         try:
             yield
         except ResponseError as error:
+            if "WRONGTYPE" in str(error):
+                raise TargetUnknown(f"{scope.target}: the keys of this name are not a BullMQ queue") from None
             code, _, message = str(error).partition(" ")
             if code not in _SCRIPT_ERRORS:
                 raise
@@ -236,6 +268,10 @@ def _queue_key(scope: Scope) -> str:
     key = queues.key_of(queue)
     if key is None:
         raise TargetUnknown(f"{scope.target}: {queue!r} has none of the prefixes {', '.join(queues.prefixes)}")
+    if not queues.owns(queue):
+        raise TargetUnknown(
+            f"{scope.target}: {queue!r} may be another product's queue; list it in names if it is yours"
+        )
     return key
 
 
@@ -249,7 +285,7 @@ async def _open(scope: Scope) -> AsyncIterator[_RetrySession]:
 REMEDIATION = Remediation(
     name="retry_failed_jobs",
     kind="queues",
-    keys=frozenset({"batch"}),
+    keys=frozenset({"batch", "younger_than"}),
     max_items=100,
     one_effect=True,
     open=_open,

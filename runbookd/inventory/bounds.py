@@ -114,6 +114,7 @@ class RemediationSettings(Section):
 
     mode: Mode = Mode.SHADOW
     older_than: Duration | None = None
+    younger_than: Duration | None = None
     max_items: Annotated[int, Field(ge=1)] | None = None
     batch: Annotated[int, Field(ge=1)] | None = None
     max_share: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -140,6 +141,8 @@ class RemediationSettings(Section):
     def _old_enough(self) -> Self:
         if self.older_than is not None and self.older_than < timedelta(seconds=1):
             raise ValueError("older_than must be at least 1s; a shorter one would end working sessions")
+        if self.younger_than is not None and self.younger_than < timedelta(seconds=1):
+            raise ValueError("younger_than must be at least 1s; a shorter one would leave out every item")
         return self
 
 

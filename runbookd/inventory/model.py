@@ -146,6 +146,16 @@ class QueueTarget(Section):
             return f"{self.prefixes[0]}:{queue}"
         return queue if any(queue.startswith(f"{prefix}:") for prefix in self.prefixes) else None
 
+    def owns(self, queue: str) -> bool:
+        """Return whether the queue is listed, or its name has no colon after the prefix.
+
+        Another product's prefix may begin with this one: `bull:tenant2:mail` is the queue mail of `bull:tenant2`.
+        """
+        if isinstance(self.names, tuple):
+            return queue in self.names
+        names = [queue] if len(self.prefixes) == 1 else [queue.removeprefix(f"{each}:") for each in self.prefixes]
+        return self.key_of(queue) is not None and any(name and ":" not in name for name in names)
+
     @model_validator(mode="after")
     def _dead_letter_names_the_queue(self) -> Self:
         if isinstance(self.dead_letter, str) and self.dead_letter != "failed" and "{name}" not in self.dead_letter:

@@ -146,6 +146,19 @@ def test_label_text_is_used_only_as_a_name_in_the_inventory(
     assert EpisodeKey("shop", remediation, str(target_or_error.name)) == key, "a target has one key"
 
 
+@pytest.mark.parametrize("queue", ["tenant2:mail", ":mail", "mail:", "a:b:c"])
+def test_queue_of_a_longer_prefix_is_not_resolved(queue: str) -> None:
+    """Invariant 18: with the prefixes bull and bull:tenant2, tenant2:mail is another product's queue mail."""
+    stack = SHOP.stacks["shop"].model_dump(exclude={"postgres"})
+    stack["redis"]["main"]["url"] = "redis://cache"
+    stack["queues"]["jobs"]["names"] = "discover"
+    discovered = Inventory.model_validate({"stacks": {"shop": stack}})
+    labels = {"stack": "shop", "target": "jobs", "queue": queue, "remediation": "retry_failed_jobs"}
+    answer = resolve_target(discovered, REMEDIATIONS, key_of(labels, REMEDIATIONS))
+    assert isinstance(answer, UnresolvedTarget)
+    assert "may be another product's queue" in answer.detail
+
+
 def test_long_label_is_truncated() -> None:
     """Invariant 18."""
     key = key_of(dict.fromkeys(("stack", "target", "queue", "remediation"), "x" * 100_000), REMEDIATIONS)

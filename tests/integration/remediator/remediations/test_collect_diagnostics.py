@@ -136,6 +136,20 @@ async def test_redis_part_shows_info_and_oldest_jobs(scope_of, stack) -> None:
     }  # fmt: skip
 
 
+async def test_huge_stack_of_a_job_is_not_read(scope_of, stack, redis: Redis) -> None:
+    """Redis would serve no other client meanwhile."""
+    await redis.hset("bull:emails:9", "stacktrace", json.dumps(["TypeError: " + "x" * 2**20]))
+    [failed] = (await bundle(scope_of, stack))["shop/queues/jobs"]["queues"]["emails"]["oldest_failed"]
+    assert (failed["id"], failed["error"]) == ("9", None)
+
+
+async def test_queue_of_another_product_is_not_read(scope_of, stack, redis: Redis) -> None:
+    await redis.lpush("bull:tenant2:mail:wait", "1")
+    stack["queues"]["jobs"]["names"] = "discover"
+    found = await bundle(scope_of, stack, "shop/queues/jobs/tenant2:mail")
+    assert found["shop/queues/jobs/tenant2:mail"]["queues"] == {}
+
+
 async def test_bundle_holds_no_personal_data_and_no_secret(scope_of, stack) -> None:
     text = repr(await bundle(scope_of, stack))
     assert "people" in text

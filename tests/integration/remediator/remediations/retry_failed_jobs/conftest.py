@@ -53,10 +53,16 @@ def bull(server: RedisServer, redis: Redis) -> Bull:
 
 @pytest.fixture
 def scope(server: RedisServer, scope_of: Any) -> Callable[..., Scope]:
-    def make(queue: str | None = "emails", names: Any = "discover", url: str | None = None, **settings: Any) -> Scope:
+    def make(
+        queue: str | None = "emails",
+        names: Any = "discover",
+        url: str | None = None,
+        prefix: Any = "bull",
+        **settings: Any,
+    ) -> Scope:
         stack = {
             "redis": {"cache": {"url": "redis://x", "admin_url": url or server.url("remediator", REMEDIATOR)}},
-            "queues": {"jobs": {"redis": "cache", "names": names}},
+            "queues": {"jobs": {"redis": "cache", "names": names, "prefix": prefix}},
         }
         return scope_of("queues", stack=stack, name="jobs", queue=queue, **settings)
 

@@ -1,6 +1,6 @@
 "use strict";
 // One action on a real BullMQ queue. Usage: node queue.cjs REDIS_URL ACTION [JSON]; writes JSON.
-const { FlowProducer, Queue, Worker } = require(process.env.BULLMQ);
+const { FlowProducer, Queue, UnrecoverableError, Worker } = require(process.env.BULLMQ);
 const IORedis = require("ioredis");
 
 const [, , url, action, text = "{}"] = process.argv;
@@ -11,13 +11,14 @@ const connection = () => {
   connections.push(made);
   return made;
 };
-const queue = new Queue(given.queue, { connection: connection() });
+const prefix = given.prefix ?? "bull";
+const queue = new Queue(given.queue, { connection: connection(), prefix });
 const STATES = ["wait", "paused", "prioritized", "active", "delayed", "failed", "completed", "waiting-children"];
 
 // Processes jobs until `enough` returns true.
-function work(name, handle, enough) {
+function work(name, handle, enough, options = {}) {
   return new Promise((resolve) => {
-    const worker = new Worker(name, handle, { connection: connection(), concurrency: 1 });
+    const worker = new Worker(name, async (job) => handle(job), { connection: connection(), prefix, concurrency: 1, ...options });
     const seen = [];
     const look = async (id) => {
       seen.push(id);
@@ -34,7 +35,38 @@ const breaks = async (job) => {
   throw error;
 };
 
+// A class of the application's own, as BullMQ's documentation shows it.
+class CardRefused extends UnrecoverableError {}
+
+// The ways of an application to give up a job for good.
+const givesUp = {
+  unrecoverable: () => { throw new UnrecoverableError("this card is refused"); },
+  "without a message": () => { throw new UnrecoverableError(); },
+  derived: () => { throw new CardRefused("this card is refused"); },
+  named: () => { throw Object.assign(new Error("this card is refused"), { name: "UnrecoverableError" }); },
+  backoff: () => { throw new Error("the strategy of its backoff returns -1"); },
+};
+
+// A worker takes a job and dies; another one finds it stalled once more than it may be.
+async function stall() {
+  const token = "a worker that dies";
+  const dying = new Worker(given.queue, null, { connection: connection(), autorun: false, lockDuration: 50 });
+  await dying.getNextJob(token);
+  const options = { connection: connection(), stalledInterval: 100, maxStalledCount: 0 };
+  const finding = new Worker(given.queue, async () => "sent", options);
+  finding.on("error", () => {});
+  while ((await queue.getJobCounts("failed")).failed === 0) await new Promise((again) => setTimeout(again, 20));
+  await finding.close();
+}
+
 const actions = {
+  async giveUp() {
+    const backoff = given.how === "backoff" ? { backoff: { type: "custom" } } : {};
+    const job = await queue.add("welcome", {}, { attempts: given.attempts, ...backoff });
+    if (given.how === "stalled") await stall();
+    else await work(given.queue, givesUp[given.how], () => true, { settings: { backoffStrategy: () => -1 } });
+    return job.id;
+  },
   async fail() {
     const jobs = Array.from({ length: given.count }, (_, n) => ({
       name: "welcome",

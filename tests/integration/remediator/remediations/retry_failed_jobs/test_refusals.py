@@ -9,11 +9,62 @@ from remediator.remediations.retry_failed_jobs import JUDGE_SCRIPT
 from tests.integration.remediator.remediations.retry_failed_jobs.queue import KEY, REMEDIATOR, apply, plan_of, total
 
 
-@pytest.mark.parametrize("queue", ["nothing", "emails:1", "*", "emails\n", "../emails"])
+@pytest.mark.parametrize("queue", ["nothing", "*", "email?", "emails\n", "../emails", "{emails}", " emails", "Emails"])
 async def test_missing_queue_is_a_clear_error(bull, scope, queue: str) -> None:
     await bull(5, "fail", count=1)
     with pytest.raises(TargetUnknown, match="there is no BullMQ queue of this name"):
         await plan_of(scope(queue))
+
+
+@pytest.mark.parametrize("queue", ["tenant2:emails", ":emails", "emails:", "tenant2:emails:1"])
+async def test_queue_of_another_product_is_refused_untouched(bull, redis, scope, queue: str) -> None:
+    """Its prefix, bull:tenant2, begins with ours."""
+    await bull(5, "fail", count=1, prefix="bull:tenant2")
+    before = await redis.zrange("bull:tenant2:emails:failed", 0, -1)
+    with pytest.raises(TargetUnknown, match="may be another product's queue; list it in names if it is yours"):
+        await plan_of(scope(queue))
+    assert len(before) == 1
+
+
+async def test_listed_queue_may_have_a_colon_in_its_name(bull, scope) -> None:
+    await bull(5, "fail", count=1, prefix="bull:tenant2")
+    assert len((await plan_of(scope("tenant2:emails", names=["tenant2:emails"]))).items) == 1
+
+
+@pytest.mark.parametrize(
+    ("queue", "accepted"),
+    [("bull:emails", True), ("bull:tenant2:emails", True), ("bull:tenant3:emails", False), ("bull:", False)],
+)
+async def test_each_of_several_prefixes_is_a_border(bull, redis, scope, queue: str, accepted: bool) -> None:
+    for prefix in ("bull", "bull:tenant2", "bull:tenant3"):
+        await bull(5, "fail", count=1, prefix=prefix)
+    several = scope(queue, prefix=["bull", "bull:tenant2"])
+    if accepted:
+        assert len((await plan_of(several)).items) == 1
+    else:
+        with pytest.raises(TargetUnknown, match="may be another product's queue"):
+            await plan_of(several)
+
+
+async def test_queue_with_a_hash_tag_is_accepted(bull, scope) -> None:
+    await bull(5, "fail", count=1, queue="{emails}")
+    assert len((await plan_of(scope("{emails}"))).items) == 1
+
+
+@pytest.mark.parametrize("key", ["meta", "failed", "wait", "events"])
+async def test_keys_of_another_type_are_no_queue(bull, redis, scope, key: str) -> None:
+    await bull(5, "fail", count=1)
+    await redis.set(f"{KEY}:{key}", "a string")
+    with pytest.raises(TargetUnknown, match=r"emails: .*BullMQ queue") as caught:
+        await plan_of(scope())
+    assert "user_script" not in str(caught.value)
+
+
+async def test_job_whose_key_has_another_type_is_left_out(bull, redis, scope) -> None:
+    await bull(5, "fail", count=1)
+    await redis.zadd(f"{KEY}:failed", {"events": 1})
+    plan = await plan_of(scope())
+    assert (len(plan.items), plan.evidence["left_out"]) == (1, {"vanished": 1})
 
 
 async def test_unlisted_queue_is_a_clear_error(scope) -> None:

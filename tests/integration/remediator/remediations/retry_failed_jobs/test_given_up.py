@@ -1,0 +1,93 @@
+"""A job that the application or BullMQ gave up for good, or that is too old, is left out and counted."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from remediator.model.remediation import Item, ItemState
+from tests.integration.remediator.remediations.retry_failed_jobs.queue import (
+    KEY,
+    apply,
+    every_major,
+    ids,
+    plan_of,
+)
+
+HOUR_MS = 3_600_000
+
+
+async def failed_item(redis: Any, job: str) -> Item:
+    return Item({"id": job, "score": str(int(await redis.zscore(f"{KEY}:failed", job)))})
+
+
+@every_major
+@pytest.mark.parametrize(
+    ("how", "attempts", "word"),
+    [
+        ("unrecoverable", 1, "given_up"),
+        ("without a message", 1, "given_up"),
+        ("named", 1, "given_up"),
+        ("derived", 3, "given_up"),
+        ("backoff", 3, "given_up"),
+        ("stalled", 1, "stalled"),
+    ],
+)
+async def test_job_given_up_for_good_is_not_retried(
+    bull, redis, scope, major: int, how: str, attempts: int, word: str
+) -> None:
+    job = await bull(major, "giveUp", how=how, attempts=attempts)
+    plan = await plan_of(scope())
+    assert (plan.items, plan.found, plan.empty_reason) == ((), 0, word)
+    assert plan.evidence["left_out"] == {word: 1}
+    assert await apply(scope(), [await failed_item(redis, job)]) == [ItemState.SKIPPED]
+    assert await redis.zcard(f"{KEY}:failed") == 1
+
+
+@every_major
+async def test_job_that_used_up_its_attempts_is_retried(bull, scope, major: int) -> None:
+    failed = await bull(major, "fail", count=1, opts={"attempts": 1})
+    plan = await plan_of(scope())
+    assert (ids(plan), plan.evidence["left_out"]) == (failed, {})
+
+
+async def test_error_that_only_mentions_the_class_is_retried(bull, redis, scope) -> None:
+    [job] = await bull(5, "fail", count=1)
+    await redis.hset(f"{KEY}:{job}", "stacktrace", r'["Error: not an \",\"UnrecoverableError\"\n at x"]')
+    assert ids(await plan_of(scope())) == [job]
+
+
+async def test_job_given_up_in_an_earlier_attempt_is_not_retried(bull, redis, scope) -> None:
+    """BullMQ 3 and 4 keep the first stacks of a job that was retried by hand, not the last ones."""
+    [job] = await bull(3, "fail", count=1)
+    await redis.hset(f"{KEY}:{job}", "stacktrace", r'["Error: a \\n at x","UnrecoverableError: b","Error: c"]')
+    assert (await plan_of(scope())).evidence["left_out"] == {"given_up": 1}
+
+
+@pytest.mark.parametrize(
+    ("hours", "delay", "younger_than", "left_out"),
+    [
+        (23, 0, None, {}),
+        (25, 0, None, {"too_old": 1}),
+        (25, 2, None, {}),  # it was due two hours after it was added
+        (2, 0, "1h", {"too_old": 1}),
+        (25, 0, "7d", {}),
+    ],
+)
+async def test_job_older_than_the_limit_is_left_out(
+    bull, redis, scope, hours: int, delay: int, younger_than: str | None, left_out: dict[str, int]
+) -> None:
+    [job] = await bull(5, "fail", count=1)
+    item = await failed_item(redis, job)
+    added_at = int(await redis.hget(f"{KEY}:{job}", "timestamp")) - hours * HOUR_MS
+    await redis.hset(f"{KEY}:{job}", mapping={"timestamp": added_at, "opts": f'{{"delay": {delay * HOUR_MS}}}'})
+    limited = scope(**({"younger_than": younger_than} if younger_than else {}))
+    assert (await plan_of(limited)).evidence["left_out"] == left_out
+    assert await apply(limited, [item]) == [ItemState.SKIPPED if left_out else ItemState.APPLIED]
+
+
+async def test_job_that_grew_too_old_since_the_plan_is_skipped(bull, redis, scope) -> None:
+    [job] = await bull(5, "fail", count=1)
+    plan = await plan_of(scope())
+    await redis.hincrby(f"{KEY}:{job}", "timestamp", int(-timedelta(days=2).total_seconds() * 1000))
+    assert await apply(scope(), plan.items) == [ItemState.SKIPPED]
