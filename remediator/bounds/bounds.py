@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from math import floor
 
-from remediator.bounds.facts import HOUR, BoundFacts
+from remediator.bounds.facts import HOUR, BoundFacts, StormFacts
 from remediator.model.windows import format_window, in_window, next_start
-from runbookd.inventory import format_duration
+from runbookd.inventory import Storm, format_duration
 
 MAX_DEFERRAL = HOUR
 CLOCK_TOLERANCE = timedelta(seconds=30)
@@ -69,12 +69,16 @@ def breaker(facts: BoundFacts) -> Judgement:
 
 def storm(facts: BoundFacts) -> Judgement:
     """Stop during a storm of alerts, and during its cooldown."""
-    seen, limit = facts.storm, facts.limits.storm
+    return judge_storm(facts.now, facts.storm, facts.limits.storm)
+
+
+def judge_storm(now: datetime, seen: StormFacts, limit: Storm) -> Judgement:
+    """Judge the new alerts, and the last storm seen."""
     within = format_duration(limit.within)
-    if is_storm(facts):
+    if _exceeds(seen, limit):
         counts = f"{seen.alerts} alerts on {seen.targets} targets within {within}"
         return _stop(f"a storm: {counts}, the limits are {limit.alerts} and {limit.targets}; the on-call takes over")
-    if seen.last_at is not None and facts.now < seen.last_at + limit.cooldown:
+    if seen.last_at is not None and now < seen.last_at + limit.cooldown:
         end = seen.last_at + limit.cooldown
         return _stop(
             f"a storm of alerts was seen at {seen.last_at:%H:%M:%S} UTC; its cooldown ends at {end:%H:%M:%S} UTC"
@@ -84,8 +88,11 @@ def storm(facts: BoundFacts) -> Judgement:
 
 def is_storm(facts: BoundFacts) -> bool:
     """Return whether more alerts or targets are new than one fault explains."""
-    limit = facts.limits.storm
-    return facts.storm.targets > limit.targets or facts.storm.alerts > limit.alerts
+    return _exceeds(facts.storm, facts.limits.storm)
+
+
+def _exceeds(seen: StormFacts, limit: Storm) -> bool:
+    return seen.targets > limit.targets or seen.alerts > limit.alerts
 
 
 def stale(facts: BoundFacts) -> Judgement:

@@ -121,7 +121,7 @@ async def gather_facts(
         stack_limits=target.stack.limits,
         alert=AlertFacts(episode.firing_since, episode.confirmed_at),
         block_on=block_on,
-        storm=await _read_storm(connection, context, now),
+        storm=await read_storm(connection, context, now),
         plan=await _read_plan(connection, target, run),
         history=await _read_history(connection, run, now),
         window=target.stack.windows[settings.only_in] if settings.only_in else None,
@@ -131,7 +131,8 @@ async def gather_facts(
     )
 
 
-async def _read_storm(connection: AsyncConnection, context: Context, now: datetime) -> StormFacts:
+async def read_storm(connection: AsyncConnection, context: Context, now: datetime) -> StormFacts:
+    """Count the alerts and targets that are new, and read when a storm was seen last."""
     since = now - context.inventory.limits.storm.within
     new = [each for each in await episodes.all_open(connection, opened_since=since) if _can_act(context, each)]
     alerts, targets = sum(len(each.alerts) for each in new), len({each.target for each in new})

@@ -1,6 +1,8 @@
 """The loop that processes deliveries, plans runs for episodes, and drives every run to its end."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
@@ -8,12 +10,15 @@ import structlog
 from remediator.context import Context
 from remediator.engine.housekeeping import Housekeeping
 from remediator.engine.run_driver import LEDGER_RETRY_SECONDS, RunDriver, is_ready
+from remediator.escalation.unknown_targets import notify_unknown_targets
 from remediator.intake.gate import IntakeGate
 from remediator.intake.ingest import process_backlog
 from remediator.ledger import episodes, runs
 from remediator.ledger.due_episodes import Candidate, candidates
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
+from remediator.model.target import ResolvedTarget, resolve_target
+from remediator.runs.end_messages import notify_ends
 from remediator.runs.execution import record_shutdown
 from remediator.runs.planning import cooldown_of
 from remediator.shutdown import ShutdownSignal
@@ -21,6 +26,8 @@ from remediator.shutdown import ShutdownSignal
 TICK_SECONDS = 1.0
 PACE_SECONDS = 0.1  # between two rounds
 PLAN_BATCH_SIZE = 50  # new runs per transaction
+# Concurrent runs of one remediation of one stack: a flood of alerts about it must not delay the others.
+MAX_DRIVEN = 20
 log = structlog.get_logger(__name__)
 
 
@@ -31,6 +38,8 @@ class Engine:
         self._context = context
         self._wake = asyncio.Event()
         self._drive_tasks: dict[int, asyncio.Task[None]] = {}
+        self._driven_kinds: dict[int, tuple[str, str]] = {}
+        self._end_messages: asyncio.Task[None] | None = None
         self._fault: str | None = None
         self.shutdown = ShutdownSignal()
         self.driver = RunDriver(context, self.shutdown, self._record_fault)
@@ -72,6 +81,8 @@ class Engine:
             await self._record_shutdown()
         while self._drive_tasks:
             await asyncio.gather(*self._drive_tasks.values())
+        if self._end_messages is not None:
+            await self._end_messages
 
     async def _record_shutdown(self) -> None:
         for identifier in list(self._drive_tasks):
@@ -103,8 +114,11 @@ class Engine:
         """
         await self._process_deliveries()
         await self.housekeeping.run_due()
-        await self._plan_due_episodes()
+        unresolved_episodes = await self._plan_due_episodes()
         await self._drive_due_runs()
+        await self._refuse(unresolved_episodes)
+        await notify_unknown_targets(self._context)
+        self._start_end_messages()
 
     async def _process_deliveries(self) -> None:
         """Process all deliveries accepted before this round.
@@ -120,21 +134,51 @@ class Engine:
         if self.gate.waiting:
             self.wake()
 
-    async def _plan_due_episodes(self) -> None:
+    async def _plan_due_episodes(self) -> Sequence[int]:
+        """Plan runs for the episodes that are due; return those whose target the inventory does not have."""
         async with self._context.ledger.read() as connection:
             due = [each for each in await candidates(connection) if self._is_due(each)]
-        for at in range(0, len(due), PLAN_BATCH_SIZE):
+        known = [each.episode for each in due if self._is_known(each)]
+        for at in range(0, len(known), PLAN_BATCH_SIZE):
             async with self._context.ledger.write() as connection:
-                for each in due[at : at + PLAN_BATCH_SIZE]:
-                    await runs.create(
-                        connection, await episodes.get(connection, each.episode), self._context.clock.now()
-                    )
+                for identifier in known[at : at + PLAN_BATCH_SIZE]:
+                    await runs.create(connection, await episodes.get(connection, identifier), self._context.clock.now())
+        return [each.episode for each in due if not self._is_known(each)]
 
     def _is_due(self, candidate: Candidate) -> bool:
-        """Return whether a run is due: the first at once, the next after the cooldown."""
+        """Return whether a run is due: the first at once, the next after the cooldown.
+
+        A target that the inventory does not have gets one run, which records the refusal.
+        """
         if candidate.finished_at is None or candidate.state is RunState.INTERRUPTED:
             return True
-        return self._context.clock.now() >= candidate.finished_at + cooldown_of(self._context, candidate.key)
+        is_over = self._context.clock.now() >= candidate.finished_at + cooldown_of(self._context, candidate.key)
+        return is_over and self._is_known(candidate)
+
+    def _is_known(self, candidate: Candidate) -> bool:
+        context = self._context
+        return isinstance(resolve_target(context.inventory, context.remediations, candidate.key), ResolvedTarget)
+
+    async def _refuse(self, unresolved_episodes: Sequence[int]) -> None:
+        """Record the refusals of a round; the others wait, so that a flood of wrong names delays no real incident."""
+        for identifier in unresolved_episodes[:PLAN_BATCH_SIZE]:
+            async with self._context.ledger.write() as connection:
+                episode = await episodes.get(connection, identifier)
+                run = await runs.create(connection, episode, self._context.clock.now())
+            await self.driver.drive(run)
+        if len(unresolved_episodes) > PLAN_BATCH_SIZE:
+            self.wake()
+
+    def _start_end_messages(self) -> None:
+        """Queue the messages of ended episodes beside the rounds: their targets are read again first."""
+        if self._end_messages is None or self._end_messages.done():
+            self._end_messages = asyncio.create_task(self._notify_ends(), name="end messages")
+
+    async def _notify_ends(self) -> None:
+        try:
+            await notify_ends(self._context)
+        except Exception as error:
+            self._record_fault(error)
 
     async def _drive_due_runs(self) -> None:
         now = self._context.clock.now()
@@ -143,12 +187,16 @@ class Engine:
             idle_runs = [run for run in await runs.unfinished(connection) if run.id not in driven_ids]
             confirmation_times = await episodes.confirmation_times(connection, [run.episode for run in idle_runs])
         ready_runs = [run for run in idle_runs if is_ready(run, confirmation_times[run.episode], now)]
+        driven_kinds = Counter(self._driven_kinds.values())
         for run in ready_runs:
-            if not self.shutdown.is_set():
+            kind = run.stack, run.remediation
+            driven_kinds[kind] += 1
+            if not self.shutdown.is_set() and driven_kinds[kind] <= MAX_DRIVEN:
+                self._driven_kinds[run.id] = kind
                 task = asyncio.create_task(self.driver.drive(run), name=f"run {run.id}")
                 self._drive_tasks[run.id] = task
                 task.add_done_callback(partial(self._on_drive_done, run.id))
 
     def _on_drive_done(self, identifier: int, _: asyncio.Task[None]) -> None:
-        del self._drive_tasks[identifier]
+        del self._drive_tasks[identifier], self._driven_kinds[identifier]
         self.wake()

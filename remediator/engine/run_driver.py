@@ -11,7 +11,7 @@ from remediator.context import Context
 from remediator.ledger import audit
 from remediator.ledger.runs import Run, StaleRun
 from remediator.model.errors import LedgerUnavailable
-from remediator.model.run_state import ENDED, RunState
+from remediator.model.run_state import ENDED, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.runs.execution import execute
 from remediator.runs.planning import fail, precheck, refuse
@@ -89,8 +89,8 @@ class RunDriver:
 
     def _end_unresolved(self, run: Run, detail: str) -> Coroutine[None, None, Run]:
         if run.state is RunState.PLANNED:
-            return refuse(self._context, run, "unknown_target", detail)
-        return self._give_up(run, "unknown_target", detail)
+            return refuse(self._context, run, UNKNOWN_TARGET, detail)
+        return self._give_up(run, UNKNOWN_TARGET, detail)
 
     def _give_up(self, run: Run, reason: str, detail: str) -> Coroutine[None, None, Run]:
         if run.state in EFFECTS_BEGUN:

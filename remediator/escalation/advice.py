@@ -49,6 +49,9 @@ _BY_REASON = {
         " runbookctl doctor"
     ),
     (RunState.FAILED, "internal_error"): "Nothing was touched. This is a bug in the remediator: see its log.",
+    (RunState.REJECTED, "same_items"): (
+        "Nothing was touched: an operator has rejected exactly these items; you are asked again when they change."
+    ),
     (RunState.NOTHING_TO_DO, ""): "Nothing: there was nothing to touch.",
     (RunState.NOTHING_TO_DO, "changed_since_planned"): "Nothing: none of the items was still as planned.",
     (

@@ -29,7 +29,7 @@ class Attachments:
 
     async def lines(self, message: Message) -> tuple[str, ...]:
         """Return the lines to add to `message`; none if nothing could be read."""
-        if message.key == outbox.end_key(message.episode) or outbox.is_summary_key(message.key):
+        if message.key == outbox.end_key(message.episode) or not outbox.is_about_a_target(message.key):
             return ()
         try:
             return await asyncio.shield(self._diagnostics_task(message))

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,21 +69,31 @@ async def step_message(
     return await _with_details(connection, context, last_run, episode, Content(title, severity, facts))
 
 
-async def end_message(connection: AsyncConnection, episode: Episode, reason: str, now: datetime) -> Content:
-    """Build the short message that the episode has ended."""
+@dataclass(frozen=True)
+class Finding:
+    """The state of a target after its alert, in one sentence, and whether it was read and is clean."""
+
+    text: str
+    is_clean: bool
+
+
+async def end_message(
+    connection: AsyncConnection, episode: Episode, reason: str, finding: Finding, now: datetime
+) -> Content:
+    """Build the short message that the episode has ended, with the state of the target now."""
     episode_runs = await runs.of_episode(connection, episode.id)
-    facts = [
-        f"{_END_SENTENCES.get(reason, reason)} It lasted {format_duration(_whole_seconds(now - episode.firing_since))}."
-    ]
+    duration = format_duration(_whole_seconds((episode.ended_at or now) - episode.firing_since))
+    facts = [f"{_END_SENTENCES.get(reason, reason)} It lasted {duration}.", finding.text]
     facts += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in episode_runs[-1:]]
     breaker_lines = await _open_breaker_lines(connection, episode)
+    is_over = finding.is_clean and not breaker_lines
     return Content(
         f"[{episode.stack}] {reason}: {episode.remediation} on {episode.target}",
-        Severity.WARNING if breaker_lines else Severity.OK,
+        Severity.OK if is_over else Severity.WARNING,
         facts=tuple(facts),
         advice=tuple(breaker_lines),
         incident=_incident(episode),
-        is_over=not breaker_lines,
+        is_over=is_over,
     )
 
 

@@ -13,21 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable, select_firing
 from remediator.context import Context
-from remediator.escalation.message import end_message, run_message, step_message
+from remediator.escalation.message import run_message, step_message
 from remediator.ledger import episodes, outbox, runs
-from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Notifications, NotifiedEpisode
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
-from remediator.model.run_state import RunState
+from remediator.model.run_state import UNKNOWN_TARGET, RunState
 from remediator.model.target import keys_of
 from runbookd.inventory import EscalationStep, Inventory
 
 log = structlog.get_logger(__name__)
 
 
-# Off on an operator's wish, or passing by itself: no message.
-NOT_ESCALATED = frozenset({"mode_off", "backup_running", "nothing_listed"})
+# Off on an operator's wish, or passing by itself: no message. Unknown targets have one message together.
+NOT_ESCALATED = frozenset({"mode_off", "backup_running", "nothing_listed", UNKNOWN_TARGET})
 
 # Other outcomes repeat while nothing changes, so each is escalated once per episode.
 ESCALATED_EVERY_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN})
@@ -158,16 +157,4 @@ async def _notify_step(context: Context, identifier: int, name: str, step: Escal
         message = await step_message(connection, context, episode, last_run, notifications, now)
         await outbox.enqueue(
             connection, identifier, outbox.step_key(identifier, name), step.contacts, message.draft(), now
-        )
-
-
-async def notify_end(connection: AsyncConnection, context: Context, episode: Episode, reason: str) -> None:
-    """Queue the end message to the notified contacts, in the transaction of the end."""
-    await outbox.drop_unsent_steps(connection, episode.id)
-    notifications = await outbox.notifications_of(connection, episode.id)
-    if notifications is not None:
-        now = context.clock.now()
-        message = await end_message(connection, episode, reason, now)
-        await outbox.enqueue(
-            connection, episode.id, outbox.end_key(episode.id), sorted(notifications.contacts), message.draft(), now
         )

@@ -4,8 +4,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
-from remediator.escalation.policy import notify_end
-from remediator.ledger import episodes, runs
+from remediator.ledger import episodes, outbox, runs
 from remediator.ledger.episodes import Episode
 from remediator.model.run_state import CANCELLABLE, RunState
 from remediator.runs.transitions import transition
@@ -22,4 +21,4 @@ async def end_episode(connection: AsyncConnection, context: Context, episode: Ep
     run = await runs.last_of_episode(connection, episode.id)
     if run is not None and run.state in CANCELLABLE:
         await transition(connection, context, run, RunState.CANCELLED, reason=reason)
-    await notify_end(connection, context, episode, reason)
+    await outbox.drop_unsent_steps(connection, episode.id)  # notify_ends queues the message of the end

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import structlog
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
@@ -15,7 +16,8 @@ from remediator.intake.episode_end import end_episode
 from remediator.intake.gate import IntakeGate
 from remediator.ledger import audit, deliveries, episodes, resolutions, switches
 from remediator.ledger.deliveries import StoredDelivery
-from remediator.ledger.episodes import EpisodeBatch, ReceivedAlert
+from remediator.ledger.episodes import EpisodeBatch
+from remediator.ledger.firing_alerts import ReceivedAlert
 from remediator.model.delivery import Delivery, parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import LedgerUnavailable
@@ -24,6 +26,11 @@ from remediator.model.target import key_of
 # Per transaction: enough that each delivery costs little, but no more, so that other writers do not wait long.
 BATCH_SIZE, BATCH_BYTES = 1_000, 2 * 1024 * 1024
 MAX_BLOCK_SECONDS = 0.002  # for which parsing deliveries may block the event loop
+CUT_ALERTS = Counter(
+    "remediation_cut_alerts",
+    "Alerts since the start whose labels or annotations were too long, or too many, to be kept as a whole.",
+    registry=None,
+)
 log = structlog.get_logger(__name__)
 
 
@@ -46,8 +53,9 @@ async def _process_batch(context: Context, batch: Sequence[StoredDelivery]) -> N
     try:
         parsed_batch = await _parse_batch(batch)
         async with context.ledger.write() as connection:
-            await apply_deliveries(connection, context, parsed_batch)
+            cut_alerts = await apply_deliveries(connection, context, parsed_batch)
             await deliveries.mark_processed(connection, batch, context.clock.now())
+        CUT_ALERTS.inc(cut_alerts)
     except LedgerUnavailable:
         raise
     except Exception as error:
@@ -82,10 +90,10 @@ async def _quarantine(context: Context, stored_delivery: StoredDelivery, error: 
 
 async def apply_deliveries(
     connection: AsyncConnection, context: Context, parsed_batch: Sequence[tuple[StoredDelivery, Delivery]]
-) -> None:
-    """Apply deliveries, oldest first, to episodes and their runs."""
+) -> int:
+    """Apply deliveries, oldest first, to episodes and their runs; return the number of alerts that were cut."""
     for _, delivery in parsed_batch:
-        if delivery.truncated_alerts:
+        if delivery.truncated_alerts > 0:
             detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
             await switches.note_storm(connection, context.clock.now(), detail)
     alerts_by_episode: dict[EpisodeKey, list[ReceivedAlert]] = {}
@@ -98,13 +106,14 @@ async def apply_deliveries(
         received_alert.alert.key for received_alerts in alerts_by_episode.values() for received_alert in received_alerts
     }
     resolution_batch = await resolutions.load_batch(connection, alert_keys, context.repeat_interval)
-    episode_batch = await episodes.load_batch(connection, alerts_by_episode)
+    episode_batch = await episodes.load_batch(connection, alerts_by_episode, 2 * context.repeat_interval)
     for key, received_alerts in alerts_by_episode.items():
         await _apply_alerts(
             connection, context, episode_batch, key, resolution_batch.drop_late_firings(received_alerts)
         )
     await episode_batch.save()
     await resolution_batch.save()
+    return episode_batch.cut_alerts
 
 
 async def _apply_alerts(

@@ -2,26 +2,19 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger import audit
+from remediator.ledger import audit, firing_alerts
+from remediator.ledger.firing_alerts import FiringAlerts, ReceivedAlert
 from remediator.ledger.schema import episode, to_microseconds
 from remediator.model.delivery import Alert
 from remediator.model.episode_key import EpisodeKey
 
 MAX_KEYS_PER_QUERY = 300  # databases limit the parameters of one statement
-
-
-@dataclass(frozen=True)
-class ReceivedAlert:
-    """An alert, and when its delivery was received."""
-
-    alert: Alert
-    received_at: datetime
 
 
 @dataclass(frozen=True)
@@ -52,23 +45,35 @@ class EpisodeBatch:
     Nearly all deliveries are repetitions, so their updates are collected in memory and written together by `save`.
     """
 
-    def __init__(self, connection: AsyncConnection, open_episodes: Mapping[EpisodeKey, Episode]) -> None:
+    def __init__(
+        self, connection: AsyncConnection, open_episodes: Mapping[EpisodeKey, Episode], forget_after: timedelta
+    ) -> None:
         self._connection = connection
         self._open_episodes = dict(open_episodes)
+        self._forget_after = forget_after
+        self.cut_alerts = 0
+        """Alerts of this batch whose texts were cut."""
         self._changed_keys: set[EpisodeKey] = set()
 
     async def confirm(self, key: EpisodeKey, firing: Sequence[ReceivedAlert], now: datetime) -> None:
         """Confirm the open episode of firing alerts, or open one."""
         current = self._open_episodes.get(key)
         if current is None:
-            self._open_episodes[key] = await _open(self._connection, key, firing, now)
+            alerts = self._count_cut(firing_alerts.merge(firing, {}))
+            self._open_episodes[key] = await _open(self._connection, key, firing, alerts, now)
             return
+        # Counted from the last confirmation: while nothing was delivered at all, no alert is missing.
+        forget_before = current.confirmed_at - self._forget_after
         self._update(
             current,
             confirmed_at=firing[-1].received_at,
             firing_since=min(current.firing_since, _firing_since(firing)),
-            alerts=_alert_entries(firing, current.alerts),
+            alerts=self._count_cut(firing_alerts.merge(firing, current.alerts, forget_before)),
         )
+
+    def _count_cut(self, alerts: FiringAlerts) -> Mapping[str, Any]:
+        self.cut_alerts += alerts.cut
+        return alerts.entries
 
     async def resolve(self, key: EpisodeKey, alerts: Sequence[Alert]) -> Episode | None:
         """Remove resolved alerts; return the episode, for the caller to end, if none still fires."""
@@ -111,8 +116,13 @@ def _update_parameters(current: Episode) -> dict[str, Any]:
     }
 
 
-async def load_batch(connection: AsyncConnection, keys: Collection[EpisodeKey]) -> EpisodeBatch:
-    """Load the open episodes of these keys, with one query per MAX_KEYS_PER_QUERY keys."""
+async def load_batch(
+    connection: AsyncConnection, keys: Collection[EpisodeKey], forget_after: timedelta
+) -> EpisodeBatch:
+    """Load the open episodes of these keys, with one query per MAX_KEYS_PER_QUERY keys.
+
+    An alert that deliveries of its episode have not repeated for `forget_after` is forgotten.
+    """
     open_episodes, key_rows = {}, sorted((key.stack, key.remediation, key.target) for key in keys)
     key_columns = tuple_(episode.c.stack, episode.c.remediation, episode.c.target)
     for at in range(0, len(key_rows), MAX_KEYS_PER_QUERY):
@@ -120,7 +130,7 @@ async def load_batch(connection: AsyncConnection, keys: Collection[EpisodeKey]) 
         for row in await connection.execute(select(episode).where(in_chunk, episode.c.ended_at.is_(None))):
             open_episode = Episode(**row._mapping)
             open_episodes[open_episode.key] = open_episode
-    return EpisodeBatch(connection, open_episodes)
+    return EpisodeBatch(connection, open_episodes, forget_after)
 
 
 async def end(connection: AsyncConnection, current: Episode, reason: str, now: datetime) -> None:
@@ -180,7 +190,11 @@ async def get(connection: AsyncConnection, identifier: int) -> Episode:
 
 
 async def _open(
-    connection: AsyncConnection, key: EpisodeKey, firing: Sequence[ReceivedAlert], now: datetime
+    connection: AsyncConnection,
+    key: EpisodeKey,
+    firing: Sequence[ReceivedAlert],
+    alerts: Mapping[str, Any],
+    now: datetime,
 ) -> Episode:
     result = await connection.execute(
         insert(episode).values(
@@ -191,7 +205,7 @@ async def _open(
             firing_since=_firing_since(firing),
             delivered_at=firing[0].received_at,
             confirmed_at=firing[-1].received_at,
-            alerts=_alert_entries(firing, {}),
+            alerts=alerts,
         )
     )
     detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
@@ -217,12 +231,3 @@ def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:
     several Prometheus servers.
     """
     return entry is not None and to_microseconds(resolved_alert.end_time) >= entry.get("started", 0)
-
-
-def _alert_entries(firing: Sequence[ReceivedAlert], known_entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each alert with its latest start: late deliveries must not make it older."""
-    entries = dict(known_entries)
-    for alert in (received_alert.alert for received_alert in firing):
-        started = max(to_microseconds(alert.started), entries.get(alert.key, {}).get("started", 0))
-        entries[alert.key] = {"labels": alert.labels, "annotations": alert.annotations, "started": started}
-    return entries

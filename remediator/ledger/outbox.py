@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.ledger.episodes import Episode
 from remediator.ledger.schema import Instant, LedgerRow, episode, outbox
 from remediator.model.episode_key import EpisodeKey
 
@@ -14,7 +15,7 @@ MAX_WAIT = timedelta(minutes=5)
 # A claimed message is not sent again for this long; after a crash it is resent then.
 IN_FLIGHT = timedelta(minutes=1)
 MAX_DUE = 20  # messages per contact and round
-_STEP, _END, _SUMMARY = "step", "ended", "summary"
+_STEP, _END, _SUMMARY, _UNKNOWN_TARGETS = "step", "ended", "summary", "unknown_targets"
 IS_UNSENT = outbox.c.sent_at.is_(None)
 
 
@@ -93,6 +94,34 @@ def is_summary_key(key: str) -> bool:
 def end_key(episode_id: int) -> str:
     """Return the key of the message that the episode has ended."""
     return f"{episode_id}/{_END}"
+
+
+def unknown_targets_key(run_id: int) -> str:
+    """Return the key of the message about unknown targets; `run_id` is the newest run that it covers."""
+    return f"{_UNKNOWN_TARGETS}/{run_id}"
+
+
+def is_about_a_target(key: str) -> bool:
+    """Return whether the message is about one target, which can be read."""
+    return not key.startswith((f"{_SUMMARY}/", f"{_UNKNOWN_TARGETS}/"))
+
+
+async def last_unknown_targets_at(connection: AsyncConnection) -> datetime | None:
+    """Return when the last message about unknown targets was queued, or None."""
+    is_such = outbox.c.key > f"{_UNKNOWN_TARGETS}/", outbox.c.key < f"{_UNKNOWN_TARGETS}0"  # served by the index
+    query = select(func.max(outbox.c.created_at)).where(*is_such)
+    at: datetime | None = (await connection.execute(query)).scalar_one()
+    return at
+
+
+async def ended_without_message(connection: AsyncConnection, since: datetime) -> Sequence[Episode]:
+    """Return the episodes that have ended since then, whose contacts were notified but not of the end."""
+    own_message = outbox.c.episode == episode.c.id, outbox.c.key.not_like(f"{_UNKNOWN_TARGETS}/%")
+    end_message = outbox.c.episode == episode.c.id, outbox.c.key.like(f"%/{_END}")
+    query = select(episode).where(
+        episode.c.ended_at >= since, exists().where(*own_message), ~exists().where(*end_message)
+    )
+    return [Episode(**row._mapping) for row in await connection.execute(query.order_by(episode.c.ended_at))]
 
 
 async def enqueue(

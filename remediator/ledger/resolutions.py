@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.episodes import ReceivedAlert
+from remediator.ledger.firing_alerts import ReceivedAlert
 from remediator.ledger.schema import resolution
 
 MAX_KEYS_PER_QUERY = 500  # databases limit the parameters of one statement

@@ -1,6 +1,7 @@
 """Counts of run outcomes, updated in the transaction that moves the run."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.run_row import Run
 from remediator.ledger.schema import tally
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 
 
@@ -29,9 +31,9 @@ class RunCount(NamedTuple):
     last_at: datetime
 
 
-async def count(connection: AsyncConnection, moved_run: Run, now: datetime) -> None:
-    """Count a run that has ended or was deferred."""
-    key = {name: getattr(moved_run, name) for name in ("stack", "remediation", "target", "state", "reason")}
+async def count(connection: AsyncConnection, moved_run: Run, counted_as: EpisodeKey, now: datetime) -> None:
+    """Count a run that has ended or was deferred under the names of `counted_as`."""
+    key = {**asdict(counted_as), "state": moved_run.state, "reason": moved_run.reason}
     acted = moved_run.finished_at is not None and moved_run.admitted_at is not None
     seconds = max((now - moved_run.admitted_at).total_seconds(), 0.0) if acted and moved_run.admitted_at else 0.0
     result = await connection.execute(

@@ -59,6 +59,19 @@ async def active(connection: AsyncConnection, excluded_run: int) -> Sequence[Run
     return [from_row(row) for row in rows]
 
 
+async def refused_since(connection: AsyncConnection, reason: str, since: datetime) -> Sequence[Run]:
+    """Return the runs that were refused for `reason` after `since`, oldest first."""
+    refused = run.c.state == RunState.REFUSED, run.c.reason == reason, run.c.finished_at > since
+    return [from_row(row) for row in await connection.execute(select(run).where(*refused).order_by(run.c.id))]
+
+
+async def rejected_hash(connection: AsyncConnection, episode: int) -> str | None:
+    """Return the plan hash that was rejected last in an episode, or None."""
+    query = select(run.c.plan_hash).where(run.c.episode == episode, run.c.state == RunState.REJECTED)
+    plan_hash: str | None = (await connection.execute(query.order_by(run.c.id.desc()).limit(1))).scalar_one_or_none()
+    return plan_hash
+
+
 async def breaker_failures_since(connection: AsyncConnection, current: Run, since: datetime) -> int:
     """Count the runs of the same remediation and target that failed or crashed since then."""
     rows = await connection.execute(

@@ -12,6 +12,7 @@ from remediator.ledger.episodes import Episode
 from remediator.ledger.run_row import Run as Run
 from remediator.ledger.run_row import from_row as from_row
 from remediator.ledger.schema import run
+from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import RemediatorError
 from remediator.model.run_state import ENDED, TRANSITIONS, RunState
 
@@ -47,9 +48,10 @@ async def move(
     reason: str = "",
     actor: str = "remediator",
     evidence: Mapping[str, Any] | None = None,
+    counted_as: EpisodeKey | None = None,
     **columns: Any,
 ) -> Run:
-    """Move a run to its next state, in one transaction with its audit row.
+    """Move a run to its next state, in one transaction with its audit row; counted under its own names by default.
 
     Raises:
         StaleRun: the run is no longer in the state of `current`, or has been taken over.
@@ -70,7 +72,7 @@ async def move(
     await audit.append(connection, now, to, run=current.id, actor=actor, detail={"reason": reason} if reason else {})
     moved_run = await get(connection, current.id)
     if to in ENDED or to is RunState.DEFERRED:
-        await run_counts.count(connection, moved_run, now)
+        await run_counts.count(connection, moved_run, counted_as or moved_run.key, now)
     return moved_run
 
 

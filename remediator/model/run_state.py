@@ -30,7 +30,9 @@ S = RunState
 
 TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     S.PLANNED: frozenset({S.PRECHECKED, S.REFUSED, S.FAILED, S.CANCELLED}),
-    S.PRECHECKED: frozenset({S.SHADOW, S.REFUSED, S.NOTHING_TO_DO, S.DEFERRED, S.AWAITING_APPROVAL, S.ADMITTED}),
+    S.PRECHECKED: frozenset(
+        {S.SHADOW, S.REFUSED, S.NOTHING_TO_DO, S.DEFERRED, S.AWAITING_APPROVAL, S.REJECTED, S.ADMITTED}
+    ),
     S.DEFERRED: frozenset({S.PRECHECKED, S.FAILED, S.EXPIRED, S.CANCELLED}),
     S.AWAITING_APPROVAL: frozenset({S.PRECHECKED, S.REJECTED, S.FAILED, S.EXPIRED, S.CANCELLED}),
     S.ADMITTED: frozenset({S.EXECUTING, S.PRECHECKED, S.FAILED, S.CANCELLED}),
@@ -67,6 +69,10 @@ ACTIVE = frozenset({S.ADMITTED, S.EXECUTING, S.VERIFYING})
 ENDED = frozenset(RunState) - frozenset(TRANSITIONS)
 # The reason of a run that ended `interrupted` without a request to stop.
 CRASH = "crash"
+# The reason of a run that was refused because the inventory, or the target itself, does not have what the alert names.
+UNKNOWN_TARGET = "unknown_target"
+# The reason of a run that was rejected without a question, because an operator has just rejected the same items.
+SAME_ITEMS = "same_items"
 
 
 def counts_toward_breaker(state: RunState, reason: str) -> bool:

@@ -10,6 +10,7 @@ from remediator.model.remediation import Identity, Remediation, Scope, TargetNam
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 from runbookd.inventory.suggest import suggest
 
+UNKNOWN_NAME = "(unknown)"
 MAX_NAME = 200  # characters; a longer name in an alert is cut before it is stored
 # Names never contain these characters: some databases refuse them, and in messages they would forge or hide text.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -81,6 +82,15 @@ def resolve_target(
             return ResolvedTarget(remediation, stack, name, settings_of(stack, key.remediation))
         case unresolved:
             return unresolved
+
+
+def counted_key(inventory: Inventory, remediations: Mapping[str, Remediation], key: EpisodeKey) -> EpisodeKey:
+    """Return the key under which runs on a target that does not exist are counted: alerts can claim any name."""
+    return EpisodeKey(
+        key.stack if key.stack in inventory.stacks else UNKNOWN_NAME,
+        key.remediation if key.remediation in remediations else UNKNOWN_NAME,
+        UNKNOWN_NAME,
+    )
 
 
 def settings_of(stack: Stack, remediation: str) -> RemediationSettings:

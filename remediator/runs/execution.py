@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.bounds.bounds import judge_age
+from remediator.bounds.bounds import judge_age, judge_storm
+from remediator.bounds.facts import BlockOnFacts, query_block_on, read_storm
 from remediator.bounds.kill_switch import pause_reason
 from remediator.context import Context
 from remediator.ledger import effects, episodes, runs
@@ -69,8 +70,9 @@ async def _apply_effects(
     shutdown: ShutdownSignal,
 ) -> Run:
     for group in groups:
+        block_on = await query_block_on(context, target)
         async with context.ledger.write() as connection:
-            reason = await _reason_to_stop(connection, context, run, target, shutdown)
+            reason = await _reason_to_stop(connection, context, run, target, shutdown) or _blocked(block_on)
             if reason is not None:
                 return await _end_effects(connection, context, run, reason)
             if run.state is RunState.ADMITTED:
@@ -99,9 +101,17 @@ async def _reason_to_stop(
         return "freeze"
     if target.settings.only_in is not None and not in_window(target.stack.windows[target.settings.only_in], now):
         return "window"
+    if judge_storm(now, await read_storm(connection, context, now), context.inventory.limits.storm).stops:
+        return "storm"
     episode = await episodes.get(connection, run.episode)
     age = judge_age(now, episode.confirmed_at, target.stack.limits.alert_age(context.inventory.limits))
     return episode.end_reason or ("stale" if age.stops else None)
+
+
+def _blocked(block_on: BlockOnFacts) -> str | None:
+    if block_on.firing:
+        return "blocked_by_alert"
+    return "alertmanager_unreadable" if block_on.error is not None else None
 
 
 async def _end_effects(connection: AsyncConnection, context: Context, run: Run, reason: str) -> Run:

@@ -13,13 +13,14 @@ from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide, is_storm
 from remediator.bounds.facts import gather_facts, query_block_on
 from remediator.context import Context
 from remediator.escalation.policy import escalate
-from remediator.ledger import effects, episodes, runs, switches
+from remediator.ledger import effects, episodes, run_history, runs, switches
+from remediator.ledger.effects import hash_items
 from remediator.ledger.runs import Run
 from remediator.ledger.touched_items import touched_items_since
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import RemediatorError, TargetUnknown
 from remediator.model.remediation import Identity, Plan
-from remediator.model.run_state import RunState
+from remediator.model.run_state import SAME_ITEMS, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.runs.transitions import transition
 from runbookd.inventory import Mode, RemediationSettings
@@ -82,7 +83,7 @@ async def read_plan(context: Context, target: ResolvedTarget, run: int | str) ->
         async with asyncio.timeout(PLAN_SECONDS), target.remediation.open(target.scope(run, touched_items)) as session:
             plan = await session.plan()
     except TargetUnknown as error:
-        return PlanFailed(str(error), RunState.REFUSED, "unknown_target")
+        return PlanFailed(str(error), RunState.REFUSED, UNKNOWN_TARGET)
     except RemediatorError as error:
         return PlanFailed(str(error))
     except TimeoutError:
@@ -127,8 +128,13 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
         return await _apply_decision(connection, context, run, target, decision, plan)
 
 
-def next_state(settings: RemediationSettings, run: Run, decision: Decision, plan: Plan | None) -> tuple[RunState, str]:
-    """Return the state after `prechecked` and its reason: the first that applies."""
+def next_state(
+    settings: RemediationSettings, run: Run, decision: Decision, plan: Plan | None, rejected_hash: str | None
+) -> tuple[RunState, str]:
+    """Return the state after `prechecked` and its reason: the first that applies.
+
+    `rejected_hash` is that of the items that an operator has rejected in this episode: they are not asked about again.
+    """
     if run.found == 0:
         return RunState.NOTHING_TO_DO, plan.empty_reason if plan is not None else ""
     if settings.mode is Mode.SHADOW:
@@ -138,7 +144,8 @@ def next_state(settings: RemediationSettings, run: Run, decision: Decision, plan
     if plan is not None and not plan.items:
         return RunState.NOTHING_TO_DO, "nothing_listed"
     if settings.mode is Mode.APPROVE and run.approved_by is None:
-        return RunState.AWAITING_APPROVAL, ""
+        is_same = plan is not None and hash_items(plan.items) == rejected_hash
+        return (RunState.REJECTED, SAME_ITEMS) if is_same else (RunState.AWAITING_APPROVAL, "")
     if decision.deferrals:
         return RunState.DEFERRED, decision.reason
     return RunState.ADMITTED, ""
@@ -153,7 +160,8 @@ async def _apply_decision(
     plan: Plan | None,
 ) -> Run:
     settings = target.settings
-    state, reason = next_state(settings, run, decision, plan)
+    rejected_hash = await run_history.rejected_hash(connection, run.episode)
+    state, reason = next_state(settings, run, decision, plan, rejected_hash)
     columns = _columns_of(state, run, settings, decision, context.clock.now())
     evidence = {"bounds": decision.as_evidence()}
     run = await transition(connection, context, run, state, reason=reason, evidence=evidence, **columns)

@@ -10,7 +10,9 @@ from remediator.escalation.policy import escalate
 from remediator.ledger import run_history, runs, switches
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
-from remediator.model.run_state import RunState, counts_toward_breaker
+from remediator.model.episode_key import EpisodeKey
+from remediator.model.run_state import UNKNOWN_TARGET, RunState, counts_toward_breaker
+from remediator.model.target import counted_key
 from runbookd.inventory import Breaker
 
 
@@ -31,11 +33,23 @@ async def transition(
         StaleRun: the run has changed since it was read.
     """
     moved_run = await runs.move(
-        connection, run, to, context.clock.now(), reason=reason, actor=actor, evidence=evidence, **columns
+        connection,
+        run,
+        to,
+        context.clock.now(),
+        reason=reason,
+        actor=actor,
+        evidence=evidence,
+        counted_as=_counted_as(context, run, reason),
+        **columns,
     )
     for consequence in CONSEQUENCES.get(to, ()):
         await consequence(connection, context, moved_run)
     return moved_run
+
+
+def _counted_as(context: Context, run: Run, reason: str) -> EpisodeKey:
+    return counted_key(context.inventory, context.remediations, run.key) if reason == UNKNOWN_TARGET else run.key
 
 
 async def open_breaker(connection: AsyncConnection, context: Context, run: Run) -> None:

@@ -17,7 +17,7 @@ from remediator.bounds.bounds import Decision, decide
 from remediator.bounds.facts import BlockOnFacts, BoundFacts, gather_facts, query_block_on
 from remediator.context import Context
 from remediator.intake.ingest import apply_deliveries
-from remediator.ledger import episodes, runs
+from remediator.ledger import episodes, run_history, runs
 from remediator.ledger.deliveries import StoredDelivery
 from remediator.ledger.episodes import Episode
 from remediator.ledger.protocol import Ledger
@@ -26,7 +26,7 @@ from remediator.model.delivery import Alert, Delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
 from remediator.model.remediation import Plan
-from remediator.model.run_state import ENDED, RunState
+from remediator.model.run_state import ENDED, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, keys_of, resolve_target
 from remediator.runs.planning import PlanFailed, cooldown_of, next_state, read_plan
 from runbookd.inventory import Mode
@@ -120,7 +120,7 @@ async def _read_target(context: Context, key: EpisodeKey) -> _Reading | Preview:
     """Read the target, or return the preview of a run that ends before any bound is judged."""
     match resolve_target(context.inventory, context.remediations, key):
         case UnresolvedTarget(detail):
-            return Preview(key, RunState.REFUSED, "unknown_target", detail)
+            return Preview(key, RunState.REFUSED, UNKNOWN_TARGET, detail)
         case ResolvedTarget() as target:
             mode = str(target.settings.mode)
     if target.settings.mode is Mode.OFF:
@@ -171,7 +171,8 @@ async def _preview_decision(
     planned_run = replace(run, found=plan.found, population=plan.population)
     facts = await gather_facts(connection, context, target, planned_run, episode, reading.block_on)
     decision = decide(facts)
-    state, reason = next_state(target.settings, planned_run, decision, plan)
+    rejected_hash = await run_history.rejected_hash(connection, episode.id)
+    state, reason = next_state(target.settings, planned_run, decision, plan, rejected_hash)
     detail = decision.detail if reason == decision.reason else ""
     return Preview(key, state, reason, detail, str(target.settings.mode), plan, decision, facts)
 

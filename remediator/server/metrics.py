@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import pause_reason
 from remediator.context import Context
+from remediator.intake.ingest import CUT_ALERTS
 from remediator.ledger import deliveries, episodes, outbox, run_counts, switches
 from remediator.ledger.schema import run
 from remediator.model.errors import LedgerUnavailable
@@ -40,6 +41,7 @@ def _process_registry() -> CollectorRegistry:
 
 
 _PROCESS = _process_registry()
+_PROCESS.register(CUT_ALERTS)
 DELIVERIES = ProcessCounter(
     "remediation_deliveries",
     "Deliveries since the start, by answer: accepted, malformed, unauthorized, unavailable.",

@@ -1,18 +1,21 @@
 """Metric families of runs, all made from one pass over the ledger's run counts."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from remediator.context import Context
 from remediator.ledger.run_counts import RunCount
-from remediator.model.run_state import ENDED, RunState
+from remediator.model.run_state import ENDED, UNKNOWN_TARGET, RunState
+from remediator.model.target import UNKNOWN_NAME
+from remediator.server.possible_outcomes import possible_outcomes
 
-UNKNOWN_NAME = "(unknown)"  # alerts can claim any name; only those of the inventory become label values
-UNKNOWN_TARGET = "unknown_target"
+LabelledCount = tuple[str, str, str, int]
+"""Stack, remediation, outcome or bound, and a number of runs."""
 
 
 def label_values(context: Context, stack: str, remediation: str) -> tuple[str, str]:
@@ -26,33 +29,30 @@ def label_values(context: Context, stack: str, remediation: str) -> tuple[str, s
 def run_families(context: Context, rows: Sequence[RunCount]) -> list[Metric]:
     """Return the families of runs, refusals, deferrals, durations, and last end per outcome."""
     ended_rows = [row for row in rows if row.state in ENDED]
+    possible = list(possible_outcomes(context.inventory))
+    zeros = ((each.stack, each.remediation, outcome, 0) for each in possible for outcome in each.outcomes)
+    refusals = ((each.stack, each.remediation, bound, 0) for each in possible for bound in each.refusals)
+    deferrals = ((each.stack, each.remediation, bound, 0) for each in possible for bound in each.deferrals)
+    outcomes = ((*label_values(context, row.stack, row.remediation), row.state, row.runs) for row in ended_rows)
+    refused, deferred = (_bound_rows(context, rows, state) for state in (RunState.REFUSED, RunState.DEFERRED))
     return [
+        _counter("remediation_runs", "Number of ended runs, by outcome.", "outcome", chain(zeros, outcomes)),
+        _counter("remediation_refusals", "Number of runs that a bound refused.", "bound", chain(refusals, refused)),
         _counter(
-            "remediation_runs",
-            "Number of ended runs, by outcome.",
-            "outcome",
-            ((*label_values(context, row.stack, row.remediation), row.state, row.runs) for row in ended_rows),
-        ),
-        _bound_counter(context, rows, RunState.REFUSED, "remediation_refusals", "Number of runs that a bound refused."),
-        _bound_counter(
-            context, rows, RunState.DEFERRED, "remediation_deferrals", "Number of times a bound deferred a run."
+            "remediation_deferrals", "Number of times a bound deferred a run.", "bound", chain(deferrals, deferred)
         ),
         _durations(context, ended_rows),
         _last_runs(context, ended_rows),
     ]
 
 
-def _bound_counter(context: Context, rows: Sequence[RunCount], state: RunState, name: str, text: str) -> Metric:
-    bound_rows = (row for row in rows if row.state == state)
-    return _counter(
-        name,
-        text,
-        "bound",
-        ((*label_values(context, row.stack, row.remediation), row.reason, row.runs) for row in bound_rows),
-    )
+def _bound_rows(context: Context, rows: Sequence[RunCount], state: RunState) -> Iterator[LabelledCount]:
+    for row in rows:
+        if row.state == state:
+            yield (*label_values(context, row.stack, row.remediation), row.reason, row.runs)
 
 
-def _counter(name: str, text: str, label: str, rows: Iterable[tuple[str, str, str, int]]) -> Metric:
+def _counter(name: str, text: str, label: str, rows: Iterable[LabelledCount]) -> Metric:
     """Return a counter family, in which rows with the same names are added up."""
     family = CounterMetricFamily(name, text, labels=["stack", "remediation", label])
     counts: Counter[tuple[str, str, str]] = Counter()

@@ -179,6 +179,12 @@ async def test_truncated_alerts_count_as_a_storm(bench: EngineHarness) -> None:
     assert await fire(bench) == ("refused", "storm", 0)
 
 
+async def test_negative_count_of_truncated_alerts_is_no_storm(bench: EngineHarness) -> None:
+    body = delivery().replace(b'"truncatedAlerts": 0', b'"truncatedAlerts": -5')
+    await bench.context.ledger.accept(bench.clock.now(), body)
+    assert await fire(bench) == ("succeeded", "", 1)
+
+
 @pytest.mark.parametrize("of", ["all", "the stack"])
 async def test_alert_without_a_recent_confirmation_is_refused(folder: Path, of: str) -> None:
     """Invariant 30."""
@@ -240,6 +246,32 @@ async def test_firing_alert_of_block_on_refuses_the_run(
     async with harness_with_alertmanager(folder) as (bench, alertmanager):
         alertmanager.firing = [labels]
         assert await fire(bench) == expected
+
+
+@pytest.mark.parametrize(("status", "reason"), [(200, "blocked_by_alert"), (500, "alertmanager_unreadable")])
+async def test_no_effect_begins_once_block_on_fires_or_cannot_be_read(folder: Path, status: int, reason: str) -> None:
+    """Invariant 30."""
+    async with harness_with_alertmanager(folder) as (bench, alertmanager):
+
+        async def fail_over() -> None:
+            alertmanager.firing, alertmanager.status = [{"alertname": "Failover"}], status
+
+        bench.shelf.fill("b")
+        bench.shelf.after = fail_over
+        assert await fire(bench) == ("interrupted", reason, 1)
+
+
+async def test_no_effect_begins_once_a_storm_was_seen(folder: Path) -> None:
+    """Invariant 30."""
+    async with engine_harness(folder, inventory()) as bench:
+
+        async def see_storm() -> None:
+            async with bench.context.ledger.write() as connection:
+                await switches.note_storm(connection, bench.clock.now(), "many")
+
+        bench.shelf.fill("b")
+        bench.shelf.after = see_storm
+        assert await fire(bench) == ("interrupted", "storm", 1)
 
 
 async def test_run_is_deferred_when_alertmanager_is_unreadable(folder: Path) -> None:

@@ -285,13 +285,32 @@ async def test_bound_that_outlasts_each_deferral_is_escalated_once(folder: Path)
 
 async def test_every_approval_request_is_escalated(folder: Path) -> None:
     async with engine_harness(folder, inventory(mode="approve")) as bench:
-        bench.shelf.fill("a")
-        for _ in range(2):
+        for item in ("a", "b"):
+            bench.shelf.fill(item)
             await bench.deliver()
             await bench.work()
             await reject(bench.context, (await bench.last_run()).id, "oncall")
             bench.clock.advance(minutes=6)
         assert len(await bench.notification_titles()) == 2
+
+
+async def test_rejected_items_are_asked_about_again_only_when_they_change(folder: Path) -> None:
+    async with engine_harness(folder, inventory(mode="approve")) as bench:
+        bench.shelf.fill("a")
+        await bench.deliver()
+        await bench.work()
+        await reject(bench.context, (await bench.last_run()).id, "oncall")
+        bench.clock.advance(minutes=6)
+        await bench.deliver()
+        await bench.work()
+        last_run = await bench.last_run()
+        assert (last_run.state, last_run.reason) == ("rejected", "same_items")
+        assert len(await bench.notification_titles()) == 1
+        bench.shelf.fill("b")
+        bench.clock.advance(minutes=6)
+        await bench.deliver()
+        await bench.work()
+        assert (await bench.last_run()).state == "awaiting_approval"
 
 
 async def test_closed_breaker_counts_failures_from_zero(bench: EngineHarness) -> None:

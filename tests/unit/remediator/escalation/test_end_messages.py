@@ -29,6 +29,7 @@ async def test_resolution_sends_one_message_to_the_notified_contacts(
     assert title == "[shop] resolved: clear_shelf on shop/postgres/main"
     assert text.splitlines() == [
         "The alert has resolved. It lasted 32m.",
+        "But 2 items are still as the alert found them, or are so again. Check the target.",
         "last run: 2, refused max_items",
         f"key: {outbox.end_key(1)}",
     ]
@@ -75,3 +76,32 @@ async def test_episode_without_messages_ends_without_one(folder: Path, receiver:
         await resolve(bench)
         async with bench.context.ledger.read() as connection:
             assert (await connection.execute(select(table.c.id))).all() == []
+
+
+async def test_all_clear_says_so_when_the_target_cannot_be_read(
+    notified: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    """A server that stops answering has no idle sessions either, so its alert resolves."""
+    notified.shelf.reachable = False
+    await resolve(notified)
+    await send_notifications(notified)
+    assert "But the target cannot be read now, so nothing proves that it is well" in receiver.messages[-1][2]
+
+
+async def test_all_clear_confirms_that_the_target_is_clean(
+    notified: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    for name in notified.shelf.names():
+        (notified.shelf.folder / name).unlink()
+    await resolve(notified)
+    await send_notifications(notified)
+    assert "The target was read again and is clean." in receiver.messages[-1][2]
+
+
+async def test_end_message_is_queued_after_a_restart(notified: EngineHarness, receiver: NotificationReceiver) -> None:
+    await notified.deliver(status="resolved", ends="2026-03-01T12:01:00Z")
+    await notified.engine._process_deliveries()  # it stops before the target is read
+    await notified.cut_power()
+    await notified.work(1)
+    await send_notifications(notified)
+    assert receiver.messages[-1][1] == "[shop] resolved: clear_shelf on shop/postgres/main"

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from sqlalchemy import insert
+
 from remediator.escalation.content import Content, Severity
 from remediator.escalation.limit import MAX_MESSAGES, summary_of
+from remediator.escalation.policy import contacts_for
 from remediator.ledger import outbox
 from remediator.ledger.outbox import step_key
+from remediator.ledger.schema import episode
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.escalation.receiver import (
     NotificationReceiver,
@@ -25,35 +29,42 @@ async def queue(bench: EngineHarness, number: int, *severities: Severity, contac
             await outbox.enqueue(connection, 1, key, [contact], content.draft(), bench.clock.now())
 
 
-async def deliver_many(bench: EngineHarness, many: int, first: int = 0) -> None:
-    for number in range(first, first + many):
-        await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
-    await bench.work()
+async def queue_many(bench: EngineHarness, many: int, first: int = 0) -> None:
+    """Queue a warning about each of many episodes."""
+    now = bench.clock.now()
+    times = dict.fromkeys(("opened_at", "firing_since", "delivered_at", "confirmed_at"), now)
+    async with bench.context.ledger.write() as connection:
+        for number in range(first, first + many):
+            row = {"stack": "shop", "remediation": "clear_shelf", "target": f"shop/postgres/t{number}", "alerts": {}}
+            result = await connection.execute(insert(episode).values(**row, **times))
+            content = Content(f"warning about t{number}", Severity.WARNING)
+            (identifier,) = result.inserted_primary_key
+            key = f"{identifier}/refused"
+            contacts = contacts_for(bench.context.inventory, "shop", None)
+            await outbox.enqueue(connection, identifier, key, contacts, content.draft(), now)
 
 
 async def test_messages_over_the_limit_are_sent_as_one_summary(folder: Path, receiver: NotificationReceiver) -> None:
     async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
-        await deliver_many(bench, 60)
+        await queue_many(bench, 60)
         for _ in range(5):
             bench.clock.advance(seconds=2)
             await send_notifications(bench)
         titles = [title for _, title, _ in receiver.messages]
         assert len(titles) == MAX_MESSAGES + 1
         assert titles[-1] == "40 more messages: 40 warning"
-        assert (
-            "warning: [shop] clear_shelf on shop/postgres/gone59: refused (unknown_target)" in receiver.messages[-1][2]
-        )
+        assert "warning: warning about t59" in receiver.messages[-1][2]
         assert await unsent(bench) == 0
 
 
 async def test_next_summary_waits_for_the_end_of_the_window(folder: Path, receiver: NotificationReceiver) -> None:
     async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
-        await deliver_many(bench, 30)
+        await queue_many(bench, 30)
         for first in (30, 40):
             for _ in range(3):
                 bench.clock.advance(seconds=2)
                 await send_notifications(bench)
-            await deliver_many(bench, 10, first)
+            await queue_many(bench, 10, first)
         await send_notifications(bench)
         assert len(receiver.messages) == MAX_MESSAGES + 1
         assert await unsent(bench) == 20
@@ -65,11 +76,11 @@ async def test_next_summary_waits_for_the_end_of_the_window(folder: Path, receiv
 
 async def test_critical_message_is_sent_at_once_beyond_the_limit(folder: Path, receiver: NotificationReceiver) -> None:
     async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
-        await deliver_many(bench, 25)
+        await queue_many(bench, 25)
         for _ in range(3):
             await send_notifications(bench)
         receiver.messages.clear()
-        await deliver_many(bench, 2, 25)
+        await queue_many(bench, 2, 25)
         await queue(bench, 100, Severity.WARNING, Severity.CRITICAL)
         for _ in range(2):
             await send_notifications(bench)
@@ -81,7 +92,7 @@ async def test_limit_of_one_contact_holds_up_no_other(folder: Path, receiver: No
     both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
     async with harness_with_receiver(folder, receiver, both) as bench:
         receiver.status = 503
-        await deliver_many(bench, 60)
+        await queue_many(bench, 60)
         await send_notifications(bench)
         receiver.status = 200
         await queue(bench, 100, Severity.WARNING, contact="leads")
@@ -94,7 +105,7 @@ async def test_dead_contact_is_tried_with_a_limited_number_of_messages(
 ) -> None:
     async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
         receiver.status = 503
-        await deliver_many(bench, 60)
+        await queue_many(bench, 60)
         for _ in range(10):
             bench.clock.advance(seconds=1)
             await send_notifications(bench)
@@ -108,7 +119,7 @@ async def test_dead_contact_is_tried_with_a_limited_number_of_messages(
 
 async def test_no_later_message_overtakes_an_unsent_summary(folder: Path, receiver: NotificationReceiver) -> None:
     async with harness_with_receiver(folder, receiver, ONE_STEP) as bench:
-        await deliver_many(bench, 30)
+        await queue_many(bench, 30)
         await send_notifications(bench)
         receiver.status = 503
         await send_notifications(bench)

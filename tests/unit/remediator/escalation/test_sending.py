@@ -10,6 +10,7 @@ import pytest
 
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.contact_threads import threads_of
+from remediator.escalation.content import Content, Severity
 from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import send_due, send_until
 from remediator.ledger import outbox
@@ -24,13 +25,19 @@ from tests.unit.remediator.escalation.receiver import (
 from tests.unit.remediator.polling import becomes
 
 
+async def enqueue(bench: EngineHarness, title: str, episode: int = 1) -> None:
+    """Queue a message about an episode to both contacts."""
+    async with bench.context.ledger.write() as connection:
+        draft = Content(title, Severity.WARNING).draft()
+        await outbox.enqueue(connection, episode, title, ("oncall", "leads"), draft, bench.clock.now())
+
+
 async def test_clock_set_back_delays_no_message(notified: EngineHarness, receiver: NotificationReceiver) -> None:
     notified.clock.advance(days=1)
-    await notified.deliver(target="gone", fingerprint="f2")
-    await notified.work()
+    await enqueue(notified, "later")
     notified.clock.advance(days=-1)
     await send_notifications(notified)
-    assert receiver.messages[-1][1] == "[shop] clear_shelf on shop/postgres/gone: refused (unknown_target)"
+    assert receiver.messages[-1][1] == "later"
 
 
 async def test_message_is_sent_again_after_a_crash_before_it_is_marked(
@@ -107,6 +114,8 @@ async def test_contact_whose_answers_never_end_delays_no_other(
         for number in range(many):
             await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
         await bench.work()
+        for number in range(many):
+            await enqueue(bench, f"message {number}", episode=number + 1)
 
         async def titles_after_a_round(contact: str) -> int:
             bench.clock.advance(minutes=6)

@@ -1,12 +1,13 @@
 """A task that has lost its run cannot write about it, and no item is intended twice."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from remediator.ledger import effects, episodes, runs
 from remediator.ledger.effects import RunItem
-from remediator.ledger.episodes import ReceivedAlert
+from remediator.ledger.firing_alerts import ReceivedAlert
 from remediator.ledger.runs import Run, StaleRun
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
@@ -25,7 +26,7 @@ RECEIVED_ALERT = ReceivedAlert(parse_delivery(delivery()).alerts[0], START)
 async def executing_run(bench: EngineHarness) -> tuple[Run, list[RunItem]]:
     """Create an executing run with two planned items."""
     async with bench.context.ledger.write() as connection:
-        await (await episodes.load_batch(connection, [KEY])).confirm(KEY, [RECEIVED_ALERT], START)
+        await (await episodes.load_batch(connection, [KEY], timedelta(hours=1))).confirm(KEY, [RECEIVED_ALERT], START)
         (episode,) = await episodes.all_open(connection)
         run = await runs.create(connection, episode, START)
         run = await effects.save_plan(connection, await runs.move(connection, run, RunState.PRECHECKED, START), PLAN)
