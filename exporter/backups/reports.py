@@ -5,6 +5,7 @@ A backup's date is that of its end. Its size is that of the source data, so that
 shrunk backup; the total is the stored size.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -166,7 +167,7 @@ FORMATS: Mapping[str, Callable[[bytes, str | None, float, float], Listing]] = {
 
 def _parse(adapter: TypeAdapter[list[Model]], content: bytes) -> list[Model]:
     try:
-        return adapter.validate_json(content)
+        return adapter.validate_json(content.removeprefix(BOM_UTF8))
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

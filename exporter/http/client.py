@@ -5,25 +5,24 @@ from time import perf_counter
 import aiohttp
 
 from exporter.collector import Client, Reading
+from exporter.http.faults import fault_text
 from exporter.http.metrics import DURATION, STATUS
-from runbookd.inventory import HttpTarget
+from runbookd.addresses.http import HttpAddress
 from runbookd.service import VERSION
 
 # Enough to see that a body arrives; the probe does not wait for an endless stream.
 BODY_BYTES = 65_536
 _HEADERS = {"User-Agent": f"runbook-exporter/{VERSION}"}
+# The limits of browsers, roughly: a page that they show is not down.
+MOST_REDIRECTS = 20
+_HEADER_BYTES = 256 * 1024
 
 
 class HttpClient(Client):
     """Probes with a new connection per scrape, as a new visitor would."""
 
-    def __init__(self, target: HttpTarget) -> None:
-        self._target = target
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the scraper's deadline holds
-            headers=_HEADERS,
-        )
+    def __init__(self, address: HttpAddress, status: int) -> None:
+        self._address, self._status = address, status
 
     async def read(self, now: float) -> Reading:  # noqa: ARG002 - a probe has a duration and no age
         """Send one request."""
@@ -33,16 +32,31 @@ class HttpClient(Client):
         return Reading(samples, round_trips=1, problem=problem)
 
     async def close(self) -> None:
-        """Close the HTTP session."""
-        await self._session.close()
+        """Do nothing: each probe closes its own session."""
 
     async def _probe(self) -> tuple[int, str]:
         """Return the status and why it counts as down; status 0 if there is no response."""
-        expected = self._target.status
+        follow = not 300 <= self._status < 400
         try:
-            follow = not 300 <= expected < 400
-            async with self._session.get(self._target.url, allow_redirects=follow) as response:
+            async with (
+                _new_session() as session,
+                session.get(self._address.url, allow_redirects=follow, max_redirects=MOST_REDIRECTS) as response,
+            ):
                 await response.content.read(BODY_BYTES)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return 0, str(error) or type(error).__name__
+            return 0, f"{self._address.shown}: {fault_text(error)}"
+        expected = self._status
         return response.status, "" if response.status == expected else f"status {response.status}, not {expected}"
+
+
+def _new_session() -> aiohttp.ClientSession:
+    """Return a session without the cookies of earlier probes."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the scraper's deadline holds
+        headers=_HEADERS,
+        cookie_jar=aiohttp.CookieJar(unsafe=True),  # cookies of IP addresses, too
+        auto_decompress=False,  # the content does not count
+        max_line_size=_HEADER_BYTES,
+        max_field_size=_HEADER_BYTES,
+    )

@@ -1,9 +1,14 @@
 """HTTP endpoints, probed with GET, under blackbox_exporter's names."""
 
-from exporter.collector import Collector, ScrapeReading
+from collections.abc import Iterable
+
+from exporter.collector import Collector, ScrapeReading, secret_problem
+from exporter.errors import TargetMisconfigured
 from exporter.http.client import HttpClient
 from exporter.http.metrics import METRICS, SUCCESS
-from runbookd.inventory import Stack
+from runbookd.addresses import AddressError
+from runbookd.addresses.http import read_http_address
+from runbookd.inventory import SecretError, Stack
 
 
 class HttpCollector(Collector):
@@ -17,4 +22,14 @@ class HttpCollector(Collector):
         self.scrape = ScrapeReading(self._connect)
 
     async def _connect(self, budget: float) -> HttpClient:  # noqa: ARG002 - the scraper's deadline holds
-        return HttpClient(self._target)
+        try:
+            address = read_http_address(self._target.url_secret().read())
+        except SecretError as error:
+            raise TargetMisconfigured(str(error)) from None
+        except AddressError as error:
+            raise TargetMisconfigured(f"url: {error}") from None
+        return HttpClient(address, self._target.status)
+
+    def secret_problems(self) -> Iterable[tuple[str, str]]:
+        """Return why the URL cannot be read, if so."""
+        return secret_problem(self._target.url_secret())

@@ -1,5 +1,6 @@
 """The marker beside a backup: a JSON file with a proof (docs/reference/backup-markers.md)."""
 
+from codecs import BOM_UTF8
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -76,7 +77,7 @@ def read_marker(content: bytes) -> Marker:
         MarkerError: `content` is not JSON of this format.
     """
     try:
-        return Marker.model_validate_json(content)
+        return Marker.model_validate_json(content.removeprefix(BOM_UTF8))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -14,6 +14,7 @@ from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.model import Inventory
 from runbookd.inventory.suggest import suggest
 from runbookd.inventory.urls import without_prisma_parameters
+from runbookd.text_files import read_text_file
 
 OVERRIDE_PREFIX = "RUNBOOK__"
 KeyPath = tuple[str | int, ...]
@@ -69,7 +70,7 @@ def _validate(kind: type[B], data: object, places: KeyPlaces, source: str) -> B:
 
 def _read(file: Path, places: KeyPlaces) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_text_file(file)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except OSError as error:

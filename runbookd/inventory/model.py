@@ -8,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -178,11 +180,29 @@ class QueueTarget(Section):
         return self
 
 
+def _check_scheme(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return url
+
+
 class HttpTarget(Section):
     """An endpoint that is probed with GET."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    url: Annotated[SecretStr | None, AfterValidator(_check_scheme)] = None
+    url_file: Path | None = None
     status: Annotated[int, Field(ge=100, le=599)] = 200
+
+    @model_validator(mode="after")
+    def _sources(self) -> Self:
+        at_most_one_source(self, "url")
+        if self.url is None and self.url_file is None:
+            raise ValueError("needs url or url_file")
+        return self
+
+    def url_secret(self) -> Secret:
+        """Return the secret of `url`, which may hold a password or a token."""
+        return Secret("url", self.url, self.url_file)
 
 
 class EscalationStep(Section):
@@ -228,6 +248,13 @@ class Stack(Section):
                 raise ValueError(
                     f"remediations.{name}.only_in: there is no window {window!r}; {_list_names(self.windows)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _links_hold_no_secret(self) -> Self:
+        for key in ("runbook_url", "dashboard_url"):
+            if "@" in urlsplit(getattr(self, key)).netloc:
+                raise ValueError(f"{key} contains credentials, which pages and messages would show; remove them")
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from runbookd.inventory.errors import SecretError
+from runbookd.text_files import read_text_file
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Secret:
 
     def _read_file(self, file: Path) -> str:
         try:
-            text = file.read_text(encoding="utf-8").strip()
+            text = read_text_file(file).strip()
         except OSError as error:
             raise SecretError(
                 f"{self.file_key}: cannot read {file} ({error.strerror}); create it, readable by this user only"

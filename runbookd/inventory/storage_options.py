@@ -9,6 +9,7 @@ import yaml
 from pydantic import SecretStr
 
 from runbookd.inventory.errors import SecretError
+from runbookd.text_files import read_text_file
 
 # Settings of the HTTP client: obstore takes them separately, and panics if they are among those of the storage.
 _CLIENT_KEYS = frozenset(
@@ -58,7 +59,7 @@ def read_storage_options(options: Mapping[str, SecretStr], key: str, file: Path 
 
 def _read(key: str, file: Path) -> dict[str, str]:
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = yaml.safe_load(read_text_file(file))
     except OSError as error:
         remedy = "create it, readable by this user only"
         raise SecretError(f"{key}: cannot read {file} ({error.strerror}); {remedy}") from None
