@@ -116,7 +116,7 @@ class QueuesClient(Client):
         self, visible: Sequence[tuple[QueueTracker, QueueSnapshot]], now: float, slow: bool
     ) -> tuple[list[tuple[QueueTracker, QueueSnapshot, Ages]], int]:
         """Return the queues with the ages of their jobs, and the round trips that it took."""
-        packed, counts = await _requests(visible, lambda queue: queue[0].second_request(queue[1], slow=slow), now)
+        packed, counts = await _requests(visible, lambda queue: queue[0].second_request(queue[1], now, slow=slow), now)
         replies = await self._connection.execute(b"".join(packed), sum(counts)) if any(counts) else []
         queues: list[tuple[QueueTracker, QueueSnapshot, Ages]] = []
         async for turn in _in_turns(list(zip(visible, _parts(replies, 0, counts), strict=True))):

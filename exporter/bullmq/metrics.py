@@ -7,6 +7,7 @@ from exporter.bullmq.ages import Ages
 from exporter.bullmq.queue_tracker import QueueTracker
 from exporter.bullmq.snapshot import (
     MAX_HELD_JOBS,
+    MAX_SCHEDULER_RUNS,
     RECENT_SECONDS,
     SCHEDULER_GRACE_SECONDS,
     STATES,
@@ -155,15 +156,17 @@ SCHEDULERS = gauge(
 )
 NEXT_RUN = gauge(
     "bullmq_scheduler_next_run_timestamp_seconds",
-    "When the next scheduler is due, in seconds since 1970; absent if there is none. Cached.",
+    f"When the next scheduler that goes on is due, in seconds since 1970; absent if there is none among the first "
+    f"{MAX_SCHEDULER_RUNS}. Cached.",
     "queue",
-    source="ZRANGE repeat",
+    source="ZRANGE repeat, hashes of the schedulers",
 )
 MISSED = gauge(
     "bullmq_schedulers_missed",
-    f"Schedulers that were due more than {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since. Cached.",
+    f"Schedulers that were due more than {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since, without those "
+    "that have reached their limit or end date; BullMQ up to 4 does not record the limit. Cached.",
     "queue",
-    source="ZCOUNT repeat",
+    source="ZCOUNT repeat, hashes of the schedulers",
 )
 INFO = gauge(
     "bullmq_queue_info",
@@ -253,8 +256,8 @@ def _numbers(tracker: QueueTracker, snapshot: QueueSnapshot, ages: Ages, now: fl
         _rate_limited(snapshot),
         snapshot.concurrency,
         snapshot.schedulers,
-        snapshot.next_run,
-        snapshot.missed,
+        tracker.schedulers.next_run(snapshot, now),
+        tracker.schedulers.missed(snapshot, now),
     )
 
 

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from exporter.bullmq import Queue
 from exporter.bullmq.ages import Ages, JobAges
 from exporter.bullmq.request_plan import RequestPlan
+from exporter.bullmq.schedulers import Schedulers
 from exporter.bullmq.snapshot import IF_REFUSED, QueueSnapshot, snapshot_of
 
 MALFORMED = "its keys hold something else than BullMQ writes"
@@ -21,7 +22,8 @@ class QueueTracker:
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
-        self.ages = JobAges(queue)
+        self._late_count = self._ends_count = 0
+        self.ages, self.schedulers = JobAges(queue), Schedulers(queue)
         self._head: tuple[bytes | None, float] = (None, 0.0)
         self._stalled_check: float | None = None
         self._snapshot_cache: tuple[Sequence[Any], QueueSnapshot | None] = ((), None)
@@ -65,16 +67,20 @@ class QueueTracker:
         self.refused = kept | errors
         return [IF_REFUSED[place] if place in errors else reply for place, reply in pairs]
 
-    def second_request(self, snapshot: QueueSnapshot, *, slow: bool) -> tuple[bytes, int]:
+    def second_request(self, snapshot: QueueSnapshot, now: float, *, slow: bool) -> tuple[bytes, int]:
         """Return the packed commands of the second round trip and their number."""
-        late, ages = self._plan.late_request(), self.ages.request(snapshot, with_locks=slow)
-        return late[0] + ages[0], late[1] + ages[1]
+        late, ends = self._plan.late_request(), self.schedulers.request(snapshot, now)
+        ages = self.ages.request(snapshot, with_locks=slow)
+        self._late_count, self._ends_count = late[1], ends[1]
+        return late[0] + ends[0] + ages[0], late[1] + ends[1] + ages[1]
 
     def read(self, snapshot: QueueSnapshot, replies: Sequence[Any], now: float) -> tuple[QueueSnapshot, Ages]:
         """Return the snapshot with the replies to `second_request`, and the ages in them."""
-        count = self._plan.late_request()[1]
-        ages = self.ages.read(snapshot, replies[count:], now)
-        return (self._snapshot(self._plan.add_late(replies[:count])) or snapshot) if count else snapshot, ages
+        late = replies[: self._late_count]
+        ends = replies[self._late_count : self._late_count + self._ends_count]
+        self.schedulers.read(ends)
+        ages = self.ages.read(snapshot, replies[len(late) + len(ends) :], now)
+        return (self._snapshot(self._plan.add_late(late)) or snapshot) if late else snapshot, ages
 
     def _snapshot(self, replies: Sequence[Any]) -> QueueSnapshot | None:
         if replies != self._snapshot_cache[0]:

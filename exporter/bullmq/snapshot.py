@@ -16,6 +16,8 @@ RECENT_SECONDS = 3600
 SCHEDULER_GRACE_SECONDS = 60
 # Longest-running jobs of `active` whose locks are read.
 MAX_HELD_JOBS = 5
+# Schedulers that are due first, of which the exporter finds out whether they go on.
+MAX_SCHEDULER_RUNS = 100
 # A queue's score of a delayed job is its due time in milliseconds times this, plus a counter.
 _DELAYED = 4096
 # A queue's score of a prioritized job is its priority times this, plus a counter.
@@ -72,7 +74,7 @@ def snapshot_commands(queue: Queue, points: Iterable[int], newest: int, oldest: 
         ("EXISTS", queue.key("marker")),
         *(("HGET", queue.key(f"metrics:{state}"), "count") for state in ("completed", "failed")),
         ("ZCARD", repeat),
-        ("ZRANGE", repeat, 0, 0, "WITHSCORES"),
+        ("ZRANGE", repeat, 0, MAX_SCHEDULER_RUNS - 1, "WITHSCORES"),
         ("ZCOUNT", repeat, "-inf", _MISSED),
         *(("ZRANGEBYSCORE", queue.key("prioritized"), p, "+inf", "WITHSCORES", "LIMIT", 0, 1) for p in points),
     ]
@@ -86,6 +88,13 @@ def fill_times(request: bytes, now: float) -> bytes:
     for place, value in ((_LATE, late), (_RECENT, since), (_MISSED, missed)):
         request = request.replace(place, b"%0*d" % (len(place), value))
     return request
+
+
+class SchedulerRun(NamedTuple):
+    """A scheduler and when it is due, in seconds since 1970."""
+
+    scheduler: bytes
+    at: float
 
 
 class QueueSnapshot(NamedTuple):
@@ -117,7 +126,7 @@ class QueueSnapshot(NamedTuple):
     completed_total: int | None
     failed_total: int | None
     schedulers: int
-    next_run: float | None
+    scheduler_runs: tuple[SchedulerRun, ...]
     missed: int
 
     @property
@@ -174,7 +183,10 @@ def snapshot_of(replies: Sequence[Any]) -> QueueSnapshot:
         _number(completed),
         _number(failed),
         schedulers,
-        float(next_run[1]) / 1000 if next_run else None,
+        tuple(
+            SchedulerRun(scheduler, float(score) / 1000)
+            for scheduler, score in zip(next_run[::2], next_run[1::2], strict=True)
+        ),
         missed,
     )
 

@@ -230,3 +230,53 @@ async def test_unreadable_keys_are_reported_as_an_error(start_exporter, server, 
     assert page.value("bullmq_up") == 0
     assert page.value("runbook_exporter_collector_success", collector="queues") == 0
     assert "no permissions to access one of the keys" in (await exporter.get("/"))[1]
+
+
+SCHEDULERS = """
+const { Queue, Worker } = require(process.env.BULLMQ)
+const connection = { port: Number(process.argv[2]) }
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+;(async () => {
+  const queue = new Queue('emails', { connection })
+  const worker = new Worker('emails', async () => {}, { connection })
+  await queue.upsertJobScheduler('limited', { every: 100, limit: 3 })
+  await queue.upsertJobScheduler('dated', { every: 100, endDate: Date.now() + 500 })
+  await queue.upsertJobScheduler('daily', { every: 86400000, startDate: Date.now() + 3600000 })
+  await sleep(2500)
+  await worker.close()
+  await queue.upsertJobScheduler('stuck', { every: 100 })
+  await queue.close()
+})()
+"""
+
+
+@pytest.mark.parametrize("version", [5, 6])
+async def test_ended_scheduler_is_not_missed(
+    start_exporter, server, product, node_run, monkeypatch, version: int
+) -> None:
+    node_run(SCHEDULERS, [str(server.port)], bullmq=version)
+    assert product.zcard("bull:emails:repeat") == 4
+    past = [name for name, at in product.zscan_iter("bull:emails:repeat") if at < time.time() * 1000]
+    assert {"limited", "dated"} <= set(past)
+    for name in past:  # as if an hour had passed
+        product.zincrby("bull:emails:repeat", -3_600_000, name)
+    page = await wait_until_discovered(await start_exporter(inventory(server)))
+    assert page.value("bullmq_schedulers", queue="emails") == 4
+    assert page.value("bullmq_schedulers_missed", queue="emails") == 1
+    stuck = product.zscore("bull:emails:repeat", "stuck") / 1000
+    assert page.value("bullmq_scheduler_next_run_timestamp_seconds", queue="emails") == pytest.approx(stuck)
+    product.zrem("bull:emails:repeat", "stuck")
+    daily = product.zscore("bull:emails:repeat", "daily") / 1000
+    await (exporter := await start_exporter(inventory(server))).scrape_until(
+        lambda page: page.value("bullmq_scheduler_next_run_timestamp_seconds", queue="emails") == pytest.approx(daily)
+    )
+    assert (await exporter.scrape()).value("bullmq_schedulers_missed", queue="emails") == 0
+
+
+async def test_repeatable_job_past_its_end_date_is_not_missed(start_exporter, server, product) -> None:
+    now = int(time.time() * 1000)
+    product.hset("bull:emails:meta", "version", "bullmq:4.0.0")
+    names = {f"report::{now - 5_000}:UTC:0 2 * * *": now - 90_000, "report:::UTC:0 3 * * *": now - 80_000}
+    product.zadd("bull:emails:repeat", names)
+    page = await wait_until_discovered(await start_exporter(inventory(server)))
+    assert page.value("bullmq_schedulers_missed", queue="emails") == 1
