@@ -10,10 +10,16 @@ import typer
 
 from runbookctl.client import RemediatorClient
 from runbookctl.commands import approval, audit, breakers, contacts, doctor, explain, init, pause, preview, runs
+from runbookctl.connection_options import ConnectionFirst
 from runbookctl.errors import InitError, RemediatorRefused, WrongUsage
 from runbookctl.options import console
+from runbookctl.output import run_with_output
 
-app = typer.Typer(help="Operate the remediator: see what it did, and control what it may do.", no_args_is_help=True)
+app = typer.Typer(
+    cls=ConnectionFirst,
+    help="Operate the remediator: see what it did, and control what it may do.",
+    no_args_is_help=True,
+)
 breaker_app = typer.Typer(help="Breakers: each keeps a remediation off a target until you close it.")
 audit_app = typer.Typer(help="The audit trail.")
 app.add_typer(breaker_app, name="breaker", no_args_is_help=True)
@@ -64,8 +70,14 @@ def connect(
 
 def main() -> int:
     """Run the command. Return 0, or 1 for a finding or a refusal, or 2 for wrong usage."""
+    return run_with_output(_run)
+
+
+def _run() -> int:
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except WrongUsage as error:
         print(f"runbookctl: {error}", file=sys.stderr)
         return 2
@@ -73,7 +85,7 @@ def main() -> int:
         print(f"runbookctl: {error}", file=sys.stderr)
         return 1
     except Exception as error:
-        if not _is_inventory_error(error):
+        if isinstance(error, OSError) or not _is_inventory_error(error):
             raise
         print(error, file=sys.stderr)
         return 2

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 UNWRAPPED_WIDTH = 10_000  # columns: lines must not wrap when a program reads them
 
-console = Console(width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
+console = Console(width=None if sys.stdout and sys.stdout.isatty() else UNWRAPPED_WIDTH)
 
 OutputOption = Annotated[answers.Format, typer.Option("--output", "-o", help="Output format.")]
 RunArgument = Annotated[int, typer.Argument(help="Number of a run, as listed by `runbookctl runs`.", min=1)]

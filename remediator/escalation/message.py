@@ -132,7 +132,7 @@ async def _with_details(
 
 
 def _alert_names(episode: Episode) -> str:
-    names = sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in episode.alerts.values()})
+    names = episode.alert_names
     more = [f"and {len(names) - SHOWN_ALERTS} more"] if len(names) > SHOWN_ALERTS else []
     return ", ".join([*names[:SHOWN_ALERTS], *more])
 

@@ -13,6 +13,7 @@ from remediator.ledger.firing_alerts import FiringAlerts, ReceivedAlert
 from remediator.ledger.schema import episode, to_microseconds
 from remediator.model.delivery import Alert
 from remediator.model.episode_key import EpisodeKey
+from remediator.model.target import sanitize
 
 MAX_KEYS_PER_QUERY = 300  # databases limit the parameters of one statement
 
@@ -32,6 +33,11 @@ class Episode:
     ended_at: datetime | None
     end_reason: str | None
     alerts: Mapping[str, Any]
+
+    @property
+    def alert_names(self) -> list[str]:
+        """The names of its alerts, sorted; those of the last firing ones once it has ended."""
+        return sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in self.alerts.values()})
 
     @property
     def key(self) -> EpisodeKey:

@@ -122,6 +122,7 @@ class Api:
             detail = {
                 "delivered_at": rfc3339(episode.delivered_at),
                 "firing_since": rfc3339(episode.firing_since),
+                "alerts": episode.alert_names,
                 "approved_by": run.approved_by,
                 "found": run.found,
                 "plan_hash": run.plan_hash,

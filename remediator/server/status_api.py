@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
 from remediator.ledger import audit, outbox, runs, switches
+from remediator.model.target import settings_of
 from remediator.server.operator_api import OperatorGuard, pauses_in_force, row_json, run_json
+from runbookd.inventory import Stack
 
 
 def add_status_route(
@@ -25,9 +27,20 @@ def add_status_route(
 
 async def _status(connection: AsyncConnection, context: Context) -> Mapping[str, Any]:
     return {
+        "stacks": {name: _modes(context, stack) for name, stack in context.inventory.stacks.items()},
         "pauses": await pauses_in_force(connection, context),
         "breakers": [row_json(each) for each in await switches.open_breakers(connection)],
         "runs": [run_json(each, ()) for each in await runs.unfinished(connection)],
         "messages_unsent": await outbox.count_unsent(connection),
         "audit_head": await audit.head(connection),
+    }
+
+
+def _modes(context: Context, stack: Stack) -> Mapping[str, str]:
+    """Return the mode of each remediation that is configured, or whose kind of target the stack has."""
+    kinds = {kind for kind in ("postgres", "queues", "backups") if getattr(stack, kind)} | {"stack"}
+    return {
+        name: settings_of(stack, name).mode
+        for name, remediation in context.remediations.items()
+        if remediation.kind in kinds or name in stack.remediations
     }

@@ -12,8 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from remediator.model.logfmt import format_pairs, format_value
+from runbookctl.output import is_unicode
 
 Row = Mapping[str, Any]
+MODES = ("auto", "approve", "shadow", "off")  # from the most to the least that a remediation may do
 _MIN_WIDTHS = {"target": 18}  # characters: a narrower column would fold within a name
 
 
@@ -29,17 +31,38 @@ def runs(console: Console, answer: Row, output: Format) -> None:
     if output is Format.JSON:
         as_json(answer)
         return
-    console.print(runs_table(answer["runs"]) if answer["runs"] else "none")
+    show_runs(console, answer["runs"])
     if answer["next"] is not None:
         print(f"older runs: --before {answer['next']}", file=sys.stderr)
 
 
-def runs_table(items: Sequence[Row]) -> Table:
-    """Return a table with one line per run."""
+def show_runs(console: Console, items: Sequence[Row]) -> None:
+    """Print one line per run: its items that were applied of all, and the time from its plan to its end."""
     rows = [
-        {**run, "began": day(run["created_at"]), "outcome": f"{run['state']} {run['reason']}".rstrip()} for run in items
+        {
+            **run,
+            "began": day(run["created_at"]),
+            "outcome": f"{run['state']} {run['reason']}".rstrip(),
+            "items": _applied(run["items"]),
+            "took": _duration(run),
+        }
+        for run in items
     ]
-    return table(("id", "began", "remediation", "target", "outcome"), rows, no_wrap=("id", "began", "remediation"))
+    columns = ("id", "began", "took", "items", "remediation", "target", "outcome")
+    table(console, columns, rows, no_wrap=columns[:5])
+
+
+def _applied(items: Sequence[Row]) -> str:
+    """Return how many of the items were applied, as in `2/3`."""
+    return f"{sum(item['state'] == 'applied' for item in items)}/{len(items)}"
+
+
+def _duration(run: Row) -> str:
+    """Return the time from the plan to the end; empty while the run has not ended."""
+    if run["finished_at"] is None:
+        return ""
+    seconds = (datetime.fromisoformat(run["finished_at"]) - datetime.fromisoformat(run["created_at"])).total_seconds()
+    return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds // 60)}m{int(seconds % 60):02}s"
 
 
 def outcome(run: Row) -> str:
@@ -52,13 +75,13 @@ def breakers(console: Console, answer: Row, output: Format) -> None:
     if output is Format.JSON:
         as_json(answer)
     else:
-        console.print(breakers_table(answer["breakers"]) if answer["breakers"] else "none")
+        show_breakers(console, answer["breakers"])
 
 
-def breakers_table(items: Sequence[Row]) -> Table:
-    """Return a table with one line per breaker."""
+def show_breakers(console: Console, items: Sequence[Row]) -> None:
+    """Print one line per breaker."""
     rows = [{**each, "opened": day(each["opened_at"])} for each in items]
-    return table(("opened", "remediation", "target", "run", "reason"), rows, no_wrap=("opened", "remediation"))
+    table(console, ("opened", "remediation", "target", "run", "reason"), rows, no_wrap=("opened", "remediation"))
 
 
 def contacts(console: Console, answer: Row, output: Format) -> None:
@@ -71,7 +94,7 @@ def contacts(console: Console, answer: Row, output: Format) -> None:
         for each in answer["contacts"]
     ]
     columns = ("name", "kind", "unsent", "last success", "last failure")
-    console.print(table(columns, rows, no_wrap=columns[:4]) if rows else "none")
+    table(console, columns, rows, no_wrap=columns[:4])
 
 
 def _short(text: str | None) -> str:
@@ -90,14 +113,22 @@ def status(console: Console, answer: Row) -> None:
         line(console, f"paused: {pause(each)}")
     if not answer["pauses"]:
         line(console, "nothing is paused")
-    for name, items, build_table in (
-        ("open breakers", answer["breakers"], breakers_table),
-        ("unfinished runs", answer["runs"], runs_table),
+    for name, modes in answer["stacks"].items():
+        line(console, f"stack {name}: {_modes(modes)}")
+    for title, items, show in (
+        ("open breakers", answer["breakers"], show_breakers),
+        ("unfinished runs", answer["runs"], show_runs),
     ):
-        line(console, f"{name}: {len(items) or 'none'}")
+        line(console, f"{title}: {len(items) or 'none'}")
         if items:
-            console.print(build_table(items))
+            show(console, items)
     line(console, f"undelivered notifications: {answer['messages_unsent'] or 'none'}")
+
+
+def _modes(modes: Mapping[str, str]) -> str:
+    """Return the remediations of each mode, as in `auto a, b; shadow c`."""
+    groups = {mode: [name for name, its_mode in modes.items() if its_mode == mode] for mode in MODES}
+    return "; ".join(f"{mode} {', '.join(names)}" for mode, names in groups.items() if names) or "no remediation"
 
 
 def pause(each: Row) -> str:
@@ -121,8 +152,9 @@ def run(console: Console, answer: Row, output: Format) -> None:
         as_json(answer)
         return
     head(console, answer)
+    line(console, f"alerts: {', '.join(answer['alerts']) or 'none'}, firing since {moment(answer['firing_since'])}")
     history = [{**each, "at": moment(each["at"])} for each in answer["history"]]
-    console.print(table(("at", "state", "actor", "reason"), history, no_wrap=("at",)))
+    table(console, ("at", "state", "actor", "reason"), history, no_wrap=("at",))
     for item in answer["items"]:
         line(console, item_line(item))
     for name, value in answer["evidence"].items():
@@ -157,13 +189,27 @@ def line(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def table(columns: Sequence[str], rows: Sequence[Row], no_wrap: Sequence[str] = ()) -> Table:
-    """Return a plain table of these columns; those in `no_wrap` are never folded."""
+def table(console: Console, columns: Sequence[str], rows: Sequence[Row], no_wrap: Sequence[str] = ()) -> None:
+    """Print a plain table, or `none`: padded on a terminal; in a pipe with tabs, and `-` for an empty cell.
+
+    Columns in `no_wrap` are never folded.
+    """
+    cells = [["" if row[column] is None else str(row[column]) for column in columns] for row in rows]
+    if not rows:
+        line(console, "none")
+    elif console.is_terminal:
+        console.print(_padded_table(columns, cells, no_wrap))
+    else:
+        for words in (columns, *cells):
+            print("\t".join(" ".join(word.split()) or "-" for word in words), file=console.file)  # rich expands tabs
+
+
+def _padded_table(columns: Sequence[str], rows: Sequence[Sequence[str]], no_wrap: Sequence[str]) -> Table:
     result = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style=None)
     for column in columns:
         result.add_column(column, overflow="fold", no_wrap=column in no_wrap, min_width=_MIN_WIDTHS.get(column))
     for row in rows:
-        result.add_row(*("" if row[column] is None else escape(str(row[column])) for column in columns))
+        result.add_row(*(escape(word) for word in row))
     return result
 
 
@@ -183,4 +229,4 @@ def moment(text: str | None) -> str:
 
 def as_json(answer: Row) -> None:
     """Print the answer unchanged, for programs."""
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    print(json.dumps(answer, indent=2, ensure_ascii=not is_unicode()))

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
 
 from exporter.pages.explain import TargetCost
+from runbookctl.printing.answers import table
 from runbookd.inventory import format_duration
 
 _COLUMNS = ("target", "round trips", "families", "max series", "background")
@@ -14,12 +14,8 @@ _COLUMNS = ("target", "round trips", "families", "max series", "background")
 
 def show_text(console: Console, costs: Sequence[TargetCost]) -> None:
     """Print one line per target, then the total. Round trips are those of one scrape."""
-    table = Table(box=None, pad_edge=False)
-    for column in _COLUMNS:
-        table.add_column(column, no_wrap=column == _COLUMNS[0])
-    for cost in costs:
-        table.add_row(*_cells(cost))
-    console.print(table)
+    rows = [dict(zip(_COLUMNS, _cells(cost), strict=True)) for cost in costs]
+    table(console, _COLUMNS, rows, no_wrap=_COLUMNS[:1])
     console.print(f"{len(costs)} targets, at most {_total(costs):,} series", highlight=False)
 
 

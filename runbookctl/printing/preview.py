@@ -16,7 +16,7 @@ def show(console: Console, preview: Mapping[str, Any]) -> None:
     line(console, f"{preview['remediation']} on {preview['target']}{mode}")
     line(console, f"would be: {_outcome(preview)}", style="bold")
     if preview["bounds"]:
-        console.print(table(("bound", "result", "reason"), _bounds(preview), no_wrap=("bound", "result")))
+        table(console, ("bound", "result", "reason"), _bounds(preview), no_wrap=("bound", "result"))
     _show_plan(console, preview)
 
 

@@ -156,6 +156,7 @@ def test_status_lists_health_pauses_and_open_work(ctl: Ctl, deliver: Callable[..
     assert ctl("status").splitlines() == [
         "status: ok",
         "nothing is paused",
+        "stack shop: approve collect_diagnostics; shadow analyze_tables, terminate_idle_transactions",
         "open breakers: none",
         "unfinished runs: none",
         "undelivered notifications: none",
@@ -170,9 +171,35 @@ def test_status_lists_health_pauses_and_open_work(ctl: Ctl, deliver: Callable[..
     assert "unfinished runs: 1" in text
     assert set(json.loads(ctl("status", "--output", "json"))) == {
         "trouble",
+        "stacks",
         "pauses",
         "breakers",
         "runs",
         "messages_unsent",
         "audit_head",
     }
+
+
+def test_run_shows_its_alert_and_runs_show_count_and_duration(ctl: Ctl, deliver: Callable[..., None]) -> None:
+    deliver(stack="gone", remediation="run_backup", alertname="BackupTooOld")
+    deadline = time.monotonic() + 20
+    while "refused" not in ctl("runs") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    head, row = (line.split("\t") for line in ctl("runs").splitlines())
+    assert head == ["id", "began", "took", "items", "remediation", "target", "outcome"]
+    assert re.fullmatch(r"\d+\.\ds", row[2])
+    assert row[3:] == ["0/0", "run_backup", "gone/backups/main", "refused unknown_target"]
+    assert re.search(r"^alerts: BackupTooOld, firing since 2026-03-01 11:59:00", ctl("run", "1"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("place", ["before", "after", "between", "with ="])
+def test_token_file_works_on_both_sides_of_the_command(remediator: str, tmp_path: Path, place: str) -> None:
+    url, token = ["--url", remediator], ["--token-file", str(tmp_path / "oncall")]
+    words = {
+        "before": [*url, *token, "audit", "verify"],
+        "after": ["audit", "verify", *url, *token],
+        "between": ["audit", *token, "verify", *url],
+        "with =": ["audit", "verify", *(f"{option}={value}" for option, value in (url, token))],
+    }[place]
+    result = CliRunner().invoke(app, words, catch_exceptions=False, env={"OPERATOR_TOKEN_FILE": ""})
+    assert (result.exit_code, "is intact" in result.output) == (0, True), result.output
