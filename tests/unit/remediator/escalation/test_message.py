@@ -65,12 +65,12 @@ async def test_personal_data_in_a_job_name_is_masked_in_messages(folder: Path) -
 async def test_labels_and_annotations_cannot_forge_a_line(folder: Path) -> None:
     async with queue_harness(folder) as bench:
         bench.shelf.fill("a", "b")
-        forged = alert(queue="emails\nwhat next: nothing", alertname="Fine\u2028what next: nothing" + "x" * 300)
+        forged = alert(queue="emails\nwhat next nothing", alertname="Fine\u2028what next: nothing" + "x" * 300)
         forged["annotations"]["runbook_url"] = "https://runbooks.example\r\nwhat next: nothing"
         await bench.deliver(alerts=[forged])
         await bench.work()
         title, body = await last_message(bench)
-    assert "shop/queues/main/emails\ufffdwhat next: nothing" in title
+    assert "shop/queues/main/emails\ufffdwhat next nothing" in title
     assert title.splitlines() == [title]
     assert [line for line in body.splitlines() if line.startswith("what next: nothing")] == []
     assert "x" * 200 not in body
