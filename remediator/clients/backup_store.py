@@ -113,19 +113,23 @@ class BackupFolder:
             return None
         return digest.hexdigest()
 
-    async def create(self, name: str, file: Path, size: int) -> None:
+    async def create(self, name: str, file: Path, size: int, *, conditional: bool = True) -> None:
         """Store `file` of `size` bytes as `name`.
 
+        The name is always checked just before, because some storages ignore the condition of a request.
+
         Raises:
-            AlreadyExistsError: the object exists, and stays as it is. Above 4 GiB no storage can check this in the
-                request itself, so it is checked just before.
+            AlreadyExistsError: the object exists, and stays as it is. Above 4 GiB, and without `conditional`, only the
+                check ensures this.
         """
+        if await self.size(name) is not None:
+            raise AlreadyExistsError(f"{name} already exists")
         if size > MAX_SINGLE_PUT:
-            if await self.size(name) is not None:
-                raise AlreadyExistsError(f"{name} already exists")
             await obstore.put_async(self.store, name, file, chunk_size=PART_BYTES, max_concurrency=2)
-        else:
+        elif conditional:
             await obstore.put_async(self.store, name, _map_file(file), mode="create", use_multipart=False)
+        else:
+            await obstore.put_async(self.store, name, _map_file(file), use_multipart=False)
 
     async def write_marker(self, marker: Marker) -> None:
         """Write the proof beside the backup, replacing an older one of the same kind."""

@@ -6,6 +6,7 @@ If the remediator itself dies, the kernel kills the command (Linux: PR_SET_PDEAT
 import asyncio
 import ctypes
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,13 +18,15 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 TERM_SECONDS = 2.0
 TAIL_BYTES = 8_192
 MAX_LINE = 300
+MAX_LINES = 4
+_ERROR = re.compile(r"error|fatal|panic|exception", re.IGNORECASE)
 # Loaded before any fork: a child of a threaded process cannot safely load libraries between fork and exec.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """The exit status of a command (negative: the signal) and its main error line."""
+    """The exit status of a command (negative: the signal), and what explains it in one line."""
 
     status: int
     error_line: str
@@ -121,14 +124,23 @@ async def _feed(pipe: asyncio.StreamWriter | None, chunks: AsyncIterator[bytes])
 
 
 async def _read_error_line(stream: asyncio.StreamReader | None) -> str:
-    """Read all of stderr; return the last line with an error, or else the last line."""
+    """Read all of stderr; return what explains the failure, in one line."""
     assert stream is not None  # opened above  # noqa: S101
     tail = b""
     while chunk := await stream.read(TAIL_BYTES):
         tail = (tail + chunk)[-TAIL_BYTES:]
     lines = [line.strip() for line in tail.decode("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() or "fatal" in line.lower()]
-    return (errors or lines or [""])[-1][:MAX_LINE]
+    return "; ".join(line[:MAX_LINE] for line in _explaining(lines))
+
+
+def _explaining(lines: Sequence[str]) -> Sequence[str]:
+    """Return the last lines from the first error among them on: a tool's details and hints follow its error."""
+    errors = [number for number, line in enumerate(lines) if _ERROR.search(line)]
+    if not errors:
+        return lines[-1:]
+    last_lines = range(max(errors[0], len(lines) - MAX_LINES), len(lines))
+    first = next((number for number in errors if number in last_lines), None)
+    return lines[first:] if first is not None else [lines[errors[-1]], *lines[last_lines.start + 1 :]]
 
 
 async def _terminate(process: asyncio.subprocess.Process) -> None:

@@ -16,6 +16,8 @@ from runbookd.inventory import BackupTarget, SecretError, StorageOptions, read_s
 RETRY = {"max_retries": 3, "retry_timeout": timedelta(seconds=5)}
 CONNECT_TIMEOUT = timedelta(seconds=5)
 _SERVER_MESSAGE = re.compile(r"<Code>([^<]*)</Code>\s*<Message>([^<]*)</Message>")
+_STATUS = re.compile(r"status code: (\d{3}) ([A-Za-z' -]+)")
+_CODE = re.compile(r"<Code>([^<]*)</Code>")
 _QUOTED = re.compile(r'"[^"]*"')  # the value of an option, which can be a secret
 _QUERY = re.compile(r"\?\S*")
 MAX_LINE = 300
@@ -45,7 +47,7 @@ def translate_errors(scope: Scope) -> Iterator[None]:
     """Raise every error of the storage or the network as TargetUnreachable."""
     try:
         yield
-    except (BaseError, OSError, TimeoutError) as error:
+    except (BaseError, OSError, TimeoutError, NotImplementedError) as error:
         raise TargetUnreachable(f"{scope.target}: {describe(error)}") from error
 
 
@@ -53,8 +55,22 @@ def describe(error: BaseException) -> str:
     """Describe the error in one line, without the query, which may be signed."""
     text = str(error)
     if server_message := _SERVER_MESSAGE.search(text):
-        return f"{server_message[1]}: {server_message[2]}"[:MAX_LINE]
+        return f"{server_message[1]}: {' '.join(server_message[2].split())}"[:MAX_LINE]
+    if status := _STATUS.search(text):
+        return f"the storage answered {status[1]} {status[2].strip()}"
     return _QUERY.sub("", (text.splitlines() or ["no answer in time"])[0])[:MAX_LINE]
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status of the storage's answer, or None without one."""
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else None
+
+
+def code_of(error: BaseException) -> str:
+    """Return the storage's own word for the error, as in SlowDown, or an empty text."""
+    found = _CODE.search(str(error))
+    return found[1] if found else ""
 
 
 def _build_store(scope: Scope, build: Any) -> ObjectStore:

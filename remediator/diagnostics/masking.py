@@ -1,6 +1,7 @@
 """Masks literals of statements, secrets, email and IP addresses in texts."""
 
 import re
+from urllib.parse import quote
 
 MAX_STATEMENT = 300
 
@@ -66,6 +67,19 @@ def mask_url_credentials(text: str) -> str:
     """Return `text` with the credentials of addresses masked."""
     pattern, word = _URL_CREDENTIALS
     return pattern.sub(word, text)
+
+
+def mask_secrets(text: str, *secrets: str) -> str:
+    """Return `text` without `secrets`, plain or as in an address, and without likely ones.
+
+    Addresses, paths and versions stay: they explain a tool's error.
+    """
+    for secret in filter(None, secrets):
+        for written in (secret, quote(secret, safe="")):
+            text = text.replace(written, "***")
+    for pattern, word in _REPLACEMENTS[:3]:
+        text = pattern.sub(word, text)
+    return text
 
 
 def mask_statement(statement: str) -> str:

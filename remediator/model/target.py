@@ -113,12 +113,12 @@ def _resolve_queue(stack: Stack, name: TargetName) -> TargetName | UnresolvedTar
     place, queue = f"{name.stack}/queues/{name.name}", name.queue
     if not queue:
         return UnresolvedTarget(f"the alert names no queue of {place}: add the label `queue`")
-    listed = stack.queues[name.name].names
-    if isinstance(listed, tuple) and queue not in listed:
-        return UnresolvedTarget(f"{place} does not list the queue {queue!r}{suggest(queue, listed)}")
-    if not stack.queues[name.name].owns(queue):
-        return UnresolvedTarget(f"{queue!r} may be another product's queue: list it in names of {place} if it is yours")
-    return name
+    queues = stack.queues[name.name]
+    if queues.owns(queue):
+        return name
+    if isinstance(queues.names, tuple):
+        return UnresolvedTarget(f"{place} does not list the queue {queue!r}{suggest(queue, queues.names)}")
+    return UnresolvedTarget(f"{queue!r} may be another product's queue: list it in names of {place} if it is yours")
 
 
 def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from obstore.exceptions import AlreadyExistsError, BaseError
-
 from remediator.clients.backup_store import BackupFolder, BackupObject
 from remediator.clients.child_process import ProcessResult, run_command
 from remediator.clients.libpq_env import libpq_environment
 from remediator.clients.object_store import describe, open_folder, translate_errors
 from remediator.clients.scratch_dir import scratch_dir
+from remediator.clients.upload import STORAGE_ERRORS, Answer, meaning_of, read_digest, upload
+from remediator.diagnostics.masking import mask_secrets
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
 from runbookd.inventory import BackupNames, Check, DumpSource, Marker, ProofKind, SecretError, format_duration
@@ -45,13 +45,17 @@ class _BackupSession:
     """A session of this remediation on one folder of backups."""
 
     scope: Scope
-    folder: BackupFolder
     dump: DumpSource
     libpq_variables: Mapping[str, str]
 
     @property
     def effect_timeout(self) -> timedelta:
         return self.dump.timeout + TERMINATION_GRACE
+
+    @property
+    def folder(self) -> BackupFolder:
+        """The folder, opened with the credentials of now: a dump takes hours, a token may live one."""
+        return _open_folder(self.scope, self.dump)
 
     async def plan(self) -> Plan:
         now = datetime.now(UTC)
@@ -160,19 +164,35 @@ class _BackupSession:
             result = await run_command(command, environment, **streams)
         except OSError as error:
             raise _DumpFailed(f"cannot start {command[0]}: {error.strerror}; install it, or put it on PATH") from None
-        password = libpq_variables.get("PGPASSWORD")
-        return replace(result, error_line=result.error_line.replace(password, "***")) if password else result
+        password = libpq_variables.get("PGPASSWORD", "")
+        return replace(result, error_line=mask_secrets(result.error_line, password))
 
     async def _store(self, name: str, file: Path) -> EffectOutcome:
         """Store `file` under an unused name, and compare the stored content."""
         size, digest = _size(file), await asyncio.to_thread(_digest, file)
         try:
-            await self.folder.create(name, file, size)
-        except (BaseError, OSError) as error:
+            note = await upload(lambda: self.folder, name, file, size)
+        except STORAGE_ERRORS as error:
             return await self._outcome_of_failed_store(name, digest, error)
-        if await self.folder.digest(name) == digest:
-            marker_detail = await self._write_marker(name, digest)
-            return EffectOutcome(ItemState.APPLIED, f"{name}, {size} bytes, sha256 {digest}; {marker_detail}")
+        if (damage := await self._damage(name, digest)) is not None:
+            return damage
+        marker_detail = await self._write_marker(name, digest)
+        detail = f"{name}, {size} bytes, sha256 {digest}; {marker_detail}"
+        return EffectOutcome(ItemState.APPLIED, f"{detail}; {note}" if note else detail)
+
+    async def _damage(self, name: str, digest: str) -> EffectOutcome | None:
+        """Return None if the object reads back as it was sent.
+
+        A difference counts only if a second reading shows the same one: an answer may have been cut.
+        """
+        first = await read_digest(lambda: self.folder, name)
+        second = first if first == digest else await read_digest(lambda: self.folder, name)
+        if second == digest:
+            return None
+        if first is None or first != second:
+            return EffectOutcome(
+                ItemState.UNKNOWN, f"{name} was stored, but each reading shows another content; check it"
+            )
         return await self._remove_damaged(name)
 
     async def _write_marker(self, name: str, digest: str) -> str:
@@ -192,7 +212,7 @@ class _BackupSession:
                     checks=_completed_checks(self.dump.check),
                 )
             )
-        except (BaseError, OSError) as error:
+        except STORAGE_ERRORS as error:
             return f"cannot write its marker: {describe(error)}"
         return "its marker is written"
 
@@ -201,13 +221,13 @@ class _BackupSession:
 
         After a lost answer, the retried request meets the object of the first one.
         """
-        stored_digest = await self.folder.digest(name)
+        stored_digest = await read_digest(lambda: self.folder, name)
         if stored_digest == digest:
             marker_detail = await self._write_marker(name, digest)
             return EffectOutcome(
                 ItemState.APPLIED, f"{name}, sha256 {digest}; the storage's first answer was lost; {marker_detail}"
             )
-        if isinstance(error, AlreadyExistsError):
+        if meaning_of(error) is Answer.EXISTS:
             return EffectOutcome(ItemState.FAILED, f"{name} was created by another process since; it was not touched")
         state = ItemState.FAILED if stored_digest is None else ItemState.UNKNOWN
         return EffectOutcome(state, f"{name} was not stored: {describe(error)}")
@@ -216,7 +236,7 @@ class _BackupSession:
         """Remove the new object, whose content is damaged: it must not look like a backup."""
         try:
             await self.folder.remove(name)
-        except (BaseError, OSError) as error:
+        except STORAGE_ERRORS as error:
             return EffectOutcome(
                 ItemState.UNKNOWN, f"{name} is damaged and cannot be removed ({describe(error)}); remove it"
             )
@@ -308,6 +328,12 @@ def _libpq_variables(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
         raise TargetUnreachable(f"{scope.target}: dump.dsn {error}") from None
 
 
+def _open_folder(scope: Scope, dump: DumpSource) -> BackupFolder:
+    target = scope.stack.backups[scope.target.name]
+    store = open_folder(scope, request_timeout=dump.timeout)
+    return BackupFolder(store, BackupNames(target.pattern, ZoneInfo(target.zone)))
+
+
 @asynccontextmanager
 async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
     target = scope.stack.backups[scope.target.name]
@@ -316,9 +342,7 @@ async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
             f"{scope.target}: the inventory has no command that makes this backup;"
             f" add stacks.{scope.target.stack}.backups.{scope.target.name}.dump"
         )
-    store = open_folder(scope, request_timeout=target.dump.timeout)
-    folder = BackupFolder(store, BackupNames(target.pattern, ZoneInfo(target.zone)))
-    yield _BackupSession(scope, folder, target.dump, _libpq_variables(scope, target.dump))
+    yield _BackupSession(scope, target.dump, _libpq_variables(scope, target.dump))
 
 
 REMEDIATION = Remediation(

@@ -26,8 +26,8 @@ remediation = REMEDIATIONS["run_backup"]
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def write_options(file: Path, endpoint: str) -> None:
-    file.write_text(yaml.safe_dump(options(endpoint)))
+def write_options(file: Path, endpoint: str, **others: str) -> None:
+    file.write_text(yaml.safe_dump({**options(endpoint), **others}))
 
 
 def options(endpoint: str) -> dict[str, Any]:

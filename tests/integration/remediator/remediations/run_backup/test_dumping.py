@@ -91,6 +91,35 @@ async def test_wrong_password_is_reported_without_quoting_it(scope, shop, store)
     assert await names(store) == []
 
 
+async def test_error_of_another_server_version_names_both_versions(scope, postgres16, tmp_path: Path) -> None:
+    [item] = (await plan_of(scope())).items
+    outcome = await apply(scope({"dsn": postgres16.dsn()}), item)
+    assert outcome.state is ItemState.FAILED
+    assert "pg_dump: error: aborting because of server version mismatch; pg_dump: detail: server version: 16." in (
+        outcome.detail
+    )
+    assert "pg_dump version: 15." in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("stderr", "explanation"),
+    [
+        ("working\nerror: no\nhint: ask", "error: no; hint: ask"),
+        ("error: first\nworking\nbackup.sh: error 1", "error: first; working; backup.sh: error 1"),
+        ("error: no\n" + "at here\n" * 9, "error: no; at here; at here; at here"),
+        ("working\nno space left on device", "no space left on device"),
+        ("error: postgresql://a:p%2Fss@h/b refused", "error: postgresql://<credentials>@h/b refused"),
+        ("error: password=p/ss, PGPASSWORD: p/ss", "error: password=<secret> PGPASSWORD: <secret>"),
+    ],
+)
+async def test_error_keeps_the_lines_that_explain_it(scope, tmp_path: Path, stderr: str, explanation: str) -> None:
+    [item] = (await plan_of(scope())).items
+    (tmp_path / "stderr").write_text(stderr)
+    telling = script(tmp_path, f"cat {tmp_path}/stderr >&2; exit 3")
+    outcome = await apply(scope({"command": [telling], "dsn": "postgresql://a:p%2Fss@127.0.0.1/b"}), item)
+    assert outcome.detail.endswith(f"ended with 3: {explanation}")
+
+
 async def test_password_in_the_commands_error_is_masked(scope, tmp_path: Path) -> None:
     [item] = (await plan_of(scope())).items
     telling = script(tmp_path, 'echo "error: $PGPASSWORD" >&2; exit 3')
