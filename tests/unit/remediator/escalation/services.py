@@ -199,8 +199,8 @@ class Services:
         return status, body
 
     def only(self) -> Seen:
-        [(_, seen)] = self.messages
-        return seen
+        assert len(self.messages) == 1
+        return self.messages[0][1]
 
 
 @contextmanager
