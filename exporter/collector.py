@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from exporter.job import Jobs
 from exporter.metric import Metric, Rows, Sample
 from exporter.series import MAX_SERIES
+from runbookd.addresses import AddressError
 from runbookd.inventory import Secret, SecretError, Stack
 
 NOT_YET = "not read in the background yet"
@@ -118,10 +119,12 @@ class Collector(ABC):
         return ()
 
 
-def secret_problem(secret: Secret) -> Iterable[tuple[str, str]]:
-    """Yield (key, reason) if `secret` cannot be read now."""
+def address_problem(secret: Secret, read: Callable[[str], object]) -> Iterable[tuple[str, str]]:
+    """Yield (key, reason) if the address in `secret` cannot be read now, or `read` refuses it."""
     try:
-        secret.read()
+        read(secret.read())
+    except AddressError as error:
+        yield secret.key if secret.file is None else f"{secret.key}_file", str(error)
     except SecretError as error:
         key = secret.key if secret.file is None else f"{secret.key}_file"
         yield key, str(error).removeprefix(f"{key}: ")

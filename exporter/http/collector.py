@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from exporter.collector import Collector, ScrapeReading, secret_problem
+from exporter.collector import Collector, ScrapeReading, address_problem
 from exporter.errors import TargetMisconfigured
 from exporter.http.client import HttpClient
 from exporter.http.metrics import METRICS, SUCCESS
@@ -32,4 +32,4 @@ class HttpCollector(Collector):
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the URL cannot be read, if so."""
-        return secret_problem(self._target.url_secret())
+        return address_problem(self._target.url_secret(), read_http_address)

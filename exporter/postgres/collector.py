@@ -6,7 +6,7 @@ Metrics that postgres_exporter has in a well-formed shape keep its names and mea
 from collections.abc import Iterable
 from functools import partial
 
-from exporter.collector import Collector, ScrapeReading, secret_problem
+from exporter.collector import Collector, ScrapeReading, address_problem
 from exporter.job import Jobs
 from exporter.metric import Metric, gauge
 from exporter.postgres.client import PART_SUCCESS, PostgresClient
@@ -17,6 +17,7 @@ from exporter.postgres.part_faults import PartFaults
 from exporter.postgres.parts.catalogue import BACKGROUND_PARTS, SCRAPE_PARTS
 from exporter.postgres.session import PostgresSession
 from exporter.postgres.user_queries import query_jobs
+from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import Secret, Stack
 
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
@@ -53,7 +54,7 @@ class PostgresCollector(Collector):
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the DSN cannot be read, if so."""
-        return secret_problem(self._dsn)
+        return address_problem(self._dsn, read_postgres_address)
 
     async def _connect(self, budget: float) -> PostgresClient:
         connection = await connect(self._dsn, budget)

@@ -14,6 +14,8 @@ import asyncpg
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
 from exporter.postgres.parts.joined_statement import APPLICATION
 from exporter.postgres.parts.server import FACTS, ServerInfo
+from runbookd.addresses import AddressError, log_dropped
+from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import Secret, SecretError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -76,10 +78,13 @@ async def connect(secret: Secret, budget: float, database: str | None = None) ->
         TargetError: with the reason, without secrets.
     """
     try:
-        dsn = secret.read()
-        connection = await _connect(dsn, database, budget)
+        address = read_postgres_address(secret.read())
+        log_dropped(secret.key, address.unused_by_driver)
+        connection = await _connect(address.driver_url, database, budget)
     except SecretError as error:
         raise TargetMisconfigured(str(error)) from None
+    except AddressError as error:
+        raise TargetMisconfigured(f"{secret.key}: {error}") from None
     except (*DRIVER_ERRORS, ValueError) as error:
         raise target_error(error) from None
     try:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 from exporter.clock import monotonic
-from exporter.collector import BackgroundReading, Collector, ScrapeReading, secret_problem
+from exporter.collector import BackgroundReading, Collector, ScrapeReading, address_problem
 from exporter.metric import Metric
 from exporter.redis.client import PrefixClient, RedisClient
 from exporter.redis.connection import RawConnection
 from exporter.redis.metrics import INSTANCE, LAST_IO, LINK_UP, METRICS, PREFIX_METRICS, UP
 from exporter.redis.prefixes import most_prefix_series
 from exporter.redis.scan import MOST_STEPS, STEP_KEYS
+from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import Stack
 
 
@@ -36,7 +37,7 @@ class RedisCollector(Collector):
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the URL cannot be read, if so."""
-        return secret_problem(self._url)
+        return address_problem(self._url, read_redis_address)
 
     async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
         return RedisClient(await RawConnection.connect(self._url, selects=False), self._has_queues)

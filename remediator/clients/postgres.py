@@ -7,8 +7,9 @@ import asyncpg
 
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
+from runbookd.addresses import AddressError, MalformedAddress, log_dropped
+from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import SecretError
-from runbookd.inventory.urls import without_prisma_parameters
 
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
@@ -48,17 +49,26 @@ def translate_errors(scope: Scope) -> Iterator[None]:
 async def _connect(scope: Scope) -> asyncpg.Connection:
     target = scope.stack.postgres[scope.target.name]
     try:
-        dsn = without_prisma_parameters(target.admin_dsn_secret().read())
-        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=_settings(scope))
+        address = read_postgres_address(target.admin_dsn_secret().read())
+        log_dropped("admin_dsn", address.unused_by_driver)
+        return await asyncpg.connect(address.driver_url, timeout=CONNECT_SECONDS, server_settings=_settings(scope))
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: {error}") from None
+    except MalformedAddress:
+        raise _not_an_address(scope) from None
+    except AddressError as error:
+        raise TargetUnreachable(f"{scope.target}: admin_dsn: {error}") from None
     except (ValueError, asyncpg.InterfaceError):
         # The driver's message could quote parts of the address, and with them the password.
-        raise TargetUnreachable(
-            f"{scope.target}: admin_dsn is not an address of the form postgresql://role:password@host:port/database"
-        ) from None
+        raise _not_an_address(scope) from None
     except _FAILURES as error:
         raise TargetUnreachable(f"{scope.target}: admin_dsn: {_error_text(error)}") from None
+
+
+def _not_an_address(scope: Scope) -> TargetUnreachable:
+    return TargetUnreachable(
+        f"{scope.target}: admin_dsn is not an address of the form postgresql://role:password@host:port/database"
+    )
 
 
 def _settings(scope: Scope) -> dict[str, str]:

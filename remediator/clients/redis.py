@@ -10,6 +10,8 @@ from redis.exceptions import RedisError
 
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
+from runbookd.addresses import AddressError, MalformedAddress, log_dropped
+from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import SecretError
 from runbookd.redis_errors import redis_error_text
 
@@ -46,9 +48,11 @@ def translate_errors(scope: Scope) -> Iterator[None]:
 def _client(scope: Scope) -> Redis:
     redis = scope.stack.queues[scope.target.name].redis
     try:
-        url = scope.stack.redis[redis].admin_url_secret().read()
+        address = read_redis_address(scope.stack.redis[redis].admin_url_secret().read())
+        log_dropped("admin_url", address.dropped)
         return Redis.from_url(
-            url,
+            address.url,
+            db=address.database,
             decode_responses=True,
             single_connection_client=True,
             client_name=f"runbook-remediator:{scope.run}",
@@ -60,8 +64,16 @@ def _client(scope: Scope) -> Redis:
         )
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: redis.{redis}: {error}") from None
+    except MalformedAddress:
+        raise _not_an_address(scope, redis) from None
+    except AddressError as error:
+        raise TargetUnreachable(f"{scope.target}: redis.{redis}: admin_url: {error}") from None
     except ValueError:
         # The driver's message could quote parts of the address, and with them the password.
-        raise TargetUnreachable(
-            f"{scope.target}: redis.{redis}: admin_url is not an address of the form redis://user:password@host:port/0"
-        ) from None
+        raise _not_an_address(scope, redis) from None
+
+
+def _not_an_address(scope: Scope, redis: str) -> TargetUnreachable:
+    return TargetUnreachable(
+        f"{scope.target}: redis.{redis}: admin_url is not an address of the form redis://user:password@host:port/0"
+    )

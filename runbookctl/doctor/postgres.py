@@ -12,6 +12,8 @@ import asyncpg
 from exporter.collectors import COLLECTORS
 from exporter.scheduling.outcome import failure_of
 from runbookctl.doctor.finding import Finding
+from runbookd.addresses import AddressError
+from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import PostgresTarget, Secret, SecretError, Stack
 
 OLDEST = 13
@@ -110,6 +112,8 @@ async def _check_role(secret: Secret, role: Role) -> list[Finding]:
         facts = await _facts(secret.read())
     except asyncpg.PostgresError as error:
         return [Finding(str(error).partition("\n")[0], "check that the role may log in, and its password")]
+    except AddressError as error:
+        return [Finding(str(error), f"correct {secret.key} in the inventory")]
     except (asyncpg.InterfaceError, OSError, ValueError) as error:
         return [Finding(failure_of(error).reason, f"check {secret.key} in the inventory")]
     return [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *(_server(facts) if role.statistics else [])]
@@ -118,7 +122,9 @@ async def _check_role(secret: Secret, role: Role) -> list[Finding]:
 async def _facts(dsn: str) -> RoleFacts:
     """Read on a plain connection: session settings would hide the role's own limits."""
     async with asyncio.timeout(SECONDS):
-        connection = await asyncpg.connect(dsn, timeout=SECONDS, statement_cache_size=0)
+        connection = await asyncpg.connect(
+            read_postgres_address(dsn).driver_url, timeout=SECONDS, statement_cache_size=0
+        )
         try:
             facts = json.loads(await connection.fetchval(_FACTS))
         finally:

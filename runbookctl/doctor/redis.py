@@ -3,12 +3,13 @@
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
 from runbookctl.doctor.finding import Finding
+from runbookd.addresses import AddressError
+from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import Stack
 from runbookd.redis_errors import redis_error_text
 
@@ -30,9 +31,20 @@ _CONTAINERS = frozenset({"CLIENT", "SLOWLOG", "LATENCY"})
 
 async def check(stack: Stack, name: str) -> list[Finding]:
     """Try the commands that the user needs, and those it should not have. Changes nothing."""
-    url = stack.redis[name].url_secret().read()
-    user = unquote(urlsplit(url).username or "") or "default"
-    client = Redis.from_url(url, protocol=2, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, driver_info=None)
+    secret = stack.redis[name].url_secret()
+    try:
+        address = read_redis_address(secret.read())
+    except AddressError as error:
+        return [Finding(str(error), f"correct {secret.key} in the inventory")]
+    user = address.user or "default"
+    client = Redis.from_url(
+        address.url,
+        db=address.database,
+        protocol=2,
+        socket_timeout=SECONDS,
+        socket_connect_timeout=SECONDS,
+        driver_info=None,
+    )
     try:
         findings = list(_server(await client.info(), any(queues.redis == name for queues in stack.queues.values())))
         findings += [finding async for finding in _missing(client, user)]

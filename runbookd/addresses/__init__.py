@@ -18,6 +18,10 @@ class AddressError(ValueError):
     """The address cannot be used; the message names the part at fault without its value."""
 
 
+class MalformedAddress(AddressError):
+    """The text is not an address of this kind at all."""
+
+
 @dataclass(frozen=True)
 class SplitAddress:
     """An address in its parts; `parameters` are those of its query, in order."""
@@ -38,9 +42,9 @@ def split_address(text: str, schemes: Iterable[str], example: str) -> SplitAddre
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise AddressError(f"not an address; write it as {example}, {_ESCAPE}") from None
+        raise MalformedAddress(f"not an address; write it as {example}, {_ESCAPE}") from None
     if parts.scheme not in schemes:
-        raise AddressError(f"not an address; write it as {example}")
+        raise MalformedAddress(f"not an address; write it as {example}")
     if "#" in text:
         raise AddressError("the address has a #; write a # of the password as %23")
     if port == 0:

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from exporter.postgres.collector import PostgresCollector
+from runbookd import addresses
 from runbookd.inventory import PostgresTarget, Stack
 
 INVENTORY = "stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}"
@@ -217,3 +218,37 @@ async def test_wrong_address_is_reported_without_the_password(start_exporter, ds
     assert page.value("pg_up") == 0
     assert expected in landing
     assert "hunter2" not in page.text + landing + out + err
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "?connect_timeout=10",
+        "?sslmode=prefer&channel_binding=prefer",
+        "?schema=public&pgbouncer=true&connection_limit=5",
+        "?application_name=shop&keepalives=1&statement_timeout=5000&prepareThreshold=0",
+    ],
+)
+async def test_address_of_another_client_is_read_and_its_parameters_logged_once(
+    start_exporter, metrics_server, database, suffix: str, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(addresses, "_logged", set())
+    with caplog.at_level("INFO"):
+        exporter = await start_exporter(INVENTORY.format(dsn=database.dsn("metrics") + suffix))
+        for _ in range(2):
+            assert (await exporter.scrape()).value("pg_up") == 1
+        await exporter.scrape_after_jobs()
+    lines = [each.getMessage() for each in caplog.records if "ignored parameters" in each.getMessage()]
+    assert len(lines) == 1
+    assert suffix[1:].split("=")[0] in lines[0] or "channel_binding" in lines[0]
+
+
+async def test_connection_string_of_psql_and_address_of_jdbc_are_read(start_exporter, metrics_server, database) -> None:
+    server, password = database.server, metrics_server.password("metrics")
+    place = f"127.0.0.1:{server.port}/{database.name}"
+    for dsn in (
+        f"host=127.0.0.1 port={server.port} dbname={database.name} user=metrics password={password}",
+        f"jdbc:postgresql://{place}?user=metrics&password={password}&ssl=false&socketTimeout=30",
+    ):
+        page = await (await start_exporter(INVENTORY.format(dsn=dsn))).scrape()
+        assert page.value("pg_up") == 1
