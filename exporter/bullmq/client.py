@@ -80,7 +80,7 @@ class QueuesClient(Client):
             *dead_letter_samples(dead_letter_queues, snapshots, in_failed=self._dead_letters.in_failed),
             *worker_samples(self._state.workers, (tracker.queue.name for tracker, _ in visible)),
             QUEUES(len(all_names)),
-            UNREADABLE(len(names) - len(visible)),
+            *_unreadable_samples([trackers[name].fault for name in names]),
         )
         notes = (*self._notes(), *_queue_notes([trackers[name] for name in names]))
         return _reading(samples, 1 + round_trips, excess, notes)
@@ -160,6 +160,13 @@ def _check_answers(ping: object, trackers: Collection[QueueTracker], snapshots: 
         raise_target_error(refusals[0])
     if not trackers and isinstance(ping, ResponseError):
         raise_target_error(ping)
+
+
+def _unreadable_samples(faults: Iterable[ResponseError | None]) -> Iterator[Sample]:
+    """Yield the number of queues without metrics by reason."""
+    foreign = [str(fault).startswith(_NOT_REFUSALS) for fault in faults if fault is not None]
+    yield UNREADABLE(foreign.count(False), "refused")
+    yield UNREADABLE(foreign.count(True), "foreign")
 
 
 def _queue_notes(trackers: Iterable[QueueTracker]) -> Iterator[str]:

@@ -24,8 +24,9 @@ QUEUES = gauge(
 )
 UNREADABLE = gauge(
     "bullmq_unreadable_queues",
-    "Queues without metrics, because Redis refuses to show their keys or these are not BullMQ's; the debug page names "
-    "them.",
+    "Queues without metrics by reason: refused (Redis does not show their keys) or foreign (their keys are not BullMQ's);"
+    " the debug page names them.",
+    "reason",
     source="as bullmq_queue_jobs",
 )
 DEAD_LETTERS = gauge(

@@ -7,7 +7,7 @@ from exporter.collector import BackgroundReading, Collector, ScrapeReading, addr
 from exporter.metric import Metric
 from exporter.redis.client import PrefixClient, RedisClient
 from exporter.redis.connection import RawConnection
-from exporter.redis.metrics import INSTANCE, LAST_IO, LINK_UP, METRICS, PREFIX_METRICS, UP
+from exporter.redis.metrics import INSTANCE, LINK_UP, METRICS, PREFIX_METRICS, UP
 from exporter.redis.prefixes import most_prefix_series
 from exporter.redis.scan import MOST_STEPS, STEP_KEYS
 from runbookd.addresses.redis import read_redis_address
@@ -33,7 +33,7 @@ class RedisCollector(Collector):
         """Return the maximum number of series of a metric."""
         if metric in PREFIX_METRICS:
             return most_prefix_series(metric, self._prefixes)
-        return 1 if metric in (INSTANCE, LINK_UP, LAST_IO) else super().most_series(metric)
+        return 1 if metric in (INSTANCE, LINK_UP) else super().most_series(metric)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the URL cannot be read, if so."""

@@ -5,11 +5,13 @@ address, because a badly split one shows the password.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 _ESCAPE = "and special characters of the password as %XX, such as %2F for a slash"
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
 _logged: set[tuple[str, tuple[str, ...]]] = set()
 log = logging.getLogger(__name__)
 
@@ -47,9 +49,17 @@ def split_address(text: str, schemes: Iterable[str], example: str) -> SplitAddre
         raise MalformedAddress(f"not an address; write it as {example}")
     if "#" in text:
         raise AddressError("the address has a #; write a # of the password as %23")
+    if "@" in parts.query and "@" not in parts.netloc:  # a slash or question mark in the password
+        raise MalformedAddress(f"not an address; write it as {example}, {_ESCAPE}")
     if port == 0:
         raise AddressError("the port is 0; correct it")
     return SplitAddress(parts, parse_qsl(parts.query, keep_blank_values=True))
+
+
+def unknown_parameter(name: str) -> AddressError:
+    """Return the error about a parameter; it quotes a word only, because anything else may belong to a password."""
+    shown = f"the parameter {name!r}" if _WORD.fullmatch(name) else "a parameter"
+    return AddressError(f"{shown} is unknown; remove it, or correct its name")
 
 
 def log_dropped(key: str, names: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from runbookd.addresses import AddressError, MalformedAddress
+from runbookd.addresses import AddressError, MalformedAddress, unknown_parameter
 
 EXAMPLE = "postgresql://role:password@host:5432/database"
 _MALFORMED = f"not an address; write it as {EXAMPLE}"
@@ -155,7 +155,8 @@ def _split_url(rest: str) -> tuple[dict[str, str], dict[str, str]]:
     tail = rest[len(login) + len(at) :]
     end = min((tail.find(mark) for mark in "/?" if mark in tail), default=len(tail))
     hosts, (path, _, query) = tail[:end], tail[end:].partition("?")
-    if "@" in path or login.startswith("["):  # a slash in the password, or half an IPv6 address
+    # A slash in the password, or half an IPv6 address.
+    if "@" in path or ("@" in query and not login) or login.startswith("["):
         raise MalformedAddress(_MALFORMED)
     user, _, password = login.partition(":")
     parts = {"user": unquote(user), "password": unquote(password), "dbname": unquote(path.removeprefix("/"))}
@@ -186,7 +187,7 @@ def _translate(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, 
         elif name in DROPPED or name.startswith("variables["):
             dropped.append(name)
         else:
-            raise AddressError(f"the parameter {original!r} is unknown; remove it, or correct its name")
+            raise unknown_parameter(original)
     return translated, tuple(sorted(dropped))
 
 

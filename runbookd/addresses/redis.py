@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlencode, urlunsplit
 
-from runbookd.addresses import AddressError, SplitAddress, split_address
+from runbookd.addresses import AddressError, SplitAddress, split_address, unknown_parameter
 
 EXAMPLE = "redis://user:password@host:6379/0"
 # Parameters about TLS that redis-py understands.
@@ -87,7 +87,7 @@ def _passed(split: SplitAddress) -> Iterator[tuple[str, str]]:
         elif name in PASSED:
             yield name, value
         elif name not in TRANSLATED and name not in DROPPED:
-            raise AddressError(f"the parameter {name!r} is unknown; remove it, or correct its name")
+            raise unknown_parameter(name)
 
 
 def _driver_url(split: SplitAddress, parameters: dict[str, str], passed: dict[str, str]) -> str:

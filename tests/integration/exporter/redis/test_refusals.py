@@ -201,7 +201,8 @@ async def test_queue_without_rights_or_of_a_wrong_type_costs_only_itself(start_e
         with redis.Redis(port=permissive.port) as client:
             client.delete("bull:secret:meta", "bull:shared:meta", "bull:shared:wait", "bull:odd:meta")
     assert {dict(labels)["queue"] for labels in page.series("bullmq_queue_paused")} == {"mail"}
-    assert page.value("bullmq_unreadable_queues") == 3
+    assert page.value("bullmq_unreadable_queues", reason="refused") == 1
+    assert page.value("bullmq_unreadable_queues", reason="foreign") == 2
     assert page.value("bullmq_discovered_queues") == 4
     assert "queues that cannot be read: 'odd', 'secret', 'shared'" in debug
 

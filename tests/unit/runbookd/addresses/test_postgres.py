@@ -61,6 +61,8 @@ def test_certificates_of_the_system_need_full_verification() -> None:
         ("host=h password='hunter2", "not a connection string"),
         ("postgresql://u:hunter2/x@h/db", "not an address"),
         ("postgresql://u:hunter2@h:54x2/db", "not an address"),
+        ("postgresql://u:pa/ss?hunter2@h/db", "not an address"),
+        ("postgresql://h/db?hunter2%20x=1", "a parameter is unknown"),
         ("mysql://u:hunter2@h/db", "not an address"),
         ("hunter2", "not an address"),
         ("postgresql://h/db?sslmode=hunter2", "`sslmode` parameter must be one of: disable"),

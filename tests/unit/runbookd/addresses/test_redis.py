@@ -45,6 +45,7 @@ def test_settings_of_other_clients_are_dropped_by_name() -> None:
         ("redis://h:0", "the port is 0"),
         ("redis-sentinel://:hunter2@h:26379/main", "addresses of a Sentinel are not supported"),
         ("h:6379", "not an address"),
+        ("redis://:6379?hunter2@h/0", "not an address"),
         ("redis://h:6379 # hunter2", "a space"),
     ],
 )
