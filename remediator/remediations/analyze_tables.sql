@@ -11,7 +11,7 @@ LIMIT 1
 -- Tables whose statistics are out of date, the most modified first, and why one cannot be analyzed. Sizes are the
 -- planner's estimates: reading them from disk would wait for a locked table.
 -- $1 minimum share of rows modified, $2 minimum rows modified, $3 maximum bytes, $4 maximum age of the statistics of a
--- modified table; a table that was never analyzed has no age
+-- modified table; never analyzed is older than any age
 SELECT class.oid::bigint AS oid, class.relfilenode::bigint AS relfilenode,
        namespace.nspname AS schema, class.relname AS table, owner.rolname AS owner,
        tables.n_mod_since_analyze AS modified, tables.n_live_tup AS rows,
@@ -31,7 +31,7 @@ WHERE class.relkind = 'r'
   AND (tables.n_mod_since_analyze >= $2::bigint
        AND tables.n_mod_since_analyze >= $1::float8 * greatest(tables.n_live_tup, 1)
     OR tables.n_mod_since_analyze > 0
-       AND greatest(tables.last_analyze, tables.last_autoanalyze) < now() - $4::interval)
+       AND coalesce(greatest(tables.last_analyze, tables.last_autoanalyze), '-infinity') < now() - $4::interval)
 
 -- plan --
 -- $5 maximum number of rows

@@ -71,12 +71,16 @@ def write_tests(folder: Path, subsystem: str, rules: Path, severity: str) -> Pat
     content = {
         "rule_files": [str(numbers), str(rules / f"{subsystem}.yml")],
         "evaluation_interval": f"{step}s",
-        "group_eval_order": ["numbers", subsystem],
+        "group_eval_order": ["numbers", *_groups(rules / f"{subsystem}.yml")],
         "tests": [*_tests(cases, step), _silence(step)],
     }
     file = folder / f"{subsystem}-{severity}_test.yml"
     file.write_text(yaml.safe_dump(content, width=1000))
     return file
+
+
+def _groups(file: Path) -> list[str]:
+    return [group["name"] for group in yaml.safe_load(file.read_text())["groups"]]
 
 
 def _numbers(rules: Path, cases: Sequence[Case], severity: str) -> dict[str, Any]:

@@ -56,7 +56,11 @@ class Mutant:
             for severity in [self.severity] if self.severity else SEVERITIES:
                 test_file = write_tests(folder, self.subsystem, rules, severity)
                 yield from [test_file] if test_file else []
-        yield from sorted(cases.glob(f"{self.subsystem.removesuffix('s')}*_test.yml"))
+        yield from (test_file for test_file in sorted(cases.glob("*_test.yml")) if self._is_loaded_by(test_file))
+
+    def _is_loaded_by(self, test_file: Path) -> bool:
+        name = "adapters/" if self.subsystem == "adapters" else f"alert_rules/{self.subsystem}.yml"
+        return name in test_file.read_text()
 
 
 def mutants() -> Iterator[Mutant]:
