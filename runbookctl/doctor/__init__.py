@@ -1,6 +1,6 @@
 """`runbookctl doctor`: reports rights that are missing or too wide.
 
-It connects as the daemons do, names the fix for each finding, and changes nothing.
+It connects as the daemons do, names the fix for each finding, and changes nothing but an object of its own.
 """
 
 import asyncio
@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from exporter.collectors import COLLECTORS
 from exporter.scheduling.outcome import failure_of
-from runbookctl.doctor import postgres, reading, redis
+from runbookctl.doctor import backups, postgres, reading, redis
 from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack
 
 TargetCheck = Callable[[Stack, str], Awaitable[list[Finding]]]
 # The checks per kind, after a first one that the exporter can read the target.
-CHECKS: dict[str, TargetCheck] = {"postgres": postgres.check, "redis": redis.check, "backups": reading.check_backups}
+CHECKS: dict[str, TargetCheck] = {"postgres": postgres.check, "redis": redis.check, "backups": backups.check}
 # For all checks of one target, including the user's queries.
 SECONDS = 300.0
 __all__ = ["Finding", "Report", "examine"]
