@@ -1,5 +1,6 @@
 """The engine runs remediations from an alert's labels to the record, on real servers and a real ledger."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -105,7 +106,10 @@ async def add_queue(redis: Redis) -> None:
 async def fail_again(redis: Redis, moment: int) -> None:
     """Write the fields of a failed job that the script reads."""
     await redis.lrem(f"{KEY}:wait", 0, "7")
-    await redis.hset(f"{KEY}:7", mapping={"timestamp": "1", "processedOn": "2", "name": "welcome", "atm": "1"})
+    added_at = time.time_ns() // 1_000_000  # an older job would be left to a person
+    await redis.hset(
+        f"{KEY}:7", mapping={"timestamp": str(added_at), "processedOn": "2", "name": "welcome", "atm": "1"}
+    )
     await redis.zadd(f"{KEY}:failed", {"7": moment})
 
 
