@@ -9,7 +9,7 @@ from exporter.backups.markers import Proofs
 from exporter.backups.metrics import samples_of
 from exporter.backups.object_store import target_error
 from exporter.backups.report_source import read_report
-from exporter.backups.reports import FORMATS, ReportError
+from exporter.backups.reports import FORMATS, Chosen, ReportError
 from exporter.backups.state import BackupState
 from exporter.collector import Client, Reading
 from exporter.errors import Fault, TargetRefused
@@ -69,7 +69,8 @@ class ReportClient(Client):
 
     async def _parse_report(self, now: float) -> Listing:
         report, text = self._report, await read_report(self._report)
+        chosen = Chosen(report.repository, report.host, report.tag)
         try:
-            return FORMATS[report.format](text.content, report.stanza, now, text.written_at)
+            return FORMATS[report.format](text.content, report.stanza, now, text.written_at, chosen)
         except ReportError as error:
             raise TargetRefused(f"not a {report.format} report: {error}", Fault.REPORT) from None

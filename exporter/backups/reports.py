@@ -6,7 +6,7 @@ shrunk backup; the total is the stored size.
 """
 
 from codecs import BOM_UTF8
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -33,6 +33,18 @@ class _ReportEntry:
     damaged: bool = False
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The part of a report that counts: a repository of pgBackRest, or the snapshots of a host or with a tag."""
+
+    repository: int | None = None
+    host: str | None = None
+    tag: str | None = None
+
+
+_ALL = Chosen()
+
+
 class _PgBackRestInfo(BaseModel):
     class Repository(BaseModel):
         delta: int = 0
@@ -45,11 +57,16 @@ class _Timestamp(BaseModel):
     stop: int
 
 
+class _Database(BaseModel):
+    repository: int = Field(default=1, validation_alias="repo-key")
+
+
 class _PgBackRestBackup(BaseModel):
     label: str
     error: bool | None = None
     info: _PgBackRestInfo | None = None
     timestamp: _Timestamp
+    database: _Database = _Database()
 
 
 class _Lock(BaseModel):
@@ -67,11 +84,18 @@ class _Status(BaseModel):
     lock: _Lock = _Lock()
 
 
+class _Repository(BaseModel):
+    key: int
+    cipher: str = "none"
+    status: _Status
+
+
 class _Stanza(BaseModel):
     name: str
     cipher: str = "none"
     status: _Status
     backup: list[_PgBackRestBackup] = Field(default_factory=list)
+    repo: list[_Repository] = Field(default_factory=list)
 
 
 class _WalGBackup(BaseModel):
@@ -83,6 +107,11 @@ class _WalGBackup(BaseModel):
     compressed_size: int = 0
 
 
+def _null_as_empty(value: Any) -> Any:
+    """Return an empty list for null, which programs in Go write for it."""
+    return [] if value is None else value
+
+
 class _ResticSummary(BaseModel):
     backup_end: AwareDatetime | None = None
     total_bytes_processed: int | None = None
@@ -92,12 +121,9 @@ class _ResticSummary(BaseModel):
 class _ResticSnapshot(BaseModel):
     id: str
     time: AwareDatetime
+    hostname: str = ""
+    tags: Annotated[list[str], BeforeValidator(_null_as_empty)] = Field(default_factory=list)
     summary: _ResticSummary = _ResticSummary()
-
-
-def _null_as_empty(value: Any) -> Any:
-    """Return an empty list for null, which programs in Go write for it."""
-    return [] if value is None else value
 
 
 _STANZAS = TypeAdapter(list[_Stanza])
@@ -107,31 +133,64 @@ NO_BACKUPS = 2  # pgBackRest's code of a stanza without any
 FINE = 0
 
 
-def parse_pgbackrest(content: bytes, stanza: str | None, now: float, written_at: float) -> Listing:
-    """Parse `pgbackrest info --output=json`.
+def parse_pgbackrest(
+    content: bytes, stanza: str | None, now: float, written_at: float, chosen: Chosen = _ALL
+) -> Listing:
+    """Parse `pgbackrest info --output=json`; of several repositories, that with the oldest newest backup counts.
 
     See https://pgbackrest.org/command.html#command-info.
     """
     report = _select_stanza(_parse(_STANZAS, content), stanza)
-    if report.status.code not in (FINE, NO_BACKUPS):
-        raise ReportError(
-            f"pgBackRest reports for the stanza {report.name}: {report.status.message or report.status.code}"
-        )
-    entries = [
-        _ReportEntry(
-            each.label,
-            each.timestamp.stop,
-            each.info.size if each.info else None,
-            each.info.repository.delta if each.info else 0,
-            damaged=bool(each.error),
-        )
-        for each in report.backup
-    ]
+    repositories = _repositories(report)
+    if chosen.repository is not None:
+        repositories = [each for each in repositories if each.key == chosen.repository]
+        if not repositories:
+            numbers = ", ".join(str(each.key) for each in report.repo) or "1"
+            raise ReportError(f"repository: set it to one of those in the report: {numbers}")
+    for each in repositories:
+        _check_status(each.status, report.name)
     uploads = [IncompleteBackup(now, IncompleteReason.UPLOADING)] if report.status.lock.backup.held else []
-    return _listing(entries, uploads, now, written_at, encrypted=report.cipher not in ("none", "mixed"))
+    return _stalest(
+        _listing(
+            [_pgbackrest_entry(backup) for backup in report.backup if backup.database.repository == each.key],
+            uploads,
+            now,
+            written_at,
+            encrypted=each.cipher not in ("none", "mixed"),
+        )
+        for each in repositories
+    )
 
 
-def parse_walg(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
+def _repositories(report: _Stanza) -> list[_Repository]:
+    """Return the repositories; the status of a single one is that of the stanza, which says more."""
+    if len(report.repo) > 1:
+        return report.repo
+    key = report.repo[0].key if report.repo else 1
+    return [_Repository(key=key, cipher=report.cipher, status=report.status)]
+
+
+def _check_status(status: _Status, stanza: str) -> None:
+    if status.code not in (FINE, NO_BACKUPS):
+        raise ReportError(f"pgBackRest reports for the stanza {stanza}: {status.message or status.code}")
+
+
+def _pgbackrest_entry(backup: _PgBackRestBackup) -> _ReportEntry:
+    return _ReportEntry(
+        backup.label,
+        backup.timestamp.stop,
+        backup.info.size if backup.info else None,
+        backup.info.repository.delta if backup.info else 0,
+        damaged=bool(backup.error),
+    )
+
+
+def _stalest(listings: Iterable[Listing]) -> Listing:
+    """Return the listing whose newest backup is the oldest, or one without any."""
+    return min(listings, key=lambda each: each.recent.backups[0].made_at if each.recent.backups else float("-inf"))
+
+
+def parse_walg(content: bytes, _: str | None, now: float, written_at: float, __: Chosen = _ALL) -> Listing:
     """Parse `wal-g backup-list --detail --json`.
 
     Without --detail, sizes are absent and dates are those of uploads.
@@ -144,21 +203,30 @@ def parse_walg(content: bytes, _: str | None, now: float, written_at: float) -> 
     return _listing(entries, [], now, written_at)
 
 
-def parse_restic(content: bytes, _: str | None, now: float, written_at: float) -> Listing:
-    """Parse `restic snapshots --json`; restic always encrypts, and has sizes since 0.17."""
-    entries = [
-        _ReportEntry(
-            each.id,
-            (each.summary.backup_end or each.time).timestamp(),
-            each.summary.total_bytes_processed,
-            each.summary.data_added_packed,
-        )
-        for each in _parse(_RESTIC, content)
-    ]
-    return _listing(entries, [], now, written_at, encrypted=True)
+def parse_restic(content: bytes, _: str | None, now: float, written_at: float, chosen: Chosen = _ALL) -> Listing:
+    """Parse `restic snapshots --json`; of several hosts, that with the oldest newest snapshot counts.
+
+    restic always encrypts, and has sizes since 0.17.
+    """
+    by_host: dict[str, list[_ReportEntry]] = {}
+    for each in _parse(_RESTIC, content):
+        if chosen.host in (None, each.hostname) and (chosen.tag is None or chosen.tag in each.tags):
+            by_host.setdefault(each.hostname, []).append(_restic_entry(each))
+    if not by_host:
+        return _listing([], [], now, written_at, encrypted=True)
+    return _stalest(_listing(entries, [], now, written_at, encrypted=True) for entries in by_host.values())
 
 
-FORMATS: Mapping[str, Callable[[bytes, str | None, float, float], Listing]] = {
+def _restic_entry(snapshot: _ResticSnapshot) -> _ReportEntry:
+    return _ReportEntry(
+        snapshot.id,
+        (snapshot.summary.backup_end or snapshot.time).timestamp(),
+        snapshot.summary.total_bytes_processed,
+        snapshot.summary.data_added_packed,
+    )
+
+
+FORMATS: Mapping[str, Callable[..., Listing]] = {
     "pgbackrest": parse_pgbackrest,
     "walg": parse_walg,
     "restic": parse_restic,

@@ -24,8 +24,8 @@ QUEUES = gauge(
 )
 UNREADABLE = gauge(
     "bullmq_unreadable_queues",
-    "Queues without metrics by reason: refused (Redis does not show their keys) or foreign (their keys are not BullMQ's);"
-    " the debug page names them.",
+    "Queues without metrics by reason: refused (Redis does not show their keys) or foreign (their keys are not "
+    "BullMQ's); the debug page names them.",
     "reason",
     source="as bullmq_queue_jobs",
 )

@@ -41,13 +41,18 @@ class BackupReport(Section):
     """A backup tool's JSON report on its own repository, in a file or at a URL.
 
     pgbackrest: `pgbackrest info --output=json`; walg: `wal-g backup-list --detail --json`; restic: `restic snapshots
-    --json`. `stanza` selects one if the pgBackRest report has several.
+    --json`. `stanza` selects one if the pgBackRest report has several, `repository` one of its repositories by number.
+    `host` and `tag` select the snapshots of restic. Without them, the repository or host whose newest backup is the
+    oldest counts, so that a fresh one hides no stale one.
     """
 
     format: Literal["pgbackrest", "walg", "restic"]
     file: Path | None = None
     url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
     stanza: str | None = None
+    repository: Annotated[int, Field(ge=1)] | None = None
+    host: str | None = None
+    tag: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -57,6 +62,10 @@ class BackupReport(Section):
             raise ValueError("url contains credentials, which error messages would show; serve the report without them")
         if self.stanza is not None and self.format != "pgbackrest":
             raise ValueError("stanza applies to format pgbackrest only; remove it")
+        if self.repository is not None and self.format != "pgbackrest":
+            raise ValueError("repository applies to format pgbackrest only; remove it")
+        if (self.host is not None or self.tag is not None) and self.format != "restic":
+            raise ValueError("host and tag apply to format restic only; remove them")
         return self
 
 

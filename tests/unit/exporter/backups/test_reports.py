@@ -7,7 +7,7 @@ import pytest
 
 from exporter.backups.contents import IncompleteReason
 from exporter.backups.folder import Listing
-from exporter.backups.reports import FORMATS, ReportError
+from exporter.backups.reports import FORMATS, Chosen, ReportError
 
 NOW = 1_800_000_000.0
 DAY = 86_400
@@ -177,3 +177,51 @@ def test_invalid_report_is_an_error_on_one_line_without_its_content(kind: str, t
         read(kind, text)
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def two_repositories(**more: Any) -> list[dict[str, Any]]:
+    second = {"database": {"id": 1, "repo-key": 2}}
+    document = stanza(
+        backup("20270115-020000F", NOW - 3600, 1000, 50), backup("20261206-020000F", NOW - 40 * DAY, 900, 40, **second)
+    )
+    fine = {"code": 0, "message": "ok"}
+    document["repo"] = [
+        {"cipher": "none", "key": 1, "status": fine},
+        {"cipher": "aes-256-cbc", "key": 2, "status": fine},
+    ]
+    return [document | more]
+
+
+def test_stale_repository_is_not_hidden_by_a_fresh_one() -> None:
+    listing = read("pgbackrest", two_repositories())
+    assert [each.name for each in listing.recent.backups] == ["20261206-020000F"]
+    assert (listing.count, listing.encrypted) == (1, True)
+
+
+def test_repository_without_any_backup_counts_before_all_others() -> None:
+    [document] = two_repositories()
+    document["repo"].append({"cipher": "none", "key": 3, "status": {"code": 2, "message": "no valid backups"}})
+    document["status"] = {"code": 4, "message": "different across repos"}
+    assert read("pgbackrest", [document]).count == 0
+
+
+def test_key_chooses_the_repository() -> None:
+    content = json.dumps(two_repositories(status={"code": 4, "message": "different across repos"})).encode()
+    listing = FORMATS["pgbackrest"](content, None, NOW, NOW, Chosen(repository=1))
+    assert [each.name for each in listing.recent.backups] == ["20270115-020000F"]
+    with pytest.raises(ReportError, match="repository: set it to one of those in the report: 1, 2"):
+        FORMATS["pgbackrest"](content, None, NOW, NOW, Chosen(repository=7))
+
+
+def test_stale_host_is_not_hidden_and_keys_choose_host_and_tag() -> None:
+    snapshots = [
+        snapshot("a" * 64, "2027-01-15T07:00:00Z") | {"hostname": "app", "tags": ["db"]},
+        snapshot("b" * 64, "2026-12-01T07:00:00Z") | {"hostname": "db", "tags": None},
+    ]
+    content = json.dumps(snapshots).encode()
+    newest = {
+        chosen: FORMATS["restic"](content, None, NOW, NOW, chosen).recent.backups[0].name[0]
+        for chosen in (Chosen(), Chosen(host="app"), Chosen(tag="db"))
+    }
+    assert newest == {Chosen(): "b", Chosen(host="app"): "a", Chosen(tag="db"): "a"}
+    assert FORMATS["restic"](content, None, NOW, NOW, Chosen(host="gone")).count == 0
