@@ -1,6 +1,6 @@
 """The exporter's HTTP service."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from aiohttp import web
 
@@ -9,12 +9,13 @@ from exporter.collectors import COLLECTORS
 from exporter.deadline import HEADER, deadline_of
 from exporter.pages.debug import debug_page
 from exporter.pages.landing import landing_page
-from exporter.reload import ReloadableScraper
+from exporter.reload import NOTHING_MEASURED, ReloadableScraper
 from exporter.scrape import Selection
 from exporter.settings import ExporterSettings
 from runbookd.inventory import Inventory
 from runbookd.service import add_health_routes, add_reload_route, metrics_response
 from runbookd.service.check import NO_INVENTORY
+from runbookd.service.missing import MISSING_PARTS, MissingPart, missing_targets
 
 SCRAPER = web.AppKey("serving", ReloadableScraper)
 
@@ -23,6 +24,7 @@ def build_app(settings: ExporterSettings, inventory: Inventory | None) -> web.Ap
     """Build the application. Without an inventory it is healthy but not ready."""
     app = web.Application()
     scraper = app[SCRAPER] = ReloadableScraper(inventory, settings.config.file)
+    app[MISSING_PARTS] = tuple(_missing_parts(inventory))
     app.cleanup_ctx.append(_run_in_background)
     app.router.add_get("/", _serve_landing_page)
     app.router.add_get("/metrics", _serve_metrics)
@@ -30,6 +32,13 @@ def build_app(settings: ExporterSettings, inventory: Inventory | None) -> web.Ap
     add_health_routes(app, lambda: None if scraper.has_inventory else NO_INVENTORY)
     add_reload_route(app, scraper.reload)
     return app
+
+
+def _missing_parts(inventory: Inventory | None) -> Iterator[MissingPart]:
+    if inventory is None:
+        yield MissingPart("an inventory", f"{NOTHING_MEASURED}; pass one with --config.file")
+    else:
+        yield from missing_targets(inventory, NOTHING_MEASURED)
 
 
 async def _run_in_background(app: web.Application) -> AsyncIterator[None]:
@@ -79,5 +88,5 @@ async def _serve_service_discovery(request: web.Request) -> web.Response:
 
 async def _serve_landing_page(request: web.Request) -> web.Response:
     scraper = request.app[SCRAPER]
-    page = landing_page(scraper.current.targets, scraper.problem)
+    page = landing_page(scraper.current.targets, scraper.reload.problem)
     return web.Response(text=page, content_type="text/html")

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,17 +12,15 @@ from exporter.metric import gauge
 from exporter.metrics_page import MetricsPage
 from exporter.scrape import Scraper, Selection
 from exporter.series import TargetSeries
-from runbookd.inventory import Inventory, InventoryError, load_inventory
+from runbookd.inventory import Inventory, load_inventory
+from runbookd.service import InventoryReload
+from runbookd.service.missing import log_missing, missing_targets
+from runbookd.service.reload import SUCCESS_HELP, TIME_HELP
 
-RELOAD_SUCCESS = gauge(
-    "runbook_exporter_config_last_reload_success",
-    "Whether the last reload of the inventory succeeded (1); if it failed (0), the previous inventory stays in use.",
-)
-RELOAD_TIME = gauge(
-    "runbook_exporter_config_last_reload_success_timestamp_seconds",
-    "When the inventory in use was loaded, in seconds since 1970.",
-)
+RELOAD_SUCCESS = gauge("runbook_exporter_config_last_reload_success", SUCCESS_HELP)
+RELOAD_TIME = gauge("runbook_exporter_config_last_reload_success_timestamp_seconds", TIME_HELP)
 METRICS = (RELOAD_SUCCESS, RELOAD_TIME)
+NOTHING_MEASURED = "nothing is measured"
 log = structlog.get_logger(__name__)
 
 
@@ -36,11 +33,9 @@ class ReloadableScraper:
     def __init__(self, inventory: Inventory | None, file: Path | None) -> None:
         self.current = Scraper(inventory or Inventory())
         self.has_inventory = inventory is not None
-        self.problem = ""
-        """Why the last reload failed, or empty."""
-        self._file = file
-        self._read_at, self._series = time.time(), TargetSeries()
-        self._reload_lock, self._retirement_lock = asyncio.Lock(), asyncio.Lock()
+        self.reload = InventoryReload(lambda: load_inventory(file, os.environ), self._replace)
+        self._series = TargetSeries()
+        self._retirement_lock = asyncio.Lock()
         self._retirements: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -56,32 +51,20 @@ class ReloadableScraper:
     async def scrape(self, deadline: float, selection: Selection) -> MetricsPage:
         """Return the page's samples before `deadline` (event loop's clock)."""
         page = await self.current.scrape(deadline, selection)
-        page.add(self._series, [RELOAD_SUCCESS(not self.problem), RELOAD_TIME(self._read_at)])
+        page.add(self._series, [RELOAD_SUCCESS(not self.reload.problem), RELOAD_TIME(self.reload.loaded_at)])
         return page
 
-    async def reload(self) -> None:
-        """Re-read the inventory and serve it from now on.
-
-        Raises:
-            InventoryError: it cannot be used; the previous one stays in use.
-        """
-        async with self._reload_lock:
-            try:
-                inventory = await asyncio.to_thread(load_inventory, self._file, os.environ)
-            except InventoryError as error:
-                self.problem = str(error)
-                log.error("reload failed, keeping the previous inventory", reason=self.problem)
-                raise
-            self._swap(inventory)
-        log.info("reloaded", stacks=" ".join(self.current.stacks))
-
-    def _swap(self, inventory: Inventory | None) -> None:
+    async def _replace(self, inventory: Inventory | None, actor: str) -> str:
+        """Serve `inventory` from now on."""
         before, self.current = self.current, Scraper(inventory or Inventory(), self.current)
-        self.has_inventory, self.problem, self._read_at = inventory is not None, "", time.time()
+        self.has_inventory = inventory is not None
         self.current.start()
         task = asyncio.create_task(self._retire(before, self.current), name="retire")
         self._retirements.add(task)
         task.add_done_callback(self._retirements.discard)
+        log.info("reloaded", stacks=" ".join(self.current.stacks), by=actor)
+        log_missing(missing_targets(inventory or Inventory(), NOTHING_MEASURED))
+        return ""
 
     async def _retire(self, before: Scraper, after: Scraper) -> None:
         """Close the targets that the new scraper did not inherit, one retirement at a time.

@@ -10,7 +10,7 @@ from runbookd.service.health import add_health_routes
 from runbookd.service.lifecycle import Daemon, UnusableConfiguration, run
 from runbookd.service.logs import configure_logs
 from runbookd.service.metrics_page import metrics_response
-from runbookd.service.reload import add_reload_route
+from runbookd.service.reload import InventoryReload, ReloadFailed, add_reload_route
 from runbookd.service.serve import BEFORE_CLOSING
 from runbookd.service.settings import DaemonSettings, WebSettings, read_settings
 from runbookd.service.tls_and_users import OWN_CREDENTIALS
@@ -23,7 +23,9 @@ __all__ = [
     "ConfigFinding",
     "Daemon",
     "DaemonSettings",
+    "InventoryReload",
     "ListenAddress",
+    "ReloadFailed",
     "UnusableConfiguration",
     "WebSettings",
     "add_health_routes",

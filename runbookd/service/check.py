@@ -25,7 +25,7 @@ def check(
     if inventory is None:
         print(NO_INVENTORY)
         return 1
-    findings = [_locate(finding, file) for finding in config_findings(inventory)]
+    findings = [locate(finding, file) for finding in config_findings(inventory)]
     for problem in findings:
         print(problem)
     if not findings:
@@ -33,5 +33,6 @@ def check(
     return 1 if findings else 0
 
 
-def _locate(finding: ConfigFinding, file: Path | None) -> Problem:
+def locate(finding: ConfigFinding, file: Path | None) -> Problem:
+    """Return the finding with the place of its key in the file or the environment."""
     return Problem(place_of(finding.path, file, os.environ), ".".join(finding.path), finding.reason)

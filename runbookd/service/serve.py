@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from runbookd.service.address import ListenAddress
+from runbookd.service.missing import MISSING_PARTS, log_missing
 from runbookd.service.reload import RELOAD, reload_on_sighup
 from runbookd.service.tls_and_users import WebGuard
 
@@ -32,13 +33,14 @@ async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | 
     """
     # Without a reload, SIGHUP is a graceful stop like SIGTERM: its default action would kill work in progress.
     stop = _stop_on_signals(signal.SIGTERM, signal.SIGINT, *(() if RELOAD in app else (signal.SIGHUP,)))
-    app.cleanup_ctx.append(reload_on_sighup)
+    reload_on_sighup(app)
     tls = guard.install(app) if guard is not None else None
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
     try:
         await _listen(runner, address, tls)
         log.info("listening", address=" ".join(_format_address(socket_address) for socket_address in runner.addresses))
+        log_missing(app.get(MISSING_PARTS, ()))
         await stop.wait()
         log.info("stopping")
         if BEFORE_CLOSING in app:

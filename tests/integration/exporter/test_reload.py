@@ -150,14 +150,14 @@ async def test_sighup_reloads_again_after_an_invalid_inventory(redis_url, file, 
     file.write_text(stacks(shop=redis_url))
     app = build_app(ExporterSettings.model_validate({"config": {"file": file}}), load_inventory(file, {}))
     scraper = app[SCRAPER]
-    app.cleanup_ctx.append(reload_on_sighup)
+    reload_on_sighup(app)
     app.freeze()
     await app.startup()
     try:
         for text, done in (
             (stacks(mail=redis_url), lambda: set(scraper.current.stacks) == {"mail"}),
-            ("stacks: [", lambda: scraper.problem),
-            (stacks(third=redis_url), lambda: set(scraper.current.stacks) == {"third"} and not scraper.problem),
+            ("stacks: [", lambda: scraper.reload.problem),
+            (stacks(third=redis_url), lambda: set(scraper.current.stacks) == {"third"} and not scraper.reload.problem),
         ):
             file.write_text(text)
             os.kill(os.getpid(), signal.SIGHUP)
