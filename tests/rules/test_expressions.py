@@ -8,7 +8,13 @@ import yaml
 from tests.rules.rulebook import ROOT, Rule, all_rules
 
 RULES = [*all_rules()]
-WITHOUT_STACK = {"InventoryReloadFailed", "ExporterMissing", "RemediatorDown", "RemediationDeliveriesRefused"}
+WITHOUT_STACK = {
+    "InventoryReloadFailed",
+    "RemediatorReloadFailed",
+    "ExporterMissing",
+    "RemediatorDown",
+    "RemediationDeliveriesRefused",
+}
 """Alerts on a daemon as a whole."""
 
 COUNTERS_WITHOUT_SUFFIX = {"node_vmstat_oom_kill"}
