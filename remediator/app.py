@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from pathlib import Path
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import remediation_findings
@@ -11,24 +13,36 @@ from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.escalation.sender import send_until
 from remediator.ledger.address import ledger_at
+from remediator.missing_parts import missing_flags, missing_sections
 from remediator.model.clock import SystemClock
 from remediator.model.delivery import MAX_BYTES
 from remediator.model.errors import LedgerUnavailable
+from remediator.reload import NO_INVENTORY, InventorySwap, load_usable_inventory, reload_families, token_files
 from remediator.remediations import REMEDIATIONS
+from remediator.runs.approval import withdraw_approvals
 from remediator.server import metrics
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.contacts_api import add_contact_routes
 from remediator.server.json_errors import errors_as_json
-from remediator.server.operator_api import add_api_routes
+from remediator.server.operator_api import Api, add_api_routes
 from remediator.server.preview_api import add_preview_routes
 from remediator.server.status_api import add_status_route
 from remediator.server.webhook import webhook
 from remediator.settings import RemediatorSettings
 from remediator.shutdown import SHUTDOWN
 from runbookd.inventory import Inventory
-from runbookd.service import BEFORE_CLOSING, OWN_CREDENTIALS, UnusableConfiguration, add_health_routes, metrics_response
+from runbookd.service import (
+    BEFORE_CLOSING,
+    OWN_CREDENTIALS,
+    InventoryReload,
+    UnusableConfiguration,
+    add_health_routes,
+    add_reload_route,
+    metrics_response,
+)
+from runbookd.service.missing import MISSING_PARTS, MissingPart
 
-NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE)"
+LOOPBACK = "loopback"  # who reloads without a token, from this machine
 
 
 def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Application:
@@ -41,15 +55,27 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
     if inventory is None:
         return _application_without_inventory()
     _reject_invalid_remediations(inventory)
-    return create_application(_create_context(settings, inventory), webhook_tokens)
+    context = _create_context(settings, inventory)
+    app = create_application(
+        context, webhook_tokens, settings.config.file, reload_needs_token=not settings.web.address.on_loopback
+    )
+    app[MISSING_PARTS] = (*missing_flags(settings), *missing_sections(inventory))
+    return app
 
 
-def create_application(context: Context, webhook_tokens: BearerTokens) -> web.Application:
+def create_application(
+    context: Context, webhook_tokens: BearerTokens, config_file: Path | None = None, *, reload_needs_token: bool = False
+) -> web.Application:
     """Return the application for `context`; without `webhook_tokens`, anyone may deliver."""
     app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
-    app[OWN_CREDENTIALS] = ("/webhook", "/api/")
+    app[OWN_CREDENTIALS] = ("/webhook", "/api/", *(("/-/reload",) if reload_needs_token else ()))
     engine = Engine(context)
-    _add_routes(app, context, engine, webhook_tokens)
+    tokens = _require_readable(BearerTokens(token_files(context.inventory), "operators.{}.token_file"))
+    swap = InventorySwap(context, tokens, engine.wake)
+    reload = InventoryReload(partial(load_usable_inventory, config_file), swap.apply)
+    _add_routes(app, context, engine, webhook_tokens, reload)
+    api = _add_operator_routes(app, context, engine, tokens)
+    add_reload_route(app, reload, _reload_guard(api, reload_needs_token))
     app.cleanup_ctx.append(_lifespan_hook(context, engine))
     app[BEFORE_CLOSING] = _closing_hook(engine)
     app.on_shutdown.append(_shutdown_hook(engine))
@@ -59,6 +85,9 @@ def create_application(context: Context, webhook_tokens: BearerTokens) -> web.Ap
 def _application_without_inventory() -> web.Application:
     app = web.Application()
     app[OWN_CREDENTIALS] = ("/webhook",)
+    app[MISSING_PARTS] = (MissingPart("an inventory", "no alert is accepted; give one with --config.file"),)
+    # Without a file there is nothing to read again, but SIGHUP must not end the process.
+    add_reload_route(app, InventoryReload(partial(load_usable_inventory, None), _apply_nothing))
     add_health_routes(app, lambda: NO_INVENTORY)
     app.router.add_post("/webhook", _refuse_without_inventory)
     return app
@@ -95,21 +124,42 @@ def _create_context(settings: RemediatorSettings, inventory: Inventory) -> Conte
     return Context(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager, settings.pause.file)
 
 
-def _add_routes(app: web.Application, context: Context, engine: Engine, webhook_tokens: BearerTokens) -> None:
-    files = {name: each.token_file for name, each in context.inventory.operators.items()}
-    operators = _require_readable(BearerTokens(files, "operators.{}.token_file"))
+async def _apply_nothing(_inventory: Inventory, _actor: str) -> str:
+    return ""
 
+
+def _add_routes(
+    app: web.Application,
+    context: Context,
+    engine: Engine,
+    webhook_tokens: BearerTokens,
+    reload: InventoryReload[Inventory],
+) -> None:
     async def show_metrics(request: web.Request) -> web.Response:
-        families = await metrics.collect(context, engine.fault, engine.gate.failure)
+        families = await metrics.collect(context, engine.fault, engine.gate.failure, reload_families(reload))
         return await metrics_response(lambda format: format.encode([families]), request)
 
     add_health_routes(app, lambda: SHUTDOWN if engine.shutdown.is_set() else engine.fault)
     app.router.add_post("/webhook", webhook(context.ledger, context.clock, webhook_tokens, engine.gate))
     app.router.add_get("/metrics", show_metrics)
-    api = add_api_routes(app, context, operators, engine.wake)
+
+
+def _add_operator_routes(app: web.Application, context: Context, engine: Engine, tokens: BearerTokens) -> Api:
+    api = add_api_routes(app, context, tokens, engine.wake)
     add_preview_routes(app, context, api.require_operator)
     add_contact_routes(app, context, api.require_operator)
     add_status_route(app, context, api.require_operator, lambda: engine.fault)
+    return api
+
+
+def _reload_guard(api: Api, needs_token: bool) -> Callable[[web.Request], str]:
+    """Return the check of who reloads: an operator, or without a token anyone on this machine."""
+
+    def name_of_sender(request: web.Request) -> str:
+        sends_token = request.headers.get(hdrs.AUTHORIZATION, "").lower().startswith("bearer ")
+        return api.authenticate(request) if needs_token or sends_token else LOOPBACK
+
+    return name_of_sender
 
 
 def _shutdown_hook(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
@@ -141,6 +191,8 @@ def _lifespan_hook(context: Context, engine: Engine) -> Callable[[web.Applicatio
     async def lifespan(_: web.Application) -> AsyncIterator[None]:
         try:
             async with context.ledger.open(), asyncio.TaskGroup() as tasks:
+                async with context.ledger.write() as connection:  # operators may have left since the last stop
+                    await withdraw_approvals(connection, context, "remediator")
                 tasks.create_task(engine.run(), name="engine")
                 tasks.create_task(send_until(engine.shutdown, context), name="sender")
                 yield

@@ -42,11 +42,16 @@ def _unused_key_findings(
             yield ConfigFinding((*path, key), f"has no effect on {remediation.name}; remove it")
 
 
-def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
-    """Report the findings of `--config.check`: unusable settings and unreadable secrets."""
+def startup_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
+    """Report the findings with which the remediator refuses to start or to reload."""
     yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
         yield from _secret_findings(("operators", name, "token_file"), Secret("token", None, operator.token_file))
+
+
+def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
+    """Report the findings of `--config.check`: unusable settings and unreadable secrets."""
+    yield from startup_findings(inventory)
     for name, contact in inventory.contacts.items():
         if problem := problem_of(contact.url_secret()):
             yield ConfigFinding(("contacts", name), problem)

@@ -1,23 +1,28 @@
 """The inventory, ledger, clock, remediations and Alertmanager client that all parts of the engine share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.ledger.protocol import Ledger
 from remediator.model.clock import Clock
 from remediator.model.contact_log import ContactLog
+from remediator.model.errors import OperatorRemoved
 from remediator.model.remediation import Remediation
 from runbookd.inventory import Inventory
 
 REPEAT_INTERVAL = timedelta(minutes=5)  # as in deploy/alertmanager.yml; used if the inventory names none
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
-    """The shared parts, created once at start and passed down."""
+    """The shared parts, created once at start and passed down.
+
+    Only `use` changes it, within a write transaction of the ledger: other transactions are wholly before or after.
+    """
 
     inventory: Inventory
     ledger: Ledger
@@ -26,6 +31,31 @@ class Context:
     alertmanager: AlertmanagerReader | None
     pause_file: Path | None = None  # while it exists, nothing is remediated
     contact_log: ContactLog = field(default_factory=ContactLog)
+    removed_operators: frozenset[str] = frozenset()  # since the start
+
+    def use(self, inventory: Inventory, alertmanager: AlertmanagerReader | None) -> None:
+        """Replace the inventory. Call it only within a write transaction of the ledger."""
+        former_operators = self.removed_operators | self.inventory.operators.keys()
+        self.removed_operators = former_operators - inventory.operators.keys()
+        self.inventory, self.alertmanager = inventory, alertmanager
+
+    def restore(self, previous: Self) -> None:
+        """Return to the inventory of a snapshot, after the transaction of `use` has failed."""
+        self.inventory, self.alertmanager = previous.inventory, previous.alertmanager
+        self.removed_operators = previous.removed_operators
+
+    def require_operator(self, name: str) -> None:
+        """Refuse an operator whom a reload has removed since the request was authenticated.
+
+        Raises:
+            OperatorRemoved: the inventory has no longer an operator with this name.
+        """
+        if name in self.removed_operators:
+            raise OperatorRemoved(name)
+
+    def snapshot(self) -> Self:
+        """Return a copy that a reload does not change, for work of several transactions."""
+        return replace(self)
 
     @property
     def repeat_interval(self) -> timedelta:

@@ -44,7 +44,7 @@ class Engine:
         self.shutdown = ShutdownSignal()
         self.driver = RunDriver(context, self.shutdown, self._record_fault)
         self.housekeeping = Housekeeping(context)
-        self.gate = IntakeGate(self.shutdown, context.repeat_interval, self.wake)
+        self.gate = IntakeGate(self.shutdown, lambda: context.repeat_interval, self.wake)
 
     @property
     def fault(self) -> str | None:
@@ -134,7 +134,7 @@ class Engine:
         if self.gate.waiting:
             self.wake()
 
-    async def _plan_due_episodes(self) -> Sequence[int]:
+    async def _plan_due_episodes(self) -> Sequence[Candidate]:
         """Plan runs for the episodes that are due; return those whose target the inventory does not have."""
         async with self._context.ledger.read() as connection:
             due = [each for each in await candidates(connection) if self._is_due(each)]
@@ -143,7 +143,7 @@ class Engine:
             async with self._context.ledger.write() as connection:
                 for identifier in known[at : at + PLAN_BATCH_SIZE]:
                     await runs.create(connection, await episodes.get(connection, identifier), self._context.clock.now())
-        return [each.episode for each in due if not self._is_known(each)]
+        return [each for each in due if not self._is_known(each)]
 
     def _is_due(self, candidate: Candidate) -> bool:
         """Return whether a run is due: the first at once, the next after the cooldown.
@@ -159,13 +159,14 @@ class Engine:
         context = self._context
         return isinstance(resolve_target(context.inventory, context.remediations, candidate.key), ResolvedTarget)
 
-    async def _refuse(self, unresolved_episodes: Sequence[int]) -> None:
+    async def _refuse(self, unresolved_episodes: Sequence[Candidate]) -> None:
         """Record the refusals of a round; the others wait, so that a flood of wrong names delays no real incident."""
-        for identifier in unresolved_episodes[:PLAN_BATCH_SIZE]:
+        for candidate in unresolved_episodes[:PLAN_BATCH_SIZE]:
             async with self._context.ledger.write() as connection:
-                episode = await episodes.get(connection, identifier)
+                episode = await episodes.get(connection, candidate.episode)
                 run = await runs.create(connection, episode, self._context.clock.now())
-            await self.driver.drive(run)
+            if not self._is_known(candidate):  # a reload may have added it; then the next round drives the run
+                await self.driver.drive(run)
         if len(unresolved_episodes) > PLAN_BATCH_SIZE:
             self.wake()
 

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from remediator.context import Context
 from remediator.ledger import audit
@@ -19,6 +21,7 @@ from remediator.runs.recovery import mark_unknown, recover
 from remediator.runs.transitions import transition
 from remediator.runs.verification import verify
 from remediator.shutdown import ShutdownSignal
+from runbookd.inventory import RemediationSettings
 
 LEDGER_RETRY_SECONDS = 5.0
 CRASH_RETRY_SECONDS = 2.0
@@ -54,8 +57,9 @@ class RunDriver:
             await self._shutdown.sleep(CRASH_RETRY_SECONDS)
 
     async def _take_steps(self, run: Run) -> None:
+        target = resolve_target_of(self._context, run)  # once: a reload does not change the target of a run under way
         while run.state not in ENDED and not self._shutdown.is_set():
-            previous, run = run, await self._next_step(run)
+            previous, run = run, await self._next_step(run, target)
             await self._log_run(run)
             if run.state in WAITING or run.state is previous.state:
                 return
@@ -75,14 +79,14 @@ class RunDriver:
                 log_fields["audit_head"] = await audit.head(connection)
         log.info("run", **log_fields)
 
-    def _next_step(self, run: Run) -> Coroutine[None, None, Run]:
+    def _next_step(self, run: Run, target: ResolvedTarget | UnresolvedTarget) -> Coroutine[None, None, Run]:
         if has_expired(run, self._context.clock.now()):
             return self._expire(run)
         if self._crashes[run.id] >= MAX_CRASHES:  # an operator must check it; other runs must not wait
             reason = f"crashed {self._crashes[run.id]} times; see the log"
             return self._give_up(run, "internal_error", reason)
-        match resolve_target(self._context.inventory, self._context.remediations, run.key):
-            case ResolvedTarget() as target:
+        match target:
+            case ResolvedTarget():
                 return STEPS[run.state](self._context, run, target, self._shutdown)
             case UnresolvedTarget(detail):
                 return self._end_unresolved(run, detail)
@@ -100,6 +104,17 @@ class RunDriver:
     async def _expire(self, run: Run) -> Run:
         async with self._context.ledger.write() as connection:
             return await transition(connection, self._context, run, RunState.EXPIRED, reason=run.reason)
+
+
+def resolve_target_of(context: Context, run: Run) -> ResolvedTarget | UnresolvedTarget:
+    """Look up the target of `run`; after its first effect, with the settings with which it was admitted."""
+    target = resolve_target(context.inventory, context.remediations, run.key)
+    if isinstance(target, UnresolvedTarget) or run.state not in EFFECTS_BEGUN or run.settings is None:
+        return target
+    try:
+        return replace(target, settings=RemediationSettings.model_validate(run.settings))
+    except ValidationError:  # another release admitted it
+        return target
 
 
 async def plan_and_execute(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:

@@ -72,6 +72,7 @@ async def escalate_due_steps(context: Context) -> None:
 
     An unconfirmed episode may be over, so its escalation pauses unless Alertmanager still lists the alert.
     """
+    context = context.snapshot()
     if not any(
         not step.is_immediate for stack in context.inventory.stacks.values() for step in stack.escalation.values()
     ):

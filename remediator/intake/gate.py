@@ -12,12 +12,14 @@ MAX_DELIVERIES = 10_000  # beyond that the engine is too slow, and Alertmanager'
 class IntakeGate:
     """Decides whether a delivery is accepted, counts the queue, and keeps the last failure."""
 
-    def __init__(self, shutdown: ShutdownSignal, repeat_interval: timedelta, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, shutdown: ShutdownSignal, repeat_interval: Callable[[], timedelta], wake: Callable[[], None]
+    ) -> None:
         self._shutdown = shutdown
         self._wake = wake
         self._failure: str | None = None
         self._failure_until = 0.0
-        self._failure_seconds = 2 * repeat_interval.total_seconds()
+        self._repeat_interval = repeat_interval
         self.waiting = 0
         """Queued deliveries: those counted at the last round, plus those accepted since."""
 
@@ -38,7 +40,7 @@ class IntakeGate:
     def failed(self, reason: str) -> None:
         """Remember why a delivery could not be stored."""
         self._failure = reason
-        self._failure_until = asyncio.get_running_loop().time() + self._failure_seconds
+        self._failure_until = asyncio.get_running_loop().time() + 2 * self._repeat_interval().total_seconds()
 
     @property
     def failure(self) -> str | None:

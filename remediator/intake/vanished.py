@@ -24,7 +24,6 @@ class VanishedEpisodeDetector:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._required_checks = context.repeat_interval.total_seconds() / CHECK_SECONDS
         self._missed_checks: Counter[int] = Counter()
 
     async def check(self) -> None:
@@ -32,9 +31,10 @@ class VanishedEpisodeDetector:
         missing_episodes = await self._read_missing()
         self._missed_checks = Counter({each.id: self._missed_checks[each.id] + 1 for each in missing_episodes})
         now, span = self._context.clock.now(), 2 * self._context.repeat_interval
+        required_checks = self._context.repeat_interval.total_seconds() / CHECK_SECONDS
         for episode in missing_episodes:
             is_confirmed = is_recent(episode.confirmed_at, span, now)
-            if not is_confirmed and self._missed_checks[episode.id] > self._required_checks:
+            if not is_confirmed and self._missed_checks[episode.id] > required_checks:
                 await _end_vanished(self._context, episode)
 
     async def _read_missing(self) -> Sequence[Episode]:

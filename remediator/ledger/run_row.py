@@ -32,6 +32,8 @@ class Run:
     found: int | None
     population: int | None
     plan_hash: str | None
+    settings: Mapping[str, Any] | None
+    """Those by which it was last judged. It acts with them, whatever a reload has changed since."""
     evidence: Mapping[str, Any]
 
     @property

@@ -92,6 +92,24 @@ async def take_over(connection: AsyncConnection, current: Run) -> Run:
     return await get(connection, current.id)
 
 
+async def end_waits(connection: AsyncConnection, now: datetime) -> None:
+    """Let deferred runs be judged again at the next delivery of their alert, as their bounds may have changed."""
+    is_waiting = (run.c.state == RunState.DEFERRED, run.c.not_before > now)
+    await connection.execute(update(run).where(*is_waiting).values(not_before=now))
+
+
+async def withdraw_approval(connection: AsyncConnection, current: Run, now: datetime, actor: str) -> None:
+    """Delete the approval of a run, so that only another approval can admit it.
+
+    Raises:
+        StaleRun: the run has changed since it was read.
+    """
+    taken_run = await take_over(connection, current)  # a task that saw the approval must not admit the run
+    await connection.execute(update(run).where(run.c.id == taken_run.id).values(approved_by=None))
+    detail = {"approved_by": current.approved_by}
+    await audit.append(connection, now, "approval_withdrawn", run=current.id, actor=actor, detail=detail)
+
+
 async def get(connection: AsyncConnection, identifier: int) -> Run:
     """Return the run with this number."""
     return from_row((await connection.execute(select(run).where(run.c.id == identifier))).one())

@@ -123,6 +123,7 @@ run = Table(
     Column("found", Integer),
     Column("population", Integer),
     Column("plan_hash", String),
+    Column("settings", JSON),  # by which the run was last judged, and with which it acts
     Column("evidence", JSON, nullable=False, default=dict),
     # The database itself rules out two active runs of one remediation on one target.
     Index(

@@ -7,7 +7,8 @@ RemediatorError
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
 │   └── TooManyAlerts    a delivery with more alerts than allowed
 ├── NoSuchRun            an operator named a run that does not exist
-└── WrongState           an operator requested an action that the run's state does not allow
+├── WrongState           an operator requested an action that the run's state does not allow
+└── OperatorRemoved      a reload has removed the operator who requests an action
 """
 
 
@@ -41,3 +42,10 @@ class NoSuchRun(RemediatorError):
 
 class WrongState(RemediatorError):
     """The run's state does not allow the requested action."""
+
+
+class OperatorRemoved(RemediatorError):
+    """A reload has removed the operator from the inventory."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the inventory has no operator {name!r} any longer; use the token of another operator")

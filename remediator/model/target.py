@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 
 from remediator.model.episode_key import EpisodeKey
@@ -18,12 +19,21 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 
 @dataclass(frozen=True)
 class ResolvedTarget:
-    """A target resolved from the inventory, and the remediation that may run on it."""
+    """A target resolved from `inventory`, and the remediation that may run on it.
 
+    A run under way keeps its target, so a reload changes neither the settings nor the windows of that run.
+    """
+
+    inventory: Inventory
     remediation: Remediation
     stack: Stack
     name: TargetName
     settings: RemediationSettings
+
+    @property
+    def max_alert_age(self) -> timedelta:
+        """The stack's own limit, else that of all stacks."""
+        return self.stack.limits.alert_age(self.inventory.limits)
 
     def scope(self, run: int | str, touched_items: Sequence[Identity] = ()) -> Scope:
         """Return the scope of `run` on this target."""
@@ -79,7 +89,7 @@ def resolve_target(
         return UnresolvedTarget(f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}")
     match _resolve_name(remediation, stack, key):
         case TargetName() as name:
-            return ResolvedTarget(remediation, stack, name, settings_of(stack, key.remediation))
+            return ResolvedTarget(inventory, remediation, stack, name, settings_of(stack, key.remediation))
         case unresolved:
             return unresolved
 

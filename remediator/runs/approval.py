@@ -8,7 +8,7 @@ from remediator.ledger import audit, runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import run as table
 from remediator.model.errors import NoSuchRun, WrongState
-from remediator.model.run_state import RunState
+from remediator.model.run_state import CANCELLABLE, RunState
 from remediator.runs.transitions import transition
 
 
@@ -20,6 +20,7 @@ async def approve(context: Context, identifier: int, operator: str) -> Run:
         WrongState: the run is not, or no longer, awaiting an approval.
     """
     async with context.ledger.write() as connection:
+        context.require_operator(operator)
         run = await _require_awaiting_approval(connection, context, identifier)
         await connection.execute(update(table).where(table.c.id == run.id).values(approved_by=operator))
         detail = {"plan_hash": run.plan_hash}
@@ -35,8 +36,22 @@ async def reject(context: Context, identifier: int, operator: str) -> Run:
         WrongState: the run is not, or no longer, awaiting an approval.
     """
     async with context.ledger.write() as connection:
+        context.require_operator(operator)
         run = await _require_awaiting_approval(connection, context, identifier)
         return await transition(connection, context, run, RunState.REJECTED, reason=f"by {operator}", actor=operator)
+
+
+async def withdraw_approvals(connection: AsyncConnection, context: Context, actor: str) -> list[int]:
+    """End the approvals that operators who left gave; return the numbers of the runs.
+
+    Such a run waits for another operator's approval. Once its first effect has begun, it continues.
+    """
+    untouched_runs = [run for run in await runs.unfinished(connection) if run.state in CANCELLABLE]
+    operators = {None, *context.inventory.operators}
+    orphaned_runs = [run for run in untouched_runs if run.approved_by not in operators]
+    for run in orphaned_runs:
+        await runs.withdraw_approval(connection, run, context.clock.now(), actor)
+    return [run.id for run in orphaned_runs]
 
 
 async def _require_awaiting_approval(connection: AsyncConnection, context: Context, identifier: int) -> Run:

@@ -97,14 +97,16 @@ async def _reason_to_stop(
         return SHUTDOWN
     if await pause_reason(connection, context, run.stack) is not None:
         return "kill_switch"
-    if active_freeze(target.stack.freezes.items(), now) is not None:
+    # Unlike the settings of the run, a freeze applies as soon as it is loaded: it can only stop a run.
+    freezes = context.inventory.stacks.get(run.stack, target.stack).freezes
+    if active_freeze(freezes.items(), now) is not None:
         return "freeze"
     if target.settings.only_in is not None and not in_window(target.stack.windows[target.settings.only_in], now):
         return "window"
     if judge_storm(now, await read_storm(connection, context, now), context.inventory.limits.storm).stops:
         return "storm"
     episode = await episodes.get(connection, run.episode)
-    age = judge_age(now, episode.confirmed_at, target.stack.limits.alert_age(context.inventory.limits))
+    age = judge_age(now, episode.confirmed_at, target.max_alert_age)
     return episode.end_reason or ("stale" if age.stops else None)
 
 

@@ -15,7 +15,7 @@ from remediator.context import Context
 from remediator.escalation.policy import escalate
 from remediator.ledger import effects, episodes, run_history, runs, switches
 from remediator.ledger.effects import hash_items
-from remediator.ledger.runs import Run
+from remediator.ledger.runs import Run, StaleRun
 from remediator.ledger.touched_items import touched_items_since
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import RemediatorError, TargetUnknown
@@ -115,9 +115,12 @@ def cooldown_of(context: Context, key: EpisodeKey) -> timedelta:
 async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan | None) -> Run:
     block_on = await query_block_on(context, target)
     async with context.ledger.write() as connection:
+        if target.inventory is not context.inventory:
+            raise StaleRun(f"the inventory was reloaded while run {run.id} was planned")
         if run.state is RunState.ADMITTED:  # crashed between admission and its first effect
             run = await runs.take_over(connection, run)
-        run = await runs.move(connection, run, RunState.PRECHECKED, context.clock.now())
+        settings = target.settings.model_dump(mode="json")
+        run = await runs.move(connection, run, RunState.PRECHECKED, context.clock.now(), settings=settings)
         if plan is not None:
             run = await effects.save_plan(connection, run, plan)
         episode = await episodes.get(connection, run.episode)

@@ -1,12 +1,14 @@
 """Bearer tokens, compared in constant time. A token file that has changed is re-read."""
 
 import base64
+import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiohttp import hdrs, web
 
+from remediator.model.errors import OperatorRemoved
 from runbookd.inventory import Secret, SecretError
 
 
@@ -21,7 +23,21 @@ class BearerTokens:
         self._basic = basic
         self._file_stamps: dict[str, tuple[int, int, int] | None] = {}
         self._cached_tokens: dict[str, str | None] = {}
-        self._files = {name: Secret(place.format(name), None, file) for name, file in files.items()}
+        self._place = place
+        self._files = self._secrets(files)
+        self._removed_tokens: dict[bytes, str] = {}
+
+    def replace(self, files: Mapping[str, Path]) -> None:
+        """Accept the tokens in `files` from now on; those of removed senders are answered as such."""
+        for name in self._files.keys() - files.keys():
+            token = self._cached_tokens.get(name) or self._current_token(name)
+            if token is not None:
+                self._removed_tokens[_digest(_bytes(token))] = name
+        self._files = self._secrets(files)
+        self._file_stamps.clear()  # a name may have another file now
+
+    def _secrets(self, files: Mapping[str, Path]) -> Mapping[str, Secret]:
+        return {name: Secret(self._place.format(name), None, file) for name, file in files.items()}
 
     def __bool__(self) -> bool:
         return bool(self._files)
@@ -34,7 +50,7 @@ class BearerTokens:
         """Return the name of the sender of `request`.
 
         Raises:
-            HTTPUnauthorized: the request carries no token.
+            HTTPUnauthorized: the request carries no token, or that of a removed sender.
             HTTPForbidden: no sender has this token.
             HTTPServiceUnavailable: no sender has this token, but one of the files cannot be read.
         """
@@ -49,6 +65,8 @@ class BearerTokens:
                 return name
         if None in tokens_by_name.values():  # the file may be being replaced right now, so a retry may succeed
             raise web.HTTPServiceUnavailable(text="cannot read a token file; try again\n")
+        if removed_name := self._removed_tokens.get(_digest(token)):
+            raise web.HTTPUnauthorized(text=f"{OperatorRemoved(removed_name)}\n")
         raise web.HTTPForbidden(text="this bearer token is not accepted\n")
 
     def _current_token(self, name: str) -> str | None:
@@ -80,6 +98,11 @@ def _password(encoded: str) -> bytes:
         return base64.b64decode(encoded, validate=True).partition(b":")[2]
     except ValueError:
         return b""
+
+
+def _digest(token: bytes) -> bytes:
+    """Return a key under which a token can be remembered without keeping it."""
+    return hashlib.sha256(token).digest()
 
 
 def _bytes(token: str) -> bytes:

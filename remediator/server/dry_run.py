@@ -61,6 +61,7 @@ class _Reading:
 
 async def preview_episode(context: Context, key: EpisodeKey) -> Preview:
     """Preview the decision if the alert of `key` fired now; a run under way is judged again."""
+    context = context.snapshot()
     reading = await _read_target(context, key)
     if isinstance(reading, Preview):
         return reading
@@ -81,6 +82,7 @@ async def simulate(context: Context, delivery: Delivery) -> Sequence[Preview]:
     Raises:
         MalformedDelivery: it concerns more than MAX_TARGETS targets.
     """
+    context = context.snapshot()
     keys = sorted(_episode_keys(context, delivery), key=lambda key: (key.stack, key.remediation, key.target))
     if len(keys) > MAX_TARGETS:
         raise MalformedDelivery(f"the delivery concerns {len(keys)} targets; simulate at most {MAX_TARGETS}")

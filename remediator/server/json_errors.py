@@ -3,10 +3,10 @@
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from remediator.model.errors import LedgerUnavailable, NoSuchRun, WrongState
+from remediator.model.errors import LedgerUnavailable, NoSuchRun, OperatorRemoved, WrongState
 
 _FORWARDED_HEADERS = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE)
-_STATUS = {NoSuchRun: 404, WrongState: 409, LedgerUnavailable: 503}
+_STATUS = {NoSuchRun: 404, WrongState: 409, LedgerUnavailable: 503, OperatorRemoved: 401}
 
 
 @web.middleware
@@ -16,7 +16,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     try:
         return await handler(request)
-    except (NoSuchRun, WrongState, LedgerUnavailable) as error:
+    except (NoSuchRun, WrongState, LedgerUnavailable, OperatorRemoved) as error:
         return web.json_response({"error": str(error)}, status=_STATUS[type(error)])
     except web.HTTPException as error:
         headers = {name: error.headers[name] for name in _FORWARDED_HEADERS if name in error.headers}

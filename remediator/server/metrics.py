@@ -1,7 +1,7 @@
 """The remediator's own metrics, read from the ledger at each scrape, so that they always equal the record."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import Counter as ProcessCounter
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
@@ -52,8 +52,14 @@ for _answer in ("accepted", "malformed", "unauthorized", "unavailable"):
     DELIVERIES.labels(_answer)  # an alert on an increase needs the zero before it
 
 
-async def collect(context: Context, fault: str | None = None, ledger_fault: str | None = None) -> MetricsSnapshot:
-    """Collect the metrics page; without the ledger, only ledger, engine and process."""
+async def collect(
+    context: Context,
+    fault: str | None = None,
+    ledger_fault: str | None = None,
+    reload_families: Sequence[Metric] = (),
+) -> MetricsSnapshot:
+    """Collect the metrics page; without the ledger, only ledger, engine, reload and process."""
+    context = context.snapshot()
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
     engine = _gauge("remediation_engine_up", "Whether the engine completed its last round.", fault is None)
     ledger_up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and stores deliveries.")
@@ -62,9 +68,9 @@ async def collect(context: Context, fault: str | None = None, ledger_fault: str 
             families = await _ledger_families(connection, context)
     except LedgerUnavailable:
         ledger_up.add_metric([], 0)
-        return MetricsSnapshot([build, engine, ledger_up])
+        return MetricsSnapshot([build, engine, ledger_up, *reload_families])
     ledger_up.add_metric([], ledger_fault is None)
-    return MetricsSnapshot([build, engine, ledger_up, *families])
+    return MetricsSnapshot([build, engine, ledger_up, *reload_families, *families])
 
 
 async def _ledger_families(connection: AsyncConnection, context: Context) -> list[Metric]:

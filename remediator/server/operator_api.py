@@ -90,11 +90,15 @@ class Api:
         """Return `handler` behind the check of the operators' tokens."""
 
         async def handle(request: web.Request) -> web.Response:
-            if not self._tokens:
-                raise web.HTTPForbidden(text=NO_OPERATORS)
-            return await handler(request, self._tokens.authenticate(request))
+            return await handler(request, self.authenticate(request))
 
         return handle
+
+    def authenticate(self, request: web.Request) -> str:
+        """Return the name of the operator who sends `request`, or raise the HTTP error that refuses it."""
+        if not self._tokens:
+            raise web.HTTPForbidden(text=NO_OPERATORS)
+        return self._tokens.authenticate(request)
 
     async def get_runs(self, request: web.Request, _operator: str) -> web.Response:
         """Return a page of runs, newest first."""
@@ -126,6 +130,7 @@ class Api:
                 "approved_by": run.approved_by,
                 "found": run.found,
                 "plan_hash": run.plan_hash,
+                "settings": run.settings,
                 "evidence": run.evidence,
                 "history": [row_json(each) for each in await audit.history(connection, run.id)],
             }
@@ -159,6 +164,7 @@ class Api:
         if pause.stack is not None and pause.stack not in self._context.inventory.stacks:
             raise web.HTTPBadRequest(text=f"the inventory has no stack {pause.stack!r}\n")
         async with self._context.ledger.write() as connection:
+            self._context.require_operator(operator)
             now = self._context.clock.now()
             identifier = await switches.pause_now(connection, now, operator, pause.reason, pause.stack, pause.span)
         log.info("paused", operator=operator, stack=pause.stack or "all", reason=pause.reason)
@@ -168,6 +174,7 @@ class Api:
         """Resume one stack, or end the pauses of all stacks."""
         stack = request.query.get("stack")
         async with self._context.ledger.write() as connection:
+            self._context.require_operator(operator)
             ended_count = await switches.resume(connection, self._context.clock.now(), operator, stack)
         if stack is not None and not ended_count and stack not in self._context.inventory.stacks:
             raise web.HTTPBadRequest(text=f"the inventory has no stack {stack!r}\n")
@@ -185,6 +192,7 @@ class Api:
         target = request.match_info["target"]
         key = EpisodeKey(target.partition("/")[0], request.match_info["remediation"], target)
         async with self._context.ledger.write() as connection:
+            self._context.require_operator(operator)
             was_open = await switches.close_breaker(connection, key, self._context.clock.now(), operator)
         if not was_open:
             raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")

@@ -18,6 +18,7 @@ from runbookd.inventory.bounds import (
     Storm,
     Window,
 )
+from runbookd.inventory.changes import changed_keys
 from runbookd.inventory.durations import Duration, format_duration, parse_duration
 from runbookd.inventory.errors import InventoryError, Problem, SecretError
 from runbookd.inventory.load import load_inventory, place_of, read_block
@@ -73,6 +74,7 @@ __all__ = [
     "StorageOptions",
     "Storm",
     "Window",
+    "changed_keys",
     "format_duration",
     "key_before",
     "load_inventory",

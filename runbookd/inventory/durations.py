@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 LONGEST = timedelta(days=3_660)  # ten years: a longer one is a typo, and adding it to a date would overflow
@@ -50,4 +50,6 @@ def _from_yaml(value: Any) -> timedelta:
     raise ValueError(f"a duration needs a unit: write {value}s, not {value}")
 
 
-Duration = Annotated[timedelta, BeforeValidator(_from_yaml)]
+Duration = Annotated[
+    timedelta, BeforeValidator(_from_yaml), PlainSerializer(format_duration, return_type=str, when_used="json")
+]

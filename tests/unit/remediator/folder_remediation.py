@@ -37,6 +37,7 @@ class FolderRemediation:
     before: Callable[[], Awaitable[None]] = no_fault
     after: Callable[[], Awaitable[None]] = no_fault
     before_reading: Callable[[], Awaitable[None]] = no_fault
+    before_plan: Callable[[], Awaitable[None]] = no_fault
     refill: bool = False
     timeout: timedelta = timedelta(seconds=5)
     touched: list[str] = field(default_factory=list)
@@ -58,6 +59,7 @@ class FolderRemediation:
         return sorted(file.name for file in self.folder.iterdir())
 
     async def plan(self) -> Plan:
+        await self.before_plan()
         items = tuple(Item({"name": name}, {"size": len(name)}) for name in self.names())
         if self.empty_reason:
             return Plan((), 0, empty_reason=self.empty_reason)

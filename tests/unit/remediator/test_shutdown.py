@@ -4,11 +4,12 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import ClientConnectionError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -26,6 +27,8 @@ from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import delivery
 from tests.unit.remediator.polling import becomes
+
+LineReader = Callable[[str], Awaitable[str]]
 
 
 async def test_delivery_during_shutdown_gets_503(folder: Path) -> None:
@@ -49,24 +52,62 @@ async def post(port: int, body: bytes, length: int) -> tuple[asyncio.StreamReade
     return reader, writer
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-async def test_signal_shuts_the_remediator_down_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    """SIGHUP re-reads no inventory; an operator who expects that must not interrupt an effect."""
+@asynccontextmanager
+async def remediator_process(folder: Path, *flags: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, LineReader]]:
+    """Start a remediator that listens, and return it with its log."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "remediator.main", "--web.listen-address", "127.0.0.1:0"),
-        cwd=tmp_path,
+        *(sys.executable, "-m", "remediator.main", "--web.listen-address", "127.0.0.1:0", *flags),
+        cwd=folder,
         env={"PYTHONPATH": str(Path(__file__).parents[3])},
         stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stderr is not None
+    log = process.stderr
+    assert log is not None
+
+    async def line_with(event: str) -> str:
+        async with asyncio.timeout(20):
+            while event not in (line := (await log.readline()).decode()):
+                assert line, f"the log ended without {event}"
+        return line
+
     try:
-        assert b"event=listening" in await process.stderr.readline()
-        process.send_signal(number)
-        _, log = await asyncio.wait_for(process.communicate(), 20)
+        await line_with("event=listening")
+        yield process, line_with
     finally:
         if process.returncode is None:
             process.kill()
-    assert (process.returncode, b"event=stopping" in log) == (0, True)
+        await process.communicate()
+
+
+async def test_sigterm_shuts_the_remediator_down_cleanly(tmp_path: Path) -> None:
+    async with remediator_process(tmp_path) as (process, line_with):
+        process.send_signal(signal.SIGTERM)
+        await line_with("event=stopping")
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_sighup_reloads_and_does_not_end_the_remediator(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.yml"
+    file.write_text("stacks: {shop: {}}")
+    async with remediator_process(tmp_path, "--config.file", str(file)) as (process, line_with):
+        file.write_text("stacks: {shop: {runbook_url: 'https://new.example/'}}")
+        process.send_signal(signal.SIGHUP)
+        reloaded = await line_with("event=reloaded")
+        assert "changed=stacks.shop.runbook_url by=signal" in reloaded
+        assert "--ledger.url, --web.listen-address" in reloaded
+        file.write_text("stacks: {shop: {colour: red}}")
+        process.send_signal(signal.SIGHUP)
+        assert f"{file}:1: stacks.shop.colour: unknown key" in await line_with("reload failed, keeping the previous")
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_remediator_without_an_inventory_survives_sighup_and_names_what_is_missing(tmp_path: Path) -> None:
+    async with remediator_process(tmp_path) as (process, line_with):
+        assert 'what="an inventory"' in await line_with("event=missing")
+        process.send_signal(signal.SIGHUP)
+        assert "no inventory: give one with --config.file" in await line_with("reload failed")
+        assert process.returncode is None
 
 
 async def test_no_effect_begins_after_the_shutdown_request(folder: Path) -> None:

@@ -33,6 +33,7 @@ RUN = Run(
     found=2,
     population=None,
     plan_hash=None,
+    settings=None,
     evidence={},
 )
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from remediator.ledger import run_counts
+from remediator.reload import reload_families
 from remediator.server import metrics
 from runbookd.inventory import Inventory
+from runbookd.service import InventoryReload
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 
 REFERENCE = (Path(__file__).parents[4] / "docs" / "reference" / "metrics" / "remediator.md").read_text()
@@ -68,13 +70,18 @@ async def test_engine_with_a_fault_is_down(bench: EngineHarness) -> None:
     assert set((await page(bench, "disk full"))["remediation_engine_up"].values()) == {0}
 
 
+async def refuse_reload(_inventory: Inventory, _actor: str) -> str:
+    raise AssertionError("nothing is reloaded here")
+
+
 async def test_every_metric_is_in_the_reference_and_no_other(bench: EngineHarness) -> None:
     bench.shelf.fill("a")
     bench.shelf.refill = True
     await bench.deliver()
     await bench.work()
     documented = set(re.findall(r"^\| `(\w+)`", REFERENCE, re.MULTILINE))
-    families = (await metrics.collect(bench.context)).collect()
+    reloads = reload_families(InventoryReload(Inventory, refuse_reload))
+    families = (await metrics.collect(bench.context, reload_families=reloads)).collect()
     exported = {family.name for family in families if family.name.startswith(("remediation_", "runbook_"))}
     assert {name.removesuffix("_total").removesuffix("_info") for name in documented} == exported
 
