@@ -221,13 +221,14 @@ async def contacts_server() -> AsyncIterator[Any]:
 
 
 async def escalate(contacts_server: Any, stack: dict[str, Any], folder: Path) -> list[str]:
-    """Deliver an alert on an unknown target, which is refused and escalated; return the messages."""
+    """Deliver an alert on a target that cannot be read, which is escalated; return the messages."""
     messages, url = contacts_server
     contacts = {name: {"url": f"{url}/{name}"} for name in ("oncall", "leads")}
+    stack["backups"] = {"nightly": {"url": "file:///no/such/folder", "pattern": "db_%Y%m%d.dump"}}
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
         context = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
-        await ledger.accept(context.clock.now(), delivery(remediation="run_backup", target="gone"))
+        await ledger.accept(context.clock.now(), delivery(remediation="run_backup", target="nightly"))
         engine = Engine(context)
         for _ in range(2):
             await engine.tick()
