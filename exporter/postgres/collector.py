@@ -1,6 +1,7 @@
 """PostgreSQL: one statement in one round trip per scrape, and jobs in the background.
 
-Metrics that postgres_exporter has in a well-formed shape keep its names and meaning.
+Metrics that postgres_exporter has in a well-formed shape keep its names and meaning; for the others,
+alert_rules/compat/postgres_exporter.yml records the old names.
 """
 
 from collections.abc import Iterable

@@ -16,6 +16,7 @@ from exporter.redis.metrics import (
     DB_TTL,
     ERRORS,
     FIELDS,
+    FRAGMENTATION,
     INSTANCE,
     LAST_IO,
     LINK_UP,
@@ -73,6 +74,8 @@ class InfoSamples:
         for field, metric in FIELDS.items():
             if field in info:
                 yield from self._number(metric, info, field)
+        if (ratio := _finite(info.get("mem_fragmentation_ratio"))) is not None:
+            yield FRAGMENTATION(ratio)
         yield from (metric(info[field] == word) for (field, word), metric in WORDS.items() if field in info)
         yield INSTANCE(1, *(info.get(label, "") for label in INSTANCE.labels))
         yield from self._databases()

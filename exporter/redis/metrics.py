@@ -105,6 +105,11 @@ FIELDS: dict[str, Metric] = {field: replace(metric, source=f"INFO: {field}") for
 WORDS: dict[tuple[str, str], Metric] = {
     (field, word): replace(metric, source=f"INFO: {field}") for (field, word), metric in _WORDS.items()
 }
+FRAGMENTATION = gauge(
+    "redis_memory_fragmentation_ratio",
+    "The same as redis_mem_fragmentation_ratio, under the name of older dashboards.",
+    source="INFO: mem_fragmentation_ratio",
+)
 INSTANCE = gauge(
     "redis_instance_info",
     "Always 1; the labels describe the server. Valkey reports the Redis version that it is compatible with.",
@@ -183,6 +188,7 @@ LAST_IO = gauge(
 INFO_METRICS = (
     *FIELDS.values(),
     *WORDS.values(),
+    FRAGMENTATION,
     INSTANCE,
     DB_KEYS,
     DB_EXPIRING,
