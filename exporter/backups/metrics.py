@@ -117,7 +117,7 @@ RESTORE_DURATION = gauge(
 )
 RESTORE_ROWS = gauge(
     "backup_last_restore_rows",
-    "Rows of all tables after the last restore. Cached.",
+    "Rows of all tables in the scratch database of the last restore. Cached.",
     "kind",
     source=_MARKERS,
 )

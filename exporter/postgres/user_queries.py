@@ -15,8 +15,8 @@ from runbookd.inventory import PostgresTarget, Query
 
 LEFT_OUT = gauge(
     "runbook_exporter_query_rows_left_out",
-    "Rows of the last result that are not on the page: rows with the labels of an earlier row, and rows beyond "
-    "max_rows, which count as 1. Cached.",
+    "Rows of the last result that are not on the page: each row with the labels of an earlier row, and 1 if there are "
+    "more than max_rows rows. Cached.",
     "query",
 )
 METRICS = (LEFT_OUT,)

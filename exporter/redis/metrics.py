@@ -26,8 +26,8 @@ SPIKE_AT = gauge(
 )
 HITS_MIXED = gauge(
     "redis_keyspace_hits_include_queues",
-    "Whether job queues live on this server (1): the inventory lists some, or clients have waited for jobs. Hits and "
-    "misses are then mostly those of the queues, because the server does not count them separately.",
+    "Whether the inventory lists queues on this server, or its clients have waited for jobs (1). Hits and misses are "
+    "then mostly those of the queues, because the server does not count them separately.",
     source="inventory, INFO commandstats",
 )
 # Metrics that are a number of INFO, by its field.

@@ -16,7 +16,9 @@ _BY_STATE = {
     RunState.ADMITTED: "It passed all bounds; its first effect comes next.",
     RunState.EXECUTING: "It is touching its items.",
     RunState.VERIFYING: "All its effects are done; it is repeating the reading that made the plan.",
-    RunState.SHADOW: "In mode shadow it only plans and records. To let it act, set approve or auto in the inventory.",
+    RunState.SHADOW: (
+        "In mode shadow it only plans and records. To let it act, set its mode to approve or auto in the inventory."
+    ),
     RunState.REFUSED: "Nothing was touched. Check the target, then follow the runbook.",
     RunState.NOTHING_TO_DO: "Nothing was touched, and a retry would not help. Follow the runbook.",
     RunState.SUCCEEDED: "Nothing: the target is clean again.",

@@ -264,7 +264,10 @@ def _queue_key(scope: Scope) -> str:
     if not queue:
         raise TargetUnreachable(f"{scope.target}: the alert names no queue; add the label `queue`")
     if queues.names != "discover" and queue not in queues.names:
-        raise TargetUnreachable(f"{scope.target}: the inventory lists {', '.join(queues.names)}; add it there")
+        names = ", ".join(map(repr, queues.names))
+        raise TargetUnreachable(
+            f"{scope.target}: queues.{scope.target.name}.names lists only {names}; add {queue!r} to it"
+        )
     key = queues.key_of(queue)
     if key is None:
         raise TargetUnknown(f"{scope.target}: {queue!r} has none of the prefixes {', '.join(queues.prefixes)}")

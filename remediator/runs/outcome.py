@@ -23,7 +23,7 @@ async def query_outcome(target: ResolvedTarget, run: Run, items: Sequence[Item],
                 outcomes = await session.resolve_outcome(items)
                 return [EffectOutcome(each.state, f"{cause}; {each.detail}".rstrip("; ")) for each in outcomes]
         except Exception as error:
-            log.warning("cannot look up an outcome", run=run.id, attempt=attempt, error=str(error))
+            log.warning("cannot look up the outcome of an effect", run=run.id, attempt=attempt, error=str(error))
             await asyncio.sleep(min(2**attempt, 8))
     return [EffectOutcome(ItemState.UNKNOWN, cause)] * len(items)
 

@@ -44,7 +44,7 @@ _PROCESS = _process_registry()
 _PROCESS.register(CUT_ALERTS)
 DELIVERIES = ProcessCounter(
     "remediation_deliveries",
-    "Deliveries since the start, by answer: accepted, malformed, unauthorized, unavailable.",
+    "Deliveries since the remediator started, by its answer: accepted, malformed, unauthorized, unavailable.",
     ["answer"],
     registry=_PROCESS,
 )

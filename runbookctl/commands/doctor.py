@@ -11,7 +11,7 @@ def doctor(
     stack: StackOption = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Report rights that are missing or too wide, each with its fix; changes nothing."""
+    """Report rights that are missing or too wide, each with its fix; writes only a probe file."""
     import asyncio
 
     from runbookctl.doctor import examine

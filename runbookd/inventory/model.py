@@ -265,7 +265,7 @@ class Stack(Section):
 
 
 def _list_names(sections: Mapping[str, Section]) -> str:
-    return f"the stack has {', '.join(sorted(sections))}" if sections else "the stack has none"
+    return f"the stack has {', '.join(map(repr, sorted(sections)))}" if sections else "the stack has none"
 
 
 class Operator(Section):

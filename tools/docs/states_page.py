@@ -6,6 +6,7 @@ from pathlib import Path
 from remediator.escalation.policy import escalate
 from remediator.model.run_state import ACTIVE, ENDED, MEANING, TRANSITIONS, RunState, counts_toward_breaker
 from remediator.runs.transitions import CONSEQUENCES, open_breaker
+from runbookd.inventory import Breaker, format_duration
 from tools.docs import REFERENCE
 
 PAGE = REFERENCE / "remediation-states.md"
@@ -19,9 +20,9 @@ def states_page() -> Iterator[tuple[Path, str]]:
 _HEAD = (
     "# States of a run",
     "",
-    "`make docs` generates this page from `remediator/model/run_state.py`, the table that the engine uses. Transitions",
-    "that are not drawn here are refused. Each transition adds one row to the audit trail, in its own transaction.",
-    "After a crash, a run is in the state of its last commit.",
+    "`make docs` generates this page from `remediator/model/run_state.py`, the table that the engine uses. The ledger",
+    "refuses every transition that is not drawn here. Each transition adds one row to the audit trail, in its own",
+    "transaction. After a crash, a run is in the state that was committed last.",
     "",
 )
 
@@ -55,5 +56,7 @@ def _breaker(state: RunState) -> str:
     if open_breaker in CONSEQUENCES.get(state, ()):
         return "opens at once"
     if counts_toward_breaker(state, "crash"):
-        return "opens after a few" + (", after a crash only" if not counts_toward_breaker(state, "") else "")
+        default = Breaker()
+        limit = f"opens after {default.failures} in `{format_duration(default.within)}`, by default"
+        return limit if counts_toward_breaker(state, "") else "as for `failed`, but only a crash counts"
     return ""

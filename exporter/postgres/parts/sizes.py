@@ -79,7 +79,7 @@ CROSS JOIN LATERAL (
         ),
         gauge(
             "pg_table_bloat_bytes",
-            "Bytes of the table beyond the needs of its rows, estimated from their width; only analyzed tables that "
+            "Bytes of the table that its live rows do not need, estimated from their width; only analyzed tables that "
             "the role may read.",
             "CASE WHEN analyzed.columns > 0 THEN greatest(heap - "
             f"ceil(t.live * (28 + ceil(analyzed.width / 8) * 8) / (({_PAGE} - 24) * t.fill)) * {_PAGE}, 0) END",
