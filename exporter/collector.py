@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 from exporter.job import Jobs
 from exporter.metric import Metric, Rows, Sample
 from exporter.series import MAX_SERIES
-from runbookd.addresses import AddressError
-from runbookd.inventory import Secret, SecretError, Stack
+from runbookd.inventory import Stack
 
 NOT_YET = "not read in the background yet"
 """The problem of a target before its first background reading."""
@@ -117,14 +116,3 @@ class Collector(ABC):
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Yield (key below the target, reason) for each secret that cannot be read now."""
         return ()
-
-
-def address_problem(secret: Secret, read: Callable[[str], object]) -> Iterable[tuple[str, str]]:
-    """Yield (key, reason) if the address in `secret` cannot be read now, or `read` refuses it."""
-    try:
-        read(secret.read())
-    except AddressError as error:
-        yield secret.key if secret.file is None else f"{secret.key}_file", str(error)
-    except SecretError as error:
-        key = secret.key if secret.file is None else f"{secret.key}_file"
-        yield key, str(error).removeprefix(f"{key}: ")

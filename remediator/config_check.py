@@ -1,11 +1,15 @@
 """Checks an inventory for the mistakes that only the remediator recognizes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from remediator.escalation.address import problem_of
 from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
-from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
+from remediator.rights_check import folder_findings, rights_findings
+from runbookd.addresses.postgres import read_postgres_address
+from runbookd.addresses.redis import read_redis_address
+from runbookd.inventory import Inventory, RemediationSettings, Secret, Stack
+from runbookd.inventory.secret_check import secret_problems
 from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
 
@@ -46,12 +50,14 @@ def startup_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     """Report the findings with which the remediator refuses to start or to reload."""
     yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
-        yield from _secret_findings(("operators", name, "token_file"), Secret("token", None, operator.token_file))
+        yield from _secret_findings(("operators", name), Secret("token", None, operator.token_file))
 
 
 def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     """Report the findings of `--config.check`: unusable settings and unreadable secrets."""
     yield from startup_findings(inventory)
+    yield from rights_findings(inventory)
+    yield from folder_findings(inventory)
     for name, contact in inventory.contacts.items():
         if problem := problem_of(contact.url_secret()):
             yield ConfigFinding(("contacts", name), problem)
@@ -62,17 +68,19 @@ def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
 def _stack_secret_findings(path: tuple[str, ...], stack: Stack) -> Iterator[ConfigFinding]:
     for name, postgres in stack.postgres.items():
         if postgres.admin_dsn_secret().configured:
-            yield from _secret_findings((*path, "postgres", name), postgres.admin_dsn_secret())
+            yield from _secret_findings((*path, "postgres", name), postgres.admin_dsn_secret(), read_postgres_address)
     for name, redis in stack.redis.items():
         if redis.admin_url_secret().configured:
-            yield from _secret_findings((*path, "redis", name), redis.admin_url_secret())
+            yield from _secret_findings((*path, "redis", name), redis.admin_url_secret(), read_redis_address)
     for name, backup in stack.backups.items():
-        if backup.dump is not None:
-            yield from _secret_findings((*path, "backups", name, "dump"), backup.dump.dsn_secret())
+        if backup.dump is not None and backup.dump.dsn_secret().configured:
+            yield from _secret_findings(
+                (*path, "backups", name, "dump"), backup.dump.dsn_secret(), read_postgres_address
+            )
 
 
-def _secret_findings(path: tuple[str, ...], secret: Secret) -> Iterator[ConfigFinding]:
-    try:
-        secret.read()
-    except SecretError as error:
-        yield ConfigFinding(path, str(error))
+def _secret_findings(
+    path: tuple[str, ...], secret: Secret, read_address: Callable[[str], object] | None = None
+) -> Iterator[ConfigFinding]:
+    for key, reason in secret_problems(secret, read_address):
+        yield ConfigFinding((*path, key), reason)

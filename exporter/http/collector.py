@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
-from exporter.collector import Collector, ScrapeReading, address_problem
+from exporter.collector import Collector, ScrapeReading
 from exporter.errors import TargetMisconfigured
 from exporter.http.client import HttpClient
 from exporter.http.metrics import METRICS, SUCCESS
 from runbookd.addresses import AddressError
 from runbookd.addresses.http import read_http_address
 from runbookd.inventory import SecretError, Stack
+from runbookd.inventory.secret_check import secret_problems
 
 
 class HttpCollector(Collector):
@@ -32,4 +33,4 @@ class HttpCollector(Collector):
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the URL cannot be read, if so."""
-        return address_problem(self._target.url_secret(), read_http_address)
+        return secret_problems(self._target.url_secret(), read_http_address)

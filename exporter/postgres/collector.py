@@ -7,7 +7,7 @@ alert_rules/compat/postgres_exporter.yml records the old names.
 from collections.abc import Iterable
 from functools import partial
 
-from exporter.collector import Collector, ScrapeReading, address_problem
+from exporter.collector import Collector, ScrapeReading
 from exporter.job import Jobs
 from exporter.metric import Metric, gauge
 from exporter.postgres.client import PART_SUCCESS, PostgresClient
@@ -20,6 +20,7 @@ from exporter.postgres.session import PostgresSession
 from exporter.postgres.user_queries import query_jobs
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import Secret, Stack
+from runbookd.inventory.secret_check import secret_problems
 
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
 MAX_SERIES_BY_METRIC = {
@@ -55,7 +56,7 @@ class PostgresCollector(Collector):
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the DSN cannot be read, if so."""
-        return address_problem(self._dsn, read_postgres_address)
+        return secret_problems(self._dsn, read_postgres_address)
 
     async def _connect(self, budget: float) -> PostgresClient:
         connection = await connect(self._dsn, budget)

@@ -17,6 +17,7 @@ from exporter.postgres.parts.server import FACTS, ServerInfo
 from runbookd.addresses import AddressError, log_dropped
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import Secret, SecretError
+from runbookd.network_errors import network_error_text
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -211,7 +212,7 @@ def target_error(error: Exception) -> TargetError:
         files = "a file that it names (socket, sslrootcert, sslcert, sslkey)"
         return TargetMisconfigured(f"dsn: cannot use {files}: {error.strerror}; correct its path or permissions")
     if isinstance(error, OSError):
-        return TargetUnavailable(str(error))
+        return TargetUnavailable(network_error_text(error))
     if isinstance(error, QUERY_ERRORS):
         return TargetRefused(query_error_text(error))
     if isinstance(error, ValueError) and not (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from exporter.clock import monotonic
-from exporter.collector import BackgroundReading, Collector, ScrapeReading, address_problem
+from exporter.collector import BackgroundReading, Collector, ScrapeReading
 from exporter.metric import Metric
 from exporter.redis.client import PrefixClient, RedisClient
 from exporter.redis.connection import RawConnection
@@ -12,6 +12,7 @@ from exporter.redis.prefixes import most_prefix_series
 from exporter.redis.scan import MOST_STEPS, STEP_KEYS
 from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import Stack
+from runbookd.inventory.secret_check import secret_problems
 
 
 class RedisCollector(Collector):
@@ -37,7 +38,7 @@ class RedisCollector(Collector):
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Return why the URL cannot be read, if so."""
-        return address_problem(self._url, read_redis_address)
+        return secret_problems(self._url, read_redis_address)
 
     async def _connect(self, budget: float) -> RedisClient:  # noqa: ARG002 - Redis has no limit of its own to set
         return RedisClient(await RawConnection.connect(self._url, selects=False), self._has_queues)

@@ -10,6 +10,7 @@ from remediator.model.remediation import Scope
 from runbookd.addresses import AddressError, MalformedAddress, log_dropped
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import SecretError
+from runbookd.network_errors import REMEDY, network_error_text
 
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
@@ -81,8 +82,8 @@ def _settings(scope: Scope) -> dict[str, str]:
 
 
 def _error_text(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time; check the address, and that the server is up"
+    if isinstance(error, OSError):
+        return f"{network_error_text(error)}; {REMEDY}"
     first_line = (str(error).splitlines() or [""])[0]
     return first_line or type(error).__name__
 

@@ -13,6 +13,7 @@ from remediator.model.remediation import Scope
 from runbookd.addresses import AddressError, MalformedAddress, log_dropped
 from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import SecretError
+from runbookd.network_errors import REMEDY
 from runbookd.redis_errors import redis_error_text
 
 CONNECT_SECONDS = 5.0
@@ -42,7 +43,8 @@ def translate_errors(scope: Scope) -> Iterator[None]:
         yield
     except (RedisError, OSError, TimeoutError) as error:
         first_line = (redis_error_text(error).splitlines() or [""])[0] or "no answer in time"
-        raise TargetUnreachable(f"{scope.target}: {first_line}") from None
+        remedy = f"; {REMEDY}" if isinstance(error.__context__, OSError) else ""
+        raise TargetUnreachable(f"{scope.target}: {first_line}{remedy}") from None
 
 
 def _client(scope: Scope) -> Redis:

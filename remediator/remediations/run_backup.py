@@ -19,13 +19,14 @@ from zoneinfo import ZoneInfo
 
 from remediator.clients.backup_store import BackupFolder, BackupObject
 from remediator.clients.child_process import ProcessResult, run_command
-from remediator.clients.libpq_env import libpq_environment
+from remediator.clients.libpq_env import LibpqConnection, libpq_connection
 from remediator.clients.object_store import describe, open_folder, translate_errors
 from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS, Answer, meaning_of, read_digest, upload
 from remediator.diagnostics.masking import mask_secrets
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
+from runbookd.addresses import AddressError
 from runbookd.inventory import BackupNames, Check, DumpSource, Marker, ProofKind, SecretError, format_duration
 
 OLDER_THAN = timedelta(hours=24)
@@ -46,7 +47,7 @@ class _BackupSession:
 
     scope: Scope
     dump: DumpSource
-    libpq_variables: Mapping[str, str]
+    connection: LibpqConnection
 
     @property
     def effect_timeout(self) -> timedelta:
@@ -144,7 +145,7 @@ class _BackupSession:
         try:
             async with asyncio.timeout_at(deadline):
                 with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-                    await self._run_or_raise(self.dump.command, self.libpq_variables, stdout=output)
+                    await self._run_or_raise(self.dump.command, self.connection.environment(file.parent), stdout=output)
                 if _size(file) == 0:
                     raise _DumpFailed(f"{self.dump.command[0]} wrote nothing to its standard output")
                 with file.open("rb") as dump:
@@ -164,8 +165,7 @@ class _BackupSession:
             result = await run_command(command, environment, **streams)
         except OSError as error:
             raise _DumpFailed(f"cannot start {command[0]}: {error.strerror}; install it, or put it on PATH") from None
-        password = libpq_variables.get("PGPASSWORD", "")
-        return replace(result, error_line=mask_secrets(result.error_line, password))
+        return replace(result, error_line=mask_secrets(result.error_line, self.connection.password))
 
     async def _store(self, name: str, file: Path) -> EffectOutcome:
         """Store `file` under an unused name, and compare the stored content."""
@@ -316,16 +316,17 @@ def _newest(backups: Sequence[BackupObject], now: datetime) -> dict[str, Any] | 
     return {"name": newest.name, "age_seconds": round((now - newest.at).total_seconds()), "size": newest.size}
 
 
-def _libpq_variables(scope: Scope, dump: DumpSource) -> Mapping[str, str]:
-    """Return libpq's variables for the database, if the command needs one."""
-    if not dump.dsn_secret().configured:
-        return {}
+def _connection_of(scope: Scope, dump: DumpSource) -> LibpqConnection:
+    """Return the connection to the database, if the command needs one."""
+    secret = dump.dsn_secret()
+    if not secret.configured:
+        return LibpqConnection()
     try:
-        return libpq_environment(dump.dsn_secret().read())
+        return libpq_connection(secret.key, secret.read())
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: {error}") from None
-    except ValueError as error:
-        raise TargetUnreachable(f"{scope.target}: dump.dsn {error}") from None
+    except AddressError as error:
+        raise TargetUnreachable(f"{scope.target}: {secret.key}: {error}") from None
 
 
 def _open_folder(scope: Scope, dump: DumpSource) -> BackupFolder:
@@ -342,7 +343,7 @@ async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
             f"{scope.target}: the inventory has no command that makes this backup;"
             f" add stacks.{scope.target.stack}.backups.{scope.target.name}.dump"
         )
-    yield _BackupSession(scope, target.dump, _libpq_variables(scope, target.dump))
+    yield _BackupSession(scope, target.dump, _connection_of(scope, target.dump))
 
 
 REMEDIATION = Remediation(

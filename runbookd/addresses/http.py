@@ -21,8 +21,10 @@ def read_http_address(text: str) -> HttpAddress:
     Raises:
         AddressError: it is no address of a web page.
     """
-    url, _, _ = text.partition("#")  # the place in the page, which clients do not send
-    parts = split_address(url, ("http", "https"), EXAMPLE).parts
+    url, _, place = text.partition("#")  # the place in the page, which clients do not send
+    if "@" in place:
+        raise AddressError("an @ is behind a #; write a # of the password as %23")
+    parts = split_address(url.partition("?")[0], ("http", "https"), EXAMPLE).parts  # a query may have an @
     if not parts.hostname:
         raise AddressError(f"the host is missing; write it as {EXAMPLE}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -24,7 +24,9 @@ LIBPQ_ONLY = frozenset(
         *("application_name", "channel_binding", "client_encoding", "connect_timeout", "fallback_application_name"),
         *("gssdelegation", "gssencmode", "hostaddr", "keepalives", "keepalives_count", "keepalives_idle"),
         *("keepalives_interval", "load_balance_hosts", "max_protocol_version", "min_protocol_version"),
-        *("require_auth", "requirepeer", "sslcertmode", "sslcompression", "sslcrldir", "sslsni", "tcp_user_timeout"),
+        *("oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope", "replication", "require_auth"),
+        *("requirepeer", "scram_client_key", "scram_server_key", "sslcertmode", "sslcompression", "sslcrldir"),
+        *("sslkeylogfile", "sslsni", "tcp_user_timeout"),
     }
 )
 AUTHORITY = frozenset({"host", "port", "dbname", "database", "user", "username", "password"})
@@ -101,9 +103,9 @@ class PostgresAddress:
     hosts: str
     """`host:port`, or several with commas; empty for libpq's default."""
     user: str
-    password: str
+    password: str = field(repr=False)
     database: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)  # sslpassword is one
     dropped: tuple[str, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.model import Inventory
 from runbookd.inventory.suggest import suggest
 from runbookd.inventory.urls import without_prisma_parameters
+from runbookd.inventory.words import problem_text
 from runbookd.text_files import read_text_file
 
 OVERRIDE_PREFIX = "RUNBOOK__"
@@ -152,11 +153,9 @@ def _put(data: dict[str, Any], path: KeyPath, text: str, variable: str) -> None:
 
 def _problem(detail: ErrorDetails, places: KeyPlaces, source: str, kind: type[BaseModel]) -> Problem:
     path = tuple(part for part in detail["loc"] if part != "[key]")
-    reason = detail["msg"].removeprefix("Value error, ")
+    reason = problem_text(detail)
     if detail["type"] == "extra_forbidden":
         reason = "unknown key" + suggest(str(path[-1]), _keys_at(path[:-1], kind), "known here:")
-    elif detail["type"] == "string_pattern_mismatch" and "[key]" in detail["loc"]:
-        reason = "not a name; use lower-case letters, digits and single underscores, and start with a letter"
     return Problem(_place(path, places, source), _dotted(path), reason)
 
 

@@ -107,14 +107,23 @@ Prefix = Annotated[str, StringConstraints(min_length=1)]
 
 
 def _check_kind(description: str, *kinds: type) -> BeforeValidator:
-    """Report a wrong type as one line; pydantic would report one line per accepted type."""
+    """Report a wrong or empty value as one line; pydantic would report one line per accepted type."""
 
     def check(value: object) -> object:
-        if not isinstance(value, kinds):
+        if not isinstance(value, kinds) or value in ("", [], ()):
             raise ValueError(f"must be {description}")
         return value
 
     return BeforeValidator(check)
+
+
+def _reject_other_names(value: object) -> object:
+    if value != "discover" and not isinstance(value, list | tuple):
+        raise ValueError("must be a list of queues, or 'discover'")
+    return value
+
+
+_check_names = BeforeValidator(_reject_other_names)
 
 
 class QueueTarget(Section):
@@ -130,7 +139,7 @@ class QueueTarget(Section):
         Prefix | Annotated[tuple[Prefix, ...], Field(min_length=1)],
         _check_kind("a prefix or a list of them", str, list, tuple),
     ] = "bull"
-    names: Literal["discover"] | tuple[str, ...] = "discover"
+    names: Annotated[Literal["discover"] | tuple[str, ...], _check_names] = "discover"
     dead_letter: Annotated[
         str | dict[str, str] | None,
         _check_kind("a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'", str, dict, NoneType),

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
+NAME = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
 class Section(BaseModel):

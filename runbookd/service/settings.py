@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, SettingsConfigDict
 
+from runbookd.inventory.words import problem_text
 from runbookd.service.address import ListenAddress
 from runbookd.service.version import VERSION
 
@@ -140,5 +141,5 @@ def _problems(error: ValidationError, argv: Sequence[str]) -> list[str]:
         path = [str(part) for part in detail["loc"][:2]]
         flag = "--" + ".".join(path).replace("_", "-")
         place = flag if flag in flags else PREFIX + "_".join(path).upper()
-        lines.append(f"{place}: {detail['msg'].removeprefix('Value error, ')}")
+        lines.append(f"{place}: {problem_text(detail)}")
     return lines

@@ -172,7 +172,7 @@ def test_unreadable_server_is_one_finding_without_its_password(granted: Postgres
     code, found = doctor(inventory)
     [finding] = found["shop/postgres/main"]
     assert code == 1
-    assert "Connect call failed" in finding["problem"]
+    assert "127.0.0.1:1: the connection is refused" in finding["problem"]
     assert "hunter2" not in str(found)
 
 

@@ -43,7 +43,7 @@ async def test_debug_page_reports_each_lane(exporter) -> None:
     at = next(number for number, line in enumerate(lines) if line.startswith("shop/redis/refused: "))
     assert "invalid username-password pair" in lines[at]
     assert lines[at + 1].startswith("  scrape: … s, error: invalid username")
-    assert any(line.startswith("mail/postgres/main: ") and "Connect call failed" in line for line in lines)
+    assert any(line.startswith("mail/postgres/main: ") and "the connection is refused" in line for line in lines)
     assert "hunter2" not in "".join(lines)
 
 

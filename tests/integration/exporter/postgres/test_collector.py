@@ -204,7 +204,7 @@ async def test_rotated_password_is_read_again(start_exporter, metrics_server, da
 @pytest.mark.parametrize(
     ("dsn", "expected"),
     [
-        ("postgresql://metrics:hunter2@127.0.0.1:1/shop", "Connect call failed (&#x27;127.0.0.1&#x27;, 1)"),
+        ("postgresql://metrics:hunter2@127.0.0.1:1/shop", "127.0.0.1:1: the connection is refused"),
         ("postgresql://metrics:hunter2@127.0.0.1:hunter2/shop", "dsn: not an address; write it as postgresql://"),
         ("hunter2", "dsn: not an address; write it as postgresql://"),
         ("postgresql://metrics:hunter2@127.0.0.1:1/shop?sslmode=maybe", "sslmode"),

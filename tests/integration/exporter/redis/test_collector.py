@@ -116,7 +116,7 @@ async def test_restarted_server_is_read_again(start_exporter, servers_folder) ->
     ("url", "expected"),
     [
         ("redis://metrics:hunter2@127.0.0.1:{port}/0", "invalid username-password pair"),
-        ("redis://metrics:hunter2@127.0.0.1:1/0", "Error 111 connecting to 127.0.0.1:1."),
+        ("redis://metrics:hunter2@127.0.0.1:1/0", "127.0.0.1:1: the connection is refused; check the address"),
         ("redis://metrics:hunter2@127.0.0.1:hunter2/0", "url: not an address; write it as redis://"),
         ("hunter2", "url: not an address; write it as redis://"),
     ],

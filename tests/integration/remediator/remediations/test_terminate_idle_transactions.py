@@ -376,7 +376,7 @@ async def test_role_that_cannot_see_states_is_refused(connect, scope) -> None:
     ("dsn", "words"),
     [
         ("postgresql://remediator:wrong-secret@127.0.0.1:{port}/postgres", "password authentication failed for user"),
-        ("postgresql://remediator:wrong-secret@127.0.0.1:1/postgres", "Connect call failed"),
+        ("postgresql://remediator:wrong-secret@127.0.0.1:1/postgres", "the connection is refused; check the address"),
         ("mysql://remediator:wrong-secret@127.0.0.1/postgres", "is not an address of the form postgresql://"),
         ("postgresql://remediator:wrong-secret@127.0.0.1:wrong-secret/postgres", "is not an address of the form"),
     ],

@@ -107,7 +107,7 @@ async def test_invalid_inventory_is_refused_with_every_reason(tmp_path: Path) ->
         assert status == 500
         assert "stacks.shop.remediations.run_bakcup: there is no such remediation" in answer
         assert f"{tmp_path}/inventory.yml:" in answer
-        assert "operators.dba.token_file: token_file: cannot read /none" in answer
+        assert "operators.dba.token_file: cannot read /none" in answer
         assert (await client.get("/api/v1/runs", headers=token("dba"))).status == 200
         page = await (await client.get("/metrics")).text()
         assert f"\n{STATE} 0.0\n" in page

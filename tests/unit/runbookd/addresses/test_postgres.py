@@ -73,3 +73,7 @@ def test_wrong_address_is_refused_by_name_without_its_secret(text: str, message:
     with pytest.raises(AddressError, match=message) as refusal:
         read_postgres_address(text)
     assert "hunter2" not in str(refusal.value)
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    assert "hunter2" not in repr(read_postgres_address("postgresql://u:hunter2@h/db?sslpassword=hunter2"))

@@ -37,6 +37,8 @@ def test_settings_of_other_clients_are_dropped_by_name() -> None:
         ("redis://h:6379/cache", "the database 'cache' is not a number"),
         ("redis://h/1/2", "the database in the path is not a number"),
         ("redis://user/hunter2@h/0", "the database in the path is not a number"),
+        ("redis://u:12?hunter2=@h/0", "not an address"),
+        ("redis://u:12/hunter2?db=@h/0", "not an address"),
         ("redis://h?maxRetires=3", "the parameter 'maxRetires' is unknown"),
         ("redis://:hunter2#@h/0", "write it as redis://"),
         ("redis://h/0#hunter2", "write a # of the password as %23"),

@@ -66,7 +66,7 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
         ("  shop:", "  Shop-1:", "not a name; use lower-case letters, digits and single underscores"),
         ("_%Y%m%d_%H%M%S", "", "pattern has no day"),
         ("max_items: 10", "max_items: 0", "stacks.shop.remediations.terminate_idle_transactions.max_items"),
-        ("mode: auto", "mode: yes", "Input should be 'off', 'shadow', 'approve' or 'auto'"),
+        ("mode: auto", "mode: yes", "must be 'off', 'shadow', 'approve' or 'auto'"),
         (
             "    redis:\n",
             "    postgres: {}\n    redis:\n",
@@ -226,3 +226,29 @@ def test_duration_without_a_unit_is_refused(tmp_path: Path) -> None:
     text = GOOD.replace("older_than: 5m", "cooldown: 5.5")
     with pytest.raises(InventoryError, match="a duration needs a unit"):
         load_inventory(write(tmp_path, text), {})
+
+
+WRONG_SHAPES = """\
+alertmanager: http://here
+operators: {a: {token_file: 7}}
+contacts: [a]
+stacks:
+  a: [x]
+  b: {limits: {max_runs_per_hour: 0, concurrency: many}, windows: {n: {days: mon, from: 2 am}}}
+  c: {freezes: {n: {from: x, to: y}}, remediations: {x: {max_share: 2, max_items: 1.5, block_on: A}, y: auto}}
+  d: {http: {x: {url: 5, status: 99}}, postgres: {m: {dsn: 5, statement_texts: maybe}}}
+  e: {redis: {m: {url: x}}, queues: {q: {redis: m, names: all, prefix: ""}}}
+"""
+
+
+def test_wrong_shapes_are_described_in_words_of_the_inventory(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.yml"
+    file.write_text(WRONG_SHAPES)
+    with pytest.raises(InventoryError) as error:
+        load_inventory(file, {})
+    text = str(error.value)
+    assert len(error.value.problems) == 21
+    assert "contacts: must be a map of keys" in text
+    assert "stacks.e.queues.q.names: must be a list of queues, or 'discover'" in text
+    for foreign in ("Input", "String should", "Field", "dictionary", "tuple", "instance", "pathlib", "parse"):
+        assert foreign not in text

@@ -71,8 +71,7 @@ def test_unknown_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--config.fil", "x"], "example: unknown flag --config.fil, did you mean --config.file?; see --help"),
         (["hunter2"], "example: unexpected argument; pass the inventory with --config.file FILE; see --help"),
         (["--config.file"], "example: argument --config.file: expected one argument; see --help"),
-        (["--hook.depth", "hunter2"], "example: --hook.depth: Input should be a valid integer, unable to parse string "
-         "as an integer"),
+        (["--hook.depth", "hunter2"], "example: --hook.depth: must be a whole number"),
     ],
 )  # fmt: skip
 def test_invalid_flag_is_reported_in_one_line(

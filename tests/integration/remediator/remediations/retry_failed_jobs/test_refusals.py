@@ -127,7 +127,7 @@ async def test_redis_user_has_only_the_needed_commands(server, redis, bull) -> N
     ("url", "words"),
     [
         ("redis://remediator:wrong-secret@127.0.0.1:{port}/0", "invalid username-password pair"),
-        ("redis://remediator:wrong-secret@127.0.0.1:1/0", "Connect call failed"),
+        ("redis://remediator:wrong-secret@127.0.0.1:1/0", "the connection is refused; check the address"),
         ("http://remediator:wrong-secret@127.0.0.1/0", "admin_url is not an address of the form redis://"),
     ],
 )

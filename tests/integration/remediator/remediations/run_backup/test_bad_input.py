@@ -8,7 +8,16 @@ import obstore
 import pytest
 
 from remediator.model.errors import TargetUnreachable
-from tests.integration.remediator.remediations.run_backup.steps import SECRET, plan_of, write_options
+from remediator.model.remediation import Item, ItemState, Scope
+from tests.integration.remediator.remediations.run_backup.steps import (
+    HOUR,
+    SECRET,
+    apply,
+    entries,
+    name_of,
+    plan_of,
+    write_options,
+)
 
 
 async def test_taken_name_fails_the_plan(scope, store) -> None:
@@ -64,10 +73,26 @@ async def test_silent_storage_is_one_clear_line(scope, tmp_path: Path) -> None:
 async def test_invalid_dump_address_is_reported_without_the_password(scope, dsn: str) -> None:
     with pytest.raises(TargetUnreachable) as caught:
         await plan_of(scope({"dsn": dsn}))
-    assert "dump.dsn is not an address of the form postgresql://" in str(caught.value)
+    assert "dump.dsn: not an address; write it as postgresql://" in str(caught.value)
     assert "dump-secret" not in str(caught.value)
 
 
-async def test_parameter_without_a_libpq_variable_is_named(scope) -> None:
-    with pytest.raises(TargetUnreachable, match="has the parameter keepalives, which libpq has no"):
-        await plan_of(scope({"dsn": "postgresql://a@b/c?keepalives=1"}))
+async def test_every_parameter_of_libpq_reaches_the_command(scope, shop, temporary: Path) -> None:
+    """Those without a variable are in a service file, which is gone afterwards."""
+    query = "keepalives=1&tcp_user_timeout=9000&ssl_min_protocol_version=TLSv1.2&sslmode=prefer&schema=public"
+    bad = await _apply_planned(scope({"dsn": f"{shop.dsn('dumper')}?keepalives=no"}), ItemState.FAILED)
+    assert 'invalid integer value "no" for connection option "keepalives"' in bad
+    await _apply_planned(scope({"dsn": f"{shop.dsn('dumper')}?{query}"}), ItemState.APPLIED)
+    assert entries(temporary) == []
+
+
+async def _apply_planned(scope: Scope, state: ItemState) -> str:
+    """Apply a new backup beside those of the test, and return its detail."""
+    outcome = await apply(scope, Item({"object": name_of(HOUR), "newest": None}))
+    assert outcome.state is state, outcome
+    return outcome.detail
+
+
+async def test_address_with_a_service_and_other_parameters_is_refused(scope) -> None:
+    with pytest.raises(TargetUnreachable, match="write keepalives into the service file"):
+        await plan_of(scope({"dsn": "postgresql://a@b/c?keepalives=1&service=shop"}))

@@ -1,0 +1,60 @@
+"""Finds remediations that could never act: no target of their kind, no rights, or a folder that cannot be written."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from remediator.remediations import REMEDIATIONS
+from runbookd.inventory import BackupTarget, Inventory, Mode, Stack
+from runbookd.service import ConfigFinding
+
+# Per kind of target: whether one has the rights, and the keys that give them.
+_RIGHTS: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
+    "postgres": (lambda stack, name: stack.postgres[name].admin_dsn_secret().configured, "admin_dsn_file"),
+    "queues": (
+        lambda stack, name: stack.redis[stack.queues[name].redis].admin_url_secret().configured,
+        "admin_url_file of its redis",
+    ),
+    "backups": (lambda stack, name: stack.backups[name].dump is not None, "dump"),
+}
+
+
+def rights_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
+    """Report each remediation that is not off and that no target of the stack allows; connects to none."""
+    for stack_name, stack in inventory.stacks.items():
+        for name, settings in stack.remediations.items():
+            if name in REMEDIATIONS and settings.mode is not Mode.OFF:
+                path = ("stacks", stack_name, "remediations", name)
+                for reason in _missing(stack, REMEDIATIONS[name].kind, settings.mode):
+                    yield ConfigFinding(path, reason)
+
+
+def folder_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
+    """Report each local folder in which this user could not store a backup."""
+    for stack_name, stack in inventory.stacks.items():
+        for name, backup in stack.backups.items():
+            if backup.dump is not None and (reason := _folder_problem(backup)):
+                yield ConfigFinding(("stacks", stack_name, "backups", name, "url"), reason)
+
+
+def _missing(stack: Stack, kind: str, mode: Mode) -> Iterator[str]:
+    if kind not in _RIGHTS:
+        return
+    has_rights, key = _RIGHTS[kind]
+    targets = getattr(stack, kind)
+    if not targets:
+        yield f"mode is {mode}, but the stack has no {kind}; add one, or set mode: off"
+    elif not any(has_rights(stack, target) for target in targets):
+        yield f"mode is {mode}, but no {kind} of the stack has {key}; add it, or set mode: off"
+
+
+def _folder_problem(backup: BackupTarget) -> str | None:
+    if not backup.url.startswith("file:"):
+        return None
+    folder = Path(unquote(urlsplit(backup.url).path))
+    if not folder.is_dir():
+        return f"{folder} is not a folder that this user can see; create it, or correct url"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"this user may not write into {folder}; the remediator stores new backups there"
+    return None

@@ -1,0 +1,11 @@
+"""The names of the remediations, so that the exporter's check finds a misspelt one, too."""
+
+REMEDIATION_NAMES = frozenset(
+    {
+        "analyze_tables",
+        "collect_diagnostics",
+        "retry_failed_jobs",
+        "run_backup",
+        "terminate_idle_transactions",
+    }
+)

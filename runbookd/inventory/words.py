@@ -1,0 +1,59 @@
+"""Words of our own for what pydantic reports: each says what to write, and none repeats the value."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from runbookd.inventory.section import NAME
+
+Words = Callable[[Mapping[str, Any]], str]
+_TEXTS: Mapping[str, str] = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "date_from_datetime_parsing": "must be a date such as 2026-12-24",
+    "datetime_from_date_parsing": "must be a moment such as 2026-12-24T00:00:00Z",
+    "datetime_parsing": "must be a moment such as 2026-12-24T00:00:00Z",
+    "datetime_type": "must be a moment such as 2026-12-24T00:00:00Z",
+    "dict_type": "must be a map of keys, as in `{name: …}`, or indented lines",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "missing": "is missing; add it",
+    "model_type": "must be a map of keys, as in `{name: …}`, or indented lines",
+    "path_type": "must be a path; put it in quotes",
+    "string_sub_type": "must be text; put it in quotes",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text; put it in quotes",
+    "time_parsing": 'must be a time of day such as "14:00"',
+    "time_type": 'must be a time of day such as "14:00"',
+    "too_short": "must not be empty",
+    "tuple_type": "must be a list, as in `[a, b]`",
+}
+_WITH_LIMITS: Mapping[str, Words] = {
+    "enum": lambda limits: f"must be {limits['expected']}",
+    "greater_than": lambda limits: f"must be more than {limits['gt']:g}",
+    "greater_than_equal": lambda limits: f"must be at least {limits['ge']:g}",
+    "less_than_equal": lambda limits: f"must be at most {limits['le']:g}",
+    "literal_error": lambda limits: f"must be {limits['expected']}",
+    "string_pattern_mismatch": lambda limits: _by_pattern(str(limits["pattern"])),
+    "string_too_long": lambda limits: f"must have at most {limits['max_length']} characters",
+    "too_long": lambda limits: f"must have at most {limits['max_length']} entries",
+}
+
+
+def problem_text(detail: ErrorDetails) -> str:
+    """Return what is wrong with a value, in the words of the inventory's documentation."""
+    if with_limits := _WITH_LIMITS.get(detail["type"]):
+        return with_limits(detail.get("ctx", {}))
+    return _TEXTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+
+
+def _by_pattern(pattern: str) -> str:
+    if pattern.startswith("^https?://"):
+        return "must begin with http:// or https://"
+    if pattern == NAME:
+        return "not a name; use lower-case letters, digits and single underscores, and start with a letter"
+    return f"must match the pattern {pattern}"
