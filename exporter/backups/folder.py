@@ -26,12 +26,12 @@ class Listing:
     """The result of reading a source. Times are seconds since 1970, sizes are bytes.
 
     `recent` holds at least the newest backups; `count` and `size` cover all backups, or those counted so far if
-    `truncated`. `encrypted` is None if the source does not report it.
+    `truncated`. `size` is None if a report omits it. `encrypted` is None if the source does not report it.
     """
 
     recent: Contents
     count: int
-    size: int
+    size: int | None
     oldest_at: float | None
     checked_at: float
     truncated: bool = False

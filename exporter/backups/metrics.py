@@ -45,7 +45,7 @@ OBJECTS = gauge(
 )
 BYTES = gauge(
     "backup_bytes",
-    "Total size of the backups that backup_objects counts, in bytes. Cached.",
+    "Total size of the backups that backup_objects counts, in bytes; absent if the report omits sizes. Cached.",
     "kind",
     source=_LISTING,
 )
@@ -176,7 +176,8 @@ def samples_of(listing: Listing, proofs: Proofs, kind: str) -> Iterator[Sample]:
 def _listing_samples(listing: Listing, kind: str) -> Iterator[Sample]:
     yield FOUND(listing.count > 0, kind)
     yield OBJECTS(listing.count, kind)
-    yield BYTES(listing.size, kind)
+    if listing.size is not None:
+        yield BYTES(listing.size, kind)
     yield TRUNCATED(listing.truncated, kind)
     yield UNMATCHED(listing.recent.unmatched, kind)
     yield LAST_CHECK(listing.checked_at, kind)

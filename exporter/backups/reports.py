@@ -24,12 +24,12 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True)
 class _ReportEntry:
-    """One backup of a report. `stored_bytes` is its size in the repository."""
+    """One backup of a report. `stored_bytes` is its size in the repository, None if the report omits it."""
 
     name: str
     made_at: float
     size: int | None
-    stored_bytes: int
+    stored_bytes: int | None
     damaged: bool = False
 
 
@@ -47,7 +47,7 @@ _ALL = Chosen()
 
 class _PgBackRestInfo(BaseModel):
     class Repository(BaseModel):
-        delta: int = 0
+        delta: int | None = None
 
     size: int
     repository: Repository = Repository()
@@ -104,7 +104,7 @@ class _WalGBackup(BaseModel):
         validation_alias=AliasChoices("finish_time", "time", "modification_time", "last_modified")
     )
     uncompressed_size: int | None = None
-    compressed_size: int = 0
+    compressed_size: int | None = None
 
 
 def _null_as_empty(value: Any) -> Any:
@@ -115,7 +115,7 @@ def _null_as_empty(value: Any) -> Any:
 class _ResticSummary(BaseModel):
     backup_end: AwareDatetime | None = None
     total_bytes_processed: int | None = None
-    data_added_packed: int = 0
+    data_added_packed: int | None = None
 
 
 class _ResticSnapshot(BaseModel):
@@ -180,7 +180,7 @@ def _pgbackrest_entry(backup: _PgBackRestBackup) -> _ReportEntry:
         backup.label,
         backup.timestamp.stop,
         backup.info.size if backup.info else None,
-        backup.info.repository.delta if backup.info else 0,
+        backup.info.repository.delta if backup.info else None,
         damaged=bool(backup.error),
     )
 
@@ -268,8 +268,14 @@ def _listing(
     return Listing(
         Contents(backups, tuple(incomplete)),
         len(intact),
-        sum(each.stored_bytes for each in intact),
+        _total([each.stored_bytes for each in intact]),
         intact[-1].made_at if intact else None,
         written_at,
         encrypted=encrypted,
     )
+
+
+def _total(sizes: Sequence[int | None]) -> int | None:
+    """Return the sum of the known sizes, or None if backups exist and no size is known."""
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known or not sizes else None

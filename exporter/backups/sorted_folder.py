@@ -202,7 +202,7 @@ class SortedFolder(Folder):
             window,
             recent=replace(contents, markers=markers),
             count=window.count + older.count,
-            size=window.size + older.size,
+            size=(window.size or 0) + older.size,
             oldest_at=older.oldest_at if older.oldest_at is not None else self._oldest_so_far(window),
             truncated=not older.complete,
         )

@@ -225,3 +225,9 @@ def test_stale_host_is_not_hidden_and_keys_choose_host_and_tag() -> None:
     }
     assert newest == {Chosen(): "b", Chosen(host="app"): "a", Chosen(tag="db"): "a"}
     assert FORMATS["restic"](content, None, NOW, NOW, Chosen(host="gone")).count == 0
+
+
+def test_report_without_sizes_has_no_total() -> None:
+    assert read("restic", [snapshot("a" * 64, "2027-01-15T07:00:00Z")]).size is None
+    assert read("walg", [walg("base", "2027-01-15T07:00:00Z") | {"compressed_size": None}]).size is None
+    assert read("restic", []).size == 0
