@@ -22,6 +22,7 @@ from tests.rules.rulebook import (
 
 STACKS = {"pmcrm", "clientforge", "formula_pm", "deelrx", "life_platform"}
 WITH_QUEUES = {"pmcrm", "clientforge"}
+RESPONSE = "runbook:respond_within_seconds"
 FOR_A_KIND = "backup_"
 """Numbers for backups are per kind."""
 
@@ -39,8 +40,7 @@ def test_each_stack_has_one_file_with_only_its_numbers() -> None:
 
 def test_no_number_is_published_twice() -> None:
     """Prometheus would store both in turn, and promtool checks only one file at a time."""
-    keys = ("stack", "kind", "quantity")
-    times = Counter((rule.record, *(rule.labels.get(key) for key in keys)) for rule in published_rules())
+    times = Counter((rule.record, *(rule.labels.get(key) for key in _keys(rule))) for rule in published_rules())
     assert [name for name, count in times.items() if count > 1] == []
 
 
@@ -108,6 +108,13 @@ def test_every_minimum_is_used_and_published_for_each_stack_that_needs_it() -> N
             assert {stack for stack in stacks if (minimum, stack) not in published} == set(), rule.expr
 
 
+def test_response_times_grow_from_p0_to_p3() -> None:
+    for file in threshold_files():
+        times = [rule for rule in rules_of(file) if rule.record == RESPONSE]
+        assert [rule.labels["priority"] for rule in times] == [f"P{number}" for number in range(len(times))]
+        assert sorted(map(number_of, times)) == list(map(number_of, times))
+
+
 def test_comment_names_section_row_and_origin_of_the_number() -> None:
     for file in threshold_files():
         sections = [rule.labels["section"] for rule in rules_of(file) if rule in thresholds()]
@@ -117,6 +124,10 @@ def test_comment_names_section_row_and_origin_of_the_number() -> None:
             assert re.search(r"\(((pmcrm|cf|fpm|drx|lpm)-[\w-]+(, )?)+\)", comment), (
                 f"{file.name} names no row: {comment}"
             )
+
+
+def _keys(rule: Rule) -> tuple[str, ...]:
+    return ("stack", "priority") if rule.record == RESPONSE else ("stack", "kind", "quantity")
 
 
 def _comments_over_thresholds(text: str) -> list[str]:

@@ -65,6 +65,8 @@ def _number(rule: Mapping[str, Any]) -> tuple[str, str]:
     kind = f" of {rule['labels']['kind']} backups" if "kind" in rule["labels"] else ""
     if rule["record"] == "runbook:silent":
         return rule["labels"]["quantity"] + kind, "silent"
+    if rule["record"] == "runbook:respond_within_seconds":
+        return "respond_within_seconds", f"{rule['expr']} ({rule['labels']['priority']})".replace("*", r"\*")
     _, quantity, severity = rule["record"].split(":")
     priority = f" {rule['labels']['priority']}" if "priority" in rule["labels"] else ""
     return quantity + kind, f"{rule['expr']} ({severity}{priority})".replace("*", r"\*")

@@ -31,9 +31,12 @@ OUTSIDE: Mapping[str, str] = {
 
 PLANNED: Mapping[str, str] = {
     "boards": "A separate board for queues, and one screen for a daily health check.",
+    "errors": "A reading of the error tracker itself; until then only an application's own counter is judged.",
     "probes": "Checks of the body that an endpoint returns.",
     "remediations": "Further bounded fixes; do them by hand until they exist.",
     "schedules": "The last time of a task, drill or rotation, published as a timestamp.",
+    "services": "The state of each service as its manager (pm2, systemd, containers) reports it.",
+    "starts": "A run that an operator starts, before a deploy or by hand.",
 }
 """Features that do not exist yet."""
 
@@ -85,13 +88,23 @@ def _remediations() -> Mapping[str, str]:
 
 @cache
 def _people() -> Mapping[str, str]:
-    """Return the sections of the manual procedures and the receivers of Alertmanager."""
+    """Return the sections of the manual procedures, a how-to, and the receivers of each runbook's Alertmanager."""
     headings = re.findall(r"^## (.+)$", PEOPLE.read_text(encoding="utf-8"), re.MULTILINE)
     sections = [heading.lower().replace(" ", "-") for heading in headings]
-    routes = yaml.safe_load((ROOT / "deploy" / "alertmanager.yml").read_text(encoding="utf-8"))
     return {
         **{section: f"../how-to/manual-procedures.md#{section}" for section in sections},
-        **{f"receiver/{receiver['name']}": "../../deploy/alertmanager.yml" for receiver in routes["receivers"]},
+        "add-queries": "../how-to/add-queries.md",
+        **_receivers(),
+    }
+
+
+def _receivers() -> Mapping[str, str]:
+    """Return the receivers as receiver/STACK/NAME."""
+    files = sorted((ROOT / "deploy" / "runbooks").glob("*/alertmanager.yml"))
+    return {
+        f"receiver/{file.parent.name}/{receiver['name']}": f"../../{file.relative_to(ROOT)}"
+        for file in files
+        for receiver in yaml.safe_load(file.read_text(encoding="utf-8"))["receivers"]
     }
 
 

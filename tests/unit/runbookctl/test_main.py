@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from runbookctl.client import RemediatorClient, RemediatorRefused, WrongUsage
+from runbookctl.errors import InitError
 from runbookctl.main import app
-from runbookctl.starter_files import InitError
 from runbookd.inventory import load_inventory
 from tests.unit.runbookctl.conftest import Ctl
 

@@ -1,5 +1,6 @@
 """docs/reference/coverage/*.yml answers every row of the runbooks with valid pointers."""
 
+import json
 import re
 from collections import Counter, defaultdict
 from functools import cache
@@ -25,6 +26,16 @@ SOURCES = {  # numbers of rows and traps in each runbook, and the prefix of its 
     "formula_pm": (136, 50, "fpm-"),
     "deelrx": (130, 28, "drx-"),
     "life_platform": (157, 29, "lpm-"),
+}
+LOOP = {"stack/Alerts", "stack/Runs by outcome", "stack/Refusals by bound", "stack/Last runs"}
+CHANNELS = {  # the channel that the runbook names in a row
+    "pmcrm-slack-ops-alerts": "#ops-alerts",
+    "pmcrm-slack-ops-critical": "#ops-critical",
+    "pmcrm-pagerduty-p0-p1": "pagerduty_configs",
+    "fpm-slack-alerts": "#formula-pm-alerts",
+    "fpm-email-alerts": "alerts@formulapm.com",
+    "lpm-p0-channel": "#incidents",
+    "lpm-p0-page": "pagerduty_configs",
 }
 
 
@@ -78,6 +89,35 @@ def test_alert_answers_a_row_only_with_a_number_of_its_stack() -> None:
             assert not needed or needed & numbers[row.stack], f"{row.id}: {alert}"
 
 
+def test_remediation_answers_a_row_only_where_an_alert_can_start_it() -> None:
+    for row in ROWS:
+        for remediation in row.answers.remediation:
+            starters = [rule for rule in alert_rules() if rule["labels"].get("remediation") == remediation]
+            assert any(can_fire(rule, row.stack) for rule in starters), f"{row.id}: {remediation}"
+
+
+def test_receiver_of_a_row_is_one_of_its_stack_and_the_channel_that_it_names() -> None:
+    for row in ROWS:
+        for pointer in row.answers.people:
+            assert not pointer.startswith("receiver/") or pointer.split("/")[1] == row.stack, row.id
+    answers = {row.id: row.answers.people for row in ROWS}
+    for row_id, place in CHANNELS.items():
+        assert place in {place_of(pointer) for pointer in answers[row_id] if pointer.startswith("receiver/")}, row_id
+
+
+def test_panel_of_a_row_shows_one_of_its_metrics() -> None:
+    """The panels of the loop show alerts and runs, which no row names as a metric."""
+    for row in ROWS:
+        shown = [series_of(panel) for panel in row.answers.panel if panel not in LOOP]
+        for names in shown if row.answers.metric else []:
+            assert names & set(row.answers.metric), f"{row.id}: {sorted(names)}"
+
+
+def test_worst_alert_answers_no_row() -> None:
+    """It is green when nothing is measured, and shows no number."""
+    assert not [row.id for row in ROWS if "stack/Worst alert" in row.answers.panel]
+
+
 @pytest.mark.parametrize("file", sorted((RULES / "thresholds").glob("*.yml")), ids=lambda file: file.stem)
 def test_row_named_by_a_threshold_is_answered_by_its_alert(file: Path) -> None:
     named = re.findall(r"((?: *#.*\n)+) *- record: (runbook:\S+)", file.read_text(encoding="utf-8"))
@@ -125,6 +165,46 @@ def numbers_by_alert() -> dict[str, set[str]]:
     for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
         numbers[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
     return numbers
+
+
+def alert_rules() -> list[dict[str, Any]]:
+    return [rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule]
+
+
+@cache
+def numbers_of(stack: str) -> set[str]:
+    return {rule["record"] for rule in rules(RULES / "thresholds" / f"{stack}.yml")}
+
+
+def can_fire(rule: dict[str, Any], stack: str) -> bool:
+    """Return whether the stack has the number that the alert compares with, or the alert needs none."""
+    needed = set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
+    return not needed or bool(needed & numbers_of(stack))
+
+
+def place_of(pointer: str) -> str:
+    """Return the channel, address or service that a receiver sends to."""
+    _, stack, name = pointer.split("/")
+    file = ROOT / "deploy" / "runbooks" / stack / "alertmanager.yml"
+    receiver = next(r for r in yaml.safe_load(file.read_text(encoding="utf-8"))["receivers"] if r["name"] == name)
+    (kind, settings), *_ = [(kind, value[0]) for kind, value in receiver.items() if kind != "name"]
+    return str(settings.get("channel") or settings.get("to") or kind)
+
+
+@cache
+def series_of(panel: str) -> frozenset[str]:
+    """Return the series that a panel reads, through recording rules down to the metrics."""
+    board, _, title = panel.partition("/")
+    content = json.loads((ROOT / "grafana" / "dashboards" / f"{board}.json").read_text(encoding="utf-8"))
+    queries = next(each for each in content["panels"] if each["title"] == title)["targets"]
+    everything = [rule for file in RULES.glob("*.yml") for rule in rules(file)]
+    recorded = {rule["record"]: rule["expr"] for rule in everything if "record" in rule}
+    names = {name for query in queries for name in names_in(query["expr"])}
+    return frozenset(names | {deeper for name in names for deeper in names_in(recorded.get(name, ""))})
+
+
+def names_in(expr: str) -> set[str]:
+    return set(re.findall(r"[a-z_][a-z0-9_:]+", expr))
 
 
 def rules(file: Path) -> list[dict[str, Any]]:
