@@ -44,7 +44,7 @@ class HttpClient(Client):
             ):
                 await response.content.read(BODY_BYTES)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return 0, f"{self._address.shown}: {fault_text(error)}"
+            return 0, fault_text(error, self._address.shown)
         expected = self._status
         return response.status, "" if response.status == expected else f"status {response.status}, not {expected}"
 

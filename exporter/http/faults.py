@@ -19,8 +19,15 @@ _TEXTS: dict[type[BaseException], str] = {
 }
 
 
-def fault_text(error: Exception) -> str:
-    """Return why a probe had no response, without any part of the address."""
+def fault_text(error: Exception, shown: str) -> str:
+    """Return why a probe had no response; of the address, only `shown` and the host are in it."""
+    if type(error) is aiohttp.ClientConnectorError:
+        reason = error.strerror or type(error.os_error).__name__
+        return f"Cannot connect to host {error.host}:{error.port} ({reason}); check that it is up and reachable"
+    return f"{shown}: {_text_of(error)}"
+
+
+def _text_of(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"TLS: {_certificate_text(error.certificate_error)}"
     if isinstance(error, aiohttp.ClientSSLError):
