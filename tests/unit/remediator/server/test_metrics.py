@@ -120,3 +120,5 @@ async def test_names_of_unknown_targets_are_not_counted_one_by_one(bench: Engine
     async with bench.context.ledger.read() as connection:
         counts = await run_counts.all_counts(connection)
     assert [(each.stack, each.target, each.runs) for each in counts] == [("(unknown)", "(unknown)", 30)]
+    open_episodes = (await page(bench))["remediation_open_episodes"]
+    assert open_episodes == {frozenset({("stack", "(unknown)"), ("remediation", "clear_shelf")}): 30}
