@@ -23,6 +23,7 @@ from remediator.runs.approval import withdraw_approvals
 from remediator.server import metrics
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.contacts_api import add_contact_routes
+from remediator.server.deploys_api import add_deploy_routes
 from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import Api, add_api_routes
 from remediator.server.preview_api import add_preview_routes
@@ -148,6 +149,7 @@ def _add_operator_routes(app: web.Application, context: Context, engine: Engine,
     api = add_api_routes(app, context, tokens, engine.wake)
     add_preview_routes(app, context, api.require_operator)
     add_contact_routes(app, context, api.require_operator)
+    add_deploy_routes(app, context, api.require_operator)
     add_status_route(app, context, api.require_operator, lambda: engine.fault)
     return api
 

@@ -9,5 +9,9 @@ class WrongUsage(RemediatorRefused):
     """An invalid request, or no usable operator's token."""
 
 
+class PrometheusSilent(RemediatorRefused):
+    """Prometheus did not answer."""
+
+
 class InitError(Exception):
     """The starter files cannot be written."""

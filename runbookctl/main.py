@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from runbookctl.client import RemediatorClient
-from runbookctl.commands import approval, audit, breakers, contacts, doctor, explain, init, pause, preview, runs
+from runbookctl.commands import (
+    approval,
+    audit,
+    breakers,
+    contacts,
+    deploys,
+    doctor,
+    explain,
+    init,
+    pause,
+    preview,
+    runs,
+)
 from runbookctl.connection_options import ConnectionFirst
 from runbookctl.errors import InitError, RemediatorRefused, WrongUsage
 from runbookctl.options import console
@@ -32,6 +44,7 @@ COMMANDS = (
     *(preview.plan, preview.why, preview.simulate),
     *(approval.approve, approval.reject, pause.pause, pause.resume),
     *(runs.status, runs.runs, runs.run),
+    *(deploys.deploy, deploys.predeploy),
     *(init.init, explain.explain, doctor.doctor),
 )
 for _command in COMMANDS:

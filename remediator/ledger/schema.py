@@ -186,6 +186,18 @@ pause = Table(
     Column("ended_by", String),
 )
 
+deploy = Table(
+    "deploy",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String, nullable=False),
+    Column("version", String, nullable=False),  # empty if it was not reported
+    Column("begun_at", Instant, nullable=False),
+    Column("begun_by", String, nullable=False),
+    Column("done_at", Instant),
+    Index("deploy_stack", "stack", "id"),
+)
+
 storm = Table(
     "storm",
     metadata,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.bounds.kill_switch import pause_reason
 from remediator.context import Context
 from remediator.intake.ingest import CUT_ALERTS
-from remediator.ledger import deliveries, episodes, outbox, run_counts, switches
+from remediator.ledger import deliveries, deploys, episodes, outbox, run_counts, switches
 from remediator.ledger.schema import run
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
@@ -86,12 +86,25 @@ async def _ledger_families(connection: AsyncConnection, context: Context) -> lis
             await outbox.count_unsent(connection),
         ),
         await _unsent_by_contact(connection, context),
+        await _deploys(connection, context),
         _gauge(
             "remediation_deliveries_waiting",
             "Accepted deliveries that have not been processed yet.",
             await deliveries.count_unprocessed(connection),
         ),
     ]
+
+
+async def _deploys(connection: AsyncConnection, context: Context) -> Metric:
+    family = GaugeMetricFamily(
+        "stack_last_deploy_timestamp_seconds",
+        "When the newest deploy of the stack began, in seconds since 1970.",
+        labels=["stack", "version"],
+    )
+    for stack, newest in (await deploys.newest_by_stack(connection)).items():
+        if stack in context.inventory.stacks:
+            family.add_metric([stack, newest.version], newest.begun_at.timestamp())
+    return family
 
 
 async def _unsent_by_contact(connection: AsyncConnection, context: Context) -> Metric:

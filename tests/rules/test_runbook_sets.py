@@ -79,7 +79,13 @@ BACKUPS: dict[str, int | str] = {
     "backup_last_restore_duration_seconds{T}": 600,
     "backup_encrypted{T}": 1,
 }
-KINDS: dict[str, dict[str, int | str]] = {"postgres": POSTGRES, "redis": REDIS, "queues": QUEUES, "backups": BACKUPS, "http": {"probe_success{T}": 1}}
+KINDS: dict[str, dict[str, int | str]] = {
+    "postgres": POSTGRES,
+    "redis": REDIS,
+    "queues": QUEUES,
+    "backups": BACKUPS,
+    "http": {"probe_success{T}": 1},
+}
 # The quantities that each scrape job brings.
 JOBS = {
     "application": [
