@@ -13,6 +13,7 @@ from runbookctl.commands import (
     approval,
     audit,
     breakers,
+    check,
     contacts,
     deploys,
     doctor,
@@ -45,7 +46,7 @@ COMMANDS = (
     *(approval.approve, approval.reject, pause.pause, pause.resume),
     *(runs.status, runs.runs, runs.run),
     *(deploys.deploy, deploys.predeploy),
-    *(init.init, explain.explain, doctor.doctor),
+    *(init.init, explain.explain, check.check, doctor.doctor),
 )
 for _command in COMMANDS:
     app.command()(_command)
