@@ -15,8 +15,8 @@ _REPAIR = "fix the problem named above, in the inventory or on the target"
 
 
 async def check(collector: Collector) -> list[Finding]:
-    """Connect and read once in each lane."""
-    lanes = (collector.scrape, collector.background)
+    """Connect and read once in each lane. The background finds the names of the queues that the scrape then reads."""
+    lanes = (collector.background, collector.scrape)
     for connect in [lane.connect for lane in lanes if lane is not None]:
         result = await _read(connect)
         if isinstance(result, Finding):

@@ -251,6 +251,16 @@ def test_queues_on_an_evicting_server_are_reported(redis_with, doctor: Doctor, t
     assert doctor(_redis_inventory(server.url("metrics", "hush")))[0] == 0
 
 
+@pytest.mark.parametrize("add", ["", "HSET bull:emails:meta opts.maxLenEvents 10000"])
+def test_discovered_queues_have_no_findings(redis_with, doctor: Doctor, add: str) -> None:
+    server = redis_with(_users())
+    if add:
+        assert b":1" in _ask(server, add)
+    queues = ", queues: {jobs: {redis: main, names: discover}}"
+    found = {"shop/redis/main": [], "shop/queues/jobs": []}
+    assert doctor(_redis_inventory(server.url("metrics", "hush"), queues)) == (0, found)
+
+
 def _ask(server: RedisServer, command: str) -> bytes:
     return server._ask(f"AUTH root any\r\n{command}\r\n")
 
