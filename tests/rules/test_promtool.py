@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from runbookctl.main import app
 from tests.rules.generated import subsystems, write_tests
 from tests.rules.rulebook import CASES, ROOT, RULES, SEVERITIES, adapter_files, subsystem_files, threshold_files
 from tests.rules.tools import RunTool
@@ -42,4 +44,17 @@ def test_prometheus_configuration_loads_every_rule_file(promtool: RunTool, tmp_p
     config = shutil.copy(ROOT / "deploy" / "prometheus.yml", tmp_path)
     result = promtool("check", "config", "--lint-fatal", config)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"{len(subsystem_files()) + len(adapter_files()) + len(threshold_files())} rule files found" in result.stdout
+    assert f"{len(subsystem_files()) + len(adapter_files())} rule files found" in result.stdout
+
+
+def test_prometheus_configuration_loads_the_thresholds_beside_it_only(promtool: RunTool, tmp_path: Path) -> None:
+    """The examples in alert_rules/thresholds belong to other stacks."""
+    shutil.copytree(RULES, tmp_path / "alert_rules")
+    config = shutil.copy(ROOT / "deploy" / "prometheus.yml", tmp_path)
+    CliRunner().invoke(app, ["init", str(tmp_path / "shop")], catch_exceptions=False)
+    shutil.copy(tmp_path / "shop" / "thresholds.yml", tmp_path)
+    (tmp_path / "thresholds").mkdir()
+    shutil.copy(threshold_files()[0], tmp_path / "thresholds")
+    result = promtool("check", "config", "--lint-fatal", config)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{len(subsystem_files()) + len(adapter_files()) + 2} rule files found" in result.stdout
