@@ -24,8 +24,8 @@ def runbook_set(runbook: Runbook, stack: str, modes: Modes) -> dict[str, str]:
     Raises:
         InitError: this installation has no runbooks.
     """
-    sources = {name: _folder("deploy/runbooks") / runbook / name for name in FILES}
-    sources["thresholds.yml"] = _folder("alert_rules/thresholds") / f"{runbook}.yml"
+    sources = {name: shipped_folder("deploy/runbooks") / runbook / name for name in FILES}
+    sources["thresholds.yml"] = shipped_folder("alert_rules/thresholds") / f"{runbook}.yml"
     texts = {name: _renamed(source.read_text(encoding="utf-8"), runbook, stack) for name, source in sources.items()}
     for name in ("prometheus.yml", "inventory.yml"):
         texts[name] = texts[name].replace(f"alert_rules/thresholds/{stack}.yml", "thresholds.yml")
@@ -39,7 +39,8 @@ def _renamed(text: str, runbook: str, stack: str) -> str:
     return re.sub(rf"(?<![\w-]){runbook}(?![\w-])", stack, text)
 
 
-def _folder(name: str) -> Path:
+def shipped_folder(name: str) -> Path:
+    """Return a folder of the checkout, or of the installed data. Raises InitError."""
     places: Sequence[Path] = (CHECKOUT / name, INSTALLED / Path(name).name)
     for place in places:
         if place.is_dir():

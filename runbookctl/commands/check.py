@@ -1,4 +1,4 @@
-"""`check`: examine inventory, rules and routes together, without a connection."""
+"""`check`: compare all files with each other."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,31 +11,18 @@ from runbookctl.printing import answers
 
 def check(
     file: ConfigFile = None,
-    prometheus: Annotated[Path | None, typer.Option(help="Prometheus' configuration, which names the rules.")] = None,
-    alertmanager: Annotated[Path | None, typer.Option(help="Alertmanager's configuration; needs --prometheus.")] = None,
+    alertmanager: Annotated[Path | None, typer.Option(help="Alertmanager's configuration.")] = None,
+    prometheus: Annotated[Path | None, typer.Option(help="Prometheus' configuration, with its rule files.")] = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Show who hears of each alert, and report settings that cannot work together; connects to nothing."""
-    from runbookctl.checks import checks
-    from runbookctl.checks.routes import read_routes
-    from runbookctl.checks.rules import read_rules
-    from runbookctl.printing import checked
+    """Compare inventory, rules, thresholds and routes, and show who hears of each alert; connects to nothing."""
+    from runbookctl.check import examine
+    from runbookctl.printing import check as printing
 
-    inventory = load_inventory_or_fail(file)
-    if alertmanager is not None and prometheus is None:
-        raise typer.BadParameter("--alertmanager needs --prometheus: the alerts are in its rules")
-    findings = list(checks.inventory_findings(inventory, checks.utc_now()))
-    recipients: checked.Recipients = {}
-    if prometheus is not None:
-        rules = read_rules(prometheus)
-        findings += checks.threshold_findings(inventory, rules)
-        if alertmanager is not None:
-            route, receivers = read_routes(alertmanager)
-            recipients = checks.recipients(inventory, rules, route)
-            findings += checks.route_findings(inventory, rules, route, receivers)
+    result = examine(load_inventory_or_fail(file), file, alertmanager, prometheus)
     if output is answers.Format.JSON:
-        checked.show_json(recipients, findings)
+        printing.show_json(result)
     else:
-        checked.show_text(console, recipients, findings)
-    if findings:
+        printing.show_text(console, result)
+    if result.findings:
         raise typer.Exit(1)

@@ -65,7 +65,8 @@ def _with_channels(source: Mapping[str, Any], channels: Channels) -> Mapping[str
         chat["channel"] = channels.chat
     if channels.mail:
         receivers["mail"]["email_configs"][0]["to"] = channels.mail
-    routes = config["route"]["routes"]
+    _, everybody = config["route"]["routes"]
+    routes = everybody["routes"]
     for channel in channels.urgent:
         name = channel.removeprefix("#")
         config["receivers"].append({"name": name, "slack_configs": [{**chat, "channel": channel}]})

@@ -1,0 +1,56 @@
+"""Reads a YAML file of another program, with the line of each entry of its lists."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runbookctl.errors import WrongUsage
+from runbookd.text_files import read_text_file
+
+
+class _Loader(yaml.SafeLoader):
+    """Adds the line to each map, under a key that no program uses."""
+
+
+LINE = "\0line"
+
+
+def _with_line(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    return {**loader.construct_mapping(node, deep=True), LINE: node.start_mark.line + 1}
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _with_line)
+
+
+def read_map(file: Path) -> Mapping[str, Any]:
+    """Return the map in `file`.
+
+    Raises:
+        WrongUsage: it cannot be read; the message shows none of its lines, which may hold a secret.
+    """
+    try:
+        document = yaml.load(read_text_file(file), Loader=_Loader)  # noqa: S506 - a safe loader
+    except OSError as error:
+        raise WrongUsage(f"cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongUsage(f"{file} is not UTF-8 text; save it as UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise WrongUsage(f"{file}:{line} is not valid YAML; correct it") from None
+    except yaml.YAMLError:
+        raise WrongUsage(f"{file} is not valid YAML; correct it") from None
+    if not isinstance(document, dict):
+        raise WrongUsage(f"{file} is not a configuration: it must be a map of keys")
+    return document
+
+
+def maps_in(value: object) -> list[Mapping[str, Any]]:
+    """Return the maps in a list; anything else is left out, because its own program refuses it."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def texts_in(value: object) -> list[str]:
+    """Return the texts in a list."""
+    return [str(each) for each in value] if isinstance(value, list) else []

@@ -1,0 +1,239 @@
+"""`runbookctl check` names settings of different files that do not fit together."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from runbookctl.errors import WrongUsage
+from runbookctl.main import app
+from tests.rules.own_configurations import CONFIGURATIONS, SNIPPET, with_remediator
+from tests.rules.rulebook import ROOT
+
+Change = Callable[[Any], object]
+ADDRESSES = {"dsn": "postgresql://m:hunter2@db/shop", "admin_dsn": "postgresql://r:hunter2@db/shop"}
+HOOK = "https://hooks.example/hunter2"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with the files of `init` and deploy/, which fit together."""
+    CliRunner().invoke(app, ["init", str(tmp_path / "shop")], catch_exceptions=False)
+    for file in ("alertmanager.yml", "prometheus.yml"):
+        shutil.copy(ROOT / "deploy" / file, tmp_path / "shop")
+    shutil.copytree(ROOT / "alert_rules", tmp_path / "shop" / "alert_rules")
+    return tmp_path / "shop"
+
+
+def check(folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    arguments = [f"--{name.partition('.')[0]}={folder / name}" for name in ("alertmanager.yml", "prometheus.yml")]
+    inventory = f"--config.file={folder / 'inventory.yml'}"
+    result = CliRunner().invoke(app, ["check", inventory, *arguments, "-o", "json", *more], catch_exceptions=False)
+    answer: dict[str, Any] = json.loads(result.stdout)
+    assert "hunter2" not in result.stdout
+    return result.exit_code, answer
+
+
+def change(file: Path, edit: Change) -> None:
+    document = yaml.safe_load(file.read_text())
+    edit(document)
+    file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def test_shipped_files_fit_together(folder: Path) -> None:
+    code, answer = check(folder)
+    assert (code, answer["findings"]) == (0, [])
+    receivers = {alert["alert"]: alert["receivers"] for alert in answer["alerts"]}
+    assert receivers["IdleInTransactionTooLong"] == ["remediator", "chat", "mail"]
+    assert receivers["DatabaseDown"] == ["chat", "pager"]
+    assert "AnalyzeOverdue" not in receivers, "the stack has no number for it"
+    assert "stacks.shop.postgres.main.dsn_file" in answer["notes"][0]
+
+
+def _stack(document: Any) -> Any:
+    return document["stacks"]["shop"]
+
+
+def _second(document: Any) -> Any:
+    return document["route"]["routes"][1]
+
+
+def _set_window(document: Any) -> None:
+    stack = _stack(document)
+    stack["windows"] = {"night": {"days": ["mon"], "from": "02:00", "to": "04:00"}}
+    stack["freezes"] = {"rebuild": {"from": "2020-01-01T00:00:00Z", "to": "2099-01-01T00:00:00Z"}}
+    stack["remediations"]["run_backup"]["only_in"] = "night"
+
+
+FINDINGS: list[tuple[str, Change, str, str]] = [
+    ("inventory.yml", lambda d: _stack(d).pop("http"), "runbook:probe_success:critical: shop has no http", "delete"),
+    ("inventory.yml", lambda d: _stack(d)["queues"]["jobs"].pop("dead_letter"), "has no queues with dead_letter", ""),
+    (
+        "inventory.yml",
+        lambda d: _stack(d)["backups"]["nightly"].update(kind="files"),
+        "shop has no backups of kind full",
+        "add the target",
+    ),
+    ("inventory.yml", lambda d: d["stacks"].update(mail={}), "no threshold of stack mail is loaded", "init DIR"),
+    (
+        "inventory.yml",
+        lambda d: _stack(d)["postgres"]["main"].pop("admin_dsn_file"),
+        "mode is shadow, but no postgres of the stack has admin_dsn_file",
+        "add it",
+    ),
+    (
+        "inventory.yml",
+        lambda d: _stack(d)["postgres"]["main"].update({"dsn": "postgresql://m:a/hunter2@db", "dsn_file": None}),
+        "not an address",
+        "write it as",
+    ),
+    ("inventory.yml", lambda d: _stack(d)["remediations"].update(run_bakcup={}), "no such remediation", "run_backup"),
+    ("inventory.yml", _set_window, "the window night never opens in the next year", "correct windows"),
+    (
+        "inventory.yml",
+        lambda d: _stack(d).update(limits={"max_alert_age": "2m"}),
+        "max_alert_age 2m is below repeat_interval 5m",
+        "raise max_alert_age",
+    ),
+    (
+        "inventory.yml",
+        lambda d: d["contacts"].update(oncall={"url": "pagerduty://hunter2@hunter2"}),
+        "one problem pages twice: by receiver pager and by contact oncall in the ladder of shop",
+        "let one of them page",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"].pop(1),
+        "reach the remediator only (shop: ",
+        "add a route without matchers behind the remediator's",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: (
+            next(each for each in d["receivers"] if each["name"] == "mail").pop("email_configs")
+            and _second(d)["routes"].pop(0)
+        ),
+        "reach nobody (shop: ",
+        "give their receiver a channel",
+    ),
+    ("alertmanager.yml", lambda d: d["route"]["routes"].pop(0), "so that run_backup never starts", "first one"),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"][0].update(group_by=["team"]),
+        "the remediator's route groups alerts by team",
+        "set group_by: ['...']",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"][0].update(mute_time_intervals=["working hours"]),
+        "has time intervals (working hours)",
+        "windows, freezes and modes",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"][0].update(repeat_interval="1h"),
+        "has repeat_interval 1h, the inventory's alertmanager.repeat_interval is 5m",
+        "the same",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["route"]["routes"][0].update(repeat_interval="1h"),
+        "above max_alert_age 10m",
+        "lower repeat_interval",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["receivers"][0]["webhook_configs"][0].update(send_resolved=False),
+        "the remediator never learns of an end",
+        "send_resolved: true",
+    ),
+    (
+        "alertmanager.yml",
+        lambda d: d["inhibit_rules"].append({"source_matchers": ["a = b"], "target_matchers": ["severity = warning"]}),
+        "this inhibit rule can keep IdleInTransactionTooLong, QueueFailedJobs from the remediator",
+        "target_matchers",
+    ),
+    ("prometheus.yml", lambda d: d.pop("alerting"), "it names no Alertmanager", "add alerting.alertmanagers"),
+    ("prometheus.yml", lambda d: d["scrape_configs"][1].pop("honor_labels"), "has no honor_labels", "add honor"),
+    ("prometheus.yml", lambda d: d["rule_files"].pop(0), "no alert is loaded", "copy alert_rules/"),
+    (
+        "prometheus.yml",
+        lambda d: d["rule_files"].append("alert_rules/thresholds/deelrx.yml"),
+        "thresholds are of stack deelrx, which the inventory does not have",
+        "your own stacks only",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "edit", "problem", "repair"), FINDINGS, ids=[entry[2] for entry in FINDINGS])
+def test_each_mistake_is_named_with_its_repair(
+    folder: Path, file: str, edit: Change, problem: str, repair: str
+) -> None:
+    change(folder / file, edit)
+    code, answer = check(folder)
+    assert code == 1
+    found = [each for each in answer["findings"] if problem in each["problem"]]
+    assert found, answer["findings"]
+    assert repair in found[0]["repair"]
+    assert found[0]["place"]
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_usual_configuration_with_the_remediator_loses_no_alert(folder: Path, name: str) -> None:
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(with_remediator(CONFIGURATIONS[name])))
+    assert check(folder)[1]["findings"] == []
+    document = with_remediator(CONFIGURATIONS[name])
+    document["route"] = {**document["route"]["routes"][1], "routes": [document["route"]["routes"][0]]}
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(document))
+    [finding] = check(folder)[1]["findings"]
+    assert finding["problem"].startswith("4 alerts reach the remediator only (shop: ")
+
+
+@pytest.mark.parametrize("runbook", ["clientforge", "deelrx", "formula_pm", "life_platform", "pmcrm"])
+def test_set_of_each_runbook_fits_together(tmp_path: Path, runbook: str) -> None:
+    CliRunner().invoke(app, ["init", str(tmp_path / "set"), "--runbook", runbook], catch_exceptions=False)
+    shutil.copytree(ROOT / "alert_rules", tmp_path / "set" / "alert_rules")
+    code, answer = check(tmp_path / "set")
+    assert (code, answer["findings"]) == (0, [])
+    reached = {receiver for alert in answer["alerts"] for receiver in alert["receivers"]}
+    receivers = yaml.safe_load((tmp_path / "set" / "alertmanager.yml").read_text())["receivers"]
+    assert reached == {each["name"] for each in receivers}
+
+
+def test_secrets_of_alertmanagers_file_are_not_shown(folder: Path) -> None:
+    change(folder / "alertmanager.yml", lambda d: d["receivers"][2].update(slack_configs=[{"api_url": HOOK}]))
+    check(folder)
+    (folder / "alertmanager.yml").write_text("receivers: [hunter2\n")
+    with pytest.raises(WrongUsage, match=r"alertmanager\.yml:2 is not valid YAML; correct it") as refusal:
+        check(folder)
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["", "[a]", "receivers: []", "route: {matchers: [nonsense]}"])
+def test_file_that_is_no_configuration_is_wrong_usage(folder: Path, text: str) -> None:
+    (folder / "alertmanager.yml").write_text(text)
+    with pytest.raises(WrongUsage, match=r"alertmanager\.yml"):
+        check(folder)
+    (folder / "alertmanager.yml").unlink()
+    with pytest.raises(WrongUsage, match=r"cannot read .*: No such file"):
+        check(folder)
+
+
+def test_text_names_receivers_then_findings(folder: Path) -> None:
+    change(folder / "inventory.yml", lambda d: _stack(d).pop("http"))
+    arguments = [f"--config.file={folder / 'inventory.yml'}", f"--prometheus={folder / 'prometheus.yml'}"]
+    result = CliRunner().invoke(app, ["check", *arguments, f"--alertmanager={SNIPPET}"], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "shop → remediator, chat, mail: IdleInTransactionTooLong, QueueFailedJobs" in result.stdout
+    assert f"- {folder}/thresholds.yml:37: runbook:probe_success:critical: shop has no http in the inventory" in (
+        result.stdout
+    )
+    assert result.stdout.endswith("1 finding\n")
+    alone = CliRunner().invoke(app, ["check", arguments[0]], catch_exceptions=False)
+    assert alone.exit_code == 0
+    assert "no findings" in alone.stdout
