@@ -221,11 +221,8 @@ async def _open(
 
 
 def _firing_since(firing: Sequence[ReceivedAlert]) -> datetime:
-    """Return when the first alert began to fire.
-
-    It is at latest the receipt: the sender's clock may be ahead.
-    """
-    return min(min(received_alert.received_at, received_alert.alert.started) for received_alert in firing)
+    """Return when the first alert began to fire."""
+    return min(each.alert.fires_since(each.received_at) for each in firing)
 
 
 def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:

@@ -6,17 +6,19 @@ newer releases add some under the same version.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from remediator.model.errors import MalformedDelivery, TooManyAlerts
+from remediator.model.target import sanitize
 
 MAX_BYTES = 1024 * 1024
 MAX_ALERTS = 1_000
+MAX_FINGERPRINT = 64  # characters; Alertmanager's has 16
+MAX_REFUSAL = 400  # characters of the reason why a body is refused: it names keys of the body
 
 
 def _to_utc(value: datetime) -> datetime:
@@ -32,9 +34,17 @@ def _to_utc(value: datetime) -> datetime:
         raise ValueError("is outside the calendar") from None
 
 
+def _refuse_numbers(value: Any) -> Any:
+    """Refuse a number: read as seconds since 1970, it would be a moment that the sender did not mean."""
+    if isinstance(value, datetime) or (isinstance(value, str) and "-" in value[1:]):
+        return value
+    raise ValueError("is not a moment as RFC 3339 writes it")
+
+
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_PLAUSIBLE = datetime(2012, 1, 1, tzinfo=UTC)  # older than Prometheus: the sender does not know the start
 # Go writes nanoseconds; Python keeps microseconds.
-Moment = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_refuse_numbers), AfterValidator(_to_utc)]
 
 
 class Alert(BaseModel):
@@ -51,8 +61,18 @@ class Alert(BaseModel):
 
     @property
     def key(self) -> str:
-        """The alert's identity: its fingerprint, or a hash of its labels if the sender omits it."""
-        return self.fingerprint or hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()[:16]
+        """The alert's identity: its fingerprint, a hash of it if it is long, or of its labels without one."""
+        if self.fingerprint and len(self.fingerprint) <= MAX_FINGERPRINT:
+            return self.fingerprint
+        source = self.fingerprint or json.dumps(self.labels, sort_keys=True)
+        return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def fires_since(self, received_at: datetime) -> datetime:
+        """Return when it began to fire: at latest the receipt, which also counts if the start is implausible.
+
+        The sender's clock may be ahead, and a start of 1970 must not pass for a long wait.
+        """
+        return min(self.started, received_at) if self.started >= _FIRST_PLAUSIBLE else received_at
 
     @property
     def end_time(self) -> datetime:
@@ -67,7 +87,12 @@ class Delivery(BaseModel):
 
     version: Literal["4"]
     alerts: tuple[Alert, ...] = Field(max_length=MAX_ALERTS)
-    truncated_alerts: int = Field(default=0, alias="truncatedAlerts")
+    truncated_alerts: int = Field(default=0, alias="truncatedAlerts", strict=True)
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether alerts were cut off it. A number below zero is none."""
+        return self.truncated_alerts > 0
 
 
 def parse_delivery(body: bytes) -> Delivery:
@@ -89,9 +114,5 @@ def parse_delivery(body: bytes) -> Delivery:
 def _error_text(detail: ErrorDetails) -> str:
     field_path = ".".join(str(part) for part in detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
-    return f"not an Alertmanager webhook body of version 4: {field_path + ': ' if field_path else ''}{message}"
-
-
-def describe(labels: Mapping[str, str]) -> str:
-    """Format untrusted labels in one short, printable line."""
-    return ", ".join(f"{name}={value[:100]!r}" for name, value in sorted(labels.items()))
+    text = f"not an Alertmanager webhook body of version 4: {field_path + ': ' if field_path else ''}{message}"
+    return sanitize(text, MAX_REFUSAL)

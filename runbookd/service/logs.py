@@ -6,10 +6,11 @@ import sys
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from runbookd.service.settings import LogSettings
 
+MAX_VALUE = 4_000  # characters; the text of an error may be as long as its sender likes
 _FIRST_KEYS = ["timestamp", "level", "event"]
 
 
@@ -50,6 +51,15 @@ def _render(name: str) -> list[Processor]:
         last = structlog.processors.LogfmtRenderer(key_order=_FIRST_KEYS, bool_as_flag=False)
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        _cut_values,
         structlog.processors.format_exc_info,
         last,
     ]
+
+
+def _cut_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Cut long texts and say how long they were. A traceback keeps its length: its end has the cause."""
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) > MAX_VALUE:
+            event[name] = f"{value[:MAX_VALUE]}… ({len(value)} characters)"
+    return event

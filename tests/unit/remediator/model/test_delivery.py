@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remediator.model.delivery import parse_delivery
+from remediator.model.delivery import MAX_REFUSAL, parse_delivery
 from remediator.model.errors import MalformedDelivery
 from tests.unit.remediator.payloads import alert, delivery
 
@@ -42,6 +42,11 @@ def test_unknown_and_missing_optional_keys_are_accepted() -> None:
         (delivery().replace(b'"startsAt"', b'"began"'), "alerts.0.startsAt"),
         (delivery([alert()] * 1001), "at most 1000"),
         (b'{"version": "4", "alerts": [], "truncatedAlerts": "many"}', "truncatedAlerts"),
+        (b'{"version": "4", "alerts": [], "truncatedAlerts": true}', "truncatedAlerts"),
+        (b'{"version": "4", "alerts": [], "truncatedAlerts": "3"}', "truncatedAlerts"),
+        (delivery().replace(b'"2026-03-01T11:59:00Z"', b"5"), "startsAt: is not a moment"),
+        (delivery().replace(b'"2026-03-01T11:59:00Z"', b'"-5"'), "startsAt: is not a moment"),
+        (delivery().replace(b'"shop"', b'{"x": 1}'), "labels.stack"),
         (delivery().replace(b"2026-03-01T11:59:00Z", b"2026-03-01T11:59:00"), "timezone"),
     ],
 )
@@ -50,6 +55,28 @@ def test_malformed_body_is_refused_with_one_line(body: bytes, reason: str) -> No
         parse_delivery(body)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_refusal_of_a_body_with_long_keys_is_short() -> None:
+    body = json.loads(delivery())
+    body["alerts"][0]["labels"] = {"k\n" * 100_000: 1}
+    with pytest.raises(MalformedDelivery) as caught:
+        parse_delivery(json.dumps(body).encode())
+    assert len(str(caught.value)) <= MAX_REFUSAL
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("number", "truncated"), [(-5, False), (0, False), (1, True), (10**30, True)])
+def test_number_of_truncated_alerts_counts_only_above_zero(number: int, truncated: bool) -> None:
+    body = json.loads(delivery()) | {"truncatedAlerts": number}
+    assert parse_delivery(json.dumps(body).encode()).is_truncated is truncated
+
+
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])
+def test_alert_with_an_implausible_start_fires_since_its_receipt(start: str) -> None:
+    (read,) = parse_delivery(delivery(starts=start)).alerts
+    received_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert read.fires_since(received_at) == received_at
 
 
 @given(JSON)

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from runbookd.service import configure_logs
+from runbookd.service.logs import MAX_VALUE
 from runbookd.service.settings import LogSettings
 
 
@@ -89,3 +90,11 @@ async def test_only_our_own_errors_log_a_traceback(
     log = capsys.readouterr().err
     assert f"level={level} " in log
     assert ("Traceback" in log) == traceback
+
+
+def test_long_values_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(LogSettings(format="json"))
+    structlog.get_logger("x").warning("cannot read", error="e" * 1_000_000)
+    line = capsys.readouterr().err
+    assert len(line) < MAX_VALUE + 300
+    assert json.loads(line)["error"].endswith("e… (1000000 characters)")
