@@ -11,6 +11,7 @@ from functools import cached_property
 from math import floor
 
 from remediator.bounds.facts import HOUR, BoundFacts, StormFacts
+from remediator.model.cuts import MAX_BOUND, cut_text
 from remediator.model.windows import format_window, in_window, next_start
 from runbookd.inventory import Storm, format_duration
 
@@ -75,9 +76,11 @@ def storm(facts: BoundFacts) -> Judgement:
 def judge_storm(now: datetime, seen: StormFacts, limit: Storm) -> Judgement:
     """Judge the new alerts, and the last storm seen."""
     within = format_duration(limit.within)
-    if _exceeds(seen, limit):
+    if exceeds_storm_limit(seen, limit):
         counts = f"{seen.alerts} alerts on {seen.targets} targets within {within}"
-        return _stop(f"a storm: {counts}, the limits are {limit.alerts} and {limit.targets}; the on-call takes over")
+        names = ", ".join([*seen.first_targets, *(["…"] if seen.targets > len(seen.first_targets) else [])])
+        limits = f"the limits are {limit.alerts} and {limit.targets}"
+        return _stop(f"a storm: {counts}, {limits}; the on-call takes over: {names}")
     if seen.last_at is not None and now < seen.last_at + limit.cooldown:
         end = seen.last_at + limit.cooldown
         return _stop(
@@ -86,12 +89,8 @@ def judge_storm(now: datetime, seen: StormFacts, limit: Storm) -> Judgement:
     return _pass(f"{seen.alerts} of {limit.alerts} alerts on {seen.targets} of {limit.targets} targets within {within}")
 
 
-def is_storm(facts: BoundFacts) -> bool:
+def exceeds_storm_limit(seen: StormFacts, limit: Storm) -> bool:
     """Return whether more alerts or targets are new than one fault explains."""
-    return _exceeds(facts.storm, facts.limits.storm)
-
-
-def _exceeds(seen: StormFacts, limit: Storm) -> bool:
     return seen.targets > limit.targets or seen.alerts > limit.alerts
 
 
@@ -258,14 +257,18 @@ class Decision:
     def as_evidence(self) -> dict[str, dict[str, str]]:
         """Return the stopping bounds with their sentences, for the evidence of the run."""
         return {
-            "refused_by": {name: each.detail for name, each in self.refusals.items()},
-            "deferred_by": {name: each.detail for name, each in self.deferrals.items()},
+            "refused_by": {name: _cut(each.detail) for name, each in self.refusals.items()},
+            "deferred_by": {name: _cut(each.detail) for name, each in self.deferrals.items()},
         }
 
     def _stopping(self, bounds: Mapping[str, Bound]) -> Mapping[str, Judgement]:
         return {
             name: self.judgements[name] for name in bounds if name in self.judgements and self.judgements[name].stops
         }
+
+
+def _cut(detail: str) -> str:
+    return cut_text(detail, MAX_BOUND, "detail")
 
 
 def decide(facts: BoundFacts) -> Decision:

@@ -12,11 +12,14 @@ from remediator.context import Context
 from remediator.ledger import effects, episodes, run_history, switches
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
+from remediator.model.clock import is_recent
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.model.windows import describe_freeze
 from runbookd.inventory import Limits, Mode, RemediationSettings, StackLimits, Window
 
 HOUR = timedelta(hours=1)
+FRESH_STORM = timedelta(seconds=5)  # for which a storm is taken as read: it would have to be counted for each run
+SHOWN_TARGETS = 5
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,12 @@ class BlockOnFacts:
 
 @dataclass(frozen=True)
 class StormFacts:
-    """The number of new alerts and of their targets, and when the last storm was seen."""
+    """The number of new alerts and of their targets, the first of these, and when the last storm was seen."""
 
     alerts: int = 0
     targets: int = 0
     last_at: datetime | None = None
+    first_targets: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,13 @@ async def gather_facts(
     run: Run,
     episode: Episode,
     block_on: BlockOnFacts,
+    *,
+    counts_alerts: bool = True,
 ) -> BoundFacts:
-    """Read all facts; nothing can change them before this transaction commits."""
+    """Read all facts; nothing can change them before this transaction commits.
+
+    In a storm that was just seen, the alerts need not be counted for each of its runs.
+    """
     now, settings = context.clock.now(), target.settings
     return BoundFacts(
         now=now,
@@ -121,7 +130,7 @@ async def gather_facts(
         stack_limits=target.stack.limits,
         alert=AlertFacts(episode.firing_since, episode.confirmed_at),
         block_on=block_on,
-        storm=await read_storm(connection, context, now),
+        storm=await read_storm(connection, context, now, counts_alerts=counts_alerts),
         plan=await _read_plan(connection, target, run),
         history=await _read_history(connection, run, now),
         window=target.stack.windows[settings.only_in] if settings.only_in else None,
@@ -131,12 +140,23 @@ async def gather_facts(
     )
 
 
-async def read_storm(connection: AsyncConnection, context: Context, now: datetime) -> StormFacts:
+async def read_storm(
+    connection: AsyncConnection, context: Context, now: datetime, *, counts_alerts: bool = True
+) -> StormFacts:
     """Count the alerts and targets that are new, and read when a storm was seen last."""
+    last_at = await switches.last_storm(connection)
+    if not counts_alerts:
+        return StormFacts(last_at=last_at)
     since = now - context.inventory.limits.storm.within
     new = [each for each in await episodes.all_open(connection, opened_since=since) if _can_act(context, each)]
-    alerts, targets = sum(len(each.alerts) for each in new), len({each.target for each in new})
-    return StormFacts(alerts, targets, await switches.last_storm(connection))
+    alerts, targets = sum(len(each.alerts) for each in new), sorted({each.target for each in new})
+    return StormFacts(alerts, len(targets), last_at, targets[:SHOWN_TARGETS])
+
+
+async def is_storm_fresh(connection: AsyncConnection, now: datetime) -> bool:
+    """Return whether a storm was just seen."""
+    last_at = await switches.last_storm(connection)
+    return last_at is not None and is_recent(last_at, FRESH_STORM, now)
 
 
 def _can_act(context: Context, episode: Episode) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable, select_firing
 from remediator.context import Context
 from remediator.escalation.message import run_message, step_message
-from remediator.ledger import episodes, outbox, runs
+from remediator.ledger import episodes, outbox, runs, switches
 from remediator.ledger.outbox import Notifications, NotifiedEpisode
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
@@ -58,13 +58,24 @@ async def escalate(connection: AsyncConnection, context: Context, run: Run) -> N
     """
     if run.reason in NOT_ESCALATED:
         return
-    key = f"{run.episode}/{run.state}/{run.reason}" + (f"/{run.id}" if run.state in ESCALATED_EVERY_TIME else "")
+    key = await _message_key(connection, run)
     notifications = await outbox.notifications_of(connection, run.episode)
     if notifications is not None and key in notifications.keys:
         return
     contacts = contacts_for(context.inventory, run.stack, notifications)
     message = await run_message(connection, context, run, await episodes.get(connection, run.episode))
     await outbox.enqueue(connection, run.episode, key, contacts, message.draft(), context.clock.now())
+
+
+async def _message_key(connection: AsyncConnection, run: Run) -> str:
+    """Return the key of a message about `run`: what has the same key is reported once to each contact.
+
+    A storm is one cause, on however many targets.
+    """
+    if run.state is RunState.REFUSED and run.reason == "storm":
+        return f"storm/{await switches.last_storm_id(connection)}"
+    key = f"{run.episode}/{run.state}/{run.reason}"
+    return f"{key}/{run.id}" if run.state in ESCALATED_EVERY_TIME else key
 
 
 async def escalate_due_steps(context: Context) -> None:

@@ -25,6 +25,7 @@ from remediator.model.target import key_of
 
 # Per transaction: enough that each delivery costs little, but no more, so that other writers do not wait long.
 BATCH_SIZE, BATCH_BYTES = 1_000, 2 * 1024 * 1024
+MAX_SHOWN_COUNT = 1_000_000  # a sender may claim any number
 MAX_BLOCK_SECONDS = 0.002  # for which parsing deliveries may block the event loop
 CUT_ALERTS = Counter(
     "remediation_cut_alerts",
@@ -93,9 +94,10 @@ async def apply_deliveries(
 ) -> int:
     """Apply deliveries, oldest first, to episodes and their runs; return the number of alerts that were cut."""
     for _, delivery in parsed_batch:
-        if delivery.truncated_alerts > 0:
-            detail = f"{delivery.truncated_alerts} alerts were cut off a delivery"
-            await switches.note_storm(connection, context.clock.now(), detail)
+        if delivery.is_truncated:
+            detail = f"{min(delivery.truncated_alerts, MAX_SHOWN_COUNT)} alerts were cut off a delivery"
+            continues_within = 2 * context.inventory.limits.storm.cooldown
+            await switches.note_storm(connection, context.clock.now(), detail, continues_within)
     alerts_by_episode: dict[EpisodeKey, list[ReceivedAlert]] = {}
     for stored_delivery, delivery in parsed_batch:
         for alert in delivery.alerts:

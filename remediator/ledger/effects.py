@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.ledger import audit, runs
 from remediator.ledger.runs import Run, StaleRun
 from remediator.ledger.schema import item, run
+from remediator.model.cuts import MAX_DETAIL, cut_text, cut_values
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
 
 
@@ -33,7 +34,7 @@ async def save_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Ru
             "run": current.id,
             "position": position,
             "identity": dict(planned_item.identity),
-            "evidence": dict(planned_item.evidence),
+            "evidence": cut_values(planned_item.evidence),
             "state": ItemState.PLANNED,
         }
         for position, planned_item in enumerate(plan.items)
@@ -47,7 +48,7 @@ async def save_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Ru
             found=plan.found,
             population=plan.population,
             plan_hash=hash_items(plan.items),
-            evidence={**current.evidence, "plan": dict(plan.evidence)},
+            evidence={**current.evidence, "plan": cut_values(plan.evidence)},
         )
     )
     return await runs.get(connection, current.id)
@@ -104,7 +105,7 @@ async def settle(
         await connection.execute(
             update(item)
             .where(item.c.run == current.id, item.c.position == each.position, item.c.state == ItemState.INTENDED)
-            .values(state=outcome.state, detail=outcome.detail, settled_at=now)
+            .values(state=outcome.state, detail=cut_text(outcome.detail, MAX_DETAIL, "detail"), settled_at=now)
         )
     states = {str(each.position): str(outcome.state) for each, outcome in zip(run_items, outcomes, strict=True)}
     await audit.append(connection, now, "settled", run=current.id, detail={"items": states})

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger import audit
+from remediator.ledger import audit, run_counts
 from remediator.ledger.protocol import Ledger
+from remediator.ledger.run_counts import RunCount
 from remediator.ledger.schema import audit as trail
-from remediator.ledger.schema import breaker, delivery, episode, item, outbox, resolution, run, storm
+from remediator.ledger.schema import breaker, delivery, episode, item, outbox, resolution, run, storm, tally
+from remediator.model.episode_key import UNKNOWN_NAME
 from remediator.model.run_state import TRANSITIONS
 
 DELIVERY_RETENTION = timedelta(days=30)
@@ -36,6 +38,7 @@ async def delete_expired(ledger: Ledger, now: datetime) -> bool:
         _delete_alert_records,
         _delete_runs,
         _delete_episodes,
+        _fold_counts,
         _cut_trail,
     ):
         async with ledger.write() as connection:
@@ -92,6 +95,16 @@ async def _delete_episodes(connection: AsyncConnection, now: datetime) -> int:
     )
     expired_ids = select(episode.c.id).where(episode.c.ended_at < limit, ~has_runs, ~has_messages).limit(STEP_ROWS)
     return (await connection.execute(delete(episode).where(episode.c.id.in_(expired_ids)))).rowcount
+
+
+async def _fold_counts(connection: AsyncConnection, now: datetime) -> int:
+    """Add the counts of targets without a recent run to one row: queues come and go, but no counter may fall."""
+    is_old = tally.c.last_at < now - RECORD_RETENTION, tally.c.target != UNKNOWN_NAME
+    rows = (await connection.execute(select(tally).where(*is_old).limit(STEP_ROWS))).all()
+    for row in rows:
+        await run_counts.add(connection, RunCount(*row[1:])._replace(target=UNKNOWN_NAME))
+    await connection.execute(delete(tally).where(tally.c.id.in_([row.id for row in rows])))
+    return len(rows)
 
 
 async def _cut_trail(connection: AsyncConnection, now: datetime) -> int:

@@ -1,7 +1,6 @@
 """Counts of run outcomes, updated in the transaction that moves the run."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
 
@@ -33,16 +32,20 @@ class RunCount(NamedTuple):
 
 async def count(connection: AsyncConnection, moved_run: Run, counted_as: EpisodeKey, now: datetime) -> None:
     """Count a run that has ended or was deferred under the names of `counted_as`."""
-    key = {**asdict(counted_as), "state": moved_run.state, "reason": moved_run.reason}
     acted = moved_run.finished_at is not None and moved_run.admitted_at is not None
     seconds = max((now - moved_run.admitted_at).total_seconds(), 0.0) if acted and moved_run.admitted_at else 0.0
-    result = await connection.execute(
-        update(tally)
-        .where(*(tally.c[name] == value for name, value in key.items()))
-        .values(runs=tally.c.runs + 1, acted=tally.c.acted + acted, seconds=tally.c.seconds + seconds, last_at=now)
-    )
+    names = counted_as.stack, counted_as.remediation, counted_as.target
+    await add(connection, RunCount(*names, moved_run.state, moved_run.reason, 1, int(acted), seconds, now))
+
+
+async def add(connection: AsyncConnection, more: RunCount) -> None:
+    """Add to the count with the same names."""
+    key = {name: getattr(more, name) for name in ("stack", "remediation", "target", "state", "reason")}
+    sums = {name: tally.c[name] + getattr(more, name) for name in ("runs", "acted", "seconds")}
+    same = (tally.c[name] == value for name, value in key.items())
+    result = await connection.execute(update(tally).where(*same).values(**sums, last_at=more.last_at))
     if not result.rowcount:
-        await connection.execute(insert(tally).values(**key, runs=1, acted=int(acted), seconds=seconds, last_at=now))
+        await connection.execute(insert(tally).values(**more._asdict()))
 
 
 async def all_counts(connection: AsyncConnection) -> Sequence[RunCount]:

@@ -12,6 +12,7 @@ from remediator.ledger.episodes import Episode
 from remediator.ledger.run_row import Run as Run
 from remediator.ledger.run_row import from_row as from_row
 from remediator.ledger.schema import run
+from remediator.model.cuts import cut_values
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import RemediatorError
 from remediator.model.run_state import ENDED, TRANSITIONS, RunState
@@ -61,7 +62,7 @@ async def move(
     if to in ENDED:
         columns["finished_at"] = now
     if evidence:
-        columns["evidence"] = {**(await get(connection, current.id)).evidence, **evidence}
+        columns["evidence"] = {**(await get(connection, current.id)).evidence, **cut_values(evidence)}
     result = await connection.execute(
         update(run)
         .where(run.c.id == current.id, run.c.state == current.state, run.c.fence == current.fence)
@@ -144,6 +145,6 @@ async def add_evidence(connection: AsyncConnection, current: Run, **evidence: An
     """Add to the run's evidence in the ledger, which may be newer than that of `current`."""
     recorded_evidence = (await get(connection, current.id)).evidence
     await connection.execute(
-        update(run).where(run.c.id == current.id).values(evidence={**recorded_evidence, **evidence})
+        update(run).where(run.c.id == current.id).values(evidence={**recorded_evidence, **cut_values(evidence)})
     )
     return await get(connection, current.id)

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
 from remediator.ledger.runs import Run
-from remediator.ledger.schema import breaker, pause, storm
+from remediator.ledger.schema import LedgerRow, breaker, pause, storm
+from remediator.model.clock import is_recent
 from remediator.model.episode_key import EpisodeKey
 
 
@@ -162,12 +163,28 @@ async def last_closed_at(connection: AsyncConnection, key: EpisodeKey) -> dateti
     return newest.scalar_one_or_none()
 
 
-async def note_storm(connection: AsyncConnection, now: datetime, detail: str) -> None:
-    """Record a storm."""
-    await connection.execute(insert(storm).values(seen_at=now, detail=detail))
+async def note_storm(
+    connection: AsyncConnection, now: datetime, detail: str, continues_within: timedelta = timedelta()
+) -> None:
+    """Record a storm. If one was seen within `continues_within`, it goes on: it stays one row and one cause."""
+    last = await _last_storm_row(connection)
+    if last is not None and is_recent(last.seen_at, continues_within, now):
+        await connection.execute(update(storm).where(storm.c.id == last.id).values(seen_at=now, detail=detail))
+    else:
+        await connection.execute(insert(storm).values(seen_at=now, detail=detail))
 
 
 async def last_storm(connection: AsyncConnection) -> datetime | None:
     """Return when the last storm was seen, or None."""
-    newest = await connection.execute(select(storm.c.seen_at).order_by(storm.c.seen_at.desc()).limit(1))
-    return newest.scalar_one_or_none()
+    last = await _last_storm_row(connection)
+    return last.seen_at if last is not None else None
+
+
+async def last_storm_id(connection: AsyncConnection) -> int | None:
+    """Return the number of the last storm, or None."""
+    last = await _last_storm_row(connection)
+    return last.id if last is not None else None
+
+
+async def _last_storm_row(connection: AsyncConnection) -> LedgerRow | None:
+    return (await connection.execute(select(storm).order_by(storm.c.seen_at.desc()).limit(1))).first()

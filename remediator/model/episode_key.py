@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+UNKNOWN_NAME = "(unknown)"  # in place of names that alerts have made up, and of targets that no longer have runs
+
 
 @dataclass(frozen=True)
 class EpisodeKey:

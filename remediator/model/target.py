@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from remediator.model.episode_key import EpisodeKey
+from remediator.model.episode_key import UNKNOWN_NAME, EpisodeKey
 from remediator.model.remediation import Identity, Remediation, Scope, TargetName
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 from runbookd.inventory.suggest import suggest
 
-UNKNOWN_NAME = "(unknown)"
 MAX_NAME = 200  # characters; a longer name in an alert is cut before it is stored
 # Names never contain these characters: some databases refuse them, and in messages they would forge or hide text.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -9,11 +9,11 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide, is_storm
+from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide
 from remediator.bounds.facts import gather_facts, query_block_on
 from remediator.context import Context
 from remediator.escalation.policy import escalate
-from remediator.ledger import effects, episodes, run_history, runs, switches
+from remediator.ledger import effects, episodes, run_history, runs
 from remediator.ledger.effects import hash_items
 from remediator.ledger.runs import Run, StaleRun
 from remediator.ledger.touched_items import touched_items_since
@@ -22,6 +22,7 @@ from remediator.model.errors import RemediatorError, TargetUnknown
 from remediator.model.remediation import Identity, Plan
 from remediator.model.run_state import SAME_ITEMS, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
+from remediator.runs.storms import end_unread_in_storm, end_without_reading, note_storm
 from remediator.runs.transitions import transition
 from runbookd.inventory import Mode, RemediationSettings
 
@@ -49,9 +50,12 @@ async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
         return await refuse(context, run, "mode_off", "the mode is off")
     if run.approved_by is not None:
         return await _decide(context, run, target, None)
+    if (ended_run := await end_without_reading(context, run, target)) is not None:
+        return ended_run
     match await read_plan(context, target, run.id):
         case PlanFailed() as failure:
-            return await _end_without_plan(context, run, failure)
+            ended_run = await end_unread_in_storm(context, run, target, failure.detail)
+            return ended_run or await _end_without_plan(context, run, failure)
         case plan:
             return await _decide(context, run, target, plan)
 
@@ -126,8 +130,7 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
         episode = await episodes.get(connection, run.episode)
         facts = await gather_facts(connection, context, target, run, episode, block_on)
         decision = decide(facts)
-        if is_storm(facts):  # recorded for its cooldown, even if another bound stops the run
-            await switches.note_storm(connection, facts.now, decision.judgements["storm"].detail)
+        await note_storm(connection, context, facts.storm)  # for its cooldown, even if another bound stops the run
         return await _apply_decision(connection, context, run, target, decision, plan)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import Counter as ProcessCounter
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from sqlalchemy import func, select
@@ -16,6 +16,7 @@ from remediator.context import Context
 from remediator.intake.ingest import CUT_ALERTS
 from remediator.ledger import deliveries, deploys, episodes, outbox, run_counts, switches
 from remediator.ledger.schema import run
+from remediator.model.cuts import CUTS
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
 from remediator.server.run_metrics import label_values, run_families
@@ -70,7 +71,7 @@ async def collect(
         ledger_up.add_metric([], 0)
         return MetricsSnapshot([build, engine, ledger_up, *reload_families])
     ledger_up.add_metric([], ledger_fault is None)
-    return MetricsSnapshot([build, engine, ledger_up, *reload_families, *families])
+    return MetricsSnapshot([build, engine, ledger_up, _cut_values(), *reload_families, *families])
 
 
 async def _ledger_families(connection: AsyncConnection, context: Context) -> list[Metric]:
@@ -114,6 +115,17 @@ async def _unsent_by_contact(connection: AsyncConnection, context: Context) -> M
     unsent = await outbox.count_unsent_by_contact(connection)
     for contact in {**dict.fromkeys(context.inventory.contacts, 0), **unsent}:
         family.add_metric([contact], unsent.get(contact, 0))
+    return family
+
+
+def _cut_values() -> Metric:
+    family = CounterMetricFamily(
+        "remediation_cut_values",
+        "Values since the start that were too long to be recorded as a whole, by part of the record.",
+        labels=["part"],
+    )
+    for part, number in CUTS.items():
+        family.add_metric([part], number)
     return family
 
 

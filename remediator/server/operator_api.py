@@ -30,6 +30,7 @@ from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Duration
 
 MAX_LIMIT = 1_000
+MAX_REASON = 500  # characters; it is part of each message about a run that a pause refuses
 log = structlog.get_logger(__name__)
 NO_OPERATORS = "no operators are configured; add operators: {oncall: {token_file: …}} to the inventory\n"
 
@@ -42,7 +43,7 @@ class PauseRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    reason: str
+    reason: str = Field(max_length=MAX_REASON)
     stack: str | None = None
     span: Duration | None = Field(default=None, alias="for")
 

@@ -10,8 +10,8 @@ from prometheus_client.metrics_core import Metric
 
 from remediator.context import Context
 from remediator.ledger.run_counts import RunCount
+from remediator.model.episode_key import UNKNOWN_NAME
 from remediator.model.run_state import ENDED, UNKNOWN_TARGET, RunState
-from remediator.model.target import UNKNOWN_NAME
 from remediator.server.possible_outcomes import possible_outcomes
 
 LabelledCount = tuple[str, str, str, int]
@@ -89,7 +89,7 @@ def _last_runs(context: Context, ended_rows: Sequence[RunCount]) -> Metric:
     )
     newest: dict[tuple[str, str, str, str], datetime] = {}
     for row in ended_rows:
-        if row.reason != UNKNOWN_TARGET and row.stack in context.inventory.stacks:
+        if UNKNOWN_NAME not in row and row.reason != UNKNOWN_TARGET and row.stack in context.inventory.stacks:
             labels = (row.stack, row.remediation, row.target, str(row.state))
             newest[labels] = max(row.last_at, newest.get(labels, row.last_at))
     for labels, moment in newest.items():

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger import audit, audit_verify, retention, switches
+from remediator.ledger import audit, audit_verify, retention, run_counts, switches
 from remediator.ledger.audit_verify import verify_trail
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import delivery, episode, item, resolution, run, storm
@@ -61,6 +61,21 @@ async def test_old_runs_and_episodes_are_deleted_and_counters_stay(bench: Engine
     assert await count(bench, resolution) == 1
     families = {family.name: family for family in (await metrics.collect(bench.context)).collect()}
     assert [sample.value for sample in families["remediation_runs"].samples if sample.value] == [2]
+
+
+async def test_counts_of_targets_without_recent_runs_are_added_up(bench: EngineHarness) -> None:
+    """Queues come and go, and no counter may fall."""
+    for target in ("main", "spare"):
+        await bench.deliver(target=target, fingerprint=target)
+        await bench.work()
+    bench.clock.advance(days=401)
+    await forget(bench)
+    async with bench.context.ledger.read() as connection:
+        (folded,) = await run_counts.all_counts(connection)
+    assert (folded.target, folded.runs) == ("(unknown)", 2)
+    families = {family.name: family for family in (await metrics.collect(bench.context)).collect()}
+    assert [sample.value for sample in families["remediation_runs"].samples if sample.value] == [2]
+    assert families["remediation_last_run_timestamp_seconds"].samples == []
 
 
 async def test_run_that_opened_an_open_breaker_stays(bench: EngineHarness) -> None:
