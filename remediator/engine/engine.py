@@ -82,7 +82,9 @@ class Engine:
         while self._drive_tasks:
             await asyncio.gather(*self._drive_tasks.values())
         if self._end_messages is not None:
-            await self._end_messages
+            if self.shutdown.is_set():
+                self._end_messages.cancel()  # the next start reads the targets and queues the messages
+            await asyncio.wait([self._end_messages])
 
     async def _record_shutdown(self) -> None:
         for identifier in list(self._drive_tasks):

@@ -71,10 +71,14 @@ async def step_message(
 
 @dataclass(frozen=True)
 class Finding:
-    """The state of a target after its alert, in one sentence, and whether it was read and is clean."""
+    """The state of a target after its alert, in one sentence, and whether nothing speaks against the end.
+
+    `headline` is what speaks against it, in the words of a title.
+    """
 
     text: str
     is_clean: bool
+    headline: str = ""
 
 
 async def end_message(
@@ -87,8 +91,9 @@ async def end_message(
     facts += [f"last run: {each.id}, {each.state} {each.reason}".rstrip() for each in episode_runs[-1:]]
     breaker_lines = await _open_breaker_lines(connection, episode)
     is_over = finding.is_clean and not breaker_lines
+    but = f", but {finding.headline}" if finding.headline else ""
     return Content(
-        f"[{episode.stack}] {reason}: {episode.remediation} on {episode.target}",
+        f"[{episode.stack}] {reason}{but}: {episode.remediation} on {episode.target}",
         Severity.OK if is_over else Severity.WARNING,
         facts=tuple(facts),
         advice=tuple(breaker_lines),

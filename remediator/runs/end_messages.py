@@ -5,19 +5,22 @@ So the target is read before contacts are told that the problem is over.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from remediator.context import Context
+from remediator.diagnostics.bundle import parts_of, read_all
 from remediator.escalation.message import Finding, end_message
-from remediator.ledger import outbox
+from remediator.ledger import episodes, outbox
 from remediator.ledger.episodes import Episode
+from remediator.model.remediation import Plan
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.runs.planning import PlanFailed, read_plan
 from runbookd.inventory import Mode
 
 MAX_AGE = timedelta(hours=1)  # of an end, beyond which a message would only confuse
 MAX_CONCURRENT_READS = 5
-NOT_READ = Finding("The target was not read again.", is_clean=True)
+CLEAN = Finding("The target was read again and is clean.", is_clean=True)
 
 
 async def notify_ends(context: Context) -> None:
@@ -36,6 +39,8 @@ async def _notify_end(context: Context, episode: Episode, limit: asyncio.Semapho
         notifications = await outbox.notifications_of(connection, episode.id)
         if notifications is None:
             return
+        if await episodes.open_for(connection, episode.key) is not None:
+            finding = Finding("But it fires again; further messages follow.", is_clean=False, headline="fires again")
         message = await end_message(connection, episode, episode.end_reason or "", finding, context.clock.now())
         contacts, now = sorted(notifications.contacts), context.clock.now()
         await outbox.enqueue(connection, episode.id, outbox.end_key(episode.id), contacts, message.draft(), now)
@@ -44,16 +49,40 @@ async def _notify_end(context: Context, episode: Episode, limit: asyncio.Semapho
 async def _read_target(context: Context, episode: Episode) -> Finding:
     """Return in one sentence what the reading that would make a plan finds now."""
     match resolve_target(context.inventory, context.remediations, episode.key):
-        case ResolvedTarget(settings=settings) as target if settings.mode is not Mode.OFF:
-            plan = await read_plan(context, target, "end")
-        case ResolvedTarget() | UnresolvedTarget():
-            return NOT_READ
+        case UnresolvedTarget():
+            return _unread("the inventory does not have it")
+        case ResolvedTarget(settings=settings) if settings.mode is Mode.OFF:
+            return _unread("its mode is off")
+        case ResolvedTarget(remediation=remediation) as target if remediation.kind == "stack":
+            return await _read_stack(target)
+        case target:
+            return _judge(await read_plan(context, target, "end"))
+
+
+def _judge(plan: Plan | PlanFailed) -> Finding:
     match plan:
         case PlanFailed(detail):
-            text = f"But the target cannot be read now, so nothing proves that it is well: {detail}. Check the target."
-            return Finding(text, is_clean=False)
+            return _unreadable(detail)
         case _ if plan.found:
-            text = f"But {plan.found} items are still as the alert found them, or are so again. Check the target."
-            return Finding(text, is_clean=False)
+            items = "1 item is" if plan.found == 1 else f"{plan.found} items are"
+            text = f"But {items} still as the alert found them, or so again. Check the target."
+            return Finding(text, is_clean=False, headline=f"{items} left")
         case _:
-            return Finding("The target was read again and is clean.", is_clean=True)
+            return CLEAN
+
+
+async def _read_stack(target: ResolvedTarget) -> Finding:
+    """Read every part: the plan for a whole stack lists its parts, whatever their state."""
+    scope = target.scope("end")
+    scopes = [replace(scope, target=part) for part in parts_of(target.name.stack, target.stack, "")]
+    errors = [f"{part}: {value}" for part, value in (await read_all(scopes)).items() if isinstance(value, str)]
+    return _unreadable("; ".join(errors)) if errors else CLEAN
+
+
+def _unread(reason: str) -> Finding:
+    return Finding(f"The target was not read again: {reason}. Only the alert says that it is over.", is_clean=True)
+
+
+def _unreadable(detail: str) -> Finding:
+    text = f"But the target cannot be read now, so nothing proves that it is well: {detail}. Check the target."
+    return Finding(text, is_clean=False, headline="no longer measured")

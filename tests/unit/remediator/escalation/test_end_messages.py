@@ -1,7 +1,11 @@
 """The end of an episode: its message, and the steps that it drops."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from remediator.escalation.policy import escalate_due_steps
@@ -26,10 +30,10 @@ async def test_resolution_sends_one_message_to_the_notified_contacts(
     await send_notifications(notified)
     assert sorted(receiver.contacts()) == ["leads", "oncall"]
     _, title, text = receiver.messages[0]
-    assert title == "[shop] resolved: clear_shelf on shop/postgres/main"
+    assert title == "[shop] resolved, but 2 items are left: clear_shelf on shop/postgres/main"
     assert text.splitlines() == [
         "The alert has resolved. It lasted 32m.",
-        "But 2 items are still as the alert found them, or are so again. Check the target.",
+        "But 2 items are still as the alert found them, or so again. Check the target.",
         "last run: 2, refused max_items",
         f"key: {outbox.end_key(1)}",
     ]
@@ -65,7 +69,7 @@ async def test_end_message_waits_for_the_message_before_it(
         await send_notifications(notified)
     assert [title.split()[1] for contact, title, _ in receiver.messages if contact == "leads"] == [
         "unresolved",
-        "resolved:",
+        "resolved,",
     ]
 
 
@@ -86,6 +90,7 @@ async def test_all_clear_says_so_when_the_target_cannot_be_read(
     await resolve(notified)
     await send_notifications(notified)
     assert "But the target cannot be read now, so nothing proves that it is well" in receiver.messages[-1][2]
+    assert receiver.messages[-1][1] == "[shop] resolved, but no longer measured: clear_shelf on shop/postgres/main"
 
 
 async def test_all_clear_confirms_that_the_target_is_clean(
@@ -96,6 +101,53 @@ async def test_all_clear_confirms_that_the_target_is_clean(
     await resolve(notified)
     await send_notifications(notified)
     assert "The target was read again and is clean." in receiver.messages[-1][2]
+    assert receiver.messages[-1][1] == "[shop] resolved: clear_shelf on shop/postgres/main"
+
+
+async def test_all_clear_says_so_when_the_alert_fires_again(
+    notified: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    """The reading takes time, and a later all-clear would hide the new alert."""
+    await notified.deliver(status="resolved", ends="2026-03-01T12:01:00Z")
+    await notified.engine._process_deliveries()
+    await notified.deliver(fingerprint="f2")
+    await notified.work()
+    await send_notifications(notified)
+    assert "[shop] resolved, but fires again: clear_shelf on shop/postgres/main" in {
+        title for _, title, _ in receiver.messages
+    }
+
+
+async def test_all_clear_of_a_whole_stack_reads_its_parts(folder: Path, receiver: NotificationReceiver) -> None:
+    """Its plan lists its parts whatever their state, so it proves nothing."""
+    async with harness_with_receiver(folder, receiver) as bench:
+        bench.context.remediations = {"clear_shelf": bench.shelf.remediation("stack")}
+        shop = bench.context.inventory.stacks["shop"]
+        dead = shop.postgres["main"].model_copy(update={"admin_dsn": SecretStr("postgresql://x@127.0.0.1:1/x")})
+        stacks = {"shop": shop.model_copy(update={"postgres": {"main": dead}})}
+        bench.context.inventory = bench.context.inventory.model_copy(update={"stacks": stacks})
+        bench.shelf.fill("a", "b")
+        await bench.deliver()
+        await bench.work()
+        await send_notifications(bench)
+        await resolve(bench)
+        await send_notifications(bench)
+    assert receiver.messages[-1][1] == "[shop] resolved, but no longer measured: clear_shelf on shop/stack/shop"
+    assert "shop/postgres/main: cannot read" in receiver.messages[-1][2]
+
+
+async def test_shutdown_does_not_wait_for_the_reading_of_an_all_clear(
+    notified: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("remediator.runs.end_messages.read_plan", hang)
+    await notified.deliver(status="resolved", ends="2026-03-01T12:01:00Z")
+    await notified.engine.tick()
+    await asyncio.sleep(0.1)
+    notified.engine.request_shutdown()
+    await asyncio.wait_for(notified.engine.wait_for_runs(), 5)
 
 
 async def test_end_message_is_queued_after_a_restart(notified: EngineHarness, receiver: NotificationReceiver) -> None:
@@ -104,4 +156,4 @@ async def test_end_message_is_queued_after_a_restart(notified: EngineHarness, re
     await notified.cut_power()
     await notified.work(1)
     await send_notifications(notified)
-    assert receiver.messages[-1][1] == "[shop] resolved: clear_shelf on shop/postgres/main"
+    assert receiver.messages[-1][1].startswith("[shop] resolved")

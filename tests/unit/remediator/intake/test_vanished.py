@@ -35,7 +35,9 @@ async def test_an_unconfirmed_episode_vanishes(approval_bench: EngineHarness) ->
         "cancelled",
         "vanished",
     )
-    assert await vanished_notifications(approval_bench) == ["[shop] vanished: clear_shelf on shop/postgres/main"]
+    assert await vanished_notifications(approval_bench) == [
+        "[shop] vanished, but 1 item is left: clear_shelf on shop/postgres/main"
+    ]
 
 
 async def test_episode_does_not_vanish_before_two_repeat_intervals(approval_bench: EngineHarness) -> None:
