@@ -1,5 +1,5 @@
 """The engine harness of the unit tests."""
 
-from tests.unit.remediator.conftest import bench, folder
+from tests.unit.remediator.conftest import folder, harness
 
-__all__ = ["bench", "folder"]
+__all__ = ["folder", "harness"]

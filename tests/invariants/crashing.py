@@ -45,7 +45,7 @@ class Scenario:
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: str = "ab"
-    shelf: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
     react: Callable[[Context, Run], Awaitable[object]] | None = None
     pauses: bool = False
 
@@ -72,7 +72,7 @@ async def _resolve(context: Context, run: Run) -> None:
 
 SCENARIOS = {
     "fixed": Scenario(),
-    "in one effect": Scenario(shelf={"one_effect": True}),
+    "in one effect": Scenario(files={"one_effect": True}),
     "approved": Scenario({"mode": "approve"}, react=_approve),
     "rejected": Scenario({"mode": "approve"}, react=_reject),
     "expired": Scenario({"mode": "approve", "approve_within": "2s"}),
@@ -81,8 +81,8 @@ SCENARIOS = {
     "refused": Scenario(files="abcdef"),
     "shadow": Scenario({"mode": "shadow"}),
     "nothing to do": Scenario(files=""),
-    "ineffective": Scenario({"verify_within": "0s"}, shelf={"refill": True}),
-    "failed": Scenario(shelf={"reachable": False}),
+    "ineffective": Scenario({"verify_within": "0s"}, files={"refill": True}),
+    "failed": Scenario(files={"reachable": False}),
     "paused": Scenario(pauses=True),
 }
 
@@ -153,11 +153,11 @@ async def run_life(folder: Path, scenario: Scenario, life: int, die_at: int) -> 
     clock = ManualClock(START + life * timedelta(minutes=10))
     ledger = CrashingLedger(f"sqlite:///{folder}/ledger.db")
     ledger.points = points
-    shelf = CrashingFolderRemediation(folder / "shelf", points=points, **scenario.shelf)
+    files = CrashingFolderRemediation(folder / "files", points=points, **scenario.files)
     async with ledger.open():
-        context = Context(inventory(**scenario.settings), ledger, clock, {"clear_shelf": shelf.remediation()}, None)
+        context = Context(inventory(**scenario.settings), ledger, clock, {"clear_folder": files.remediation()}, None)
         if scenario.pauses:
-            shelf.after = lambda: _pause(context)
+            files.after = lambda: _pause(context)
         await ledger.accept(clock.now(), delivery(starts=STARTS))
         await _drive(context, clock, scenario)
 
@@ -195,8 +195,8 @@ _FORKS.set_forkserver_preload(["tests.invariants.crashing"])
 
 def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[str]:
     """Run one process per number in `deaths`, which dies at that point, then one to the end; return the points."""
-    (folder / "shelf").mkdir()
-    FolderRemediation(folder / "shelf").fill(*SCENARIOS[name].files)
+    (folder / "files").mkdir()
+    FolderRemediation(folder / "files").fill(*SCENARIOS[name].files)
     for life, die_at in enumerate([*deaths, FAR_BEYOND]):
         process = _FORKS.Process(target=_process, args=(str(folder), name, life, die_at))
         process.start()

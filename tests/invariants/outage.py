@@ -49,11 +49,11 @@ def full_disk(answer: Connection, folder: Path) -> None:
 async def _full_disk(folder: Path) -> dict[str, Any]:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     engine_module.LEDGER_RETRY_SECONDS = 0.05
-    shelf = FolderRemediation(folder / "shelf")
-    shelf.fill("a")
+    files = FolderRemediation(folder / "files")
+    files.fill("a")
     results: dict[str, Any] = {}
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
-        context = Context(inventory(), ledger, ManualClock(START), {"clear_shelf": shelf.remediation()}, None)
+        context = Context(inventory(), ledger, ManualClock(START), {"clear_folder": files.remediation()}, None)
         engine = Engine(context)
         await ledger.accept(START, delivery())
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -66,11 +66,11 @@ async def _full_disk(folder: Path) -> dict[str, Any]:
         running = asyncio.create_task(engine.run())
         await becomes(lambda: _has_fault(engine), True)
         await asyncio.sleep(0.2)  # several retries, none of which may touch anything
-        results["trouble"], results["touched while full"] = engine.fault, list(shelf.touched)
+        results["trouble"], results["touched while full"] = engine.fault, list(files.touched)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         await becomes(lambda: _has_fault(engine), False)
-        await becomes(lambda: _touched(shelf), ["a"])
-        results["touched afterwards"], results["trouble afterwards"] = list(shelf.touched), engine.fault
+        await becomes(lambda: _touched(files), ["a"])
+        results["touched afterwards"], results["trouble afterwards"] = list(files.touched), engine.fault
         engine.request_shutdown()
         await running
         await engine.wait_for_runs()
@@ -102,16 +102,16 @@ async def _slow_work(answer: Connection, folder: Path) -> None:
         answer.send("began")
         await asyncio.sleep(0.3)
 
-    shelf = FolderRemediation(folder / "shelf", before=announce)
-    shelf.fill("a", "b", "c")
+    files = FolderRemediation(folder / "files", before=announce)
+    files.fill("a", "b", "c")
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
-        clock, remediations = ManualClock(START), {"clear_shelf": shelf.remediation()}
+        clock, remediations = ManualClock(START), {"clear_folder": files.remediation()}
         engine = Engine(Context(inventory(), ledger, clock, remediations, None, folder / "pause"))
         await ledger.accept(START, delivery())
         for _ in range(2):
             await engine.tick()
             await engine.wait_for_runs()
-    answer.send(("ended", list(shelf.touched)))
+    answer.send(("ended", list(files.touched)))
 
 
 def full_disk_at_rest(answer: Connection, folder: Path) -> None:
@@ -149,5 +149,5 @@ async def _has_fault(engine: Engine) -> bool:
     return engine.fault is not None
 
 
-async def _touched(shelf: FolderRemediation) -> list[str]:
-    return list(shelf.touched)
+async def _touched(files: FolderRemediation) -> list[str]:
+    return list(files.touched)

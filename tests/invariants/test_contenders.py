@@ -29,21 +29,21 @@ def inventory_with_cap(capped: str, **cap: int) -> Inventory:
     return stacks.model_copy(update={"stacks": {"shop": shop}, "limits": all_limits})
 
 
-async def contend(bench: EngineHarness) -> None:
+async def contend(harness: EngineHarness) -> None:
     async def put_back() -> None:
-        bench.shelf.fill("a")
+        harness.files.fill("a")
 
     await put_back()
-    bench.shelf.after = put_back  # each run finds an item
+    harness.files.after = put_back  # each run finds an item
     body = delivery([alert(target=name, fingerprint=name) for name in CONTENDERS])
-    await bench.context.ledger.accept(bench.clock.now(), body)
-    await bench.engine.tick()
+    await harness.context.ledger.accept(harness.clock.now(), body)
+    await harness.engine.tick()
 
 
-async def wait_for_decisions(bench: EngineHarness) -> list[Run]:
+async def wait_for_decisions(harness: EngineHarness) -> list[Run]:
     """Return the runs once every one is deferred or held in its effect."""
     for _ in range(1_000):
-        all_runs = await bench.runs()
+        all_runs = await harness.runs()
         if all(run.state in (RunState.DEFERRED, RunState.EXECUTING) for run in all_runs):
             break
         await asyncio.sleep(0.02)
@@ -53,14 +53,14 @@ async def wait_for_decisions(bench: EngineHarness) -> list[Run]:
 @pytest.mark.parametrize("capped", ["remediation", "stack", "all"])
 async def test_hourly_cap_of_three_admits_three_of_twenty(folder: Path, capped: str) -> None:
     """Invariant 3: counting and writing in separate transactions would admit all twenty."""
-    async with engine_harness(folder, inventory_with_cap(capped, max_runs_per_hour=3)) as bench:
-        await contend(bench)
-        await bench.engine.wait_for_runs()
-        all_runs = await bench.runs()
+    async with engine_harness(folder, inventory_with_cap(capped, max_runs_per_hour=3)) as harness:
+        await contend(harness)
+        await harness.engine.wait_for_runs()
+        all_runs = await harness.runs()
         assert len(all_runs) == 20
         assert sum(run.admitted_at is not None for run in all_runs) == 3
         assert sum((run.state, run.reason) == (RunState.DEFERRED, "rate") for run in all_runs) == 17
-        assert len(bench.shelf.touched) == 3
+        assert len(harness.files.touched) == 3
 
 
 @pytest.mark.parametrize("capped", ["stack", "all"])
@@ -75,12 +75,12 @@ async def test_concurrency_of_three_lets_three_of_twenty_act(folder: Path, cappe
         await release.wait()
         acting -= 1
 
-    async with engine_harness(folder, inventory_with_cap(capped, concurrency=3)) as bench:
-        bench.shelf.before = hold
-        await contend(bench)
-        all_runs = await wait_for_decisions(bench)
+    async with engine_harness(folder, inventory_with_cap(capped, concurrency=3)) as harness:
+        harness.files.before = hold
+        await contend(harness)
+        all_runs = await wait_for_decisions(harness)
         assert sum(run.state in ACTIVE for run in all_runs) == 3
         assert sum((run.state, run.reason) == (RunState.DEFERRED, "concurrency") for run in all_runs) == 17
         release.set()
-        await bench.engine.wait_for_runs()
+        await harness.engine.wait_for_runs()
         assert most == 3

@@ -43,44 +43,44 @@ async def open_error(file: Path) -> str:
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
 async def test_removed_file_refuses_deliveries_until_it_is_back(
-    bench: EngineHarness, folder: Path, tmp_path: Path, suffix: str
+    harness: EngineHarness, folder: Path, tmp_path: Path, suffix: str
 ) -> None:
     lost = with_suffix(ledger_of(folder), suffix)
-    bench.shelf.fill("a")
-    await bench.deliver()
+    harness.files.fill("a")
+    await harness.deliver()
     lost.rename(tmp_path / "elsewhere")
     with pytest.raises(LedgerUnavailable, match=f"{lost} {FILE_LOST}"):
-        await bench.deliver()
+        await harness.deliver()
     with pytest.raises(LedgerUnavailable, match=FILE_LOST):
-        await bench.engine.tick()
-    assert bench.shelf.touched == []
+        await harness.engine.tick()
+    assert harness.files.touched == []
     (tmp_path / "elsewhere").rename(lost)
-    await bench.deliver()
-    await bench.work()
-    assert bench.shelf.touched == ["a"]
+    await harness.deliver()
+    await harness.work()
+    assert harness.files.touched == ["a"]
 
 
-async def has_storm(bench: EngineHarness) -> bool:
-    async with bench.context.ledger.read() as connection:
+async def has_storm(harness: EngineHarness) -> bool:
+    async with harness.context.ledger.read() as connection:
         return await switches.last_storm(connection) is not None
 
 
 async def test_transaction_refused_for_a_lost_file_changes_nothing(
-    bench: EngineHarness, folder: Path, tmp_path: Path
+    harness: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     ledger_of(folder).rename(tmp_path / "elsewhere")
     with pytest.raises(LedgerUnavailable, match=FILE_LOST):
-        async with bench.context.ledger.write() as connection:
+        async with harness.context.ledger.write() as connection:
             await switches.note_storm(connection, START, "x")
     (tmp_path / "elsewhere").rename(ledger_of(folder))
-    assert not await has_storm(bench)
+    assert not await has_storm(harness)
 
 
 async def test_transaction_fails_if_the_file_is_lost_before_its_commit(
-    bench: EngineHarness, folder: Path, tmp_path: Path
+    harness: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     async def write() -> None:
-        async with bench.context.ledger.write() as connection:
+        async with harness.context.ledger.write() as connection:
             await switches.note_storm(connection, START, "x")
             ledger_of(folder).rename(tmp_path / "elsewhere")
 
@@ -88,33 +88,33 @@ async def test_transaction_fails_if_the_file_is_lost_before_its_commit(
         await write()
 
 
-async def test_replaced_file_refuses_deliveries(bench: EngineHarness, folder: Path) -> None:
+async def test_replaced_file_refuses_deliveries(harness: EngineHarness, folder: Path) -> None:
     file = ledger_of(folder)
     shutil.copy(file, with_suffix(file, ".copy"))
     with_suffix(file, ".copy").replace(file)
     with pytest.raises(LedgerUnavailable, match=FILE_LOST):
-        await bench.deliver()
+        await harness.deliver()
 
 
 async def test_no_further_effect_starts_if_the_file_is_lost_during_an_effect(
-    bench: EngineHarness, folder: Path, tmp_path: Path
+    harness: EngineHarness, folder: Path, tmp_path: Path
 ) -> None:
     async def lose() -> None:
         if ledger_of(folder).exists():
             ledger_of(folder).rename(tmp_path / "elsewhere")
 
-    bench.shelf.fill("a", "b")
-    bench.shelf.after = lose
-    await bench.deliver()
-    await bench.engine.tick()
-    for task in list(bench.engine._drive_tasks.values()):
-        await becomes(lambda: _reports_loss(bench), True)
+    harness.files.fill("a", "b")
+    harness.files.after = lose
+    await harness.deliver()
+    await harness.engine.tick()
+    for task in list(harness.engine._drive_tasks.values()):
+        await becomes(lambda: _reports_loss(harness), True)
         task.cancel()
-    assert bench.shelf.touched == ["a"]
+    assert harness.files.touched == ["a"]
 
 
-async def _reports_loss(bench: EngineHarness) -> bool:
-    return FILE_LOST in (bench.engine.fault or "")
+async def _reports_loss(harness: EngineHarness) -> bool:
+    return FILE_LOST in (harness.engine.fault or "")
 
 
 async def test_removed_folder_refuses_deliveries(tmp_path: Path) -> None:
@@ -128,15 +128,15 @@ async def test_removed_folder_refuses_deliveries(tmp_path: Path) -> None:
 
 async def test_another_writer_only_delays_deliveries(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_MILLISECONDS", 50)
-    async with engine_harness(folder, inventory()) as bench:
+    async with engine_harness(folder, inventory()) as harness:
         with closing(sqlite3.connect(ledger_of(folder), isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(LedgerUnavailable, match="database is locked"):
-                await bench.deliver()
+                await harness.deliver()
             other.execute("ROLLBACK")
-        await bench.deliver()
-        await bench.work()
-        assert [run.state for run in await bench.runs()] == ["nothing_to_do"]
+        await harness.deliver()
+        await harness.work()
+        assert [run.state for run in await harness.runs()] == ["nothing_to_do"]
 
 
 async def test_folder_and_hard_link_are_refused_and_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ async def test_folder_and_hard_link_are_refused_and_empty_file_becomes_a_ledger(
     assert "has a second hard link" in await open_error(tmp_path / "empty.db")
 
 
-async def test_two_paths_of_one_file_share_one_lock(bench: EngineHarness, folder: Path, tmp_path: Path) -> None:
+async def test_two_paths_of_one_file_share_one_lock(harness: EngineHarness, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(ledger_of(folder))
     assert "only one may act" in await open_error(tmp_path / "link.db")
 
@@ -176,21 +176,21 @@ def remove(file: Path) -> None:
 async def test_ledger_without_recent_history_pauses_until_an_operator_resumes(
     folder: Path, accident: Callable[[Path], None]
 ) -> None:
-    async with engine_harness(folder, inventory()) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
+    async with engine_harness(folder, inventory()) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
         back_up(ledger_of(folder))
-        await bench.work()
+        await harness.work()
     accident(ledger_of(folder))
-    async with engine_harness(folder, inventory()) as bench:
-        bench.shelf.fill("b")
-        await bench.deliver()
-        await bench.work()
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("refused", "kill_switch")
-        async with bench.context.ledger.write() as connection:
+    async with engine_harness(folder, inventory()) as harness:
+        harness.files.fill("b")
+        await harness.deliver()
+        await harness.work()
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("refused", "kill_switch")
+        async with harness.context.ledger.write() as connection:
             assert "is missing recent history" in str(await switches.stored_pause_reason(connection, START, "shop"))
-            await switches.resume(connection, bench.clock.now(), "oncall", None)
-    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
+            await switches.resume(connection, harness.clock.now(), "oncall", None)
+    async with engine_harness(folder, inventory()) as harness, harness.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is None, "one resume is enough"
 
 
@@ -198,23 +198,23 @@ async def test_wal_removed_after_a_crash_pauses_the_remediator(folder: Path) -> 
     assert run_in_process(dies_after_work, folder) == "worked"
     assert with_suffix(ledger_of(folder), "-wal").stat().st_size > 0
     with_suffix(ledger_of(folder), "-wal").unlink()
-    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
+    async with engine_harness(folder, inventory()) as harness, harness.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is not None
 
 
 async def test_crash_alone_pauses_nothing(folder: Path) -> None:
     assert run_in_process(dies_after_work, folder) == "worked"
-    async with engine_harness(folder, inventory()) as bench, bench.context.ledger.read() as connection:
+    async with engine_harness(folder, inventory()) as harness, harness.context.ledger.read() as connection:
         assert await switches.stored_pause_reason(connection, START, "shop") is None
         assert [run.state for run in (await list_runs(connection, limit=9)).runs] == ["succeeded"]
 
 
 def dies_after_work(answer: Connection, folder: Path) -> None:
     async def work() -> None:
-        async with engine_harness(folder, inventory()) as bench:
-            bench.shelf.fill("a")
-            await bench.deliver()
-            await bench.work()
+        async with engine_harness(folder, inventory()) as harness:
+            harness.files.fill("a")
+            await harness.deliver()
+            await harness.work()
             answer.send("worked")
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -74,11 +74,11 @@ class RemediatorMachine(RuleBasedStateMachine):
 
     @initialize(mode=st.sampled_from(["auto"] * 5 + ["approve"] * 2 + ["shadow", "off"]), one=st.booleans())
     def start(self, mode: str, one: bool) -> None:
-        (self.folder / "shelf").mkdir()
+        (self.folder / "files").mkdir()
         self.mode = mode
-        shelf = FolderRemediation(self.folder / "shelf", one_effect=one)
-        self.bench: EngineHarness = self.do(
-            self.stack.enter_async_context(engine_harness(shelf.folder, inventory_with_bounds(mode), shelf))
+        files = FolderRemediation(self.folder / "files", one_effect=one)
+        self.harness: EngineHarness = self.do(
+            self.stack.enter_async_context(engine_harness(files.folder, inventory_with_bounds(mode), files))
         )
 
     # The steps. Each one is a whole scenario; otherwise few sequences would reach an effect.
@@ -91,44 +91,44 @@ class RemediatorMachine(RuleBasedStateMachine):
         works=st.sampled_from([0, 2, 2, 2]),
     )
     def alert_fires(self, which: str, minutes: float, items: int, twice: bool, works: int) -> None:
-        self.bench.clock.advance(minutes=minutes)
+        self.harness.clock.advance(minutes=minutes)
         self._fill(items)
         for _ in range(1 + twice):
             self._deliver(which)
-        self.do(self.bench.work(works))
+        self.do(self.harness.work(works))
 
     @rule(which=st.permutations(TARGETS))
     def several_alerts_fire_after_a_quiet_hour(self, which: list[str]) -> None:
-        self.bench.clock.advance(minutes=61)
+        self.harness.clock.advance(minutes=61)
         self._fill(2)
         for each in which[:RATE]:
             self._deliver(each)
-        self.do(self.bench.work(2))
+        self.do(self.harness.work(2))
 
     @rule(which=targets)
     def alert_fires_again_after_an_ineffective_run(self, which: str) -> None:
-        self.bench.clock.advance(minutes=61)
+        self.harness.clock.advance(minutes=61)
         for ineffective in (True, False):
-            self.bench.shelf.refill = ineffective
+            self.harness.files.refill = ineffective
             self._fill(1)
             self._deliver(which)
-            self.do(self.bench.work(2))
-            self.bench.clock.advance(minutes=3)
+            self.do(self.harness.work(2))
+            self.harness.clock.advance(minutes=3)
 
     @rule(which=targets, minutes=st.sampled_from([0.0, 1.0, 3.0]))
     def alert_resolves_and_fires_again(self, which: str, minutes: float) -> None:
         for status in ("firing", "resolved"):
             self._fill(1)
             self._deliver(which, status=status)
-            self.do(self.bench.work(2))
-        self.bench.clock.advance(minutes=minutes)
+            self.do(self.harness.work(2))
+        self.harness.clock.advance(minutes=minutes)
         self._deliver(which)
-        self.do(self.bench.work(2))
+        self.do(self.harness.work(2))
 
     @rule(which=targets, works=st.sampled_from([0, 2]))
     def alert_resolves(self, which: str, works: int) -> None:
         self._deliver(which, status="resolved")
-        self.do(self.bench.work(works))
+        self.do(self.harness.work(works))
 
     @rule(
         which=targets,
@@ -141,20 +141,20 @@ class RemediatorMachine(RuleBasedStateMachine):
         self._fill(2)
         self._deliver(which)
         self.do(self._cut(at, steps))
-        self.do(self.bench.work(then))
+        self.do(self.harness.work(then))
 
     @rule(minutes=st.sampled_from([3, 11, 61]), works=st.sampled_from([0, 2]))
     def time_passes(self, minutes: float, works: int) -> None:
-        self.bench.clock.advance(minutes=minutes)
-        self.do(self.bench.work(works))
+        self.harness.clock.advance(minutes=minutes)
+        self.do(self.harness.work(works))
 
     @rule(minutes=st.sampled_from([0.3, 2, 30, 3_000]))
     def clock_is_set_back(self, minutes: float) -> None:
-        self.bench.clock.advance(minutes=-minutes)
+        self.harness.clock.advance(minutes=-minutes)
 
     @rule(how=st.sampled_from(["works", "works", "ineffective", "unreachable"]))
     def target_changes_behaviour(self, how: str) -> None:
-        self.bench.shelf.refill, self.bench.shelf.reachable = how == "ineffective", how != "unreachable"
+        self.harness.files.refill, self.harness.files.reachable = how == "ineffective", how != "unreachable"
 
     @rule(
         which=targets,
@@ -169,13 +169,13 @@ class RemediatorMachine(RuleBasedStateMachine):
             )
 
     def _fill(self, items: int) -> None:
-        if not self.bench.shelf.names():
-            self.bench.shelf.fill(*(f"item{self.serial + number}" for number in range(items)))
+        if not self.harness.files.names():
+            self.harness.files.fill(*(f"item{self.serial + number}" for number in range(items)))
             self.serial += items
 
     def _deliver(self, which: str, status: str = "firing") -> None:
-        starts = self.bench.clock.now().isoformat()
-        self.do(self.bench.deliver(target=which, fingerprint=which, status=status, starts=starts))
+        starts = self.harness.clock.now().isoformat()
+        self.do(self.harness.deliver(target=which, fingerprint=which, status=status, starts=starts))
 
     async def _cut(self, at: str, steps: int) -> None:
         async def never(*_: Any) -> None:
@@ -185,22 +185,22 @@ class RemediatorMachine(RuleBasedStateMachine):
             if at == "admission":
                 patch.setattr("remediator.engine.run_driver.execute", never)
             elif at != "anywhere":
-                patch.setattr(self.bench.shelf, at, never)
-            tick = asyncio.create_task(self.bench.engine.tick())
+                patch.setattr(self.harness.files, at, never)
+            tick = asyncio.create_task(self.harness.engine.tick())
             for _ in range(steps):
                 await asyncio.sleep(0)
             if at == "anywhere":
                 tick.cancel()
             await asyncio.gather(tick, return_exceptions=True)
-            drive_tasks = list(self.bench.engine._drive_tasks.values())
+            drive_tasks = list(self.harness.engine._drive_tasks.values())
             if at != "anywhere" and drive_tasks:
                 await asyncio.wait(drive_tasks, timeout=0.1)
-            await self.bench.cut_power()
+            await self.harness.cut_power()
             await asyncio.gather(*drive_tasks, return_exceptions=True)
 
     async def _operate(self, which: str, action: str) -> None:
-        key, now = EpisodeKey("shop", "clear_shelf", f"shop/postgres/{which}"), self.bench.clock.now()
-        async with self.bench.context.ledger.write() as connection:
+        key, now = EpisodeKey("shop", "clear_folder", f"shop/postgres/{which}"), self.harness.clock.now()
+        async with self.harness.context.ledger.write() as connection:
             if action == "pause":
                 await switches.pause_now(connection, now, "oncall", "looking", None, timedelta(minutes=5))
             elif action == "resume":
@@ -209,10 +209,10 @@ class RemediatorMachine(RuleBasedStateMachine):
                 await switches.close_breaker(connection, key, now, "oncall")
 
     async def _decide_approvals(self, approves: bool) -> None:
-        for run in await self.bench.runs():
+        for run in await self.harness.runs():
             if run.state is RunState.AWAITING_APPROVAL:
-                await (approve if approves else reject)(self.bench.context, run.id, "oncall")
-        await self.bench.work(1)
+                await (approve if approves else reject)(self.harness.context, run.id, "oncall")
+        await self.harness.work(1)
 
     # The invariants
 
@@ -224,7 +224,7 @@ class RemediatorMachine(RuleBasedStateMachine):
         assert len({run.target for run in all_runs if run.state in ACTIVE}) == sum(
             run.state in ACTIVE for run in all_runs
         )
-        touched = Counter(self.bench.shelf.touched)
+        touched = Counter(self.harness.files.touched)
         applied = Counter[str]()
         for run in all_runs:
             started = [each for each in items[run.id] if each.state is not ItemState.PLANNED]
@@ -292,7 +292,7 @@ class RemediatorMachine(RuleBasedStateMachine):
         self.do(self._check_record())
 
     async def _check_record(self) -> None:
-        async with self.bench.context.ledger.read() as connection:
+        async with self.harness.context.ledger.read() as connection:
             assert await first_break(connection) is None
             rows = await connection.execute(select(run_table.c.target, run_table.c.state, run_table.c.reason))
             table_counts = Counter((row.target, row.state, row.reason) for row in rows if row.state in ENDED)
@@ -300,7 +300,7 @@ class RemediatorMachine(RuleBasedStateMachine):
         assert {key: number for key, number in tally_counts.items() if key[1] in ENDED} == table_counts
 
     async def _read(self) -> tuple[list[Run], dict[int, Any], list[Any]]:
-        async with self.bench.context.ledger.read() as connection:
+        async with self.harness.context.ledger.read() as connection:
             all_runs = list((await list_runs(connection, limit=10_000)).runs)
             items = dict(await effects.items_of(connection, [run.id for run in all_runs]))
             events = list((await connection.execute(select(trail).order_by(trail.c.id))).all())
@@ -309,7 +309,7 @@ class RemediatorMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Invariant 13: after quiet hours every run has ended."""
         try:
-            if hasattr(self, "bench"):
+            if hasattr(self, "harness"):
                 self.do(self._come_to_rest())
         finally:
             self.do(self.stack.aclose())
@@ -318,10 +318,10 @@ class RemediatorMachine(RuleBasedStateMachine):
 
     async def _come_to_rest(self) -> None:
         for _ in range(4):
-            await self.bench.work(2)
-            self.bench.clock.advance(hours=2)
-        await self.bench.run_vanished_checks()
-        async with self.bench.context.ledger.read() as connection:
+            await self.harness.work(2)
+            self.harness.clock.advance(hours=2)
+        await self.harness.run_vanished_checks()
+        async with self.harness.context.ledger.read() as connection:
             assert await runs.unfinished(connection) == []
             assert await episodes.all_open(connection) == []
 

@@ -64,21 +64,21 @@ def test_read_only_ledger_fails_the_start_with_its_cause(closed_folder: Path) ->
     assert run_in_process(read_only, file) == f"{file}: the ledger: attempt to write a readonly database"
 
 
-async def test_ledger_damaged_while_open_stops_all_work(bench: EngineHarness, folder: Path) -> None:
-    bench.shelf.fill("a")
-    await bench.deliver()
-    async with bench.context.ledger.write() as connection:
+async def test_ledger_damaged_while_open_stops_all_work(harness: EngineHarness, folder: Path) -> None:
+    harness.files.fill("a")
+    await harness.deliver()
+    async with harness.context.ledger.write() as connection:
         await connection.exec_driver_sql("PRAGMA writable_schema = ON")
         await connection.exec_driver_sql("UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'run'")
         await connection.exec_driver_sql("PRAGMA writable_schema = RESET")
     with pytest.raises(LedgerUnavailable, match="malformed"):
-        await bench.work()
-    assert bench.shelf.touched == []
+        await harness.work()
+    assert harness.files.touched == []
 
 
 @pytest.mark.parametrize("at", ["before", "after"])
 async def test_ledger_lost_during_an_effect_records_the_outcome_when_it_is_back(
-    bench: EngineHarness, monkeypatch: pytest.MonkeyPatch, at: str
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     unavailable = False
     write = SqliteLedger.write
@@ -95,19 +95,19 @@ async def test_ledger_lost_during_an_effect_records_the_outcome_when_it_is_back(
     monkeypatch.setattr(SqliteLedger, "write", sometimes)
     for module in ("engine", "run_driver"):
         monkeypatch.setattr(f"remediator.engine.{module}.LEDGER_RETRY_SECONDS", 0.01)
-    bench.shelf.fill("a", "b")
-    setattr(bench.shelf, at, lose)
-    await bench.deliver()
-    await bench.engine.tick()
-    await bench.engine.wait_for_runs()
-    assert bench.shelf.touched == ["a"], "the second effect started without a record"
-    assert bench.engine.fault == "the ledger: it is gone"
+    harness.files.fill("a", "b")
+    setattr(harness.files, at, lose)
+    await harness.deliver()
+    await harness.engine.tick()
+    await harness.engine.wait_for_runs()
+    assert harness.files.touched == ["a"], "the second effect started without a record"
+    assert harness.engine.fault == "the ledger: it is gone"
     unavailable = False
-    setattr(bench.shelf, at, lambda: asyncio.sleep(0))
-    await bench.work()
-    run = await bench.last_run()
-    assert (run.state, [item.state for item in await bench.items(run)]) == ("interrupted", ["applied", "planned"])
-    assert bench.shelf.touched == ["a"]
+    setattr(harness.files, at, lambda: asyncio.sleep(0))
+    await harness.work()
+    run = await harness.last_run()
+    assert (run.state, [item.state for item in await harness.items(run)]) == ("interrupted", ["applied", "planned"])
+    assert harness.files.touched == ["a"]
 
 
 def test_suspended_process_keeps_its_lock_and_checks_the_pause_when_it_continues(folder: Path) -> None:

@@ -81,7 +81,7 @@ def inventory(mode: str, targets: list[str], operators: list[str]) -> Inventory:
     shop = {
         "postgres": {name: {"dsn": "postgresql://db/shop"} for name in targets},
         "limits": {"max_runs_per_hour": 9_999},
-        "remediations": {"clear_shelf": {**settings, "breaker": breaker}},
+        "remediations": {"clear_folder": {**settings, "breaker": breaker}},
     }
     return Inventory.model_validate(
         {
@@ -97,15 +97,15 @@ class Shelves:
 
     def __init__(self, folder: Path) -> None:
         self.by_target = {name: FolderRemediation(folder / name) for name in TARGETS}
-        for shelf in self.by_target.values():
-            shelf.folder.mkdir(parents=True)
-            shelf.before = shelf.after = shelf.before_plan = shelf.before_reading = _take_time
+        for files in self.by_target.values():
+            files.folder.mkdir(parents=True)
+            files.before = files.after = files.before_plan = files.before_reading = _take_time
 
     def open(self, scope: Scope) -> AbstractAsyncContextManager[RemediationSession]:
         return self.by_target[scope.target.name].open(scope)
 
     def remediation(self) -> Remediation:
-        return Remediation("clear_shelf", "postgres", frozenset(), 9_999, False, self.open)
+        return Remediation("clear_folder", "postgres", frozenset(), 9_999, False, self.open)
 
 
 async def _take_time() -> None:
@@ -117,7 +117,7 @@ async def storm(folder: Path) -> AsyncIterator[tuple[Storm, Shelves]]:
     shelves = Shelves(folder)
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
         first = inventory("auto", list(TARGETS), list(OPERATORS))
-        remediations = {"clear_shelf": shelves.remediation()}
+        remediations = {"clear_folder": shelves.remediation()}
         whole = Storm(folder, Context(first, ledger, SystemClock(), remediations, None), inventories=[first])
         whole.start()
         yield whole, shelves
@@ -195,7 +195,7 @@ async def test_fifty_reloads_among_crashes_and_approvals_lose_and_double_nothing
             assert await first_break(connection) is None
         trail = await read_trail(whole)
     assert len([row for row in trail if row.event == "reloaded"]) == len(whole.inventories) - 1 > RELOADS
-    touched = Counter(name for shelf in shelves.by_target.values() for name in shelf.touched)
+    touched = Counter(name for files in shelves.by_target.values() for name in files.touched)
     assert max(touched.values()) == 1
     applied = names_in_state(items, ItemState.APPLIED)
     unknown = names_in_state(items, ItemState.UNKNOWN)  # after a crash, the target was no longer in the inventory
@@ -222,7 +222,7 @@ def judge_admissions(trail: Sequence[Any], inventories: list[Inventory]) -> Coun
         elif row.event == "approval_withdrawn":
             del approver[row.run]
         elif row.event == RunState.ADMITTED:
-            mode = current.stacks["shop"].remediations["clear_shelf"].mode
+            mode = current.stacks["shop"].remediations["clear_folder"].mode
             assert mode == "auto" or (mode == "approve" and approver[row.run] in current.operators)
             admissions[str(mode)] += 1
     return admissions

@@ -30,7 +30,7 @@ from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
 
 TOKEN = "hook-token"
-LABELS = {"alertname": "ShelfFull", "stack": "shop", "target": "main", "remediation": "clear_shelf"}
+LABELS = {"alertname": "FolderFull", "stack": "shop", "target": "main", "remediation": "clear_folder"}
 
 
 class ClusteredAlertmanager(AlertmanagerServer):
@@ -109,18 +109,18 @@ def inventory_with_cooldown() -> Inventory:
 async def test_duplicates_of_a_cluster_make_one_episode_and_one_effect(tmp_path: Path, pair: StartPair) -> None:
     """Invariant 2, with real senders, which log in by basic authentication with the token as password."""
     (tmp_path / "token").write_text(TOKEN)
-    (tmp_path / "shelf").mkdir()
-    shelf = FolderRemediation(tmp_path / "shelf")
-    shelf.fill("a")
+    (tmp_path / "files").mkdir()
+    files = FolderRemediation(tmp_path / "files")
+    files.fill("a")
     ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
-    context = Context(inventory_with_cooldown(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    context = Context(inventory_with_cooldown(), ledger, SystemClock(), {"clear_folder": files.remediation()}, None)
     bearers = BearerTokens({"hook": tmp_path / "token"}, "{}", basic=True)
     async with TestServer(create_application(context, bearers)) as served:
         assert served.port is not None
         servers = await asyncio.to_thread(pair, served.port)
         await fire(servers)
         for _ in range(300):
-            if len(await senders(ledger)) == len(servers) and shelf.touched:
+            if len(await senders(ledger)) == len(servers) and files.touched:
                 break
             await asyncio.sleep(0.1)
         assert len(await senders(ledger)) == 2
@@ -128,4 +128,4 @@ async def test_duplicates_of_a_cluster_make_one_episode_and_one_effect(tmp_path:
             found = (await list_runs(connection, limit=10)).runs
         assert [run.state for run in found] == ["succeeded"]
         assert await count_rows(ledger, episode) == 1
-    assert shelf.touched == ["a"]
+    assert files.touched == ["a"]

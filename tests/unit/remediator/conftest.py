@@ -44,7 +44,7 @@ class EngineHarness:
     """One engine with its ledger, its clock and its remediation. `cut_power` simulates a crash."""
 
     context: Context
-    shelf: FolderRemediation
+    files: FolderRemediation
     clock: ManualClock
     engine: Engine = field(init=False)
 
@@ -105,7 +105,7 @@ def inventory(**settings: Any) -> Inventory:
                     "runbook_url": "https://runbooks.example/shop",
                     "postgres": {"main": {"dsn": "postgresql://db/shop"}, "spare": {"dsn": "postgresql://db/spare"}},
                     "windows": {"noon": {"days": ["sun"], "from": "12:00", "to": "12:30"}},
-                    "remediations": {"clear_shelf": remediation},
+                    "remediations": {"clear_folder": remediation},
                 }
             },
         }
@@ -114,22 +114,22 @@ def inventory(**settings: Any) -> Inventory:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    return shelf
+    files = tmp_path / "files"
+    files.mkdir()
+    return files
 
 
 @asynccontextmanager
 async def engine_harness(
-    folder: Path, stacks: Inventory, shelf: FolderRemediation | None = None
+    folder: Path, stacks: Inventory, files: FolderRemediation | None = None
 ) -> AsyncIterator[EngineHarness]:
-    shelf, clock = shelf or FolderRemediation(folder), ManualClock()
+    files, clock = files or FolderRemediation(folder), ManualClock()
     async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
-        context = Context(stacks, ledger, clock, {"clear_shelf": shelf.remediation()}, None)
-        yield EngineHarness(context, shelf, clock)
+        context = Context(stacks, ledger, clock, {"clear_folder": files.remediation()}, None)
+        yield EngineHarness(context, files, clock)
 
 
 @pytest.fixture
-async def bench(folder: Path) -> AsyncIterator[EngineHarness]:
+async def harness(folder: Path) -> AsyncIterator[EngineHarness]:
     async with engine_harness(folder, inventory()) as harness:
         yield harness

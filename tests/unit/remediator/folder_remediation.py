@@ -102,4 +102,4 @@ class FolderRemediation:
 
     def remediation(self, kind: TargetKind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
-        return Remediation("clear_shelf", kind, keys, 5, self.one_effect, self.open, self.lookback)
+        return Remediation("clear_folder", kind, keys, 5, self.one_effect, self.open, self.lookback)

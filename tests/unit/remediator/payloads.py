@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-LABELS = {"alertname": "ShelfFull", "stack": "shop", "target": "main", "remediation": "clear_shelf"}
+LABELS = {"alertname": "FolderFull", "stack": "shop", "target": "main", "remediation": "clear_folder"}
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -18,7 +18,7 @@ def alert(
     return {
         "status": status,
         "labels": {**LABELS, **labels},
-        "annotations": {"summary": "the shelf is full", "runbook_url": "https://runbooks.example/shop#shelf"},
+        "annotations": {"summary": "the folder is full", "runbook_url": "https://runbooks.example/shop#folder"},
         "startsAt": starts,
         "endsAt": ends,
         "generatorURL": "http://prometheus.example/graph",

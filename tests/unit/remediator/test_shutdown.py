@@ -117,10 +117,10 @@ async def test_no_effect_begins_after_the_shutdown_request(folder: Path) -> None
         began.set()
         await asyncio.sleep(0.5)
 
-    shelf = FolderRemediation(folder, before=slow)
-    shelf.fill("a", "b", "c", "d")
+    files = FolderRemediation(folder, before=slow)
+    files.fill("a", "b", "c", "d")
     ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
-    context = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    context = Context(inventory(), ledger, SystemClock(), {"clear_folder": files.remediation()}, None)
     runner = web.AppRunner(create_application(context, BearerTokens({}, "")), access_log=None, shutdown_timeout=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -133,7 +133,7 @@ async def test_no_effect_begins_after_the_shutdown_request(folder: Path) -> None
     await runner.cleanup()
     for writer in (quick, unfinished):
         writer.close()
-    assert shelf.touched == ["a"]
+    assert files.touched == ["a"]
     async with ledger.open(), ledger.read() as connection:
         run = await runs.get(connection, 1)
         assert (run.state, run.reason) == ("interrupted", "stopping")
@@ -146,10 +146,10 @@ async def test_deliveries_get_503_until_the_current_effect_has_ended(folder: Pat
         began.set()
         await may_end.wait()
 
-    shelf = FolderRemediation(folder, before=slow)
-    shelf.fill("a")
+    files = FolderRemediation(folder, before=slow)
+    files.fill("a")
     ledger = ledger_at(f"sqlite:///{folder.parent}/ledger.db")
-    context = Context(inventory(), ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    context = Context(inventory(), ledger, SystemClock(), {"clear_folder": files.remediation()}, None)
     app = create_application(context, BearerTokens({}, ""))
     server = asyncio.create_task(serve(app, ListenAddress("127.0.0.1", unused_tcp_port)))
     url, body = f"http://127.0.0.1:{unused_tcp_port}", delivery(starts=datetime.now(UTC).isoformat())
@@ -163,7 +163,7 @@ async def test_deliveries_get_503_until_the_current_effect_has_ended(folder: Pat
         assert await status_of(session.get(f"{url}/metrics")) == 200
     may_end.set()
     await asyncio.wait_for(server, 10)
-    assert shelf.touched == ["a"]
+    assert files.touched == ["a"]
 
 
 async def status_of(request: Any) -> int:

@@ -18,10 +18,10 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pause_file_bench(bench: EngineHarness, file: Path) -> EngineHarness:
-    bench.context = replace(bench.context, pause_file=file)
-    bench.engine = Engine(bench.context)
-    return bench
+def pause_file_harness(harness: EngineHarness, file: Path) -> EngineHarness:
+    harness.context = replace(harness.context, pause_file=file)
+    harness.engine = Engine(harness.context)
+    return harness
 
 
 def write(file: Path, reason: str) -> None:
@@ -32,39 +32,41 @@ def remove(file: Path) -> None:
     file.unlink()
 
 
-async def test_no_effect_begins_while_the_pause_file_exists(pause_file_bench: EngineHarness, file: Path) -> None:
+async def test_no_effect_begins_while_the_pause_file_exists(pause_file_harness: EngineHarness, file: Path) -> None:
     """Invariant 7."""
 
     async def touch() -> None:
         write(file, "deploying\nsecond line")
 
-    pause_file_bench.shelf.fill("a", "b")
-    pause_file_bench.shelf.after = touch
-    await pause_file_bench.deliver()
-    await pause_file_bench.work()
-    run = await pause_file_bench.last_run()
-    assert (run.state, run.reason, pause_file_bench.shelf.touched) == ("interrupted", "kill_switch", ["a"])
-    pause_file_bench.clock.advance(minutes=6)
-    await pause_file_bench.deliver()
-    await pause_file_bench.work()
-    run = await pause_file_bench.last_run()
+    pause_file_harness.files.fill("a", "b")
+    pause_file_harness.files.after = touch
+    await pause_file_harness.deliver()
+    await pause_file_harness.work()
+    run = await pause_file_harness.last_run()
+    assert (run.state, run.reason, pause_file_harness.files.touched) == ("interrupted", "kill_switch", ["a"])
+    pause_file_harness.clock.advance(minutes=6)
+    await pause_file_harness.deliver()
+    await pause_file_harness.work()
+    run = await pause_file_harness.last_run()
     assert (run.state, run.reason) == ("refused", "kill_switch")
     assert run.evidence["bounds"]["refused_by"]["kill_switch"] == f"paused: deploying second line (the file {file})"
-    families = {family.name: family for family in (await metrics.collect(pause_file_bench.context)).collect()}
+    families = {family.name: family for family in (await metrics.collect(pause_file_harness.context)).collect()}
     assert families["remediation_paused"].samples[0].value == 1
 
 
-async def test_remediation_resumes_when_the_pause_file_is_removed(pause_file_bench: EngineHarness, file: Path) -> None:
-    pause_file_bench.shelf.fill("a")
+async def test_remediation_resumes_when_the_pause_file_is_removed(
+    pause_file_harness: EngineHarness, file: Path
+) -> None:
+    pause_file_harness.files.fill("a")
     write(file, "")
-    await pause_file_bench.deliver()
-    await pause_file_bench.work()
-    assert pause_file_bench.shelf.touched == []
+    await pause_file_harness.deliver()
+    await pause_file_harness.work()
+    assert pause_file_harness.files.touched == []
     remove(file)
-    pause_file_bench.clock.advance(minutes=6)
-    await pause_file_bench.deliver()
-    await pause_file_bench.work()
-    assert pause_file_bench.shelf.touched == ["a"]
+    pause_file_harness.clock.advance(minutes=6)
+    await pause_file_harness.deliver()
+    await pause_file_harness.work()
+    assert pause_file_harness.files.touched == ["a"]
 
 
 def test_unreadable_pause_file_pauses(tmp_path: Path) -> None:

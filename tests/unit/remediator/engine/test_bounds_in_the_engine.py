@@ -10,134 +10,134 @@ from tests.unit.remediator.conftest import EngineHarness, engine_harness, invent
 from tests.unit.remediator.polling import becomes
 
 
-async def test_plan_above_max_items_is_refused_and_escalated(bench: EngineHarness) -> None:
-    bench.shelf.fill(*"abcdef")
-    await bench.deliver()
-    await bench.work()
-    run = await bench.last_run()
-    assert (run.state, run.reason, bench.shelf.touched) == ("refused", "max_items", [])
-    (message,) = await bench.notifications()
+async def test_plan_above_max_items_is_refused_and_escalated(harness: EngineHarness) -> None:
+    harness.files.fill(*"abcdef")
+    await harness.deliver()
+    await harness.work()
+    run = await harness.last_run()
+    assert (run.state, run.reason, harness.files.touched) == ("refused", "max_items", [])
+    (message,) = await harness.notifications()
     assert "max_items" in message.title
     assert "found 6, max_items is 5" in message.body
-    assert "https://runbooks.example/shop#shelf" in message.body
+    assert "https://runbooks.example/shop#folder" in message.body
 
 
-async def test_same_refusal_is_escalated_once_per_episode(bench: EngineHarness) -> None:
-    bench.shelf.fill(*"abcdef")
+async def test_same_refusal_is_escalated_once_per_episode(harness: EngineHarness) -> None:
+    harness.files.fill(*"abcdef")
     for _ in range(3):
-        await bench.deliver()
-        await bench.work()
-        bench.clock.advance(minutes=6)
-    assert [run.state for run in await bench.runs()] == ["refused"] * 3
-    assert len(await bench.notifications()) == 1
+        await harness.deliver()
+        await harness.work()
+        harness.clock.advance(minutes=6)
+    assert [run.state for run in await harness.runs()] == ["refused"] * 3
+    assert len(await harness.notifications()) == 1
 
 
-async def test_kill_switch_is_checked_before_every_effect(bench: EngineHarness) -> None:
+async def test_kill_switch_is_checked_before_every_effect(harness: EngineHarness) -> None:
     async def pause() -> None:
-        async with bench.context.ledger.write() as connection:
-            await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+        async with harness.context.ledger.write() as connection:
+            await switches.pause_now(connection, harness.clock.now(), "oncall", "looking", None, None)
 
-    bench.shelf.fill("a", "b")
-    bench.shelf.after = pause
-    await bench.deliver()
-    await bench.work()
-    assert bench.shelf.touched == ["a"]
-    bench.clock.advance(minutes=6)
-    await bench.deliver()
-    await bench.work()
-    assert (await bench.last_run()).reason == "kill_switch"
+    harness.files.fill("a", "b")
+    harness.files.after = pause
+    await harness.deliver()
+    await harness.work()
+    assert harness.files.touched == ["a"]
+    harness.clock.advance(minutes=6)
+    await harness.deliver()
+    await harness.work()
+    assert (await harness.last_run()).reason == "kill_switch"
 
 
 @pytest.mark.parametrize(
     ("mode", "state"), [("off", "refused"), ("shadow", "shadow"), ("approve", "awaiting_approval")]
 )
 async def test_only_mode_auto_touches_items(folder: Path, mode: str, state: str) -> None:
-    async with engine_harness(folder, inventory(mode=mode)) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work()
-        assert (await bench.last_run()).state == state
-        assert bench.shelf.touched == []
+    async with engine_harness(folder, inventory(mode=mode)) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        assert (await harness.last_run()).state == state
+        assert harness.files.touched == []
 
 
 async def test_deferred_run_waits_for_its_bound_and_for_a_delivery(folder: Path) -> None:
-    async with engine_harness(folder, inventory(min_firing="10m")) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver(starts="2026-03-01T12:00:00Z")
-        await bench.work()
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("deferred", "min_firing")
-        bench.clock.advance(minutes=11)
-        await bench.work()
-        assert (await bench.last_run()).state == "deferred", "no delivery has confirmed the alert since"
-        await bench.deliver()
-        await bench.work()
-        assert (await bench.last_run()).state == "succeeded"
+    async with engine_harness(folder, inventory(min_firing="10m")) as harness:
+        harness.files.fill("a")
+        await harness.deliver(starts="2026-03-01T12:00:00Z")
+        await harness.work()
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("deferred", "min_firing")
+        harness.clock.advance(minutes=11)
+        await harness.work()
+        assert (await harness.last_run()).state == "deferred", "no delivery has confirmed the alert since"
+        await harness.deliver()
+        await harness.work()
+        assert (await harness.last_run()).state == "succeeded"
 
 
 async def test_rate_counts_the_runs_of_all_episodes(folder: Path) -> None:
-    async with engine_harness(folder, inventory(max_runs_per_hour=2, cooldown="0s")) as bench:
+    async with engine_harness(folder, inventory(max_runs_per_hour=2, cooldown="0s")) as harness:
         for _ in range(3):
-            bench.shelf.fill("a")
-            starts = bench.clock.now().isoformat()
-            await bench.deliver(starts=starts)
-            await bench.work()
-            await bench.deliver(status="resolved", starts=starts)
-            await bench.work()
-            bench.clock.advance(minutes=1)
-        assert [run.state for run in await bench.runs()] == ["succeeded", "succeeded", "cancelled"]
-        assert bench.shelf.touched == ["a", "a"]
+            harness.files.fill("a")
+            starts = harness.clock.now().isoformat()
+            await harness.deliver(starts=starts)
+            await harness.work()
+            await harness.deliver(status="resolved", starts=starts)
+            await harness.work()
+            harness.clock.advance(minutes=1)
+        assert [run.state for run in await harness.runs()] == ["succeeded", "succeeded", "cancelled"]
+        assert harness.files.touched == ["a", "a"]
 
 
-async def test_two_episodes_share_the_concurrency_limit(bench: EngineHarness) -> None:
+async def test_two_episodes_share_the_concurrency_limit(harness: EngineHarness) -> None:
     started, may_end = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
         started.set()
         await may_end.wait()
 
-    bench.shelf.fill("a")
-    bench.shelf.before = hold
-    await bench.deliver()
-    await bench.engine.tick()
+    harness.files.fill("a")
+    harness.files.before = hold
+    await harness.deliver()
+    await harness.engine.tick()
     await started.wait()
-    await bench.deliver(target="spare", fingerprint="f2")
-    await bench.engine.tick()
+    await harness.deliver(target="spare", fingerprint="f2")
+    await harness.engine.tick()
 
     async def runs() -> list[tuple[str, str]]:
-        return [(run.state, run.reason) for run in await bench.runs()]
+        return [(run.state, run.reason) for run in await harness.runs()]
 
     await becomes(runs, [("executing", ""), ("deferred", "concurrency")])
     may_end.set()
-    await bench.engine.wait_for_runs()
+    await harness.engine.wait_for_runs()
 
 
 async def test_run_in_a_storm_is_refused(folder: Path) -> None:
     stacks = inventory()
     storm = stacks.limits.storm.model_copy(update={"alerts": 2})
     limits = stacks.limits.model_copy(update={"storm": storm})
-    async with engine_harness(folder, stacks.model_copy(update={"limits": limits})) as bench:
-        bench.shelf.fill("a")
+    async with engine_harness(folder, stacks.model_copy(update={"limits": limits})) as harness:
+        harness.files.fill("a")
         for fingerprint in ("f1", "f2", "f3"):
-            await bench.deliver(fingerprint=fingerprint)
-        await bench.work()
-        assert (await bench.last_run()).reason == "storm"
+            await harness.deliver(fingerprint=fingerprint)
+        await harness.work()
+        assert (await harness.last_run()).reason == "storm"
 
 
 async def test_mode_off_does_not_read_the_target(folder: Path) -> None:
     """Invariant 10."""
-    async with engine_harness(folder, inventory(mode="off")) as bench:
-        await bench.deliver()
-        await bench.work()
-        assert bench.shelf.open_count == 0
+    async with engine_harness(folder, inventory(mode="off")) as harness:
+        await harness.deliver()
+        await harness.work()
+        assert harness.files.open_count == 0
 
 
 async def test_repeatedly_deferred_run_expires_after_one_hour(folder: Path) -> None:
     """Invariant 13."""
-    async with engine_harness(folder, inventory(block_on=["Failover"])) as bench:
-        bench.shelf.fill("a")
+    async with engine_harness(folder, inventory(block_on=["Failover"])) as harness:
+        harness.files.fill("a")
         for _ in range(11):
-            await bench.deliver()
-            await bench.work()
-            bench.clock.advance(minutes=6)
-        first, *_ = await bench.runs()
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=6)
+        first, *_ = await harness.runs()
         assert (first.state, first.reason) == ("expired", "alertmanager_unreadable")

@@ -13,55 +13,55 @@ from tests.unit.remediator.engine.test_engine_failures import breakers, close_br
 STARTS = START.isoformat()
 
 
-async def hours_pass(bench: EngineHarness, hours: int) -> None:
+async def hours_pass(harness: EngineHarness, hours: int) -> None:
     """Let hours pass while the alert keeps firing."""
     for _ in range(2 * hours):
-        bench.clock.advance(minutes=30)
-        await bench.deliver(starts=STARTS)
-        await bench.work(2)
+        harness.clock.advance(minutes=30)
+        await harness.deliver(starts=STARTS)
+        await harness.work(2)
 
 
 @pytest.mark.parametrize("settings", [{"min_firing": "10m"}, {"mode": "approve", "approve_within": "1h"}])
 @pytest.mark.parametrize("days", [2, 900])
 async def test_waiting_run_expires_after_the_clock_was_set_back(folder: Path, days: int, settings: Any) -> None:
     """Invariant 13."""
-    async with engine_harness(folder, inventory(**settings)) as bench:
-        bench.clock.advance(days=days)
-        bench.shelf.fill("a")
-        await bench.deliver(starts=bench.clock.now().isoformat())
-        await bench.work()
-        bench.clock.advance(days=-days)
-        await hours_pass(bench, 2)
-        first, *later = await bench.runs()
+    async with engine_harness(folder, inventory(**settings)) as harness:
+        harness.clock.advance(days=days)
+        harness.files.fill("a")
+        await harness.deliver(starts=harness.clock.now().isoformat())
+        await harness.work()
+        harness.clock.advance(days=-days)
+        await hours_pass(harness, 2)
+        first, *later = await harness.runs()
         assert first.state == "expired"
         assert later[0].created_at < START.replace(hour=23), "the alert gets a new run"
 
 
-async def test_episode_confirmed_while_the_clock_was_ahead_vanishes(bench: EngineHarness) -> None:
-    bench.clock.advance(days=2)
-    await bench.deliver()
-    await bench.work()
-    bench.clock.advance(days=-2)
-    await bench.run_vanished_checks()
-    async with bench.context.ledger.read() as connection:
+async def test_episode_confirmed_while_the_clock_was_ahead_vanishes(harness: EngineHarness) -> None:
+    harness.clock.advance(days=2)
+    await harness.deliver()
+    await harness.work()
+    harness.clock.advance(days=-2)
+    await harness.run_vanished_checks()
+    async with harness.context.ledger.read() as connection:
         assert await episodes.all_open(connection) == []
 
 
-async def test_breaker_closed_while_the_clock_was_ahead_opens_again(bench: EngineHarness) -> None:
+async def test_breaker_closed_while_the_clock_was_ahead_opens_again(harness: EngineHarness) -> None:
     """Invariant 15."""
-    bench.shelf.reachable = False
-    bench.clock.advance(days=1)
+    harness.files.reachable = False
+    harness.clock.advance(days=1)
     for number in range(2):
-        await bench.deliver(fingerprint=f"f{number}")
-        await bench.work()
-        bench.clock.advance(minutes=6)
-    assert await close_breaker(bench)
+        await harness.deliver(fingerprint=f"f{number}")
+        await harness.work()
+        harness.clock.advance(minutes=6)
+    assert await close_breaker(harness)
     for number in range(2):
-        await bench.deliver(fingerprint=f"f{number}", status="resolved")
-    await bench.work()
-    bench.clock.advance(days=-1)
+        await harness.deliver(fingerprint=f"f{number}", status="resolved")
+    await harness.work()
+    harness.clock.advance(days=-1)
     for number in range(2, 5):
-        await bench.deliver(fingerprint=f"f{number}")
-        await bench.work()
-        bench.clock.advance(minutes=6)
-    assert await breakers(bench) == 1
+        await harness.deliver(fingerprint=f"f{number}")
+        await harness.work()
+        harness.clock.advance(minutes=6)
+    assert await breakers(harness) == 1

@@ -11,16 +11,16 @@ from tests.unit.remediator.conftest import EngineHarness, engine_harness, invent
 from tests.unit.remediator.payloads import alert, delivery
 
 
-async def test_firing_alert_is_remediated_and_verified(bench: EngineHarness) -> None:
-    bench.shelf.fill("a", "b")
-    await bench.deliver()
-    await bench.work()
-    run = await bench.last_run()
+async def test_firing_alert_is_remediated_and_verified(harness: EngineHarness) -> None:
+    harness.files.fill("a", "b")
+    await harness.deliver()
+    await harness.work()
+    run = await harness.last_run()
     assert run.state == "succeeded"
-    assert bench.shelf.touched == ["a", "b"]
-    assert [item.state for item in await bench.items(run)] == [ItemState.APPLIED] * 2
+    assert harness.files.touched == ["a", "b"]
+    assert [item.state for item in await harness.items(run)] == [ItemState.APPLIED] * 2
     assert run.evidence.get("proof") == {"clean": True, "left": []}
-    async with bench.context.ledger.read() as connection:
+    async with harness.context.ledger.read() as connection:
         history = [event.state for event in await audit.history(connection, run.id)]
         assert await first_break(connection) is None
     assert history == [
@@ -28,46 +28,46 @@ async def test_firing_alert_is_remediated_and_verified(bench: EngineHarness) -> 
         *("intended", "settled", "intended", "settled"),
         *("verifying", "succeeded"),
     ]
-    assert await bench.notifications() == []
+    assert await harness.notifications() == []
 
 
-async def test_duplicates_replicas_and_siblings_join_one_episode(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
+async def test_duplicates_replicas_and_siblings_join_one_episode(harness: EngineHarness) -> None:
+    harness.files.fill("a")
     for fingerprint in ("f1", "f1", "f2", "f3"):
-        await bench.deliver(fingerprint=fingerprint)
-    await bench.work()
-    assert len(await bench.runs()) == 1
-    assert bench.shelf.touched == ["a"]
+        await harness.deliver(fingerprint=fingerprint)
+    await harness.work()
+    assert len(await harness.runs()) == 1
+    assert harness.files.touched == ["a"]
 
 
 @pytest.mark.parametrize("mode", ["auto", "shadow", "approve"])
 async def test_empty_plan_has_nothing_to_do_in_every_mode(folder: Path, mode: str) -> None:
-    async with engine_harness(folder, inventory(mode=mode)) as bench:
-        await bench.deliver()
-        await bench.work()
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("nothing_to_do", "")
+    async with engine_harness(folder, inventory(mode=mode)) as harness:
+        await harness.deliver()
+        await harness.work()
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("nothing_to_do", "")
 
 
-async def test_alert_resolved_before_its_run_touches_nothing(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
-    await bench.deliver()
-    await bench.deliver(status="resolved")
-    await bench.work()
-    assert bench.shelf.touched == []
-    assert bench.shelf.open_count == 0
+async def test_alert_resolved_before_its_run_touches_nothing(harness: EngineHarness) -> None:
+    harness.files.fill("a")
+    await harness.deliver()
+    await harness.deliver(status="resolved")
+    await harness.work()
+    assert harness.files.touched == []
+    assert harness.files.open_count == 0
 
 
-async def test_alert_resolved_during_an_effect_stops_the_next_one(bench: EngineHarness) -> None:
+async def test_alert_resolved_during_an_effect_stops_the_next_one(harness: EngineHarness) -> None:
     async def resolve() -> None:
-        await bench.deliver(status="resolved")
-        await bench.engine.tick()
+        await harness.deliver(status="resolved")
+        await harness.engine.tick()
 
-    bench.shelf.fill("a", "b", "c")
-    bench.shelf.after = resolve
-    await bench.deliver()
-    await bench.work()
-    assert bench.shelf.touched == ["a"]
-    assert (await bench.last_run()).evidence["stopped"] == "resolved"
+    harness.files.fill("a", "b", "c")
+    harness.files.after = resolve
+    await harness.deliver()
+    await harness.work()
+    assert harness.files.touched == ["a"]
+    assert (await harness.last_run()).evidence["stopped"] == "resolved"
 
 
 @pytest.mark.parametrize(
@@ -78,39 +78,39 @@ async def test_alert_resolved_during_an_effect_stops_the_next_one(bench: EngineH
         ("remediation", "no remediation"),
     ],
 )
-async def test_unknown_names_are_refused_and_recorded(bench: EngineHarness, label: str, reason: str) -> None:
-    bench.shelf.fill("a")
-    await bench.deliver(**{label: "x"})
-    await bench.work()
-    run = await bench.last_run()
+async def test_unknown_names_are_refused_and_recorded(harness: EngineHarness, label: str, reason: str) -> None:
+    harness.files.fill("a")
+    await harness.deliver(**{label: "x"})
+    await harness.work()
+    run = await harness.last_run()
     assert (run.state, run.reason) == ("refused", "unknown_target")
     assert reason in run.evidence["bounds"]["refused_by"]["unknown_target"]
-    assert bench.shelf.open_count == 0
+    assert harness.files.open_count == 0
 
 
-async def test_one_unknown_alert_does_not_stop_the_others_of_its_delivery(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
+async def test_one_unknown_alert_does_not_stop_the_others_of_its_delivery(harness: EngineHarness) -> None:
+    harness.files.fill("a")
     body = delivery([alert(stack="nobody", fingerprint="x"), alert()])
-    await bench.context.ledger.accept(bench.clock.now(), body)
-    await bench.work()
-    assert sorted(run.state for run in await bench.runs()) == ["refused", "succeeded"]
+    await harness.context.ledger.accept(harness.clock.now(), body)
+    await harness.work()
+    assert sorted(run.state for run in await harness.runs()) == ["refused", "succeeded"]
 
 
-async def test_one_delivery_makes_one_run(bench: EngineHarness) -> None:
+async def test_one_delivery_makes_one_run(harness: EngineHarness) -> None:
     """Invariant 2: the next run needs another delivery of the alert."""
-    await bench.deliver()
-    await bench.work()
-    bench.clock.advance(minutes=6)
-    await bench.work()
-    assert len(await bench.runs()) == 1
+    await harness.deliver()
+    await harness.work()
+    harness.clock.advance(minutes=6)
+    await harness.work()
+    assert len(await harness.runs()) == 1
 
 
 async def test_waiting_run_is_cancelled_when_its_alert_resolves(folder: Path) -> None:
     """Invariant 23."""
-    async with engine_harness(folder, inventory(mode="approve")) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work()
-        await bench.deliver(status="resolved")
-        await bench.work()
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("cancelled", "resolved")
+    async with engine_harness(folder, inventory(mode="approve")) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        await harness.deliver(status="resolved")
+        await harness.work()
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("cancelled", "resolved")

@@ -25,7 +25,7 @@ from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes
 
-SHELF = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
+SHELF = EpisodeKey("shop", "clear_folder", "shop/postgres/main")
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +35,18 @@ def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"remediator.engine.{module}.LEDGER_RETRY_SECONDS", 0.01)
 
 
-async def pause(bench: EngineHarness) -> None:
-    async with bench.context.ledger.write() as connection:
-        await switches.pause_now(connection, bench.clock.now(), "oncall", "looking", None, None)
+async def pause(harness: EngineHarness) -> None:
+    async with harness.context.ledger.write() as connection:
+        await switches.pause_now(connection, harness.clock.now(), "oncall", "looking", None, None)
 
 
-async def close_breaker(bench: EngineHarness) -> bool:
-    async with bench.context.ledger.write() as connection:
-        return await switches.close_breaker(connection, SHELF, bench.clock.now(), "oncall")
+async def close_breaker(harness: EngineHarness) -> bool:
+    async with harness.context.ledger.write() as connection:
+        return await switches.close_breaker(connection, SHELF, harness.clock.now(), "oncall")
 
 
-async def breakers(bench: EngineHarness) -> int:
-    async with bench.context.ledger.read() as connection:
+async def breakers(harness: EngineHarness) -> int:
+    async with harness.context.ledger.read() as connection:
         return len(await switches.open_breakers(connection))
 
 
@@ -60,15 +60,15 @@ def test_start_time_outside_the_calendar_is_refused_or_clamped(starts: str) -> N
 
 
 async def test_alert_from_the_future_fires_since_its_delivery(folder: Path) -> None:
-    async with engine_harness(folder, inventory(min_firing="1m")) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver(starts="9999-12-31T23:59:59Z")
-        await bench.work()
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("deferred", "min_firing")
+    async with engine_harness(folder, inventory(min_firing="1m")) as harness:
+        harness.files.fill("a")
+        await harness.deliver(starts="9999-12-31T23:59:59Z")
+        await harness.work()
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("deferred", "min_firing")
 
 
 async def test_delivery_that_cannot_be_processed_is_set_aside(
-    bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def parse_or_fail(body: bytes) -> Any:
         if b"poison" in body:
@@ -76,36 +76,38 @@ async def test_delivery_that_cannot_be_processed_is_set_aside(
         return parse_delivery(body)
 
     monkeypatch.setattr(ingest, "parse_delivery", parse_or_fail)
-    bench.shelf.fill("a")
-    await bench.deliver(fingerprint="poison")
-    await bench.deliver()
-    await bench.work()
-    assert bench.shelf.touched == ["a"]
-    async with bench.context.ledger.read() as connection:
+    harness.files.fill("a")
+    await harness.deliver(fingerprint="poison")
+    await harness.deliver()
+    await harness.work()
+    assert harness.files.touched == ["a"]
+    async with harness.context.ledger.read() as connection:
         assert await first_break(connection) is None
 
 
-async def test_engine_continues_after_an_internal_error(bench: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_engine_continues_after_an_internal_error(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fail(_: Any) -> None:
         raise UnicodeError("odd")
 
     async def fault() -> str | None:
-        return bench.engine.fault
+        return harness.engine.fault
 
     async def touched() -> list[str]:
-        return list(bench.shelf.touched)
+        return list(harness.files.touched)
 
     with monkeypatch.context() as patch:
         patch.setattr("remediator.intake.vanished.VanishedEpisodeDetector.check", fail)
-        running = asyncio.create_task(bench.engine.run())
+        running = asyncio.create_task(harness.engine.run())
         await becomes(fault, "internal error: UnicodeError")
-    bench.shelf.fill("a")
-    await bench.deliver()
-    bench.engine.wake()
+    harness.files.fill("a")
+    await harness.deliver()
+    harness.engine.wake()
     await becomes(touched, ["a"])
-    bench.engine.request_shutdown()
+    harness.engine.request_shutdown()
     await running
-    await bench.engine.wait_for_runs()
+    await harness.engine.wait_for_runs()
 
 
 class UnserializableEvidence(FolderRemediation):
@@ -114,15 +116,15 @@ class UnserializableEvidence(FolderRemediation):
 
 
 async def test_run_that_crashes_three_times_ends_unknown(folder: Path) -> None:
-    async with engine_harness(folder, inventory(), UnserializableEvidence(folder)) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work(6)
-        run = await bench.last_run()
+    async with engine_harness(folder, inventory(), UnserializableEvidence(folder)) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work(6)
+        run = await harness.last_run()
         assert (run.state, run.reason, run.fence) == ("unknown", "lost", 2)
         assert "crashed 3 times; see the log" in run.evidence["error"]
-        assert await breakers(bench) == 1
-        assert len(await bench.notification_titles()) == 1
+        assert await breakers(harness) == 1
+        assert len(await harness.notification_titles()) == 1
 
 
 class FailsAtSecondOpening(FolderRemediation):
@@ -135,11 +137,11 @@ class FailsAtSecondOpening(FolderRemediation):
 
 
 async def test_run_fails_when_its_target_is_lost_before_the_first_effect(folder: Path) -> None:
-    async with engine_harness(folder, inventory(), FailsAtSecondOpening(folder)) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work()
-        assert ((await bench.last_run()).state, bench.shelf.touched) == ("failed", [])
+    async with engine_harness(folder, inventory(), FailsAtSecondOpening(folder)) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        assert ((await harness.last_run()).state, harness.files.touched) == ("failed", [])
 
 
 class FailsAtSecondClosing(FolderRemediation):
@@ -153,11 +155,11 @@ class FailsAtSecondClosing(FolderRemediation):
 
 
 async def test_error_on_closing_the_target_does_not_fail_the_run(folder: Path) -> None:
-    async with engine_harness(folder, inventory(), FailsAtSecondClosing(folder)) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work()
-        assert (await bench.last_run()).state == "succeeded"
+    async with engine_harness(folder, inventory(), FailsAtSecondClosing(folder)) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        assert (await harness.last_run()).state == "succeeded"
 
 
 class CountsItemsButListsNone(FolderRemediation):
@@ -170,62 +172,65 @@ class CountsItemsButListsNone(FolderRemediation):
 
 @pytest.mark.parametrize("one_effect", [True, False])
 async def test_plan_without_items_touches_nothing(folder: Path, one_effect: bool) -> None:
-    async with engine_harness(folder, inventory(), CountsItemsButListsNone(folder, one_effect=one_effect)) as bench:
-        await bench.deliver()
-        await bench.work()
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("nothing_to_do", "nothing_listed")
-        assert bench.shelf.open_count == 1
+    async with engine_harness(folder, inventory(), CountsItemsButListsNone(folder, one_effect=one_effect)) as harness:
+        await harness.deliver()
+        await harness.work()
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == (
+            "nothing_to_do",
+            "nothing_listed",
+        )
+        assert harness.files.open_count == 1
 
 
-async def test_paused_run_is_interrupted_and_opens_no_breaker(bench: EngineHarness) -> None:
-    bench.shelf.fill("a", "b")
-    bench.shelf.after = lambda: pause(bench)
-    await bench.deliver()
-    await bench.work()
-    run = await bench.last_run()
+async def test_paused_run_is_interrupted_and_opens_no_breaker(harness: EngineHarness) -> None:
+    harness.files.fill("a", "b")
+    harness.files.after = lambda: pause(harness)
+    await harness.deliver()
+    await harness.work()
+    run = await harness.last_run()
     assert (run.state, run.reason) == ("interrupted", "kill_switch")
-    assert [item.state for item in await bench.items(run)] == [ItemState.APPLIED, ItemState.PLANNED]
-    assert await breakers(bench) == 0
+    assert [item.state for item in await harness.items(run)] == [ItemState.APPLIED, ItemState.PLANNED]
+    assert await breakers(harness) == 0
 
 
 async def test_no_effect_begins_after_its_window_has_closed(folder: Path) -> None:
-    async with engine_harness(folder, inventory(only_in="noon")) as bench:
+    async with engine_harness(folder, inventory(only_in="noon")) as harness:
 
         async def late() -> None:
-            bench.clock.advance(minutes=40)
+            harness.clock.advance(minutes=40)
 
-        bench.shelf.fill("a", "b")
-        bench.shelf.after = late
-        await bench.deliver()
-        await bench.work()
-        assert bench.shelf.touched == ["a"]
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("interrupted", "window")
+        harness.files.fill("a", "b")
+        harness.files.after = late
+        await harness.deliver()
+        await harness.work()
+        assert harness.files.touched == ["a"]
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("interrupted", "window")
 
 
 @pytest.mark.parametrize(("minutes", "touched"), [(9, ["a", "b"]), (11, ["a"]), (-1, ["a"])])
 async def test_no_effect_begins_for_an_unconfirmed_alert(
-    bench: EngineHarness, minutes: int, touched: list[str]
+    harness: EngineHarness, minutes: int, touched: list[str]
 ) -> None:
     """Invariant 24: the machine slept during an effect, so Alertmanager could not deliver the end of the alert."""
 
     async def sleep() -> None:
-        bench.clock.advance(minutes=minutes)
+        harness.clock.advance(minutes=minutes)
 
-    bench.shelf.fill("a", "b")
-    bench.shelf.after = sleep
-    await bench.deliver()
-    await bench.work(1)
-    assert bench.shelf.touched == touched
-    assert touched == ["a", "b"] or (await bench.last_run()).reason == "stale"
+    harness.files.fill("a", "b")
+    harness.files.after = sleep
+    await harness.deliver()
+    await harness.work(1)
+    assert harness.files.touched == touched
+    assert touched == ["a", "b"] or (await harness.last_run()).reason == "stale"
 
 
-async def test_alert_confirmed_before_the_clock_was_set_back_is_stale(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
-    bench.clock.advance(hours=3)
-    await bench.deliver()
-    bench.clock.advance(hours=-1)
-    await bench.work()
-    assert ((await bench.last_run()).reason, bench.shelf.touched) == ("stale", [])
+async def test_alert_confirmed_before_the_clock_was_set_back_is_stale(harness: EngineHarness) -> None:
+    harness.files.fill("a")
+    harness.clock.advance(hours=3)
+    await harness.deliver()
+    harness.clock.advance(hours=-1)
+    await harness.work()
+    assert ((await harness.last_run()).reason, harness.files.touched) == ("stale", [])
 
 
 async def test_reservation_counts_from_the_last_admission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,137 +240,137 @@ async def test_reservation_counts_from_the_last_admission(folder: Path, monkeypa
         reached.set()
         await asyncio.get_running_loop().create_future()
 
-    async with engine_harness(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as bench:
-        bench.shelf.fill("a")
+    async with engine_harness(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as harness:
+        harness.files.fill("a")
         with monkeypatch.context() as patch:
             patch.setattr("remediator.engine.run_driver.execute", never)
-            await bench.deliver()
-            await bench.engine.tick()
+            await harness.deliver()
+            await harness.engine.tick()
             await asyncio.wait_for(reached.wait(), 5)
-            await bench.cut_power()
+            await harness.cut_power()
             await asyncio.sleep(0)
-        bench.clock.advance(minutes=61)
-        await bench.deliver()
-        await bench.work()
-        bench.shelf.fill("b")
-        bench.clock.advance(seconds=10)
-        await bench.deliver()
-        await bench.work()
-        assert bench.shelf.touched == ["a"]
-        assert ((await bench.last_run()).state, (await bench.last_run()).reason) == ("deferred", "rate")
+        harness.clock.advance(minutes=61)
+        await harness.deliver()
+        await harness.work()
+        harness.files.fill("b")
+        harness.clock.advance(seconds=10)
+        await harness.deliver()
+        await harness.work()
+        assert harness.files.touched == ["a"]
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("deferred", "rate")
 
 
-async def test_every_ineffective_run_is_escalated(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
-    bench.shelf.refill = True
+async def test_every_ineffective_run_is_escalated(harness: EngineHarness) -> None:
+    harness.files.fill("a")
+    harness.files.refill = True
     for _ in range(2):
-        await bench.deliver()
-        await bench.work()
-        bench.clock.advance(minutes=6)
-        assert await close_breaker(bench)
-    assert [run.state for run in await bench.runs()] == ["ineffective"] * 2
-    assert len(await bench.notification_titles()) == 2
+        await harness.deliver()
+        await harness.work()
+        harness.clock.advance(minutes=6)
+        assert await close_breaker(harness)
+    assert [run.state for run in await harness.runs()] == ["ineffective"] * 2
+    assert len(await harness.notification_titles()) == 2
 
 
 async def test_bound_that_outlasts_each_deferral_is_escalated_once(folder: Path) -> None:
     """The window is a week away, and each hour a run expires."""
-    async with engine_harness(folder, inventory(only_in="noon")) as bench:
-        bench.shelf.fill("a")
-        bench.clock.advance(hours=2)
+    async with engine_harness(folder, inventory(only_in="noon")) as harness:
+        harness.files.fill("a")
+        harness.clock.advance(hours=2)
         for _ in range(3):
-            await bench.deliver()
-            await bench.work()
-            bench.clock.advance(minutes=61)
-            await bench.deliver()
-            await bench.work()
-            bench.clock.advance(minutes=6)
-        assert [(run.state, run.reason) for run in await bench.runs()] == [("expired", "window")] * 3
-        assert await bench.notification_titles() == ["[shop] clear_shelf on shop/postgres/main: expired (window)"]
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=61)
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=6)
+        assert [(run.state, run.reason) for run in await harness.runs()] == [("expired", "window")] * 3
+        assert await harness.notification_titles() == ["[shop] clear_folder on shop/postgres/main: expired (window)"]
 
 
 async def test_every_approval_request_is_escalated(folder: Path) -> None:
-    async with engine_harness(folder, inventory(mode="approve")) as bench:
+    async with engine_harness(folder, inventory(mode="approve")) as harness:
         for item in ("a", "b"):
-            bench.shelf.fill(item)
-            await bench.deliver()
-            await bench.work()
-            await reject(bench.context, (await bench.last_run()).id, "oncall")
-            bench.clock.advance(minutes=6)
-        assert len(await bench.notification_titles()) == 2
+            harness.files.fill(item)
+            await harness.deliver()
+            await harness.work()
+            await reject(harness.context, (await harness.last_run()).id, "oncall")
+            harness.clock.advance(minutes=6)
+        assert len(await harness.notification_titles()) == 2
 
 
 async def test_rejected_items_are_asked_about_again_only_when_they_change(folder: Path) -> None:
-    async with engine_harness(folder, inventory(mode="approve")) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work()
-        await reject(bench.context, (await bench.last_run()).id, "oncall")
-        bench.clock.advance(minutes=6)
-        await bench.deliver()
-        await bench.work()
-        last_run = await bench.last_run()
+    async with engine_harness(folder, inventory(mode="approve")) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        await reject(harness.context, (await harness.last_run()).id, "oncall")
+        harness.clock.advance(minutes=6)
+        await harness.deliver()
+        await harness.work()
+        last_run = await harness.last_run()
         assert (last_run.state, last_run.reason) == ("rejected", "same_items")
-        assert len(await bench.notification_titles()) == 1
-        bench.shelf.fill("b")
-        bench.clock.advance(minutes=6)
-        await bench.deliver()
-        await bench.work()
-        assert (await bench.last_run()).state == "awaiting_approval"
+        assert len(await harness.notification_titles()) == 1
+        harness.files.fill("b")
+        harness.clock.advance(minutes=6)
+        await harness.deliver()
+        await harness.work()
+        assert (await harness.last_run()).state == "awaiting_approval"
 
 
-async def test_closed_breaker_counts_failures_from_zero(bench: EngineHarness) -> None:
-    bench.shelf.reachable = False
+async def test_closed_breaker_counts_failures_from_zero(harness: EngineHarness) -> None:
+    harness.files.reachable = False
     for _ in range(2):
-        await bench.deliver()
-        await bench.work()
-        bench.clock.advance(minutes=6)
-    assert await close_breaker(bench)
-    await bench.deliver()
-    await bench.work()
-    assert (await bench.last_run()).state == "failed"
-    assert await breakers(bench) == 0
+        await harness.deliver()
+        await harness.work()
+        harness.clock.advance(minutes=6)
+    assert await close_breaker(harness)
+    await harness.deliver()
+    await harness.work()
+    assert (await harness.last_run()).state == "failed"
+    assert await breakers(harness) == 0
 
 
 async def test_shutdown_does_not_wait_for_the_proof(folder: Path) -> None:
-    async with engine_harness(folder, inventory(settle="60s")) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.engine.tick()
+    async with engine_harness(folder, inventory(settle="60s")) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.engine.tick()
 
         async def state() -> str:
-            return (await bench.last_run()).state
+            return (await harness.last_run()).state
 
         await becomes(state, "verifying")
-        bench.engine.request_shutdown()
-        await asyncio.wait_for(bench.engine.wait_for_runs(), 2)
+        harness.engine.request_shutdown()
+        await asyncio.wait_for(harness.engine.wait_for_runs(), 2)
 
 
 async def test_metrics_name_a_remediation_that_the_stack_does_not_list(folder: Path) -> None:
     stacks = inventory()
     shop = stacks.stacks["shop"].model_copy(update={"remediations": {}})
-    async with engine_harness(folder, stacks.model_copy(update={"stacks": {"shop": shop}})) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work()
-        families = {family.name: family for family in (await metrics.collect(bench.context)).collect()}
+    async with engine_harness(folder, stacks.model_copy(update={"stacks": {"shop": shop}})) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        families = {family.name: family for family in (await metrics.collect(harness.context)).collect()}
         assert families["remediation_runs"].samples[0].labels == {
             "stack": "shop",
-            "remediation": "clear_shelf",
+            "remediation": "clear_folder",
             "outcome": "shadow",
         }
 
 
-async def test_thousand_alerts_of_one_target_are_one_episode(bench: EngineHarness) -> None:
+async def test_thousand_alerts_of_one_target_are_one_episode(harness: EngineHarness) -> None:
     body = delivery([alert(fingerprint=f"f{number}", note="x" * 400) for number in range(1_000)])
-    await bench.context.ledger.accept(bench.clock.now(), body)
-    await bench.engine.tick()
-    async with bench.context.ledger.read() as connection:
+    await harness.context.ledger.accept(harness.clock.now(), body)
+    await harness.engine.tick()
+    async with harness.context.ledger.read() as connection:
         (episode,) = await episodes.all_open(connection)
     assert len(episode.alerts) == 1_000
 
 
 async def test_run_that_ends_during_the_read_is_not_driven_again(
-    bench: EngineHarness, monkeypatch: pytest.MonkeyPatch
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tick read the run before its end, so its row is outdated."""
     began, may_end, read_unfinished = asyncio.Event(), asyncio.Event(), runs.unfinished
@@ -377,23 +382,23 @@ async def test_run_that_ends_during_the_read_is_not_driven_again(
     async def read_before_the_end(connection: AsyncConnection) -> Sequence[Run]:
         rows = await read_unfinished(connection)
         may_end.set()
-        await bench.engine.wait_for_runs()
+        await harness.engine.wait_for_runs()
         return rows
 
-    bench.shelf.fill("a")
-    bench.shelf.before = hold
-    await bench.deliver()
-    await bench.engine.tick()
+    harness.files.fill("a")
+    harness.files.before = hold
+    await harness.deliver()
+    await harness.engine.tick()
     await asyncio.wait_for(began.wait(), 5)
     driven: list[int] = []
-    drive = bench.engine.driver.drive
+    drive = harness.engine.driver.drive
 
     async def record_and_drive(run: Run) -> None:
         driven.append(run.id)
         await drive(run)
 
     monkeypatch.setattr(runs, "unfinished", read_before_the_end)
-    monkeypatch.setattr(bench.engine.driver, "drive", record_and_drive)
-    await bench.engine.tick()
-    await bench.engine.wait_for_runs()
-    assert ((await bench.last_run()).state, bench.engine.fault, driven) == ("succeeded", None, [])
+    monkeypatch.setattr(harness.engine.driver, "drive", record_and_drive)
+    await harness.engine.tick()
+    await harness.engine.wait_for_runs()
+    assert ((await harness.last_run()).state, harness.engine.fault, driven) == ("succeeded", None, [])

@@ -23,10 +23,10 @@ async def receiver() -> AsyncIterator[NotificationReceiver]:
 @pytest.fixture
 async def notified(folder: Path, receiver: NotificationReceiver) -> AsyncIterator[EngineHarness]:
     """Yield an engine that has notified the first step of a refusal."""
-    async with harness_with_receiver(folder, receiver) as bench:
-        bench.shelf.fill("a", "b")
-        await bench.deliver()
-        await bench.work()
-        await send_notifications(bench)
+    async with harness_with_receiver(folder, receiver) as harness:
+        harness.files.fill("a", "b")
+        await harness.deliver()
+        await harness.work()
+        await send_notifications(harness)
         assert receiver.contacts() == ["oncall"]
-        yield bench
+        yield harness

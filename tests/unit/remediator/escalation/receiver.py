@@ -90,7 +90,7 @@ def inventory_with_steps(receiver: NotificationReceiver, steps: Any) -> Inventor
         "runbook_url": "https://runbooks.example/shop",
         "postgres": {"main": {"dsn": "postgresql://db/shop"}},
         "escalation": steps,
-        "remediations": {"clear_shelf": {"mode": "auto", "max_items": 1}},
+        "remediations": {"clear_folder": {"mode": "auto", "max_items": 1}},
     }
     return Inventory.model_validate(
         {
@@ -105,25 +105,25 @@ def inventory_with_steps(receiver: NotificationReceiver, steps: Any) -> Inventor
 async def harness_with_receiver(
     folder: Path, receiver: NotificationReceiver, steps: Any = STEPS
 ) -> AsyncIterator[EngineHarness]:
-    async with engine_harness(folder, inventory_with_steps(receiver, steps)) as bench:
-        context = bench.context
+    async with engine_harness(folder, inventory_with_steps(receiver, steps)) as harness:
+        context = harness.context
         with_alertmanager = replace(context, alertmanager=AlertmanagerReader(receiver.url))
-        yield EngineHarness(with_alertmanager, bench.shelf, bench.clock)
+        yield EngineHarness(with_alertmanager, harness.files, harness.clock)
 
 
-async def send_notifications(bench: EngineHarness) -> None:
-    await escalate_due_steps(bench.context)
-    await send_due(bench.context, Attachments(bench.context))
+async def send_notifications(harness: EngineHarness) -> None:
+    await escalate_due_steps(harness.context)
+    await send_due(harness.context, Attachments(harness.context))
 
 
-async def pass_time(bench: EngineHarness, **span: float) -> None:
+async def pass_time(harness: EngineHarness, **span: float) -> None:
     """Advance the clock, deliver the firing alert again, and send the notifications."""
-    bench.clock.advance(**span)
-    await bench.deliver()
-    await bench.work()
-    await send_notifications(bench)
+    harness.clock.advance(**span)
+    await harness.deliver()
+    await harness.work()
+    await send_notifications(harness)
 
 
-async def resolve(bench: EngineHarness) -> None:
-    await bench.deliver(status="resolved")
-    await bench.work()
+async def resolve(harness: EngineHarness) -> None:
+    await harness.deliver(status="resolved")
+    await harness.work()

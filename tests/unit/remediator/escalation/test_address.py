@@ -87,8 +87,8 @@ def _restore_logging() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-async def attempt(bench: EngineHarness, name: str) -> str:
-    return (await send_to(bench.context, name, Content("title", Severity.INFO, ("x",)), set())).words
+async def attempt(harness: EngineHarness, name: str) -> str:
+    return (await send_to(harness.context, name, Content("title", Severity.INFO, ("x",)), set())).words
 
 
 @pytest.mark.usefixtures("_restore_logging")
@@ -104,8 +104,8 @@ async def test_no_attempt_logs_anything_of_an_address(
         "url": f"mailto://user:{SECRET}@127.0.0.1:9/?to=a@example.com&from=b@example.com&mode=insecure"
     }
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {}})
-    async with engine_harness(folder, inventory) as bench:
-        words = dict(zip(contacts, await asyncio.gather(*(attempt(bench, name) for name in contacts)), strict=True))
+    async with engine_harness(folder, inventory) as harness:
+        words = dict(zip(contacts, await asyncio.gather(*(attempt(harness, name) for name in contacts)), strict=True))
     output = "".join(capsys.readouterr())
     assert output.count("escalation not sent") == 5
     assert words == {

@@ -18,7 +18,7 @@ RUN = Run(
     id=7,
     episode=1,
     stack="shop",
-    remediation="clear_shelf",
+    remediation="clear_folder",
     target="shop/postgres/main",
     state=RunState.REFUSED,
     reason="max_items",
@@ -53,6 +53,6 @@ def test_every_refusal_has_its_own_advice(bound: str) -> None:
 def test_commands_are_quoted_for_the_shell() -> None:
     hostile = replace(RUN, target="shop/queues/jobs/a; rm -rf $HOME", expires_at=datetime(2026, 3, 1, 16, tzinfo=UTC))
     advice = what_next(replace(hostile, state=RunState.REFUSED, reason="breaker"))
-    assert advice.endswith("runbookctl breaker close clear_shelf 'shop/queues/jobs/a; rm -rf $HOME'")
+    assert advice.endswith("runbookctl breaker close clear_folder 'shop/queues/jobs/a; rm -rf $HOME'")
     advice = what_next(replace(hostile, state=RunState.AWAITING_APPROVAL, reason=""))
     assert advice.endswith("approve it before 16:00 UTC (runbookctl approve 7) or reject it (runbookctl reject 7)")

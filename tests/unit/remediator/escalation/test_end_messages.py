@@ -30,7 +30,7 @@ async def test_resolution_sends_one_message_to_the_notified_contacts(
     await send_notifications(notified)
     assert sorted(receiver.contacts()) == ["leads", "oncall"]
     _, title, text = receiver.messages[0]
-    assert title == "[shop] resolved, but 2 items are left: clear_shelf on shop/postgres/main"
+    assert title == "[shop] resolved, but 2 items are left: clear_folder on shop/postgres/main"
     assert text.splitlines() == [
         "The alert has resolved. It lasted 32m.",
         "But 2 items are still as the alert found them, or so again. Check the target.",
@@ -74,11 +74,11 @@ async def test_end_message_waits_for_the_message_before_it(
 
 
 async def test_episode_without_messages_ends_without_one(folder: Path, receiver: NotificationReceiver) -> None:
-    async with harness_with_receiver(folder, receiver) as bench:
-        await bench.deliver()
-        await bench.work()
-        await resolve(bench)
-        async with bench.context.ledger.read() as connection:
+    async with harness_with_receiver(folder, receiver) as harness:
+        await harness.deliver()
+        await harness.work()
+        await resolve(harness)
+        async with harness.context.ledger.read() as connection:
             assert (await connection.execute(select(table.c.id))).all() == []
 
 
@@ -86,22 +86,22 @@ async def test_all_clear_says_so_when_the_target_cannot_be_read(
     notified: EngineHarness, receiver: NotificationReceiver
 ) -> None:
     """A server that stops answering has no idle sessions either, so its alert resolves."""
-    notified.shelf.reachable = False
+    notified.files.reachable = False
     await resolve(notified)
     await send_notifications(notified)
     assert "But the target cannot be read now, so nothing proves that it is well" in receiver.messages[-1][2]
-    assert receiver.messages[-1][1] == "[shop] resolved, but no longer measured: clear_shelf on shop/postgres/main"
+    assert receiver.messages[-1][1] == "[shop] resolved, but no longer measured: clear_folder on shop/postgres/main"
 
 
 async def test_all_clear_confirms_that_the_target_is_clean(
     notified: EngineHarness, receiver: NotificationReceiver
 ) -> None:
-    for name in notified.shelf.names():
-        (notified.shelf.folder / name).unlink()
+    for name in notified.files.names():
+        (notified.files.folder / name).unlink()
     await resolve(notified)
     await send_notifications(notified)
     assert "The target was read again and is clean." in receiver.messages[-1][2]
-    assert receiver.messages[-1][1] == "[shop] resolved: clear_shelf on shop/postgres/main"
+    assert receiver.messages[-1][1] == "[shop] resolved: clear_folder on shop/postgres/main"
 
 
 async def test_all_clear_says_so_when_the_alert_fires_again(
@@ -113,26 +113,26 @@ async def test_all_clear_says_so_when_the_alert_fires_again(
     await notified.deliver(fingerprint="f2")
     await notified.work()
     await send_notifications(notified)
-    assert "[shop] resolved, but fires again: clear_shelf on shop/postgres/main" in {
+    assert "[shop] resolved, but fires again: clear_folder on shop/postgres/main" in {
         title for _, title, _ in receiver.messages
     }
 
 
 async def test_all_clear_of_a_whole_stack_reads_its_parts(folder: Path, receiver: NotificationReceiver) -> None:
     """Its plan lists its parts whatever their state, so it proves nothing."""
-    async with harness_with_receiver(folder, receiver) as bench:
-        bench.context.remediations = {"clear_shelf": bench.shelf.remediation("stack")}
-        shop = bench.context.inventory.stacks["shop"]
+    async with harness_with_receiver(folder, receiver) as harness:
+        harness.context.remediations = {"clear_folder": harness.files.remediation("stack")}
+        shop = harness.context.inventory.stacks["shop"]
         dead = shop.postgres["main"].model_copy(update={"admin_dsn": SecretStr("postgresql://x@127.0.0.1:1/x")})
         stacks = {"shop": shop.model_copy(update={"postgres": {"main": dead}})}
-        bench.context.inventory = bench.context.inventory.model_copy(update={"stacks": stacks})
-        bench.shelf.fill("a", "b")
-        await bench.deliver()
-        await bench.work()
-        await send_notifications(bench)
-        await resolve(bench)
-        await send_notifications(bench)
-    assert receiver.messages[-1][1] == "[shop] resolved, but no longer measured: clear_shelf on shop/stack/shop"
+        harness.context.inventory = harness.context.inventory.model_copy(update={"stacks": stacks})
+        harness.files.fill("a", "b")
+        await harness.deliver()
+        await harness.work()
+        await send_notifications(harness)
+        await resolve(harness)
+        await send_notifications(harness)
+    assert receiver.messages[-1][1] == "[shop] resolved, but no longer measured: clear_folder on shop/stack/shop"
     assert "shop/postgres/main: cannot read" in receiver.messages[-1][2]
 
 

@@ -25,7 +25,7 @@ QUEUES = Inventory.model_validate(
                 "redis": {"cache": {"url": "redis://cache"}},
                 "queues": {"main": {"redis": "cache", "names": "discover"}},
                 "remediations": {
-                    "clear_shelf": {"mode": "auto", "max_items": 1, "settle": "0s", "verify_within": "1s"}
+                    "clear_folder": {"mode": "auto", "max_items": 1, "settle": "0s", "verify_within": "1s"}
                 },
             }
         },
@@ -35,41 +35,44 @@ QUEUES = Inventory.model_validate(
 
 @asynccontextmanager
 async def queue_harness(folder: Path) -> AsyncIterator[EngineHarness]:
-    shelf, clock = FolderRemediation(folder), ManualClock()
+    files, clock = FolderRemediation(folder), ManualClock()
     async with ledger_at(f"sqlite:///{folder.parent}/ledger.db").open() as ledger:
         yield EngineHarness(
-            Context(QUEUES, ledger, clock, {"clear_shelf": shelf.remediation("queues")}, None), shelf, clock
+            Context(QUEUES, ledger, clock, {"clear_folder": files.remediation("queues")}, None), files, clock
         )
 
 
-async def last_message(bench: EngineHarness) -> tuple[str, str]:
-    async with bench.context.ledger.read() as connection:
+async def last_message(harness: EngineHarness) -> tuple[str, str]:
+    async with harness.context.ledger.read() as connection:
         row = (await connection.execute(outbox.select().order_by(outbox.c.id.desc()))).first()
     assert row is not None
     return row.title, render(from_stored(row.title, row.body), TEXT, 20_000)
 
 
 async def test_personal_data_in_a_job_name_is_masked_in_messages(folder: Path) -> None:
-    async with queue_harness(folder) as bench:
-        bench.shelf.fill("welcome:jane@example.com", "plain")
-        await bench.deliver(queue="emails")
-        await bench.work()
-        _, body = await last_message(bench)
+    async with queue_harness(folder) as harness:
+        harness.files.fill("welcome:jane@example.com", "plain")
+        await harness.deliver(queue="emails")
+        await harness.work()
+        _, body = await last_message(harness)
         assert "  planned: name=welcome:<email> " in body
         assert "  planned: name=plain " in body
         assert "jane" not in body
-        [run] = await bench.runs()
-        assert {each.item.identity["name"] for each in await bench.items(run)} == {"welcome:jane@example.com", "plain"}
+        [run] = await harness.runs()
+        assert {each.item.identity["name"] for each in await harness.items(run)} == {
+            "welcome:jane@example.com",
+            "plain",
+        }
 
 
 async def test_labels_and_annotations_cannot_forge_a_line(folder: Path) -> None:
-    async with queue_harness(folder) as bench:
-        bench.shelf.fill("a", "b")
+    async with queue_harness(folder) as harness:
+        harness.files.fill("a", "b")
         forged = alert(queue="emails\nwhat next nothing", alertname="Fine\u2028what next: nothing" + "x" * 300)
         forged["annotations"]["runbook_url"] = "https://runbooks.example\r\nwhat next: nothing"
-        await bench.deliver(alerts=[forged])
-        await bench.work()
-        title, body = await last_message(bench)
+        await harness.deliver(alerts=[forged])
+        await harness.work()
+        title, body = await last_message(harness)
     assert "shop/queues/main/emails\ufffdwhat next nothing" in title
     assert title.splitlines() == [title]
     assert [line for line in body.splitlines() if line.startswith("what next: nothing")] == []
@@ -78,17 +81,17 @@ async def test_labels_and_annotations_cannot_forge_a_line(folder: Path) -> None:
 
 
 async def test_command_that_closes_a_breaker_is_quoted_for_the_shell(folder: Path) -> None:
-    async with queue_harness(folder) as bench:
-        bench.shelf.fill("a")
-        bench.shelf.refill = True  # it does not help, so the breaker opens
-        await bench.deliver(queue="emails; rm -rf $HOME")
-        await bench.work()
-        bench.clock.advance(seconds=2)
-        await bench.work()
-        await bench.deliver(queue="emails; rm -rf $HOME", status="resolved")
-        await bench.work()
-        _, body = await last_message(bench)
-    assert "runbookctl breaker close clear_shelf 'shop/queues/main/emails; rm -rf $HOME'" in body
+    async with queue_harness(folder) as harness:
+        harness.files.fill("a")
+        harness.files.refill = True  # it does not help, so the breaker opens
+        await harness.deliver(queue="emails; rm -rf $HOME")
+        await harness.work()
+        harness.clock.advance(seconds=2)
+        await harness.work()
+        await harness.deliver(queue="emails; rm -rf $HOME", status="resolved")
+        await harness.work()
+        _, body = await last_message(harness)
+    assert "runbookctl breaker close clear_folder 'shop/queues/main/emails; rm -rf $HOME'" in body
 
 
 class RemediationFailingAfterTwoPlans(FolderRemediation):
@@ -101,33 +104,33 @@ class RemediationFailingAfterTwoPlans(FolderRemediation):
 
 async def test_failure_that_opens_the_breaker_is_reported_with_the_command(folder: Path) -> None:
     """The first run failed for another reason, so both are escalated."""
-    shelf = RemediationFailingAfterTwoPlans(folder)
-    shelf.reachable = False
-    async with engine_harness(folder, inventory(), shelf) as bench:
-        await bench.deliver()
-        await bench.work()
-        _, first = await last_message(bench)
-        shelf.reachable = True
-        bench.clock.advance(minutes=6)
-        await bench.deliver()
-        await bench.work()
-        title, second = await last_message(bench)
+    files = RemediationFailingAfterTwoPlans(folder)
+    files.reachable = False
+    async with engine_harness(folder, inventory(), files) as harness:
+        await harness.deliver()
+        await harness.work()
+        _, first = await last_message(harness)
+        files.reachable = True
+        harness.clock.advance(minutes=6)
+        await harness.deliver()
+        await harness.work()
+        title, second = await last_message(harness)
     assert title.endswith("failed (effect_failed)")
-    command = "runbookctl breaker close clear_shelf shop/postgres/main"
+    command = "runbookctl breaker close clear_folder shop/postgres/main"
     assert f"The breaker is open (2 runs failed or were interrupted): {command}" in second.splitlines()
     assert "The breaker is open" not in first
     assert "retried after its cooldown, unless its breaker has opened" in second
 
 
 async def test_detail_of_an_item_is_truncated(folder: Path) -> None:
-    async with queue_harness(folder) as bench:
-        await bench.deliver(queue="emails")
-        bench.shelf.fill("a")
-        bench.shelf.detail = "d" * 16_000
-        bench.shelf.refill = True
-        await bench.work()
-        bench.clock.advance(seconds=2)
-        await bench.work()
-        _, body = await last_message(bench)
+    async with queue_harness(folder) as harness:
+        await harness.deliver(queue="emails")
+        harness.files.fill("a")
+        harness.files.detail = "d" * 16_000
+        harness.files.refill = True
+        await harness.work()
+        harness.clock.advance(seconds=2)
+        await harness.work()
+        _, body = await last_message(harness)
     assert f" {'d' * 1_000}…" in body
     assert "d" * 1_001 not in body

@@ -123,26 +123,26 @@ def test_answer_is_read_from_what_apprise_logs(line: str, verdict: str) -> None:
 async def test_refused_message_holds_up_no_later_one_and_is_retried(folder: Path, services: Services) -> None:
     """The service refuses the alarm in any form, accepts the end, and later the alarm as well."""
     stack = {"postgres": {"main": {"dsn": "postgresql://db/shop"}}}
-    stack["remediations"] = {"clear_shelf": {"mode": "auto", "max_items": 1}}  # type: ignore[dict-item]
+    stack["remediations"] = {"clear_folder": {"mode": "auto", "max_items": 1}}  # type: ignore[dict-item]
     contacts = {"oncall": {"url": services.address("telegram")}}
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
     services.refuse = lambda _, payload: REFUSAL["telegram"] if "refused (max_items)" in payload["text"] else None
-    async with engine_harness(folder, inventory) as bench:
-        bench.shelf.fill("a", "b")
-        await bench.deliver()
-        await bench.work()
-        await send_notifications(bench)
-        await resolve(bench)
-        await send_notifications(bench)
+    async with engine_harness(folder, inventory) as harness:
+        harness.files.fill("a", "b")
+        await harness.deliver()
+        await harness.work()
+        await send_notifications(harness)
+        await resolve(harness)
+        await send_notifications(harness)
         assert "resolved" in services.only().text
-        assert await unsent(bench) == 1, "the refused message is still counted"
+        assert await unsent(harness) == 1, "the refused message is still counted"
         services.refuse = lambda *_: None
-        bench.clock.advance(minutes=6)
-        await send_notifications(bench)
+        harness.clock.advance(minutes=6)
+        await send_notifications(harness)
         assert len(services.messages) == 2
-        assert await unsent(bench) == 0
+        assert await unsent(harness) == 0
 
 
-async def unsent(bench: EngineHarness) -> int:
-    async with bench.context.ledger.read() as connection:
+async def unsent(harness: EngineHarness) -> int:
+    async with harness.context.ledger.read() as connection:
         return await outbox.count_unsent(connection)

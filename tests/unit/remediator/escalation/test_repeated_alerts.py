@@ -9,17 +9,17 @@ from tests.unit.remediator.conftest import engine_harness, inventory
 
 
 async def test_runs_that_keep_expiring_are_escalated_once(folder: Path) -> None:
-    async with engine_harness(folder, inventory(only_in="noon", cooldown="1m")) as bench:
-        bench.shelf.fill("a")
-        bench.clock.advance(minutes=31)
+    async with engine_harness(folder, inventory(only_in="noon", cooldown="1m")) as harness:
+        harness.files.fill("a")
+        harness.clock.advance(minutes=31)
         for _ in range(6):  # three hours, a delivery every half an hour
-            await bench.deliver()
-            await bench.work()
-            bench.clock.advance(minutes=30)
-        states = [run.state for run in await bench.runs()]
-        async with bench.context.ledger.read() as connection:
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=30)
+        states = [run.state for run in await harness.runs()]
+        async with harness.context.ledger.read() as connection:
             titles = list(await connection.scalars(select(outbox.c.title)))
     assert states.count("expired") >= 2
     assert [title for title in titles if "expired" in title] == [
-        "[shop] clear_shelf on shop/postgres/main: expired (window)"
+        "[shop] clear_folder on shop/postgres/main: expired (window)"
     ]

@@ -25,11 +25,11 @@ from tests.unit.remediator.escalation.receiver import (
 from tests.unit.remediator.polling import becomes
 
 
-async def enqueue(bench: EngineHarness, title: str, episode: int = 1) -> None:
+async def enqueue(harness: EngineHarness, title: str, episode: int = 1) -> None:
     """Queue a message about an episode to both contacts."""
-    async with bench.context.ledger.write() as connection:
+    async with harness.context.ledger.write() as connection:
         draft = Content(title, Severity.WARNING).draft()
-        await outbox.enqueue(connection, episode, title, ("oncall", "leads"), draft, bench.clock.now())
+        await outbox.enqueue(connection, episode, title, ("oncall", "leads"), draft, harness.clock.now())
 
 
 async def test_clock_set_back_delays_no_message(notified: EngineHarness, receiver: NotificationReceiver) -> None:
@@ -81,16 +81,16 @@ async def test_contact_that_hangs_delays_no_other(
         return "oncall" in receiver.called
 
     both = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["leads"]}}
-    async with harness_with_receiver(folder, receiver, both) as bench:
-        bench.shelf.fill("a", "b")
-        await bench.deliver()
-        await bench.work()
+    async with harness_with_receiver(folder, receiver, both) as harness:
+        harness.files.fill("a", "b")
+        await harness.deliver()
+        await harness.work()
         stop = ShutdownSignal()
-        sending = asyncio.create_task(send_until(stop, bench.context))
+        sending = asyncio.create_task(send_until(stop, harness.context))
         await becomes(has_called, True)
-        bench.clock.advance(minutes=31)
-        await bench.deliver()
-        await bench.work()
+        harness.clock.advance(minutes=31)
+        await harness.deliver()
+        await harness.work()
         try:
             async with asyncio.timeout(30):
                 await receiver.arrived.wait()
@@ -110,16 +110,16 @@ async def test_contact_whose_answers_never_end_delays_no_other(
     threads_of.cache_clear()
     receiver.trickles = "oncall"
     many = 12
-    async with harness_with_receiver(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as bench:
+    async with harness_with_receiver(folder, receiver, {"first": {"contacts": ["oncall", "leads"]}}) as harness:
         for number in range(many):
-            await bench.deliver(target=f"gone{number}", fingerprint=f"f{number}")
-        await bench.work()
+            await harness.deliver(target=f"gone{number}", fingerprint=f"f{number}")
+        await harness.work()
         for number in range(many):
-            await enqueue(bench, f"message {number}", episode=number + 1)
+            await enqueue(harness, f"message {number}", episode=number + 1)
 
         async def titles_after_a_round(contact: str) -> int:
-            bench.clock.advance(minutes=6)
-            await send_notifications(bench)
+            harness.clock.advance(minutes=6)
+            await send_notifications(harness)
             return receiver.titles(contact)
 
         await becomes(partial(titles_after_a_round, "leads"), many)
@@ -132,21 +132,21 @@ async def test_message_to_a_removed_contact_goes_to_the_immediate_steps(
     folder: Path, receiver: NotificationReceiver
 ) -> None:
     receiver.status = 503
-    async with harness_with_receiver(folder, receiver) as bench:
-        bench.shelf.fill("a", "b")
-        await bench.deliver()
-        await bench.work()
-        await send_notifications(bench)
+    async with harness_with_receiver(folder, receiver) as harness:
+        harness.files.fill("a", "b")
+        await harness.deliver()
+        await harness.work()
+        await send_notifications(harness)
         changed = inventory_with_steps(receiver, {"first": {"contacts": ["leads"]}})
         contacts = {name: contact for name, contact in changed.contacts.items() if name != "oncall"}
-        context = replace(bench.context, inventory=changed.model_copy(update={"contacts": contacts}))
-        later = EngineHarness(context, bench.shelf, bench.clock)
+        context = replace(harness.context, inventory=changed.model_copy(update={"contacts": contacts}))
+        later = EngineHarness(context, harness.files, harness.clock)
         receiver.status = 200
         for _ in range(3):
             later.clock.advance(seconds=2)
             await send_notifications(later)
         assert [each[:2] for each in receiver.messages] == [
-            ("leads", "[shop] clear_shelf on shop/postgres/main: refused (max_items)")
+            ("leads", "[shop] clear_folder on shop/postgres/main: refused (max_items)")
         ]
         async with later.context.ledger.read() as connection:
             assert await outbox.count_unsent(connection) == 0

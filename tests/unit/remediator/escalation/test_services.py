@@ -24,10 +24,10 @@ from tests.unit.remediator.escalation.services import (
 HOSTILE = (
     "a <b>bold</b> <!here> @everyone @channel <@U123> <@123> <#C1> where id < ? & *x* _y_ ~z~ `q` ``` [l](http://e) 🔥"
 )
-LINK = "https://runbooks.example/shop?a=1&b=2#shelf"
+LINK = "https://runbooks.example/shop?a=1&b=2#files"
 
 
-def content(*lines: str, title: str = "[shop] clear_shelf: refused", severity: Severity = Severity.WARNING) -> Content:
+def content(*lines: str, title: str = "[shop] clear_folder: refused", severity: Severity = Severity.WARNING) -> Content:
     return Content(
         title,
         severity,
@@ -39,7 +39,7 @@ def content(*lines: str, title: str = "[shop] clear_shelf: refused", severity: S
         diagnostics=("diagnostics at 12:00:", f"  query=SELECT 1 where id < ? {HOSTILE}"),
         more="runbookctl run 7",
         key="7/refused/max_items",
-        incident="shop/clear_shelf/shop/postgres/main/1",
+        incident="shop/clear_folder/shop/postgres/main/1",
     )
 
 
@@ -160,7 +160,7 @@ def test_severity_in_the_address_is_kept(services: Services) -> None:
 
 
 def test_pagerduty_incident_is_resolved_by_the_end_of_its_episode(services: Services) -> None:
-    incident = "shop/clear_shelf/shop/postgres/main/1"
+    incident = "shop/clear_folder/shop/postgres/main/1"
     for message in (content("x"), Content("[shop] resolved", Severity.OK, ("over",), incident=incident, is_over=True)):
         send(services.address("pagerduty"), message)
     began, ended = (seen.payload for _, seen in services.messages)

@@ -38,7 +38,7 @@ async def test_step_message_has_duration_contacts_and_runs(
 ) -> None:
     await pass_time(notified, minutes=31)
     _, title, text = receiver.messages[-1]
-    assert title == "[shop] unresolved for 31m: clear_shelf on shop/postgres/main"
+    assert title == "[shop] unresolved for 31m: clear_folder on shop/postgres/main"
     for line in (
         "unresolved 31m after the first message; notified so far: oncall",
         "runs so far: 2",
@@ -48,7 +48,7 @@ async def test_step_message_has_duration_contacts_and_runs(
         "Find out why, then follow the runbook.",
         "plan: 2 found, 2 listed",
         "  planned: name=a size=1",
-        "runbook: https://runbooks.example/shop#shelf",
+        "runbook: https://runbooks.example/shop#folder",
     ):
         assert line in text.splitlines()
 
@@ -65,18 +65,18 @@ async def test_later_outcome_is_sent_to_every_contact_notified_so_far(
 ) -> None:
     await pass_time(notified, minutes=31)
     receiver.messages.clear()
-    notified.shelf.reachable = False
+    notified.files.reachable = False
     await pass_time(notified, minutes=6)
     assert sorted(receiver.contacts()) == ["leads", "oncall"]
     assert "failed (target_unreachable)" in receiver.messages[0][1]
 
 
 async def test_all_contacts_are_notified_at_once_without_steps(folder: Path, receiver: NotificationReceiver) -> None:
-    async with harness_with_receiver(folder, receiver, {}) as bench:
-        bench.shelf.fill("a", "b")
-        await bench.deliver()
-        await bench.work()
-        await send_notifications(bench)
+    async with harness_with_receiver(folder, receiver, {}) as harness:
+        harness.files.fill("a", "b")
+        await harness.deliver()
+        await harness.work()
+        await send_notifications(harness)
         assert sorted(receiver.contacts()) == ["executives", "leads", "managers", "oncall"]
 
 

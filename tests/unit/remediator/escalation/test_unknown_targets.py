@@ -7,59 +7,59 @@ from tests.unit.remediator.escalation.receiver import NotificationReceiver, send
 from tests.unit.remediator.payloads import alert, delivery
 
 
-async def deliver_unknown(bench: EngineHarness, first: int, count: int) -> None:
+async def deliver_unknown(harness: EngineHarness, first: int, count: int) -> None:
     alerts = [alert(target=f"gone{number}", fingerprint=f"f{number}") for number in range(first, first + count)]
-    await bench.context.ledger.accept(bench.clock.now(), delivery(alerts))
+    await harness.context.ledger.accept(harness.clock.now(), delivery(alerts))
 
 
-async def settle(bench: EngineHarness, rounds: int = 30) -> None:
+async def settle(harness: EngineHarness, rounds: int = 30) -> None:
     """Let the engine refuse what waits, and pass the time in which it waits for more."""
-    await bench.work(rounds)
-    bench.clock.advance(seconds=4)
-    await bench.work(1)
+    await harness.work(rounds)
+    harness.clock.advance(seconds=4)
+    await harness.work(1)
 
 
-async def test_a_thousand_unknown_targets_are_one_message(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
-    await deliver_unknown(bench, 0, 1_000)
-    await settle(bench)
-    runs = await bench.runs()
+async def test_a_thousand_unknown_targets_are_one_message(harness: EngineHarness) -> None:
+    harness.files.fill("a")
+    await deliver_unknown(harness, 0, 1_000)
+    await settle(harness)
+    runs = await harness.runs()
     assert {run.reason for run in runs} == {"unknown_target"}
     assert len(runs) == 1_000
-    (message,) = await bench.notifications()
+    (message,) = await harness.notifications()
     assert message.title == "[shop] 1000 alerts name targets that the inventory does not have"
-    assert "clear_shelf on shop/postgres/gone0: stack shop has no postgres target 'gone0'" in message.body
+    assert "clear_folder on shop/postgres/gone0: stack shop has no postgres target 'gone0'" in message.body
     assert "… and 990 more" in message.body
-    assert bench.shelf.open_count == 0
+    assert harness.files.open_count == 0
 
 
-async def test_real_incident_is_handled_before_a_flood_of_unknown_targets(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
-    await deliver_unknown(bench, 0, 999)
-    await bench.deliver()
-    await bench.work(1)
-    assert bench.shelf.touched == ["a"]
+async def test_real_incident_is_handled_before_a_flood_of_unknown_targets(harness: EngineHarness) -> None:
+    harness.files.fill("a")
+    await deliver_unknown(harness, 0, 999)
+    await harness.deliver()
+    await harness.work(1)
+    assert harness.files.touched == ["a"]
 
 
-async def test_unknown_target_is_refused_once_per_episode(bench: EngineHarness) -> None:
+async def test_unknown_target_is_refused_once_per_episode(harness: EngineHarness) -> None:
     for _ in range(3):
-        await deliver_unknown(bench, 0, 1)
-        await settle(bench, 2)
-        bench.clock.advance(minutes=11)
-    assert len(await bench.runs()) == 1
-    assert len(await bench.notifications()) == 1
+        await deliver_unknown(harness, 0, 1)
+        await settle(harness, 2)
+        harness.clock.advance(minutes=11)
+    assert len(await harness.runs()) == 1
+    assert len(await harness.notifications()) == 1
 
 
-async def test_next_unknown_target_is_reported_after_the_interval(bench: EngineHarness) -> None:
-    await deliver_unknown(bench, 0, 1)
-    await settle(bench, 2)
-    bench.clock.advance(seconds=1)
-    await deliver_unknown(bench, 1, 2)
-    await settle(bench, 2)
-    assert len(await bench.notifications()) == 1
-    bench.clock.advance(minutes=10)
-    await bench.work(1)
-    titles = await bench.notification_titles()
+async def test_next_unknown_target_is_reported_after_the_interval(harness: EngineHarness) -> None:
+    await deliver_unknown(harness, 0, 1)
+    await settle(harness, 2)
+    harness.clock.advance(seconds=1)
+    await deliver_unknown(harness, 1, 2)
+    await settle(harness, 2)
+    assert len(await harness.notifications()) == 1
+    harness.clock.advance(minutes=10)
+    await harness.work(1)
+    titles = await harness.notification_titles()
     assert titles[1] == "[shop] 2 alerts name targets that the inventory does not have"
 
 

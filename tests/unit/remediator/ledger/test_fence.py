@@ -19,13 +19,13 @@ from tests.unit.remediator.conftest import START, EngineHarness, engine_harness,
 from tests.unit.remediator.payloads import delivery
 
 PLAN = Plan((Item({"name": "a"}), Item({"name": "b"})), 2)
-KEY = EpisodeKey("shop", "clear_shelf", "shop/postgres/main")
+KEY = EpisodeKey("shop", "clear_folder", "shop/postgres/main")
 RECEIVED_ALERT = ReceivedAlert(parse_delivery(delivery()).alerts[0], START)
 
 
-async def executing_run(bench: EngineHarness) -> tuple[Run, list[RunItem]]:
+async def executing_run(harness: EngineHarness) -> tuple[Run, list[RunItem]]:
     """Create an executing run with two planned items."""
-    async with bench.context.ledger.write() as connection:
+    async with harness.context.ledger.write() as connection:
         await (await episodes.load_batch(connection, [KEY], timedelta(hours=1))).confirm(KEY, [RECEIVED_ALERT], START)
         (episode,) = await episodes.all_open(connection)
         run = await runs.create(connection, episode, START)
@@ -35,99 +35,99 @@ async def executing_run(bench: EngineHarness) -> tuple[Run, list[RunItem]]:
         return run, list(await effects.items(connection, run.id))
 
 
-async def take_over_run(bench: EngineHarness, run: Run) -> None:
-    async with bench.context.ledger.write() as connection:
+async def take_over_run(harness: EngineHarness, run: Run) -> None:
+    async with harness.context.ledger.write() as connection:
         await runs.take_over(connection, run)
 
 
-async def test_stale_owner_cannot_intend_an_effect(bench: EngineHarness) -> None:
+async def test_stale_owner_cannot_intend_an_effect(harness: EngineHarness) -> None:
     """Invariant 5."""
-    run, items = await executing_run(bench)
-    await take_over_run(bench, run)
-    async with bench.context.ledger.write() as connection:
+    run, items = await executing_run(harness)
+    await take_over_run(harness, run)
+    async with harness.context.ledger.write() as connection:
         with pytest.raises(StaleRun, match="taken over"):
             await effects.intend(connection, run, items[:1], START)
 
 
-async def test_stale_owner_cannot_settle_an_effect(bench: EngineHarness) -> None:
-    run, items = await executing_run(bench)
-    async with bench.context.ledger.write() as connection:
+async def test_stale_owner_cannot_settle_an_effect(harness: EngineHarness) -> None:
+    run, items = await executing_run(harness)
+    async with harness.context.ledger.write() as connection:
         await effects.intend(connection, run, items[:1], START)
-    await take_over_run(bench, run)
-    async with bench.context.ledger.write() as connection:
+    await take_over_run(harness, run)
+    async with harness.context.ledger.write() as connection:
         with pytest.raises(StaleRun, match="taken over"):
             await effects.settle(connection, run, items[:1], [EffectOutcome(ItemState.APPLIED)], START)
 
 
-async def test_stale_owner_cannot_take_the_run_back(bench: EngineHarness) -> None:
-    run, _ = await executing_run(bench)
-    await take_over_run(bench, run)
+async def test_stale_owner_cannot_take_the_run_back(harness: EngineHarness) -> None:
+    run, _ = await executing_run(harness)
+    await take_over_run(harness, run)
     with pytest.raises(StaleRun, match="taken over"):
-        await take_over_run(bench, run)
+        await take_over_run(harness, run)
 
 
-async def test_run_in_a_later_state_cannot_be_taken_over(bench: EngineHarness) -> None:
-    run, _ = await executing_run(bench)
-    async with bench.context.ledger.write() as connection:
+async def test_run_in_a_later_state_cannot_be_taken_over(harness: EngineHarness) -> None:
+    run, _ = await executing_run(harness)
+    async with harness.context.ledger.write() as connection:
         await runs.move(connection, run, RunState.VERIFYING, START)
     with pytest.raises(StaleRun, match="no longer executing"):
-        await take_over_run(bench, run)
+        await take_over_run(harness, run)
 
 
-async def test_stale_owner_cannot_move_the_run(bench: EngineHarness) -> None:
-    run, _ = await executing_run(bench)
-    await take_over_run(bench, run)
-    async with bench.context.ledger.write() as connection:
+async def test_stale_owner_cannot_move_the_run(harness: EngineHarness) -> None:
+    run, _ = await executing_run(harness)
+    await take_over_run(harness, run)
+    async with harness.context.ledger.write() as connection:
         with pytest.raises(StaleRun):
             await runs.move(connection, run, RunState.VERIFYING, START)
 
 
-async def test_item_is_intended_at_most_once(bench: EngineHarness) -> None:
+async def test_item_is_intended_at_most_once(harness: EngineHarness) -> None:
     """Invariant 6."""
-    run, items = await executing_run(bench)
-    async with bench.context.ledger.write() as connection:
+    run, items = await executing_run(harness)
+    async with harness.context.ledger.write() as connection:
         await effects.intend(connection, run, items[:1], START)
-    async with bench.context.ledger.write() as connection:
+    async with harness.context.ledger.write() as connection:
         with pytest.raises(StaleRun, match="no longer just planned"):
             await effects.intend(connection, run, items, START)
 
 
 @pytest.mark.parametrize(("applied", "state", "reason"), [(1, "ineffective", "partly_applied"), (2, "succeeded", "")])
 async def test_run_with_untouched_items_is_ineffective(
-    bench: EngineHarness, applied: int, state: str, reason: str
+    harness: EngineHarness, applied: int, state: str, reason: str
 ) -> None:
     """Invariant 14. An untouched item is not a failure, so counting failures would miss it."""
-    run, items = await executing_run(bench)
-    async with bench.context.ledger.write() as connection:
+    run, items = await executing_run(harness)
+    async with harness.context.ledger.write() as connection:
         await effects.intend(connection, run, items[:applied], START)
         await effects.settle(connection, run, items[:applied], [EffectOutcome(ItemState.APPLIED)] * applied, START)
         await runs.move(connection, run, RunState.VERIFYING, START)
-    await bench.work()
-    assert ((await bench.last_run()).state, (await bench.last_run()).reason) == (state, reason)
+    await harness.work()
+    assert ((await harness.last_run()).state, (await harness.last_run()).reason) == (state, reason)
 
 
-async def test_transition_outside_the_table_is_refused(bench: EngineHarness) -> None:
-    run, _ = await executing_run(bench)
-    async with bench.context.ledger.write() as connection:
+async def test_transition_outside_the_table_is_refused(harness: EngineHarness) -> None:
+    run, _ = await executing_run(harness)
+    async with harness.context.ledger.write() as connection:
         with pytest.raises(AssertionError, match="no transition from executing to succeeded"):
             await runs.move(connection, run, RunState.SUCCEEDED, START)
 
 
 async def test_approval_after_expiry_is_refused(folder: Path) -> None:
     """Invariant 12: the engine may not have expired the run yet."""
-    async with engine_harness(folder, inventory(mode="approve", approve_within="5m")) as bench:
-        bench.shelf.fill("a")
-        await bench.deliver()
-        await bench.work()
-        bench.clock.advance(minutes=6)
+    async with engine_harness(folder, inventory(mode="approve", approve_within="5m")) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        harness.clock.advance(minutes=6)
         with pytest.raises(WrongState, match="has expired"):
-            await approve(bench.context, (await bench.last_run()).id, "oncall")
+            await approve(harness.context, (await harness.last_run()).id, "oncall")
 
 
-async def test_run_in_a_later_state_cannot_be_moved_from_the_earlier_one(bench: EngineHarness) -> None:
+async def test_run_in_a_later_state_cannot_be_moved_from_the_earlier_one(harness: EngineHarness) -> None:
     """Invariant 5."""
-    run, _ = await executing_run(bench)
-    async with bench.context.ledger.write() as connection:
+    run, _ = await executing_run(harness)
+    async with harness.context.ledger.write() as connection:
         await runs.move(connection, run, RunState.VERIFYING, START)
         with pytest.raises(StaleRun, match="no longer executing"):
             await runs.move(connection, run, RunState.FAILED, START)

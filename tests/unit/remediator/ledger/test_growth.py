@@ -12,57 +12,57 @@ from tests.unit.remediator.payloads import delivery
 LONG = ("f" * 500_000, "f" * 499_999)
 
 
-async def test_long_fingerprints_are_kept_as_hashes(bench: EngineHarness) -> None:
+async def test_long_fingerprints_are_kept_as_hashes(harness: EngineHarness) -> None:
     for fingerprint in LONG:
-        await bench.deliver(fingerprint=fingerprint)
-    await bench.work()
-    async with bench.context.ledger.read() as connection:
+        await harness.deliver(fingerprint=fingerprint)
+    await harness.work()
+    async with harness.context.ledger.read() as connection:
         assert (await connection.execute(select(func.length(episode.c.alerts)))).scalar_one() < 2_000
     for fingerprint in LONG:
-        await bench.deliver(status="resolved", fingerprint=fingerprint)
-    await bench.work()
-    async with bench.context.ledger.read() as connection:
+        await harness.deliver(status="resolved", fingerprint=fingerprint)
+    await harness.work()
+    async with harness.context.ledger.read() as connection:
         assert await episodes.all_open(connection) == []
 
 
-async def test_evidence_and_outcomes_of_a_run_are_cut_and_counted(bench: EngineHarness) -> None:
-    plan, before = bench.shelf.plan, dict(CUTS)
+async def test_evidence_and_outcomes_of_a_run_are_cut_and_counted(harness: EngineHarness) -> None:
+    plan, before = harness.files.plan, dict(CUTS)
 
     async def large_plan() -> Plan:
         small = await plan()
         return Plan(small.items, small.found, evidence={"rows": [["x" * 100] * 100] * 100, "few": [1]})
 
-    bench.shelf.plan = large_plan  # type: ignore[method-assign]
-    bench.shelf.detail = "d" * 1_000_000
-    bench.shelf.fill("a")
-    await bench.deliver()
-    await bench.work()
-    run = await bench.last_run()
+    harness.files.plan = large_plan  # type: ignore[method-assign]
+    harness.files.detail = "d" * 1_000_000
+    harness.files.fill("a")
+    await harness.deliver()
+    await harness.work()
+    run = await harness.last_run()
     assert run.state == "succeeded"
     assert run.evidence["plan"]["few"] == [1]
     assert len(run.evidence["plan"]["rows"]) < MAX_VALUE + 100
-    assert len((await bench.items(run))[0].detail) < MAX_DETAIL + 100
+    assert len((await harness.items(run))[0].detail) < MAX_DETAIL + 100
     assert {part: number - before[part] for part, number in CUTS.items()} == {"evidence": 1, "detail": 1}
 
 
-async def test_long_sentence_of_a_bound_is_cut(bench: EngineHarness) -> None:
-    bench.shelf.fill(*(f"{number}" for number in range(9)))
-    async with bench.context.ledger.write() as connection:
+async def test_long_sentence_of_a_bound_is_cut(harness: EngineHarness) -> None:
+    harness.files.fill(*(f"{number}" for number in range(9)))
+    async with harness.context.ledger.write() as connection:
         await connection.exec_driver_sql(
             "INSERT INTO pause (reason, begun_at, begun_by) VALUES (?, 0, 'oncall')", ("r" * 100_000,)
         )
-    await bench.deliver()
-    await bench.work()
-    refused_by = (await bench.last_run()).evidence["bounds"]["refused_by"]
+    await harness.deliver()
+    await harness.work()
+    refused_by = (await harness.last_run()).evidence["bounds"]["refused_by"]
     assert set(refused_by) == {"kill_switch", "max_items"}
     assert len(refused_by["kill_switch"]) < MAX_BOUND + 100
 
 
-async def test_storm_that_goes_on_is_one_row(bench: EngineHarness) -> None:
+async def test_storm_that_goes_on_is_one_row(harness: EngineHarness) -> None:
     body = delivery().replace(b'"truncatedAlerts": 0', b'"truncatedAlerts": 3')
     for _ in range(5):
-        bench.clock.advance(minutes=15)
-        await bench.context.ledger.accept(bench.clock.now(), body)
-        await bench.work()
-    async with bench.context.ledger.read() as connection:
+        harness.clock.advance(minutes=15)
+        await harness.context.ledger.accept(harness.clock.now(), body)
+        await harness.work()
+    async with harness.context.ledger.read() as connection:
         assert (await connection.execute(select(func.count()).select_from(storm))).scalar_one() == 1

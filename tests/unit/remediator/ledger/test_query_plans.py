@@ -46,7 +46,7 @@ def inventory_with_escalation() -> Inventory:
 
 @pytest.fixture
 async def watched(folder: Path) -> AsyncIterator[tuple[EngineHarness, StatementLog]]:
-    ledger, seen, shelf = (
+    ledger, seen, files = (
         SqliteLedger(f"sqlite:///{folder.parent}/ledger.db"),
         StatementLog(),
         FolderRemediation(folder),
@@ -54,31 +54,31 @@ async def watched(folder: Path) -> AsyncIterator[tuple[EngineHarness, StatementL
     seen.attach(ledger)
     async with ledger.open():
         context = Context(
-            inventory_with_escalation(), ledger, ManualClock(), {"clear_shelf": shelf.remediation()}, None
+            inventory_with_escalation(), ledger, ManualClock(), {"clear_folder": files.remediation()}, None
         )
-        yield EngineHarness(context, shelf, context.clock), seen
+        yield EngineHarness(context, files, context.clock), seen
 
 
-async def do_all_recurring_work(bench: EngineHarness) -> None:
-    bench.shelf.fill("a")
+async def do_all_recurring_work(harness: EngineHarness) -> None:
+    harness.files.fill("a")
     for status in ("firing", "firing", "resolved", "firing"):
-        await bench.deliver(status=status)
-        await bench.work()
-        await escalate_due_steps(bench.context)
-        await send_due(bench.context, Attachments(bench.context))
-        await metrics.collect(bench.context)
-        bench.clock.advance(minutes=31)
-        bench.engine.housekeeping.next_vanished_check = bench.engine.housekeeping.next_retention = 0.0
-        await VanishedEpisodeDetector(bench.context).check()
+        await harness.deliver(status=status)
+        await harness.work()
+        await escalate_due_steps(harness.context)
+        await send_due(harness.context, Attachments(harness.context))
+        await metrics.collect(harness.context)
+        harness.clock.advance(minutes=31)
+        harness.engine.housekeeping.next_vanished_check = harness.engine.housekeeping.next_retention = 0.0
+        await VanishedEpisodeDetector(harness.context).check()
 
 
 async def test_no_statement_scans_a_large_table(watched: tuple[EngineHarness, StatementLog]) -> None:
-    bench, seen = watched
+    harness, seen = watched
     seen.clear()
-    await do_all_recurring_work(bench)
+    await do_all_recurring_work(harness)
     statements = {text: parameters for text, parameters in seen if not text.startswith(("BEGIN", "PRAGMA"))}
     assert len(statements) > 50, "nearly all statements of the remediator"
-    async with bench.context.ledger.read() as connection:
+    async with harness.context.ledger.read() as connection:
         plans = [
             (text, row[3])
             for text, parameters in statements.items()
@@ -103,24 +103,24 @@ def _table(name: str, statement: str) -> str:
 async def test_idle_round_takes_few_statements_for_many_open_episodes(
     watched: tuple[EngineHarness, StatementLog],
 ) -> None:
-    bench, seen = watched
+    harness, seen = watched
     body = delivery([alert(fingerprint=f"f{number}", target=f"db{number}") for number in range(40)])
-    await bench.context.ledger.accept(bench.clock.now(), body)
-    await bench.work(5)
+    await harness.context.ledger.accept(harness.clock.now(), body)
+    await harness.work(5)
     seen.clear()
-    await bench.engine.tick()
-    await escalate_due_steps(bench.context)
+    await harness.engine.tick()
+    await escalate_due_steps(harness.context)
     assert len([1 for statement, _ in seen if not statement.startswith("BEGIN")]) < 15
 
 
 async def test_delivery_of_many_repeated_alerts_takes_few_statements(
     watched: tuple[EngineHarness, StatementLog],
 ) -> None:
-    bench, seen = watched
+    harness, seen = watched
     body = delivery([alert(fingerprint=f"f{number}", target=f"db{number}") for number in range(40)])
-    await bench.context.ledger.accept(bench.clock.now(), body)
-    await bench.work(5)
-    await bench.context.ledger.accept(bench.clock.now(), body)
+    await harness.context.ledger.accept(harness.clock.now(), body)
+    await harness.work(5)
+    await harness.context.ledger.accept(harness.clock.now(), body)
     seen.clear()
-    await bench.engine.tick()
+    await harness.engine.tick()
     assert len([1 for statement, _ in seen if not statement.startswith("BEGIN")]) < 25

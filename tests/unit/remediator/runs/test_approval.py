@@ -34,11 +34,11 @@ async def wait_for_run(client: TestClient[Any, Any], state: str) -> Any:
 async def test_approval_covers_the_items_in_its_response(folder: Path, tmp_path: Path) -> None:
     token = tmp_path / "oncall"
     token.write_text("oncall-token")
-    shelf = FolderRemediation(folder)
-    shelf.fill("a", "b")
+    files = FolderRemediation(folder)
+    files.fill("a", "b")
     stacks = inventory(mode="approve").model_copy(update={"operators": {"oncall": Operator(token_file=token)}})
     ledger = ledger_at(f"sqlite:///{tmp_path}/ledger.db")
-    context = Context(stacks, ledger, SystemClock(), {"clear_shelf": shelf.remediation()}, None)
+    context = Context(stacks, ledger, SystemClock(), {"clear_folder": files.remediation()}, None)
     async with TestClient(TestServer(create_application(context, BearerTokens({}, "")))) as client:
         await client.post("/webhook", data=delivery(starts=datetime.now(UTC).isoformat()))
         run = await wait_for_run(client, "awaiting_approval")
@@ -46,4 +46,4 @@ async def test_approval_covers_the_items_in_its_response(folder: Path, tmp_path:
         assert [item["identity"] for item in answer["items"]] == [{"name": "a"}, {"name": "b"}]
         assert (await client.post(f"/api/v1/runs/{run['id']}/approve", headers=ONCALL)).status == 409
         await wait_for_run(client, "succeeded")
-    assert shelf.touched == ["a", "b"]
+    assert files.touched == ["a", "b"]

@@ -26,11 +26,11 @@ async def refuse() -> None:
     raise OSError("gone")
 
 
-async def end_state(bench: EngineHarness) -> tuple[str, str]:
-    bench.shelf.fill("a")
-    await bench.deliver()
-    await bench.work()
-    run = await bench.last_run()
+async def end_state(harness: EngineHarness) -> tuple[str, str]:
+    harness.files.fill("a")
+    await harness.deliver()
+    await harness.work()
+    run = await harness.last_run()
     return run.state, run.reason
 
 
@@ -46,11 +46,11 @@ class FailsInItsEffect(FolderRemediation):
 
 async def test_failed_effect_is_not_repeated(folder: Path) -> None:
     """Invariant 6."""
-    shelf = FailsInItsEffect(folder)
-    async with engine_harness(folder, inventory(), shelf) as bench:
-        assert await end_state(bench) == ("failed", "effect_failed")
-        [item] = await bench.items(await bench.last_run())
-        assert (shelf.attempts, item.state) == (1, ItemState.NOT_APPLIED)
+    files = FailsInItsEffect(folder)
+    async with engine_harness(folder, inventory(), files) as harness:
+        assert await end_state(harness) == ("failed", "effect_failed")
+        [item] = await harness.items(await harness.last_run())
+        assert (files.attempts, item.state) == (1, ItemState.NOT_APPLIED)
 
 
 class HangsAtItsSecondOpening(FolderRemediation):
@@ -67,9 +67,9 @@ async def test_run_fails_when_its_target_hangs_before_the_first_effect(
 ) -> None:
     """Invariant 13."""
     monkeypatch.setattr("remediator.runs.execution.CONNECT_SECONDS", 0.1)
-    async with engine_harness(folder, inventory(), HangsAtItsSecondOpening(folder)) as bench:
-        assert await end_state(bench) == ("failed", "target_unreachable")
-        assert bench.shelf.touched == []
+    async with engine_harness(folder, inventory(), HangsAtItsSecondOpening(folder)) as harness:
+        assert await end_state(harness) == ("failed", "target_unreachable")
+        assert harness.files.touched == []
 
 
 class HangsInItsPlan(FolderRemediation):
@@ -81,36 +81,38 @@ class HangsInItsPlan(FolderRemediation):
 async def test_run_fails_when_its_plan_times_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 13."""
     monkeypatch.setattr("remediator.runs.planning.PLAN_SECONDS", 0.1)
-    async with engine_harness(folder, inventory(), HangsInItsPlan(folder)) as bench:
-        assert await end_state(bench) == ("failed", "target_unreachable")
+    async with engine_harness(folder, inventory(), HangsInItsPlan(folder)) as harness:
+        assert await end_state(harness) == ("failed", "target_unreachable")
 
 
 async def test_run_is_unknown_when_reading_its_outcome_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 13."""
     monkeypatch.setattr("remediator.runs.outcome.CONNECT_SECONDS", 0.1)
     monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
-    shelf = FolderRemediation(folder, after=hang, before_reading=hang, timeout=timedelta(seconds=0.1))
-    async with engine_harness(folder, inventory(), shelf) as bench:
-        assert await end_state(bench) == ("unknown", "outcome_unknown")
+    files = FolderRemediation(folder, after=hang, before_reading=hang, timeout=timedelta(seconds=0.1))
+    async with engine_harness(folder, inventory(), files) as harness:
+        assert await end_state(harness) == ("unknown", "outcome_unknown")
 
 
 async def test_run_is_unknown_when_its_outcome_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 14."""
     monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
-    async with engine_harness(folder, inventory(), FailsInItsEffect(folder, before_reading=refuse)) as bench:
-        assert await end_state(bench) == ("unknown", "outcome_unknown")
-        async with bench.context.ledger.read() as connection:
+    async with engine_harness(folder, inventory(), FailsInItsEffect(folder, before_reading=refuse)) as harness:
+        assert await end_state(harness) == ("unknown", "outcome_unknown")
+        async with harness.context.ledger.read() as connection:
             assert len(await switches.open_breakers(connection)) == 1
 
 
 async def test_run_is_unknown_when_its_result_cannot_be_read(folder: Path) -> None:
     """Invariant 14."""
-    shelf = FolderRemediation(folder, before_reading=refuse)
-    async with engine_harness(folder, inventory(verify_within="0s"), shelf) as bench:
-        assert await end_state(bench) == ("unknown", "result_unreadable")
+    files = FolderRemediation(folder, before_reading=refuse)
+    async with engine_harness(folder, inventory(verify_within="0s"), files) as harness:
+        assert await end_state(harness) == ("unknown", "result_unreadable")
 
 
-async def test_short_ledger_outage_does_not_fail_the_run(bench: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_short_ledger_outage_does_not_fail_the_run(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Invariant 27."""
     intend, faults = effects.intend, iter([True])
 
@@ -121,4 +123,4 @@ async def test_short_ledger_outage_does_not_fail_the_run(bench: EngineHarness, m
 
     monkeypatch.setattr(effects, "intend", fail_once)
     monkeypatch.setattr("remediator.engine.run_driver.LEDGER_RETRY_SECONDS", 0.01)
-    assert await end_state(bench) == ("succeeded", "")
+    assert await end_state(harness) == ("succeeded", "")

@@ -317,10 +317,10 @@ async def test_writer_excludes_others_from_its_first_statement_on(ledger: Ledger
 
 EPISODE = """INSERT INTO episode
     (stack, remediation, target, opened_at, firing_since, delivered_at, confirmed_at, alerts)
-    VALUES ('shop', 'clear_shelf', 'main', 0, 0, 0, 0, '{}')"""
+    VALUES ('shop', 'clear_folder', 'main', 0, 0, 0, 0, '{}')"""
 ENDED_EPISODE = EPISODE.replace("alerts)", "alerts, ended_at)").replace("'{}')", "'{}', 1)")
 RUN = """INSERT INTO run (episode, stack, remediation, target, state, reason, fence, created_at, evidence)
-    VALUES (1, 'shop', 'clear_shelf', 'main', 'admitted', '', 1, 0, '{}')"""
+    VALUES (1, 'shop', 'clear_folder', 'main', 'admitted', '', 1, 0, '{}')"""
 PLANNED_RUN, ENDED_RUN = RUN.replace("admitted", "planned"), RUN.replace("admitted", "failed")
 RUN_OF_ANOTHER = RUN.replace("(1,", "(2,").replace("admitted", "executing")
 ITEM = "INSERT INTO item (run, position, identity, evidence, state, detail) VALUES (1, 0, '{}', '{}', 'planned', '')"
