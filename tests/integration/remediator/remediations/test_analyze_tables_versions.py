@@ -41,7 +41,9 @@ def grant(server: tuple[PostgresServer, str]) -> None:
 def change(server: tuple[PostgresServer, str], table: str) -> None:
     made, name = server
     statement = f"CREATE TABLE {table} (id int) WITH (autovacuum_enabled = false)"
-    made.sql(f"{statement}; INSERT INTO {table} SELECT generate_series(1, 5000)", role="owner", database=name)
+    rows = f"INSERT INTO {table} SELECT generate_series(1, 5000)"
+    # Without it, the statistics may arrive after the plan has been read.
+    made.sql(f"SELECT pg_stat_force_next_flush(); {statement}; {rows}", role="owner", database=name)
 
 
 @pytest.fixture
