@@ -45,7 +45,7 @@ class Scenario:
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     files: str = "ab"
-    files: Mapping[str, Any] = field(default_factory=dict)
+    faults: Mapping[str, Any] = field(default_factory=dict)
     react: Callable[[Context, Run], Awaitable[object]] | None = None
     pauses: bool = False
 
@@ -72,7 +72,7 @@ async def _resolve(context: Context, run: Run) -> None:
 
 SCENARIOS = {
     "fixed": Scenario(),
-    "in one effect": Scenario(files={"one_effect": True}),
+    "in one effect": Scenario(faults={"one_effect": True}),
     "approved": Scenario({"mode": "approve"}, react=_approve),
     "rejected": Scenario({"mode": "approve"}, react=_reject),
     "expired": Scenario({"mode": "approve", "approve_within": "2s"}),
@@ -81,8 +81,8 @@ SCENARIOS = {
     "refused": Scenario(files="abcdef"),
     "shadow": Scenario({"mode": "shadow"}),
     "nothing to do": Scenario(files=""),
-    "ineffective": Scenario({"verify_within": "0s"}, files={"refill": True}),
-    "failed": Scenario(files={"reachable": False}),
+    "ineffective": Scenario({"verify_within": "0s"}, faults={"refill": True}),
+    "failed": Scenario(faults={"reachable": False}),
     "paused": Scenario(pauses=True),
 }
 
@@ -153,7 +153,7 @@ async def run_life(folder: Path, scenario: Scenario, life: int, die_at: int) -> 
     clock = ManualClock(START + life * timedelta(minutes=10))
     ledger = CrashingLedger(f"sqlite:///{folder}/ledger.db")
     ledger.points = points
-    files = CrashingFolderRemediation(folder / "files", points=points, **scenario.files)
+    files = CrashingFolderRemediation(folder / "files", points=points, **scenario.faults)
     async with ledger.open():
         context = Context(inventory(**scenario.settings), ledger, clock, {"clear_folder": files.remediation()}, None)
         if scenario.pauses:
