@@ -120,7 +120,8 @@ async def test_run_in_a_storm_is_refused(folder: Path) -> None:
         for fingerprint in ("f1", "f2", "f3"):
             await harness.deliver(fingerprint=fingerprint)
         await harness.work()
-        assert (await harness.last_run()).reason == "storm"
+        run = await harness.last_run()
+        assert (run.state, run.reason) == ("refused", "storm"), "not admitted and then cancelled at its first effect"
 
 
 async def test_mode_off_does_not_read_the_target(folder: Path) -> None:
