@@ -1,11 +1,14 @@
 """`init`: write starter files."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runbookctl.accounts import alertmanager_account, make_token
 from runbookctl.errors import InitError
 from runbookctl.options import console
+from runbookctl.printing.answers import line
 from runbookctl.runbook_sets import Modes, Runbook
 from runbookctl.starter_files import write_examples, write_runbook
 
@@ -31,3 +34,6 @@ def init(
     )
     for file in written:
         console.print(f"wrote {file}")
+    token = Path("/etc/runbookd/secrets/webhook_token")
+    console.print("next, the token that Alertmanager sends to the remediator; both must be able to read it:")
+    line(console, f"  {make_token(token, alertmanager_account())}")

@@ -4,11 +4,13 @@ It connects as the daemons do, names the fix for each finding, and changes nothi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 
 from exporter.collectors import COLLECTORS
 from exporter.scheduling.outcome import failure_of
-from runbookctl.doctor import backups, postgres, reading, redis
+from runbookctl.accounts import alertmanager_account
+from runbookctl.doctor import backups, postgres, reading, redis, secret_files
 from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack
 
@@ -20,8 +22,11 @@ SECONDS = 300.0
 __all__ = ["Finding", "Report", "examine"]
 
 
-async def examine(inventory: Inventory, stacks: frozenset[str]) -> list[Report]:
-    """Check all targets of these stacks concurrently. A failing target becomes a finding."""
+async def examine(inventory: Inventory, stacks: frozenset[str], tokens: Sequence[Path] = ()) -> list[Report]:
+    """Check all targets of these stacks concurrently, and the files of secrets with the webhook's `tokens`.
+
+    A failing target becomes a finding.
+    """
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_report(stack_name, stack, kind, name))
@@ -29,7 +34,15 @@ async def examine(inventory: Inventory, stacks: frozenset[str]) -> list[Report]:
             if stack_name in stacks
             for kind, name in _targets(stack)
         ]
-    return [task.result() for task in tasks]
+    return [*(task.result() for task in tasks), *_file_reports(inventory, tokens)]
+
+
+def _file_reports(inventory: Inventory, tokens: Sequence[Path]) -> Iterator[Report]:
+    files = [*secret_files.files_of(inventory), *tokens]
+    if files:
+        account = alertmanager_account()
+        findings = [*secret_files.check_readers(files), *secret_files.check_tokens(tokens, account)]
+        yield Report("secret files", tuple(findings))
 
 
 def _targets(stack: Stack) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from remediator.clients.object_store import describe, open_folder
 from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope, TargetName
-from runbookctl.doctor import reading
+from runbookctl.doctor import dump, reading
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import RemediationSettings, Stack
 
@@ -17,8 +17,10 @@ _TIME_OF_DAY = ("%S", "%s", "%T", "%X", "%c")
 
 async def check(stack: Stack, name: str) -> list[Finding]:
     """Check the exporter's reading, and the remediator's writing where the inventory has a `dump`."""
-    findings = await reading.check_backups(stack, name)
-    return findings if stack.backups[name].dump is None else [*findings, *await _check_writing(stack, name)]
+    findings, source = await reading.check_backups(stack, name), stack.backups[name].dump
+    if source is None:
+        return findings
+    return [*findings, *await _check_writing(stack, name), *await dump.check(source)]
 
 
 async def _check_writing(stack: Stack, name: str) -> list[Finding]:
