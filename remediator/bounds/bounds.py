@@ -271,6 +271,7 @@ def _cut(detail: str) -> str:
     return cut_text(detail, MAX_BOUND, "detail")
 
 
-def decide(facts: BoundFacts) -> Decision:
-    """Evaluate every bound."""
-    return Decision({name: bound(facts) for name, bound in (REFUSALS | DEFERRALS).items()})
+def decide(facts: BoundFacts, *, reads_only: bool = False) -> Decision:
+    """Evaluate every bound, or for a remediation that only reads its mode: it can do no harm that a bound prevents."""
+    bounds = {"mode_off": mode_off} if reads_only else REFUSALS | DEFERRALS
+    return Decision({name: bound(facts) for name, bound in bounds.items()})

@@ -132,7 +132,7 @@ async def gather_facts(
         block_on=block_on,
         storm=await read_storm(connection, context, now, counts_alerts=counts_alerts),
         plan=await _read_plan(connection, target, run),
-        history=await _read_history(connection, run, now),
+        history=await _read_history(connection, context, run, now),
         window=target.stack.windows[settings.only_in] if settings.only_in else None,
         pause_reason=await pause_reason(connection, context, run.stack),
         freeze_detail=describe_freeze(target.stack.freezes.items(), now),
@@ -160,12 +160,12 @@ async def is_storm_fresh(connection: AsyncConnection, now: datetime) -> bool:
 
 
 def _can_act(context: Context, episode: Episode) -> bool:
-    """Return whether the episode counts toward a storm: its target exists and is not off."""
+    """Return whether the episode counts toward a storm: its target exists, and its remediation acts and is not off."""
     match resolve_target(context.inventory, context.remediations, episode.key):
         case UnresolvedTarget():
             return False
         case ResolvedTarget() as target:
-            return target.settings.mode is not Mode.OFF
+            return target.settings.mode is not Mode.OFF and not target.remediation.reads_only
 
 
 async def _read_plan(connection: AsyncConnection, target: ResolvedTarget, run: Run) -> PlanFacts:
@@ -180,11 +180,14 @@ def _max_items(target: ResolvedTarget) -> int | None:
     return None if target.settings.batch is not None else target.remediation.max_items
 
 
-async def _read_history(connection: AsyncConnection, run: Run, now: datetime) -> HistoryFacts:
-    """Read the earlier and active runs; an interrupted one starts no cooldown."""
-    admissions = await run_history.admitted_since(connection, now - HOUR, excluded_run=run.id)
+async def _read_history(connection: AsyncConnection, context: Context, run: Run, now: datetime) -> HistoryFacts:
+    """Read the earlier and active runs that act; an interrupted one starts no cooldown."""
+    reading = {name for name, remediation in context.remediations.items() if remediation.reads_only}
+    recent = await run_history.admitted_since(connection, now - HOUR, excluded_run=run.id)
+    admissions = [row for row in recent if row.remediation not in reading]
     in_stack = [row for row in admissions if row.stack == run.stack]
-    active = await run_history.active(connection, excluded_run=run.id)
+    under_way = await run_history.active(connection, excluded_run=run.id)
+    active = [other for other in under_way if other.remediation not in reading]
     last_run = await run_history.last_admitted(connection, run)
     return HistoryFacts(
         last_admitted_end=last_run.finished_at if last_run is not None else None,

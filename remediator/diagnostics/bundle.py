@@ -1,7 +1,7 @@
 """The diagnostics of one stack, whose parts are read concurrently."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,9 +47,12 @@ async def read_part(scope: Scope) -> Mapping[str, Any]:
         raise TargetUnreachable(f"{scope.target}: did not answer within {PART_SECONDS:.0f} s") from None
 
 
-async def read_all(scopes: Sequence[Scope]) -> Mapping[str, Mapping[str, Any] | str]:
+Read = Callable[[Scope], Awaitable[Mapping[str, Any]]]
+
+
+async def read_all(scopes: Sequence[Scope], read: Read = read_part) -> Mapping[str, Mapping[str, Any] | str]:
     """Read every part; return its diagnostics by name, or one line that states the error."""
-    results = await asyncio.gather(*(read_part(scope) for scope in scopes), return_exceptions=True)
+    results = await asyncio.gather(*(read(scope) for scope in scopes), return_exceptions=True)
     return {str(scope.target): _part_or_error(result) for scope, result in zip(scopes, results, strict=True)}
 
 

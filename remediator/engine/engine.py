@@ -154,8 +154,14 @@ class Engine:
         """
         if candidate.finished_at is None or candidate.state is RunState.INTERRUPTED:
             return True
+        if self._has_been_read(candidate):
+            return False
         is_over = self._context.clock.now() >= candidate.finished_at + cooldown_of(self._context, candidate.key)
         return is_over and self._is_known(candidate)
+
+    def _has_been_read(self, candidate: Candidate) -> bool:
+        """Return whether a remediation that only reads has done so: a confirmation is no reason to read again."""
+        return candidate.key.is_about_an_alert and candidate.state is not RunState.FAILED
 
     def _is_known(self, candidate: Candidate) -> bool:
         context = self._context

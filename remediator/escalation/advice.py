@@ -30,6 +30,9 @@ _BY_STATE = {
     RunState.EXPIRED: "It waited too long and expired. Nothing was touched. Follow the runbook.",
     RunState.REJECTED: "Nothing was touched: an operator rejected it.",
 }
+_READING = frozenset(
+    {RunState.ADMITTED, RunState.EXECUTING, RunState.VERIFYING, RunState.SUCCEEDED, RunState.NOTHING_TO_DO}
+)
 _BY_REASON = {
     (RunState.REFUSED, "kill_switch"): "Nothing was touched: an operator has paused it. To resume: {resume}",
     (RunState.REFUSED, "freeze"): "Nothing is touched before the freeze ends. If it cannot wait, follow the runbook.",
@@ -83,6 +86,8 @@ _BY_REASON = {
 
 def what_next(run: Run) -> str:
     """Return the advice on `run` in a sentence or two, with the commands to copy."""
+    if run.is_about_an_alert and run.state in _READING:
+        return "No remediation repairs this. Follow the runbook; the alert names the first commands."
     advice = _BY_REASON.get((run.state, run.reason)) or _BY_STATE[run.state]
     return advice.format(
         approve=f"runbookctl approve {run.id}",

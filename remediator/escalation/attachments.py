@@ -6,17 +6,20 @@ from collections.abc import Sequence
 import structlog
 
 from remediator.context import Context
-from remediator.diagnostics.bundle import format_lines, parts_of, read_all
+from remediator.diagnostics.bundle import format_lines, parts_of, read_all, read_part
+from remediator.diagnostics.recent import read_recently
 from remediator.ledger import episodes, outbox
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Message
 from remediator.model.remediation import Scope
+from remediator.model.run_state import RunState
 from remediator.model.target import settings_of
 from runbookd.inventory import Mode
 
 REMEDIATION = "collect_diagnostics"
 MAX_CHARACTERS = 6_000
 FRESH_SECONDS = 60.0
+FIRST_MESSAGE_SECONDS = 3.0  # for the reading that goes with it: a dead server must not delay the first message
 log = structlog.get_logger(__name__)
 
 
@@ -32,7 +35,10 @@ class Attachments:
         if message.key == outbox.end_key(message.episode) or not outbox.is_about_a_target(message.key):
             return ()
         try:
-            return await asyncio.shield(self._diagnostics_task(message))
+            async with asyncio.timeout(FIRST_MESSAGE_SECONDS if _announces_an_alert(message) else None):
+                return await asyncio.shield(self._diagnostics_task(message))
+        except TimeoutError:
+            return (f"diagnostics: not read within {FIRST_MESSAGE_SECONDS:.0f} s; see runbookctl runs",)
         except Exception as error:
             log.warning(
                 "cannot read diagnostics: sending the message without them",
@@ -49,18 +55,19 @@ class Attachments:
         if message.key not in self._diagnostics_tasks:
             self._diagnostics_tasks[message.key] = (
                 now,
-                asyncio.create_task(self._read_diagnostics(message.episode), name="diagnostics"),
+                asyncio.create_task(self._read_diagnostics(message), name="diagnostics"),
             )
         return self._diagnostics_tasks[message.key][1]
 
-    async def _read_diagnostics(self, identifier: int) -> tuple[str, ...]:
+    async def _read_diagnostics(self, message: Message) -> tuple[str, ...]:
         async with self._context.ledger.read() as connection:
-            episode = await episodes.get(connection, identifier)
+            episode = await episodes.get(connection, message.episode)
         scopes = self._scopes(episode)
         if not scopes:
             return ()
         head = f"diagnostics at {self._context.clock.now():%H:%M:%S} UTC:"
-        text = "\n".join([head, *format_lines(await read_all(scopes))])
+        readings = await read_all(scopes, read_recently if _announces_an_alert(message) else read_part)
+        text = "\n".join([head, *format_lines(readings)])
         return tuple((text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…").splitlines())
 
     def _scopes(self, episode: Episode) -> Sequence[Scope]:
@@ -70,3 +77,8 @@ class Attachments:
         settings = settings_of(stack, REMEDIATION)
         parts = parts_of(episode.stack, stack, episode.target)
         return [Scope(stack, part, settings, "diagnostics") for part in parts]
+
+
+def _announces_an_alert(message: Message) -> bool:
+    """Return whether it is the first message about an alert that no remediation repairs."""
+    return message.key == f"{message.episode}/{RunState.ADMITTED}/"

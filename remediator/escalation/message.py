@@ -41,6 +41,9 @@ _END_SENTENCES = {"resolved": "The alert has resolved.", "vanished": "The alert 
 
 async def run_message(connection: AsyncConnection, context: Context, run: Run, episode: Episode) -> Content:
     """Build the message on one run that needs an operator."""
+    if run.is_about_an_alert:
+        content = Content(f"[{run.stack}] {_alert_names(episode)} fires", Severity.CRITICAL, tuple(_summaries(episode)))
+        return await _with_details(connection, context, run, episode, content)
     title = f"[{run.stack}] {run.remediation} on {run.target}: {run.state}" + (f" ({run.reason})" if run.reason else "")
     return await _with_details(connection, context, run, episode, Content(title, severity_of(run)))
 
@@ -140,6 +143,13 @@ def _alert_names(episode: Episode) -> str:
     names = episode.alert_names
     more = [f"and {len(names) - SHOWN_ALERTS} more"] if len(names) > SHOWN_ALERTS else []
     return ", ".join([*names[:SHOWN_ALERTS], *more])
+
+
+def _summaries(episode: Episode) -> Iterator[str]:
+    """Yield what the alerts say of themselves."""
+    for entry in list(episode.alerts.values())[:SHOWN_ALERTS]:
+        if entry["annotations"].get("summary"):
+            yield sanitize(str(entry["annotations"]["summary"]))
 
 
 def _incident(episode: Episode) -> str:

@@ -21,7 +21,7 @@ from remediator.ledger.firing_alerts import ReceivedAlert
 from remediator.model.delivery import Delivery, parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import LedgerUnavailable
-from remediator.model.target import key_of
+from remediator.model.target import key_of, opens_an_episode
 
 # Per transaction: enough that each delivery costs little, but no more, so that other writers do not wait long.
 BATCH_SIZE, BATCH_BYTES = 1_000, 2 * 1024 * 1024
@@ -101,7 +101,7 @@ async def apply_deliveries(
     alerts_by_episode: dict[EpisodeKey, list[ReceivedAlert]] = {}
     for stored_delivery, delivery in parsed_batch:
         for alert in delivery.alerts:
-            if "remediation" in alert.labels:
+            if opens_an_episode(alert.labels, context.remediations):
                 key = key_of(alert.labels, context.remediations)
                 alerts_by_episode.setdefault(key, []).append(ReceivedAlert(alert, stored_delivery.received_at))
     alert_keys = {

@@ -41,6 +41,11 @@ class Run:
         """The identity of the run's episode."""
         return EpisodeKey(self.stack, self.remediation, self.target)
 
+    @property
+    def is_about_an_alert(self) -> bool:
+        """Whether it answers an alert that no remediation repairs, and only reads."""
+        return self.key.is_about_an_alert
+
 
 def from_row(row: LedgerRow) -> Run:
     """Convert a row of the table."""

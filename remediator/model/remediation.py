@@ -132,7 +132,8 @@ class Remediation:
     """One kind of fix.
 
     `keys` are the optional settings it uses; `one_effect` applies all items of a run in one call; `lookback` limits
-    the age of `Scope.touched_items`.
+    the age of `Scope.touched_items`. `reads_only`: it reads for alerts that nothing repairs. Each alert name of a stack
+    is an episode of its own, no bound but the mode applies to it, and no bound counts it.
     """
 
     name: str
@@ -142,3 +143,4 @@ class Remediation:
     one_effect: bool
     open: Callable[[Scope], AbstractAsyncContextManager[RemediationSession]]
     lookback: timedelta = timedelta(0)
+    reads_only: bool = False

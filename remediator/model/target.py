@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from remediator.model.episode_key import UNKNOWN_NAME, EpisodeKey
+from remediator.model.episode_key import ALERTS, UNKNOWN_NAME, EpisodeKey
 from remediator.model.remediation import Identity, Remediation, Scope, TargetName
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 from runbookd.inventory.suggest import suggest
 
+READ_FOR = frozenset({"P0", "P1", ""})  # without a priority, an alert counts as urgent
 MAX_NAME = 200  # characters; a longer name in an alert is cut before it is stored
 # Names never contain these characters: some databases refuse them, and in messages they would forge or hide text.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -49,11 +50,23 @@ class UnresolvedTarget:
 def key_of(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> EpisodeKey:
     """Return the episode of an alert with these labels, whether or not its target exists."""
     stack, name, target = (_label(labels, label) for label in ("stack", "remediation", "target"))
+    if name in remediations and remediations[name].reads_only and "alertname" in labels:
+        return EpisodeKey(stack, name, f"{stack}/{ALERTS}/{_label(labels, 'alertname')}")
     kind = remediations[name].kind if name in remediations else "?"
     parts = [stack, kind, stack if kind == "stack" else target]
     if kind == "queues":
         parts.append(_label(labels, "queue"))
     return EpisodeKey(stack, name, "/".join(parts))
+
+
+def opens_an_episode(labels: Mapping[str, str], remediations: Mapping[str, Remediation]) -> bool:
+    """Return whether the remediator answers an alert with these labels.
+
+    An alert without a fix of its own carries a remediation that only reads; below P1 it is left to Alertmanager.
+    """
+    remediation = remediations.get(labels.get("remediation", ""))
+    is_reading = remediation is not None and remediation.reads_only
+    return "remediation" in labels and (not is_reading or labels.get("priority", "") in READ_FOR)
 
 
 def keys_of(labels: Iterable[Mapping[str, str]], remediations: Mapping[str, Remediation]) -> frozenset[EpisodeKey]:
@@ -88,7 +101,7 @@ def resolve_target(
         return UnresolvedTarget(f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}")
     match _resolve_name(remediation, stack, key):
         case TargetName() as name:
-            return ResolvedTarget(inventory, remediation, stack, name, settings_of(stack, key.remediation))
+            return ResolvedTarget(inventory, remediation, stack, name, _settings_for(stack, key))
         case unresolved:
             return unresolved
 
@@ -107,8 +120,17 @@ def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
     return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 
+def _settings_for(stack: Stack, key: EpisodeKey) -> RemediationSettings:
+    """Return the settings of an episode: reading for an alert needs no entry in the inventory."""
+    if key.is_about_an_alert and key.remediation not in stack.remediations:
+        return RemediationSettings(mode=Mode.AUTO)
+    return settings_of(stack, key.remediation)
+
+
 def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> TargetName | UnresolvedTarget:
     _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
+    if remediation.reads_only and key.is_about_an_alert:
+        return TargetName(key.stack, remediation.kind, key.stack)
     name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
     names = _by_kind(key.stack, stack)[remediation.kind]
     if name not in names:

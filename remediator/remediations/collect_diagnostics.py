@@ -1,7 +1,8 @@
 """Reads the diagnostics that an operator wants before touching a stack. Changes nothing.
 
 Sources: PMCRM runbook, "Common Incidents > Slow Queries" (statements, locks); ClientForge runbook, P0 step 2; Life
-Platform runbook, P1 investigation. The remediator attaches the same diagnostics to every escalation.
+Platform runbook, P1 investigation. The remediator attaches the same diagnostics to every escalation. It is also the
+answer to alerts of high priority that no remediation repairs: their first message carries the state of the stack.
 """
 
 import json
@@ -10,8 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from remediator.diagnostics.bundle import PART_SECONDS, parts_of, read_part
+from remediator.diagnostics.bundle import PART_SECONDS, parts_of
 from remediator.diagnostics.masking import mask_text
+from remediator.diagnostics.recent import read_recently
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, TargetName, Verdict
 
@@ -49,7 +51,7 @@ class _DiagnosticsSession:
         if part is None:
             return EffectOutcome(ItemState.SKIPPED, "is no longer in the inventory")
         try:
-            diagnostics = await read_part(replace(self.scope, target=part))
+            diagnostics = await read_recently(replace(self.scope, target=part))
         except TargetUnreachable as error:
             return EffectOutcome(ItemState.SKIPPED, mask_text(str(error)))
         text = json.dumps(diagnostics, ensure_ascii=False, default=str)
@@ -71,4 +73,5 @@ REMEDIATION = Remediation(
     max_items=MAX_PARTS,
     one_effect=False,
     open=_open,
+    reads_only=True,
 )

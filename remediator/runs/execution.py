@@ -95,6 +95,8 @@ async def _reason_to_stop(
     now = context.clock.now()
     if shutdown.is_set():
         return SHUTDOWN
+    if run.is_about_an_alert:
+        return (await episodes.get(connection, run.episode)).end_reason
     if await pause_reason(connection, context, run.stack) is not None:
         return "kill_switch"
     # Unlike the settings of the run, a freeze applies as soon as it is loaded: it can only stop a run.

@@ -129,7 +129,7 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
             run = await effects.save_plan(connection, run, plan)
         episode = await episodes.get(connection, run.episode)
         facts = await gather_facts(connection, context, target, run, episode, block_on)
-        decision = decide(facts)
+        decision = decide(facts, reads_only=run.is_about_an_alert)
         await note_storm(connection, context, facts.storm)  # for its cooldown, even if another bound stops the run
         return await _apply_decision(connection, context, run, target, decision, plan)
 

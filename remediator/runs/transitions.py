@@ -78,11 +78,18 @@ def _breaker_settings(context: Context, run: Run) -> Breaker:
     return remediation.breaker if remediation else Breaker()
 
 
+async def notify_reading(connection: AsyncConnection, context: Context, run: Run) -> None:
+    """Notify the contacts at once of an alert that no remediation repairs; the reading follows with the message."""
+    if run.is_about_an_alert:
+        await escalate(connection, context, run)
+
+
 S = RunState
 Consequence = Callable[[AsyncConnection, Context, Run], Awaitable[None]]
 # The consequences of a state, in the transaction that moves a run there; the other states have none.
 CONSEQUENCES: dict[RunState, tuple[Consequence, ...]] = {
     S.AWAITING_APPROVAL: (escalate,),
+    S.ADMITTED: (notify_reading,),
     S.REFUSED: (escalate,),
     S.EXPIRED: (escalate,),
     S.FAILED: (count_toward_breaker, escalate),

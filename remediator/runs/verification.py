@@ -29,7 +29,8 @@ async def verify(context: Context, run: Run, target: ResolvedTarget, shutdown: S
     applied_items = [each.item for each in items if each.state is ItemState.APPLIED]
     verdict, loop = None, asyncio.get_running_loop()
     deadline = loop.time() + target.settings.verify_within.total_seconds()
-    await shutdown.sleep(target.settings.settle.total_seconds())
+    if not run.is_about_an_alert:
+        await shutdown.sleep(target.settings.settle.total_seconds())
     while not shutdown.is_set():
         new_verdict = await _read_verdict(target, run, applied_items)
         verdict = new_verdict or verdict

@@ -27,7 +27,7 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
 from remediator.model.remediation import Plan
 from remediator.model.run_state import ENDED, UNKNOWN_TARGET, RunState
-from remediator.model.target import ResolvedTarget, UnresolvedTarget, keys_of, resolve_target
+from remediator.model.target import ResolvedTarget, UnresolvedTarget, keys_of, opens_an_episode, resolve_target
 from remediator.runs.planning import PlanFailed, cooldown_of, next_state, read_plan
 from runbookd.inventory import Mode
 
@@ -172,7 +172,7 @@ async def _preview_decision(
     target, plan = reading.target, reading.plan
     planned_run = replace(run, found=plan.found, population=plan.population)
     facts = await gather_facts(connection, context, target, planned_run, episode, reading.block_on)
-    decision = decide(facts)
+    decision = decide(facts, reads_only=key.is_about_an_alert)
     rejected_hash = await run_history.rejected_hash(connection, episode.id)
     state, reason = next_state(target.settings, planned_run, decision, plan, rejected_hash)
     detail = decision.detail if reason == decision.reason else ""
@@ -184,7 +184,7 @@ async def _apply_delivery(connection: AsyncConnection, context: Context, deliver
 
 
 def _episode_keys(context: Context, delivery: Delivery) -> Iterable[EpisodeKey]:
-    labels = (alert.labels for alert in delivery.alerts if "remediation" in alert.labels)
+    labels = (alert.labels for alert in delivery.alerts if opens_an_episode(alert.labels, context.remediations))
     return keys_of(labels, context.remediations)
 
 
@@ -200,6 +200,10 @@ def _labels_for(context: Context, key: EpisodeKey) -> dict[str, str]:
     """Return the labels that lead to `key`; see target.key_of."""
     _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
     labels = {"alertname": "(preview)", "stack": key.stack, "remediation": key.remediation}
+    if key.is_about_an_alert:
+        return labels | {"alertname": rest}
+    if context.remediations[key.remediation].kind == "stack":
+        del labels["alertname"]  # about the stack itself, not about one of its alerts
     if context.remediations[key.remediation].kind != "queues":
         return labels | {"target": rest}
     name, _, queue = rest.partition("/")

@@ -10,5 +10,5 @@ def test_every_state_that_a_commit_can_leave_a_run_in_has_a_step() -> None:
     assert set(STEPS) == set(TRANSITIONS) - {RunState.PRECHECKED}
 
 
-def test_only_ended_and_awaiting_states_have_consequences() -> None:
-    assert set(CONSEQUENCES) <= ENDED | {RunState.AWAITING_APPROVAL}
+def test_only_ended_awaiting_and_admitted_states_have_consequences() -> None:
+    assert set(CONSEQUENCES) <= ENDED | {RunState.AWAITING_APPROVAL, RunState.ADMITTED}
