@@ -50,7 +50,7 @@ def test_shipped_files_fit_together(folder: Path) -> None:
     assert (code, answer["findings"]) == (0, [])
     receivers = {alert["alert"]: alert["receivers"] for alert in answer["alerts"]}
     assert receivers["IdleInTransactionTooLong"] == ["remediator", "chat", "mail"]
-    assert receivers["DatabaseDown"] == ["chat", "pager"]
+    assert receivers["DatabaseDown"] == ["remediator", "chat", "pager"]
     assert "AnalyzeOverdue" not in receivers, "the stack has no number for it"
     assert "stacks.shop.postgres.main.dsn_file" in answer["notes"][0]
 
@@ -191,7 +191,7 @@ def test_usual_configuration_with_the_remediator_loses_no_alert(folder: Path, na
     document["route"] = {**document["route"]["routes"][1], "routes": [document["route"]["routes"][0]]}
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(document))
     [finding] = check(folder)[1]["findings"]
-    assert finding["problem"].startswith("4 alerts reach the remediator only (shop: ")
+    assert finding["problem"].startswith("9 alerts reach the remediator only (shop: ")
 
 
 @pytest.mark.parametrize("runbook", ["clientforge", "deelrx", "formula_pm", "life_platform", "pmcrm"])
