@@ -108,7 +108,7 @@ async def test_confirmations_read_and_notify_no_second_time(folder: Path) -> Non
         await deliver(bench, "DatabaseDown", status="resolved", ends="2026-03-01T12:30:00Z")
         await bench.work()
         assert (await bench.notification_titles())[1:] == [
-            "[crm] resolved: collect_diagnostics on crm/alerts/DatabaseDown"
+            "[crm] resolved, but no longer measured: collect_diagnostics on crm/alerts/DatabaseDown"
         ]
 
 
@@ -127,14 +127,14 @@ async def test_thirty_alerts_of_ten_stacks_are_no_storm_and_hold_up_no_fix(folde
             for name in ("DatabaseDown", "RedisDown", "HealthCheckFailing"):
                 await deliver(bench, name, stack)
         await deliver(bench, "DatabaseDown", "shop")
-        bench.shelf.fill("a")
+        bench.files.fill("a")
         await bench.deliver()
         await bench.work(5)
         runs = await bench.runs()
         assert len(await bench.notification_titles()) == 31
     states = {run.state for run in runs if run.remediation == READS}
     assert states <= {RunState.SUCCEEDED, RunState.NOTHING_TO_DO}
-    assert [run.state for run in runs if run.remediation == "clear_shelf"] == [RunState.SUCCEEDED]
+    assert [run.state for run in runs if run.remediation == "clear_folder"] == [RunState.SUCCEEDED]
 
 
 async def test_readings_count_against_no_limit_of_a_fix(folder: Path) -> None:
@@ -142,7 +142,7 @@ async def test_readings_count_against_no_limit_of_a_fix(folder: Path) -> None:
         for number in range(40):
             await deliver(bench, f"Alert{number}", "crm" if number % 2 else "shop")
         await bench.work(4)
-        bench.shelf.fill("a")
+        bench.files.fill("a")
         await bench.deliver()
         await bench.work()
         assert (await bench.last_run()).state is RunState.SUCCEEDED

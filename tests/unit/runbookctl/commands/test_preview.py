@@ -86,7 +86,7 @@ def test_why_explains_a_run_that_awaits_approval(ctl: Ctl, awaiting_run: str) ->
     assert answer["expires_at"] is not None
     assert answer["now"]["would"] == "awaiting_approval"
     text = ctl("why", awaiting_run)
-    assert f"run {awaiting_run}: collect_diagnostics on shop/alerts/ShelfFull" in text
+    assert f"run {awaiting_run}: collect_diagnostics on shop/alerts/FolderFull" in text
     assert f"runbookctl approve {awaiting_run}" in text
 
 
