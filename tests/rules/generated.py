@@ -20,6 +20,9 @@ from tests.rules.rulebook import CASES, Rule, number_of, published_rules, rules_
 LONGEST_STEP = 60
 """Seconds between evaluations, unless an alert has a shorter `for`."""
 
+LASTING, LASTING_STEP = 15 * 60, 5 * 60
+"""Seconds: from this `for` on, an alert counts as lasting and is evaluated less often."""
+
 OWNER, NEWCOMER = "owner", "newcomer"
 """Stacks without a threshold file: the first has the numbers that no runbook states, the second none."""
 
@@ -57,24 +60,29 @@ def subsystems() -> list[str]:
     return sorted(file.stem for file in (CASES / "cases").glob("*.yml"))
 
 
-def write_tests(folder: Path, subsystem: str, rules: Path, severity: str) -> Path | None:
-    """Write the promtool tests for the alerts of one severity in `rules` and return the file, if there are any.
+def write_tests(folder: Path, subsystem: str, rules: Path, severity: str) -> list[Path]:
+    """Write the promtool tests for the alerts of one severity in `rules` and return the files.
 
-    The expected values come from the committed numbers, even if those below `rules` differ.
+    The expected values come from the committed numbers, even if those below `rules` differ. Alerts that last for long
+    have a file of their own with a longer step.
     """
     cases = [case for case in cases_of(subsystem) if case.severity == severity]
-    if not cases:
-        return None
-    numbers = folder / f"numbers-{severity}.yml"
+    lasting = [case for case in cases if case.duration >= LASTING]
+    parts = (("short", [case for case in cases if case not in lasting]), ("lasting", lasting))
+    return [_write(folder, subsystem, rules, severity, pace, part) for pace, part in parts if part]
+
+
+def _write(folder: Path, subsystem: str, rules: Path, severity: str, pace: str, cases: Sequence[Case]) -> Path:
+    numbers = folder / f"numbers-{severity}-{pace}.yml"
     numbers.write_text(yaml.safe_dump(_numbers(rules, cases, severity)))
-    step = min(LONGEST_STEP, *(case.duration for case in cases))
+    step = LASTING_STEP if pace == "lasting" else min(LONGEST_STEP, *(case.duration for case in cases))
     content = {
         "rule_files": [str(numbers), str(rules / f"{subsystem}.yml")],
         "evaluation_interval": f"{step}s",
         "group_eval_order": ["numbers", *_groups(rules / f"{subsystem}.yml")],
         "tests": [*_tests(cases, step), _silence(step)],
     }
-    file = folder / f"{subsystem}-{severity}_test.yml"
+    file = folder / f"{subsystem}-{severity}-{pace}_test.yml"
     file.write_text(yaml.safe_dump(content, width=1000))
     return file
 

@@ -54,8 +54,7 @@ class Mutant:
         """Yield the test files for its rule, the quickest first."""
         if self.subsystem in subsystems():
             for severity in [self.severity] if self.severity else SEVERITIES:
-                test_file = write_tests(folder, self.subsystem, rules, severity)
-                yield from [test_file] if test_file else []
+                yield from write_tests(folder, self.subsystem, rules, severity)
         yield from (test_file for test_file in sorted(cases.glob("*_test.yml")) if self._is_loaded_by(test_file))
 
     def _is_loaded_by(self, test_file: Path) -> bool:

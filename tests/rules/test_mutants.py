@@ -8,7 +8,7 @@ from tests.rules.mutants import Mutant, mutants
 from tests.rules.rulebook import RULES
 from tests.rules.tools import RunTool
 
-STRIDE = 41
+STRIDE = 61
 
 
 def sample() -> list[Mutant]:
@@ -22,7 +22,7 @@ def test_wrong_rule_fails_a_case(promtool: RunTool, mutant: Mutant, tmp_path: Pa
 
 
 def test_unchanged_rule_fails_no_case(promtool: RunTool, tmp_path: Path) -> None:
-    unchanged = Mutant(RULES / "queues.yml", 0, "", "", "queues")
+    unchanged = Mutant(RULES / "http.yml", 0, "", "", "http")
     assert not unchanged.fails_a_case(promtool, tmp_path)
 
 

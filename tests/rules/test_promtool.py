@@ -33,8 +33,7 @@ def test_cases_pass_promtool(promtool: RunTool, file: Path) -> None:
 def test_each_alert_fires_only_past_its_limit_for_each_stack(
     promtool: RunTool, tmp_path: Path, subsystem: str, severity: str
 ) -> None:
-    file = write_tests(tmp_path, subsystem, RULES, severity)
-    if file is not None:
+    for file in write_tests(tmp_path, subsystem, RULES, severity):
         result = promtool("test", "rules", file)
         assert result.returncode == 0, result.stdout + result.stderr
 
