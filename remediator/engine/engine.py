@@ -140,12 +140,13 @@ class Engine:
         """Plan runs for the episodes that are due; return those whose target the inventory does not have."""
         async with self._context.ledger.read() as connection:
             due = [each for each in await candidates(connection) if self._is_due(each)]
-        known = [each.episode for each in due if self._is_known(each)]
+        is_known = {each: self._is_known(each) for each in due}  # once: a reload may come between two writes
+        known = [each.episode for each in due if is_known[each]]
         for at in range(0, len(known), PLAN_BATCH_SIZE):
             async with self._context.ledger.write() as connection:
                 for identifier in known[at : at + PLAN_BATCH_SIZE]:
                     await runs.create(connection, await episodes.get(connection, identifier), self._context.clock.now())
-        return [each for each in due if not self._is_known(each)]
+        return [each for each in due if not is_known[each]]
 
     def _is_due(self, candidate: Candidate) -> bool:
         """Return whether a run is due: the first at once, the next after the cooldown.

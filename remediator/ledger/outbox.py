@@ -86,11 +86,6 @@ def summary_key(first: int, last: int) -> str:
     return f"{_SUMMARY}/{first}-{last}"
 
 
-def is_summary_key(key: str) -> bool:
-    """Return whether `key` is that of a summary."""
-    return key.startswith(f"{_SUMMARY}/")
-
-
 def end_key(episode_id: int) -> str:
     """Return the key of the message that the episode has ended."""
     return f"{episode_id}/{_END}"

@@ -1,7 +1,7 @@
 """The message that an episode has ended, with the state of its target now.
 
 An alert also resolves when nothing is measured any more: a database that stops answering has no idle sessions either.
-So the target is read before contacts are told that the problem is over.
+So the target is read before the message reports that the problem is over.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ async def _notify_end(context: Context, episode: Episode, limit: asyncio.Semapho
             return
         if await episodes.open_for(connection, episode.key) is not None:
             finding = Finding("But it fires again; further messages follow.", is_clean=False, headline="fires again")
-        message = await end_message(connection, episode, episode.end_reason or "", finding, context.clock.now())
-        contacts, now = sorted(notifications.contacts), context.clock.now()
+        now, contacts = context.clock.now(), sorted(notifications.contacts)
+        message = await end_message(connection, episode, episode.end_reason or "", finding, now)
         await outbox.enqueue(connection, episode.id, outbox.end_key(episode.id), contacts, message.draft(), now)
 
 
