@@ -4,11 +4,12 @@ from typing import Annotated, Literal
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from remediator.context import Context
 from remediator.ledger import deploys
 from remediator.server.operator_api import OperatorGuard
+from remediator.server.request_body import read_body
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ def add_deploy_routes(app: web.Application, context: Context, require_operator: 
     """Add the route."""
 
     async def report(request: web.Request, operator: str) -> web.Response:
-        return web.json_response(await _record(context, await _parse(request), operator))
+        return web.json_response(await _record(context, await read_body(request, DeployReport), operator))
 
     app.router.add_post("/api/v1/deploys", require_operator(report))
 
@@ -43,12 +44,3 @@ async def _record(context: Context, report: DeployReport, operator: str) -> dict
         await record(connection, context.clock.now(), operator, report.stack, report.version)
     log.info("deploy reported", operator=operator, stack=report.stack, version=report.version, state=report.state)
     return report.model_dump()
-
-
-async def _parse(request: web.Request) -> DeployReport:
-    try:
-        return DeployReport.model_validate_json(await request.read())
-    except ValidationError as error:
-        detail = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in detail["loc"]) or "body"
-        raise web.HTTPBadRequest(text=f"{place}: {detail['msg']}\n") from None

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import read_pause_file
@@ -27,6 +27,7 @@ from remediator.model.errors import NoSuchRun
 from remediator.model.run_state import RunState
 from remediator.runs.approval import approve, reject
 from remediator.server.bearer_tokens import BearerTokens
+from remediator.server.request_body import read_body
 from runbookd.inventory import Duration
 
 MAX_LIMIT = 1_000
@@ -161,7 +162,7 @@ class Api:
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
         """Pause one stack, or all stacks."""
-        pause = await _parse_pause_request(request)
+        pause = await read_body(request, PauseRequest)
         if pause.stack is not None and pause.stack not in self._context.inventory.stacks:
             raise web.HTTPBadRequest(text=f"the inventory has no stack {pause.stack!r}\n")
         async with self._context.ledger.write() as connection:
@@ -289,13 +290,3 @@ def _parse_number(query: Mapping[str, str], name: str, default: int | None, maxi
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 19) or int(text) < 1:
         raise web.HTTPBadRequest(text=f"{name} must be a whole number from 1, not {text[:50]!r}\n")
     return min(int(text), maximum) if maximum else int(text)
-
-
-async def _parse_pause_request(request: web.Request) -> PauseRequest:
-    try:
-        return PauseRequest.model_validate_json(await request.read())
-    except ValidationError as error:
-        detail = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in detail["loc"]) or "body"
-        message = detail["msg"].removeprefix("Value error, ")
-        raise web.HTTPBadRequest(text=f"{place}: {message}\n") from None

@@ -35,15 +35,17 @@ def possible_outcomes(inventory: Inventory) -> Iterator[PossibleOutcomes]:
     """Yield each remediation that the inventory names."""
     for stack_name, stack in inventory.stacks.items():
         for name, settings in stack.remediations.items():
-            refusals, deferrals = tuple(_refusals(stack, settings)), tuple(_deferrals(settings))
+            refusals, deferrals = _bounds(stack, settings)
             yield PossibleOutcomes(stack_name, name, _OUTCOMES[settings.mode], refusals, deferrals)
 
 
+def _bounds(stack: Stack, settings: RemediationSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if settings.mode in (Mode.APPROVE, Mode.AUTO):
+        return tuple(_refusals(stack, settings)), tuple(_deferrals(settings))
+    return ("mode_off",) if settings.mode is Mode.OFF else (), ()
+
+
 def _refusals(stack: Stack, settings: RemediationSettings) -> Iterator[str]:
-    if settings.mode is Mode.OFF:
-        yield "mode_off"
-    if settings.mode not in (Mode.APPROVE, Mode.AUTO):
-        return
     yield from ("kill_switch", "breaker", "storm", "stale", "max_items")
     if stack.freezes:
         yield "freeze"
@@ -54,8 +56,6 @@ def _refusals(stack: Stack, settings: RemediationSettings) -> Iterator[str]:
 
 
 def _deferrals(settings: RemediationSettings) -> Iterator[str]:
-    if settings.mode not in (Mode.APPROVE, Mode.AUTO):
-        return
     yield from ("cooldown", "rate", "concurrency")
     if settings.min_firing:
         yield "min_firing"

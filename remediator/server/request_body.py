@@ -1,0 +1,23 @@
+"""Reads the JSON body of a request to the API."""
+
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
+    """Return the body as `kind`.
+
+    Raises:
+        HTTPBadRequest: one line that names the first invalid key.
+    """
+    try:
+        return kind.model_validate_json(await request.read())
+    except ValidationError as error:
+        detail = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in detail["loc"]) or "body"
+        message = detail["msg"].removeprefix("Value error, ")
+        raise web.HTTPBadRequest(text=f"{place}: {message}\n") from None
