@@ -65,14 +65,30 @@ class PrefixSettings(Section):
     top: Annotated[int, Field(ge=0, le=100)] = 0
 
 
-class RedisTarget(Section):
+class UrlSection(Section):
+    """A block with one address, which may hold a password or a token: in place, or in a file."""
+
+    url: SecretStr | None = None
+    url_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_url(self) -> Self:
+        at_most_one_source(self, "url")
+        if self.url is None and self.url_file is None:
+            raise ValueError("needs url or url_file")
+        return self
+
+    def url_secret(self) -> Secret:
+        """Return the secret of `url`."""
+        return Secret("url", self.url, self.url_file)
+
+
+class RedisTarget(UrlSection):
     """A Redis server and database. `url` may only read; only the remediator uses `admin_url`.
 
     The exporter counts the keys with each of `prefixes` (as in `rl:*`) in the background, once per `refresh`.
     """
 
-    url: SecretStr | None = None
-    url_file: Path | None = None
     admin_url: SecretStr | None = None
     admin_url_file: Path | None = None
     prefixes: dict[str, PrefixSettings] = Field(default_factory=dict)
@@ -80,9 +96,7 @@ class RedisTarget(Section):
 
     @model_validator(mode="after")
     def _sources(self) -> Self:
-        at_most_one_source(self, "url", "admin_url")
-        if self.url is None and self.url_file is None:
-            raise ValueError("needs url or url_file")
+        at_most_one_source(self, "admin_url")
         return self
 
     @model_validator(mode="after")
@@ -93,10 +107,6 @@ class RedisTarget(Section):
                     f"prefixes: {prefix!r} is not a key prefix; write it with one * at its end, as in 'rl:*'"
                 )
         return self
-
-    def url_secret(self) -> Secret:
-        """Return the secret of `url`."""
-        return Secret("url", self.url, self.url_file)
 
     def admin_url_secret(self) -> Secret:
         """Return the secret of `admin_url`."""
@@ -195,23 +205,11 @@ def _check_scheme(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
-class HttpTarget(Section):
+class HttpTarget(UrlSection):
     """An endpoint that is probed with GET."""
 
     url: Annotated[SecretStr | None, AfterValidator(_check_scheme)] = None
-    url_file: Path | None = None
     status: Annotated[int, Field(ge=100, le=599)] = 200
-
-    @model_validator(mode="after")
-    def _sources(self) -> Self:
-        at_most_one_source(self, "url")
-        if self.url is None and self.url_file is None:
-            raise ValueError("needs url or url_file")
-        return self
-
-    def url_secret(self) -> Secret:
-        """Return the secret of `url`, which may hold a password or a token."""
-        return Secret("url", self.url, self.url_file)
 
 
 class EscalationStep(Section):
@@ -283,22 +281,8 @@ class Operator(Section):
     token_file: Path
 
 
-class Contact(Section):
+class Contact(UrlSection):
     """A recipient of messages, as an Apprise address (`slack://…`, `mailto://…`, `json://…`)."""
-
-    url: SecretStr | None = None
-    url_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _sources(self) -> Self:
-        at_most_one_source(self, "url")
-        if self.url is None and self.url_file is None:
-            raise ValueError("needs url or url_file")
-        return self
-
-    def url_secret(self) -> Secret:
-        """Return the secret of `url`."""
-        return Secret("url", self.url, self.url_file)
 
 
 class Alertmanager(Section):
