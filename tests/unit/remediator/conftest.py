@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from remediator.context import Context
 from remediator.engine.engine import Engine
-from remediator.ledger import effects
+from remediator.ledger import effects, switches
 from remediator.ledger.address import ledger_at
 from remediator.ledger.effects import RunItem
 from remediator.ledger.run_list import list_runs
@@ -89,6 +89,16 @@ class EngineHarness:
 
     async def notification_titles(self) -> list[str]:
         return [row.title for row in await self.notifications()]
+
+    async def pause(self) -> None:
+        """Pause all stacks, as an operator does."""
+        async with self.context.ledger.write() as connection:
+            await switches.pause_now(connection, self.clock.now(), "oncall", "looking", None, None)
+
+    async def breakers(self) -> int:
+        """Return the number of open breakers."""
+        async with self.context.ledger.read() as connection:
+            return len(await switches.open_breakers(connection))
 
     async def items(self, run: Run) -> list[RunItem]:
         async with self.context.ledger.read() as connection:

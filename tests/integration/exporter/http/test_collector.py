@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from tests.integration.exporter.http.site import serve
+
 
 @pytest.fixture
 async def site() -> AsyncIterator[str]:
@@ -25,13 +27,8 @@ async def site() -> AsyncIterator[str]:
             raise web.HTTPFound("/200")
         return web.Response(status=int(name), text="text")
 
-    app = web.Application()
-    app.router.add_get("/{name}", page)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serve(page) as address:
+        yield address
 
 
 def inventory(url: str, settings: str = "") -> str:

@@ -8,6 +8,7 @@ import pytest
 import trustme
 from aiohttp import web
 
+from tests.integration.exporter.http.site import serve
 from tests.integration.exporter.http.test_collector import inventory
 
 
@@ -33,13 +34,8 @@ async def site() -> AsyncIterator[str]:
             return web.Response(status=302, headers={"Location": "mailto:someone"})
         return web.Response(text="fine")
 
-    app = web.Application()
-    app.router.add_get("/{name}", page)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with serve(page) as address:
+        yield address
 
 
 @pytest.mark.parametrize("path", ["/header", "/login", "/brotli", "/hop15", "/fine#part", "/fine?token=hunter2"])

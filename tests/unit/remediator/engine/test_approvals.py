@@ -57,3 +57,33 @@ async def test_run_expires_without_an_approval(folder: Path) -> None:
         harness.clock.advance(minutes=6)
         await harness.work()
         assert (await harness.last_run()).state == "expired"
+
+
+async def test_every_approval_request_is_escalated(folder: Path) -> None:
+    async with engine_harness(folder, inventory(mode="approve")) as harness:
+        for item in ("a", "b"):
+            harness.files.fill(item)
+            await harness.deliver()
+            await harness.work()
+            await reject(harness.context, (await harness.last_run()).id, "oncall")
+            harness.clock.advance(minutes=6)
+        assert len(await harness.notification_titles()) == 2
+
+
+async def test_rejected_items_are_asked_about_again_only_when_they_change(folder: Path) -> None:
+    async with engine_harness(folder, inventory(mode="approve")) as harness:
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        await reject(harness.context, (await harness.last_run()).id, "oncall")
+        harness.clock.advance(minutes=6)
+        await harness.deliver()
+        await harness.work()
+        last_run = await harness.last_run()
+        assert (last_run.state, last_run.reason) == ("rejected", "same_items")
+        assert len(await harness.notification_titles()) == 1
+        harness.files.fill("b")
+        harness.clock.advance(minutes=6)
+        await harness.deliver()
+        await harness.work()
+        assert (await harness.last_run()).state == "awaiting_approval"

@@ -2,10 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from remediator.ledger import switches
+from remediator.model.remediation import ItemState
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.polling import becomes
 
@@ -33,12 +34,8 @@ async def test_same_refusal_is_escalated_once_per_episode(harness: EngineHarness
 
 
 async def test_kill_switch_is_checked_before_every_effect(harness: EngineHarness) -> None:
-    async def pause() -> None:
-        async with harness.context.ledger.write() as connection:
-            await switches.pause_now(connection, harness.clock.now(), "oncall", "looking", None, None)
-
     harness.files.fill("a", "b")
-    harness.files.after = pause
+    harness.files.after = harness.pause
     await harness.deliver()
     await harness.work()
     assert harness.files.touched == ["a"]
@@ -142,3 +139,88 @@ async def test_repeatedly_deferred_run_expires_after_one_hour(folder: Path) -> N
             harness.clock.advance(minutes=6)
         first, *_ = await harness.runs()
         assert (first.state, first.reason) == ("expired", "alertmanager_unreadable")
+
+
+async def test_paused_run_is_interrupted_and_opens_no_breaker(harness: EngineHarness) -> None:
+    harness.files.fill("a", "b")
+    harness.files.after = harness.pause
+    await harness.deliver()
+    await harness.work()
+    run = await harness.last_run()
+    assert (run.state, run.reason) == ("interrupted", "kill_switch")
+    assert [item.state for item in await harness.items(run)] == [ItemState.APPLIED, ItemState.PLANNED]
+    assert await harness.breakers() == 0
+
+
+async def test_no_effect_begins_after_its_window_has_closed(folder: Path) -> None:
+    async with engine_harness(folder, inventory(only_in="noon")) as harness:
+
+        async def late() -> None:
+            harness.clock.advance(minutes=40)
+
+        harness.files.fill("a", "b")
+        harness.files.after = late
+        await harness.deliver()
+        await harness.work()
+        assert harness.files.touched == ["a"]
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("interrupted", "window")
+
+
+@pytest.mark.parametrize(("minutes", "touched"), [(9, ["a", "b"]), (11, ["a"]), (-1, ["a"])])
+async def test_no_effect_begins_for_an_unconfirmed_alert(
+    harness: EngineHarness, minutes: int, touched: list[str]
+) -> None:
+    """Invariant 24: the machine slept during an effect, so Alertmanager could not deliver the end of the alert."""
+
+    async def sleep() -> None:
+        harness.clock.advance(minutes=minutes)
+
+    harness.files.fill("a", "b")
+    harness.files.after = sleep
+    await harness.deliver()
+    await harness.work(1)
+    assert harness.files.touched == touched
+    assert touched == ["a", "b"] or (await harness.last_run()).reason == "stale"
+
+
+async def test_reservation_counts_from_the_last_admission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = asyncio.Event()
+
+    async def never(*_: Any) -> None:
+        reached.set()
+        await asyncio.get_running_loop().create_future()
+
+    async with engine_harness(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as harness:
+        harness.files.fill("a")
+        with monkeypatch.context() as patch:
+            patch.setattr("remediator.engine.run_driver.execute", never)
+            await harness.deliver()
+            await harness.engine.tick()
+            await asyncio.wait_for(reached.wait(), 5)
+            await harness.cut_power()
+            await asyncio.sleep(0)
+        harness.clock.advance(minutes=61)
+        await harness.deliver()
+        await harness.work()
+        harness.files.fill("b")
+        harness.clock.advance(seconds=10)
+        await harness.deliver()
+        await harness.work()
+        assert harness.files.touched == ["a"]
+        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("deferred", "rate")
+
+
+async def test_bound_that_outlasts_each_deferral_is_escalated_once(folder: Path) -> None:
+    """The window is a week away, and each hour a run expires."""
+    async with engine_harness(folder, inventory(only_in="noon")) as harness:
+        harness.files.fill("a")
+        harness.clock.advance(hours=2)
+        for _ in range(3):
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=61)
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=6)
+        assert [(run.state, run.reason) for run in await harness.runs()] == [("expired", "window")] * 3
+        assert await harness.notification_titles() == ["[shop] clear_folder on shop/postgres/main: expired (window)"]

@@ -7,7 +7,7 @@ import pytest
 
 from remediator.ledger import episodes
 from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
-from tests.unit.remediator.engine.test_engine_failures import breakers, close_breaker
+from tests.unit.remediator.engine.test_engine_failures import close_breaker
 
 # Alerts have their own clock.
 STARTS = START.isoformat()
@@ -64,4 +64,13 @@ async def test_breaker_closed_while_the_clock_was_ahead_opens_again(harness: Eng
         await harness.deliver(fingerprint=f"f{number}")
         await harness.work()
         harness.clock.advance(minutes=6)
-    assert await breakers(harness) == 1
+    assert await harness.breakers() == 1
+
+
+async def test_alert_confirmed_before_the_clock_was_set_back_is_stale(harness: EngineHarness) -> None:
+    harness.files.fill("a")
+    harness.clock.advance(hours=3)
+    await harness.deliver()
+    harness.clock.advance(hours=-1)
+    await harness.work()
+    assert ((await harness.last_run()).reason, harness.files.touched) == ("stale", [])

@@ -65,8 +65,7 @@ async def test_partly_applied_run_does_not_succeed(
             "a failure ends the run"
         )
         assert len(await harness.notifications()) == (state == "ineffective")
-        async with harness.context.ledger.read() as connection:
-            assert len(await switches.open_breakers(connection)) == (state == "ineffective")
+        assert await harness.breakers() == (state == "ineffective")
 
 
 async def test_items_beyond_the_batch_are_not_a_failure(folder: Path) -> None:

@@ -16,8 +16,7 @@ from remediator.ledger.runs import Run
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
-from remediator.runs.approval import reject
+from remediator.model.remediation import EffectOutcome, Item, Plan, Scope, Verdict
 from remediator.server import metrics
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
@@ -25,7 +24,7 @@ from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes
 
-SHELF = EpisodeKey("shop", "clear_folder", "shop/postgres/main")
+FOLDER = EpisodeKey("shop", "clear_folder", "shop/postgres/main")
 
 
 @pytest.fixture(autouse=True)
@@ -35,19 +34,9 @@ def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"remediator.engine.{module}.LEDGER_RETRY_SECONDS", 0.01)
 
 
-async def pause(harness: EngineHarness) -> None:
-    async with harness.context.ledger.write() as connection:
-        await switches.pause_now(connection, harness.clock.now(), "oncall", "looking", None, None)
-
-
 async def close_breaker(harness: EngineHarness) -> bool:
     async with harness.context.ledger.write() as connection:
-        return await switches.close_breaker(connection, SHELF, harness.clock.now(), "oncall")
-
-
-async def breakers(harness: EngineHarness) -> int:
-    async with harness.context.ledger.read() as connection:
-        return len(await switches.open_breakers(connection))
+        return await switches.close_breaker(connection, FOLDER, harness.clock.now(), "oncall")
 
 
 @pytest.mark.parametrize("starts", ["9999-12-31T23:59:59-01:00", "0001-06-01T00:00:00+14:00"])
@@ -123,7 +112,7 @@ async def test_run_that_crashes_three_times_ends_unknown(folder: Path) -> None:
         run = await harness.last_run()
         assert (run.state, run.reason, run.fence) == ("unknown", "lost", 2)
         assert "crashed 3 times; see the log" in run.evidence["error"]
-        assert await breakers(harness) == 1
+        assert await harness.breakers() == 1
         assert len(await harness.notification_titles()) == 1
 
 
@@ -182,84 +171,6 @@ async def test_plan_without_items_touches_nothing(folder: Path, one_effect: bool
         assert harness.files.open_count == 1
 
 
-async def test_paused_run_is_interrupted_and_opens_no_breaker(harness: EngineHarness) -> None:
-    harness.files.fill("a", "b")
-    harness.files.after = lambda: pause(harness)
-    await harness.deliver()
-    await harness.work()
-    run = await harness.last_run()
-    assert (run.state, run.reason) == ("interrupted", "kill_switch")
-    assert [item.state for item in await harness.items(run)] == [ItemState.APPLIED, ItemState.PLANNED]
-    assert await breakers(harness) == 0
-
-
-async def test_no_effect_begins_after_its_window_has_closed(folder: Path) -> None:
-    async with engine_harness(folder, inventory(only_in="noon")) as harness:
-
-        async def late() -> None:
-            harness.clock.advance(minutes=40)
-
-        harness.files.fill("a", "b")
-        harness.files.after = late
-        await harness.deliver()
-        await harness.work()
-        assert harness.files.touched == ["a"]
-        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("interrupted", "window")
-
-
-@pytest.mark.parametrize(("minutes", "touched"), [(9, ["a", "b"]), (11, ["a"]), (-1, ["a"])])
-async def test_no_effect_begins_for_an_unconfirmed_alert(
-    harness: EngineHarness, minutes: int, touched: list[str]
-) -> None:
-    """Invariant 24: the machine slept during an effect, so Alertmanager could not deliver the end of the alert."""
-
-    async def sleep() -> None:
-        harness.clock.advance(minutes=minutes)
-
-    harness.files.fill("a", "b")
-    harness.files.after = sleep
-    await harness.deliver()
-    await harness.work(1)
-    assert harness.files.touched == touched
-    assert touched == ["a", "b"] or (await harness.last_run()).reason == "stale"
-
-
-async def test_alert_confirmed_before_the_clock_was_set_back_is_stale(harness: EngineHarness) -> None:
-    harness.files.fill("a")
-    harness.clock.advance(hours=3)
-    await harness.deliver()
-    harness.clock.advance(hours=-1)
-    await harness.work()
-    assert ((await harness.last_run()).reason, harness.files.touched) == ("stale", [])
-
-
-async def test_reservation_counts_from_the_last_admission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reached = asyncio.Event()
-
-    async def never(*_: Any) -> None:
-        reached.set()
-        await asyncio.get_running_loop().create_future()
-
-    async with engine_harness(folder, inventory(max_runs_per_hour=1, cooldown="0s")) as harness:
-        harness.files.fill("a")
-        with monkeypatch.context() as patch:
-            patch.setattr("remediator.engine.run_driver.execute", never)
-            await harness.deliver()
-            await harness.engine.tick()
-            await asyncio.wait_for(reached.wait(), 5)
-            await harness.cut_power()
-            await asyncio.sleep(0)
-        harness.clock.advance(minutes=61)
-        await harness.deliver()
-        await harness.work()
-        harness.files.fill("b")
-        harness.clock.advance(seconds=10)
-        await harness.deliver()
-        await harness.work()
-        assert harness.files.touched == ["a"]
-        assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("deferred", "rate")
-
-
 async def test_every_ineffective_run_is_escalated(harness: EngineHarness) -> None:
     harness.files.fill("a")
     harness.files.refill = True
@@ -272,52 +183,6 @@ async def test_every_ineffective_run_is_escalated(harness: EngineHarness) -> Non
     assert len(await harness.notification_titles()) == 2
 
 
-async def test_bound_that_outlasts_each_deferral_is_escalated_once(folder: Path) -> None:
-    """The window is a week away, and each hour a run expires."""
-    async with engine_harness(folder, inventory(only_in="noon")) as harness:
-        harness.files.fill("a")
-        harness.clock.advance(hours=2)
-        for _ in range(3):
-            await harness.deliver()
-            await harness.work()
-            harness.clock.advance(minutes=61)
-            await harness.deliver()
-            await harness.work()
-            harness.clock.advance(minutes=6)
-        assert [(run.state, run.reason) for run in await harness.runs()] == [("expired", "window")] * 3
-        assert await harness.notification_titles() == ["[shop] clear_folder on shop/postgres/main: expired (window)"]
-
-
-async def test_every_approval_request_is_escalated(folder: Path) -> None:
-    async with engine_harness(folder, inventory(mode="approve")) as harness:
-        for item in ("a", "b"):
-            harness.files.fill(item)
-            await harness.deliver()
-            await harness.work()
-            await reject(harness.context, (await harness.last_run()).id, "oncall")
-            harness.clock.advance(minutes=6)
-        assert len(await harness.notification_titles()) == 2
-
-
-async def test_rejected_items_are_asked_about_again_only_when_they_change(folder: Path) -> None:
-    async with engine_harness(folder, inventory(mode="approve")) as harness:
-        harness.files.fill("a")
-        await harness.deliver()
-        await harness.work()
-        await reject(harness.context, (await harness.last_run()).id, "oncall")
-        harness.clock.advance(minutes=6)
-        await harness.deliver()
-        await harness.work()
-        last_run = await harness.last_run()
-        assert (last_run.state, last_run.reason) == ("rejected", "same_items")
-        assert len(await harness.notification_titles()) == 1
-        harness.files.fill("b")
-        harness.clock.advance(minutes=6)
-        await harness.deliver()
-        await harness.work()
-        assert (await harness.last_run()).state == "awaiting_approval"
-
-
 async def test_closed_breaker_counts_failures_from_zero(harness: EngineHarness) -> None:
     harness.files.reachable = False
     for _ in range(2):
@@ -328,7 +193,7 @@ async def test_closed_breaker_counts_failures_from_zero(harness: EngineHarness) 
     await harness.deliver()
     await harness.work()
     assert (await harness.last_run()).state == "failed"
-    assert await breakers(harness) == 0
+    assert await harness.breakers() == 0
 
 
 async def test_shutdown_does_not_wait_for_the_proof(folder: Path) -> None:

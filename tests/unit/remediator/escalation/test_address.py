@@ -1,12 +1,10 @@
 """A contact's address is checked before it is needed, and nothing of it is shown: not at the check, not in a log."""
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from remediator.config_check import config_findings
 from remediator.escalation.address import AddressError, kind_of, plugins_of
@@ -77,21 +75,11 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
         yield served
 
 
-@pytest.fixture
-def _restore_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
 async def attempt(harness: EngineHarness, name: str) -> str:
     return (await send_to(harness.context, name, Content("title", Severity.INFO, ("x",)), set())).words
 
 
-@pytest.mark.usefixtures("_restore_logging")
+@pytest.mark.usefixtures("restored_logging")
 async def test_no_attempt_logs_anything_of_an_address(
     folder: Path, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:

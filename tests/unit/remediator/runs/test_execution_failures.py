@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from remediator.ledger import effects, switches
+from remediator.ledger import effects
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
@@ -99,8 +99,7 @@ async def test_run_is_unknown_when_its_outcome_cannot_be_read(folder: Path, monk
     monkeypatch.setattr("remediator.runs.outcome.SETTLE_ATTEMPTS", 1)
     async with engine_harness(folder, inventory(), FailsInItsEffect(folder, before_reading=refuse)) as harness:
         assert await end_state(harness) == ("unknown", "outcome_unknown")
-        async with harness.context.ledger.read() as connection:
-            assert len(await switches.open_breakers(connection)) == 1
+        assert await harness.breakers() == 1
 
 
 async def test_run_is_unknown_when_its_result_cannot_be_read(folder: Path) -> None:

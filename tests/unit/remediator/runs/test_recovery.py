@@ -141,8 +141,7 @@ async def test_shutdown_begins_no_further_effect_and_opens_no_breaker(folder: Pa
         await harness.engine.wait_for_runs()
         run = await harness.last_run()
         assert (run.state, run.reason, harness.files.touched) == ("interrupted", "stopping", ["a"])
-        async with harness.context.ledger.read() as connection:
-            assert await switches.open_breakers(connection) == []
+        assert await harness.breakers() == 0
 
 
 async def test_effect_that_outlasts_a_shutdown_is_not_a_crash(folder: Path) -> None:
@@ -162,8 +161,7 @@ async def test_effect_that_outlasts_a_shutdown_is_not_a_crash(folder: Path) -> N
         await harness.work()
         run = await harness.last_run()
         assert (run.state, run.reason, harness.files.touched) == ("interrupted", "stopping", ["a"])
-        async with harness.context.ledger.read() as connection:
-            assert await switches.open_breakers(connection) == []
+        assert await harness.breakers() == 0
 
 
 class CallsBackOnOpening(FolderRemediation):
@@ -194,8 +192,7 @@ async def test_shutdown_at_admission_does_not_hide_a_later_crash(folder: Path) -
         harness.files.after = lambda: asyncio.sleep(0)
         await harness.work()
         assert ((await harness.last_run()).state, (await harness.last_run()).reason) == ("interrupted", "crash")
-        async with harness.context.ledger.read() as connection:
-            assert len(await switches.open_breakers(connection)) == 1
+        assert await harness.breakers() == 1
 
 
 async def test_crash_returns_no_reservation(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +207,7 @@ async def test_crash_returns_no_reservation(harness: EngineHarness, monkeypatch:
         patch.setattr("remediator.engine.run_driver.execute", never)
         await cut_at(harness, cut)
     before = await harness.last_run()
-    async with harness.context.ledger.write() as connection:
-        await switches.pause_now(connection, harness.clock.now(), "oncall", "looking", None, None)
+    await harness.pause()
     await harness.work()
     after = await harness.last_run()
     assert (after.state, after.reason, harness.files.touched) == ("refused", "kill_switch", [])
@@ -265,8 +261,7 @@ async def test_run_refused_after_its_admission_counts_toward_the_rate(
         with monkeypatch.context() as patch:
             patch.setattr("remediator.engine.run_driver.execute", never)
             await cut_at(harness, cut)
-        async with harness.context.ledger.write() as connection:
-            await switches.pause_now(connection, harness.clock.now(), "oncall", "looking", None, None)
+        await harness.pause()
         await harness.work()
         async with harness.context.ledger.write() as connection:
             await switches.resume(connection, harness.clock.now(), "oncall", None)

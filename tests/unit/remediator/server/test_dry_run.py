@@ -18,7 +18,7 @@ from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.payloads import alert, delivery
 
-SHELF = EpisodeKey("shop", "clear_folder", "shop/postgres/main")
+FOLDER = EpisodeKey("shop", "clear_folder", "shop/postgres/main")
 
 
 async def contents(harness: EngineHarness) -> dict[str, list[Any]]:
@@ -36,7 +36,7 @@ async def assert_unchanged(harness: EngineHarness, awaitable: Any) -> Any:
 
 
 async def preview(harness: EngineHarness) -> Preview:
-    result: Preview = await assert_unchanged(harness, preview_episode(harness.context, SHELF))
+    result: Preview = await assert_unchanged(harness, preview_episode(harness.context, FOLDER))
     return result
 
 

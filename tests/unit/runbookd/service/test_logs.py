@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -15,15 +14,7 @@ from runbookd.service import configure_logs
 from runbookd.service.logs import MAX_VALUE
 from runbookd.service.settings import LogSettings
 
-
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def test_logfmt_writes_one_line_per_event(capsys: pytest.CaptureFixture[str]) -> None:

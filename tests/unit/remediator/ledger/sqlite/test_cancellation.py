@@ -107,7 +107,7 @@ async def test_deliveries_outlive_the_cancellation_of_their_writer(tmp_path: Pat
 
 
 async def test_ledger_is_closed_as_a_whole_when_closing_is_cancelled(tmp_path: Path) -> None:
-    address = f"sqlite:///{tmp_path}/ledger.db"
+    address, threads_before = f"sqlite:///{tmp_path}/ledger.db", set(threading.enumerate())
 
     async def open_and_close() -> None:
         async with ledger_at(address).open() as ledger:
@@ -117,6 +117,10 @@ async def test_ledger_is_closed_as_a_whole_when_closing_is_cancelled(tmp_path: P
     task = asyncio.create_task(open_and_close())
     await asyncio.wait([task])
     assert task.cancelled()
+    threads = [each for each in set(threading.enumerate()) - threads_before if each.name.startswith("ledger")]
+    for thread in threads:  # told to end, and given a moment to do so
+        thread.join(5)
+    assert not [thread.name for thread in threads if thread.is_alive()]
     async with ledger_at(address).open() as ledger, ledger.read() as connection:
         assert await deliveries.count_unprocessed(connection) == 1
     assert not [thread.name for thread in threading.enumerate() if thread.name == "deliveries"]
