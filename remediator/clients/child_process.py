@@ -96,7 +96,7 @@ class CapturedResult:
 async def run_captured(command: Sequence[str], environment: Mapping[str, str]) -> CapturedResult:
     """Run `command` in the root folder to its end, with no more environment than given, and keep its last output.
 
-    Cancellation ends its whole process group. What it leaves behind in its group ends with it: such a process would
+    Cancellation ends its whole process group. A process that it leaves behind in its group is killed, because it would
     run without a limit. One that moved to a session of its own stays, but nothing waits for it.
 
     Raises:

@@ -44,10 +44,9 @@ async def test_process_left_in_the_group_ends_with_the_command(tmp_path: Path) -
 @pytest.mark.parametrize("run", [run_captured, run_command])
 async def test_process_that_keeps_the_pipe_open_in_another_session_delays_nothing(tmp_path: Path, run) -> None:
     """`wait` waits until the process has left the group and holds the pipe."""
-    detached = f"echo $$ > {tmp_path}/pid; exec sleep 300"
-    command = script(
-        tmp_path, f"setsid sh -c '{detached}' & while ! test -s {tmp_path}/pid; do sleep 0.01; done; exit 3"
-    )
+    pid = tmp_path / "pid"
+    detached = f"echo $$ > {pid}; exec sleep 300"
+    command = script(tmp_path, f"setsid sh -c '{detached}' & while ! test -s {pid}; do sleep 0.01; done; exit 3")
     start = time.monotonic()
     assert (await run(command, ENVIRONMENT)).status == 3
     assert time.monotonic() - start < 5
