@@ -15,7 +15,7 @@ from remediator.app import create_application
 from remediator.context import Context
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
 from runbookd.service.logs import configure_logs
@@ -75,7 +75,9 @@ def stack(mode: str, most: int) -> dict[str, Any]:
 
 async def serve(folder: Path) -> None:
     """Serve until the process ends."""
-    touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, open_session)
+    touch = Remediation(
+        REMEDIATION, "postgres", frozenset(), 1, False, open_session, Undo("none", "It touches nothing.")
+    )
     ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
     context = Context(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
     app = create_application(context, BearerTokens({"bench": folder / "token"}, "{}"))

@@ -7,6 +7,7 @@ RemediatorError
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
 │   └── TooManyAlerts    a delivery with more alerts than allowed
 ├── NoSuchRun            an operator named a run that does not exist
+├── InvalidParameter     an operator set a parameter that does not exist, or a value that is not allowed
 ├── WrongState           an operator requested an action that the run's state does not allow
 └── OperatorRemoved      a reload has removed the operator who requests an action
 """
@@ -38,6 +39,10 @@ class TooManyAlerts(MalformedDelivery):
 
 class NoSuchRun(RemediatorError):
     """There is no run with this number."""
+
+
+class InvalidParameter(RemediatorError):
+    """The remediation has no such parameter, or the value is not allowed."""
 
 
 class WrongState(RemediatorError):

@@ -11,11 +11,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from remediator.model.parameters import Parameter, Value
 from runbookd.inventory import RemediationSettings, Stack
 
 TargetKind = Literal["postgres", "queues", "backups", "stack"]  # "stack": the whole stack, for any target in the alert
-
-
+# The cause of a run: an alert, an operator, or the end of an earlier run's effects, which it undoes.
+Trigger = Literal["alert", "operator", "end"]
 Identity = Mapping[str, str | int | float | None]
 
 
@@ -94,7 +95,11 @@ class Scope:
     """The input of a remediation: the stack, the target, the settings and the run.
 
     `touched_items` are the identities that earlier runs of this remediation may have touched on this target within
-    its `lookback`; an item touched twice is listed twice.
+    its `lookback`; an item touched twice is listed twice. `parameters` are an operator's values, typed; an alert sets
+    none.
+
+    `undoes` are the applied items of an earlier run if this run undoes it: then `plan` returns what restores them,
+    `apply` restores it, and `verify` proves it.
     """
 
     stack: Stack
@@ -102,6 +107,32 @@ class Scope:
     settings: RemediationSettings
     run: str
     touched_items: Sequence[Identity] = ()
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    undoes: Sequence[Item] | None = None
+    trigger: Trigger = "alert"
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Whether the effects of a remediation can be undone, and one sentence for the operator that says how.
+
+    `exact`: a run of its own restores what was there before; `partial` and `none`: no run undoes them.
+    """
+
+    kind: Literal["exact", "partial", "none"]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class UndoWhen:
+    """The moment at which the engine undoes a succeeded run: `after` its end, or if None once its episode is over."""
+
+    after: timedelta | None = None
+
+
+def never(_: Scope) -> UndoWhen | None:
+    """Leave the effects: only an operator undoes them."""
+    return None
 
 
 class RemediationSession(Protocol):
@@ -134,6 +165,9 @@ class Remediation:
     `keys` are the optional settings it uses; `one_effect` applies all items of a run in one call; `lookback` limits
     the age of `Scope.touched_items`. `reads_only`: it reads for alerts that nothing repairs. Each alert name of a stack
     is an episode of its own, no bound but the mode applies to it, and no bound counts it.
+
+    `parameters` are those that an operator may set. `only_adds`: it only adds or reads, so an operator may start it in
+    a freeze. `undo_when` returns when the engine undoes a succeeded run by itself; only for an exact `undo`.
     """
 
     name: str
@@ -142,5 +176,14 @@ class Remediation:
     max_items: int
     one_effect: bool
     open: Callable[[Scope], AbstractAsyncContextManager[RemediationSession]]
+    undo: Undo
     lookback: timedelta = timedelta(0)
     reads_only: bool = False
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    only_adds: bool = False
+    undo_when: Callable[[Scope], UndoWhen | None] = never
+
+    def __post_init__(self) -> None:
+        """Reject an end for effects that cannot be undone."""
+        if self.undo_when is not never and self.undo.kind != "exact":
+            raise AssertionError(f"{self.name}: undo_when needs an exact undo")

@@ -20,7 +20,7 @@ from remediator.clients.postgres import application_name, translate_errors
 from remediator.clients.primary import connect_primary
 from remediator.clients.sql_files import load_statements
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 
 # Twice autovacuum's default threshold: autovacuum has not kept up with tables beyond it.
 MODIFIED_SHARE = 0.2
@@ -210,4 +210,5 @@ REMEDIATION = Remediation(
     max_items=20,
     one_effect=False,
     open=_open,
+    undo=Undo("none", "Former statistics cannot be restored; autovacuum renews them with the next changes."),
 )

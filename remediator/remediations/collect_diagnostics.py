@@ -15,7 +15,17 @@ from remediator.diagnostics.bundle import PART_SECONDS, parts_of
 from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.recent import read_recently
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, TargetName, Verdict
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    Plan,
+    Remediation,
+    Scope,
+    TargetName,
+    Undo,
+    Verdict,
+)
 
 MAX_PARTS = 20
 MAX_DETAIL = 16_000
@@ -73,5 +83,7 @@ REMEDIATION = Remediation(
     max_items=MAX_PARTS,
     one_effect=False,
     open=_open,
+    undo=Undo("none", "It changes nothing, so there is nothing to undo."),
     reads_only=True,
+    only_adds=True,
 )

@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 from remediator.clients.redis import connect, translate_errors
 from remediator.diagnostics.masking import mask_text
 from remediator.model.errors import TargetUnknown, TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 
 PLAN_SECONDS = 8.0
 EFFECT_SECONDS = 10.0
@@ -292,5 +292,6 @@ REMEDIATION = Remediation(
     max_items=100,
     one_effect=True,
     open=_open,
+    undo=Undo("none", "A retried job cannot be taken back once a worker has begun it."),
     lookback=LOOKBACK,
 )

@@ -25,7 +25,7 @@ from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS, Answer, meaning_of, read_digest, upload
 from remediator.diagnostics.masking import mask_secrets
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 from runbookd.addresses import AddressError
 from runbookd.inventory import BackupNames, Check, DumpSource, Marker, ProofKind, SecretError, format_duration
 
@@ -353,4 +353,6 @@ REMEDIATION = Remediation(
     max_items=1,
     one_effect=True,
     open=_open,
+    undo=Undo("none", "It only adds a backup; remove that backup by hand if it is not wanted."),
+    only_adds=True,
 )

@@ -17,7 +17,7 @@ from remediator.clients.known_applications import PROTECTED
 from remediator.clients.postgres import application_name, translate_errors
 from remediator.clients.primary import connect_primary
 from remediator.clients.sql_files import load_statements
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 
 OLDER_THAN = timedelta(minutes=5)
 PLAN_SECONDS = 8.0
@@ -183,4 +183,5 @@ REMEDIATION = Remediation(
     max_items=10,
     one_effect=False,
     open=_open,
+    undo=Undo("none", "A terminated session has rolled back; its client has to connect and begin again."),
 )

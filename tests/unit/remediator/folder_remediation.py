@@ -19,8 +19,11 @@ from remediator.model.remediation import (
     Remediation,
     Scope,
     TargetKind,
+    Undo,
     Verdict,
 )
+
+NO_UNDO = Undo("none", "A removed file is gone.")
 
 
 async def no_fault() -> None:
@@ -102,4 +105,4 @@ class FolderRemediation:
 
     def remediation(self, kind: TargetKind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
-        return Remediation("clear_folder", kind, keys, 5, self.one_effect, self.open, self.lookback)
+        return Remediation("clear_folder", kind, keys, 5, self.one_effect, self.open, NO_UNDO, self.lookback)

@@ -1,0 +1,22 @@
+"""The contract of a remediation."""
+
+from pathlib import Path
+
+import pytest
+
+from remediator.model.remediation import Undo, UndoWhen
+from remediator.remediations import REMEDIATIONS
+from tests.unit.remediator.folder_remediation import FolderRemediation
+
+
+@pytest.mark.parametrize("name", REMEDIATIONS)
+def test_every_remediation_says_in_one_sentence_whether_it_can_be_undone(name: str) -> None:
+    undo = REMEDIATIONS[name].undo
+    assert undo.sentence.endswith(".")
+    assert ". " not in undo.sentence
+
+
+def test_an_end_without_an_exact_undo_is_refused(tmp_path: Path) -> None:
+    remediation = FolderRemediation(tmp_path).remediation()
+    with pytest.raises(AssertionError, match="needs an exact undo"):
+        type(remediation)(**vars(remediation) | {"undo_when": lambda _: UndoWhen(), "undo": Undo("partial", "No.")})
