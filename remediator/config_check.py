@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from remediator.commands_check import command_findings, forbidden_findings
 from remediator.escalation.address import problem_of
 from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
@@ -18,7 +19,8 @@ _SPECIFIC_KEYS = ("older_than", "younger_than", "batch", "protect")
 
 
 def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
-    """Report remediations that do not exist, and settings that would silently do nothing."""
+    """Report commands that are refused, remediations that do not exist, and settings that would silently do nothing."""
+    yield from forbidden_findings(inventory)
     for stack_name, stack in inventory.stacks.items():
         if inventory.alertmanager is None:
             yield from _missing_alertmanager_findings(stack_name, stack)
@@ -58,6 +60,7 @@ def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     yield from startup_findings(inventory)
     yield from rights_findings(inventory)
     yield from folder_findings(inventory)
+    yield from command_findings(inventory)
     for name, contact in inventory.contacts.items():
         if problem := problem_of(contact.url_secret()):
             yield ConfigFinding(("contacts", name), problem)

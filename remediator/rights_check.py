@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import BackupTarget, Inventory, Mode, Stack
+from runbookd.inventory.commands import CommandEntry, RequestEntry
 from runbookd.service import ConfigFinding
 
 # Per kind of target: whether one has the rights, and the keys that give them.
@@ -18,6 +20,11 @@ _RIGHTS: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
     ),
     "backups": (lambda stack, name: stack.backups[name].dump is not None, "dump"),
 }
+# The same per remediation, where several act on one kind of target.
+_RIGHTS_BY_NAME: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
+    "run_command": (lambda stack, name: isinstance(stack.commands[name], CommandEntry), "argv"),
+    "http_call": (lambda stack, name: isinstance(stack.commands[name], RequestEntry), "method and url"),
+}
 
 
 def rights_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
@@ -26,7 +33,7 @@ def rights_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
         for name, settings in stack.remediations.items():
             if name in REMEDIATIONS and settings.mode is not Mode.OFF:
                 path = ("stacks", stack_name, "remediations", name)
-                for reason in _missing(stack, REMEDIATIONS[name].kind, settings.mode):
+                for reason in _missing(stack, REMEDIATIONS[name], settings.mode):
                     yield ConfigFinding(path, reason)
 
 
@@ -38,10 +45,12 @@ def folder_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
                 yield ConfigFinding(("stacks", stack_name, "backups", name, "url"), reason)
 
 
-def _missing(stack: Stack, kind: str, mode: Mode) -> Iterator[str]:
-    if kind not in _RIGHTS:
+def _missing(stack: Stack, remediation: Remediation, mode: Mode) -> Iterator[str]:
+    kind = remediation.kind
+    rights = _RIGHTS_BY_NAME.get(remediation.name) or _RIGHTS.get(kind)
+    if rights is None:
         return
-    has_rights, key = _RIGHTS[kind]
+    has_rights, key = rights
     targets = getattr(stack, kind)
     if not targets:
         yield f"mode is {mode}, but the stack has no {kind}; add one, or set mode: off"

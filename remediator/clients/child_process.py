@@ -21,6 +21,7 @@ MAX_LINE = 300
 MAX_LINES = 4
 MAX_OUTPUT = 16_384  # bytes of a command's output that are kept, from its end
 PIPE_GRACE_SECONDS = 0.5  # in which the last output arrives after the command has ended
+_FIRST_WORD = re.compile(r"\S*\s*")
 _ERROR = re.compile(r"error|fatal|panic|exception", re.IGNORECASE)
 # Loaded before any fork: a child of a threaded process cannot safely load libraries between fork and exec.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -142,8 +143,12 @@ class _Output:
         self._reading.cancel()
 
     def text(self) -> str:
-        """Return the bytes as text, from which bytes that are not UTF-8 are replaced."""
-        return ("…" if self._is_cut else "") + self._content.decode("utf-8", "replace").strip()
+        """Return the bytes as text, in which bytes that are not UTF-8 are replaced.
+
+        If it was cut, its first word is left out: the rest of a secret would not be recognized.
+        """
+        text = self._content.decode("utf-8", "replace")
+        return (f"… {_FIRST_WORD.sub('', text, count=1)}" if self._is_cut else text).strip()
 
     async def _read(self) -> None:
         while chunk := await self._stream.read(self._max_bytes):

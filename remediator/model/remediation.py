@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol
 from remediator.model.parameters import Parameter, Value
 from runbookd.inventory import RemediationSettings, Stack
 
-TargetKind = Literal["postgres", "queues", "backups", "stack"]  # "stack": the whole stack, for any target in the alert
+# "stack": the whole stack, for any target in the alert
+TargetKind = Literal["postgres", "queues", "backups", "commands", "stack"]
 # The cause of a run: an alert, an operator, or the end of an earlier run's effects, which it undoes.
 Trigger = Literal["alert", "operator", "end"]
 Identity = Mapping[str, str | int | float | None]
@@ -159,6 +160,14 @@ class RemediationSession(Protocol):
 
 
 @dataclass(frozen=True)
+class Declaration:
+    """The parameters and the undo of a remediation on one target."""
+
+    parameters: Mapping[str, Parameter]
+    undo: Undo
+
+
+@dataclass(frozen=True)
 class Remediation:
     """One kind of fix.
 
@@ -168,6 +177,7 @@ class Remediation:
 
     `parameters` are those that an operator may set. `only_adds`: it only adds or reads, so an operator may start it in
     a freeze. `undo_when` returns when the engine undoes a succeeded run by itself; only for an exact `undo`.
+    `declare` returns the parameters and the undo of one target, where the inventory says what a target is.
     """
 
     name: str
@@ -182,6 +192,11 @@ class Remediation:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     only_adds: bool = False
     undo_when: Callable[[Scope], UndoWhen | None] = never
+    declare: Callable[[Stack, TargetName], Declaration] | None = None
+
+    def declared_for(self, stack: Stack, target: TargetName) -> Declaration:
+        """Return the parameters and the undo of this remediation on `target`."""
+        return Declaration(self.parameters, self.undo) if self.declare is None else self.declare(stack, target)
 
     def __post_init__(self) -> None:
         """Reject an end for effects that cannot be undone."""

@@ -153,4 +153,10 @@ def _resolve_queue(stack: Stack, name: TargetName) -> TargetName | UnresolvedTar
 
 
 def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
-    return {"postgres": stack.postgres, "queues": stack.queues, "backups": stack.backups, "stack": {name: stack}}
+    return {
+        "postgres": stack.postgres,
+        "queues": stack.queues,
+        "backups": stack.backups,
+        "commands": stack.commands,
+        "stack": {name: stack},
+    }

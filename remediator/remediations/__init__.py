@@ -7,8 +7,10 @@ from remediator.model.remediation import Remediation
 from remediator.remediations import (
     analyze_tables,
     collect_diagnostics,
+    http_call,
     retry_failed_jobs,
     run_backup,
+    run_command,
     terminate_idle_transactions,
 )
 
@@ -18,4 +20,6 @@ REMEDIATIONS: dict[str, Remediation] = {
     "terminate_idle_transactions": terminate_idle_transactions.REMEDIATION,
     "retry_failed_jobs": retry_failed_jobs.REMEDIATION,
     "run_backup": run_backup.REMEDIATION,
+    "run_command": run_command.REMEDIATION,
+    "http_call": http_call.REMEDIATION,
 }

@@ -12,7 +12,7 @@ def changed_keys(before: Inventory, after: Inventory) -> Sequence[str]:
 
 
 def _as_map(inventory: Inventory) -> Mapping[str, Any]:
-    return inventory.model_dump(by_alias=True)
+    return inventory.model_dump(by_alias=True, serialize_as_any=True)
 
 
 def _changed_paths(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Iterator[tuple[str, ...]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from runbookd.inventory.errors import InventoryError, Problem
@@ -171,15 +172,21 @@ def _keys_at(path: KeyPath, kind: Any) -> Iterable[str]:
     """Return the keys that the model `kind` accepts at `path`."""
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+            fields = _fields_of(kind)
             if part not in fields:
                 return ()
             kind = _block_type(fields[str(part)].annotation)
         else:
             kind = _block_type(typing.get_args(kind)[-1])
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return [field.alias or name for name, field in kind.model_fields.items()]
+        return list(_fields_of(kind))
     return ()
+
+
+def _fields_of(kind: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """Return the fields of a block by key, also those of its variants."""
+    variants = (kind, *kind.__subclasses__())
+    return {field.alias or name: field for variant in variants for name, field in variant.model_fields.items()}
 
 
 def _block_type(annotation: Any) -> Any:

@@ -21,6 +21,7 @@ from pydantic import (
 
 from runbookd.inventory.backup_target import BackupTarget
 from runbookd.inventory.bounds import Freeze, Limits, RemediationSettings, StackLimits, Window
+from runbookd.inventory.commands import CommandTarget
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.secrets import Secret
@@ -238,6 +239,7 @@ class Stack(Section):
     queues: dict[Name, QueueTarget] = Field(default_factory=dict)
     backups: dict[Name, BackupTarget] = Field(default_factory=dict)
     http: dict[Name, HttpTarget] = Field(default_factory=dict)
+    commands: dict[Name, CommandTarget] = Field(default_factory=dict)
     limits: StackLimits = StackLimits()
     windows: dict[Name, Window] = Field(default_factory=dict)
     freezes: dict[Name, Freeze] = Field(default_factory=dict)

@@ -4,8 +4,10 @@ REMEDIATION_NAMES = frozenset(
     {
         "analyze_tables",
         "collect_diagnostics",
+        "http_call",
         "retry_failed_jobs",
         "run_backup",
+        "run_command",
         "terminate_idle_transactions",
     }
 )

@@ -14,6 +14,8 @@ PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "inventory.md").read_
 
 
 def keys(model: type[BaseModel]) -> Iterator[str]:
+    for variant in model.__subclasses__():
+        yield from keys(variant)
     for name, field in model.model_fields.items():
         yield field.alias or name
         for inner in models_in(field.annotation):
