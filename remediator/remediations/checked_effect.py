@@ -27,7 +27,10 @@ Values = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Attempt:
-    """The outcome of one attempt as far as the attempt itself shows it. `began`: it may have had an effect, whatever its state."""
+    """The outcome of one attempt as far as the attempt itself shows it.
+
+    `began`: it may have had an effect, whatever its state.
+    """
 
     state: ItemState
     detail: str

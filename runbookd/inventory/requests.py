@@ -27,7 +27,7 @@ Text = Annotated[str, StringConstraints(max_length=8_192)]
 
 
 class Call(Section):
-    """The line and body of a request: everything up to the path is fixed; values fill in segments, the query and `json`."""
+    """The line and body of a request. Values fill in segments of the path, the query and `json`; the rest is fixed."""
 
     method: Method
     url: Text
