@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
+from remediator.masking import mask_text
 from remediator.model.errors import TargetUnreachable
 from remediator.model.logfmt import format_pairs, format_value
 from remediator.model.remediation import Scope, TargetName

@@ -7,7 +7,7 @@ import asyncpg
 
 from remediator.clients.postgres import connect, translate_errors
 from remediator.clients.sql_files import load_statements
-from remediator.diagnostics.masking import mask_statement, mask_text
+from remediator.masking import mask_statement, mask_text
 from remediator.model.remediation import Scope
 
 SQL = load_statements(__package__, "postgres.sql")

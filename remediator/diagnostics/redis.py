@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from remediator.clients.redis import connect, translate_errors
-from remediator.diagnostics.masking import mask_text
+from remediator.masking import mask_text
 from remediator.model.remediation import Scope
 
 MAX_QUEUES = 10

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from remediator.diagnostics.masking import mask_credentials, mask_url_credentials
 from remediator.ledger.outbox import Draft
+from remediator.masking import mask_credentials, mask_url_credentials
 from remediator.model.target import UNPRINTABLE
 
 MAX_TITLE = 400  # characters

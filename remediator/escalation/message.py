@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
-from remediator.diagnostics.masking import mask_text
 from remediator.escalation.advice import what_next
 from remediator.escalation.content import Content, Severity
 from remediator.ledger import audit, effects, runs, switches
@@ -17,6 +16,7 @@ from remediator.ledger.effects import RunItem
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Notifications
 from remediator.ledger.runs import Run
+from remediator.masking import mask_text
 from remediator.model.logfmt import format_pairs, format_value
 from remediator.model.run_state import RunState
 from remediator.model.target import sanitize

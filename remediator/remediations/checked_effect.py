@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from remediator.diagnostics.masking import mask_text
+from remediator.masking import mask_text
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Identity, Item, ItemState, Plan, Scope, Verdict
 from remediator.model.target import sanitize

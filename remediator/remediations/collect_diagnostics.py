@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from remediator.diagnostics.bundle import PART_SECONDS, parts_of
-from remediator.diagnostics.masking import mask_text
 from remediator.diagnostics.recent import read_recently
+from remediator.masking import mask_text
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import (
     EffectOutcome,

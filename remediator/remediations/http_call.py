@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from remediator.clients.http_request import Answer, RequestNotSent, RequestUnanswered, send_request
-from remediator.diagnostics.masking import mask_secrets
+from remediator.masking import mask_secrets
 from remediator.model.command_texts import json_of, url_of
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.remediation import Identity, ItemState, Remediation, Scope

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from remediator.clients.redis import connect, translate_errors
-from remediator.diagnostics.masking import mask_text
+from remediator.masking import mask_text
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 

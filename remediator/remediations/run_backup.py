@@ -23,7 +23,7 @@ from remediator.clients.libpq_env import LibpqConnection, libpq_connection
 from remediator.clients.object_store import describe, open_folder, translate_errors
 from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS, Answer, meaning_of, read_digest, upload
-from remediator.diagnostics.masking import mask_secrets
+from remediator.masking import mask_secrets
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 from runbookd.addresses import AddressError

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from remediator.clients.child_process import CapturedResult, run_captured
-from remediator.diagnostics.masking import mask_secrets
+from remediator.masking import mask_secrets
 from remediator.model.command_texts import arguments_of
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.remediation import Identity, ItemState, Remediation, Scope

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from remediator.diagnostics.masking import MAX_STATEMENT, mask_statement, mask_text
+from remediator.masking import MAX_STATEMENT, mask_statement, mask_text
 
 SECRET = "zzsecretzz"
 
