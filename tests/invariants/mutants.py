@@ -21,7 +21,7 @@ from tests.invariants.guards import FOLDER, ROOT, Guard, Invariant, invariants
 
 WORKERS = 2
 TIMEOUT_SECONDS = 300
-SHARED = (".venv", ".tools", "demo/node/node_modules")  # large and identical in every copy
+SHARED = (".venv", ".tools", "demo/node/node_modules", "tests/node/node_modules")  # large and identical in every copy
 NOT_COPIED = shutil.ignore_patterns(".*_cache", ".git", ".venv", ".tools", ".demo", ".hypothesis", "node_modules")
 MAX_SHOWN = 100  # characters of a failure message
 

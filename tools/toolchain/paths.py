@@ -11,6 +11,7 @@ VENV = ROOT / ".venv"
 DEBIAN_POSTGRES = 15
 NODE_FOLDER = ROOT / "demo" / "node"
 NODE_MODULES = NODE_FOLDER / "node_modules"
+TEST_NODE_FOLDER = ROOT / "tests" / "node"
 
 
 def group_root(group: str) -> Path:
