@@ -7,6 +7,7 @@ from remediator.escalation.address import problem_of
 from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
 from remediator.rights_check import folder_findings, rights_findings
+from remediator.services_check import service_findings
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import Inventory, RemediationSettings, Secret, Stack
@@ -19,8 +20,9 @@ _SPECIFIC_KEYS = ("older_than", "younger_than", "batch", "protect")
 
 
 def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
-    """Report commands that are refused, remediations that do not exist, and settings that would silently do nothing."""
+    """Report what is refused, remediations that do not exist, and settings that would silently do nothing."""
     yield from forbidden_findings(inventory)
+    yield from service_findings(inventory)
     for stack_name, stack in inventory.stacks.items():
         if inventory.alertmanager is None:
             yield from _missing_alertmanager_findings(stack_name, stack)

@@ -292,7 +292,7 @@ def forbidden_parts(entry: CommandTarget) -> Iterator[tuple[str, str]]:
     """Yield the key of each part of an entry that is refused, and what it is."""
     if isinstance(entry, CommandEntry):
         for key, arguments in entry.programs():
-            if (name := _forbidden_program(arguments)) is not None:
+            if (name := forbidden_program(arguments)) is not None:
                 yield key, name
     if isinstance(entry, RequestEntry):
         for key, call in entry.calls():
@@ -300,7 +300,13 @@ def forbidden_parts(entry: CommandTarget) -> Iterator[tuple[str, str]]:
                 yield f"{key}.url" if key else "url", name
 
 
-def _forbidden_program(arguments: Sequence[str]) -> str | None:
+def is_database_server(name: str) -> bool:
+    """Return whether a service of this name is a database or Redis server, as far as a name can tell."""
+    return DATABASE_SERVERS.fullmatch(name) is not None or name.removesuffix(".service").lower() in ("db", "database")
+
+
+def forbidden_program(arguments: Sequence[str]) -> str | None:
+    """Return what a command is that is refused, or None."""
     refused = [rule for rule in _WHOLE if rule.matches(arguments)]
     refused += [rule for rule in _PROGRAMS if any(rule.matches(each) for each in _started(arguments))]
     return refused[0].name if refused else None

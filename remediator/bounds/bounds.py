@@ -4,7 +4,7 @@ A refusal ends the run; a deferral makes it wait. All bounds are evaluated each 
 blocks the run. A refusal wins over a deferral, and the first in the list gives the reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -139,6 +139,27 @@ def blocked_by_alert(facts: BoundFacts) -> Judgement:
     return _pass(f"not firing: {names}" if names else "block_on is not set")
 
 
+def requires(facts: BoundFacts) -> Judgement:
+    """Stop while a target is down that the service requires: a restart would not help."""
+    return _judge_surroundings(facts.surroundings.requires, "every required target answers")
+
+
+def deploy(facts: BoundFacts) -> Judgement:
+    """Stop while a deploy or a migration is under way."""
+    return _judge_surroundings(facts.surroundings.deploy, "no deploy or migration is under way")
+
+
+def backup_running(facts: BoundFacts) -> Judgement:
+    """Stop while a backup is made."""
+    return _judge_surroundings(facts.surroundings.backup_running, "no backup is running")
+
+
+def _judge_surroundings(reasons: Sequence[str] | None, otherwise: str) -> Judgement:
+    if reasons is None:
+        return _pass("does not apply to this remediation")
+    return _stop("; ".join(reasons)) if reasons else _pass(otherwise)
+
+
 def min_firing(facts: BoundFacts) -> Judgement:
     """Stop until the alert has fired for `min_firing`."""
     firing_for, minimum = facts.now - facts.alert.firing_since, facts.settings.min_firing
@@ -213,6 +234,9 @@ REFUSALS: dict[str, Bound] = {
     "max_items": max_items,
     "max_share": max_share,
     "blocked_by_alert": blocked_by_alert,
+    "requires": requires,
+    "deploy": deploy,
+    "backup_running": backup_running,
 }
 DEFERRALS: dict[str, Bound] = {
     "min_firing": min_firing,

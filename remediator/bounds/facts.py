@@ -1,5 +1,6 @@
 """The facts that the bounds judge, read in the admitting transaction. Nothing here writes."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import pause_reason
+from remediator.bounds.surroundings import NO_SURROUNDINGS, SurroundingFacts, add_ledger_facts, query_surroundings
 from remediator.clients.alertmanager import AlertmanagerUnreadable, select_firing
 from remediator.context import Context
 from remediator.ledger import effects, episodes, run_history, switches
@@ -36,6 +38,14 @@ class BlockOnFacts:
 
     firing: Sequence[str] = ()
     error: str | None = None
+
+
+@dataclass(frozen=True)
+class OutsideFacts:
+    """The facts outside of the ledger, read before the transaction begins."""
+
+    block_on: BlockOnFacts = BlockOnFacts()
+    surroundings: SurroundingFacts = NO_SURROUNDINGS
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class BoundFacts:
     pause_reason: str | None = None
     freeze_detail: str | None = None
     breaker_reason: str | None = None
+    surroundings: SurroundingFacts = NO_SURROUNDINGS
 
     @property
     def max_alert_age(self) -> timedelta:
@@ -95,8 +106,14 @@ class BoundFacts:
         return self.stack_limits.alert_age(self.limits)
 
 
+async def query_outside(context: Context, target: ResolvedTarget, run: int | str) -> OutsideFacts:
+    """Query Alertmanager and the surroundings of the target."""
+    block_on, surroundings = await asyncio.gather(query_block_on(context, target), query_surroundings(target, run))
+    return OutsideFacts(block_on, surroundings)
+
+
 async def query_block_on(context: Context, target: ResolvedTarget) -> BlockOnFacts:
-    """Query Alertmanager for the alerts of `block_on`, before the transaction begins."""
+    """Query Alertmanager for the alerts of `block_on`."""
     names = target.settings.block_on
     if not names:
         return BlockOnFacts()
@@ -114,7 +131,7 @@ async def gather_facts(
     target: ResolvedTarget,
     run: Run,
     episode: Episode,
-    block_on: BlockOnFacts,
+    outside: OutsideFacts,
     *,
     counts_alerts: bool = True,
 ) -> BoundFacts:
@@ -129,7 +146,7 @@ async def gather_facts(
         limits=context.inventory.limits,
         stack_limits=target.stack.limits,
         alert=AlertFacts(episode.firing_since, episode.confirmed_at),
-        block_on=block_on,
+        block_on=outside.block_on,
         storm=await read_storm(connection, context, now, counts_alerts=counts_alerts),
         plan=await _read_plan(connection, target, run),
         history=await _read_history(connection, context, run, now),
@@ -137,6 +154,7 @@ async def gather_facts(
         pause_reason=await pause_reason(connection, context, run.stack),
         freeze_detail=describe_freeze(target.stack.freezes.items(), now),
         breaker_reason=await switches.breaker_reason(connection, episode.key),
+        surroundings=await add_ledger_facts(connection, target, run, outside.surroundings, now),
     )
 
 

@@ -116,6 +116,37 @@ async def run_captured(command: Sequence[str], environment: Mapping[str, str]) -
         return CapturedResult(status, output.text(), left_processes)
 
 
+@dataclass(frozen=True)
+class CommandOutput:
+    """The exit status of a command (negative: the signal), its stdout, and what explains a failure in one line."""
+
+    status: int
+    stdout: str
+    error_line: str
+
+
+async def run_reading(command: Sequence[str], environment: Mapping[str, str], max_bytes: int) -> CommandOutput:
+    """Run `command` in the root folder to its end, with no more environment than given, and keep its stdout in memory.
+
+    Only the end of a longer stdout is kept, after an ellipsis. Cancellation ends its whole process group.
+
+    Raises:
+        OSError: the command cannot be started.
+    """
+    async with _output_pipe(TAIL_BYTES) as errors, _output_pipe(max_bytes) as output:
+        streams = {"stdin": asyncio.subprocess.DEVNULL, "stdout": output.write_end, "stderr": errors.write_end}
+        process = await _start(command, errors, environment, cwd="/", **streams)
+        output.close_write_end()
+        try:
+            status = await process.wait()
+        except BaseException:
+            await _terminate(process)
+            raise
+        await errors.finish()
+        await output.finish()
+        return CommandOutput(status, output.text(), _error_line(errors.text()))
+
+
 class _Output:
     """The last bytes that arrive in a pipe of our own.
 

@@ -20,6 +20,8 @@ MAINTENANCE = ("pg_repack", "pg_squeeze", "vacuumdb", "reindexdb", "clusterdb", 
 COPIES = ("pgcopydb", "pgloader", "pg_createsubscriber")
 # Flyway holds its lock in a transaction of its own while a migration runs in another session.
 SCHEMA_CHANGES = ("pgroll", "reshape", "pg-osc", "pg-online-schema-change", "pg_online_schema_change", "flyway")
+# Names that migrations have by themselves or are given (PGAPPNAME=migrate); docs/reference/bounds.md lists them.
+MIGRATIONS = (*SCHEMA_CHANGES, "liquibase", "sqitch", "dbmate", "alembic", "atlas", "migrat")
 CONSUMERS = ("debezium", "airbyte", "peerdb", "pglogical", "wal2json", "powersync")
 # Their remote transactions stay open for as long as the local one on the other server.
 OTHER_SERVERS = ("citus_", "postgres_fdw")

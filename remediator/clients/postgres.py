@@ -9,7 +9,7 @@ from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 from runbookd.addresses import AddressError, MalformedAddress, log_dropped
 from runbookd.addresses.postgres import read_postgres_address
-from runbookd.inventory import SecretError
+from runbookd.inventory import Secret, SecretError
 from runbookd.network_errors import REMEDY, network_error_text
 
 CONNECT_SECONDS = 5.0
@@ -25,13 +25,13 @@ def application_name(run: str) -> str:
 
 
 @asynccontextmanager
-async def connect(scope: Scope) -> AsyncIterator[asyncpg.Connection]:
-    """Connect to the target's `admin_dsn`, which must not lead to a pooler.
+async def connect(scope: Scope, secret: Secret | None = None) -> AsyncIterator[asyncpg.Connection]:
+    """Connect to the address in `secret`, by default the target's `admin_dsn`. It must not lead to a pooler.
 
     Raises:
-        TargetUnreachable: `admin_dsn` is missing, or no usable server answers there.
+        TargetUnreachable: the address is missing, or no usable server answers there.
     """
-    connection = await _connect(scope)
+    connection = await _connect(scope, secret or scope.stack.postgres[scope.target.name].admin_dsn_secret())
     try:
         yield connection
     finally:
@@ -47,28 +47,27 @@ def translate_errors(scope: Scope) -> Iterator[None]:
         raise TargetUnreachable(f"{scope.target}: {_error_text(error)}") from error
 
 
-async def _connect(scope: Scope) -> asyncpg.Connection:
-    target = scope.stack.postgres[scope.target.name]
+async def _connect(scope: Scope, secret: Secret) -> asyncpg.Connection:
     try:
-        address = read_postgres_address(target.admin_dsn_secret().read())
-        log_dropped("admin_dsn", address.unused_by_driver)
+        address = read_postgres_address(secret.read())
+        log_dropped(secret.key, address.unused_by_driver)
         return await asyncpg.connect(address.driver_url, timeout=CONNECT_SECONDS, server_settings=_settings(scope))
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: {error}") from None
     except MalformedAddress:
-        raise _not_an_address(scope) from None
+        raise _not_an_address(scope, secret) from None
     except AddressError as error:
-        raise TargetUnreachable(f"{scope.target}: admin_dsn: {error}") from None
+        raise TargetUnreachable(f"{scope.target}: {secret.key}: {error}") from None
     except (ValueError, asyncpg.InterfaceError):
         # The driver's message could quote parts of the address, and with them the password.
-        raise _not_an_address(scope) from None
+        raise _not_an_address(scope, secret) from None
     except _FAILURES as error:
-        raise TargetUnreachable(f"{scope.target}: admin_dsn: {_error_text(error)}") from None
+        raise TargetUnreachable(f"{scope.target}: {secret.key}: {_error_text(error)}") from None
 
 
-def _not_an_address(scope: Scope) -> TargetUnreachable:
+def _not_an_address(scope: Scope, secret: Secret) -> TargetUnreachable:
     return TargetUnreachable(
-        f"{scope.target}: admin_dsn is not an address of the form postgresql://role:password@host:port/database"
+        f"{scope.target}: {secret.key} is not an address of the form postgresql://role:password@host:port/database"
     )
 
 

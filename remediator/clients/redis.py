@@ -12,7 +12,7 @@ from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 from runbookd.addresses import AddressError, MalformedAddress, log_dropped
 from runbookd.addresses.redis import read_redis_address
-from runbookd.inventory import SecretError
+from runbookd.inventory import SecretError, Stack
 from runbookd.network_errors import REMEDY
 from runbookd.redis_errors import redis_error_text
 
@@ -34,6 +34,29 @@ async def connect(scope: Scope) -> AsyncIterator[Redis]:
         yield client
     finally:
         await client.aclose()
+
+
+async def ping(stack: Stack, name: str) -> str | None:
+    """Return why the Redis target `name` does not answer to `admin_url`, or to `url` if there is none, or None."""
+    target = stack.redis[name]
+    secret = target.admin_url_secret() if target.admin_url_secret().configured else target.url_secret()
+    try:
+        address = read_redis_address(secret.read())
+        client = Redis.from_url(
+            address.url, db=address.database, driver_info=None, socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=CONNECT_SECONDS, retry=Retry(NoBackoff(), 0),
+        )  # fmt: skip
+    except (SecretError, AddressError) as error:
+        return str(error)
+    except ValueError:
+        return f"{secret.key} is not an address"  # the driver's message could quote the password
+    try:
+        await client.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        return (redis_error_text(error).splitlines() or [""])[0] or "no answer in time"
+    finally:
+        await client.aclose()
+    return None
 
 
 @contextmanager

@@ -48,6 +48,11 @@ _BY_REASON = {
         "Nothing was touched: the items are too large a share of all. Find out why, then follow the runbook."
     ),
     (RunState.REFUSED, "blocked_by_alert"): "Nothing was touched. Fix the cause of these alerts first.",
+    (RunState.REFUSED, "requires"): "Nothing was touched: a restart would not help. Fix the required target first.",
+    (RunState.REFUSED, "deploy"): (
+        "Nothing was touched. When the deploy or migration is done, report it: runbookctl deploy {stack} --done"
+    ),
+    (RunState.REFUSED, "backup_running"): "Nothing was touched: a backup is running. Wait for its end.",
     (RunState.REFUSED, "unknown_target"): "Nothing was touched. Correct the alert's labels, or the inventory.",
     (RunState.FAILED, "target_unreachable"): (
         "Nothing was touched: the target could not be read. Check that it answers; for missing rights, run"
@@ -63,6 +68,20 @@ _BY_REASON = {
         RunState.NOTHING_TO_DO,
         "backup_running",
     ): "Nothing: a backup is running. The alert's next delivery makes a new plan.",
+    (RunState.NOTHING_TO_DO, "stopped_by_hand"): (
+        "Nothing was touched: its manager says that it was stopped on purpose. To start it again, do so yourself."
+    ),
+    (RunState.NOTHING_TO_DO, "restarts_itself"): (
+        "Nothing was touched: its manager is restarting it already. Read its log for why it ends."
+    ),
+    (RunState.NOTHING_TO_DO, "recently_started"): (
+        "Nothing was touched: it has started a moment ago, so another restart would not help. Read its log."
+    ),
+    (RunState.NOTHING_TO_DO, "not_running"): "Nothing was touched: the service does not run, so it cannot be scaled.",
+    (RunState.NOTHING_TO_DO, "at_the_maximum"): (
+        "Nothing was touched: workers.max instances run already. Find out why they do not suffice."
+    ),
+    (RunState.NOTHING_TO_DO, "at_the_minimum"): "Nothing was touched: workers.min instances run already.",
     (RunState.NOTHING_TO_DO, "queue_paused"): (
         "Nothing was touched: workers take no jobs from a paused queue. Resume the queue; the alert's next delivery"
         " makes a new plan."
@@ -94,5 +113,6 @@ def what_next(run: Run) -> str:
         reject=f"runbookctl reject {run.id}",
         until=f"{run.expires_at:%H:%M} UTC" if run.expires_at else "it expires",
         close=shlex.join(["runbookctl", "breaker", "close", run.remediation, run.target]),
+        stack=shlex.quote(run.stack),
         resume=shlex.join(["runbookctl", "resume", "--stack", run.stack]),
     )

@@ -6,7 +6,7 @@ and never logs, retries or counts.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -15,7 +15,9 @@ from remediator.model.parameters import Parameter, Value
 from runbookd.inventory import RemediationSettings, Stack
 
 # "stack": the whole stack, for any target in the alert
-TargetKind = Literal["postgres", "queues", "backups", "commands", "stack"]
+TargetKind = Literal["postgres", "queues", "backups", "commands", "services", "stack"]
+# The bounds that apply only to remediations that declare them.
+DeclaredBound = Literal["requires", "deploy", "backup_running"]
 # The cause of a run: an alert, an operator, or the end of an earlier run's effects, which it undoes.
 Trigger = Literal["alert", "operator", "end"]
 Identity = Mapping[str, str | int | float | None]
@@ -112,6 +114,10 @@ class Scope:
     undoes: Sequence[Item] | None = None
     trigger: Trigger = "alert"
 
+    def at(self, kind: TargetKind, name: str) -> "Scope":
+        """Return the same scope at another target of the stack, to read it."""
+        return replace(self, target=TargetName(self.target.stack, kind, name))
+
 
 @dataclass(frozen=True)
 class Undo:
@@ -177,7 +183,8 @@ class Remediation:
 
     `parameters` are those that an operator may set. `only_adds`: it only adds or reads, so an operator may start it in
     a freeze. `undo_when` returns when the engine undoes a succeeded run by itself; only for an exact `undo`.
-    `declare` returns the parameters and the undo of one target, where the inventory says what a target is.
+    `declare` returns the parameters and the undo of one target, where the inventory says what a target is. `refused_by`
+    are the bounds that apply to it besides those of all.
     """
 
     name: str
@@ -193,6 +200,7 @@ class Remediation:
     only_adds: bool = False
     undo_when: Callable[[Scope], UndoWhen | None] = never
     declare: Callable[[Stack, TargetName], Declaration] | None = None
+    refused_by: frozenset[DeclaredBound] = frozenset()
 
     def declared_for(self, stack: Stack, target: TargetName) -> Declaration:
         """Return the parameters and the undo of this remediation on `target`."""

@@ -158,5 +158,6 @@ def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
         "queues": stack.queues,
         "backups": stack.backups,
         "commands": stack.commands,
+        "services": stack.services,
         "stack": {name: stack},
     }

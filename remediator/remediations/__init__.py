@@ -8,9 +8,11 @@ from remediator.remediations import (
     analyze_tables,
     collect_diagnostics,
     http_call,
+    restart_service,
     retry_failed_jobs,
     run_backup,
     run_command,
+    scale_workers,
     terminate_idle_transactions,
 )
 
@@ -22,4 +24,6 @@ REMEDIATIONS: dict[str, Remediation] = {
     "run_backup": run_backup.REMEDIATION,
     "run_command": run_command.REMEDIATION,
     "http_call": http_call.REMEDIATION,
+    "restart_service": restart_service.REMEDIATION,
+    "scale_workers": scale_workers.REMEDIATION,
 }

@@ -8,8 +8,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import judge_age, judge_storm
-from remediator.bounds.facts import BlockOnFacts, query_block_on, read_storm
+from remediator.bounds.facts import OutsideFacts, query_outside, read_storm
 from remediator.bounds.kill_switch import pause_reason
+from remediator.bounds.surroundings import add_ledger_facts
 from remediator.context import Context
 from remediator.ledger import effects, episodes, runs
 from remediator.ledger.effects import RunItem
@@ -70,9 +71,10 @@ async def _apply_effects(
     shutdown: ShutdownSignal,
 ) -> Run:
     for group in groups:
-        block_on = await query_block_on(context, target)
+        outside = await query_outside(context, target, run.id)
         async with context.ledger.write() as connection:
-            reason = await _reason_to_stop(connection, context, run, target, shutdown) or _blocked(block_on)
+            reason = await _reason_to_stop(connection, context, run, target, shutdown)
+            reason = reason or await _blocked(connection, context, run, target, outside)
             if reason is not None:
                 return await _end_effects(connection, context, run, reason)
             if run.state is RunState.ADMITTED:
@@ -112,10 +114,14 @@ async def _reason_to_stop(
     return episode.end_reason or ("stale" if age.stops else None)
 
 
-def _blocked(block_on: BlockOnFacts) -> str | None:
-    if block_on.firing:
+async def _blocked(
+    connection: AsyncConnection, context: Context, run: Run, target: ResolvedTarget, outside: OutsideFacts
+) -> str | None:
+    if outside.block_on.firing:
         return "blocked_by_alert"
-    return "alertmanager_unreadable" if block_on.error is not None else None
+    if outside.block_on.error is not None:
+        return "alertmanager_unreadable"
+    return (await add_ledger_facts(connection, target, run, outside.surroundings, context.clock.now())).reason
 
 
 async def _end_effects(connection: AsyncConnection, context: Context, run: Run, reason: str) -> Run:

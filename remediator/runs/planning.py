@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide
-from remediator.bounds.facts import gather_facts, query_block_on
+from remediator.bounds.facts import gather_facts, query_outside
 from remediator.context import Context
 from remediator.escalation.policy import escalate
 from remediator.ledger import effects, episodes, run_history, runs
@@ -117,7 +117,7 @@ def cooldown_of(context: Context, key: EpisodeKey) -> timedelta:
 
 
 async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan | None) -> Run:
-    block_on = await query_block_on(context, target)
+    outside = await query_outside(context, target, run.id)
     async with context.ledger.write() as connection:
         if target.inventory is not context.inventory:
             raise StaleRun(f"the inventory was reloaded while run {run.id} was planned")
@@ -128,7 +128,7 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
         if plan is not None:
             run = await effects.save_plan(connection, run, plan)
         episode = await episodes.get(connection, run.episode)
-        facts = await gather_facts(connection, context, target, run, episode, block_on)
+        facts = await gather_facts(connection, context, target, run, episode, outside)
         decision = decide(facts, reads_only=run.is_about_an_alert)
         await note_storm(connection, context, facts.storm)  # for its cooldown, even if another bound stops the run
         return await _apply_decision(connection, context, run, target, decision, plan)

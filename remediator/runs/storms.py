@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import decide, exceeds_storm_limit, judge_storm
-from remediator.bounds.facts import BlockOnFacts, StormFacts, gather_facts, is_storm_fresh, read_storm
+from remediator.bounds.facts import OutsideFacts, StormFacts, gather_facts, is_storm_fresh, read_storm
 from remediator.context import Context
 from remediator.ledger import episodes, runs, switches
 from remediator.ledger.runs import Run
@@ -54,7 +54,7 @@ async def _end_in_storm(
 ) -> Run | None:
     unread_run = replace(run, found=0, population=0)
     episode = await episodes.get(connection, run.episode)
-    facts = await gather_facts(connection, context, target, unread_run, episode, BlockOnFacts(), counts_alerts=False)
+    facts = await gather_facts(connection, context, target, unread_run, episode, OutsideFacts(), counts_alerts=False)
     decision = decide(facts)
     if "storm" not in decision.refusals:
         return None

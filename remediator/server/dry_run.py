@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import Decision, decide
-from remediator.bounds.facts import BlockOnFacts, BoundFacts, gather_facts, query_block_on
+from remediator.bounds.facts import BoundFacts, OutsideFacts, gather_facts, query_outside
 from remediator.context import Context
 from remediator.intake.ingest import apply_deliveries
 from remediator.ledger import episodes, run_history, runs
@@ -52,11 +52,11 @@ class Preview:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A target, its plan and its blocking alerts, read before the transaction begins."""
+    """A target, its plan and what surrounds it, read before the transaction begins."""
 
     target: ResolvedTarget
     plan: Plan
-    block_on: BlockOnFacts
+    outside: OutsideFacts
 
 
 async def preview_episode(context: Context, key: EpisodeKey) -> Preview:
@@ -131,7 +131,7 @@ async def _read_target(context: Context, key: EpisodeKey) -> _Reading | Preview:
         case PlanFailed() as failure:
             return Preview(key, failure.state, failure.reason, failure.detail, mode)
         case plan:
-            return _Reading(target, plan, await query_block_on(context, target))
+            return _Reading(target, plan, await query_outside(context, target, "preview"))
 
 
 async def _preview_from_delivery(
@@ -171,7 +171,7 @@ async def _preview_decision(
 ) -> Preview:
     target, plan = reading.target, reading.plan
     planned_run = replace(run, found=plan.found, population=plan.population)
-    facts = await gather_facts(connection, context, target, planned_run, episode, reading.block_on)
+    facts = await gather_facts(connection, context, target, planned_run, episode, reading.outside)
     decision = decide(facts, reads_only=key.is_about_an_alert)
     rejected_hash = await run_history.rejected_hash(connection, episode.id)
     state, reason = next_state(target.settings, planned_run, decision, plan, rejected_hash)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from remediator.model.run_state import RunState
+from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 
 S = RunState
@@ -35,17 +36,17 @@ def possible_outcomes(inventory: Inventory) -> Iterator[PossibleOutcomes]:
     """Yield each remediation that the inventory names."""
     for stack_name, stack in inventory.stacks.items():
         for name, settings in stack.remediations.items():
-            refusals, deferrals = _bounds(stack, settings)
+            refusals, deferrals = _bounds(stack, name, settings)
             yield PossibleOutcomes(stack_name, name, _OUTCOMES[settings.mode], refusals, deferrals)
 
 
-def _bounds(stack: Stack, settings: RemediationSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _bounds(stack: Stack, name: str, settings: RemediationSettings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if settings.mode in (Mode.APPROVE, Mode.AUTO):
-        return tuple(_refusals(stack, settings)), tuple(_deferrals(settings))
+        return tuple(_refusals(stack, name, settings)), tuple(_deferrals(settings))
     return ("mode_off",) if settings.mode is Mode.OFF else (), ()
 
 
-def _refusals(stack: Stack, settings: RemediationSettings) -> Iterator[str]:
+def _refusals(stack: Stack, name: str, settings: RemediationSettings) -> Iterator[str]:
     yield from ("kill_switch", "breaker", "storm", "stale", "max_items")
     if stack.freezes:
         yield "freeze"
@@ -53,6 +54,8 @@ def _refusals(stack: Stack, settings: RemediationSettings) -> Iterator[str]:
         yield "max_share"
     if settings.block_on:
         yield "blocked_by_alert"
+    if name in REMEDIATIONS:
+        yield from sorted(REMEDIATIONS[name].refused_by)
 
 
 def _deferrals(settings: RemediationSettings) -> Iterator[str]:

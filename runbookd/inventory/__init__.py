@@ -36,6 +36,7 @@ from runbookd.inventory.model import (
 )
 from runbookd.inventory.queries import Query
 from runbookd.inventory.secrets import Secret
+from runbookd.inventory.services import ServiceTarget
 from runbookd.inventory.storage_options import StorageOptions, read_storage_options
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "RemediationSettings",
     "Secret",
     "SecretError",
+    "ServiceTarget",
     "Stack",
     "StackLimits",
     "StorageOptions",

@@ -26,6 +26,7 @@ from runbookd.inventory.durations import Duration
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Name, Section, at_most_one_source
+from runbookd.inventory.services import ServiceTarget, reference_problems
 
 
 class PostgresTarget(Section):
@@ -240,6 +241,7 @@ class Stack(Section):
     backups: dict[Name, BackupTarget] = Field(default_factory=dict)
     http: dict[Name, HttpTarget] = Field(default_factory=dict)
     commands: dict[Name, CommandTarget] = Field(default_factory=dict)
+    services: dict[Name, ServiceTarget] = Field(default_factory=dict)
     limits: StackLimits = StackLimits()
     windows: dict[Name, Window] = Field(default_factory=dict)
     freezes: dict[Name, Freeze] = Field(default_factory=dict)
@@ -257,6 +259,13 @@ class Stack(Section):
                 raise ValueError(
                     f"remediations.{name}.only_in: there is no window {window!r}; {_list_names(self.windows)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _services_refer_to_targets(self) -> Self:
+        targets = {kind: getattr(self, kind) for kind in ("postgres", "redis", "queues", "http", "services")}
+        for key, reason in reference_problems(self.services, targets):
+            raise ValueError(f"services.{key}: {reason}")
         return self
 
     @model_validator(mode="after")

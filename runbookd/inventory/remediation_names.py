@@ -5,9 +5,11 @@ REMEDIATION_NAMES = frozenset(
         "analyze_tables",
         "collect_diagnostics",
         "http_call",
+        "restart_service",
         "retry_failed_jobs",
         "run_backup",
         "run_command",
+        "scale_workers",
         "terminate_idle_transactions",
     }
 )

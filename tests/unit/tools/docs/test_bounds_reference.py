@@ -8,7 +8,15 @@ import pytest
 from pydantic import BaseModel
 
 from remediator.bounds.bounds import DEFERRALS, REFUSALS
-from runbookd.inventory import Inventory, Limits, RemediationSettings, Stack, StackLimits, format_duration
+from runbookd.inventory import (
+    Inventory,
+    Limits,
+    RemediationSettings,
+    ServiceTarget,
+    Stack,
+    StackLimits,
+    format_duration,
+)
 
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
@@ -16,7 +24,12 @@ ROWS = [
     if line.startswith("| `")
 ]
 # The model at which a key of the table starts: the inventory, a stack, or a remediation.
-ROOTS: dict[str, type[BaseModel]] = {"remediations.NAME.": RemediationSettings, "stacks.NAME.": Stack, "": Inventory}
+ROOTS: dict[str, type[BaseModel]] = {
+    "remediations.NAME.": RemediationSettings,
+    "services.NAME.": ServiceTarget,
+    "stacks.NAME.": Stack,
+    "": Inventory,
+}
 
 
 def keys_of(cell: str) -> list[str]:
