@@ -15,120 +15,12 @@ import yaml
 from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.prometheus import PrometheusServer
 from runbookctl.runbook_sets import Runbook, runbook_set
+from tests.rules.healthy import JOBS, SETS, STACKS, healthy_series, jobs_of, targets_of
 from tests.rules.rulebook import ROOT, THRESHOLDS, adapter_files, subsystem_files, thresholds
 from tests.rules.tools import RunTool
 from tools.docs.runbook_routes import runbook_routes
 
-SETS = ROOT / "deploy" / "runbooks"
-STACKS = sorted(folder.name for folder in SETS.iterdir())
 OTHERS = re.compile(r"(application|host|service|elasticsearch|tls)_.+|pg_checksum_failures|redis_hit_ratio")
-
-# What a healthy target gives, per kind of the inventory.
-POSTGRES: dict[str, int | str] = {
-    "pg_up{T}": 1,
-    "pg_role_can_see_all_sessions{T}": 1,
-    'pg_connections{T,datname="app",state="idle"}': 5,
-    "pg_settings_max_connections{T}": 100,
-    "pg_settings_superuser_reserved_connections{T}": 3,
-    'pg_idle_in_transaction_max_age_seconds{T,datname="app"}': 0,
-    'pg_query_max_age_seconds{T,datname="app"}': 1,
-    "pg_blocked_max_age_seconds{T}": 0,
-    'pg_stat_statements_calls_total{T,datname="app",queryid="1"}': "0+60",
-    'pg_stat_statements_seconds_total{T,datname="app",queryid="1"}': "0+1",
-    'pg_tables{T,datname="app"}': 3,
-    'pg_xid_age{T,datname="app"}': 1000,
-    'pg_invalid_indexes{T,datname="app"}': 0,
-    "pg_settings_archive_mode{T}": 1,
-    "pg_stat_archiver_last_archived_timestamp_seconds{T}": "0+60",
-    "pg_stat_wal_bytes_total{T}": "0+90000000",
-}
-REDIS: dict[str, int | str] = {
-    "redis_up{T}": 1,
-    "redis_maxmemory_policy_noeviction{T}": 1,
-    "redis_rdb_last_bgsave_status{T}": 1,
-    "redis_rdb_last_save_timestamp_seconds{T}": "0+60",
-    "redis_rdb_changes_since_last_save{T}": 3,
-    "redis_aof_enabled{T}": 0,
-    "redis_keyspace_hits_total{T}": "0+600",
-    "redis_keyspace_misses_total{T}": "0+60",
-    "redis_memory_used_bytes{T}": 10,
-    "redis_memory_max_bytes{T}": 100,
-    "redis_evicted_keys_total{T}": 0,
-    "redis_rejected_connections_total{T}": 0,
-}
-QUEUES: dict[str, int | str] = {
-    'bullmq_queue_jobs{T,queue="email",state="waiting"}': 1,
-    'bullmq_queue_jobs{T,queue="email",state="failed"}': 1,
-    'bullmq_queue_dead_letter_jobs{T,queue="email"}': 0,
-    'bullmq_queue_oldest_waiting_age_seconds{T,queue="email"}': 2,
-    'bullmq_queue_workers{T,queue="email"}': 2,
-    'bullmq_queue_paused{T,queue="email"}': 0,
-    'bullmq_schedulers_missed{T,queue="email"}': 0,
-    'bullmq_queue_delayed_overdue_max_seconds{T,queue="email"}': 0,
-    'bullmq_queue_active_unlocked_jobs{T,queue="email"}': 0,
-}
-BACKUPS: dict[str, int | str] = {
-    "backup_up{T}": 1,
-    "backup_found{T}": 1,
-    "backup_last_success_timestamp_seconds{T}": "0+60",
-    "backup_oldest_timestamp_seconds{T}": "-500000+60",
-    "backup_last_size_bytes{T}": 100,
-    "backup_size_median_bytes{T}": 100,
-    "backup_last_verified_timestamp_seconds{T}": "0+60",
-    "backup_last_restored_timestamp_seconds{T}": "0+60",
-    "backup_last_restore_duration_seconds{T}": 600,
-    "backup_encrypted{T}": 1,
-}
-KINDS: dict[str, dict[str, int | str]] = {
-    "postgres": POSTGRES,
-    "redis": REDIS,
-    "queues": QUEUES,
-    "backups": BACKUPS,
-    "http": {"probe_success{T}": 1},
-}
-# The quantities that each scrape job brings.
-JOBS = {
-    "application": [
-        *("application_up", "application_restarts", "application_resident_memory_bytes"),
-        *("application_error_ratio", "application_error_ratio_rise", "application_rollback_error_ratio"),
-        *("application_response_p95_seconds", "application_response_p95_rise_ratio"),
-        *("application_response_mean_seconds", "application_request_rise_ratio"),
-    ],
-    "worker": [],
-    "node": [
-        *("host_cpu_used_ratio", "host_memory_used_ratio", "host_oom_kills"),
-        *("host_disk_used_ratio", "host_disk_full_in_seconds"),
-    ],
-    "windows": ["host_cpu_used_ratio", "host_memory_used_ratio", "host_disk_used_ratio", "host_disk_full_in_seconds"],
-    "cadvisor": ["host_cpu_used_ratio", "host_memory_used_ratio", "host_oom_kills"],
-    "elasticsearch": ["elasticsearch_up", "elasticsearch_red"],
-    "blackbox": ["tls_certificate_remaining_seconds"],
-}
-BROUGHT: dict[str, dict[str, int | str]] = {
-    "application": {
-        'up{job="application",instance="a",S}': 1,
-        'process_start_time_seconds{job="application",instance="a",S}': 1,
-        'process_resident_memory_bytes{job="application",instance="a",S}': 100,
-        'http_request_duration_seconds_count{status_code="200",instance="a",S}': "0+600",
-        'http_request_duration_seconds_sum{status_code="200",instance="a",S}': "0+60",
-        'http_request_duration_seconds_bucket{le="0.25",instance="a",S}': "0+600",
-        'http_request_duration_seconds_bucket{le="+Inf",instance="a",S}': "0+600",
-    },
-    "worker": {'up{job="worker",instance="w",S}': 1},
-    "node": {
-        'up{job="node",instance="n",S}': 1,
-        'node_cpu_seconds_total{mode="idle",instance="n",S}': "0+50",
-        'node_memory_MemAvailable_bytes{instance="n",S}': 60,
-        'node_memory_MemTotal_bytes{instance="n",S}': 100,
-        'node_filesystem_avail_bytes{instance="n",mountpoint="/",fstype="ext4",S}': 60,
-        'node_filesystem_size_bytes{instance="n",mountpoint="/",fstype="ext4",S}': 100,
-        'node_vmstat_oom_kill{instance="n",S}': 0,
-    },
-    "windows": {'up{job="windows",instance="n",S}': 1},
-    "cadvisor": {'up{job="cadvisor",instance="n",S}': 1},
-    "elasticsearch": {'elasticsearch_cluster_health_status{color="red",S}': 0},
-    "blackbox": {'probe_ssl_earliest_cert_expiry{target="web",S}': 90 * 24 * 3600},
-}
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +72,7 @@ def test_healthy_stack_is_quiet_but_for_what_its_set_does_not_scrape(
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_set_has_every_target_that_its_thresholds_judge(stack: str) -> None:
-    inventory = _inventory(stack)
+    inventory = targets_of(stack)
     kinds = {target.get("kind", "full") for target in inventory["backups"].values()}
     for number in (rule for rule in thresholds() if rule.labels["stack"] == stack):
         kind = {"pg": "postgres", "redis": "redis", "bullmq": "queues", "probe": "http"}.get(
@@ -254,18 +146,8 @@ def _answer(url: str) -> Any:
         return json.load(response)
 
 
-def _inventory(stack: str) -> dict[str, Any]:
-    document = yaml.safe_load((SETS / stack / "inventory.yml").read_text())["stacks"][stack]
-    return {kind: document.get(kind, {}) for kind in KINDS}
-
-
-def _jobs(stack: str) -> list[str]:
-    config = yaml.safe_load((SETS / stack / "prometheus.yml").read_text())
-    return [job["job_name"] for job in config["scrape_configs"] if job["job_name"] in BROUGHT]
-
-
 def _healthy(stack: str) -> dict[str, Any]:
-    series = dict(_series(stack))
+    series = healthy_series(stack)
     unmeasured = sorted(_unmeasured(stack))
     quiet = 'ALERTS{alertname!="ThresholdUnmeasured"}'
     return {
@@ -288,26 +170,10 @@ def _healthy(stack: str) -> dict[str, Any]:
     }
 
 
-def _series(stack: str) -> Iterator[tuple[str, str]]:
-    for kind, targets in _inventory(stack).items():
-        for target, settings in targets.items():
-            labels = f'stack="{stack}",target="{target}"'
-            if kind == "backups":
-                labels += f',kind="{settings.get("kind", "full")}"'
-            if kind == "redis" and _inventory(stack)["queues"]:
-                yield f"redis_keyspace_hits_include_queues{{{labels}}}", "1x300"
-            for name, value in KINDS[kind].items():
-                yield name.replace("{T", "{" + labels), f"{value}x300"
-    for job in _jobs(stack):
-        for name, value in BROUGHT[job].items():
-            yield name.replace("S}", f'stack="{stack}"}}'), f"{value}x300"
-    yield "runbook_exporter_build_info", "1x300"
-
-
 def _unmeasured(stack: str) -> set[str]:
     needed = {
         rule.quantity for rule in thresholds() if rule.labels["stack"] == stack and OTHERS.fullmatch(rule.quantity)
     }
-    brought = {quantity for job in _jobs(stack) for quantity in JOBS[job]}
-    shared = bool(_inventory(stack)["queues"])
+    brought = {quantity for job in jobs_of(stack) for quantity in JOBS[job]}
+    shared = bool(targets_of(stack)["queues"])
     return needed - brought - ({"redis_hit_ratio"} if not shared else set())

@@ -30,13 +30,16 @@ OUTSIDE: Mapping[str, str] = {
 """Reasons why a row is outside of runbookd."""
 
 PLANNED: Mapping[str, str] = {
-    "boards": "A separate board for queues, and one screen for a daily health check.",
+    "acknowledgements": "An operator's answer to an alert, timed against the runbook's response time.",
+    "boards": "Boards for queues, hosts, processes and rates of the application; one screen for a daily health check.",
     "errors": "A reading of the error tracker itself; until then only an application's own counter is judged.",
     "probes": "Checks of the body that an endpoint returns.",
     "remediations": "Further bounded fixes; do them by hand until they exist.",
+    "reports": "A report or a message of status, written from alerts, runs and the audit trail.",
     "schedules": "The last time of a task, drill or rotation, published as a timestamp.",
     "services": "The state of each service as its manager (pm2, systemd, containers) reports it.",
     "starts": "A run that an operator starts, before a deploy or by hand.",
+    "windows": "The window of maintenance that is open now, as a metric.",
 }
 """Features that do not exist yet."""
 
