@@ -42,7 +42,9 @@ def _program_findings(path: Path, entry: CommandEntry) -> Iterator[ConfigFinding
             yield ConfigFinding((*path, key), problem)
     for variable in entry.environment:
         if variable not in os.environ:
-            yield ConfigFinding((*path, "environment"), f"{variable} is not set here; set it for the remediator")
+            yield ConfigFinding(
+                (*path, "environment"), f"this user has no variable {variable}; set it for the remediator"
+            )
 
 
 def _header_findings(path: Path, entry: RequestEntry) -> Iterator[ConfigFinding]:

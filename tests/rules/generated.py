@@ -179,6 +179,8 @@ def _expected(case: Case, threshold: Rule, value: float, limit: float) -> dict[s
     texts = {name: _fill(text, words) for name, text in case.texts.items()}
     labels = {"stack": stack, "priority": threshold.labels["priority"], "severity": case.severity, **case.labels}
     variables = [name for name in ("target", "host", "queue", "volume") if name in case.labels]
+    if case.labels.get("remediation") == "run_command":  # its target is a command, which the series does not name
+        variables.remove("target")
     address = f"{_dashboard(stack)}{''.join(f'&var-{name}={quote_plus(case.labels[name])}' for name in variables)}"
     links = {"runbook_url": f"https://runbooks.example/{stack}", "dashboard_url": address}
     return {"exp_labels": labels, "exp_annotations": {**texts, **links}}

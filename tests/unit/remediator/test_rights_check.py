@@ -107,3 +107,47 @@ def test_backup_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypat
             f"this user may not write into {tmp_path}; the remediator stores new backups there",
         )
     ]
+
+
+def test_entry_that_could_not_be_run_here_is_named(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("no program")
+    commands = {
+        "missing": {"argv": ["/no/such/program"], "environment": ["NOT_SET_HERE"]},
+        "text": {"argv": ["/bin/true"], "undo": [str(text)]},
+        "call": {"method": "POST", "url": "https://x.example/", "headers_file": "/no/such/file"},
+        "fine": {"argv": ["/bin/true"], "environment": ["PATH"]},
+    }
+    place = "stacks.shop.commands"
+    assert found(inventory_of(commands=commands)) == [
+        (
+            f"{place}.missing.argv",
+            "/no/such/program is no program that this user can see; install it, or correct the path",
+        ),
+        (f"{place}.missing.environment", "this user has no variable NOT_SET_HERE; set it for the remediator"),
+        (f"{place}.text.undo", f"this user may not execute {text}; give it the right (chmod +x)"),
+        (
+            f"{place}.call.headers_file",
+            "cannot read /no/such/file (No such file or directory); create it, readable by this user only",
+        ),
+    ]
+
+
+def test_refused_command_is_named_whatever_the_mode() -> None:
+    commands = {"wipe": {"argv": ["/bin/true"], "undo": ["/bin/sh", "-c", "redis-cli FLUSHALL"]}}
+    [(place, reason)] = found(inventory_of(commands=commands, remediations={"run_command": {"mode": "off"}}))
+    assert place == "stacks.shop.commands.wipe.undo"
+    assert reason.startswith("is refused: a shell")
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "rights"),
+    [
+        ("run_command", {"method": "POST", "url": "https://x.example/"}, "no commands of the stack has argv"),
+        ("http_call", {"argv": ["/bin/true"]}, "no commands of the stack has method and url"),
+    ],
+)
+def test_remediation_without_an_entry_of_its_kind_is_named(name: str, entry: dict[str, Any], rights: str) -> None:
+    [(_, reason)] = found(inventory_of(commands={"one": entry}, remediations={name: {"mode": "shadow"}}))
+    assert reason == f"mode is shadow, but {rights}; add it, or set mode: off"
+    assert found(inventory_of(commands={"one": entry})) == []
