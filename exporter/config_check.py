@@ -15,7 +15,7 @@ def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
         for kind in COLLECTORS:
             for name in getattr(stack, kind):
                 for key, reason in COLLECTORS[kind](stack, name).secret_problems():
-                    yield ConfigFinding(("stacks", stack_name, kind, name, key), reason)
+                    yield ConfigFinding(("stacks", stack_name, kind, name, *key.split(".")), reason)
         for name in stack.remediations:
             if name not in REMEDIATION_NAMES:
                 path = ("stacks", stack_name, "remediations", name)

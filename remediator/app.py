@@ -121,7 +121,7 @@ def _create_context(settings: RemediatorSettings, inventory: Inventory) -> Conte
         ledger = ledger_at(settings.ledger.url)
     except LedgerUnavailable as error:
         raise UnusableConfiguration(f"--ledger.url: {error}") from None
-    alertmanager = AlertmanagerReader(inventory.alertmanager.url) if inventory.alertmanager else None
+    alertmanager = AlertmanagerReader(inventory.alertmanager.url_secret()) if inventory.alertmanager else None
     return Context(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager, settings.pause.file)
 
 

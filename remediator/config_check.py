@@ -8,6 +8,7 @@ from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
 from remediator.rights_check import folder_findings, rights_findings
 from remediator.services_check import service_findings
+from runbookd.addresses.http import read_http_address
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.addresses.redis import read_redis_address
 from runbookd.inventory import Inventory, RemediationSettings, Secret, Stack
@@ -63,6 +64,8 @@ def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     yield from rights_findings(inventory)
     yield from folder_findings(inventory)
     yield from command_findings(inventory)
+    if inventory.alertmanager is not None:
+        yield from _secret_findings(("alertmanager",), inventory.alertmanager.url_secret(), read_http_address)
     for name, contact in inventory.contacts.items():
         if problem := problem_of(contact.url_secret()):
             yield ConfigFinding(("contacts", name), problem)

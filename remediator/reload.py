@@ -118,7 +118,7 @@ def token_files(inventory: Inventory) -> dict[str, Path]:
 def _alertmanager(previous: Context, inventory: Inventory) -> AlertmanagerReader | None:
     if inventory.alertmanager == previous.inventory.alertmanager:
         return previous.alertmanager
-    return AlertmanagerReader(inventory.alertmanager.url) if inventory.alertmanager else None
+    return AlertmanagerReader(inventory.alertmanager.url_secret()) if inventory.alertmanager else None
 
 
 def _summary(keys: Sequence[str]) -> str:

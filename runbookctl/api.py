@@ -10,6 +10,9 @@ import aiohttp
 from yarl import URL
 
 from runbookctl.errors import RemediatorRefused, WrongUsage
+from runbookd.addresses import AddressError
+from runbookd.addresses.http import read_http_address
+from runbookd.http_errors import http_error_text
 from runbookd.inventory import Secret, SecretError
 
 CONNECT_SECONDS = 5.0
@@ -36,8 +39,7 @@ class RemediatorApi:
     ) -> Any:
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         params = {name: value for name, value in (query or {}).items() if value is not None}
-        if not _is_address(self._url):
-            raise WrongUsage(f"--url: {self._url!r} is not an address; write it like http://127.0.0.1:9851")
+        shown = self._check_address()
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
@@ -49,10 +51,20 @@ class RemediatorApi:
                 if response.status != 200:
                     raise self._error_from(response.status, content)
                 return self._json(content)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise RemediatorRefused(
-                f"{self._url} does not answer: {error or 'timed out'}; check --url (REMEDIATOR_URL)"
+                f"{shown} does not answer: {http_error_text(error)}; check --url (REMEDIATOR_URL)"
             ) from None
+
+    def _check_address(self) -> str:
+        """Return the address as it is shown; it has no login, because requests carry the token."""
+        try:
+            address = read_http_address(self._url)
+        except AddressError:
+            raise WrongUsage("--url: not an address; write it like http://127.0.0.1:9851") from None
+        if URL(self._url).user is not None or URL(self._url).password is not None:
+            raise WrongUsage("--url: it has a login; remove it and set --token-file (OPERATOR_TOKEN_FILE)")
+        return address.shown.rstrip("/")
 
     def _error_from(self, status: int, content: bytes) -> RemediatorRefused:
         """Return the remediator's own error; an answer without one is not the remediator's."""
@@ -68,7 +80,7 @@ class RemediatorApi:
             raise RemediatorRefused(self._not_the_remediator("its answer is not JSON")) from None
 
     def _not_the_remediator(self, problem: str) -> str:
-        return f"{self._url} is not a remediator's API: {problem}; check --url (REMEDIATOR_URL)"
+        return f"{self._check_address()} is not a remediator's API: {problem}; check --url (REMEDIATOR_URL)"
 
     def _address(self, path: str) -> URL:
         """Return the URL of `path` as written: a name like `..` in it must not change the path."""
@@ -81,11 +93,3 @@ class RemediatorApi:
             return {"Authorization": f"Bearer {self._token.read()}"}
         except SecretError as error:
             raise WrongUsage(str(error)) from None
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parsed = URL(url)
-    except ValueError:
-        return False
-    return parsed.scheme in ("http", "https") and bool(parsed.host)

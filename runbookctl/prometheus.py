@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import aiohttp
 
 from runbookctl.errors import PrometheusSilent
+from runbookd.addresses import AddressError
+from runbookd.addresses.http import read_http_address
+from runbookd.http_errors import http_error_text
 
 SECONDS = 10.0
 
@@ -30,11 +33,19 @@ def query_all(url: str, expressions: Mapping[str, str]) -> dict[str, Sequence[Sa
 
 async def _query_all(url: str, expressions: Mapping[str, str]) -> dict[str, Sequence[Sample]]:
     try:
+        shown = read_http_address(url).shown
+    except AddressError as error:
+        raise PrometheusSilent(f"--prometheus: {error} (PROMETHEUS_URL)") from None
+    try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
             return {name: await _query(session, url, expression) for name, expression in expressions.items()}
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+    except (aiohttp.ClientError, OSError) as error:
         raise PrometheusSilent(
-            f"Prometheus at {url} does not answer: {error or 'timed out'}; check --prometheus (PROMETHEUS_URL)"
+            f"Prometheus at {shown} does not answer: {http_error_text(error)}; check --prometheus (PROMETHEUS_URL)"
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise PrometheusSilent(
+            f"{shown} does not answer as Prometheus does; check --prometheus (PROMETHEUS_URL)"
         ) from None
 
 

@@ -26,12 +26,14 @@ def network_error_text(error: OSError) -> str:
         return "its host name is unknown"
     if isinstance(error, TimeoutError):
         return _TEXTS[errno.ETIMEDOUT]
-    number = error.errno if error.errno is not None else _number_in(str(error))
+    number = error.errno if error.errno is not None else _number_of(error)
     text = _TEXTS.get(number or 0) or error.strerror or str(error) or "the connection failed"
     address = _ADDRESS.search(str(error))
     return f"{address[1]}:{address[2]}: {text}" if address else text
 
 
-def _number_in(text: str) -> int | None:
-    match = _NUMBER.search(text)
+def _number_of(error: OSError) -> int | None:
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError):  # asyncio raises it without a number
+        return errno.ECONNRESET
+    match = _NUMBER.search(str(error))
     return int(match[1]) if match else None

@@ -6,11 +6,12 @@ import asyncio
 class Proxy:
     """A proxy for a port of 127.0.0.1 that counts connections and round trips.
 
-    `delay` delays every chunk, in seconds; `black_hole` swallows all chunks; `cut` breaks all connections.
+    `delay` delays every chunk, in seconds; `black_hole` swallows all chunks; `cut` breaks all connections. With
+    `most_bytes` a connection ends after that number of bytes from the server.
     """
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, most_bytes: int | None = None) -> None:
+        self._port, self._most_bytes = port, most_bytes
         self.connections = 0
         self.round_trips = 0
         self.delay = 0.0
@@ -60,7 +61,9 @@ class Proxy:
             writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
-        while data := await reader.read(65_536):
+        left = self._most_bytes if not asking and self._most_bytes is not None else None
+        while left != 0 and (data := await reader.read(65_536 if left is None else left)):
+            left = left if left is None else left - len(data)
             if self.black_hole:
                 continue
             self.round_trips += asking and not self._asking

@@ -13,7 +13,9 @@ from exporter.backups.state import BackupState
 from exporter.collector import BackgroundReading, Client, Collector
 from exporter.errors import Fault, TargetMisconfigured
 from exporter.metric import Metric, Sample
+from runbookd.addresses.http import read_http_address
 from runbookd.inventory import Stack
+from runbookd.inventory.secret_check import secret_problems
 
 
 class BackupsCollector(Collector):
@@ -44,7 +46,11 @@ class BackupsCollector(Collector):
             yield FAILED(fault is self.state.fault, self._target.kind, fault)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
-        """Yield why the storage's options cannot be read, if so."""
+        """Yield why the report's address or the storage's options cannot be read, if so."""
+        report = self._target.report
+        if report is not None and report.file is None:
+            for key, reason in secret_problems(report.url_secret(), read_http_address):
+                yield f"report.{key}", reason
         try:
             read_options(self._target)
         except TargetMisconfigured as error:

@@ -90,8 +90,8 @@ def target_error(error: BaseError) -> TargetError:
 
 def _error_text(error: BaseError) -> tuple[str, Fault]:
     """Return what failed, without the address, the signed request and the server's message."""
-    invalid_key = re.search(r"Configuration key: '\w+' is not valid", str(error))
+    invalid_key = re.search(r"Configuration key: '(\w+)' is not valid", str(error))
     if invalid_key:
-        return f"options: {invalid_key[0]}", Fault.OPTIONS
+        return f"options: there is no option {invalid_key[1]!r}; remove it, or correct its name", Fault.OPTIONS
     matches = (text_and_fault for sign, text_and_fault in _ERROR_PATTERNS.items() if sign in str(error))
     return next(matches, (f"the storage cannot be used ({type(error).__name__}); check url and options", Fault.OTHER))

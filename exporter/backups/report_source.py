@@ -10,7 +10,10 @@ from pathlib import Path
 import aiohttp
 
 from exporter.errors import Fault, TargetMisconfigured, TargetRefused, TargetUnavailable
-from runbookd.inventory import BackupReport
+from runbookd.addresses import AddressError
+from runbookd.addresses.http import HttpAddress, read_http_address
+from runbookd.http_errors import http_error_text
+from runbookd.inventory import BackupReport, SecretError
 from runbookd.service import VERSION
 
 MAX_BYTES = 32 * 1024**2  # enough for a repository with 100,000 backups
@@ -32,13 +35,22 @@ async def read_report(report: BackupReport) -> ReportText:
     """Return the report's text.
 
     Raises:
-        TargetMisconfigured: the file cannot be read.
+        TargetMisconfigured: the file cannot be read, or the address is wrong.
         TargetUnavailable: the URL does not answer.
         TargetRefused: the response is too large or has another status than 200.
     """
     if report.file is not None:
         return await asyncio.to_thread(_read_file, report.file)
-    return await _fetch_url(report.url or "")
+    return await _fetch_url(_address_of(report).url)
+
+
+def _address_of(report: BackupReport) -> HttpAddress:
+    try:
+        return read_http_address(report.url_secret().read())
+    except SecretError as error:
+        raise TargetMisconfigured(str(error), Fault.OPTIONS) from None
+    except AddressError as error:
+        raise TargetMisconfigured(f"report.url: {error}", Fault.OPTIONS) from None
 
 
 def _read_file(file: Path) -> ReportText:
@@ -58,13 +70,14 @@ async def _fetch_url(url: str) -> ReportText:
             session.get(url, allow_redirects=False) as response,
         ):
             if response.status != 200:
-                raise TargetRefused(f"report.url answered with status {response.status}", Fault.ENDPOINT)
+                remedy = "correct the address, its credentials or the server"
+                raise TargetRefused(f"report.url: status {response.status}, not 200; {remedy}", Fault.ENDPOINT)
             content = await response.content.read(MAX_BYTES + 1)
             while len(content) <= MAX_BYTES and (chunk := await response.content.read(MAX_BYTES)):
                 content += chunk
             return ReportText(_check_size(content), _modified_at(response.headers.get("Last-Modified")))
     except (aiohttp.ClientError, OSError) as error:
-        raise TargetUnavailable(f"report.url: no answer ({type(error).__name__})", Fault.ENDPOINT) from None
+        raise TargetUnavailable(f"report.url: {http_error_text(error)}", Fault.ENDPOINT) from None
 
 
 def _check_size(content: bytes) -> bytes:

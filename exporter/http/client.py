@@ -5,9 +5,9 @@ from time import perf_counter
 import aiohttp
 
 from exporter.collector import Client, Reading
-from exporter.http.faults import fault_text
 from exporter.http.metrics import DURATION, STATUS
 from runbookd.addresses.http import HttpAddress
+from runbookd.http_errors import http_error_text
 from runbookd.service import VERSION
 
 # Enough to see that a body arrives; the probe does not wait for an endless stream.
@@ -44,9 +44,13 @@ class HttpClient(Client):
             ):
                 await response.content.read(BODY_BYTES)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return 0, fault_text(error, self._address.shown)
-        expected = self._status
-        return response.status, "" if response.status == expected else f"status {response.status}, not {expected}"
+            return 0, f"{self._address.shown}: {http_error_text(error)}"
+        return response.status, self._status_problem(response.status)
+
+    def _status_problem(self, status: int) -> str:
+        if status == self._status:
+            return ""
+        return f"{self._address.shown}: status {status}, not {self._status}; check the endpoint, or correct `status`"
 
 
 def _new_session() -> aiohttp.ClientSession:

@@ -3,7 +3,7 @@
 import json
 import re
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, Tar
 from exporter.postgres.parts.joined_statement import APPLICATION
 from exporter.postgres.parts.server import FACTS, ServerInfo
 from runbookd.addresses import AddressError, log_dropped
-from runbookd.addresses.postgres import read_postgres_address
+from runbookd.addresses.postgres import PostgresAddress, read_postgres_address
 from runbookd.inventory import Secret, SecretError
 from runbookd.network_errors import network_error_text
 
@@ -78,16 +78,11 @@ async def connect(secret: Secret, budget: float, database: str | None = None) ->
     Raises:
         TargetError: with the reason, without secrets.
     """
+    address = _read_address(secret)
     try:
-        address = read_postgres_address(secret.read())
-        log_dropped(secret.key, address.unused_by_driver)
         connection = await _connect(address.driver_url, database, budget)
-    except SecretError as error:
-        raise TargetMisconfigured(str(error)) from None
-    except AddressError as error:
-        raise TargetMisconfigured(f"{secret.key}: {error}") from None
     except (*DRIVER_ERRORS, ValueError) as error:
-        raise target_error(error) from None
+        raise target_error(error, address.hide) from None
     try:
         return await _inspect(connection)
     except BaseException as error:
@@ -95,6 +90,17 @@ async def connect(secret: Secret, budget: float, database: str | None = None) ->
         if isinstance(error, DRIVER_ERRORS):
             raise target_error(error) from None
         raise
+
+
+def _read_address(secret: Secret) -> PostgresAddress:
+    try:
+        address = read_postgres_address(secret.read())
+    except SecretError as error:
+        raise TargetMisconfigured(str(error)) from None
+    except AddressError as error:
+        raise TargetMisconfigured(f"{secret.key}: {error}") from None
+    log_dropped(secret.key, address.unused_by_driver)
+    return address
 
 
 async def _inspect(connection: Connection) -> ServerConnection:
@@ -202,8 +208,11 @@ def query_error_text(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:
     return str(error).partition("\n")[0]
 
 
-def target_error(error: Exception) -> TargetError:
-    """Return `error` as ours, without a malformed address, which may contain the password."""
+def target_error(error: Exception, hide: Callable[[str], str] = str) -> TargetError:
+    """Return `error` as ours, without a malformed address, which may contain the password.
+
+    `hide` removes the password from the server's own words.
+    """
     if isinstance(error, ssl.SSLError):
         return TargetRefused(f"TLS: {error.reason or 'failed'}")
     if isinstance(error, TimeoutError):
@@ -214,7 +223,7 @@ def target_error(error: Exception) -> TargetError:
     if isinstance(error, OSError):
         return TargetUnavailable(network_error_text(error))
     if isinstance(error, QUERY_ERRORS):
-        return TargetRefused(query_error_text(error))
+        return TargetRefused(hide(query_error_text(error)))
     if isinstance(error, ValueError) and not (
         isinstance(error, asyncpg.ClientConfigurationError) and _TLS_ERROR.match(str(error))
     ):

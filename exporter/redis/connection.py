@@ -155,15 +155,15 @@ class RawConnection:
         return data
 
 
-def raise_target_error(error: RedisError | OSError) -> NoReturn:
-    """Raise `error` as ours, without the command in it, which may be AUTH with a password."""
-    raise _target_error(error) from None
+def raise_target_error(error: RedisError | OSError, hide: Callable[[str], str] = str) -> NoReturn:
+    """Raise `error` as ours, without the command in it, which may be AUTH with a password; `hide` removes that."""
+    raise _target_error(error, hide) from None
 
 
-def _target_error(error: RedisError | OSError) -> TargetError:
+def _target_error(error: RedisError | OSError, hide: Callable[[str], str]) -> TargetError:
     if isinstance(error, RedisTimeoutError):
         return TargetUnavailable("the connection timed out")
-    message = redis_error_text(error)
+    message = hide(redis_error_text(error))
     if isinstance(error, ResponseError | AuthenticationError | NoPermissionError):
         return TargetRefused(message)
     return TargetUnavailable(message)
@@ -192,11 +192,11 @@ async def _log_in(address: RedisAddress) -> tuple[AbstractConnection, tuple[str,
         return await _open(pool), ()
     except (RedisError, OSError) as error:
         if _UNWANTED_LOGIN not in str(error) or address.user:
-            raise_target_error(error)
+            raise_target_error(error, address.hide)
     try:
         return await _open(pool, password=None), (_LOGIN_NOTE,)
     except (RedisError, OSError) as error:
-        raise_target_error(error)
+        raise_target_error(error, address.hide)
 
 
 async def _open(pool: ConnectionPool, **changes: object) -> AbstractConnection:

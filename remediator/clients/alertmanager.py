@@ -4,8 +4,13 @@ from collections.abc import Collection, Sequence
 
 import aiohttp
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
+from yarl import URL
 
 from remediator.model.errors import RemediatorError
+from runbookd.addresses import AddressError
+from runbookd.addresses.http import HttpAddress, read_http_address
+from runbookd.http_errors import http_error_text
+from runbookd.inventory import Secret, SecretError
 
 TIMEOUT_SECONDS = 5.0
 
@@ -25,10 +30,10 @@ _ALERTS = TypeAdapter(list[ActiveAlert])
 
 
 class AlertmanagerReader:
-    """Reads one Alertmanager."""
+    """Reads one Alertmanager, whose address may hold a password or a token."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+    def __init__(self, url: Secret) -> None:
+        self._url = url
 
     async def active(self) -> Sequence[ActiveAlert]:
         """Query the alerts that fire now.
@@ -36,16 +41,37 @@ class AlertmanagerReader:
         Raises:
             AlertmanagerUnreadable: one line that names the address.
         """
+        address = self._address()
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(f"{self._url}/api/v2/alerts", params={"active": "true"}) as response,
+                session.get(_alerts_of(address), params={"active": "true"}) as response,
             ):
-                response.raise_for_status()
+                if response.status != 200:
+                    raise _unreadable(address.shown, f"status {response.status}; check alertmanager.url")
                 return _ALERTS.validate_json(await response.read())
-        except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
-            raise AlertmanagerUnreadable(f"cannot read Alertmanager at {self._url}: {type(error).__name__}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreadable(address.shown, http_error_text(error)) from None
+        except ValueError:
+            raise _unreadable(address.shown, "the answer is not a list of alerts; check alertmanager.url") from None
+
+    def _address(self) -> HttpAddress:
+        try:
+            return read_http_address(self._url.read())
+        except SecretError as error:
+            raise AlertmanagerUnreadable(str(error)) from None
+        except AddressError as error:
+            raise AlertmanagerUnreadable(f"alertmanager.url: {error}") from None
+
+
+def _alerts_of(address: HttpAddress) -> URL:
+    """Return the address of the list of alerts; a token in the query stays in it."""
+    return URL(address.url).joinpath("api/v2/alerts").with_query(URL(address.url).query)
+
+
+def _unreadable(shown: str, reason: str) -> AlertmanagerUnreadable:
+    return AlertmanagerUnreadable(f"cannot read Alertmanager at {shown}: {reason}")
 
 
 def select_firing(alerts: Sequence[ActiveAlert], names: Collection[str], stack: str) -> list[str]:

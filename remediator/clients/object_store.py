@@ -20,6 +20,9 @@ _STATUS = re.compile(r"status code: (\d{3}) ([A-Za-z' -]+)")
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
 _QUOTED = re.compile(r'"[^"]*"')  # the value of an option, which can be a secret
 _QUERY = re.compile(r"\?\S*")
+# The login of an endpoint, and what a server repeats of a signed request.
+_LOGIN = re.compile(r"://\S*@")
+_SIGNED = re.compile(r"(?i)\b(credential=|signature=|security-token:\s*|authorization:\s*)[^\s,;]+")
 MAX_LINE = 300
 
 
@@ -52,8 +55,8 @@ def translate_errors(scope: Scope) -> Iterator[None]:
 
 
 def describe(error: BaseException) -> str:
-    """Describe the error in one line, without the query, which may be signed."""
-    text = str(error)
+    """Describe the error in one line, without the login and the query of its address and the request's signature."""
+    text = _SIGNED.sub(r"\1…", _LOGIN.sub("://", str(error)))
     if server_message := _SERVER_MESSAGE.search(text):
         return f"{server_message[1]}: {' '.join(server_message[2].split())}"[:MAX_LINE]
     if status := _STATUS.search(text):

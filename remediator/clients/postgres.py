@@ -8,7 +8,7 @@ import asyncpg
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 from runbookd.addresses import AddressError, MalformedAddress, log_dropped
-from runbookd.addresses.postgres import read_postgres_address
+from runbookd.addresses.postgres import PostgresAddress, read_postgres_address
 from runbookd.inventory import Secret, SecretError
 from runbookd.network_errors import REMEDY, network_error_text
 
@@ -48,21 +48,27 @@ def translate_errors(scope: Scope) -> Iterator[None]:
 
 
 async def _connect(scope: Scope, secret: Secret) -> asyncpg.Connection:
+    address = _read_address(scope, secret)
+    try:
+        return await asyncpg.connect(address.driver_url, timeout=CONNECT_SECONDS, server_settings=_settings(scope))
+    except (ValueError, asyncpg.InterfaceError):
+        # The driver's message could quote parts of the address, and with them the password.
+        raise _not_an_address(scope, secret) from None
+    except _FAILURES as error:
+        raise TargetUnreachable(f"{scope.target}: {secret.key}: {address.hide(_error_text(error))}") from None
+
+
+def _read_address(scope: Scope, secret: Secret) -> PostgresAddress:
     try:
         address = read_postgres_address(secret.read())
-        log_dropped(secret.key, address.unused_by_driver)
-        return await asyncpg.connect(address.driver_url, timeout=CONNECT_SECONDS, server_settings=_settings(scope))
     except SecretError as error:
         raise TargetUnreachable(f"{scope.target}: {error}") from None
     except MalformedAddress:
         raise _not_an_address(scope, secret) from None
     except AddressError as error:
         raise TargetUnreachable(f"{scope.target}: {secret.key}: {error}") from None
-    except (ValueError, asyncpg.InterfaceError):
-        # The driver's message could quote parts of the address, and with them the password.
-        raise _not_an_address(scope, secret) from None
-    except _FAILURES as error:
-        raise TargetUnreachable(f"{scope.target}: {secret.key}: {_error_text(error)}") from None
+    log_dropped(secret.key, address.unused_by_driver)
+    return address
 
 
 def _not_an_address(scope: Scope, secret: Secret) -> TargetUnreachable:

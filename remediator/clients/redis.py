@@ -12,7 +12,7 @@ from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 from runbookd.addresses import AddressError, MalformedAddress, log_dropped
 from runbookd.addresses.redis import read_redis_address
-from runbookd.inventory import SecretError, Stack
+from runbookd.inventory import Secret, SecretError, Stack
 from runbookd.network_errors import REMEDY
 from runbookd.redis_errors import redis_error_text
 
@@ -53,7 +53,7 @@ async def ping(stack: Stack, name: str) -> str | None:
     try:
         await client.ping()
     except (RedisError, OSError, TimeoutError) as error:
-        return (redis_error_text(error).splitlines() or [""])[0] or "no answer in time"
+        return address.hide((redis_error_text(error).splitlines() or [""])[0]) or "no answer in time"
     finally:
         await client.aclose()
     return None
@@ -67,13 +67,25 @@ def translate_errors(scope: Scope) -> Iterator[None]:
     except (RedisError, OSError, TimeoutError) as error:
         first_line = (redis_error_text(error).splitlines() or [""])[0] or "no answer in time"
         remedy = f"; {REMEDY}" if isinstance(error.__context__, OSError) else ""
-        raise TargetUnreachable(f"{scope.target}: {first_line}{remedy}") from None
+        raise TargetUnreachable(f"{scope.target}: {_hide(scope, first_line)}{remedy}") from None
+
+
+def _hide(scope: Scope, answer: str) -> str:
+    """Return a server's answer without the password, which a broken one may repeat."""
+    try:
+        return read_redis_address(_secret(scope).read()).hide(answer)
+    except (SecretError, AddressError):  # it has changed since
+        return "the server refuses the command"
+
+
+def _secret(scope: Scope) -> Secret:
+    return scope.stack.redis[scope.stack.queues[scope.target.name].redis].admin_url_secret()
 
 
 def _client(scope: Scope) -> Redis:
     redis = scope.stack.queues[scope.target.name].redis
     try:
-        address = read_redis_address(scope.stack.redis[redis].admin_url_secret().read())
+        address = read_redis_address(_secret(scope).read())
         log_dropped("admin_url", address.dropped)
         return Redis.from_url(
             address.url,

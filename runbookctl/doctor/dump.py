@@ -76,12 +76,14 @@ async def _version_of(command: Sequence[str]) -> int | None:
 
 async def _check_database(secret: Secret, dump: DumpSource, version: int | None) -> list[Finding]:
     try:
-        facts = await _facts(secret.read())
-    except asyncpg.PostgresError as error:
-        problem = str(error).partition("\n")[0]
-        return [Finding(f"{secret.key}: {problem}", "check that the role may log in, and its password")]
+        address = read_postgres_address(secret.read())
     except AddressError as error:
         return [Finding(f"{secret.key}: {error}", "correct it in the inventory")]
+    try:
+        facts = await _facts(address.driver_url)
+    except asyncpg.PostgresError as error:
+        problem = address.hide(str(error).partition("\n")[0])
+        return [Finding(f"{secret.key}: {problem}", "check that the role may log in, and its password")]
     except OSError as error:
         return [Finding(f"{secret.key}: {network_error_text(error)}", REMEDY)]
     except (asyncpg.InterfaceError, ValueError):  # the text may repeat the address
@@ -89,11 +91,9 @@ async def _check_database(secret: Secret, dump: DumpSource, version: int | None)
     return [*_rights(secret, facts), *_versions(dump, version, facts)]
 
 
-async def _facts(address: str) -> DumpFacts:
+async def _facts(driver_url: str) -> DumpFacts:
     async with asyncio.timeout(SECONDS):
-        connection = await asyncpg.connect(
-            read_postgres_address(address).driver_url, timeout=SECONDS, statement_cache_size=0
-        )
+        connection = await asyncpg.connect(driver_url, timeout=SECONDS, statement_cache_size=0)
         try:
             return DumpFacts(**json.loads(await connection.fetchval(_FACTS)))
         finally:

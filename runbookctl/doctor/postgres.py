@@ -109,22 +109,24 @@ async def _check_remediator(target: PostgresTarget) -> list[Finding]:
 
 async def _check_role(secret: Secret, role: Role) -> list[Finding]:
     try:
-        facts = await _facts(secret.read())
-    except asyncpg.PostgresError as error:
-        return [Finding(str(error).partition("\n")[0], "check that the role may log in, and its password")]
+        address = read_postgres_address(secret.read())
     except AddressError as error:
         return [Finding(str(error), f"correct {secret.key} in the inventory")]
+    try:
+        facts = await _facts(address.driver_url)
+    except asyncpg.PostgresError as error:
+        return [
+            Finding(address.hide(str(error).partition("\n")[0]), "check that the role may log in, and its password")
+        ]
     except (asyncpg.InterfaceError, OSError, ValueError) as error:
         return [Finding(failure_of(error).reason, f"check {secret.key} in the inventory")]
     return [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *(_server(facts) if role.statistics else [])]
 
 
-async def _facts(dsn: str) -> RoleFacts:
+async def _facts(driver_url: str) -> RoleFacts:
     """Read on a plain connection: session settings would hide the role's own limits."""
     async with asyncio.timeout(SECONDS):
-        connection = await asyncpg.connect(
-            read_postgres_address(dsn).driver_url, timeout=SECONDS, statement_cache_size=0
-        )
+        connection = await asyncpg.connect(driver_url, timeout=SECONDS, statement_cache_size=0)
         try:
             facts = json.loads(await connection.fetchval(_FACTS))
         finally:

@@ -50,7 +50,7 @@ async def check(stack: Stack, name: str) -> list[Finding]:
         findings += [finding async for finding in _missing(client, user)]
         return [*findings, *([_excess_finding(user, stack, name)] if await _has_excess_rights(client) else [])]
     except (RedisError, OSError) as error:
-        return [Finding(redis_error_text(error), "check the server's log")]
+        return [Finding(address.hide(redis_error_text(error)), "check the server's log")]
     finally:
         await client.aclose()
 

@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 _ESCAPE = "and special characters of the password as %XX, such as %2F for a slash"
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
@@ -54,6 +54,17 @@ def split_address(text: str, schemes: Iterable[str], example: str) -> SplitAddre
     if port == 0:
         raise AddressError("the port is 0; correct it")
     return SplitAddress(parts, parse_qsl(parts.query, keep_blank_values=True))
+
+
+def hide_passwords(text: str, *passwords: str) -> str:
+    """Return a server's answer without these passwords: a broken server or proxy may repeat what it got.
+
+    A shorter password than four characters would remove letters from every word.
+    """
+    for password in passwords:
+        for written in (password, quote(password, safe=""), quote(password)) if len(password) >= 4 else ():
+            text = text.replace(written, "***")
+    return text
 
 
 def unknown_parameter(name: str) -> AddressError:

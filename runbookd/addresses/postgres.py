@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from runbookd.addresses import AddressError, MalformedAddress, unknown_parameter
+from runbookd.addresses import AddressError, MalformedAddress, hide_passwords, unknown_parameter
 
 EXAMPLE = "postgresql://role:password@host:5432/database"
 _MALFORMED = f"not an address; write it as {EXAMPLE}"
@@ -115,6 +115,10 @@ class PostgresAddress:
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self.user or self.password else ""
         login = login.replace(":@", "@")
         return f"postgresql://{login}{self.hosts}/{quote(self.database, safe='')}?{urlencode(known)}".rstrip("?")
+
+    def hide(self, text: str) -> str:
+        """Return a server's answer without the passwords of this address."""
+        return hide_passwords(text, self.password, self.parameters.get("sslpassword", ""))
 
     @property
     def unused_by_driver(self) -> tuple[str, ...]:

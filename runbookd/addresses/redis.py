@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlencode, urlunsplit
 
-from runbookd.addresses import AddressError, SplitAddress, split_address, unknown_parameter
+from runbookd.addresses import AddressError, SplitAddress, hide_passwords, split_address, unknown_parameter
 
 EXAMPLE = "redis://user:password@host:6379/0"
 # Parameters about TLS that redis-py understands.
@@ -56,10 +56,15 @@ _OTHER_SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis+tls": "rediss",
 class RedisAddress:
     """An address for redis-py, without a database; `dropped` names the parameters that are ignored."""
 
-    url: str
+    url: str = field(repr=False)
     user: str
     database: int
     dropped: tuple[str, ...] = ()
+    password: str = field(default="", repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return a server's answer without the password of this address."""
+        return hide_passwords(text, self.password)
 
 
 def read_redis_address(text: str) -> RedisAddress:
@@ -75,19 +80,27 @@ def read_redis_address(text: str) -> RedisAddress:
     passed = dict(_passed(split))
     user = parameters.get("username") or unquote(split.parts.username or "")
     dropped = tuple(sorted(name for name in parameters if name in DROPPED))
-    return RedisAddress(_driver_url(split, parameters, passed), user, _database(split, parameters), dropped)
+    password = parameters.get("password") or unquote(split.parts.password or "")
+    return RedisAddress(_driver_url(split, parameters, passed), user, _database(split, parameters), dropped, password)
 
 
 def _passed(split: SplitAddress) -> Iterator[tuple[str, str]]:
     for name, value in split.parameters:
         if name == "ssl_cert_reqs":
-            yield name, _CHECKS.get(value.lower(), value)
+            yield name, _check_of(value)
         elif (name, value.lower()) in (("skip_verify", "true"), ("verifyPeer", "none")):
             yield "ssl_cert_reqs", "none"
         elif name in PASSED:
             yield name, value
         elif name not in TRANSLATED and name not in DROPPED:
             raise unknown_parameter(name)
+
+
+def _check_of(value: str) -> str:
+    check = _CHECKS.get(value.lower(), value.lower())
+    if check not in _CHECKS.values():
+        raise AddressError(f"`ssl_cert_reqs` must be one of: {', '.join(sorted(_CHECKS.values()))}")
+    return check
 
 
 def _driver_url(split: SplitAddress, parameters: dict[str, str], passed: dict[str, str]) -> str:

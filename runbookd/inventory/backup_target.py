@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Section, Zone, at_most_one_source
+from runbookd.inventory.url_section import WebUrl
+
+_PASSWORD = re.compile(r"://[^/@\s]*:[^@]+@|(?<![a-z-])password=[^\s]", re.IGNORECASE)
 
 
 class DumpSource(Section):
@@ -30,6 +33,10 @@ class DumpSource(Section):
         at_most_one_source(self, "dsn")
         if not self.command or not self.check:
             raise ValueError("command and check cannot be empty; write each as a list of arguments")
+        if any(_PASSWORD.search(argument) for argument in (*self.command, *self.check)):
+            raise ValueError(
+                "command or check contains a password, which the list of processes would show; move the address to dsn"
+            )
         return self
 
     def dsn_secret(self) -> Secret:
@@ -48,7 +55,8 @@ class BackupReport(Section):
 
     format: Literal["pgbackrest", "walg", "restic"]
     file: Path | None = None
-    url: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = None
+    url: WebUrl = None
+    url_file: Path | None = None
     stanza: str | None = None
     repository: Annotated[int, Field(ge=1)] | None = None
     host: str | None = None
@@ -56,10 +64,8 @@ class BackupReport(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.file is None) == (self.url is None):
-            raise ValueError("needs either file or url")
-        if "@" in (self.url or ""):
-            raise ValueError("url contains credentials, which error messages would show; serve the report without them")
+        if [self.file, self.url, self.url_file].count(None) != 2:
+            raise ValueError("needs one of file, url and url_file")
         if self.stanza is not None and self.format != "pgbackrest":
             raise ValueError("stanza applies to format pgbackrest only; remove it")
         if self.repository is not None and self.format != "pgbackrest":
@@ -67,6 +73,10 @@ class BackupReport(Section):
         if (self.host is not None or self.tag is not None) and self.format != "restic":
             raise ValueError("host and tag apply to format restic only; remove them")
         return self
+
+    def url_secret(self) -> Secret:
+        """Return the secret of `url`."""
+        return Secret("report.url", self.url, self.url_file)
 
 
 class BackupTarget(Section):

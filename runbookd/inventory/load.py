@@ -1,5 +1,6 @@
 """Reads the inventory from a YAML file and variables, or from DATABASE_URL and REDIS_URL."""
 
+import re
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping
@@ -14,11 +15,12 @@ from pydantic_core import ErrorDetails
 from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.model import Inventory
 from runbookd.inventory.suggest import suggest
-from runbookd.inventory.urls import without_prisma_parameters
-from runbookd.inventory.words import problem_text
+from runbookd.inventory.words import problem_text, yaml_problem
 from runbookd.text_files import read_text_file
 
 OVERRIDE_PREFIX = "RUNBOOK__"
+# Keys are names, queues, prefixes of keys and options.
+_SHOWN_KEY = re.compile(r"[\w.:*{} -]{1,100}")
 KeyPath = tuple[str | int, ...]
 KeyPlaces = dict[KeyPath, str]
 B = typing.TypeVar("B", bound=BaseModel)
@@ -79,11 +81,9 @@ def _read(file: Path, places: KeyPlaces) -> dict[str, Any]:
         raise InventoryError([Problem(str(file), "", f"cannot read the file: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise InventoryError([Problem(str(file), "", "is not UTF-8 text")]) from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InventoryError([Problem(f"{file}:{line}", "", f"is not valid YAML: {error.problem}")]) from None
     except yaml.YAMLError as error:
-        raise InventoryError([Problem(str(file), "", f"is not valid YAML: {error}")]) from None
+        mark = getattr(error, "problem_mark", None)
+        raise InventoryError([Problem(f"{file}:{mark.line + 1 if mark else 1}", "", yaml_problem(error))]) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -114,7 +114,7 @@ def _record_places(
 def _from_urls(environ: Mapping[str, str], places: KeyPlaces) -> dict[str, Any]:
     stack: dict[str, Any] = {}
     if environ.get("DATABASE_URL"):
-        stack["postgres"] = {"main": {"dsn": without_prisma_parameters(environ["DATABASE_URL"])}}
+        stack["postgres"] = {"main": {"dsn": environ["DATABASE_URL"]}}
         places["stacks", "default", "postgres"] = "DATABASE_URL"
     if environ.get("REDIS_URL"):
         stack["redis"] = {"main": {"url": environ["REDIS_URL"]}}
@@ -149,7 +149,10 @@ def _put(data: dict[str, Any], path: KeyPath, text: str, variable: str) -> None:
             )
         block = inner
     # Only lists and maps are read as YAML: a password of digits must stay a text.
-    block[str(last)] = yaml.safe_load(text) if text.startswith(("[", "{")) else text
+    try:
+        block[str(last)] = yaml.safe_load(text) if text.startswith(("[", "{")) else text
+    except yaml.YAMLError as error:
+        raise InventoryError([Problem(variable, _dotted(path), yaml_problem(error))]) from None
 
 
 def _problem(detail: ErrorDetails, places: KeyPlaces, source: str, kind: type[BaseModel]) -> Problem:
@@ -198,4 +201,5 @@ def _block_type(annotation: Any) -> Any:
 
 
 def _dotted(path: KeyPath) -> str:
-    return ".".join(str(part) for part in path)
+    """Return the keys of a path; an address that stands in place of a key may hold a password."""
+    return ".".join(part if _SHOWN_KEY.fullmatch(part) else "…" for part in map(str, path))

@@ -3,15 +3,15 @@
 Every level is a map, so that one environment variable can replace one value.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -27,6 +27,10 @@ from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Name, Section, at_most_one_source
 from runbookd.inventory.services import ServiceTarget, reference_problems
+from runbookd.inventory.url_section import UrlSection, WebUrl
+
+# Parameters of links; those of Grafana's own (`var-…`, `orgId`, `from`) are no secrets.
+_SECRET_NAME = re.compile(r"^(?!var-).*(token|secret|passw|api_?key|credential|signature|^auth)", re.IGNORECASE)
 
 
 class PostgresTarget(Section):
@@ -65,24 +69,6 @@ class PrefixSettings(Section):
     """The metrics of one key prefix besides the key count: the `top` highest counters."""
 
     top: Annotated[int, Field(ge=0, le=100)] = 0
-
-
-class UrlSection(Section):
-    """A block with one address, which may hold a password or a token: in place, or in a file."""
-
-    url: SecretStr | None = None
-    url_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _one_url(self) -> Self:
-        at_most_one_source(self, "url")
-        if self.url is None and self.url_file is None:
-            raise ValueError("needs url or url_file")
-        return self
-
-    def url_secret(self) -> Secret:
-        """Return the secret of `url`."""
-        return Secret("url", self.url, self.url_file)
 
 
 class RedisTarget(UrlSection):
@@ -201,16 +187,10 @@ class QueueTarget(Section):
         return self
 
 
-def _check_scheme(url: SecretStr | None) -> SecretStr | None:
-    if url is not None and not url.get_secret_value().startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    return url
-
-
 class HttpTarget(UrlSection):
     """An endpoint that is probed with GET."""
 
-    url: Annotated[SecretStr | None, AfterValidator(_check_scheme)] = None
+    url: WebUrl = None
     status: Annotated[int, Field(ge=100, le=599)] = 200
 
 
@@ -271,7 +251,7 @@ class Stack(Section):
     @model_validator(mode="after")
     def _links_hold_no_secret(self) -> Self:
         for key in ("runbook_url", "dashboard_url"):
-            if "@" in urlsplit(getattr(self, key)).netloc:
+            if _has_secret(getattr(self, key)):
                 raise ValueError(f"{key} contains credentials, which pages and messages would show; remove them")
         return self
 
@@ -280,6 +260,11 @@ class Stack(Section):
         if self.escalation and not any(step.is_immediate for step in self.escalation.values()):
             raise ValueError("escalation: no step notifies at once; add one without `after` and `only_while`")
         return self
+
+
+def _has_secret(link: str) -> bool:
+    parts = urlsplit(link)
+    return "@" in parts.netloc or any(_SECRET_NAME.search(name) for name, _ in parse_qsl(parts.query))
 
 
 def _list_names(sections: Mapping[str, Section]) -> str:
@@ -296,17 +281,15 @@ class Contact(UrlSection):
     """A recipient of messages, as an Apprise address (`slack://…`, `mailto://…`, `json://…`)."""
 
 
-class Alertmanager(Section):
+class Alertmanager(UrlSection):
     """The source of the alerts. `repeat_interval` equals that of the remediator's route."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    url: WebUrl = None
     repeat_interval: Duration = timedelta(minutes=5)
 
-    @model_validator(mode="after")
-    def _no_secret_in_the_url(self) -> Self:
-        if "@" in self.url:
-            raise ValueError("url contains credentials, which error messages would show; remove them")
-        return self
+    def url_secret(self) -> Secret:
+        """Return the secret of `alertmanager.url`."""
+        return Secret("alertmanager.url", self.url, self.url_file)
 
 
 class Inventory(Section):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import yaml
 from pydantic_core import ErrorDetails
 
 from runbookd.inventory.section import NAME
@@ -42,6 +43,8 @@ _WITH_LIMITS: Mapping[str, Words] = {
     "string_too_long": lambda limits: f"must have at most {limits['max_length']} characters",
     "too_long": lambda limits: f"must have at most {limits['max_length']} entries",
 }
+# YAML gives values that begin with these signs a meaning of its own.
+_YAML_SIGNS = {"alias": "*", "anchor": "&", "tag": "!", "directive": "%"}
 
 
 def problem_text(detail: ErrorDetails) -> str:
@@ -49,6 +52,15 @@ def problem_text(detail: ErrorDetails) -> str:
     if with_limits := _WITH_LIMITS.get(detail["type"]):
         return with_limits(detail.get("ctx", {}))
     return _TEXTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+
+
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """Return why a text is not YAML. The library's words repeat what it takes for an alias, an anchor or a tag."""
+    problem = getattr(error, "problem", None) or "a character is not printable"
+    for kind, sign in _YAML_SIGNS.items():
+        if kind in problem:
+            return f"is not valid YAML: quote the value that begins with {sign}"
+    return f"is not valid YAML: {problem}"
 
 
 def _by_pattern(pattern: str) -> str:

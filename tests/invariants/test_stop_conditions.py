@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.engine.engine import Engine
 from remediator.ledger import switches
 from remediator.model.run_state import RunState
-from runbookd.inventory import Freeze, Inventory
+from runbookd.inventory import Freeze, Inventory, Secret
 from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import no_fault
 from tests.unit.remediator.payloads import alert, delivery
@@ -226,7 +227,7 @@ async def fake_alertmanager() -> AsyncIterator[FakeAlertmanager]:
 async def harness_with_alertmanager(folder: Path) -> AsyncIterator[tuple[EngineHarness, FakeAlertmanager]]:
     """Yield a harness with `Failover` in `block_on`, and its Alertmanager."""
     async with fake_alertmanager() as fake, engine_harness(folder, inventory(block_on=["Failover"])) as harness:
-        restart(harness, alertmanager=AlertmanagerReader(fake.url))
+        restart(harness, alertmanager=AlertmanagerReader(Secret("alertmanager.url", SecretStr(fake.url), None)))
         yield harness, fake
 
 

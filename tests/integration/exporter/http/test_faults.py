@@ -87,7 +87,7 @@ SECRET = "?token=hunter2"
     ("address", "words"),
     [
         (f"http://{LOGIN}127.0.0.1:99999/{SECRET}", "url: not an address; write it as https://host/path"),
-        (f"http://{LOGIN}127.0.0.1:1/{SECRET}", "Cannot connect to host 127.0.0.1:1 (Connect call failed"),
+        (f"http://{LOGIN}127.0.0.1:1/{SECRET}", "http://127.0.0.1:1/: 127.0.0.1:1: the connection is refused; check"),
         (f"http://{LOGIN}no-such-host.invalid/{SECRET}", "the name of the host cannot be resolved"),
         (f"http://{LOGIN}127.0.0.1:{{broken}}/n{SECRET}", "the answer is not valid HTTP"),
         (f"http://{LOGIN}127.0.0.1:{{broken}}/e{SECRET}", "closed the connection without an answer"),

@@ -94,7 +94,7 @@ async def test_landing_page_shows_the_state_of_each_target(exporter) -> None:
     status, body = await exporter.get("/")
     assert status == 200
     assert "<td>shop/redis/main</td><td>up</td>" in body
-    assert "<td>shop/http/api</td><td>Cannot connect to host 127.0.0.1:1" in body
+    assert "<td>shop/http/api</td><td>http://127.0.0.1:1/: 127.0.0.1:1: the connection is refused" in body
 
 
 async def test_openmetrics_is_served_on_request(exporter) -> None:

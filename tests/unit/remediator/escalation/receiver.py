@@ -9,12 +9,13 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import send_due
-from runbookd.inventory import Inventory
+from runbookd.inventory import Inventory, Secret
 from tests.unit.remediator.conftest import EngineHarness, engine_harness
 
 STEPS = {
@@ -107,7 +108,9 @@ async def harness_with_receiver(
 ) -> AsyncIterator[EngineHarness]:
     async with engine_harness(folder, inventory_with_steps(receiver, steps)) as harness:
         context = harness.context
-        with_alertmanager = replace(context, alertmanager=AlertmanagerReader(receiver.url))
+        with_alertmanager = replace(
+            context, alertmanager=AlertmanagerReader(Secret("alertmanager.url", SecretStr(receiver.url), None))
+        )
         yield EngineHarness(with_alertmanager, harness.files, harness.clock)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runbookd.addresses.postgres import read_postgres_address
 from runbookd.inventory import InventoryError, Mode, QueueTarget, SecretError, load_inventory
 
 GOOD = """\
@@ -158,7 +159,9 @@ def test_database_and_redis_urls_define_a_default_stack() -> None:
     inventory = load_inventory(None, environ)
     assert inventory is not None
     stack = inventory.stacks["default"]
-    assert stack.postgres["main"].dsn_secret().read() == "postgresql://app@db/shop?sslmode=require"
+    address = read_postgres_address(stack.postgres["main"].dsn_secret().read())
+    assert address.driver_url == "postgresql://app@db/shop?sslmode=require"
+    assert address.dropped == ("connection_limit", "schema")
     assert stack.queues["main"].redis == "main"
 
 

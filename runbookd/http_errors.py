@@ -1,9 +1,11 @@
-"""Words for the errors of a probe. The library's own repeat the address, with its password and query."""
+"""Explains failed HTTP requests in plain words. The library's own repeat the address, with its password and query."""
 
 import ssl
 
 import aiohttp
 from aiohttp import client_exceptions as errors
+
+from runbookd.network_errors import REMEDY, network_error_text
 
 # The first match counts, so that a class stands before its bases.
 _TEXTS: dict[type[BaseException], str] = {
@@ -15,19 +17,12 @@ _TEXTS: dict[type[BaseException], str] = {
     aiohttp.ClientPayloadError: "the answer broke off or is malformed; check the server and the proxies before it",
     aiohttp.ClientResponseError: "the answer is not valid HTTP; check that a web server listens there",
     aiohttp.ServerDisconnectedError: "the server closed the connection without an answer; check that it is up",
-    aiohttp.ServerTimeoutError: "no answer in time; check that it is up",
+    TimeoutError: f"no answer in time; {REMEDY}",
 }
 
 
-def fault_text(error: Exception, shown: str) -> str:
-    """Return why a probe had no response; of the address, only `shown` and the host are in it."""
-    if type(error) is aiohttp.ClientConnectorError:
-        reason = error.strerror or type(error.os_error).__name__
-        return f"Cannot connect to host {error.host}:{error.port} ({reason}); check that it is up and reachable"
-    return f"{shown}: {_text_of(error)}"
-
-
-def _text_of(error: Exception) -> str:
+def http_error_text(error: Exception) -> str:
+    """Return cause and remedy of a request that had no response, without a part of its address."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"TLS: {_certificate_text(error.certificate_error)}"
     if isinstance(error, aiohttp.ClientSSLError):
@@ -36,7 +31,8 @@ def _text_of(error: Exception) -> str:
         if isinstance(error, kind):
             return text
     if isinstance(error, OSError):
-        return f"no connection ({error.strerror or type(error).__name__}); check that it is up and reachable"
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        return f"{network_error_text(cause)}; {REMEDY}"
     return f"the request failed ({type(error).__name__}); check the address"
 
 
