@@ -55,10 +55,17 @@ class PlantedInventory:
             "redis": dict(self._redis()),
             "http": dict(self._http()),
             "backups": dict(self._backups()),
+            "commands": dict(self._commands()),
             "escalation": {"first": {"contacts": ["collect", *self._contacts()]}},
             "remediations": {
                 name: {"mode": "auto", "cooldown": "0s"}
-                for name in ("terminate_idle_transactions", "retry_failed_jobs", "run_backup", "analyze_tables")
+                for name in (
+                    "terminate_idle_transactions",
+                    "retry_failed_jobs",
+                    "run_backup",
+                    "analyze_tables",
+                    "http_call",
+                )
             },
         }
         stack["queues"] = {name: {"redis": name, "refresh": "1s"} for name in stack["redis"]}
@@ -177,6 +184,21 @@ class PlantedInventory:
         for name, place in {"401": f"{echo}/401", "refused": "1/", "port": "99999/"}.items():
             url = f"http://{self._login(f'report {name}')}127.0.0.1:{place}?token={self.secrets.word('report.url')}"
             yield f"report_{name}", {"report": {"format": "restic", "url": url}}
+
+    def _commands(self) -> Any:
+        for place in ("401", "500", "200", "cut"):
+            for source in ("headers", "headers_file"):
+                headers = {"Authorization": f"Bearer {self.secrets.word(f'{source} of a request')}"}
+                text = yaml.safe_dump(headers)
+                yield (
+                    f"request_{place}{source.removeprefix('headers')}",
+                    {
+                        "method": "POST",
+                        "url": f"http://127.0.0.1:{self._places.echo}/{place}",
+                        "keep_body": True,
+                        source: headers if source == "headers" else self.file(f"request_{place}", text),
+                    },
+                )
 
     def _options(self, name: str, endpoint: str) -> dict[str, str]:
         return {

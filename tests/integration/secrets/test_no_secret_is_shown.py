@@ -18,7 +18,12 @@ from tests.integration.secrets.inventory import Places, PlantedInventory
 from tests.integration.secrets.planted import Secrets, escaped
 from tests.unit.remediator.payloads import alert, delivery
 
-FAULTS = {"postgres": "terminate_idle_transactions", "queues": "retry_failed_jobs", "backups": "run_backup"}
+FAULTS = {
+    "postgres": "terminate_idle_transactions",
+    "queues": "retry_failed_jobs",
+    "backups": "run_backup",
+    "commands": "http_call",
+}
 
 
 @pytest.fixture
