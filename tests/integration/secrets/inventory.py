@@ -9,6 +9,13 @@ import yaml
 
 from tests.integration.secrets.planted import Secrets, escaped
 
+REMEDIATIONS = {
+    "postgres": "terminate_idle_transactions",
+    "queues": "retry_failed_jobs",
+    "backups": "run_backup",
+    "commands": "http_call",
+}
+
 
 @dataclass(frozen=True)
 class Places:
@@ -57,16 +64,7 @@ class PlantedInventory:
             "backups": dict(self._backups()),
             "commands": dict(self._commands()),
             "escalation": {"first": {"contacts": ["collect", *self._contacts()]}},
-            "remediations": {
-                name: {"mode": "auto", "cooldown": "0s"}
-                for name in (
-                    "terminate_idle_transactions",
-                    "retry_failed_jobs",
-                    "run_backup",
-                    "analyze_tables",
-                    "http_call",
-                )
-            },
+            "remediations": {name: {"mode": "auto", "cooldown": "0s"} for name in REMEDIATIONS.values()},
         }
         stack["queues"] = {name: {"redis": name, "refresh": "1s"} for name in stack["redis"]}
         alertmanager = f"http://{self._login('alertmanager.url')}127.0.0.1:{self._places.echo}/401/?token="

@@ -14,16 +14,9 @@ from exporter.collector import NOT_YET
 from soak.proxy import Proxy
 from tests.integration.secrets.daemons import daemon, output_of, watched_command_lines
 from tests.integration.secrets.faulty_server import EchoingServer, echoing_server, hanging_up
-from tests.integration.secrets.inventory import Places, PlantedInventory
+from tests.integration.secrets.inventory import REMEDIATIONS, Places, PlantedInventory
 from tests.integration.secrets.planted import Secrets, escaped
 from tests.unit.remediator.payloads import alert, delivery
-
-FAULTS = {
-    "postgres": "terminate_idle_transactions",
-    "queues": "retry_failed_jobs",
-    "backups": "run_backup",
-    "commands": "http_call",
-}
 
 
 @pytest.fixture
@@ -104,7 +97,7 @@ async def deliver(url: str, token: str, planted: PlantedInventory) -> None:
     stack = planted.document["stacks"]["shop"]
     alerts = [
         alert(fingerprint=f"{kind}{name}", target=name, remediation=remediation, queue="mail")
-        for kind, remediation in FAULTS.items()
+        for kind, remediation in REMEDIATIONS.items()
         for name in stack[kind]
     ]
     alerts.append(alert(fingerprint="stack", target="", remediation="collect_diagnostics", priority="P0"))
@@ -127,6 +120,7 @@ async def answers_of_the_remediator(url: str, planted: PlantedInventory) -> str:
             break
         assert monotonic() < end, runs
         await asyncio.sleep(0.5)
+    assert {run["remediation"] for run in runs} == {*REMEDIATIONS.values(), "collect_diagnostics"}
     await asyncio.sleep(3)  # the contacts get their messages
     paths = ["/metrics", "/api/v1/status", "/api/v1/contacts", "/api/v1/audit", "/api/v1/pause", "/api/v1/breakers"]
     paths += [f"/api/v1/runs/{run['id']}" for run in runs] + [f"/api/v1/runs/{run['id']}/why" for run in runs[:5]]
