@@ -9,6 +9,7 @@ import structlog
 
 from remediator.context import Context
 from remediator.engine.housekeeping import Housekeeping
+from remediator.engine.joined_alerts import JoinedAlerts
 from remediator.engine.run_driver import LEDGER_RETRY_SECONDS, RunDriver, is_ready
 from remediator.escalation.unknown_targets import notify_unknown_targets
 from remediator.intake.gate import IntakeGate
@@ -28,6 +29,7 @@ PACE_SECONDS = 0.1  # between two rounds
 PLAN_BATCH_SIZE = 50  # new runs per transaction
 # Concurrent runs of one remediation of one stack: a flood of alerts about it must not delay the others.
 MAX_DRIVEN = 20
+_READ_AGAIN = frozenset({RunState.FAILED, RunState.INTERRUPTED})
 log = structlog.get_logger(__name__)
 
 
@@ -39,6 +41,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._drive_tasks: dict[int, asyncio.Task[None]] = {}
         self._driven_kinds: dict[int, tuple[str, str]] = {}
+        self._joined_alerts = JoinedAlerts()
         self._end_messages: asyncio.Task[None] | None = None
         self._fault: str | None = None
         self.shutdown = ShutdownSignal()
@@ -139,7 +142,10 @@ class Engine:
     async def _plan_due_episodes(self) -> Sequence[Candidate]:
         """Plan runs for the episodes that are due; return those whose target the inventory does not have."""
         async with self._context.ledger.read() as connection:
-            due = [each for each in await candidates(connection) if self._is_due(each)]
+            open_episodes = await candidates(connection)
+            due = [each for each in open_episodes if self._is_due(each)]
+            already_read = [each for each in open_episodes if self._has_been_read(each)]
+            due += await self._joined_alerts.among(connection, already_read)
         is_known = {each: self._is_known(each) for each in due}  # once: a reload may come between two writes
         known = [each.episode for each in due if is_known[each]]
         for at in range(0, len(known), PLAN_BATCH_SIZE):
@@ -161,8 +167,9 @@ class Engine:
         return is_over and self._is_known(candidate)
 
     def _has_been_read(self, candidate: Candidate) -> bool:
-        """Return whether a remediation that only reads has done so: a confirmation is no reason to read again."""
-        return candidate.key.is_about_an_alert and candidate.state is not RunState.FAILED
+        """Return whether a remediation that only reads has done so: only a further alert is a reason to read again."""
+        ended = candidate.finished_at is not None
+        return ended and candidate.key.is_about_an_alert and candidate.state not in _READ_AGAIN
 
     def _is_known(self, candidate: Candidate) -> bool:
         context = self._context

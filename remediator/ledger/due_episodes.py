@@ -11,14 +11,18 @@ from remediator.ledger.schema import LedgerRow, episode, run
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 
+_EPISODE = (episode.c.id, episode.c.stack, episode.c.remediation, episode.c.target, episode.c.confirmed_at)
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """An open episode and the end of its last run; `state` is None if it has no run."""
+    """An open episode and its last run; `state` is None if it has no run."""
 
     episode: int
     key: EpisodeKey
+    confirmed_at: datetime
     state: RunState | None
+    created_at: datetime | None
     finished_at: datetime | None
 
 
@@ -27,7 +31,7 @@ async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
     newer_run = run.alias()
     newest_run_id = select(func.max(newer_run.c.id)).where(newer_run.c.episode == episode.c.id).scalar_subquery()
     query = (
-        select(episode.c.id, episode.c.stack, episode.c.remediation, episode.c.target, run.c.state, run.c.finished_at)
+        select(*_EPISODE, run.c.state, run.c.created_at, run.c.finished_at)
         .select_from(episode.outerjoin(run, run.c.id == newest_run_id))
         .where(episode.c.ended_at.is_(None), or_(run.c.id.is_(None), run.c.finished_at < episode.c.confirmed_at))
     )
@@ -36,4 +40,5 @@ async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
 
 def _candidate(row: LedgerRow) -> Candidate:
     state = RunState(row.state) if row.state is not None else None
-    return Candidate(row.id, EpisodeKey(row.stack, row.remediation, row.target), state, row.finished_at)
+    key = EpisodeKey(row.stack, row.remediation, row.target)
+    return Candidate(row.id, key, row.confirmed_at, state, row.created_at, row.finished_at)

@@ -39,6 +39,11 @@ class Episode:
         """The names of its alerts, sorted; those of the last firing ones once it has ended."""
         return sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in self.alerts.values()})
 
+    def has_joined_since(self, at: datetime) -> bool:
+        """Return whether one of its alerts was first delivered after `at`."""
+        limit = to_microseconds(at)
+        return any(entry.get("joined", 0) > limit for entry in self.alerts.values())
+
     @property
     def key(self) -> EpisodeKey:
         """The identity of the episode."""

@@ -56,9 +56,11 @@ def _entry(
     received_alert: ReceivedAlert, known: Mapping[str, Any], *, detailed: bool
 ) -> tuple[Mapping[str, Any], bool]:
     alert = received_alert.alert
+    received = to_microseconds(received_alert.received_at)
     times = {
+        "joined": known.get("joined", known.get("seen", received)),
         "started": max(to_microseconds(alert.started), known.get("started", 0)),
-        "seen": max(to_microseconds(received_alert.received_at), known.get("seen", 0)),
+        "seen": max(received, known.get("seen", 0)),
     }
     if not detailed:
         return {"labels": {}, "annotations": {}} | times, True

@@ -53,10 +53,12 @@ async def post(port: int, body: bytes, length: int) -> tuple[asyncio.StreamReade
 
 
 @asynccontextmanager
-async def remediator_process(folder: Path, *flags: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, LineReader]]:
+async def remediator_process(
+    folder: Path, *flags: str, address: str = "127.0.0.1:0"
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, LineReader]]:
     """Start a remediator that listens, and return it with its log."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "remediator.main", "--web.listen-address", "127.0.0.1:0", *flags),
+        *(sys.executable, "-m", "remediator.main", "--web.listen-address", address, *flags),
         cwd=folder,
         env={"PYTHONPATH": str(Path(__file__).parents[3])},
         stderr=asyncio.subprocess.PIPE,

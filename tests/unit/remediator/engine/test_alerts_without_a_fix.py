@@ -42,8 +42,9 @@ async def engine(folder: Path, stacks: Inventory) -> AsyncIterator[EngineHarness
 
 
 async def deliver(bench: EngineHarness, name: str, stack: str = "crm", priority: str = "P0", **more: Any) -> None:
-    labels = {"alertname": name, "stack": stack, "remediation": READS, "priority": priority, "target": "main"}
-    await bench.deliver(fingerprint=f"{stack}{name}", **labels, **more)
+    target = more.pop("target", "main")
+    labels = {"alertname": name, "stack": stack, "remediation": READS, "priority": priority, "target": target}
+    await bench.deliver(fingerprint=f"{stack}{name}{target}", **labels, **more)
 
 
 async def test_each_alert_name_of_a_stack_is_an_episode_with_a_message_of_its_own(folder: Path) -> None:
@@ -110,6 +111,19 @@ async def test_confirmations_read_and_notify_no_second_time(folder: Path) -> Non
         assert (await bench.notification_titles())[1:] == [
             "[crm] resolved, but no longer measured: collect_diagnostics on crm/alerts/DatabaseDown"
         ]
+
+
+async def test_alert_that_joins_reads_again_but_its_confirmations_do_not(folder: Path) -> None:
+    async with engine(folder, with_stacks("crm")) as bench:
+        await deliver(bench, "DatabaseDown")
+        await bench.work()
+        for _ in range(3):
+            bench.clock.advance(minutes=2)
+            await deliver(bench, "DatabaseDown")
+            await deliver(bench, "DatabaseDown", target="spare")
+            await bench.work()
+        runs = await bench.runs()
+    assert [run.target for run in runs] == ["crm/alerts/DatabaseDown"] * 2
 
 
 @pytest.mark.parametrize(("priority", "titles"), [("P2", []), ("P3", []), ("P1", ["[crm] SlowQueries fires"])])

@@ -1,0 +1,64 @@
+"""A running remediator sends the message of an urgent alert within seconds, however the stack answers."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import unused_port
+
+from tests.unit.remediator.escalation.receiver import NotificationReceiver, serve_receiver
+from tests.unit.remediator.payloads import delivery
+from tests.unit.remediator.test_shutdown import remediator_process
+
+SECONDS = 5.0
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[int]:
+    """Accept connections and never answer, as a server with a full disk or a stopped process does."""
+    released = asyncio.Event()
+
+    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        released.set()
+        server.close()
+
+
+async def seconds_until_sent(receiver: NotificationReceiver, url: str, name: str) -> float:
+    """Deliver an alert of priority P0, and return how long its message took."""
+    labels = {"alertname": name, "stack": "crm", "remediation": "collect_diagnostics", "priority": "P0"}
+    begun = time.monotonic()
+    async with ClientSession() as session, session.post(url, data=delivery(fingerprint=name, **labels)) as answer:
+        assert answer.status == 200
+    async with asyncio.timeout(4 * SECONDS):
+        while not any(name in title for _, title, _ in receiver.messages):
+            receiver.arrived.clear()
+            await receiver.arrived.wait()
+    return time.monotonic() - begun
+
+
+@pytest.mark.timeout(60)
+async def test_second_urgent_alert_of_a_stack_that_hangs_is_sent_within_five_seconds(tmp_path: Path) -> None:
+    async with silent_server() as port, serve_receiver() as receiver:
+        dsn = f"postgresql://nobody@127.0.0.1:{port}/none"
+        inventory = {
+            "contacts": {"oncall": {"url": f"{receiver.url.replace('http://', 'json://')}/contacts/oncall"}},
+            "stacks": {"crm": {"postgres": {"main": {"dsn": dsn, "admin_dsn": dsn}}}},
+        }
+        (tmp_path / "inventory.yml").write_text(json.dumps(inventory))
+        address = f"127.0.0.1:{unused_port()}"
+        async with remediator_process(tmp_path, "--config.file", "inventory.yml", address=address):
+            url = f"http://{address}/webhook"
+            taken = [await seconds_until_sent(receiver, url, name) for name in ("DatabaseDown", "HealthCheckFailing")]
+    assert max(taken) < SECONDS
