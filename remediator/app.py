@@ -27,6 +27,7 @@ from remediator.server.deploys_api import add_deploy_routes
 from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import Api, add_api_routes
 from remediator.server.preview_api import add_preview_routes
+from remediator.server.questions_api import add_question_routes
 from remediator.server.status_api import add_status_route
 from remediator.server.webhook import webhook
 from remediator.settings import RemediatorSettings
@@ -150,6 +151,7 @@ def _add_operator_routes(app: web.Application, context: Context, engine: Engine,
     add_preview_routes(app, context, api.require_operator)
     add_contact_routes(app, context, api.require_operator)
     add_deploy_routes(app, context, api.require_operator)
+    add_question_routes(app, context, api.require_operator, engine.wake)
     add_status_route(app, context, api.require_operator, lambda: engine.fault)
     return api
 

@@ -10,9 +10,9 @@ from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.ledger.protocol import Ledger
 from remediator.model.clock import Clock
 from remediator.model.contact_log import ContactLog
-from remediator.model.errors import OperatorRemoved
+from remediator.model.errors import OperatorRemoved, RoleTooLow
 from remediator.model.remediation import Remediation
-from runbookd.inventory import Inventory
+from runbookd.inventory import Inventory, Role
 
 REPEAT_INTERVAL = timedelta(minutes=5)  # as in deploy/alertmanager.yml; used if the inventory names none
 
@@ -44,14 +44,18 @@ class Context:
         self.inventory, self.alertmanager = previous.inventory, previous.alertmanager
         self.removed_operators = previous.removed_operators
 
-    def require_operator(self, name: str) -> None:
-        """Refuse an operator whom a reload has removed since the request was authenticated.
+    def require_operator(self, name: str, least: Role = Role.OPERATOR) -> None:
+        """Refuse an operator without the role `least`, or whom a reload has removed since the request came.
 
         Raises:
             OperatorRemoved: the inventory has no longer an operator with this name.
+            RoleTooLow: the operator's role does not include `least`.
         """
         if name in self.removed_operators:
             raise OperatorRemoved(name)
+        operator = self.inventory.operators.get(name)
+        if operator is not None and not operator.role.includes(least):
+            raise RoleTooLow(f"{name} has the role {operator.role}; this needs the role {least}")
 
     def snapshot(self) -> Self:
         """Return a copy that a reload does not change, for work of several transactions."""

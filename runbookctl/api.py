@@ -48,7 +48,7 @@ class RemediatorApi:
                 ) as response,
             ):
                 content = await response.read()
-                if response.status != 200:
+                if response.status not in (200, 201):
                     raise self._error_from(response.status, content)
                 return self._json(content)
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -22,6 +22,7 @@ from runbookctl.commands import (
     pause,
     preview,
     runs,
+    starting,
 )
 from runbookctl.connection_options import ConnectionFirst
 from runbookctl.errors import InitError, RemediatorRefused, WrongUsage
@@ -43,6 +44,7 @@ app.add_typer(contacts_app, name="contacts")
 # In the order of --help.
 COMMANDS = (
     *(preview.plan, preview.why, preview.simulate),
+    *(starting.start, starting.undo),
     *(approval.approve, approval.reject, pause.pause, pause.resume),
     *(runs.status, runs.runs, runs.run),
     *(deploys.deploy, deploys.predeploy),

@@ -295,7 +295,27 @@ def _cut(detail: str) -> str:
     return cut_text(detail, MAX_BOUND, "detail")
 
 
+# The bounds about confirmations, which only an alert has; a storm does not stop an operator, who knows of it.
+OF_ALERTS = frozenset({"storm", "stale", "min_firing"})
+
+
+def exemption(name: str, facts: BoundFacts) -> str | None:
+    """Return why the bound `name` does not apply to the run, or None if it does."""
+    if name in OF_ALERTS and facts.trigger != "alert":
+        return "does not apply: no alert has started the run"
+    if name == "freeze" and facts.trigger == "operator" and facts.only_adds:
+        return "does not apply: an operator starts it, and it only adds or reads"
+    if name == "cooldown" and facts.is_undo:
+        return "does not apply: the run undoes an earlier one"
+    return None
+
+
 def decide(facts: BoundFacts, *, reads_only: bool = False) -> Decision:
     """Evaluate every bound, or for a remediation that only reads its mode: it can do no harm that a bound prevents."""
     bounds = {"mode_off": mode_off} if reads_only else REFUSALS | DEFERRALS
-    return Decision({name: bound(facts) for name, bound in bounds.items()})
+    return Decision({name: _judge(name, bound, facts) for name, bound in bounds.items()})
+
+
+def _judge(name: str, bound: Bound, facts: BoundFacts) -> Judgement:
+    reason = exemption(name, facts)
+    return bound(facts) if reason is None else _pass(reason)

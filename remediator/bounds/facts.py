@@ -15,6 +15,7 @@ from remediator.ledger import effects, episodes, run_history, switches
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
+from remediator.model.remediation import Trigger
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.model.windows import describe_freeze
 from runbookd.inventory import Limits, Mode, RemediationSettings, StackLimits, Window
@@ -60,7 +61,7 @@ class StormFacts:
 
 @dataclass(frozen=True)
 class PlanFacts:
-    """The size of the plan. `approved_count` is 0 unless an operator approved the run."""
+    """The size of the plan. `approved_count` is 0 unless an operator has seen and confirmed its items."""
 
     found: int
     population: int | None
@@ -99,6 +100,9 @@ class BoundFacts:
     freeze_detail: str | None = None
     breaker_reason: str | None = None
     surroundings: SurroundingFacts = NO_SURROUNDINGS
+    trigger: Trigger = "alert"
+    is_undo: bool = False
+    only_adds: bool = False
 
     @property
     def max_alert_age(self) -> timedelta:
@@ -155,6 +159,9 @@ async def gather_facts(
         freeze_detail=describe_freeze(target.stack.freezes.items(), now),
         breaker_reason=await switches.breaker_reason(connection, episode.key),
         surroundings=await add_ledger_facts(connection, target, run, outside.surroundings, now),
+        trigger=run.trigger,
+        is_undo=run.undoes is not None,
+        only_adds=target.remediation.only_adds,
     )
 
 
@@ -178,7 +185,12 @@ async def is_storm_fresh(connection: AsyncConnection, now: datetime) -> bool:
 
 
 def _can_act(context: Context, episode: Episode) -> bool:
-    """Return whether the episode counts toward a storm: its target exists, and its remediation acts and is not off."""
+    """Return whether the episode counts toward a storm.
+
+    An alert has opened it, its target exists, and its remediation acts and is not off.
+    """
+    if not episode.has_alerts:
+        return False
     match resolve_target(context.inventory, context.remediations, episode.key):
         case UnresolvedTarget():
             return False
@@ -187,7 +199,7 @@ def _can_act(context: Context, episode: Episode) -> bool:
 
 
 async def _read_plan(connection: AsyncConnection, target: ResolvedTarget, run: Run) -> PlanFacts:
-    approved_count = len(await effects.items(connection, run.id)) if run.approved_by is not None else 0
+    approved_count = len(await effects.items(connection, run.id)) if run.keeps_its_plan else 0
     return PlanFacts(run.found or 0, run.population, _max_items(target), approved_count)
 
 

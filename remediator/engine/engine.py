@@ -22,6 +22,7 @@ from remediator.model.target import ResolvedTarget, resolve_target
 from remediator.runs.end_messages import notify_ends
 from remediator.runs.execution import record_shutdown
 from remediator.runs.planning import cooldown_of
+from remediator.runs.undos import start_due_undos
 from remediator.shutdown import ShutdownSignal
 
 TICK_SECONDS = 1.0
@@ -120,6 +121,7 @@ class Engine:
         await self._process_deliveries()
         await self.housekeeping.run_due()
         unresolved_episodes = await self._plan_due_episodes()
+        await start_due_undos(self._context)
         await self._drive_due_runs()
         await self._refuse(unresolved_episodes)
         await notify_unknown_targets(self._context)

@@ -18,6 +18,7 @@ from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_ta
 from remediator.runs.execution import execute
 from remediator.runs.planning import fail, precheck, refuse
 from remediator.runs.recovery import mark_unknown, recover
+from remediator.runs.run_target import with_origin, with_undone_items
 from remediator.runs.transitions import transition
 from remediator.runs.verification import verify
 from remediator.shutdown import ShutdownSignal
@@ -58,6 +59,8 @@ class RunDriver:
 
     async def _take_steps(self, run: Run) -> None:
         target = resolve_target_of(self._context, run)  # once: a reload does not change the target of a run under way
+        async with self._context.ledger.read() as connection:
+            target = await with_undone_items(connection, target, run)
         while run.state not in ENDED and not self._shutdown.is_set():
             previous, run = run, await self._next_step(run, target)
             await self._log_run(run)
@@ -109,6 +112,7 @@ class RunDriver:
 def resolve_target_of(context: Context, run: Run) -> ResolvedTarget | UnresolvedTarget:
     """Look up the target of `run`; after its first effect, with the settings with which it was admitted."""
     target = resolve_target(context.inventory, context.remediations, run.key)
+    target = with_origin(target, run) if isinstance(target, ResolvedTarget) else target
     if isinstance(target, UnresolvedTarget) or run.state not in EFFECTS_BEGUN or run.settings is None:
         return target
     try:
@@ -143,10 +147,11 @@ def has_expired(run: Run, now: datetime) -> bool:
 
 
 def is_ready(run: Run, confirmed_at: datetime, now: datetime) -> bool:
-    """Return whether `run` can continue; a deferred run also needs its alert delivered again."""
+    """Return whether `run` can continue; an alert's deferred run also needs it delivered again."""
     if run.state not in WAITING or has_expired(run, now):
         return True
     if run.state is RunState.AWAITING_APPROVAL:
         return run.approved_by is not None
     confirmed_again = run.deferred_at is not None and confirmed_at > run.deferred_at
-    return confirmed_again and run.not_before is not None and run.not_before <= now
+    may_continue = confirmed_again or not run.answers_an_alert
+    return may_continue and run.not_before is not None and run.not_before <= now

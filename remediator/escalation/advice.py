@@ -103,10 +103,21 @@ _BY_REASON = {
 }
 
 
+# No delivery follows a run that an operator started, or that ends an earlier one.
+_WITHOUT_AN_ALERT = {
+    RunState.DEFERRED: "Deferred until the bound clears. Expires after one hour.",
+    RunState.FAILED: "Nothing was applied. Fix the cause, then start it again.",
+    RunState.INTERRUPTED: "It was stopped between two effects. Check the target, then start it again.",
+    RunState.EXPIRED: "It waited too long and expired. Nothing was touched. Start it again when the bound allows it.",
+}
+
+
 def what_next(run: Run) -> str:
     """Return the advice on `run` in a sentence or two, with the commands to copy."""
     if run.is_about_an_alert and run.state in _READING:
         return "No remediation repairs this. Follow the runbook; the alert names the first commands."
+    if not run.answers_an_alert and run.state in _WITHOUT_AN_ALERT:
+        return _WITHOUT_AN_ALERT[run.state].format(undoes=run.undoes)
     advice = _BY_REASON.get((run.state, run.reason)) or _BY_STATE[run.state]
     return advice.format(
         approve=f"runbookctl approve {run.id}",

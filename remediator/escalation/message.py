@@ -124,7 +124,7 @@ async def _with_details(
         content,
         facts=(
             *content.facts,
-            f"run {run.id}, alerts: {_alert_names(episode)}, firing since {episode.firing_since:%Y-%m-%d %H:%M:%S} UTC",
+            _cause_line(run, episode),
             *(f"why: {reason}" for reason in _reasons(run)),
         ),
         advice=(f"what next: {what_next(run)}", *breaker_lines, *ended),
@@ -137,6 +137,18 @@ async def _with_details(
         more=f"runbookctl run {run.id}",
         incident=_incident(episode),
     )
+
+
+def _cause_line(run: Run, episode: Episode) -> str:
+    match run.trigger:
+        case "operator":
+            undone = f" to undo run {run.undoes}" if run.undoes is not None else ""
+            return f"run {run.id}, started by {run.requested_by}{undone}"
+        case "end":
+            return f"run {run.id}, which undoes run {run.undoes}; until it succeeds, that run's effects stay"
+        case _:
+            since = f"{episode.firing_since:%Y-%m-%d %H:%M:%S} UTC"
+            return f"run {run.id}, alerts: {_alert_names(episode)}, firing since {since}"
 
 
 def _alert_names(episode: Episode) -> str:

@@ -32,6 +32,10 @@ NOT_ESCALATED = frozenset({"mode_off", "backup_running", "nothing_listed", UNKNO
 ESCALATED_EVERY_TIME = frozenset({RunState.AWAITING_APPROVAL, RunState.INEFFECTIVE, RunState.UNKNOWN})
 
 
+# The operator who starts a run sees these at once; without an effect, nobody else has to know.
+SEEN_BY_THE_OPERATOR = frozenset({RunState.REFUSED, RunState.NOTHING_TO_DO})
+
+
 def steps_of(inventory: Inventory, stack: str) -> Mapping[str, EscalationStep]:
     """Return the escalation steps of `stack`, or else one step with all contacts."""
     stack_settings = inventory.stacks.get(stack)
@@ -56,7 +60,9 @@ async def escalate(connection: AsyncConnection, context: Context, run: Run) -> N
 
     Repeated outcomes are escalated once per episode.
     """
-    if run.reason in NOT_ESCALATED:
+    if run.reason in NOT_ESCALATED and run.trigger != "end":
+        return
+    if run.trigger == "operator" and run.state in SEEN_BY_THE_OPERATOR:
         return
     key = await _message_key(connection, run)
     notifications = await outbox.notifications_of(connection, run.episode)

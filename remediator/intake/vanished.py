@@ -42,6 +42,7 @@ class VanishedEpisodeDetector:
         now, span = self._context.clock.now(), self._context.repeat_interval
         async with self._context.ledger.read() as connection:
             unconfirmed_episodes = await episodes.all_open(connection, not_confirmed_between=(now - span, now))
+        unconfirmed_episodes = [each for each in unconfirmed_episodes if each.has_alerts]
         if not unconfirmed_episodes or self._context.alertmanager is None:
             return unconfirmed_episodes
         try:

@@ -35,6 +35,11 @@ class Episode:
     alerts: Mapping[str, Any]
 
     @property
+    def has_alerts(self) -> bool:
+        """Whether an alert belongs to it; otherwise it ends with the run that an operator started."""
+        return bool(self.alerts)
+
+    @property
     def alert_names(self) -> list[str]:
         """The names of its alerts, sorted; those of the last firing ones once it has ended."""
         return sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in self.alerts.values()})
@@ -78,7 +83,7 @@ class EpisodeBatch:
         self._update(
             current,
             confirmed_at=firing[-1].received_at,
-            firing_since=min(current.firing_since, _firing_since(firing)),
+            firing_since=_firing_since(firing, current),
             alerts=self._count_cut(firing_alerts.merge(firing, current.alerts, forget_before)),
         )
 
@@ -150,6 +155,11 @@ async def end(connection: AsyncConnection, current: Episode, reason: str, now: d
     await audit.append(connection, now, f"episode_{reason}", detail={"episode": current.id})
 
 
+async def open_without_alerts(connection: AsyncConnection, key: EpisodeKey, now: datetime) -> Episode:
+    """Open an episode for a run that no alert starts; it ends with the run, unless an alert joins it."""
+    return await _insert(connection, key, {}, now, now, now)
+
+
 async def open_for(connection: AsyncConnection, key: EpisodeKey) -> Episode | None:
     """Return the only open episode of `key`, or None."""
     rows = await connection.execute(
@@ -207,27 +217,32 @@ async def _open(
     alerts: Mapping[str, Any],
     now: datetime,
 ) -> Episode:
-    result = await connection.execute(
-        insert(episode).values(
-            stack=key.stack,
-            remediation=key.remediation,
-            target=key.target,
-            opened_at=now,
-            firing_since=_firing_since(firing),
-            delivered_at=firing[0].received_at,
-            confirmed_at=firing[-1].received_at,
-            alerts=alerts,
-        )
-    )
-    detail = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
-    await audit.append(connection, now, "episode_opened", detail=detail)
+    first, last = firing[0].received_at, firing[-1].received_at
+    return await _insert(connection, key, alerts, now, first, last, _firing_since(firing))
+
+
+async def _insert(
+    connection: AsyncConnection,
+    key: EpisodeKey,
+    alerts: Mapping[str, Any],
+    now: datetime,
+    delivered_at: datetime,
+    confirmed_at: datetime,
+    firing_since: datetime | None = None,
+) -> Episode:
+    names = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
+    times = {"opened_at": now, "delivered_at": delivered_at, "confirmed_at": confirmed_at}
+    values = {**names, **times, "firing_since": firing_since or now, "alerts": alerts}
+    result = await connection.execute(insert(episode).values(**values))
+    await audit.append(connection, now, "episode_opened", detail=names)
     assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
     return await get(connection, int(result.inserted_primary_key[0]))
 
 
-def _firing_since(firing: Sequence[ReceivedAlert]) -> datetime:
-    """Return when the first alert began to fire."""
-    return min(each.alert.fires_since(each.received_at) for each in firing)
+def _firing_since(firing: Sequence[ReceivedAlert], current: Episode | None = None) -> datetime:
+    """Return when the first alert began to fire; an operator's episode began without any."""
+    since = min(each.alert.fires_since(each.received_at) for each in firing)
+    return min(since, current.firing_since) if current is not None and current.has_alerts else since
 
 
 def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:

@@ -110,11 +110,17 @@ async def last_unknown_targets_at(connection: AsyncConnection) -> datetime | Non
 
 
 async def ended_without_message(connection: AsyncConnection, since: datetime) -> Sequence[Episode]:
-    """Return the episodes that have ended since then, whose contacts were notified but not of the end."""
+    """Return the episodes that have ended since then, whose contacts were notified but not of the end.
+
+    An episode that ended with its run has no end of its own to report.
+    """
     own_message = outbox.c.episode == episode.c.id, outbox.c.key.not_like(f"{_UNKNOWN_TARGETS}/%")
     end_message = outbox.c.episode == episode.c.id, outbox.c.key.like(f"%/{_END}")
     query = select(episode).where(
-        episode.c.ended_at >= since, exists().where(*own_message), ~exists().where(*end_message)
+        episode.c.ended_at >= since,
+        episode.c.end_reason != "finished",
+        exists().where(*own_message),
+        ~exists().where(*end_message),
     )
     return [Episode(**row._mapping) for row in await connection.execute(query.order_by(episode.c.ended_at))]
 

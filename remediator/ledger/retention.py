@@ -13,7 +13,19 @@ from remediator.ledger import audit, run_counts
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.run_counts import RunCount
 from remediator.ledger.schema import audit as trail
-from remediator.ledger.schema import breaker, delivery, episode, item, outbox, resolution, run, storm, tally
+from remediator.ledger.schema import (
+    breaker,
+    delivery,
+    episode,
+    item,
+    outbox,
+    planned_undo,
+    question,
+    resolution,
+    run,
+    storm,
+    tally,
+)
 from remediator.model.episode_key import UNKNOWN_NAME
 from remediator.model.run_state import TRANSITIONS
 
@@ -36,6 +48,7 @@ async def delete_expired(ledger: Ledger, now: datetime) -> bool:
         _delete_deliveries,
         _delete_messages,
         _delete_alert_records,
+        _delete_questions,
         _delete_runs,
         _delete_episodes,
         _fold_counts,
@@ -75,14 +88,24 @@ async def _delete_alert_records(connection: AsyncConnection, now: datetime) -> i
     return (await connection.execute(delete(resolution).where(resolution.c.alert.in_(expired_alerts)))).rowcount
 
 
+async def _delete_questions(connection: AsyncConnection, now: datetime) -> int:
+    """Delete old questions; the run of a confirmed one keeps its items."""
+    expired_ids = select(question.c.id).where(question.c.asked_at < now - DELIVERY_RETENTION).limit(STEP_ROWS)
+    return (await connection.execute(delete(question).where(question.c.id.in_(expired_ids)))).rowcount
+
+
 async def _delete_runs(connection: AsyncConnection, now: datetime) -> int:
-    """Delete ended runs with their items, unless their breaker is or was recently open."""
+    """Delete ended runs with their items, unless their breaker is or was recently open, or they will be undone."""
     limit = now - RECORD_RETENTION
     open_or_recently_closed = or_(breaker.c.closed_at.is_(None), breaker.c.closed_at >= limit)
     has_breaker = exists().where(breaker.c.run == run.c.id, open_or_recently_closed)
-    expired_query = select(run.c.id).where(run.c.state.not_in(TRANSITIONS), run.c.finished_at < limit, ~has_breaker)
+    will_be_undone = exists().where(planned_undo.c.run == run.c.id, planned_undo.c.closed_at.is_(None))
+    expired_query = select(run.c.id).where(
+        run.c.state.not_in(TRANSITIONS), run.c.finished_at < limit, ~has_breaker, ~will_be_undone
+    )
     expired_ids = [row.id for row in await connection.execute(expired_query.limit(STEP_ROWS))]
     await connection.execute(delete(breaker).where(breaker.c.run.in_(expired_ids)))
+    await connection.execute(delete(planned_undo).where(planned_undo.c.run.in_(expired_ids)))
     await connection.execute(delete(item).where(item.c.run.in_(expired_ids)))
     return (await connection.execute(delete(run).where(run.c.id.in_(expired_ids)))).rowcount
 

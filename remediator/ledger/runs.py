@@ -1,6 +1,7 @@
 """Runs. Every change of state goes through `move`, which writes the audit row."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, run_counts
 from remediator.ledger.episodes import Episode
+from remediator.ledger.run_row import Origin
 from remediator.ledger.run_row import Run as Run
 from remediator.ledger.run_row import from_row as from_row
 from remediator.ledger.schema import run
@@ -17,12 +19,14 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import RemediatorError
 from remediator.model.run_state import ENDED, TRANSITIONS, RunState
 
+ALERT = Origin()
+
 
 class StaleRun(RemediatorError):
     """The run was moved or taken over since it was read; the caller must stop."""
 
 
-async def create(connection: AsyncConnection, cause: Episode, now: datetime) -> Run:
+async def create(connection: AsyncConnection, cause: Episode, now: datetime, origin: Origin = ALERT) -> Run:
     """Plan a new run of the episode `cause`."""
     result = await connection.execute(
         insert(run).values(
@@ -32,11 +36,13 @@ async def create(connection: AsyncConnection, cause: Episode, now: datetime) -> 
             target=cause.target,
             state=RunState.PLANNED,
             created_at=now,
+            **asdict(origin),
         )
     )
     assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
     identifier = int(result.inserted_primary_key[0])
-    await audit.append(connection, now, RunState.PLANNED, run=identifier, detail={"episode": cause.id})
+    detail = {"episode": cause.id, **origin.as_detail()}
+    await audit.append(connection, now, RunState.PLANNED, run=identifier, actor=origin.actor, detail=detail)
     return await get(connection, identifier)
 
 
@@ -125,6 +131,20 @@ async def get_or_none(connection: AsyncConnection, identifier: int) -> Run | Non
 async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     """Return all runs that have not ended, oldest first."""
     rows = await connection.execute(select(run).where(run.c.state.in_(TRANSITIONS)).order_by(run.c.id))
+    return [from_row(row) for row in rows]
+
+
+async def unfinished_of(connection: AsyncConnection, key: EpisodeKey) -> Run | None:
+    """Return the oldest run of `key` that has not ended, or None."""
+    same = run.c.stack == key.stack, run.c.remediation == key.remediation, run.c.target == key.target
+    rows = await connection.execute(select(run).where(*same, run.c.state.in_(TRANSITIONS)).order_by(run.c.id).limit(1))
+    row = rows.one_or_none()
+    return None if row is None else from_row(row)
+
+
+async def undoing(connection: AsyncConnection, identifier: int) -> Sequence[Run]:
+    """Return the runs that undo the run with this number, oldest first."""
+    rows = await connection.execute(select(run).where(run.c.undoes == identifier).order_by(run.c.id))
     return [from_row(row) for row in rows]
 
 

@@ -125,6 +125,10 @@ run = Table(
     Column("plan_hash", String),
     Column("settings", JSON),  # by which the run was last judged, and with which it acts
     Column("evidence", JSON, nullable=False, default=dict),
+    Column("trigger", String, nullable=False, server_default="alert"),
+    Column("requested_by", String),  # the operator who started it
+    Column("parameters", JSON),  # their texts
+    Column("undoes", _Id),  # the run whose effects it undoes
     # The database itself rules out two active runs of one remediation on one target.
     Index(
         "run_one_active",
@@ -142,6 +146,7 @@ run = Table(
     Index("run_admitted", "admitted_at"),
     Index("run_finished", "finished_at"),
     Index("run_target", "stack", "remediation", "target", "finished_at"),
+    Index("run_undoes", "undoes"),
 )
 
 item = Table(
@@ -184,6 +189,39 @@ pause = Table(
     Column("until", Instant),
     Column("ended_at", Instant),
     Column("ended_by", String),
+)
+
+# A plan that an operator was shown. Confirmed once, it becomes a run with exactly these items.
+question = Table(
+    "question",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String, nullable=False),
+    Column("remediation", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("undoes", _Id),
+    Column("reason", Text, nullable=False),
+    Column("operator", String, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("plan_hash", String, nullable=False),
+    Column("used_at", Instant),
+    Column("run", _Id),
+    Index("question_asked", "asked_at"),
+)
+
+# The runs that the engine undoes by itself: at `due_at`, or if it is NULL once the episode is over.
+planned_undo = Table(
+    "planned_undo",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("run", _Id, ForeignKey("run.id"), nullable=False, unique=True),
+    Column("due_at", Instant),
+    Column("closed_at", Instant),
+    Column("outcome", String),
+    Index("planned_undo_open", "closed_at"),
 )
 
 deploy = Table(

@@ -7,8 +7,11 @@ RemediatorError
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
 │   └── TooManyAlerts    a delivery with more alerts than allowed
 ├── NoSuchRun            an operator named a run that does not exist
+├── NoSuchQuestion       an operator named a question that does not exist
+├── NoSuchTarget         an operator named a target or a remediation that does not exist
 ├── InvalidParameter     an operator set a parameter that does not exist, or a value that is not allowed
-├── WrongState           an operator requested an action that the run's state does not allow
+├── WrongState           an operator requested an action that the run's state, or the question's, does not allow
+├── RoleTooLow           the operator's role does not allow the requested action
 └── OperatorRemoved      a reload has removed the operator who requests an action
 """
 
@@ -41,12 +44,24 @@ class NoSuchRun(RemediatorError):
     """There is no run with this number."""
 
 
+class NoSuchQuestion(RemediatorError):
+    """There is no question with this number."""
+
+
+class NoSuchTarget(RemediatorError):
+    """The inventory has no such target, or there is no such remediation."""
+
+
 class InvalidParameter(RemediatorError):
     """The remediation has no such parameter, or the value is not allowed."""
 
 
 class WrongState(RemediatorError):
-    """The run's state does not allow the requested action."""
+    """The state of the run or the question does not allow the requested action."""
+
+
+class RoleTooLow(RemediatorError):
+    """The operator's role does not allow the requested action."""
 
 
 class OperatorRemoved(RemediatorError):

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 
 from remediator.model.episode_key import ALERTS, UNKNOWN_NAME, EpisodeKey
-from remediator.model.remediation import Identity, Remediation, Scope, TargetName
+from remediator.model.parameters import Value
+from remediator.model.remediation import Identity, Item, Remediation, Scope, TargetName, Trigger
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 from runbookd.inventory.suggest import suggest
 
@@ -29,6 +30,9 @@ class ResolvedTarget:
     stack: Stack
     name: TargetName
     settings: RemediationSettings
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    undoes: Sequence[Item] | None = None
+    trigger: Trigger = "alert"
 
     @property
     def max_alert_age(self) -> timedelta:
@@ -37,7 +41,8 @@ class ResolvedTarget:
 
     def scope(self, run: int | str, touched_items: Sequence[Identity] = ()) -> Scope:
         """Return the scope of `run` on this target."""
-        return Scope(self.stack, self.name, self.settings, str(run), touched_items)
+        scope = Scope(self.stack, self.name, self.settings, str(run), touched_items)
+        return replace(scope, parameters=self.parameters, undoes=self.undoes, trigger=self.trigger)
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,19 @@ def resolve_target(
         return UnresolvedTarget(f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}")
     match _resolve_name(remediation, stack, key):
         case TargetName() as name:
-            return ResolvedTarget(inventory, remediation, stack, name, _settings_for(stack, key))
+            return ResolvedTarget(
+                inventory, remediation, stack, name, _settings_for(stack, key, reads_only=remediation.reads_only)
+            )
         case unresolved:
             return unresolved
+
+
+def canonical_target(remediation: Remediation, text: str) -> str:
+    """Return the canonical form of a target that an operator wrote, perhaps without its kind."""
+    stack, _, rest = text.partition("/")
+    if rest.startswith(f"{remediation.kind}/"):
+        return text
+    return f"{stack}/{remediation.kind}/{rest or stack}"
 
 
 def counted_key(inventory: Inventory, remediations: Mapping[str, Remediation], key: EpisodeKey) -> EpisodeKey:
@@ -120,9 +135,9 @@ def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
     return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 
-def _settings_for(stack: Stack, key: EpisodeKey) -> RemediationSettings:
-    """Return the settings of an episode: reading for an alert needs no entry in the inventory."""
-    if key.is_about_an_alert and key.remediation not in stack.remediations:
+def _settings_for(stack: Stack, key: EpisodeKey, *, reads_only: bool) -> RemediationSettings:
+    """Return the settings of an episode: reading needs no entry in the inventory."""
+    if reads_only and key.remediation not in stack.remediations:
         return RemediationSettings(mode=Mode.AUTO)
     return settings_of(stack, key.remediation)
 

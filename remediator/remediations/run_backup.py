@@ -64,7 +64,7 @@ class _BackupSession:
             async with asyncio.timeout(PLAN_SECONDS):
                 backups = await self.folder.list_newest(now)
                 evidence = {"newest": _newest(backups, now)}
-                if self._is_fresh(backups, now):
+                if self._is_fresh(backups, now) and self.scope.trigger == "alert":  # an operator wants one more
                     return Plan((), 0, evidence=evidence)
                 name = await self._free_name(now)
         identity = {"object": name, "newest": backups[0].name if backups else None}
@@ -115,8 +115,8 @@ class _BackupSession:
             )
         if await self.folder.size(name) is not None:
             raise TargetUnreachable(
-                f"{self.scope.target}: {name}, the name of a new backup, is taken by an object that is empty or counts"
-                " as old; move that object away, or add the time of day to the pattern"
+                f"{self.scope.target}: {name}, the name of a new backup, is taken by a backup, or by an object that is"
+                " empty or counts as old; move that object away, or add the time of day to the pattern"
             )
         return name
 

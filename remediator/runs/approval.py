@@ -10,6 +10,7 @@ from remediator.ledger.schema import run as table
 from remediator.model.errors import NoSuchRun, WrongState
 from remediator.model.run_state import CANCELLABLE, RunState
 from remediator.runs.transitions import transition
+from runbookd.inventory import own_approvals
 
 
 async def approve(context: Context, identifier: int, operator: str) -> Run:
@@ -17,11 +18,13 @@ async def approve(context: Context, identifier: int, operator: str) -> Run:
 
     Raises:
         NoSuchRun: no run has this number.
-        WrongState: the run is not, or no longer, awaiting an approval.
+        WrongState: the run is not, or no longer, awaiting an approval, or not that of this operator.
     """
     async with context.ledger.write() as connection:
         context.require_operator(operator)
         run = await _require_awaiting_approval(connection, context, identifier)
+        if run.requested_by == operator and not own_approvals(context.inventory, run.stack):
+            raise WrongState(f"{operator} has started run {identifier}; another operator has to approve it")
         await connection.execute(update(table).where(table.c.id == run.id).values(approved_by=operator))
         detail = {"plan_hash": run.plan_hash}
         await audit.append(connection, context.clock.now(), "approved", run=run.id, actor=operator, detail=detail)

@@ -20,6 +20,7 @@ from remediator.model.remediation import EffectOutcome, Item, ItemState, Remedia
 from remediator.model.run_state import RunState
 from remediator.model.target import ResolvedTarget
 from remediator.model.windows import active_freeze, in_window
+from remediator.runs.exceptions import only_reads
 from remediator.runs.outcome import CONNECT_SECONDS, query_outcome
 from remediator.runs.transitions import transition
 from remediator.shutdown import SHUTDOWN, ShutdownSignal
@@ -97,16 +98,25 @@ async def _reason_to_stop(
     now = context.clock.now()
     if shutdown.is_set():
         return SHUTDOWN
-    if run.is_about_an_alert:
-        return (await episodes.get(connection, run.episode)).end_reason
+    if only_reads(target, run):
+        return (await episodes.get(connection, run.episode)).end_reason if run.answers_an_alert else None
     if await pause_reason(connection, context, run.stack) is not None:
         return "kill_switch"
     # Unlike the settings of the run, a freeze applies as soon as it is loaded: it can only stop a run.
     freezes = context.inventory.stacks.get(run.stack, target.stack).freezes
-    if active_freeze(freezes.items(), now) is not None:
+    may_freeze = not (target.remediation.only_adds and run.trigger == "operator")
+    if may_freeze and active_freeze(freezes.items(), now) is not None:
         return "freeze"
     if target.settings.only_in is not None and not in_window(target.stack.windows[target.settings.only_in], now):
         return "window"
+    return await _alert_reason_to_stop(connection, context, run, target) if run.answers_an_alert else None
+
+
+async def _alert_reason_to_stop(
+    connection: AsyncConnection, context: Context, run: Run, target: ResolvedTarget
+) -> str | None:
+    """Return why the alerts allow no further effect: a storm, their end, or no confirmation."""
+    now = context.clock.now()
     if judge_storm(now, await read_storm(connection, context, now), context.inventory.limits.storm).stops:
         return "storm"
     episode = await episodes.get(connection, run.episode)

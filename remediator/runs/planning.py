@@ -22,6 +22,7 @@ from remediator.model.errors import RemediatorError, TargetUnknown
 from remediator.model.remediation import Identity, Plan
 from remediator.model.run_state import SAME_ITEMS, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
+from remediator.runs.exceptions import needs_approval, only_reads
 from remediator.runs.storms import end_unread_in_storm, end_without_reading, note_storm
 from remediator.runs.transitions import transition
 from runbookd.inventory import Mode, RemediationSettings
@@ -40,7 +41,7 @@ class PlanFailed:
 
 
 async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
-    """Plan `run`, evaluate all bounds and move it on; an approved run keeps its plan.
+    """Plan `run`, evaluate all bounds and move it on; a run whose items an operator has seen keeps its plan.
 
     Raises:
         LedgerUnavailable: nothing was decided.
@@ -48,7 +49,7 @@ async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
     """
     if target.settings.mode is Mode.OFF and run.state is RunState.PLANNED:  # turned off: the target is not read
         return await refuse(context, run, "mode_off", "the mode is off")
-    if run.approved_by is not None:
+    if run.keeps_its_plan:
         return await _decide(context, run, target, None)
     if (ended_run := await end_without_reading(context, run, target)) is not None:
         return ended_run
@@ -129,18 +130,19 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
             run = await effects.save_plan(connection, run, plan)
         episode = await episodes.get(connection, run.episode)
         facts = await gather_facts(connection, context, target, run, episode, outside)
-        decision = decide(facts, reads_only=run.is_about_an_alert)
+        decision = decide(facts, reads_only=only_reads(target, run))
         await note_storm(connection, context, facts.storm)  # for its cooldown, even if another bound stops the run
         return await _apply_decision(connection, context, run, target, decision, plan)
 
 
 def next_state(
-    settings: RemediationSettings, run: Run, decision: Decision, plan: Plan | None, rejected_hash: str | None
+    target: ResolvedTarget, run: Run, decision: Decision, plan: Plan | None, rejected_hash: str | None
 ) -> tuple[RunState, str]:
     """Return the state after `prechecked` and its reason: the first that applies.
 
     `rejected_hash` is that of the items that an operator has rejected in this episode: they are not asked about again.
     """
+    settings = target.settings
     if run.found == 0:
         return RunState.NOTHING_TO_DO, plan.empty_reason if plan is not None else ""
     if settings.mode is Mode.SHADOW:
@@ -149,7 +151,7 @@ def next_state(
         return RunState.REFUSED, decision.reason
     if plan is not None and not plan.items:
         return RunState.NOTHING_TO_DO, "nothing_listed"
-    if settings.mode is Mode.APPROVE and run.approved_by is None:
+    if needs_approval(target, run):
         is_same = plan is not None and hash_items(plan.items) == rejected_hash
         return (RunState.REJECTED, SAME_ITEMS) if is_same else (RunState.AWAITING_APPROVAL, "")
     if decision.deferrals:
@@ -167,7 +169,7 @@ async def _apply_decision(
 ) -> Run:
     settings = target.settings
     rejected_hash = await run_history.rejected_hash(connection, run.episode)
-    state, reason = next_state(settings, run, decision, plan, rejected_hash)
+    state, reason = next_state(target, run, decision, plan, rejected_hash)
     columns = _columns_of(state, run, settings, decision, context.clock.now())
     evidence = {"bounds": decision.as_evidence()}
     run = await transition(connection, context, run, state, reason=reason, evidence=evidence, **columns)
@@ -183,7 +185,7 @@ def _columns_of(
     if state is RunState.ADMITTED:
         return {"admitted_at": now}
     if state is RunState.AWAITING_APPROVAL:
-        return {"expires_at": now + settings.approve_within}
+        return {"expires_at": now + settings.approve_within, "approved_by": None}
     if state is RunState.DEFERRED:
         since = run.deferred_at or now
         not_before = min(decision.not_before(now), since + MAX_DEFERRAL)

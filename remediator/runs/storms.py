@@ -24,7 +24,7 @@ async def note_storm(connection: AsyncConnection, context: Context, seen: StormF
 
 async def end_without_reading(context: Context, run: Run, target: ResolvedTarget) -> Run | None:
     """End a new run if a storm was just seen; otherwise return None, so that its plan is read."""
-    if run.state is not RunState.PLANNED or run.is_about_an_alert:
+    if run.state is not RunState.PLANNED or run.is_about_an_alert or not run.answers_an_alert:
         return None
     async with context.ledger.read() as connection:
         if not await is_storm_fresh(connection, context.clock.now()):
@@ -38,7 +38,7 @@ async def end_unread_in_storm(context: Context, run: Run, target: ResolvedTarget
 
     A storm is often the reason why: hundreds of failures of one server would be hundreds of messages.
     """
-    if run.state is not RunState.PLANNED or run.is_about_an_alert:
+    if run.state is not RunState.PLANNED or run.is_about_an_alert or not run.answers_an_alert:
         return None
     async with context.ledger.write() as connection:
         await note_storm(connection, context, await read_storm(connection, context, context.clock.now()))

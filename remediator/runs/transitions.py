@@ -11,8 +11,9 @@ from remediator.ledger import run_history, runs, switches
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
 from remediator.model.episode_key import EpisodeKey
-from remediator.model.run_state import UNKNOWN_TARGET, RunState, counts_toward_breaker
+from remediator.model.run_state import ENDED, UNKNOWN_TARGET, RunState, counts_toward_breaker
 from remediator.model.target import counted_key
+from remediator.runs.undos import follow_end
 from runbookd.inventory import Breaker
 
 
@@ -45,6 +46,8 @@ async def transition(
     )
     for consequence in CONSEQUENCES.get(to, ()):
         await consequence(connection, context, moved_run)
+    if to in ENDED:
+        await follow_end(connection, context, moved_run)
     return moved_run
 
 
@@ -84,12 +87,19 @@ async def notify_reading(connection: AsyncConnection, context: Context, run: Run
         await escalate(connection, context, run)
 
 
+async def notify_unended(connection: AsyncConnection, context: Context, run: Run) -> None:
+    """Notify the contacts that effects which were to end stay, because the mode is shadow now."""
+    if run.trigger == "end":
+        await escalate(connection, context, run)
+
+
 S = RunState
 Consequence = Callable[[AsyncConnection, Context, Run], Awaitable[None]]
 # The consequences of a state, in the transaction that moves a run there; the other states have none.
 CONSEQUENCES: dict[RunState, tuple[Consequence, ...]] = {
     S.AWAITING_APPROVAL: (escalate,),
     S.ADMITTED: (notify_reading,),
+    S.SHADOW: (notify_unended,),
     S.REFUSED: (escalate,),
     S.EXPIRED: (escalate,),
     S.FAILED: (count_toward_breaker, escalate),

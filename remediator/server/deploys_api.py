@@ -10,6 +10,7 @@ from remediator.context import Context
 from remediator.ledger import deploys
 from remediator.server.operator_api import OperatorGuard
 from remediator.server.request_body import read_body
+from runbookd.inventory import Role
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ def add_deploy_routes(app: web.Application, context: Context, require_operator: 
     async def report(request: web.Request, operator: str) -> web.Response:
         return web.json_response(await _record(context, await read_body(request, DeployReport), operator))
 
-    app.router.add_post("/api/v1/deploys", require_operator(report))
+    app.router.add_post("/api/v1/deploys", require_operator(report, Role.REPORTER))
 
 
 async def _record(context: Context, report: DeployReport, operator: str) -> dict[str, str]:
@@ -40,7 +41,7 @@ async def _record(context: Context, report: DeployReport, operator: str) -> dict
         raise web.HTTPBadRequest(text=f"the inventory has no stack {report.stack!r}\n")
     record = deploys.begin if report.state == "started" else deploys.end
     async with context.ledger.write() as connection:
-        context.require_operator(operator)
+        context.require_operator(operator, Role.REPORTER)
         await record(connection, context.clock.now(), operator, report.stack, report.version)
     log.info("deploy reported", operator=operator, stack=report.stack, version=report.version, state=report.state)
     return report.model_dump()

@@ -28,6 +28,7 @@ from remediator.model.errors import MalformedDelivery
 from remediator.model.remediation import Plan
 from remediator.model.run_state import ENDED, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, keys_of, opens_an_episode, resolve_target
+from remediator.runs.exceptions import only_reads
 from remediator.runs.planning import PlanFailed, cooldown_of, next_state, read_plan
 from runbookd.inventory import Mode
 
@@ -172,9 +173,9 @@ async def _preview_decision(
     target, plan = reading.target, reading.plan
     planned_run = replace(run, found=plan.found, population=plan.population)
     facts = await gather_facts(connection, context, target, planned_run, episode, reading.outside)
-    decision = decide(facts, reads_only=key.is_about_an_alert)
+    decision = decide(facts, reads_only=only_reads(target, planned_run))
     rejected_hash = await run_history.rejected_hash(connection, episode.id)
-    state, reason = next_state(target.settings, planned_run, decision, plan, rejected_hash)
+    state, reason = next_state(target, planned_run, decision, plan, rejected_hash)
     detail = decision.detail if reason == decision.reason else ""
     return Preview(key, state, reason, detail, str(target.settings.mode), plan, decision, facts)
 

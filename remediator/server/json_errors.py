@@ -3,10 +3,31 @@
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from remediator.model.errors import LedgerUnavailable, NoSuchRun, OperatorRemoved, WrongState
+from remediator.model.errors import (
+    InvalidParameter,
+    LedgerUnavailable,
+    NoSuchQuestion,
+    NoSuchRun,
+    NoSuchTarget,
+    OperatorRemoved,
+    RemediatorError,
+    RoleTooLow,
+    TargetUnreachable,
+    WrongState,
+)
 
 _FORWARDED_HEADERS = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE)
-_STATUS = {NoSuchRun: 404, WrongState: 409, LedgerUnavailable: 503, OperatorRemoved: 401}
+_STATUS: dict[type[RemediatorError], int] = {
+    InvalidParameter: 400,
+    OperatorRemoved: 401,
+    RoleTooLow: 403,
+    NoSuchQuestion: 404,
+    NoSuchRun: 404,
+    NoSuchTarget: 404,
+    WrongState: 409,
+    LedgerUnavailable: 503,
+    TargetUnreachable: 503,
+}
 
 
 @web.middleware
@@ -16,7 +37,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     try:
         return await handler(request)
-    except (NoSuchRun, WrongState, LedgerUnavailable, OperatorRemoved) as error:
+    except tuple(_STATUS) as error:
         return web.json_response({"error": str(error)}, status=_STATUS[type(error)])
     except web.HTTPException as error:
         headers = {name: error.headers[name] for name in _FORWARDED_HEADERS if name in error.headers}

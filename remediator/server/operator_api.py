@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +28,7 @@ from remediator.model.run_state import RunState
 from remediator.runs.approval import approve, reject
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.request_body import read_body
-from runbookd.inventory import Duration
+from runbookd.inventory import Duration, Role
 
 MAX_LIMIT = 1_000
 MAX_REASON = 500  # characters; it is part of each message about a run that a pause refuses
@@ -36,7 +36,13 @@ log = structlog.get_logger(__name__)
 NO_OPERATORS = "no operators are configured; add operators: {oncall: {token_file: …}} to the inventory\n"
 
 OperatorHandler = Callable[[web.Request, str], Awaitable[web.Response]]
-OperatorGuard = Callable[[OperatorHandler], Handler]
+
+
+class OperatorGuard(Protocol):
+    """Guards a handler: GET needs the role viewer, any other method the role operator or `least`."""
+
+    def __call__(self, handler: OperatorHandler, least: Role = Role.OPERATOR) -> Handler:
+        """Return the guarded handler."""
 
 
 class PauseRequest(BaseModel):
@@ -88,19 +94,22 @@ class Api:
         self._wake = wake
         self._audit_task: asyncio.Task[AuditReport] | None = None
 
-    def require_operator(self, handler: OperatorHandler) -> Handler:
-        """Return `handler` behind the check of the operators' tokens."""
+    def require_operator(self, handler: OperatorHandler, least: Role = Role.OPERATOR) -> Handler:
+        """Return `handler` behind the check of the operators' tokens and roles; see OperatorGuard."""
 
         async def handle(request: web.Request) -> web.Response:
-            return await handler(request, self.authenticate(request))
+            role = Role.VIEWER if request.method in (hdrs.METH_GET, hdrs.METH_HEAD) else least
+            return await handler(request, self.authenticate(request, role))
 
         return handle
 
-    def authenticate(self, request: web.Request) -> str:
-        """Return the name of the operator who sends `request`, or raise the HTTP error that refuses it."""
+    def authenticate(self, request: web.Request, least: Role = Role.OPERATOR) -> str:
+        """Return the name of the operator who sends `request`, or raise the error that refuses it."""
         if not self._tokens:
             raise web.HTTPForbidden(text=NO_OPERATORS)
-        return self._tokens.authenticate(request)
+        name = self._tokens.authenticate(request)
+        self._context.require_operator(name, least)
+        return name
 
     async def get_runs(self, request: web.Request, _operator: str) -> web.Response:
         """Return a page of runs, newest first."""
@@ -235,6 +244,10 @@ def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:
         "episode": run.episode,
         "created_at": rfc3339(run.created_at),
         "finished_at": rfc3339(run.finished_at),
+        "trigger": run.trigger,
+        "requested_by": run.requested_by,
+        "parameters": run.parameters or {},
+        "undoes": run.undoes,
         "items": [_item_json(each) for each in items],
     }
 

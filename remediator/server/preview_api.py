@@ -97,12 +97,12 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
         if plan
         else [],
         "evidence": dict(plan.evidence) if plan else {},
-        "bounds": _bounds_json(preview.decision),
-        "numbers": _numbers_json(preview.facts),
+        "bounds": bounds_json(preview.decision),
+        "numbers": numbers_json(preview.facts),
     }
 
 
-def _bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
+def bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
     """Return every bound with its numbers, by precedence; stopping bounds carry `until`."""
     return [
         {
@@ -116,7 +116,7 @@ def _bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
     ]
 
 
-def _numbers_json(facts: BoundFacts | None) -> Mapping[str, Any]:
+def numbers_json(facts: BoundFacts | None) -> Mapping[str, Any]:
     """Return each judged number beside its limit; null is no limit, or unknown."""
     if facts is None:
         return {}

@@ -24,6 +24,7 @@ from runbookd.inventory.errors import InventoryError, Problem, SecretError
 from runbookd.inventory.load import load_inventory, place_of, read_block
 from runbookd.inventory.model import (
     Alertmanager,
+    Approvals,
     Contact,
     EscalationStep,
     HttpTarget,
@@ -32,7 +33,9 @@ from runbookd.inventory.model import (
     PrefixSettings,
     QueueTarget,
     RedisTarget,
+    Role,
     Stack,
+    own_approvals,
 )
 from runbookd.inventory.queries import Query
 from runbookd.inventory.secrets import Secret
@@ -42,6 +45,7 @@ from runbookd.inventory.storage_options import StorageOptions, read_storage_opti
 __all__ = [
     "MAX_MARKER_BYTES",
     "Alertmanager",
+    "Approvals",
     "BackupNames",
     "BackupReport",
     "BackupTarget",
@@ -68,6 +72,7 @@ __all__ = [
     "QueueTarget",
     "RedisTarget",
     "RemediationSettings",
+    "Role",
     "Secret",
     "SecretError",
     "ServiceTarget",
@@ -81,6 +86,7 @@ __all__ = [
     "key_before",
     "load_inventory",
     "marker_name",
+    "own_approvals",
     "parse_duration",
     "parse_marker_name",
     "place_of",

@@ -6,6 +6,7 @@ Every level is a map, so that one environment variable can replace one value.
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Literal, Self
@@ -210,6 +211,12 @@ class EscalationStep(Section):
         return not self.after and not self.only_while
 
 
+class Approvals(Section):
+    """The rules of approvals. With `own`, the operator who starts a run in mode approve also approves it."""
+
+    own: bool = True
+
+
 class Stack(Section):
     """One monitored product."""
 
@@ -223,6 +230,7 @@ class Stack(Section):
     commands: dict[Name, CommandTarget] = Field(default_factory=dict)
     services: dict[Name, ServiceTarget] = Field(default_factory=dict)
     limits: StackLimits = StackLimits()
+    approvals: Approvals | None = None
     windows: dict[Name, Window] = Field(default_factory=dict)
     freezes: dict[Name, Freeze] = Field(default_factory=dict)
     escalation: dict[Name, EscalationStep] = Field(default_factory=dict)
@@ -271,10 +279,23 @@ def _list_names(sections: Mapping[str, Section]) -> str:
     return f"the stack has {', '.join(map(repr, sorted(sections)))}" if sections else "the stack has none"
 
 
+class Role(StrEnum):
+    """What an operator may do: read, also report deploys and duties, or everything."""
+
+    VIEWER = "viewer"
+    REPORTER = "reporter"
+    OPERATOR = "operator"
+
+    def includes(self, other: "Role") -> bool:
+        """Return whether this role may do what `other` may do."""
+        return list(Role).index(self) >= list(Role).index(other)
+
+
 class Operator(Section):
-    """A role whose bearer token may approve, reject and pause."""
+    """A sender whose bearer token reads, reports, or approves, starts and pauses, by its `role`."""
 
     token_file: Path
+    role: Role = Role.OPERATOR
 
 
 class Contact(UrlSection):
@@ -299,6 +320,7 @@ class Inventory(Section):
     operators: dict[Name, Operator] = Field(default_factory=dict)
     contacts: dict[Name, Contact] = Field(default_factory=dict)
     limits: Limits = Limits()
+    approvals: Approvals = Approvals()
     stacks: dict[Name, Stack] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -323,3 +345,10 @@ class Inventory(Section):
         if problem := next(conflicts(queries), None):
             raise ValueError(problem)
         return self
+
+
+def own_approvals(inventory: Inventory, stack: str) -> bool:
+    """Return whether the operator who starts a run of `stack` may also approve it; the stack's own rule wins."""
+    settings = inventory.stacks.get(stack)
+    rule = settings.approvals if settings is not None and settings.approvals is not None else inventory.approvals
+    return rule.own

@@ -29,6 +29,7 @@ from remediator.model.remediation import EffectOutcome, ItemState
 from remediator.model.run_state import ENDED, RunState
 from remediator.runs import outcome
 from remediator.runs.approval import approve, reject
+from remediator.runs.questions import Request, ask, confirm
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import START, ManualClock, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -48,6 +49,7 @@ class Scenario:
     faults: Mapping[str, Any] = field(default_factory=dict)
     react: Callable[[Context, Run], Awaitable[object]] | None = None
     pauses: bool = False
+    is_started_by_an_operator: bool = False
 
 
 async def _approve(context: Context, run: Run) -> None:
@@ -84,6 +86,7 @@ SCENARIOS = {
     "ineffective": Scenario({"verify_within": "0s"}, faults={"refill": True}),
     "failed": Scenario(faults={"reachable": False}),
     "paused": Scenario(pauses=True),
+    "started": Scenario({"mode": "approve"}, is_started_by_an_operator=True),
 }
 
 
@@ -158,8 +161,20 @@ async def run_life(folder: Path, scenario: Scenario, life: int, die_at: int) -> 
         context = Context(inventory(**scenario.settings), ledger, clock, {"clear_folder": files.remediation()}, None)
         if scenario.pauses:
             files.after = lambda: _pause(context)
-        await ledger.accept(clock.now(), delivery(starts=STARTS))
+        if scenario.is_started_by_an_operator:
+            await _start(context)
+        else:
+            await ledger.accept(clock.now(), delivery(starts=STARTS))
         await _drive(context, clock, scenario)
+
+
+async def _start(context: Context) -> None:
+    """Start a run as an operator does who sees after a crash whether it was started."""
+    async with context.ledger.read() as connection:
+        if (await list_runs(connection, limit=1)).runs:
+            return
+    asked = await ask(context, "oncall", Request("clear_folder", "shop/postgres/main"))
+    await confirm(context, asked.question.id, "oncall", asked.question.plan_hash)
 
 
 async def _pause(context: Context) -> None:

@@ -5,11 +5,12 @@ A test injects a fault by `before` and `after`, awaited around the real effect, 
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 from remediator.model.errors import TargetUnreachable
+from remediator.model.parameters import DurationParameter, NameParameter
 from remediator.model.remediation import (
     EffectOutcome,
     Identity,
@@ -20,9 +21,11 @@ from remediator.model.remediation import (
     Scope,
     TargetKind,
     Undo,
+    UndoWhen,
     Verdict,
 )
 
+EXACT = Undo("exact", "A run writes the removed files again.")
 NO_UNDO = Undo("none", "A removed file is gone.")
 
 
@@ -106,3 +109,49 @@ class FolderRemediation:
     def remediation(self, kind: TargetKind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
         return Remediation("clear_folder", kind, keys, 5, self.one_effect, self.open, NO_UNDO, self.lookback)
+
+
+@dataclass
+class UndoableFolderRemediation(FolderRemediation):
+    """A folder whose removed files a run can write again. `scopes` lists the scope of each session."""
+
+    undo_when: Callable[[Scope], UndoWhen | None] = lambda _: None
+    only_adds: bool = False
+    scopes: list[Scope] = field(default_factory=list)
+
+    async def plan(self) -> Plan:
+        if (undone := self.scopes[-1].undoes) is None:
+            return await super().plan()
+        items = tuple(item for item in undone if item.identity["name"] not in self.names())
+        return Plan(items, len(items))
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        if self.scopes[-1].undoes is None:
+            return await super().apply(items)
+        await self.before()
+        self.fill(*(str(item.identity["name"]) for item in items))
+        return [EffectOutcome(ItemState.APPLIED)] * len(items)
+
+    async def verify(self, items: Sequence[Item]) -> Verdict:
+        if self.scopes[-1].undoes is None:
+            return await super().verify(items)
+        return Verdict({str(item.identity["name"]) for item in items} <= set(self.names()))
+
+    @asynccontextmanager
+    async def open(self, scope: Scope) -> AsyncIterator["FolderRemediation"]:
+        self.scopes.append(scope)
+        async with super().open(scope) as session:
+            yield session
+
+    def remediation(self, kind: TargetKind = "postgres") -> Remediation:
+        parameters = {
+            "suffix": NameParameter("Which files."),
+            "for": DurationParameter("How long.", timedelta(minutes=1), timedelta(hours=1)),
+        }
+        return replace(
+            super().remediation(kind),
+            undo=EXACT,
+            undo_when=self.undo_when,
+            only_adds=self.only_adds,
+            parameters=parameters,
+        )
