@@ -11,7 +11,7 @@ from remediator.services_check import service_findings
 from runbookd.addresses.http import read_http_address
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.addresses.redis import read_redis_address
-from runbookd.inventory import Inventory, RemediationSettings, Secret, Stack
+from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
 from runbookd.inventory.secret_check import secret_problems
 from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
@@ -56,6 +56,20 @@ def startup_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
         yield from _secret_findings(("operators", name), Secret("token", None, operator.token_file))
+    yield from _shared_token_findings(inventory)
+
+
+def _shared_token_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
+    """Report operators with the same token: the record could not tell them apart."""
+    names_by_token: dict[str, str] = {}
+    for name, operator in inventory.operators.items():
+        try:
+            token = Secret("token", None, operator.token_file).read()
+        except SecretError:  # reported as such
+            continue
+        if (other := names_by_token.setdefault(token, name)) != name:
+            reason = f"has the token of {other}, so the record cannot tell them apart; give each operator a token"
+            yield ConfigFinding(("operators", name, "token_file"), reason)
 
 
 def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from remediator.model.episode_key import ALERTS, UNKNOWN_NAME, EpisodeKey
 from remediator.model.parameters import Value
-from remediator.model.remediation import Identity, Item, Remediation, Scope, TargetName, Trigger
+from remediator.model.remediation import Declaration, Identity, Item, Remediation, Scope, TargetName, Trigger
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
 from runbookd.inventory.suggest import suggest
 
@@ -33,6 +33,11 @@ class ResolvedTarget:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     undoes: Sequence[Item] | None = None
     trigger: Trigger = "alert"
+
+    @property
+    def declaration(self) -> Declaration:
+        """The parameters and the undo of the remediation on this target."""
+        return self.remediation.declared_for(self.stack, self.name)
 
     @property
     def max_alert_age(self) -> timedelta:

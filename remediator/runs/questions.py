@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import Decision, decide
-from remediator.bounds.facts import BoundFacts, gather_facts, query_block_on
+from remediator.bounds.facts import BoundFacts, gather_facts, query_outside
 from remediator.context import Context
 from remediator.ledger import audit, effects, episodes, questions, runs
 from remediator.ledger.effects import hash_items
@@ -38,7 +38,7 @@ MAX_REASON = 500  # characters
 
 @dataclass(frozen=True)
 class Request:
-    """What an operator wants: a remediation on a target with parameters, or the undo of a run."""
+    """The wish of an operator: a remediation on a target with parameters, or the undo of a run."""
 
     remediation: str = ""
     target: str = ""
@@ -72,7 +72,7 @@ async def ask(context: Context, operator: str, request: Request) -> Answer:
     """
     target = await _resolve(context, request)
     plan = await _read_plan(context, target)
-    block_on = await query_block_on(context, target)
+    outside = await query_outside(context, target, "question")
     async with context.ledger.write() as connection:
         context.require_operator(operator)
         if target.inventory is not context.inventory:
@@ -81,7 +81,7 @@ async def ask(context: Context, operator: str, request: Request) -> Answer:
         key = EpisodeKey(target.name.stack, target.remediation.name, str(target.name))
         run = _imagined_run(key, operator, request.undoes, plan, now)
         episode = await episodes.open_for(connection, key) or _imagined_episode(key, now)
-        facts = await gather_facts(connection, context, target, run, episode, block_on)
+        facts = await gather_facts(connection, context, target, run, episode, outside)
         decision = decide(facts, reads_only=only_reads(target, run))
         would, reason = next_state(target, run, decision, plan, None)
         if target.settings.mode is Mode.OFF:
@@ -97,7 +97,7 @@ async def _resolve(context: Context, request: Request) -> ResolvedTarget:
     remediation = context.remediations.get(request.remediation)
     text = canonical_target(remediation, request.target) if remediation is not None else request.target
     target = _resolve_key(context, EpisodeKey(text.partition("/")[0], request.remediation, text))
-    values = parse_parameters(target.remediation.name, target.remediation.parameters, request.parameters or {})
+    values = parse_parameters(target.remediation.name, target.declaration.parameters, request.parameters or {})
     return replace(target, parameters=values)
 
 
@@ -107,7 +107,7 @@ async def _resolve_undo(context: Context, identifier: int) -> ResolvedTarget:
         undone_items = await applied_items(connection, identifier)
     target = _resolve_key(context, run.key)
     given = run.parameters or {}
-    values = parse_parameters(run.remediation, target.remediation.parameters, given) if given else {}
+    values = parse_parameters(run.remediation, target.declaration.parameters, given) if given else {}
     return replace(target, parameters=values, undoes=undone_items)
 
 

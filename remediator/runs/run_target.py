@@ -16,7 +16,7 @@ def with_origin(target: ResolvedTarget, run: Run) -> ResolvedTarget | Unresolved
     """Add what an operator gave the run; another release may no longer accept it."""
     try:
         given = run.parameters or {}
-        values = parse_parameters(run.remediation, target.remediation.parameters, given) if given else {}
+        values = parse_parameters(run.remediation, target.declaration.parameters, given) if given else {}
     except InvalidParameter as error:
         return UnresolvedTarget(str(error))
     return replace(target, parameters=values, trigger=run.trigger)

@@ -16,7 +16,7 @@ from remediator.ledger.run_row import Origin
 from remediator.ledger.runs import Run
 from remediator.model.errors import NoSuchRun, WrongState
 from remediator.model.run_state import ENDED, RunState
-from remediator.model.target import ResolvedTarget, resolve_target
+from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.model.windows import active_freeze
 from remediator.runs.run_target import applied_items, with_origin
 
@@ -37,10 +37,8 @@ async def require_undoable(connection: AsyncConnection, context: Context, identi
     run = await runs.get_or_none(connection, identifier)
     if run is None:
         raise NoSuchRun(f"there is no run {identifier}")
-    remediation = context.remediations.get(run.remediation)
-    if remediation is None or remediation.undo.kind != "exact" or run.undoes is not None:
-        sentence = remediation.undo.sentence if remediation is not None and run.undoes is None else ""
-        raise WrongState(f"run {identifier} cannot be undone by a run. {sentence}".rstrip())
+    if (problem := _undo_problem(context, run)) is not None:
+        raise WrongState(f"run {identifier} cannot be undone by a run: {problem}")
     if run.state not in ENDED:
         raise WrongState(f"run {identifier} is {run.state}; wait for its end")
     if not await applied_items(connection, identifier):
@@ -49,6 +47,18 @@ async def require_undoable(connection: AsyncConnection, context: Context, identi
         if undo.state not in ENDED or undo.state is RunState.SUCCEEDED:
             raise WrongState(f"run {undo.id}, which undoes run {identifier}, is {undo.state}")
     return run
+
+
+def _undo_problem(context: Context, run: Run) -> str | None:
+    """Return why no run can undo `run`, or None."""
+    if run.undoes is not None:
+        return f"it undoes run {run.undoes} itself; start {run.remediation} instead"
+    match resolve_target(context.inventory, context.remediations, run.key):
+        case UnresolvedTarget(detail):
+            return detail
+        case target:
+            undo = target.declaration.undo
+            return None if undo.kind == "exact" else undo.sentence
 
 
 async def follow_end(connection: AsyncConnection, context: Context, run: Run) -> None:
@@ -64,7 +74,7 @@ async def follow_end(connection: AsyncConnection, context: Context, run: Run) ->
 async def _plan_undo(connection: AsyncConnection, context: Context, run: Run) -> None:
     target = resolve_target(context.inventory, context.remediations, run.key)
     target = with_origin(target, run) if isinstance(target, ResolvedTarget) else target
-    if not isinstance(target, ResolvedTarget):
+    if not isinstance(target, ResolvedTarget) or target.declaration.undo.kind != "exact":
         return
     when, now = target.remediation.undo_when(target.scope(run.id)), context.clock.now()
     if when is None:

@@ -79,7 +79,7 @@ def _parse_question_id(request: web.Request) -> int:
 
 
 def _answer_json(answer: Answer) -> dict[str, Any]:
-    question, plan, undo = answer.question, answer.plan, answer.target.remediation.undo
+    question, plan, undo = answer.question, answer.plan, answer.target.declaration.undo
     detail = answer.decision.detail if answer.reason == answer.decision.reason else ""
     return {
         "id": question.id,

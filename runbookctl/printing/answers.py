@@ -152,17 +152,28 @@ def run(console: Console, answer: Row, output: Format) -> None:
         as_json(answer)
         return
     head(console, answer)
-    line(console, f"alerts: {', '.join(answer['alerts']) or 'none'}, firing since {moment(answer['firing_since'])}")
+    line(console, _cause(answer))
     history = [{**each, "at": moment(each["at"])} for each in answer["history"]]
     table(console, ("at", "state", "actor", "reason"), history, no_wrap=("at",))
     for item in answer["items"]:
         line(console, item_line(item))
     for name, value in answer["evidence"].items():
-        if name != "bounds" and (text := evidence_text(value)):
+        if name not in ("bounds", "requested") and (text := evidence_text(value)):
             line(console, f"{name}: {text}")
     for then, details in answer["evidence"].get("bounds", {}).items():
         for name, detail in details.items():
             line(console, f"{then.replace('_', ' ')} {name}: {detail}")
+
+
+def _cause(answer: Row) -> str:
+    """Return what has started the run; a remediator of an earlier release knows only alerts."""
+    if answer.get("trigger") == "end":
+        return f"undoes run {answer['undoes']}, whose end had come"
+    if answer.get("trigger") == "operator":
+        reason = answer["evidence"].get("requested", {}).get("reason")
+        undone = f", undoes run {answer['undoes']}" if answer["undoes"] else ""
+        return f"started by {answer['requested_by']}{f': {reason}' if reason else ''}{undone}"
+    return f"alerts: {', '.join(answer['alerts']) or 'none'}, firing since {moment(answer['firing_since'])}"
 
 
 def head(console: Console, answer: Row) -> None:

@@ -280,7 +280,7 @@ def _list_names(sections: Mapping[str, Section]) -> str:
 
 
 class Role(StrEnum):
-    """What an operator may do: read, also report deploys and duties, or everything."""
+    """The rights of an operator: read, also report deploys and duties, or everything."""
 
     VIEWER = "viewer"
     REPORTER = "reporter"

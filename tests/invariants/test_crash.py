@@ -9,10 +9,11 @@ from tests.invariants.crashing import FAR_BEYOND, SCENARIOS, crash_and_recover
 
 # Chosen by hand for the quick test: each kind of point, before and after, in the scenarios that have it.
 SHORT = [
-    *(("fixed", number) for number in (2, 3, 4, 5, 6, *range(21, 31))),
-    *(("in one effect", number) for number in (27, 28)),
-    *(("approved", number) for number in (24, 26)),
-    ("deferred", 24),
+    *(("fixed", number) for number in (2, 3, 4, 5, 6, *range(23, 33))),
+    *(("in one effect", number) for number in (29, 30)),
+    *(("approved", number) for number in (26, 28)),
+    ("deferred", 26),
+    *(("started", number) for number in (3, 4, 5, 6, 24, 27, 28, 39, 40)),
 ]
 
 
@@ -35,6 +36,15 @@ def test_chosen_crash_points_surround_each_state(tmp_path: Path) -> None:
     for event in ("planned", "prechecked+admitted", "executing+intended", "settled"):
         assert {f"before commit of {event}", f"after commit of {event}"} <= chosen, event
     assert {"before effect on a", "after effect on a", "before acceptance", "after acceptance"} <= chosen
+
+
+def test_chosen_crash_points_surround_question_and_confirmation(tmp_path: Path) -> None:
+    lines = points_of(crash_and_recover(tmp_path, "started", []))
+    chosen = [lines[number - 1] for name, number in SHORT if name == "started"]
+    assert chosen[:2] == ["before commit of ", "after commit of "], "a question is no transition"
+    for event in ("episode_opened+planned+confirmed", "succeeded+episode_finished"):
+        assert {f"before commit of {event}", f"after commit of {event}"} <= set(chosen), event
+    assert {"before effect on a", "after effect on a"} <= set(chosen)
 
 
 @pytest.mark.soak

@@ -55,6 +55,17 @@ async def test_missing_backup_is_made_and_verified(scope, store, temporary: Path
     assert (await plan_of(scope())).found == 0
 
 
+async def test_operator_makes_a_backup_while_a_fresh_one_exists(scope, store) -> None:
+    fresh = await put(store, HOUR)
+    assert (await plan_of(scope())).found == 0
+    by_hand = replace(scope(), trigger="operator")
+    [item] = (await plan_of(by_hand)).items
+    assert item.identity["newest"] == fresh
+    assert (await apply(by_hand, item)).state is ItemState.APPLIED
+    assert await names(store) == sorted([fresh, item.identity["object"]])
+    assert (await verify(by_hand, item)).clean
+
+
 async def test_stored_backup_restores_all_rows(scope, store, shop, dumper, tmp_path: Path) -> None:
     [item] = (await plan_of(scope())).items
     await apply(scope(), item)
