@@ -53,7 +53,8 @@ class Plan:
 
     `found` is the total number, which `max_items` limits; `items` may omit those beyond every bound. `population`, if
     known, is the number that `max_share` is a fraction of (client backends, jobs). `empty_reason` is the word with
-    which the run ends `nothing_to_do` although something is wrong.
+    which the run ends `nothing_to_do` although something is wrong. `finds_faults`: the reading shows what is wrong, and
+    not only what would be done.
     """
 
     items: tuple[Item, ...]
@@ -61,6 +62,7 @@ class Plan:
     population: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     empty_reason: str = ""
+    finds_faults: bool = True
 
 
 @dataclass(frozen=True)

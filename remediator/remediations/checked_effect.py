@@ -85,7 +85,7 @@ class CheckedSession:
             return Plan((), 0, evidence={"check": self._word(done)})
         ends = {} if self.entry.ends_after is None else {"ends_after": format_duration(self.entry.ends_after)}
         evidence = {**effect.evidence, "values": self._kept(values), "check": self._word(done), **ends}
-        return Plan((Item(effect.identity, evidence),), 1)
+        return Plan((Item(effect.identity, evidence),), 1, finds_faults=done is not None)
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         """See RemediationSession."""

@@ -7,6 +7,7 @@ Sources: rollback, maintenance mode, limits with an end and cache warm-up in the
 
 import asyncio
 import os
+import stat
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -134,7 +135,11 @@ def program_problem(program: str) -> str | None:
             return f"{program} is no program that this user can see; install it, or correct the path"
     except OSError as error:
         return f"{program}: {error.strerror}"
-    return None if os.access(program, os.X_OK) else f"this user may not execute {program}; give it the right (chmod +x)"
+    if not os.access(program, os.X_OK):
+        return f"this user may not execute {program}; give it the right (chmod +x)"
+    if Path(program).stat().st_mode & stat.S_IWOTH:
+        return f"every user of this machine may change {program}; take that right away (chmod o-w)"
+    return None
 
 
 def _start_error(error: OSError | ValueError) -> str:

@@ -63,6 +63,8 @@ def _judge(plan: Plan | PlanFailed) -> Finding:
     match plan:
         case PlanFailed(detail):
             return _unreadable(detail)
+        case Plan(finds_faults=False):
+            return _unread("nothing tells its state")
         case _ if plan.found:
             items = "1 item is" if plan.found == 1 else f"{plan.found} items are"
             text = f"But {items} still as the alert found them, or so again. Check the target."

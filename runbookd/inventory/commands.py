@@ -1,6 +1,6 @@
 """Commands and requests of your own, which `run_command` and `http_call` make exactly as the inventory writes them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -57,10 +57,13 @@ class CommandTarget(Section):
         """The placeholders that the texts of this entry may have."""
         return frozenset({*INVENTORY_NAMES, *self.parameters})
 
-    def _check_parameter_names(self) -> None:
-        for name in INVENTORY_NAMES:
-            if name in self.parameters:
+    def _check_parameters(self, texts: Iterable[str]) -> None:
+        used = {name for text in texts for name in placeholders(text)}
+        for name in self.parameters:
+            if name in INVENTORY_NAMES:
                 raise ValueError(f"parameters.{name}: is the name of the {name} already; choose another name")
+            if name not in used:
+                raise ValueError(f"parameters.{name}: stands nowhere; write {{{name}}} at its place, or remove it")
         if self.ends_after is not None and self.ends_after < timedelta(seconds=10):
             raise ValueError("for must be at least 10s")
 
@@ -79,10 +82,10 @@ class CommandEntry(CommandTarget):
 
     @model_validator(mode="after")
     def _texts_are_usable(self) -> Self:
-        self._check_parameter_names()
         for key, arguments in self.programs():
             if problem := _problem_of_arguments(arguments, self.names, self.parameters):
                 raise ValueError(f"{key}: {problem}")
+        self._check_parameters(argument for _, arguments in self.programs() for argument in arguments)
         if self.ends_after is not None and self.undo is None:
             raise ValueError("for needs undo, the command that ends it")
         return self
@@ -156,14 +159,17 @@ class RequestEntry(CommandTarget):
 
     @model_validator(mode="after")
     def _texts_are_usable(self) -> Self:
-        self._check_parameter_names()
         for key, call in self.calls():
             if problem := call.problem(self.names):
                 raise ValueError(f"{key}.{problem}" if key else problem)
             if call.origin != self.call.origin:
                 raise ValueError(f"{key}.url: has another scheme, host or port than url, which would get its headers")
+        self._check_parameters(text for _, call in self.calls() for text in call.texts())
         if problem := problem_of_headers(self.headers):
             raise ValueError(f"headers: {problem}")
+        for name, value in self.headers.items():
+            if not self.names.isdisjoint(placeholders(value.get_secret_value())):
+                raise ValueError(f"headers: {name} has a placeholder; a header is fixed")
         if self.ends_after is not None and self.undo is None:
             raise ValueError("for needs undo, the request that ends it")
         return self

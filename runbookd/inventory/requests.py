@@ -1,7 +1,8 @@
 """Requests of your own: method, scheme, host and port are fixed; values fill in path segments, the query and JSON."""
 
+import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -48,6 +49,12 @@ class Call(Section):
             return f"json: {problem}"
         return "json: GET sends no body; use query" if self.method == "GET" and self.json_body is not None else None
 
+    def texts(self) -> Iterator[str]:
+        """Yield every text that may have placeholders."""
+        yield self.url
+        yield from self.query.values()
+        yield from _texts(self.json_body)
+
     @property
     def origin(self) -> tuple[str, str, int | None]:
         """The scheme, host and port."""
@@ -89,7 +96,19 @@ def _problem_of_json(value: Any, names: Collection[str], depth: int = 0) -> str 
         value = list(value.values())
     if isinstance(value, list | tuple):
         return next((problem for each in value if (problem := _problem_of_json(each, names, depth + 1))), None)
-    return None if value is None or isinstance(value, bool | int | float) else "has a value that is not JSON; quote it"
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return None
+    return "has a value that is not JSON; quote it"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
 
 
 class RequestCheck(Call):
@@ -98,6 +117,16 @@ class RequestCheck(Call):
     method: Method = "GET"
     status: Annotated[int, Field(ge=100, le=599)] = 200
     has: dict[str, Any] = Field(default_factory=dict)
+
+    def problem(self, names: Collection[str]) -> str | None:
+        """Return what is wrong with the address or the texts."""
+        problem = _problem_of_json(self.has, names)
+        return f"has: {problem}" if problem else super().problem(names)
+
+    def texts(self) -> Iterator[str]:
+        """Yield every text that may have placeholders."""
+        yield from super().texts()
+        yield from _texts(self.has)
 
     @model_validator(mode="after")
     def _only_reads(self) -> Self:

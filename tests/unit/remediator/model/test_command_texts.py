@@ -86,10 +86,9 @@ def request(**settings: Any) -> RequestEntry:
 
 
 def test_only_a_whole_text_of_a_number_becomes_a_number() -> None:
-    entry = request(
-        url="http://x/", parameters={"n": {"type": "int"}, "d": {"type": "duration"}, "w": {"type": "name"}}
-    )
-    body = json_of(["{n}", " {n}", "{d}", "{w}"], {"n": "7", "d": "60", "w": "7"}, entry)
+    parameters = {"n": {"type": "int"}, "d": {"type": "duration"}, "w": {"type": "name"}}
+    entry = request(url="http://x/", json=["{n}", " {n}", "{d}", "{w}"], parameters=parameters)
+    body = json_of(entry.call.json_body, {"n": "7", "d": "60", "w": "7"}, entry)
     assert body == [7, " 7", 60, "7"]
 
 

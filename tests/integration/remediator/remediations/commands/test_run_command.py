@@ -213,6 +213,13 @@ async def test_program_that_does_not_exist_or_may_not_be_run_is_named(tmp_path: 
             await entry_of({"argv": [f"{tmp_path}/{program}"]}).plan()
 
 
+async def test_program_that_every_user_may_change_is_not_run(tmp_path: Path, script: Script, entry_of: EntryOf) -> None:
+    program = script("exit 0")
+    (tmp_path / "script").chmod(0o757)
+    with pytest.raises(TargetUnreachable, match="every user of this machine may change"):
+        await entry_of({"argv": [program]}).plan()
+
+
 async def test_program_that_vanished_since_the_plan_fails_the_run(flag, tmp_path: Path, entry_of: EntryOf) -> None:
     items = (await entry_of(flag).plan()).items
     (tmp_path / "switch_on").unlink()

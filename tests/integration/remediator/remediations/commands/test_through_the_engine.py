@@ -154,6 +154,23 @@ async def test_command_without_a_right_fails_with_its_reason(machine: Machine, s
 
 
 @pytest.mark.parametrize(
+    ("has_check", "text"),
+    [(True, "But 1 item is still"), (False, "was not read again: nothing tells its state")],
+)
+async def test_end_of_the_alert_claims_only_what_a_check_shows(
+    machine: Machine, script: Script, has_check: bool, text: str
+) -> None:
+    machine.entry["argv"] = [script("exit 3")]  # a failure notifies a contact
+    if not has_check:
+        del machine.entry["check"]
+    machine.use()
+    await machine.run()
+    await machine.harness.deliver(**LABELS, status="resolved")
+    await machine.harness.work()
+    assert text in (await machine.harness.notifications())[-1].body
+
+
+@pytest.mark.parametrize(
     ("has_check", "begun", "state", "item"),
     [
         (True, True, RunState.INTERRUPTED, ItemState.APPLIED),
