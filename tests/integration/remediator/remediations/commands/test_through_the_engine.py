@@ -1,65 +1,19 @@
 """The engine runs commands from an alert's labels to the record: modes, bounds, approval and crashes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remediator.context import Context
 from remediator.engine.engine import Engine
-from remediator.ledger.address import ledger_at
 from remediator.model.remediation import ItemState
 from remediator.model.run_state import RunState
-from remediator.remediations import REMEDIATIONS
 from remediator.runs.approval import approve
-from runbookd.inventory import Inventory
-from tests.unit.remediator.conftest import EngineHarness, ManualClock
-from tests.unit.remediator.folder_remediation import FolderRemediation
+from tests.integration.remediator.remediations.commands.conftest import LABELS, Machine
 
 Script = Callable[..., str]
-LABELS = {"remediation": "run_command", "target": "flag"}
-
-
-class Machine:
-    """An engine whose stack has one command, and the file that the command makes."""
-
-    def __init__(self, harness: EngineHarness, entry: dict[str, Any], file: Path) -> None:
-        self.harness, self.entry, self.file = harness, entry, file
-
-    def use(self, **settings: Any) -> None:
-        remediation = {"mode": "auto", "settle": "0s", "verify_within": "0s", **settings}
-        stack = {
-            "commands": {"flag": self.entry},
-            "remediations": {"run_command": remediation},
-            "freezes": {"launch": {"from": "2026-12-24T00:00:00Z", "to": "2026-12-25T00:00:00Z", "reason": "launch"}},
-            "windows": {"noon": {"days": ["sun"], "from": "12:00", "to": "12:30"}},
-        }
-        inventory = Inventory.model_validate({"contacts": {"oncall": {"url": "json://x"}}, "stacks": {"shop": stack}})
-        self.harness.context.inventory = inventory
-
-    async def run(self, **labels: Any) -> tuple[RunState, str]:
-        await self.harness.deliver(**{**LABELS, **labels})
-        await self.harness.work()
-        run = await self.harness.last_run()
-        return run.state, run.reason
-
-    async def item_state(self) -> tuple[ItemState, str]:
-        [item] = await self.harness.items(await self.harness.last_run())
-        return item.state, item.detail
-
-
-@pytest.fixture
-async def machine(tmp_path: Path, script: Script) -> AsyncIterator[Machine]:
-    file = tmp_path / "on"
-    entry = {"argv": [script(f"touch {file}", "on_script")], "check": [script(f"test -e {file}", "check")]}
-    async with ledger_at(f"sqlite:///{tmp_path}/ledger.db").open() as ledger:
-        clock = ManualClock()
-        context = Context(Inventory.model_validate({}), ledger, clock, REMEDIATIONS, None)
-        machine = Machine(EngineHarness(context, FolderRemediation(tmp_path), clock), entry, file)
-        machine.use()
-        yield machine
 
 
 async def test_alert_runs_the_command_that_its_target_names(machine: Machine) -> None:
