@@ -22,6 +22,7 @@ from remediator.remediations import REMEDIATIONS
 from remediator.runs.approval import withdraw_approvals
 from remediator.server import metrics
 from remediator.server.bearer_tokens import BearerTokens
+from remediator.server.calendar_api import add_calendar_routes
 from remediator.server.contacts_api import add_contact_routes
 from remediator.server.deploys_api import add_deploy_routes
 from remediator.server.json_errors import errors_as_json
@@ -152,6 +153,7 @@ def _add_operator_routes(app: web.Application, context: Context, engine: Engine,
     add_contact_routes(app, context, api.require_operator)
     add_deploy_routes(app, context, api.require_operator)
     add_question_routes(app, context, api.require_operator, engine.wake)
+    add_calendar_routes(app, context, api.require_operator)
     add_status_route(app, context, api.require_operator, lambda: engine.fault)
     return api
 

@@ -13,6 +13,7 @@ from runbookctl.commands import (
     approval,
     audit,
     breakers,
+    calendar,
     check,
     contacts,
     deploys,
@@ -48,6 +49,7 @@ COMMANDS = (
     *(approval.approve, approval.reject, pause.pause, pause.resume),
     *(runs.status, runs.runs, runs.run),
     *(deploys.deploy, deploys.predeploy),
+    *(calendar.duties, calendar.done, calendar.windows),
     *(init.init, explain.explain, check.check, doctor.doctor),
 )
 for _command in COMMANDS:

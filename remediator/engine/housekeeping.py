@@ -1,11 +1,17 @@
-"""Periodic work, done however busy the engine is: ends vanished episodes and deletes expired records."""
+"""Periodic work, done however busy the engine is.
+
+It ends vanished episodes, deletes expired records, and sees to what happens on a date.
+"""
 
 import asyncio
 
+from remediator.calendar.announcements import queue_announcements
+from remediator.calendar.duties import note_new_duties
 from remediator.context import Context
 from remediator.intake.vanished import CHECK_SECONDS, VanishedEpisodeDetector
 from remediator.ledger import retention
 
+CALENDAR_SECONDS = 30.0
 RETENTION_SECONDS = 3_600.0
 FIRST_RETENTION_SECONDS = 600.0  # after the start: the clock may be years ahead until the machine has synchronized it
 RETENTION_PACE_SECONDS = 1.0  # between two steps, so that other writers get their turn
@@ -18,6 +24,7 @@ class Housekeeping:
         self._context = context
         self._vanished_detector = VanishedEpisodeDetector(context)
         self.next_vanished_check = 0.0
+        self.next_calendar_check = 0.0
         self.next_retention: float | None = None
 
     async def run_due(self) -> None:
@@ -30,6 +37,10 @@ class Housekeeping:
         if now >= self.next_vanished_check:
             self.next_vanished_check = now + CHECK_SECONDS
             await self._vanished_detector.check()
+        if now >= self.next_calendar_check:
+            self.next_calendar_check = now + CALENDAR_SECONDS
+            await note_new_duties(self._context)
+            await queue_announcements(self._context)
         if self.next_retention is None:
             self.next_retention = now + FIRST_RETENTION_SECONDS
         if now >= self.next_retention:

@@ -32,11 +32,11 @@ class Attachments:
 
     async def lines(self, message: Message) -> tuple[str, ...]:
         """Return the lines to add to `message`; none if nothing could be read."""
-        if message.key == outbox.end_key(message.episode) or not outbox.is_about_a_target(message.key):
+        if message.episode is None or not outbox.is_about_a_target(message.key) or message.is_about_the_end:
             return ()
         try:
             async with asyncio.timeout(FIRST_MESSAGE_SECONDS if _announces_an_alert(message) else None):
-                return await asyncio.shield(self._diagnostics_task(message))
+                return await asyncio.shield(self._diagnostics_task(message, message.episode))
         except TimeoutError:
             return (f"diagnostics: not read within {FIRST_MESSAGE_SECONDS:.0f} s; see runbookctl runs",)
         except Exception as error:
@@ -47,7 +47,7 @@ class Attachments:
             )
             return ()
 
-    def _diagnostics_task(self, message: Message) -> asyncio.Task[tuple[str, ...]]:
+    def _diagnostics_task(self, message: Message, episode_id: int) -> asyncio.Task[tuple[str, ...]]:
         now = asyncio.get_running_loop().time()
         self._diagnostics_tasks = {
             key: each for key, each in self._diagnostics_tasks.items() if now - each[0] < FRESH_SECONDS
@@ -55,13 +55,13 @@ class Attachments:
         if message.key not in self._diagnostics_tasks:
             self._diagnostics_tasks[message.key] = (
                 now,
-                asyncio.create_task(self._read_diagnostics(message), name="diagnostics"),
+                asyncio.create_task(self._read_diagnostics(message, episode_id), name="diagnostics"),
             )
         return self._diagnostics_tasks[message.key][1]
 
-    async def _read_diagnostics(self, message: Message) -> tuple[str, ...]:
+    async def _read_diagnostics(self, message: Message, episode_id: int) -> tuple[str, ...]:
         async with self._context.ledger.read() as connection:
-            episode = await episodes.get(connection, message.episode)
+            episode = await episodes.get(connection, episode_id)
         scopes = self._scopes(episode)
         if not scopes:
             return ()

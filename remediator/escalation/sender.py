@@ -92,6 +92,8 @@ async def _settle(context: Context, message: Message, answer: Answer) -> None:
 
 async def _readdress(context: Context, message: Message) -> bool:
     """Redirect the message of a removed contact to the immediate steps, if there are any."""
+    if message.episode is None:
+        return False
     async with context.ledger.write() as connection:
         episode, now = await episodes.get(connection, message.episode), context.clock.now()
         replacements = contacts_for(context.inventory, episode.stack, None)

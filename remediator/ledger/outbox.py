@@ -16,6 +16,7 @@ MAX_WAIT = timedelta(minutes=5)
 IN_FLIGHT = timedelta(minutes=1)
 MAX_DUE = 20  # messages per contact and round
 _STEP, _END, _SUMMARY, _UNKNOWN_TARGETS = "step", "ended", "summary", "unknown_targets"
+_ANNOUNCEMENT = "announcement"
 IS_UNSENT = outbox.c.sent_at.is_(None)
 
 
@@ -54,13 +55,18 @@ class Message:
     """An unsent message to one contact; `attempts` counts the earlier ones."""
 
     id: int
-    episode: int
+    episode: int | None  # None for the announcement of a window, or a summary that begins with one
     key: str
     contact: str
     title: str
     body: str
     severity: str | None  # NULL in the rows of the first release
     attempts: int
+
+    @property
+    def is_about_the_end(self) -> bool:
+        """Whether it reports that its episode has ended."""
+        return self.episode is not None and self.key == end_key(self.episode)
 
 
 UNSENT_QUERY = select(*(outbox.c[each.name] for each in fields(Message))).where(IS_UNSENT)
@@ -96,9 +102,14 @@ def unknown_targets_key(run_id: int) -> str:
     return f"{_UNKNOWN_TARGETS}/{run_id}"
 
 
+def announcement_key(stack: str, window: str, at: datetime, name: str) -> str:
+    """Return the key of the announcement of a window that opens or closes at this moment."""
+    return f"{_ANNOUNCEMENT}/{stack}/{window}/{at:%Y-%m-%dT%H:%MZ}/{name}"
+
+
 def is_about_a_target(key: str) -> bool:
     """Return whether the message is about one target, which can be read."""
-    return not key.startswith((f"{_SUMMARY}/", f"{_UNKNOWN_TARGETS}/"))
+    return not key.startswith((f"{_SUMMARY}/", f"{_UNKNOWN_TARGETS}/", f"{_ANNOUNCEMENT}/"))
 
 
 async def last_unknown_targets_at(connection: AsyncConnection) -> datetime | None:
@@ -127,7 +138,7 @@ async def ended_without_message(connection: AsyncConnection, since: datetime) ->
 
 async def enqueue(
     connection: AsyncConnection,
-    episode_id: int,
+    episode_id: int | None,
     key: str,
     contacts: Iterable[str],
     draft: Draft,

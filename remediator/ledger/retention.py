@@ -68,12 +68,12 @@ async def _delete_deliveries(connection: AsyncConnection, now: datetime) -> int:
 
 
 async def _delete_messages(connection: AsyncConnection, now: datetime) -> int:
-    """Delete sent messages of ended episodes; those of open ones record who was notified."""
+    """Delete sent messages of ended episodes and of none; those of open ones record who was notified."""
     limit = now - DELIVERY_RETENTION
-    has_ended_episode = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_not(None))
+    has_open_episode = exists().where(episode.c.id == outbox.c.episode, episode.c.ended_at.is_(None))
     expired_ids = (
         select(outbox.c.id)
-        .where(outbox.c.sent_at.is_not(None), outbox.c.sent_at < limit, has_ended_episode)
+        .where(outbox.c.sent_at.is_not(None), outbox.c.sent_at < limit, ~has_open_episode)
         .limit(STEP_ROWS)
     )
     return (await connection.execute(delete(outbox).where(outbox.c.id.in_(expired_ids)))).rowcount

@@ -236,6 +236,28 @@ deploy = Table(
     Index("deploy_stack", "stack", "id"),
 )
 
+# The duties of the inventory since their first sight: one that was never done counts from there.
+duty = Table(
+    "duty",
+    metadata,
+    Column("stack", String, primary_key=True),
+    Column("duty", String, primary_key=True),
+    Column("first_seen_at", Instant, nullable=False),
+)
+
+duty_done = Table(
+    "duty_done",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String, nullable=False),
+    Column("duty", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", String, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("duty_done_at", "stack", "duty", "at"),
+)
+
 storm = Table(
     "storm",
     metadata,
@@ -248,7 +270,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("episode", _Id, ForeignKey("episode.id"), nullable=False),
+    Column("episode", _Id, ForeignKey("episode.id")),  # NULL: the announcement of a window
     Column("key", String, nullable=False),
     Column("contact", String, nullable=False),
     Column("created_at", Instant, nullable=False),

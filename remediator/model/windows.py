@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 from runbookd.inventory import Freeze, Window
@@ -66,6 +67,28 @@ def next_start(window: Window, moment: datetime) -> datetime:
         if inside:
             return min(inside).astimezone(moment.tzinfo)
     raise AssertionError(f"no start within {_SEARCHED_DAYS} days of {moment}: {window}")
+
+
+def end_after(window: Window, moment: datetime) -> datetime:
+    """Return the first moment after `moment`, which lies in `window`, that does not."""
+    zone = ZoneInfo(window.zone)
+    day = moment.astimezone(zone).date()
+    candidates = [end for ahead in range(-3, 3) for _, end in _after_skip(window, day + ahead * _DAY)]
+    for ahead, fold in product(range(3), (0, 1)):
+        candidates.append(datetime.combine(day + ahead * _DAY, window.end, tzinfo=zone).replace(fold=fold))
+    later = (each.astimezone(UTC) for each in candidates)
+    return min(each for each in later if each > moment and not in_window(window, each)).astimezone(moment.tzinfo)
+
+
+def occurrences(window: Window, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield when the window opens and closes, for each time that it is open between these moments."""
+    earlier = since - 2 * _DAY  # no window is open for longer than a day
+    start = next_start(window, end_after(window, earlier) if in_window(window, earlier) else earlier)
+    while start < until:
+        end = end_after(window, start)
+        if end > since:
+            yield start, end
+        start = next_start(window, end)
 
 
 def _starts_on_day(window: Window, moment: datetime, days_ahead: int) -> Iterator[datetime]:

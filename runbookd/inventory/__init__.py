@@ -3,6 +3,7 @@
 The exporter measures the targets that the inventory lists; the remediator touches no others.
 """
 
+from runbookd.inventory.announcements import Announcement
 from runbookd.inventory.backup_names import BackupNames, ProofKind, key_before, marker_name, parse_marker_name
 from runbookd.inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
 from runbookd.inventory.backup_proof import Check, Marker, MarkerError, read_marker
@@ -20,6 +21,7 @@ from runbookd.inventory.bounds import (
 )
 from runbookd.inventory.changes import changed_keys
 from runbookd.inventory.durations import Duration, format_duration, parse_duration
+from runbookd.inventory.duties import Duty
 from runbookd.inventory.errors import InventoryError, Problem, SecretError
 from runbookd.inventory.load import load_inventory, place_of, read_block
 from runbookd.inventory.model import (
@@ -38,6 +40,7 @@ from runbookd.inventory.model import (
     own_approvals,
 )
 from runbookd.inventory.queries import Query
+from runbookd.inventory.secret_files import secret_files
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.services import ServiceTarget
 from runbookd.inventory.storage_options import StorageOptions, read_storage_options
@@ -45,6 +48,7 @@ from runbookd.inventory.storage_options import StorageOptions, read_storage_opti
 __all__ = [
     "MAX_MARKER_BYTES",
     "Alertmanager",
+    "Announcement",
     "Approvals",
     "BackupNames",
     "BackupReport",
@@ -54,6 +58,7 @@ __all__ = [
     "Contact",
     "DumpSource",
     "Duration",
+    "Duty",
     "EscalationStep",
     "Freeze",
     "HttpTarget",
@@ -93,4 +98,5 @@ __all__ = [
     "read_block",
     "read_marker",
     "read_storage_options",
+    "secret_files",
 ]

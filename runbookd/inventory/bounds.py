@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from runbookd.inventory.announcements import Announcement
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.section import Name, Section, Zone
 
@@ -30,6 +31,7 @@ class Window(Section):
     start: TimeOfDay = Field(alias="from")
     end: TimeOfDay = Field(alias="to")
     zone: Zone = "UTC"
+    announcements: dict[Name, Announcement] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:

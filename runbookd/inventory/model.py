@@ -4,7 +4,7 @@ Every level is a map, so that one environment variable can replace one value.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,7 @@ from runbookd.inventory.backup_target import BackupTarget
 from runbookd.inventory.bounds import Freeze, Limits, RemediationSettings, StackLimits, Window
 from runbookd.inventory.commands import CommandTarget
 from runbookd.inventory.durations import Duration
+from runbookd.inventory.duties import Duty
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Name, Section, at_most_one_source
@@ -231,6 +232,7 @@ class Stack(Section):
     services: dict[Name, ServiceTarget] = Field(default_factory=dict)
     limits: StackLimits = StackLimits()
     approvals: Approvals | None = None
+    duties: dict[Name, Duty] = Field(default_factory=dict)
     windows: dict[Name, Window] = Field(default_factory=dict)
     freezes: dict[Name, Freeze] = Field(default_factory=dict)
     escalation: dict[Name, EscalationStep] = Field(default_factory=dict)
@@ -248,6 +250,15 @@ class Stack(Section):
                     f"remediations.{name}.only_in: there is no window {window!r}; {_list_names(self.windows)}"
                 )
         return self
+
+    def named_contacts(self) -> Iterator[tuple[str, str]]:
+        """Yield each contact that the stack names, with its place."""
+        yield from (
+            (f"escalation.{name}", contact) for name, step in self.escalation.items() for contact in step.contacts
+        )
+        for window_name, window in self.windows.items():
+            for name, announcement in window.announcements.items():
+                yield from ((f"windows.{window_name}.announcements.{name}", each) for each in announcement.contacts)
 
     @model_validator(mode="after")
     def _services_refer_to_targets(self) -> Self:
@@ -326,12 +337,11 @@ class Inventory(Section):
     @model_validator(mode="after")
     def _contacts_exist(self) -> Self:
         for stack_name, stack in self.stacks.items():
-            for step_name, step in stack.escalation.items():
-                for contact in step.contacts:
-                    if contact not in self.contacts:
-                        place = f"stacks.{stack_name}.escalation.{step_name}.contacts"
-                        contact_names = ", ".join(sorted(self.contacts)) or "none"
-                        raise ValueError(f"{place}: there is no contact {contact!r}; the inventory has {contact_names}")
+            for place, contact in stack.named_contacts():
+                if contact not in self.contacts:
+                    contact_names = ", ".join(sorted(self.contacts)) or "none"
+                    reason = f"there is no contact {contact!r}; the inventory has {contact_names}"
+                    raise ValueError(f"stacks.{stack_name}.{place}.contacts: {reason}")
         return self
 
     @model_validator(mode="after")

@@ -30,6 +30,8 @@ class Answers(BaseModel):
     alert: Pointers = ()
     panel: Pointers = ()
     remediation: Pointers = ()
+    duty: Pointers = ()
+    window: Pointers = ()
     people: Pointers = ()
     outside: Pointers = ()
     planned: Pointers = ()

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -36,10 +37,8 @@ PLANNED: Mapping[str, str] = {
     "probes": "Checks of the body that an endpoint returns.",
     "remediations": "Further bounded fixes; do them by hand until they exist.",
     "reports": "A report or a message of status, written from alerts, runs and the audit trail.",
-    "schedules": "The last time of a task, drill or rotation, published as a timestamp.",
     "services": "The state of each service as its manager (pm2, systemd, containers) reports it.",
     "starts": "A run that an operator starts, before a deploy or by hand.",
-    "windows": "The window of maintenance that is open now, as a metric.",
 }
 """Features that do not exist yet."""
 
@@ -101,6 +100,37 @@ def _people() -> Mapping[str, str]:
     }
 
 
+@cache
+def _duties() -> Mapping[str, str]:
+    """Return the duties of the runbooks' sets as STACK/NAME."""
+    return {f"{stack}/{name}": place for stack, place, settings in _sets() for name in settings.get("duties", {})}
+
+
+@cache
+def _windows() -> Mapping[str, str]:
+    """Return the windows of the runbooks' sets as STACK/NAME, and their announcements below that."""
+    windows = [
+        (f"{stack}/{name}", place, window)
+        for stack, place, settings in _sets()
+        for name, window in settings.get("windows", {}).items()
+    ]
+    announced = [
+        (f"{name}/{each}", place) for name, place, window in windows for each in window.get("announcements", {})
+    ]
+    return {**{name: place for name, place, _ in windows}, **dict(announced)}
+
+
+def _sets() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the stack of each runbook's set, the link to it, and its settings."""
+    for file in sorted((ROOT / "deploy" / "runbooks").glob("*/inventory.yml")):
+        stack = file.parent.name
+        yield (
+            stack,
+            f"../../{file.relative_to(ROOT)}",
+            yaml.safe_load(file.read_text(encoding="utf-8"))["stacks"][stack],
+        )
+
+
 def _receivers() -> Mapping[str, str]:
     """Return the receivers as receiver/STACK/NAME."""
     files = sorted((ROOT / "deploy" / "runbooks").glob("*/alertmanager.yml"))
@@ -116,6 +146,8 @@ _ADDRESSES: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "alert": _alerts,
     "panel": _panels,
     "remediation": _remediations,
+    "duty": _duties,
+    "window": _windows,
     "people": _people,
     "outside": lambda: dict.fromkeys(OUTSIDE, "#outside"),
     "planned": lambda: dict.fromkeys(PLANNED, "#planned"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from remediator.model.windows import _DAYS, active_freeze, in_window, next_start
+from remediator.model.windows import _DAYS, active_freeze, in_window, next_start, occurrences
 from runbookd.inventory import Freeze, Window
 
 
@@ -100,6 +100,25 @@ def test_next_start_is_the_first_moment_in_the_window(
         assert not in_window(weekly, found - timedelta(minutes=minutes, seconds=1))
     for minutes in range(0, min(600, int((found - moment).total_seconds() // 60)), 5):
         assert not in_window(weekly, moment + timedelta(minutes=minutes))
+
+
+@given(st.sampled_from(ZONES), TIMES, TIMES, st.sets(st.sampled_from(_DAYS), min_size=1), MOMENTS | CHANGES)
+@settings(max_examples=200, deadline=None)
+def test_occurrences_are_the_times_at_which_the_window_is_open(
+    zone: str, start: time, end: time, days: set[str], since: datetime
+) -> None:
+    assume(start != end)
+    weekly = window(sorted(days), start.isoformat("minutes"), end.isoformat("minutes"), zone)
+    until = since + timedelta(days=2)
+    found = list(occurrences(weekly, since, until))
+    for opens, closes in found:
+        assert in_window(weekly, opens)
+        assert not in_window(weekly, opens - timedelta.resolution)
+        assert in_window(weekly, closes - timedelta.resolution)
+        assert not in_window(weekly, closes)
+    for minutes in range(0, 2 * 24 * 60, 13):
+        moment = since + timedelta(minutes=minutes)
+        assert in_window(weekly, moment) is any(opens <= moment < closes for opens, closes in found)
 
 
 @pytest.mark.parametrize(

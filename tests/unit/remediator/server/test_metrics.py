@@ -82,7 +82,9 @@ async def test_every_metric_is_in_the_reference_and_no_other(harness: EngineHarn
     documented = set(re.findall(r"^\| `(\w+)`", REFERENCE, re.MULTILINE))
     reloads = reload_families(InventoryReload(Inventory, refuse_reload))
     families = (await metrics.collect(harness.context, reload_families=reloads)).collect()
-    exported = {family.name for family in families if family.name.startswith(("remediation_", "runbook_", "stack_"))}
+    exported = {
+        family.name for family in families if family.name.startswith(("remediation_", "runbook_", "stack_", "duty"))
+    }
     assert {name.removesuffix("_total").removesuffix("_info") for name in documented} == exported
 
 

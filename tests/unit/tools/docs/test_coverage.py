@@ -113,6 +113,12 @@ def test_receiver_of_a_row_is_one_of_its_stack_and_the_channel_that_it_names() -
         assert place in {place_of(pointer) for pointer in answers[row_id] if pointer.startswith("receiver/")}, row_id
 
 
+def test_duty_or_window_of_a_row_is_one_of_its_stack() -> None:
+    for row in ROWS:
+        for pointer in (*row.answers.duty, *row.answers.window):
+            assert pointer.split("/")[0] == row.stack, row.id
+
+
 def test_panel_of_a_row_shows_one_of_its_metrics() -> None:
     """The panels of the loop show alerts and runs, which no row names as a metric."""
     for row in ROWS:

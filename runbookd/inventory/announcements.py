@@ -1,0 +1,24 @@
+"""The announcements of a window: messages before it opens, when it opens, and when it closes."""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from runbookd.inventory.durations import Duration
+from runbookd.inventory.section import Name, Section
+
+
+class Announcement(Section):
+    """A message `before` the window opens or closes. Without `contacts` it is listed and not sent."""
+
+    before: Duration = timedelta(0)
+    of: Literal["start", "end"] = "start"
+    text: Annotated[str, StringConstraints(max_length=1_000)] = ""
+    contacts: tuple[Name, ...] = Field(default=())
+
+    @model_validator(mode="after")
+    def _not_too_early(self) -> Self:
+        if self.before > timedelta(days=31):
+            raise ValueError("before is longer than 31d")
+        return self
