@@ -17,7 +17,7 @@ from remediator.model.target import sanitize
 from runbookd.inventory import format_duration
 from runbookd.inventory.commands import CommandTarget
 
-CHECK_SECONDS = 8.0  # a plan may take 10 s
+CHECK_SECONDS = 7.0  # a plan may take 10 s, and a program that ignores SIGTERM is killed after 2 s
 GRACE = timedelta(seconds=2 * CHECK_SECONDS + 10)  # the checks around an effect, and ending its processes
 MAX_LINE = 1_000  # characters of a line of output: masking takes time that grows with its square
 NO_CHECK = "none: only its own answer is known"
