@@ -52,9 +52,10 @@ def _targets(stack: Stack) -> Iterator[tuple[str, str]]:
 
 
 async def _report(stack_name: str, stack: Stack, kind: str, name: str) -> Report:
+    notes: list[str] = []
     try:
         async with asyncio.timeout(SECONDS):
-            findings = await reading.check(COLLECTORS[kind](stack, name))
+            findings = await reading.check(COLLECTORS[kind](stack, name), notes)
             # An unreadable target is one finding; checking its rights would only repeat it.
             if not findings and kind in CHECKS:
                 findings = await CHECKS[kind](stack, name)
@@ -64,4 +65,4 @@ async def _report(stack_name: str, stack: Stack, kind: str, name: str) -> Report
         ]
     except Exception as error:  # whatever it is, the other targets are still checked
         findings = [Finding(failure_of(error).reason, "check the target's log")]
-    return Report(f"{stack_name}/{kind}/{name}", tuple(findings))
+    return Report(f"{stack_name}/{kind}/{name}", tuple(findings), tuple(notes))

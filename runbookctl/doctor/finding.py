@@ -13,7 +13,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings for one target; none if it is fine."""
+    """The findings for one target; none if it is fine.
+
+    `notes` tell which of its numbers the exporter leaves out, and why; a server may lack them for good.
+    """
 
     target: str
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()

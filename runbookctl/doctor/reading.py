@@ -14,8 +14,11 @@ SECONDS = 15.0
 _REPAIR = "fix the problem named above, in the inventory or on the target"
 
 
-async def check(collector: Collector) -> list[Finding]:
-    """Connect and read once in each lane. The background finds the names of the queues that the scrape then reads."""
+async def check(collector: Collector, notes: list[str]) -> list[Finding]:
+    """Connect and read once in each lane, and add the exporter's notes to `notes`.
+
+    The background finds the names of the queues that the scrape then reads.
+    """
     lanes = (collector.background, collector.scrape)
     for connect in [lane.connect for lane in lanes if lane is not None]:
         result = await _read(connect)
@@ -23,6 +26,7 @@ async def check(collector: Collector) -> list[Finding]:
             return [result]
         if result.problem:
             return [Finding(result.problem, _REPAIR)]
+        notes += [note for note in result.notes if note not in notes]
     return []
 
 

@@ -9,12 +9,14 @@ from runbookctl.doctor.finding import Report
 
 
 def show_text(console: Console, reports: Sequence[Report]) -> None:
-    """Print one line per target, and below it each finding with its repair."""
+    """Print one line per target, and below it each finding with its repair, and the exporter's notes."""
     for report in reports:
         console.print(f"{report.target}: {_count(len(report.findings)) or 'ok'}", highlight=False, markup=False)
         for finding in report.findings:
             console.print(f"  - {finding.problem}", highlight=False, markup=False, soft_wrap=True)
             console.print(f"      {finding.repair}", highlight=False, markup=False, soft_wrap=True)
+        for note in report.notes:
+            console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_json(reports: Sequence[Report]) -> None:
@@ -23,6 +25,7 @@ def show_json(reports: Sequence[Report]) -> None:
         {
             "target": report.target,
             "findings": [{"problem": finding.problem, "repair": finding.repair} for finding in report.findings],
+            "notes": list(report.notes),
         }
         for report in reports
     ]

@@ -61,6 +61,16 @@ STATISTICS = Part(
         counter("pg_stat_database_sessions_fatal_total", "Sessions ended by a fatal error.", {14: "s.sessions_fatal"}),
         counter("pg_stat_database_sessions_killed_total", "Sessions ended by an operator.", {14: "s.sessions_killed"}),
         counter(
+            "pg_stat_database_parallel_workers_to_launch_total",
+            "Parallel workers that queries planned to start.",
+            {18: "s.parallel_workers_to_launch"},
+        ),
+        counter(
+            "pg_stat_database_parallel_workers_launched_total",
+            "Parallel workers that queries started; fewer than planned means that max_parallel_workers is used up.",
+            {18: "s.parallel_workers_launched"},
+        ),
+        counter(
             "pg_stat_database_checksum_failures_total",
             "Pages with a wrong checksum; absent where the cluster has no checksums.",
             "s.checksum_failures",

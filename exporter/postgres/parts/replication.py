@@ -5,9 +5,9 @@ last replayed transaction grows without being a lag. A standby that is not strea
 """
 
 from exporter.postgres.parts.ages import age, epoch, never_negative
-from exporter.postgres.parts.part import Part, gauge
+from exporter.postgres.parts.part import Part, counter, gauge
 
-STANDBYS = SLOTS = 50
+STANDBYS = SLOTS = SUBSCRIPTIONS = 50
 
 ROLE = Part(
     "replication role",
@@ -65,6 +65,19 @@ RECEIVING = Part(
 )
 
 _CURRENT = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
+
+# A separate part: some services, such as Amazon Aurora, refuse the functions of the WAL.
+POSITION = Part(
+    "wal position",
+    source="pg_current_wal_lsn(); pg_last_wal_replay_lsn() on a standby",
+    values=(
+        gauge(
+            "pg_wal_position_bytes",
+            "Position in the WAL, in bytes: of writing, or of replay on a standby.",
+            f"pg_wal_lsn_diff({_CURRENT}, '0/0')",
+        ),
+    ),
+)
 
 
 def _behind(lsn: str) -> str:
@@ -149,6 +162,11 @@ LIMIT {SLOTS}""",
             "CASE WHEN s.restart_lsn IS NOT NULL THEN s.safe_wal_size END",
         ),
         gauge(
+            "pg_replication_slot_xmin_age_transactions",
+            "Age in transactions of the oldest row version that the slot keeps from vacuum; absent if it keeps none.",
+            "greatest(age(s.xmin), age(s.catalog_xmin))",
+        ),
+        gauge(
             "pg_replication_slot_lost",
             "Whether WAL that the consumer needs is gone (1); the consumer must be rebuilt.",
             "coalesce(s.wal_status = 'lost', false)::int",
@@ -166,4 +184,51 @@ LIMIT {SLOTS}""",
     ),
 )
 
-PARTS = (ROLE, REPLAYING, RECEIVING, SENDING, REPLICATION_SLOTS)
+INVALIDATED_SLOTS = Part(
+    "invalidated slots",
+    source="pg_replication_slots",
+    labels={"slot_name": "slot_name", "reason": "invalidation_reason"},
+    rows={
+        17: f"FROM pg_replication_slots WHERE invalidation_reason IS NOT NULL ORDER BY slot_name LIMIT {SLOTS}",
+    },
+    most=SLOTS,
+    values=(
+        gauge(
+            "pg_replication_slot_invalidated",
+            "Always 1; a slot that can no longer be used, and why: its consumer must be rebuilt.",
+            "1",
+        ),
+    ),
+)
+
+_CONFLICTS = "insert_exists update_origin_differs update_exists update_missing delete_origin_differs delete_missing"
+
+SUBSCRIPTION_ERRORS = Part(
+    "subscriptions",
+    source="pg_stat_subscription_stats",
+    labels={"subname": "subname"},
+    rows={15: f"FROM pg_stat_subscription_stats ORDER BY subname LIMIT {SUBSCRIPTIONS}"},
+    most=SUBSCRIPTIONS,
+    values=(
+        counter(
+            "pg_stat_subscription_apply_errors_total",
+            "Errors while changes were applied; each retries and stops the subscription until it succeeds.",
+            "apply_error_count",
+        ),
+        counter(
+            "pg_stat_subscription_sync_errors_total",
+            "Errors while tables were copied for the first time.",
+            "sync_error_count",
+        ),
+        counter(
+            "pg_stat_subscription_conflicts_total",
+            "Changes that conflicted with rows of this server.",
+            {18: " + ".join(f"confl_{name}" for name in (*_CONFLICTS.split(), "multiple_unique_conflicts"))},
+        ),
+    ),
+)
+
+PARTS = (
+    *(ROLE, POSITION, REPLAYING, RECEIVING, SENDING),
+    *(REPLICATION_SLOTS, INVALIDATED_SLOTS, SUBSCRIPTION_ERRORS),
+)

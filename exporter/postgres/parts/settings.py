@@ -62,6 +62,11 @@ def _seconds(name: str, help: str) -> Value:
     return gauge(f"pg_settings_{name}_seconds", help, f"extract(epoch FROM current_setting('{name}')::interval)")
 
 
+def _seconds_from(version: int, name: str, help: str) -> Value:
+    value = _seconds(name, help)
+    return gauge(value.name, value.help, {version: str(value.sql)})
+
+
 SETTINGS = Part(
     "settings",
     source="current_setting()",
@@ -92,6 +97,16 @@ SETTINGS = Part(
         _seconds(
             "deadlock_timeout",
             "Time that a session waits for a lock before the server checks for a deadlock, in seconds.",
+        ),
+        _seconds_from(
+            14,
+            "idle_session_timeout",
+            "Time after which the server ends an idle session without a transaction, in seconds; 0 means never.",
+        ),
+        _seconds_from(
+            17,
+            "transaction_timeout",
+            "Time after which the server ends a session whose transaction lasts longer, in seconds; 0 means never.",
         ),
         _number("max_locks_per_transaction", "Locks per connection that the lock table has room for."),
         _number("max_prepared_transactions", "Prepared transactions that the server allows."),

@@ -74,6 +74,26 @@ CHECKPOINTS = Part(
             {13: "b.checkpoints_req", 17: "c.num_requested"},
         ),
         counter(
+            "pg_stat_checkpointer_num_done_total",
+            "Checkpoints that were performed; the server skips a timed one if nothing has changed.",
+            {18: "c.num_done"},
+        ),
+        counter(
+            "pg_stat_checkpointer_restartpoints_timed_total",
+            "Restartpoints of a standby that were due after checkpoint_timeout.",
+            {17: "c.restartpoints_timed"},
+        ),
+        counter(
+            "pg_stat_checkpointer_restartpoints_req_total",
+            "Restartpoints of a standby that max_wal_size or a request asked for.",
+            {17: "c.restartpoints_req"},
+        ),
+        counter(
+            "pg_stat_checkpointer_restartpoints_done_total",
+            "Restartpoints that a standby performed.",
+            {17: "c.restartpoints_done"},
+        ),
+        counter(
             "pg_stat_checkpointer_write_seconds_total",
             "Time that checkpoints spent writing files, in seconds.",
             {13: seconds("b.checkpoint_write_time"), 17: seconds("c.write_time")},
@@ -99,6 +119,11 @@ CHECKPOINTS = Part(
             "pg_stat_bgwriter_buffers_backend_total",
             "Blocks that sessions had to write themselves; from PostgreSQL 16 on, see pg_stat_io.",
             {13: "b.buffers_backend", 17: ""},
+        ),
+        counter(
+            "pg_stat_bgwriter_buffers_backend_fsync_total",
+            "Times that sessions had to flush a file themselves; from PostgreSQL 16 on, see pg_stat_io.",
+            {13: "b.buffers_backend_fsync", 17: ""},
         ),
     ),
 )

@@ -225,6 +225,15 @@ def test_read_only_redis_user_has_no_findings(redis_with, doctor: Doctor, versio
     assert doctor(_redis_inventory(server.url("metrics", "hush"))) == (0, {"shop/redis/main": []})
 
 
+def test_numbers_that_the_exporter_leaves_out_are_noted(redis_with, tmp_path, monkeypatch, capsys) -> None:
+    server = redis_with(_users().replace(" +latency|latest", ""))
+    file = tmp_path / "inventory.yml"
+    file.write_text(_redis_inventory(server.url("metrics", "hush")))
+    monkeypatch.setattr(sys, "argv", ["runbookctl", "doctor", f"--config.file={file}"])
+    main()
+    assert "  note: LATENCY LATEST is refused, so its metrics are absent:" in capsys.readouterr().out
+
+
 def test_redis_user_with_missing_or_excess_rights_is_reported(redis_with, doctor: Doctor) -> None:
     server = redis_with(_users().replace(" +slowlog|len", ""))
     _, found = doctor(_redis_inventory(server.url("metrics", "hush")))

@@ -60,6 +60,13 @@ async def of_standby(follower, make_reader):
 async def of_modern(modern, make_reader):
     """Return the metrics of a PostgreSQL 18 with a damaged page of a table."""
     modern.sql("CREATE TABLE damaged (id int); INSERT INTO damaged VALUES (1); CHECKPOINT")
+    modern.sql("CREATE SUBSCRIPTION orders CONNECTION 'dbname=x' PUBLICATION orders WITH (connect = false)")
+    modern.sql("SELECT pg_create_physical_replication_slot('outrun', true)")
+    modern.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+    modern.sql("SELECT pg_reload_conf()")
+    for _ in range(3):
+        modern.sql("CREATE TABLE written (id int); DROP TABLE written; SELECT pg_switch_wal()")
+    modern.sql("CHECKPOINT")
     modern.sql("SELECT pg_create_logical_replication_slot('decoding', 'pgoutput')")
     file = modern.place().data / modern.sql("SELECT pg_relation_filepath('damaged')")
     modern.stop()
@@ -76,6 +83,9 @@ async def of_modern(modern, make_reader):
     samples = await reader.all()
     assert failed_parts(samples) == []
     assert samples.value("pg_replication_slot_conflicting", slot_name="decoding") == 0
+    assert samples.value("pg_replication_slot_invalidated", slot_name="outrun", reason="wal_removed") == 1
+    assert samples.value("pg_replication_slot_xmin_age_transactions", slot_name="decoding") >= 0
+    assert samples.value("pg_stat_subscription_conflicts_total", subname="orders") == 0
     assert samples.series("pg_stat_io_reads_total", context="normal")
     return samples.names()
 
