@@ -44,6 +44,7 @@ _FIELDS = {
     ),
     "used_memory_dataset": gauge("redis_memory_used_dataset_bytes", "Bytes for data."),
     "used_memory_scripts": gauge("redis_memory_used_scripts_bytes", "Bytes for cached scripts."),
+    "total_system_memory": gauge("redis_total_system_memory_bytes", "Bytes of memory that the server's host has."),
     "maxmemory": gauge("redis_memory_max_bytes", "Bytes that the server may allocate for data; 0 means no limit."),
     "mem_fragmentation_ratio": gauge(
         "redis_mem_fragmentation_ratio", "Bytes that the server occupies per byte that it has allocated."

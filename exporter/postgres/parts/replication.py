@@ -217,8 +217,8 @@ SUBSCRIPTION_ERRORS = Part(
         ),
         counter(
             "pg_stat_subscription_sync_errors_total",
-            "Errors while tables were copied for the first time.",
-            "sync_error_count",
+            "Errors while tables were copied for the first time; from PostgreSQL 19 on, sequences too.",
+            {15: "sync_error_count", 19: "sync_table_error_count + sync_seq_error_count"},
         ),
         counter(
             "pg_stat_subscription_conflicts_total",

@@ -56,6 +56,8 @@ def test_metric_exists_in_its_versions_only(name: str, versions: range) -> None:
         (16, "blk_read_time AS read_time", "shared_blk_read_time"),
         (17, "shared_blk_read_time AS read_time", " blk_read_time"),
         (18, "wal_buffers_full", "wal_write_time"),
+        (18, "confl_update_missing", "sync_table_error_count"),
+        (19, "sync_table_error_count", "wal_write_time"),
     ],
 )
 def test_statement_uses_the_columns_of_the_version(version: int, present: str, absent: str) -> None:
