@@ -6,8 +6,8 @@ import asyncio
 class Proxy:
     """A proxy for a port of 127.0.0.1 that counts connections and round trips.
 
-    `delay` delays every chunk, in seconds; `black_hole` swallows all chunks; `cut` breaks all connections. With
-    `most_bytes` a connection ends after that number of bytes from the server.
+    `delay` delays every chunk, in seconds; `black_hole` swallows all chunks; `cut` breaks all connections, and while it
+    `refuses`, new ones are closed. With `most_bytes` a connection ends after that number of bytes from the server.
     """
 
     def __init__(self, port: int, most_bytes: int | None = None) -> None:
@@ -15,7 +15,7 @@ class Proxy:
         self.connections = 0
         self.round_trips = 0
         self.delay = 0.0
-        self.black_hole = False
+        self.black_hole = self.refuses = False
         self._asking = False
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,6 +40,9 @@ class Proxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.close()
+            return
         self.connections += 1
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)

@@ -12,8 +12,8 @@ from exporter.scheduling.outcome import Failure, ReadingOutcome, failure_of
 
 # A listing may be slow, but it must not hold its connection forever.
 SHORTEST_LIMIT_SECONDS, LONGEST_LIMIT_SECONDS = 10.0, 300.0
-# A reading made every few minutes is not retried every ten seconds: storage bills failed requests, too.
-LONGEST_WAIT_SECONDS = 60.0
+# Two scrapes. A reading made every few minutes is not retried every ten seconds: storage bills failed requests, too.
+LONGEST_WAIT_SECONDS = 30.0
 # Jitter spreads the load of targets on the same server.
 JITTER = 0.1
 

@@ -14,7 +14,7 @@ ALL = (*SCRAPE_PARTS, *BACKGROUND_PARTS)
 
 
 def server(version: int, **changed: object) -> ServerInfo:
-    return ServerInfo(**{"version": version, "extension": EXTENSIONS[version], "schema": "public", **changed})
+    return ServerInfo(**{"version": version, "extension": EXTENSIONS.get(version, 113), "schema": "public", **changed})
 
 
 def names(statement: Statement) -> set[str]:
