@@ -65,7 +65,7 @@ DROPPED = frozenset(
         *("tcpKeepAlive", "unknownLength"),
     }
 )
-_SCHEME = re.compile(r"(?:jdbc:)?(?:postgresql|postgres)(?:\+\w+)?://")
+_SCHEME = re.compile(r"(?:jdbc:)?(?:postgresql|postgres|postgis|ecto)(?:\+\w+)?://")
 _NAMES = {
     **{"currentSchema": "search_path", "sslNegotiation": "sslnegotiation", "kerberosServerName": "krbsrvname"},
     "targetServerType": "target_session_attrs",
@@ -132,6 +132,12 @@ def read_postgres_address(text: str) -> PostgresAddress:
     Raises:
         AddressError: it is no address of a PostgreSQL server, or has an unknown parameter.
     """
+    if text[:1] in ("'", '"') and text[:1] == text[-1:]:
+        raise AddressError("the address stands in quotes, which are a part of it here; remove them")
+    if text.startswith(("prisma://", "prisma+")):
+        raise AddressError(
+            "this is the address of Prisma's proxy; write that of the server, which is Prisma's directUrl"
+        )
     scheme = _SCHEME.match(text)
     if scheme is not None:
         authority, settings = _split_url(text[scheme.end() :])
@@ -183,17 +189,20 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
 def _translate(settings: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return libpq's names and values, and the names that are dropped."""
     translated: dict[str, str] = {}
+    tls: Mapping[str, str] = {}
     dropped = []
     for original, value in settings.items():
         name = _NAMES.get(original, original)
         if name in ("ssl", "requiressl") and value.lower() in _TLS:
-            translated = _TLS[value.lower()] | translated
+            tls = _TLS[value.lower()]
         elif name in DRIVER or name in LIBPQ_ONLY or name in AUTHORITY:
             translated[name] = _VALUES.get((name, value), value)
         elif name in DROPPED or name.startswith("variables["):
             dropped.append(name)
         else:
             raise unknown_parameter(original)
+    # An explicit mode counts, as for JDBC.
+    translated = translated if "sslmode" in translated else {**tls, **translated}
     return translated, tuple(sorted(dropped))
 
 
