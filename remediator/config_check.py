@@ -17,7 +17,7 @@ from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
 
 # Keys that only some remediations use; the others are bounds of all.
-_SPECIFIC_KEYS = ("older_than", "younger_than", "batch", "protect")
+_SPECIFIC_KEYS = ("older_than", "younger_than", "batch", "protect", "terminate")
 
 
 def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:

@@ -3,24 +3,10 @@
 import re
 from urllib.parse import quote
 
+from remediator.clients.sql_tokens import Token, tokenize
+
 MAX_STATEMENT = 300
 
-# In the order in which they are tried at each position. A truncated literal ends with the text. After a backslash
-# before a quote, the end of a plain string depends on the session's settings, so the rest is dropped.
-_TOKENS = re.compile(
-    r"""
-    (?P<comment>--[^\n]*|/\*)
-  | (?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?$))
-  | (?P<ambiguous>'(?:[^'\\]|''|\\(?!'))*\\'.*)
-  | (?P<string>(?:\b(?:[uU]&|[bBxXnN]))?'(?:[^']|'')*(?:'|$))
-  | (?P<dollar>(?<![\w$])\$(?P<tag>[A-Za-z_\x80-\uffff]?[\w\x80-\uffff]*)\$.*?(?:\$(?P=tag)\$|$))
-  | (?P<quoted>"(?:[^"]|"")*(?:"|$))
-  | (?P<word>[A-Za-z_\x80-\uffff][\w$\x80-\uffff]*|\$\d+)
-  | (?P<number>(?:0[xXoObB][0-9A-Fa-f_]+|\d[\d_]*(?:\.[\d_]*)?(?:[eE][+-]?\d+)?|\.\d[\d_]*))
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
 _SPACE = re.compile(r"\s+")
 
 # The name may be part of a longer name (DB_PASSWORD, clientSecret). Name and value may be quoted as in JSON, also in
@@ -89,31 +75,16 @@ def mask_statement(statement: str) -> str:
 
 
 def _without_literals(statement: str) -> str:
-    parts, position = [], 0
-    while (token := _TOKENS.search(statement, position)) is not None:
-        parts.append(statement[position : token.start()])
-        parts.append(_masked_token(token))
-        position = _end_of_comment(statement, token.end()) if token.group() == "/*" else token.end()
-    return "".join([*parts, statement[position:]])
+    return "".join(map(_masked_token, tokenize(statement)))
 
 
-def _masked_token(token: re.Match[str]) -> str:
-    match token.lastgroup:
+def _masked_token(token: Token) -> str:
+    match token.kind:
         case "comment":
             return " "
-        case "word" | "quoted":
-            return token.group()
+        case "word" | "quoted" | "other":
+            return token.text
         case "ambiguous":
             return "?…"
         case _:
             return "?"
-
-
-def _end_of_comment(statement: str, position: int) -> int:
-    """Return the end of the comment that began before `position`; PostgreSQL's comments nest."""
-    depth = 1
-    for edge in _COMMENT_EDGE.finditer(statement, position):
-        depth += 1 if edge.group() == "/*" else -1
-        if depth == 0:
-            return edge.end()
-    return len(statement)

@@ -6,6 +6,7 @@ They plan, apply and verify; the engine decides when they run, and the bounds wh
 from remediator.model.remediation import Remediation
 from remediator.remediations import (
     analyze_tables,
+    cancel_long_queries,
     collect_diagnostics,
     http_call,
     restart_service,
@@ -18,6 +19,7 @@ from remediator.remediations import (
 
 REMEDIATIONS: dict[str, Remediation] = {
     "analyze_tables": analyze_tables.REMEDIATION,
+    "cancel_long_queries": cancel_long_queries.REMEDIATION,
     "collect_diagnostics": collect_diagnostics.REMEDIATION,
     "terminate_idle_transactions": terminate_idle_transactions.REMEDIATION,
     "retry_failed_jobs": retry_failed_jobs.REMEDIATION,

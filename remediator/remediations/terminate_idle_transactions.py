@@ -5,18 +5,17 @@ statement also ends sessions of other databases, superusers and the leader of a 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
-from remediator.clients.known_applications import PROTECTED
 from remediator.clients.postgres import application_name, translate_errors
 from remediator.clients.primary import connect_primary
-from remediator.clients.sql_files import load_statements
+from remediator.clients.sessions import format_moment, load_session_statements, protection, read_moments, read_pid
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 
 OLDER_THAN = timedelta(minutes=5)
@@ -25,15 +24,9 @@ END_WAIT_MS = 5_000  # a backend ends within milliseconds unless the host is in 
 MAX_LISTED = 1_000  # sessions in one plan; the total is counted beyond it
 OUTCOME_READINGS = 6
 OUTCOME_POLL_SECONDS = 0.5
+MOMENTS = ("backend_start", "xact_start", "state_change")
 
-
-def _statements() -> Mapping[str, str]:
-    """Load the statements; planning and acting share the text that selects candidates."""
-    statements = load_statements(__package__, "terminate_idle_transactions.sql")
-    return {name: text.replace("{candidates}", statements["candidates"]) for name, text in statements.items()}
-
-
-SQL = _statements()
+SQL = load_session_statements(__package__, "terminate_idle_transactions.sql")
 
 
 @dataclass(frozen=True)
@@ -47,8 +40,7 @@ class _SessionIdentity:
 
     @classmethod
     def of(cls, item: Item) -> "_SessionIdentity":
-        pid, *moments = (item.identity[key] for key in ("pid", "backend_start", "xact_start", "state_change"))
-        return cls(int(str(pid)), *(datetime.fromisoformat(str(moment)) for moment in moments))
+        return cls(read_pid(item), *read_moments(item, *MOMENTS))
 
     @property
     def process(self) -> tuple[int, datetime]:
@@ -125,12 +117,11 @@ class _TerminationSession:
     def _exclusions(self) -> tuple[timedelta, Sequence[str], Sequence[str], Sequence[str]]:
         settings = self.scope.settings
         older_than = OLDER_THAN if settings.older_than is None else settings.older_than
-        names, prefixes = settings.protect.names_and_prefixes()
-        return older_than, settings.protect.roles, names, (*PROTECTED, *prefixes)
+        return older_than, *protection(settings.protect)
 
 
 def _item(row: asyncpg.Record) -> Item:
-    moments = {key: _format_moment(row[key]) for key in ("backend_start", "xact_start", "state_change")}
+    moments = {key: format_moment(row[key]) for key in MOMENTS}
     evidence: dict[str, Any] = {
         "role": row["usename"],
         "application": row["application_name"],
@@ -140,11 +131,6 @@ def _item(row: asyncpg.Record) -> Item:
         "last_command": row["last_command"],
     }
     return Item({"pid": row["pid"], **moments}, evidence)
-
-
-def _format_moment(moment: datetime) -> str:
-    # PostgreSQL's resolution: the identity is compared exactly.
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _termination_outcome(

@@ -1,7 +1,6 @@
 -- candidates --
 -- Sessions that may be ended, with every rule that protects others. Planning and acting share this text.
--- $1 older than (interval), $2 protected roles, $3 protected applications, $4 beginnings of protected
--- applications' names, in any case, also after a slash
+-- $1 older than (interval), $2 to $4 see sessions.sql
 SELECT activity.pid, activity.backend_start, activity.xact_start, activity.state_change,
        activity.usename, activity.application_name, activity.client_addr, activity.query
 FROM pg_stat_activity AS activity
@@ -10,14 +9,7 @@ WHERE activity.backend_type = 'client backend'
   AND activity.datname = current_database()
   AND activity.state = 'idle in transaction'
   AND activity.state_change < clock_timestamp() - $1::interval
-  AND NOT role.rolsuper
-  AND NOT role.rolreplication
-  AND activity.usename <> ALL ($2::text[])
-  AND activity.application_name <> ALL ($3::text[])
-  AND NOT EXISTS (
-      SELECT FROM unnest($4::text[]) AS prefix
-      WHERE strpos('/' || lower(activity.application_name), '/' || lower(prefix)) > 0
-  )
+  AND NOT ({protected})
 
 -- plan --
 -- Only the first word of the last statement: the rest may hold personal data. $5 maximum number of rows
@@ -48,10 +40,3 @@ WHERE pid = $5 AND backend_start = $6 AND xact_start = $7 AND state_change = $8
 SELECT state, xact_start, state_change
 FROM pg_stat_activity
 WHERE pid = $1 AND backend_start = $2
-
--- client_backends --
-SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
-
--- at_work --
--- Other sessions of the same run: an effect whose answer was lost may still be running.
-SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND state = 'active'

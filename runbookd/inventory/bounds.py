@@ -130,6 +130,7 @@ class RemediationSettings(Section):
     only_in: Name | None = None
     block_on: tuple[str, ...] = ()
     protect: Protect = Protect()
+    terminate: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 REMEDIATION_NAMES = frozenset(
     {
         "analyze_tables",
+        "cancel_long_queries",
         "collect_diagnostics",
         "http_call",
         "restart_service",
