@@ -11,7 +11,7 @@ from remediator.services_check import service_findings
 from runbookd.addresses.http import read_http_address
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.addresses.redis import read_redis_address
-from runbookd.inventory import Inventory, RemediationSettings, Secret, SecretError, Stack
+from runbookd.inventory import Inventory, Mode, RemediationSettings, Secret, SecretError, Stack
 from runbookd.inventory.secret_check import secret_problems
 from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
@@ -34,6 +34,7 @@ def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
                 yield ConfigFinding(path, f"there is no such remediation{suggest(name, REMEDIATIONS)}")
             else:
                 yield from _unused_key_findings(path, remediation, settings)
+                yield from _unattended_findings(path, remediation, settings)
 
 
 def _missing_alertmanager_findings(name: str, stack: Stack) -> Iterator[ConfigFinding]:
@@ -49,6 +50,16 @@ def _unused_key_findings(
     for key in _SPECIFIC_KEYS:
         if key in settings.model_fields_set and key not in remediation.keys:
             yield ConfigFinding((*path, key), f"has no effect on {remediation.name}; remove it")
+
+
+def _unattended_findings(
+    path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings
+) -> Iterator[ConfigFinding]:
+    for key in sorted(remediation.auto_needs):
+        if settings.mode is Mode.AUTO and getattr(settings, key) is None:
+            yield ConfigFinding(
+                (*path, key), f"is required in mode auto by {remediation.name}; set it, or mode: approve"
+            )
 
 
 def startup_findings(inventory: Inventory) -> Iterator[ConfigFinding]:

@@ -53,6 +53,9 @@ _BY_REASON = {
         "Nothing was touched. When the deploy or migration is done, report it: runbookctl deploy {stack} --done"
     ),
     (RunState.REFUSED, "backup_running"): "Nothing was touched: a backup is running. Wait for its end.",
+    (RunState.REFUSED, "role_too_wide"): (
+        "Nothing was touched: its role may do more than vacuum. Correct the role's rights, or set mode: approve."
+    ),
     (RunState.REFUSED, "unknown_target"): "Nothing was touched. Correct the alert's labels, or the inventory.",
     (RunState.FAILED, "target_unreachable"): (
         "Nothing was touched: the target could not be read. Check that it answers; for missing rights, run"
@@ -82,6 +85,19 @@ _BY_REASON = {
         "Nothing was touched: workers.max instances run already. Find out why they do not suffice."
     ),
     (RunState.NOTHING_TO_DO, "at_the_minimum"): "Nothing was touched: workers.min instances run already.",
+    (RunState.NOTHING_TO_DO, "waits_for_lock"): (
+        "Nothing was touched: these queries only wait for a lock. See blockers in the run for the session that holds"
+        " it, then follow the runbook."
+    ),
+    (RunState.NOTHING_TO_DO, "waits_for_standby"): (
+        "Nothing was touched: these commits wait for a synchronous standby. Check that it answers."
+    ),
+    (RunState.NOTHING_TO_DO, "other_command"): (
+        "Nothing was touched: what the long statements do is not known to be safe to cancel. Look at them by hand."
+    ),
+    (RunState.NOTHING_TO_DO, "too_large"): (
+        "Nothing was touched: only tables above the size limit are left. Treat them by hand."
+    ),
     (RunState.NOTHING_TO_DO, "queue_paused"): (
         "Nothing was touched: workers take no jobs from a paused queue. Resume the queue; the alert's next delivery"
         " makes a new plan."

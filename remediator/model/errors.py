@@ -3,6 +3,7 @@
 RemediatorError
 ├── TargetUnreachable    the target does not answer, or refuses the remediator
 │   └── TargetUnknown    the target answers, but has nothing of the name in the alert
+├── RunRefused           the target answers, and a run on it would be wrong
 ├── LedgerUnavailable    the ledger cannot be read or written: no run may act
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
 │   └── TooManyAlerts    a delivery with more alerts than allowed
@@ -26,6 +27,14 @@ class TargetUnreachable(RemediatorError):
 
 class TargetUnknown(TargetUnreachable):
     """The target answers, but has nothing of the name in the alert."""
+
+
+class RunRefused(RemediatorError):
+    """The target answers, and what it says refuses the run; `reason` is one word."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class LedgerUnavailable(RemediatorError):

@@ -180,8 +180,9 @@ class Remediation:
     """One kind of fix.
 
     `keys` are the optional settings it uses; `one_effect` applies all items of a run in one call; `lookback` limits
-    the age of `Scope.touched_items`. `reads_only`: it reads for alerts that nothing repairs. Each alert name of a stack
-    is an episode of its own, no bound but the mode applies to it, and no bound counts it.
+    the age of `Scope.touched_items`. `auto_needs` are the settings without which mode auto is refused.
+    `reads_only`: it reads for alerts that nothing repairs. Each alert name of a stack is an episode of its own, no
+    bound but the mode applies to it, and no bound counts it.
 
     `parameters` are those that an operator may set. `only_adds`: it only adds or reads, so an operator may start it in
     a freeze. `undo_when` returns when the engine undoes a succeeded run by itself; only for an exact `undo`.
@@ -197,6 +198,7 @@ class Remediation:
     open: Callable[[Scope], AbstractAsyncContextManager[RemediationSession]]
     undo: Undo
     lookback: timedelta = timedelta(0)
+    auto_needs: frozenset[str] = frozenset()
     reads_only: bool = False
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     only_adds: bool = False

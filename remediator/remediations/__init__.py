@@ -15,6 +15,7 @@ from remediator.remediations import (
     run_command,
     scale_workers,
     terminate_idle_transactions,
+    vacuum_tables,
 )
 
 REMEDIATIONS: dict[str, Remediation] = {
@@ -22,6 +23,7 @@ REMEDIATIONS: dict[str, Remediation] = {
     "cancel_long_queries": cancel_long_queries.REMEDIATION,
     "collect_diagnostics": collect_diagnostics.REMEDIATION,
     "terminate_idle_transactions": terminate_idle_transactions.REMEDIATION,
+    "vacuum_tables": vacuum_tables.REMEDIATION,
     "retry_failed_jobs": retry_failed_jobs.REMEDIATION,
     "run_backup": run_backup.REMEDIATION,
     "run_command": run_command.REMEDIATION,

@@ -18,7 +18,7 @@ import asyncpg
 from remediator.clients.known_applications import BACKUPS
 from remediator.clients.postgres import application_name, translate_errors
 from remediator.clients.primary import connect_primary
-from remediator.clients.sql_files import load_statements
+from remediator.clients.tables import load_table_statements, maintain_remedy, may_maintain
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 
@@ -32,11 +32,8 @@ ANALYZE_SECONDS = 60
 MAX_LISTED = 1_000
 OUTCOME_READINGS = 6
 OUTCOME_POLL_SECONDS = 0.5
-MAINTAIN_VERSION = 170_000  # the first with the MAINTAIN privilege; before, only a table's owner may analyze it
 
-SQL = load_statements(__package__, "analyze_tables.sql")
-_OWNS = "pg_has_role(class.relowner, 'USAGE')"
-_MAY_MAINTAIN = f"{_OWNS} OR has_table_privilege(class.oid, 'MAINTAIN')"
+SQL = load_table_statements(__package__, "analyze_tables.sql")
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,10 @@ class _AnalyzeSession:
             except asyncpg.QueryCanceledError:
                 return EffectOutcome(ItemState.FAILED, f"took longer than {ANALYZE_SECONDS} s")
             except asyncpg.InsufficientPrivilegeError as error:
-                return EffectOutcome(ItemState.FAILED, f"{error}; {self._remedy(str(item.evidence['owner']))}")
+                return EffectOutcome(
+                    ItemState.FAILED,
+                    f"{error}; {maintain_remedy(self.version, self.role, str(item.evidence['owner']))}",
+                )
 
     async def _analyze_locked(self, item: Item) -> EffectOutcome:
         oid, relfilenode = item.identity["oid"], item.identity["relfilenode"]
@@ -135,8 +135,7 @@ class _AnalyzeSession:
         return await self.connection.fetchrow(SQL["state"], item.identity["oid"])
 
     def _candidates(self) -> str:
-        may_analyze = _MAY_MAINTAIN if self.version >= MAINTAIN_VERSION else _OWNS
-        candidates = SQL["candidates"].replace("{may_analyze}", may_analyze)
+        candidates = SQL["candidates"].replace("{may_maintain}", may_maintain(self.version))
         return SQL["plan"].replace("{candidates}", candidates)
 
     def _limits(self) -> tuple[float, int, int, timedelta]:
@@ -148,13 +147,8 @@ class _AnalyzeSession:
             first, owner = refused_rows[0], refused_rows[0]["owner"]
             raise TargetUnreachable(
                 f'{self.scope.target}: role "{self.role}" may not analyze {first["schema"]}.{first["table"]}'
-                f" ({refused_rows[0]['found']} such tables); {self._remedy(owner)}"
+                f" ({refused_rows[0]['found']} such tables); {maintain_remedy(self.version, self.role, owner)}"
             )
-
-    def _remedy(self, owner: str) -> str:
-        if self.version >= MAINTAIN_VERSION:
-            return f'GRANT MAINTAIN on it TO "{self.role}", see deploy/postgres/analyze_tables.sql'
-        return f'before PostgreSQL 17 this takes membership in its owner: GRANT "{owner}" TO "{self.role}"'
 
 
 def _item(row: asyncpg.Record) -> Item:

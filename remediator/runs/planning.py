@@ -18,7 +18,7 @@ from remediator.ledger.effects import hash_items
 from remediator.ledger.runs import Run, StaleRun
 from remediator.ledger.touched_items import touched_items_since
 from remediator.model.episode_key import EpisodeKey
-from remediator.model.errors import RemediatorError, TargetUnknown
+from remediator.model.errors import RemediatorError, RunRefused, TargetUnknown
 from remediator.model.remediation import Identity, Plan
 from remediator.model.run_state import SAME_ITEMS, UNKNOWN_TARGET, RunState
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
@@ -89,6 +89,8 @@ async def read_plan(context: Context, target: ResolvedTarget, run: int | str) ->
             plan = await session.plan()
     except TargetUnknown as error:
         return PlanFailed(str(error), RunState.REFUSED, UNKNOWN_TARGET)
+    except RunRefused as error:
+        return PlanFailed(str(error), RunState.REFUSED, error.reason)
     except RemediatorError as error:
         return PlanFailed(str(error))
     except TimeoutError:

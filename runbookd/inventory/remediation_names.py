@@ -12,5 +12,6 @@ REMEDIATION_NAMES = frozenset(
         "run_command",
         "scale_workers",
         "terminate_idle_transactions",
+        "vacuum_tables",
     }
 )

@@ -1,4 +1,4 @@
-"""analyze_tables on a real PostgreSQL, under the role of remediator.sql and analyze_tables.sql in deploy/postgres."""
+"""analyze_tables on a real PostgreSQL, under the role of remediator.sql and maintain_tables.sql in deploy/postgres."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -29,8 +29,8 @@ def roles(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
         postgres_server.add_role(role)
     postgres_server.sql((GRANTS / "remediator.sql").read_text())
     words = "\\set owner owner\n\\set schema public\n"
-    postgres_server.sql(words + (GRANTS / "analyze_tables.sql").read_text())
-    postgres_server.sql(words + (GRANTS / "analyze_tables.sql").read_text())  # it may be run again
+    postgres_server.sql(words + (GRANTS / "maintain_tables.sql").read_text())
+    postgres_server.sql(words + (GRANTS / "maintain_tables.sql").read_text())  # it may be run again
     yield postgres_server
     for role in ROLES:
         postgres_server.sql(f"DROP ROLE {role}")

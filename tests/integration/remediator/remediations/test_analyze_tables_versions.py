@@ -35,7 +35,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[PostgresServer, str
 
 def grant(server: tuple[PostgresServer, str]) -> None:
     made, name = server
-    made.sql("\\set owner owner\n\\set schema public\n" + (GRANTS / "analyze_tables.sql").read_text(), database=name)
+    made.sql("\\set owner owner\n\\set schema public\n" + (GRANTS / "maintain_tables.sql").read_text(), database=name)
 
 
 def change(server: tuple[PostgresServer, str], table: str) -> None:

@@ -69,7 +69,7 @@ def database_of_owner(postgres_server: PostgresServer, database: Any) -> Iterato
         postgres_server.add_role(role)
     words = "\\set owner owner\n\\set schema public\n"
     postgres_server.sql((GRANTS / "remediator.sql").read_text())
-    postgres_server.sql(words + (GRANTS / "analyze_tables.sql").read_text())
+    postgres_server.sql(words + (GRANTS / "maintain_tables.sql").read_text())
     database.sql("GRANT CREATE ON SCHEMA public TO owner")
     made = "CREATE TABLE orders (id int) WITH (autovacuum_enabled = false)"
     database.sql(f"{made}; INSERT INTO orders SELECT generate_series(1, 5000)", role="owner")
