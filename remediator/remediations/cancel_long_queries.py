@@ -33,7 +33,7 @@ MAX_BLOCKERS = 20
 OUTCOME_READINGS = 6
 OUTCOME_POLL_SECONDS = 0.5
 MOMENTS = ("backend_start", "query_start")
-# If only such queries are left, something is wrong that this remediation cannot mend. The first one present is named.
+# If only such queries are left, something is wrong that this remediation cannot fix. The first one present is named.
 NOTIFIED = ("waits_for_lock", "waits_for_standby", "other_command")
 
 SQL = load_session_statements(__package__, "cancel_long_queries.sql")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -14,9 +15,11 @@ from exporter.scheduling.outcome import failure_of
 from runbookctl.doctor.finding import Finding
 from runbookd.addresses import AddressError
 from runbookd.addresses.postgres import read_postgres_address
-from runbookd.inventory import PostgresTarget, Secret, SecretError, Stack
+from runbookd.inventory import Mode, PostgresTarget, RemediationSettings, Secret, SecretError, Stack
 
 OLDEST = 13
+MAINTAIN_VERSION = 17
+MAINTAINING = ("analyze_tables", "vacuum_tables")
 SECONDS = 15.0
 EXTENSION = "pg_stat_statements"
 _FACTS = resources.files(__package__).joinpath("postgres.sql").read_text(encoding="utf-8")
@@ -80,6 +83,7 @@ class RoleFacts:
     settings: Mapping[str, str]
     extensions: Sequence[str]
     writable: Sequence[Mapping[str, Any]]
+    unmaintained: Sequence[Mapping[str, Any]]
     creatable: Sequence[str]
 
     @property
@@ -95,19 +99,22 @@ async def check(stack: Stack, name: str) -> list[Finding]:
     """
     target = stack.postgres[name]
     findings = [*await _check_role(target.dsn_secret(), EXPORTER), *await _check_queries(stack, name)]
-    return findings + await _check_remediator(target)
+    return findings + await _check_remediator(stack, target)
 
 
-async def _check_remediator(target: PostgresTarget) -> list[Finding]:
+async def _check_remediator(stack: Stack, target: PostgresTarget) -> list[Finding]:
     secret = target.admin_dsn_secret()
     try:
         secret.read()
     except SecretError:  # not set, or readable by the remediator only
         return []
-    return [Finding(f"admin_dsn: {each.problem}", each.repair) for each in await _check_role(secret, REMEDIATOR)]
+    findings = await _check_role(secret, REMEDIATOR, stack.remediations)
+    return [Finding(f"admin_dsn: {each.problem}", each.repair) for each in findings]
 
 
-async def _check_role(secret: Secret, role: Role) -> list[Finding]:
+async def _check_role(
+    secret: Secret, role: Role, remediations: Mapping[str, RemediationSettings] = MappingProxyType({})
+) -> list[Finding]:
     try:
         address = read_postgres_address(secret.read())
     except AddressError as error:
@@ -120,7 +127,8 @@ async def _check_role(secret: Secret, role: Role) -> list[Finding]:
         ]
     except (asyncpg.InterfaceError, OSError, ValueError) as error:
         return [Finding(failure_of(error).reason, f"check {secret.key} in the inventory")]
-    return [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *(_server(facts) if role.statistics else [])]
+    found = [*_rights(facts, role), *_writes(facts), *_limits(facts, role), *_maintenance(facts, remediations)]
+    return [*found, *(_server(facts) if role.statistics else [])]
 
 
 async def _facts(driver_url: str) -> RoleFacts:
@@ -131,7 +139,7 @@ async def _facts(driver_url: str) -> RoleFacts:
             facts = json.loads(await connection.fetchval(_FACTS))
         finally:
             connection.terminate()
-    lists = ("has", "member_of", "extensions", "writable", "creatable")
+    lists = ("has", "member_of", "extensions", "writable", "unmaintained", "creatable")
     return RoleFacts(**{**facts, **{key: facts[key] or [] for key in lists}})
 
 
@@ -174,6 +182,21 @@ def _limits(facts: RoleFacts, role: Role) -> Iterator[Finding]:
     if facts.connection_limit < 0:
         repair = f"ALTER ROLE {facts.quoted_role} CONNECTION LIMIT {role.connections};"
         yield Finding(f"role {facts.role} may take every connection of the server", repair)
+
+
+def _maintenance(facts: RoleFacts, remediations: Mapping[str, RemediationSettings]) -> Iterator[Finding]:
+    """Report tables that the remediations on tables may not touch, and a mode that the server cannot allow."""
+    modes = {name: remediations[name].mode for name in MAINTAINING if name in remediations}
+    if modes.get("vacuum_tables") is Mode.AUTO and facts.version < MAINTAIN_VERSION:
+        problem = f"PostgreSQL {facts.version} has no MAINTAIN: the runs of vacuum_tables are refused in mode auto"
+        yield Finding(problem, f"set mode: approve for vacuum_tables, or upgrade to PostgreSQL {MAINTAIN_VERSION}")
+    if facts.unmaintained and any(mode is not Mode.OFF for mode in modes.values()):
+        first, count = facts.unmaintained[0], len(facts.unmaintained)
+        options = f"-v owner={_identifier(first['owner'])} -v schema={_identifier(first['schema'])}"
+        yield Finding(
+            f"role {facts.role} may not vacuum and analyze {first['name']} ({count} such tables)",
+            f"psql -d {facts.database} {options} -f deploy/postgres/maintain_tables.sql",
+        )
 
 
 def _is_limited(name: str, setting: str) -> bool:

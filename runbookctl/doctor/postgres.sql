@@ -31,6 +31,17 @@ SELECT json_build_object(
             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
               AND has_table_privilege(current_user, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
             ORDER BY n.nspname, c.relname LIMIT 20) AS found),
+    -- Before 17, only the owner may vacuum and analyze a table.
+    'unmaintained', (
+        SELECT json_agg(json_build_object('name', name, 'schema', schema, 'owner', owner))
+        FROM (
+            SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname AS schema, o.rolname AS owner
+            FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_roles AS o ON o.oid = c.relowner
+            WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+              AND NOT pg_has_role(current_user, c.relowner, 'USAGE')
+              AND NOT CASE WHEN current_setting('server_version_num')::int >= 170000
+                      THEN has_table_privilege(current_user, c.oid, 'MAINTAIN') ELSE false END
+            ORDER BY n.nspname, c.relname LIMIT 20) AS found),
     -- Without rights granted to PUBLIC: up to PostgreSQL 14 every role may create in schema public.
     'creatable', (
         SELECT array_agg(quote_ident(nspname) ORDER BY nspname) FROM pg_namespace

@@ -304,3 +304,17 @@ def test_findings_are_printed_as_text(
         "  - role metrics may take every connection of the server\n"
         "      ALTER ROLE metrics CONNECTION LIMIT 4;\n"
     )
+
+
+def test_tables_that_the_role_may_not_vacuum_are_reported(granted: PostgresServer, doctor: Doctor) -> None:
+    settings = "remediations: {vacuum_tables: {mode: auto, only_in: night}}"
+    windows = 'windows: {night: {days: [sun], from: "02:00", to: "04:00"}}'
+    inventory = _inventory(granted)[:-2] + f", {windows}, {settings}" + "}}"
+    _, found = doctor(inventory)
+    problems = {each["problem"]: each["repair"] for each in found["shop/postgres/main"]}
+    version = granted.sql("SHOW server_version_num").strip()[:2]
+    refused = f"admin_dsn: PostgreSQL {version} has no MAINTAIN: the runs of vacuum_tables are refused in mode auto"
+    missing = next(problem for problem in problems if "may not vacuum and analyze public." in problem)
+    assert set(problems) == {refused, missing}
+    assert problems[missing].endswith("-v schema=public -f deploy/postgres/maintain_tables.sql")
+    assert not any(doctor(inventory.replace("mode: auto", "mode: off"))[1].values())
