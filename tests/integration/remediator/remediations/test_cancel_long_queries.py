@@ -274,6 +274,7 @@ HIDDEN = """
         ("-- SELECT\nALTER TABLE stock ADD pause text DEFAULT pg_sleep(60)::text", "maintenance"),
         ("SELECT pg_sleep(60) AS pg_backup_start FROM stock", "maintenance"),
         ("SELECT hidden()", "maintenance"),
+        ("SELECT pg_sleep(60); CREATE INDEX ON stock (reserved)", "maintenance"),  # not begun yet
         ("DO 'BEGIN PERFORM pg_sleep(60); END'", "other_command"),
     ],
 )
