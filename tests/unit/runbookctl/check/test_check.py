@@ -155,7 +155,7 @@ FINDINGS: list[tuple[str, Change, str, str]] = [
     (
         "alertmanager.yml",
         lambda d: d["inhibit_rules"].append({"source_matchers": ["a = b"], "target_matchers": ["severity = warning"]}),
-        "this inhibit rule can keep IdleInTransactionTooLong, QueueFailedJobs from the remediator",
+        "this inhibit rule can keep IdleInTransactionTooLong, LongRunningQuery, QueueFailedJobs from the remediator",
         "target_matchers",
     ),
     ("prometheus.yml", lambda d: d.pop("alerting"), "it names no Alertmanager", "add alerting.alertmanagers"),
@@ -191,7 +191,7 @@ def test_usual_configuration_with_the_remediator_loses_no_alert(folder: Path, na
     document["route"] = {**document["route"]["routes"][1], "routes": [document["route"]["routes"][0]]}
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(document))
     [finding] = check(folder)[1]["findings"]
-    assert finding["problem"].startswith("9 alerts reach the remediator only (shop: ")
+    assert finding["problem"].startswith("10 alerts reach the remediator only (shop: ")
 
 
 @pytest.mark.parametrize("runbook", ["clientforge", "deelrx", "formula_pm", "life_platform", "pmcrm"])
@@ -229,7 +229,7 @@ def test_text_names_receivers_then_findings(folder: Path) -> None:
     arguments = [f"--config.file={folder / 'inventory.yml'}", f"--prometheus={folder / 'prometheus.yml'}"]
     result = CliRunner().invoke(app, ["check", *arguments, f"--alertmanager={SNIPPET}"], catch_exceptions=False)
     assert result.exit_code == 1
-    assert "shop → remediator, chat, mail: IdleInTransactionTooLong, QueueFailedJobs" in result.stdout
+    assert "shop → remediator, chat, mail: IdleInTransactionTooLong, LongRunningQuery, QueueFailedJobs" in result.stdout
     assert f"- {folder}/thresholds.yml:37: runbook:probe_success:critical: shop has no http in the inventory" in (
         result.stdout
     )
