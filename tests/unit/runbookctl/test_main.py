@@ -156,7 +156,8 @@ def test_status_lists_health_pauses_and_open_work(ctl: Ctl, deliver: Callable[..
     assert ctl("status").splitlines() == [
         "status: ok",
         "nothing is paused",
-        "stack shop: approve collect_diagnostics; shadow analyze_tables, cancel_long_queries, terminate_idle_transactions, vacuum_tables",
+        "stack shop: approve collect_diagnostics;"
+        " shadow analyze_tables, cancel_long_queries, terminate_idle_transactions, vacuum_tables",
         "open breakers: none",
         "unfinished runs: none",
         "undelivered notifications: none",
