@@ -38,6 +38,7 @@ def split_address(text: str, schemes: Iterable[str], example: str) -> SplitAddre
     Raises:
         AddressError: it has another scheme, a stray # or an invalid port.
     """
+    refuse_quotes(text)
     if any(character.isspace() or not character.isprintable() for character in text):
         raise AddressError(f"a space or control character is in the address; write it as {example}")
     try:
@@ -54,6 +55,12 @@ def split_address(text: str, schemes: Iterable[str], example: str) -> SplitAddre
     if port == 0:
         raise AddressError("the port is 0; correct it")
     return SplitAddress(parts, parse_qsl(parts.query, keep_blank_values=True))
+
+
+def refuse_quotes(text: str) -> None:
+    """Raise AddressError if the address stands in quotes, as Docker takes them over from an .env file."""
+    if text[:1] in ("'", '"') and text[:1] == text[-1:]:
+        raise AddressError("the address stands in quotes, which are a part of it here; remove them")
 
 
 def hide_passwords(text: str, *passwords: str) -> str:

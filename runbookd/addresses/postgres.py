@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from runbookd.addresses import AddressError, MalformedAddress, hide_passwords, unknown_parameter
+from runbookd.addresses import AddressError, MalformedAddress, hide_passwords, refuse_quotes, unknown_parameter
 
 EXAMPLE = "postgresql://role:password@host:5432/database"
 _MALFORMED = f"not an address; write it as {EXAMPLE}"
@@ -132,8 +132,7 @@ def read_postgres_address(text: str) -> PostgresAddress:
     Raises:
         AddressError: it is no address of a PostgreSQL server, or has an unknown parameter.
     """
-    if text[:1] in ("'", '"') and text[:1] == text[-1:]:
-        raise AddressError("the address stands in quotes, which are a part of it here; remove them")
+    refuse_quotes(text)
     if text.startswith(("prisma://", "prisma+")):
         raise AddressError(
             "this is the address of Prisma's proxy; write that of the server, which is Prisma's directUrl"

@@ -73,7 +73,7 @@ def read_redis_address(text: str) -> RedisAddress:
     Raises:
         AddressError: it is no address of a Redis server, or has an unknown parameter.
     """
-    if text.startswith("redis-sentinel:"):
+    if text.startswith(("redis-sentinel:", "redis+sentinel:", "rediss+sentinel:")):
         raise AddressError(f"addresses of a Sentinel are not supported; name the server itself, as {EXAMPLE}")
     split = split_address(text, {*_SCHEMES, *_OTHER_SCHEMES}, EXAMPLE)
     parameters = dict(split.parameters)

@@ -46,6 +46,8 @@ def test_settings_of_other_clients_are_dropped_by_name() -> None:
         ("redis:///0", "the host is missing"),
         ("redis://h:0", "the port is 0"),
         ("redis-sentinel://:hunter2@h:26379/main", "addresses of a Sentinel are not supported"),
+        ("redis+sentinel://:hunter2@h:26379/main", "addresses of a Sentinel are not supported"),
+        ('"redis://:hunter2@h/0"', "stands in quotes"),
         ("h:6379", "not an address"),
         ("redis://:6379?hunter2@h/0", "not an address"),
         ("redis://h:6379 # hunter2", "a space"),
