@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from tests.rules.healthy import MINUTES, Series, expanded, jobs_of, target_labels, targets_of
 from tests.rules.rulebook import Rule, alerts, number_of, threshold_names, thresholds
 
-LATE = MINUTES * 3 // 5
+LATE = MINUTES * 2 // 5
 """The minute at which a change begins."""
+SURGE = LATE + 35
+"""The minute at which requests rise: the mean before it must be long."""
 
 COUNT = 'http_request_duration_seconds_count{status_code="200",instance="a",S}'
 BUCKET = 'http_request_duration_seconds_bucket{le="LE",instance="a",S}'
-HALF_FAILED: Series = {COUNT.replace("200", "500"): f"0x{LATE} 0+600x{LATE}"}
+HALF_FAILED: Series = {COUNT.replace("200", "500"): f"0x{LATE} 0+600x{MINUTES}"}
 SLOW: Series = {
-    BUCKET.replace("LE", "0.25"): f"0+600x{LATE} {600 * LATE}x{LATE}",
+    BUCKET.replace("LE", "0.25"): f"0+600x{LATE} {600 * LATE}x{MINUTES}",
     BUCKET.replace("LE", "10"): "0+600",
 }
 THREE_SECONDS: Series = {'pg_stat_statements_seconds_total{T,datname="app",queryid="1"}': "0+180"}
-FILLING: Series = {'node_filesystem_avail_bytes{instance="n",mountpoint="/",fstype="ext4",S}': "60-0.3x190 2.7x110"}
+FILLING: Series = {
+    'node_filesystem_avail_bytes{instance="n",mountpoint="/",fstype="ext4",S}': f"60-0.6x95 2.7x{MINUTES}"
+}
 TABLE = '{T,datname="app",schemaname="public",relname="orders"}'
 
 
@@ -45,7 +49,7 @@ SICK: Mapping[str, tuple[str, Callable[[float], Series]]] = {
     ),
     "application_request_rise_ratio": (
         "application",
-        lambda limit: {COUNT: f"0+600x215 {600 * 215}+{1800 * limit}x{LATE}"},
+        lambda limit: {COUNT: f"0+600x{SURGE} {600 * SURGE}+{1800 * limit}x{MINUTES}"},
     ),
     "application_database_query_p95_seconds": (
         "application",

@@ -67,6 +67,6 @@ def case_of(stack: str, scenario: list[Sickness]) -> dict[str, object]:
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items() if values],
         "promql_expr_test": [
-            {"expr": query, "eval_time": "4h", "exp_samples": [{"labels": each, "value": 1} for each in labels]}
+            {"expr": query, "eval_time": "3h", "exp_samples": [{"labels": each, "value": 1} for each in labels]}
         ],
     }
