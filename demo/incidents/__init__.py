@@ -7,6 +7,7 @@ from demo.incidents.base import Incident, IncidentProof, Injection
 from demo.incidents.failed_jobs import FAILED_JOBS
 from demo.incidents.idle_transactions import IDLE_TRANSACTIONS
 from demo.incidents.old_backup import OLD_BACKUP
+from demo.incidents.runaway_report import RUNAWAY_REPORT
 from demo.incidents.too_many_sessions import TOO_MANY_SESSIONS
 
 INCIDENTS: dict[str, Incident] = {
@@ -14,6 +15,7 @@ INCIDENTS: dict[str, Incident] = {
     "failed_jobs": FAILED_JOBS,
     "old_backup": OLD_BACKUP,
     "too_many_sessions": TOO_MANY_SESSIONS,
+    "runaway_report": RUNAWAY_REPORT,
 }
 
 __all__ = ["INCIDENTS", "Incident", "IncidentProof", "Injection"]
