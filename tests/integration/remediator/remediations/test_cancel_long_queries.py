@@ -132,6 +132,16 @@ async def test_nothing_is_planned_without_a_long_query(connect, scope) -> None:
     assert (plan.items, plan.found, plan.empty_reason) == ((), 0, "")
 
 
+async def test_operator_sets_the_age_for_one_run(queries, scope) -> None:
+    session = await queries.run(SLEEP)
+    await wait_until_old()
+    by_inventory = scope(older_than="1h")
+    assert (await plan_of(by_inventory)).items == ()
+    assert pids(await plan_of(replace(by_inventory, parameters={"older_than": timedelta(seconds=1)}))) == [
+        backend(session)
+    ]
+
+
 async def test_exactly_the_planned_queries_are_cancelled_and_their_sessions_stay(queries, scope) -> None:
     guilty = await queries.run(SLEEP)
     await wait_until_old()

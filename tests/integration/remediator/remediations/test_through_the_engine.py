@@ -90,6 +90,20 @@ async def test_alert_on_one_table_analyzes_the_changed_tables(start: StartEngine
     assert database_of_owner.sql("SELECT analyze_count FROM pg_stat_user_tables") == "1"
 
 
+async def test_vacuum_in_mode_auto_is_refused_where_the_role_would_be_too_wide(
+    start: StartEngine, database_of_owner: Any
+) -> None:
+    dsns = {"dsn": database_of_owner.dsn("owner"), "admin_dsn": database_of_owner.dsn("remediator")}
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    window = {"days": days, "from": "00:00", "to": "23:59:59"}
+    settings = {"mode": "auto", "only_in": "always"}
+    stack = {"postgres": {"main": dsns}, "windows": {"always": window}, "remediations": {"vacuum_tables": settings}}
+    async with start(stack) as running:
+        run = await running.deliver(remediation="vacuum_tables", target="main")
+    assert (run.state, run.reason) == (RunState.REFUSED, "role_too_wide")
+    assert database_of_owner.sql("SELECT vacuum_count FROM pg_stat_user_tables") == "0"
+
+
 def queue_stack(redis_url: str, **bounds: Any) -> dict[str, Any]:
     return {
         "redis": {"cache": {"url": redis_url, "admin_url": redis_url}},
