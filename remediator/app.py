@@ -29,6 +29,7 @@ from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import Api, add_api_routes
 from remediator.server.preview_api import add_preview_routes
 from remediator.server.questions_api import add_question_routes
+from remediator.server.service_metrics import ServiceReadings
 from remediator.server.status_api import add_status_route
 from remediator.server.webhook import webhook
 from remediator.settings import RemediatorSettings
@@ -76,10 +77,11 @@ def create_application(
     tokens = _require_readable(BearerTokens(token_files(context.inventory), "operators.{}.token_file"))
     swap = InventorySwap(context, tokens, engine.wake)
     reload = InventoryReload(partial(load_usable_inventory, config_file), swap.apply)
-    _add_routes(app, context, engine, webhook_tokens, reload)
+    services = ServiceReadings(context)
+    _add_routes(app, context, engine, webhook_tokens, reload, services)
     api = _add_operator_routes(app, context, engine, tokens)
     add_reload_route(app, reload, _reload_guard(api, reload_needs_token))
-    app.cleanup_ctx.append(_lifespan_hook(context, engine))
+    app.cleanup_ctx.append(_lifespan_hook(context, engine, services))
     app[BEFORE_CLOSING] = _closing_hook(engine)
     app.on_shutdown.append(_shutdown_hook(engine))
     return app
@@ -137,9 +139,11 @@ def _add_routes(
     engine: Engine,
     webhook_tokens: BearerTokens,
     reload: InventoryReload[Inventory],
+    services: ServiceReadings,
 ) -> None:
     async def show_metrics(request: web.Request) -> web.Response:
-        families = await metrics.collect(context, engine.fault, engine.gate.failure, reload_families(reload))
+        own = [*reload_families(reload), *services.families()]
+        families = await metrics.collect(context, engine.fault, engine.gate.failure, own)
         return await metrics_response(lambda format: format.encode([families]), request)
 
     add_health_routes(app, lambda: SHUTDOWN if engine.shutdown.is_set() else engine.fault)
@@ -191,8 +195,10 @@ async def _refuse_without_inventory(_: web.Request) -> web.Response:
     return web.Response(status=503, text=f"{NO_INVENTORY}\n")
 
 
-def _lifespan_hook(context: Context, engine: Engine) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return a hook that keeps ledger, engine and sender running with the application."""
+def _lifespan_hook(
+    context: Context, engine: Engine, services: ServiceReadings
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return a hook that keeps ledger, engine, sender and the readings of services running with the application."""
 
     async def lifespan(_: web.Application) -> AsyncIterator[None]:
         try:
@@ -201,8 +207,10 @@ def _lifespan_hook(context: Context, engine: Engine) -> Callable[[web.Applicatio
                     await withdraw_approvals(connection, context, "remediator")
                 tasks.create_task(engine.run(), name="engine")
                 tasks.create_task(send_until(engine.shutdown, context), name="sender")
+                readings = tasks.create_task(services.run(engine.shutdown), name="services")
                 yield
                 engine.request_shutdown()
+                readings.cancel()  # a manager that hangs must not delay the end
                 await engine.wait_for_runs()
         except LedgerUnavailable as error:
             raise UnusableConfiguration(f"--ledger.url: {error}") from None

@@ -58,9 +58,9 @@ async def collect(
     context: Context,
     fault: str | None = None,
     ledger_fault: str | None = None,
-    reload_families: Sequence[Metric] = (),
+    own_families: Sequence[Metric] = (),
 ) -> MetricsSnapshot:
-    """Collect the metrics page; without the ledger, only ledger, engine, reload and process."""
+    """Collect the metrics page; without the ledger, only ledger, engine, `own_families` and process."""
     context = context.snapshot()
     build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
     engine = _gauge("remediation_engine_up", "Whether the engine completed its last round.", fault is None)
@@ -70,9 +70,9 @@ async def collect(
             families = await _ledger_families(connection, context)
     except LedgerUnavailable:
         ledger_up.add_metric([], 0)
-        return MetricsSnapshot([build, engine, ledger_up, *reload_families])
+        return MetricsSnapshot([build, engine, ledger_up, *own_families])
     ledger_up.add_metric([], ledger_fault is None)
-    return MetricsSnapshot([build, engine, ledger_up, _cut_values(), *reload_families, *families])
+    return MetricsSnapshot([build, engine, ledger_up, _cut_values(), *own_families, *families])
 
 
 async def _ledger_families(connection: AsyncConnection, context: Context) -> list[Metric]:

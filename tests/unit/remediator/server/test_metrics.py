@@ -9,6 +9,7 @@ from pathlib import Path
 from remediator.ledger import run_counts
 from remediator.reload import reload_families
 from remediator.server import metrics
+from remediator.server.service_metrics import ServiceReadings
 from runbookd.inventory import Inventory
 from runbookd.service import InventoryReload
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
@@ -81,10 +82,10 @@ async def test_every_metric_is_in_the_reference_and_no_other(harness: EngineHarn
     await harness.work()
     documented = set(re.findall(r"^\| `(\w+)`", REFERENCE, re.MULTILINE))
     reloads = reload_families(InventoryReload(Inventory, refuse_reload))
-    families = (await metrics.collect(harness.context, reload_families=reloads)).collect()
-    exported = {
-        family.name for family in families if family.name.startswith(("remediation_", "runbook_", "stack_", "duty"))
-    }
+    own = [*reloads, *ServiceReadings(harness.context).families()]
+    families = (await metrics.collect(harness.context, own_families=own)).collect()
+    prefixes = ("remediation_", "runbook_", "stack_", "duty", "service")
+    exported = {family.name for family in families if family.name.startswith(prefixes)}
     assert {name.removesuffix("_total").removesuffix("_info") for name in documented} == exported
 
 
