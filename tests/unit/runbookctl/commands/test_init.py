@@ -44,6 +44,7 @@ def test_modes_of_a_set_are_shadow_unless_the_runbooks_are_asked_for(tmp_path: P
         "terminate_idle_transactions": "auto",
         "retry_failed_jobs": "approve",
         "run_backup": "approve",
+        "restart_service": "auto",
         "run_command": "approve",
         "cancel_long_queries": "approve",
         "vacuum_tables": "auto",
