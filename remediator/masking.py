@@ -3,7 +3,7 @@
 import re
 from urllib.parse import quote
 
-from remediator.clients.sql_tokens import Token, tokenize
+from remediator.sql_tokens import Token, tokenize
 
 MAX_STATEMENT = 300
 

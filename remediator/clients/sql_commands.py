@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from remediator.clients.sql_tokens import tokenize
+from remediator.sql_tokens import tokenize
 
 UNKNOWN = "?"
 # Commands that only read or change rows: ending them undoes nothing but their own work.

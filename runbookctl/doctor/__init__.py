@@ -10,7 +10,7 @@ from pathlib import Path
 from exporter.collectors import COLLECTORS
 from exporter.scheduling.outcome import failure_of
 from runbookctl.accounts import alertmanager_account
-from runbookctl.doctor import backups, postgres, reading, redis, secret_files
+from runbookctl.doctor import backups, postgres, reading, redis, secret_files, services
 from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack
 
@@ -33,6 +33,11 @@ async def examine(inventory: Inventory, stacks: frozenset[str], tokens: Sequence
             for stack_name, stack in inventory.stacks.items()
             if stack_name in stacks
             for kind, name in _targets(stack)
+        ] + [
+            group.create_task(_service_report(stack_name, stack, name))
+            for stack_name, stack in inventory.stacks.items()
+            if stack_name in stacks
+            for name in stack.services
         ]
     return [*(task.result() for task in tasks), *_file_reports(inventory, tokens)]
 
@@ -49,6 +54,15 @@ def _targets(stack: Stack) -> Iterator[tuple[str, str]]:
     for kind in COLLECTORS:
         for name in getattr(stack, kind):
             yield kind, name
+
+
+async def _service_report(stack_name: str, stack: Stack, name: str) -> Report:
+    """Check a service as the remediator reads it: the exporter opens no socket that can restart anything."""
+    try:
+        findings = await services.check(stack_name, stack, name)
+    except Exception as error:
+        findings = [Finding(failure_of(error).reason, "check the manager's log")]
+    return Report(f"{stack_name}/services/{name}", tuple(findings))
 
 
 async def _report(stack_name: str, stack: Stack, kind: str, name: str) -> Report:

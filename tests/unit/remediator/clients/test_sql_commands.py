@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remediator.clients.sql_commands import AROUND_ROWS, MAINTENANCE, ROWS, UNKNOWN, calls_backup_function, commands
-from remediator.clients.sql_tokens import tokenize
+from remediator.sql_tokens import tokenize
 
 HIDING = ["", " \n\t", "/* a /* nested */ comment; */", "-- SELECT 1;\n", "((", "/* ' */ "]
 
