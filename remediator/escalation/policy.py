@@ -80,6 +80,8 @@ async def _message_key(connection: AsyncConnection, run: Run) -> str:
     """
     if run.state is RunState.REFUSED and run.reason == "storm":
         return f"storm/{await switches.last_storm_id(connection)}"
+    if run.trigger == "end":  # each try has an episode of its own
+        return f"undo/{run.undoes}/{run.state}/{run.reason}"
     key = f"{run.episode}/{run.state}/{run.reason}"
     return f"{key}/{run.id}" if run.state in ESCALATED_EVERY_TIME else key
 

@@ -23,6 +23,8 @@ from remediator.runs.run_target import applied_items, with_origin
 RETRY_AFTER = timedelta(minutes=5)
 FINISHED = "finished"  # the end of an episode that no alert has joined
 _RETRIED = frozenset({RunState.INTERRUPTED, RunState.FAILED, RunState.EXPIRED, RunState.CANCELLED})
+# Bounds that pass by themselves, so a refused undo is tried again.
+_PASSING = frozenset({"kill_switch", "freeze", "blocked_by_alert", "requires", "deploy", "backup_running"})
 _DONE = frozenset({RunState.SUCCEEDED, RunState.NOTHING_TO_DO})
 log = structlog.get_logger(__name__)
 
@@ -99,7 +101,7 @@ async def _settle_undo(connection: AsyncConnection, context: Context, run: Run, 
 
 def _is_retried(run: Run) -> bool:
     """Return whether a later try can succeed; the breaker ends a series of failures."""
-    return run.state in _RETRIED or (run.state is RunState.REFUSED and run.reason in ("kill_switch", "freeze"))
+    return run.state in _RETRIED or (run.state is RunState.REFUSED and run.reason in _PASSING)
 
 
 async def _end_own_episode(connection: AsyncConnection, context: Context, run: Run) -> None:

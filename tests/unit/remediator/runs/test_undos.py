@@ -14,6 +14,8 @@ from remediator.model.errors import WrongState
 from remediator.model.remediation import Scope, UndoWhen
 from remediator.model.run_state import RunState
 from remediator.runs.questions import Request, ask, confirm
+from remediator.runs.undos import start_due_undos
+from runbookd.inventory import Freeze
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation, UndoableFolderRemediation
 
@@ -153,3 +155,27 @@ async def test_failing_end_is_tried_again_until_the_breaker_opens_and_escalated(
         harness.clock.advance(hours=5)
         await harness.work()
         assert len(await harness.runs()) == count, "an operator closes the breaker and undoes it"
+
+
+async def test_end_refused_by_a_passing_bound_is_tried_again_and_escalated_once(folder: Path) -> None:
+    async with harness_of(folder, after_an_hour) as harness:
+        await start(harness)
+        harness.clock.advance(hours=1)
+        freeze = Freeze.model_validate({"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"})
+        free = harness.context.inventory
+        shop = free.stacks["shop"].model_copy(update={"freezes": {"sale": freeze}})
+
+        async def freeze_now() -> None:
+            harness.context.inventory = free.model_copy(update={"stacks": {"shop": shop}})
+
+        for _ in range(2):
+            harness.context.inventory = free
+            await start_due_undos(harness.context)
+            await freeze_now()
+            await harness.work()
+            harness.clock.advance(minutes=5)
+        harness.context.inventory = free
+        await harness.work()
+        ends = [(run.state, run.reason) for run in await harness.runs() if run.trigger == "end"]
+        assert ends == [("refused", "freeze")] * 2 + [("succeeded", "")]
+        assert len(await harness.notifications()) == 1
