@@ -23,7 +23,7 @@ from tests.integration.remediator.remediations.run_backup.steps import (
 async def test_taken_name_fails_the_plan(scope, store) -> None:
     daily = {"pattern": "shop_%Y%m%d.dump"}
     await obstore.put_async(store, datetime.now(UTC).strftime("shop_%Y%m%d.dump"), b"")
-    with pytest.raises(TargetUnreachable, match="is taken by an object that is empty or counts as old"):
+    with pytest.raises(TargetUnreachable, match="is taken by a backup, or by an object that is empty or counts as old"):
         await plan_of(scope(target=daily))
 
 
