@@ -21,7 +21,7 @@ def list_disk_level(folder: str) -> Level:
     level = Level([], [])
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
+            if _is_folder(entry):
                 level.folders.append(entry.name)
             else:
                 level.objects.append(_object(entry))
@@ -36,11 +36,19 @@ def list_disk_tree(folder: str, subfolder: str) -> Iterator[StoredObject]:
         yield from list_disk_tree(folder, f"{subfolder}/{name}")
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder; a link that leads nowhere, in a circle or to a closed place is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _object(entry: os.DirEntry[str]) -> StoredObject:
-    """Return a file; one that is gone, such as the target of a link, and a device or pipe count as empty."""
+    """Return a file; one that is gone or out of reach, such as the target of a link, and a device count as empty."""
     try:
         state = entry.stat()
-    except FileNotFoundError:
+    except OSError:
         return StoredObject(entry.name, 0, 0.0, None)
     return StoredObject(entry.name, state.st_size if S_ISREG(state.st_mode) else 0, state.st_mtime, _etag(state))
 

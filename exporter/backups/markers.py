@@ -103,7 +103,7 @@ class ProofReader:
             return _MarkerResult(read_marker(bytes(await response.bytes_async())), MarkerState.VALID)
         except MarkerError:
             return _MarkerResult(None, MarkerState.MALFORMED)
-        except (BaseError, OSError):
+        except (BaseError, OSError, UnicodeEncodeError):  # the last for a name on disk that is not UTF-8
             return _MarkerResult(None, MarkerState.UNREADABLE)
 
     def _forget_deleted(self, markers: Sequence[MarkerFile]) -> None:

@@ -5,7 +5,6 @@ A backup's date is that of its end. Its size is that of the source data, so that
 shrunk backup; the total is the stored size.
 """
 
-from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -14,6 +13,7 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, Fi
 
 from exporter.backups.contents import CompleteBackup, Contents, IncompleteBackup, IncompleteReason
 from exporter.backups.folder import Listing
+from runbookd.text_files import decode_text
 
 Model = TypeVar("Model")
 
@@ -235,7 +235,9 @@ FORMATS: Mapping[str, Callable[..., Listing]] = {
 
 def _parse(adapter: TypeAdapter[list[Model]], content: bytes) -> list[Model]:
     try:
-        return adapter.validate_json(content.removeprefix(BOM_UTF8))
+        return adapter.validate_json(decode_text(content))
+    except UnicodeDecodeError:
+        raise ReportError("the text is not UTF-8") from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])

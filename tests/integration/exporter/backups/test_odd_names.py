@@ -93,6 +93,8 @@ def odd_folder(tmp_path: Path) -> Path:
     for name in ODD_ON_DISK:
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(b"x")
     (folder / "gone").symlink_to(tmp_path / "nowhere")
+    (folder / "circle").symlink_to("circle")
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.dump.verified.json")).write_bytes(b"{}")
     os.mkfifo(folder / "pipe")
     return folder
 
@@ -100,7 +102,8 @@ def odd_folder(tmp_path: Path) -> Path:
 async def test_odd_names_on_disk_cost_only_themselves(start_exporter, odd_folder: Path) -> None:
     page = await until_up(await start_exporter(inventory(odd_folder.as_uri())))
     assert page.value("backup_objects") == 1
-    assert page.value("backup_unmatched_objects") == len(ODD_ON_DISK) + 2
+    assert page.value("backup_unmatched_objects") == len(ODD_ON_DISK) + 3
+    assert page.value("backup_proofs", proof="verified", state="unreadable") == 1
 
 
 async def test_file_instead_of_a_folder_is_reported(start_exporter, tmp_path: Path) -> None:

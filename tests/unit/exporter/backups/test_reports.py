@@ -171,7 +171,9 @@ def test_backup_with_a_future_date_is_incomplete(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("text", [b"", b"{", b"hunter2", b'{"password": "hunter2"}', b'[{"password": "hunter2"}]'])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"hunter2", b"hunter2\xe9", b'{"password": "hunter2"}', b'[{"password": "hunter2"}]']
+)
 def test_invalid_report_is_an_error_on_one_line_without_its_content(kind: str, text: bytes) -> None:
     with pytest.raises(ReportError) as caught:
         read(kind, text)
@@ -231,3 +233,9 @@ def test_report_without_sizes_has_no_total() -> None:
     assert read("restic", [snapshot("a" * 64, "2027-01-15T07:00:00Z")]).size is None
     assert read("walg", [walg("base", "2027-01-15T07:00:00Z") | {"compressed_size": None}]).size is None
     assert read("restic", []).size == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_report_written_on_windows_is_read(encoding: str) -> None:
+    document = json.dumps([snapshot("a" * 64, "2027-01-15T07:00:00Z")])
+    assert read("restic", document.encode(encoding)).count == 1
