@@ -42,6 +42,8 @@ CLUSTER = (
     "queues, so remove the target"
 )
 _CLUSTER_ERRORS = ("MOVED ", "ASK ", "CROSSSLOT ", "CLUSTERDOWN ")
+# Errors about a command that a rule or a proxy refuses.
+_REFUSED_COMMAND = ("NOPERM ", "ERR unknown command")
 # Errors about the keys of one queue.
 _NOT_REFUSALS = ("WRONGTYPE ", MALFORMED)
 _MOST_NAMED = 5
@@ -158,7 +160,8 @@ def _check_answers(ping: object, trackers: Collection[QueueTracker], snapshots: 
     refusals = [fault for fault in faults if not str(fault).startswith(_NOT_REFUSALS)]
     if refusals and not snapshots and len(refusals) == len(trackers):
         raise_target_error(refusals[0])
-    if not trackers and isinstance(ping, ResponseError):
+    # A refused PING is an answer, too; the connection is logged in.
+    if not trackers and isinstance(ping, ResponseError) and not str(ping).startswith(_REFUSED_COMMAND):
         raise_target_error(ping)
 
 

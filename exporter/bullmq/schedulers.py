@@ -32,7 +32,8 @@ class Schedulers:
         if not (snapshot.scheduler_runs or self._ends):
             self._requested = ()
             return b"", 0
-        self._ends = {run: end for run, end in self._ends.items() if run in snapshot.scheduler_runs}
+        runs = set(snapshot.scheduler_runs)
+        self._ends = {run: end for run, end in self._ends.items() if run in runs}
         self._requested = [run for run in snapshot.scheduler_runs if run.at < now and run not in self._ends]
         keys = (self._queue.key("repeat:") + run.scheduler for run in self._requested)
         return _END.pack(keys), len(self._requested)

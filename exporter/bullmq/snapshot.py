@@ -16,8 +16,8 @@ RECENT_SECONDS = 3600
 SCHEDULER_GRACE_SECONDS = 60
 # Longest-running jobs of `active` whose locks are read.
 MAX_HELD_JOBS = 5
-# Schedulers that are due first, of which the exporter finds out whether they go on.
-MAX_SCHEDULER_RUNS = 100
+# Schedulers that are due first, of which the exporter finds out whether they go on. Those that have ended come first.
+MAX_SCHEDULER_RUNS = 1000
 # A queue's score of a delayed job is its due time in milliseconds times this, plus a counter.
 _DELAYED = 4096
 # A queue's score of a prioritized job is its priority times this, plus a counter.

@@ -273,6 +273,19 @@ async def test_ended_scheduler_is_not_missed(
     assert (await exporter.scrape()).value("bullmq_schedulers_missed", queue="emails") == 0
 
 
+async def test_many_ended_schedulers_do_not_hide_the_missed_one(start_exporter, server, product) -> None:
+    now = int(time.time() * 1000)
+    product.hset("bull:emails:meta", "version", "bullmq:5.0.0")
+    for number in range(150):
+        product.hset(f"bull:emails:repeat:once{number}", mapping={"ic": 1, "endDate": now - 500_000})
+    ended = {f"once{number}": now - 600_000 + number for number in range(150)}
+    product.zadd("bull:emails:repeat", ended | {"stuck": now - 90_000})
+    page = await wait_until_discovered(await start_exporter(inventory(server)))
+    assert page.value("bullmq_schedulers_missed", queue="emails") == 1
+    next_run = page.value("bullmq_scheduler_next_run_timestamp_seconds", queue="emails")
+    assert next_run == pytest.approx(now / 1000 - 90)
+
+
 async def test_repeatable_job_past_its_end_date_is_not_missed(start_exporter, server, product) -> None:
     now = int(time.time() * 1000)
     product.hset("bull:emails:meta", "version", "bullmq:4.0.0")

@@ -108,6 +108,14 @@ async def test_refused_command_costs_only_its_own_metrics(start_exporter, permis
     assert command in ("PING", "DBSIZE") or command.lower() in debug.lower()
 
 
+async def test_refused_ping_of_a_server_without_queues_is_an_answer(start_exporter, permissive) -> None:
+    with redis.Redis(port=permissive.port) as client:
+        client.execute_command("ACL", "SETUSER", "silent", "reset", "on", ">secret", "~*", "+@all", "-ping")
+    exporter = await start_exporter(INVENTORY.format(url=permissive.url("silent", "secret"), queues="prefix: unused"))
+    page = await measured(exporter)
+    assert page.value("bullmq_discovered_queues") == 0
+
+
 async def test_renamed_client_command_costs_only_the_workers(start_exporter, start_redis) -> None:
     server = start_redis(renamed("CLIENT", "CONFIG", "LATENCY", "SLOWLOG"))
     exporter = await start_exporter(INVENTORY.format(url=server.url(), queues=""))
