@@ -138,9 +138,11 @@ class InfoSamples:
 
     def _replica(self, numbers: Mapping[str, str]) -> Iterator[Sample]:
         replica = tuple(numbers.get(label, "") for label in ("ip", "port", "state"))
+        # While a replica loads its first copy, the server states an offset and a lag of 0.
+        if numbers.get("state") != "online":
+            return
         yield from self._number(REPLICA_OFFSET, numbers, "offset", *replica, of="slave")
-        # While a replica loads its first copy, the server states a lag of 0.
-        if "lag" in numbers and numbers.get("state") == "online":
+        if "lag" in numbers:
             yield from self._number(REPLICA_LAG, numbers, "lag", *replica, of="slave")
 
 

@@ -166,7 +166,7 @@ REPLICA_LAG = gauge(
 )
 REPLICA_OFFSET = gauge(
     "redis_connected_slave_offset_bytes",
-    "Replication offset of the replica: bytes of changes that it has.",
+    "Replication offset of the replica: bytes of changes that it has; absent while it loads its first copy.",
     "slave_ip",
     "slave_port",
     "slave_state",
