@@ -24,13 +24,14 @@ from exporter.postgres.part_faults import PartFaults
 from exporter.postgres.parts.catalogue import SCRAPE_PARTS
 from exporter.postgres.parts.joined_statement import Statement, StatementRow
 from exporter.postgres.parts.part import Part
-from exporter.postgres.parts.server import FACTS, ServerInfo
+from exporter.postgres.parts.server import FACTS, VERSIONS, ServerInfo
 
 PART_SUCCESS = gauge(
     "runbook_exporter_part_success",
     "Whether the part of the statement was read (1) or is left out because it failed (0); the debug page shows why.",
     "part",
 )
+_TOO_OLD = f"PostgreSQL {{}} is not supported, so metrics are missing; upgrade it to {VERSIONS[0]} or newer"
 
 
 class PostgresClient(Client):
@@ -201,6 +202,8 @@ class PostgresClient(Client):
     def _notes(self) -> Iterator[str]:
         if self._pooled:
             yield "behind a pooler: statements are not prepared, and only the role's own limits apply"
+        if self._server.version < VERSIONS[0]:
+            yield _TOO_OLD.format(self._server.version)
         if self._left_out:
             yield NOT_UTF8
         for name, reason in self._faults.reasons.items():

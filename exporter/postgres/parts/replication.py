@@ -93,15 +93,21 @@ def _delay(kind: str) -> str:
     return f"CASE WHEN bool_or(r.{kind}_lsn IS NOT NULL) THEN coalesce(max(extract(epoch FROM r.{kind}_lag)), 0) END"
 
 
+# The first copy of each table has a name of its own, made of numbers.
+_SYNC_NAME = "regexp_replace(application_name, '^pg_[0-9]+_sync_[0-9_]+$', 'pg_sync')"
+# The name of a temporary slot ends in the number of its process, as in pg_basebackup_4711. The slot with the oldest WAL
+# stands for all of them.
+_SLOT_NAME = "CASE WHEN temporary THEN regexp_replace(slot_name, '_[0-9]+$', '') ELSE slot_name END"
+
 SENDING = Part(
     "replication",
     source="pg_stat_replication",
     sessions=True,
-    labels={"application_name": "r.application_name"},
+    labels={"application_name": "r.name"},
     rows=f"""
-FROM pg_stat_replication AS r CROSS JOIN (SELECT {_CURRENT} AS lsn) AS c
-GROUP BY r.application_name
-ORDER BY r.application_name
+FROM (SELECT *, {_SYNC_NAME} AS name FROM pg_stat_replication) AS r CROSS JOIN (SELECT {_CURRENT} AS lsn) AS c
+GROUP BY r.name
+ORDER BY r.name
 LIMIT {STANDBYS}""",
     most=STANDBYS,
     values=(
@@ -142,10 +148,14 @@ LIMIT {STANDBYS}""",
 REPLICATION_SLOTS = Part(
     "replication slots",
     source="pg_replication_slots",
-    labels={"slot_name": "s.slot_name", "slot_type": "s.slot_type"},
+    labels={"slot_name": "s.name", "slot_type": "s.slot_type"},
     rows=f"""
-FROM pg_replication_slots AS s CROSS JOIN (SELECT {_CURRENT} AS lsn) AS c
-ORDER BY s.slot_name
+FROM (
+    SELECT DISTINCT ON (name, slot_type) *
+    FROM (SELECT *, {_SLOT_NAME} AS name FROM pg_replication_slots) AS named
+    ORDER BY name, slot_type, restart_lsn
+) AS s CROSS JOIN (SELECT {_CURRENT} AS lsn) AS c
+ORDER BY s.name
 LIMIT {SLOTS}""",
     most=SLOTS,
     values=(

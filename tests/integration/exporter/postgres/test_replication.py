@@ -116,6 +116,16 @@ async def test_inactive_slots_report_their_retained_wal(of_primary, primary) -> 
         primary.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
 
 
+async def test_temporary_slots_share_a_name_without_the_number_of_their_process(of_primary, primary, connect) -> None:
+    session = await connect(primary.dsn())
+    for number in (4711, 4712):
+        await session.fetch(f"SELECT pg_create_physical_replication_slot('pg_basebackup_{number}', true, true)")
+    samples = await of_primary.read()
+    session.terminate()
+    slots = {labels["slot_name"] for labels, _ in samples.series("pg_replication_slot_active")}
+    assert {name for name in slots if "basebackup" in name} == {"pg_basebackup"}
+
+
 async def test_slot_that_never_kept_wal_states_no_size(of_primary, primary) -> None:
     primary.sql(
         "SELECT pg_create_physical_replication_slot('unused'), pg_create_physical_replication_slot('used', true)"

@@ -1,10 +1,12 @@
 """Each declared metric comes from a real server, and no part fails on any version."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from exporter.postgres.collector import UP, PostgresCollector
+from exporter.postgres.parts.server import ServerInfo
 
 SITUATION = """
 CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
@@ -110,6 +112,38 @@ async def test_no_part_fails_on_an_empty_server_of_any_version(postgres_server, 
         assert failed_parts(first) == []
         await asyncio.sleep(0)
         assert reader.reading.round_trips == 1
+
+
+@pytest.fixture
+def state_version(monkeypatch):
+    """Give a function that lets servers state another major version than their own."""
+    read_facts = ServerInfo.of
+
+    def state(version: int) -> None:
+        monkeypatch.setattr(ServerInfo, "of", lambda facts: replace(read_facts(facts), version=version))
+
+    return state
+
+
+async def test_parts_of_an_unknown_newer_version_are_tried_one_by_one(modern, make_reader, state_version) -> None:
+    whole = await make_reader(modern.dsn()).read()
+    state_version(99)  # the part of the subscriptions has columns that only a newer server has
+    reader = make_reader(modern.dsn())
+    samples = await reader.read()
+    assert failed_parts(samples) == ["subscriptions"]
+    assert {name for name in whole.names() if "subscription" not in name} <= samples.names()
+    [note] = reader.reading.notes
+    assert note.startswith("part 'subscriptions' is left out: column")
+    await reader.read()
+    await reader.read()
+    assert reader.reading.round_trips == 1
+
+
+async def test_unsupported_older_version_is_named(postgres_server, make_reader, state_version) -> None:
+    state_version(12)
+    reader = make_reader(postgres_server.dsn())
+    await reader.read()
+    assert "PostgreSQL 12 is not supported, so metrics are missing; upgrade it to 13 or newer" in reader.reading.notes
 
 
 async def test_io_metrics_exclude_wal(modern, make_reader) -> None:
