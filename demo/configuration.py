@@ -1,16 +1,19 @@
 """Fills addresses, paths and passwords into the demo's configuration templates."""
 
 import json
+import sys
 from string import Template
 
 from demo.bucket import FOLDER, PATTERN
 from demo.credentials import BUCKET, Credentials
 from demo.paths import CHECKOUT, DemoPaths, write_private
 from demo.ports import Ports
+from demo.product.supervisor import STATE_FILE
 from tools.toolchain.paths import launcher
 
 DEPLOY = CHECKOUT / "deploy"
 TEMPLATES = CHECKOUT / "demo" / "config"
+RESTART = CHECKOUT / "demo" / "product" / "restart_service.py"
 FILES = ("inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml")
 
 
@@ -33,6 +36,9 @@ def template_values(paths: DemoPaths, ports: Ports) -> dict[str, str]:
         "receiver_url": ports.url("receiver"),
         "people_contact": f"json://{ports.address('receiver')}/escalations",
         "upstream_url": ports.url("upstream"),
+        "mailer_url": ports.url("mailer"),
+        "mailer_state": json.dumps(["/bin/cat", str(paths.part("mailer") / STATE_FILE)]),
+        "mailer_restart": json.dumps([sys.executable, str(RESTART), str(paths.part("mailer"))]),
     }
 
 

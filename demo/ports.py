@@ -24,6 +24,7 @@ class Ports(BaseModel):
     upstream: int
     receiver: int
     jobs: int
+    mailer: int
 
     def address(self, part: str) -> str:
         """Return HOST:PORT of `part`."""

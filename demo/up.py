@@ -105,7 +105,11 @@ def _product(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
         write_settings(paths, ports),
     ]
     launch = launch_command(arguments, jobs, {"NODE_PATH": str(NODE_MODULES)})
-    return [Program(jobs, ports.jobs, launch, "/healthy")]
+    mailer = paths.part("mailer")
+    return [
+        Program(jobs, ports.jobs, launch, "/healthy"),
+        _module(mailer, ports.mailer, "demo.product.supervisor", str(mailer), str(ports.mailer)),
+    ]
 
 
 def _daemons(paths: DemoPaths, ports: Ports) -> Sequence[Server]:

@@ -6,6 +6,7 @@ Each injects a real fault, which the loop must detect, and afterwards proves the
 from demo.incidents.base import Incident, IncidentProof, Injection
 from demo.incidents.failed_jobs import FAILED_JOBS
 from demo.incidents.idle_transactions import IDLE_TRANSACTIONS
+from demo.incidents.leaking_service import LEAKING_SERVICE
 from demo.incidents.old_backup import OLD_BACKUP
 from demo.incidents.runaway_report import RUNAWAY_REPORT
 from demo.incidents.too_many_sessions import TOO_MANY_SESSIONS
@@ -16,6 +17,8 @@ INCIDENTS: dict[str, Incident] = {
     "old_backup": OLD_BACKUP,
     "too_many_sessions": TOO_MANY_SESSIONS,
     "runaway_report": RUNAWAY_REPORT,
+    # Its alert waits for minutes, so `make incident NAME=leaking_service` injects it, and the loop does not.
+    "leaking_service": LEAKING_SERVICE,
 }
 
 __all__ = ["INCIDENTS", "Incident", "IncidentProof", "Injection"]
