@@ -165,7 +165,8 @@ NEXT_RUN = gauge(
 MISSED = gauge(
     "bullmq_schedulers_missed",
     f"Schedulers that were due more than {SCHEDULER_GRACE_SECONDS} seconds ago and have not run since, without those "
-    "that have reached their limit or end date; BullMQ up to 4 does not record the limit. Cached.",
+    "that have reached their limit or end date. The limit of a repeatable job is known while its last job is stored. "
+    "Cached.",
     "queue",
     source="ZCOUNT repeat, hashes of the schedulers",
 )

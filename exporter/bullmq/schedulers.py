@@ -1,6 +1,12 @@
-"""Which schedulers of a queue go on: one that has reached its limit or end date keeps its last date in the past."""
+"""Which schedulers of a queue go on: one that has reached its limit or end date keeps its last date in the past.
 
+The limit is in the scheduler's hash, and that of a repeatable job only in the options of its last job, if that is still
+stored.
+"""
+
+import json
 from collections.abc import Sequence
+from hashlib import md5
 from math import inf
 from typing import Any, NamedTuple
 
@@ -9,6 +15,7 @@ from exporter.bullmq.snapshot import QueueSnapshot, SchedulerRun
 from exporter.redis.connection import KeyCommand
 
 _END = KeyCommand("HMGET", "limit", "ic", "endDate")
+_LAST_JOB = KeyCommand("HGET", "opts")
 _NAME_PARTS = 5
 
 
@@ -35,13 +42,15 @@ class Schedulers:
         runs = set(snapshot.scheduler_runs)
         self._ends = {run: end for run, end in self._ends.items() if run in runs}
         self._requested = [run for run in snapshot.scheduler_runs if run.at < now and run not in self._ends]
-        keys = (self._queue.key("repeat:") + run.scheduler for run in self._requested)
-        return _END.pack(keys), len(self._requested)
+        ends = _END.pack(self._queue.key("repeat:") + run.scheduler for run in self._requested)
+        last_jobs = _LAST_JOB.pack(self._queue.key("repeat:") + _job_of(run) for run in self._requested)
+        return ends + last_jobs, 2 * len(self._requested)
 
     def read(self, replies: Sequence[Any]) -> None:
         """Take the replies to `request`."""
-        for run, reply in zip(self._requested, replies, strict=True):
-            self._ends[run] = _end_of(run.scheduler, reply)
+        count = len(self._requested)
+        for run, reply, options in zip(self._requested, replies[:count], replies[count:], strict=True):
+            self._ends[run] = _end_of(run.scheduler, reply, options)
 
     def next_run(self, snapshot: QueueSnapshot, now: float) -> float | None:
         """Return when the next scheduler that goes on is due, in seconds since 1970."""
@@ -56,13 +65,36 @@ class Schedulers:
         return end is not None and (end.reached or end.date < now)
 
 
-def _end_of(scheduler: bytes, reply: Any) -> _End:
-    """Return the end in a scheduler's hash, or up to BullMQ 4, which has none, in its name."""
+def _job_of(run: SchedulerRun) -> bytes:
+    """Return the job of a run: up to BullMQ 4, whose schedulers are named by their settings, it has a hash of these."""
+    scheduler, parts = run.scheduler, run.scheduler.split(b":")
+    if len(parts) >= _NAME_PARTS:
+        scheduler = _hash(parts[0] + parts[1] + _hash(scheduler))
+    return b"%b:%.0f" % (scheduler, run.at * 1000)
+
+
+def _hash(text: bytes) -> bytes:
+    return md5(text, usedforsecurity=False).hexdigest().encode()
+
+
+def _end_of(scheduler: bytes, reply: Any, options: Any) -> _End:
+    """Return the end in a scheduler's hash or its last job's options; up to BullMQ 4, the date is in its name."""
     limit, count, date = map(_number, reply) if isinstance(reply, list) else (None, None, None)
+    if limit is None:
+        limit, count = _limit_and_count(options)
     parts = scheduler.split(b":")
     if isinstance(reply, list) and not any(reply) and len(parts) >= _NAME_PARTS:
         date = _number(parts[2])
     return _End(limit is not None and (count or 0) >= limit, inf if date is None else date / 1000)
+
+
+def _limit_and_count(options: Any) -> tuple[float | None, float | None]:
+    """Return the limit of a repeatable job and the number of its run, from the options of that run's job."""
+    try:
+        repeat = json.loads(options)["repeat"]
+        return _number(repeat.get("limit")), _number(repeat.get("count"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # the job is gone, or not BullMQ's
+        return None, None
 
 
 def _number(text: Any) -> float | None:

@@ -273,6 +273,36 @@ async def test_ended_scheduler_is_not_missed(
     assert (await exporter.scrape()).value("bullmq_schedulers_missed", queue="emails") == 0
 
 
+REPEATABLE = """
+const { Queue, Worker } = require(process.env.BULLMQ)
+const connection = { port: Number(process.argv[2]) }
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+;(async () => {
+  const queue = new Queue('emails', { connection })
+  const worker = new Worker('emails', async () => {}, { connection })
+  await queue.add('limited', {}, { repeat: { every: 100, limit: 2 } })
+  await sleep(800)
+  await worker.close()
+  await queue.add('stuck', {}, { repeat: { every: 100, limit: 2 } })
+  await queue.close()
+})()
+"""
+
+
+@pytest.mark.parametrize("version", [4, 5])
+async def test_repeatable_job_past_its_limit_is_not_missed(
+    start_exporter, server, product, node_run, version: int
+) -> None:
+    node_run(REPEATABLE, [str(server.port)], bullmq=version)
+    for name, at in product.zscan_iter("bull:emails:repeat"):  # as if an hour had passed
+        product.zincrby("bull:emails:repeat", -3_600_000, name)
+        [job] = product.scan_iter(f"bull:emails:repeat:*:{at:.0f}")
+        product.rename(job, f"{job.rpartition(':')[0]}:{at - 3_600_000:.0f}")
+    page = await wait_until_discovered(await start_exporter(inventory(server)))
+    assert page.value("bullmq_schedulers", queue="emails") == 2
+    assert page.value("bullmq_schedulers_missed", queue="emails") == 1
+
+
 async def test_many_ended_schedulers_do_not_hide_the_missed_one(start_exporter, server, product) -> None:
     now = int(time.time() * 1000)
     product.hset("bull:emails:meta", "version", "bullmq:5.0.0")
