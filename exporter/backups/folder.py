@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from obstore.store import ObjectStore
@@ -26,7 +26,7 @@ class Listing:
     """The result of reading a source. Times are seconds since 1970, sizes are bytes.
 
     `recent` holds at least the newest backups; `count` and `size` cover all backups, or those counted so far if
-    `truncated`. `size` is None if a report omits it. `encrypted` is None if the source does not report it.
+    `truncated`. `size` is None if that of a backup is unknown. `encrypted` is None if the source does not report it.
     """
 
     recent: Contents
@@ -66,9 +66,15 @@ class WholeFolder(Folder):
         return listing_of(contents, now)
 
 
+def total(sizes: Sequence[int | None]) -> int | None:
+    """Return the sum of the sizes, or None if one is unknown."""
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
 def listing_of(contents: Contents, now: float) -> Listing:
     """Return the listing of a folder whose `contents` are complete."""
-    size = sum(backup.size or 0 for backup in contents.backups)
+    size = total([backup.size for backup in contents.backups])
     oldest_at = contents.backups[-1].made_at if contents.backups else None
     return Listing(contents, len(contents.backups), size, oldest_at, now)
 

@@ -45,7 +45,7 @@ OBJECTS = gauge(
 )
 BYTES = gauge(
     "backup_bytes",
-    "Total size of the backups that backup_objects counts, in bytes; absent if the report omits sizes. Cached.",
+    "Total size of the backups that backup_objects counts, in bytes; absent if the size of one is unknown. Cached.",
     "kind",
     source=_LISTING,
 )

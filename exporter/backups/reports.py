@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AliasChoices, AwareDatetime, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from exporter.backups.contents import CompleteBackup, Contents, IncompleteBackup, IncompleteReason
-from exporter.backups.folder import Listing
+from exporter.backups.folder import Listing, total
 from runbookd.text_files import decode_text
 
 Model = TypeVar("Model")
@@ -270,14 +270,8 @@ def _listing(
     return Listing(
         Contents(backups, tuple(incomplete)),
         len(intact),
-        _total([each.stored_bytes for each in intact]),
+        total([each.stored_bytes for each in intact]),
         intact[-1].made_at if intact else None,
         written_at,
         encrypted=encrypted,
     )
-
-
-def _total(sizes: Sequence[int | None]) -> int | None:
-    """Return the sum of the known sizes, or None if backups exist and no size is known."""
-    known = [size for size in sizes if size is not None]
-    return sum(known) if known or not sizes else None

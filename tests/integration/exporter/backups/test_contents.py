@@ -126,6 +126,7 @@ async def test_dated_folders_are_backups(start_exporter, bucket, options, put) -
     assert page.value("backup_last_success_timestamp_seconds") == midnight.timestamp()
     assert page.value("backup_last_size_bytes") == 20
     assert page.value("backup_objects") == 3
+    assert page.value("backup_bytes") is None  # only the newest folder has been listed
     assert page.value("backup_unmatched_objects") == 1
     assert states(page)["future"] == 1
     assert page.value("backup_oldest_timestamp_seconds") == (midnight - 2 * DAY).timestamp()
