@@ -37,8 +37,6 @@ PLANNED: Mapping[str, str] = {
     "probes": "Checks of the body that an endpoint returns.",
     "remediations": "Further bounded fixes; do them by hand until they exist.",
     "reports": "A report or a message of status, written from alerts, runs and the audit trail.",
-    "services": "The state of each service as its manager (pm2, systemd, containers) reports it.",
-    "starts": "A run that an operator starts, before a deploy or by hand.",
 }
 """Features that do not exist yet."""
 
