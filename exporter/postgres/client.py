@@ -110,7 +110,7 @@ class PostgresClient(Client):
         """Read all parts; leave out rows with a name that is not UTF-8, which a prepared statement cannot read."""
         try:
             return await self._read_all()
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError):
             self._simple, self._prepared_statement = True, None
             return await self._read_all()
 

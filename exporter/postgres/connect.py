@@ -165,6 +165,21 @@ class QueryResult:
 
 
 async def fetch_rows(connection: Connection, sql: str) -> QueryResult:
+    """Return the rows of a query as `_copy_rows` does, whatever bytes a database without an encoding holds.
+
+    Such a server refuses a whole result for one text that is not UTF-8, unless the client asks for the bytes.
+    """
+    if getattr(connection.get_settings(), "server_encoding", "") != "SQL_ASCII":
+        return await _copy_rows(connection, sql)
+    await connection.execute("SET client_encoding = 'SQL_ASCII'")
+    try:
+        return await _copy_rows(connection, sql)
+    finally:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError):  # a failed transaction undoes it by itself
+            await connection.execute("SET client_encoding = 'UTF8'")
+
+
+async def _copy_rows(connection: Connection, sql: str) -> QueryResult:
     """Return the rows of a query in one round trip, without a prepared statement.
 
     NaN arrives as text.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from secrets import token_hex
 from time import monotonic
 
+import asyncpg
 import pytest
 
 from exporter.postgres import part_faults
@@ -153,3 +154,22 @@ async def test_names_outside_utf8_cost_only_themselves(make_reader, metrics_serv
         metrics_server.sql(LATIN1.format("DROP DATABASE", ""), database=ascii_database)
         metrics_server.sql(LATIN1.format("DROP ROLE", ""), database=ascii_database)
         metrics_server.sql("DROP ROLE limited")
+
+
+async def test_table_name_outside_utf8_costs_only_itself(make_reader, metrics_server, database, ascii_database) -> None:
+    def in_ascii(dsn: str) -> str:
+        return dsn.replace(database.name, ascii_database)
+
+    connection = await asyncpg.connect(in_ascii(database.dsn()))
+    await connection.execute(
+        """DO $$ BEGIN EXECUTE 'CREATE TABLE "caf' || chr(233) || '" (id int PRIMARY KEY)'; END $$"""
+    )
+    await connection.execute("CREATE TABLE plain (id int PRIMARY KEY)")
+    await connection.close()
+    reader = make_reader(in_ascii(database.dsn("metrics")))
+    samples = await reader.all()
+    assert failed_parts(samples) == set()
+    assert [labels["relname"] for labels, _ in samples.series("pg_stat_user_tables_n_live_tup")] == ["plain"]
+    assert [labels["relname"] for labels, _ in samples.series("pg_stat_user_tables_table_size_bytes")] == ["plain"]
+    assert [labels["relname"] for labels, _ in samples.series("pg_index_valid")] == ["plain"]
+    assert NOT_UTF8 in reader.reading.notes
