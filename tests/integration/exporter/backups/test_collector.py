@@ -120,7 +120,7 @@ async def problem(exporter, expected: str) -> str:
         (lambda file: file.unlink(), "options_file: cannot read {file} (No such file or directory)"),
         (lambda file: file.write_text("{hunter2"), "options_file: {file} is not valid YAML"),
         (lambda file: file.write_text("- hunter2"), "options_file: {file} must be a map of names"),
-        (lambda file: file.write_text("nonsense: hunter2"), "key: &#x27;nonsense&#x27; is not valid"),
+        (lambda file: file.write_text("nonsense: hunter2"), "there is no option &#x27;nonsense&#x27;"),
         (lambda file: file.write_text(file.read_text().replace("http://", "hunter2://")), "address is wrong"),
         (lambda file: file.write_text(re.sub("127.0.0.1:[0-9]+", "127.0.0.1:1", file.read_text())), "no answer"),
         (lambda file: file.write_text(file.read_text() + "aws_timeout: hunter2\n"), "check url and options"),
