@@ -81,6 +81,7 @@ KINDS: Mapping[str, Series] = {
     "queues": QUEUES,
     "backups": BACKUPS,
     "http": {"probe_success{T}": 1},
+    "services": {"service_up{T}": 1},
 }
 SHARED_WITH_QUEUES: Series = {"redis_keyspace_hits_include_queues{T}": 1}
 # The quantities that each scrape job brings.
@@ -155,8 +156,11 @@ def expanded(stack: str, source: str, series: Series) -> dict[str, str]:
     """Return series of every target of a kind, or of one job, with their labels and values."""
     labels = target_labels(stack, source) if source in KINDS else [f'stack="{stack}"']
     place = re.compile(r"(?<=[{,])[TS](?=[,}])")
+    names = {"S": f'stack="{stack}"'}
     return {
-        place.sub(label, name): values if "x" in str(values) else f"{values}x{MINUTES}"
+        place.sub(lambda found, label=label: names.get(found[0], label), name): values
+        if "x" in str(values)
+        else f"{values}x{MINUTES}"
         for label in labels
         for name, values in series.items()
         if values is not None

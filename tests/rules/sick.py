@@ -36,7 +36,8 @@ def _queue(metric: str, value: float | str) -> Series:
     return {f'{metric}{{T,queue="email"}}': value}
 
 
-# By quantity, or by alert where it compares with no number: the source, and its series past the limit.
+# By quantity, or by alert where it compares with no number: the source, and its series past the limit. The alerts that
+# act on services compare with the numbers of others, so the remediation stands before the quantity.
 SICK: Mapping[str, tuple[str, Callable[[float], Series]]] = {
     "application_error_ratio": ("application", lambda _: HALF_FAILED),
     "application_rollback_error_ratio": ("application", lambda _: HALF_FAILED),
@@ -181,6 +182,25 @@ SICK: Mapping[str, tuple[str, Callable[[float], Series]]] = {
         "queues",
         lambda limit: _queue("bullmq_queue_active_unlocked_jobs", limit + 1),
     ),
+    "restart_service application_up": ("services", lambda _: {"service_up{T}": 0}),
+    "restart_service probe_success": (
+        "services",
+        lambda _: {'service_info{T,health="web",queues=""}': 1, 'probe_success{S,target="web"}': 0},
+    ),
+    "scale_workers bullmq_queue_oldest_waiting_age_seconds": (
+        "services",
+        lambda limit: {
+            'service_info{T,health="",queues="mail"}': 1,
+            'bullmq_queue_oldest_waiting_age_seconds{S,target="mail",queue="mail"}': limit + 1,
+        },
+    ),
+    "scale_workers bullmq_queue_waiting_jobs": (
+        "services",
+        lambda limit: {
+            'service_info{T,health="",queues="mail"}': 1,
+            'bullmq_queue_jobs{S,target="mail",queue="mail",state="waiting"}': limit + 1,
+        },
+    ),
     "probe_success": ("http", lambda _: {"probe_success{T}": 0}),
     "backup_age_seconds": ("backups", lambda limit: {"backup_last_success_timestamp_seconds{T}": -limit}),
     "backup_size_ratio": ("backups", lambda limit: {"backup_last_size_bytes{T}": 50 * limit}),
@@ -252,6 +272,8 @@ def _belongs(number: Rule, rule: Rule, stack: str) -> bool:
 
 def _sickness(stack: str, rule: Rule, number: Rule | None) -> Sickness:
     key = rule.alert if rule.alert in SICK or number is None else number.quantity
+    of_services = f"{rule.labels.get('remediation')} {key}"
+    key = of_services if of_services in SICK else key
     source, series_past = SICK[str(key)]
     series = series_past(_highest(number) if number else 0.0)
     present = expanded(stack, source, series)
