@@ -5,10 +5,14 @@ from tools.docs.coverage_page import coverage_page
 from tools.docs.invariants_page import invariants_page
 from tools.docs.metrics_tables import metrics_pages
 from tools.docs.never_page import never_page
+from tools.docs.remediation_cases import remediation_cases_page
 from tools.docs.runbook_routes import runbook_routes
 from tools.docs.states_page import states_page
 
-PAGES = (metrics_pages, alerts_page, states_page, runbook_routes, coverage_page, invariants_page, never_page)
+PAGES = (
+    *(metrics_pages, alerts_page, states_page, runbook_routes, coverage_page, invariants_page, never_page),
+    remediation_cases_page,
+)
 """Each yields files with their expected content."""
 
 

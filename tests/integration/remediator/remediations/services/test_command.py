@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import ItemState
-from remediator.remediations import service_health
+from remediator.remediations import scale_workers, service_health
 from tests.integration.remediator.remediations.services.conftest import ServiceScope, planned, within, write_program
 
 STATE = '{{"state": "running", "started": "2026-03-01T11:0{number}:00Z", "pid": 7, "instances": {instances}}}\n'
@@ -100,6 +100,44 @@ async def test_workers_are_scaled_by_the_command(commands: dict[str, Any], scope
     assert (await within(scope, lambda session: session.verify(items), "scale_workers")).clean
     [outcome] = await within(scope, lambda session: session.apply(items), "scale_workers")
     assert outcome.state is ItemState.SKIPPED  # 3 run by now
+
+
+async def test_service_at_its_maximum_is_not_scaled(commands: dict[str, Any], scope_of_service: ServiceScope) -> None:
+    scope = scope_of_service({**commands, "workers": {"max": 1}})
+    plan = await within(scope, lambda session: session.plan(), "scale_workers")
+    assert (plan.items, plan.empty_reason) == ((), "at_the_maximum")
+
+
+async def test_number_that_changed_since_the_plan_is_left_alone(
+    commands: dict[str, Any], scope_of_service: ServiceScope, tmp_path: Path
+) -> None:
+    scope = scope_of_service({**commands, "workers": {"max": 3}})
+    items = await planned(scope, "scale_workers")
+    (tmp_path / "state").write_text(STATE.format(number=1, instances=2))
+    [outcome] = await within(scope, lambda session: session.apply(items), "scale_workers")
+    assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "has 2 running instances by now")
+
+
+async def test_number_after_a_crash_tells_the_outcome(
+    commands: dict[str, Any], scope_of_service: ServiceScope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scale_workers, "OUTCOME_POLL_SECONDS", 0.01)
+    scope = scope_of_service({**commands, "workers": {"max": 5, "step": 2}})
+    items = await planned(scope, "scale_workers")
+    for instances, expected in ((1, "not_applied"), (3, "applied"), (2, "unknown")):
+        (tmp_path / "state").write_text(STATE.format(number=1, instances=instances))
+        [outcome] = await within(scope, lambda session: session.resolve_outcome(items), "scale_workers")
+        assert outcome.state == expected
+
+
+async def test_command_that_refuses_to_scale_fails_with_what_it_wrote(
+    commands: dict[str, Any], scope_of_service: ServiceScope, tmp_path: Path
+) -> None:
+    scope = scope_of_service({**commands, "workers": {"max": 3}})
+    items = await planned(scope, "scale_workers")
+    write_program(tmp_path / "scale", "#!/bin/sh\necho not allowed >&2\nexit 1\n")
+    with pytest.raises(TargetUnreachable, match="not allowed"):
+        await within(scope, lambda session: session.apply(items), "scale_workers")
 
 
 @pytest.mark.parametrize("output", ["running", "{}", '{"state": "up"}', '{"state": "running", "started": "now"}'])

@@ -1,0 +1,36 @@
+"""Every remediation has tests for every case, and the page lists them."""
+
+import ast
+from functools import cache
+
+import pytest
+
+from remediator.remediations import REMEDIATIONS
+from tools.docs import ROOT
+from tools.docs.remediation_cases import CASES, cases, remediation_cases_page
+
+
+@cache
+def functions_of(file: str) -> set[str]:
+    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_every_remediation_is_listed() -> None:
+    assert cases().keys() == REMEDIATIONS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(REMEDIATIONS))
+def test_remediation_has_an_existing_test_or_a_reason_for_each_case(name: str) -> None:
+    assert cases()[name].keys() == set(CASES)
+    for tests in cases()[name].values():
+        for test in [] if isinstance(tests, str) else tests:
+            file, _, function = test.partition("::")
+            assert function in functions_of(file), test
+        assert tests
+
+
+def test_page_matches_the_cases() -> None:
+    """Run `make docs` to fix it."""
+    for file, text in remediation_cases_page():
+        assert file.read_text(encoding="utf-8") == text
