@@ -25,7 +25,7 @@ def with_roles(tmp_path: Path, **roles: str) -> Inventory:
     for role in roles:
         (tmp_path / role).write_text(f"{role}-token\n")
         operators[role] = {"token_file": tmp_path / role, "role": role}  # type: ignore[dict-item]
-    return stacks(tmp_path, operators=operators, stacks={"shop": SHOP})
+    return stacks(tmp_path, operators=operators, stacks={"shop": {**SHOP, "duties": {"drill": {"every": "31d"}}}})
 
 
 @pytest.fixture
@@ -105,6 +105,7 @@ async def test_role_limits_what_an_operator_may_do(client: ApiTestClient) -> Non
         headers = {"Authorization": f"Bearer {operator}-token"}
         assert (await client.get("/api/v1/runs", headers=headers)).status == 200
         assert (await post(client, "deploys", deploy, operator))[0] == deploys
+        assert (await post(client, "duties/shop/drill/done", {}, operator))[0] == deploys
         assert (await post(client, "questions", DIAGNOSTICS, operator))[0] == questions
         assert (await client.delete("/api/v1/pause", headers=headers)).status == questions
 
