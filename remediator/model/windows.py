@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import product
 from zoneinfo import ZoneInfo
 
 from runbookd.inventory import Freeze, Window
@@ -70,20 +69,27 @@ def next_start(window: Window, moment: datetime) -> datetime:
 
 
 def end_after(window: Window, moment: datetime) -> datetime:
-    """Return the first moment after `moment`, which lies in `window`, that does not."""
+    """Return the first moment at or after `moment` that does not lie in `window`."""
+    if not in_window(window, moment):
+        return moment
+    day = moment.astimezone(ZoneInfo(window.zone)).date()
+    candidates = (end for ahead in range(-3, 3) for end in _ends_on_day(window, day + ahead * _DAY))
+    return min(each for each in candidates if each > moment and not in_window(window, each)).astimezone(moment.tzinfo)
+
+
+def _ends_on_day(window: Window, day: date) -> Iterator[datetime]:
+    """Yield the moments at which the window may end on that day: a clock that is set back can leave it early."""
     zone = ZoneInfo(window.zone)
-    day = moment.astimezone(zone).date()
-    candidates = [end for ahead in range(-3, 3) for _, end in _after_skip(window, day + ahead * _DAY)]
-    for ahead, fold in product(range(3), (0, 1)):
-        candidates.append(datetime.combine(day + ahead * _DAY, window.end, tzinfo=zone).replace(fold=fold))
-    later = (each.astimezone(UTC) for each in candidates)
-    return min(each for each in later if each > moment and not in_window(window, each)).astimezone(moment.tzinfo)
+    yield from (end for _, end in _after_skip(window, day))
+    for fold in (0, 1):
+        yield datetime.combine(day, window.end.replace(fold=fold), tzinfo=zone).astimezone(UTC)
+    yield from _quarters_of_change(day, zone)
 
 
 def occurrences(window: Window, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Yield when the window opens and closes, for each time that it is open between these moments."""
     earlier = since - 2 * _DAY  # no window is open for longer than a day
-    start = next_start(window, end_after(window, earlier) if in_window(window, earlier) else earlier)
+    start = next_start(window, end_after(window, earlier))
     while start < until:
         end = end_after(window, start)
         if end > since:
@@ -102,7 +108,12 @@ def _starts_on_day(window: Window, moment: datetime, days_ahead: int) -> Iterato
     yield from (start for start, _ in _after_skip(window, day))
     for fold in (0, 1):
         yield datetime.combine(day, window.start.replace(fold=fold), tzinfo=zone).astimezone(UTC)
-    midnight, next_midnight = (datetime.combine(each, time(), tzinfo=zone) for each in (day, day + timedelta(days=1)))
+    yield from _quarters_of_change(day, zone)
+
+
+def _quarters_of_change(day: date, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield every quarter of an hour of a day with a clock change, which falls on one of them."""
+    midnight, next_midnight = (datetime.combine(each, time(), tzinfo=zone) for each in (day, day + _DAY))
     if midnight.utcoffset() != next_midnight.utcoffset():
         quarter = midnight.astimezone(UTC)
         while quarter < next_midnight:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from remediator.model.windows import _DAYS, active_freeze, in_window, next_start, occurrences
+from remediator.model.windows import _DAYS, active_freeze, end_after, in_window, next_start, occurrences
 from runbookd.inventory import Freeze, Window
 
 
@@ -103,6 +103,7 @@ def test_next_start_is_the_first_moment_in_the_window(
 
 
 @given(st.sampled_from(ZONES), TIMES, TIMES, st.sets(st.sampled_from(_DAYS), min_size=1), MOMENTS | CHANGES)
+@example("Australia/Lord_Howe", time(1, 45), time(0, 0), set(_DAYS), at("2026-04-04T15:00Z"))  # set back out of it
 @settings(max_examples=200, deadline=None)
 def test_occurrences_are_the_times_at_which_the_window_is_open(
     zone: str, start: time, end: time, days: set[str], since: datetime
@@ -118,6 +119,8 @@ def test_occurrences_are_the_times_at_which_the_window_is_open(
         assert not in_window(weekly, closes)
     for minutes in range(0, 2 * 24 * 60, 13):
         moment = since + timedelta(minutes=minutes)
+        assert not in_window(weekly, end_after(weekly, moment))
+        assert in_window(weekly, moment) is not (end_after(weekly, moment) == moment)
         assert in_window(weekly, moment) is any(opens <= moment < closes for opens, closes in found)
 
 
