@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from remediator.clients.postgres import CONNECT_SECONDS, connect, translate_errors
+from remediator.clients.postgres import CONNECT_SECONDS, application_name, connect, translate_errors
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Scope
 
@@ -18,6 +18,11 @@ _SERVER = """
            current_setting('server_version_num')::int AS version,
            pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_sessions,
            pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS may_signal
+"""
+_AT_WORK = """
+    SELECT EXISTS (
+        SELECT FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND state = 'active'
+    )
 """
 
 
@@ -45,6 +50,11 @@ async def connect_primary(scope: Scope) -> AsyncIterator[Primary]:
         assert server is not None  # a SELECT without FROM has one row  # noqa: S101
         _require_usable(scope, server)
         yield Primary(connection, server["role"], server["version"], server["may_signal"])
+
+
+async def is_at_work(connection: asyncpg.Connection, scope: Scope) -> bool:
+    """Return whether another session of the run is active: an effect whose answer was lost may still be running."""
+    return bool(await connection.fetchval(_AT_WORK, application_name(scope.run)))
 
 
 def _require_usable(scope: Scope, server: asyncpg.Record) -> None:

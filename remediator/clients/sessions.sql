@@ -12,7 +12,3 @@ OR EXISTS (
 
 -- client_backends --
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
-
--- at_work --
--- Other sessions of the same run: an effect whose answer was lost may still be running.
-SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND state = 'active'

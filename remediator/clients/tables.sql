@@ -23,7 +23,3 @@ WHERE class.oid = $1::bigint::oid
 SELECT class.relfilenode = $3::bigint::oid AS same_content, pg_relation_size(class.oid) <= $4::bigint AS small_enough
 FROM pg_class AS class
 WHERE class.oid = to_regclass($1) AND class.oid = $2::bigint::oid
-
--- at_work --
--- Other sessions of the same run: an effect whose answer was lost may still be running.
-SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND state = 'active'

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import asyncpg
 
 from remediator.clients.known_applications import BACKUPS
-from remediator.clients.postgres import application_name, translate_errors
-from remediator.clients.primary import connect_primary
+from remediator.clients.postgres import translate_errors
+from remediator.clients.primary import connect_primary, is_at_work
+from remediator.clients.sessions import format_moment
 from remediator.clients.tables import load_table_statements, maintain_remedy, may_maintain
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
@@ -75,7 +76,7 @@ class _AnalyzeSession:
         """
         with translate_errors(self.scope):
             for _ in range(OUTCOME_READINGS):
-                busy = bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
+                busy = await is_at_work(self.connection, self.scope)
                 if not busy:
                     break
                 await asyncio.sleep(OUTCOME_POLL_SECONDS)
@@ -153,7 +154,8 @@ class _AnalyzeSession:
 
 def _item(row: asyncpg.Record) -> Item:
     """Identify a table, its content and its last analyze: a later one means the work is done."""
-    identity = {"oid": row["oid"], "relfilenode": row["relfilenode"], "analyzed": _format_moment(row["analyzed"])}
+    analyzed = None if row["analyzed"] is None else format_moment(row["analyzed"])
+    identity = {"oid": row["oid"], "relfilenode": row["relfilenode"], "analyzed": analyzed}
     evidence = {
         "schema": row["schema"],
         "table": row["table"],
@@ -165,13 +167,9 @@ def _item(row: asyncpg.Record) -> Item:
     return Item(identity, evidence)
 
 
-def _format_moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
 def _analyzed_since(item: Item, state: asyncpg.Record) -> bool:
-    analyzed = _format_moment(state["analyzed"])
-    return analyzed is not None and analyzed != item.identity["analyzed"]
+    analyzed = state["analyzed"]
+    return analyzed is not None and format_moment(analyzed) != item.identity["analyzed"]
 
 
 def _outcome_of(item: Item, state: asyncpg.Record | None, *, busy: bool) -> EffectOutcome:

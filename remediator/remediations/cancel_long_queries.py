@@ -16,8 +16,8 @@ from typing import Any
 
 import asyncpg
 
-from remediator.clients.postgres import application_name, translate_errors
-from remediator.clients.primary import connect_primary
+from remediator.clients.postgres import translate_errors
+from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment, load_session_statements, protection, read_moments, read_pid
 from remediator.clients.sql_commands import AROUND_ROWS, MAINTENANCE, ROWS, calls_backup_function, commands
 from remediator.model.parameters import DurationParameter
@@ -90,7 +90,7 @@ class _CancelSession:
         with translate_errors(self.scope):
             for _ in range(OUTCOME_READINGS):
                 running = [await self._is_running(identity) for identity in identities]
-                busy = bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
+                busy = await is_at_work(self.connection, self.scope)
                 if not busy and not any(running):
                     break
                 await asyncio.sleep(OUTCOME_POLL_SECONDS)

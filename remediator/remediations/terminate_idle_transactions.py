@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from remediator.clients.postgres import application_name, translate_errors
-from remediator.clients.primary import connect_primary
+from remediator.clients.postgres import translate_errors
+from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment, load_session_statements, protection, read_moments, read_pid
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 
@@ -84,7 +84,7 @@ class _TerminationSession:
         with translate_errors(self.scope):
             for _ in range(OUTCOME_READINGS):
                 rows = [await self._row(identity) for identity in identities]
-                busy = await self._is_busy()
+                busy = await is_at_work(self.connection, self.scope)
                 if not busy and all(row is None for row in rows):
                     break
                 await asyncio.sleep(OUTCOME_POLL_SECONDS)
@@ -110,9 +110,6 @@ class _TerminationSession:
 
     async def _row(self, identity: _SessionIdentity) -> asyncpg.Record | None:
         return await self.connection.fetchrow(SQL["remains"], *identity.process)
-
-    async def _is_busy(self) -> bool:
-        return bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
 
     def _exclusions(self) -> tuple[timedelta, Sequence[str], Sequence[str], Sequence[str]]:
         settings = self.scope.settings

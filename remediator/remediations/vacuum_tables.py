@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from remediator.clients.known_applications import BACKUPS
-from remediator.clients.postgres import application_name, translate_errors
-from remediator.clients.primary import connect_primary
+from remediator.clients.postgres import translate_errors
+from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment
 from remediator.clients.tables import MAINTAIN_VERSION, OWNS, load_table_statements, maintain_remedy, may_maintain
 from remediator.model.clock import SystemClock
@@ -90,7 +90,7 @@ class _VacuumSession:
         """
         with translate_errors(self.scope):
             for _ in range(OUTCOME_READINGS):
-                busy = bool(await self.connection.fetchval(SQL["at_work"], application_name(self.scope.run)))
+                busy = await is_at_work(self.connection, self.scope)
                 if not busy:
                     break
                 await asyncio.sleep(OUTCOME_POLL_SECONDS)
