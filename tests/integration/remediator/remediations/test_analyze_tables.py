@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,19 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
-from remediator.remediations import REMEDIATIONS
+from remediator.model.remediation import ItemState, Plan, Scope, Verdict
 from tests.integration.remediator.remediations.conftest import ScopeOf
+from tests.integration.remediator.remediations.steps import Steps
 from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
 ROLES = ("remediator", "owner", "stranger", "blind")
-remediation = REMEDIATIONS["analyze_tables"]
+STEPS = Steps("analyze_tables")
+open_session = STEPS.open_session
+plan_of = STEPS.plan_of
+apply = STEPS.apply
+verify = STEPS.verify
+resolve_outcome = STEPS.resolve_outcome
 OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
 
 
@@ -79,34 +83,6 @@ def scope(server: Any, scope_of: Any) -> ScopeOf:
         return scope_of("postgres", stack=stack, **settings)
 
     return made
-
-
-@asynccontextmanager
-async def open_session(scope: Scope) -> AsyncIterator[Any]:
-    async with remediation.open(scope) as session:
-        yield session
-
-
-async def plan_of(scope: Scope) -> Plan:
-    async with open_session(scope) as session:
-        plan: Plan = await session.plan()
-        return plan
-
-
-async def apply(scope: Scope, *items: Item) -> list[EffectOutcome]:
-    async with open_session(scope) as session:
-        return [outcome for item in items for outcome in await session.apply([item])]
-
-
-async def verify(scope: Scope, *items: Item) -> Verdict:
-    async with open_session(scope) as session:
-        verdict: Verdict = await session.verify(items)
-        return verdict
-
-
-async def resolve_outcome(scope: Scope, *items: Item) -> list[ItemState]:
-    async with open_session(scope) as session:
-        return [outcome.state for outcome in await session.resolve_outcome(items)]
 
 
 def tables(plan: Plan) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from remediator.model.remediation import Item, ItemState, Plan, Scope
-from remediator.remediations import REMEDIATIONS
+from remediator.model.remediation import ItemState
+from tests.integration.remediator.remediations.steps import Steps
 from tests.integration.remediator.remediations.test_terminate_idle_transactions import (
     alive,
     backend,
@@ -27,7 +27,10 @@ from tests.unit.remediator.polling import becomes
 
 __all__ = ["connect", "roles", "scope", "server"]
 
-remediation = REMEDIATIONS["cancel_long_queries"]
+STEPS = Steps("cancel_long_queries")
+open_session = STEPS.open_session
+plan_of = STEPS.plan_of
+apply = STEPS.apply_in_words
 SLEEP = "SELECT pg_sleep(60) /* alice@example.com */"
 # Catches the cancellation, so that only the end of its session ends it.
 STUBBORN = """
@@ -76,23 +79,6 @@ async def queries(connect: Any, server: Any) -> AsyncIterator[Queries]:
     for task in made.tasks.values():
         task.cancel()
     await asyncio.gather(*made.tasks.values(), return_exceptions=True)
-
-
-@asynccontextmanager
-async def open_session(scope: Scope) -> AsyncIterator[Any]:
-    async with remediation.open(scope) as session:
-        yield session
-
-
-async def plan_of(scope: Scope) -> Plan:
-    async with open_session(scope) as session:
-        plan: Plan = await session.plan()
-        return plan
-
-
-async def apply(scope: Scope, *items: Item) -> list[tuple[ItemState, str]]:
-    async with open_session(scope) as session:
-        return [(outcome.state, outcome.detail) for item in items for outcome in await session.apply([item])]
 
 
 async def still_runs(queries: Queries, connection: asyncpg.Connection) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,13 +14,16 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import Item, ItemState, Plan, Scope
-from remediator.remediations import REMEDIATIONS
+from remediator.model.remediation import ItemState, Plan, Scope
+from tests.integration.remediator.remediations.steps import Steps
 from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres" / "remediator.sql"
 OpenSession = Callable[..., Awaitable[asyncpg.Connection]]
-remediation = REMEDIATIONS["terminate_idle_transactions"]
+STEPS = Steps("terminate_idle_transactions")
+open_session = STEPS.open_session
+plan_of = STEPS.plan_of
+apply = STEPS.apply_in_words
 
 
 @pytest.fixture(scope="module")
@@ -96,23 +98,6 @@ def scope(server: Any, scope_of: Any) -> Callable[..., Scope]:
 async def wait_until_old() -> None:
     """Wait until sessions that are idle now have been idle for older_than."""
     await asyncio.sleep(1.1)
-
-
-@asynccontextmanager
-async def open_session(scope: Scope) -> AsyncIterator[Any]:
-    async with remediation.open(scope) as session:
-        yield session
-
-
-async def plan_of(scope: Scope) -> Plan:
-    async with open_session(scope) as session:
-        plan: Plan = await session.plan()
-        return plan
-
-
-async def apply(scope: Scope, *items: Item) -> list[tuple[ItemState, str]]:
-    async with open_session(scope) as session:
-        return [(outcome.state, outcome.detail) for item in items for outcome in await session.apply([item])]
 
 
 async def alive(connection: asyncpg.Connection) -> bool:

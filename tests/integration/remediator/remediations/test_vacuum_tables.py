@@ -6,7 +6,7 @@ PostgreSQL 18 has the MAINTAIN privilege; before 17, the role needs all rights o
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,14 +17,21 @@ import pytest
 
 from demo.servers.postgres import PostgresServer
 from remediator.model.errors import RunRefused, TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
+from remediator.model.remediation import EffectOutcome, ItemState, Plan, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
+from tests.integration.remediator.remediations.steps import Steps
 from tests.unit.remediator.polling import becomes
 
 GRANTS = Path(__file__).parents[4] / "deploy" / "postgres"
 ROLES = ("remediator", "owner", "stranger")
 MODULE = "remediator.remediations.vacuum_tables"
 remediation = REMEDIATIONS["vacuum_tables"]
+STEPS = Steps("vacuum_tables")
+open_session = STEPS.open_session
+plan_of = STEPS.plan_of
+apply = STEPS.apply
+verify = STEPS.verify
+resolve_outcome = STEPS.resolve_outcome
 
 
 @dataclass(frozen=True)
@@ -100,34 +107,6 @@ async def connect(shop: Shop) -> AsyncIterator[Any]:
     yield connect
     for connection in made:
         connection.terminate()
-
-
-@asynccontextmanager
-async def open_session(scope: Scope) -> AsyncIterator[Any]:
-    async with remediation.open(scope) as session:
-        yield session
-
-
-async def plan_of(scope: Scope) -> Plan:
-    async with open_session(scope) as session:
-        plan: Plan = await session.plan()
-        return plan
-
-
-async def apply(scope: Scope, *items: Item) -> list[EffectOutcome]:
-    async with open_session(scope) as session:
-        return [outcome for item in items for outcome in await session.apply([item])]
-
-
-async def verify(scope: Scope, *items: Item) -> Verdict:
-    async with open_session(scope) as session:
-        verdict: Verdict = await session.verify(items)
-        return verdict
-
-
-async def resolve_outcome(scope: Scope, *items: Item) -> list[ItemState]:
-    async with open_session(scope) as session:
-        return [outcome.state for outcome in await session.resolve_outcome(items)]
 
 
 def tables(plan: Plan) -> list[Any]:
@@ -245,10 +224,11 @@ async def test_own_vacuum_is_cancelled_at_the_end_of_the_window(shop, scope, mon
     assert shop.vacuum_count("orders") == 0
 
 
-async def test_no_table_is_begun_shortly_before_the_end_of_the_window(shop, scope) -> None:
+@pytest.mark.parametrize("seconds", [8, -1])
+async def test_no_table_is_begun_shortly_before_or_after_the_end_of_the_window(shop, scope, seconds: int) -> None:
     shop.delete("orders", 4_000)
     plan = await planned(shop, scope, "orders")
-    [outcome] = await apply(scope(open_for(8)[0]), *plan.items)
+    [outcome] = await apply(scope(open_for(seconds)[0]), *plan.items)
     assert (outcome.state, outcome.detail) == (ItemState.SKIPPED, "the window maintenance is about to end")
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,24 +10,16 @@ from redis.asyncio import Redis
 from demo.servers.node import BULLMQ_MAJORS
 from remediator.model.remediation import ItemState, Plan, Scope
 from remediator.remediations import REMEDIATIONS
+from tests.integration.remediator.remediations.steps import Steps
 
 ADMIN, REMEDIATOR = "admin-secret", "remediator-secret"
 KEY = "bull:emails"
 remediation = REMEDIATIONS["retry_failed_jobs"]
+STEPS = Steps("retry_failed_jobs")
+open_session = STEPS.open_session
+plan_of = STEPS.plan_of
 every_major = pytest.mark.parametrize("major", BULLMQ_MAJORS)
 Bull = Callable[..., Any]
-
-
-@asynccontextmanager
-async def open_session(scope: Scope) -> Any:
-    async with remediation.open(scope) as session:
-        yield session
-
-
-async def plan_of(scope: Scope) -> Plan:
-    async with open_session(scope) as session:
-        plan: Plan = await session.plan()
-        return plan
 
 
 async def apply(scope: Scope, items: Any) -> list[ItemState]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import obstore
 import yaml
 from obstore.store import S3Store
 
-from remediator.model.remediation import EffectOutcome, Item, Plan, Scope
+from remediator.model.remediation import EffectOutcome, Item, Scope
 from remediator.remediations import REMEDIATIONS
+from tests.integration.remediator.remediations.steps import Steps
 
 PATTERN = "shop_%Y%m%d_%H%M%S.dump"
 
@@ -21,6 +21,10 @@ SECRET = "storage-secret"
 
 
 remediation = REMEDIATIONS["run_backup"]
+STEPS = Steps("run_backup")
+open_session = STEPS.open_session
+plan_of = STEPS.plan_of
+verify = STEPS.verify
 
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -40,27 +44,10 @@ def options(endpoint: str) -> dict[str, Any]:
     }
 
 
-@asynccontextmanager
-async def open_session(scope: Scope) -> Any:
-    async with remediation.open(scope) as session:
-        yield session
-
-
-async def plan_of(scope: Scope) -> Plan:
-    async with open_session(scope) as session:
-        plan: Plan = await session.plan()
-        return plan
-
-
 async def apply(scope: Scope, item: Item) -> EffectOutcome:
     async with open_session(scope) as session:
         [outcome] = await session.apply([item])
         return outcome
-
-
-async def verify(scope: Scope, *items: Item) -> Any:
-    async with open_session(scope) as session:
-        return await session.verify(items)
 
 
 async def resolve_outcome(scope: Scope, item: Item) -> EffectOutcome:
