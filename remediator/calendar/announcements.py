@@ -11,7 +11,6 @@ from remediator.model.windows import occurrences
 from runbookd.inventory import Announcement, Inventory
 
 LATE = timedelta(hours=1)  # an announcement that was due longer ago, as after an outage, is not sent
-LONGEST = timedelta(days=31)  # the longest `before`
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,10 @@ def announcements(inventory: Inventory, since: datetime, until: datetime) -> Ite
     """Yield the announcements that are due between these moments."""
     for stack_name, stack in inventory.stacks.items():
         for window_name, window in stack.windows.items():
-            if not window.announcements:
-                continue
-            for opens_at, closes_at in occurrences(window, since, until + LONGEST):
-                for name, each in window.announcements.items():
+            for name, each in window.announcements.items():
+                # One that closes at the very beginning is still due then.
+                span = since + each.before - timedelta.resolution, until + each.before
+                for opens_at, closes_at in occurrences(window, *span):
                     found = DueAnnouncement(stack_name, window_name, name, each, opens_at, closes_at)
                     if since <= found.due_at < until:
                         yield found
@@ -65,7 +64,8 @@ def announcements(inventory: Inventory, since: datetime, until: datetime) -> Ite
 async def queue_announcements(context: Context) -> None:
     """Queue the announcements that are due; each is queued once, whatever is restarted or reloaded."""
     now = context.clock.now()
-    due = [each for each in announcements(context.inventory, now - LATE, now) if each.announcement.contacts]
+    sent = (each for each in announcements(context.inventory, now - LATE, now) if each.announcement.contacts)
+    due = sorted(sent, key=lambda each: (each.due_at, each.about))
     if not due:
         return
     async with context.ledger.write() as connection:

@@ -36,57 +36,39 @@ def series(stack: str, name: str, duty: Duty) -> list[dict[str, str]]:
     return [{"series": name, "values": f"{value:.0f}x30"} for name, value in values.items()]
 
 
-def alert(stack: str, name: str, duty: Duty) -> dict[str, Any]:
+def labels_of(stack: str, name: str, duty: Duty) -> dict[str, str]:
     labels = {"stack": stack, "duty": name, "component": "duties", "priority": duty.priority}
-    return {"exp_labels": {"alertname": "DutyOverdue", **labels, "severity": SEVERITIES[duty.priority]}}
+    return {"alertname": "DutyOverdue", **labels, "severity": SEVERITIES[duty.priority]}
+
+
+def firing(*key: str, duty: Duty) -> dict[str, Any]:
+    labels = ",".join(f'{name}="{value}"' for name, value in labels_of(*key, duty).items())
+    return {"labels": f'ALERTS{{alertstate="firing",{labels}}}', "value": 1}
+
+
+def require(promtool: RunTool, folder: Path, inputs: list[dict[str, str]], overdue: list[dict[str, Any]]) -> None:
+    """Require that nothing fires 15 minutes after the grace, and the alerts of `overdue` ten minutes later."""
+    expressions = [
+        {"expr": 'ALERTS{alertstate="firing"}', "eval_time": at, "exp_samples": samples}
+        for at, samples in (("75m", []), ("85m", overdue))
+    ]
+    case = {"interval": "5m", "input_series": inputs, "promql_expr_test": expressions}
+    document = {"rule_files": [str(RULES / "duties.yml")], "evaluation_interval": "5m", "tests": [case]}
+    file = folder / "duties_test.yml"
+    file.write_text(yaml.safe_dump(document))
+    result = promtool("test", "rules", file)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_each_duty_of_the_sets_is_overdue_after_its_grace(promtool: RunTool, tmp_path: Path) -> None:
     found = duties()
     assert {duty.priority for duty in found.values()} == set(SEVERITIES)
-    firing = [
-        {"labels": f'ALERTS{{alertstate="firing",{_labels(alert(*key, duty)["exp_labels"])}}}', "value": 1}
-        for key, duty in found.items()
-    ]
-    case = {
-        "interval": "5m",
-        "input_series": [each for key, duty in found.items() for each in series(*key, duty)],
-        "promql_expr_test": [
-            {"expr": 'ALERTS{alertstate="firing"}', "eval_time": "75m", "exp_samples": []},
-            {"expr": 'ALERTS{alertstate="firing"}', "eval_time": "85m", "exp_samples": firing},
-        ],
-    }
-    file = tmp_path / "duties_test.yml"
-    file.write_text(
-        yaml.safe_dump({"rule_files": [str(RULES / "duties.yml")], "evaluation_interval": "5m", "tests": [case]})
-    )
-    result = promtool("test", "rules", file)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-def _labels(labels: dict[str, str]) -> str:
-    return ",".join(f'{name}="{value}"' for name, value in labels.items())
+    inputs = [each for key, duty in found.items() for each in series(*key, duty)]
+    require(promtool, tmp_path, inputs, [firing(*key, duty=duty) for key, duty in found.items()])
 
 
 def test_two_remediators_raise_one_alert(promtool: RunTool, tmp_path: Path) -> None:
     duty = Duty.model_validate({"every": "31d", "priority": "P2"})
     first = series("shop", "drill", duty)
     second = [{**each, "series": each["series"].replace("a:9851", "b:9851")} for each in first]
-    expected = alert("shop", "drill", duty)["exp_labels"]
-    case = {
-        "interval": "5m",
-        "input_series": [*first, *second],
-        "promql_expr_test": [
-            {
-                "expr": 'ALERTS{alertstate="firing"}',
-                "eval_time": "85m",
-                "exp_samples": [{"labels": f'ALERTS{{alertstate="firing",{_labels(expected)}}}', "value": 1}],
-            }
-        ],
-    }
-    file = tmp_path / "replicas_test.yml"
-    file.write_text(
-        yaml.safe_dump({"rule_files": [str(RULES / "duties.yml")], "evaluation_interval": "5m", "tests": [case]})
-    )
-    result = promtool("test", "rules", file)
-    assert result.returncode == 0, result.stdout + result.stderr
+    require(promtool, tmp_path, [*first, *second], [firing("shop", "drill", duty=duty)])

@@ -47,6 +47,9 @@ def test_announcements_are_due_before_the_window_and_at_its_end() -> None:
         ("01 16:00", "done"),
         ("07 14:00", "day"),
     ]
+    at_the_end = since.replace(hour=16)
+    assert [each.name for each in announcements(announced(), at_the_end, at_the_end + timedelta(seconds=1))] == ["done"]
+    assert list(announcements(announced(), since, at_the_end.replace(hour=14))) == []
 
 
 async def test_each_announcement_is_sent_once_whatever_is_restarted(harness: EngineHarness) -> None:
