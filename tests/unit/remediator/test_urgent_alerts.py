@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,18 +21,20 @@ SECONDS = 5.0
 @asynccontextmanager
 async def silent_server() -> AsyncIterator[int]:
     """Accept connections and never answer, as a server with a full disk or a stopped process does."""
-    released = asyncio.Event()
+    writers: list[asyncio.StreamWriter] = []
 
     async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await released.wait()
-        writer.close()
+        writers.append(writer)
 
     server = await asyncio.start_server(hold, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        released.set()
         server.close()
+        for writer in writers:
+            writer.close()
+            with suppress(OSError):  # the process may have ended the connection
+                await writer.wait_closed()
 
 
 async def seconds_until_sent(receiver: NotificationReceiver, url: str, name: str) -> float:

@@ -143,8 +143,9 @@ async def test_session_metrics_are_absent_and_reported_without_pg_monitor(
         assert page.value("pg_settings_max_connections") == 100
         assert [name for name in SESSION_METRICS if page.series(name)] == []
         metrics_server.sql("GRANT pg_monitor TO blind")
-        page = await exporter.scrape()
-        assert page.value("pg_connections", datname=database.name, state="idle in transaction") == 1
+        in_transaction = {"datname": database.name, "state": "idle in transaction"}
+        # A background job of the exporter is in a transaction of its own for a moment.
+        await exporter.scrape_until(lambda page: page.value("pg_connections", **in_transaction) == 1)
     finally:
         metrics_server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'blind'")
         metrics_server.sql("DROP ROLE blind")
