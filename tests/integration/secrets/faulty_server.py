@@ -22,9 +22,11 @@ class EchoingServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection until it ends."""
-        with suppress(OSError, asyncio.IncompleteReadError, ValueError):
-            await self._answer(reader, writer)
-        writer.close()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, ValueError):
+                await self._answer(reader, writer)
+        finally:  # also when the test ends before the connection
+            writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
