@@ -154,18 +154,10 @@ async def proxy() -> AsyncIterator[Callable[[int], Awaitable[tuple[Proxy, int]]]
 
 
 @pytest.fixture
-async def silent() -> AsyncIterator[int]:
-    """Serve a port that accepts connections and never answers."""
-    writers = []
-
-    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-
-    server = await asyncio.start_server(keep, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    for writer in writers:
-        writer.close()
+def silent() -> Iterator[int]:
+    """Serve a port that connects and never answers: only the kernel takes its connections."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,23 +18,11 @@ from tests.unit.remediator.test_shutdown import remediator_process
 SECONDS = 5.0
 
 
-@asynccontextmanager
-async def silent_server() -> AsyncIterator[int]:
-    """Accept connections and never answer, as a server with a full disk or a stopped process does."""
-    writers: list[asyncio.StreamWriter] = []
-
-    async def hold(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-
-    server = await asyncio.start_server(hold, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
-            with suppress(OSError):  # the process may have ended the connection
-                await writer.wait_closed()
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """Serve a port that connects and never answers: only the kernel takes its connections."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 async def seconds_until_sent(receiver: NotificationReceiver, url: str, name: str) -> float:
@@ -51,9 +39,11 @@ async def seconds_until_sent(receiver: NotificationReceiver, url: str, name: str
 
 
 @pytest.mark.timeout(60)
-async def test_second_urgent_alert_of_a_stack_that_hangs_is_sent_within_five_seconds(tmp_path: Path) -> None:
-    async with silent_server() as port, serve_receiver() as receiver:
-        dsn = f"postgresql://nobody@127.0.0.1:{port}/none"
+async def test_second_urgent_alert_of_a_stack_that_hangs_is_sent_within_five_seconds(
+    tmp_path: Path, silent: int
+) -> None:
+    async with serve_receiver() as receiver:
+        dsn = f"postgresql://nobody@127.0.0.1:{silent}/none"
         inventory = {
             "contacts": {"oncall": {"url": f"{receiver.url.replace('http://', 'json://')}/contacts/oncall"}},
             "stacks": {"crm": {"postgres": {"main": {"dsn": dsn, "admin_dsn": dsn}}}},
