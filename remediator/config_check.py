@@ -55,6 +55,8 @@ def _unused_key_findings(
 def _unattended_findings(
     path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings
 ) -> Iterator[ConfigFinding]:
+    if settings.mode is Mode.AUTO and remediation.never_auto:
+        yield ConfigFinding((*path, "mode"), f"{remediation.name} never runs by itself; set mode: approve")
     for key in sorted(remediation.auto_needs):
         if settings.mode is Mode.AUTO and getattr(settings, key) is None:
             yield ConfigFinding(

@@ -180,7 +180,7 @@ class Remediation:
     """One kind of fix.
 
     `keys` are the optional settings it uses; `one_effect` applies all items of a run in one call; `lookback` limits
-    the age of `Scope.touched_items`. `auto_needs` are the settings without which mode auto is refused.
+    the age of `Scope.touched_items`. `auto_needs` are the settings without which mode auto is refused; `never_auto`: it is always refused.
     `reads_only`: it reads for alerts that nothing repairs. Each alert name of a stack is an episode of its own, no
     bound but the mode applies to it, and no bound counts it.
 
@@ -199,6 +199,7 @@ class Remediation:
     undo: Undo
     lookback: timedelta = timedelta(0)
     auto_needs: frozenset[str] = frozenset()
+    never_auto: bool = False
     reads_only: bool = False
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     only_adds: bool = False
