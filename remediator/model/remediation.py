@@ -180,7 +180,8 @@ class Remediation:
     """One kind of fix.
 
     `keys` are the optional settings it uses; `one_effect` applies all items of a run in one call; `lookback` limits
-    the age of `Scope.touched_items`. `auto_needs` are the settings without which mode auto is refused; `never_auto`: it is always refused.
+    the age of `Scope.touched_items`. `auto_needs` are the settings without which mode auto is refused; with
+    `never_auto` it always is.
     `reads_only`: it reads for alerts that nothing repairs. Each alert name of a stack is an episode of its own, no
     bound but the mode applies to it, and no bound counts it.
 
