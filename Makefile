@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs lock
+.PHONY: setup browser test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs lock
 
 setup:
 	@$(PYTHON) -m tools.toolchain
 
+# Chromium for the tests of the console and for pictures; the demo does without it.
+browser: setup
+	@$(PYTHON) -m tools.toolchain browser
+
 # Test files run in parallel: most tests wait for a server, not for the CPU.
-test: setup lint
+test: browser lint
 	@$(BIN)/pytest -n 3
 
 lint: setup

@@ -7,6 +7,7 @@ from pathlib import Path
 from tools.toolchain.alertmanager_patch import patch_template_path
 from tools.toolchain.apt import PrivateApt, extract
 from tools.toolchain.closure import Package, fetch_list, parse_available
+from tools.toolchain.fonts import write_font_configuration
 from tools.toolchain.launchers import write_launchers
 from tools.toolchain.paths import TOOLS, group_root
 from tools.toolchain.progress import Progress
@@ -61,8 +62,12 @@ SERVERS = PackageGroup(
     finish=lambda root: patch_template_path(root / "usr/bin/prometheus-alertmanager"),
 )
 
+# For the tests of the console, and for pictures.
 BROWSER = PackageGroup(
-    name="browser", packages=("chromium", "chromium-common"), programs={"chromium": "usr/lib/chromium/chromium"}
+    name="browser",
+    packages=("chromium", "chromium-common", "fonts-inter", "fonts-dejavu-core"),
+    programs={"chromium": "usr/lib/chromium/chromium"},
+    finish=write_font_configuration,
 )
 
 # The fork of Redis, for tests; Debian 12 has it in its backports.

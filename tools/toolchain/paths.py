@@ -33,7 +33,8 @@ def launcher(name: str, group: str = "servers") -> Path:
 
     Raises SetupError if it was not fetched.
     """
-    return _require(group_root(group) / "launchers" / name, "run make setup")
+    remedy = "run make browser" if group == "browser" else "run make setup"
+    return _require(group_root(group) / "launchers" / name, remedy)
 
 
 def venv_program(name: str) -> Path:
