@@ -9,6 +9,8 @@ from aiohttp import hdrs, web
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import remediation_findings
+from remediator.console.paths import CONSOLE_PATHS
+from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.escalation.sender import send_until
@@ -61,18 +63,21 @@ def build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Appl
     _reject_invalid_remediations(inventory)
     context = _create_context(settings, inventory)
     app = create_application(
-        context, webhook_tokens, settings.config.file, reload_needs_token=not settings.web.address.on_loopback
+        context, webhook_tokens, settings.config.file, is_public=not settings.web.address.on_loopback
     )
     app[MISSING_PARTS] = (*missing_flags(settings), *missing_sections(inventory))
     return app
 
 
 def create_application(
-    context: Context, webhook_tokens: BearerTokens, config_file: Path | None = None, *, reload_needs_token: bool = False
+    context: Context, webhook_tokens: BearerTokens, config_file: Path | None = None, *, is_public: bool = False
 ) -> web.Application:
-    """Return the application for `context`; without `webhook_tokens`, anyone may deliver."""
+    """Return the application for `context`; without `webhook_tokens`, anyone may deliver.
+
+    If other machines reach it (`is_public`), a reload needs a token, and the console TLS or a trusted proxy.
+    """
     app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
-    app[OWN_CREDENTIALS] = ("/webhook", "/api/", *(("/-/reload",) if reload_needs_token else ()))
+    app[OWN_CREDENTIALS] = ("/webhook", "/api/", *CONSOLE_PATHS, *(("/-/reload",) if is_public else ()))
     engine = Engine(context)
     tokens = _require_readable(BearerTokens(token_files(context.inventory), "operators.{}.token_file"))
     swap = InventorySwap(context, tokens, engine.wake)
@@ -80,7 +85,8 @@ def create_application(
     services = ServiceReadings(context)
     _add_routes(app, context, engine, webhook_tokens, reload, services)
     api = _add_operator_routes(app, context, engine, tokens)
-    add_reload_route(app, reload, _reload_guard(api, reload_needs_token))
+    add_sign_in_routes(app, context, is_public=is_public)
+    add_reload_route(app, reload, _reload_guard(api, is_public))
     app.cleanup_ctx.append(_lifespan_hook(context, engine, services))
     app[BEFORE_CLOSING] = _closing_hook(engine)
     app.on_shutdown.append(_shutdown_hook(engine))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from remediator.commands_check import command_findings, forbidden_findings
 from remediator.escalation.address import problem_of
 from remediator.model.remediation import Remediation
+from remediator.passwords_check import password_findings
 from remediator.remediations import REMEDIATIONS
 from remediator.rights_check import folder_findings, rights_findings
 from remediator.services_check import service_findings
@@ -68,8 +69,10 @@ def startup_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     """Report the findings with which the remediator refuses to start or to reload."""
     yield from remediation_findings(inventory)
     for name, operator in inventory.operators.items():
-        yield from _secret_findings(("operators", name), Secret("token", None, operator.token_file))
+        if operator.token_file is not None:
+            yield from _secret_findings(("operators", name), Secret("token", None, operator.token_file))
     yield from _shared_token_findings(inventory)
+    yield from password_findings(inventory)
 
 
 def _shared_token_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
@@ -78,7 +81,7 @@ def _shared_token_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     for name, operator in inventory.operators.items():
         try:
             token = Secret("token", None, operator.token_file).read()
-        except SecretError:  # reported as such
+        except SecretError:  # reported as such, unless the operator has none
             continue
         if (other := names_by_token.setdefault(token, name)) != name:
             reason = f"has the token of {other}, so the record cannot tell them apart; give each operator a token"

@@ -111,8 +111,9 @@ class InventorySwap:
 
 
 def token_files(inventory: Inventory) -> dict[str, Path]:
-    """Return the token file of each operator."""
-    return {name: operator.token_file for name, operator in inventory.operators.items()}
+    """Return the token file of each operator who has one."""
+    files = {name: operator.token_file for name, operator in inventory.operators.items()}
+    return {name: file for name, file in files.items() if file is not None}
 
 
 def _alertmanager(previous: Context, inventory: Inventory) -> AlertmanagerReader | None:

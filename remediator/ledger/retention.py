@@ -10,11 +10,13 @@ from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, run_counts
+from remediator.ledger.console_sessions import KNOWN_FOR
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.run_counts import RunCount
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import (
     breaker,
+    console_session,
     delivery,
     episode,
     item,
@@ -23,9 +25,11 @@ from remediator.ledger.schema import (
     question,
     resolution,
     run,
+    sign_in_failure,
     storm,
     tally,
 )
+from remediator.ledger.sign_in_failures import FORGOTTEN_AFTER
 from remediator.model.episode_key import UNKNOWN_NAME
 from remediator.model.run_state import TRANSITIONS
 
@@ -49,6 +53,7 @@ async def delete_expired(ledger: Ledger, now: datetime) -> bool:
         _delete_messages,
         _delete_alert_records,
         _delete_questions,
+        _delete_sign_ins,
         _delete_runs,
         _delete_episodes,
         _fold_counts,
@@ -92,6 +97,18 @@ async def _delete_questions(connection: AsyncConnection, now: datetime) -> int:
     """Delete old questions; the run of a confirmed one keeps its items."""
     expired_ids = select(question.c.id).where(question.c.asked_at < now - DELIVERY_RETENTION).limit(STEP_ROWS)
     return (await connection.execute(delete(question).where(question.c.id.in_(expired_ids)))).rowcount
+
+
+async def _delete_sign_ins(connection: AsyncConnection, now: datetime) -> int:
+    """Delete forgotten failures, and sessions that no longer make an address known."""
+    is_forgotten = sign_in_failure.c.last_at < now - FORGOTTEN_AFTER
+    addresses = select(sign_in_failure.c.address).where(is_forgotten).limit(STEP_ROWS)
+    await connection.execute(delete(sign_in_failure).where(is_forgotten, sign_in_failure.c.address.in_(addresses)))
+    limit = now - KNOWN_FOR
+    old = select(console_session.c.id).where(console_session.c.created_at < limit, console_session.c.seen_at < limit)
+    return (
+        await connection.execute(delete(console_session).where(console_session.c.id.in_(old.limit(STEP_ROWS))))
+    ).rowcount
 
 
 async def _delete_runs(connection: AsyncConnection, now: datetime) -> int:

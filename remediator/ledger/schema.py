@@ -258,6 +258,44 @@ duty_done = Table(
     Index("duty_done_at", "stack", "duty", "at"),
 )
 
+# The browsers that are or were signed in to the console. Only the hash of a session's token is stored.
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("token_hash", String, nullable=False, unique=True),
+    Column("operator", String, nullable=False),
+    Column("role", String, nullable=False),  # at the sign-in
+    Column("password_stamp", String, nullable=False),  # changes with the operator's password
+    Column("address", String, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("end_reason", String),
+    Index("console_session_address", "address", "created_at"),
+    Index("console_session_ended", "ended_at"),
+)
+
+# The failed sign-ins of an address, and of a name with an address (`name_hash` is empty for the address alone).
+sign_in_failure = Table(
+    "sign_in_failure",
+    metadata,
+    Column("address", String, primary_key=True),
+    Column("name_hash", String, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Index("sign_in_failure_last", "last_at"),
+)
+
+# The key of the forms of visitors who have no session; all replicas share it.
+console_key = Table(
+    "console_key",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", String, nullable=False),
+)
+
 storm = Table(
     "storm",
     metadata,

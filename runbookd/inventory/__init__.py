@@ -20,6 +20,7 @@ from runbookd.inventory.bounds import (
     Window,
 )
 from runbookd.inventory.changes import changed_keys
+from runbookd.inventory.console import Console
 from runbookd.inventory.durations import Duration, format_duration, parse_duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.errors import InventoryError, Problem, SecretError
@@ -39,6 +40,7 @@ from runbookd.inventory.model import (
     Stack,
     own_approvals,
 )
+from runbookd.inventory.password_files import read_password_hash
 from runbookd.inventory.queries import Query
 from runbookd.inventory.secret_files import secret_files
 from runbookd.inventory.secrets import Secret
@@ -55,6 +57,7 @@ __all__ = [
     "BackupTarget",
     "Breaker",
     "Check",
+    "Console",
     "Contact",
     "DumpSource",
     "Duration",
@@ -97,6 +100,7 @@ __all__ = [
     "place_of",
     "read_block",
     "read_marker",
+    "read_password_hash",
     "read_storage_options",
     "secret_files",
 ]

@@ -23,6 +23,7 @@ from pydantic import (
 from runbookd.inventory.backup_target import BackupTarget
 from runbookd.inventory.bounds import Freeze, Limits, RemediationSettings, StackLimits, Window
 from runbookd.inventory.commands import CommandTarget
+from runbookd.inventory.console import Console
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.queries import Query, conflicts
@@ -303,9 +304,14 @@ class Role(StrEnum):
 
 
 class Operator(Section):
-    """A sender whose bearer token reads, reports, or approves, starts and pauses, by its `role`."""
+    """A person or a program that reads, reports, or approves, starts and pauses, by its `role`.
 
-    token_file: Path
+    The bearer token in `token_file` is for the API and runbookctl; the password whose bcrypt hash is in
+    `password_file` is for the console.
+    """
+
+    token_file: Path | None = None
+    password_file: Path | None = None
     role: Role = Role.OPERATOR
 
 
@@ -329,6 +335,7 @@ class Inventory(Section):
 
     alertmanager: Alertmanager | None = None
     operators: dict[Name, Operator] = Field(default_factory=dict)
+    console: Console = Console()
     contacts: dict[Name, Contact] = Field(default_factory=dict)
     limits: Limits = Limits()
     approvals: Approvals = Approvals()
@@ -342,6 +349,13 @@ class Inventory(Section):
                     contact_names = ", ".join(sorted(self.contacts)) or "none"
                     reason = f"there is no contact {contact!r}; the inventory has {contact_names}"
                     raise ValueError(f"stacks.{stack_name}.{place}.contacts: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _operators_have_a_credential(self) -> Self:
+        for name, operator in self.operators.items():
+            if operator.token_file is None and operator.password_file is None and self.console.proxy_header is None:
+                raise ValueError(f"operators.{name}: needs token_file (API, runbookctl) or password_file (console)")
         return self
 
     @model_validator(mode="after")

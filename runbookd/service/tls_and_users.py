@@ -4,15 +4,12 @@ An invalid new file is logged once, and the previous configuration stays: a typo
 everyone nor lock out its own Prometheus.
 """
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import ssl
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import structlog
@@ -20,16 +17,15 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from runbookd.inventory import InventoryError, Problem
+from runbookd.service.password_checks import PasswordChecks, TooManyChecks, dummy_hash
 from runbookd.service.web_config import WebConfig, read_web_config
 
 OWN_CREDENTIALS: web.AppKey[tuple[str, ...]] = web.AppKey("own_credentials")
-"""Path prefixes at which the application checks its own credential in the same header."""
+"""The paths whose credentials the application checks itself; one that ends in a slash stands for all below it."""
 _ONLY_AT_START = "restart to turn TLS on or off, or to change its versions or client_auth_type"
 _NO_USERS = "the new file defines no users and may be half written; restart to turn authentication off"
 # A bcrypt check takes a tenth of a second; Prometheus sends the same password every few seconds.
 _MAX_REMEMBERED = 100
-# Password checks run one at a time, with a short queue: guesses must not occupy the shared threads.
-_MAX_WAITING = 20
 Stamp = Sequence[tuple[int, int, int]]
 log = structlog.get_logger(__name__)
 
@@ -50,8 +46,7 @@ class WebGuard:
         self._refused_stamp: Stamp | None = None
         self._authenticated: OrderedDict[bytes, None] = OrderedDict()
         """Hashes of the accepted credentials; a flood of guesses does not evict them."""
-        self._checking, self._waiting = ThreadPoolExecutor(1, "passwords"), 0
-        _dummy_hash()  # takes as long as a check: the first guess must not show that the user is unknown
+        self._checks = PasswordChecks()
 
     def install(self, app: web.Application) -> ssl.SSLContext | None:
         """Install the guard in `app`; return the listener's TLS context, or None without TLS."""
@@ -62,8 +57,7 @@ class WebGuard:
     @web.middleware
     async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._read_if_changed()
-        own = request.app.get(OWN_CREDENTIALS, ())
-        if not self.config.hashes or request.path.startswith(own) or await self._is_user(request):
+        if not self.config.hashes or _has_own_credentials(request) or await self._is_user(request):
             return await handler(request)
         raise web.HTTPUnauthorized(text="Unauthorized\n", headers={hdrs.WWW_AUTHENTICATE: "Basic"})
 
@@ -83,14 +77,10 @@ class WebGuard:
         return key in self._authenticated
 
     async def _matches(self, password: bytes, expected: bytes | None) -> bool:
-        if self._waiting >= _MAX_WAITING:
-            raise web.HTTPServiceUnavailable(text="too many password checks are queued; try again later\n")
-        self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._checking, _matches, password, expected)
-        finally:
-            self._waiting -= 1
+            return await self._checks.matches(password, expected or dummy_hash()) and expected is not None
+        except TooManyChecks as error:
+            raise web.HTTPServiceUnavailable(text=f"{error}\n") from None
 
     def _new_context(self, config: WebConfig) -> ssl.SSLContext | None:
         if config.tls_server_config is None:
@@ -135,6 +125,11 @@ class WebGuard:
         return [_stamp(file) for file in (self._file, *(tls.files(self._file.parent) if tls is not None else ()))]
 
 
+def _has_own_credentials(request: web.Request) -> bool:
+    paths = request.app.get(OWN_CREDENTIALS, ())
+    return request.path in paths or request.path.startswith(tuple(path for path in paths if path[1:].endswith("/")))
+
+
 def _fixed_settings(config: WebConfig) -> object:
     """Return the settings that OpenSSL copies into a connection before `sni_callback`."""
     tls = config.tls_server_config
@@ -157,20 +152,3 @@ def _credential(header: str) -> tuple[str, bytes]:
         return (user.decode(), password) if scheme.lower() == "basic" else ("", b"")
     except (binascii.Error, UnicodeDecodeError):
         return "", b""
-
-
-def _matches(password: bytes, expected: bytes | None) -> bool:
-    import bcrypt  # only a service with users needs it
-
-    try:
-        return bcrypt.checkpw(password, expected or _dummy_hash()) and expected is not None
-    except ValueError:  # bcrypt rejects passwords over 72 bytes or with zero bytes
-        return False
-
-
-@cache
-def _dummy_hash() -> bytes:
-    """Return a hash for unknown users: the answer must take as long as for a known one."""
-    import bcrypt
-
-    return bcrypt.hashpw(b"", bcrypt.gensalt(10))

@@ -48,7 +48,7 @@ async def start(file) -> AsyncIterator[StartServer]:
 
         write(file, config)
         app = web.Application()
-        app[OWN_CREDENTIALS] = ("/own",)
+        app[OWN_CREDENTIALS] = ("/own/",)
         app.router.add_get("/{any:.*}", answer)
         context = WebGuard(file).install(app)
         runners.append(web.AppRunner(app))

@@ -1,0 +1,17 @@
+"""The paths of the console. There the sign-in takes the place of the users in `--web.config.file`."""
+
+LOGIN, LOGOUT = "/login", "/logout"
+CONSOLE_PATHS = (
+    "/",
+    "/stacks/",
+    "/runs",
+    "/runs/",
+    "/approvals",
+    "/report",
+    "/duties",
+    "/audit",
+    "/events",
+    "/static/",
+    LOGIN,
+    LOGOUT,
+)

@@ -1,0 +1,60 @@
+"""The pages that need no session: the form of the sign-in, and one sentence for each refusal."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from aiohttp import web
+
+from remediator.console.paths import LOGIN
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} · runbookd</title>
+<link rel="stylesheet" href="/static/console.css">
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{content}
+</main>
+</body>
+</html>
+"""
+_FORM = """<form method="post" action="{action}">
+<input type="hidden" name="next" value="{next}">
+<p><label>Operator <input name="operator" autocomplete="username" autocapitalize="none" required autofocus></label></p>
+<p><label>Password <input type="password" name="password" autocomplete="current-password" required></label></p>
+<p><button>Sign in</button></p>
+</form>"""
+
+
+def login_page(next_path: str, *, problem: str = "", status: int = 200) -> web.Response:
+    """Return the form. `next_path` is where the sign-in leads."""
+    problem_line = f'<p role="alert">{escape(problem)}</p>\n' if problem else ""
+    return _response("Sign in", problem_line + _FORM.format(action=LOGIN, next=escape(next_path)), status)
+
+
+def refusal_page(
+    title: str, sentences: Sequence[str], status: int, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return a page that says what was refused, and what to do."""
+    content = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    return _response(title, content, status, headers)
+
+
+def _response(title: str, content: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    text = _PAGE.format(title=escape(title), content=content)
+    return web.Response(text=text, status=status, content_type="text/html", headers={**HEADERS, **(headers or {})})

@@ -1,0 +1,68 @@
+"""The console of the remediator: who may reach it, and who names its visitors."""
+
+import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, model_validator
+
+from runbookd.inventory.section import Section
+
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
+# They carry something else: whoever sends a request chooses them, or the console itself reads them.
+_TAKEN = frozenset(
+    {"authorization", "connection", "content-length", "content-type", "cookie", "forwarded", "host", "origin"}
+    | {"proxy-authorization", "referer", "transfer-encoding", "user-agent"}
+)
+_TAKEN_PREFIXES = ("sec-", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+def _check_header(name: str) -> str:
+    if not _HEADER.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header, such as X-Remote-User")
+    if name.lower() in _TAKEN or name.lower().startswith(_TAKEN_PREFIXES):
+        raise ValueError(f"{name!r} means something else; use a header that only the proxy sets, such as X-Remote-User")
+    return name
+
+
+def _check_network(text: str) -> str:
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no address and no network, such as 10.0.0.5 or 10.0.0.0/24") from None
+    if network.prefixlen == 0:
+        raise ValueError(f"{text!r} trusts every machine; name the proxies")
+    return text
+
+
+class Console(Section):
+    """The console. With `proxy_header`, a request of `trusted_proxies` names its operator in that header.
+
+    Beyond this machine it opens only behind TLS, behind `trusted_proxies`, or with `plain_http`.
+    """
+
+    proxy_header: Annotated[str, AfterValidator(_check_header)] | None = None
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_check_network)], ...] = ()
+    plain_http: bool = False
+
+    @model_validator(mode="after")
+    def _header_needs_proxies(self) -> Self:
+        if self.proxy_header is not None and not self.trusted_proxies:
+            raise ValueError("proxy_header needs trusted_proxies, or everybody could send it; add the proxy's address")
+        return self
+
+    def trusts(self, address: Address | None) -> bool:
+        """Return whether a proxy at `address` is trusted."""
+        return address is not None and any(address in ip_network(network) for network in self.trusted_proxies)
+
+
+def read_address(text: Any) -> Address | None:
+    """Return the address in `text`, or None; an IPv4 address in an IPv6 one is read as the former."""
+    try:
+        address = ip_address(str(text).strip())
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
