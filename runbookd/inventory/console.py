@@ -9,7 +9,7 @@ from pydantic import AfterValidator, model_validator
 from runbookd.inventory.section import Section
 
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
-# They carry something else: whoever sends a request chooses them, or the console itself reads them.
+# They carry something else: every client chooses them, or the console itself reads them.
 _TAKEN = frozenset(
     {"authorization", "connection", "content-length", "content-type", "cookie", "forwarded", "host", "origin"}
     | {"proxy-authorization", "referer", "transfer-encoding", "user-agent"}
