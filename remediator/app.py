@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import remediation_findings
+from remediator.console.console import add_console_routes
 from remediator.console.paths import CONSOLE_PATHS
 from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.context import Context
@@ -85,7 +86,8 @@ def create_application(
     services = ServiceReadings(context)
     _add_routes(app, context, engine, webhook_tokens, reload, services)
     api = _add_operator_routes(app, context, engine, tokens)
-    add_sign_in_routes(app, context, is_public=is_public)
+    guard = add_sign_in_routes(app, context, is_public=is_public)
+    add_console_routes(app, context, guard, engine.wake, lambda: engine.fault)
     add_reload_route(app, reload, _reload_guard(api, is_public))
     app.cleanup_ctx.append(_lifespan_hook(context, engine, services))
     app[BEFORE_CLOSING] = _closing_hook(engine)

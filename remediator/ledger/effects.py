@@ -5,8 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, runs
@@ -114,3 +115,18 @@ async def settle(
 async def _require_same_fence(connection: AsyncConnection, current: Run) -> None:
     if (await runs.get(connection, current.id)).fence != current.fence:
         raise StaleRun(f"run {current.id} has been taken over")
+
+
+class ItemCount(NamedTuple):
+    """The number of a run's items, and of those that were applied."""
+
+    applied: int
+    total: int
+
+
+async def count_items(connection: AsyncConnection, identifiers: Sequence[int]) -> Mapping[int, ItemCount]:
+    """Count the items of several runs, with one query."""
+    is_applied = func.sum(case((item.c.state == ItemState.APPLIED, 1), else_=0))
+    query = select(item.c.run, is_applied, func.count()).where(item.c.run.in_(identifiers)).group_by(item.c.run)
+    counts = {run_id: ItemCount(int(applied), total) for run_id, applied, total in await connection.execute(query)}
+    return {identifier: counts.get(identifier, ItemCount(0, 0)) for identifier in identifiers}

@@ -254,3 +254,11 @@ def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:
     several Prometheus servers.
     """
     return entry is not None and to_microseconds(resolved_alert.end_time) >= entry.get("started", 0)
+
+
+async def newest_open(connection: AsyncConnection, limit: int, stack: str | None = None) -> Sequence[Episode]:
+    """Return at most `limit` open episodes of `stack`, or of all stacks, newest first."""
+    query = select(episode).where(episode.c.ended_at.is_(None)).order_by(episode.c.id.desc()).limit(limit)
+    if stack is not None:
+        query = query.where(episode.c.stack == stack)
+    return [Episode(**row._mapping) for row in await connection.execute(query)]

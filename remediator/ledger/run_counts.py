@@ -1,16 +1,17 @@
 """Counts of run outcomes, updated in the transaction that moves the run."""
 
+from collections import Counter as CountOf
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.run_row import Run
-from remediator.ledger.schema import tally
+from remediator.ledger.schema import run, tally
 from remediator.model.episode_key import EpisodeKey
-from remediator.model.run_state import RunState
+from remediator.model.run_state import TRANSITIONS, RunState
 
 
 class RunCount(NamedTuple):
@@ -52,3 +53,10 @@ async def all_counts(connection: AsyncConnection) -> Sequence[RunCount]:
     """Return all counts, in the order in which they first occurred."""
     query = select(*(tally.c[name] for name in RunCount._fields)).order_by(tally.c.id)
     return [RunCount(*row)._replace(state=RunState(row.state)) for row in await connection.execute(query)]
+
+
+async def open_by_stack(connection: AsyncConnection) -> CountOf[tuple[str, RunState]]:
+    """Count the runs that have not ended, by stack and state."""
+    query = select(run.c.stack, run.c.state, func.count()).where(run.c.state.in_(TRANSITIONS))
+    rows = await connection.execute(query.group_by(run.c.stack, run.c.state))
+    return CountOf({(stack, RunState(state)): number for stack, state, number in rows})

@@ -25,14 +25,16 @@ async def list_runs(
     limit: int,
     stack: str | None = None,
     remediation: str | None = None,
-    state: RunState | None = None,
+    state: RunState | Sequence[RunState] | None = None,
     before: int | None = None,
 ) -> RunPage:
-    """Return at most `limit` runs older than the run `before`."""
+    """Return at most `limit` runs older than the run `before`, in one of the states if any are given."""
     query = select(run).order_by(run.c.id.desc()).limit(limit + 1)
-    for column, value in ((run.c.stack, stack), (run.c.remediation, remediation), (run.c.state, state)):
+    for column, value in ((run.c.stack, stack), (run.c.remediation, remediation)):
         if value is not None:
             query = query.where(column == value)
+    if state:
+        query = query.where(run.c.state.in_([state] if isinstance(state, RunState) else state))
     if before is not None:
         query = query.where(run.c.id < before)
     runs = [from_row(row) for row in await connection.execute(query)]

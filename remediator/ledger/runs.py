@@ -1,11 +1,11 @@
 """Runs. Every change of state goes through `move`, which writes the audit row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, run_counts
@@ -153,6 +153,13 @@ async def last_of_episode(connection: AsyncConnection, identifier: int) -> Run |
     rows = await connection.execute(select(run).where(run.c.episode == identifier).order_by(run.c.id.desc()).limit(1))
     row = rows.one_or_none()
     return None if row is None else from_row(row)
+
+
+async def last_of_episodes(connection: AsyncConnection, episodes: Collection[int]) -> Mapping[int, Run]:
+    """Return the newest run of each of these episodes that has one."""
+    newest = select(func.max(run.c.id)).where(run.c.episode.in_(episodes)).group_by(run.c.episode)
+    rows = await connection.execute(select(run).where(run.c.id.in_(newest)))
+    return {row.episode: from_row(row) for row in rows}
 
 
 async def of_episode(connection: AsyncConnection, episode: int) -> Sequence[Run]:

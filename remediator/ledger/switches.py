@@ -57,13 +57,14 @@ async def pause_now(
     return int(result.inserted_primary_key[0])
 
 
-async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: str | None) -> int:
+async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: str | None, reason: str = "") -> int:
     """End the pauses of `stack`, or all pauses if it is None; return their number."""
     conditions = [pause.c.ended_at.is_(None), or_(pause.c.until.is_(None), pause.c.until > now)]
     if stack is not None:
         conditions.append(pause.c.stack == stack)
     result = await connection.execute(update(pause).where(*conditions).values(ended_at=now, ended_by=actor))
-    await audit.append(connection, now, "resumed", actor=actor, detail={"stack": stack, "pauses": result.rowcount})
+    detail = {"stack": stack, "pauses": result.rowcount}
+    await audit.append(connection, now, "resumed", actor=actor, detail=detail | ({"reason": reason} if reason else {}))
     return result.rowcount
 
 

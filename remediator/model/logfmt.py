@@ -35,6 +35,13 @@ def format_value(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
+def format_evidence(value: Any) -> str:
+    """Format a value of the evidence; a sentence stays unquoted."""
+    if isinstance(value, str) and value.isprintable():
+        return value
+    return format_pairs(value) if isinstance(value, Mapping) else format_value(value)
+
+
 def _format_text(value: str) -> str:
     moment = _MOMENT.fullmatch(value)
     if moment is not None:

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import read_pause_file
@@ -26,12 +25,12 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import NoSuchRun
 from remediator.model.run_state import RunState
 from remediator.runs.approval import approve, reject
+from remediator.runs.pausing import PauseRequest, pause, resume
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.request_body import read_body
-from runbookd.inventory import Duration, Role
+from runbookd.inventory import Role
 
 MAX_LIMIT = 1_000
-MAX_REASON = 500  # characters; it is part of each message about a run that a pause refuses
 log = structlog.get_logger(__name__)
 NO_OPERATORS = "no operators are configured; add operators: {oncall: {token_file: …}} to the inventory\n"
 
@@ -43,30 +42,6 @@ class OperatorGuard(Protocol):
 
     def __call__(self, handler: OperatorHandler, least: Role = Role.OPERATOR) -> Handler:
         """Return the guarded handler."""
-
-
-class PauseRequest(BaseModel):
-    """The body of `POST /api/v1/pause`."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    reason: str = Field(max_length=MAX_REASON)
-    stack: str | None = None
-    span: Duration | None = Field(default=None, alias="for")
-
-    @field_validator("span")
-    @classmethod
-    def _require_positive(cls, value: timedelta | None) -> timedelta | None:
-        if value is not None and not value:
-            raise ValueError("must be at least 1s")
-        return value
-
-    @field_validator("reason")
-    @classmethod
-    def _require_reason(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("must not be empty; it is shown wherever a run is refused")
-        return value
 
 
 def add_api_routes(app: web.Application, context: Context, tokens: BearerTokens, wake: Callable[[], None]) -> "Api":
@@ -171,25 +146,13 @@ class Api:
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
         """Pause one stack, or all stacks."""
-        pause = await read_body(request, PauseRequest)
-        if pause.stack is not None and pause.stack not in self._context.inventory.stacks:
-            raise web.HTTPBadRequest(text=f"the inventory has no stack {pause.stack!r}\n")
-        async with self._context.ledger.write() as connection:
-            self._context.require_operator(operator)
-            now = self._context.clock.now()
-            identifier = await switches.pause_now(connection, now, operator, pause.reason, pause.stack, pause.span)
-        log.info("paused", operator=operator, stack=pause.stack or "all", reason=pause.reason)
-        return web.json_response({"id": identifier, "stack": pause.stack, "reason": pause.reason})
+        body = await read_body(request, PauseRequest)
+        identifier = await pause(self._context, body, operator)
+        return web.json_response({"id": identifier, "stack": body.stack, "reason": body.reason})
 
     async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
         """Resume one stack, or end the pauses of all stacks."""
-        stack = request.query.get("stack")
-        async with self._context.ledger.write() as connection:
-            self._context.require_operator(operator)
-            ended_count = await switches.resume(connection, self._context.clock.now(), operator, stack)
-        if stack is not None and not ended_count and stack not in self._context.inventory.stacks:
-            raise web.HTTPBadRequest(text=f"the inventory has no stack {stack!r}\n")
-        log.info("resumed", operator=operator, stack=stack or "all", pauses=ended_count)
+        ended_count = await resume(self._context, request.query.get("stack"), operator)
         return web.json_response({"ended": ended_count})
 
     async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:

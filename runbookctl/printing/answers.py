@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from remediator.model.logfmt import format_pairs, format_value
+from remediator.model.logfmt import format_evidence, format_pairs
 from runbookctl.output import is_unicode
 
 Row = Mapping[str, Any]
@@ -158,7 +158,7 @@ def run(console: Console, answer: Row, output: Format) -> None:
     for item in answer["items"]:
         line(console, item_line(item))
     for name, value in answer["evidence"].items():
-        if name not in ("bounds", "requested") and (text := evidence_text(value)):
+        if name not in ("bounds", "requested") and (text := format_evidence(value)):
             line(console, f"{name}: {text}")
     for then, details in answer["evidence"].get("bounds", {}).items():
         for name, detail in details.items():
@@ -186,13 +186,6 @@ def item_line(item: Row) -> str:
     """Return an item as a line with its evidence. An item of a plan has no state yet."""
     state = f"{item['state']}: " if "state" in item else ""
     return f"  {state}{format_pairs({**item['identity'], **item['evidence']})} {item.get('detail', '')}".rstrip()
-
-
-def evidence_text(value: Any) -> str:
-    """Return a value of the evidence as text; a sentence stays unquoted."""
-    if isinstance(value, str) and value.isprintable():
-        return value
-    return format_pairs(value) if isinstance(value, Mapping) else format_value(value)
 
 
 def line(console: Console, text: str, style: str | None = None) -> None:

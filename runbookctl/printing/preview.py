@@ -5,7 +5,8 @@ from typing import Any
 
 from rich.console import Console
 
-from runbookctl.printing.answers import evidence_text, item_line, line, moment, table
+from remediator.model.logfmt import format_evidence
+from runbookctl.printing.answers import item_line, line, moment, table
 
 SHOWN_ITEMS = 20
 
@@ -43,7 +44,7 @@ def _show_plan(console: Console, preview: Mapping[str, Any]) -> None:
     if len(items) > SHOWN_ITEMS:
         line(console, f"  … and {len(items) - SHOWN_ITEMS} more; list them with --output json")
     for name, value in preview["evidence"].items():
-        if text := evidence_text(value):
+        if text := format_evidence(value):
             line(console, f"{name}: {text}")
 
 

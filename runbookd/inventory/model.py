@@ -28,7 +28,7 @@ from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.secrets import Secret
-from runbookd.inventory.section import Name, Section, at_most_one_source
+from runbookd.inventory.section import Name, Section, Zone, at_most_one_source
 from runbookd.inventory.services import ServiceTarget, reference_problems
 from runbookd.inventory.url_section import UrlSection, WebUrl
 
@@ -220,8 +220,9 @@ class Approvals(Section):
 
 
 class Stack(Section):
-    """One monitored product."""
+    """One monitored product. The console shows times in `zone` beside UTC; by default in that of its windows."""
 
+    zone: Zone | None = None
     runbook_url: str = ""
     dashboard_url: str = ""
     postgres: dict[Name, PostgresTarget] = Field(default_factory=dict)

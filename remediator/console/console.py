@@ -1,0 +1,32 @@
+"""Adds the console to the application: its pages, its static files, its headers and its error pages."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from remediator.console.alerts import AlertmanagerWatch
+from remediator.console.error_pages import errors_as_pages
+from remediator.console.headers import add_headers
+from remediator.console.pages import kill_switch, runs, stacks
+from remediator.console.rendering import CONSOLE, Console
+from remediator.console.routes import ConsoleRoutes
+from remediator.console.static_files import serve_static
+from remediator.console.visitor import ConsoleGuard
+from remediator.context import Context
+
+
+def add_console_routes(
+    app: web.Application,
+    context: Context,
+    guard: ConsoleGuard,
+    wake: Callable[[], None],
+    fault: Callable[[], str | None],
+) -> None:
+    """Add the pages behind `guard`. An act that needs it calls `wake`; `fault` returns why nothing can be done now."""
+    app[CONSOLE] = Console(context, fault, AlertmanagerWatch(context))
+    app.middlewares.append(errors_as_pages)
+    app.on_response_prepare.append(add_headers)
+    app.router.add_get("/static/{name}", serve_static)
+    routes = ConsoleRoutes(app, context, guard, wake)
+    for page in (stacks, runs, kill_switch):  # in the order of the navigation
+        page.add_routes(routes)
