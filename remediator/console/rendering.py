@@ -22,7 +22,10 @@ from runbookd.service import VERSION
 
 @dataclass
 class Console:
-    """The parts that every page needs. `fault` returns why nothing can be accepted or done now; `nav` names the main pages."""
+    """The parts that every page needs.
+
+    `fault` returns why nothing can be accepted or done now; `nav` names the main pages.
+    """
 
     context: Context
     fault: Callable[[], str | None]
