@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup browser test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs lock
+.PHONY: setup browser test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs pictures lock
 
 setup:
 	@$(PYTHON) -m tools.toolchain
@@ -69,6 +69,12 @@ dashboards: setup
 
 docs: setup
 	@$(BIN)/python -m tools.docs.build
+
+# Draws the boards with the demo's data into docs/pictures, in 15 minutes: when all is well, then during an incident. Fetches
+# Grafana's component library (440 MB) for itself alone. BOARDS="stack fleet" draws only those.
+pictures: browser
+	@$(PYTHON) -m tools.toolchain pictures
+	@$(BIN)/python -m tools.pictures $(BOARDS)
 
 # Pins every dependency by hash for Python 3.11 and later, without an index URL: one file for the image, one for
 # development.

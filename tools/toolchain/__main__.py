@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tools.toolchain.bootstrap import make_python
 from tools.toolchain.commit_hook import install_commit_hook
-from tools.toolchain.debian import BROWSER, EXPORTERS, SERVERS, VALKEY, fetch_group
+from tools.toolchain.debian import BROWSER, EXPORTERS, PICTURES, SERVERS, VALKEY, fetch_group
 from tools.toolchain.errors import SetupError
 from tools.toolchain.node_modules import install_node_modules
 from tools.toolchain.stamps import setup_lock
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[], object]] = {
     "valkey": _fetch_valkey,
     "node": install_node_modules,
     "browser": lambda: fetch_group(BROWSER),
+    "pictures": lambda: fetch_group(PICTURES),
     "exporters": lambda: fetch_group(EXPORTERS),
     "hook": install_commit_hook,
 }

@@ -70,6 +70,9 @@ BROWSER = PackageGroup(
     finish=write_font_configuration,
 )
 
+# Makes pictures of pages a quarter of their size.
+PICTURES = PackageGroup(name="pictures", packages=("pngquant",), programs={"pngquant": "usr/bin/pngquant"})
+
 # The fork of Redis, for tests; Debian 12 has it in its backports.
 VALKEY = PackageGroup(
     name="valkey",
