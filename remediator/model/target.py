@@ -152,7 +152,7 @@ def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> Ta
     if remediation.reads_only and key.is_about_an_alert:
         return TargetName(key.stack, remediation.kind, key.stack)
     name, _, queue = rest.partition("/") if remediation.kind == "queues" else (rest, "", "")
-    names = _by_kind(key.stack, stack)[remediation.kind]
+    names = targets_by_kind(key.stack, stack)[remediation.kind]
     if name not in names:
         return UnresolvedTarget(f"stack {key.stack} has no {remediation.kind} target {name!r}{suggest(name, names)}")
     if remediation.kind != "queues":
@@ -172,7 +172,8 @@ def _resolve_queue(stack: Stack, name: TargetName) -> TargetName | UnresolvedTar
     return UnresolvedTarget(f"{queue!r} may be another product's queue: list it in names of {place} if it is yours")
 
 
-def _by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
+def targets_by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object]]:
+    """Return the targets of the stack `name` by their kind; a queue is not one, but its group is."""
     return {
         "postgres": stack.postgres,
         "queues": stack.queues,

@@ -44,7 +44,9 @@ def add_calendar_routes(app: web.Application, context: Context, require_operator
 
     async def report(request: web.Request, operator: str) -> web.Response:
         stack, duty = request.match_info["stack"], request.match_info["duty"]
-        return web.json_response(await _record(context, stack, duty, await read_body(request, DutyReport), operator))
+        return web.json_response(
+            await record_duty(context, stack, duty, await read_body(request, DutyReport), operator)
+        )
 
     async def list_windows(request: web.Request, _operator: str) -> web.Response:
         return web.json_response({"windows": _windows(context, _days(request))})
@@ -78,7 +80,14 @@ def _duty_json(status: DutyStatus, now: datetime) -> Mapping[str, Any]:
     }
 
 
-async def _record(context: Context, stack: str, name: str, report: DutyReport, operator: str) -> Mapping[str, Any]:
+async def record_duty(context: Context, stack: str, name: str, report: DutyReport, operator: str) -> Mapping[str, Any]:
+    """Record that a duty was done, and return its new state.
+
+    Raises:
+        HTTPNotFound: the inventory has no such duty.
+        HTTPConflict: the duty is measured, so nobody reports it.
+        HTTPBadRequest: the time is in the future, or before 2000.
+    """
     _require_duty(context, stack, name)
     now = context.clock.now()
     at = _require_past(report.at or now, now)

@@ -1,6 +1,5 @@
 """`/api/v1`: the operators' queries and commands. Every call needs an operator's bearer token."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -9,13 +8,13 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import read_pause_file
 from remediator.context import Context
 from remediator.ledger import audit, effects, episodes, runs, switches
 from remediator.ledger.audit import RunEvent
-from remediator.ledger.audit_verify import AuditReport, verify_trail
 from remediator.ledger.effects import RunItem
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
@@ -24,8 +23,10 @@ from remediator.model.clock import rfc3339
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import NoSuchRun
 from remediator.model.run_state import RunState
+from remediator.runs import approval
 from remediator.runs.approval import approve, reject
 from remediator.runs.pausing import PauseRequest, pause, resume
+from remediator.server.audit_proof import AuditProof
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.request_body import read_body
 from runbookd.inventory import Role
@@ -42,6 +43,14 @@ class OperatorGuard(Protocol):
 
     def __call__(self, handler: OperatorHandler, least: Role = Role.OPERATOR) -> Handler:
         """Return the guarded handler."""
+
+
+class Rejection(BaseModel):
+    """The body of `POST /api/v1/runs/ID/reject`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="", max_length=approval.MAX_REASON)
 
 
 def add_api_routes(app: web.Application, context: Context, tokens: BearerTokens, wake: Callable[[], None]) -> "Api":
@@ -67,7 +76,7 @@ class Api:
         self._context = context
         self._tokens = tokens
         self._wake = wake
-        self._audit_task: asyncio.Task[AuditReport] | None = None
+        self.audit_proof = AuditProof(context)
 
     def require_operator(self, handler: OperatorHandler, least: Role = Role.OPERATOR) -> Handler:
         """Return `handler` behind the check of the operators' tokens and roles; see OperatorGuard."""
@@ -130,8 +139,9 @@ class Api:
         return await self._run_response(run)
 
     async def post_reject(self, request: web.Request, operator: str) -> web.Response:
-        """Reject a run."""
-        run = await reject(self._context, parse_run_id(request), operator)
+        """Reject a run; the body is optional and may hold a reason."""
+        rejection = await read_body(request, Rejection) if request.can_read_body else Rejection()
+        run = await reject(self._context, parse_run_id(request), operator, reason=rejection.reason)
         log.info("rejected", operator=operator, run=run.id)
         return await self._run_response(run)
 
@@ -175,24 +185,12 @@ class Api:
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
         """Verify the audit trail, and return the report and whether it contains the given head."""
-        if self._audit_task is None:
-            self._audit_task = asyncio.create_task(self._verify_trail(), name="audit")
-            self._audit_task.add_done_callback(self._on_audit_done)
-        report = await asyncio.shield(self._audit_task)
+        report = await self.audit_proof.verify()
         async with self._context.ledger.read() as connection:
             is_head_known = await audit.contains(connection, request.query.get("head", ""))
         head_fields = {"head": report.head, "first_break": report.first_break, "head_known": is_head_known}
         report_fields = {"why": report.why, "rows": report.rows, "begins_at": rfc3339(report.begins_at)}
         return web.json_response(head_fields | report_fields)
-
-    async def _verify_trail(self) -> AuditReport:
-        """Verify the whole trail; requests share it, as it takes long in a large ledger."""
-        return await verify_trail(self._context.ledger.read)
-
-    def _on_audit_done(self, task: asyncio.Task[AuditReport]) -> None:
-        self._audit_task = None
-        if not task.cancelled():
-            task.exception()  # asyncio would report it unless it is read, and the client may have gone
 
 
 def run_json(run: Run, items: Sequence[RunItem]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def add_question_routes(
 
     async def post_confirm(request: web.Request, operator: str) -> web.Response:
         body = await read_body(request, Confirmation)
-        run = await confirm(context, _parse_question_id(request), operator, body.plan_hash)
+        run = await confirm(context, parse_question_id(request), operator, body.plan_hash)
         log.info("started", operator=operator, run=run.id, remediation=run.remediation, target=run.target)
         async with context.ledger.read() as connection:
             content = run_json(run, await effects.items(connection, run.id))
@@ -71,7 +71,12 @@ def add_question_routes(
     app.router.add_post("/api/v1/questions/{id}/confirm", require_operator(post_confirm))
 
 
-def _parse_question_id(request: web.Request) -> int:
+def parse_question_id(request: web.Request) -> int:
+    """Return the number of the question in the path.
+
+    Raises:
+        NoSuchQuestion: it is not a number.
+    """
     try:
         return parse_run_id(request)
     except NoSuchRun:
