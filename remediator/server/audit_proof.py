@@ -19,7 +19,7 @@ class AuditProof:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether somebody waits for a result."""
+        """Whether a verification has begun and not ended."""
         return self._task is not None
 
     async def verify(self) -> AuditReport:
