@@ -23,7 +23,9 @@ READ_SECONDS = 3.0  # a page waits for the target no longer
 
 @dataclass(frozen=True)
 class AnswerPreview:
-    """The target and the bounds as an approval would meet them now. `gone` are the positions of the items that the target no longer has.
+    """The target and the bounds as an approval would meet them now.
+
+    `gone` are the positions of the items that the target no longer has.
 
     Without a `decision`, no bound was judged; `problem` is why the target could not be read, or empty.
     """
