@@ -11,6 +11,7 @@ from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import remediation_findings
 from remediator.console.console import add_console_routes
 from remediator.console.paths import CONSOLE_PATHS
+from remediator.console.sign_in.credentials import end_orphaned_sessions
 from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.context import Context
 from remediator.engine.engine import Engine
@@ -213,6 +214,7 @@ def _lifespan_hook(
             async with context.ledger.open(), asyncio.TaskGroup() as tasks:
                 async with context.ledger.write() as connection:  # operators may have left since the last stop
                     await withdraw_approvals(connection, context, "remediator")
+                    await end_orphaned_sessions(connection, context.inventory, context.clock.now(), "remediator")
                 tasks.create_task(engine.run(), name="engine")
                 tasks.create_task(send_until(engine.shutdown, context), name="sender")
                 readings = tasks.create_task(services.run(engine.shutdown), name="services")

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import startup_findings
+from remediator.console.sign_in.credentials import end_orphaned_sessions
 from remediator.context import Context
 from remediator.ledger import audit, runs
 from remediator.missing_parts import missing_sections
@@ -96,15 +97,13 @@ class InventorySwap:
             raise
 
     async def _record(self, connection: AsyncConnection, actor: str, keys: Sequence[str]) -> Sequence[int]:
-        """Record the reload, and end what operators who left began.
-
-        The console's sessions and questions of those operators end here, too.
-        """
+        """Record the reload, and end the approvals and sessions of operators who left."""
         now = self._context.clock.now()
         detail: dict[str, Any] = {"changed": list(keys[:MAX_KEYS])}
         if len(keys) > MAX_KEYS:
             detail["more"] = len(keys) - MAX_KEYS
         await audit.append(connection, now, "reloaded", actor=actor, detail=detail)
+        await end_orphaned_sessions(connection, self._context.inventory, now, actor)
         if keys:
             await runs.end_waits(connection, now)
         return await withdraw_approvals(connection, self._context, actor)

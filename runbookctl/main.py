@@ -20,6 +20,7 @@ from runbookctl.commands import (
     doctor,
     explain,
     init,
+    password,
     pause,
     preview,
     runs,
@@ -54,6 +55,7 @@ COMMANDS = (
 )
 for _command in COMMANDS:
     app.command()(_command)
+app.command("password")(password.print_hash)
 breaker_app.command("close")(breakers.close_breaker)
 breaker_app.command("list")(breakers.list_breakers)
 audit_app.command("verify")(audit.verify_audit)

@@ -47,6 +47,7 @@ def _file_reports(inventory: Inventory, tokens: Sequence[Path]) -> Iterator[Repo
     if files:
         account = alertmanager_account()
         findings = [*secret_files.check_readers(files), *secret_files.check_tokens(tokens, account)]
+        findings += secret_files.check_passwords(inventory)
         yield Report("secret files", tuple(findings))
 
 

@@ -1,4 +1,4 @@
-"""Checks who can read the files of secrets: nobody else, and for the webhook's token also Alertmanager."""
+"""Checks the files of secrets: nobody else reads them, but Alertmanager the webhook's token; passwords are hashed."""
 
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from remediator.passwords_check import password_findings
 from runbookctl.accounts import Account, make_token
 from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Inventory
@@ -29,6 +30,13 @@ def check_readers(files: Iterable[Path]) -> Iterator[Finding]:
     for file in files:
         if _is_public(file):
             yield Finding(f"every user of this machine can read {file}", f"chmod o-rwx {file}")
+
+
+def check_passwords(inventory: Inventory) -> Iterator[Finding]:
+    """Report each password file with which the remediator would not start."""
+    for found in password_findings(inventory):
+        problem, _, remedy = found.reason.rpartition("; ")
+        yield Finding(f"{'.'.join(found.path)}: {problem}", remedy)
 
 
 def files_of(inventory: Inventory) -> Sequence[Path]:

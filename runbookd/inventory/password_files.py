@@ -27,7 +27,7 @@ def read_password_hash(file: Path, operator: str) -> bytes:
         cause = "holds more than one line" if "\n" in text else "holds no bcrypt hash"
         raise SecretError(f"{KEY}: {file} {cause}; {_REMEDY}")
     if not MIN_COST <= cost_of(found[0].encode()) <= MAX_COST:
-        raise SecretError(f"{KEY}: {file} has the cost {found['cost']}, not {MIN_COST} to {MAX_COST}; {_REMEDY}")
+        raise SecretError(f"{KEY}: {file} has the cost {int(found['cost'])}, not {MIN_COST} to {MAX_COST}; {_REMEDY}")
     return found[0].encode()
 
 

@@ -1,8 +1,12 @@
 """Checks a password, and whether a session still has what it was begun with."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.ledger import console_sessions
 from remediator.ledger.console_sessions import Session
 from runbookd.inventory import Inventory, SecretError, read_password_hash
 from runbookd.inventory.password_files import MIN_COST, cost_of
@@ -40,6 +44,18 @@ async def is_password(checks: PasswordChecks, inventory: Inventory, operator: st
 def stamp_of(expected: bytes) -> str:
     """Return a text that changes with the password, and does not reveal its hash."""
     return hashlib.sha256(b"session\0" + expected).hexdigest()
+
+
+async def end_orphaned_sessions(
+    connection: AsyncConnection, inventory: Inventory, now: datetime, actor: str
+) -> Sequence[int]:
+    """End the sessions whose operator, role or password is gone, or that have expired; return their numbers."""
+    ended = []
+    for session in await console_sessions.active(connection):
+        reason = end_reason(inventory, session, now)
+        if reason is not None and await console_sessions.end(connection, session, now, actor, reason):
+            ended.append(session.id)
+    return ended
 
 
 def end_reason(inventory: Inventory, session: Session, now: datetime) -> str | None:

@@ -1,38 +1,37 @@
 """A browser on a console of its own: real HTTP, a real ledger, a clock that the test sets."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import bcrypt
+import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import text
 
 from remediator.console.sign_in.routes import add_sign_in_routes
-from remediator.console.visitor import Visitor
+from remediator.console.visitor import ConsoleGuard, ConsoleHandler, Visitor
 from remediator.context import Context
 from remediator.ledger.address import ledger_at
-from runbookd.inventory import Inventory, Role
+from runbookd.inventory import Inventory, Role, password_files
 from tests.unit.remediator.conftest import ManualClock
 
 PASSWORD = "correct horse battery staple"
 
 
-@cache
 def hash_of(password: str) -> str:
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(10)).decode()
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
 
 
 def operators(folder: Path, **roles: str) -> dict[str, Any]:
     """Return operators with the password PASSWORD, each by its role."""
     for name in roles:
-        # Another salt each: two operators with one hash are refused.
-        (folder / f"{name}.password").write_text(bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode() + "\n")
+        (folder / f"{name}.password").write_text(hash_of(PASSWORD) + "\n")
     return {name: {"password_file": str(folder / f"{name}.password"), "role": role} for name, role in roles.items()}
 
 
@@ -74,7 +73,15 @@ async def console(
     folder: Path, *, is_public: bool = False, inventory: Mapping[str, Any] | None = None
 ) -> AsyncIterator[Browser]:
     """Serve the sign-in and the probe pages."""
-    document = {"operators": operators(folder, oncall="operator", reader="viewer"), **(inventory or {})}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(password_files, "MIN_COST", 4)  # a check takes a millisecond
+        async with _serve(folder, is_public, inventory or {}) as browser:
+            yield browser
+
+
+@asynccontextmanager
+async def _serve(folder: Path, is_public: bool, inventory: Mapping[str, Any]) -> AsyncIterator[Browser]:
+    document = {"operators": operators(folder, oncall="operator", reader="viewer"), **inventory}
     clock = ManualClock()
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
         context = Context(Inventory.model_validate(document), ledger, clock, {}, None, folder / "pause")
@@ -82,8 +89,24 @@ async def console(
         guard = add_sign_in_routes(app, context, is_public=is_public)
         app.router.add_get("/probe", guard(_show))
         app.router.add_post("/probe", guard(_act, Role.OPERATOR))
+        app.router.add_get("/stream", guard(_stream_while(guard)))
         async with TestClient(TestServer(app)) as client:
             yield Browser(client, context, clock)
+
+
+def _stream_while(guard: ConsoleGuard) -> ConsoleHandler:
+    """Return a handler that writes a line as long as its visitor is signed in."""
+
+    async def stream(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while await guard.is_current(request, visitor):
+            await response.write(b"current\n")
+            await asyncio.sleep(0.02)
+        await response.write(b"over\n")
+        return response
+
+    return stream
 
 
 async def _show(_: web.Request, visitor: Visitor) -> web.Response:

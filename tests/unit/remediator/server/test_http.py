@@ -17,6 +17,7 @@ from remediator.ledger.address import ledger_at
 from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
 from runbookd.inventory import Inventory
 from runbookd.service import UnusableConfiguration, WebSettings
+from runbookd.service.tls_and_users import WebGuard
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes
 
@@ -375,3 +376,30 @@ async def test_missing_token_gets_a_json_error(client: ApiTestClient) -> None:
     answer = await client.get("/api/v1/runs")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert await answer.json() == {"error": "no token; send a bearer token"}
+
+
+async def test_users_of_the_web_configuration_guard_metrics_but_not_the_console(tmp_path: Path) -> None:
+    (tmp_path / "web.yml").write_text("basic_auth_users: {prometheus: $2b$10$" + "a" * 53 + "}\n")
+    app = build(settings(tmp_path), stacks(tmp_path))
+    WebGuard(tmp_path / "web.yml").install(app)
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/metrics")).status == 401
+        assert (await client.get("/loginx")).status == 401
+        assert (await client.get("/login")).status == 200
+        assert (await client.get("/api/v1/runs", headers=ONCALL)).status == 200
+
+
+async def test_console_is_closed_on_a_public_address_while_all_else_goes_on(tmp_path: Path) -> None:
+    app = build(settings(tmp_path, listen_address="0.0.0.0:0"), stacks(tmp_path))
+    async with TestClient(TestServer(app)) as client:
+        closed = await client.get("/login")
+        assert (closed.status, "plain_http" in await closed.text()) == (403, True)
+        assert (await client.get("/metrics")).status == 200
+        assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 200
+        assert (await client.get("/api/v1/runs", headers=ONCALL)).status == 200
+
+
+async def test_header_of_a_proxy_is_no_credential_of_the_api(tmp_path: Path) -> None:
+    console = {"proxy_header": "X-Remote-User", "trusted_proxies": ["127.0.0.1"]}
+    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path, console=console)))) as client:
+        assert (await client.get("/api/v1/runs", headers={"X-Remote-User": "oncall"})).status == 401

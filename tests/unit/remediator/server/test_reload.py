@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 import yaml
 from aiohttp import web
@@ -182,3 +183,22 @@ def test_missing_parts_are_named_with_their_meaning(tmp_path: Path) -> None:
 def test_complete_configuration_misses_nothing(tmp_path: Path) -> None:
     write(tmp_path, stacks(tmp_path, "oncall"))
     assert not build(settings(tmp_path), load_inventory(tmp_path / "inventory.yml", {}))[MISSING_PARTS]
+
+
+async def test_reload_ends_the_console_sessions_of_operators_who_left(tmp_path: Path) -> None:
+    document = stacks(tmp_path, "oncall", "dba")
+    for name in document["operators"]:
+        file = tmp_path / f"{name}.password"
+        file.write_text(bcrypt.hashpw(b"correct horse", bcrypt.gensalt(10)).decode())
+        document["operators"][name]["password_file"] = str(file)
+    async with remediator(tmp_path) as client:
+        write(tmp_path, document)
+        await reload(client)
+        form = {"operator": "dba", "password": "correct horse"}
+        assert (await client.post("/login", data=form, allow_redirects=False)).status == 303
+        del document["operators"]["dba"]
+        write(tmp_path, document)
+        await reload(client, headers=token("oncall"))
+    with create_engine(f"sqlite:///{tmp_path}/ledger.db").connect() as connection:
+        rows = connection.execute(text("SELECT actor, detail FROM audit WHERE event = 'signed_out'")).all()
+    assert [(row.actor, "the operator was removed" in row.detail) for row in rows] == [("oncall", True)]
