@@ -16,7 +16,7 @@ from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.escalation.sender import send_until
-from remediator.ledger.address import ledger_at
+from remediator.ledger_flags import configured_ledger
 from remediator.missing_parts import missing_flags, missing_sections
 from remediator.model.clock import SystemClock
 from remediator.model.delivery import MAX_BYTES
@@ -130,10 +130,7 @@ def _reject_invalid_remediations(inventory: Inventory) -> None:
 
 
 def _create_context(settings: RemediatorSettings, inventory: Inventory) -> Context:
-    try:
-        ledger = ledger_at(settings.ledger.url)
-    except LedgerUnavailable as error:
-        raise UnusableConfiguration(f"--ledger.url: {error}") from None
+    ledger = configured_ledger(settings.ledger)
     alertmanager = AlertmanagerReader(inventory.alertmanager.url_secret()) if inventory.alertmanager else None
     return Context(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager, settings.pause.file)
 

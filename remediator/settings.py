@@ -20,7 +20,13 @@ class WebhookSettings(FlagGroup):
 class LedgerSettings(FlagGroup):
     """The flags of the ledger."""
 
-    url: str = Field(default="sqlite:///runbookd.db", description="URL of the ledger: sqlite:///path/to/file")
+    url: str = Field(
+        default="sqlite:///runbookd.db",
+        description="URL of the ledger: sqlite:///path/to/file, or postgresql://role@host/database without a password",
+    )
+    url_file: Path | None = Field(
+        default=None, description="file with the URL of the ledger, which may have a password"
+    )
 
 
 class PauseSettings(FlagGroup):

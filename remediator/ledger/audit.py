@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,8 +15,15 @@ from remediator.model.clock import rfc3339
 
 GENESIS = "0" * 64
 CUT = "trail_cut"  # by retention: {"through": the last row deleted, "hash": its hash}
-_NEWEST_HASH = "audit.newest"
+_NEWEST = "audit.newest"
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # built once: verification calls it per row
+
+
+class _Newest(NamedTuple):
+    """The last row of the trail."""
+
+    id: int
+    hash: str
 
 
 @dataclass(frozen=True)
@@ -38,24 +45,32 @@ async def append(
     run: int | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Append a row in the transaction of the change that it records."""
+    """Append a row in the transaction of the change that it records.
+
+    Rows are numbered without gaps, which a sequence of the database would leave: a missing number is a missing row.
+    """
     content = dict(detail or {})
-    row_hash = hash_row(newest_appended(connection) or await head(connection), at, run, event, actor, content)
-    await connection.execute(
-        insert(audit).values(at=at, run=run, event=event, actor=actor, detail=content, hash=row_hash)
-    )
-    connection.info[_NEWEST_HASH] = row_hash
+    newest = connection.info.get(_NEWEST) or await _newest(connection)
+    appended = _Newest(newest.id + 1, hash_row(newest.hash, at, run, event, actor, content))
+    row = {"at": at, "run": run, "event": event, "actor": actor, "detail": content}
+    await connection.execute(insert(audit).values(**appended._asdict(), **row))
+    connection.info[_NEWEST] = appended
 
 
 def begin(connection: AsyncConnection) -> None:
     """Forget the newest row of the connection's previous transaction."""
-    connection.info.pop(_NEWEST_HASH, None)
+    connection.info.pop(_NEWEST, None)
 
 
 def newest_appended(connection: AsyncConnection) -> str | None:
     """Return the hash of the last row appended in this transaction."""
-    newest_hash: str | None = connection.info.get(_NEWEST_HASH)
-    return newest_hash
+    newest: _Newest | None = connection.info.get(_NEWEST)
+    return newest.hash if newest is not None else None
+
+
+async def note_appended(connection: AsyncConnection) -> None:
+    """Note that the database itself has appended the last row in this transaction."""
+    connection.info[_NEWEST] = await _newest(connection)
 
 
 async def head(connection: AsyncConnection) -> str:
@@ -63,8 +78,12 @@ async def head(connection: AsyncConnection) -> str:
 
     A copy of it proves later that no earlier row has changed.
     """
-    newest_hash = await connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1))
-    return newest_hash.scalar_one_or_none() or GENESIS
+    return (await _newest(connection)).hash
+
+
+async def _newest(connection: AsyncConnection) -> _Newest:
+    row = (await connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1))).first()
+    return _Newest(*row) if row is not None else _Newest(0, GENESIS)
 
 
 async def contains(connection: AsyncConnection, row_hash: str) -> bool:

@@ -50,6 +50,7 @@ async def count_unprocessed(connection: AsyncConnection) -> int:
 
 
 async def mark_processed(connection: AsyncConnection, batch: Sequence[StoredDelivery], now: datetime) -> None:
-    """Mark a batch from `unprocessed`, which has no gaps, as processed."""
-    conditions = delivery.c.id.between(batch[0].id, batch[-1].id), delivery.c.processed_at.is_(None)
-    await connection.execute(update(delivery).where(*conditions).values(processed_at=now))
+    """Mark a batch from `unprocessed` as processed, and no other: one with a lower number may be stored after it."""
+    await connection.execute(
+        update(delivery).where(delivery.c.id.in_([each.id for each in batch])).values(processed_at=now)
+    )

@@ -1,10 +1,13 @@
 """The interface of a ledger; the tables (schema.py) are the same for every database."""
 
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+RECORD_RETENTION = timedelta(days=400)
+STEP_ROWS = 1_000  # that retention deletes per table and transaction
 
 
 class Ledger(Protocol):
@@ -29,3 +32,9 @@ class Ledger(Protocol):
 
     async def accept(self, received_at: datetime, body: bytes) -> None:
         """Store a delivery durably. Concurrent calls may share a commit."""
+
+    async def cut_trail(self, connection: AsyncConnection, now: datetime) -> int:
+        """Delete audit rows older than RECORD_RETENTION in a transaction of `write`; return their number.
+
+        Only rows at the beginning are deleted, at most STEP_ROWS, and the cut itself becomes a row.
+        """

@@ -1,7 +1,6 @@
 """Deletes expired rows in small steps, so that other writers never wait long.
 
-It cuts the audit trail only at its beginning and records the cut in the trail, with the hash of the last row deleted,
-so that the remaining rows can still be verified.
+The ledger itself cuts the audit trail, because on PostgreSQL the remediator's role cannot delete its rows.
 """
 
 from datetime import datetime, timedelta
@@ -9,11 +8,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger import audit, run_counts
+from remediator.ledger import run_counts
 from remediator.ledger.console_sessions import KNOWN_FOR
-from remediator.ledger.protocol import Ledger
+from remediator.ledger.protocol import RECORD_RETENTION, STEP_ROWS, Ledger
 from remediator.ledger.run_counts import RunCount
-from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import (
     breaker,
     console_session,
@@ -34,9 +32,7 @@ from remediator.model.episode_key import UNKNOWN_NAME
 from remediator.model.run_state import TRANSITIONS
 
 DELIVERY_RETENTION = timedelta(days=30)
-RECORD_RETENTION = timedelta(days=400)
 RESOLUTION_RETENTION = timedelta(days=1)
-STEP_ROWS = 1_000  # rows per table and transaction
 
 
 async def delete_expired(ledger: Ledger, now: datetime) -> bool:
@@ -57,7 +53,7 @@ async def delete_expired(ledger: Ledger, now: datetime) -> bool:
         _delete_runs,
         _delete_episodes,
         _fold_counts,
-        _cut_trail,
+        ledger.cut_trail,
     ):
         async with ledger.write() as connection:
             row_counts.append(await step(connection, now))
@@ -145,21 +141,3 @@ async def _fold_counts(connection: AsyncConnection, now: datetime) -> int:
         await run_counts.add(connection, RunCount(*row[1:])._replace(target=UNKNOWN_NAME))
     await connection.execute(delete(tally).where(tally.c.id.in_([row.id for row in rows])))
     return len(rows)
-
-
-async def _cut_trail(connection: AsyncConnection, now: datetime) -> int:
-    """Delete the rows before the first recent row, so that a clock set back makes no hole.
-
-    The last row stays at any age: the next one follows from it.
-    """
-    limit, head = now - RECORD_RETENTION, select(func.max(trail.c.id)).scalar_subquery()
-    query = select(trail.c.id, trail.c.at, trail.c.hash).where(trail.c.id < head).order_by(trail.c.id).limit(STEP_ROWS)
-    oldest = (await connection.execute(query)).all()
-    first_recent = next((place for place, row in enumerate(oldest) if row.at >= limit), len(oldest))
-    if first_recent == 0:
-        return 0
-    last_expired = oldest[first_recent - 1]
-    await connection.execute(delete(trail).where(trail.c.id <= last_expired.id))
-    detail = {"through": last_expired.id, "hash": last_expired.hash}
-    await audit.append(connection, now, audit.CUT, detail=detail)
-    return first_recent

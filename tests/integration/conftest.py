@@ -3,6 +3,7 @@
 Each test gets its own empty database, Redis or bucket. A new session stops servers that a killed session left behind.
 """
 
+import asyncio
 import os
 import shutil
 import uuid
@@ -24,6 +25,7 @@ from demo.servers.redis import RedisServer
 from demo.servers.s3 import S3Server
 from demo.servers.server import Server
 from demo.servers.standby import StandbyServer
+from tests.ledgers import SETTINGS, LedgerDatabases, make_template
 from tools.toolchain.errors import SetupError
 from tools.toolchain.paths import TOOLS, postgres_packages
 
@@ -102,6 +104,13 @@ def pgbouncer(servers_folder: Path, postgres_server: PostgresServer) -> Iterator
     """Run pgbouncer before the session's PostgreSQL; `reload()` adds new roles."""
     with _running_server(PgBouncerServer(servers_folder / "pgbouncer", postgres_server)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ledger_databases(servers_folder: Path) -> Iterator[LedgerDatabases]:
+    """Run a PostgreSQL for ledgers, which no other test uses."""
+    with _running_server(PostgresServer(servers_folder / "ledger-postgres", settings=SETTINGS)) as server:
+        yield asyncio.run(make_template(server))
 
 
 @pytest.fixture

@@ -16,13 +16,15 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from remediator.ledger import audit, switches
+from remediator.ledger.cancellation import defer_cancellation, wait_for_result
 from remediator.ledger.schema import to_microseconds
 from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
 from remediator.ledger.sqlite.file_watch import LedgerFiles
 from remediator.ledger.sqlite.integrity import REMEDY, check_in_background, require_intact
 from remediator.ledger.sqlite.lock_file import LedgerLock
 from remediator.ledger.sqlite.migrate import migrate
-from remediator.ledger.sqlite.uncancellable import connection_factory, defer_cancellation, wait_for_result
+from remediator.ledger.sqlite.trail import cut_trail
+from remediator.ledger.sqlite.uncancellable import connection_factory
 from remediator.model.clock import SystemClock
 from remediator.model.errors import LedgerUnavailable
 
@@ -104,6 +106,10 @@ class SqliteLedger:
         if self._delivery_writer is None:
             raise LedgerUnavailable("the ledger is not open")
         await self._delivery_writer.write((to_microseconds(received_at), body))
+
+    async def cut_trail(self, connection: AsyncConnection, now: datetime) -> int:
+        """See Ledger."""
+        return await cut_trail(connection, now)
 
     @asynccontextmanager
     async def _transaction(self, *, immediate: bool) -> AsyncIterator[AsyncConnection]:

@@ -6,13 +6,13 @@ may stay locked until then. So the task waits for each statement, and is cancell
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-Result = TypeVar("Result")
+from remediator.ledger.cancellation import wait_for_result
 
 
 class UncancellableConnection:
@@ -98,27 +98,3 @@ def connection_factory(file: Path) -> Callable[[], Awaitable[UncancellableConnec
         return UncancellableConnection(connection, ThreadPoolExecutor(1, thread_name_prefix="ledger"))
 
     return connect
-
-
-async def wait_for_result(future: asyncio.Future[Result]) -> Result:
-    """Return the result of `future`, even if this task is cancelled; see `defer_cancellation`."""
-    while not future.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([future])
-    return future.result()
-
-
-@asynccontextmanager
-async def defer_cancellation() -> AsyncIterator[None]:
-    """Raise a cancellation that arrives in the block when the block ends."""
-    task = asyncio.current_task()
-    cancellations_before = task.cancelling() if task else 0
-    error = None
-    try:
-        yield
-    except Exception as raised:
-        error = raised
-    if task is not None and task.cancelling() > cancellations_before:
-        raise asyncio.CancelledError from error
-    if error is not None:
-        raise error

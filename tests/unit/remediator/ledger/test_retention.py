@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, audit_verify, retention, run_counts, switches
 from remediator.ledger.audit_verify import verify_trail
+from remediator.ledger.protocol import RECORD_RETENTION
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import delivery, episode, item, resolution, run, storm
 from remediator.server import metrics
+from tests.ledgers import tampering
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import EngineHarness
 
@@ -128,10 +130,10 @@ async def test_changed_or_removed_row_is_detected(harness: EngineHarness, place:
         ids = [row.id for row in await connection.execute(select(trail.c.id).order_by(trail.c.id))]
         head = await audit.head(connection)
     which = {"first": ids[0], "middle": ids[len(ids) // 2], "last": ids[-1]}[place]
-    async with harness.context.ledger.write() as connection:
+    async with tampering(harness.context.ledger) as connection:
         await connection.execute(update(trail).where(trail.c.id == which).values(actor="somebody else"))
         assert await first_break(connection) == which
-    async with harness.context.ledger.write() as connection:
+    async with tampering(harness.context.ledger) as connection:
         await connection.execute(delete(trail).where(trail.c.id == which))
         assert await first_break(connection) is not None or not await audit.contains(connection, head)
 
@@ -153,7 +155,7 @@ async def change_row(harness: EngineHarness, rows: list[Any]) -> None:
 
 
 async def remove_row(harness: EngineHarness, rows: list[Any]) -> None:
-    async with harness.context.ledger.write() as connection:
+    async with tampering(harness.context.ledger) as connection:
         await connection.execute(delete(trail).where(trail.c.id == rows[3].id))
 
 
@@ -167,7 +169,7 @@ async def swap_rows(harness: EngineHarness, rows: list[Any]) -> None:
 
 
 async def cut_beginning(harness: EngineHarness, rows: list[Any]) -> None:
-    async with harness.context.ledger.write() as connection:
+    async with tampering(harness.context.ledger) as connection:
         await connection.execute(delete(trail).where(trail.c.id <= rows[2].id))
 
 
@@ -180,7 +182,7 @@ async def forge_cut(harness: EngineHarness, rows: list[Any]) -> None:
 
 
 async def put(harness: EngineHarness, rows: list[dict[str, Any]]) -> None:
-    async with harness.context.ledger.write() as connection:
+    async with tampering(harness.context.ledger) as connection:
         await connection.execute(delete(trail).where(trail.c.id.in_([row["id"] for row in rows])))
         await connection.execute(insert(trail), rows)
 
@@ -213,7 +215,7 @@ async def test_rewritten_or_truncated_trail_lacks_the_recorded_head(harness: Eng
     async with harness.context.ledger.read() as connection:
         assert not await audit.contains(connection, head)
     await put(harness, [dict(row._mapping) for row in rows])
-    async with harness.context.ledger.write() as connection:
+    async with tampering(harness.context.ledger) as connection:
         assert await audit.contains(connection, head)
         await connection.execute(delete(trail).where(trail.c.id == rows[-1].id))
         assert not await audit.contains(connection, head)
@@ -255,7 +257,7 @@ async def test_change_of_any_column_is_detected(harness: EngineHarness, column: 
     """Invariant 21."""
     await one_run(harness, "2026-03-01T11:59:00Z")
     content = {"at": harness.clock.now(), "run": 7, "event": "rejected", "actor": "somebody", "detail": {"items": [7]}}
-    async with harness.context.ledger.write() as connection:
+    async with tampering(harness.context.ledger) as connection:
         intended = select(trail.c.id).where(trail.c.event == "intended").scalar_subquery()
         await connection.execute(update(trail).where(trail.c.id == intended).values({column: content[column]}))
     async with harness.context.ledger.read() as connection:
@@ -271,7 +273,7 @@ async def test_clock_set_back_makes_no_hole_in_the_trail(harness: EngineHarness)
     await harness.deliver(fingerprint="again", starts="2026-03-02T11:59:00Z")
     await harness.work()
     harness.clock.advance(days=401)
-    young = trail.c.at >= harness.clock.now() - retention.RECORD_RETENTION
+    young = trail.c.at >= harness.clock.now() - RECORD_RETENTION
     counted = select(func.count()).select_from(trail).where(young)
     async with harness.context.ledger.read() as connection:
         before = (await connection.execute(counted)).scalar_one()

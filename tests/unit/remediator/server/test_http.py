@@ -285,7 +285,7 @@ def test_unknown_ledger_url_is_refused(tmp_path: Path) -> None:
         build(remediator_settings, stacks(tmp_path))
 
 
-@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "postgresql://127.0.0.1/ledger"])
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "mysql://127.0.0.1/ledger"])
 def test_ledger_url_that_is_not_a_file_is_refused(tmp_path: Path, address: str) -> None:
     remediator_settings = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=address)})
     with pytest.raises(UnusableConfiguration, match="a file"):

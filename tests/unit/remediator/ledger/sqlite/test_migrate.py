@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
 from remediator.ledger.address import ledger_at
+from remediator.ledger.revisions import alembic_config
 from remediator.ledger.schema import metadata
 from remediator.ledger.sqlite import migrate
 from remediator.model.errors import LedgerUnavailable
@@ -58,7 +59,7 @@ def dump(file: Path) -> str:
 def test_first_migration_creates_the_tables_of_the_first_release(file: Path) -> None:
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
-        command.upgrade(migrate._config(connection), "m0001")
+        command.upgrade(alembic_config(connection), "m0001")
     engine.dispose()
     assert dump(file) == FIRST_RELEASE, "a released migration is never edited; add one"
 

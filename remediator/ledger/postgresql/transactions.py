@@ -1,0 +1,159 @@
+"""The transactions of a ledger in PostgreSQL.
+
+A writing transaction first takes the ledger's lock, and then reads: a lock that the counting statement itself awaited
+would admit everyone, because that statement sees the rows as they were before it waited. So is a snapshot of the whole
+transaction (REPEATABLE READ) too old. Both are asserted in every writing transaction.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from remediator.ledger.cancellation import defer_cancellation, wait_for_result
+from remediator.ledger.postgresql.failures import RETRIED, database_error, network_error, sqlstate
+from remediator.model.errors import LedgerUnavailable
+
+LOCK_MILLISECONDS = 5_000
+STATEMENT_MILLISECONDS = 30_000
+IDLE_MILLISECONDS = 60_000  # of a transaction whose process stands still, which would lock out all others
+ATTEMPTS = 3  # to begin, while nothing has happened yet
+RETRY_SECONDS = 0.05
+DURABLE = frozenset({"on", "local", "remote_write", "remote_apply"})
+# The key of the advisory lock: one per schema, as a database may hold several ledgers.
+LOCK_KEY = int.from_bytes(hashlib.sha256(b"runbookd ledger").digest()[:4], "big", signed=True)
+_LIMITS = text(
+    f"SELECT set_config('lock_timeout', '{LOCK_MILLISECONDS}', true),"
+    f" set_config('statement_timeout', '{STATEMENT_MILLISECONDS}', true),"
+    f" set_config('idle_in_transaction_session_timeout', '{IDLE_MILLISECONDS}', true)"
+)
+LOCK = f"pg_advisory_xact_lock({LOCK_KEY}, hashtext(current_schema()))"
+_TAKE_LOCK = text(f"SELECT {LOCK}")
+_SETTINGS = text("SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit')")
+_SETTINGS_AND_TERM = text(
+    "SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit'), term FROM leader"
+)
+FENCED = (
+    "the ledger: another remediator has taken it over, as this one did not renew its lease in time; nothing is done"
+    " here until a restart"
+)
+Begin = Callable[[AsyncConnection], Awaitable[None]]
+log = structlog.get_logger(__name__)
+
+
+class Transactions:
+    """Begins transactions, and words their errors."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._open = 0
+        self._none_open = asyncio.Event()
+
+    async def wait_for_end(self) -> None:
+        """Wait for the end of all transactions: a connection returned after the pool's end would never be closed."""
+        while self._open:
+            await self._none_open.wait()
+
+    @asynccontextmanager
+    async def locked(self, term: int | None = None) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction that excludes all others of this kind; commit it at the end of the block.
+
+        Raises:
+            LedgerUnavailable: `term` is no longer that of the ledger's leader.
+        """
+        async with self._transaction(partial(_begin_locked, term)) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def unlocked(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a writing transaction that needs nothing to stay as it is; commit it at the end of the block."""
+        async with self._transaction(_begin_unlocked) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a read-only transaction on one snapshot."""
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        async with self._transaction(_begin_reading, **options) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, begin: Begin, **options: Any) -> AsyncIterator[AsyncConnection]:
+        self._open += 1
+        self._none_open.clear()
+        try:
+            async with AsyncExitStack() as stack:
+                connection = await self._begin(stack, begin, options)
+                yield connection
+                async with defer_cancellation():  # a cancelled commit would leave open whether it happened
+                    await wait_for_result(asyncio.ensure_future(connection.commit()))
+        except DBAPIError as error:
+            raise database_error(error) from error
+        except NoConnection:
+            raise LedgerUnavailable("the ledger: too many readers at once") from None
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._none_open.set()
+
+    async def _begin(self, stack: AsyncExitStack, begin: Begin, options: dict[str, Any]) -> AsyncConnection:
+        """Connect and begin; try again after a conflict, or with another connection if the server has restarted."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with AsyncExitStack() as attempted:
+                    connection = await attempted.enter_async_context(self._engine.connect())
+                    connection = await connection.execution_options(**options)
+                    await begin(connection)
+                    await stack.enter_async_context(attempted.pop_all())
+                    return connection
+            except DBAPIError as error:
+                if attempt == ATTEMPTS or not (sqlstate(error) in RETRIED or error.connection_invalidated):
+                    raise
+                log.info("the ledger's transaction is begun again", reason=str(database_error(error)))
+            except (OSError, TimeoutError) as error:
+                raise network_error(error) from None
+            await asyncio.sleep(RETRY_SECONDS * attempt)
+        raise AssertionError("unreachable")
+
+
+async def _begin_locked(term: int | None, connection: AsyncConnection) -> None:
+    """Take the lock, and only then read: the term of the leader, too, which an election changes under the lock."""
+    await connection.execute(_LIMITS)
+    await connection.execute(_TAKE_LOCK)
+    isolation, synchronous, current_term = (await connection.execute(_SETTINGS_AND_TERM)).one()
+    require_settings(isolation, synchronous)
+    if term is not None and current_term != term:
+        raise LedgerUnavailable(FENCED)
+
+
+async def _begin_unlocked(connection: AsyncConnection) -> None:
+    await connection.execute(_LIMITS)
+    isolation, synchronous = (await connection.execute(_SETTINGS)).one()
+    require_settings(isolation, synchronous)
+
+
+async def _begin_reading(_: AsyncConnection) -> None:
+    """Leave the beginning to the first statement, which takes the snapshot anyway."""
+
+
+def require_settings(isolation: str, synchronous: str) -> None:
+    """Refuse an isolation level in which counting does not see the latest admissions, and commits that may be lost.
+
+    Raises:
+        LedgerUnavailable: with the setting and the remedy.
+    """
+    if isolation != "read committed":
+        raise LedgerUnavailable(f"the ledger: the transaction is {isolation}, not read committed; nothing is admitted")
+    if synchronous not in DURABLE:
+        raise LedgerUnavailable(
+            f"the ledger: synchronous_commit is {synchronous}, so a commit may be lost; run ALTER ROLE … SET"
+            " synchronous_commit = on for the role in --ledger.url"
+        )
