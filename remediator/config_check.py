@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from remediator.commands_check import command_findings, forbidden_findings
 from remediator.escalation.address import problem_of
+from remediator.folders_check import overlap_findings, unprunable_findings
 from remediator.model.remediation import Remediation
 from remediator.passwords_check import password_findings
 from remediator.remediations import REMEDIATIONS
@@ -25,6 +26,7 @@ def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     """Report what is refused, remediations that do not exist, and settings that would silently do nothing."""
     yield from forbidden_findings(inventory)
     yield from service_findings(inventory)
+    yield from overlap_findings(inventory)
     for stack_name, stack in inventory.stacks.items():
         if inventory.alertmanager is None:
             yield from _missing_alertmanager_findings(stack_name, stack)
@@ -94,6 +96,7 @@ def config_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     yield from rights_findings(inventory)
     yield from folder_findings(inventory)
     yield from command_findings(inventory)
+    yield from unprunable_findings(inventory)
     if inventory.alertmanager is not None:
         yield from _secret_findings(("alertmanager",), inventory.alertmanager.url_secret(), read_http_address)
     for name, contact in inventory.contacts.items():

@@ -23,6 +23,7 @@ _RIGHTS: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
 # The same per remediation, where several act on one kind of target.
 _RIGHTS_BY_NAME: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
     "run_command": (lambda stack, name: isinstance(stack.commands[name], CommandEntry), "argv"),
+    "prune_files": (lambda _stack, _name: True, "a path"),
     "restart_service": (lambda _stack, _name: True, "a manager"),
     "scale_workers": (lambda stack, name: stack.services[name].workers is not None, "workers"),
     "http_call": (lambda stack, name: isinstance(stack.commands[name], RequestEntry), "method and url"),

@@ -180,5 +180,6 @@ def targets_by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object
         "backups": stack.backups,
         "commands": stack.commands,
         "services": stack.services,
+        "folders": stack.folders,
         "stack": {name: stack},
     }

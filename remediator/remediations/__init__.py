@@ -9,6 +9,7 @@ from remediator.remediations import (
     cancel_long_queries,
     collect_diagnostics,
     http_call,
+    prune_files,
     restart_service,
     retry_failed_jobs,
     run_backup,
@@ -28,6 +29,7 @@ REMEDIATIONS: dict[str, Remediation] = {
     "run_backup": run_backup.REMEDIATION,
     "run_command": run_command.REMEDIATION,
     "http_call": http_call.REMEDIATION,
+    "prune_files": prune_files.REMEDIATION,
     "restart_service": restart_service.REMEDIATION,
     "scale_workers": scale_workers.REMEDIATION,
 }

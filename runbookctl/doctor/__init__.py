@@ -10,13 +10,16 @@ from pathlib import Path
 from exporter.collectors import COLLECTORS
 from exporter.scheduling.outcome import failure_of
 from runbookctl.accounts import alertmanager_account
-from runbookctl.doctor import backups, postgres, reading, redis, secret_files, services
+from runbookctl.doctor import backups, folders, postgres, reading, redis, secret_files, services
 from runbookctl.doctor.finding import Finding, Report
 from runbookd.inventory import Inventory, Stack
 
 TargetCheck = Callable[[Stack, str], Awaitable[list[Finding]]]
+OwnCheck = Callable[[str, Stack, str], Awaitable[list[Finding]]]
 # The checks per kind, after a first one that the exporter can read the target.
 CHECKS: dict[str, TargetCheck] = {"postgres": postgres.check, "redis": redis.check, "backups": backups.check}
+# The kinds that only the remediator reads: the exporter opens no socket that can restart anything.
+OWN_CHECKS: dict[str, OwnCheck] = {"services": services.check, "folders": folders.check}
 # For all checks of one target, including the user's queries.
 SECONDS = 300.0
 __all__ = ["Finding", "Report", "examine"]
@@ -34,10 +37,11 @@ async def examine(inventory: Inventory, stacks: frozenset[str], tokens: Sequence
             if stack_name in stacks
             for kind, name in _targets(stack)
         ] + [
-            group.create_task(_service_report(stack_name, stack, name))
+            group.create_task(_own_report(stack_name, stack, kind, name))
             for stack_name, stack in inventory.stacks.items()
             if stack_name in stacks
-            for name in stack.services
+            for kind in OWN_CHECKS
+            for name in getattr(stack, kind)
         ]
     return [*(task.result() for task in tasks), *_file_reports(inventory, tokens)]
 
@@ -57,13 +61,13 @@ def _targets(stack: Stack) -> Iterator[tuple[str, str]]:
             yield kind, name
 
 
-async def _service_report(stack_name: str, stack: Stack, name: str) -> Report:
-    """Check a service as the remediator reads it: the exporter opens no socket that can restart anything."""
+async def _own_report(stack_name: str, stack: Stack, kind: str, name: str) -> Report:
+    """Check a target as the remediator reads it."""
     try:
-        findings = await services.check(stack_name, stack, name)
+        findings = await OWN_CHECKS[kind](stack_name, stack, name)
     except Exception as error:
-        findings = [Finding(failure_of(error).reason, "check the manager's log")]
-    return Report(f"{stack_name}/services/{name}", tuple(findings))
+        findings = [Finding(failure_of(error).reason, "read the target by hand as this user")]
+    return Report(f"{stack_name}/{kind}/{name}", tuple(findings))
 
 
 async def _report(stack_name: str, stack: Stack, kind: str, name: str) -> Report:

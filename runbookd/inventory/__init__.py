@@ -24,6 +24,7 @@ from runbookd.inventory.console import Console
 from runbookd.inventory.durations import Duration, format_duration, parse_duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.errors import InventoryError, Problem, SecretError
+from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.load import load_inventory, place_of, read_block
 from runbookd.inventory.model import (
     Alertmanager,
@@ -63,6 +64,7 @@ __all__ = [
     "Duration",
     "Duty",
     "EscalationStep",
+    "FolderTarget",
     "Freeze",
     "HttpTarget",
     "Inventory",

@@ -26,6 +26,7 @@ from runbookd.inventory.commands import CommandTarget
 from runbookd.inventory.console import Console
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
+from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Name, Section, Zone, at_most_one_source
@@ -232,6 +233,7 @@ class Stack(Section):
     http: dict[Name, HttpTarget] = Field(default_factory=dict)
     commands: dict[Name, CommandTarget] = Field(default_factory=dict)
     services: dict[Name, ServiceTarget] = Field(default_factory=dict)
+    folders: dict[Name, FolderTarget] = Field(default_factory=dict)
     limits: StackLimits = StackLimits()
     approvals: Approvals | None = None
     duties: dict[Name, Duty] = Field(default_factory=dict)
