@@ -7,6 +7,7 @@ from typing import Any
 
 from remediator.diagnostics.postgres import read_postgres
 from remediator.diagnostics.redis import read_redis
+from remediator.diagnostics.surroundings import read_surroundings
 from remediator.masking import mask_text
 from remediator.model.errors import TargetUnreachable
 from remediator.model.logfmt import format_pairs, format_value
@@ -15,10 +16,12 @@ from runbookd.inventory import Stack
 
 PART_SECONDS = 8.0
 MAX_PARTS = 20
+Read = Callable[[Scope], Awaitable[Mapping[str, Any]]]
+_READERS: Mapping[str, Read] = {"postgres": read_postgres, "queues": read_redis, "stack": read_surroundings}
 
 
 def parts_of(stack_name: str, stack: Stack, first_part: str) -> Sequence[TargetName]:
-    """List the parts of a stack that have an address for the remediator, `first_part` first."""
+    """List the parts of a stack that the remediator can read, `first_part` first; its surroundings are one part."""
     parts = [
         TargetName(stack_name, "postgres", name)
         for name, postgres in stack.postgres.items()
@@ -30,7 +33,8 @@ def parts_of(stack_name: str, stack: Stack, first_part: str) -> Sequence[TargetN
             parts.append(
                 replace(part, queue=first_part.removeprefix(f"{part}/") if first_part.startswith(f"{part}/") else None)
             )
-    return sorted(parts, key=lambda part: str(part) != first_part)[:MAX_PARTS]
+    around = [TargetName(stack_name, "stack", stack_name)] if stack.http or stack.services else []
+    return [*sorted(parts, key=lambda part: str(part) != first_part)[: MAX_PARTS - len(around)], *around]
 
 
 async def read_part(scope: Scope) -> Mapping[str, Any]:
@@ -39,15 +43,11 @@ async def read_part(scope: Scope) -> Mapping[str, Any]:
     Raises:
         TargetUnreachable: the part does not answer within PART_SECONDS.
     """
-    read = read_postgres if scope.target.kind == "postgres" else read_redis
     try:
         async with asyncio.timeout(PART_SECONDS):
-            return await read(scope)
+            return await _READERS[scope.target.kind](scope)
     except TimeoutError:
         raise TargetUnreachable(f"{scope.target}: did not answer within {PART_SECONDS:.0f} s") from None
-
-
-Read = Callable[[Scope], Awaitable[Mapping[str, Any]]]
 
 
 async def read_all(scopes: Sequence[Scope], read: Read = read_part) -> Mapping[str, Mapping[str, Any] | str]:

@@ -8,12 +8,13 @@ import structlog
 from remediator.context import Context
 from remediator.diagnostics.bundle import format_lines, parts_of, read_all, read_part
 from remediator.diagnostics.recent import read_recently
-from remediator.ledger import episodes, outbox
+from remediator.ledger import deploys, episodes, outbox
+from remediator.ledger.deploys import Deploy
 from remediator.ledger.episodes import Episode
 from remediator.ledger.outbox import Message
 from remediator.model.remediation import Scope
 from remediator.model.run_state import RunState
-from remediator.model.target import settings_of
+from remediator.model.target import sanitize, settings_of
 from runbookd.inventory import Mode
 
 REMEDIATION = "collect_diagnostics"
@@ -62,12 +63,13 @@ class Attachments:
     async def _read_diagnostics(self, message: Message, episode_id: int) -> tuple[str, ...]:
         async with self._context.ledger.read() as connection:
             episode = await episodes.get(connection, episode_id)
+            deploy = (await deploys.newest_by_stack(connection)).get(episode.stack)
         scopes = self._scopes(episode)
         if not scopes:
             return ()
         head = f"diagnostics at {self._context.clock.now():%H:%M:%S} UTC:"
         readings = await read_all(scopes, read_recently if _announces_an_alert(message) else read_part)
-        text = "\n".join([head, *format_lines(readings)])
+        text = "\n".join([head, *_deploy_lines(deploy), *format_lines(readings)])
         return tuple((text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…").splitlines())
 
     def _scopes(self, episode: Episode) -> Sequence[Scope]:
@@ -77,6 +79,15 @@ class Attachments:
         settings = settings_of(stack, REMEDIATION)
         parts = parts_of(episode.stack, stack, episode.target)
         return [Scope(stack, part, settings, "diagnostics") for part in parts]
+
+
+def _deploy_lines(deploy: Deploy | None) -> Sequence[str]:
+    """Return one line about the last deploy that was reported: the first thing to suspect."""
+    if deploy is None:
+        return ()
+    version = f" of {sanitize(deploy.version)}" if deploy.version else ""
+    end = f"done {deploy.done_at:%H:%M:%S} UTC" if deploy.done_at is not None else "its end is not reported"
+    return (f"last deploy{version}: {deploy.begun_at:%Y-%m-%d %H:%M:%S} UTC by {deploy.begun_by}, {end}",)
 
 
 def _announces_an_alert(message: Message) -> bool:

@@ -7,15 +7,13 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from remediator.clients.services import manager_of
-from remediator.clients.services.manager import READ_SECONDS, ServiceState, Status
+from remediator.clients.services.manager import ServiceState, Status
+from remediator.clients.services.reading import CONCURRENT_READS, read_service
 from remediator.context import Context
-from remediator.model.errors import RemediatorError
 from remediator.shutdown import ShutdownSignal
 from runbookd.inventory import Stack
 
 INTERVAL_SECONDS = 15.0
-CONCURRENT_READS = 4  # pm2's program starts an interpreter for each reading
 LABELS = ("stack", "target")
 Name = tuple[str, str]
 log = structlog.get_logger(__name__)
@@ -38,7 +36,7 @@ class ServiceReadings:
         """Read all services of the inventory once; a service that hangs costs only itself."""
         limit = asyncio.Semaphore(CONCURRENT_READS)
         names = list(self._services())
-        states = await asyncio.gather(*(_read(limit, name, stack) for name, stack in names))
+        states = await asyncio.gather(*(read_service(limit, name[0], stack, name[1]) for name, stack in names))
         readings = {name: state for (name, _), state in zip(names, states, strict=True)}
         for name, reading in readings.items():
             if isinstance(reading, str) and self._readings.get(name) != reading:
@@ -60,20 +58,6 @@ class ServiceReadings:
             queues = service.workers.queues if service.workers is not None else None
             family.add_metric(name, {"health": service.health or "", "queues": queues or ""})
         return family
-
-
-async def _read(limit: asyncio.Semaphore, name: Name, stack: Stack) -> ServiceState | str:
-    async with limit:
-        try:
-            async with asyncio.timeout(READ_SECONDS + 1):
-                return await manager_of(name[0], stack, name[1]).read()
-        except RemediatorError as error:
-            return str(error)
-        except TimeoutError:
-            return f"no answer within {READ_SECONDS + 1:g} s"
-        except Exception as error:  # one odd answer must not end the readings of the others
-            log.exception("reading a service failed", service="/services/".join(name))
-            return f"internal error: {type(error).__name__}"
 
 
 def _up(readings: Mapping[Name, ServiceState | str]) -> Metric:

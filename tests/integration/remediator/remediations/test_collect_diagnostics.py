@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from remediator.diagnostics.bundle import format_lines, parts_of, read_all
 from remediator.engine.engine import Engine
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.sender import send_due
+from remediator.ledger import deploys
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
 from remediator.model.remediation import Item, ItemState, Scope, Verdict
@@ -207,6 +209,48 @@ async def test_remediation_reads_each_part_and_changes_nothing(scope_of, stack, 
 
 
 @pytest.fixture
+async def endpoints() -> AsyncIterator[str]:
+    """Two endpoints, of which one fails and says something private."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=502 if request.path == "/api" else 200, text=MAIL)
+
+    app = web.Application()
+    app.router.add_get("/{name}", answer)
+    async with TestServer(app) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+async def test_surroundings_show_endpoints_and_services(scope_of, endpoints: str, tmp_path: Path) -> None:
+    script = tmp_path / "state"
+    script.write_text('#!/bin/sh\necho \'{"state": "running", "started": "2026-11-01T10:00:00Z", "restarts": 4}\'\n')
+    script.chmod(0o755)
+    command = {"state": [str(script)], "restart": ["/bin/false"]}
+    broken = {"state": ["/bin/false"], "restart": ["/bin/false"]}
+    stack = {
+        "http": {name: {"url": f"{endpoints}/{name}"} for name in ("api", "web")},
+        "services": {"worker": {"command": command}, "mailer": {"command": broken}},
+    }
+    found = (await bundle(scope_of, stack))["shop/stack/shop"]
+    assert found["endpoints"] == [
+        {"name": "api", "answer": "status 502, not 200"}, {"name": "web", "answer": "good"},
+    ]  # fmt: skip
+    worker, mailer = found["services"]
+    assert worker == {
+        "name": "worker", "state": "running", "instances": 1, "restarts": 4, "started": "2026-11-01T10:00:00+00:00",
+    }  # fmt: skip
+    assert "ended with 1" in mailer["error"]
+    assert "  endpoints:" in (lines := format_lines({"shop/stack/shop": found}))
+    assert '    name=api answer="status 502, not 200"' in lines
+
+
+async def test_more_endpoints_than_shown_are_counted(scope_of, endpoints: str) -> None:
+    stack = {"http": {f"e{number}": {"url": f"{endpoints}/web"} for number in range(12)}}
+    found = (await bundle(scope_of, stack))["shop/stack/shop"]
+    assert (len(found["endpoints"]), found["endpoints_left_out"]) == (10, "2 more")
+
+
+@pytest.fixture
 async def contacts_server() -> AsyncIterator[Any]:
     messages: list[str] = []
 
@@ -228,6 +272,8 @@ async def escalate(contacts_server: Any, stack: dict[str, Any], folder: Path) ->
     inventory = Inventory.model_validate({"contacts": contacts, "stacks": {"shop": stack}})
     async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
         context = Context(inventory, ledger, SystemClock(), REMEDIATIONS, None)
+        async with ledger.write() as connection:
+            await deploys.end(connection, context.clock.now(), "release", "shop", "v1.4")
         await ledger.accept(context.clock.now(), delivery(remediation="run_backup", target="nightly"))
         engine = Engine(context)
         for _ in range(2):
@@ -243,6 +289,7 @@ async def test_every_escalation_has_diagnostics_attached(contacts_server, stack,
     assert messages[0] == messages[1]
     assert "UPDATE people SET card = ? WHERE mail <> ?" in messages[0]
     assert "\n      oldest_failed:\n        id=9 name=welcome " in messages[0]
+    assert re.search(r"\nlast deploy of v1\.4: \S+ \S+ UTC by release, done \S+ UTC\n", messages[0])
     assert "alice" not in messages[0]
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from remediator.clients.services import reading
 from remediator.context import Context
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
 from remediator.remediations import REMEDIATIONS
-from remediator.server import metrics, service_metrics
+from remediator.server import metrics
 from remediator.server.service_metrics import ServiceReadings
 from runbookd.inventory import Inventory
 from tests.integration.remediator.remediations.services.conftest import SECRET, DockerEngine, Pm2
@@ -75,7 +76,7 @@ async def test_manager_that_does_not_answer_costs_only_its_own_service(docker: D
 
 
 async def test_manager_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_metrics, "READ_SECONDS", -0.5)
+    monkeypatch.setattr(reading, "READ_SECONDS", -0.5)
     command = {"state": ["/bin/sleep", "60"], "restart": ["/bin/true"]}
     readings = readings_of({"api": {"command": command}})
     await readings.read_all()
