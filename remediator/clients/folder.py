@@ -81,7 +81,7 @@ class Folder:
 
 
 def is_plain_file(status: os.stat_result) -> bool:
-    """Return whether it is a regular file with one name: a second one is a file of somebody else."""
+    """Return whether it is a regular file with one name: a second one may belong to another program."""
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 

@@ -56,7 +56,7 @@ class File:
 
     @property
     def stamp(self) -> str:
-        """What changes with another file, and with each write or second name of this one."""
+        """A text that changes with another file, and with each write or second name of this one."""
         status = self.status
         return f"{status.st_dev}-{status.st_ino}-{status.st_mtime_ns}-{status.st_size}-{status.st_nlink}"
 

@@ -24,7 +24,7 @@ Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern
 
 
 class OpenFiles(StrEnum):
-    """What happens to a file that a process has open.
+    """The fate of a file that a process has open.
 
     `leave`: it stays. `truncate`: it is emptied, since deleting it would free nothing. `unchecked`: as leave, but the
     remediator may also act where it cannot see the files of every process.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "": 1}
-_SHAPE = re.compile(r"([1-9][0-9]{0,14})(KiB|MiB|GiB|TiB|)")
+_SHAPE = re.compile(r"([1-9][0-9]{0,15})(KiB|MiB|GiB|TiB|)")
 LARGEST = 2**50  # a petabyte: a larger one is a typo
 
 
