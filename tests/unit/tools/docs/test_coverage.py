@@ -29,6 +29,7 @@ SOURCES = {  # numbers of rows and traps in each runbook, and the prefix of its 
     "life_platform": (157, 29, "lpm-"),
 }
 LOOP = {"stack/Alerts", "stack/Runs by outcome", "stack/Refusals by bound", "stack/Last runs"}
+BY_ENTRY = frozenset({"run_command", "http_call"})  # some entries have an alert, all can be started by an operator
 CHANNELS = {  # the channel that the runbook names in a row
     "pmcrm-slack-ops-alerts": "#ops-alerts",
     "pmcrm-slack-ops-critical": "#ops-critical",
@@ -95,11 +96,12 @@ def test_remediation_answers_a_row_only_where_an_alert_or_an_operator_can_start_
         for remediation in row.answers.remediation:
             starters = [rule for rule in alert_rules() if rule["labels"].get("remediation") == remediation]
             by_alert = any(can_fire(rule, row.stack) for rule in starters)
-            assert by_alert or (not starters and remediation in listed_in(row.stack)), f"{row.id}: {remediation}"
+            by_operator = not starters or remediation in BY_ENTRY
+            assert by_alert or (by_operator and remediation in listed_in(row.stack)), f"{row.id}: {remediation}"
 
 
 def listed_in(stack: str) -> set[str]:
-    """Return the remediations of a runbook's set that have a target of their kind there, so an operator can start them."""
+    """Return the remediations of a runbook's set with a target of their kind there: an operator can start them."""
     text = (ROOT / "deploy" / "runbooks" / stack / "inventory.yml").read_text(encoding="utf-8")
     blocks = yaml.safe_load(text)["stacks"][stack]
     return {name for name in blocks["remediations"] if blocks.get(REMEDIATIONS[name].kind)}
