@@ -6,8 +6,9 @@ from aiohttp import web
 
 from remediator.console.alerts import AlertmanagerWatch
 from remediator.console.error_pages import errors_as_pages
+from remediator.console.events import add_event_route
 from remediator.console.headers import add_headers
-from remediator.console.pages import kill_switch, runs, stacks
+from remediator.console.pages import approvals, audit, duties, kill_switch, runs, stacks, start
 from remediator.console.rendering import CONSOLE, Console
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.static_files import serve_static
@@ -28,5 +29,6 @@ def add_console_routes(
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/static/{name}", serve_static)
     routes = ConsoleRoutes(app, context, guard, wake)
-    for page in (stacks, runs, kill_switch):  # in the order of the navigation
+    for page in (stacks, runs, approvals, start, duties, audit, kill_switch):  # in the order of the navigation
         page.add_routes(routes)
+    add_event_route(app, context, guard)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remediator.console import times
@@ -54,6 +54,7 @@ def _common(request: web.Request, console: Console, visitor: Visitor | None) -> 
         "visitor": visitor,
         "nav": console.nav if visitor is not None else {},
         "path": request.path,
+        "is_read": request.method == hdrs.METH_GET,  # the page can be fetched again
         "now": console.context.clock.now(),
         "can": lambda role: visitor is not None and visitor.role.includes(Role(role)),
         "fault": console.fault() if visitor is not None else None,

@@ -6,6 +6,7 @@ from html import escape
 from aiohttp import web
 
 from remediator.console.paths import LOGIN
+from remediator.console.static_files import static_url
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -23,12 +24,18 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · runbookd</title>
-<link rel="stylesheet" href="/static/console.css">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<link rel="stylesheet" href="{style}">
+<link rel="icon" href="{icon}" type="image/svg+xml">
 </head>
 <body>
+<header class="bar"><a class="brand" href="/">runbookd</a></header>
 <main>
+<section class="sign-in">
 <h1>{title}</h1>
 {content}
+</section>
 </main>
 </body>
 </html>
@@ -37,13 +44,13 @@ _FORM = """<form method="post" action="{action}">
 <input type="hidden" name="next" value="{next}">
 <p><label>Operator <input name="operator" autocomplete="username" autocapitalize="none" required autofocus></label></p>
 <p><label>Password <input type="password" name="password" autocomplete="current-password" required></label></p>
-<p><button>Sign in</button></p>
+<p><button class="primary wide">Sign in</button></p>
 </form>"""
 
 
 def login_page(next_path: str, *, problem: str = "", status: int = 200) -> web.Response:
     """Return the form. `next_path` is where the sign-in leads."""
-    problem_line = f'<p role="alert">{escape(problem)}</p>\n' if problem else ""
+    problem_line = f'<p class="notice bad" role="alert"><span>{escape(problem)}</span></p>\n' if problem else ""
     return _response("Sign in", problem_line + _FORM.format(action=LOGIN, next=escape(next_path)), status)
 
 
@@ -56,5 +63,7 @@ def refusal_page(
 
 
 def _response(title: str, content: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    text = _PAGE.format(title=escape(title), content=content)
+    text = _PAGE.format(
+        title=escape(title), content=content, style=static_url("console.css"), icon=static_url("icon.svg")
+    )
     return web.Response(text=text, status=status, content_type="text/html", headers={**HEADERS, **(headers or {})})
