@@ -8,10 +8,11 @@ from tools.docs.never_page import never_page
 from tools.docs.remediation_cases import remediation_cases_page
 from tools.docs.runbook_routes import runbook_routes
 from tools.docs.states_page import states_page
+from tools.docs.undo_page import undo_page
 
 PAGES = (
     *(metrics_pages, alerts_page, states_page, runbook_routes, coverage_page, invariants_page, never_page),
-    remediation_cases_page,
+    *(remediation_cases_page, undo_page),
 )
 """Each yields files with their expected content."""
 

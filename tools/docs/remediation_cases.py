@@ -11,6 +11,7 @@ from tools.docs.page_parts import replace_part, table
 PAGE = REFERENCE / "remediation-cases.md"
 FILE = ROOT / "tests" / "integration" / "remediator" / "remediations" / "cases.yml"
 CASES = ("done", "nothing to do", "identity changed", "crash before or after the effect", "missing right")
+UNDONE = "undone"  # a further case of each remediation with an exact undo; docs/reference/undo.md shows it
 
 Tests = Sequence[str] | str
 """The tests of a case, or the reason why it cannot occur."""
