@@ -20,7 +20,7 @@ from remediator.masking import mask_text
 from remediator.model.logfmt import format_pairs, format_value
 from remediator.model.run_state import RunState
 from remediator.model.target import sanitize
-from runbookd.inventory import format_duration
+from runbookd.inventory import Inventory, format_duration
 
 SHOWN_ITEMS = 10
 SHOWN_RUNS = 10
@@ -105,6 +105,13 @@ async def end_message(
     )
 
 
+def console_links(inventory: Inventory, run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the address of the run's page; of the page with its plan if it awaits an approval. A link never acts."""
+    if (origin := inventory.console.url) is not None:
+        awaits = run.state is RunState.AWAITING_APPROVAL
+        yield ("approve or reject", f"{origin}/approvals/{run.id}") if awaits else ("run", f"{origin}/runs/{run.id}")
+
+
 def severity_of(run: Run) -> Severity:
     """Return the severity of a run's outcome."""
     return _SEVERITIES.get(run.state, Severity.WARNING)
@@ -129,6 +136,7 @@ async def _with_details(
         ),
         advice=(f"what next: {what_next(run)}", *breaker_lines, *ended),
         links=(
+            *console_links(context.inventory, run),
             ("runbook", _annotation(episode, "runbook_url", stack.runbook_url if stack else "")),
             ("dashboard", _annotation(episode, "dashboard_url", stack.dashboard_url if stack else "")),
         ),

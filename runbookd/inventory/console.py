@@ -3,6 +3,7 @@
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
@@ -38,12 +39,26 @@ def _check_network(text: str) -> str:
     return text
 
 
+def _check_origin(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is no address of a console, such as https://runbookd.example")
+    if "@" in parts.netloc or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise ValueError(
+            "must be scheme, host and port alone, such as https://runbookd.example: every message shows it"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 class Console(Section):
-    """The console. With `proxy_header`, a request of `trusted_proxies` names its operator in that header.
+    """The console, to which messages link at `url`.
+
+    With `proxy_header`, a request of `trusted_proxies` names its operator in that header.
 
     Beyond this machine it opens only behind TLS, behind `trusted_proxies`, or with `plain_http`.
     """
 
+    url: Annotated[str, AfterValidator(_check_origin)] | None = None
     proxy_header: Annotated[str, AfterValidator(_check_header)] | None = None
     trusted_proxies: tuple[Annotated[str, AfterValidator(_check_network)], ...] = ()
     plain_http: bool = False

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from remediator.context import Context
 from remediator.escalation.content import from_stored
 from remediator.escalation.markup import TEXT
@@ -11,7 +13,8 @@ from remediator.escalation.rendering import render
 from remediator.ledger.address import ledger_at
 from remediator.ledger.schema import outbox
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
-from runbookd.inventory import Inventory
+from runbookd.inventory import Inventory, Mode
+from runbookd.inventory.console import Console
 from tests.unit.remediator.conftest import EngineHarness, ManualClock, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import alert
@@ -134,3 +137,28 @@ async def test_detail_of_an_item_is_truncated(folder: Path) -> None:
         _, body = await last_message(harness)
     assert f" {'d' * 1_000}…" in body
     assert "d" * 1_001 not in body
+
+
+@pytest.mark.parametrize(
+    ("mode", "link"), [("approve", "approve or reject: {}/approvals/1"), ("auto", "run: {}/runs/1")]
+)
+async def test_message_links_to_the_exact_plan_or_run(folder: Path, mode: str, link: str) -> None:
+    async with queue_harness(folder) as harness:
+        console = Console(url="https://runbookd.example/")
+        [shop] = QUEUES.stacks.values()
+        settings = shop.remediations["clear_folder"].model_copy(update={"mode": Mode(mode)})
+        stack = shop.model_copy(update={"remediations": {"clear_folder": settings}})
+        harness.context.inventory = QUEUES.model_copy(update={"console": console, "stacks": {"shop": stack}})
+        harness.files.fill("a", *(["b"] if mode == "auto" else []))  # two items are more than max_items
+        await harness.deliver(queue="emails")
+        await harness.work()
+        _, body = await last_message(harness)
+        assert link.format("https://runbookd.example") in body
+
+
+async def test_message_has_no_link_without_an_address_of_the_console(folder: Path) -> None:
+    async with queue_harness(folder) as harness:
+        harness.files.fill("a", "b")
+        await harness.deliver(queue="emails")
+        await harness.work()
+        assert "/runs/" not in (await last_message(harness))[1]
