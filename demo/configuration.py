@@ -36,6 +36,7 @@ def template_values(paths: DemoPaths, ports: Ports) -> dict[str, str]:
         "receiver_url": ports.url("receiver"),
         "people_contact": f"json://{ports.address('receiver')}/escalations",
         "upstream_url": ports.url("upstream"),
+        "web_address": ports.address("web"),
         "mailer_url": ports.url("mailer"),
         "mailer_state": json.dumps(["/bin/cat", str(paths.part("mailer") / STATE_FILE)]),
         "mailer_restart": json.dumps([sys.executable, str(RESTART), str(paths.part("mailer"))]),

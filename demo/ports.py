@@ -25,6 +25,7 @@ class Ports(BaseModel):
     receiver: int
     jobs: int
     mailer: int
+    web: int
 
     def address(self, part: str) -> str:
         """Return HOST:PORT of `part`."""

@@ -40,6 +40,11 @@ async def prepare_database(paths: DemoPaths, owner: str, credentials: Credential
         await connection.execute(f"CREATE DATABASE {DATABASE} OWNER product")
     finally:
         await connection.close(timeout=5)
+    superuser = await asyncpg.connect(paths.secret("postgres_superuser"), timeout=5)
+    try:
+        await superuser.execute("CREATE EXTENSION pg_stat_statements")
+    finally:
+        await superuser.close(timeout=5)
     product = await asyncpg.connect(paths.secret("postgres_product"), timeout=5)
     try:
         await product.execute((CHECKOUT / "demo" / "product" / "schema.sql").read_text(encoding="utf-8"))

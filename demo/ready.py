@@ -12,7 +12,7 @@ from demo.metrics import ExporterPage
 from demo.paths import DemoPaths
 from demo.polling import poll
 from demo.ports import Ports
-from demo.product.traffic import APPLICATION, SESSIONS
+from demo.product.web import APPLICATION, SESSIONS
 from demo.running import TIMEOUT_SECONDS, Demo
 
 READY_SECONDS = 30

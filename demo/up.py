@@ -96,8 +96,7 @@ async def _prepare(paths: DemoPaths, ports: Ports, postgres: PostgresServer, cre
 
 def _product(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
     traffic = Process(paths.part("traffic"), "traffic")
-    secret = str(paths.secrets / "postgres_product")
-    traffic.launch(python_module("demo.product.traffic", secret, cwd=traffic.folder))
+    traffic.launch(python_module("demo.product.traffic", ports.url("web"), cwd=traffic.folder))
     jobs = paths.part("jobs")
     arguments: list[str | Path] = [
         node_program(),
@@ -106,7 +105,9 @@ def _product(paths: DemoPaths, ports: Ports) -> Sequence[Server]:
     ]
     launch = launch_command(arguments, jobs, {"NODE_PATH": str(NODE_MODULES)})
     mailer = paths.part("mailer")
+    secret = str(paths.secrets / "postgres_product")
     return [
+        _module(paths.part("web"), ports.web, "demo.product.web", str(ports.web), secret),
         Program(jobs, ports.jobs, launch, "/healthy"),
         _module(mailer, ports.mailer, "demo.product.supervisor", str(mailer), str(ports.mailer)),
     ]
