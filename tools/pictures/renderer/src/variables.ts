@@ -36,8 +36,8 @@ export function filler(chosen: Chosen[], job: Job): Fill {
       }
       const found = values.get(name);
       if (!found) {
-        // Links are filled when they are clicked, from the series under the pointer.
-        if (name.startsWith('__')) {
+        // $1 is a group of label_replace; links are filled when they are clicked, from the series under the pointer.
+        if (/^(\d|__)/.test(name)) {
           return whole;
         }
         throw new Error(`unknown variable $${name} in ${text}`);
