@@ -1,8 +1,9 @@
-"""`python -m grafana.build` writes the dashboards' JSON from their sources."""
+"""`python -m grafana.build` writes the dashboards' JSON and the alerts' links to them from their sources."""
 
 import json
 from pathlib import Path
 
+from grafana import links
 from grafana.boards import BOARDS
 from grafana.panels import Json
 
@@ -25,3 +26,4 @@ def write(folder: Path = FOLDER) -> None:
 
 if __name__ == "__main__":
     write()
+    links.FILE.write_text(links.rules_text(), encoding="utf-8")

@@ -2,16 +2,30 @@
 
 Only the parts that our boards use are here. Each function returns a dict of the JSON. Nothing depends on the clock or
 the machine, so the same sources always produce the same bytes.
+
+A panel without data shows the words in `missing`, never a colour that looks like health. `alerts` names the alerts
+whose panel it is: it links to their rules, and they link to it (`grafana.links`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
+from zlib import crc32
 
 Json = dict[str, Any]
 
 SCHEMA_VERSION = 39
 COLUMNS = 24
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+GREY = "#8e8e8e"
+"""The colour of what is not known."""
+
+
+class Frame(TypedDict, total=False):
+    """Settings of every kind of panel: the words without data, its alerts, and overrides of single fields."""
+
+    missing: str
+    alerts: Sequence[str]
+    overrides: Sequence[Json]
 
 
 def query(expr: str, legend: str = "", ref: str = "A", *, instant: bool = False, table: bool = False) -> Json:
@@ -28,34 +42,73 @@ def query(expr: str, legend: str = "", ref: str = "A", *, instant: bool = False,
     }
 
 
-def limit(record: str, legend: str, ref: str = "LIMIT") -> Json:
-    """Return a runbook's limit as a query on the series that the alert compares with."""
-    return query(record, f"limit {legend}", ref)
+def newest(expr: str, legend: str = "", ref: str = "A") -> Json:
+    """Return a query of the newest value."""
+    return query(expr, legend, ref, instant=True)
 
 
-def stat(title: str, description: str, queries: Sequence[Json], *, unit: str, steps: Json, mappings: Json) -> Json:
+def column(expr: str, ref: str = "A") -> Json:
+    """Return a query whose newest values are a column of a table, `Value #REF` before it is renamed."""
+    return query(expr, ref=ref, instant=True, table=True)
+
+
+def limits(*quantities: str) -> Json:
+    """Return the runbooks' limits of quantities as one query: the series that their alerts compare with."""
+    names = quantities[0] if len(quantities) == 1 else f"({'|'.join(quantities)})"
+    selector = f'{{__name__=~"runbook:{names}:(critical|warning|info)",stack=~"$stack"}}'
+    by_severity = f'label_replace({selector}, "severity", "$1", "__name__", ".+:(.+)")'
+    by_quantity = f'label_replace({by_severity}, "quantity", "$1", "__name__", ".+:(.+):.+")'
+    expr = f"max by (stack, quantity, kind, severity) ({by_quantity})"
+    quantity = "" if len(quantities) == 1 else " {{quantity}}"
+    return query(expr, f"{{{{stack}}}} {{{{kind}}}}{quantity} limit ({{{{severity}}}})", "LIMIT")
+
+
+def stat(
+    title: str,
+    description: str,
+    queries: Sequence[Json],
+    *,
+    unit: str,
+    steps: Json,
+    mappings: Json | None = None,
+    **frame: Unpack[Frame],
+) -> Json:
     """Return a panel with the newest value of each series on a coloured background."""
-    return _panel("stat", title, description, queries) | {
-        "fieldConfig": _fields({"unit": unit, "thresholds": steps, "mappings": [mappings] if mappings else []}),
+    return _panel("stat", title, description, queries, frame) | {
+        "fieldConfig": _fields({"unit": unit, "thresholds": steps, "mappings": [mappings] if mappings else []}, frame),
         "options": {
             "colorMode": "background",
             "graphMode": "none",
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "justifyMode": "auto",
+            "orientation": "auto",
+            "reduceOptions": _NEWEST,
             "textMode": "auto",
         },
     }
 
 
-def graph(title: str, description: str, queries: Sequence[Json], *, unit: str, stacked: bool = False) -> Json:
-    """Return a panel of values over time; queries from `limit` become dashed red lines."""
+def graph(
+    title: str,
+    description: str,
+    queries: Sequence[Json],
+    *,
+    unit: str,
+    stacked: bool = False,
+    maximum: float | None = None,
+    **frame: Unpack[Frame],
+) -> Json:
+    """Return a panel of values over time; a query from `limits` becomes dashed lines."""
     style = {
         "drawStyle": "line",
         "fillOpacity": 20 if stacked else 0,
+        "lineWidth": 1,
         "showPoints": "never",
         "stacking": {"group": "A", "mode": "normal" if stacked else "none"},
     }
-    return _panel("timeseries", title, description, queries) | {
-        "fieldConfig": _fields({"unit": unit, "min": 0, "custom": style}, [_LIMIT_LINE]),
+    defaults = {"unit": unit, "min": 0, "custom": style} | ({} if maximum is None else {"max": maximum})
+    with_limits = any(each["refId"] == "LIMIT" for each in queries)
+    return _panel("timeseries", title, description, queries, frame) | {
+        "fieldConfig": _fields(defaults, frame, _LIMIT_LINES if with_limits else ()),
         "options": {
             "legend": {"calcs": ["lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True},
             "tooltip": {"mode": "multi", "sort": "desc"},
@@ -63,45 +116,105 @@ def graph(title: str, description: str, queries: Sequence[Json], *, unit: str, s
     }
 
 
-def timeline(title: str, description: str, queries: Sequence[Json], *, unit: str, mappings: Json) -> Json:
+def timeline(title: str, description: str, queries: Sequence[Json], *, mappings: Json, **frame: Unpack[Frame]) -> Json:
     """Return a panel with one row per series, coloured by its value while it exists."""
-    return _panel("state-timeline", title, description, queries) | {
-        "fieldConfig": _fields({"unit": unit, "mappings": [mappings], "custom": {"fillOpacity": 80}}),
-        "options": {"mergeValues": True, "rowHeight": 0.8, "showValue": "never", "legend": {"showLegend": False}},
+    fields = {"unit": "none", "mappings": [mappings], "custom": {"fillOpacity": 80, "lineWidth": 0}}
+    return _panel("state-timeline", title, description, queries, frame) | {
+        "fieldConfig": _fields(fields, frame),
+        "options": {
+            "alignValue": "left",
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            "mergeValues": True,
+            "rowHeight": 0.8,
+            "showValue": "never",
+            "tooltip": {"mode": "single", "sort": "none"},
+        },
     }
 
 
-def bars(title: str, description: str, queries: Sequence[Json], *, unit: str) -> Json:
+def bars(
+    title: str,
+    description: str,
+    queries: Sequence[Json],
+    *,
+    unit: str,
+    steps: Json | None = None,
+    **frame: Unpack[Frame],
+) -> Json:
     """Return a panel with the newest value of each series as a horizontal bar."""
-    return _panel("bargauge", title, description, queries) | {
-        "fieldConfig": _fields({"unit": unit, "min": 0}),
+    defaults = {"unit": unit, "min": 0, "thresholds": steps or _PLAIN_STEPS}
+    return _panel("bargauge", title, description, queries, frame) | {
+        "fieldConfig": _fields(defaults, frame),
         "options": {
             "displayMode": "basic",
             "orientation": "horizontal",
-            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "reduceOptions": _NEWEST,
+            "showUnfilled": True,
             "valueMode": "color",
         },
     }
 
 
-def table(title: str, description: str, queries: Sequence[Json], *, unit: str, columns: Mapping[str, str]) -> Json:
-    """Return a table with one row per series, newest first; `columns` maps labels to headings, in order."""
+def table(
+    title: str,
+    description: str,
+    queries: Sequence[Json],
+    *,
+    columns: Mapping[str, str],
+    sort: str,
+    units: Mapping[str, str],
+    hidden: Sequence[str] = (),
+    **frame: Unpack[Frame],
+) -> Json:
+    """Return a table with one row per series, the largest of the column `sort` first.
+
+    `columns` maps labels and values (`Value`, or `Value #REF` of several queries) to headings, in order; the usual
+    others and `hidden` are left out. `units` maps headings to units.
+    """
     organize = {
-        "excludeByName": {"Time": True, "__name__": True, "instance": True, "job": True},
+        "excludeByName": {name: True for name in (*_HIDDEN, *hidden) if name not in columns},
         "indexByName": {name: position for position, name in enumerate(columns)},
         "renameByName": dict(columns),
     }
-    return _panel("table", title, description, queries) | {
-        "fieldConfig": _fields({}, [_override_by_name(columns["Value"], [("unit", unit)])]),
-        "options": {"showHeader": True, "sortBy": [{"displayName": columns["Value"], "desc": True}]},
-        "transformations": [{"id": "organize", "options": organize}],
+    merge = [{"id": "merge", "options": {}}] if len(queries) > 1 else []
+    overrides = [override(heading, unit=unit) for heading, unit in units.items()]
+    return _panel("table", title, description, queries, frame) | {
+        "fieldConfig": _fields({"custom": {"align": "auto", "cellOptions": {"type": "auto"}}}, frame, overrides),
+        "options": {"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": sort, "desc": True}]},
+        "transformations": [*merge, {"id": "organize", "options": organize}],
     }
+
+
+def override(name: str, **properties: Any) -> Json:
+    """Return settings for the field with this name; `custom__x` sets `custom.x`."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()],
+    }
+
+
+def override_query(ref: str, **properties: Any) -> Json:
+    """Return settings for the fields of one query."""
+    return override("", **properties) | {"matcher": {"id": "byFrameRefID", "options": ref}}
+
+
+def coloured(name: str, words: Json) -> Json:
+    """Return settings that show a table's column as coloured words."""
+    return override(name, mappings=[words], custom__cellOptions={"type": "color-background", "mode": "basic"})
 
 
 def states(values: Mapping[int, tuple[str, str]]) -> Json:
     """Map whole values to words and colours, as in {0: ("down", "red")}."""
-    options = {str(value): {"text": text, "color": colour} for value, (text, colour) in values.items()}
+    options = {
+        str(value): {"text": text, "color": colour, "index": index}
+        for index, (value, (text, colour)) in enumerate(values.items())
+    }
     return {"type": "value", "options": options}
+
+
+def from_value(least: float, text: str, colour: str) -> Json:
+    """Map all values from `least` on to a word and a colour."""
+    return {"type": "range", "options": {"from": least, "to": None, "result": {"text": text, "color": colour}}}
 
 
 def steps(*pairs: tuple[float | None, str]) -> Json:
@@ -110,53 +223,81 @@ def steps(*pairs: tuple[float | None, str]) -> Json:
 
 
 def row(title: str, height: int, *panels: Json, width: int | None = None) -> list[Json]:
-    """Return a heading and its panels, of one height and side by side; they wrap when the line is full."""
-    return [{"type": "row", "title": title, "collapsed": False, "panels": [], "height": 1, "width": COLUMNS}] + [
-        panel | {"height": height, "width": width or COLUMNS // len(panels)} for panel in panels
-    ]
+    """Return a heading and its panels, of one height and side by side; they wrap when the line is full.
+
+    A panel with a `width` of its own keeps it.
+    """
+    heading = {"type": "row", "title": title, "collapsed": False, "panels": [], "height": 1, "width": COLUMNS}
+    each = width or COLUMNS // len(panels)
+    return [heading, *({"height": height, "width": each} | panel for panel in panels)]
+
+
+def wide(panel: Json, width: int) -> Json:
+    """Return the panel with a width of its own, in columns."""
+    return panel | {"width": width}
+
+
+def panel_id(title: str) -> int:
+    """Return the id of the panel with this title: links to it survive a new order of the panels."""
+    return 1 + crc32(title.encode()) % 1_000_000
 
 
 def place_panels(panels: Sequence[Json]) -> list[Json]:
     """Give every panel its id and place, from the top left, line by line."""
     result: list[Json] = []
     x = y = line = 0
-    for number, panel in enumerate(panels, start=1):
+    for panel in panels:
         width, height = panel["width"], panel["height"]
         if x + width > COLUMNS or panel["type"] == "row":
             x, y = 0, y + line
         rest = {key: value for key, value in panel.items() if key not in {"width", "height"}}
-        result.append(rest | {"id": number, "gridPos": {"x": x, "y": y, "w": width, "h": height}})
+        place = {"x": x, "y": y, "w": width, "h": height}
+        result.append(rest | {"id": panel_id(f"{panel['type']} {panel['title']}"), "gridPos": place})
         x, line = x + width, height
     return result
 
 
-def _panel(kind: str, title: str, description: str, queries: Sequence[Json]) -> Json:
+def _panel(kind: str, title: str, description: str, queries: Sequence[Json], frame: Frame) -> Json:
     return {
         "type": kind,
         "title": title,
         "description": description,
         "datasource": DATASOURCE,
         "targets": list(queries),
+        "links": [_rule_link(alert) for alert in frame.get("alerts", ())],
     }
 
 
-def _fields(defaults: Json, overrides: Sequence[Json] = ()) -> Json:
-    return {"defaults": defaults, "overrides": list(overrides)}
+def _rule_link(alert: str) -> Json:
+    """Return a link to the rule in Grafana's list, which shows Prometheus' rules and their state."""
+    return {"title": f"Alert {alert}", "url": f"/alerting/list?search=rule:{alert}", "targetBlank": True}
 
 
-def _override_by_name(name: str, properties: Sequence[tuple[str, Any]]) -> Json:
+def _fields(defaults: Json, frame: Frame, overrides: Sequence[Json] = ()) -> Json:
     return {
-        "matcher": {"id": "byName", "options": name},
-        "properties": [{"id": key, "value": value} for key, value in properties],
+        "defaults": {**defaults, "noValue": frame.get("missing", "not measured")},
+        "overrides": [*overrides, *frame.get("overrides", ())],
     }
 
 
-_LIMIT_LINE: Json = {
-    "matcher": {"id": "byFrameRefID", "options": "LIMIT"},
-    "properties": [
-        {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}},
-        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [10, 10]}},
-        {"id": "custom.fillOpacity", "value": 0},
-        {"id": "custom.stacking", "value": {"group": "LIMIT", "mode": "none"}},
-    ],
-}
+def _limit_colour(severity: str, colour: str) -> Json:
+    return {
+        "matcher": {"id": "byRegexp", "options": f"/limit \\({severity}\\)$/"},
+        "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+    }
+
+
+_NEWEST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+_PLAIN_STEPS: Json = {"mode": "absolute", "steps": [{"value": None, "color": "blue"}]}
+_HIDDEN = ("Time", "__name__", "instance", "job")
+_LIMIT_LINES: Sequence[Json] = (
+    override_query(
+        "LIMIT",
+        custom__lineStyle={"fill": "dash", "dash": [10, 10]},
+        custom__fillOpacity=0,
+        custom__stacking={"group": "LIMIT", "mode": "none"},
+    ),
+    _limit_colour("critical", "red"),
+    _limit_colour("warning", "orange"),
+    _limit_colour("info", "blue"),
+)

@@ -3,8 +3,30 @@
 They draw with the panels of `grafana.panels` and decide nothing.
 """
 
-from grafana.boards import stack
+from grafana.boards import (
+    application,
+    backups,
+    duties,
+    fleet,
+    morning,
+    postgres,
+    queues,
+    redis,
+    remediation,
+    stack,
+)
 from grafana.panels import Json
 
-BOARDS: dict[str, Json] = {"stack": stack.BOARD}
+BOARDS: dict[str, Json] = {
+    "fleet": fleet.BOARD,
+    "morning": morning.BOARD,
+    "stack": stack.BOARD,
+    "queue-metrics": queues.BOARD,
+    "postgres": postgres.BOARD,
+    "redis": redis.BOARD,
+    "backups": backups.BOARD,
+    "application": application.BOARD,
+    "remediation": remediation.BOARD,
+    "duties": duties.BOARD,
+}
 """Dashboards by uid; the uid is the name of the JSON file and part of every link, so it stays as it is."""

@@ -54,6 +54,10 @@ for _answer in ("accepted", "malformed", "unauthorized", "unavailable"):
     DELIVERIES.labels(_answer)  # an alert on an increase needs the zero before it
 
 
+ACTIVE = (RunState.AWAITING_APPROVAL, RunState.ADMITTED, RunState.EXECUTING, RunState.VERIFYING)
+"""The states of a run between its plan and its end in which it holds its target or waits for a person."""
+
+
 async def collect(
     context: Context,
     fault: str | None = None,
@@ -82,6 +86,7 @@ async def _ledger_families(connection: AsyncConnection, context: Context) -> lis
         await _breakers(connection),
         await _paused_stacks(connection, context),
         await _approvals(connection),
+        await _active_runs(connection, context),
         _gauge(
             "remediation_escalations_unsent",
             "Notifications that no contact has accepted yet.",
@@ -167,6 +172,20 @@ async def _approvals(connection: AsyncConnection) -> Metric:
         select(func.count()).select_from(run).where(run.c.state == RunState.AWAITING_APPROVAL)
     )
     return _gauge("remediation_approvals_waiting", "Runs that await an operator's approval.", rows.scalar_one())
+
+
+async def _active_runs(connection: AsyncConnection, context: Context) -> Metric:
+    """Return the runs under way, which the boards draw as regions from their admission to their end."""
+    family = GaugeMetricFamily(
+        "remediation_run_active",
+        "1 for each run that acts, proves its result, or awaits approval.",
+        labels=["stack", "remediation", "target", "state"],
+    )
+    query = select(run.c.stack, run.c.remediation, run.c.target, run.c.state).where(run.c.state.in_(ACTIVE)).distinct()
+    for row in await connection.execute(query):
+        if row.stack in context.inventory.stacks and row.remediation in context.remediations:
+            family.add_metric([row.stack, row.remediation, row.target, str(row.state)], 1)
+    return family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

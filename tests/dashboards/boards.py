@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+EVERYTHING = {"target": ".*", "queue": ".*", "database": ".*"}
+"""The variables of a board beside the stack, at All."""
+
 FOLDER = Path(__file__).resolve().parents[2] / "grafana" / "dashboards"
 
 
@@ -23,13 +26,15 @@ class DashboardQuery:
     instant: bool
 
 
-def dashboard_queries(stack: str = ".+", rate_interval: str = "1m") -> list[DashboardQuery]:
+def dashboard_queries(
+    stack: str = ".+", rate_interval: str = "1m", time_range: str = "5m", **chosen: str
+) -> list[DashboardQuery]:
     """Return every query of every panel, annotation and variable, with the variables replaced.
 
-    `stack` is the regular expression for the chosen stacks. Raises ValueError for an unknown variable, which Grafana
-    would send to Prometheus unchanged.
+    `stack` is the regular expression for the chosen stacks, `chosen` those of the other variables. Raises ValueError
+    for an unknown variable, which Grafana would send to Prometheus unchanged.
     """
-    values = {"stack": stack, "__rate_interval": rate_interval}
+    values = {"stack": stack, "__rate_interval": rate_interval, "__range": time_range, **EVERYTHING, **chosen}
     return [
         DashboardQuery(query.key, query.title, fill_variables(query.expr, values), query.instant)
         for board in load_boards()
@@ -47,14 +52,14 @@ def data_panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def fill_variables(expr: str, values: Mapping[str, str]) -> str:
-    """Return the expression as Prometheus receives it."""
+    """Return the expression as Prometheus receives it; `$1` is a group of a regular expression, not a variable."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in values:
             raise ValueError(f"unknown variable ${match[1]} in {expr}")
         return values[match[1]]
 
-    return re.sub(r"\$\{?(\w+)\}?", value, expr)
+    return re.sub(r"\$\{?([a-z_]\w*)\}?", value, expr)
 
 
 def _queries_of(board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
@@ -71,7 +76,7 @@ def _queries_of(board: Mapping[str, Any]) -> Iterator[DashboardQuery]:
 
 
 def _series(variable: Mapping[str, Any]) -> str:
-    """Translate Grafana's `label_values(metric, label)` to PromQL."""
-    match = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
-    assert match, f"{variable['name']} is not a label_values(metric, label)"
+    """Translate Grafana's `label_values(series, label)` to PromQL."""
+    match = re.fullmatch(r"label_values\((\w+(?:\{[^}]*\})?), (\w+)\)", variable["query"]["query"])
+    assert match, f"{variable['name']} is not a label_values(series, label)"
     return f"group by ({match[2]}) ({match[1]})"

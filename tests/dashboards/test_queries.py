@@ -1,100 +1,77 @@
-"""Every query of the boards finds the series of the exporter, the rules and the remediator.
+"""Every query of the boards finds the series of the exporter, the rules and the remediator, and computes with them.
 
-The series below describe a stack that was measured, alerted and remediated. The demo runs the same queries in a real
-Prometheus; promtool finds a wrong label without starting it.
+The demo runs the same queries in a real Prometheus; promtool finds a wrong label or factor without starting it.
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.dashboards.boards import dashboard_queries
-from tests.rules.rulebook import RULES
+from tests.dashboards.measured_stack import NOW, input_series
+from tests.rules.rulebook import adapter_files, alerts, subsystem_files, threshold_names
 from tests.rules.tools import RunTool
 
-IDENTITY = 'stack="shop",target="main"'
-SERIES = {
-    'stack_info{stack="shop",runbook_url="https://runbooks.example/shop",dashboard_url=""}': "1x40",
-    f"pg_up{{{IDENTITY}}}": "1x40",
-    f'pg_connections{{{IDENTITY},datname="shop",state="active"}}': "3x40",
-    f"pg_settings_max_connections{{{IDENTITY}}}": "100x40",
-    f'pg_idle_in_transaction_max_age_seconds{{{IDENTITY},datname="shop"}}': "9x40",
-    f"pg_sessions_blocked{{{IDENTITY}}}": "1x40",
-    f"redis_up{{{IDENTITY}}}": "1x40",
-    f"redis_keyspace_hits_total{{{IDENTITY}}}": "0+3x40",
-    f"redis_keyspace_misses_total{{{IDENTITY}}}": "0+1x40",
-    f"bullmq_up{{{IDENTITY}}}": "1x40",
-    f'bullmq_queue_jobs{{{IDENTITY},queue="email",state="waiting"}}': "4x40",
-    f'bullmq_queue_jobs{{{IDENTITY},queue="email",state="failed"}}': "2x40",
-    f'bullmq_queue_oldest_waiting_age_seconds{{{IDENTITY},queue="email"}}': "5x40",
-    f'bullmq_queue_dead_letter_jobs{{{IDENTITY},queue="email"}}': "0x40",
-    f'backup_up{{{IDENTITY},kind="full"}}': "1x40",
-    f'backup_last_success_timestamp_seconds{{{IDENTITY},kind="full"}}': "0x40",
-    f'runbook_exporter_collector_duration_seconds{{{IDENTITY},collector="postgres"}}': "0.01x40",
-    'remediation_runs_total{stack="shop",remediation="terminate_idle_transactions",outcome="succeeded"}': "1x40",
-    'remediation_refusals_total{stack="shop",remediation="terminate_idle_transactions",bound="max_items"}': "1x40",
-    "remediation_last_run_timestamp_seconds"
-    '{stack="shop",target="main",remediation="terminate_idle_transactions",outcome="succeeded"}': "60x40",
-    "remediation_approvals_waiting": "0x40",
-    'remediation_paused{stack="shop"}': "0x40",
+EMPTY: dict[str, str] = {
+    "Not measured/A": "every limit is measured",
 }
-NUMBERS = {
-    "runbook:pg_idle_in_transaction_max_age_seconds:warning": {},
-    "runbook:bullmq_queue_failed_jobs:warning": {},
-    "runbook:bullmq_queue_dead_letter_jobs:warning": {},
-    "runbook:bullmq_queue_waiting_jobs:warning": {},
-    "runbook:bullmq_queue_oldest_waiting_age_seconds:critical": {},
-    "runbook:backup_age_seconds:critical": {"kind": "full"},
-}
+"""The queries without data for a stack of which everything is measured, as title/refId, with the reason."""
 
 
-def test_every_query_returns_data_for_a_stack_that_was_remediated(promtool: RunTool, tmp_path: Path) -> None:
-    result = _evaluate(promtool, tmp_path, [_finds_something(query.expr) for query in dashboard_queries()])
+def _name(key: str, title: str) -> str:
+    return f"{title}/{key.rsplit('/', 1)[1]}"
+
+
+def test_every_query_returns_data_for_a_stack_that_is_measured(promtool: RunTool, tmp_path: Path) -> None:
+    queries = {query.key: query for query in dashboard_queries()}
+    found = {key: _finds(query.expr, _name(key, query.title) not in EMPTY) for key, query in queries.items()}
+    result = _evaluate(promtool, tmp_path, list(found.values()))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_no_query_of_a_stack_returns_the_data_of_another(promtool: RunTool, tmp_path: Path) -> None:
     of_a_stack = [query for query in dashboard_queries(stack="another") if "stack=~" in query.expr]
-    result = _evaluate(promtool, tmp_path, [_finds_nothing(query.expr) for query in of_a_stack])
+    known = [query for query in of_a_stack if "vector(0)" not in query.expr]
+    result = _evaluate(promtool, tmp_path, [_expect(query.expr, []) for query in known])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_worst_alert_is_the_highest_severity_or_zero(promtool: RunTool, tmp_path: Path) -> None:
+def test_worst_alert_is_the_highest_severity_or_none(promtool: RunTool, tmp_path: Path) -> None:
     worst = next(query.expr for query in dashboard_queries() if query.title == "Worst alert")
-    none = {"expr": worst, "eval_time": "0s", "exp_samples": [{"labels": '{stack="shop"}', "value": 0}]}
-    firing = [{"labels": f'{{severity="{severity}"}}', "value": 1} for severity in ("critical", "warning")]
-    both = {"expr": 'group by (severity) (ALERTS{alertstate="firing"})', "eval_time": "5m", "exp_samples": firing}
-    highest = {"expr": worst, "eval_time": "5m", "exp_samples": [{"labels": '{stack="shop"}', "value": 3}]}
-    result = _evaluate(promtool, tmp_path, [none, both, highest])
+    none = _expect(worst, [('{stack="shop"}', 0)], moment="0s")
+    firing = [(f'{{severity="{severity}"}}', 1) for severity in ("critical", "info", "warning")]
+    all_three = _expect('group by (severity) (ALERTS{alertstate="firing"})', firing, moment="1500s")
+    highest = _expect(worst, [('{stack="shop"}', 3)], moment="1500s")
+    result = _evaluate(promtool, tmp_path, [none, all_three, highest])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def _finds_something(expr: str) -> dict[str, Any]:
-    return {"expr": f"count({expr}) > bool 0", "eval_time": "5m", "exp_samples": [{"labels": "{}", "value": 1}]}
+def _finds(expr: str, data: bool) -> dict[str, Any]:
+    return _expect(f"count({expr}) > bool 0 or vector(0)", [("{}", int(data))])
 
 
-def _finds_nothing(expr: str) -> dict[str, Any]:
-    return {"expr": expr, "eval_time": "5m", "exp_samples": []}
+def _expect(expr: str, samples: Sequence[tuple[str, float]], moment: str = f"{NOW}s") -> dict[str, Any]:
+    expected = [{"labels": labels, "value": value} for labels, value in samples]
+    return {"expr": expr, "eval_time": moment, "exp_samples": expected}
 
 
 def _evaluate(promtool: RunTool, folder: Path, expectations: list[dict[str, Any]]) -> Any:
-    thresholds = [
-        {"record": name, "labels": {"stack": "shop", "priority": "P1"} | labels, "expr": "1"}
-        for name, labels in NUMBERS.items()
-    ]
-    (folder / "thresholds.yml").write_text(yaml.safe_dump({"groups": [{"name": "thresholds", "rules": thresholds}]}))
+    """Run the expectations with every limit that an alert knows at 1."""
+    names = sorted({name for alert in alerts() for name in threshold_names(alert.expr)})
+    limits = [{"record": name, "labels": _labels(name), "expr": "1"} for name in names]
+    (folder / "thresholds.yml").write_text(yaml.safe_dump({"groups": [{"name": "thresholds", "rules": limits}]}))
     cases = {
-        "rule_files": [str(folder / "thresholds.yml"), *(str(file) for file in sorted(RULES.glob("*.yml")))],
+        "rule_files": [str(folder / "thresholds.yml"), *(str(file) for file in [*subsystem_files(), *adapter_files()])],
         "evaluation_interval": "15s",
-        "group_eval_order": ["thresholds"],
-        "tests": [
-            {
-                "interval": "15s",
-                "input_series": [{"series": name, "values": values} for name, values in SERIES.items()],
-                "promql_expr_test": expectations,
-            }
-        ],
+        "tests": [{"interval": "15s", "input_series": list(input_series()), "promql_expr_test": expectations}],
     }
     (folder / "queries_test.yml").write_text(yaml.safe_dump(cases))
     return promtool("test", "rules", folder / "queries_test.yml")
+
+
+def _labels(name: str) -> dict[str, str]:
+    kind = {"kind": "full"} if re.match("runbook:backup_", name) else {}
+    return {"stack": "shop", "priority": "P1", "section": "Part", **kind}

@@ -14,6 +14,9 @@ RULES = ROOT / "alert_rules"
 THRESHOLDS = RULES / "thresholds"
 CASES = Path(__file__).parent
 
+FACTS = RULES / "boards.yml"
+"""Written by `make dashboards`: facts about panels and checks, without an expression."""
+
 SILENT = "runbook:silent"
 SEVERITIES = ("critical", "warning", "info")
 
@@ -54,8 +57,9 @@ def adapter_files() -> list[Path]:
 
 
 def all_rules() -> list[Rule]:
-    """Return the rules of the subsystems and adapters, without the thresholds."""
-    return [rule for file in [*subsystem_files(), *adapter_files()] for rule in _cached_rules_of(file)]
+    """Return the rules of the subsystems and adapters, without the thresholds and the facts."""
+    files = [*subsystem_files(), *adapter_files()]
+    return [rule for file in files if file != FACTS for rule in _cached_rules_of(file)]
 
 
 def alerts() -> list[Rule]:

@@ -32,7 +32,6 @@ OUTSIDE: Mapping[str, str] = {
 
 PLANNED: Mapping[str, str] = {
     "acknowledgements": "An operator's answer to an alert, timed against the runbook's response time.",
-    "boards": "Boards for queues, hosts, processes and rates of the application; one screen for a daily health check.",
     "errors": "A reading of the error tracker itself; until then only an application's own counter is judged.",
     "probes": "Checks of the body that an endpoint returns.",
     "remediations": "Further bounded fixes; do them by hand until they exist.",

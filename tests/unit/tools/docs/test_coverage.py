@@ -28,8 +28,11 @@ SOURCES = {  # numbers of rows and traps in each runbook, and the prefix of its 
     "deelrx": (130, 28, "drx-"),
     "life_platform": (157, 29, "lpm-"),
 }
-LOOP = {"stack/Alerts", "stack/Runs by outcome", "stack/Refusals by bound", "stack/Last runs"}
 BY_ENTRY = frozenset({"run_command", "http_call"})  # some entries have an alert, all can be started by an operator
+SUMMARIES = {
+    *("stack/Alerts", "stack/Last runs", "remediation/Runs by outcome"),
+    *("morning/Daily list", "morning/Weekly and monthly list"),
+}
 CHANNELS = {  # the channel that the runbook names in a row
     "pmcrm-slack-ops-alerts": "#ops-alerts",
     "pmcrm-slack-ops-critical": "#ops-critical",
@@ -122,17 +125,18 @@ def test_duty_or_window_of_a_row_is_one_of_its_stack() -> None:
             assert pointer.split("/")[0] == row.stack, row.id
 
 
-def test_panel_of_a_row_shows_one_of_its_metrics() -> None:
-    """The panels of the loop show alerts and runs, which no row names as a metric."""
+def test_panel_of_a_row_shows_one_of_its_metrics_or_what_its_alert_compares() -> None:
+    """Summaries show alerts, runs and states, which no row names as a metric."""
     for row in ROWS:
-        shown = [series_of(panel) for panel in row.answers.panel if panel not in LOOP]
-        for names in shown if row.answers.metric else []:
-            assert names & set(row.answers.metric), f"{row.id}: {sorted(names)}"
+        known = {*row.answers.metric, *(name for alert in row.answers.alert for name in compared_by(alert))}
+        shown = [series_of(panel) for panel in row.answers.panel if panel not in SUMMARIES]
+        for names in shown if known else []:
+            assert names & known, f"{row.id}: {sorted(names)}"
 
 
 def test_worst_alert_answers_no_row() -> None:
-    """It is green when nothing is measured, and shows no number."""
-    assert not [row.id for row in ROWS if "stack/Worst alert" in row.answers.panel]
+    """It shows no number and no limit."""
+    assert not [row.id for row in ROWS if {"stack/Worst alert", "fleet/Worst alert"} & set(row.answers.panel)]
 
 
 @pytest.mark.parametrize("file", sorted((RULES / "thresholds").glob("*.yml")), ids=lambda file: file.stem)
@@ -182,6 +186,13 @@ def numbers_by_alert() -> dict[str, set[str]]:
     for rule in (rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule):
         numbers[rule["alert"]] |= set(re.findall(r"runbook:\w+:(?:critical|warning|info)", rule["expr"]))
     return numbers
+
+
+@cache
+def compared_by(alert: str) -> frozenset[str]:
+    """Return the recorded series that an alert reads."""
+    exprs = [rule["expr"] for rule in alert_rules() if rule["alert"] == alert]
+    return frozenset(name for expr in exprs for name in names_in(expr) if name.startswith("stack") and ":" in name)
 
 
 def alert_rules() -> list[dict[str, Any]]:

@@ -1,0 +1,219 @@
+"""The board of the remediation: what it did, what it refused and why, how long people and repairs took."""
+
+from grafana.dashboard import board
+from grafana.panels import bars, column, graph, newest, override_query, query, row, stat, states, table, timeline, wide
+from grafana.words import ANY_IS_ORANGE, GREY_STEPS, STACK
+
+RUN = "{{stack}} {{remediation}}"
+WORKS = states({0: ("down", "red"), 1: ("up", "green")})
+LOADED = states({0: ("refused", "red"), 1: ("loaded", "green")})
+
+NOW = row(
+    "Now",
+    5,
+    stat(
+        "Waits for a person",
+        "Runs that wait for approval (of all stacks), open breakers, paused stacks and unsent messages. If there are"
+        " any, open the approvals in the console, or run `runbookctl status`.",
+        [
+            newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
+            newest(
+                f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})", "breakers", "BREAKERS"
+            ),
+            newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
+            newest("sum(remediation_escalations_unsent)", "unsent", "UNSENT"),
+        ],
+        unit="none",
+        steps=ANY_IS_ORANGE,
+        missing="the remediator is not scraped",
+        alerts=[
+            "RemediationWaitsForApproval",
+            "RemediationBreakerOpen",
+            "RemediationPaused",
+            "RemediationEscalationUnsent",
+        ],
+    ),
+    stat(
+        "Engine and ledger",
+        "Whether the engine works, the ledger can be written, and the newest inventory was accepted. If one is not,"
+        " nothing is repaired: read the remediator's log.",
+        [
+            newest("min(remediation_engine_up)", "engine", "ENGINE"),
+            newest("min(remediation_ledger_up)", "ledger", "LEDGER"),
+            newest("min(runbook_remediator_config_last_reload_success)", "inventory", "INVENTORY"),
+        ],
+        unit="none",
+        steps=GREY_STEPS,
+        missing="the remediator is not scraped",
+        overrides=[
+            override_query("ENGINE", mappings=[WORKS]),
+            override_query("LEDGER", mappings=[WORKS]),
+            override_query("INVENTORY", mappings=[LOADED]),
+        ],
+        alerts=[
+            "RemediatorDown",
+            "RemediationLedgerDown",
+            "RemediationEngineStuck",
+            "RemediatorReloadFailed",
+        ],
+    ),
+    timeline(
+        "Runs under way",
+        "Every run from its admission, or its wait for approval, to its end. If a bar does not end, `runbookctl run`"
+        " shows at which item it stands.",
+        [
+            query(
+                "2 * max by (stack, remediation, target)"
+                ' (remediation_run_active{stack=~"$stack",state="awaiting_approval"})'
+                f" or max by (stack, remediation, target) (remediation_run_active{STACK})",
+                f"{RUN} {{{{target}}}}",
+            )
+        ],
+        mappings=states({1: ("acts", "purple"), 2: ("waits for approval", "orange")}),
+        missing="no run is under way",
+    ),
+)
+
+DONE = row(
+    "Runs",
+    8,
+    bars(
+        "Runs by outcome",
+        "Runs of each remediation by outcome, since the ledger began. If many are ineffective or failed, set it back to"
+        " `shadow` and read two of them with `runbookctl run`.",
+        [
+            newest(
+                f"sum by (stack, remediation, outcome) (remediation_runs_total{STACK}) > 0",
+                f"{RUN} {{{{outcome}}}}",
+            )
+        ],
+        unit="short",
+        missing="no run yet",
+    ),
+    bars(
+        "Refusals by bound",
+        "Runs that each bound refused. If one bound refuses often, `runbookctl why` says whether its number is too"
+        " tight or the problem too large for a machine.",
+        [
+            newest(
+                f"sum by (stack, remediation, bound) (remediation_refusals_total{STACK}) > 0",
+                f"{RUN} {{{{bound}}}}",
+            )
+        ],
+        unit="short",
+        missing="no refusal yet",
+    ),
+    bars(
+        "Deferrals by bound",
+        "Times that each bound deferred a run, which resumes when the bound clears. If one defers for hours, its window"
+        " is too narrow.",
+        [
+            newest(
+                f"sum by (stack, remediation, bound) (remediation_deferrals_total{STACK}) > 0",
+                f"{RUN} {{{{bound}}}}",
+            )
+        ],
+        unit="short",
+        missing="no deferral yet",
+    ),
+    bars(
+        "Shadow against auto",
+        "Runs that only planned (shadow) and runs that acted. If the shadow runs of a remediation were all right, go to"
+        " `approve`, then to `auto`: docs/how-to/go-from-shadow-to-auto.md.",
+        [
+            newest(
+                'sum by (stack, remediation) (remediation_runs_total{stack=~"$stack",outcome="shadow"}) > 0',
+                f"{RUN} shadow",
+                "SHADOW",
+            ),
+            newest(
+                f"sum by (stack, remediation) (remediation_run_duration_seconds_count{STACK}) > 0",
+                f"{RUN} acted",
+                "ACTED",
+            ),
+        ],
+        unit="short",
+        missing="no run yet",
+    ),
+    width=6,
+)
+
+TIMES = row(
+    "How long it took",
+    8,
+    bars(
+        "Time to repair",
+        "Mean time from the admission of a run to the proof that it worked. If it is near `verify_within`, the proof"
+        " comes late: lengthen it, or the run counts as ineffective.",
+        [
+            newest(
+                "sum by (stack, remediation)"
+                ' (remediation_run_duration_seconds_sum{stack=~"$stack",outcome="succeeded"})'
+                " / on (stack, remediation) (sum by (stack, remediation)"
+                ' (remediation_run_duration_seconds_count{stack=~"$stack",outcome="succeeded"}) > 0)',
+                RUN,
+            )
+        ],
+        unit="s",
+        missing="no successful run yet",
+    ),
+    graph(
+        "Open episodes",
+        "Episodes that have not ended: an alert fires and is not repaired. If one stays open, the on-call has to"
+        " acknowledge it: `runbookctl ack`.",
+        [query(f"max by (stack, remediation) (remediation_open_episodes{STACK}) > 0", RUN)],
+        unit="short",
+        missing="no episode is open",
+    ),
+    graph(
+        "Deliveries",
+        "Deliveries of Alertmanager per second, by the remediator's answer. If any is refused, compare the webhook's"
+        " token on both sides: alerts are lost.",
+        [query("sum by (answer) (rate(remediation_deliveries_total[$__rate_interval]))", "{{answer}}")],
+        unit="cps",
+        missing="the remediator is not scraped",
+        alerts=["RemediationDeliveriesRefused"],
+    ),
+)
+
+RECENT = row(
+    "The newest",
+    9,
+    wide(
+        table(
+            "Last runs",
+            "The last run of each remediation, target and outcome. If an outcome surprises you, `runbookctl run NUMBER`"
+            " shows its plan, bounds and effects.",
+            [column(f"remediation_last_run_timestamp_seconds{STACK} * 1000")],
+            columns={
+                "stack": "Stack",
+                "remediation": "Remediation",
+                "target": "Target",
+                "outcome": "Outcome",
+                "Value": "When",
+            },
+            sort="When",
+            units={"When": "dateTimeAsIso"},
+            missing="no run yet",
+        ),
+        12,
+    ),
+    wide(
+        graph(
+            "Unsent messages",
+            "Messages that each contact has not received. If they stay, the contact is unreachable: call by phone, and"
+            " run `runbookctl contacts test NAME`.",
+            [query("max by (contact) (remediation_contact_unsent)", "{{contact}}")],
+            unit="short",
+            missing="no contact is configured",
+        ),
+        12,
+    ),
+)
+
+BOARD = board(
+    "remediation",
+    "remediation",
+    "Runs, refusals and their reasons, the time that repairs took, and whether the remediator can work at all.",
+    [*NOW, *DONE, *TIMES, *RECENT],
+)
