@@ -19,7 +19,7 @@ from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
 
 # Keys that only some remediations use; the others are bounds of all.
-_SPECIFIC_KEYS = ("older_than", "younger_than", "batch", "protect", "terminate")
+_SPECIFIC_KEYS = ("older_than", "younger_than", "batch", "protect", "terminate", "deny_reasons", "ends_after")
 
 
 def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:

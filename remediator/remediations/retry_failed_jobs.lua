@@ -2,51 +2,16 @@
 -- Judges named jobs of one BullMQ queue: is each still the failure that was planned, and may it be retried? This part has
 -- no write command, so planning cannot change anything.
 --
--- KEYS[1]  {prefix}:{queue}:failed; the queue's other keys are named after it
--- ARGV[1]  the moment (ms, by Redis' own clock) after which the script refuses to act
 -- ARGV[2]  the age (ms) beyond which a job is left to a person
--- ARGV[3…] id and planned score of each job, in turn
+-- ARGV[3]  the reasons (JSON) with which a job is left to a person, in any case
+-- ARGV[4…] id and planned score of each job, in turn
 --
 -- Redis serves no other client while a script runs. A job's stack can have megabytes, so each script judges only as many
 -- of the jobs as it can read in a few milliseconds, at least one, and the caller sends the rest again.
 local MAX_STEP_BYTES, MAX_STACK, MAX_OPTIONS, MAX_NAME = 1024 * 1024, 2 * 1024 * 1024, 64 * 1024, 1000
+local MAX_REASON = 256 * 1024
 
--- meta.version tells the layouts of BullMQ 3 to 6 apart; 3, early 4 and early 5 do not write it. A 5 without a version
--- whose marker was just taken is treated like 3: its workers find the jobs a few seconds later.
-local base = string.sub(KEYS[1], 1, -1 - #'failed')
-if redis.call('EXISTS', base .. 'meta') == 0 or redis.call('EXISTS', base .. 'events') == 0 then
-  return redis.error_reply('NOQUEUE there is no BullMQ queue of this name')
-end
--- A key of another type would stop the script half way, after it has moved a job.
-local TYPES = {
-  meta = 'hash', events = 'stream', failed = 'zset', wait = 'list', paused = 'list', active = 'list',
-  prioritized = 'zset', marker = 'zset', pc = 'string',
-}
-for name, expected in pairs(TYPES) do
-  local found = redis.call('TYPE', base .. name).ok
-  if found ~= expected and found ~= 'none' then
-    return redis.error_reply('NOQUEUE the keys of this name are not a BullMQ queue')
-  end
-end
-local meta = redis.call('HMGET', base .. 'meta', 'paused', 'version', 'concurrency', 'opts.maxLenEvents')
-local paused, version, concurrency, max_events = meta[1], meta[2], tonumber(meta[3] or ''), meta[4] or '10000'
-
-local major = redis.call('EXISTS', base .. 'marker') == 1 and 5 or 3
-if version then
-  major = tonumber(string.match(version, '^bullmq:(%d+)%.') or '')
-end
-if not major or major < 3 or major > 6 then
-  return redis.error_reply('BADVERSION the queue was written by ' .. tostring(version) .. '; BullMQ 3 to 6 are supported')
-end
-
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + clock[2] / 1000
-
--- A key of another type has the length 0, like a missing one.
-local function length(id, field)
-  local bytes = redis.pcall('HSTRLEN', base .. id, field)
-  return type(bytes) == 'number' and bytes or 0
-end
+local failed = base .. 'failed'
 
 local function read_field(job, field, max)
   local bytes = length(job.id, field)
@@ -67,7 +32,7 @@ local function read(id)
   local fields = redis.call('HMGET', job.key, 'timestamp', 'processedOn', 'priority', 'attemptsMade', 'atm')
   job.added_at, job.processed_on = tonumber(fields[1]) or 0, fields[2]
   job.priority, job.attempts = tonumber(fields[3] or '') or 0, fields[5] or fields[4] or '0'
-  job.name, job.reason = read_field(job, 'name', MAX_NAME), read_field(job, 'failedReason', MAX_NAME)
+  job.name, job.reason = read_field(job, 'name', MAX_NAME), read_field(job, 'failedReason', MAX_REASON)
   job.options = decode(read_field(job, 'opts', MAX_OPTIONS))
   return job
 end
@@ -101,6 +66,30 @@ end
 
 local function too_large(job)
   return length(job.id, 'stacktrace') > MAX_STACK or length(job.id, 'opts') > MAX_OPTIONS
+    or length(job.id, 'failedReason') > MAX_REASON
+end
+
+-- Whether one of the job's errors is of this class; its stacks are a JSON list of texts that begin with the class.
+local function is_of_class(stacktrace, class)
+  for _, start in ipairs({'["', '","'}) do
+    local _, last = string.find(stacktrace, start .. class, 1, true)
+    while last do
+      if not string.find(stacktrace, '^[%w_$.]', last + 1) then return true end
+      _, last = string.find(stacktrace, start .. class, last, true)
+    end
+  end
+  return false
+end
+
+local denied_reasons = cjson.decode(ARGV[3])
+local function denied(job)
+  if #denied_reasons == 0 then return false end
+  local reason, stacktrace = string.lower(job.reason), string.lower(job.stacktrace)
+  for _, text in ipairs(denied_reasons) do
+    text = string.lower(text)
+    if string.find(reason, text, 1, true) or is_of_class(stacktrace, text) then return true end
+  end
+  return false
 end
 
 -- Jobs of a paused queue are not retried: no worker would take them, so the retry could not be verified.
@@ -111,11 +100,12 @@ local function state_of(job)
   if too_old(job) then return 'too_old' end
   if too_large(job) then return 'too_large' end
   job.stacktrace = read_field(job, 'stacktrace', MAX_STACK)
+  if denied(job) then return 'denied' end
   return given_up(job) and 'given_up' or 'failed'
 end
 
 local function judge(id, planned)
-  local score, job = redis.call('ZSCORE', KEYS[1], id), read(id)
+  local score, job = redis.call('ZSCORE', failed, id), read(id)
   if not score then
     job.word = 'gone'
   elseif tonumber(score) ~= tonumber(planned) then
@@ -129,8 +119,9 @@ local function judge(id, planned)
 end
 
 local jobs, bytes = {}, 0
-for position = 3, #ARGV, 2 do
+for position = 4, #ARGV, 2 do
   bytes = bytes + length(ARGV[position], 'stacktrace') + length(ARGV[position], 'opts')
+    + length(ARGV[position], 'failedReason')
   if #jobs > 0 and bytes > MAX_STEP_BYTES then
     break
   end
@@ -151,10 +142,6 @@ return answer
 -- not.
 -- Redis does not undo a script that fails half way, so all jobs are judged first, and the first write of a job is the
 -- command that Redis refuses when its memory is full.
-if now > tonumber(ARGV[1]) then
-  return redis.error_reply('TOOLATE the request reached Redis too late')
-end
-
 local function enqueue(job)
   if major == 6 and job.priority > 0 then
     local counter = redis.call('INCR', base .. 'pc')
@@ -166,24 +153,15 @@ end
 
 local function retry(job)
   enqueue(job)
-  redis.call('ZREM', KEYS[1], job.id)
+  redis.call('ZREM', failed, job.id)
   redis.call('HDEL', job.key, 'finishedOn', 'processedOn', 'failedReason')
-  redis.call('XADD', base .. 'events', 'MAXLEN', '~', max_events, '*',
-    'event', 'waiting', 'jobId', job.id, 'prev', 'failed')
-end
-
--- Workers of 5 and 6 sleep until there is a marker. A queue at its concurrency limit gets none.
-local function wake_worker()
-  local full = concurrency and redis.call('LLEN', base .. 'active') >= concurrency
-  if major >= 5 and not full then
-    redis.call('ZADD', base .. 'marker', 0, '0')
-  end
+  emit('event', 'waiting', 'jobId', job.id, 'prev', 'failed')
 end
 
 local moved = false
 for _, job in ipairs(jobs) do
   if job.word == 'failed' then
-    if redis.call('ZSCORE', KEYS[1], job.id) then
+    if redis.call('ZSCORE', failed, job.id) then
       retry(job)
       job.word, moved = 'retried', true
     else

@@ -6,27 +6,35 @@ layout of a queue differs between BullMQ's major versions.
 """
 
 import asyncio
-import re
+import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from remediator.clients.redis import connect, translate_errors
+from remediator.clients.redis import connect
 from remediator.masking import mask_text
-from remediator.model.errors import TargetUnknown, TargetUnreachable
+from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.remediations.bullmq_queue import (
+    NO_QUEUE,
+    QUEUE_GONE,
+    READ,
+    WRITE,
+    deadline,
+    exists,
+    queue_key,
+    read_parts,
+    translate_script_errors,
+)
 
 PLAN_SECONDS = 8.0
 EFFECT_SECONDS = 10.0
-# A script that starts later than this does nothing, so that a lookup of the outcome is final.
-SCRIPT_DEADLINE_MS = 5_000
 # A job that failed again after two retries has a fault that a retry does not fix.
 MAX_RETRIES = 2
 LOOKBACK = timedelta(days=7)
@@ -43,32 +51,26 @@ _OUTCOMES = {
     "paused": EffectOutcome(ItemState.SKIPPED, "its queue has been paused since it was planned"),
     "in_flow": EffectOutcome(ItemState.SKIPPED, "belongs to a flow of jobs; retry it from the application"),
     "given_up": EffectOutcome(ItemState.SKIPPED, "was given up for good by the application"),
+    "denied": EffectOutcome(ItemState.SKIPPED, "failed with one of deny_reasons"),
     "stalled": EffectOutcome(ItemState.SKIPPED, "stalled too often; BullMQ gave it up"),
     "too_old": EffectOutcome(ItemState.SKIPPED, "is older than younger_than; retry it from the application"),
-    "too_large": EffectOutcome(ItemState.SKIPPED, "has a stack or options too large to read"),
+    "too_large": EffectOutcome(ItemState.SKIPPED, "has a stack, a reason or options too large to read"),
 }
 # The reason for an empty plan, by the word of the jobs left out; the first word that occurs counts.
 _EMPTY_REASONS = {
     "paused": "queue_paused",
     "retried_twice": "retried_twice",
+    "denied": "denied",
     "given_up": "given_up",
     "stalled": "stalled",
     "too_old": "too_old",
     "too_large": "too_large",
     "in_flow": "only_flows",
 }
-_NO_QUEUE = "NOQUEUE"
-_SCRIPT_ERRORS = (_NO_QUEUE, "BADVERSION", "TOOLATE")
-_QUEUE_GONE = "the queue is gone, and its jobs with it"
 
 
-def _scripts(text: str) -> tuple[str, str]:
-    """Split the file into two scripts, which share the judging part."""
-    _, judge, ask, act = re.split(r"^-- (?:judge|ask|act) --$", text, flags=re.MULTILINE)
-    return judge + ask, judge + act
-
-
-JUDGE_SCRIPT, RETRY_SCRIPT = _scripts((files(__package__) / "retry_failed_jobs.lua").read_text(encoding="utf-8"))
+_PARTS = read_parts("retry_failed_jobs.lua")
+JUDGE_SCRIPT, RETRY_SCRIPT = READ + _PARTS["judge"] + _PARTS["ask"], WRITE + _PARTS["judge"] + _PARTS["act"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class _RetrySession:
         return timedelta(seconds=EFFECT_SECONDS)
 
     async def plan(self) -> Plan:
-        with _translate_script_errors(self.scope):
+        with translate_script_errors(self.scope):
             async with asyncio.timeout(PLAN_SECONDS):
                 counts = await self._counts()
                 oldest = await self._oldest_failed()
@@ -119,42 +121,33 @@ class _RetrySession:
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         jobs = [(str(item.identity["id"]), str(item.identity["score"])) for item in items]
-        with _translate_script_errors(self.scope):
-            seconds, microseconds = await self.redis.time()
-            deadline = seconds * 1000 + microseconds // 1000 + SCRIPT_DEADLINE_MS
+        with translate_script_errors(self.scope):
             try:
-                _, results = await self._run_in_steps(RETRY_SCRIPT, deadline, jobs)
+                _, results = await self._run_in_steps(RETRY_SCRIPT, await deadline(self.redis), jobs)
             except ResponseError as error:
-                if str(error).startswith(_NO_QUEUE):
-                    return [EffectOutcome(ItemState.SKIPPED, _QUEUE_GONE)] * len(items)
+                if str(error).startswith(NO_QUEUE):
+                    return [EffectOutcome(ItemState.SKIPPED, QUEUE_GONE)] * len(items)
                 raise
         return [_OUTCOMES[word] for word in results]
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        with _translate_script_errors(self.scope):
+        with translate_script_errors(self.scope):
             pipeline = self.redis.pipeline(transaction=False)
             for item in items:
                 pipeline.zscore(f"{self.key}:failed", str(item.identity["id"]))
             scores = await pipeline.execute()
-            if not await self._exists():
-                return [EffectOutcome(ItemState.UNKNOWN, _QUEUE_GONE)] * len(items)
+            if not await exists(self.redis, self.key):
+                return [EffectOutcome(ItemState.UNKNOWN, QUEUE_GONE)] * len(items)
         return [_outcome_of(item, score) for item, score in zip(items, scores, strict=True)]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
         """See RemediationSession. Clean if every retried job was completed, or removed since."""
-        with _translate_script_errors(self.scope):
+        with translate_script_errors(self.scope):
             states = Counter([await self._state(str(item.identity["id"])) for item in items])
-            if not await self._exists():
-                raise TargetUnreachable(f"{self.scope.target}: {_QUEUE_GONE}")
+            if not await exists(self.redis, self.key):
+                raise TargetUnreachable(f"{self.scope.target}: {QUEUE_GONE}")
         clean = states.total() == states["completed"] + states["gone"]
         return Verdict(clean, {state: states[state] for state in sorted(states)})
-
-    async def _exists(self) -> bool:
-        """Return whether the queue exists.
-
-        Read after its jobs: they are gone from an obliterated queue too.
-        """
-        return bool(await self.redis.exists(f"{self.key}:meta"))
 
     async def _counts(self) -> dict[str, int]:
         lists, sets = ("wait", "paused", "active"), ("prioritized", "delayed", "waiting-children", "failed")
@@ -169,23 +162,22 @@ class _RetrySession:
         rows: Any = await self.redis.zrange(f"{self.key}:failed", 0, MAX_LISTED - 1, withscores=True)
         return [(job, float(score)) for job, score in rows]
 
-    async def _run_in_steps(self, script: str, deadline: int, jobs: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+    async def _run_in_steps(self, script: str, latest: int, jobs: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
         """Run `script` until it has judged all jobs; return the queue's version and one result per job.
 
         Each script judges at least one job, and leaves out those that would take Redis longer than a few milliseconds.
         """
-        version, results = await self._run_step(script, deadline, jobs[:STEP_JOBS])
+        version, results = await self._run_step(script, latest, jobs[:STEP_JOBS])
         while len(results) < len(jobs):
-            version, more = await self._run_step(script, deadline, jobs[len(results) : len(results) + STEP_JOBS])
+            version, more = await self._run_step(script, latest, jobs[len(results) : len(results) + STEP_JOBS])
             results += more
         return version, results
 
-    async def _run_step(self, script: str, deadline: int, jobs: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
+    async def _run_step(self, script: str, latest: int, jobs: Sequence[tuple[str, str]]) -> tuple[str, list[Any]]:
         max_age = self.scope.settings.younger_than or YOUNGER_THAN
         arguments = [argument for job in jobs for argument in job]
-        answer: list[Any] = await self.redis.eval(
-            script, 1, f"{self.key}:failed", deadline, int(max_age.total_seconds() * 1000), *arguments
-        )
+        limits = int(max_age.total_seconds() * 1000), json.dumps(self.scope.settings.deny_reasons)
+        answer: list[Any] = await self.redis.eval(script, 1, f"{self.key}:meta", latest, *limits, *arguments)
         return answer[0], answer[1:]
 
     async def _state(self, job: str) -> str:
@@ -239,48 +231,9 @@ def _job_state(
     return "active" if processed_on is not None else "waiting"
 
 
-@contextmanager
-def _translate_script_errors(scope: Scope) -> Iterator[None]:
-    """Translate errors, reducing those of the scripts to their own message."""
-    with translate_errors(scope):
-        try:
-            yield
-        except ResponseError as error:
-            if "WRONGTYPE" in str(error):
-                raise TargetUnknown(f"{scope.target}: the keys of this name are not a BullMQ queue") from None
-            code, _, message = str(error).partition(" ")
-            if code not in _SCRIPT_ERRORS:
-                raise
-            error_type = TargetUnknown if code == "NOQUEUE" else TargetUnreachable
-            raise error_type(f"{scope.target}: {message}") from None
-
-
-def _queue_key(scope: Scope) -> str:
-    """Return the prefix of the queue's keys.
-
-    The queue's name comes from an alert, so it must be in the inventory.
-    """
-    queues, queue = scope.stack.queues[scope.target.name], scope.target.queue
-    if not queue:
-        raise TargetUnreachable(f"{scope.target}: the alert names no queue; add the label `queue`")
-    if queues.names != "discover" and queue not in queues.names:
-        names = ", ".join(map(repr, queues.names))
-        raise TargetUnreachable(
-            f"{scope.target}: queues.{scope.target.name}.names lists only {names}; add {queue!r} to it"
-        )
-    key = queues.key_of(queue)
-    if key is None:
-        raise TargetUnknown(f"{scope.target}: {queue!r} has none of the prefixes {', '.join(queues.prefixes)}")
-    if not queues.owns(queue):
-        raise TargetUnknown(
-            f"{scope.target}: {queue!r} may be another product's queue; list it in names if it is yours"
-        )
-    return key
-
-
 @asynccontextmanager
 async def _open(scope: Scope) -> AsyncIterator[_RetrySession]:
-    key = _queue_key(scope)
+    key = queue_key(scope)
     async with connect(scope) as redis:
         yield _RetrySession(scope, redis, key, Counter(str(identity["id"]) for identity in scope.touched_items))
 
@@ -288,7 +241,7 @@ async def _open(scope: Scope) -> AsyncIterator[_RetrySession]:
 REMEDIATION = Remediation(
     name="retry_failed_jobs",
     kind="queues",
-    keys=frozenset({"batch", "younger_than"}),
+    keys=frozenset({"batch", "younger_than", "deny_reasons"}),
     max_items=100,
     one_effect=True,
     open=_open,

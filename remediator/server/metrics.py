@@ -21,6 +21,7 @@ from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
 from remediator.server.calendar_metrics import duty_families, window_families
 from remediator.server.run_metrics import label_values, run_families
+from remediator.server.undo_metrics import undo_families
 from runbookd.service import VERSION
 
 
@@ -80,8 +81,10 @@ async def collect(
 
 
 async def _ledger_families(connection: AsyncConnection, context: Context) -> list[Metric]:
+    counts = await run_counts.all_counts(connection)
     return [
-        *run_families(context, await run_counts.all_counts(connection)),
+        *run_families(context, counts),
+        *await undo_families(connection, context, counts),
         await _open_episodes(connection, context),
         await _breakers(connection),
         await _paused_stacks(connection, context),

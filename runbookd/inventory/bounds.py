@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from runbookd.inventory.announcements import Announcement
 from runbookd.inventory.durations import Duration
@@ -108,6 +108,9 @@ class Protect(Section):
         return names, [name.removesuffix("*") for name in self.applications if name.endswith("*")]
 
 
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200)]
+
+
 class RemediationSettings(Section):
     """The settings of one remediation in one stack.
 
@@ -131,6 +134,8 @@ class RemediationSettings(Section):
     block_on: tuple[str, ...] = ()
     protect: Protect = Protect()
     terminate: bool = False
+    deny_reasons: Annotated[tuple[Reason, ...], Field(max_length=50)] = ()
+    ends_after: Duration | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -146,6 +151,8 @@ class RemediationSettings(Section):
             raise ValueError("older_than must be at least 1s; a shorter one would end working sessions")
         if self.younger_than is not None and self.younger_than < timedelta(seconds=1):
             raise ValueError("younger_than must be at least 1s; a shorter one would leave out every item")
+        if self.ends_after is not None and self.ends_after < timedelta(seconds=10):
+            raise ValueError("ends_after must be at least 10s; a shorter one would end before it is verified")
         return self
 
 

@@ -6,7 +6,7 @@ from redis.exceptions import NoPermissionError
 
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.remediations.retry_failed_jobs import JUDGE_SCRIPT
-from tests.integration.remediator.remediations.retry_failed_jobs.queue import KEY, REMEDIATOR, apply, plan_of, total
+from tests.integration.remediator.remediations.queues.queue import KEY, REMEDIATOR, apply, plan_of, total
 
 
 @pytest.mark.parametrize("queue", ["nothing", "*", "email?", "emails\n", "../emails", "{emails}", " emails", "Emails"])
@@ -85,7 +85,7 @@ async def test_unknown_version_is_refused_untouched(bull, redis, scope, version:
 
 
 async def test_late_request_does_nothing(bull, redis, scope, monkeypatch) -> None:
-    monkeypatch.setattr("remediator.remediations.retry_failed_jobs.SCRIPT_DEADLINE_MS", -1)
+    monkeypatch.setattr("remediator.remediations.bullmq_queue.SCRIPT_DEADLINE_MS", -1)
     await bull(5, "fail", count=1)
     plan = await plan_of(scope())
     with pytest.raises(TargetUnreachable, match="too late"):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from remediator.model.remediation import ItemState
-from tests.integration.remediator.remediations.retry_failed_jobs.queue import (
+from tests.integration.remediator.remediations.queues.queue import (
     KEY,
     apply,
     every_major,

@@ -12,19 +12,21 @@ from redis.asyncio import Redis
 from demo.servers.node import run_node
 from demo.servers.redis import RedisServer
 from remediator.model.remediation import Scope
-from tests.integration.remediator.remediations.retry_failed_jobs.queue import ADMIN, REMEDIATOR, Bull
+from tests.integration.remediator.remediations.queues.queue import ADMIN, REMEDIATOR, Bull
 
-ACL = Path(__file__).parents[5] / "deploy" / "redis" / "remediator.acl"
+RIGHTS = Path(__file__).parents[5] / "deploy" / "redis"
 SCRIPT = Path(__file__).with_name("queue.cjs")
 
 
 @pytest.fixture(scope="session")
 def server(servers_folder: Path) -> Iterator[RedisServer]:
-    """Yield a Redis with the remediator's user and its rights from the ACL file."""
+    """Yield a Redis with a user for each of the remediator's ACL files, named after it."""
     acl = servers_folder / "remediator.acl"
-    acl.write_text(
-        f"user default on >{ADMIN} ~* &* +@all\n" + ACL.read_text().replace(" on ", f" on >{REMEDIATOR} ", 1)
-    )
+    users = [
+        (RIGHTS / f"{name}.acl").read_text().replace("user remediator on ", f"user {name} on >{REMEDIATOR} ", 1)
+        for name in ("remediator", "remediator-queues")
+    ]
+    acl.write_text(f"user default on >{ADMIN} ~* &* +@all\n" + "".join(users))
     acl.chmod(0o600)
     redis = RedisServer(servers_folder / "redis-with-users", acl=acl)
     redis.start()
@@ -58,11 +60,13 @@ def scope(server: RedisServer, scope_of: Any) -> Callable[..., Scope]:
         names: Any = "discover",
         url: str | None = None,
         prefix: Any = "bull",
+        user: str = "remediator",
+        target: Any = None,
         **settings: Any,
     ) -> Scope:
         stack = {
-            "redis": {"cache": {"url": "redis://x", "admin_url": url or server.url("remediator", REMEDIATOR)}},
-            "queues": {"jobs": {"redis": "cache", "names": names, "prefix": prefix}},
+            "redis": {"cache": {"url": "redis://x", "admin_url": url or server.url(user, REMEDIATOR)}},
+            "queues": {"jobs": {"redis": "cache", "names": names, "prefix": prefix, **(target or {})}},
         }
         return scope_of("queues", stack=stack, name="jobs", queue=queue, **settings)
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from demo.servers.node import run_node
 from remediator.model.remediation import Item, ItemState
-from tests.integration.remediator.remediations.retry_failed_jobs.queue import ADMIN, every_major, open_session
+from tests.integration.remediator.remediations.queues.queue import ADMIN, every_major, open_session
 
 STATES = Path(__file__).with_name("states.cjs")
 LISTS, SETS = ("wait", "paused", "active"), ("prioritized", "delayed", "waiting-children", "failed", "completed")

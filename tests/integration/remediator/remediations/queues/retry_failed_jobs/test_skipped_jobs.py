@@ -7,7 +7,7 @@ import pytest
 
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import Item, ItemState
-from tests.integration.remediator.remediations.retry_failed_jobs.queue import (
+from tests.integration.remediator.remediations.queues.queue import (
     KEY,
     apply,
     every_major,

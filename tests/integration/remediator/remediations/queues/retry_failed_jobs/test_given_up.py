@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from remediator.model.remediation import Item, ItemState
-from tests.integration.remediator.remediations.retry_failed_jobs.queue import (
+from tests.integration.remediator.remediations.queues.queue import (
     KEY,
     apply,
     every_major,
@@ -91,3 +91,32 @@ async def test_job_that_grew_too_old_since_the_plan_is_skipped(bull, redis, scop
     plan = await plan_of(scope())
     await redis.hincrby(f"{KEY}:{job}", "timestamp", int(-timedelta(days=2).total_seconds() * 1000))
     assert await apply(scope(), plan.items) == [ItemState.SKIPPED]
+
+
+@pytest.mark.parametrize(
+    ("reason", "denied"),
+    [("no MAILBOX for", True), ("typeerror", True), ("Type", False), ("mailbox for you", False), ("at breaks", False)],
+)
+async def test_job_with_a_denied_reason_is_left_out(bull, redis, scope, reason: str, denied: bool) -> None:
+    """A reason is a part of the message, or the whole name of the error's class, in any case."""
+    [job] = await bull(5, "fail", count=1)
+    item = await failed_item(redis, job)
+    limits = scope(deny_reasons=["card declined", reason])
+    plan = await plan_of(limits)
+    assert (ids(plan), plan.evidence["left_out"]) == (([], {"denied": 1}) if denied else ([job], {}))
+    assert plan.empty_reason == ("denied" if denied else "")
+    assert await apply(limits, [item]) == [ItemState.SKIPPED if denied else ItemState.APPLIED]
+
+
+async def test_class_of_an_earlier_attempt_is_denied(bull, redis, scope) -> None:
+    [job] = await bull(5, "fail", count=1)
+    stack = r'["CardRefusedError: no\n at x","CardRefused: \"no\"\n at x","Error: gone\n at x"]'
+    await redis.hset(f"{KEY}:{job}", mapping={"stacktrace": stack, "failedReason": "gone"})
+    assert (await plan_of(scope(deny_reasons=["CardRefused"]))).evidence["left_out"] == {"denied": 1}
+    assert ids(await plan_of(scope(deny_reasons=["CardRef"]))) == [job]
+
+
+async def test_reason_too_large_to_read_is_left_out(bull, redis, scope) -> None:
+    [job] = await bull(5, "fail", count=1)
+    await redis.hset(f"{KEY}:{job}", "failedReason", "x" * 300_000)
+    assert (await plan_of(scope())).evidence["left_out"] == {"too_large": 1}

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from remediator.model.remediation import ItemState
-from tests.integration.remediator.remediations.retry_failed_jobs.queue import KEY, apply, plan_of
+from tests.integration.remediator.remediations.queues.queue import KEY, apply, plan_of
 
 JOBS, STACK_BYTES = 1_000, 300_000
 MAX_MICROSECONDS = 10_000

@@ -1,0 +1,35 @@
+"""Pauses one BullMQ queue, so that its jobs wait while something they need is down, and resumes it again.
+
+A pause that nobody ends is an outage of its own. So it ends by itself after `for` or `ends_after`; for an alert without
+either, once the alert has ended; and a pause by an operator without an end raises `QueuePauseNotEnded`.
+"""
+
+from datetime import timedelta
+
+from remediator.model.parameters import DurationParameter
+from remediator.model.remediation import Remediation, Scope, Undo, UndoWhen
+from remediator.remediations.queue_switch import open_switch
+
+
+def _end_of(scope: Scope) -> UndoWhen:
+    """Return the end that the operator or the inventory sets; None is the end of the episode."""
+    after = scope.parameters.get("for", scope.settings.ends_after)
+    return UndoWhen(after if isinstance(after, timedelta) else None)
+
+
+REMEDIATION = Remediation(
+    name="pause_queue",
+    kind="queues",
+    keys=frozenset({"ends_after"}),
+    max_items=1,
+    one_effect=True,
+    open=open_switch(paused=True),
+    undo=Undo("exact", "A run of its own resumes the queue: after `for`, after `ends_after`, or with the alert's end."),
+    parameters={
+        "for": DurationParameter(
+            "the time after which the queue is resumed by itself", timedelta(seconds=10), timedelta(days=1)
+        )
+    },
+    undo_when=_end_of,
+    auto_needs=frozenset({"ends_after"}),
+)
