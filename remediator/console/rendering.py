@@ -56,10 +56,16 @@ def _common(request: web.Request, console: Console, visitor: Visitor | None) -> 
         "path": request.path,
         "is_read": request.method == hdrs.METH_GET,  # the page can be fetched again
         "now": console.context.clock.now(),
+        "has_page": lambda path: any(each.canonical == path for each in request.app.router.resources()),
         "can": lambda role: visitor is not None and visitor.role.includes(Role(role)),
         "fault": console.fault() if visitor is not None else None,
         "stacks": list(console.context.inventory.stacks) if visitor is not None else [],
     }
+
+
+def _number_text(value: float) -> str:
+    """Return a number without a needless fraction."""
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.1f}"
 
 
 def _environment() -> Environment:
@@ -79,11 +85,13 @@ def _environment() -> Environment:
         "utc": times.utc_text,
         "in_zone": times.zone_text,
         "relative": times.relative_text,
+        "clock": times.clock_text,
         "span": times.span_text,
         "duration": format_duration,
         "look": look_of,
         "item_look": item_look,
         "pairs": format_pairs,
+        "number": _number_text,
         "evidence": format_evidence,
     }
     environment.globals |= {"static_url": static_url, "version": VERSION}

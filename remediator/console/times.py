@@ -18,11 +18,17 @@ def zone_of(stack: Stack | None) -> ZoneInfo | None:
 
 
 def utc_text(at: datetime, now: datetime) -> str:
-    """Return the time in UTC, with its date unless it is today, and its year unless it is this one."""
+    """Return the time in UTC: of today with seconds, of another day with its date, of another year with that too."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
     if at.date() == now.date():
         return f"{at:%H:%M:%S} UTC"
-    return f"{at:%d %b %H:%M:%S} UTC" if at.year == now.year else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at:%d %b %H:%M} UTC" if at.year == now.year else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def clock_text(at: datetime) -> str:
+    """Return the time of day to the millisecond, for events close to each other."""
+    at = at.astimezone(UTC)
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03}"
 
 
 def zone_text(at: datetime, zone: ZoneInfo | None) -> str:

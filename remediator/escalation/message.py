@@ -33,7 +33,7 @@ _SEVERITIES = {
     RunState.UNKNOWN: Severity.CRITICAL,
 }
 # `_reasons` reports these; the other evidence goes under its own name or its label here.
-_EXPLAINED_EVIDENCE = frozenset({"bounds", "error", "stopped"})
+_EXPLAINED_EVIDENCE = frozenset({"bounds", "judged", "error", "stopped"})
 _EVIDENCE_LABELS = {"plan": "seen when planning"}
 
 _END_SENTENCES = {"resolved": "The alert has resolved.", "vanished": "The alert is no longer reported as firing."}

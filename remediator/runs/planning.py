@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide
 from remediator.bounds.facts import gather_facts, query_outside
+from remediator.bounds.numbers import judged_evidence
 from remediator.context import Context
 from remediator.escalation.policy import escalate
 from remediator.ledger import effects, episodes, run_history, runs
@@ -134,7 +135,8 @@ async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan
         facts = await gather_facts(connection, context, target, run, episode, outside)
         decision = decide(facts, reads_only=only_reads(target, run))
         await note_storm(connection, context, facts.storm)  # for its cooldown, even if another bound stops the run
-        return await _apply_decision(connection, context, run, target, decision, plan)
+        evidence = {"bounds": decision.as_evidence(), "judged": judged_evidence(decision, facts)}
+        return await _apply_decision(connection, context, run, target, decision, evidence, plan)
 
 
 def next_state(
@@ -167,13 +169,13 @@ async def _apply_decision(
     run: Run,
     target: ResolvedTarget,
     decision: Decision,
+    evidence: Mapping[str, Any],
     plan: Plan | None,
 ) -> Run:
     settings = target.settings
     rejected_hash = await run_history.rejected_hash(connection, run.episode)
     state, reason = next_state(target, run, decision, plan, rejected_hash)
     columns = _columns_of(state, run, settings, decision, context.clock.now())
-    evidence = {"bounds": decision.as_evidence()}
     run = await transition(connection, context, run, state, reason=reason, evidence=evidence, **columns)
     if state is RunState.NOTHING_TO_DO and reason and settings.mode is not Mode.SHADOW:
         await escalate(connection, context, run)

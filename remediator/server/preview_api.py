@@ -4,13 +4,13 @@ They read targets with the remediator's rights, so they need an operator's token
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
 from remediator.bounds.bounds import REFUSALS, Decision
 from remediator.bounds.facts import BoundFacts
+from remediator.bounds.numbers import numbers_of
 from remediator.context import Context
 from remediator.escalation.advice import what_next
 from remediator.ledger import effects, runs
@@ -117,30 +117,5 @@ def bounds_json(decision: Decision | None) -> list[dict[str, Any]]:
 
 
 def numbers_json(facts: BoundFacts | None) -> Mapping[str, Any]:
-    """Return each judged number beside its limit; null is no limit, or unknown."""
-    if facts is None:
-        return {}
-    settings, alert, plan, history = facts.settings, facts.alert, facts.plan, facts.history
-    return {
-        "items": {"found": plan.found, "max_items": plan.max_items, "batch": settings.batch},
-        "share": {"found": plan.found, "of": plan.population, "max_share": settings.max_share},
-        "runs_last_hour": {
-            "remediation": [len(history.remediation_admissions), settings.max_runs_per_hour],
-            "stack": [len(history.stack_admissions), facts.stack_limits.max_runs_per_hour],
-            "all": [len(history.all_admissions), facts.limits.max_runs_per_hour],
-        },
-        "under_way": {
-            "stack": [history.active_stack, facts.stack_limits.concurrency],
-            "all": [history.active, facts.limits.concurrency],
-        },
-        "firing_seconds": _seconds(facts.now - alert.firing_since),
-        "min_firing_seconds": settings.min_firing.total_seconds(),
-        "confirmed_seconds_ago": _seconds(facts.now - alert.confirmed_at),
-        "max_alert_age_seconds": facts.max_alert_age.total_seconds(),
-        "last_run_ended_at": rfc3339(history.last_admitted_end),
-        "cooldown_seconds": settings.cooldown.total_seconds(),
-    }
-
-
-def _seconds(span: timedelta) -> float:
-    return round(span.total_seconds(), 3)
+    """Return each judged number beside its limit; empty if nothing was judged."""
+    return {} if facts is None else numbers_of(facts)

@@ -158,7 +158,7 @@ def run(console: Console, answer: Row, output: Format) -> None:
     for item in answer["items"]:
         line(console, item_line(item))
     for name, value in answer["evidence"].items():
-        if name not in ("bounds", "requested") and (text := format_evidence(value)):
+        if name not in ("bounds", "judged", "requested") and (text := format_evidence(value)):
             line(console, f"{name}: {text}")
     for then, details in answer["evidence"].get("bounds", {}).items():
         for name, detail in details.items():

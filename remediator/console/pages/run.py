@@ -1,0 +1,131 @@
+"""`/runs/ID`: one run as a timeline, from its alert to its proof; `/runs/ID/why`: what would be done now."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from remediator.console.alerts import alerts_of, worst_first
+from remediator.console.bound_rows import rows_of_decision, rows_of_run
+from remediator.console.rendering import render
+from remediator.console.routes import ConsoleRoutes
+from remediator.console.timeline import timeline_of
+from remediator.console.times import zone_of
+from remediator.console.visitor import Visitor
+from remediator.context import Context
+from remediator.escalation.advice import what_next
+from remediator.ledger import episodes, runs
+from remediator.ledger.run_story import MAX_ITEMS, read_story
+from remediator.ledger.runs import Run
+from remediator.model.episode_key import EpisodeKey
+from remediator.model.errors import NoSuchRun
+from remediator.model.logfmt import format_evidence
+from remediator.model.remediation import Undo
+from remediator.model.run_state import MEANING
+from remediator.model.target import ResolvedTarget, resolve_target
+from remediator.server.dry_run import preview_episode
+from remediator.server.operator_api import parse_run_id
+
+_SHOWN_ELSEWHERE = frozenset({"bounds", "judged", "requested", "plan", "proof", "error", "stopped"})
+
+
+class Reading(NamedTuple):
+    """A value of the verifying reading, before and after."""
+
+    name: str
+    before: str
+    after: str
+
+
+def add_routes(routes: ConsoleRoutes) -> None:
+    """Add both pages."""
+    context = routes.context
+
+    async def show(request: web.Request, visitor: Visitor) -> web.Response:
+        async with context.ledger.read() as connection:
+            run = await runs.get_or_none(connection, parse_run_id(request))
+            if run is None:
+                raise NoSuchRun(f"there is no run {request.match_info['id']}")
+            episode = await episodes.get(connection, run.episode)
+            story = await read_story(connection, run)
+        return await render(
+            request,
+            visitor,
+            "run.html",
+            command=f"runbookctl run {run.id}",
+            run=run,
+            episode=episode,
+            story=story,
+            alerts=worst_first(alerts_of(episode)),
+            events=timeline_of(run, episode, story, context.clock.now()),
+            bounds=rows_of_run(run),
+            readings=readings_of(run),
+            evidence={name: value for name, value in run.evidence.items() if name not in _SHOWN_ELSEWHERE and value},
+            meaning=MEANING[run.state],
+            next_step=what_next(run),
+            undo=_undo_of(context, run),
+            max_items=MAX_ITEMS,
+            zone=zone_of(context.inventory.stacks.get(run.stack)),
+            markdown=_markdown(run, str(request.url)),
+        )
+
+    async def show_why(request: web.Request, visitor: Visitor) -> web.Response:
+        async with context.ledger.read() as connection:
+            run = await runs.get_or_none(connection, parse_run_id(request))
+        if run is None:
+            raise NoSuchRun(f"there is no run {request.match_info['id']}")
+        preview = await preview_episode(context, EpisodeKey(run.stack, run.remediation, run.target))
+        return await render(
+            request,
+            visitor,
+            "why.html",
+            command=f"runbookctl why {run.id}",
+            run=run,
+            bounds=rows_of_run(run),
+            next_step=what_next(run),
+            preview=preview,
+            now_rows=rows_of_decision(preview.decision, preview.facts) if preview.decision and preview.facts else (),
+            max_items=MAX_ITEMS,
+            zone=zone_of(context.inventory.stacks.get(run.stack)),
+        )
+
+    routes.get("/runs/{id}", show)
+    routes.get("/runs/{id}/why", show_why)
+
+
+def readings_of(run: Run) -> Sequence[Reading]:
+    """Return the values of the plan's reading beside those of the verification; texts where one of them is none."""
+    before, after = (dict(_values(run.evidence.get(name))) for name in ("plan", "proof"))
+    is_clean = after.pop("clean", None)
+    names = dict.fromkeys([*before, *after])
+    rows = [Reading(name, _text(before.get(name)), _text(after.get(name))) for name in names]
+    if is_clean is None:
+        return rows
+    return [Reading("to be touched", str(run.found or 0), "nothing" if is_clean else "not yet clean"), *rows]
+
+
+def _values(part: Any) -> Mapping[str, Any]:
+    if isinstance(part, Mapping):
+        return part
+    return {} if part is None else {"reading": part}  # too large, so the ledger keeps its beginning as a text
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else format_evidence(value)
+
+
+def _undo_of(context: Context, run: Run) -> Undo | None:
+    """Return whether and how the effects can be undone; None if the target no longer exists."""
+    match resolve_target(context.inventory, context.remediations, run.key):
+        case ResolvedTarget() as target:
+            return target.declaration.undo
+        case _:
+            return None
+
+
+def _markdown(run: Run, address: str) -> str:
+    """Return the run in one line for the channel of the incident."""
+    reason = f" ({run.reason})" if run.reason else ""
+    return (
+        f"**run {run.id}**: {run.remediation} on `{run.target}` is **{run.state}**{reason}. {what_next(run)} {address}"
+    )
