@@ -12,8 +12,11 @@ from remediator.console.pages import approvals, audit, duties, kill_switch, run,
 from remediator.console.rendering import CONSOLE, Console
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.static_files import serve_static
-from remediator.console.visitor import ConsoleGuard
+from remediator.console.visitor import ConsoleGuard, Visitor
 from remediator.context import Context
+
+# The paths of machines keep their own answers.
+_ANY_OTHER_PATH = "/{path:(?!api(/|$)|-/|metrics$|webhook$).+}"
 
 
 def add_console_routes(
@@ -33,3 +36,9 @@ def add_console_routes(
     for page in (stacks, stack, runs, run, approvals, start, duties, audit, kill_switch):
         page.add_routes(routes)
     add_event_route(app, context, guard)
+    routes.get(_ANY_OTHER_PATH, _show_missing)
+
+
+async def _show_missing(request: web.Request, _: Visitor) -> web.Response:
+    """Say that there is no such page, on a page with the kill switch."""
+    raise web.HTTPNotFound(text=f"There is no page {request.path}.")
