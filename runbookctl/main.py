@@ -23,6 +23,7 @@ from runbookctl.commands import (
     password,
     pause,
     preview,
+    report,
     runs,
     starting,
 )
@@ -48,7 +49,7 @@ COMMANDS = (
     *(preview.plan, preview.why, preview.simulate),
     *(starting.start, starting.undo),
     *(approval.approve, approval.reject, pause.pause, pause.resume),
-    *(runs.status, runs.runs, runs.run),
+    *(runs.status, runs.runs, runs.run, report.report),
     *(deploys.deploy, deploys.predeploy),
     *(calendar.duties, calendar.done, calendar.windows),
     *(init.init, explain.explain, check.check, doctor.doctor),

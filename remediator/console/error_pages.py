@@ -14,6 +14,7 @@ from remediator.console.visitor import Visitor
 from remediator.model.errors import (
     InvalidParameter,
     LedgerUnavailable,
+    NoSuchEpisode,
     NoSuchQuestion,
     NoSuchRun,
     NoSuchTarget,
@@ -28,6 +29,7 @@ _STATUS: dict[type[RemediatorError], int] = {
     InvalidParameter: 400,
     OperatorRemoved: 403,
     RoleTooLow: 403,
+    NoSuchEpisode: 404,
     NoSuchQuestion: 404,
     NoSuchRun: 404,
     NoSuchTarget: 404,

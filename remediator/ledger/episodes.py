@@ -204,6 +204,12 @@ async def confirmation_times(connection: AsyncConnection, identifiers: Collectio
     return {row.id: row.confirmed_at for row in await connection.execute(query)}
 
 
+async def get_or_none(connection: AsyncConnection, identifier: int) -> Episode | None:
+    """Return the episode with this number, or None."""
+    row = (await connection.execute(select(episode).where(episode.c.id == identifier))).one_or_none()
+    return None if row is None else Episode(**row._mapping)
+
+
 async def get(connection: AsyncConnection, identifier: int) -> Episode:
     """Return the episode with this number."""
     row = (await connection.execute(select(episode).where(episode.c.id == identifier))).one()

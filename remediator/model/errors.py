@@ -8,6 +8,7 @@ RemediatorError
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
 │   └── TooManyAlerts    a delivery with more alerts than allowed
 ├── NoSuchRun            an operator named a run that does not exist
+├── NoSuchEpisode        an operator named an episode that does not exist
 ├── NoSuchQuestion       an operator named a question that does not exist
 ├── NoSuchTarget         an operator named a target or a remediation that does not exist
 ├── InvalidParameter     an operator set a parameter that does not exist, or a value that is not allowed
@@ -51,6 +52,10 @@ class TooManyAlerts(MalformedDelivery):
 
 class NoSuchRun(RemediatorError):
     """There is no run with this number."""
+
+
+class NoSuchEpisode(RemediatorError):
+    """There is no episode with this number."""
 
 
 class NoSuchQuestion(RemediatorError):

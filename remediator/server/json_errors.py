@@ -6,6 +6,7 @@ from aiohttp.typedefs import Handler
 from remediator.model.errors import (
     InvalidParameter,
     LedgerUnavailable,
+    NoSuchEpisode,
     NoSuchQuestion,
     NoSuchRun,
     NoSuchTarget,
@@ -21,6 +22,7 @@ _STATUS: dict[type[RemediatorError], int] = {
     InvalidParameter: 400,
     OperatorRemoved: 401,
     RoleTooLow: 403,
+    NoSuchEpisode: 404,
     NoSuchQuestion: 404,
     NoSuchRun: 404,
     NoSuchTarget: 404,

@@ -93,6 +93,7 @@ def _people() -> Mapping[str, str]:
     return {
         **{section: f"../how-to/manual-procedures.md#{section}" for section in sections},
         "add-queries": "../how-to/add-queries.md",
+        "write-an-incident-report": "../how-to/write-an-incident-report.md",
         **_receivers(),
     }
 
