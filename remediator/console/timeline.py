@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from remediator.console.alerts import FiringAlert, alerts_of
+from remediator.console.alerts import FiringAlert, alerts_of, worst_first
 from remediator.console.state_words import Tone, look_of
 from remediator.ledger.episodes import Episode
 from remediator.ledger.run_row import Run
@@ -51,8 +51,9 @@ def _world(run: Run, episode: Episode) -> Iterator[Event]:
     """Yield what the alerts did, as the episode tells it."""
     if run.answers_an_alert and episode.has_alerts:
         alerts = alerts_of(episode)
-        names = ", ".join(episode.alert_names[:3])
-        yield Event(episode.firing_since, "world", f"{names} began to fire", "alert", _tone_of(alerts), part="alerts")
+        names = list(dict.fromkeys(each.name for each in worst_first(alerts)))
+        words = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        yield Event(episode.firing_since, "world", f"{words} began to fire", "alert", _tone_of(alerts), part="alerts")
         yield Event(episode.delivered_at, "world", "Alertmanager delivered it", "world")
         yield from _joined(episode)
         if episode.confirmed_at > episode.delivered_at and episode.ended_at is None:

@@ -147,6 +147,9 @@ run = Table(
     Index("run_finished", "finished_at"),
     Index("run_target", "stack", "remediation", "target", "finished_at"),
     Index("run_undoes", "undoes"),
+    # Pages of runs query by these, newest first.
+    Index("run_stack", "stack", "id"),
+    Index("run_remediation", "remediation", "id"),
 )
 
 item = Table(
