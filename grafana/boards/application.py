@@ -133,16 +133,17 @@ BUSINESS = row(
         ],
     ),
     graph(
-        "Restarts within an hour",
-        "Starts of each process within the last hour. If there is more than one, it crashes: read the end of its log"
-        " before the next restart hides it.",
+        "Restarts and kills",
+        "Starts of each process within an hour, and processes that the kernel killed for memory within a quarter. If"
+        " there is more than one start, it crashes: read the end of its log before the next restart hides it.",
         [
             query(f"stack_host:application_restarts:changes1h{STACK}", HOST),
-            limits("application_restarts"),
+            query(f"stack_host:host_oom_kills:increase15m{STACK}", f"{HOST} killed", "KILLED"),
+            limits("application_restarts", "host_oom_kills"),
         ],
         unit="short",
         missing=APPLICATION,
-        alerts=["ProcessRestarting"],
+        alerts=["ProcessRestarting", "OutOfMemoryKill"],
     ),
 )
 
@@ -165,7 +166,7 @@ HOSTS = row(
         [query(f"stack_host:host_memory_used_ratio:ratio{STACK}", HOST), limits("host_memory_used_ratio")],
         unit="percentunit",
         missing=NODE,
-        alerts=["HighMemoryUsage", "OutOfMemoryKill"],
+        alerts=["HighMemoryUsage"],
     ),
     graph(
         "Disk",

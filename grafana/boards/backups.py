@@ -1,11 +1,27 @@
 """The board of the backups: their age, their size, the proof that they can be restored, and how long they are kept."""
 
 from grafana.dashboard import board, targets_of
-from grafana.panels import GREY, bars, column, graph, limits, newest, query, row, stat, states, steps, table, wide
+from grafana.panels import (
+    GREY,
+    bars,
+    column,
+    graph,
+    limits,
+    newest,
+    override_query,
+    query,
+    row,
+    stat,
+    states,
+    steps,
+    table,
+    wide,
+)
 from grafana.words import LIMIT_IS_RED, TARGET, UP, UP_STEPS, or_not_measured
 
 EACH = "{{stack}} {{target}}"
 BY = "stack, target, kind"
+REASON = f"max by (stack, target, reason) (backup_listing_failed{TARGET}) == 1"
 ENCRYPTED = states({-1: ("not measured", GREY), 0: ("not encrypted", "orange"), 1: ("encrypted", "green")})
 
 
@@ -20,10 +36,14 @@ AGE = row(
         "Listing",
         "Whether the exporter can list each folder; it says nothing about age. If it is down, the age is unknown: check"
         " the credentials and the endpoint with `runbookctl doctor`.",
-        [newest(or_not_measured(f"min by (stack, target) (backup_up{TARGET})"), EACH)],
+        [
+            newest(or_not_measured(f"min by (stack, target) (backup_up{TARGET})"), EACH),
+            newest(REASON, f"{EACH} {{{{reason}}}}", "REASON"),
+        ],
         unit="none",
         steps=UP_STEPS,
         mappings=UP,
+        overrides=[override_query("REASON", mappings=[states({1: ("refused", "red")})])],
         alerts=["BackupListingFailed"],
     ),
     graph(

@@ -1,7 +1,7 @@
 """The board of all stacks: one line each, the worst first, and what is not watched at all."""
 
 from grafana.dashboard import board
-from grafana.panels import bars, coloured, column, graph, newest, query, row, stat, table, timeline, wide
+from grafana.panels import bars, coloured, column, graph, newest, query, row, stat, states, table, timeline, wide
 from grafana.words import (
     ANY_IS_ORANGE,
     ANY_IS_RED,
@@ -21,6 +21,8 @@ def _count(state: str) -> str:
     return f"sum by (stack) (stack_quantity_kind:state:group{STACK} {state})"
 
 
+MISSING = states({-1: ("reading", "orange"), -2: ("limit", "blue")})
+JUDGED = '{stack=~"$stack",quantity!~"(duty|service)_.+"}'
 LABELS = ("component", "remediation", "kind", "sustained", "statistic", "source", "host", "volume", "quantity")
 RUNS = f"sum by (stack) (remediation_runs_total{STACK})"
 
@@ -52,7 +54,6 @@ NOW = row(
         unit="none",
         steps=ANY_IS_ORANGE,
         mappings=NOT_MEASURED,
-        alerts=["ThresholdMissing", "MetricMissing"],
     ),
     stat(
         "Waits for a person",
@@ -182,15 +183,30 @@ ALERTS = row(
     wide(
         table(
             "Not measured",
-            "Limits of the runbooks whose quantity was not seen within a day, and what would bring it. If a stack does"
-            " without one on purpose, say so with `runbook:unmeasured`.",
-            [column(f"stack_quantity:unmeasured:group{STACK}")],
-            columns={"stack": "Stack", "quantity": "Quantity", "brought_by": "Brought by"},
-            hidden=["Value"],
-            sort="Stack",
-            units={},
+            "Limits whose quantity nothing measures, with what would bring it, and quantities without a limit. If a"
+            " stack does without one on purpose, say so in its thresholds: `runbook:unmeasured` or `runbook:silent`.",
+            [
+                column(
+                    f"stack_quantity_kind:state:group{STACK} == -1 unless on (stack, quantity)"
+                    f" runbook:unmeasured{STACK} or (stack_quantity_kind:state:group{JUDGED} == -2"
+                    f" unless on (stack, quantity) runbook:silent{STACK})",
+                    "MISSING",
+                ),
+                column(f"stack_quantity:unmeasured:group{STACK}", "BROUGHT"),
+            ],
+            columns={
+                "stack": "Stack",
+                "quantity": "Quantity",
+                "kind": "Kind",
+                "Value #MISSING": "Missing",
+                "brought_by": "Brought by",
+            },
+            hidden=["Value #BROUGHT"],
+            sort="Missing",
+            units={"Missing": "none"},
             missing="every limit is measured",
-            alerts=["ThresholdUnmeasured"],
+            overrides=[coloured("Missing", MISSING)],
+            alerts=["ThresholdUnmeasured", "MetricMissing", "ThresholdMissing"],
         ),
         12,
     ),

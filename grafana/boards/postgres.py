@@ -1,11 +1,12 @@
 """The board of PostgreSQL: sessions and waits, statements, upkeep of tables, sizes, replication."""
 
 from grafana.dashboard import DATABASES, board, targets_of
-from grafana.panels import column, graph, limits, newest, override_query, query, row, stat, table, wide
+from grafana.panels import column, graph, limits, newest, override_query, query, row, stat, states, table, wide
 from grafana.words import ANY_IS_RED, TARGET, UP
 
 EACH = "{{stack}} {{target}}"
 DATABASE = '{stack=~"$stack",target=~"$target",datname=~"$database"}'
+BLIND = states({0: ("sees only its own sessions", "orange")})
 STATEMENT = "stack, target, datname, queryid"
 TABLE = "stack, target, datname, schemaname, relname"
 
@@ -46,10 +47,11 @@ SESSIONS = row(
             newest(f"min by (stack, target) (pg_up{TARGET})", EACH, "UP"),
             newest(f"stack_target:pg_checksum_failures:sum{TARGET}", f"{EACH} damaged pages", "CHECKSUMS"),
             newest(f"stack_target:pg_invalid_indexes:sum{TARGET}", f"{EACH} invalid indexes", "INDEXES"),
+            newest(f"max by (stack, target) (pg_role_can_see_all_sessions{TARGET}) == 0", f"{EACH} role", "BLIND"),
         ],
         unit="none",
         steps=ANY_IS_RED,
-        overrides=[override_query("UP", mappings=[UP])],
+        overrides=[override_query("UP", mappings=[UP]), override_query("BLIND", mappings=[BLIND])],
         alerts=["DatabaseDown", "DatabaseChecksumFailures", "InvalidIndexes", "ExporterBlind"],
     ),
     graph(

@@ -42,7 +42,7 @@ LAG = row(
             limits("bullmq_queue_waiting_jobs"),
         ],
         unit="short",
-        alerts=["QueueHighWaitingCount"],
+        alerts=["QueueHighWaitingCount", "QueueNeedsWorkers"],
     ),
     graph(
         "Throughput",
@@ -70,7 +70,7 @@ WORKERS = row(
         ],
         unit="short",
         missing="not measured: Redis refuses CLIENT LIST",
-        alerts=["QueueWorkersMissing", "QueueNeedsWorkers"],
+        alerts=["QueueWorkersMissing"],
     ),
     graph(
         "Longest-running job",
@@ -163,7 +163,7 @@ FORGOTTEN = row(
         "When each queue was paused. If nobody knows why a queue is paused, ask before you resume it.",
         [query(f"stack_target_queue:bullmq_queue_paused:max{QUEUE}", EACH)],
         mappings=states({0: ("runs", "green"), 1: ("paused", "orange")}),
-        alerts=["QueuePaused"],
+        alerts=["QueuePaused", "QueuePauseNotEnded"],
     ),
 )
 

@@ -5,7 +5,7 @@ exporter replicas report the same value: `max by` merges them before any sum.
 """
 
 from grafana.dashboard import board
-from grafana.panels import column, graph, limits, newest, query, row, stat, table, timeline, wide
+from grafana.panels import coloured, column, graph, limits, newest, query, row, stat, states, table, timeline, wide
 from grafana.words import (
     ALERT_WORDS,
     ALERTS_OVER_TIME,
@@ -20,6 +20,8 @@ from grafana.words import (
     or_not_measured,
     up,
 )
+
+READING = "stack, collector, target"
 
 
 def _up(title: str, metric: str, description: str) -> dict[str, object]:
@@ -125,17 +127,26 @@ LOOP = row(
         8,
     ),
     wide(
-        graph(
+        table(
             "Collectors",
-            "How long the exporter takes to read each target. Near the scrape timeout, readings start to be missing:"
-            " look at the slow target on the exporter's page.",
+            "Each target of the exporter: whether its last reading worked, how long it took, and samples that were"
+            " dropped. If one failed, the exporter's page says why; near the scrape timeout, readings go missing.",
             [
-                query(
-                    f"max by (stack, collector, target) (runbook_exporter_collector_duration_seconds{STACK})",
-                    "{{stack}} {{collector}} {{target}}",
-                )
+                column(f"min by ({READING}) (runbook_exporter_collector_success{STACK})", "WORKED"),
+                column(f"max by ({READING}) (runbook_exporter_collector_duration_seconds{STACK})", "SECONDS"),
+                column(f"max by ({READING}) (runbook_exporter_dropped_series{STACK}) > 0", "DROPPED"),
             ],
-            unit="s",
+            columns={
+                "stack": "Stack",
+                "collector": "Collector",
+                "target": "Target",
+                "Value #WORKED": "Reading",
+                "Value #SECONDS": "Took",
+                "Value #DROPPED": "Dropped",
+            },
+            sort="Took",
+            units={"Took": "s", "Dropped": "short"},
+            overrides=[coloured("Reading", states({0: ("failed", "red"), 1: ("worked", "green")}))],
             alerts=["CollectorFailing", "SeriesDropped"],
         ),
         6,

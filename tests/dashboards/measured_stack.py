@@ -25,6 +25,11 @@ _EXPORTER = {
     f'runbook_exporter_collector_success{{{T},collector="postgres"}}': "1",
     f'runbook_exporter_collector_duration_seconds{{{T},collector="postgres"}}': "0.01",
 }
+_FAULTS = {
+    f'backup_listing_failed{{{BACKUP},reason="timeout"}}': "1",
+    f"pg_role_can_see_all_sessions{{{T}}}": "0",
+    f'runbook_exporter_dropped_series{{{T},collector="postgres"}}': "7",
+}
 _POSTGRES = {
     f"pg_up{{{T}}}": "1",
     f'pg_connections{{{DATABASE},state="active"}}': "3",
@@ -191,6 +196,6 @@ _REMEDIATOR = {
 def input_series(step: int = 15) -> Iterator[Mapping[str, str]]:
     """Yield the series for promtool, from 0 to beyond NOW; `0+3` rises by 3 at each step."""
     steps = 2 * NOW // step
-    groups = (_EXPORTER, _POSTGRES, _REDIS, _QUEUES, _BACKUPS, _APPLICATION, _REMEDIATOR)
+    groups = (_EXPORTER, _FAULTS, _POSTGRES, _REDIS, _QUEUES, _BACKUPS, _APPLICATION, _REMEDIATOR)
     for name, values in (item for group in groups for item in group.items()):
         yield {"series": name, "values": f"{values}x{steps}"}

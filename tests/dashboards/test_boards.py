@@ -152,7 +152,7 @@ WITHOUT_A_LINE = {
     *("pg_up", "redis_up", "probe_success", "application_up", "elasticsearch_up", "elasticsearch_red"),
     *("redis_maxmemory_policy_noeviction", "redis_rdb_last_bgsave_status", "backup_encrypted"),
     *("bullmq_queue_paused", "application_rate_limiting_enabled", "application_maintenance_mode"),
-    *("pg_checksum_failures", "pg_invalid_indexes", "host_oom_kills", "host_disk_full_in_seconds"),
+    *("pg_checksum_failures", "pg_invalid_indexes", "host_disk_full_in_seconds"),
     *("application_request_rise_ratio", "application_requests_per_second"),
 }
 """Limits that are no line: yes or no, shown as words or a colour; and the last two lists, which have a line of text."""

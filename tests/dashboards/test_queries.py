@@ -16,7 +16,8 @@ from tests.rules.rulebook import adapter_files, alerts, subsystem_files, thresho
 from tests.rules.tools import RunTool
 
 EMPTY: dict[str, str] = {
-    "Not measured/A": "every limit is measured",
+    "Not measured/MISSING": "every limit is measured",
+    "Not measured/BROUGHT": "every limit is measured",
 }
 """The queries without data for a stack of which everything is measured, as title/refId, with the reason."""
 
