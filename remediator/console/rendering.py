@@ -56,7 +56,6 @@ def _common(request: web.Request, console: Console, visitor: Visitor | None) -> 
         "path": request.path,
         "is_read": request.method == hdrs.METH_GET,  # the page can be fetched again
         "now": console.context.clock.now(),
-        "has_page": lambda path: any(each.canonical == path for each in request.app.router.resources()),
         "can": lambda role: visitor is not None and visitor.role.includes(Role(role)),
         "fault": console.fault() if visitor is not None else None,
         "stacks": list(console.context.inventory.stacks) if visitor is not None else [],
