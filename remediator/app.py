@@ -29,6 +29,7 @@ from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.calendar_api import add_calendar_routes
 from remediator.server.contacts_api import add_contact_routes
 from remediator.server.deploys_api import add_deploy_routes
+from remediator.server.episodes_api import add_episode_routes
 from remediator.server.incident_api import add_incident_routes
 from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import Api, add_api_routes
@@ -164,6 +165,7 @@ def _add_operator_routes(app: web.Application, context: Context, engine: Engine,
     add_contact_routes(app, context, api.require_operator)
     add_deploy_routes(app, context, api.require_operator)
     add_question_routes(app, context, api.require_operator, engine.wake)
+    add_episode_routes(app, context, api.require_operator)
     add_calendar_routes(app, context, api.require_operator)
     add_incident_routes(app, context, api.require_operator)
     add_status_route(app, context, api.require_operator, lambda: engine.fault)

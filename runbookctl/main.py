@@ -10,6 +10,7 @@ import typer
 
 from runbookctl.client import RemediatorClient
 from runbookctl.commands import (
+    acknowledge,
     approval,
     audit,
     breakers,
@@ -50,6 +51,7 @@ COMMANDS = (
     *(starting.start, starting.undo),
     *(approval.approve, approval.reject, pause.pause, pause.resume),
     *(runs.status, runs.runs, runs.run, report.report),
+    *(acknowledge.episodes, acknowledge.ack),
     *(deploys.deploy, deploys.predeploy),
     *(calendar.duties, calendar.done, calendar.windows),
     *(init.init, explain.explain, check.check, doctor.doctor),

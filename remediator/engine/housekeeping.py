@@ -8,6 +8,7 @@ import asyncio
 from remediator.calendar.announcements import queue_announcements
 from remediator.calendar.duties import note_new_duties
 from remediator.context import Context
+from remediator.escalation.reminders import queue_reminders
 from remediator.intake.vanished import CHECK_SECONDS, VanishedEpisodeDetector
 from remediator.ledger import retention
 
@@ -41,6 +42,7 @@ class Housekeeping:
             self.next_calendar_check = now + CALENDAR_SECONDS
             await note_new_duties(self._context)
             await queue_announcements(self._context)
+            await queue_reminders(self._context)
         if self.next_retention is None:
             self.next_retention = now + FIRST_RETENTION_SECONDS
         if now >= self.next_retention:

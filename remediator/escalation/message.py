@@ -22,6 +22,7 @@ from remediator.model.run_state import RunState
 from remediator.model.target import sanitize
 from runbookd.inventory import Inventory, format_duration
 
+URGENT = ("P0", "P1")
 SHOWN_ITEMS = 10
 SHOWN_RUNS = 10
 MAX_LINK = 2_000
@@ -100,7 +101,7 @@ async def end_message(
         Severity.OK if is_over else Severity.WARNING,
         facts=tuple(facts),
         advice=tuple(breaker_lines),
-        incident=_incident(episode),
+        incident=incident_of(episode),
         is_over=is_over,
     )
 
@@ -134,7 +135,7 @@ async def _with_details(
             _cause_line(run, episode),
             *(f"why: {reason}" for reason in _reasons(run)),
         ),
-        advice=(f"what next: {what_next(run)}", *breaker_lines, *ended),
+        advice=(f"what next: {what_next(run)}", *breaker_lines, *_in_hand(context, episode), *ended),
         links=(
             *console_links(context.inventory, run),
             ("runbook", _annotation(episode, "runbook_url", stack.runbook_url if stack else "")),
@@ -143,8 +144,21 @@ async def _with_details(
         plan=tuple(_plan_lines(run, await effects.items(connection, run.id))),
         evidence=(*_evidence_lines(run), f"audit head: {await audit.head(connection)}"),
         more=f"runbookctl run {run.id}",
-        incident=_incident(episode),
+        incident=incident_of(episode),
     )
+
+
+def _in_hand(context: Context, episode: Episode) -> Iterator[str]:
+    """Yield how to stop the ladder, if the episode climbs one."""
+    stack = context.inventory.stacks.get(episode.stack)
+    has_ladder = stack is not None and any(not step.is_immediate for step in stack.escalation.values())
+    if episode.ended_at is None and episode.has_alerts and (has_ladder or episode.priority in URGENT):
+        yield f"if you have it in hand, stop the ladder: {acknowledge_command(episode.id)}"
+
+
+def acknowledge_command(identifier: int) -> str:
+    """Return the command that acknowledges an episode."""
+    return f"runbookctl ack {identifier}"
 
 
 def _cause_line(run: Run, episode: Episode) -> str:
@@ -172,7 +186,7 @@ def _summaries(episode: Episode) -> Iterator[str]:
             yield sanitize(str(entry["annotations"]["summary"]))
 
 
-def _incident(episode: Episode) -> str:
+def incident_of(episode: Episode) -> str:
     """Return what tells this episode from those of other ledgers, whose numbers may be equal."""
     return f"{episode.stack}/{episode.remediation}/{episode.target}/{episode.id}/{episode.opened_at:%Y%m%d%H%M%S}"
 

@@ -6,7 +6,7 @@ Life Platform runbook, "Emergency Contacts" (at once, 15, 30, 60 minutes).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable, select_firing
 from remediator.context import Context
 from remediator.escalation.message import run_message, step_message
-from remediator.ledger import episodes, outbox, runs, switches
+from remediator.ledger import acknowledgements, episodes, outbox, runs, switches
+from remediator.ledger.acknowledgements import Acknowledgement
 from remediator.ledger.outbox import Notifications, NotifiedEpisode
 from remediator.ledger.runs import Run
 from remediator.model.clock import is_recent
@@ -89,7 +90,8 @@ async def _message_key(connection: AsyncConnection, run: Run) -> str:
 async def escalate_due_steps(context: Context) -> None:
     """Notify the next step of every open episode that has lasted long enough.
 
-    An unconfirmed episode may be over, so its escalation pauses unless Alertmanager still lists the alert.
+    The ladder stands still while the episode is acknowledged. An unconfirmed episode may be over, so its escalation
+    pauses unless Alertmanager still lists the alert.
     """
     context = context.snapshot()
     if not any(
@@ -98,7 +100,12 @@ async def escalate_due_steps(context: Context) -> None:
         return
     async with context.ledger.read() as connection:
         notified_episodes = await outbox.notified_open_episodes(connection)
-    due_steps = [(each, name, step) for each in notified_episodes for name, step in _due_steps(context, each)]
+        acknowledged = await acknowledgements.of_open_episodes(connection)
+    due_steps = [
+        (each, name, step)
+        for each in notified_episodes
+        for name, step in _due_steps(context, each, acknowledged.get(each.notifications.episode, ()))
+    ]
     firing_alerts = (
         await _query_firing_alerts(context)
         if any(step.only_while or _is_unconfirmed(context, each) for each, _, step in due_steps)
@@ -116,16 +123,25 @@ def _is_unconfirmed(context: Context, notified_episode: NotifiedEpisode) -> bool
     return not is_recent(notified_episode.confirmed_at, 2 * context.repeat_interval, context.clock.now())
 
 
-def _due_steps(context: Context, notified_episode: NotifiedEpisode) -> Iterable[tuple[str, EscalationStep]]:
-    duration = context.clock.now() - _first_notified_at(
-        context, notified_episode.notifications, notified_episode.firing_since
-    )
+def _due_steps(
+    context: Context, notified_episode: NotifiedEpisode, acknowledged: Sequence[Acknowledgement]
+) -> Iterable[tuple[str, EscalationStep]]:
+    """Yield the steps that are due; the time in which the episode was acknowledged does not count."""
+    if any(each.ended_at is None for each in acknowledged):
+        return
+    since = _first_notified_at(context, notified_episode.notifications, notified_episode.firing_since)
+    duration = context.clock.now() - since - _time_in(acknowledged, since)
     for name, step in steps_of(context.inventory, notified_episode.key.stack).items():
         is_pending = (
             outbox.step_key(notified_episode.notifications.episode, name) not in notified_episode.notifications.keys
         )
         if is_pending and not step.is_immediate and step.after <= duration:
             yield name, step
+
+
+def _time_in(acknowledged: Sequence[Acknowledgement], since: datetime) -> timedelta:
+    spans = ((each.ended_at or each.at) - max(each.at, since) for each in acknowledged)
+    return sum((max(span, timedelta(0)) for span in spans), timedelta(0))
 
 
 def _first_notified_at(context: Context, notifications: Notifications, firing_since: datetime) -> datetime:
@@ -169,6 +185,8 @@ async def _notify_step(context: Context, identifier: int, name: str, step: Escal
         )
         last_run = await runs.last_of_episode(connection, identifier)
         if episode.ended_at is not None or notifications is None or last_run is None:
+            return
+        if await acknowledgements.open_of(connection, identifier) is not None:  # since the steps were read
             return
         now, notifications = (
             context.clock.now(),

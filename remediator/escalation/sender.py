@@ -7,6 +7,7 @@ from itertools import count
 import structlog
 
 from remediator.context import Context
+from remediator.escalation.acknowledge import end_lapsed
 from remediator.escalation.address import problem_of
 from remediator.escalation.answer import Answer, Verdict
 from remediator.escalation.attachments import Attachments
@@ -45,6 +46,7 @@ def _warn_of_unusable_addresses(context: Context) -> None:
 async def _run_round(context: Context, attachments: Attachments, *, escalates: bool) -> None:
     try:
         if escalates:
+            await end_lapsed(context)
             await escalate_due_steps(context)
         await send_due(context, attachments)
     except Exception as error:

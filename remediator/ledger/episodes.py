@@ -15,6 +15,7 @@ from remediator.model.delivery import Alert
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.target import sanitize
 
+PRIORITIES = ("P0", "P1", "P2", "P3")
 MAX_KEYS_PER_QUERY = 300  # databases limit the parameters of one statement
 
 
@@ -43,6 +44,11 @@ class Episode:
     def alert_names(self) -> list[str]:
         """The names of its alerts, sorted; those of the last firing ones once it has ended."""
         return sorted({sanitize(str(entry["labels"].get("alertname", "?"))) for entry in self.alerts.values()})
+
+    @property
+    def priority(self) -> str:
+        """The highest priority of its alerts, or nothing; any other text than P0 to P3 is no priority."""
+        return min((each for entry in self.alerts.values() if (each := _priority(entry))), default="")
 
     def has_joined_since(self, at: datetime) -> bool:
         """Return whether one of its alerts was first delivered after `at`."""
@@ -249,6 +255,11 @@ def _firing_since(firing: Sequence[ReceivedAlert], current: Episode | None = Non
     """Return when the first alert began to fire; an operator's episode began without any."""
     since = min(each.alert.fires_since(each.received_at) for each in firing)
     return min(since, current.firing_since) if current is not None and current.has_alerts else since
+
+
+def _priority(entry: Mapping[str, Any]) -> str:
+    text = entry["labels"].get("priority", "")
+    return text if text in PRIORITIES else ""
 
 
 def _ends_entry(resolved_alert: Alert, entry: Mapping[str, Any] | None) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +17,7 @@ MAX_WAIT = timedelta(minutes=5)
 IN_FLIGHT = timedelta(minutes=1)
 MAX_DUE = 20  # messages per contact and round
 _STEP, _END, _SUMMARY, _UNKNOWN_TARGETS = "step", "ended", "summary", "unknown_targets"
-_ANNOUNCEMENT = "announcement"
+_ANNOUNCEMENT, _ACKNOWLEDGEMENT, _REMINDER = "announcement", "acknowledgement", "reminder"
 IS_UNSENT = outbox.c.sent_at.is_(None)
 
 
@@ -107,9 +108,28 @@ def announcement_key(stack: str, window: str, at: datetime, name: str) -> str:
     return f"{_ANNOUNCEMENT}/{stack}/{window}/{at:%Y-%m-%dT%H:%MZ}/{name}"
 
 
+def acknowledgement_key(identifier: int, event: Literal["begun", "ended"]) -> str:
+    """Return the key of the message that an acknowledgement has begun or ended."""
+    return f"{_ACKNOWLEDGEMENT}/{identifier}/{event}"
+
+
+def reminder_key(stack: str, name: str, at: datetime) -> str:
+    """Return the key of a reminder that is due at this moment."""
+    return f"{_REMINDER}/{stack}/{name}/{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+async def last_reminder_at(connection: AsyncConnection, stack: str, name: str) -> datetime | None:
+    """Return when this reminder was last queued, or None."""
+    prefix = f"{_REMINDER}/{stack}/{name}"
+    is_such = outbox.c.key > f"{prefix}/", outbox.c.key < f"{prefix}0"  # served by the index
+    at: datetime | None = (await connection.execute(select(func.max(outbox.c.created_at)).where(*is_such))).scalar_one()
+    return at
+
+
 def is_about_a_target(key: str) -> bool:
     """Return whether the message is about one target, which can be read."""
-    return not key.startswith((f"{_SUMMARY}/", f"{_UNKNOWN_TARGETS}/", f"{_ANNOUNCEMENT}/"))
+    others = (_SUMMARY, _UNKNOWN_TARGETS, _ANNOUNCEMENT, _ACKNOWLEDGEMENT, _REMINDER)
+    return not key.startswith(tuple(f"{each}/" for each in others))
 
 
 async def last_unknown_targets_at(connection: AsyncConnection) -> datetime | None:

@@ -13,6 +13,7 @@ from remediator.ledger.console_sessions import KNOWN_FOR
 from remediator.ledger.protocol import RECORD_RETENTION, STEP_ROWS, Ledger
 from remediator.ledger.run_counts import RunCount
 from remediator.ledger.schema import (
+    acknowledgement,
     breaker,
     console_session,
     delivery,
@@ -129,7 +130,9 @@ async def _delete_episodes(connection: AsyncConnection, now: datetime) -> int:
         exists().where(run.c.episode == episode.c.id),
         exists().where(outbox.c.episode == episode.c.id),
     )
-    expired_ids = select(episode.c.id).where(episode.c.ended_at < limit, ~has_runs, ~has_messages).limit(STEP_ROWS)
+    expired_query = select(episode.c.id).where(episode.c.ended_at < limit, ~has_runs, ~has_messages)
+    expired_ids = [row.id for row in await connection.execute(expired_query.limit(STEP_ROWS))]
+    await connection.execute(delete(acknowledgement).where(acknowledgement.c.episode.in_(expired_ids)))
     return (await connection.execute(delete(episode).where(episode.c.id.in_(expired_ids)))).rowcount
 
 

@@ -261,6 +261,44 @@ duty_done = Table(
     Index("duty_done_at", "stack", "duty", "at"),
 )
 
+# An operator has an episode in hand: its ladder stands still until the row ends.
+acknowledgement = Table(
+    "acknowledgement",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("episode", _Id, ForeignKey("episode.id"), nullable=False),
+    Column("operator", String, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("since", Instant, nullable=False),  # when the episode, or a change of it, began to wait for one
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+    Column("priority", String, nullable=False),  # the highest of its alerts then; empty without one
+    Column("alerts", JSON, nullable=False),  # key -> start of the alerts that fired then
+    Column("ended_at", Instant),
+    Column("end_reason", String),
+    Index("acknowledgement_episode", "episode"),
+    Index(
+        "acknowledgement_one_open",
+        "episode",
+        unique=True,
+        sqlite_where=column("ended_at").is_(None),
+        postgresql_where=column("ended_at").is_(None),
+    ),
+)
+
+# The counts of the metric of acknowledgements, which must never fall.
+acknowledge_tally = Table(
+    "acknowledge_tally",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("stack", String, nullable=False),
+    Column("priority", String, nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("acknowledgements", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    UniqueConstraint("stack", "priority", "bucket"),
+)
+
 # The browsers that are or were signed in to the console. Only the hash of a session's token is stored.
 console_session = Table(
     "console_session",

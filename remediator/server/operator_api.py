@@ -104,8 +104,8 @@ class Api:
                 stack=query.get("stack"),
                 remediation=query.get("remediation"),
                 state=_parse_state(query),
-                limit=_parse_number(query, "limit", 100, MAX_LIMIT),
-                before=_parse_number(query, "before", None, None),
+                limit=parse_number(query, "limit", 100, MAX_LIMIT),
+                before=parse_number(query, "before", None, None),
             )
             items = await effects.items_of(connection, [run.id for run in page.runs])
         runs_json = [run_json(run, items[run.id]) for run in page.runs]
@@ -257,7 +257,8 @@ def _parse_state(query: Mapping[str, str]) -> RunState | None:
         raise web.HTTPBadRequest(text=f"state must be one of {', '.join(RunState)}\n") from None
 
 
-def _parse_number(query: Mapping[str, str], name: str, default: int | None, maximum: int | None) -> Any:
+def parse_number(query: Mapping[str, str], name: str, default: int | None, maximum: int | None) -> Any:
+    """Return a whole number of the query, at most `maximum`."""
     text = query.get(name)
     if text is None:
         return default

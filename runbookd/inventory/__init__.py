@@ -43,6 +43,7 @@ from runbookd.inventory.model import (
 )
 from runbookd.inventory.password_files import read_password_hash
 from runbookd.inventory.queries import Query
+from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.secret_files import secret_files
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.services import ServiceTarget
@@ -82,6 +83,7 @@ __all__ = [
     "QueueTarget",
     "RedisTarget",
     "RemediationSettings",
+    "Reminder",
     "Role",
     "Secret",
     "SecretError",

@@ -28,6 +28,7 @@ from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.queries import Query, conflicts
+from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Name, Section, Zone, at_most_one_source
 from runbookd.inventory.services import ServiceTarget, reference_problems
@@ -240,6 +241,7 @@ class Stack(Section):
     windows: dict[Name, Window] = Field(default_factory=dict)
     freezes: dict[Name, Freeze] = Field(default_factory=dict)
     escalation: dict[Name, EscalationStep] = Field(default_factory=dict)
+    reminders: dict[Name, Reminder] = Field(default_factory=dict)
     remediations: dict[Name, RemediationSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -259,6 +261,9 @@ class Stack(Section):
         """Yield each contact that the stack names, with its place."""
         yield from (
             (f"escalation.{name}", contact) for name, step in self.escalation.items() for contact in step.contacts
+        )
+        yield from (
+            (f"reminders.{name}", contact) for name, each in self.reminders.items() for contact in each.contacts
         )
         for window_name, window in self.windows.items():
             for name, announcement in window.announcements.items():

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from remediator.clients.alertmanager import AlertmanagerReader
+from remediator.escalation.acknowledge import end_lapsed
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import send_due
@@ -115,6 +116,7 @@ async def harness_with_receiver(
 
 
 async def send_notifications(harness: EngineHarness) -> None:
+    await end_lapsed(harness.context)
     await escalate_due_steps(harness.context)
     await send_due(harness.context, Attachments(harness.context))
 
