@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -16,7 +16,7 @@ from remediator.console.sign_in.client import Client, is_same_origin, read_clien
 from remediator.console.sign_in.cookie import read_token
 from remediator.console.sign_in.credentials import end_reason
 from remediator.console.sign_in.form import UnusableForm, read_form
-from remediator.console.sign_in.pages import refusal_page
+from remediator.console.sign_in.pages import lost_form_page, refusal_page
 from remediator.console.visitor import ConsoleHandler, Visitor
 from remediator.context import Context
 from remediator.ledger import console_key, console_sessions
@@ -132,10 +132,11 @@ class Doorway:
         form = {} if is_reading else await self.form_of(request, client)
         visitor = await self._find(request, client)
         if visitor is None:
-            raise Refused(_sign_in_first(request))
+            raise Refused(_sign_in_first(request, form))
         if not is_reading and not hmac.compare_digest(form.get("csrf", "").encode(), visitor.csrf.encode()):
             sentence = "This page is older than your session, so nothing was done. Load the page again and repeat it."
-            raise Refused(refusal_page("A stale page", [sentence], 403))
+            link = (_page_before(request), "Load it again")
+            raise Refused(lost_form_page("A stale page", sentence, 403, form, link))
         self._context.require_operator(visitor.operator, least)
         return visitor
 
@@ -177,7 +178,7 @@ class Doorway:
                     await console_sessions.end(connection, session, now, "remediator", end)
 
 
-def _sign_in_first(request: web.Request) -> web.Response:
+def _sign_in_first(request: web.Request, form: Mapping[str, str]) -> web.Response:
     """Return the way to the sign-in; a script or a form gets a sentence, as it could not use the form."""
     is_navigation = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
     is_page = request.method in _READING and is_navigation and "fragment" not in request.headers.get(hdrs.ACCEPT, "")
@@ -185,7 +186,15 @@ def _sign_in_first(request: web.Request) -> web.Response:
         location = LOGIN if request.path_qs == "/" else f"{LOGIN}?next={quote(request.path_qs, safe='/')}"
         return refusal_page("Sign in", ["Sign in first."], 303, {hdrs.LOCATION: location})
     sentence = "You are signed out, so nothing was done. Sign in again, then repeat it."
-    return refusal_page("Signed out", [sentence], 401)
+    link = (f"{LOGIN}?next={quote(_page_before(request), safe='/')}", "Sign in again")
+    return lost_form_page("Signed out", sentence, 401, form, link)
+
+
+def _page_before(request: web.Request) -> str:
+    """Return the path of the page that has sent the form; the checks of its origin come before this."""
+    before = urlsplit(request.headers.get(hdrs.REFERER, ""))
+    path = before.path if before.netloc == request.host else ""
+    return f"{path}?{before.query}" if path and before.query else path or "/"
 
 
 def _csrf(secret: str, operator: str) -> str:

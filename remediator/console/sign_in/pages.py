@@ -18,6 +18,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_TYPED = ("reason", "note", "at", "queue")  # the fields with words of an operator
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -58,8 +59,22 @@ def refusal_page(
     title: str, sentences: Sequence[str], status: int, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Return a page that says what was refused, and what to do."""
-    content = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
-    return _response(title, content, status, headers)
+    return _response(title, _paragraphs(sentences), status, headers)
+
+
+def lost_form_page(
+    title: str, sentence: str, status: int, form: Mapping[str, str], link: tuple[str, str]
+) -> web.Response:
+    """Return a page for a form that was not accepted, with what was typed: browsers do not keep it."""
+    typed = [form[name].strip() for name in _TYPED if form.get(name, "").strip()]
+    kept = [f"<p>You had written: <code>{escape(text)}</code></p>" for text in typed]
+    address, words = link
+    content = [_paragraphs([sentence]), *kept, f'<p><a class="button" href="{escape(address)}">{escape(words)}</a></p>']
+    return _response(title, "\n".join(content), status)
+
+
+def _paragraphs(sentences: Sequence[str]) -> str:
+    return "\n".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
 
 
 def _response(title: str, content: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:

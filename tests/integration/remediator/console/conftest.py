@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from remediator.app import create_application
 from remediator.context import Context
+from remediator.ledger import switches
 from remediator.ledger.address import ledger_at
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
@@ -77,6 +78,7 @@ class Site:
     files: UndoableFolderRemediation
     clock: ShiftedClock
     browser: Browser
+    server: TestServer
     contexts: dict[str, BrowserContext] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -115,15 +117,34 @@ class Site:
         """Wait until the newest run is in `state`."""
         await becomes(self.state, state)
 
+    async def pause(self) -> None:
+        """Pause all stacks, as runbookctl does."""
+        async with self.context.ledger.write() as connection:
+            await switches.pause_now(connection, self.clock.now(), "dba", "looking", None, None)
+
+    async def sign_in(self, context: BrowserContext, operator: str) -> None:
+        """Give the browser a session of the operator, instead of the one it has."""
+        await self._post(context, "/login", {"operator": operator, "password": PASSWORD})
+
+    async def post(self, page: Page, path: str, form: dict[str, str]) -> None:
+        """Send a form with the browser's session, as another tab would."""
+        await self._post(page.context, path, form)
+
+    async def stop(self) -> None:
+        """Stop the application, as a signal does."""
+        await self.server.close()
+
     async def _sign_in(self, operator: str, **options: Any) -> BrowserContext:
         context = await self.browser.new_context(**options)
         context.set_default_timeout(10_000)
         await context.add_init_script(_WATCH_POLICY)
-        origin = {"Origin": self.url, "Sec-Fetch-Site": "same-origin"}
-        form = {"operator": operator, "password": PASSWORD}
-        answer = await context.request.post(f"{self.url}/login", form=form, headers=origin, max_redirects=0)
-        assert answer.status == 303, await answer.text()
+        await self.sign_in(context, operator)
         return context
+
+    async def _post(self, context: BrowserContext, path: str, form: dict[str, str]) -> None:
+        origin = {"Origin": self.url, "Sec-Fetch-Site": "same-origin"}
+        answer = await context.request.post(self.url + path, form=form, headers=origin, max_redirects=0)
+        assert answer.status == 303, await answer.text()
 
     def _note(self, path: str, message: Any) -> None:
         # The browser reports each answer that is no 200 by itself; the tests look at these pages.
@@ -146,7 +167,7 @@ async def serve(folder: Path, browser: Browser, **remediation: Any) -> AsyncIter
     remediations = {"clear_folder": files.remediation()}
     context = Context(inventory(folder, **remediation), ledger, clock, remediations, None, folder / "pause")
     async with TestServer(create_application(context, BearerTokens({}, ""))) as server:
-        site = Site(f"http://127.0.0.1:{server.port}", context, files, clock, browser)
+        site = Site(f"http://127.0.0.1:{server.port}", context, files, clock, browser, server)
         try:
             yield site
             for each in site.contexts.values():
@@ -165,6 +186,6 @@ async def site(tmp_path: Path, browser: Browser) -> AsyncIterator[Site]:
 
 
 @pytest.fixture(autouse=True)
-def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def frequent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll the ledger often, so that a test does not wait for a change."""
     monkeypatch.setattr("remediator.console.events.POLL_SECONDS", 0.1)
