@@ -187,5 +187,6 @@ async def site(tmp_path: Path, browser: Browser) -> AsyncIterator[Site]:
 
 @pytest.fixture(autouse=True)
 def frequent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Poll the ledger often, so that a test does not wait for a change."""
+    """Look at the ledger often, so that no test waits for a change."""
     monkeypatch.setattr("remediator.console.events.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("remediator.engine.engine.TICK_SECONDS", 0.1)
