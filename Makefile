@@ -70,11 +70,13 @@ dashboards: setup
 docs: setup
 	@$(BIN)/python -m tools.docs.build
 
-# Draws the boards with the demo's data into docs/pictures, in 15 minutes: when all is well, then during an incident. Fetches
-# Grafana's component library (440 MB) for itself alone. BOARDS="stack fleet" draws only those.
+# Draws the boards with the demo's data into docs/pictures, in 15 minutes: when all is well, then during an incident; then
+# takes the pages of the console. Fetches Grafana's component library (440 MB) for itself alone. BOARDS="stack fleet" draws
+# only those.
 pictures: browser
 	@$(PYTHON) -m tools.toolchain pictures
 	@$(BIN)/python -m tools.pictures $(BOARDS)
+	@$(if $(BOARDS),,$(BIN)/python -m tools.pictures.console)
 
 # Pins every dependency by hash for Python 3.11 and later, without an index URL: one file for the image, one for
 # development.

@@ -31,6 +31,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 def up_command() -> None:
     """Start the demo and wait until all its parts answer. Writes the addresses to .demo/env."""
     _print_line(f"demo started in {up(PATHS):.1f} s; addresses and secrets: {PATHS.env}")
+    _print_console_hint()
 
 
 @app.command("down")
@@ -93,10 +94,16 @@ def _print_hints() -> None:
     ports = Ports.load(PATHS)
     for part in ("prometheus", "alertmanager", "exporter", "remediator"):
         _print_line(f"  {part:13} {ports.url(part)}")
+    _print_console_hint()
     _print_line("To inject another incident, run in a second terminal:")
     for name, incident in INCIDENTS.items():
         _print_line(f"  make incident NAME={name:18} # {incident.story}")
     _print_line("Ctrl-C stops the demo.")
+
+
+def _print_console_hint() -> None:
+    password = PATHS.secrets / "operator_password"
+    _print_line(f"The console: {Ports.load(PATHS).url('remediator')}, operator oncall, password: cat {password}")
 
 
 def _print_line(text: str) -> None:

@@ -74,5 +74,6 @@ def env_lines(paths: DemoPaths, ports: Ports) -> str:
         "REMEDIATOR_URL": ports.url("remediator"),
         "WEBHOOK_TOKEN_FILE": str(paths.secrets / "webhook_token"),
         "OPERATOR_TOKEN_FILE": str(paths.secrets / "operator_token"),
+        "OPERATOR_PASSWORD_FILE": str(paths.secrets / "operator_password"),
     }
     return "".join(f"{key}={value}\n" for key, value in values.items())

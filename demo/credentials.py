@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import bcrypt
 import yaml
 
 from demo.paths import DemoPaths
@@ -33,6 +34,7 @@ class Credentials:
     s3: str = field(default_factory=_new_secret, repr=False)
     webhook_token: str = field(default_factory=_new_secret, repr=False)
     operator_token: str = field(default_factory=_new_secret, repr=False)
+    operator_password: str = field(default_factory=_new_secret, repr=False)
 
     def save(self, paths: DemoPaths, ports: Ports) -> None:
         """Write one file per secret, as the DSN, URL or token that the inventory expects."""
@@ -44,6 +46,9 @@ class Credentials:
         paths.write_secret("s3_options.yml", yaml.safe_dump(self.s3_options(ports)))
         paths.write_secret("webhook_token", self.webhook_token)
         paths.write_secret("operator_token", self.operator_token)
+        paths.write_secret("operator_password", self.operator_password)  # for you, to sign in to the console
+        hashed = bcrypt.hashpw(self.operator_password.encode(), bcrypt.gensalt())
+        paths.write_secret("operator_password_hash", hashed.decode())
 
     def s3_options(self, ports: Ports) -> dict[str, str]:
         """Return the storage settings for the inventory's `options_file`."""

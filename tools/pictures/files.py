@@ -6,19 +6,21 @@ from pathlib import Path
 from tools.toolchain.errors import SetupError
 from tools.toolchain.paths import ROOT, launcher
 
-FOLDER = ROOT / "docs" / "pictures" / "boards"
+FOLDER = ROOT / "docs" / "pictures"
 MAX_BYTES = 250_000
 
 
-def write_picture(name: str, png: bytes) -> int:
-    """Write `docs/pictures/boards/NAME.png` with a palette, and return its size.
+def write_picture(name: str, png: bytes, folder: str = "boards") -> int:
+    """Write `docs/pictures/FOLDER/NAME.png` with a palette, and return its size.
 
     Raises SetupError if it is larger than MAX_BYTES.
     """
     small = _with_palette(png)
-    file = FOLDER / f"{name}.png"
+    file = FOLDER / folder / f"{name}.png"
     if len(small) > MAX_BYTES:
-        raise SetupError(f"picture of {len(small)} bytes, at most {MAX_BYTES}", str(file), "make the board shorter")
+        raise SetupError(
+            f"picture of {len(small)} bytes, at most {MAX_BYTES}", str(file), "make the board or page shorter"
+        )
     _write(file, small)
     return len(small)
 
