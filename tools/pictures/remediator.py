@@ -21,11 +21,15 @@ class Remediator:
 
     def get(self, path: str) -> Any:
         """Return an answer of the API."""
-        return self._call(f"/api/v1{path}", None)
+        return json.loads(self._call(f"/api/v1{path}", None))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Send `body`, and return the answer."""
-        return self._call(path, json.dumps(body).encode())
+        return json.loads(self._call(path, json.dumps(body).encode()))
+
+    def reload(self) -> None:
+        """Let it read its inventory again."""
+        self._call("/-/reload", b"")
 
     def newest(self, **query: str) -> int | None:
         """Return the number of the newest run that matches."""
@@ -41,7 +45,7 @@ class Remediator:
             await asyncio.sleep(1)
         raise SetupError(f"no run {query} after {_WAIT_SECONDS} s", "demo", "run make pictures again")
 
-    def _call(self, path: str, body: bytes | None) -> Any:
+    def _call(self, path: str, body: bytes | None) -> bytes:
         request = Request(self.url + path, body, {"Authorization": f"Bearer {self.token}"})  # noqa: S310 - loopback
         with urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
-            return json.loads(answer.read() or b"null")
+            return bytes(answer.read())

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.console.alerts import alerts_of, worst_first
 from remediator.console.bound_rows import rows_of_decision, rows_of_run
@@ -18,11 +19,12 @@ from remediator.ledger import episodes, runs
 from remediator.ledger.run_story import MAX_ITEMS, read_story
 from remediator.ledger.runs import Run
 from remediator.model.episode_key import EpisodeKey
-from remediator.model.errors import NoSuchRun
+from remediator.model.errors import NoSuchRun, WrongState
 from remediator.model.logfmt import format_evidence
 from remediator.model.remediation import Undo
 from remediator.model.run_state import MEANING
 from remediator.model.target import ResolvedTarget, resolve_target
+from remediator.runs.undos import require_undoable
 from remediator.server.dry_run import preview_episode
 from remediator.server.operator_api import parse_run_id
 
@@ -48,6 +50,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
                 raise NoSuchRun(f"there is no run {request.match_info['id']}")
             episode = await episodes.get(connection, run.episode)
             story = await read_story(connection, run)
+            can_be_undone = await _can_be_undone(connection, context, run)
         return await render(
             request,
             visitor,
@@ -64,6 +67,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             meaning=MEANING[run.state],
             next_step=what_next(run),
             undo=_undo_of(context, run),
+            can_be_undone=can_be_undone,
             max_items=MAX_ITEMS,
             zone=zone_of(context.inventory.stacks.get(run.stack)),
             markdown=_markdown(run, str(request.url)),
@@ -121,6 +125,15 @@ def _undo_of(context: Context, run: Run) -> Undo | None:
             return target.declaration.undo
         case _:
             return None
+
+
+async def _can_be_undone(connection: AsyncConnection, context: Context, run: Run) -> bool:
+    """Return whether an operator can start a run that undoes this one."""
+    try:
+        await require_undoable(connection, context, run.id)
+    except WrongState:
+        return False
+    return True
 
 
 def _markdown(run: Run, address: str) -> str:

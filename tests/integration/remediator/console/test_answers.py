@@ -112,3 +112,10 @@ async def test_page_of_an_earlier_session_acts_no_more(site: Site) -> None:
     await press(page, "Clear folder: 1 item on shop/main")
     await expect(page.locator("main")).to_contain_text("This page is older than your session, so nothing was done")
     assert await site.state() == "awaiting_approval"
+
+
+async def test_run_that_waits_leads_to_its_request(site: Site) -> None:
+    run = await site.ask("a")
+    page = await site.open(f"/runs/{run.id}", viewport=PHONE)
+    await page.get_by_role("link", name="Review the plan, then say yes or no").click()
+    await expect(page).to_have_url(f"{site.url}/approvals/{run.id}")

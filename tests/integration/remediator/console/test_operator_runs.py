@@ -52,6 +52,21 @@ async def test_second_yes_starts_nothing(site: Site) -> None:
     assert (await site.last_run()).id == 1
 
 
+async def test_exact_undo_is_a_run_of_its_own(site: Site) -> None:
+    site.files.fill("a", "b")
+    page = await question(site, viewport=PHONE)
+    await page.get_by_role("button", name="Clear folder: 2 items on shop/main").click()
+    await site.reaches("succeeded")
+    await page.reload()
+    await page.get_by_role("button", name="Undo run 1: show the plan first").click()
+    await page.get_by_role("button", name="Undo run 1: put back 2 items on shop/main").click()
+    await expect(page).to_have_url(f"{site.url}/runs/2")
+    await site.reaches("succeeded")
+    assert site.files.names() == ["a", "b"]
+    await page.goto(f"{site.url}/runs/1")
+    await expect(page.get_by_role("button", name="Undo run 1")).to_have_count(0)
+
+
 async def test_old_question_is_asked_again(site: Site) -> None:
     site.files.fill("a")
     page = await question(site)

