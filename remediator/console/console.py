@@ -8,7 +8,19 @@ from remediator.console.alerts import AlertmanagerWatch
 from remediator.console.error_pages import errors_as_pages
 from remediator.console.events import add_event_route
 from remediator.console.headers import add_headers
-from remediator.console.pages import approvals, audit, duties, incident, kill_switch, run, runs, stack, stacks, start
+from remediator.console.pages import (
+    acknowledge,
+    approvals,
+    audit,
+    duties,
+    incident,
+    kill_switch,
+    run,
+    runs,
+    stack,
+    stacks,
+    start,
+)
 from remediator.console.rendering import CONSOLE, Console
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.static_files import serve_static
@@ -33,7 +45,7 @@ def add_console_routes(
     app.router.add_get("/static/{name}", serve_static)
     routes = ConsoleRoutes(app, context, guard, wake)
     # In the order of the navigation.
-    for page in (stacks, stack, runs, run, approvals, start, duties, audit, kill_switch, incident):
+    for page in (stacks, stack, acknowledge, runs, run, approvals, start, duties, audit, kill_switch, incident):
         page.add_routes(routes)
     add_event_route(app, context, guard)
     routes.get(_ANY_OTHER_PATH, _show_missing)

@@ -60,14 +60,14 @@ def add_episode_routes(app: web.Application, context: Context, require_operator:
 
     async def get_episode(request: web.Request, _operator: str) -> web.Response:
         async with context.ledger.read() as connection:
-            episode = await episodes.get_or_none(connection, _parse_episode_id(request))
+            episode = await episodes.get_or_none(connection, parse_episode_id(request))
             if episode is None:
                 raise NoSuchEpisode(f"there is no episode {request.match_info['id']}")
             [found] = await episodes_json(connection, context, [episode])
         return web.json_response(found)
 
     async def post_acknowledge(request: web.Request, operator: str) -> web.Response:
-        identifier = _parse_episode_id(request)
+        identifier = parse_episode_id(request)
         body = await read_body(request, AcknowledgeRequest) if request.can_read_body else AcknowledgeRequest()
         current = await acknowledge(context, identifier, operator, body.note, body.span)
         return web.json_response(acknowledgement_json(current))
@@ -117,7 +117,12 @@ def acknowledgement_json(current: Acknowledgement) -> dict[str, Any]:
     }
 
 
-def _parse_episode_id(request: web.Request) -> int:
+def parse_episode_id(request: web.Request) -> int:
+    """Return the number of the episode in the path.
+
+    Raises:
+        NoSuchEpisode: it is not a number.
+    """
     try:
         return parse_run_id(request)
     except NoSuchRun:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.console.alerts import alerts_of, worst_first
 from remediator.console.bound_rows import rows_of_decision, rows_of_run
+from remediator.console.pages.acknowledge import read_in_hand
 from remediator.console.rendering import render
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.timeline import timeline_of
@@ -51,6 +52,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             episode = await episodes.get(connection, run.episode)
             story = await read_story(connection, run)
             can_be_undone = await _can_be_undone(connection, context, run)
+            hand = (await read_in_hand(connection, [episode], context.clock.now()))[episode.id]
         return await render(
             request,
             visitor,
@@ -68,6 +70,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             next_step=what_next(run),
             undo=_undo_of(context, run),
             can_be_undone=can_be_undone,
+            hand=hand,
             max_items=MAX_ITEMS,
             zone=zone_of(context.inventory.stacks.get(run.stack)),
             markdown=_markdown(run, str(request.url)),

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.calendar.duties import DutyState, DutyStatus, read_duties
 from remediator.console.alerts import FiringAlert, UnansweredAlerts, alerts_of, worst_first
 from remediator.console.bound_rows import BoundRow, rows_of_run
+from remediator.console.pages.acknowledge import InHand, read_in_hand
 from remediator.console.pages.stacks import counted_admissions
 from remediator.console.rendering import CONSOLE, render
 from remediator.console.routes import ConsoleRoutes
@@ -46,6 +47,7 @@ class OpenEpisode:
     bounds: Sequence[BoundRow]
     next_step: str
     plans_again_at: datetime | None
+    hand: InHand
 
     @property
     def is_helped(self) -> bool:
@@ -86,6 +88,7 @@ class _Record:
     items: Mapping[int, ItemCount]
     duties: Sequence[DutyStatus]
     deploy: Deploy | None
+    hands: Mapping[int, InHand]
 
 
 def add_routes(routes: ConsoleRoutes) -> None:
@@ -135,16 +138,19 @@ async def _read(connection: AsyncConnection, context: Context, name: str, now: d
         await effects.count_items(connection, [each.id for each in newest]),
         [each for each in await read_duties(connection, context) if each.stack == name],
         (await deploys.newest_by_stack(connection)).get(name),
+        await read_in_hand(connection, open_episodes, now),
     )
 
 
 def _open_episodes(context: Context, record: _Record) -> Sequence[OpenEpisode]:
     """Return the open episodes, first those that no run helps, each by its worst alert."""
-    rows = [_open_episode(context, each, record.last_runs.get(each.id)) for each in record.episodes]
+    rows = [
+        _open_episode(context, each, record.last_runs.get(each.id), record.hands[each.id]) for each in record.episodes
+    ]
     return sorted(rows, key=lambda row: (row.is_helped, row.alerts[0].rank if row.alerts else 9))
 
 
-def _open_episode(context: Context, episode: Episode, run: Run | None) -> OpenEpisode:
+def _open_episode(context: Context, episode: Episode, run: Run | None, hand: InHand) -> OpenEpisode:
     now, again_at = context.clock.now(), None
     if run is not None and run.finished_at is not None:
         again_at = run.finished_at + cooldown_of(context, episode.key)
@@ -155,6 +161,7 @@ def _open_episode(context: Context, episode: Episode, run: Run | None) -> OpenEp
         [row for row in rows_of_run(run) if row.stops] if run is not None else (),
         what_next(run) if run is not None else "",
         again_at if again_at is not None and again_at > now else None,
+        hand,
     )
 
 

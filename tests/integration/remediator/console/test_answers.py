@@ -117,5 +117,24 @@ async def test_page_of_an_earlier_session_acts_no_more(site: Site) -> None:
 async def test_run_that_waits_leads_to_its_request(site: Site) -> None:
     run = await site.ask("a")
     page = await site.open(f"/runs/{run.id}", viewport=PHONE)
-    await page.get_by_role("link", name="Review the plan, then say yes or no").click()
+    await page.get_by_role("link", name="Review and answer").click()
     await expect(page).to_have_url(f"{site.url}/approvals/{run.id}")
+
+
+async def test_operator_who_has_it_is_named_and_the_second_one_is_told(site: Site) -> None:
+    await site.ask("a")
+    second = await site.open("/stacks/shop", "dba", java_script_enabled=False)
+    page = await site.open("/stacks/shop", viewport=PHONE)
+    await page.get_by_text("I have it…").click()
+    await page.get_by_label("Note").fill("looking at the import")
+    await page.get_by_label("For").last.select_option("30 minutes")
+    await press(page, "Acknowledge: I have it")
+    await expect(page.locator("main")).to_contain_text("oncall has it since")
+    await expect(page.locator("main")).to_contain_text("looking at the import")
+    await second.get_by_text("I have it…").click()
+    await second.get_by_label("Note").fill("me too")
+    await press(second, "Acknowledge: I have it")
+    await expect(second.get_by_role("alert")).to_contain_text("was acknowledged by oncall")
+    await expect(second.locator("main")).to_contain_text("me too")
+    run = await site.open("/runs/1")
+    await expect(run.locator("main")).to_contain_text("oncall has it since")
