@@ -17,6 +17,7 @@ from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.escalation.sender import send_until
 from remediator.ledger_flags import configured_ledger
+from remediator.ledger_placement import placement_problems
 from remediator.missing_parts import missing_flags, missing_sections
 from remediator.model.clock import SystemClock
 from remediator.model.delivery import MAX_BYTES
@@ -212,18 +213,25 @@ def _lifespan_hook(
 
     async def lifespan(_: web.Application) -> AsyncIterator[None]:
         try:
-            async with context.ledger.open(), asyncio.TaskGroup() as tasks:
-                async with context.ledger.write() as connection:  # operators may have left since the last stop
-                    await withdraw_approvals(connection, context, "remediator")
-                    await end_orphaned_sessions(connection, context.inventory, context.clock.now(), "remediator")
-                tasks.create_task(engine.run(), name="engine")
-                tasks.create_task(send_until(engine.shutdown, context), name="sender")
-                readings = tasks.create_task(services.run(engine.shutdown), name="services")
-                yield
-                engine.request_shutdown()
-                readings.cancel()  # a manager that hangs must not delay the end
-                await engine.wait_for_runs()
+            async with context.ledger.open():
+                await _require_own_server(context)
+                async with asyncio.TaskGroup() as tasks:
+                    async with context.ledger.write() as connection:  # operators may have left since the last stop
+                        await withdraw_approvals(connection, context, "remediator")
+                        await end_orphaned_sessions(connection, context.inventory, context.clock.now(), "remediator")
+                    tasks.create_task(engine.run(), name="engine")
+                    tasks.create_task(send_until(engine.shutdown, context), name="sender")
+                    readings = tasks.create_task(services.run(engine.shutdown), name="services")
+                    yield
+                    engine.request_shutdown()
+                    readings.cancel()  # a manager that hangs must not delay the end
+                    await engine.wait_for_runs()
         except LedgerUnavailable as error:
             raise UnusableConfiguration(f"--ledger.url: {error}") from None
 
     return lifespan
+
+
+async def _require_own_server(context: Context) -> None:
+    if problems := await placement_problems(context.ledger, context.inventory):
+        raise UnusableConfiguration("\n".join(problems))

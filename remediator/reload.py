@@ -20,6 +20,7 @@ from remediator.config_check import startup_findings
 from remediator.console.sign_in.credentials import end_orphaned_sessions
 from remediator.context import Context
 from remediator.ledger import audit, runs
+from remediator.ledger_placement import placement_problems
 from remediator.missing_parts import missing_sections
 from remediator.model.errors import LedgerUnavailable
 from remediator.runs.approval import withdraw_approvals
@@ -68,11 +69,13 @@ class InventorySwap:
         """Use `inventory` from now on, and return what changed and what did not.
 
         Raises:
-            InventoryError: it has no stacks, although the previous one has.
+            InventoryError: it has no stacks, although the previous one has, or a target on the ledger's server.
             ReloadFailed: the ledger cannot record it.
         """
         if self._context.inventory.stacks and not inventory.stacks:
             raise InventoryError([Problem("", "stacks", NO_STACKS)])
+        if problems := await placement_problems(self._context.ledger, inventory):
+            raise InventoryError([Problem("", "ledger", problem) for problem in problems])
         previous = self._context.inventory
         keys = changed_keys(previous, inventory)
         try:

@@ -21,6 +21,7 @@ from runbookctl.commands import (
     doctor,
     explain,
     init,
+    ledger,
     password,
     pause,
     preview,
@@ -42,6 +43,8 @@ breaker_app = typer.Typer(help="Breakers: each keeps a remediation off a target 
 audit_app = typer.Typer(help="The audit trail.")
 app.add_typer(breaker_app, name="breaker", no_args_is_help=True)
 app.add_typer(audit_app, name="audit", no_args_is_help=True)
+ledger_app = typer.Typer(help="The ledger in PostgreSQL: its tables, and a copy of a SQLite ledger.")
+app.add_typer(ledger_app, name="ledger", no_args_is_help=True)
 contacts_app = typer.Typer(help="The contacts, and test messages to them.", invoke_without_command=True)
 app.add_typer(contacts_app, name="contacts")
 
@@ -62,6 +65,8 @@ app.command("password")(password.print_hash)
 breaker_app.command("close")(breakers.close_breaker)
 breaker_app.command("list")(breakers.list_breakers)
 audit_app.command("verify")(audit.verify_audit)
+ledger_app.command("migrate")(ledger.migrate_ledger)
+ledger_app.command("copy")(ledger.copy_ledger)
 contacts_app.callback()(contacts.list_contacts)
 contacts_app.command("test")(contacts.send_test)
 

@@ -5,7 +5,7 @@
 --     createdb runbookd
 --     psql -d runbookd -f ledger.sql
 --     psql -c '\password runbookd_owner' -c '\password runbookd_writer' -c '\password runbookd_auditor'
---     runbookctl ledger migrate --url-file owner.url
+--     runbookctl ledger migrate owner.url
 --
 -- runbookd_owner    owns the tables. `runbookctl ledger migrate` uses it, the remediator never does.
 -- runbookd_writer   is the role of --ledger.url. It cannot update, delete or truncate rows of the audit trail.

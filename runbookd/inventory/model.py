@@ -338,6 +338,12 @@ class Alertmanager(UrlSection):
         return Secret("alertmanager.url", self.url, self.url_file)
 
 
+class LedgerPlacement(Section):
+    """Whether a ledger in PostgreSQL may be on a server that is a target: one outage would then take both."""
+
+    same_server: bool = False
+
+
 class Inventory(Section):
     """The whole inventory file."""
 
@@ -347,6 +353,7 @@ class Inventory(Section):
     contacts: dict[Name, Contact] = Field(default_factory=dict)
     limits: Limits = Limits()
     approvals: Approvals = Approvals()
+    ledger: LedgerPlacement = LedgerPlacement()
     stacks: dict[Name, Stack] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger import deliveries, effects, runs, switches
+from remediator.ledger.address import postgres_address
+from remediator.ledger.postgresql.store import PostgresLedger
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
@@ -30,6 +32,7 @@ from remediator.model.run_state import ENDED, RunState
 from remediator.runs import outcome
 from remediator.runs.approval import approve, reject
 from remediator.runs.questions import Request, ask, confirm
+from tests.ledgers import ledger_of, ledger_url
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import START, ManualClock, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -37,6 +40,7 @@ from tests.unit.remediator.payloads import delivery
 
 FAR_BEYOND = 10**9
 MAX_ROUNDS = 40
+LEASE = timedelta(seconds=0.4)  # which a killed process keeps
 STARTS = "2026-03-01T12:00:00Z"
 
 
@@ -91,9 +95,9 @@ SCENARIOS = {
 
 
 class CrashPoints:
-    """A counter of crash points that logs each one and kills the process at the chosen one."""
+    """A log of crash points, which kills the process at the chosen one: by its number, or the first of its name."""
 
-    def __init__(self, log: Path, die_at: int) -> None:
+    def __init__(self, log: Path, die_at: int | str) -> None:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._die_at = die_at
         self._count = 0
@@ -101,14 +105,16 @@ class CrashPoints:
     def pass_point(self, name: str) -> None:
         self._count += 1
         self.log(name)
-        if self._count == self._die_at:
+        if self._die_at in (self._count, name):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def log(self, line: str) -> None:
         os.write(self._log, f"{line}\n".encode())
 
 
-class CrashingLedger(SqliteLedger):
+class Crashing:
+    """What every kind of ledger gets: its crash points."""
+
     points: CrashPoints
 
     @asynccontextmanager
@@ -131,6 +137,26 @@ class CrashingLedger(SqliteLedger):
         self.points.pass_point("after acceptance")
 
 
+class CrashingSqliteLedger(Crashing, SqliteLedger):
+    pass
+
+
+class CrashingPostgresLedger(Crashing, PostgresLedger):
+    """It is migrated before, but has the same points."""
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        self.points.pass_point("before commit of the tables")
+        self.points.pass_point("after commit of the tables")
+        async with super().open():
+            yield self
+
+
+def crashing_ledger(url: str) -> CrashingSqliteLedger | CrashingPostgresLedger:
+    address = postgres_address(url)
+    return CrashingSqliteLedger(url) if address is None else CrashingPostgresLedger(address, LEASE)
+
+
 async def _newest(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(func.coalesce(func.max(trail.c.id), 0)))).scalar_one())
 
@@ -148,13 +174,13 @@ class CrashingFolderRemediation(FolderRemediation):
         return outcome
 
 
-async def run_life(folder: Path, scenario: Scenario, life: int, die_at: int) -> None:
+async def run_life(folder: Path, url: str, scenario: Scenario, life: int, die_at: int | str) -> None:
     """Run one process of the remediator until it is idle."""
     outcome.SETTLE_ATTEMPTS = 1
     points = CrashPoints(folder / "points", die_at)
     points.log(f"life {life}")
     clock = ManualClock(START + life * timedelta(minutes=10))
-    ledger = CrashingLedger(f"sqlite:///{folder}/ledger.db")
+    ledger = crashing_ledger(url)
     ledger.points = points
     files = CrashingFolderRemediation(folder / "files", points=points, **scenario.faults)
     async with ledger.open():
@@ -199,8 +225,8 @@ async def _drive(context: Context, clock: ManualClock, scenario: Scenario) -> No
     raise AssertionError(f"a run has not ended after {MAX_ROUNDS} rounds")
 
 
-def _process(folder: str, name: str, life: int, die_at: int) -> None:
-    asyncio.run(run_life(Path(folder), SCENARIOS[name], life, die_at))
+def _process(folder: str, url: str, name: str, life: int, die_at: int | str) -> None:
+    asyncio.run(run_life(Path(folder), url, SCENARIOS[name], life, die_at))
     os._exit(0)
 
 
@@ -208,12 +234,12 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.invariants.crashing"])
 
 
-def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[str]:
-    """Run one process per number in `deaths`, which dies at that point, then one to the end; return the points."""
+def crash_and_recover(folder: Path, name: str, deaths: Sequence[int | str]) -> list[str]:
+    """Run one process per point in `deaths`, which dies there, then one to the end; return the points."""
     (folder / "files").mkdir()
     FolderRemediation(folder / "files").fill(*SCENARIOS[name].files)
     for life, die_at in enumerate([*deaths, FAR_BEYOND]):
-        process = _FORKS.Process(target=_process, args=(str(folder), name, life, die_at))
+        process = _FORKS.Process(target=_process, args=(str(folder), ledger_url(folder), name, life, die_at))
         process.start()
         process.join(60)
         assert process.exitcode in (0, -signal.SIGKILL), f"life {life} ended with {process.exitcode}"
@@ -225,7 +251,7 @@ def crash_and_recover(folder: Path, name: str, deaths: Sequence[int]) -> list[st
 async def check_invariants(folder: Path) -> None:
     """Check the invariants that hold after any number of crashes."""
     points = (folder / "points").read_text().splitlines()
-    async with SqliteLedger(f"sqlite:///{folder}/ledger.db").open() as ledger, ledger.read() as connection:
+    async with ledger_of(ledger_url(folder)).open() as ledger, ledger.read() as connection:
         assert await first_break(connection) is None
         all_runs = (await list_runs(connection, limit=1_000)).runs
         items = await effects.items_of(connection, [run.id for run in all_runs])

@@ -22,14 +22,14 @@ POOL_WAIT_SECONDS = 5.0
 MAX_CONNECTIONS = 10  # one writes, one renews the lease, one stores deliveries; the others read
 
 
-def connect_to(address: PostgresAddress) -> Callable[[], Awaitable[asyncpg.Connection]]:
+def connect_to(address: PostgresAddress, answer_seconds: float | None) -> Callable[[], Awaitable[asyncpg.Connection]]:
     """Return the function that opens a connection."""
 
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(
             address.driver_url,
             timeout=CONNECT_SECONDS,
-            command_timeout=ANSWER_SECONDS,
+            command_timeout=answer_seconds,
             statement_cache_size=0,
             server_settings={"application_name": APPLICATION},
         )
@@ -37,12 +37,15 @@ def connect_to(address: PostgresAddress) -> Callable[[], Awaitable[asyncpg.Conne
     return connect
 
 
-def create_engine(address: PostgresAddress) -> AsyncEngine:
-    """Return the pool of connections; none is opened before its first use."""
+def create_engine(address: PostgresAddress, answer_seconds: float | None = ANSWER_SECONDS) -> AsyncEngine:
+    """Return the pool of connections; none is opened before its first use.
+
+    A migration may take any time (None).
+    """
     engine = create_async_engine(
         "postgresql+asyncpg://",
         connect_args={
-            "async_creator_fn": connect_to(address),
+            "async_creator_fn": connect_to(address, answer_seconds),
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: "",
         },

@@ -3,6 +3,8 @@
 The remediator never does it: its role may not change tables.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 from importlib import resources
 
@@ -22,6 +24,9 @@ from runbookd.addresses.postgres import PostgresAddress
 _LIMITS = text("SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '0', true)")
 _SCHEMA = text("SELECT quote_ident(current_schema())")
 _NO_SCHEMA = "the role's search_path names no schema that exists; run deploy/postgres/ledger.sql in this database"
+_HOLDER = text(
+    "SELECT CASE WHEN expires_at > extract(epoch FROM clock_timestamp()) * 1000000 THEN holder END FROM leader"
+)
 _RECORD = text("INSERT INTO schema_revision (position, revision, release) VALUES (:position, :revision, :release)")
 
 
@@ -31,12 +36,35 @@ async def migrate(address: PostgresAddress) -> tuple[str | None, str]:
     Raises:
         LedgerUnavailable: the server refuses it, or a newer release has written the ledger.
     """
-    engine = create_engine(address)
+    async with _begin(address) as connection:
+        before, schema = await connection.run_sync(_upgrade)
+        await _create_objects(connection, schema)
+        return before, await connection.run_sync(_record)
+
+
+@asynccontextmanager
+async def open_migrated(address: PostgresAddress) -> AsyncIterator[AsyncConnection]:
+    """Begin a transaction as the owner of a ledger with the tables of this release, which no remediator uses.
+
+    Raises:
+        LedgerUnavailable: it is not migrated, or a remediator uses it.
+    """
+    async with _begin(address) as connection:
+        await connection.execute(_LIMITS)
+        await connection.execute(text(f"SELECT {LOCK}"))
+        if (revision := await connection.run_sync(current_revision)) != known_revisions()[-1]:
+            raise LedgerUnavailable(f"its revision is {revision}, not {known_revisions()[-1]}; run ledger migrate")
+        if holder := (await connection.execute(_HOLDER)).scalar_one():
+            raise LedgerUnavailable(f"a remediator ({holder}) has the ledger; stop it")
+        yield connection
+
+
+@asynccontextmanager
+async def _begin(address: PostgresAddress) -> AsyncIterator[AsyncConnection]:
+    engine = create_engine(address, answer_seconds=None)
     try:
         async with engine.begin() as connection:
-            before, schema = await connection.run_sync(_upgrade)
-            await _create_objects(connection, schema)
-            return before, await connection.run_sync(_record)
+            yield connection
     except DBAPIError as error:
         raise database_error(error) from error
     except (OSError, TimeoutError) as error:

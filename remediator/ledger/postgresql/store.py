@@ -17,11 +17,12 @@ from remediator.ledger.postgresql.delivery_writer import DeliveryWriter
 from remediator.ledger.postgresql.lease import TTL, Lease
 from remediator.ledger.postgresql.start_check import check_start
 from remediator.ledger.postgresql.transactions import Transactions
-from remediator.ledger.protocol import STEP_ROWS
+from remediator.ledger.protocol import STEP_ROWS, SYSTEM_IDENTIFIER, ServerIdentity
 from remediator.ledger.schema import delivery, to_microseconds
 from remediator.model.errors import LedgerUnavailable
 from runbookd.addresses.postgres import PostgresAddress
 
+_IDENTIFIER = text(SYSTEM_IDENTIFIER)
 _CUT = text("SELECT cut_trail(:now, :step)")
 log = structlog.get_logger(__name__)
 
@@ -87,6 +88,16 @@ class PostgresLedger:
         if number:
             await audit.note_appended(connection)
         return number
+
+    async def server_identity(self) -> ServerIdentity | None:
+        """See Ledger."""
+        try:
+            async with self._transactions.reading() as connection:
+                identifier = str((await connection.execute(_IDENTIFIER)).scalar_one())
+        except LedgerUnavailable as error:  # a managed service may not allow it
+            log.info("the ledger's server does not tell its identifier", reason=str(error))
+            return ServerIdentity(self.address.hosts)
+        return ServerIdentity(self.address.hosts, identifier)
 
     async def _store_deliveries(self, rows: Sequence[dict[str, Any]]) -> None:
         async with self._transactions.unlocked() as connection:

@@ -30,13 +30,13 @@ RETRY_SECONDS = 0.05
 DURABLE = frozenset({"on", "local", "remote_write", "remote_apply"})
 # The key of the advisory lock: one per schema, as a database may hold several ledgers.
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"runbookd ledger").digest()[:4], "big", signed=True)
-_LIMITS = text(
+_LIMITS = (
     f"SELECT set_config('lock_timeout', '{LOCK_MILLISECONDS}', true),"
     f" set_config('statement_timeout', '{STATEMENT_MILLISECONDS}', true),"
     f" set_config('idle_in_transaction_session_timeout', '{IDLE_MILLISECONDS}', true)"
 )
 LOCK = f"pg_advisory_xact_lock({LOCK_KEY}, hashtext(current_schema()))"
-_TAKE_LOCK = text(f"SELECT {LOCK}")
+_SET_LIMITS, _SET_LIMITS_AND_LOCK = text(_LIMITS), text(f"{_LIMITS}, {LOCK}")
 _SETTINGS = text("SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit')")
 _SETTINGS_AND_TERM = text(
     "SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit'), term FROM leader"
@@ -126,8 +126,7 @@ class Transactions:
 
 async def _begin_locked(term: int | None, connection: AsyncConnection) -> None:
     """Take the lock, and only then read: the term of the leader, too, which an election changes under the lock."""
-    await connection.execute(_LIMITS)
-    await connection.execute(_TAKE_LOCK)
+    await connection.execute(_SET_LIMITS_AND_LOCK)
     isolation, synchronous, current_term = (await connection.execute(_SETTINGS_AND_TERM)).one()
     require_settings(isolation, synchronous)
     if term is not None and current_term != term:
@@ -135,7 +134,7 @@ async def _begin_locked(term: int | None, connection: AsyncConnection) -> None:
 
 
 async def _begin_unlocked(connection: AsyncConnection) -> None:
-    await connection.execute(_LIMITS)
+    await connection.execute(_SET_LIMITS)
     isolation, synchronous = (await connection.execute(_SETTINGS)).one()
     require_settings(isolation, synchronous)
 

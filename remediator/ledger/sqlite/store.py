@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from remediator.ledger import audit, switches
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
+from remediator.ledger.protocol import ServerIdentity
 from remediator.ledger.schema import to_microseconds
 from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
 from remediator.ledger.sqlite.file_watch import LedgerFiles
@@ -110,6 +111,10 @@ class SqliteLedger:
     async def cut_trail(self, connection: AsyncConnection, now: datetime) -> int:
         """See Ledger."""
         return await cut_trail(connection, now)
+
+    async def server_identity(self) -> ServerIdentity | None:
+        """See Ledger."""
+        return None
 
     @asynccontextmanager
     async def _transaction(self, *, immediate: bool) -> AsyncIterator[AsyncConnection]:

@@ -1,12 +1,12 @@
 """Nothing that a sender or a server chooses grows without end in the ledger."""
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, insert, select
 
 from remediator.ledger import episodes
-from remediator.ledger.schema import episode, storm
+from remediator.ledger.schema import episode, pause, storm
 from remediator.model.cuts import CUTS, MAX_BOUND, MAX_DETAIL, MAX_VALUE
 from remediator.model.remediation import Plan
-from tests.unit.remediator.conftest import EngineHarness
+from tests.unit.remediator.conftest import START, EngineHarness
 from tests.unit.remediator.payloads import delivery
 
 LONG = ("f" * 500_000, "f" * 499_999)
@@ -17,7 +17,7 @@ async def test_long_fingerprints_are_kept_as_hashes(harness: EngineHarness) -> N
         await harness.deliver(fingerprint=fingerprint)
     await harness.work()
     async with harness.context.ledger.read() as connection:
-        assert (await connection.execute(select(func.length(episode.c.alerts)))).scalar_one() < 2_000
+        assert (await connection.execute(select(func.length(cast(episode.c.alerts, Text))))).scalar_one() < 2_000
     for fingerprint in LONG:
         await harness.deliver(status="resolved", fingerprint=fingerprint)
     await harness.work()
@@ -48,9 +48,8 @@ async def test_evidence_and_outcomes_of_a_run_are_cut_and_counted(harness: Engin
 async def test_long_sentence_of_a_bound_is_cut(harness: EngineHarness) -> None:
     harness.files.fill(*(f"{number}" for number in range(9)))
     async with harness.context.ledger.write() as connection:
-        await connection.exec_driver_sql(
-            "INSERT INTO pause (reason, begun_at, begun_by) VALUES (?, 0, 'oncall')", ("r" * 100_000,)
-        )
+        values = {"reason": "r" * 100_000, "begun_at": START, "begun_by": "oncall"}
+        await connection.execute(insert(pause).values(**values))
     await harness.deliver()
     await harness.work()
     refused_by = (await harness.last_run()).evidence["bounds"]["refused_by"]

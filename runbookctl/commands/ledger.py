@@ -1,0 +1,80 @@
+"""`ledger`: create, upgrade and copy the ledger. These commands connect to it themselves, as its owner."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runbookctl.errors import RemediatorRefused, WrongUsage
+from runbookctl.options import console
+
+if TYPE_CHECKING:
+    from runbookd.addresses.postgres import PostgresAddress
+
+_FORM = "postgresql://role@host/database without a password, or a file that holds the address with one"
+
+
+def migrate_ledger(
+    ledger: Annotated[str, typer.Argument(help=f"The ledger, as its owner: {_FORM}.")],
+) -> None:
+    """Create the tables of a ledger in PostgreSQL, or upgrade them to this release."""
+    from remediator.ledger.postgresql.migrate import migrate
+    from remediator.model.errors import LedgerUnavailable
+
+    address = _postgres_address(ledger)
+    try:
+        before, now = asyncio.run(migrate(address))
+    except LedgerUnavailable as error:
+        raise RemediatorRefused(f"ledger migrate: {address.hide(str(error))}") from None
+    console.print(f"the ledger has the tables of this release, {now}; before: {before or 'none'}")
+
+
+def copy_ledger(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The SQLite ledger: sqlite:///path/to/file.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help=f"The migrated ledger, as its owner: {_FORM}.")],
+) -> None:
+    """Copy a SQLite ledger into an empty one in PostgreSQL, and verify its audit trail there."""
+    from remediator.ledger.copy import copy_ledger as copy
+    from remediator.ledger.sqlite.store import SqliteLedger
+    from remediator.model.errors import LedgerUnavailable
+
+    address = _postgres_address(target)
+    try:
+        copied = asyncio.run(copy(SqliteLedger(_existing(source)), address))
+    except LedgerUnavailable as error:
+        raise RemediatorRefused(f"ledger copy: {address.hide(str(error))}") from None
+    console.print(f"copied {copied.rows} rows; the audit trail is intact: {copied.audit_rows} rows; head {copied.head}")
+
+
+def _postgres_address(text: str) -> "PostgresAddress":
+    from remediator.ledger.address import postgres_address
+    from remediator.model.errors import LedgerUnavailable
+
+    in_file = "://" not in text
+    try:
+        address = postgres_address(_read(Path(text)) if in_file else text)
+    except LedgerUnavailable as error:
+        raise WrongUsage(f"{text if in_file else 'the address'}: {error}") from None
+    if address is None:
+        raise WrongUsage(f"{text if in_file else 'the address'} is not that of a ledger in PostgreSQL; set {_FORM}")
+    if not in_file and address.password:
+        raise WrongUsage("a password on the command line is seen in the process list; write the address to a file")
+    return address
+
+
+def _read(file: Path) -> str:
+    from runbookd.inventory import Secret, SecretError
+
+    try:
+        return Secret("the address", None, file).read()
+    except SecretError as error:
+        raise WrongUsage(str(error)) from None
+
+
+def _existing(url: str) -> str:
+    """Return the URL of a ledger file that exists: opening another would create it."""
+    file = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not file.is_file():
+        raise WrongUsage(f"there is no ledger at {url}; write it as sqlite:///path/to/runbookd.db")
+    return url

@@ -1,0 +1,1 @@
+from tests.unit.remediator.bounds.test_cooldown import *

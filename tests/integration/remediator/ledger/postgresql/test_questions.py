@@ -1,0 +1,1 @@
+from tests.unit.remediator.runs.test_questions import *

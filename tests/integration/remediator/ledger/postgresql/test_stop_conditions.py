@@ -1,0 +1,1 @@
+from tests.invariants.test_stop_conditions import *

@@ -1,0 +1,1 @@
+from tests.unit.remediator.engine.test_storms import *
