@@ -1,6 +1,7 @@
 """Twenty episodes compete for three places in the real engine: three get one."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,17 @@ from tests.unit.remediator.conftest import EngineHarness, engine_harness, invent
 from tests.unit.remediator.payloads import alert, delivery
 
 CONTENDERS = [f"db{number}" for number in range(20)]
+WIDE = {"max_runs_per_hour": 1_000, "concurrency": 1_000}
 
 
-WIDE = {"max_runs_per_hour": 100, "concurrency": 100}
-
-
-def inventory_with_cap(capped: str, **cap: int) -> Inventory:
+def inventory_with_cap(capped: str, targets: Sequence[str] = CONTENDERS, **cap: int) -> Inventory:
     """Return an inventory in which `cap` is the cap of the remediation, the stack or all stacks."""
     caps = {name: {**WIDE, **(cap if name == capped else {})} for name in ("remediation", "stack", "all")}
     stacks = inventory(cooldown="0s", verify_within="0s", max_runs_per_hour=caps["remediation"]["max_runs_per_hour"])
     shop = stacks.stacks["shop"]
     limits = shop.limits.model_copy(update=caps["stack"])
-    shop = shop.model_copy(update={"postgres": dict.fromkeys(CONTENDERS, shop.postgres["main"]), "limits": limits})
-    storm = stacks.limits.storm.model_copy(update={"targets": 100, "alerts": 100})
+    shop = shop.model_copy(update={"postgres": dict.fromkeys(targets, shop.postgres["main"]), "limits": limits})
+    storm = stacks.limits.storm.model_copy(update={"targets": 1_000, "alerts": 1_000})
     all_limits = stacks.limits.model_copy(update={"storm": storm, **caps["all"]})
     return stacks.model_copy(update={"stacks": {"shop": shop}, "limits": all_limits})
 
