@@ -12,7 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.pictures.demo import SCRAPE_SECONDS, RunningDemo, reach_incident, reach_well, start_demo, stop_demo
+from tools.pictures.demo import (
+    SCRAPE_SECONDS,
+    RunningDemo,
+    measured_host,
+    reach_incident,
+    reach_well,
+    start_demo,
+    stop_demo,
+)
 from tools.pictures.drawing import Easel, Job, easel, load_board
 from tools.pictures.files import write_picture
 from tools.pictures.judge import load_reasons, problems
@@ -36,7 +44,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         build_page()
-        with _demo() as demo:
+        with _demo() as demo, measured_host():
             found = asyncio.run(
                 _draw_all(demo, _files(arguments.boards), [arguments.moment] if arguments.moment else [*_MOMENTS])
             )

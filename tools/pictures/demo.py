@@ -2,20 +2,23 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from tools.toolchain.errors import SetupError
-from tools.toolchain.paths import ROOT
+from tools.toolchain.paths import ROOT, launcher
 
 SCRAPE_SECONDS = 2
 _ENV = ROOT / ".demo" / "env"
+_HOSTS = ROOT / ".demo" / "config" / "hosts.yml"
 _FIRING = 'ALERTS{alertstate="firing"}'
 _MINUTES_OF_HISTORY = 6
 _WAIT_SECONDS = 180
@@ -44,12 +47,33 @@ class RunningDemo:
         return float(first[0]["value"][1])
 
 
+@contextmanager
+def measured_host() -> Iterator[None]:
+    """Run a node_exporter, which the demo's Prometheus scrapes as a host of its stack."""
+    port = _free_port()
+    program = [str(launcher("node_exporter", "pictures")), f"--web.listen-address=127.0.0.1:{port}"]
+    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    target = {"targets": [f"127.0.0.1:{port}"], "labels": {"stack": "shop", "instance": "shop-1"}}
+    try:
+        _HOSTS.write_text(json.dumps([target]), encoding="utf-8")
+        yield
+    finally:
+        _HOSTS.unlink(missing_ok=True)
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
 def start_demo() -> RunningDemo:
     """Return the running demo, or start one. Raises SetupError if it does not start."""
     started_here = not _ENV.exists()
     if started_here:
         _run("up")
-        _run("loop")
     addresses = dict(line.split("=", 1) for line in _ENV.read_text().splitlines())
     return RunningDemo(addresses["PROMETHEUS_URL"], started_here)
 
@@ -61,7 +85,12 @@ def stop_demo(demo: RunningDemo) -> None:
 
 
 async def reach_well(demo: RunningDemo) -> None:
-    """Wait until no alert fires and the graphs have some minutes. Raises SetupError if an alert keeps firing."""
+    """Wait until the loop's incidents are repaired and the graphs have some minutes.
+
+    Raises SetupError if an alert keeps firing.
+    """
+    if demo.started_here:
+        _run("loop")
     await asyncio.sleep(max(0.0, demo.started() + _MINUTES_OF_HISTORY * 60 - time.time()))
     await _wait(lambda: not demo.ask(_FIRING), "an alert keeps firing; look at it with make demo-up")
 

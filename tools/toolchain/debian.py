@@ -70,8 +70,12 @@ BROWSER = PackageGroup(
     finish=write_font_configuration,
 )
 
-# Makes pictures of pages a quarter of their size.
-PICTURES = PackageGroup(name="pictures", packages=("pngquant",), programs={"pngquant": "usr/bin/pngquant"})
+# Makes pictures of pages a quarter of their size, and measures this machine as a host of the demo.
+PICTURES = PackageGroup(
+    name="pictures",
+    packages=("pngquant", "prometheus-node-exporter"),
+    programs={"pngquant": "usr/bin/pngquant", "node_exporter": "usr/bin/prometheus-node-exporter"},
+)
 
 # The fork of Redis, for tests; Debian 12 has it in its backports.
 VALKEY = PackageGroup(

@@ -68,7 +68,9 @@ export const Bars: Draw = (drawing) => {
       theme={drawing.theme}
     />
   );
-  return repeat(drawing, draw, { minVizWidth: 8, minVizHeight: 16, maxVizHeight: 300 });
+  const { sizing, minVizWidth = 8, minVizHeight = 16, maxVizHeight = 300 } = options as Record<string, any>;
+  const manual = { minVizWidth, minVizHeight, maxVizHeight };
+  return repeat(drawing, draw, sizing === 'manual' ? manual : { minVizWidth: 8, minVizHeight: 16, maxVizHeight: 300 });
 };
 
 interface Layout {
