@@ -95,10 +95,17 @@ def graph(
     unit: str,
     stacked: bool = False,
     maximum: float | None = None,
+    least_top: float | None = None,
+    many: bool = False,
     **frame: Unpack[Frame],
 ) -> Json:
-    """Return a panel of values over time; a query from `limits` becomes dashed lines."""
+    """Return a panel of values over time; a query from `limits` becomes dashed lines.
+
+    `least_top` is the lowest upper end of the axis: without one, an axis of zeros ends at 100. With `many` lines, the
+    legend has only their names: their newest values would take the room of the lines.
+    """
     style = {
+        "axisSoftMax": _LEAST_TOP.get(unit, 1) if least_top is None else least_top,
         "drawStyle": "line",
         "fillOpacity": 20 if stacked else 0,
         "lineWidth": 1,
@@ -110,7 +117,12 @@ def graph(
     return _panel("timeseries", title, description, queries, frame) | {
         "fieldConfig": _fields(defaults, frame, _LIMIT_LINES if with_limits else ()),
         "options": {
-            "legend": {"calcs": ["lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True},
+            "legend": {
+                "calcs": [] if stacked or many else ["lastNotNull"],
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": True,
+            },
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
     }
@@ -142,14 +154,21 @@ def bars(
     **frame: Unpack[Frame],
 ) -> Json:
     """Return a panel with the newest value of each series as a horizontal bar."""
-    defaults = {"unit": unit, "min": 0, "thresholds": steps or _PLAIN_STEPS}
+    share = {"decimals": 1, "max": 1} if unit == "percentunit" else {}
+    defaults = {"unit": unit, "min": 0, "thresholds": steps or _PLAIN_STEPS} | share
     return _panel("bargauge", title, description, queries, frame) | {
         "fieldConfig": _fields(defaults, frame),
         "options": {
             "displayMode": "basic",
+            # Names stand above their bars, whole; few bars stay as thin as many.
+            "maxVizHeight": 50,
+            "minVizHeight": 40,
+            "namePlacement": "top",
             "orientation": "horizontal",
             "reduceOptions": _NEWEST,
             "showUnfilled": True,
+            "sizing": "manual",
+            "text": {"titleSize": 13, "valueSize": 18},
             "valueMode": "color",
         },
     }
@@ -163,13 +182,14 @@ def table(
     columns: Mapping[str, str],
     sort: str,
     units: Mapping[str, str],
+    widths: Mapping[str, int] | None = None,
     hidden: Sequence[str] = (),
     **frame: Unpack[Frame],
 ) -> Json:
     """Return a table with one row per series, the largest of the column `sort` first.
 
     `columns` maps labels and values (`Value`, or `Value #REF` of several queries) to headings, in order; the usual
-    others and `hidden` are left out. `units` maps headings to units.
+    others and `hidden` are left out. `units` maps headings to units, `widths` to pixels; the others share the rest.
     """
     organize = {
         "excludeByName": {name: True for name in (*_HIDDEN, *hidden) if name not in columns},
@@ -177,12 +197,22 @@ def table(
         "renameByName": dict(columns),
     }
     merge = [{"id": "merge", "options": {}}] if len(queries) > 1 else []
-    overrides = [override(heading, unit=unit) for heading, unit in units.items()]
+    overrides = [
+        _EMPTY_CELLS,
+        *(override(heading, unit=unit) for heading, unit in units.items()),
+        *(override(heading, custom__width=width) for heading, width in _widths(columns, units, widths or {}).items()),
+    ]
     return _panel("table", title, description, queries, frame) | {
-        "fieldConfig": _fields({"custom": {"align": "auto", "cellOptions": {"type": "auto"}}}, frame, overrides),
+        "fieldConfig": _fields(_TABLE_DEFAULTS, frame, overrides),
         "options": {"cellHeight": "sm", "showHeader": True, "sortBy": [{"displayName": sort, "desc": True}]},
         "transformations": [*merge, {"id": "organize", "options": organize}],
     }
+
+
+def _widths(columns: Mapping[str, str], units: Mapping[str, str], widths: Mapping[str, int]) -> dict[str, int]:
+    """Return the widths in pixels of the columns whose content is of a known length; the others share the rest."""
+    stack = {"Stack": 90} if "Stack" in columns.values() else {}
+    return {**stack, **{heading: _TIME_WIDTH[unit] for heading, unit in units.items() if unit in _TIME_WIDTH}, **widths}
 
 
 def override(name: str, **properties: Any) -> Json:
@@ -196,6 +226,11 @@ def override(name: str, **properties: Any) -> Json:
 def override_query(ref: str, **properties: Any) -> Json:
     """Return settings for the fields of one query."""
     return override("", **properties) | {"matcher": {"id": "byFrameRefID", "options": ref}}
+
+
+def override_matching(pattern: str, **properties: Any) -> Json:
+    """Return settings for the fields whose name matches a regular expression, such as "/errors$/"."""
+    return override("", **properties) | {"matcher": {"id": "byRegexp", "options": pattern}}
 
 
 def coloured(name: str, words: Json) -> Json:
@@ -289,6 +324,14 @@ def _limit_colour(severity: str, colour: str) -> Json:
 
 _NEWEST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 _PLAIN_STEPS: Json = {"mode": "absolute", "steps": [{"value": None, "color": "blue"}]}
+_LEAST_TOP = {"s": 0.1}
+_TABLE_DEFAULTS: Json = {"custom": {"align": "auto", "cellOptions": {"type": "auto"}, "minWidth": 60}}
+# The words of a panel without data are not those of a cell without a value.
+_EMPTY_CELLS: Json = {
+    "matcher": {"id": "byRegexp", "options": "/.*/"},
+    "properties": [{"id": "noValue", "value": "-"}],
+}
+_TIME_WIDTH = {"dateTimeFromNow": 140, "dateTimeAsIso": 170}
 _HIDDEN = ("Time", "__name__", "instance", "job")
 _LIMIT_LINES: Sequence[Json] = (
     override_query(

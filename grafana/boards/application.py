@@ -1,7 +1,7 @@
 """The board of the application and its hosts, from the series that alert_rules/adapters/ make of their own metrics."""
 
 from grafana.dashboard import board
-from grafana.panels import graph, limits, query, row, states, timeline
+from grafana.panels import graph, limits, query, row, states, timeline, wide
 from grafana.words import STACK
 
 EACH = "{{stack}}"
@@ -31,6 +31,7 @@ TRAFFIC = row(
             limits("application_error_ratio", "application_rollback_error_ratio"),
         ],
         unit="percentunit",
+        least_top=0.01,
         missing=APPLICATION,
         alerts=["HighErrorRate"],
     ),
@@ -44,6 +45,7 @@ TRAFFIC = row(
             limits("application_error_ratio_rise", "application_response_p95_rise_ratio"),
         ],
         unit="percentunit",
+        least_top=0.01,
         missing=APPLICATION,
         alerts=["RollbackCriteriaMet"],
     ),
@@ -180,28 +182,34 @@ HOSTS = row(
         missing=NODE,
         alerts=["HighDiskUsage", "DiskFullSoon"],
     ),
-    graph(
-        "Memory of processes",
-        "Memory that each process occupies. If it rises for days and falls only at restarts, it leaks: take a heap"
-        " snapshot before the next restart.",
-        [
-            query(f"stack_host:application_resident_memory_bytes:max{STACK}", HOST),
-            limits("application_resident_memory_bytes"),
-        ],
-        unit="bytes",
-        missing=APPLICATION,
-        alerts=["ProcessMemoryHigh"],
+    wide(
+        graph(
+            "Memory of processes",
+            "Memory that each process occupies. If it rises for days and falls only at restarts, it leaks: take a heap"
+            " snapshot before the next restart.",
+            [
+                query(f"stack_host:application_resident_memory_bytes:max{STACK}", HOST),
+                limits("application_resident_memory_bytes"),
+            ],
+            unit="bytes",
+            missing=APPLICATION,
+            alerts=["ProcessMemoryHigh"],
+        ),
+        12,
     ),
-    graph(
-        "Certificates",
-        "Time until each certificate expires. Below the limit, renew it now; then find out why the renewal failed.",
-        [
-            query(f"stack_target:tls_certificate_remaining_seconds:min{STACK}", "{{stack}} {{target}}"),
-            limits("tls_certificate_remaining_seconds"),
-        ],
-        unit="s",
-        missing="not measured: no https endpoint is probed",
-        alerts=["TLSCertificateExpiringSoon"],
+    wide(
+        graph(
+            "Certificates",
+            "Time until each certificate expires. Below the limit, renew it now; then find out why the renewal failed.",
+            [
+                query(f"stack_target:tls_certificate_remaining_seconds:min{STACK}", "{{stack}} {{target}}"),
+                limits("tls_certificate_remaining_seconds"),
+            ],
+            unit="s",
+            missing="not measured: no https endpoint is probed",
+            alerts=["TLSCertificateExpiringSoon"],
+        ),
+        12,
     ),
     width=8,
 )

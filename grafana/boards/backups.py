@@ -32,31 +32,37 @@ def _newest(metric: str) -> str:
 AGE = row(
     "Is there a recent backup?",
     8,
-    stat(
-        "Listing",
-        "Whether the exporter can list each folder; it says nothing about age. If it is down, the age is unknown: check"
-        " the credentials and the endpoint with `runbookctl doctor`.",
-        [
-            newest(or_not_measured(f"min by (stack, target) (backup_up{TARGET})"), EACH),
-            newest(REASON, f"{EACH} {{{{reason}}}}", "REASON"),
-        ],
-        unit="none",
-        steps=UP_STEPS,
-        mappings=UP,
-        overrides=[override_query("REASON", mappings=[states({1: ("refused", "red")})])],
-        alerts=["BackupListingFailed"],
+    wide(
+        stat(
+            "Listing",
+            "Whether the exporter can list each folder; it says nothing about age. If it is down, the age is unknown:"
+            " check the credentials and the endpoint with `runbookctl doctor`.",
+            [
+                newest(or_not_measured(f"min by (stack, target) (backup_up{TARGET})"), EACH),
+                newest(REASON, f"{EACH} {{{{reason}}}}", "REASON"),
+            ],
+            unit="none",
+            steps=UP_STEPS,
+            mappings=UP,
+            overrides=[override_query("REASON", mappings=[states({1: ("refused", "red")})])],
+            alerts=["BackupListingFailed"],
+        ),
+        4,
     ),
-    graph(
-        "Age of the newest backup",
-        "Age of the newest complete backup, by the date in its name, and the limit for its kind. Above the limit, start"
-        " `run_backup` and find out why the nightly job did not run.",
-        [
-            query(f"stack_target_kind:backup_age_seconds:min{TARGET}", f"{EACH} {{{{kind}}}}"),
-            limits("backup_age_seconds"),
-        ],
-        unit="s",
-        missing="no backup was found",
-        alerts=["BackupTooOld", "BackupDue", "BackupMissing"],
+    wide(
+        graph(
+            "Age of the newest backup",
+            "Age of the newest complete backup, by the date in its name, and the limit for its kind. Above the limit,"
+            " start `run_backup` and find out why the nightly job did not run.",
+            [
+                query(f"stack_target_kind:backup_age_seconds:min{TARGET}", f"{EACH} {{{{kind}}}}"),
+                limits("backup_age_seconds"),
+            ],
+            unit="s",
+            missing="no backup was found",
+            alerts=["BackupTooOld", "BackupDue", "BackupMissing"],
+        ),
+        12,
     ),
     bars(
         "Age as share of the limit",
@@ -154,7 +160,7 @@ PROOF = row(
         " backup, treat that backup as lost.",
         [
             newest(
-                f"max by (stack, target, proof, state) (backup_proofs{TARGET})",
+                f"max by (stack, target, proof, state) (backup_proofs{TARGET}) > 0",
                 f"{EACH} {{{{proof}}}} {{{{state}}}}",
             )
         ],
@@ -224,6 +230,7 @@ KEPT = row(
                 "All together": "bytes",
                 "Looked at": "dateTimeFromNow",
             },
+            widths={"Target": 90, "Kind": 70, "Size": 90, "Backups": 80},
         ),
         12,
     ),

@@ -1,7 +1,21 @@
 """The board of all stacks: one line each, the worst first, and what is not watched at all."""
 
 from grafana.dashboard import board
-from grafana.panels import bars, coloured, column, graph, newest, query, row, stat, states, table, timeline, wide
+from grafana.panels import (
+    bars,
+    coloured,
+    column,
+    graph,
+    newest,
+    override_query,
+    query,
+    row,
+    stat,
+    states,
+    table,
+    timeline,
+    wide,
+)
 from grafana.words import (
     ANY_IS_ORANGE,
     ANY_IS_RED,
@@ -11,6 +25,7 @@ from grafana.words import (
     SEVERITY,
     STACK,
     UP,
+    UP_STEPS,
     WORST_ALERT,
     or_not_measured,
     up,
@@ -55,38 +70,49 @@ NOW = row(
         steps=ANY_IS_ORANGE,
         mappings=NOT_MEASURED,
     ),
-    stat(
-        "Waits for a person",
-        "Runs that wait for approval, open breakers and paused stacks. If there are any, open the console's approvals.",
-        [
-            newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
-            newest(
-                f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})", "breakers", "BREAKERS"
-            ),
-            newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
-        ],
-        unit="none",
-        steps=ANY_IS_ORANGE,
-        missing="the remediator is not scraped",
+    wide(
+        stat(
+            "Waits for a person",
+            "Runs that wait for approval, open breakers and paused stacks. If there are any, open the console's"
+            " approvals.",
+            [
+                newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
+                newest(
+                    f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})",
+                    "breakers",
+                    "BREAKERS",
+                ),
+                newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
+            ],
+            unit="none",
+            steps=ANY_IS_ORANGE,
+            missing="the remediator is not scraped",
+        ),
+        6,
     ),
-    stat(
-        "Exporter",
-        "Replicas of the exporter, and inventories that they refused. If there is none, nothing here is measured: start"
-        " it.",
-        [
-            newest("count(runbook_exporter_build_info)", "replicas", "REPLICAS"),
-            newest("count(runbook_exporter_config_last_reload_success == 0) or vector(0)", "refused", "REFUSED"),
-        ],
-        unit="none",
-        steps=GREY_STEPS,
-        missing="the exporter is not scraped",
-        alerts=["ExporterMissing", "InventoryReloadFailed"],
+    wide(
+        stat(
+            "Exporter",
+            "Replicas of the exporter, and inventories that they refused. If there is none, nothing here is measured:"
+            " start it.",
+            [
+                newest("count(runbook_exporter_build_info)", "replicas", "REPLICAS"),
+                newest("count(runbook_exporter_config_last_reload_success == 0) or vector(0)", "refused", "REFUSED"),
+            ],
+            unit="none",
+            steps=UP_STEPS,
+            missing="the exporter is not scraped",
+            overrides=[override_query("REFUSED", thresholds=ANY_IS_RED)],
+            alerts=["ExporterMissing", "InventoryReloadFailed"],
+        ),
+        6,
     ),
+    width=4,
 )
 
 STACKS = row(
     "Every stack",
-    9,
+    7,
     wide(
         table(
             "Stacks",
@@ -110,12 +136,12 @@ STACKS = row(
                 "Value #QUEUES": "Queues",
                 "Value #BACKUPS": "Backups",
                 "Value #ENDPOINTS": "Endpoints",
-                "Value #AGE": "Oldest newest backup",
+                "Value #AGE": "Backup age",
                 "Value #FAILED": "Failed jobs",
                 "Value #DEPLOY": "Last deploy",
             },
             sort="Worst alert",
-            units={"Oldest newest backup": "s", "Failed jobs": "short", "Last deploy": "dateTimeFromNow"},
+            units={"Backup age": "s", "Failed jobs": "short", "Last deploy": "dateTimeFromNow"},
             overrides=[
                 coloured("Worst alert", SEVERITY),
                 *(coloured(name, UP) for name in ("PostgreSQL", "Redis", "Queues", "Backups", "Endpoints")),
@@ -143,7 +169,7 @@ STACKS = row(
 
 ALERTS = row(
     "Alerts and gaps",
-    9,
+    7,
     wide(
         table(
             "Firing alerts",

@@ -1,7 +1,20 @@
 """The board of PostgreSQL: sessions and waits, statements, upkeep of tables, sizes, replication."""
 
 from grafana.dashboard import DATABASES, board, targets_of
-from grafana.panels import column, graph, limits, newest, override_query, query, row, stat, states, table, wide
+from grafana.panels import (
+    column,
+    graph,
+    limits,
+    newest,
+    override,
+    override_query,
+    query,
+    row,
+    stat,
+    states,
+    table,
+    wide,
+)
 from grafana.words import ANY_IS_RED, TARGET, UP
 
 EACH = "{{stack}} {{target}}"
@@ -83,6 +96,7 @@ SESSIONS = row(
             limits("application_pool_waiting_requests"),
         ],
         unit="short",
+        many=True,
         alerts=["DatabasePoolExhausted"],
     ),
 )
@@ -172,6 +186,8 @@ WORK = row(
             hidden=["Value #TEXT"],
             sort="Load",
             units={"Load": "none", "Mean": "s", "Calls per second": "cps"},
+            widths={"Target": 80, "Database": 90, "Query id": 185, "Load": 80, "Mean": 90, "Calls per second": 130},
+            overrides=[override("Load", decimals=3)],
             missing="not measured: pg_stat_statements is not loaded",
         ),
         16,
@@ -234,6 +250,7 @@ UPKEEP = row(
                 "Vacuumed": "dateTimeFromNow",
                 "Analyzed": "dateTimeFromNow",
             },
+            widths={"Target": 80, "Database": 90, "Schema": 80, "Size": 90, "Bloat": 90, "Dead rows": 90},
         ),
         16,
     ),
@@ -255,6 +272,7 @@ STORAGE = row(
             ),
         ],
         unit="bytes",
+        many=True,
     ),
     graph(
         "Replication and archiving",

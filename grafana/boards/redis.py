@@ -1,7 +1,7 @@
 """The board of Redis: memory against its maximum, evictions, the cache's hit rate, slow commands, keys by prefix."""
 
 from grafana.dashboard import board, targets_of
-from grafana.panels import bars, graph, limits, newest, override_query, query, row, stat, states
+from grafana.panels import bars, graph, limits, newest, override_query, query, row, stat, states, wide
 from grafana.words import GREY_STEPS, TARGET, UP
 
 EACH = "{{stack}} {{target}}"
@@ -103,7 +103,7 @@ CACHE = row(
         " it is a client or an attack: `reset_rate_limit` or `block_ip`.",
         [newest(f"topk(10, {_newest('redis_key_value', 'db', 'key')})", f"{EACH} {{{{key}}}}")],
         unit="short",
-        missing="not measured: no prefix in the inventory has `top`",
+        missing="no prefix with `top`",
     ),
     graph(
         "Keys",
@@ -138,6 +138,7 @@ COMMANDS = row(
             )
         ],
         unit="s",
+        least_top=0.001,
     ),
     graph(
         "Commands",
@@ -145,29 +146,37 @@ COMMANDS = row(
         [query(_rate("redis_commands_processed_total"), EACH)],
         unit="ops",
     ),
-    graph(
-        "Clients",
-        "Connected clients, those that wait in a blocking command (idle workers), and connections that the server"
-        " rejected per second. If it rejects any, raise `maxclients` or find the service that leaks connections.",
-        [
-            query(_newest("redis_connected_clients"), f"{EACH} connected"),
-            query(_newest("redis_blocked_clients"), f"{EACH} blocking", "BLOCKING"),
-            query(f"stack_target:redis_rejected_connections:rate{TARGET}", f"{EACH} rejected per second", "REJECTED"),
-            limits("redis_rejected_connections"),
-        ],
-        unit="short",
-        alerts=["RedisConnectionsRejected"],
+    wide(
+        graph(
+            "Clients",
+            "Connected clients, those that wait in a blocking command (idle workers), and connections that the server"
+            " rejected per second. If it rejects any, raise `maxclients` or find the service that leaks connections.",
+            [
+                query(_newest("redis_connected_clients"), f"{EACH} connected"),
+                query(_newest("redis_blocked_clients"), f"{EACH} blocking", "BLOCKING"),
+                query(
+                    f"stack_target:redis_rejected_connections:rate{TARGET}", f"{EACH} rejected per second", "REJECTED"
+                ),
+                limits("redis_rejected_connections"),
+            ],
+            unit="short",
+            alerts=["RedisConnectionsRejected"],
+        ),
+        12,
     ),
-    graph(
-        "Age of the snapshot",
-        "Time since the last snapshot while changes wait for one. Above the limit, a crash loses these changes: run"
-        " BGSAVE and look at the disk and the server's log.",
-        [
-            query(f"stack_target:redis_snapshot_age_seconds:max{TARGET}", EACH),
-            limits("redis_snapshot_age_seconds"),
-        ],
-        unit="s",
-        alerts=["RedisSnapshotOverdue"],
+    wide(
+        graph(
+            "Age of the snapshot",
+            "Time since the last snapshot while changes wait for one. Above the limit, a crash loses these changes: run"
+            " BGSAVE and look at the disk and the server's log.",
+            [
+                query(f"stack_target:redis_snapshot_age_seconds:max{TARGET}", EACH),
+                limits("redis_snapshot_age_seconds"),
+            ],
+            unit="s",
+            alerts=["RedisSnapshotOverdue"],
+        ),
+        12,
     ),
     width=8,
 )

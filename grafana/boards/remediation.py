@@ -11,66 +11,77 @@ LOADED = states({0: ("refused", "red"), 1: ("loaded", "green")})
 NOW = row(
     "Now",
     5,
-    stat(
-        "Waits for a person",
-        "Runs that wait for approval (of all stacks), open breakers, paused stacks and unsent messages. If there are"
-        " any, open the approvals in the console, or run `runbookctl status`.",
-        [
-            newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
-            newest(
-                f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})", "breakers", "BREAKERS"
-            ),
-            newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
-            newest("sum(remediation_escalations_unsent)", "unsent", "UNSENT"),
-        ],
-        unit="none",
-        steps=ANY_IS_ORANGE,
-        missing="the remediator is not scraped",
-        alerts=[
-            "RemediationWaitsForApproval",
-            "RemediationBreakerOpen",
-            "RemediationPaused",
-            "RemediationEscalationUnsent",
-        ],
+    wide(
+        stat(
+            "Waits for a person",
+            "Runs that wait for approval (of all stacks), open breakers, paused stacks and unsent messages. If there"
+            " are any, open the approvals in the console, or run `runbookctl status`.",
+            [
+                newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
+                newest(
+                    f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})",
+                    "breakers",
+                    "BREAKERS",
+                ),
+                newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
+                newest("sum(remediation_escalations_unsent)", "unsent", "UNSENT"),
+            ],
+            unit="none",
+            steps=ANY_IS_ORANGE,
+            missing="the remediator is not scraped",
+            alerts=[
+                "RemediationWaitsForApproval",
+                "RemediationBreakerOpen",
+                "RemediationPaused",
+                "RemediationEscalationUnsent",
+            ],
+        ),
+        7,
     ),
-    stat(
-        "Engine and ledger",
-        "Whether the engine works, the ledger can be written, and the newest inventory was accepted. If one is not,"
-        " nothing is repaired: read the remediator's log.",
-        [
-            newest("min(remediation_engine_up)", "engine", "ENGINE"),
-            newest("min(remediation_ledger_up)", "ledger", "LEDGER"),
-            newest("min(runbook_remediator_config_last_reload_success)", "inventory", "INVENTORY"),
-        ],
-        unit="none",
-        steps=GREY_STEPS,
-        missing="the remediator is not scraped",
-        overrides=[
-            override_query("ENGINE", mappings=[WORKS]),
-            override_query("LEDGER", mappings=[WORKS]),
-            override_query("INVENTORY", mappings=[LOADED]),
-        ],
-        alerts=[
-            "RemediatorDown",
-            "RemediationLedgerDown",
-            "RemediationEngineStuck",
-            "RemediatorReloadFailed",
-        ],
+    wide(
+        stat(
+            "Engine and ledger",
+            "Whether the engine works, the ledger can be written, and the newest inventory was accepted. If one is not,"
+            " nothing is repaired: read the remediator's log.",
+            [
+                newest("min(remediation_engine_up)", "engine", "ENGINE"),
+                newest("min(remediation_ledger_up)", "ledger", "LEDGER"),
+                newest("min(runbook_remediator_config_last_reload_success)", "inventory", "INVENTORY"),
+            ],
+            unit="none",
+            steps=GREY_STEPS,
+            missing="the remediator is not scraped",
+            overrides=[
+                override_query("ENGINE", mappings=[WORKS]),
+                override_query("LEDGER", mappings=[WORKS]),
+                override_query("INVENTORY", mappings=[LOADED]),
+            ],
+            alerts=[
+                "RemediatorDown",
+                "RemediationLedgerDown",
+                "RemediationEngineStuck",
+                "RemediatorReloadFailed",
+            ],
+        ),
+        7,
     ),
-    timeline(
-        "Runs under way",
-        "Every run from its admission, or its wait for approval, to its end. If a bar does not end, `runbookctl run`"
-        " shows at which item it stands.",
-        [
-            query(
-                "2 * max by (stack, remediation, target)"
-                ' (remediation_run_active{stack=~"$stack",state="awaiting_approval"})'
-                f" or max by (stack, remediation, target) (remediation_run_active{STACK})",
-                f"{RUN} {{{{target}}}}",
-            )
-        ],
-        mappings=states({1: ("acts", "purple"), 2: ("waits for approval", "orange")}),
-        missing="no run is under way",
+    wide(
+        timeline(
+            "Runs under way",
+            "Every run from its admission, or its wait for approval, to its end. If a bar does not end,"
+            " `runbookctl run` shows at which item it stands.",
+            [
+                query(
+                    "2 * max by (stack, remediation, target)"
+                    ' (remediation_run_active{stack=~"$stack",state="awaiting_approval"})'
+                    f" or max by (stack, remediation, target) (remediation_run_active{STACK})",
+                    f"{RUN} {{{{target}}}}",
+                )
+            ],
+            mappings=states({1: ("acts", "purple"), 2: ("waits for approval", "orange")}),
+            missing="no run is under way",
+        ),
+        10,
     ),
 )
 
@@ -161,9 +172,17 @@ TIMES = row(
         "Open episodes",
         "Episodes that have not ended: an alert fires and is not repaired. If one stays open, the on-call has to"
         " acknowledge it: `runbookctl ack`.",
-        [query(f"max by (stack, remediation) (remediation_open_episodes{STACK}) > 0", RUN)],
+        [
+            query(f"max by (stack, remediation) (remediation_open_episodes{STACK}) > 0", RUN),
+            query(
+                f"count by (stack) (remediation_unacknowledged_since_timestamp_seconds{STACK})",
+                "{{stack}} unacknowledged",
+                "UNACKNOWLEDGED",
+            ),
+        ],
         unit="short",
         missing="no episode is open",
+        alerts=["EpisodeUnacknowledged"],
     ),
     graph(
         "Deliveries",

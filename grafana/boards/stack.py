@@ -5,7 +5,21 @@ exporter replicas report the same value: `max by` merges them before any sum.
 """
 
 from grafana.dashboard import board
-from grafana.panels import coloured, column, graph, limits, newest, query, row, stat, states, table, timeline, wide
+from grafana.panels import (
+    coloured,
+    column,
+    graph,
+    limits,
+    newest,
+    override_matching,
+    query,
+    row,
+    stat,
+    states,
+    table,
+    timeline,
+    wide,
+)
 from grafana.words import (
     ALERT_WORDS,
     ALERTS_OVER_TIME,
@@ -63,14 +77,19 @@ SIGNALS = row(
     8,
     graph(
         "Response time and errors",
-        "95th percentile of the response time in seconds, and the share of failed requests. If one passes its limit,"
-        " open the board of the application.",
+        "95th percentile of the response time (left), and the share of failed requests (right). If one passes its"
+        " limit, open the board of the application.",
         [
             query(f"stack:application_response_p95_seconds:quantile{STACK}", "{{stack}} p95"),
             query(f"stack:application_error_ratio:ratio{STACK}", "{{stack}} errors", "ERRORS"),
             limits("application_response_p95_seconds", "application_error_ratio"),
         ],
-        unit="none",
+        unit="s",
+        overrides=[
+            override_matching(
+                "/errors$|error_ratio/", unit="percentunit", custom__axisSoftMax=0.01, custom__axisPlacement="right"
+            )
+        ],
         missing="not measured: scrape the application's /metrics with the label stack",
     ),
     graph(
@@ -105,7 +124,7 @@ LOOP = row(
             mappings=ALERT_WORDS,
             missing="no alert in this range",
         ),
-        10,
+        7,
     ),
     wide(
         table(
@@ -121,10 +140,11 @@ LOOP = row(
                 "Value": "When",
             },
             sort="When",
-            units={"When": "dateTimeAsIso"},
+            units={"When": "dateTimeFromNow"},
+            widths={"Outcome": 100},
             missing="no run yet",
         ),
-        8,
+        9,
     ),
     wide(
         table(
@@ -145,11 +165,12 @@ LOOP = row(
                 "Value #DROPPED": "Dropped",
             },
             sort="Took",
+            widths={"Stack": 70, "Collector": 90, "Reading": 80, "Took": 80, "Dropped": 70},
             units={"Took": "s", "Dropped": "short"},
             overrides=[coloured("Reading", states({0: ("failed", "red"), 1: ("worked", "green")}))],
             alerts=["CollectorFailing", "SeriesDropped"],
         ),
-        6,
+        8,
     ),
 )
 

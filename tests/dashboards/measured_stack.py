@@ -174,6 +174,7 @@ _REMEDIATOR = {
     f'remediation_run_active{{{REMEDIATION},target="nightly",state="verifying"}}': "1",
     f'remediation_run_active{{{REMEDIATION},target="weekly",state="awaiting_approval"}}': "1",
     f"remediation_open_episodes{{{REMEDIATION}}}": "1",
+    f'remediation_unacknowledged_since_timestamp_seconds{{{REMEDIATION},priority="P0"}}': "60",
     "remediation_approvals_waiting": "1",
     "remediation_escalations_unsent": "0",
     'remediation_contact_unsent{contact="oncall"}': "0",
