@@ -7,11 +7,12 @@
 //   GET  /jobs?ids=1,2    answers {jobs: [{id, state, attempts, finished_ms, reason}]}; state is BullMQ's
 const fs = require("node:fs");
 const http = require("node:http");
-const { Queue, Worker } = require("bullmq5");
+const { MetricsTime, Queue, Worker } = require("bullmq5");
 const IORedis = require("ioredis");
 
 const settings = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
 const EVERY_MS = 500;
+const DIGEST_MS = 60_000;
 // One attempt: a failed job stays failed until the remediator retries it; BullMQ does not.
 const OPTIONS = { attempts: 1, removeOnComplete: { count: 5000 }, removeOnFail: false };
 
@@ -26,7 +27,8 @@ async function send(job) {
 }
 
 const queue = new Queue(settings.queue, { connection: connect() });
-const worker = new Worker(settings.queue, send, { connection: connect(), concurrency: 5 });
+const metrics = { maxDataPoints: MetricsTime.ONE_HOUR };
+const worker = new Worker(settings.queue, send, { connection: connect(), concurrency: 5, metrics });
 for (const part of [queue, worker]) part.on("error", complain);
 
 let number = 0;
@@ -68,6 +70,8 @@ const server = http.createServer(async (request, response) => {
 });
 server.listen(settings.port, "127.0.0.1");
 const steady = setInterval(() => add(1).catch(complain), EVERY_MS);
+const digest = { name: "digest", data: { to: "customer-0" }, opts: OPTIONS };
+queue.upsertJobScheduler("digest", { every: DIGEST_MS }, digest).catch(complain);
 
 async function stop() {
   clearInterval(steady);

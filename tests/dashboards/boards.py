@@ -25,6 +25,20 @@ class DashboardQuery:
     expr: str
     instant: bool
 
+    @property
+    def board(self) -> str:
+        return self.key.split("/")[0]
+
+    @property
+    def ref(self) -> str:
+        return self.key.split("/")[2]
+
+    @property
+    def place(self) -> str:
+        """Return where it is in words: board/panel/query, or board/annotation/name."""
+        kind = self.key.split("/")[1]
+        return self.key if kind in {"annotation", "variable"} else f"{self.board}/{self.title}/{self.ref}"
+
 
 def dashboard_queries(
     stack: str = ".+", rate_interval: str = "1m", time_range: str = "5m", **chosen: str
