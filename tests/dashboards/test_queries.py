@@ -3,16 +3,11 @@
 The demo runs the same queries in a real Prometheus; promtool finds a wrong label or factor without starting it.
 """
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.dashboards.boards import dashboard_queries
-from tests.dashboards.measured_stack import NOW, input_series
-from tests.rules.rulebook import adapter_files, alerts, subsystem_files, threshold_names
+from tests.dashboards.evaluation import evaluate, expect
 from tests.rules.tools import RunTool
 
 EMPTY: dict[str, str] = {
@@ -29,50 +24,26 @@ def _name(key: str, title: str) -> str:
 def test_every_query_returns_data_for_a_stack_that_is_measured(promtool: RunTool, tmp_path: Path) -> None:
     queries = {query.key: query for query in dashboard_queries()}
     found = {key: _finds(query.expr, _name(key, query.title) not in EMPTY) for key, query in queries.items()}
-    result = _evaluate(promtool, tmp_path, list(found.values()))
+    result = evaluate(promtool, tmp_path, list(found.values()))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_no_query_of_a_stack_returns_the_data_of_another(promtool: RunTool, tmp_path: Path) -> None:
     of_a_stack = [query for query in dashboard_queries(stack="another") if "stack=~" in query.expr]
     known = [query for query in of_a_stack if "vector(0)" not in query.expr]
-    result = _evaluate(promtool, tmp_path, [_expect(query.expr, []) for query in known])
+    result = evaluate(promtool, tmp_path, [expect(query.expr, []) for query in known])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_worst_alert_is_the_highest_severity_or_none(promtool: RunTool, tmp_path: Path) -> None:
     worst = next(query.expr for query in dashboard_queries() if query.title == "Worst alert")
-    none = _expect(worst, [('{stack="shop"}', 0)], moment="0s")
+    none = expect(worst, [('{stack="shop"}', 0)], moment="0s")
     firing = [(f'{{severity="{severity}"}}', 1) for severity in ("critical", "info", "warning")]
-    all_three = _expect('group by (severity) (ALERTS{alertstate="firing"})', firing, moment="1500s")
-    highest = _expect(worst, [('{stack="shop"}', 3)], moment="1500s")
-    result = _evaluate(promtool, tmp_path, [none, all_three, highest])
+    all_three = expect('group by (severity) (ALERTS{alertstate="firing"})', firing, moment="1500s")
+    highest = expect(worst, [('{stack="shop"}', 3)], moment="1500s")
+    result = evaluate(promtool, tmp_path, [none, all_three, highest])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def _finds(expr: str, data: bool) -> dict[str, Any]:
-    return _expect(f"count({expr}) > bool 0 or vector(0)", [("{}", int(data))])
-
-
-def _expect(expr: str, samples: Sequence[tuple[str, float]], moment: str = f"{NOW}s") -> dict[str, Any]:
-    expected = [{"labels": labels, "value": value} for labels, value in samples]
-    return {"expr": expr, "eval_time": moment, "exp_samples": expected}
-
-
-def _evaluate(promtool: RunTool, folder: Path, expectations: list[dict[str, Any]]) -> Any:
-    """Run the expectations with every limit that an alert knows at 1."""
-    names = sorted({name for alert in alerts() for name in threshold_names(alert.expr)})
-    limits = [{"record": name, "labels": _labels(name), "expr": "1"} for name in names]
-    (folder / "thresholds.yml").write_text(yaml.safe_dump({"groups": [{"name": "thresholds", "rules": limits}]}))
-    cases = {
-        "rule_files": [str(folder / "thresholds.yml"), *(str(file) for file in [*subsystem_files(), *adapter_files()])],
-        "evaluation_interval": "15s",
-        "tests": [{"interval": "15s", "input_series": list(input_series()), "promql_expr_test": expectations}],
-    }
-    (folder / "queries_test.yml").write_text(yaml.safe_dump(cases))
-    return promtool("test", "rules", folder / "queries_test.yml")
-
-
-def _labels(name: str) -> dict[str, str]:
-    kind = {"kind": "full"} if re.match("runbook:backup_", name) else {}
-    return {"stack": "shop", "priority": "P1", "section": "Part", **kind}
+    return expect(f"count({expr}) > bool 0 or vector(0)", [("{}", int(data))])
