@@ -81,8 +81,8 @@ async def open_of(connection: AsyncConnection, episode_id: int) -> Acknowledgeme
 
 async def latest_of(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, Acknowledgement]:
     """Return the last acknowledgement of each of these episodes that has one."""
-    rows = await connection.execute(_query().where(table.c.episode.in_(identifiers)).order_by(table.c.id))
-    return {each.episode: each for each in map(_from_row, rows)}
+    rows = await connection.execute(_query().where(table.c.episode.in_(identifiers)))
+    return {each.episode: each for each in sorted(map(_from_row, rows), key=lambda each: each.id)}
 
 
 async def all_open(connection: AsyncConnection) -> Sequence[Acknowledgement]:
