@@ -9,12 +9,10 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.run_row import Run, from_row
-from remediator.ledger.schema import audit, run
+from remediator.ledger.schema import ANSWERS, audit, run
 from remediator.model.run_state import RunState
 
 ANSWERED = "answered"  # the row with the reason of a rejection; the next one is the state
-# As literals: SQLite uses a partial index only for a condition that it can see.
-ANSWERS = "event IN ('approved', 'expired', 'rejected')"
 MAX_ROWS = 200  # of the trail per page: some are of runs that asked nobody
 _EVENTS_OF_A_REQUEST = (RunState.AWAITING_APPROVAL, ANSWERED)
 
@@ -67,7 +65,7 @@ async def _requests(connection: AsyncConnection, numbers: Mapping[int, Run]) -> 
     """Return, per run, the newest rows of the trail that tell when it asked and what a rejection gave as reason."""
     query = select(audit).where(audit.c.run.in_(numbers), audit.c.event.in_(_EVENTS_OF_A_REQUEST))
     requests: dict[int, dict[str, Any]] = {}
-    for row in await connection.execute(query.order_by(audit.c.id)):
+    for row in sorted(await connection.execute(query), key=lambda row: row.id):
         requests.setdefault(row.run, {})[row.event] = row
     return requests
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     column,
+    text,
 )
 
 from remediator.model.run_state import ACTIVE, TRANSITIONS
@@ -367,6 +368,9 @@ outbox = Table(
     Index("outbox_episode", "episode"),
 )
 
+# As literals: a database uses a partial index only for a condition that it can see.
+ANSWERS = "event IN ('approved', 'expired', 'rejected')"
+
 audit = Table(
     "audit",
     metadata,
@@ -379,6 +383,8 @@ audit = Table(
     Column("hash", String, nullable=False),
     Index("audit_run", "run"),
     Index("audit_hash", "hash"),
+    # The few rows with an answer to a request for an approval.
+    Index("audit_answers", "id", sqlite_where=text(ANSWERS), postgresql_where=text(ANSWERS)),
 )
 
 # The counters of the metrics, apart from the runs: retention deletes runs, but a counter must never fall.

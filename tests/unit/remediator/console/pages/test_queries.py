@@ -18,10 +18,23 @@ from tests.unit.remediator.console.pages.world import START, Visit
 
 LARGE = re.compile(r"SCAN (delivery|episode|run|item|outbox|audit)\b(?! USING)|TEMP B-TREE FOR (GROUP|ORDER) BY")
 PATHS = ("/", "/stacks/shop", "/runs", "/runs?stack=shop", "/runs?remediation=clear_folder", "/runs?state=refused")
-MORE = ("/runs?stack=shop&state=refused", "/runs?before=3", "/runs/1", "/runs/3", "/pause")
+MORE = (
+    "/approvals",
+    "/approvals?before=900",
+    "/duties",
+    "/audit",
+    "/audit?before=900",
+    "/audit?run=1",
+    "/start",
+    "/runs?stack=shop&state=refused",
+    "/runs?before=3",
+    "/runs/1",
+    "/runs/3",
+    "/pause",
+)
 # The lists of what is open now stay short in an old ledger; these sort or group only that, or the newest rows.
 SHORT = re.compile(
-    r"ORDER BY run\.id DESC\s+LIMIT|state IN|ended_at IS NULL|run_id|WHERE item\.run"
+    r"ORDER BY (run|audit)\.id DESC\s+LIMIT|state IN|ended_at IS NULL|run_id|WHERE item\.run"
     r"|duty|deploy|breaker|pause|storm|tally|planned_undo"
 )
 
