@@ -10,8 +10,8 @@ from remediator.ledger.runs import Run, from_row
 from remediator.ledger.schema import run
 from remediator.model.run_state import RunState
 
-FEW = 2_000  # matches of one of several filters; all of up to this number are looked through
-WINDOW = 5_000  # runs looked through at once if each of several filters has more matches
+FEW = 5_000  # matches of one of several filters; all of up to this number are looked through
+WINDOW = 20_000  # runs looked through at once if each of several filters has more matches
 
 Condition = ColumnElement[bool]
 

@@ -137,6 +137,12 @@ async def test_hostile_name_is_readable_with_its_hidden_characters_named(console
     assert HOSTILE.isprintable() is False
 
 
+async def test_value_in_an_attribute_has_its_hidden_characters_named(console: Visit) -> None:
+    markup = await console.page("/runs?stack=%E2%80%AE%22%3E%3Cb%3Eevil")
+    assert 'value="⟨U+202E⟩&#34;&gt;&lt;b&gt;evil"' in markup
+    assert "\u202e" not in markup
+
+
 @pytest.mark.parametrize(("path", "text"), [("/nope", "There is no page /nope."), ("/runs/x", "there is no run 'x'")])
 async def test_unknown_page_is_a_page(console: Visit, path: str, text: str) -> None:
     assert text in await console.words(path, status=404)
