@@ -20,11 +20,11 @@ from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger import switches
-from remediator.ledger.address import ledger_at
 from remediator.ledger.run_list import list_runs
 from remediator.remediations import REMEDIATIONS
 from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
+from tests.ledgers import ledger_in
 from tests.unit.remediator.conftest import ManualClock
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import delivery
@@ -112,7 +112,7 @@ async def seed(folder: Path) -> Seed:
     """Write the ledger."""
     files, clock = FolderRemediation(folder / "files"), ManualClock(START)
     files.folder.mkdir(parents=True)
-    async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
+    async with ledger_in(folder).open() as ledger:
         context = Context(inventory(folder), ledger, clock, _remediations(files), None)
         scene, runs = _Scene(context, Engine(context), files, clock), {}
         runs["succeeded"] = await scene.alert(3, priority="P1")
@@ -192,9 +192,10 @@ def words_of(markup: str) -> str:
 @asynccontextmanager
 async def visit(seeded: Seed, folder: Path, *, alertmanager: AlertmanagerReader | None = None) -> AsyncIterator[Visit]:
     """Serve the application on a copy of the seeded ledger to a signed-in operator."""
-    shutil.copytree(seeded.folder, folder, dirs_exist_ok=True)
+    if folder != seeded.folder:
+        shutil.copytree(seeded.folder, folder, dirs_exist_ok=True)
     clock, files = ManualClock(seeded.at), FolderRemediation(folder / "files")
-    ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
+    ledger = ledger_in(folder)
     context = Context(inventory(folder), ledger, clock, _remediations(files), alertmanager, folder / "stop.file")
     app = create_application(context, BearerTokens({}, ""))
     async with TestServer(app) as server, _browser(server.make_url("/")) as session:
