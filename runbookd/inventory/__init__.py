@@ -4,10 +4,12 @@ The exporter measures the targets that the inventory lists; the remediator touch
 """
 
 from runbookd.inventory.announcements import Announcement
+from runbookd.inventory.backup_drill import Drill
+from runbookd.inventory.backup_encryption import Decryption, Encryption
 from runbookd.inventory.backup_names import BackupNames, ProofKind, key_before, marker_name, parse_marker_name
 from runbookd.inventory.backup_proof import MAX_BYTES as MAX_MARKER_BYTES
 from runbookd.inventory.backup_proof import Check, Marker, MarkerError, read_marker
-from runbookd.inventory.backup_target import BackupReport, BackupTarget, DumpSource
+from runbookd.inventory.backup_target import BackupReport, BackupTarget, DumpSource, Retention
 from runbookd.inventory.bounds import (
     Breaker,
     Freeze,
@@ -61,9 +63,12 @@ __all__ = [
     "Check",
     "Console",
     "Contact",
+    "Decryption",
+    "Drill",
     "DumpSource",
     "Duration",
     "Duty",
+    "Encryption",
     "EscalationStep",
     "FolderTarget",
     "Freeze",
@@ -84,6 +89,7 @@ __all__ = [
     "RedisTarget",
     "RemediationSettings",
     "Reminder",
+    "Retention",
     "Role",
     "Secret",
     "SecretError",

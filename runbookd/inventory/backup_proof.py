@@ -51,6 +51,12 @@ class Marker(BaseModel):
     duration_seconds: Annotated[float, Field(ge=0)] | None = None
     rows: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     """Rows per table, counted in the scratch database."""
+    newest_row_at: AwareDatetime | None = None
+    """The time of the newest row in the scratch database: what is newer would have been lost."""
+    reason: str | None = None
+    """Why the backup did not pass."""
+    run: str | None = None
+    """The remediator's run that wrote the marker."""
 
     @model_validator(mode="after")
     def _says_what_was_done(self) -> Self:

@@ -1,17 +1,20 @@
-"""Backup targets: location, name pattern, and the command for a new backup."""
+"""Backup targets: location, name pattern, and how a backup is made, encrypted, proven and deleted."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 
+from runbookd.inventory.backup_drill import Drill
+from runbookd.inventory.backup_encryption import Decryption, Encryption
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Section, Zone, at_most_one_source
 from runbookd.inventory.url_section import WebUrl
 
+_SCHEMA_ONLY = frozenset({"--schema-only", "-s"})
 _PASSWORD = re.compile(r"://[^/@\s]*:[^@]+@|(?<![a-z-])password=[^\s]", re.IGNORECASE)
 
 
@@ -19,14 +22,26 @@ class DumpSource(Section):
     """The `command` with which `run_backup` writes a dump to standard output.
 
     It gets the connection of `dsn` in libpq's environment variables, never on the command line. `check` reads the
-    dump on standard input and must exit with 0 only if the whole dump is readable.
+    dump on standard input and must exit with 0 only if the whole dump is readable. With `files`, a folder, the backup
+    is an archive of tar in gzip, which run_backup checks itself.
     """
 
     dsn: SecretStr | None = None
     dsn_file: Path | None = None
     command: tuple[str, ...] = ("pg_dump", "--format=custom", "--no-password", "--lock-wait-timeout=60s")
     check: tuple[str, ...] = ("pg_restore", "--file=/dev/null")
+    files: Path | None = None
     timeout: Duration = timedelta(hours=2)
+
+    @model_validator(mode="after")
+    def _files_are_all(self) -> Self:
+        if self.files is None:
+            return self
+        if others := sorted({"dsn", "dsn_file", "command", "check"} & self.model_fields_set):
+            raise ValueError(f"files replaces {', '.join(others)}; remove either")
+        if not self.files.is_absolute() or self.files == Path("/"):
+            raise ValueError("files must be the whole path of a folder below /, as in /srv/uploads")
+        return self
 
     @model_validator(mode="after")
     def _sources(self) -> Self:
@@ -42,6 +57,33 @@ class DumpSource(Section):
     def dsn_secret(self) -> Secret:
         """Return the secret of `dsn`."""
         return Secret("dump.dsn", self.dsn, self.dsn_file)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command, or with `files` that of tar."""
+        if self.files is None:
+            return self.command
+        return ("tar", "--create", "--gzip", "--file=-", "--one-file-system", f"--directory={self.files}", ".")
+
+    @property
+    def is_schema_only(self) -> bool:
+        """Whether the command leaves the rows out."""
+        return not _SCHEMA_ONLY.isdisjoint(self.command)
+
+
+class Retention(Section):
+    """How long backups are kept: at least `for`, and the newest `keep` that are verified whatever their age."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    span: Annotated[Duration, Field(alias="for")]
+    keep: Annotated[int, Field(ge=1)] = 7
+
+    @model_validator(mode="after")
+    def _at_least_a_day(self) -> Self:
+        if self.span < timedelta(days=1):
+            raise ValueError("for must be at least 1d")
+        return self
 
 
 class BackupReport(Section):
@@ -86,12 +128,15 @@ class BackupTarget(Section):
     name with strptime fields, read in `zone`; with a slash at its end, each backup is a folder. `dated_by:
     last_modified` uses the storage's date, for names without a date. `options` are the storage's settings and
     credentials; `options_file` is a YAML file of the same. The remediator writes with `admin_options_file`.
+
+    `dump` is the source of new backups, `encrypt` their encryption, `decrypt` what reads them again. `drill` is how one
+    is restored to prove it, `retention` how long they stay. Kind `schema` is a dump without rows.
     """
 
     url: str = ""
     pattern: str = ""
     report: BackupReport | None = None
-    kind: Literal["full", "log", "files", "config"] = "full"
+    kind: Literal["full", "log", "files", "config", "schema"] = "full"
     dated_by: Literal["name", "last_modified"] = "name"
     zone: Zone = "UTC"
     refresh: Duration = timedelta(minutes=5)
@@ -99,6 +144,34 @@ class BackupTarget(Section):
     options_file: Path | None = None
     admin_options_file: Path | None = None
     dump: DumpSource | None = None
+    encrypt: Encryption | None = None
+    decrypt: Decryption | None = None
+    drill: Drill | None = None
+    retention: Retention | None = None
+
+    @model_validator(mode="after")
+    def _uses_fit(self) -> Self:
+        uses = [key for key in ("encrypt", "decrypt", "drill", "retention") if getattr(self, key) is not None]
+        if uses and self.report is not None:
+            raise ValueError(f"report replaces {uses[0]}: the backup tool does that; remove either")
+        if self.encrypt is not None and self.encrypt.storage is not None and not self.url.startswith("s3:"):
+            raise ValueError("encrypt.storage asks S3 to encrypt; for other storage set recipients")
+        if self.drill is not None and self.kind not in ("full", "schema"):
+            raise ValueError(f"drill restores a database, and kind {self.kind} is none; remove it, or correct kind")
+        if (self.drill is not None or self.retention is not None) and self.pattern.endswith("/"):
+            raise ValueError("drill and retention need a pattern that names files, not folders")
+        if self.retention is not None and self.dated_by != "name":
+            raise ValueError("retention needs names with a date: copying an object changes the storage's date")
+        return self
+
+    @model_validator(mode="after")
+    def _kind_tells_about_rows(self) -> Self:
+        dump = self.dump
+        if dump is None or (self.kind == "schema") == dump.is_schema_only:
+            return self
+        if dump.is_schema_only:
+            raise ValueError("dump.command leaves the rows out, so this is no backup of them; set kind: schema")
+        raise ValueError("kind schema is a dump without rows; add --schema-only to dump.command")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -116,6 +189,8 @@ class BackupTarget(Section):
             raise ValueError(
                 "pattern must be a file name, or a folder name with a slash at its end; put parent folders into url"
             )
+        if not self.pattern.isprintable():
+            raise ValueError("pattern has a control character, which no storage takes in a name; remove it")
         if self.dump is not None and (self.pattern.endswith("/") or self.dated_by != "name"):
             raise ValueError("dump needs a pattern that names one file by its date")
         return self

@@ -249,6 +249,10 @@ class Stack(Section):
         for name, queues in self.queues.items():
             if queues.redis not in self.redis:
                 raise ValueError(f"queues.{name}.redis: there is no redis {queues.redis!r}; {_list_names(self.redis)}")
+        for name, backup in self.backups.items():
+            if backup.drill is not None and backup.drill.postgres not in self.postgres:
+                reason = f"there is no postgres {backup.drill.postgres!r}; {_list_names(self.postgres)}"
+                raise ValueError(f"backups.{name}.drill.postgres: {reason}")
         for name, remediation in self.remediations.items():
             window = remediation.only_in
             if window is not None and window not in self.windows:

@@ -7,7 +7,10 @@ REMEDIATION_NAMES = frozenset(
         "collect_diagnostics",
         "http_call",
         "pause_queue",
+        "prune_backups",
+        "prune_files",
         "restart_service",
+        "restore_drill",
         "resume_queue",
         "retry_failed_jobs",
         "run_backup",
@@ -15,5 +18,6 @@ REMEDIATION_NAMES = frozenset(
         "scale_workers",
         "terminate_idle_transactions",
         "vacuum_tables",
+        "verify_backup",
     }
 )
