@@ -1,7 +1,9 @@
 """A folder of backups in a storage, in which a new backup never replaces another."""
 
+import asyncio
 import hashlib
 import mmap
+import os
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,10 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
-from obstore.store import ObjectStore
+from obstore.exceptions import AlreadyExistsError, InvalidPathError
+from obstore.store import LocalStore, ObjectStore
 
-from runbookd.inventory import BackupNames, Marker, marker_name
+from runbookd.inventory import (
+    MAX_MARKER_BYTES,
+    BackupNames,
+    Marker,
+    MarkerError,
+    ProofKind,
+    marker_name,
+    read_marker,
+)
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # exists for type checkers only
@@ -48,13 +58,14 @@ class BackupObject:
 
 @dataclass(frozen=True)
 class BackupFolder:
-    """The folder of `store`, whose backups match `names`.
+    """The folder of `store`, whose backups match `names`, with the dates in these, or of the storage.
 
     Every method may raise the storage's errors: obstore's BaseError, OSError, TimeoutError.
     """
 
     store: ObjectStore
     names: BackupNames
+    dated_by_name: bool = True
 
     async def list_newest(self, now: datetime) -> list[BackupObject]:
         """List the newest backups, without empty objects and future names.
@@ -64,31 +75,48 @@ class BackupFolder:
         If names sort by date, only the last days are listed, and earlier ones only if these are too few: a plan has
         seconds, and a folder may hold a million old backups.
         """
-        for span in LISTING_SPANS if self.names.sorts_by_date else ():
+        for span in LISTING_SPANS if self.names.sorts_by_date and self.dated_by_name else ():
             pages = obstore.list(self.store, offset=self.names.key_at(now - span), chunk_size=PAGE_SIZE)
-            backups = self._parse_entries([entry async for page in pages for entry in page], now)
+            try:
+                backups = self._parse_entries([entry async for page in pages for entry in page], now)
+            except InvalidPathError:
+                break
             if len(backups) >= MIN_BACKUPS:
                 return backups
-        return self._parse_entries((await obstore.list_with_delimiter_async(self.store))["objects"], now)
+        return await self.list_all(now)
+
+    async def list_all(self, now: datetime) -> list[BackupObject]:
+        """List all backups, the newest first, without empty objects and future names."""
+        try:
+            entries = (await obstore.list_with_delimiter_async(self.store))["objects"]
+        except InvalidPathError:  # one name that is not text, or has a control character
+            if not isinstance(self.store, LocalStore):
+                raise
+            names = await asyncio.to_thread(os.listdir, str(self.store.prefix))
+            backups = [name for name in names if self.names.date_of(name) is not None]
+            entries = [await obstore.head_async(self.store, name) for name in backups]
+        return self._parse_entries(entries, now)
 
     def _parse_entries(self, entries: Iterable["ObjectMeta"], now: datetime) -> list[BackupObject]:
         backups = [
             BackupObject(entry["path"], at, entry["size"], entry.get("e_tag"))
             for entry in entries
-            if (at := self.names.date_of(entry["path"])) is not None
-            and entry["size"] > 0
-            and at <= now + FUTURE_TOLERANCE
+            if (at := self._date_of(entry)) is not None and entry["size"] > 0 and at <= now + FUTURE_TOLERANCE
         ]
         return sorted(backups, key=lambda backup: (backup.at, backup.name), reverse=True)
 
     async def get(self, name: str) -> BackupObject | None:
         """Return the stored backup of that name, or None if there is no such object."""
-        at = self.names.date_of(name)
         try:
             entry = await obstore.head_async(self.store, name)
         except FileNotFoundError:
             return None
+        at = self._date_of(entry)
         return BackupObject(name, at, entry["size"], entry.get("e_tag")) if at is not None else None
+
+    def _date_of(self, entry: "ObjectMeta") -> datetime | None:
+        at = self.names.date_of(entry["path"])
+        return at if at is None or self.dated_by_name else entry["last_modified"]
 
     async def size(self, name: str) -> int | None:
         """Return the object's size in bytes, or None if there is no such object."""
@@ -135,6 +163,18 @@ class BackupFolder:
         """Write the proof beside the backup, replacing an older one of the same kind."""
         name = marker_name(marker.backup, marker.proof)
         await obstore.put_async(self.store, name, marker.as_json(), use_multipart=False)
+
+    async def read_marker(self, backup: BackupObject, proof: ProofKind) -> Marker | None:
+        """Return the marker of `backup`; None if there is none, or if it is about other content."""
+        try:
+            answer = await obstore.get_async(self.store, marker_name(backup.name, proof))
+            if answer.meta["size"] > MAX_MARKER_BYTES:
+                return None
+            marker = read_marker(bytes(await answer.bytes_async()))
+        except (FileNotFoundError, MarkerError):
+            return None
+        is_about_it = marker.backup == backup.name and marker.proof is proof and marker.size == backup.size
+        return marker if is_about_it and marker.etag in (None, backup.etag) else None
 
     async def remove(self, name: str) -> None:
         """Delete the object."""

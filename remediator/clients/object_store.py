@@ -38,7 +38,7 @@ def open_folder(scope: Scope, request_timeout: timedelta) -> ObjectStore:
         # A local folder takes no options for credentials or requests.
         return _build_store(scope, lambda: from_url(target.url))
     store_arguments: Any = {
-        "config": storage_options.config,
+        "config": {**storage_options.config, **_asked_encryption(target)},
         "client_options": {"connect_timeout": CONNECT_TIMEOUT, "timeout": request_timeout, **storage_options.client},
         "retry_config": RETRY,
     }
@@ -87,6 +87,12 @@ def _build_store(scope: Scope, build: Any) -> ObjectStore:
         if type(error).__name__ != "PanicException":
             raise
         raise TargetUnreachable(f"{scope.target}: the storage options are invalid; check their names") from None
+
+
+def _asked_encryption(target: BackupTarget) -> dict[str, str]:
+    """Return the option with which S3 encrypts each object that is stored, or refuses it."""
+    encrypt = target.encrypt
+    return {} if encrypt is None or encrypt.storage is None else {"aws_server_side_encryption": encrypt.storage}
 
 
 def _read_options(scope: Scope, target: BackupTarget) -> StorageOptions:

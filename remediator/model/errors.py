@@ -3,6 +3,8 @@
 RemediatorError
 ├── TargetUnreachable    the target does not answer, or refuses the remediator
 │   └── TargetUnknown    the target answers, but has nothing of the name in the alert
+├── BackupUnreadable     a backup is damaged, cut, or encrypted for another key
+│   └── BackupLocked     a backup is encrypted, and no key of ours opens it
 ├── RunRefused           the target answers, and a run on it would be wrong
 ├── LedgerUnavailable    the ledger cannot be read or written: no run may act
 ├── MalformedDelivery    a webhook body that is not Alertmanager's
@@ -28,6 +30,14 @@ class TargetUnreachable(RemediatorError):
 
 class TargetUnknown(TargetUnreachable):
     """The target answers, but has nothing of the name in the alert."""
+
+
+class BackupUnreadable(RemediatorError):
+    """A backup is damaged, cut, or encrypted for another key; the message says so without the name of the backup."""
+
+
+class BackupLocked(BackupUnreadable):
+    """A backup is encrypted, and no key of ours opens it; that says nothing about the backup."""
 
 
 class RunRefused(RemediatorError):

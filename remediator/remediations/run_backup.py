@@ -15,25 +15,29 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from remediator.clients.age import encrypt_file
+from remediator.clients.backup_access import identities_of, open_backups
+from remediator.clients.backup_layers import decrypted
+from remediator.clients.backup_reading import completed_checks, read_backup, read_file
 from remediator.clients.backup_store import BackupFolder, BackupObject
 from remediator.clients.child_process import ProcessResult, run_command
 from remediator.clients.libpq_env import LibpqConnection, libpq_connection
-from remediator.clients.object_store import describe, open_folder, translate_errors
+from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS, Answer, meaning_of, read_digest, upload
 from remediator.masking import mask_secrets
-from remediator.model.errors import TargetUnreachable
+from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 from runbookd.addresses import AddressError
-from runbookd.inventory import BackupNames, Check, DumpSource, Marker, ProofKind, SecretError, format_duration
+from runbookd.inventory import BackupTarget, Check, DumpSource, Marker, ProofKind, SecretError, format_duration
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0
 TERMINATION_GRACE = timedelta(seconds=30)  # to end a command that took too long, and to report it
 PROTECTED_BACKUPS = 7  # the newest older backups, which must still exist afterwards
-UNPACKERS = frozenset({"gunzip", "gzip", "zcat", "pigz", "bunzip2", "bzip2", "xz", "unxz", "zstd", "lz4"})
+FILES_CHANGED = 1  # tar's exit status for files that were written while it read them
+FILES_CHECKS = frozenset({Check.CHECKSUM, Check.DECOMPRESSION, Check.END})
 SPACE_FACTOR = 1.2  # free space that the new backup needs, as a multiple of the newest one's size
 
 
@@ -48,6 +52,12 @@ class _BackupSession:
     scope: Scope
     dump: DumpSource
     connection: LibpqConnection
+    identities: Sequence[Any] = ()
+
+    @property
+    def target(self) -> BackupTarget:
+        """The backups."""
+        return self.scope.stack.backups[self.scope.target.name]
 
     @property
     def effect_timeout(self) -> timedelta:
@@ -56,7 +66,7 @@ class _BackupSession:
     @property
     def folder(self) -> BackupFolder:
         """The folder, opened with the credentials of now: a dump takes hours, a token may live one."""
-        return _open_folder(self.scope, self.dump)
+        return open_backups(self.scope, self.dump.timeout)
 
     async def plan(self) -> Plan:
         now = datetime.now(UTC)
@@ -132,8 +142,9 @@ class _BackupSession:
         with scratch_dir() as folder:
             file = folder / "dump"
             try:
-                _require_space(folder, backups)
+                _require_space(folder, backups, copies=2 if self.recipients else 1)
                 await self._dump(file, deadline)
+                file = await self._encrypt(file)
             except _DumpFailed as error:
                 return EffectOutcome(ItemState.FAILED, str(error))
             with translate_errors(self.scope):
@@ -145,18 +156,41 @@ class _BackupSession:
         try:
             async with asyncio.timeout_at(deadline):
                 with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as output:
-                    await self._run_or_raise(self.dump.command, self.connection.environment(file.parent), stdout=output)
+                    await self._run_or_raise(self.dump.argv, self.connection.environment(file.parent), stdout=output)
                 if _size(file) == 0:
-                    raise _DumpFailed(f"{self.dump.command[0]} wrote nothing to its standard output")
-                with file.open("rb") as dump:
-                    await self._run_or_raise(self.dump.check, {}, stdin=dump)
+                    raise _DumpFailed(f"{self.dump.argv[0]} wrote nothing to its standard output")
+                await self._check_dump(file)
         except TimeoutError:
             limit = format_duration(self.dump.timeout)
             raise _DumpFailed(f"making and checking the dump took over {limit}; raise dump.timeout") from None
 
+    async def _check_dump(self, file: Path) -> None:
+        if self.dump.files is None:
+            with file.open("rb") as dump:
+                await self._run_or_raise(self.dump.check, {}, stdin=dump)
+            return
+        try:
+            await read_backup(read_file(file), ())
+        except BackupUnreadable as error:
+            raise _DumpFailed(f"the archive of {self.dump.files} is unusable: {error}") from None
+
+    async def _encrypt(self, file: Path) -> Path:
+        """Return the file to store: encrypted, if the inventory names recipients. The plain one is removed."""
+        if not self.recipients:
+            return file
+        encrypted = file.with_name("dump.age")
+        await asyncio.to_thread(encrypt_file, file, encrypted, self.recipients)
+        await asyncio.to_thread(file.unlink)
+        return encrypted
+
+    @property
+    def recipients(self) -> Sequence[str]:
+        """The public keys that new backups are encrypted for."""
+        return self.target.encrypt.recipients if self.target.encrypt is not None else ()
+
     async def _run_or_raise(self, command: Sequence[str], libpq_variables: Mapping[str, str], **streams: Any) -> None:
         result = await self._run(command, libpq_variables, **streams)
-        if not result.ok:
+        if not result.ok and not (self.dump.files is not None and result.status == FILES_CHANGED):
             raise _DumpFailed(f"{command[0]} {result}")
 
     async def _run(self, command: Sequence[str], libpq_variables: Mapping[str, str], **streams: Any) -> ProcessResult:
@@ -177,7 +211,7 @@ class _BackupSession:
         if (damage := await self._damage(name, digest)) is not None:
             return damage
         marker_detail = await self._write_marker(name, digest)
-        detail = f"{name}, {size} bytes, sha256 {digest}; {marker_detail}"
+        detail = f"{name}{', encrypted' if self.recipients else ''}, {size} bytes, sha256 {digest}; {marker_detail}"
         return EffectOutcome(ItemState.APPLIED, f"{detail}; {note}" if note else detail)
 
     async def _damage(self, name: str, digest: str) -> EffectOutcome | None:
@@ -201,6 +235,7 @@ class _BackupSession:
             backup = await self.folder.get(name)
             if backup is None:
                 return "the backup is already gone, so it has no marker"
+            checks, note = await self._proven_checks(name)
             await self.folder.write_marker(
                 Marker(
                     proof=ProofKind.VERIFIED,
@@ -209,12 +244,30 @@ class _BackupSession:
                     etag=backup.etag,
                     sha256=digest,
                     at=datetime.now(UTC).replace(microsecond=0),
-                    checks=_completed_checks(self.dump.check),
+                    checks=checks,
+                    encryption=self.target.encrypt.words if self.target.encrypt is not None else None,
+                    run=self.scope.run,
                 )
             )
         except STORAGE_ERRORS as error:
             return f"cannot write its marker: {describe(error)}"
-        return "its marker is written"
+        return f"its marker is written{note}"
+
+    async def _proven_checks(self, name: str) -> tuple[frozenset[Check], str]:
+        """Return what was proven of the stored backup, and a note.
+
+        The dump was read before it was encrypted; only its decrypted content shows that it can be restored.
+        """
+        everything = FILES_CHECKS if self.dump.files is not None else completed_checks(self.dump.check)
+        if not self.recipients:
+            return everything, ""
+        if not self.identities:
+            return frozenset({Check.CHECKSUM}), "; without decrypt it proves only the checksum"
+        try:
+            reason = await self._decrypted_error(name)
+        except BackupLocked as error:
+            reason = str(error)
+        return (everything, "") if reason is None else (frozenset({Check.CHECKSUM}), f"; only the checksum: {reason}")
 
     async def _outcome_of_failed_store(self, name: str, digest: str, error: Exception) -> EffectOutcome:
         """Tell a refusal from a lost answer.
@@ -273,28 +326,38 @@ class _BackupSession:
         if size == 0:
             return f"{name} is empty"
         try:
-            result = await self._run(self.dump.check, {}, stdin=self.folder.stream(name))
+            return await self._decrypted_error(name)
+        except BackupLocked:
+            return await self._checksum_error(name)
+
+    async def _decrypted_error(self, name: str) -> str | None:
+        """Return why the decrypted content does not pass the check, or None."""
+        try:
+            content = await decrypted(self.folder.stream(name), self.identities)
+            if self.dump.files is not None:
+                await read_backup(content, ())
+                return None
+            result = await self._run(self.dump.check, {}, stdin=content)
+        except BackupLocked:
+            raise
+        except BackupUnreadable as error:
+            return f"{name} is not readable: {error}"
         except _DumpFailed as error:
             raise TargetUnreachable(f"{self.scope.target}: {error}") from None
         return None if result.ok else f"{name} is not readable: {self.dump.check[0]} {result}"
 
-
-def _completed_checks(check: Sequence[str]) -> frozenset[Check]:
-    """Return the checks that the backup has passed.
-
-    `check` read the whole dump, and the stored content is equal.
-
-    An unpacker proves less: a dump that was cut before compression also unpacks.
-    """
-    program = Path(check[0]).name
-    if program in UNPACKERS:
-        return frozenset({Check.CHECKSUM, Check.DECOMPRESSION})
-    structure = {Check.STRUCTURE} if program == "pg_restore" else set()
-    return frozenset({Check.CHECKSUM, Check.END} | structure)
+    async def _checksum_error(self, name: str) -> str | None:
+        """Compare an encrypted backup with its marker, if nothing can decrypt it."""
+        backup = await self.folder.get(name)
+        marker = await self.folder.read_marker(backup, ProofKind.VERIFIED) if backup is not None else None
+        if marker is None or marker.sha256 is None:
+            return f"{name} is encrypted and has no marker, so nothing is proven; set decrypt"
+        is_equal = await read_digest(lambda: self.folder, name) == marker.sha256
+        return None if is_equal else f"{name} has another checksum than its marker"
 
 
-def _require_space(folder: Path, backups: Sequence[BackupObject]) -> None:
-    free, needed = shutil.disk_usage(folder).free, int(SPACE_FACTOR * backups[0].size) if backups else 0
+def _require_space(folder: Path, backups: Sequence[BackupObject], copies: int) -> None:
+    free, needed = shutil.disk_usage(folder).free, int(SPACE_FACTOR * copies * backups[0].size) if backups else 0
     if free < needed:
         raise _DumpFailed(f"{folder} has {free} bytes free, and the dump may need {needed}; point TMPDIR to more space")
 
@@ -329,12 +392,6 @@ def _connection_of(scope: Scope, dump: DumpSource) -> LibpqConnection:
         raise TargetUnreachable(f"{scope.target}: {secret.key}: {error}") from None
 
 
-def _open_folder(scope: Scope, dump: DumpSource) -> BackupFolder:
-    target = scope.stack.backups[scope.target.name]
-    store = open_folder(scope, request_timeout=dump.timeout)
-    return BackupFolder(store, BackupNames(target.pattern, ZoneInfo(target.zone)))
-
-
 @asynccontextmanager
 async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
     target = scope.stack.backups[scope.target.name]
@@ -343,7 +400,7 @@ async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
             f"{scope.target}: the inventory has no command that makes this backup;"
             f" add stacks.{scope.target.stack}.backups.{scope.target.name}.dump"
         )
-    yield _BackupSession(scope, target.dump, _connection_of(scope, target.dump))
+    yield _BackupSession(scope, target.dump, _connection_of(scope, target.dump), identities_of(scope))
 
 
 REMEDIATION = Remediation(

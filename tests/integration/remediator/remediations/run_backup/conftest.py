@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from obstore.store import S3Store
 
 from demo.servers.postgres import PostgresServer
 from remediator.model.remediation import Scope
@@ -26,22 +25,6 @@ def dumper(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
 def shop(dumper: PostgresServer, database: Any) -> Any:
     database.sql("CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS code FROM generate_series(1, 20000) AS n")
     return database
-
-
-@pytest.fixture
-def store(bucket: Any) -> S3Store:
-    """Open the folder as another program would."""
-    return S3Store(
-        bucket.name,
-        prefix="db",
-        config={
-            "aws_access_key_id": "other",
-            "aws_secret_access_key": "other",
-            "aws_region": "us-east-1",
-            "aws_endpoint": bucket.server.url,
-        },
-        client_options={"allow_http": True},
-    )
 
 
 @pytest.fixture

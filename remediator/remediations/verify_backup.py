@@ -1,0 +1,259 @@
+"""Verifies the newest backup, whatever made it: reads all of it, and writes the marker.
+
+Sources: ClientForge, "Restore Testing" (verify only); Formula PM, "Backup Procedures" (`gunzip -t`); Life Platform,
+"Weekly Tasks". Their trap: half a dump that was compressed afterwards unpacks without an error, and so does an empty
+one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from remediator.clients.backup_access import (
+    backups_target,
+    identities_of,
+    open_backups,
+    reading_timeout,
+)
+from remediator.clients.backup_checksum import known_checksums
+from remediator.clients.backup_layers import decrypted
+from remediator.clients.backup_reading import BackupReading, completed_checks, read_backup, run_reader
+from remediator.clients.backup_store import BackupFolder, BackupObject
+from remediator.clients.object_store import describe, translate_errors
+from remediator.clients.upload import STORAGE_ERRORS
+from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
+from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from runbookd.inventory import BackupTarget, Check, Marker, ProofKind, format_duration
+
+OLDER_THAN = timedelta(hours=24)
+PLAN_SECONDS = 8.0
+MARKER_GRACE = timedelta(seconds=30)
+MAX_REASON = 1000
+NO_BACKUP, KNOWN_BAD = "no_backup", "known_bad"
+
+
+@dataclass(frozen=True)
+class _VerifySession:
+    """A session of this remediation on one folder of backups."""
+
+    scope: Scope
+    target: BackupTarget
+    identities: Sequence[Any]
+
+    @property
+    def effect_timeout(self) -> timedelta:
+        return reading_timeout(self.target) + MARKER_GRACE
+
+    @property
+    def folder(self) -> BackupFolder:
+        return open_backups(self.scope, reading_timeout(self.target))
+
+    async def plan(self) -> Plan:
+        now = datetime.now(UTC)
+        with translate_errors(self.scope):
+            async with asyncio.timeout(PLAN_SECONDS):
+                backups = await self.folder.list_newest(now)
+                marker = await self.folder.read_marker(backups[0], ProofKind.VERIFIED) if backups else None
+        if not backups:
+            return Plan((), 0, empty_reason=NO_BACKUP)
+        newest, evidence = backups[0], _evidence(backups[0], marker, now)
+        if self.scope.trigger == "alert" and marker is not None and self._is_recent(marker, now):
+            return Plan((), 0, evidence=evidence, empty_reason="" if marker.ok else KNOWN_BAD)
+        return Plan((Item(_identity(newest), evidence),), 1, evidence=evidence)
+
+    def _is_recent(self, marker: Marker, now: datetime) -> bool:
+        """Return whether the backup was read not long ago, whatever that has shown."""
+        older_than = self.scope.settings.older_than or OLDER_THAN
+        return now - marker.at <= older_than and (marker.proves or not marker.ok)
+
+    async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        return [await self._verify(item) for item in items]
+
+    async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
+        with translate_errors(self.scope):
+            return [await self._outcome_of(item) for item in items]
+
+    async def verify(self, items: Sequence[Item]) -> Verdict:
+        """See RemediationSession. Clean if the marker of each backup proves that it is whole."""
+        wrong = []
+        with translate_errors(self.scope):
+            for item in items:
+                marker = await self._marker_of(item)
+                if marker is None or not marker.ok or not marker.proves:
+                    wrong.append(f"{item.identity['object']}: {_shortcoming(marker)}")
+        return Verdict(not wrong, {"wrong": wrong})
+
+    async def _verify(self, item: Item) -> EffectOutcome:
+        name = str(item.identity["object"])
+        with translate_errors(self.scope):
+            backup = await self.folder.get(name)
+        if backup is None or _identity(backup) != dict(item.identity):
+            return EffectOutcome(ItemState.SKIPPED, f"{name} has changed or is gone since the plan")
+        try:
+            async with asyncio.timeout(reading_timeout(self.target).total_seconds()):
+                return await self._read_and_mark(backup)
+        except TimeoutError:
+            limit = format_duration(reading_timeout(self.target))
+            return EffectOutcome(ItemState.FAILED, f"reading {name} took over {limit}; raise dump.timeout")
+        except STORAGE_ERRORS as error:
+            return EffectOutcome(ItemState.FAILED, f"{name} cannot be read: {describe(error)}")
+
+    async def _read_and_mark(self, backup: BackupObject) -> EffectOutcome:
+        try:
+            reading = await self._read(backup)
+            checks = reading.checks | await self._compare(backup, reading)
+            if Check.END not in checks and not reading.is_locked:
+                checks |= await self._check_by_inventory(backup)
+        except BackupLocked as error:
+            return EffectOutcome(ItemState.FAILED, f"{backup.name} cannot be read: {error}")
+        except BackupUnreadable as error:
+            detail = f"{backup.name} is unusable: {error}"
+            return EffectOutcome(ItemState.FAILED, f"{detail}; {await self._mark_bad(backup, str(error))}")
+        except TargetUnreachable as error:
+            return EffectOutcome(ItemState.FAILED, f"{backup.name} was not read: {error}")
+        if not checks:
+            return EffectOutcome(ItemState.FAILED, f"{backup.name}: {_nothing_proven(reading)}")
+        note = await self._mark(self._marker(backup, reading, checks))
+        limits = f"; {_nothing_proven(reading)}" if Check.END not in checks else ""
+        return EffectOutcome(
+            ItemState.APPLIED,
+            f"{backup.name}: {reading.content}, {reading.size} bytes, sha256 {reading.sha256};"
+            f" proven: {', '.join(sorted(checks))}{limits}; {note}",
+        )
+
+    async def _read(self, backup: BackupObject) -> BackupReading:
+        reading = await read_backup(self.folder.stream(backup.name), self.identities)
+        if reading.size != backup.size:
+            raise TargetUnreachable(f"the storage returned {reading.size} of {backup.size} bytes; try again")
+        return reading
+
+    async def _compare(self, backup: BackupObject, reading: BackupReading) -> frozenset[Check]:
+        """Compare with the checksums that were stored with the backup.
+
+        Raises:
+            BackupUnreadable: one differs.
+        """
+        known = await known_checksums(self.folder, backup)
+        for each in known:
+            if each.sha256 != reading.sha256:
+                raise BackupUnreadable(f"its SHA-256 is {reading.sha256}, and {each.source} states {each.sha256}")
+        return frozenset({Check.CHECKSUM}) if any(each.is_original for each in known) else frozenset()
+
+    async def _check_by_inventory(self, backup: BackupObject) -> frozenset[Check]:
+        """Let the check of the inventory read a format of its own.
+
+        Raises:
+            BackupUnreadable: it did not pass.
+        """
+        dump = self.target.dump
+        if dump is None or not {"check"} & dump.model_fields_set:
+            return frozenset()
+        content = await decrypted(self.folder.stream(backup.name), self.identities)
+        await run_reader(dump.check, content)
+        return completed_checks(dump.check) - {Check.CHECKSUM}
+
+    def _marker(self, backup: BackupObject, reading: BackupReading, checks: frozenset[Check]) -> Marker:
+        return Marker(
+            proof=ProofKind.VERIFIED,
+            backup=backup.name,
+            size=backup.size,
+            etag=backup.etag,
+            sha256=reading.sha256,
+            at=datetime.now(UTC).replace(microsecond=0),
+            checks=checks,
+            encryption=self._encryption(reading),
+            run=self.scope.run,
+        )
+
+    def _encryption(self, reading: BackupReading) -> str | None:
+        """Return the encryption that was seen, or that the storage was asked for; None if it is unknown."""
+        declared = self.target.encrypt
+        if reading.encryption:
+            return reading.encryption
+        return declared.words if declared is not None and declared.storage is not None else None
+
+    async def _mark_bad(self, backup: BackupObject, reason: str) -> str:
+        """Write that it is bad, and keep what is known of the original: the next reading is compared with it, too."""
+        try:
+            earlier = await self.folder.read_marker(backup, ProofKind.VERIFIED)
+        except STORAGE_ERRORS as error:
+            return f"cannot read its marker: {describe(error)}"
+        is_original = earlier is not None and Check.CHECKSUM in earlier.checks
+        return await self._mark(
+            Marker(
+                proof=ProofKind.VERIFIED,
+                backup=backup.name,
+                size=backup.size,
+                etag=backup.etag,
+                sha256=earlier.sha256 if earlier is not None and is_original else None,
+                checks=frozenset({Check.CHECKSUM}) if is_original else frozenset(),
+                at=datetime.now(UTC).replace(microsecond=0),
+                ok=False,
+                reason=reason[:MAX_REASON],
+                run=self.scope.run,
+            )
+        )
+
+    async def _mark(self, marker: Marker) -> str:
+        try:
+            await self.folder.write_marker(marker)
+        except STORAGE_ERRORS as error:
+            return f"cannot write its marker: {describe(error)}"
+        return "its marker is written" if marker.ok else "its marker says so"
+
+    async def _outcome_of(self, item: Item) -> EffectOutcome:
+        marker = await self._marker_of(item)
+        if marker is None or marker.run != self.scope.run:
+            return EffectOutcome(ItemState.NOT_APPLIED, "this run has written no marker")
+        state = ItemState.APPLIED if marker.ok else ItemState.FAILED
+        return EffectOutcome(state, "its marker is written" if marker.ok else f"its marker says: {marker.reason}")
+
+    async def _marker_of(self, item: Item) -> Marker | None:
+        backup = await self.folder.get(str(item.identity["object"]))
+        return None if backup is None else await self.folder.read_marker(backup, ProofKind.VERIFIED)
+
+
+def _identity(backup: BackupObject) -> dict[str, str | int | float | None]:
+    return {"object": backup.name, "size": backup.size, "etag": backup.etag}
+
+
+def _evidence(backup: BackupObject, marker: Marker | None, now: datetime) -> dict[str, Any]:
+    return {
+        "age_seconds": round((now - backup.at).total_seconds()),
+        "size": backup.size,
+        "last_verified": marker.at.isoformat() if marker is not None and marker.ok else None,
+    }
+
+
+def _shortcoming(marker: Marker | None) -> str:
+    if marker is None:
+        return "it has no marker"
+    if not marker.ok:
+        return marker.reason or "its marker says that it is bad"
+    return "only its checksum is proven, so its marker does not count"
+
+
+def _nothing_proven(reading: BackupReading) -> str:
+    if reading.is_locked:
+        return "it is encrypted and the inventory has no decrypt, so whether it can be restored is not proven"
+    return f"it is {reading.content}, so whether it is whole is not proven"
+
+
+@asynccontextmanager
+async def _open(scope: Scope) -> AsyncIterator[_VerifySession]:
+    yield _VerifySession(scope, backups_target(scope), identities_of(scope))
+
+
+REMEDIATION = Remediation(
+    name="verify_backup",
+    kind="backups",
+    keys=frozenset({"older_than"}),
+    max_items=1,
+    one_effect=True,
+    open=_open,
+    undo=Undo("none", "It only reads, and writes a marker beside the backup; remove the marker if it is not wanted."),
+    only_adds=True,
+)
