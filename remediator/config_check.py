@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from remediator.backups_check import backup_findings, drill_findings
 from remediator.commands_check import command_findings, forbidden_findings
 from remediator.escalation.address import problem_of
 from remediator.folders_check import overlap_findings, unprunable_findings
@@ -27,6 +28,7 @@ def remediation_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
     yield from forbidden_findings(inventory)
     yield from service_findings(inventory)
     yield from overlap_findings(inventory)
+    yield from drill_findings(inventory)
     for stack_name, stack in inventory.stacks.items():
         if inventory.alertmanager is None:
             yield from _missing_alertmanager_findings(stack_name, stack)
@@ -114,6 +116,7 @@ def _stack_secret_findings(path: tuple[str, ...], stack: Stack) -> Iterator[Conf
         if redis.admin_url_secret().configured:
             yield from _secret_findings((*path, "redis", name), redis.admin_url_secret(), read_redis_address)
     for name, backup in stack.backups.items():
+        yield from backup_findings((*path, "backups", name), backup)
         if backup.dump is not None and backup.dump.dsn_secret().configured:
             yield from _secret_findings(
                 (*path, "backups", name, "dump"), backup.dump.dsn_secret(), read_postgres_address

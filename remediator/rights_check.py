@@ -18,10 +18,13 @@ _RIGHTS: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
         lambda stack, name: stack.redis[stack.queues[name].redis].admin_url_secret().configured,
         "admin_url_file of its redis",
     ),
-    "backups": (lambda stack, name: stack.backups[name].dump is not None, "dump"),
 }
 # The same per remediation, where several act on one kind of target.
 _RIGHTS_BY_NAME: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
+    "run_backup": (lambda stack, name: stack.backups[name].dump is not None, "dump"),
+    "verify_backup": (lambda stack, name: stack.backups[name].report is None, "url and pattern"),
+    "restore_drill": (lambda stack, name: stack.backups[name].drill is not None, "drill"),
+    "prune_backups": (lambda stack, name: stack.backups[name].retention is not None, "retention"),
     "run_command": (lambda stack, name: isinstance(stack.commands[name], CommandEntry), "argv"),
     "prune_files": (lambda _stack, _name: True, "a path"),
     "restart_service": (lambda _stack, _name: True, "a manager"),

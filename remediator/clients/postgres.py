@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import asyncpg
 
@@ -25,13 +26,17 @@ def application_name(run: str) -> str:
 
 
 @asynccontextmanager
-async def connect(scope: Scope, secret: Secret | None = None) -> AsyncIterator[asyncpg.Connection]:
+async def connect(
+    scope: Scope, secret: Secret | None = None, database: str | None = None
+) -> AsyncIterator[asyncpg.Connection]:
     """Connect to the address in `secret`, by default the target's `admin_dsn`. It must not lead to a pooler.
+
+    `database` replaces that of the address.
 
     Raises:
         TargetUnreachable: the address is missing, or no usable server answers there.
     """
-    connection = await _connect(scope, secret or scope.stack.postgres[scope.target.name].admin_dsn_secret())
+    connection = await _connect(scope, secret or scope.stack.postgres[scope.target.name].admin_dsn_secret(), database)
     try:
         yield connection
     finally:
@@ -47,8 +52,10 @@ def translate_errors(scope: Scope) -> Iterator[None]:
         raise TargetUnreachable(f"{scope.target}: {_error_text(error)}") from error
 
 
-async def _connect(scope: Scope, secret: Secret) -> asyncpg.Connection:
+async def _connect(scope: Scope, secret: Secret, database: str | None) -> asyncpg.Connection:
     address = _read_address(scope, secret)
+    if database is not None:
+        address = replace(address, database=database)
     try:
         return await asyncpg.connect(address.driver_url, timeout=CONNECT_SECONDS, server_settings=_settings(scope))
     except (ValueError, asyncpg.InterfaceError):

@@ -1,6 +1,6 @@
 """Periodic work, done however busy the engine is.
 
-It ends vanished episodes, deletes expired records, and sees to what happens on a date.
+It ends vanished episodes, deletes expired records, sees to what happens on a date, and looks once for leftovers.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import asyncio
 from remediator.calendar.announcements import queue_announcements
 from remediator.calendar.duties import note_new_duties
 from remediator.context import Context
+from remediator.engine.leftovers import sweep_leftovers
 from remediator.escalation.reminders import queue_reminders
 from remediator.intake.vanished import CHECK_SECONDS, VanishedEpisodeDetector
 from remediator.ledger import retention
@@ -24,6 +25,7 @@ class Housekeeping:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._vanished_detector = VanishedEpisodeDetector(context)
+        self._sweep: asyncio.Task[None] | None = None
         self.next_vanished_check = 0.0
         self.next_calendar_check = 0.0
         self.next_retention: float | None = None
@@ -35,6 +37,8 @@ class Housekeeping:
             LedgerUnavailable: the rest is left to the next round.
         """
         now = asyncio.get_running_loop().time()
+        if self._sweep is None:  # beside the rounds: a scratch server may be slow
+            self._sweep = asyncio.create_task(sweep_leftovers(self._context), name="leftovers of drills")
         if now >= self.next_vanished_check:
             self.next_vanished_check = now + CHECK_SECONDS
             await self._vanished_detector.check()

@@ -10,8 +10,10 @@ from remediator.remediations import (
     collect_diagnostics,
     http_call,
     pause_queue,
+    prune_backups,
     prune_files,
     restart_service,
+    restore_drill,
     resume_queue,
     retry_failed_jobs,
     run_backup,
@@ -19,6 +21,7 @@ from remediator.remediations import (
     scale_workers,
     terminate_idle_transactions,
     vacuum_tables,
+    verify_backup,
 )
 
 REMEDIATIONS: dict[str, Remediation] = {
@@ -31,6 +34,9 @@ REMEDIATIONS: dict[str, Remediation] = {
     "pause_queue": pause_queue.REMEDIATION,
     "resume_queue": resume_queue.REMEDIATION,
     "run_backup": run_backup.REMEDIATION,
+    "prune_backups": prune_backups.REMEDIATION,
+    "restore_drill": restore_drill.REMEDIATION,
+    "verify_backup": verify_backup.REMEDIATION,
     "run_command": run_command.REMEDIATION,
     "http_call": http_call.REMEDIATION,
     "prune_files": prune_files.REMEDIATION,

@@ -52,6 +52,8 @@ def forbidden_in(path: Path) -> list[str]:
 def test_no_statement_of_the_remediator_destroys_or_restarts() -> None:
     found = {path.relative_to(CODE): forbidden_in(path) for path in sources(".py", ".sql", ".lua")}
     assert len(found) > 100
+    dropping = Path("clients/scratch_database.py")  # drops the database of a drill, which the drill has made
+    assert found.pop(dropping) == ["DROP DATABASE"]
     assert {path: statements for path, statements in found.items() if statements} == {}
 
 
