@@ -104,7 +104,7 @@ def _without_repetitions(rows: Sequence[StoryEvent]) -> Iterator[StoryEvent]:
 
 _WORDS = {
     RunState.PLANNED: "Planned a run",
-    RunState.PRECHECKED: "Read the plan and judged every bound",
+    RunState.PRECHECKED: "Read the plan and judged its bounds",
     RunState.VERIFYING: "Repeated the reading that made the plan",
     RunState.EXECUTING: "Began its effects",
 }

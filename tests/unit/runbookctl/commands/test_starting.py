@@ -1,6 +1,7 @@
 """`start` shows the plan, asks, and starts exactly this plan."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,15 @@ def test_start_shows_plan_bounds_and_undo_before_it_starts(ctl: Ctl) -> None:
     run = json.loads(ctl("run", "1", "--output", "json"))
     assert run["evidence"]["requested"] == {"by": "oncall", "reason": "before the deploy"}
     assert "started by oncall: before the deploy" in ctl("run", "1")
+
+
+def test_run_leaves_the_bounds_that_passed_to_programs(ctl: Ctl) -> None:
+    ctl(*START, "--yes")
+    deadline = time.monotonic() + 20
+    while "judged" not in (shown := ctl("run", "1", "--output", "json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert json.loads(shown)["evidence"]["judged"]["passed"] == {"mode_off": "the mode is auto"}
+    assert "judged" not in ctl("run", "1")
 
 
 @pytest.mark.parametrize(("answer", "runs"), [("n\n", 0), ("y\n", 1)])

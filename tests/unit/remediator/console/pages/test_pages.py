@@ -75,7 +75,7 @@ async def test_succeeded_run_tells_plan_effects_and_proof_in_order(console: Visi
         "nothing happened for 3 min",
         "Alertmanager delivered it",
         "Planned a run",
-        "Read the plan and judged every bound",
+        "Read the plan and judged its bounds",
         "18 bounds pass",
         "of this remediation",
         "Touched its 3 items, each by itself: 3 applied",
