@@ -27,7 +27,7 @@ def test_run_leaves_the_bounds_that_passed_to_programs(ctl: Ctl) -> None:
     deadline = time.monotonic() + 20
     while "judged" not in (shown := ctl("run", "1", "--output", "json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert json.loads(shown)["evidence"]["judged"]["passed"] == {"mode_off": "the mode is auto"}
+    assert json.loads(shown)["evidence"]["judged"]["passed"].keys() == {"mode_off"}
     assert "judged" not in ctl("run", "1")
 
 
