@@ -1,5 +1,6 @@
 """Renders the console's pages: one environment, one layout, the state of the kill switch on each of them."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,6 +93,7 @@ def _environment() -> Environment:
         "pairs": format_pairs,
         "number": _number_text,
         "evidence": format_evidence,
+        "shell": shlex.join,
     }
     environment.globals |= {"static_url": static_url, "version": VERSION}
     return environment

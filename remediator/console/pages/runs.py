@@ -1,5 +1,6 @@
 """`/runs`: the runs, newest first; every filter stands in the address, so that a link of it can be shared."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -47,7 +48,8 @@ class RunFilter:
         if self.state == UNFINISHED:
             return "runbookctl status"
         values = {"stack": self.stack, "remediation": self.remediation, "state": self.state, "before": self.before}
-        return " ".join(["runbookctl runs", *(f"--{name} {value}" for name, value in values.items() if value)])
+        options = [part for name, value in values.items() if value for part in (f"--{name}", str(value))]
+        return shlex.join(["runbookctl", "runs", *options])
 
 
 def add_routes(routes: ConsoleRoutes) -> None:

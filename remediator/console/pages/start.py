@@ -1,5 +1,6 @@
 """`/start`: an operator's run. A form with the typed parameters leads to a plan, and a yes runs exactly this plan."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -170,7 +171,7 @@ class _Pages:
             "error": None if error is None else str(error),
         }
         status = 200 if error is None else _STATUS[type(error)]
-        command = f"runbookctl start {remediation.name} {typed.whole_target}"
+        command = shlex.join(["runbookctl", "start", remediation.name, typed.whole_target])
         return await render(request, visitor, "start_form.html", command=command, status=status, **values)
 
     async def _question(self, request: web.Request, visitor: Visitor, answer: Answer) -> web.Response:

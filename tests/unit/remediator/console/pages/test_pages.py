@@ -159,6 +159,13 @@ async def test_every_page_names_its_command_and_has_the_kill_switch(console: Vis
     assert '<form method="post" action="/pause"' in markup
 
 
+async def test_command_to_copy_runs_nothing_that_the_address_adds(console: Visit) -> None:
+    markup = await console.page("/runs?stack=%24(reboot)%3B%20x&state=refused")
+    command = "runbookctl runs --stack &#39;$(reboot); x&#39; --state refused"
+    assert f'data-copy="{command}"' in markup
+    assert f"<code>{command}</code>" in markup
+
+
 async def test_headers_allow_only_our_own_script_and_style(console: Visit) -> None:
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
