@@ -26,11 +26,17 @@ log = structlog.get_logger(__name__)
 
 
 async def acknowledge(
-    context: Context, identifier: int, operator: str, note: str = "", span: timedelta | None = None
+    context: Context,
+    identifier: int,
+    operator: str,
+    note: str = "",
+    span: timedelta | None = None,
+    seen_at: datetime | None = None,
 ) -> Acknowledgement:
     """Stop the ladder of an episode for `span`, or until it changes or ends.
 
-    The operator who has it may renew it; of two operators at once, the second one learns who was first.
+    The operator who has it may renew it; of two operators at once, the second one learns who was first. A page that was
+    made at `seen_at` does not show an alert that joined since, so it acknowledges none.
 
     Raises:
         NoSuchEpisode: no episode has this number.
@@ -41,6 +47,8 @@ async def acknowledge(
         now = context.clock.now()
         episode = await _require_firing(connection, identifier)
         latest = (await acknowledgements.latest_of(connection, [identifier])).get(identifier)
+        if seen_at is not None and episode.has_joined_since(seen_at):
+            raise WrongState(f"another alert has joined episode {identifier} since this page was made; load it again")
         renewed = await _make_way(connection, episode, operator, now)
         since = renewed.since if renewed is not None else waiting_since(episode, latest, now)
         until, text = None if span is None else now + span, sanitize(note, MAX_NOTE)

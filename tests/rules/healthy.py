@@ -101,6 +101,7 @@ JOBS = {
     "cadvisor": ["host_cpu_used_ratio", "host_memory_used_ratio", "host_oom_kills"],
     "elasticsearch": ["elasticsearch_up", "elasticsearch_red"],
     "blackbox": ["tls_certificate_remaining_seconds"],
+    "runbook_remediator": [],
 }
 BROUGHT: Mapping[str, Series] = {
     "application": {
@@ -125,6 +126,7 @@ BROUGHT: Mapping[str, Series] = {
     "windows": {'up{job="windows",instance="n",S}': 1},
     "cadvisor": {'up{job="cadvisor",instance="n",S}': 1},
     "elasticsearch": {'elasticsearch_cluster_health_status{color="red",S}': 0},
+    "runbook_remediator": {'remediation_ledger_up{instance="r"}': 1},
     "blackbox": {'probe_ssl_earliest_cert_expiry{target="web",S}': 90 * 24 * 3600},
 }
 

@@ -216,6 +216,12 @@ SICK: Mapping[str, tuple[str, Callable[[float], Series]]] = {
         lambda limit: {"backup_oldest_timestamp_seconds{T}": f"{-2 * limit}x100 0x{MINUTES}"},
     ),
     "backup_encrypted": ("backups", lambda _: {"backup_encrypted{T}": 0}),
+    "EpisodeUnacknowledged": (
+        "runbook_remediator",
+        lambda _: {
+            'remediation_unacknowledged_since_timestamp_seconds{instance="r",target="a",priority="P0",S}': -90_000
+        },
+    ),
     "BackupMissing": ("backups", lambda _: {"backup_last_success_timestamp_seconds{T}": None}),
     "BackupNeverVerified": ("backups", lambda _: {"backup_last_verified_timestamp_seconds{T}": None}),
     "BackupNeverRestored": ("backups", lambda _: {"backup_last_restored_timestamp_seconds{T}": None}),

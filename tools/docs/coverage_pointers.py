@@ -31,7 +31,6 @@ OUTSIDE: Mapping[str, str] = {
 """Reasons why a row is outside of runbookd."""
 
 PLANNED: Mapping[str, str] = {
-    "acknowledgements": "An operator's answer to an alert, timed against the runbook's response time.",
     "errors": "A reading of the error tracker itself; until then only an application's own counter is judged.",
     "probes": "Checks of the body that an endpoint returns.",
     "remediations": "Further bounded fixes; do them by hand until they exist.",
@@ -92,6 +91,7 @@ def _people() -> Mapping[str, str]:
     sections = [heading.lower().replace(" ", "-") for heading in headings]
     return {
         **{section: f"../how-to/manual-procedures.md#{section}" for section in sections},
+        "acknowledge-an-alert": "../how-to/acknowledge-an-alert.md",
         "add-queries": "../how-to/add-queries.md",
         "write-an-incident-report": "../how-to/write-an-incident-report.md",
         **_receivers(),

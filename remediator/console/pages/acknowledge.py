@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,12 +35,25 @@ def add_routes(routes: ConsoleRoutes) -> None:
         identifier, form = parse_episode_id(request), await request.post()
         note, back = str(form.get("note", "")).strip(), str(form.get("back", ""))
         try:
-            await acknowledge(context, identifier, visitor.operator, note, _parse_span(str(form.get("for", ""))))
+            span, seen_at = _parse_span(str(form.get("for", ""))), _parse_moment(str(form.get("seen_at", "")))
+            await acknowledge(context, identifier, visitor.operator, note, span, seen_at)
         except WrongState as error:
             return await refused_act(request, visitor, error, "It is not yours now", typed=note)
         raise web.HTTPSeeOther(back if back.startswith(("/stacks/", "/runs/")) else "/")
 
     routes.post("/episodes/{id}/acknowledge", post)
+
+
+def _parse_moment(text: str) -> datetime:
+    """Return when the page was made: it does not show an alert that joined since.
+
+    Raises:
+        HTTPBadRequest: it is no moment.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise web.HTTPBadRequest(text="seen_at: the form names no moment; load the page again") from None
 
 
 async def read_in_hand(connection: AsyncConnection, found: Sequence[Episode], now: datetime) -> Mapping[int, InHand]:

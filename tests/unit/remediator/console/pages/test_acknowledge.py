@@ -1,0 +1,79 @@
+"""Acknowledging on the page of a stack: the form, its answer, a second operator, and a page that is too old."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from remediator.escalation.acknowledge import acknowledge
+from tests.unit.remediator.console.pages.world import HOSTILE, Seed, Visit, visit
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def alone(seeded: Seed, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Visit]:
+    """Yield an application whose ledger these tests change."""
+    async with visit(seeded, tmp_path_factory.mktemp("acknowledge")) as visitor:
+        yield visitor
+
+
+async def form_of(console: Visit, stack: str) -> tuple[int, dict[str, str]]:
+    """Return the number of the first episode that can be acknowledged, and the fields of its form."""
+    markup = await console.page(f"/stacks/{stack}")
+    form = re.search(r'action="/episodes/(\d+)/acknowledge"[^>]*>(.*?)</form>', markup, re.DOTALL)
+    assert form is not None
+    hidden = dict(re.findall(r'type="hidden" name="(back|seen_at)" value="([^"]+)"', form[2]))
+    assert set(hidden) == {"back", "seen_at"}
+    return int(form[1]), {**hidden, "note": f"on it {HOSTILE}", "for_": "1h"}
+
+
+async def test_operator_acknowledges_and_the_page_says_who_has_it(alone: Visit) -> None:
+    number, fields = await form_of(alone, "billing")
+    answer = await alone.post(f"/episodes/{number}/acknowledge", **fields)
+    assert (answer.status, answer.headers["Location"]) == (303, "/stacks/billing")
+    markup = await alone.page("/stacks/billing")
+    assert "oncall has it" in markup
+    assert "<script>alert" not in markup
+
+
+async def test_viewer_sees_the_button_and_cannot_press_it(alone: Visit) -> None:
+    async with alone.another("reader") as reader:
+        number, fields = await form_of(reader, "search")
+        assert "(needs operator)" in await reader.words("/stacks/search")
+        assert (await reader.post(f"/episodes/{number}/acknowledge", **fields)).status == 403
+
+
+async def test_second_operator_learns_who_was_first_and_keeps_what_was_typed(alone: Visit) -> None:
+    number, fields = await form_of(alone, "frozen")
+    await acknowledge(alone.context, number, "dba", "looking")
+    answer = await alone.post(f"/episodes/{number}/acknowledge", **{**fields, "note": "my own words"})
+    page = await answer.text()
+    assert (answer.status, f"episode {number} was acknowledged by dba" in page) == (409, True)
+    assert "my own words" in page
+
+
+async def test_page_that_does_not_show_an_alert_acknowledges_nothing(alone: Visit) -> None:
+    number, fields = await form_of(alone, "search")
+    fields["seen_at"] = str(alone.clock.now() - timedelta(days=1))
+    answer = await alone.post(f"/episodes/{number}/acknowledge", **fields)
+    assert (answer.status, "another alert has joined" in await answer.text()) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [({"for_": "99d"}, 400), ({"seen_at": "yesterday"}, 400), ({"seen_at": ""}, 400)],
+)
+async def test_unusable_form_is_refused(alone: Visit, change: dict[str, str], status: int) -> None:
+    number, fields = await form_of(alone, "search")
+    assert (await alone.post(f"/episodes/{number}/acknowledge", **{**fields, **change})).status == status
+    assert (await alone.post("/episodes/9999/acknowledge", **fields)).status == 404
+
+
+async def test_ledger_names_the_operator_of_each_acknowledgement(alone: Visit) -> None:
+    async with alone.context.ledger.read() as connection:
+        actors = (await connection.execute(text("SELECT actor FROM audit WHERE event = 'acknowledged'"))).scalars()
+        assert set(actors) == {"oncall", "dba"}
