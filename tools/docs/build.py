@@ -1,6 +1,7 @@
 """Write the generated parts of docs/reference and deploy/runbooks: `python -m tools.docs.build`."""
 
 from tools.docs.alerts_tables import alerts_page
+from tools.docs.boards_page import boards_page
 from tools.docs.coverage_page import coverage_page
 from tools.docs.invariants_page import invariants_page
 from tools.docs.metrics_tables import metrics_pages
@@ -12,7 +13,7 @@ from tools.docs.undo_page import undo_page
 
 PAGES = (
     *(metrics_pages, alerts_page, states_page, runbook_routes, coverage_page, invariants_page, never_page),
-    *(remediation_cases_page, undo_page),
+    *(remediation_cases_page, undo_page, boards_page),
 )
 """Each yields files with their expected content."""
 

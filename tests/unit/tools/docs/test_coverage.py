@@ -129,6 +129,7 @@ def test_panel_of_a_row_shows_one_of_its_metrics_or_what_its_alert_compares() ->
     """Summaries show alerts, runs and states, which no row names as a metric."""
     for row in ROWS:
         known = {*row.answers.metric, *(name for alert in row.answers.alert for name in compared_by(alert))}
+        known |= {"duty_last_done_timestamp_seconds"} if row.answers.duty else set()
         shown = [series_of(panel) for panel in row.answers.panel if panel not in SUMMARIES]
         for names in shown if known else []:
             assert names & known, f"{row.id}: {sorted(names)}"
