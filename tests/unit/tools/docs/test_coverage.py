@@ -31,7 +31,7 @@ SOURCES = {  # numbers of rows and traps in each runbook, and the prefix of its 
 BY_ENTRY = frozenset({"run_command", "http_call"})  # some entries have an alert, all can be started by an operator
 SUMMARIES = {
     *("stack/Alerts", "stack/Last runs", "remediation/Runs by outcome"),
-    *("morning/Daily list", "morning/Weekly and monthly list"),
+    *("morning/Daily list", "morning/Weekly and monthly list", "duties/Duties"),
 }
 CHANNELS = {  # the channel that the runbook names in a row
     "pmcrm-slack-ops-alerts": "#ops-alerts",
@@ -126,10 +126,9 @@ def test_duty_or_window_of_a_row_is_one_of_its_stack() -> None:
 
 
 def test_panel_of_a_row_shows_one_of_its_metrics_or_what_its_alert_compares() -> None:
-    """Summaries show alerts, runs and states, which no row names as a metric."""
+    """Summaries show alerts, runs, states and duties, which no row names as a metric."""
     for row in ROWS:
         known = {*row.answers.metric, *(name for alert in row.answers.alert for name in compared_by(alert))}
-        known |= {"duty_last_done_timestamp_seconds"} if row.answers.duty else set()
         shown = [series_of(panel) for panel in row.answers.panel if panel not in SUMMARIES]
         for names in shown if known else []:
             assert names & known, f"{row.id}: {sorted(names)}"
