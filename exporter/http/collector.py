@@ -1,4 +1,4 @@
-"""HTTP endpoints, probed with GET, under blackbox_exporter's names."""
+"""HTTP endpoints, under blackbox_exporter's names."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,14 @@ from exporter.collector import Collector, ScrapeReading
 from exporter.errors import TargetMisconfigured
 from exporter.http.client import HttpClient
 from exporter.http.metrics import METRICS, SUCCESS
+from exporter.http.tls import context_for
 from runbookd.addresses import AddressError
 from runbookd.addresses.http import read_http_address
+from runbookd.endpoints.request import request_of
 from runbookd.inventory import SecretError, Stack
+from runbookd.inventory.requests import read_headers
 from runbookd.inventory.secret_check import secret_problems
+from runbookd.service import VERSION
 
 
 class HttpCollector(Collector):
@@ -24,13 +28,21 @@ class HttpCollector(Collector):
 
     async def _connect(self, budget: float) -> HttpClient:  # noqa: ARG002 - the scraper's deadline holds
         try:
-            address = read_http_address(self._target.url_secret().read())
+            return HttpClient(request_of(self._target, f"runbook-exporter/{VERSION}"), context_for(self._target))
         except SecretError as error:
             raise TargetMisconfigured(str(error)) from None
         except AddressError as error:
             raise TargetMisconfigured(f"url: {error}") from None
-        return HttpClient(address, self._target.status)
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
-        """Return why the URL cannot be read, if so."""
-        return secret_problems(self._target.url_secret(), read_http_address)
+        """Yield why a secret cannot be read."""
+        target = self._target
+        yield from secret_problems(target.url_secret(), read_http_address)
+        if target.basic_auth is not None:
+            yield from secret_problems(target.basic_auth.password_secret())
+        if target.bearer_token_file is not None:
+            yield from secret_problems(target.bearer_secret())
+        try:
+            read_headers({}, target.headers_file)
+        except SecretError as error:
+            yield "headers_file", str(error).removeprefix("headers_file: ")

@@ -1,27 +1,55 @@
-"""Probes an http target of the inventory, as a visitor would; only whether the answer is the wanted one is kept."""
+"""Probes an http target of the inventory as the exporter does; only whether the answer is good is kept."""
+
+import ssl
 
 import aiohttp
 
 from runbookd.addresses import AddressError
-from runbookd.addresses.http import read_http_address
+from runbookd.endpoints.body import BodyProblem, read_body
+from runbookd.endpoints.judgement import faults_of
+from runbookd.endpoints.request import BROWSER_REDIRECTS, EndpointRequest, request_of, trust
 from runbookd.inventory import HttpTarget, SecretError
+from runbookd.service import VERSION
 
 PROBE_SECONDS = 5.0
 
 
 async def probe(target: HttpTarget) -> str | None:
-    """Send one GET request; return why the target is not good, or None."""
+    """Send the request once; return why the target is not good, or None."""
     try:
-        address = read_http_address(target.url_secret().read())
+        request = request_of(target, f"runbook-remediator/{VERSION}")
+        tls = trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), target.tls)
     except (SecretError, AddressError) as error:
         return str(error)
-    follows = not 300 <= target.status < 400
-    timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
-            session.get(address.url, allow_redirects=follows) as response,
-        ):
-            return None if response.status == target.status else f"status {response.status}, not {target.status}"
+        return await _ask(request, tls)
+    except BodyProblem as error:
+        return str(error)
     except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
         return f"no answer ({type(error).__name__})"  # the text of the error could repeat the address
+
+
+async def _ask(request: EndpointRequest, tls: ssl.SSLContext) -> str | None:
+    target = request.target
+    async with (
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
+            timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS),
+            headers=request.headers,
+            auto_decompress=False,
+        ) as session,
+        session.request(
+            target.method,
+            request.address.url,
+            data=request.body,
+            allow_redirects=target.follows,
+            max_redirects=BROWSER_REDIRECTS,
+            server_hostname=target.tls.server_name,
+        ) as response,
+    ):
+        body = None
+        if target.reads_the_body:
+            encoding = response.headers.get("Content-Encoding", "")
+            body = await read_body(response.content.iter_any(), encoding, target.body_limit)
+        faults = [fault.text for fault in faults_of(target, response.status, response.headers, body)]
+    return "; ".join(faults) or None

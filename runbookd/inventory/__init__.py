@@ -27,13 +27,13 @@ from runbookd.inventory.durations import Duration, format_duration, parse_durati
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.errors import InventoryError, Problem, SecretError
 from runbookd.inventory.folders import FolderTarget
+from runbookd.inventory.http import HttpTarget
 from runbookd.inventory.load import load_inventory, place_of, read_block
 from runbookd.inventory.model import (
     Alertmanager,
     Approvals,
     Contact,
     EscalationStep,
-    HttpTarget,
     Inventory,
     PostgresTarget,
     PrefixSettings,

@@ -27,6 +27,7 @@ from runbookd.inventory.console import Console
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.folders import FolderTarget
+from runbookd.inventory.http import HttpTarget
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.secrets import Secret
@@ -190,13 +191,6 @@ class QueueTarget(Section):
         if len(self.prefixes) > 1 and not pattern.startswith("{name}"):
             raise ValueError("with several prefixes dead_letter must start with {name}, as in '{name}-dlq'")
         return self
-
-
-class HttpTarget(UrlSection):
-    """An endpoint that is probed with GET."""
-
-    url: WebUrl = None
-    status: Annotated[int, Field(ge=100, le=599)] = 200
 
 
 class EscalationStep(Section):

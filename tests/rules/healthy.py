@@ -80,7 +80,7 @@ KINDS: Mapping[str, Series] = {
     "redis": REDIS,
     "queues": QUEUES,
     "backups": BACKUPS,
-    "http": {"probe_success{T}": 1},
+    "http": {"probe_success{T}": 1, "probe_ssl_earliest_cert_expiry{T}": 90 * 24 * 3600},
     "services": {"service_up{T}": 1},
 }
 SHARED_WITH_QUEUES: Series = {"redis_keyspace_hits_include_queues{T}": 1}
@@ -100,7 +100,6 @@ JOBS = {
     "windows": ["host_cpu_used_ratio", "host_memory_used_ratio", "host_disk_used_ratio", "host_disk_full_in_seconds"],
     "cadvisor": ["host_cpu_used_ratio", "host_memory_used_ratio", "host_oom_kills"],
     "elasticsearch": ["elasticsearch_up", "elasticsearch_red"],
-    "blackbox": ["tls_certificate_remaining_seconds"],
     "runbook_remediator": [],
 }
 BROUGHT: Mapping[str, Series] = {
@@ -127,7 +126,6 @@ BROUGHT: Mapping[str, Series] = {
     "cadvisor": {'up{job="cadvisor",instance="n",S}': 1},
     "elasticsearch": {'elasticsearch_cluster_health_status{color="red",S}': 0},
     "runbook_remediator": {'remediation_ledger_up{instance="r"}': 1},
-    "blackbox": {'probe_ssl_earliest_cert_expiry{target="web",S}': 90 * 24 * 3600},
 }
 
 

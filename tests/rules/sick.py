@@ -107,10 +107,7 @@ SICK: Mapping[str, tuple[str, Callable[[float], Series]]] = {
     "host_disk_used_ratio": ("node", lambda _: FILLING),
     "host_disk_full_in_seconds": ("node", lambda _: FILLING),
     "host_oom_kills": ("node", lambda _: {'node_vmstat_oom_kill{instance="n",S}': "0+1"}),
-    "tls_certificate_remaining_seconds": (
-        "blackbox",
-        lambda limit: {'probe_ssl_earliest_cert_expiry{target="web",S}': limit},
-    ),
+    "tls_certificate_remaining_seconds": ("http", lambda limit: {"probe_ssl_earliest_cert_expiry{T}": limit}),
     "pg_up": ("postgres", lambda _: {"pg_up{T}": 0}),
     "pg_connections_used_ratio": (
         "postgres",

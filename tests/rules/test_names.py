@@ -70,7 +70,6 @@ ADAPTER_SERIES = {
         "container_oom_events_total",
     },
     "elasticsearch_exporter": {"elasticsearch_cluster_health_status", "elasticsearch_exporter_build_info"},
-    "blackbox_exporter": {"probe_ssl_earliest_cert_expiry"},
 }
 """The series that each adapter reads; it reads no others, and only adapters read these."""
 

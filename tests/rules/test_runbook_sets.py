@@ -175,5 +175,6 @@ def _unmeasured(stack: str) -> set[str]:
         rule.quantity for rule in thresholds() if rule.labels["stack"] == stack and OTHERS.fullmatch(rule.quantity)
     }
     brought = {quantity for job in jobs_of(stack) for quantity in JOBS[job]}
+    brought |= {"tls_certificate_remaining_seconds"} if targets_of(stack)["http"] else set()
     shared = bool(targets_of(stack)["queues"])
     return needed - brought - ({"redis_hit_ratio"} if not shared else set())
