@@ -11,7 +11,7 @@ from remediator.calendar.duties import DutyState, DutyStatus, read_duties
 from remediator.console.alerts import FiringAlert, UnansweredAlerts, alerts_of, worst_first
 from remediator.console.bound_rows import BoundRow, rows_of_run
 from remediator.console.pages.acknowledge import InHand, read_in_hand
-from remediator.console.pages.stacks import counted_admissions
+from remediator.console.pages.stacks import HELPING, counted_admissions
 from remediator.console.rendering import CONSOLE, render
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.times import zone_of
@@ -25,7 +25,6 @@ from remediator.ledger.episodes import Episode
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.switches import OpenBreaker
-from remediator.model.run_state import RunState
 from remediator.model.target import settings_of
 from remediator.model.windows import in_window, occurrences
 from remediator.runs.planning import cooldown_of
@@ -34,7 +33,6 @@ from runbookd.inventory.suggest import suggest
 
 MAX_EPISODES, MAX_RUNS, MAX_DUTIES = 100, 10, 5
 AHEAD = timedelta(days=14)
-HELPING = frozenset({RunState.ADMITTED, RunState.EXECUTING, RunState.VERIFYING, RunState.SUCCEEDED})
 
 
 @dataclass(frozen=True)

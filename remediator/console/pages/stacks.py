@@ -10,18 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.facts import HOUR
 from remediator.console.alerts import FiringAlert, alerts_of, worst_first
+from remediator.console.bound_rows import BoundRow, rows_of_run
 from remediator.console.rendering import CONSOLE, render
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.times import zone_of
 from remediator.console.visitor import Visitor
 from remediator.context import Context
-from remediator.ledger import episodes, outbox, run_counts, run_history, switches
+from remediator.ledger import episodes, outbox, run_counts, run_history, runs, switches
 from remediator.ledger.episodes import Episode
+from remediator.ledger.run_list import list_runs
+from remediator.ledger.runs import Run
 from remediator.model.run_state import ACTIVE, RunState
 from remediator.model.windows import describe_freeze
 from runbookd.inventory import Stack
 
 MAX_EPISODES = 500  # read for the page; a storm may have more
+MAX_WORST = 10  # episodes of a stack among which one without help is shown first
+HELPING = frozenset({*ACTIVE, RunState.SUCCEEDED})  # a run in one of these states helps, or has helped
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,13 @@ class StackSummary:
     admitted: int
     max_runs_per_hour: int
     freeze: str | None
+    tried: Run | None
+    """The newest run about the worst alert; while none fires, that of the stack."""
+
+    @property
+    def stopped_by(self) -> Sequence[BoundRow]:
+        """The bounds that stopped that run."""
+        return [row for row in rows_of_run(self.tried) if row.stops] if self.tried is not None else ()
 
     @property
     def worst(self) -> FiringAlert | None:
@@ -75,6 +87,19 @@ class _Record:
     breakers: Sequence[switches.OpenBreaker]
     admissions: Sequence[run_history.Reservation]
     messages_unsent: int
+    last_of_episodes: Mapping[int, Run]
+    last_of_stacks: Mapping[str, Run]
+
+    def is_helped(self, alert: FiringAlert) -> bool:
+        """Return whether a run acts on the alert, or has acted with success."""
+        run = self.last_of_episodes.get(alert.episode) if alert.episode is not None else None
+        return run is not None and run.state in HELPING
+
+    def tried(self, stack: str, worst: FiringAlert | None) -> Run | None:
+        """Return the run that the page shows for a stack."""
+        if worst is None:
+            return self.last_of_stacks.get(stack)
+        return self.last_of_episodes.get(worst.episode) if worst.episode is not None else None
 
 
 def add_routes(routes: ConsoleRoutes) -> None:
@@ -110,14 +135,30 @@ async def _read(connection: AsyncConnection, context: Context) -> _Record:
     open_counts: dict[str, int] = {}
     for stack, _, number in await episodes.count_open(connection):
         open_counts[stack] = open_counts.get(stack, 0) + number
+    open_episodes = await episodes.newest_open(connection, MAX_EPISODES)
     return _Record(
-        await episodes.newest_open(connection, MAX_EPISODES),
+        open_episodes,
         open_counts,
         await run_counts.open_by_stack(connection),
         await switches.open_breakers(connection),
         await counted_admissions(connection, context, context.clock.now()),
         await outbox.count_unsent(connection),
+        await runs.last_of_episodes(connection, _worst_episodes(context, open_episodes)),
+        {
+            name: each
+            for name in context.inventory.stacks
+            for each in (await list_runs(connection, stack=name, limit=1)).runs
+        },
     )
+
+
+def _worst_episodes(context: Context, open_episodes: Sequence[Episode]) -> Sequence[int]:
+    """Return the episodes of the worst alerts of each stack, whose runs the page may show."""
+    found: list[int] = []
+    for name in context.inventory.stacks:
+        alerts = worst_first([alert for each in open_episodes if each.stack == name for alert in alerts_of(each)])
+        found += list(dict.fromkeys(each.episode for each in alerts if each.episode is not None))[:MAX_WORST]
+    return found
 
 
 async def counted_admissions(
@@ -141,14 +182,16 @@ def _summary(
 ) -> StackSummary:
     own = [alert for each in record.episodes if each.stack == name for alert in alerts_of(each)]
     own += [each for each in unanswered if each.stack == name]
+    alerts = sorted(worst_first(own), key=lambda each: (each.rank, record.is_helped(each)))
     return StackSummary(
         name,
         zone_of(stack),
-        worst_first(own),
+        alerts,
         record.open_counts.get(name, 0),
         {state: number for (each, state), number in record.run_counts.items() if each == name},
         sum(each.stack == name for each in record.breakers),
         sum(each.stack == name for each in record.admissions),
         stack.limits.max_runs_per_hour,
         describe_freeze(stack.freezes.items(), now),
+        record.tried(name, alerts[0] if alerts else None),
     )

@@ -196,8 +196,8 @@ def _command(answer: Answer) -> str:
     question = answer.question
     if question.undoes is not None:
         return f"runbookctl undo {question.undoes}"
-    settings = "".join(f" --set {name}={value}" for name, value in question.parameters.items())
-    return f"runbookctl start {question.remediation} {question.target}{settings}"
+    settings = [part for name, value in question.parameters.items() for part in ("--set", f"{name}={value}")]
+    return shlex.join(["runbookctl", "start", question.remediation, question.target, *settings])
 
 
 def _read_form(form: MultiMapping[object]) -> Typed:

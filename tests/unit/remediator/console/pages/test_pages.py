@@ -20,6 +20,8 @@ async def test_stacks_show_the_worst_alert_and_what_waits(console: Visit) -> Non
     assert billing < shop, "the stack that waits for an operator comes first"
     assert "7 of 10 runs this hour" not in words
     assert "8 of 10 runs this hour" in words  # of shop: two runs were admitted
+    refused = f"Tried refused run {console.runs['refused']} 30 min ago max_items refuses: found 9, max_items is 5"
+    assert refused in words
     assert "freeze xmas (until 2026-04-01 00:00 UTC: year end)" in words
     assert "1 open episode names a stack that the inventory does not have" in words
 
