@@ -72,6 +72,12 @@ async def insert_one(connection: AsyncConnection, current: Episode, **columns: A
     return _from_row(rows.one())
 
 
+async def of_episode(connection: AsyncConnection, identifier: int) -> Sequence[Acknowledgement]:
+    """Return the acknowledgements of an episode, oldest first."""
+    rows = await connection.execute(_query().where(table.c.episode == identifier).order_by(table.c.id))
+    return [_from_row(row) for row in rows]
+
+
 async def open_of(connection: AsyncConnection, episode_id: int) -> Acknowledgement | None:
     """Return the acknowledgement of an episode that nothing has ended yet; see `why_over`."""
     rows = await connection.execute(_query().where(table.c.episode == episode_id, table.c.ended_at.is_(None)))

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
-from remediator.ledger import audit, effects, episodes, runs
+from remediator.ledger import acknowledgements, audit, effects, episodes, runs
+from remediator.ledger.acknowledgements import Acknowledgement
 from remediator.ledger.audit import RunEvent
 from remediator.ledger.deploys import Deploy
 from remediator.ledger.effects import RunItem
@@ -47,6 +48,7 @@ class Incident:
     items: Mapping[int, Sequence[RunItem]]
     histories: Mapping[int, Sequence[RunEvent]]
     messages: Sequence[SentMessage]
+    acknowledgements: Sequence[Acknowledgement]
     pauses: Sequence[ActivePause]
     deploys: Sequence[Deploy]
     runbook_url: str
@@ -88,6 +90,7 @@ async def read_incident(connection: AsyncConnection, context: Context, identifie
         items=await effects.items_of(connection, numbers),
         histories={number: await audit.history(connection, number) for number in numbers},
         messages=await sent_messages(connection, [identifier]),
+        acknowledgements=await acknowledgements.of_episode(connection, identifier),
         pauses=await pauses_between(connection, episode.stack, episode.opened_at, until),
         deploys=await deploys_between(connection, episode.stack, episode.firing_since - DEPLOYS_BEFORE, until),
         runbook_url=stack.runbook_url if stack is not None else "",
@@ -96,13 +99,13 @@ async def read_incident(connection: AsyncConnection, context: Context, identifie
 
 def timeline(incident: Incident) -> Sequence[TimelineEvent]:
     """Return everything that happened, in order."""
-    parts = (_alert_events, _run_events, _message_events, _pause_events, _deploy_events)
+    parts = (_alert_events, _run_events, _message_events, *_PEOPLE)
     return sorted((event for part in parts for event in part(incident)), key=lambda event: event.at)
 
 
 def acts_of_people(incident: Incident) -> Sequence[TimelineEvent]:
     """Return what operators did, in order."""
-    events = [*_run_events(incident), *_pause_events(incident), *_deploy_events(incident)]
+    events = [event for part in (_run_events, *_PEOPLE) for event in part(incident)]
     return sorted((event for event in events if event.who != "remediator"), key=lambda event: event.at)
 
 
@@ -149,3 +152,14 @@ def _deploy_events(incident: Incident) -> Iterator[TimelineEvent]:
         yield TimelineEvent(deploy.begun_at, deploy.begun_by, f"deploy{version} began")
         if deploy.done_at is not None:
             yield TimelineEvent(deploy.done_at, deploy.begun_by, f"deploy{version} was done")
+
+
+def _acknowledge_events(incident: Incident) -> Iterator[TimelineEvent]:
+    for each in incident.acknowledgements:
+        note = f": {each.note}" if each.note else ""
+        yield TimelineEvent(each.at, each.operator, f"acknowledged it{note}")
+        if each.ended_at is not None and each.end_reason:
+            yield TimelineEvent(each.ended_at, "remediator", f"the acknowledgement ended: {each.end_reason}")
+
+
+_PEOPLE = (_acknowledge_events, _pause_events, _deploy_events)

@@ -36,6 +36,7 @@ def _head(incident: Incident) -> Iterator[str]:
         ("Ended", _moment(episode.ended_at) if episode.ended_at is not None else "-"),
         ("Duration", _duration(incident.duration)),
         ("First message", _first_message(incident)),
+        ("Acknowledged", _acknowledged(incident)),
         ("Runbook", escape(_runbook(incident)) or "-"),
         ("Episode", f"{episode.id}; written {_moment(incident.written_at)}, audit head `{incident.head[:16]}`"),
     ]
@@ -173,6 +174,14 @@ def _first_message(incident: Incident) -> str:
     first = incident.messages[0]
     waited = _duration(max(first.sent_at - incident.episode.firing_since, timedelta(0)))
     return f"{_moment(first.sent_at)} to {escape(first.contact)}, after {waited}"
+
+
+def _acknowledged(incident: Incident) -> str:
+    if not incident.acknowledgements:
+        return "by nobody"
+    first = incident.acknowledgements[0]
+    waited = _duration(max(first.at - incident.episode.firing_since, timedelta(0)))
+    return f"{_moment(first.at)} by {escape(first.operator)}, after {waited}"
 
 
 def _runbook(incident: Incident) -> str:

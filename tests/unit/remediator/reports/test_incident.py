@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from remediator.escalation.acknowledge import acknowledge
 from remediator.ledger import deploys, episodes, switches
 from remediator.ledger.audit import RunEvent
 from remediator.ledger.schema import outbox
@@ -100,6 +101,18 @@ async def test_acts_of_people_stand_apart_with_their_names(harness: EngineHarnes
     assert re.search(r"\| release \| deploy of v1\.4 was done \|", people)
     assert "| remediator |" not in people
     assert "_To fill in:_" in people
+
+
+async def test_who_had_it_and_after_how_long_is_told(harness: EngineHarness) -> None:
+    harness.files.fill("a")
+    await harness.deliver()
+    await harness.work()
+    assert "| Acknowledged | by nobody |" in await report(harness)
+    harness.clock.advance(minutes=4)
+    await acknowledge(harness.context, 1, "dba", "looking at the disk", None)
+    text = await report(harness)
+    assert "| Acknowledged | 2026-03-01 12:04:00 UTC by dba, after 5m |" in text
+    assert text.count("| dba | acknowledged it: looking at the disk |") == 2
 
 
 async def test_unfinished_incident_says_so_and_asks_for_its_end(harness: EngineHarness) -> None:
