@@ -33,6 +33,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks.postgres
 	@$(BIN)/python -m benchmarks.webhook
 	@$(BIN)/python -m benchmarks.ledger
+	@$(BIN)/python -m benchmarks.console --write
 
 # Runs thousands of random command sequences with every version of BullMQ, and compares the exporter with all keys.
 SEQUENCES ?= 2000

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,12 @@ async def _tables(file: Path) -> None:
 
 
 def _insert(ledger: sqlite3.Connection, table: str, rows: Iterable[TableRow]) -> None:
-    """Insert rows with a value for every column, in the columns' order."""
-    columns = len(ledger.execute(f"PRAGMA table_info({table})").fetchall())
-    ledger.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)  # noqa: S608
+    """Insert rows with a value for the first columns, in the table's order; later ones get their default."""
+    iterator = iter(rows)
+    first = next(iterator)
+    names = [row[1] for row in ledger.execute(f"PRAGMA table_info({table})")][: len(first)]
+    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+    ledger.executemany(statement, chain([first], iterator))
     ledger.commit()
 
 

@@ -22,6 +22,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import bcrypt
+
 from benchmarks.aged_ledger import LARGE, REMEDIATION, STACKS, Size, target_of, write_ledger
 from demo.servers.ports import free_port
 
@@ -29,6 +31,7 @@ IDLE_SECONDS, BACKLOG = 15.0, 10_000
 TIMEOUT_SECONDS = 300.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 OPERATOR = {"Authorization": "Bearer bench"}
+PASSWORD = "a password of the benchmark"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,7 @@ def drop_page_cache(file: Path) -> None:
 def running_remediator(folder: Path, file: Path) -> Iterator[RemediatorProcess]:
     """Run the real daemon; yield once it is ready."""
     (folder / "token").write_text("bench")
+    (folder / "password").write_text(bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt()).decode())
     (folder / "inventory.yml").write_text(json.dumps(inventory(folder)))
     address = f"127.0.0.1:{free_port()}"
     flags = ["--config.file", str(folder / "inventory.yml"), "--web.listen-address", address]
@@ -234,7 +238,7 @@ def inventory(folder: Path) -> dict[str, object]:
         for stack, some in targets.items()
     }
     contacts = {name: {"url": "json://127.0.0.1:9"} for name in ("oncall", "leads")}
-    operators = {"bench": {"token_file": str(folder / "token")}}
+    operators = {"bench": {"token_file": str(folder / "token"), "password_file": str(folder / "password")}}
     return {"operators": operators, "contacts": contacts, "stacks": stacks}
 
 

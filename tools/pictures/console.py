@@ -22,7 +22,7 @@ _INVENTORY = ROOT / ".demo" / "config" / "inventory.yml"
 # The demo's other incidents are answered by themselves; this one asks, so that a page shows a request.
 _ASKED = "cancel_long_queries"
 _ATTEMPTS = 12
-_FORM = "/start?remediation=terminate_idle_transactions&target=shop/postgres/main"
+_FORM = "/start?remediation=cancel_long_queries&target=shop/postgres/main"
 
 
 def main() -> int:
