@@ -190,11 +190,13 @@ def numbers_by_alert() -> dict[str, set[str]]:
 
 @cache
 def compared_by(alert: str) -> frozenset[str]:
-    """Return the recorded series that an alert reads."""
+    """Return the recorded series that an alert reads, and those that they are made of."""
     exprs = [rule["expr"] for rule in alert_rules() if rule["alert"] == alert]
-    return frozenset(name for expr in exprs for name in names_in(expr) if name.startswith("stack") and ":" in name)
+    series = deeply({name for expr in exprs for name in names_in(expr)})
+    return frozenset(name for name in series if name.startswith("stack") and ":" in name)
 
 
+@cache
 def alert_rules() -> list[dict[str, Any]]:
     return [rule for file in RULES.glob("*.yml") for rule in rules(file) if "alert" in rule]
 
@@ -225,10 +227,19 @@ def series_of(panel: str) -> frozenset[str]:
     board, _, title = panel.partition("/")
     content = json.loads((ROOT / "grafana" / "dashboards" / f"{board}.json").read_text(encoding="utf-8"))
     queries = next(each for each in content["panels"] if each["title"] == title)["targets"]
+    return deeply({name for query in queries for name in names_in(query["expr"])})
+
+
+@cache
+def recorded() -> dict[str, str]:
+    """Return the expressions of the recording rules by name."""
     everything = [rule for file in RULES.glob("*.yml") for rule in rules(file)]
-    recorded = {rule["record"]: rule["expr"] for rule in everything if "record" in rule}
-    names = {name for query in queries for name in names_in(query["expr"])}
-    return frozenset(names | {deeper for name in names for deeper in names_in(recorded.get(name, ""))})
+    return {rule["record"]: rule["expr"] for rule in everything if "record" in rule}
+
+
+def deeply(names: set[str]) -> frozenset[str]:
+    """Return the names, and those that their recording rules read."""
+    return frozenset(names | {deeper for name in names for deeper in names_in(recorded().get(name, ""))})
 
 
 def names_in(expr: str) -> set[str]:
