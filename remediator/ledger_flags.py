@@ -3,7 +3,7 @@
 from remediator.ledger.address import ledger_at, postgres_address
 from remediator.ledger.protocol import Ledger
 from remediator.model.errors import LedgerUnavailable
-from remediator.settings import LedgerSettings
+from remediator.settings import DEFAULT_LEDGER, LedgerSettings
 from runbookd.inventory import Secret, SecretError
 from runbookd.service import UnusableConfiguration
 
@@ -23,7 +23,7 @@ def configured_ledger(settings: LedgerSettings) -> Ledger:
     try:
         if settings.url_file is None:
             return ledger_at(_without_password(settings.url))
-        if "url" in settings.model_fields_set:
+        if settings.url != DEFAULT_LEDGER:
             raise UnusableConfiguration(f"{URL} and {URL_FILE} are both set; remove one")
         return ledger_at(Secret(URL_FILE, None, settings.url_file).read())
     except SecretError as error:

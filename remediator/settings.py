@@ -17,11 +17,14 @@ class WebhookSettings(FlagGroup):
     )
 
 
+DEFAULT_LEDGER = "sqlite:///runbookd.db"
+
+
 class LedgerSettings(FlagGroup):
     """The flags of the ledger."""
 
     url: str = Field(
-        default="sqlite:///runbookd.db",
+        default=DEFAULT_LEDGER,
         description="URL of the ledger: sqlite:///path/to/file, or postgresql://role@host/database without a password",
     )
     url_file: Path | None = Field(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from remediator.context import Context
 from remediator.ledger import audit, runs
 from remediator.ledger.address import postgres_address
 from remediator.ledger.postgresql import connection as postgresql_connection
-from remediator.ledger.postgresql import transactions
+from remediator.ledger.postgresql import store, transactions
 from remediator.ledger.postgresql.lease import Term
 from remediator.ledger.postgresql.store import PostgresLedger
 from remediator.ledger.postgresql.transactions import Transactions
@@ -92,7 +93,7 @@ def _be_patient() -> None:
     patient = transactions._LIMITS.replace(f"'{transactions.LOCK_MILLISECONDS}'", "'90000'", 1)
     transactions._SET_LIMITS_AND_LOCK = text(f"{patient}, {transactions.LOCK}")
     postgresql_connection.POOL_WAIT_SECONDS = 90.0
-    postgresql_connection.ANSWER_SECONDS = 90.0
+    store.create_engine = partial(postgresql_connection.create_engine, answer_seconds=None)  # type: ignore[attr-defined]
 
 
 def _use(mutant: str) -> None:
@@ -151,7 +152,7 @@ def compete(contest: Contest, identifiers: Sequence[int]) -> int:
         pipes.append((process, ours))
     failures = 0
     for process, ours in pipes:
-        assert ours.poll(100), "a process has not decided its runs"
+        assert ours.poll(300), "a process has not decided its runs"
         failures += ours.recv()
         process.join(10)
     return failures

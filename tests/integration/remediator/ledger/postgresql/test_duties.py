@@ -1,0 +1,1 @@
+from tests.unit.remediator.calendar.test_duties import *

@@ -1,1 +1,0 @@
-from tests.unit.remediator.engine.test_engine import *

@@ -1,1 +1,0 @@
-from tests.invariants.test_payloads import *
