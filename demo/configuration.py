@@ -28,6 +28,7 @@ def template_values(paths: DemoPaths, ports: Ports) -> dict[str, str]:
         "backup_pattern": PATTERN,
         "dump_command": json.dumps([str(launcher("pg_dump")), "--format=custom", "--no-password"]),
         "check_command": json.dumps([str(launcher("pg_restore")), "--file=/dev/null"]),
+        "programs": str(launcher("pg_restore").parent),
         "alertmanager_url": ports.url("alertmanager"),
         "alertmanager_address": ports.address("alertmanager"),
         "exporter_address": ports.address("exporter"),

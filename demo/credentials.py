@@ -12,7 +12,7 @@ from demo.ports import HOST, Ports
 
 DATABASE = "shop"
 BUCKET = "backups"
-POSTGRES_ROLES = ("product", "metrics", "remediator", "dumper")
+POSTGRES_ROLES = ("product", "metrics", "remediator", "dumper", "drill")
 REDIS_USERS = ("product", "metrics", "remediator")
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -18,12 +18,14 @@ from tools.toolchain.paths import launcher
 
 OLDER_DUMPS = (timedelta(days=2), timedelta(days=3), timedelta(days=4))
 DUMP_SECONDS = 30
+DRILL_TEMPLATE = "drill_template"
 # The rights of each role. Those of the exporter and the remediator are the same files as in production.
 GRANTS = {
     "product": (),
     "metrics": ((DEPLOY / "postgres" / "exporter.sql").read_text(encoding="utf-8"),),
     "remediator": ((DEPLOY / "postgres" / "remediator.sql").read_text(encoding="utf-8"),),
     "dumper": ("GRANT pg_read_all_data TO dumper", "ALTER ROLE dumper SET default_transaction_read_only = on"),
+    "drill": ((DEPLOY / "postgres" / "drill.sql").read_text(encoding="utf-8"),),
 }
 
 
@@ -41,6 +43,14 @@ async def prepare_database(paths: DemoPaths, owner: str, credentials: Credential
     finally:
         await connection.close(timeout=5)
     superuser = await asyncpg.connect(paths.secret("postgres_superuser"), timeout=5)
+    try:
+        await superuser.execute("CREATE EXTENSION pg_stat_statements")
+        # The template of drills has what only a superuser can create.
+        await superuser.execute(f"CREATE DATABASE {DRILL_TEMPLATE} IS_TEMPLATE true")
+    finally:
+        await superuser.close(timeout=5)
+    template = urlsplit(paths.secret("postgres_superuser"))._replace(path=f"/{DRILL_TEMPLATE}")
+    superuser = await asyncpg.connect(urlunsplit(template), timeout=5)
     try:
         await superuser.execute("CREATE EXTENSION pg_stat_statements")
     finally:

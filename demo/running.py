@@ -13,6 +13,7 @@ from demo.paths import DemoPaths
 from demo.ports import Ports
 
 TIMEOUT_SECONDS = 5
+START_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,23 @@ class Demo:
         """Return one run with its history."""
         run: dict[str, Any] = await self._api(f"/api/v1/runs/{number}")
         return run
+
+    async def start(self, remediation: str, target: str) -> int:
+        """Start a remediation as an operator, and return the number of its run."""
+        question = await self._post_api("/api/v1/questions", remediation=remediation, target=target)
+        confirmed = {"plan_hash": question["plan_hash"]}
+        run = await self._post_api(f"/api/v1/questions/{question['id']}/confirm", **confirmed)
+        number: int = run["id"]
+        return number
+
+    async def _post_api(self, path: str, **body: str) -> Any:
+        token = {"Authorization": f"Bearer {self.paths.secret('operator_token')}"}
+        url = self.ports.url("remediator") + path
+        # A plan may take as long as the remediator allows.
+        timeout = aiohttp.ClientTimeout(total=START_SECONDS)
+        async with self.http.post(url, json=body, headers=token, timeout=timeout) as answer:
+            answer.raise_for_status()
+            return await answer.json()
 
     async def _api(self, path: str, **query: str) -> Any:
         token = {"Authorization": f"Bearer {self.paths.secret('operator_token')}"}

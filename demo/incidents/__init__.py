@@ -10,6 +10,7 @@ from demo.incidents.leaking_service import LEAKING_SERVICE
 from demo.incidents.old_backup import OLD_BACKUP
 from demo.incidents.runaway_report import RUNAWAY_REPORT
 from demo.incidents.too_many_sessions import TOO_MANY_SESSIONS
+from demo.incidents.unproven_backup import UNRESTORED_BACKUP, UNVERIFIED_BACKUP
 
 INCIDENTS: dict[str, Incident] = {
     "idle_transactions": IDLE_TRANSACTIONS,
@@ -19,6 +20,9 @@ INCIDENTS: dict[str, Incident] = {
     "runaway_report": RUNAWAY_REPORT,
     # Its alert waits for minutes, so `make incident NAME=leaking_service` injects it, and the loop does not.
     "leaking_service": LEAKING_SERVICE,
+    # Their alerts wait for an hour, so the incident also starts the remediation, as an operator.
+    "unverified_backup": UNVERIFIED_BACKUP,
+    "unrestored_backup": UNRESTORED_BACKUP,
 }
 
 __all__ = ["INCIDENTS", "Incident", "IncidentProof", "Injection"]

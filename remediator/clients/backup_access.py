@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,14 @@ def open_backups(scope: Scope, timeout: timedelta) -> BackupFolder:
 def reading_timeout(target: BackupTarget) -> timedelta:
     """Return the time in which a backup has to be read."""
     return READ_TIMEOUT if target.dump is None else target.dump.timeout
+
+
+def archive_reader(target: BackupTarget) -> Sequence[str]:
+    """Return the command that reads an archive of pg_dump to its end, with the pg_restore that the inventory names."""
+    program = "pg_restore" if target.drill is None else target.drill.program("pg_restore")
+    if target.dump is not None and Path(target.dump.check[0]).name == "pg_restore":
+        program = target.dump.check[0]
+    return (program, "--file=/dev/null")
 
 
 def identities_of(scope: Scope) -> Sequence[Any]:

@@ -118,8 +118,8 @@ def _problem_of(row: asyncpg.Record) -> str | None:
         return f"{role} is a superuser, or may create roles, replicate or bypass row security; see drill.sql"
     if row["member_of"]:
         return f"{role} is a member of {', '.join(row['member_of'])}; revoke that, as a dump may use it"
-    if row["owns"]:
-        return f"{role} owns the database {row['owns'][0]}, which a dump could change; use a role that owns nothing"
+    if owned := row["owns"]:
+        return f"{role} owns the database {owned[0]}, which a dump could change; use a role that owns nothing"
     if not row["may_create"]:
         return f'{role} may not create databases; ALTER ROLE "{row["role"]}" CREATEDB'
     return None

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from remediator.clients.backup_access import (
+    archive_reader,
     backups_target,
     identities_of,
     open_backups,
@@ -125,7 +126,8 @@ class _VerifySession:
         )
 
     async def _read(self, backup: BackupObject) -> BackupReading:
-        reading = await read_backup(self.folder.stream(backup.name), self.identities)
+        reader = archive_reader(self.target)
+        reading = await read_backup(self.folder.stream(backup.name), self.identities, reader)
         if reading.size != backup.size:
             raise TargetUnreachable(f"the storage returned {reading.size} of {backup.size} bytes; try again")
         return reading

@@ -84,6 +84,7 @@ async def test_backup_that_was_cut_anywhere_is_marked_as_bad(
         (b"--\n-- PostgreSQL database dump\n--\n-- PostgreSQL database dump complete\nDROP TABLE x;\n", "it was cut"),
         (gzip.compress(tar_of({"a": b"a"})[:1024]), "its tar archive has no end after 1 members: it was cut"),
     ],
+    ids=["nothing in gzip", "half a dump in gzip", "statements after the end", "half a tar in gzip"],
 )
 async def test_backup_that_only_unpacks_is_bad(
     scope, folder: BackupsFolder, name: str, content: bytes, words: str
