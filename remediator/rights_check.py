@@ -11,6 +11,11 @@ from runbookd.inventory import BackupTarget, Inventory, Mode, Stack
 from runbookd.inventory.commands import CommandEntry, RequestEntry
 from runbookd.service import ConfigFinding
 
+
+def _has_keys(stack: Stack, name: str, kind: str) -> bool:
+    return bool(getattr(stack.redis[name], kind)) and stack.redis[name].admin_url_secret().configured
+
+
 # Per kind of target: whether one has the rights, and the keys that give them.
 _RIGHTS: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
     "postgres": (lambda stack, name: stack.postgres[name].admin_dsn_secret().configured, "admin_dsn_file"),
@@ -26,6 +31,9 @@ _RIGHTS_BY_NAME: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
     "restore_drill": (lambda stack, name: stack.backups[name].drill is not None, "drill"),
     "prune_backups": (lambda stack, name: stack.backups[name].retention is not None, "retention"),
     "run_command": (lambda stack, name: isinstance(stack.commands[name], CommandEntry), "argv"),
+    "unlink_prefix": (lambda stack, name: _has_keys(stack, name, "caches"), "caches and admin_url_file"),
+    "reset_rate_limit": (lambda stack, name: _has_keys(stack, name, "rate_limits"), "rate_limits and admin_url_file"),
+    "block_address": (lambda stack, name: _has_keys(stack, name, "blocks"), "blocks and admin_url_file"),
     "prune_files": (lambda _stack, _name: True, "a path"),
     "restart_service": (lambda _stack, _name: True, "a manager"),
     "scale_workers": (lambda stack, name: stack.services[name].workers is not None, "workers"),

@@ -33,16 +33,24 @@ def open_folder(scope: Scope, request_timeout: timedelta) -> ObjectStore:
         TargetUnreachable: the options cannot be read or are invalid.
     """
     target = scope.stack.backups[scope.target.name]
-    storage_options = _read_options(scope, target)
-    if target.url.startswith("file:"):
+    return open_url(scope, target.url, _read_options(scope, target), request_timeout)
+
+
+def open_url(scope: Scope, url: str, storage_options: StorageOptions, request_timeout: timedelta) -> ObjectStore:
+    """Open the folder at `url`.
+
+    Raises:
+        TargetUnreachable: the options are invalid.
+    """
+    if url.startswith("file:"):
         # A local folder takes no options for credentials or requests.
-        return _build_store(scope, lambda: from_url(target.url))
+        return _build_store(scope, lambda: from_url(url))
     store_arguments: Any = {
         "config": {**storage_options.config, **_asked_encryption(target)},
         "client_options": {"connect_timeout": CONNECT_TIMEOUT, "timeout": request_timeout, **storage_options.client},
         "retry_config": RETRY,
     }
-    return _build_store(scope, lambda: from_url(target.url, **store_arguments))
+    return _build_store(scope, lambda: from_url(url, **store_arguments))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A connection to the Redis of a queues target, with deadlines of a few seconds."""
+"""A connection to the Redis of a target, with deadlines of a few seconds."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -21,15 +21,15 @@ ANSWER_SECONDS = 8.0
 
 
 @asynccontextmanager
-async def connect(scope: Scope) -> AsyncIterator[Redis]:
+async def connect(scope: Scope, *, decode: bool = True) -> AsyncIterator[Redis]:
     """Open a client for the `admin_url` of the target's Redis.
 
-    It connects at its first command.
+    It connects at its first command. Without `decode`, answers are bytes: keys and job data may be any.
 
     Raises:
         TargetUnreachable: `admin_url` is missing or invalid.
     """
-    client = _client(scope)
+    client = _client(scope, decode)
     try:
         yield client
     finally:
@@ -78,19 +78,24 @@ def _hide(scope: Scope, answer: str) -> str:
         return "the server refuses the command"
 
 
+def _redis_of(scope: Scope) -> str:
+    """Return the name of the target's Redis: itself, or the one that holds its queues."""
+    return scope.target.name if scope.target.kind == "redis" else scope.stack.queues[scope.target.name].redis
+
+
 def _secret(scope: Scope) -> Secret:
-    return scope.stack.redis[scope.stack.queues[scope.target.name].redis].admin_url_secret()
+    return scope.stack.redis[_redis_of(scope)].admin_url_secret()
 
 
-def _client(scope: Scope) -> Redis:
-    redis = scope.stack.queues[scope.target.name].redis
+def _client(scope: Scope, decode: bool) -> Redis:
+    redis = _redis_of(scope)
     try:
         address = read_redis_address(_secret(scope).read())
         log_dropped("admin_url", address.dropped)
         return Redis.from_url(
             address.url,
             db=address.database,
-            decode_responses=True,
+            decode_responses=decode,
             single_connection_client=True,
             client_name=f"runbook-remediator:{scope.run}",
             driver_info=None,  # Redis before 7.2 lacks the command that would send it

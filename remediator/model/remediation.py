@@ -15,7 +15,7 @@ from remediator.model.parameters import Parameter, Value
 from runbookd.inventory import RemediationSettings, Stack
 
 # "stack": the whole stack, for any target in the alert
-TargetKind = Literal["postgres", "queues", "backups", "commands", "services", "folders", "stack"]
+TargetKind = Literal["postgres", "queues", "backups", "commands", "services", "folders", "redis", "stack"]
 # The bounds that apply only to remediations that declare them.
 DeclaredBound = Literal["requires", "deploy", "backup_running"]
 # The cause of a run: an alert, an operator, or the end of an earlier run's effects, which it undoes.

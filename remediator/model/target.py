@@ -181,5 +181,6 @@ def targets_by_kind(name: str, stack: Stack) -> Mapping[str, Mapping[str, object
         "commands": stack.commands,
         "services": stack.services,
         "folders": stack.folders,
+        "redis": stack.redis,
         "stack": {name: stack},
     }

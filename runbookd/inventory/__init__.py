@@ -21,6 +21,7 @@ from runbookd.inventory.bounds import (
     Storm,
     Window,
 )
+from runbookd.inventory.cache_keys import AddressBlock, KeyPrefix, RateLimit
 from runbookd.inventory.changes import changed_keys
 from runbookd.inventory.console import Console
 from runbookd.inventory.durations import Duration, format_duration, parse_duration
@@ -53,6 +54,7 @@ from runbookd.inventory.storage_options import StorageOptions, read_storage_opti
 
 __all__ = [
     "MAX_MARKER_BYTES",
+    "AddressBlock",
     "Alertmanager",
     "Announcement",
     "Approvals",
@@ -75,6 +77,7 @@ __all__ = [
     "HttpTarget",
     "Inventory",
     "InventoryError",
+    "KeyPrefix",
     "Limits",
     "Marker",
     "MarkerError",
@@ -86,6 +89,7 @@ __all__ = [
     "Protect",
     "Query",
     "QueueTarget",
+    "RateLimit",
     "RedisTarget",
     "RemediationSettings",
     "Reminder",

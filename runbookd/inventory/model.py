@@ -4,7 +4,7 @@ Every level is a map, so that one environment variable can replace one value.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -20,8 +20,11 @@ from pydantic import (
     model_validator,
 )
 
+from runbookd.inventory.archive import Archive
 from runbookd.inventory.backup_target import BackupTarget
 from runbookd.inventory.bounds import Freeze, Limits, RemediationSettings, StackLimits, Window
+from runbookd.inventory.cache_keys import AddressBlock, KeyPrefix, RateLimit
+from runbookd.inventory.cache_keys import conflicts as key_conflicts
 from runbookd.inventory.commands import CommandTarget
 from runbookd.inventory.console import Console
 from runbookd.inventory.durations import Duration
@@ -80,12 +83,16 @@ class PrefixSettings(Section):
 class RedisTarget(UrlSection):
     """A Redis server and database. `url` may only read; only the remediator uses `admin_url`.
 
-    The exporter counts the keys with each of `prefixes` (as in `rl:*`) in the background, once per `refresh`.
+    The exporter counts the keys with each of `prefixes` (as in `rl:*`) in the background, once per `refresh`. An
+    operator may have keys of `caches`, `rate_limits` and `blocks` removed or set.
     """
 
     admin_url: SecretStr | None = None
     admin_url_file: Path | None = None
     prefixes: dict[str, PrefixSettings] = Field(default_factory=dict)
+    caches: dict[Name, KeyPrefix] = Field(default_factory=dict)
+    rate_limits: dict[Name, RateLimit] = Field(default_factory=dict)
+    blocks: dict[Name, AddressBlock] = Field(default_factory=dict)
     refresh: Duration = timedelta(minutes=5)
 
     @model_validator(mode="after")
@@ -101,6 +108,11 @@ class RedisTarget(UrlSection):
                     f"prefixes: {prefix!r} is not a key prefix; write it with one * at its end, as in 'rl:*'"
                 )
         return self
+
+    def own_keys(self) -> Iterator[tuple[str, str]]:
+        """Yield the place and the beginning of the keys that a run may remove or set."""
+        for kind in ("caches", "rate_limits", "blocks"):
+            yield from ((f"{kind}.{name}", keys.beginning) for name, keys in getattr(self, kind).items())
 
     def admin_url_secret(self) -> Secret:
         """Return the secret of `admin_url`."""
@@ -135,7 +147,7 @@ class QueueTarget(Section):
 
     With several prefixes, queue names include theirs: `bull:mail`. `dead_letter` is the pattern of a dead-letter
     queue's name, with `{name}` for the queue's; or a map of queues to dead-letter queues; or `failed` if the failed
-    jobs of a queue are its dead letters.
+    jobs of a queue are its dead letters. `archive` is the place to which they are exported.
     """
 
     redis: Name
@@ -148,7 +160,14 @@ class QueueTarget(Section):
         str | dict[str, str] | None,
         _check_kind("a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'", str, dict, NoneType),
     ] = None
+    archive: Archive | None = None
     refresh: Duration = timedelta(minutes=1)
+
+    def dead_letter_of(self, queue: str) -> str | None:
+        """Return the dead-letter queue of a queue; the queue itself if its failed jobs are the dead letters."""
+        if isinstance(self.dead_letter, str):
+            return queue if self.dead_letter == "failed" else self.dead_letter.replace("{name}", queue)
+        return (self.dead_letter or {}).get(queue)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -254,6 +273,19 @@ class Stack(Section):
                     f"remediations.{name}.only_in: there is no window {window!r}; {_list_names(self.windows)}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _keys_are_not_those_of_queues(self) -> Self:
+        if problem := next(
+            self.key_conflicts(each for queues in self.queues.values() for each in queues.prefixes), None
+        ):
+            raise ValueError(problem)
+        return self
+
+    def key_conflicts(self, queue_prefixes: Iterable[str]) -> Iterator[str]:
+        """Yield why keys that a run may remove or set may be those of queues with these prefixes."""
+        keys = ((f"redis.{name}.{place}", text) for name, each in self.redis.items() for place, text in each.own_keys())
+        return key_conflicts(keys, queue_prefixes)
 
     def named_contacts(self) -> Iterator[tuple[str, str]]:
         """Yield each contact that the stack names, with its place."""
@@ -369,6 +401,16 @@ class Inventory(Section):
         for name, operator in self.operators.items():
             if operator.token_file is None and operator.password_file is None and self.console.proxy_header is None:
                 raise ValueError(f"operators.{name}: needs token_file (API, runbookctl) or password_file (console)")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_not_those_of_other_queues(self) -> Self:
+        """Stacks may share a server."""
+        queues = (each for stack in self.stacks.values() for each in stack.queues.values())
+        prefixes = {prefix for each in queues for prefix in each.prefixes}
+        for name, stack in self.stacks.items():
+            if problem := next(stack.key_conflicts(prefixes), None):
+                raise ValueError(f"stacks.{name}.{problem}")
         return self
 
     @model_validator(mode="after")

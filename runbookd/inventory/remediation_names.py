@@ -3,12 +3,15 @@
 REMEDIATION_NAMES = frozenset(
     {
         "analyze_tables",
+        "archive_dead_letters",
+        "block_address",
         "cancel_long_queries",
         "collect_diagnostics",
         "http_call",
         "pause_queue",
         "prune_backups",
         "prune_files",
+        "reset_rate_limit",
         "restart_service",
         "restore_drill",
         "resume_queue",
@@ -17,6 +20,7 @@ REMEDIATION_NAMES = frozenset(
         "run_command",
         "scale_workers",
         "terminate_idle_transactions",
+        "unlink_prefix",
         "vacuum_tables",
         "verify_backup",
     }

@@ -1,0 +1,27 @@
+"""The place to which `archive_dead_letters` exports jobs before it removes them."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from runbookd.inventory.section import Section
+
+
+class Archive(Section):
+    """A `folder` on disk, or a folder in object storage (`url`), with the storage's `options` or `options_file`."""
+
+    folder: Path | None = None
+    url: str = ""
+    options: dict[str, SecretStr] = Field(default_factory=dict)
+    options_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.folder is None) == (not self.url):
+            raise ValueError("needs either folder or url")
+        if self.folder is not None and not self.folder.is_absolute():
+            raise ValueError(f"folder {str(self.folder)!r} is not an absolute path; write the whole path")
+        if self.url and not self.url.startswith(("s3://", "gs://", "az://")):
+            raise ValueError("url must begin with s3://, gs:// or az://; for a folder on disk use folder")
+        return self
