@@ -31,6 +31,7 @@ _RIGHTS_BY_NAME: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
     "restore_drill": (lambda stack, name: stack.backups[name].drill is not None, "drill"),
     "prune_backups": (lambda stack, name: stack.backups[name].retention is not None, "retention"),
     "run_command": (lambda stack, name: isinstance(stack.commands[name], CommandEntry), "argv"),
+    "archive_dead_letters": (lambda stack, name: stack.queues[name].archive is not None, "archive"),
     "unlink_prefix": (lambda stack, name: _has_keys(stack, name, "caches"), "caches and admin_url_file"),
     "reset_rate_limit": (lambda stack, name: _has_keys(stack, name, "rate_limits"), "rate_limits and admin_url_file"),
     "block_address": (lambda stack, name: _has_keys(stack, name, "blocks"), "blocks and admin_url_file"),

@@ -1,6 +1,6 @@
 """The place of archives: a folder on disk or an object storage, in which no archive replaces another.
 
-An archive is complete and on the disk, or it does not exist: whoever removes the original afterwards relies on it.
+An archive is complete and on the disk, or it does not exist, because the original is removed afterwards.
 """
 
 import asyncio

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +34,9 @@ def open_folder(scope: Scope, request_timeout: timedelta) -> ObjectStore:
         TargetUnreachable: the options cannot be read or are invalid.
     """
     target = scope.stack.backups[scope.target.name]
-    return open_url(scope, target.url, _read_options(scope, target), request_timeout)
+    options = _read_options(scope, target)
+    options = replace(options, config={**options.config, **_asked_encryption(target)})
+    return open_url(scope, target.url, options, request_timeout)
 
 
 def open_url(scope: Scope, url: str, storage_options: StorageOptions, request_timeout: timedelta) -> ObjectStore:
@@ -46,7 +49,7 @@ def open_url(scope: Scope, url: str, storage_options: StorageOptions, request_ti
         # A local folder takes no options for credentials or requests.
         return _build_store(scope, lambda: from_url(url))
     store_arguments: Any = {
-        "config": {**storage_options.config, **_asked_encryption(target)},
+        "config": storage_options.config,
         "client_options": {"connect_timeout": CONNECT_TIMEOUT, "timeout": request_timeout, **storage_options.client},
         "retry_config": RETRY,
     }

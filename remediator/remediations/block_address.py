@@ -128,7 +128,7 @@ class _BlockSession:
         """Refuse a block beyond `max_blocks`.
 
         Raises:
-            RunRefused: there are so many, or the server has too many keys to count them.
+            RunRefused: `max_blocks` addresses are blocked.
         """
         beginning, found, visited, cursor = self.block.beginning, set[str](), 0, 0
         with translate_key_errors(self.scope):

@@ -73,7 +73,7 @@ def _from_json(line: Mapping[str, Any]) -> ArchivedJob:
 
 
 def _text(raw: bytes) -> str | dict[str, str]:
-    """Return text as it is, for whoever reads the archive, and other bytes in base64."""
+    """Return text as it is, so that an operator can read it, and other bytes in base64."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

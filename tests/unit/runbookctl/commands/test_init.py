@@ -48,6 +48,10 @@ def test_modes_of_a_set_are_shadow_unless_the_runbooks_are_asked_for(tmp_path: P
         "run_command": "approve",
         "cancel_long_queries": "approve",
         "vacuum_tables": "auto",
+        "prune_files": "approve",
+        "unlink_prefix": "approve",
+        "reset_rate_limit": "approve",
+        "block_address": "approve",
     }
 
 
