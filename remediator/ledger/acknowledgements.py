@@ -41,10 +41,11 @@ class Acknowledgement:
         if self.until is not None and self.until <= now:
             return "its time is over"
         for key, entry in current.alerts.items():
+            started = entry.get("started", 0)
             name = sanitize(str(entry["labels"].get("alertname", "an alert")))
             if key not in self.alerts:
                 return f"{name} began to fire"
-            if entry.get("started", 0) > self.alerts[key]:
+            if started > self.alerts.get(key, started):
                 return f"{name} fires again"
         if current.priority and current.priority < (self.priority or "P9"):
             return f"its priority rose to {current.priority}"
