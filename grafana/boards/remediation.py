@@ -5,6 +5,7 @@ from grafana.panels import bars, column, graph, newest, override_query, query, r
 from grafana.words import ANY_IS_ORANGE, GREY_STEPS, STACK
 
 RUN = "{{stack}} {{remediation}}"
+WITHIN = f"max by (stack, priority) (runbook:respond_within_seconds{STACK})"
 WORKS = states({0: ("down", "red"), 1: ("up", "green")})
 LOADED = states({0: ("refused", "red"), 1: ("loaded", "green")})
 
@@ -168,6 +169,38 @@ TIMES = row(
         unit="s",
         missing="no successful run yet",
     ),
+    bars(
+        "Time to acknowledge",
+        "Mean time from an alert's first delivery to its acknowledgement, by priority, and the time that the runbook"
+        " allows. Above it, find out why the message did not reach the on-call: `runbookctl contacts`.",
+        [
+            newest(
+                f"sum by (stack, priority) (remediation_acknowledge_seconds_sum{STACK}) / on (stack, priority)"
+                f" (sum by (stack, priority) (remediation_acknowledge_seconds_count{STACK}) > 0)",
+                "{{stack}} {{priority}}",
+            ),
+            newest(WITHIN, "{{stack}} {{priority}} allowed", "WITHIN"),
+        ],
+        unit="s",
+        missing="nothing was acknowledged yet",
+    ),
+    graph(
+        "Waiting for an answer",
+        "How long each open alert has had no operator, and the time that the runbook allows. Above it, take it:"
+        " `runbookctl ack NUMBER`, or call the next step of the ladder.",
+        [
+            query(
+                "time() - min by (stack, target, priority)"
+                f" (remediation_unacknowledged_since_timestamp_seconds{STACK})",
+                "{{stack}} {{target}} {{priority}}",
+            ),
+            query(WITHIN, "{{stack}} {{priority}} allowed", "WITHIN"),
+        ],
+        unit="s",
+        missing="no alert waits for an answer",
+        overrides=[override_query("WITHIN", custom__lineStyle={"fill": "dash", "dash": [10, 10]})],
+        alerts=["EpisodeUnacknowledged"],
+    ),
     graph(
         "Open episodes",
         "Episodes that have not ended: an alert fires and is not repaired. If one stays open, the on-call has to"
@@ -182,16 +215,6 @@ TIMES = row(
         ],
         unit="short",
         missing="no episode is open",
-        alerts=["EpisodeUnacknowledged"],
-    ),
-    graph(
-        "Deliveries",
-        "Deliveries of Alertmanager per second, by the remediator's answer. If any is refused, compare the webhook's"
-        " token on both sides: alerts are lost.",
-        [query("sum by (answer) (rate(remediation_deliveries_total[$__rate_interval]))", "{{answer}}")],
-        unit="cps",
-        missing="the remediator is not scraped",
-        alerts=["RemediationDeliveriesRefused"],
     ),
 )
 
@@ -219,6 +242,18 @@ RECENT = row(
     ),
     wide(
         graph(
+            "Deliveries",
+            "Deliveries of Alertmanager per second, by the remediator's answer. If any is refused, compare the"
+            " webhook's token on both sides: alerts are lost.",
+            [query("sum by (answer) (rate(remediation_deliveries_total[$__rate_interval]))", "{{answer}}")],
+            unit="cps",
+            missing="the remediator is not scraped",
+            alerts=["RemediationDeliveriesRefused"],
+        ),
+        6,
+    ),
+    wide(
+        graph(
             "Unsent messages",
             "Messages that each contact has not received. If they stay, the contact is unreachable: call by phone, and"
             " run `runbookctl contacts test NAME`.",
@@ -226,7 +261,7 @@ RECENT = row(
             unit="short",
             missing="no contact is configured",
         ),
-        12,
+        6,
     ),
 )
 
