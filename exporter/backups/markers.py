@@ -35,10 +35,14 @@ class MarkerState(StrEnum):
 
 @dataclass(frozen=True)
 class Proofs:
-    """The proofs of the newest markers, and the number of markers per state."""
+    """The proofs of the newest markers, and the number of markers per state.
+
+    `weak` is the newest marker that proves too little: it still states how the backup is encrypted.
+    """
 
     verified: Marker | None = None
     restored: Marker | None = None
+    weak: Marker | None = None
     states: Counter[tuple[ProofKind, MarkerState]] = field(default_factory=Counter)
 
 
@@ -55,18 +59,20 @@ class ProofReader:
 
     def __init__(self) -> None:
         self._cache: dict[tuple[str, float, int], _MarkerResult] = {}
+        self._weak: Marker | None = None
         self.requests = 0
 
     async def read(self, store: ObjectStore, markers: Sequence[MarkerFile], now: float) -> Proofs:
         """Evaluate the newest markers. A marker that the storage refuses is a state, not an error."""
         self.requests = 0
+        self._weak = None
         states: Counter[tuple[ProofKind, MarkerState]] = Counter()
         newest = {
             proof: await self._newest_valid(store, [each for each in markers if each.proof is proof], now, states)
             for proof in ProofKind
         }
         self._forget_deleted(markers)
-        return Proofs(newest[ProofKind.VERIFIED], newest[ProofKind.RESTORED], states)
+        return Proofs(newest[ProofKind.VERIFIED], newest[ProofKind.RESTORED], self._weak, states)
 
     async def _newest_valid(
         self,
@@ -80,6 +86,8 @@ class ProofReader:
             result = await self._read_marker(store, each)
             state = result.state if result.marker is None else _evaluate(result.marker, each, now)
             states[each.proof, state] += 1
+            if state is MarkerState.WEAK and self._weak is None:
+                self._weak = result.marker
             # A drill proves that restoring works even after retention has deleted its backup.
             if state is MarkerState.VALID or (state is MarkerState.STALE and each.proof is ProofKind.RESTORED):
                 return result.marker

@@ -121,6 +121,13 @@ RESTORE_ROWS = gauge(
     "kind",
     source=_MARKERS,
 )
+RESTORED_NEWEST_ROW = gauge(
+    "backup_last_restore_newest_row_timestamp_seconds",
+    "Time of the newest row in the scratch database of the last restore, in seconds since 1970: newer ones would have"
+    " been lost. Absent if the drill did not look for it. Cached.",
+    "kind",
+    source=_MARKERS,
+)
 ENCRYPTED = gauge(
     "backup_encrypted",
     "Whether the backups are encrypted (1), according to the newest marker or the report; absent if unknown. Cached.",
@@ -155,6 +162,7 @@ METRICS = (
     RESTORED,
     RESTORE_DURATION,
     RESTORE_ROWS,
+    RESTORED_NEWEST_ROW,
     ENCRYPTED,
     PROOFS,
 )
@@ -207,6 +215,8 @@ def _proof_samples(listing: Listing, proofs: Proofs, kind: str) -> Iterator[Samp
         yield RESTORED(proofs.restored.at.timestamp(), kind)
         yield RESTORE_DURATION(proofs.restored.duration_seconds or 0, kind)
         yield RESTORE_ROWS(sum(proofs.restored.rows.values()), kind)
+        if proofs.restored.newest_row_at is not None:
+            yield RESTORED_NEWEST_ROW(proofs.restored.newest_row_at.timestamp(), kind)
     encrypted = _is_encrypted(listing, proofs)
     if encrypted is not None:
         yield ENCRYPTED(encrypted, kind)
@@ -219,6 +229,8 @@ def _is_encrypted(listing: Listing, proofs: Proofs) -> bool | None:
     if listing.encrypted is not None:
         return listing.encrypted
     encryptions = [
-        each.encryption for each in (proofs.verified, proofs.restored) if each and each.encryption is not None
+        each.encryption
+        for each in (proofs.verified, proofs.restored, proofs.weak)
+        if each and each.encryption is not None
     ]
     return bool(encryptions[0]) if encryptions else None

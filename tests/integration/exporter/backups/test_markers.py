@@ -62,8 +62,25 @@ async def test_restore_marker_sets_time_duration_and_rows(start_exporter, folder
     assert page.value("backup_last_restored_timestamp_seconds") is not None
     assert page.value("backup_last_restore_duration_seconds") == 412.5
     assert page.value("backup_last_restore_rows") == 11
+    assert page.series("backup_last_restore_newest_row_timestamp_seconds") == {}
     assert page.value("backup_encrypted") == 0
     assert page.series("backup_last_verified_timestamp_seconds") == {}
+
+
+async def test_restore_marker_sets_the_time_of_the_newest_row(start_exporter, folder: Path, write: Write) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    rows = {"public.users": 5}
+    write(proof=ProofKind.RESTORED, rows=rows, duration_seconds=1, newest_row_at=at.isoformat())
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
+    assert page.value("backup_last_restore_newest_row_timestamp_seconds") == at.timestamp()
+
+
+async def test_weak_marker_still_states_the_encryption(start_exporter, folder: Path, write: Write) -> None:
+    """Without the key only the checksum is proven, and the backup is encrypted all the same."""
+    write(checks=["checksum"], encryption="age X25519")
+    page = await wait_until_listed(await start_exporter(inventory(folder.as_uri())))
+    assert proof_counts(page) == {("verified", "weak"): 1}
+    assert page.value("backup_encrypted") == 1
 
 
 async def test_no_proof_is_reported_without_markers(start_exporter, folder: Path) -> None:
