@@ -39,6 +39,8 @@ from remediator.model.errors import BackupLocked, BackupUnreadable, RunRefused, 
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
 from runbookd.inventory import BackupTarget, Drill, Marker, ProofKind, format_duration
 
+OLDER_THAN = timedelta(hours=24)
+NO_BACKUP, KNOWN_BAD = "no_backup", "known_bad"
 PLAN_SECONDS = 8.0
 CLEANUP = timedelta(minutes=2)
 WATCH_SECONDS = 1.0
@@ -87,9 +89,12 @@ class _DrillSession:
         with translate_errors(self.scope):
             async with asyncio.timeout(PLAN_SECONDS):
                 backups = await self.folder.list_newest(now)
+                marker = await self.folder.read_marker(backups[0], ProofKind.RESTORED) if backups else None
         if not backups:
-            return Plan((), 0, empty_reason="no_backup")
+            return Plan((), 0, empty_reason=NO_BACKUP)
         newest = backups[0]
+        if self.scope.trigger == "alert" and marker is not None and now - marker.at <= self._older_than:
+            return Plan((), 0, evidence={"last": marker.at.isoformat()}, empty_reason="" if marker.ok else KNOWN_BAD)
         source = await read_source(self.scope, self.drill)
         async with open_scratch_server(self.scope, self.drill) as server:
             require_other_server(server, source.servers, source.size)
@@ -103,6 +108,11 @@ class _DrillSession:
             "leftovers": leftovers,
         }
         return Plan((Item(_identity(newest), evidence),), 1, evidence=evidence)
+
+    @property
+    def _older_than(self) -> timedelta:
+        """The time in which an alert restores the same backup once: the alert ends only after the next listing."""
+        return self.scope.settings.older_than or OLDER_THAN
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         return [await self._drill(item) for item in items]
@@ -333,7 +343,7 @@ async def _open(scope: Scope) -> AsyncIterator[_DrillSession]:
 REMEDIATION = Remediation(
     name="restore_drill",
     kind="backups",
-    keys=frozenset(),
+    keys=frozenset({"older_than"}),
     max_items=1,
     one_effect=True,
     open=_open,

@@ -205,6 +205,15 @@ async def test_backups_of_a_tool_or_in_folders_are_refused_with_the_reason(scope
             await STEPS.plan_of(scope(target))
 
 
+async def test_backup_without_a_date_in_its_name_is_verified_by_that_of_the_storage(
+    scope, folder: BackupsFolder, dumps: Mapping[str, bytes]
+) -> None:
+    folder.put("latest.dump", dumps["archive"])
+    outcome = await verified(scope({"pattern": "latest.dump", "dated_by": "last_modified"}))
+    assert outcome.state is ItemState.APPLIED, outcome.detail
+    assert folder.marker("latest.dump").proves
+
+
 async def test_folder_that_takes_no_marker_is_named(
     scope, folder: BackupsFolder, dumps: Mapping[str, bytes], name: str
 ) -> None:
