@@ -1,6 +1,6 @@
 """Errors as pages: what failed, why, and what to do now. With a ledger that is out, that is the pause file."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,32 +11,10 @@ from aiohttp.typedefs import Handler
 from remediator.console.headers import is_console_path
 from remediator.console.rendering import CONSOLE, render
 from remediator.console.visitor import Visitor
-from remediator.model.errors import (
-    InvalidParameter,
-    LedgerUnavailable,
-    NoSuchEpisode,
-    NoSuchQuestion,
-    NoSuchRun,
-    NoSuchTarget,
-    OperatorRemoved,
-    RemediatorError,
-    RoleTooLow,
-    TargetUnreachable,
-    WrongState,
-)
+from remediator.model.errors import LedgerUnavailable, OperatorRemoved, RemediatorError
+from remediator.server.json_errors import STATUS
 
-_STATUS: dict[type[RemediatorError], int] = {
-    InvalidParameter: 400,
-    OperatorRemoved: 403,
-    RoleTooLow: 403,
-    NoSuchEpisode: 404,
-    NoSuchQuestion: 404,
-    NoSuchRun: 404,
-    NoSuchTarget: 404,
-    WrongState: 409,
-    LedgerUnavailable: 503,
-    TargetUnreachable: 503,
-}
+_STATUS: Mapping[type[RemediatorError], int] = {**STATUS, OperatorRemoved: 403}  # not 401: no token helps here
 _HEADLINES = {
     400: "This cannot be done so",
     401: "Sign in first",
@@ -66,7 +44,8 @@ async def answer_with_page(
         return await answer
     except tuple(_STATUS) as error:
         is_ledger = isinstance(error, LedgerUnavailable)
-        return await _page(request, visitor, _STATUS[type(error)], str(error), is_ledger=is_ledger)
+        status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+        return await _page(request, visitor, status, str(error), is_ledger=is_ledger)
     except web.HTTPException as error:
         if error.status < 400:
             raise

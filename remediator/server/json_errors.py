@@ -18,7 +18,7 @@ from remediator.model.errors import (
 )
 
 _FORWARDED_HEADERS = (hdrs.ALLOW, hdrs.WWW_AUTHENTICATE)
-_STATUS: dict[type[RemediatorError], int] = {
+STATUS: dict[type[RemediatorError], int] = {
     InvalidParameter: 400,
     OperatorRemoved: 401,
     RoleTooLow: 403,
@@ -39,8 +39,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     try:
         return await handler(request)
-    except tuple(_STATUS) as error:
-        return web.json_response({"error": str(error)}, status=_STATUS[type(error)])
+    except tuple(STATUS) as error:
+        return web.json_response({"error": str(error)}, status=STATUS[type(error)])
     except web.HTTPException as error:
         headers = {name: error.headers[name] for name in _FORWARDED_HEADERS if name in error.headers}
         return web.json_response({"error": _error_text(request, error)}, status=error.status, headers=headers)

@@ -114,9 +114,7 @@ class Api:
     async def get_run(self, request: web.Request, _operator: str) -> web.Response:
         """Return one run with its evidence and its history."""
         async with self._context.ledger.read() as connection:
-            run = await runs.get_or_none(connection, parse_run_id(request))
-            if run is None:
-                raise NoSuchRun(f"there is no run {request.match_info['id']}")
+            run = await find_run(connection, request)
             episode = await episodes.get(connection, run.episode)
             detail = {
                 "delivered_at": rfc3339(episode.delivered_at),
@@ -234,6 +232,18 @@ async def pauses_in_force(connection: AsyncConnection, context: Context) -> list
 def row_json(row: ActivePause | OpenBreaker | RunEvent) -> dict[str, Any]:
     """Return a row of the ledger as JSON."""
     return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in asdict(row).items()}
+
+
+async def find_run(connection: AsyncConnection, request: web.Request) -> Run:
+    """Return the run whose number is in the path.
+
+    Raises:
+        NoSuchRun: there is none.
+    """
+    run = await runs.get_or_none(connection, parse_run_id(request))
+    if run is None:
+        raise NoSuchRun(f"there is no run {request.match_info['id']}")
+    return run
 
 
 def parse_run_id(request: web.Request) -> int:

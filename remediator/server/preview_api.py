@@ -13,14 +13,14 @@ from remediator.bounds.facts import BoundFacts
 from remediator.bounds.numbers import numbers_of
 from remediator.context import Context
 from remediator.escalation.advice import what_next
-from remediator.ledger import effects, runs
+from remediator.ledger import effects
 from remediator.model.clock import rfc3339
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
-from remediator.model.errors import MalformedDelivery, NoSuchRun
+from remediator.model.errors import MalformedDelivery
 from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
 from remediator.server.dry_run import Preview, preview_episode, simulate
-from remediator.server.operator_api import OperatorGuard, parse_run_id, run_json
+from remediator.server.operator_api import OperatorGuard, find_run, run_json
 
 
 def add_preview_routes(app: web.Application, context: Context, require_operator: OperatorGuard) -> None:
@@ -47,9 +47,7 @@ def _plan_handler(context: Context) -> Callable[[web.Request, str], Awaitable[we
 def _why_handler(context: Context) -> Callable[[web.Request, str], Awaitable[web.Response]]:
     async def handle(request: web.Request, _operator: str) -> web.Response:
         async with context.ledger.read() as connection:
-            run = await runs.get_or_none(connection, parse_run_id(request))
-            if run is None:
-                raise NoSuchRun(f"there is no run {request.match_info['id']}")
+            run = await find_run(connection, request)
             items = await effects.items(connection, run.id)
         preview = await preview_episode(context, EpisodeKey(run.stack, run.remediation, run.target))
         body = {

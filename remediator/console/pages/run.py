@@ -16,18 +16,18 @@ from remediator.console.times import zone_of
 from remediator.console.visitor import Visitor
 from remediator.context import Context
 from remediator.escalation.advice import what_next
-from remediator.ledger import episodes, runs
+from remediator.ledger import episodes
 from remediator.ledger.run_story import MAX_ITEMS, read_story
 from remediator.ledger.runs import Run
 from remediator.model.episode_key import EpisodeKey
-from remediator.model.errors import NoSuchRun, WrongState
+from remediator.model.errors import WrongState
 from remediator.model.logfmt import format_evidence
 from remediator.model.remediation import Undo
 from remediator.model.run_state import MEANING
 from remediator.model.target import ResolvedTarget, resolve_target
 from remediator.runs.undos import require_undoable
 from remediator.server.dry_run import preview_episode
-from remediator.server.operator_api import parse_run_id
+from remediator.server.operator_api import find_run
 
 _SHOWN_ELSEWHERE = frozenset({"bounds", "judged", "requested", "plan", "proof", "error", "stopped"})
 
@@ -46,9 +46,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
 
     async def show(request: web.Request, visitor: Visitor) -> web.Response:
         async with context.ledger.read() as connection:
-            run = await runs.get_or_none(connection, parse_run_id(request))
-            if run is None:
-                raise NoSuchRun(f"there is no run {request.match_info['id']}")
+            run = await find_run(connection, request)
             episode = await episodes.get(connection, run.episode)
             story = await read_story(connection, run)
             can_be_undone = await _can_be_undone(connection, context, run)
@@ -78,9 +76,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
 
     async def show_why(request: web.Request, visitor: Visitor) -> web.Response:
         async with context.ledger.read() as connection:
-            run = await runs.get_or_none(connection, parse_run_id(request))
-        if run is None:
-            raise NoSuchRun(f"there is no run {request.match_info['id']}")
+            run = await find_run(connection, request)
         preview = await preview_episode(context, EpisodeKey(run.stack, run.remediation, run.target))
         return await render(
             request,
