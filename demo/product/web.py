@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import typer
 from aiohttp import web
-from prometheus_client import Histogram, generate_latest
+from prometheus_client import Counter, Histogram, generate_latest
 
 SESSIONS = 3
 APPLICATION = "shop-web"
@@ -22,6 +22,7 @@ _POOL = web.AppKey("pool", asyncpg.Pool)
 _REQUESTS = Histogram(
     "http_request_duration_seconds", "Duration of requests in seconds.", ("method", "route", "status_code")
 )
+_ERRORS = Counter("app_errors_total", "Errors of requests.")
 _QUERIES = Histogram("db_query_duration_seconds", "Duration of the queries of a request in seconds.")
 
 
@@ -57,6 +58,7 @@ async def _measure(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response: web.StreamResponse = await handler(request)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        _ERRORS.inc()
         response = web.Response(status=503, text="no database\n")
     _REQUESTS.labels("POST", "/orders", str(response.status)).observe(time.monotonic() - started)
     return response
