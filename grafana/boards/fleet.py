@@ -202,6 +202,7 @@ ALERTS = row(
             ],
             sort="Since",
             units={"Since": "dateTimeFromNow"},
+            widths={"Severity": 90, "Priority": 80, "Target": 110, "Queue": 110},
             missing="no alert fires",
         ),
         12,

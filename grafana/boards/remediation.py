@@ -236,6 +236,7 @@ RECENT = row(
             },
             sort="When",
             units={"When": "dateTimeAsIso"},
+            widths={"Remediation": 200, "Outcome": 95},
             missing="no run yet",
         ),
         12,

@@ -141,10 +141,10 @@ LOOP = row(
             },
             sort="When",
             units={"When": "dateTimeFromNow"},
-            widths={"Outcome": 100},
+            widths={"Stack": 65, "Remediation": 200, "Outcome": 95},
             missing="no run yet",
         ),
-        9,
+        10,
     ),
     wide(
         table(
@@ -170,7 +170,7 @@ LOOP = row(
             overrides=[coloured("Reading", states({0: ("failed", "red"), 1: ("worked", "green")}))],
             alerts=["CollectorFailing", "SeriesDropped"],
         ),
-        8,
+        7,
     ),
 )
 
