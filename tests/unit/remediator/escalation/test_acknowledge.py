@@ -1,6 +1,8 @@
 """An acknowledged episode: its ladder stands still until the time is over or something changes."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from remediator.ledger.episodes import open_for
 from remediator.ledger.outbox import Draft
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import NoSuchEpisode, OperatorRemoved, WrongState
+from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import EscalationStep
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.escalation.receiver import (
@@ -239,3 +242,44 @@ async def test_acknowledgement_survives_a_crash_and_goes_with_its_episode(notifi
     await retention.delete_expired(notified.context.ledger, notified.clock.now())
     assert await rows(notified, "SELECT count(*) FROM acknowledgement") == [(0,)]
     assert await rows(notified, "SELECT sum(acknowledgements) FROM acknowledge_tally") == [(1,)]
+
+
+@pytest.fixture
+async def outage(folder: Path, receiver: NotificationReceiver) -> AsyncIterator[EngineHarness]:
+    """Yield an engine with the product's own remediations, and an alert of priority P0 that no remediation repairs."""
+    async with harness_with_receiver(folder, receiver) as harness:
+        shop = harness.context.inventory.stacks["shop"].model_copy(update={"remediations": {}})
+        inventory = harness.context.inventory.model_copy(update={"stacks": {"shop": shop}})
+        context = replace(harness.context, remediations=REMEDIATIONS, inventory=inventory)
+        with_diagnostics = EngineHarness(context, harness.files, harness.clock)
+        await fire_outage(with_diagnostics)
+        assert [(contact, title) for contact, title, _ in receiver.messages] == [("oncall", "[shop] ApiDown fires")]
+        yield with_diagnostics
+
+
+async def fire_outage(harness: EngineHarness, name: str = "ApiDown", **span: float) -> None:
+    harness.clock.advance(**span)
+    await harness.deliver(alertname=name, fingerprint=name, remediation="collect_diagnostics", priority="P0")
+    await harness.work()
+    await send_notifications(harness)
+
+
+async def test_alert_without_a_fix_climbs_the_ladder_until_it_is_acknowledged(
+    outage: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    await fire_outage(outage, minutes=31)
+    assert receiver.contacts() == ["oncall", "leads"]
+    await acknowledge(outage.context, 1, "mia")
+    await fire_outage(outage, hours=2)
+    assert "managers" not in receiver.contacts()
+
+
+async def test_further_alert_of_an_acknowledged_outage_climbs_a_ladder_of_its_own(
+    outage: EngineHarness, receiver: NotificationReceiver
+) -> None:
+    await acknowledge(outage.context, 1, "mia")
+    await fire_outage(outage, "DatabaseDown", minutes=1)
+    await fire_outage(outage, "DatabaseDown", minutes=31)
+    assert [title for contact, title, _ in receiver.messages if contact == "leads"] == [
+        "[shop] unresolved for 31m: collect_diagnostics on shop/alerts/DatabaseDown"
+    ]
