@@ -38,6 +38,12 @@ def _http() -> type[Collector]:
     return HttpCollector
 
 
+def _search() -> type[Collector]:
+    from exporter.search.collector import SearchCollector
+
+    return SearchCollector
+
+
 class _Collectors(Mapping[str, type[Collector]]):
     """The collector of each kind, loaded when it is looked up."""
 
@@ -55,6 +61,6 @@ class _Collectors(Mapping[str, type[Collector]]):
 
 
 COLLECTORS: Mapping[str, type[Collector]] = _Collectors(
-    postgres=_postgres, redis=_redis, queues=_queues, backups=_backups, http=_http
+    postgres=_postgres, redis=_redis, queues=_queues, backups=_backups, http=_http, search=_search
 )
 """The keys are those of a stack in the inventory."""

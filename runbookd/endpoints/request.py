@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from runbookd.addresses.http import HttpAddress, read_http_address
 from runbookd.inventory import SecretError
-from runbookd.inventory.http import HttpTarget, ProbeTls
+from runbookd.inventory.http import BasicAuth, HttpTarget, ProbeTls
 from runbookd.inventory.requests import read_headers
 
 BROWSER_REDIRECTS = 20  # as many as browsers follow, roughly: a page that they show is not down
@@ -38,11 +38,20 @@ def request_of(target: HttpTarget, user_agent: str) -> EndpointRequest:
     # A compressed body would only be decompressed to be compared.
     headers = {"User-Agent": user_agent, "Accept-Encoding": "identity", **own}
     if target.basic_auth is not None:
-        pair = f"{target.basic_auth.username}:{target.basic_auth.password_secret().read()}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        headers["Authorization"] = basic_header(target.basic_auth)
     if target.bearer_token_file is not None:
         headers["Authorization"] = f"Bearer {target.bearer_secret().read()}"
     return EndpointRequest(target, address, headers)
+
+
+def basic_header(login: BasicAuth) -> str:
+    """Return the value of the header Authorization for a user with a password.
+
+    Raises:
+        SecretError: the password cannot be read.
+    """
+    pair = f"{login.username}:{login.password_secret().read()}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
 def trust(context: ssl.SSLContext, tls: ProbeTls) -> ssl.SSLContext:

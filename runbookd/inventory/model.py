@@ -33,6 +33,7 @@ from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.http import HttpTarget
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.reminders import Reminder
+from runbookd.inventory.search import SearchTarget
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Name, Section, Zone, at_most_one_source
 from runbookd.inventory.services import ServiceTarget, reference_problems
@@ -245,6 +246,7 @@ class Stack(Section):
     queues: dict[Name, QueueTarget] = Field(default_factory=dict)
     backups: dict[Name, BackupTarget] = Field(default_factory=dict)
     http: dict[Name, HttpTarget] = Field(default_factory=dict)
+    search: dict[Name, SearchTarget] = Field(default_factory=dict)
     commands: dict[Name, CommandTarget] = Field(default_factory=dict)
     services: dict[Name, ServiceTarget] = Field(default_factory=dict)
     folders: dict[Name, FolderTarget] = Field(default_factory=dict)

@@ -69,7 +69,10 @@ ADAPTER_SERIES = {
         "container_spec_memory_limit_bytes",
         "container_oom_events_total",
     },
-    "elasticsearch_exporter": {"elasticsearch_cluster_health_status", "elasticsearch_exporter_build_info"},
+    "elasticsearch_exporter": {
+        *("elasticsearch_cluster_health_status", "elasticsearch_exporter_build_info"),
+        "elasticsearch_up",
+    },
 }
 """The series that each adapter reads; it reads no others, and only adapters read these."""
 
