@@ -17,6 +17,7 @@ from grafana.panels import (
     timeline,
     wide,
 )
+from grafana.shared_panels import OVERDUE, count_per_stack
 from grafana.words import ANY_IS_ORANGE, LIMIT_IS_RED, NOT_MEASURED, STACK, or_not_measured
 
 DUTY = "{{stack}} {{duty}}"
@@ -30,14 +31,12 @@ DUTY_STATE = states({0: ("in time", "green"), 1: ("due", "orange"), 2: ("overdue
 NOW = row(
     "Now",
     5,
-    stat(
+    count_per_stack(
         "Overdue",
         "Duties whose interval and grace are over. If there are any, do them, then record it: `runbookctl done STACK"
         " DUTY`.",
-        [newest(or_not_measured(f"sum by (stack) (stack_duty:duty_overdue_seconds:max{STACK} > bool 0)"), "{{stack}}")],
-        unit="none",
-        steps=ANY_IS_ORANGE,
-        mappings=NOT_MEASURED,
+        OVERDUE,
+        ANY_IS_ORANGE,
         alerts=["DutyOverdue"],
     ),
     stat(

@@ -2,7 +2,6 @@
 
 from grafana.dashboard import board
 from grafana.panels import (
-    bars,
     coloured,
     column,
     graph,
@@ -16,25 +15,16 @@ from grafana.panels import (
     timeline,
     wide,
 )
+from grafana.shared_panels import backup_share, limits_not_measured, limits_passed, waits_for_a_person, worst_alert
 from grafana.words import (
-    ANY_IS_ORANGE,
     ANY_IS_RED,
-    GREY_STEPS,
-    LIMIT_IS_RED,
-    NOT_MEASURED,
     SEVERITY,
     STACK,
     UP,
     UP_STEPS,
     WORST_ALERT,
-    or_not_measured,
     up,
 )
-
-
-def _count(state: str) -> str:
-    return f"sum by (stack) (stack_quantity_kind:state:group{STACK} {state})"
-
 
 MISSING = states({-1: ("reading", "orange"), -2: ("limit", "blue")})
 JUDGED = '{stack=~"$stack",quantity!~"(duty|service)_.+"}'
@@ -44,49 +34,13 @@ RUNS = f"sum by (stack) (remediation_runs_total{STACK})"
 NOW = row(
     "Now",
     5,
-    stat(
-        "Worst alert",
-        "The highest severity that fires, per stack. If it is critical, open that stack first; `not measured` means"
-        " that no collector reports.",
-        [newest(WORST_ALERT, "{{stack}}")],
-        unit="none",
-        steps=GREY_STEPS,
-        mappings=SEVERITY,
-    ),
-    stat(
-        "Limits passed",
-        "Quantities past a limit of the runbook, per stack. If there are any, the morning check names them.",
-        [newest(or_not_measured(_count("> bool 0")), "{{stack}}")],
-        unit="none",
-        steps=ANY_IS_RED,
-        mappings=NOT_MEASURED,
-    ),
-    stat(
-        "Limits not measured",
-        "Limits whose quantity nothing measures, so that no alert can fire. If there are any, the list below names what"
-        " would bring them.",
-        [newest(or_not_measured(_count("== bool -1")), "{{stack}}")],
-        unit="none",
-        steps=ANY_IS_ORANGE,
-        mappings=NOT_MEASURED,
-    ),
+    worst_alert("If it is critical, open that stack first."),
+    limits_passed("If there are any, the morning check names them."),
+    limits_not_measured("If there are any, the list below names what would bring them."),
     wide(
-        stat(
-            "Waits for a person",
+        waits_for_a_person(
             "Runs that wait for approval, open breakers and paused stacks. If there are any, open the console's"
-            " approvals.",
-            [
-                newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
-                newest(
-                    f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})",
-                    "breakers",
-                    "BREAKERS",
-                ),
-                newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
-            ],
-            unit="none",
-            steps=ANY_IS_ORANGE,
-            missing="the remediator is not scraped",
+            " approvals."
         ),
         6,
     ),
@@ -150,19 +104,7 @@ STACKS = row(
         16,
     ),
     wide(
-        bars(
-            "Backup age as share of the limit",
-            "Age of the newest backup of each stack as a share of its limit. Above 100 %, start `run_backup`.",
-            [
-                newest(
-                    f"max by (stack, kind) (stack_target_kind:backup_age_seconds:min{STACK})"
-                    ' / on (stack, kind) group_left () (runbook:backup_age_seconds:critical{stack=~"$stack"} > 0)',
-                    "{{stack}} {{kind}}",
-                )
-            ],
-            unit="percentunit",
-            steps=LIMIT_IS_RED,
-        ),
+        backup_share(),
         8,
     ),
 )

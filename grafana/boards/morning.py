@@ -4,28 +4,23 @@ from grafana.checks import DAILY, WEEKLY
 from grafana.dashboard import board
 from grafana.panels import (
     Json,
-    bars,
     coloured,
     column,
     from_value,
     graph,
     limits,
-    newest,
     override,
     query,
     row,
-    stat,
     table,
     wide,
 )
+from grafana.shared_panels import OVERDUE, backup_share, count_per_stack, limits_not_measured, limits_passed
 from grafana.words import (
     ANY_IS_ORANGE,
     ANY_IS_RED,
-    LIMIT_IS_RED,
-    NOT_MEASURED,
     STACK,
     STATE,
-    or_not_measured,
 )
 
 NEVER = 1e10
@@ -36,7 +31,6 @@ HIT, READ = (
     f"sum by (stack, target) (rate(pg_stat_database_blks_{what}_total{STACK}[$__rate_interval]))"
     for what in ("hit", "read")
 )
-OVERDUE = f"sum by (stack) (stack_duty:duty_overdue_seconds:max{STACK} > bool 0)"
 
 
 def _lines(series: str, often: str) -> str:
@@ -80,59 +74,24 @@ def _list(title: str, description: str, often: str) -> Json:
     )
 
 
-def _count(state: str) -> str:
-    return or_not_measured(f"sum by (stack) (stack_quantity_kind:state:group{STACK} {state})")
-
-
 LISTS = [
     *row(
         "The list",
         4,
-        stat(
-            "Limits passed",
-            "Quantities past a limit of the runbook. If there are any, they are at the top of the lists.",
-            [newest(_count("> bool 0"), "{{stack}}")],
-            unit="none",
-            steps=ANY_IS_RED,
-            mappings=NOT_MEASURED,
-        ),
-        stat(
-            "Limits not measured",
-            "Limits whose quantity nothing measures. If there are any, look at these things by hand until something"
-            " measures them.",
-            [newest(_count("== bool -1"), "{{stack}}")],
-            unit="none",
-            steps=ANY_IS_ORANGE,
-            mappings=NOT_MEASURED,
-        ),
-        stat(
+        limits_passed("If there are any, they are at the top of the lists."),
+        limits_not_measured("If there are any, look at these things by hand until something measures them."),
+        count_per_stack(
             "Alerts",
             "Alerts that fire. If there are any, open the stack's board: it shows what was already tried.",
-            [
-                newest(
-                    or_not_measured(
-                        'count by (stack) (ALERTS{alertstate="firing",stack=~"$stack"})'
-                        f" or 0 * group by (stack) (runbook_exporter_collector_success{STACK})"
-                    ),
-                    "{{stack}}",
-                )
-            ],
-            unit="none",
-            steps=ANY_IS_RED,
-            mappings=NOT_MEASURED,
+            'count by (stack) (ALERTS{alertstate="firing",stack=~"$stack"})'
+            f" or 0 * group by (stack) (runbook_exporter_collector_success{STACK})",
+            ANY_IS_RED,
         ),
-        stat(
+        count_per_stack(
             "Overdue duties",
             "Duties whose time is over. If there are any, do them and record it: `runbookctl done STACK DUTY`.",
-            [
-                newest(
-                    or_not_measured(f"sum by (stack) (stack_duty:duty_overdue_seconds:max{STACK} > bool 0)"),
-                    "{{stack}}",
-                )
-            ],
-            unit="none",
-            steps=ANY_IS_ORANGE,
-            mappings=NOT_MEASURED,
+            OVERDUE,
+            ANY_IS_ORANGE,
         ),
     ),
     wide(
@@ -232,19 +191,7 @@ GRAPHS = row(
         ],
         unit="short",
     ),
-    bars(
-        "Backup age as share of the limit",
-        "Age of the newest backup as a share of its limit. Above 100 %, start `run_backup`.",
-        [
-            newest(
-                f"max by (stack, kind) (stack_target_kind:backup_age_seconds:min{STACK})"
-                ' / on (stack, kind) group_left () (runbook:backup_age_seconds:critical{stack=~"$stack"} > 0)',
-                "{{stack}} {{kind}}",
-            )
-        ],
-        unit="percentunit",
-        steps=LIMIT_IS_RED,
-    ),
+    backup_share(),
     width=8,
 )
 

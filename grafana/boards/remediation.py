@@ -1,8 +1,9 @@
 """The board of the remediation: what it did, what it refused and why, how long people and repairs took."""
 
 from grafana.dashboard import board
-from grafana.panels import bars, column, graph, newest, override_query, query, row, stat, states, table, timeline, wide
-from grafana.words import ANY_IS_ORANGE, GREY_STEPS, STACK
+from grafana.panels import bars, graph, newest, override_query, query, row, stat, states, timeline, wide
+from grafana.shared_panels import last_runs, waits_for_a_person
+from grafana.words import GREY_STEPS, STACK
 
 RUN = "{{stack}} {{remediation}}"
 WITHIN = f"max by (stack, priority) (runbook:respond_within_seconds{STACK})"
@@ -13,23 +14,10 @@ NOW = row(
     "Now",
     5,
     wide(
-        stat(
-            "Waits for a person",
+        waits_for_a_person(
             "Runs that wait for approval (of all stacks), open breakers, paused stacks and unsent messages. If there"
             " are any, open the approvals in the console, or run `runbookctl status`.",
-            [
-                newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
-                newest(
-                    f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})",
-                    "breakers",
-                    "BREAKERS",
-                ),
-                newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
-                newest("sum(remediation_escalations_unsent)", "unsent", "UNSENT"),
-            ],
-            unit="none",
-            steps=ANY_IS_ORANGE,
-            missing="the remediator is not scraped",
+            newest("sum(remediation_escalations_unsent)", "unsent", "UNSENT"),
             alerts=[
                 "RemediationWaitsForApproval",
                 "RemediationBreakerOpen",
@@ -222,23 +210,7 @@ RECENT = row(
     "The newest",
     9,
     wide(
-        table(
-            "Last runs",
-            "The last run of each remediation, target and outcome. If an outcome surprises you, `runbookctl run NUMBER`"
-            " shows its plan, bounds and effects.",
-            [column(f"remediation_last_run_timestamp_seconds{STACK} * 1000")],
-            columns={
-                "stack": "Stack",
-                "remediation": "Remediation",
-                "target": "Target",
-                "outcome": "Outcome",
-                "Value": "When",
-            },
-            sort="When",
-            units={"When": "dateTimeAsIso"},
-            widths={"Remediation": 200, "Outcome": 95},
-            missing="no run yet",
-        ),
+        last_runs("dateTimeAsIso", {"Remediation": 200, "Outcome": 95}),
         12,
     ),
     wide(

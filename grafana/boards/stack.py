@@ -20,18 +20,13 @@ from grafana.panels import (
     timeline,
     wide,
 )
+from grafana.shared_panels import last_runs, limits_passed, worst_alert
 from grafana.words import (
     ALERT_WORDS,
     ALERTS_OVER_TIME,
-    ANY_IS_RED,
-    GREY_STEPS,
-    NOT_MEASURED,
-    SEVERITY,
     STACK,
     UP,
     UP_STEPS,
-    WORST_ALERT,
-    or_not_measured,
     up,
 )
 
@@ -45,24 +40,8 @@ def _up(title: str, metric: str, description: str) -> dict[str, object]:
 NOW = row(
     "Now",
     4,
-    stat(
-        "Worst alert",
-        "The highest severity that fires, per stack. If it is not `none`, the alerts below say what it is; `not"
-        " measured` means that no collector reports.",
-        [newest(WORST_ALERT, "{{stack}}")],
-        unit="none",
-        steps=GREY_STEPS,
-        mappings=SEVERITY,
-    ),
-    stat(
-        "Limits passed",
-        "Quantities that are past a limit of the runbook now. If there are any, the board of the morning check names"
-        " them.",
-        [newest(or_not_measured(f"sum by (stack) (stack_quantity_kind:state:group{STACK} > bool 0)"), "{{stack}}")],
-        unit="none",
-        steps=ANY_IS_RED,
-        mappings=NOT_MEASURED,
-    ),
+    worst_alert("If it is not `none`, the alerts below say what it is."),
+    limits_passed("If there are any, the board of the morning check names them."),
     _up("PostgreSQL", "pg_up", "Whether all PostgreSQL servers of the stack answer. If not, read the server's log."),
     _up("Redis", "redis_up", "Whether all Redis servers of the stack answer. If not, read the server's log."),
     _up("Queues", "bullmq_up", "Whether the exporter can read all queues. If not, check its Redis user's rights."),
@@ -127,23 +106,7 @@ LOOP = row(
         7,
     ),
     wide(
-        table(
-            "Last runs",
-            "The last run of each remediation, target and outcome. If an outcome surprises you, `runbookctl run NUMBER`"
-            " shows its plan, bounds and effects.",
-            [column(f"remediation_last_run_timestamp_seconds{STACK} * 1000")],
-            columns={
-                "stack": "Stack",
-                "remediation": "Remediation",
-                "target": "Target",
-                "outcome": "Outcome",
-                "Value": "When",
-            },
-            sort="When",
-            units={"When": "dateTimeFromNow"},
-            widths={"Stack": 65, "Remediation": 200, "Outcome": 95},
-            missing="no run yet",
-        ),
+        last_runs("dateTimeFromNow", {"Stack": 65, "Remediation": 200, "Outcome": 95}),
         10,
     ),
     wide(
