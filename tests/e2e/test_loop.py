@@ -76,7 +76,7 @@ def test_logs_and_command_lines_contain_no_secret(report: dict[str, Any], up: De
     passwords = {urlsplit(up.secret(file.name)).password for file in up.secrets.glob("*s_*")}
     of_people = [up.secret(f"operator_{each}") for each in ("token", "password", "password_hash")]
     secrets = {*passwords, up.secret("webhook_token"), *of_people} - {None}
-    assert len(secrets) == 4 + 1 + 3 + 1 + 3  # PostgreSQL's roles, its superuser, Redis' users, the webhook, people
+    assert len(secrets) == 5 + 1 + 3 + 1 + 3  # PostgreSQL's roles, its superuser, Redis' users, the webhook, people
     texts = {str(log): log.read_text(errors="replace") for log in up.parts.glob("*/*.log")}
     texts |= {str(pid): arguments for pid, arguments in demo_processes().items()}
     assert [place for place, text in texts.items() if any(secret in text for secret in secrets if secret)] == []
