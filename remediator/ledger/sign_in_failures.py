@@ -34,17 +34,18 @@ def hash_name(name: str) -> str:
 
 
 async def read(connection: AsyncConnection, now: datetime, address: str, name: str) -> tuple[Failures, Failures]:
-    """Return the failures of the name with the address, and of the address; old ones are forgotten.
-
-    A failure in the future, after the clock was set back, counts as one of now: the delay runs from then.
-    """
-    is_ahead = table.c.address == address, table.c.last_at > now
-    await connection.execute(update(table).where(*is_ahead).values(last_at=now))
+    """Return the failures of the name with the address, and of the address; old ones are forgotten."""
     rows = await connection.execute(select(table).where(table.c.address == address))
     recent: Mapping[str, Failures] = {
         row.name_hash: Failures(row.failures, row.last_at) for row in rows if row.last_at > now - FORGOTTEN_AFTER
     }
     return recent.get(hash_name(name), NONE), recent.get(ADDRESS, NONE)
+
+
+async def settle_clock(connection: AsyncConnection, now: datetime, address: str) -> None:
+    """Let failures in the future count as some of now: the clock was set back, and the delay runs from then."""
+    is_ahead = table.c.address == address, table.c.last_at > now
+    await connection.execute(update(table).where(*is_ahead).values(last_at=now))
 
 
 async def count(connection: AsyncConnection, now: datetime, address: str, name: str) -> None:

@@ -20,13 +20,18 @@ class PasswordChecks:
     def __init__(self) -> None:
         self._thread, self._waiting = ThreadPoolExecutor(1, "passwords"), 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next check would be refused."""
+        return self._waiting >= MAX_WAITING
+
     async def matches(self, password: bytes, expected: bytes) -> bool:
         """Return whether `expected` is the hash of `password`.
 
         Raises:
             TooManyChecks: try again later.
         """
-        if self._waiting >= MAX_WAITING:
+        if self.is_full:
             raise TooManyChecks
         self._waiting += 1
         try:

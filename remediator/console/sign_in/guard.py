@@ -73,7 +73,7 @@ class Doorway:
     async def is_current(self, request: web.Request, visitor: Visitor) -> bool:
         """Return whether `visitor` is still signed in; see ConsoleGuard."""
         try:
-            found = await self._find(request, self.client_of(request))
+            found = await self._find(request, self.client_of(request), is_use=False)
         except (Refused, LedgerUnavailable):
             return False
         return found == visitor
@@ -104,8 +104,11 @@ class Doorway:
         except UnusableForm as error:
             raise Refused(refusal_page("Unusable form", [str(error), "Nothing was done."], error.status)) from None
 
-    async def session_of(self, request: web.Request, client: Client) -> Session | None:
-        """Return the session of the request's cookie if it still holds, and record that it is in use."""
+    async def session_of(self, request: web.Request, client: Client, *, is_use: bool = True) -> Session | None:
+        """Return the session of the request's cookie if it still holds, and record that it is in use.
+
+        An open stream of events is no use: a page that nobody looks at must not keep its operator signed in.
+        """
         token = read_token(request, is_secure=client.is_secure)
         if token is None:
             return None
@@ -115,7 +118,7 @@ class Doorway:
         if session is None:
             return None
         reason = end_reason(self._context.inventory, session, now)
-        if reason is not None or now - session.seen_at >= SEEN_EVERY:
+        if reason is not None or (is_use and now - session.seen_at >= SEEN_EVERY):
             await self._record_use(session, reason)
         return session if reason is None else None
 
@@ -140,11 +143,11 @@ class Doorway:
         self._context.require_operator(visitor.operator, least)
         return visitor
 
-    async def _find(self, request: web.Request, client: Client) -> Visitor | None:
+    async def _find(self, request: web.Request, client: Client, *, is_use: bool = True) -> Visitor | None:
         header = self._context.inventory.console.proxy_header
         if client.is_proxied and header is not None:
             return await self._named_by_proxy(request, header)
-        session = await self.session_of(request, client)
+        session = await self.session_of(request, client, is_use=is_use)
         if session is None:
             return None
         token = read_token(request, is_secure=client.is_secure) or ""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import hdrs, web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.console.paths import LOGIN, LOGOUT
 from remediator.console.sign_in.client import Client
@@ -100,10 +101,10 @@ class SignIn:
     async def _sign_in(
         self, request: web.Request, client: Client, name: str, password: str, next_path: str
     ) -> web.Response:
-        wait, is_known = await self._count_attempt(client, name)
-        if wait:
-            return _wait_page(next_path, wait)
         try:
+            wait, is_known = await self._count_attempt(client, name)
+            if wait:
+                return _wait_page(next_path, wait)
             expected = await is_password(self._checks[is_known], self._context.inventory, name, password)
         except TooManyChecks as error:
             return login_page(next_path, problem=f"{error}.".capitalize(), status=503)
@@ -117,15 +118,31 @@ class SignIn:
         return response
 
     async def _count_attempt(self, client: Client, name: str) -> tuple[timedelta, bool]:
-        """Count an attempt, or return the time until the next one is allowed; and whether the address is known."""
+        """Count an attempt, or return the time until the next one is allowed; and whether the address is known.
+
+        A guesser who has to wait writes nothing: deliveries need the ledger.
+        """
+        async with self._context.ledger.read() as connection:
+            wait, is_known, is_ahead = await self._waiting_time(connection, client.network, name)
+        if wait and not is_ahead:
+            return wait, is_known
+        if self._checks[is_known].is_full:
+            raise TooManyChecks
         async with self._context.ledger.write() as connection:
             now = self._context.clock.now()
-            of_name, of_address = await sign_in_failures.read(connection, now, client.network, name)
-            is_known = await console_sessions.is_known_address(connection, client.network, now)
-            wait = waiting_time(of_name, of_address, now, is_known=is_known)
+            await sign_in_failures.settle_clock(connection, now, client.network)
+            wait, is_known, _ = await self._waiting_time(connection, client.network, name)
             if not wait:
                 await sign_in_failures.count(connection, now, client.network, name)
             return wait, is_known
+
+    async def _waiting_time(self, connection: AsyncConnection, address: str, name: str) -> tuple[timedelta, bool, bool]:
+        """Return the time to wait, whether the address is known, and whether a failure is in the future."""
+        now = self._context.clock.now()
+        failures = await sign_in_failures.read(connection, now, address, name)
+        is_known = await console_sessions.is_known_address(connection, address, now)
+        is_ahead = any(each.last_at is not None and each.last_at > now for each in failures)
+        return waiting_time(*failures, now, is_known=is_known), is_known, is_ahead
 
     async def _begin(self, request: web.Request, client: Client, name: str, expected: bytes, token: str) -> bool:
         """Begin the session, unless the operator's password changed while it was checked."""

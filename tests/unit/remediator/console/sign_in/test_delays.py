@@ -157,3 +157,18 @@ def test_forwarded_address_of_an_untrusted_peer_is_ignored() -> None:
 def _request(peer: str, forwarded: list[str]) -> Any:
     headers = CIMultiDict([("X-Forwarded-For", value) for value in forwarded])
     return make_mocked_request("GET", "/", headers=headers).clone(remote=peer)
+
+
+async def test_guesser_who_waits_writes_nothing(browser: Browser) -> None:
+    await fail(browser, 3, "192.0.2.1")
+    async with browser.context.ledger.write():  # a writer would wait for this one
+        async with asyncio.timeout(5):
+            assert await fail(browser, 1, "192.0.2.1") == [429]
+
+
+async def test_sign_in_is_refused_before_it_is_counted_while_checks_are_queued(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runbookd.service.password_checks.MAX_WAITING", 0)
+    assert await fail(browser, 1, "192.0.2.1") == [503]
+    assert await browser.rows("SELECT count(*) FROM sign_in_failure") == [(0,)]

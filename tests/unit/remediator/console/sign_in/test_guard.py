@@ -217,3 +217,13 @@ async def test_ledger_that_is_out_names_the_pause_file(browser: Browser, tmp_pat
         text = await answer.text()
         assert (answer.status, str(tmp_path / "pause") in text) == (503, True)
         assert "Nothing was done." in text
+
+
+async def test_open_stream_does_not_keep_a_session_from_ending_idle(browser: Browser) -> None:
+    await browser.sign_in()
+    stream = await browser.get("/stream")
+    for _ in range(3):
+        browser.clock.advance(hours=9)
+        await stream.content.readline()
+        await asyncio.sleep(0.1)
+    assert (await stream.content.read()).endswith(b"over\n")
