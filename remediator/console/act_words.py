@@ -7,7 +7,7 @@ from remediator.model.episode_key import EpisodeKey
 
 @dataclass(frozen=True)
 class ActWords:
-    """A verb, and the noun of the items; without a noun, the verb says all, and the number is always one."""
+    """A verb, and the noun of the items. Without a noun the number is always one, and `{}` in `verb` is the target."""
 
     verb: str
     noun: str = ""
@@ -17,16 +17,26 @@ class ActWords:
 # A remediation that is missing here is named as it is, with the number of its items.
 WORDS = {
     "analyze_tables": ActWords("Analyze", "table", "tables"),
+    "archive_dead_letters": ActWords("Archive", "dead job", "dead jobs"),
+    "block_address": ActWords("Block the address on {}"),
     "cancel_long_queries": ActWords("Cancel", "query", "queries"),
     "collect_diagnostics": ActWords("Read", "part", "parts"),
-    "http_call": ActWords("Make the HTTP call"),
-    "restart_service": ActWords("Restart the service"),
+    "http_call": ActWords("Make the HTTP call {}"),
+    "pause_queue": ActWords("Pause the queue {}"),
+    "prune_backups": ActWords("Delete", "old backup", "old backups"),
+    "prune_files": ActWords("Delete", "old file", "old files"),
+    "reset_rate_limit": ActWords("Reset", "rate limit", "rate limits"),
+    "restart_service": ActWords("Restart the service {}"),
+    "restore_drill": ActWords("Restore a backup of {} into a scratch database"),
+    "resume_queue": ActWords("Resume the queue {}"),
     "retry_failed_jobs": ActWords("Retry", "job", "jobs"),
-    "run_backup": ActWords("Make a backup"),
-    "run_command": ActWords("Run the command"),
-    "scale_workers": ActWords("Change the number of workers"),
+    "run_backup": ActWords("Make a backup of {}"),
+    "run_command": ActWords("Run the command {}"),
+    "scale_workers": ActWords("Change the number of workers of {}"),
     "terminate_idle_transactions": ActWords("Terminate", "session", "sessions"),
+    "unlink_prefix": ActWords("Delete", "key", "keys"),
     "vacuum_tables": ActWords("Vacuum", "table", "tables"),
+    "verify_backup": ActWords("Verify the newest backup of {}"),
 }
 
 
@@ -40,7 +50,7 @@ def act_words(key: EpisodeKey, count: int, undoes: int | None = None) -> str:
         name = key.remediation.replace("_", " ").capitalize()
         return f"{name}: {count} {'item' if count == 1 else 'items'} on {place}"
     if not words.noun:
-        return f"{words.verb} on {place}"
+        return words.verb.format(place)
     return f"{words.verb} {count} {words.noun if count == 1 else words.plural} on {place}"
 
 
