@@ -170,6 +170,18 @@ def test_provisioned_boards_are_read_only() -> None:
     provider = yaml.safe_load(file.read_text())["providers"][0]
     assert provider["allowUiUpdates"] is False
     assert provider["disableDeletion"] is True
+    assert provider["folder"] == provider["folderUid"] == "runbookd"
+
+
+def test_boards_are_mounted_where_grafana_looks_for_them() -> None:
+    root = FOLDER.parents[1]
+    file = FOLDER.parent / "provisioning" / "dashboards" / "runbookd.yml"
+    path = yaml.safe_load(file.read_text())["providers"][0]["options"]["path"]
+    service = yaml.safe_load((root / "compose.yaml").read_text())["services"]["grafana"]
+    assert service["volumes"] == [
+        "./grafana/provisioning:/etc/grafana/provisioning:ro",
+        f"./grafana/dashboards:{path}:ro",
+    ]
 
 
 def _quantities(expr: str) -> list[str]:

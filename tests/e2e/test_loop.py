@@ -11,6 +11,7 @@ import pytest
 
 from demo.paths import DemoPaths
 from demo.servers.http import request
+from grafana.links import panels_of_alerts
 from tests.dashboards.boards import DashboardQuery, dashboard_queries
 from tests.dashboards.empty_in_demo import always_empty, reason_to_be_empty
 from tests.e2e.conftest import demo_processes
@@ -69,6 +70,19 @@ def test_every_query_of_every_board_has_data_or_a_reason_to_be_empty(
     assert [query.place for query in empty if not reason_to_be_empty(query)] == []
     filled = {query.place for query in queries} - {query.place for query in empty}
     assert filled & set(always_empty()) == set(), "they have data: remove them from the list"
+
+
+def test_alert_of_an_incident_leads_to_the_panel_that_shows_it(report: dict[str, Any], up: DemoPaths) -> None:
+    assert report["ok"], report["missing"]
+    messages = [json.loads(line)["message"] for line in up.notifications.read_text().splitlines()]
+    links = {
+        alert["labels"]["alertname"]: alert["annotations"]["dashboard_url"]
+        for message in messages
+        for alert in message.get("alerts", ())
+    }
+    board, panel = panels_of_alerts()["QueueFailedJobs"]
+    place = f"https://grafana.example/d/{board}?var-stack=shop&var-target=jobs&var-queue=emails&viewPanel={panel}"
+    assert links["QueueFailedJobs"] == place
 
 
 def test_logs_and_command_lines_contain_no_secret(report: dict[str, Any], up: DemoPaths) -> None:
