@@ -17,8 +17,8 @@ from sqlalchemy import text
 from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.console.visitor import ConsoleGuard, ConsoleHandler, Visitor
 from remediator.context import Context
-from remediator.ledger.address import ledger_at
 from runbookd.inventory import Inventory, Role, password_files
+from tests.ledgers import ledger_in
 from tests.unit.remediator.conftest import ManualClock
 
 PASSWORD = "correct horse battery staple"
@@ -83,7 +83,7 @@ async def console(
 async def _serve(folder: Path, is_public: bool, inventory: Mapping[str, Any]) -> AsyncIterator[Browser]:
     document = {"operators": operators(folder, oncall="operator", reader="viewer"), **inventory}
     clock = ManualClock()
-    async with ledger_at(f"sqlite:///{folder}/ledger.db").open() as ledger:
+    async with ledger_in(folder).open() as ledger:
         context = Context(Inventory.model_validate(document), ledger, clock, {}, None, folder / "pause")
         app = web.Application()
         guard = add_sign_in_routes(app, context, is_public=is_public)

@@ -1,0 +1,11 @@
+from tests.unit.remediator.console.sign_in import test_delays, test_guard, test_sign_in
+
+browser = test_delays.browser
+test_known = test_delays.test_address_is_known_for_thirty_days_even_after_the_cleanup
+test_clock = test_delays.test_clock_that_was_set_back_locks_nobody_out
+test_parallel = test_delays.test_guesses_in_parallel_gain_nothing
+test_forgiven = test_delays.test_operator_who_guesses_for_others_resets_no_count_of_the_address
+test_proxy = test_guard.test_proxy_names_the_operator_and_forms_need_their_field
+test_sign_out = test_sign_in.test_sign_out_ends_the_session_in_every_copy_of_its_cookie
+test_replaced = test_sign_in.test_twenty_first_session_ends_the_one_used_longest_ago
+del test_delays, test_guard, test_sign_in
