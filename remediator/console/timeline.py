@@ -56,7 +56,7 @@ def _world(run: Run, episode: Episode) -> Iterator[Event]:
         yield Event(episode.firing_since, "world", f"{words} began to fire", "alert", _tone_of(alerts), part="alerts")
         yield Event(episode.delivered_at, "world", "Alertmanager delivered it", "world")
         yield from _joined(episode)
-        if episode.confirmed_at > episode.delivered_at and episode.ended_at is None:
+        if episode.confirmed_at > episode.delivered_at and episode.ended_at is None and run.finished_at is None:
             yield Event(episode.confirmed_at, "world", "Alertmanager delivered it last: it still fires", "world")
     if episode.ended_at is not None and episode.end_reason != "finished":
         ended = {"resolved": "The alert resolved", "vanished": "The alert is no longer reported as firing"}
@@ -136,7 +136,7 @@ def _event(row: StoryEvent) -> Event:
 def _effect_words(counts: Mapping[ItemState, int]) -> str:
     total = sum(counts.values())
     done = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in counts.items())
-    return f"Touched its {total} {'item' if total == 1 else 'items'}, each by itself: {done}"
+    return f"Touched its {total} {'item' if total == 1 else 'items'}: {done}"
 
 
 def _message(message: StoryMessage) -> Event:

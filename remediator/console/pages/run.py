@@ -101,7 +101,8 @@ def readings_of(run: Run) -> Sequence[Reading]:
     before, after = (dict(_values(run.evidence.get(name))) for name in ("plan", "proof"))
     is_clean = after.pop("clean", None)
     names = dict.fromkeys([*before, *after])
-    rows = [Reading(name, _text(before.get(name)), _text(after.get(name))) for name in names]
+    found = [Reading(name, _text(before.get(name)), _text(after.get(name))) for name in names]
+    rows = [each for each in found if each.before or each.after]
     if is_clean is None:
         return rows
     return [Reading("to be touched", str(run.found or 0), "nothing" if is_clean else "not yet clean"), *rows]

@@ -80,7 +80,7 @@ async def test_succeeded_run_tells_plan_effects_and_proof_in_order(console: Visi
         "Read the plan and judged its bounds",
         "18 bounds pass",
         "of this remediation",
-        "Touched its 3 items, each by itself: 3 applied",
+        "Touched its 3 items: 3 applied",
         "applied name=file-0",
         "Repeated the reading that made the plan",
         "Succeeded",
