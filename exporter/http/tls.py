@@ -1,11 +1,6 @@
-"""TLS contexts that tell a probe about its handshakes: when each began, and the certificates of the server.
-
-Before Python 3.13 the chain is available by a private method alone; without it only the server's own certificate
-counts.
-"""
+"""TLS contexts that tell a probe about its handshakes: when each began, and the certificates of the server."""
 
 import ssl
-from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from exporter.certificates import earliest_expiry
 from runbookd.endpoints.request import trust
 from runbookd.inventory.http import HttpTarget, ProbeTls
 
@@ -73,25 +69,3 @@ def _stamp(file: Path | None) -> int:
         return 0 if file is None else file.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def earliest_expiry(tls: ssl.SSLObject) -> float | None:
-    """Return the earliest end of validity of the certificates that a server sent, in seconds since 1970."""
-    return min(_expiries(tls), default=None)
-
-
-def _expiries(tls: ssl.SSLObject) -> Iterator[float]:
-    for certificate in _chain(tls):
-        if "notAfter" in certificate:
-            yield ssl.cert_time_to_seconds(certificate["notAfter"])
-
-
-def _chain(tls: ssl.SSLObject) -> list[dict[str, Any]]:
-    try:
-        return [each.get_info() for each in getattr(tls, "_sslobj").get_unverified_chain()]  # noqa: B009 - private
-    except (AttributeError, TypeError, ValueError):
-        pass
-    try:
-        return [dict(tls.getpeercert() or {})]
-    except ValueError:  # the handshake failed before the certificates came
-        return []

@@ -7,6 +7,7 @@ from contextlib import suppress
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
+from exporter.certificates import expiry_of
 from exporter.clock import monotonic
 from exporter.collector import Client, Reading
 from exporter.errors import DEADLINE_EXCEEDED
@@ -26,6 +27,10 @@ from exporter.postgres.parts.joined_statement import Statement, StatementRow
 from exporter.postgres.parts.part import Part
 from exporter.postgres.parts.server import FACTS, VERSIONS, ServerInfo
 
+CERT_EXPIRY = gauge(
+    "pg_tls_certificate_expiry_timestamp_seconds",
+    "Earliest end of validity of the certificates of this connection, in seconds since 1970; none without TLS.",
+)
 PART_SUCCESS = gauge(
     "runbook_exporter_part_success",
     "Whether the part of the statement was read (1) or is left out because it failed (0); the debug page shows why.",
@@ -82,7 +87,7 @@ class PostgresClient(Client):
         except DRIVER_ERRORS as error:
             raise target_error(error) from None
         return Reading(
-            (*self._other_statements.with_counters(rows), *self._part_samples()),
+            (*self._other_statements.with_counters(rows), *self._part_samples(), *self._certificate_samples()),
             self._round_trips,
             notes=tuple(self._notes()),
         )
@@ -192,6 +197,11 @@ class PostgresClient(Client):
         if not self._pooled:
             self._round_trips += 1
             await self._connection.execute(command)
+
+    def _certificate_samples(self) -> Iterator[Sample]:
+        expiry = expiry_of(getattr(self._connection, "_transport", None))  # private: asyncpg has no public way to it
+        if expiry is not None:
+            yield CERT_EXPIRY(expiry)
 
     def _part_samples(self) -> Iterator[Sample]:
         excluded = self._faults.reasons

@@ -10,7 +10,7 @@ from functools import partial
 from exporter.collector import Collector, ScrapeReading
 from exporter.job import Jobs
 from exporter.metric import Metric, gauge
-from exporter.postgres.client import PART_SUCCESS, PostgresClient
+from exporter.postgres.client import CERT_EXPIRY, PART_SUCCESS, PostgresClient
 from exporter.postgres.connect import Connection, connect
 from exporter.postgres.database_jobs import DATABASE_SUCCESS, part_jobs
 from exporter.postgres.other_statements import OtherStatements
@@ -25,6 +25,7 @@ from runbookd.inventory.secret_check import secret_problems
 UP = gauge("pg_up", "Whether the PostgreSQL server answers (1).")
 MAX_SERIES_BY_METRIC = {
     UP.name: 1,
+    CERT_EXPIRY.name: 1,
     PART_SUCCESS.name: len(SCRAPE_PARTS),
     **{metric.name: part.most for part in SCRAPE_PARTS for metric in part.metrics},
 }
@@ -37,6 +38,7 @@ class PostgresCollector(Collector):
     metrics = (
         UP,
         PART_SUCCESS,
+        CERT_EXPIRY,
         DATABASE_SUCCESS,
         *(metric for part in (*SCRAPE_PARTS, *BACKGROUND_PARTS) for metric in part.metrics),
     )

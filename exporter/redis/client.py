@@ -9,7 +9,7 @@ from exporter.collector import Client, Reading
 from exporter.metric import Sample
 from exporter.redis.connection import RawConnection, pack_commands, raise_target_error
 from exporter.redis.info import InfoSamples, RedisInfo, parse_info
-from exporter.redis.metrics import HITS_MIXED, latency_samples, slowlog_samples
+from exporter.redis.metrics import CERT_EXPIRY, HITS_MIXED, latency_samples, slowlog_samples
 from exporter.redis.prefixes import Settings, sample_keys
 from runbookd.redis_errors import redis_error_text
 
@@ -41,7 +41,9 @@ class RedisClient(Client):
         notes = [*self._connection.notes, *_refusals(replies)]
         if self._connection.mode == "cluster":
             notes.append(_CLUSTER)
-        samples = [*self._info_samples(text, notes), *slowlog_samples(slow), *latency_samples(spikes)]
+        expiry = self._connection.certificate_expiry
+        samples = [] if expiry is None else [CERT_EXPIRY(expiry)]
+        samples += [*self._info_samples(text, notes), *slowlog_samples(slow), *latency_samples(spikes)]
         return Reading(tuple(samples), round_trips=1, notes=tuple(notes))
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionE
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from exporter.certificates import expiry_of
 from exporter.errors import TargetError, TargetMisconfigured, TargetRefused, TargetUnavailable
 from runbookd.addresses import AddressError, log_dropped
 from runbookd.addresses.redis import EXAMPLE, RedisAddress, read_redis_address
@@ -108,6 +109,11 @@ class RawConnection:
         for error in selected:
             if isinstance(error, RedisError):
                 raise TargetRefused(f"SELECT {self.database}: {redis_error_text(error)}")
+
+    @property
+    def certificate_expiry(self) -> float | None:
+        """The earliest end of validity of the server's certificates; None without TLS."""
+        return expiry_of(self._writer.transport)
 
     @property
     def usable(self) -> bool:

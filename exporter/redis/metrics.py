@@ -9,6 +9,10 @@ from exporter.metric import Metric, Sample, counter, gauge
 from exporter.redis.scan import MOST_STEPS, STEP_KEYS
 
 UP = gauge("redis_up", "Whether the Redis server answers (1).", source="INFO")
+CERT_EXPIRY = gauge(
+    "redis_tls_certificate_expiry_timestamp_seconds",
+    "Earliest end of validity of the certificates of this connection, in seconds since 1970; none without TLS.",
+)
 SLOWLOG = gauge(
     "redis_slowlog_length", "Entries in the slow log; absent if Redis refuses to show it.", source="SLOWLOG LEN"
 )
@@ -233,7 +237,7 @@ READABLE = gauge(
     source="MGET",
 )
 PREFIX_METRICS = (KEYS, SAMPLED, VALUE, READABLE)
-METRICS = (UP, *INFO_METRICS, HITS_MIXED, SLOWLOG, SPIKE, SPIKE_AT, *PREFIX_METRICS)
+METRICS = (UP, CERT_EXPIRY, *INFO_METRICS, HITS_MIXED, SLOWLOG, SPIKE, SPIKE_AT, *PREFIX_METRICS)
 
 
 def slowlog_samples(length: Any) -> Iterator[Sample]:

@@ -202,11 +202,14 @@ HOSTS = row(
             "Certificates",
             "Time until each certificate expires. Below the limit, renew it now; then find out why the renewal failed.",
             [
-                query(f"stack_target:tls_certificate_remaining_seconds:min{STACK}", "{{stack}} {{target}}"),
+                query(
+                    f"stack_protocol_target:tls_certificate_remaining_seconds:min{STACK}",
+                    "{{stack}} {{protocol}} {{target}}",
+                ),
                 limits("tls_certificate_remaining_seconds"),
             ],
             unit="s",
-            missing="not measured: no https endpoint is probed",
+            missing="not measured: no endpoint and no server is read over TLS",
             alerts=["TLSCertificateExpiringSoon"],
         ),
         12,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 
 from demo.servers.postgres import PostgresServer
 
@@ -40,6 +41,15 @@ async def status_and_page(start_exporter, dsn: str) -> tuple[float | None, str]:
     exporter = await start_exporter(f"stacks: {{shop: {{postgres: {{main: {{dsn: '{dsn}'}}}}}}}}")
     page = await exporter.scrape()
     return page.value("pg_up"), (await exporter.get("/"))[1]
+
+
+async def test_end_of_the_certificate_is_measured(start_exporter, server) -> None:
+    exporter = await start_exporter(
+        f"stacks: {{shop: {{postgres: {{main: {{dsn: '{server.dsn(ROLE)}?sslmode=require'}}}}}}}}"
+    )
+    expiry = (await exporter.scrape()).value("pg_tls_certificate_expiry_timestamp_seconds", stack="shop", target="main")
+    certificate = x509.load_pem_x509_certificate((server.place().data / "server.crt").read_bytes())
+    assert expiry == certificate.not_valid_after_utc.timestamp()
 
 
 async def test_server_with_a_verified_certificate_is_read(start_exporter, server, authority, tmp_path) -> None:

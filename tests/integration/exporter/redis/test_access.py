@@ -1,5 +1,6 @@
 """With the users of deploy/redis, on each supported server: the exporter reads everything and changes nothing."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,6 +157,8 @@ async def test_server_is_read_over_tls_and_unix_sockets(start_exporter, secured,
     assert page.value("redis_up") == 1
     assert page.value("bullmq_queue_paused", queue=queue) == 0
     assert page.value("bullmq_discovered_queues") == 1
+    expiry = page.value("redis_tls_certificate_expiry_timestamp_seconds")
+    assert (expiry is not None and expiry > time.time()) is url.startswith("rediss")
 
 
 async def test_certificate_of_another_authority_is_refused_and_reported(start_exporter, secured, tmp_path) -> None:
