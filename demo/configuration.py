@@ -39,6 +39,7 @@ def template_values(paths: DemoPaths, ports: Ports) -> dict[str, str]:
         "upstream_url": ports.url("upstream"),
         "web_address": ports.address("web"),
         "mailer_url": ports.url("mailer"),
+        "dead_letters": str(paths.dead_letters),
         "mailer_state": json.dumps(["/bin/cat", str(paths.part("mailer") / STATE_FILE)]),
         "mailer_restart": json.dumps([sys.executable, str(RESTART), str(paths.part("mailer"))]),
     }
@@ -55,12 +56,21 @@ def write_configuration(paths: DemoPaths, ports: Ports) -> None:
 def redis_acl(credentials: Credentials) -> str:
     """Return the ACL file of Redis, with passwords."""
     passwords = {f"redis_{user}_password": password for user, password in credentials.redis.items()}
-    production = (DEPLOY / "redis" / "remediator.acl").read_text(encoding="utf-8")
-    rights = production.strip().removeprefix("user remediator on ")
+    rights = remediator_rights()
     template = Template((TEMPLATES / "redis.acl").read_text(encoding="utf-8"))
     text = template.substitute(passwords, redis_remediator_rights=rights)
     # Redis refuses comments in an ACL file.
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+
+
+def remediator_rights() -> str:
+    """Return the rights of production: those on queues, and in parentheses those on caches, which reach no queue."""
+    queues, cache = (
+        (DEPLOY / "redis" / f"{name}.acl").read_text(encoding="utf-8").strip().removeprefix("user remediator on ")
+        for name in ("remediator-queues", "remediator-cache")
+    )
+    selector = " ".join(rule for rule in cache.split() if not rule.startswith("reset"))
+    return f"{queues} ({selector})"
 
 
 def env_lines(paths: DemoPaths, ports: Ports) -> str:

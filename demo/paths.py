@@ -62,9 +62,14 @@ class DemoPaths:
         """The folder of injections, one JSON file each."""
         return self.root / "incidents"
 
+    @property
+    def dead_letters(self) -> Path:
+        """The folder of the archives of dead letters."""
+        return self.root / "dead-letters"
+
     def create(self) -> None:
         """Create the folders, readable by this user only: they hold passwords."""
-        for folder in (self.root, self.secrets, self.config, self.parts, self.incidents):
+        for folder in (self.root, self.secrets, self.config, self.parts, self.incidents, self.dead_letters):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self, name: str) -> str:

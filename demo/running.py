@@ -53,15 +53,16 @@ class Demo:
         run: dict[str, Any] = await self._api(f"/api/v1/runs/{number}")
         return run
 
-    async def start(self, remediation: str, target: str) -> int:
+    async def start(self, remediation: str, target: str, **parameters: str) -> int:
         """Start a remediation as an operator, and return the number of its run."""
-        question = await self._post_api("/api/v1/questions", remediation=remediation, target=target)
+        asked = {"remediation": remediation, "target": target, "parameters": parameters}
+        question = await self._post_api("/api/v1/questions", **asked)
         confirmed = {"plan_hash": question["plan_hash"]}
         run = await self._post_api(f"/api/v1/questions/{question['id']}/confirm", **confirmed)
         number: int = run["id"]
         return number
 
-    async def _post_api(self, path: str, **body: str) -> Any:
+    async def _post_api(self, path: str, **body: Any) -> Any:
         token = {"Authorization": f"Bearer {self.paths.secret('operator_token')}"}
         url = self.ports.url("remediator") + path
         # A plan may take as long as the remediator allows.

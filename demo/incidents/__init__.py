@@ -8,6 +8,7 @@ from demo.incidents.failed_jobs import FAILED_JOBS
 from demo.incidents.idle_transactions import IDLE_TRANSACTIONS
 from demo.incidents.leaking_service import LEAKING_SERVICE
 from demo.incidents.old_backup import OLD_BACKUP
+from demo.incidents.operated import ABUSIVE_ADDRESS, DEAD_LETTERS_LEFT, LOCKED_OUT_USER, STALE_CACHE
 from demo.incidents.runaway_report import RUNAWAY_REPORT
 from demo.incidents.too_many_sessions import TOO_MANY_SESSIONS
 from demo.incidents.unproven_backup import UNRESTORED_BACKUP, UNVERIFIED_BACKUP
@@ -23,6 +24,11 @@ INCIDENTS: dict[str, Incident] = {
     # Their alerts wait for an hour, so the incident also starts the remediation, as an operator.
     "unverified_backup": UNVERIFIED_BACKUP,
     "unrestored_backup": UNRESTORED_BACKUP,
+    # No alert may start these by itself, so the incident starts the remediation, as an operator.
+    "dead_letters": DEAD_LETTERS_LEFT,
+    "stale_cache": STALE_CACHE,
+    "locked_out_user": LOCKED_OUT_USER,
+    "abusive_address": ABUSIVE_ADDRESS,
 }
 
 __all__ = ["INCIDENTS", "Incident", "IncidentProof", "Injection"]

@@ -55,7 +55,7 @@ async def _no_cleanup(_demo: Demo) -> None:
 
 @dataclass(frozen=True)
 class Incident:
-    """One kind of incident.
+    """One kind of incident; `alert` is empty if only an operator starts its remediation.
 
     `inject` starts it and returns the facts; `seen` returns whether the exporter's page shows it; `prove` checks the
     real servers afterwards; `clear` removes what is left.
@@ -75,7 +75,7 @@ class Incident:
 
     def raises(self, labels: Mapping[str, str]) -> bool:
         """Return whether an alert with these labels belongs to this incident."""
-        return all(labels.get(name) == value for name, value in self.alert.items())
+        return bool(self.alert) and all(labels.get(name) == value for name, value in self.alert.items())
 
 
 def concerns(run: Mapping[str, Any], incident: Incident, injection: Injection) -> bool:

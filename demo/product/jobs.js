@@ -4,6 +4,7 @@
 // Usage: node jobs.js SETTINGS.json, a file {redis_url, upstream_url, port, queue}. It listens on 127.0.0.1:port:
 //   GET  /healthy         200 once the worker accepts jobs
 //   POST /jobs?count=20   adds that many jobs at once and answers {ids}
+//   POST /dead-letters?count=12  adds that many jobs to the dead-letter queue, which has no worker, and answers {ids}
 //   GET  /jobs?ids=1,2    answers {jobs: [{id, state, attempts, finished_ms, reason}]}; state is BullMQ's
 const fs = require("node:fs");
 const http = require("node:http");
@@ -35,6 +36,10 @@ let number = 0;
 const next = () => ({ name: "welcome", data: { to: `customer-${(number += 1)}` }, opts: OPTIONS });
 const add = async (count) => (await queue.addBulk(Array.from({ length: count }, next))).map((job) => job.id);
 
+const deadLetters = new Queue(`${settings.queue}-dlq`, { connection: connect() });
+deadLetters.on("error", complain);
+const addDead = async (count) => (await deadLetters.addBulk(Array.from({ length: count }, next))).map((job) => job.id);
+
 async function describe(id) {
   const job = await queue.getJob(id);
   if (!job) return { id, state: "gone" };
@@ -50,6 +55,8 @@ async function answer(request) {
       return {};
     case "POST /jobs":
       return { ids: await add(Number(url.searchParams.get("count"))) };
+    case "POST /dead-letters":
+      return { ids: await addDead(Number(url.searchParams.get("count"))) };
     case "GET /jobs":
       return { jobs: await Promise.all(url.searchParams.get("ids").split(",").map(describe)) };
     default:
@@ -78,6 +85,7 @@ async function stop() {
   server.close();
   await worker.close();
   await queue.close();
+  await deadLetters.close();
   process.exit(0);
 }
 process.on("SIGTERM", stop);
