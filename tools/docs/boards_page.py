@@ -29,9 +29,18 @@ def _read(uid: str) -> Mapping[str, Any]:
 def _board(board: Mapping[str, Any]) -> str:
     panels = [panel for panel in board["panels"] if panel["type"] != "row"]
     rows = [[panel["title"], panel["description"], _alerts(panel)] for panel in panels]
-    name = board["title"].removeprefix("runbookd: ")
-    heading = f"## {name[0].upper()}{name[1:]}\n\n{board['description']} Address: `/d/{board['uid']}`.\n"
+    heading = f"## {_name(board)}\n\n{board['description']} Address: `/d/{board['uid']}`.\n"
     return f"{heading}\n{table([['panel', 'meaning, and what to do', 'alerts'], *rows])}"
+
+
+def anchor(board: Mapping[str, Any]) -> str:
+    """Return the anchor of the board's heading."""
+    return _name(board).lower().replace(" ", "-")
+
+
+def _name(board: Mapping[str, Any]) -> str:
+    name: str = board["title"].removeprefix("runbookd: ")
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _alerts(panel: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from remediator.remediations import REMEDIATIONS
 from tools.docs import ROOT
+from tools.docs.boards_page import anchor
 from tools.docs.metrics_tables import METRICS
 
 PEOPLE = ROOT / "docs" / "how-to" / "manual-procedures.md"
@@ -67,12 +68,12 @@ def _alerts_of(file: Path) -> Iterator[str]:
 
 @cache
 def _panels() -> Mapping[str, str]:
-    """Return the panels, named by board and title."""
+    """Return the panels, named by board and title; the link leads to the board in the reference."""
     files = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
-    boards = [(json.loads(file.read_text(encoding="utf-8")), file) for file in files]
+    boards = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     return {
-        f"{board['uid']}/{panel['title']}": f"../../grafana/dashboards/{file.name}"
-        for board, file in boards
+        f"{board['uid']}/{panel['title']}": f"boards.md#{anchor(board)}"
+        for board in boards
         for panel in board["panels"]
         if panel["type"] != "row"
     }
