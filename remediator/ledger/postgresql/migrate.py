@@ -27,6 +27,8 @@ _NO_SCHEMA = "the role's search_path names no schema that exists; run deploy/pos
 _HOLDER = text(
     "SELECT CASE WHEN expires_at > extract(epoch FROM clock_timestamp()) * 1000000 THEN holder END FROM leader"
 )
+# A process whose lease has ended, but which has not noticed, must not write into the copy.
+_END_TERM = text("UPDATE leader SET term = term + 1, holder = NULL")
 _RECORD = text("INSERT INTO schema_revision (position, revision, release) VALUES (:position, :revision, :release)")
 
 
@@ -56,6 +58,7 @@ async def open_migrated(address: PostgresAddress) -> AsyncIterator[AsyncConnecti
             raise LedgerUnavailable(f"its revision is {revision}, not {known_revisions()[-1]}; run ledger migrate")
         if holder := (await connection.execute(_HOLDER)).scalar_one():
             raise LedgerUnavailable(f"a remediator ({holder}) has the ledger; stop it")
+        await connection.execute(_END_TERM)
         yield connection
 
 

@@ -1,5 +1,6 @@
 """`runbookctl ledger`: tables for a ledger in PostgreSQL, and a SQLite ledger that becomes one."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from remediator.ledger import audit
+from remediator.ledger.revisions import known_revisions
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import metadata
 from tests.ledgers import ROOT, LedgerDatabases, install, ledger_of, sqlite_url, tampering
@@ -26,6 +28,14 @@ def runbookctl(*arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def database(ledger_databases: LedgerDatabases) -> Iterator[str]:
+    """Return the name of the database of an empty ledger."""
+    name = ledger_databases.add()
+    yield name
+    ledger_databases.server.drop_database(name)
+
+
+@pytest.fixture
+def database_without_tables(ledger_databases: LedgerDatabases) -> Iterator[str]:
     """Return the name of a database with the roles and the schema of deploy/postgres/ledger.sql."""
     name = "ledger_of_runbookctl"
     ledger_databases.server.add_database(name)
@@ -69,7 +79,6 @@ async def test_sqlite_ledger_becomes_one_in_postgresql(
 ) -> None:
     await write_sqlite_ledger(folder)
     source, url = sqlite_url(folder.parent), ledger_databases.url(database)
-    assert runbookctl("ledger", "migrate", owner)[0] == 0
     status, output = runbookctl("ledger", "copy", source, owner)
     before = await rows_of(source)
     assert status == 0, output
@@ -91,7 +100,6 @@ async def test_copy_into_a_ledger_with_rows_is_refused_and_changes_nothing(
     folder: Path, owner: str, database: str, ledger_databases: LedgerDatabases
 ) -> None:
     await write_sqlite_ledger(folder)
-    runbookctl("ledger", "migrate", owner)
     async with ledger_of(ledger_databases.url(database)).open() as ledger, ledger.write() as connection:
         await audit.append(connection, START, "test")
     status, output = runbookctl("ledger", "copy", sqlite_url(folder.parent), owner)
@@ -105,7 +113,6 @@ async def test_broken_trail_is_not_copied(
     await write_sqlite_ledger(folder)
     async with ledger_of(sqlite_url(folder.parent)).open() as ledger, tampering(ledger) as connection:
         await connection.execute(update(trail).where(trail.c.id == 3).values(actor="somebody"))
-    runbookctl("ledger", "migrate", owner)
     status, output = runbookctl("ledger", "copy", sqlite_url(folder.parent), owner)
     assert status == 1
     assert "ledger copy: the audit trail of the source is broken at row 3: row 3 was changed" in output
@@ -116,19 +123,26 @@ async def test_broken_trail_is_not_copied(
 async def test_ledger_in_use_is_not_copied(
     folder: Path, owner: str, database: str, ledger_databases: LedgerDatabases
 ) -> None:
-    runbookctl("ledger", "migrate", owner)
     async with engine_harness(folder, inventory()):
         status, output = runbookctl("ledger", "copy", sqlite_url(folder.parent), owner)
         assert (status, "another remediator has the ledger" in output) == (1, True), output
-    async with ledger_of(ledger_databases.url(database)).open():
-        status, output = runbookctl("ledger", "copy", sqlite_url(folder.parent), owner)
+    async with ledger_of(ledger_databases.url(database)).open():  # which renews its lease
+        status, output = await asyncio.to_thread(runbookctl, "ledger", "copy", sqlite_url(folder.parent), owner)
         assert (status, "has the ledger; stop it" in output) == (1, True), output
 
 
-def test_copy_into_a_database_without_tables_names_the_remedy(folder: Path, owner: str) -> None:
+def test_tables_are_created_once_and_needed_for_a_copy(
+    folder: Path, tmp_path: Path, database_without_tables: str, ledger_databases: LedgerDatabases
+) -> None:
+    owner = tmp_path / "owner.url"
+    owner.write_text(ledger_databases.url(database_without_tables, "runbookd_owner"))
     (folder.parent / "ledger.db").touch()
-    status, output = runbookctl("ledger", "copy", sqlite_url(folder.parent), owner)
+    status, output = runbookctl("ledger", "copy", sqlite_url(folder.parent), str(owner))
     assert (status, "run ledger migrate" in output) == (1, True), output
+    newest = known_revisions()[-1]
+    for before in ("none", newest):
+        status, output = runbookctl("ledger", "migrate", str(owner))
+        assert (status, output) == (0, f"the ledger has the tables of this release, {newest}; before: {before}")
 
 
 def test_wrong_addresses_are_refused_without_showing_a_password(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ async def test_renewal_and_resignation_are_those_of_the_own_term(
         former.term, former.holder = ledger._lease.term, ledger._lease.holder
         ledger_databases.sql(url, "UPDATE leader SET term = term + 1, expires_at = expires_at + 60000000")
         before = ledger_databases.sql(url, "SELECT expires_at, holder FROM leader")
+        assert await former._renew() is False
         async with asyncio.timeout(10):
             await former.keep(lost.append)
         former.lost = None

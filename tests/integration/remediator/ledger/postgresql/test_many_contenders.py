@@ -8,6 +8,7 @@ import pytest
 from remediator.ledger import audit
 from remediator.ledger.postgresql import transactions
 from remediator.ledger.postgresql.store import PostgresLedger
+from remediator.ledger.protocol import Ledger
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import ACTIVE, RunState
 from tests.invariants.contending import Contest, compete
@@ -58,7 +59,7 @@ async def test_three_of_two_hundred_in_three_processes_are_admitted(folder: Path
 @pytest.mark.parametrize(("capped", "cap"), [("remediation", RATE), ("stack", RATE), ("stack", CONCURRENCY)])
 async def test_narrower_cap_holds_in_three_processes_too(folder: Path, capped: str, cap: str) -> None:
     """Invariant 37."""
-    assert await compete_for_three(folder, 40, capped, cap) == (3, 37, 0)
+    assert await compete_for_three(folder, 30, capped, cap) == (3, 27, 0)
 
 
 @pytest.mark.parametrize("mutant", ["repeatable read", "no lock", "lock after the count"])
@@ -68,7 +69,7 @@ async def test_without_one_of_the_guards_more_are_admitted(
     """The test above can fail: it would notice each of these."""
     url = ledger_url(folder.parent)
     ledger_databases.sql(url, "SELECT setval(pg_get_serial_sequence('audit', 'id'), 1000000)")
-    admitted, _, failures = await compete_for_three(folder, 40, "all", RATE, mutant)
+    admitted, _, failures = await compete_for_three(folder, 30, "all", RATE, mutant)
     assert failures == 0
     assert admitted > 3
 
@@ -80,6 +81,15 @@ def test_other_isolation_level_is_refused(isolation: str) -> None:
         transactions.require_settings(isolation, "on")
 
 
+async def open_and_write(ledger: Ledger) -> str:
+    try:
+        async with ledger.open(), ledger.write() as connection:
+            await audit.append(connection, START, "test")
+    except LedgerUnavailable as error:
+        return str(error)
+    return "written"
+
+
 async def test_role_with_another_isolation_level_admits_in_read_committed(
     tmp_path: Path, ledger_databases: LedgerDatabases
 ) -> None:
@@ -88,7 +98,6 @@ async def test_role_with_another_isolation_level_admits_in_read_committed(
     setting = "default_transaction_isolation"
     ledger_databases.sql(url, f"ALTER DATABASE {name} SET {setting} = 'serializable'")
     try:
-        async with ledger_in(tmp_path).open() as ledger, ledger.write() as connection:
-            await audit.append(connection, START, "test")
+        assert await open_and_write(ledger_in(tmp_path)) == "written"
     finally:
         ledger_databases.sql(url, f"ALTER DATABASE {name} RESET {setting}")

@@ -1,1 +1,0 @@
-from tests.unit.remediator.calendar.test_duties import *

@@ -1,1 +1,0 @@
-from tests.unit.remediator.runs.test_questions import *

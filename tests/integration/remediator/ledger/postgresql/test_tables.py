@@ -1,0 +1,1 @@
+from tests.unit.remediator.ledger.test_tables import *
