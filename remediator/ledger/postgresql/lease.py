@@ -106,7 +106,7 @@ class Lease:
             await asyncio.sleep(pause)
             try:
                 renewed = await self._renew()
-            except LedgerUnavailable as error:  # the database decides who has the lease once it answers again
+            except Exception as error:  # the database decides who has the lease once it answers again
                 log.warning("the ledger's lease is not renewed, retrying", reason=str(error))
                 continue
             if not renewed:
