@@ -17,6 +17,7 @@ from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.remediations.backup_proof import identity_of, is_unchanged
 from runbookd.inventory import ProofKind, Retention, marker_name
 
 PLAN_SECONDS = 8.0
@@ -107,7 +108,7 @@ class _PruneSession:
 
     async def _reason_to_skip(self, item: Item) -> str:
         backup, now = await self.folder.get(_name(item)), datetime.now(UTC)
-        if backup is None or _identity(backup) != dict(item.identity):
+        if backup is None or not is_unchanged(backup, item):
             return f"{_name(item)} has changed or is gone since the plan"
         if now - backup.at <= self.retention.span:
             return f"{_name(item)} is younger than the retention of now"
@@ -141,7 +142,7 @@ class _PruneSession:
         backup = await self.folder.get(_name(item))
         if backup is None:
             return EffectOutcome(ItemState.APPLIED, f"{_name(item)} is gone")
-        if _identity(backup) == dict(item.identity):
+        if is_unchanged(backup, item):
             return EffectOutcome(ItemState.NOT_APPLIED, f"{_name(item)} is still there")
         return EffectOutcome(ItemState.UNKNOWN, f"{_name(item)} is another object than in the plan")
 
@@ -150,13 +151,9 @@ def _name(item: Item) -> str:
     return str(item.identity["object"])
 
 
-def _identity(backup: BackupObject) -> dict[str, str | int | float | None]:
-    return {"object": backup.name, "size": backup.size, "etag": backup.etag}
-
-
 def _item(backup: BackupObject, kept: Sequence[BackupObject], now: datetime) -> Item:
     evidence = {"age_days": (now - backup.at).days, "kept": [each.fingerprint for each in kept]}
-    return Item(_identity(backup), evidence)
+    return Item(identity_of(backup), evidence)
 
 
 @asynccontextmanager

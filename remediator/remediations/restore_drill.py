@@ -37,16 +37,15 @@ from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import BackupLocked, BackupUnreadable, RunRefused, TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
-from runbookd.inventory import BackupTarget, Drill, Marker, ProofKind, format_duration
+from remediator.remediations.backup_proof import KNOWN_BAD, NO_BACKUP, RunProof, identity_of, is_unchanged
+from runbookd.inventory import BackupTarget, Drill, ProofKind, format_duration
 
 OLDER_THAN = timedelta(hours=24)
-NO_BACKUP, KNOWN_BAD = "no_backup", "known_bad"
 PLAN_SECONDS = 8.0
 CLEANUP = timedelta(minutes=2)
 WATCH_SECONDS = 1.0
 SPACE_FACTOR = 2.2  # of the backup's size: a copy of it, and one of its content
 MAX_NAMED = 10
-MAX_REASON = 1000
 
 
 class _DrillFailed(Exception):
@@ -80,6 +79,11 @@ class _DrillSession:
         return self.drill.timeout + CLEANUP
 
     @property
+    def proof(self) -> RunProof:
+        """The markers of this run; a scratch database that a crash has left is dropped by the next start."""
+        return RunProof(self.scope.run, ProofKind.RESTORED, lambda: self.folder)
+
+    @property
     def folder(self) -> BackupFolder:
         return open_backups(self.scope, self.drill.timeout)
 
@@ -107,7 +111,7 @@ class _DrillSession:
             "tables": len(source.rows),
             "leftovers": leftovers,
         }
-        return Plan((Item(_identity(newest), evidence),), 1, evidence=evidence)
+        return Plan((Item(identity_of(newest), evidence),), 1, evidence=evidence)
 
     @property
     def _older_than(self) -> timedelta:
@@ -119,14 +123,14 @@ class _DrillSession:
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         with translate_errors(self.scope):
-            return [await self._outcome_of(item) for item in items]
+            return [await self.proof.outcome(item) for item in items]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
         """See RemediationSession. Clean if the marker proves the restore, and no scratch database is left."""
         wrong = []
         with translate_errors(self.scope):
             for item in items:
-                marker = await self._marker_of(item)
+                marker = await self.proof.read(item)
                 if marker is None or marker.run != self.scope.run or not marker.ok:
                     wrong.append(f"{item.identity['object']} has no marker of this run that proves its restore")
         async with open_scratch_server(self.scope, self.drill) as server:
@@ -138,12 +142,12 @@ class _DrillSession:
         name = str(item.identity["object"])
         with translate_errors(self.scope):
             backup = await self.folder.get(name)
-        if backup is None or _identity(backup) != dict(item.identity):
+        if backup is None or not is_unchanged(backup, item):
             return EffectOutcome(ItemState.SKIPPED, f"{name} has changed or is gone since the plan")
         try:
             return await self._restore_and_mark(backup)
         except _DrillFailed as error:
-            note = await self._mark_bad(backup, str(error)) if error.blames_backup else ""
+            note = f"; {await self.proof.write_bad(backup, str(error))}" if error.blames_backup else ""
             return EffectOutcome(ItemState.FAILED, f"{name}: {error}{note}")
         except (TargetUnreachable, RunRefused) as error:
             return EffectOutcome(ItemState.FAILED, f"{name} was not restored: {error}")
@@ -165,8 +169,11 @@ class _DrillSession:
                 f"it was restored, and is not a backup of {self.drill.postgres}: {'; '.join(lacking)}",
                 blames_backup=True,
             )
-        note = await self._mark(self._marker(backup, restored))
-        detail = _proof(backup, restored, swept) + note
+        facts, seconds = restored.facts, round(restored.seconds, 3)
+        marker = self.proof.marker(
+            backup, duration_seconds=seconds, rows=facts.marked_rows(), newest_row_at=facts.newest_row_at
+        )
+        detail = f"{_proof(backup, restored, swept)}; {await self.proof.write(marker)}"
         if self.drill.within is not None and restored.seconds > self.drill.within.total_seconds():
             promised = format_duration(self.drill.within)
             return EffectOutcome(
@@ -259,61 +266,6 @@ class _DrillSession:
             raise _DrillFailed(f"it is unusable: {error}", blames_backup=True) from None
         except RestoreFailed as error:
             raise _DrillFailed(f"it cannot be restored: {error}") from None
-
-    def _marker(self, backup: BackupObject, restored: _Restored) -> Marker:
-        return Marker(
-            proof=ProofKind.RESTORED,
-            backup=backup.name,
-            size=backup.size,
-            etag=backup.etag,
-            at=_now(),
-            duration_seconds=round(restored.seconds, 3),
-            rows=restored.facts.marked_rows(),
-            newest_row_at=restored.facts.newest_row_at,
-            run=self.scope.run,
-        )
-
-    async def _mark_bad(self, backup: BackupObject, reason: str) -> str:
-        return await self._mark(
-            Marker(
-                proof=ProofKind.RESTORED,
-                backup=backup.name,
-                size=backup.size,
-                etag=backup.etag,
-                at=_now(),
-                ok=False,
-                reason=reason[:MAX_REASON],
-                run=self.scope.run,
-            )
-        )
-
-    async def _mark(self, marker: Marker) -> str:
-        try:
-            await self.folder.write_marker(marker)
-        except STORAGE_ERRORS as error:
-            return f"; cannot write its marker: {describe(error)}"
-        return "; its marker is written" if marker.ok else "; its marker says so"
-
-    async def _outcome_of(self, item: Item) -> EffectOutcome:
-        """Tell by the marker; a scratch database that a crash has left is dropped by the next start."""
-        marker = await self._marker_of(item)
-        if marker is None or marker.run != self.scope.run:
-            return EffectOutcome(ItemState.NOT_APPLIED, "this drill did not come to its end")
-        if marker.ok:
-            return EffectOutcome(ItemState.APPLIED, "its marker is written")
-        return EffectOutcome(ItemState.FAILED, f"its marker says: {marker.reason}")
-
-    async def _marker_of(self, item: Item) -> Marker | None:
-        backup = await self.folder.get(str(item.identity["object"]))
-        return None if backup is None else await self.folder.read_marker(backup, ProofKind.RESTORED)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
-
-
-def _identity(backup: BackupObject) -> dict[str, str | int | float | None]:
-    return {"object": backup.name, "size": backup.size, "etag": backup.etag}
 
 
 def _proof(backup: BackupObject, restored: _Restored, swept: Sequence[str]) -> str:

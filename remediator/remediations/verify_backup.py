@@ -27,13 +27,12 @@ from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.remediations.backup_proof import KNOWN_BAD, NO_BACKUP, RunProof, identity_of, is_unchanged
 from runbookd.inventory import BackupTarget, Check, Marker, ProofKind, format_duration
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0
 MARKER_GRACE = timedelta(seconds=30)
-MAX_REASON = 1000
-NO_BACKUP, KNOWN_BAD = "no_backup", "known_bad"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,11 @@ class _VerifySession:
     @property
     def effect_timeout(self) -> timedelta:
         return reading_timeout(self.target) + MARKER_GRACE
+
+    @property
+    def proof(self) -> RunProof:
+        """The markers of this run."""
+        return RunProof(self.scope.run, ProofKind.VERIFIED, lambda: self.folder)
 
     @property
     def folder(self) -> BackupFolder:
@@ -63,7 +67,7 @@ class _VerifySession:
         newest, evidence = backups[0], _evidence(backups[0], marker, now)
         if self.scope.trigger == "alert" and marker is not None and self._is_recent(marker, now):
             return Plan((), 0, evidence=evidence, empty_reason="" if marker.ok else KNOWN_BAD)
-        return Plan((Item(_identity(newest), evidence),), 1, evidence=evidence)
+        return Plan((Item(identity_of(newest), evidence),), 1, evidence=evidence)
 
     def _is_recent(self, marker: Marker, now: datetime) -> bool:
         """Return whether the backup was read not long ago, whatever that has shown."""
@@ -75,14 +79,14 @@ class _VerifySession:
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         with translate_errors(self.scope):
-            return [await self._outcome_of(item) for item in items]
+            return [await self.proof.outcome(item) for item in items]
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
         """See RemediationSession. Clean if the marker of each backup proves that it is whole."""
         wrong = []
         with translate_errors(self.scope):
             for item in items:
-                marker = await self._marker_of(item)
+                marker = await self.proof.read(item)
                 if marker is None or not marker.ok or not marker.proves:
                     wrong.append(f"{item.identity['object']}: {_shortcoming(marker)}")
         return Verdict(not wrong, {"wrong": wrong})
@@ -91,7 +95,7 @@ class _VerifySession:
         name = str(item.identity["object"])
         with translate_errors(self.scope):
             backup = await self.folder.get(name)
-        if backup is None or _identity(backup) != dict(item.identity):
+        if backup is None or not is_unchanged(backup, item):
             return EffectOutcome(ItemState.SKIPPED, f"{name} has changed or is gone since the plan")
         try:
             async with asyncio.timeout(reading_timeout(self.target).total_seconds()):
@@ -104,7 +108,7 @@ class _VerifySession:
 
     async def _read_and_mark(self, backup: BackupObject) -> EffectOutcome:
         try:
-            reading = await self._read(backup)
+            reading = await self._read_surely(backup)
             checks = reading.checks | await self._compare(backup, reading)
             if Check.END not in checks and not reading.is_locked:
                 checks |= await self._check_by_inventory(backup)
@@ -112,18 +116,42 @@ class _VerifySession:
             return EffectOutcome(ItemState.FAILED, f"{backup.name} cannot be read: {error}")
         except BackupUnreadable as error:
             detail = f"{backup.name} is unusable: {error}"
-            return EffectOutcome(ItemState.FAILED, f"{detail}; {await self._mark_bad(backup, str(error))}")
+            return EffectOutcome(ItemState.FAILED, f"{detail}; {await self._write_bad(backup, str(error))}")
         except TargetUnreachable as error:
             return EffectOutcome(ItemState.FAILED, f"{backup.name} was not read: {error}")
         if not checks:
             return EffectOutcome(ItemState.FAILED, f"{backup.name}: {_nothing_proven(reading)}")
-        note = await self._mark(self._marker(backup, reading, checks))
+        encryption = self._encryption(reading)
+        note = await self.proof.write(
+            self.proof.marker(backup, sha256=reading.sha256, checks=checks, encryption=encryption)
+        )
         limits = f"; {_nothing_proven(reading)}" if Check.END not in checks else ""
         return EffectOutcome(
             ItemState.APPLIED,
             f"{backup.name}: {reading.content}, {reading.size} bytes, sha256 {reading.sha256};"
             f" proven: {', '.join(sorted(checks))}{limits}; {note}",
         )
+
+    async def _read_surely(self, backup: BackupObject) -> BackupReading:
+        """Read it again if it looks damaged: an answer may have been cut on its way.
+
+        Raises:
+            BackupUnreadable: it is damaged, and the storage returns all of it.
+        """
+        try:
+            return await self._read(backup)
+        except BackupLocked:
+            raise
+        except BackupUnreadable:
+            await self._require_whole_answer(backup)
+        return await self._read(backup)
+
+    async def _require_whole_answer(self, backup: BackupObject) -> None:
+        received = 0
+        async for chunk in self.folder.stream(backup.name):
+            received += len(chunk)
+        if received != backup.size:
+            raise TargetUnreachable(f"the storage returned {received} of {backup.size} bytes; try again")
 
     async def _read(self, backup: BackupObject) -> BackupReading:
         reader = archive_reader(self.target)
@@ -157,19 +185,6 @@ class _VerifySession:
         await run_reader(dump.check, content)
         return completed_checks(dump.check) - {Check.CHECKSUM}
 
-    def _marker(self, backup: BackupObject, reading: BackupReading, checks: frozenset[Check]) -> Marker:
-        return Marker(
-            proof=ProofKind.VERIFIED,
-            backup=backup.name,
-            size=backup.size,
-            etag=backup.etag,
-            sha256=reading.sha256,
-            at=datetime.now(UTC).replace(microsecond=0),
-            checks=checks,
-            encryption=self._encryption(reading),
-            run=self.scope.run,
-        )
-
     def _encryption(self, reading: BackupReading) -> str | None:
         """Return the encryption that was seen, or that the storage was asked for; None if it is unknown."""
         declared = self.target.encrypt
@@ -177,49 +192,15 @@ class _VerifySession:
             return reading.encryption
         return declared.words if declared is not None and declared.storage is not None else None
 
-    async def _mark_bad(self, backup: BackupObject, reason: str) -> str:
+    async def _write_bad(self, backup: BackupObject, reason: str) -> str:
         """Write that it is bad, and keep what is known of the original: the next reading is compared with it, too."""
         try:
             earlier = await self.folder.read_marker(backup, ProofKind.VERIFIED)
         except STORAGE_ERRORS as error:
             return f"cannot read its marker: {describe(error)}"
-        is_original = earlier is not None and Check.CHECKSUM in earlier.checks
-        return await self._mark(
-            Marker(
-                proof=ProofKind.VERIFIED,
-                backup=backup.name,
-                size=backup.size,
-                etag=backup.etag,
-                sha256=earlier.sha256 if earlier is not None and is_original else None,
-                checks=frozenset({Check.CHECKSUM}) if is_original else frozenset(),
-                at=datetime.now(UTC).replace(microsecond=0),
-                ok=False,
-                reason=reason[:MAX_REASON],
-                run=self.scope.run,
-            )
-        )
-
-    async def _mark(self, marker: Marker) -> str:
-        try:
-            await self.folder.write_marker(marker)
-        except STORAGE_ERRORS as error:
-            return f"cannot write its marker: {describe(error)}"
-        return "its marker is written" if marker.ok else "its marker says so"
-
-    async def _outcome_of(self, item: Item) -> EffectOutcome:
-        marker = await self._marker_of(item)
-        if marker is None or marker.run != self.scope.run:
-            return EffectOutcome(ItemState.NOT_APPLIED, "this run has written no marker")
-        state = ItemState.APPLIED if marker.ok else ItemState.FAILED
-        return EffectOutcome(state, "its marker is written" if marker.ok else f"its marker says: {marker.reason}")
-
-    async def _marker_of(self, item: Item) -> Marker | None:
-        backup = await self.folder.get(str(item.identity["object"]))
-        return None if backup is None else await self.folder.read_marker(backup, ProofKind.VERIFIED)
-
-
-def _identity(backup: BackupObject) -> dict[str, str | int | float | None]:
-    return {"object": backup.name, "size": backup.size, "etag": backup.etag}
+        if earlier is None or Check.CHECKSUM not in earlier.checks:
+            return await self.proof.write_bad(backup, reason)
+        return await self.proof.write_bad(backup, reason, sha256=earlier.sha256, checks=frozenset({Check.CHECKSUM}))
 
 
 def _evidence(backup: BackupObject, marker: Marker | None, now: datetime) -> dict[str, Any]:

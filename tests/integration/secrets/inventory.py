@@ -170,6 +170,7 @@ class PlantedInventory:
             options = self._options(name, endpoint.format(login=login))
             dump = {"dsn": f"postgresql://dumper:{escaped(self.secrets.password(name))}@127.0.0.1:{echo}/postgres"}
             yield name, {"url": "s3://bucket/db/", "pattern": "%Y%m%d.dump", "options": options, "dump": dump}
+        yield "drill", self._drilled()
         file = self.file("options.yml", yaml.safe_dump(self._options("file", f"http://127.0.0.1:{echo}/403")))
         yield "file", {"url": "s3://bucket/", "pattern": "%Y%m%d", "options_file": file, "admin_options_file": file}
         broken = self.file("broken.yml", f"aws_secret_access_key: *{self.secrets.word('broken options_file')}\n")
@@ -182,6 +183,14 @@ class PlantedInventory:
         for name, place in {"401": f"{echo}/401", "refused": "1/", "port": "99999/"}.items():
             url = f"http://{self._login(f'report {name}')}127.0.0.1:{place}?token={self.secrets.word('report.url')}"
             yield f"report_{name}", {"report": {"format": "restic", "url": url}}
+
+    def _drilled(self) -> dict[str, Any]:
+        """Return backups with a scratch server and a damaged private key."""
+        dsn = f"postgresql://{self._login('drill.dsn')}127.0.0.1:2/postgres"
+        drill = {"dsn": dsn, "postgres": "tls", "max_bytes": "1GiB"}
+        key = self.file("identity", f"AGE-SECRET-KEY-1{self.secrets.word('decrypt.identity_file')}\n")
+        place = {"url": "s3://bucket/", "pattern": "%Y%m%d", "options": self._options("drill", "http://127.0.0.1:1")}
+        return {**place, "drill": drill, "decrypt": {"identity_file": key}}
 
     def _commands(self) -> Any:
         for place in ("401", "500", "200", "cut"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyrage
 import pytest
+from aiohttp import web
 from obstore.store import S3Store
 
 from remediator.model.errors import TargetUnreachable
@@ -17,10 +18,12 @@ from remediator.model.remediation import EffectOutcome, ItemState, Scope
 from runbookd.inventory import Check, ProofKind, marker_name
 from tests.integration.remediator.remediations.backups.conftest import tar_of, write_identity
 from tests.integration.remediator.remediations.backups.steps import DAY, HOUR, BackupsFolder, name_of
+from tests.integration.remediator.remediations.run_backup.faulty_storage import faulty_storage
 from tests.integration.remediator.remediations.run_backup.steps import content_of, put, write_options
 from tests.integration.remediator.remediations.steps import Steps
 
 STEPS = Steps("verify_backup")
+MODIFIED = "Sat, 21 Nov 2026 10:00:00 GMT"
 FORMS = {
     "archive": {Check.END, Check.STRUCTURE},
     "archive in tar": {Check.END},
@@ -203,6 +206,28 @@ async def test_backups_of_a_tool_or_in_folders_are_refused_with_the_reason(scope
     for target, words in ((report, "a backup tool keeps these backups"), ({"pattern": "%Y%m%d/"}, "is a folder")):
         with pytest.raises(TargetUnreachable, match=words):
             await STEPS.plan_of(scope(target))
+
+
+async def test_answer_that_was_cut_on_its_way_makes_no_backup_look_bad(
+    scope_of, store: S3Store, bucket: Any, tmp_path: Path, dumps: Mapping[str, bytes]
+) -> None:
+    cut: list[str] = []
+
+    def shorten(request: web.Request, content: bytes) -> web.Response | None:
+        if request.method != "GET" or not request.path.endswith(".dump") or cut:
+            return None
+        cut.append(request.path)
+        return web.Response(body=content[:4000], headers={"ETag": '"x"', "Last-Modified": MODIFIED})
+
+    name = await put(store, timedelta(hours=1), dumps["archive"])
+    nightly = {"url": f"s3://{bucket.name}/db/", "pattern": "shop_%Y%m%d_%H%M%S.dump"}
+    options = {"admin_options_file": str(tmp_path / "options.yml")}
+    scope = scope_of("backups", stack={"backups": {"nightly": {**nightly, **options}}}, name="nightly")
+    async with faulty_storage(bucket.server.url, shorten) as url:
+        write_options(tmp_path / "options.yml", url)
+        outcome = await verified(scope)
+    assert (len(cut), outcome.state) == (1, ItemState.APPLIED), outcome.detail
+    assert b'"ok": true' in await content_of(store, marker_name(name, ProofKind.VERIFIED))
 
 
 async def test_backup_without_a_date_in_its_name_is_verified_by_that_of_the_storage(
