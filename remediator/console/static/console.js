@@ -74,7 +74,7 @@ function signature(node) {
 // Somebody is at work in it: what is typed there must not go away.
 function isInUse(node) {
   const isTyped = (field) => field.type === "radio" || field.type === "checkbox" ? field.checked !== field.defaultChecked
-    : field.matches("select") ? [...field.options].some((each) => each.selected !== each.defaultSelected)
+    : field.matches("select") ? field.selectedIndex !== Math.max([...field.options].findIndex((each) => each.defaultSelected), 0)
     : field.value !== field.defaultValue;
   return (node.contains(document.activeElement) && document.activeElement.matches(`${EDITABLE}, button, summary`))
     || [...node.querySelectorAll(EDITABLE)].some(isTyped) || node.querySelector("details[open] form") !== null;

@@ -22,6 +22,15 @@ async def test_new_rows_wait_behind_a_button_and_known_ones_change_in_place(site
     await expect(page.locator("nav .count")).to_have_text("1")
 
 
+async def test_untouched_form_does_not_hold_a_change_back(site: Site) -> None:
+    await site.ask("a")
+    page = await site.open("/stacks/shop")  # each alert has a form to acknowledge it
+    await expect(page.locator("#live")).to_have_text("Live")
+    await site.deliver(target="spare")
+    await expect(page.locator("main")).to_contain_text("shop/postgres/spare")
+    await expect(page.locator("main .new")).to_have_count(0)
+
+
 async def test_typed_reason_stays_while_the_page_changes(site: Site) -> None:
     run = await site.ask("a", "b")
     page = await site.open(f"/approvals/{run.id}")
