@@ -58,7 +58,7 @@ class RunProof:
         return await self.write(self.marker(backup, ok=False, reason=reason[:MAX_REASON], **values))
 
     async def read(self, item: Item) -> Marker | None:
-        """Return the marker of the item's backup, whoever wrote it."""
+        """Return the marker of the item's backup, also one that another tool wrote."""
         folder = self.open_folder()
         backup = await folder.get(str(item.identity["object"]))
         return None if backup is None else await folder.read_marker(backup, self.kind)
