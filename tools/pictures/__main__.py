@@ -43,12 +43,11 @@ def main() -> int:
     parser.add_argument("--moment", choices=[*_MOMENTS], action="append", help="default: both, one after the other")
     arguments = parser.parse_args()
     try:
+        files = _files(arguments.boards)
         build_page()
         with _demo() as demo, measured_host():
-            found = asyncio.run(
-                _draw_all(demo, _files(arguments.boards), [arguments.moment] if arguments.moment else [*_MOMENTS])
-            )
-    except SetupError as error:
+            found = asyncio.run(_draw_all(demo, files, arguments.moment or [*_MOMENTS]))
+    except (SetupError, OSError) as error:
         found = [str(error)]
     for problem in found:
         print(f"pictures: {problem}", file=sys.stderr)

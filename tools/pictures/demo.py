@@ -95,6 +95,7 @@ async def reach_well(demo: RunningDemo) -> None:
     """
     if demo.started_here:
         _run("loop")
+        _run("incident", "unrestored_backup")
         demo.remediator.post("/api/v1/deploys", {"stack": "shop", "version": "1.4.2", "state": "done"})
     await asyncio.sleep(max(0.0, demo.started() + _MINUTES_OF_HISTORY * 60 - time.time()))
     await _wait(lambda: not demo.ask(_FIRING), "an alert keeps firing; look at it with make demo-up")
