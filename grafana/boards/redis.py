@@ -139,6 +139,7 @@ COMMANDS = row(
         ],
         unit="s",
         least_top=0.001,
+        many=True,
     ),
     graph(
         "Commands",
