@@ -8,6 +8,7 @@ from typing import Any
 from playwright.async_api import Browser, Page
 
 from tools.pictures.files import write_picture
+from tools.toolchain.paths import ROOT
 
 _FOLDER = "console"
 _DESK, _PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 780}
@@ -63,7 +64,14 @@ async def _settle(page: Page) -> None:
         await page.locator("#live", has_text="Live").wait_for(timeout=10_000)
 
 
+_HIDE = """path => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) walker.currentNode.data = walker.currentNode.data.replaceAll(path, "");
+}"""
+
+
 async def _shoot(page: Page, options: Mapping[str, Any]) -> bytes:
+    await page.evaluate(_HIDE, f"{ROOT}/")  # where the checkout lies is no part of the picture
     height = min(await page.evaluate("document.documentElement.scrollHeight"), _MAX_HEIGHT)
     await page.set_viewport_size({"width": options["viewport"]["width"], "height": height})
     return await page.screenshot()
