@@ -46,7 +46,7 @@ async def list_answers(connection: AsyncConnection, *, limit: int, before: int |
     """Return at most `limit` answers that are older than the row `before`, newest first."""
     query = select(audit).where(text(ANSWERS)).order_by(audit.c.id.desc()).limit(MAX_ROWS)
     rows = list(await connection.execute(query if before is None else query.where(audit.c.id < before)))
-    runs = await _runs_by_number(connection, {row.run for row in rows})
+    runs = await _runs_by_number(connection, {row.run for row in rows if row.run is not None})
     requests = await _requests(connection, runs)
     answers = [
         answer for row in rows if (answer := _answer(row, runs.get(row.run), requests.get(row.run, {}))) is not None

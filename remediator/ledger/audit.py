@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.schema import audit
+from remediator.ledger.schema import ANSWERS, audit
 from remediator.model.clock import rfc3339
 
 GENESIS = "0" * 64
@@ -99,7 +99,7 @@ async def contains(connection: AsyncConnection, row_hash: str) -> bool:
 
 async def trail_start(connection: AsyncConnection) -> str:
     """Return the hash that the first row must follow: GENESIS, or the last deleted row's."""
-    cut = select(audit.c.detail).where(audit.c.event == CUT).order_by(audit.c.id.desc()).limit(1)
+    cut = select(audit.c.detail).where(text(ANSWERS), audit.c.event == CUT).order_by(audit.c.id.desc()).limit(1)
     detail = (await connection.execute(cut)).scalar_one_or_none()
     return GENESIS if detail is None else str(detail.get("hash"))
 

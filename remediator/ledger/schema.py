@@ -369,7 +369,7 @@ outbox = Table(
 )
 
 # As literals: a database uses a partial index only for a condition that it can see.
-ANSWERS = "event IN ('approved', 'expired', 'rejected')"
+ANSWERS = "event IN ('approved', 'expired', 'rejected', 'trail_cut')"
 
 audit = Table(
     "audit",
@@ -383,7 +383,7 @@ audit = Table(
     Column("hash", String, nullable=False),
     Index("audit_run", "run"),
     Index("audit_hash", "hash"),
-    # The few rows with an answer to a request for an approval.
+    # The few rows that are looked for by their event: answers to requests for an approval, and the cuts of retention.
     Index("audit_answers", "id", sqlite_where=text(ANSWERS), postgresql_where=text(ANSWERS)),
 )
 

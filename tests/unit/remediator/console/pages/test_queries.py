@@ -25,6 +25,7 @@ MORE = (
     "/audit",
     "/audit?before=900",
     "/audit?run=1",
+    "/audit?head=0123",
     "/start",
     "/runs?stack=shop&state=refused",
     "/runs?before=3",
