@@ -32,6 +32,11 @@ STATUS: dict[type[RemediatorError], int] = {
 }
 
 
+def status_of(error: RemediatorError) -> int:
+    """Return the status of an error; a kind that is not listed has that of the one it specializes."""
+    return next(STATUS[kind] for kind in type(error).mro() if kind in STATUS)
+
+
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer errors below `/api/`, unknown paths and methods included, with JSON."""
@@ -40,7 +45,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except tuple(STATUS) as error:
-        return web.json_response({"error": str(error)}, status=STATUS[type(error)])
+        return web.json_response({"error": str(error)}, status=status_of(error))
     except web.HTTPException as error:
         headers = {name: error.headers[name] for name in _FORWARDED_HEADERS if name in error.headers}
         return web.json_response({"error": _error_text(request, error)}, status=error.status, headers=headers)
