@@ -65,6 +65,8 @@ class HttpClient(Client):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return 0, [], f"{shown}: {http_error_text(error)}"
         problem = "; ".join(fault.text for fault in answer.faults)
+        if any(fault.part == "status" for fault in answer.faults):
+            problem += "; check the endpoint, or correct `status`"
         return answer.status, [*answer.samples], f"{shown}: {problem}" if problem else ""
 
     async def _ask(self, phases: Phases) -> _Answer:

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from exporter.collector import Collector, ScrapeReading
 from exporter.errors import TargetMisconfigured
 from exporter.http.client import HttpClient
-from exporter.http.metrics import METRICS, SUCCESS
+from exporter.http.metrics import METRICS, PHASE, SUCCESS
+from exporter.http.phases import PHASES
 from exporter.http.tls import context_for
+from exporter.metric import Metric
 from runbookd.addresses import AddressError
 from runbookd.addresses.http import read_http_address
 from runbookd.endpoints.request import request_of
@@ -33,6 +35,10 @@ class HttpCollector(Collector):
             raise TargetMisconfigured(str(error)) from None
         except AddressError as error:
             raise TargetMisconfigured(f"url: {error}") from None
+
+    def most_series(self, metric: Metric) -> int:
+        """Return the maximum number of series of a metric: one for each phase, and one version of each kind."""
+        return len(PHASES) if metric is PHASE else 1
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Yield why a secret cannot be read."""

@@ -1,9 +1,11 @@
 """The whole loop with real processes: four incidents, their report, dashboards and logs."""
 
 import json
+import sqlite3
 import time
 import urllib.parse
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,11 +76,12 @@ def test_every_query_of_every_board_has_data_or_a_reason_to_be_empty(
 
 def test_alert_of_an_incident_leads_to_the_panel_that_shows_it(report: dict[str, Any], up: DemoPaths) -> None:
     assert report["ok"], report["missing"]
-    messages = [json.loads(line)["message"] for line in up.notifications.read_text().splitlines()]
+    with closing(sqlite3.connect(f"file:{up.ledger}?mode=ro", uri=True)) as ledger:
+        deliveries = [json.loads(body) for (body,) in ledger.execute("SELECT body FROM delivery")]
     links = {
-        alert["labels"]["alertname"]: alert["annotations"]["dashboard_url"]
-        for message in messages
-        for alert in message.get("alerts", ())
+        alert["labels"]["alertname"]: alert["annotations"].get("dashboard_url")
+        for delivery in deliveries
+        for alert in delivery["alerts"]
     }
     board, panel = panels_of_alerts()["QueueFailedJobs"]
     place = f"https://grafana.example/d/{board}?var-stack=shop&var-target=jobs&var-queue=emails&viewPanel={panel}"

@@ -112,7 +112,7 @@ def _subsystem_of(quantity: str) -> str:
 
 def _comparisons(file: Path) -> Iterator[Mutant]:
     text = file.read_text()
-    for match in re.finditer(r"(?<=\s)([<>]=?)(?= on \([\w, ]+\) group_left \(priority\))", text):
+    for match in re.finditer(r"(?<=\s)([<>]=?)(?= on \([\w, ]+\) group_left \((?:priority)?\))", text):
         severity = re.compile(r"severity: (\w+)").search(text, match.end())
         for new in FLIPPED[match[1]]:
             yield Mutant(file, match.start(), match[1], new, file.stem, severity[1] if severity else "")

@@ -43,8 +43,11 @@ def marker(backup: str, size: int, proof: ProofKind = ProofKind.VERIFIED, **more
 
 def write_proven_backups(folder: Path) -> int:
     """Write two backups and a marker of either kind, so that each metric has a value; return the number of markers."""
-    names = ["db_20260101.dump", "db_20260102.dump"]
-    markers = [marker(names[1], 1, encryption="AES-256"), marker(names[1], 1, ProofKind.RESTORED)]
+    names, newest_row = ["db_20260101.dump", "db_20260102.dump"], "2026-01-01T23:59:00Z"
+    markers = [
+        marker(names[1], 1, encryption="AES-256"),
+        marker(names[1], 1, ProofKind.RESTORED, newest_row_at=newest_row),
+    ]
     for name, content in [*((name, b"x") for name in names), *markers]:
         (folder / name).write_bytes(content)
     return len(markers)

@@ -24,20 +24,6 @@ def inventory(cluster: Cluster, **settings: Any) -> str:
     return yaml.safe_dump({"stacks": {"shop": {"search": {"main": target}}}})
 
 
-async def background_page(exporter: Any, until: Any, name: str) -> Any:
-    """Return a page once the background reading has given this metric."""
-    pages: list[Any] = []
-
-    async def has_come() -> bool:
-        pages.append(await exporter.scrape())
-        return f"{name}{{" in pages[-1].text
-
-    for _ in range(100):
-        if await has_come():
-            return pages[-1]
-    raise AssertionError(f"{name} did not come")
-
-
 @pytest.mark.parametrize("version", sorted(VERSIONS))
 async def test_health_of_each_version_is_read(start_exporter, cluster: Cluster, version: str) -> None:
     cluster.health |= VERSIONS[version]
@@ -50,10 +36,10 @@ async def test_health_of_each_version_is_read(start_exporter, cluster: Cluster, 
     assert page.value("runbook_exporter_collector_round_trips", collector="search", **LABELS) == 1
 
 
-async def test_indices_and_aliases_are_read_in_the_background(start_exporter, until, cluster: Cluster) -> None:
+async def test_indices_and_aliases_are_read_in_the_background(start_exporter, cluster: Cluster) -> None:
     cluster.indices[".security-7"] = index(5)
     exporter = await start_exporter(inventory(cluster))
-    page = await background_page(exporter, until, "elasticsearch_alias_indices")
+    page = await exporter.scrape_until(lambda page: "elasticsearch_alias_indices" in page.values)
     assert page.value("elasticsearch_indices_docs_primary", index="products-v3", **LABELS) == 40_000
     assert page.value("elasticsearch_indices_store_size_bytes_primary", index="orders") == 900_000
     assert page.value("elasticsearch_index_stats_search_query_total", index="orders") == 100
@@ -63,17 +49,14 @@ async def test_indices_and_aliases_are_read_in_the_background(start_exporter, un
     assert ".security" not in page.text
 
 
-async def test_change_of_an_index_moves_its_moment(start_exporter, until, cluster: Cluster) -> None:
+async def test_change_of_an_index_moves_its_moment(start_exporter, cluster: Cluster) -> None:
     exporter = await start_exporter(inventory(cluster))
     name = "elasticsearch_index_last_change_timestamp_seconds"
-    page = await background_page(exporter, until, name)
+    page = await exporter.scrape_until(lambda page: name in page.values)
     first = {each: page.value(name, index=each) for each in ("orders", "products-v3")}
     cluster.indices["orders"] = index(901)
-    for _ in range(200):
-        page = await exporter.scrape()
-        if page.value(name, index="orders") > first["orders"]:
-            break
-    assert page.value(name, index="orders") > first["orders"]
+    await exporter.scrape_until(lambda page: page.value(name, index="orders") > first["orders"])
+    page = await exporter.scrape()
     assert page.value(name, index="products-v3") == first["products-v3"]
 
 

@@ -105,7 +105,7 @@ def test_report_that_cannot_be_true_is_refused(refusal: Refusal, words: tuple[st
 
 
 def test_windows_are_listed_with_announcements_and_freezes(ctl: Ctl, remediator: str) -> None:
-    lines = [line.split("\t") for line in ctl("windows", "--days", "1").splitlines()]
+    lines = [line.split("\t") for line in ctl("windows", "--days", "2").splitlines()]
     assert lines[0] == ["when", "stack", "event", "detail"]
     assert ["shop", "freeze winter", "until 2100-01-01: sale"] in [line[1:] for line in lines]
     events = {line[2] for line in lines}
