@@ -33,7 +33,6 @@ OUTSIDE: Mapping[str, str] = {
 
 PLANNED: Mapping[str, str] = {
     "errors": "A reading of the error tracker itself; until then only an application's own counter is judged.",
-    "remediations": "Further bounded fixes; do them by hand until they exist.",
     "reports": "A report or a message of status, written from alerts, runs and the audit trail.",
 }
 """Features that do not exist yet."""
