@@ -7,6 +7,7 @@ Sources: the incident templates and post-mortem steps of the runbooks (PMCRM, "C
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -97,6 +98,15 @@ async def read_incident(connection: AsyncConnection, context: Context, identifie
     )
 
 
+def streaks(incident: Incident) -> Sequence[Sequence[Run]]:
+    """Return the runs in order, each with those right after it that ended alike: repetitions say nothing more."""
+
+    def end_of(run: Run) -> tuple[str, str, str]:
+        return run.remediation, run.state, run.reason
+
+    return [list(alike) for _, alike in groupby(incident.runs, end_of)]
+
+
 def timeline(incident: Incident) -> Sequence[TimelineEvent]:
     """Return everything that happened, in order."""
     parts = (_alert_events, _run_events, _message_events, *_PEOPLE)
@@ -122,15 +132,25 @@ def _alert_events(incident: Incident) -> Iterator[TimelineEvent]:
 
 
 def _run_events(incident: Incident) -> Iterator[TimelineEvent]:
-    for run in incident.runs:
-        yield TimelineEvent(
-            run.created_at, run.requested_by or "remediator", f"run {run.id} of {run.remediation} began"
-        )
-        for event in incident.histories[run.id]:
-            if event.state not in _STEPS:
-                reason = f" ({event.reason})" if event.reason else ""
-                words = event.state.replace("_", " ")
-                yield TimelineEvent(event.at, event.actor, f"run {run.id}: {words}{reason}")
+    for first, *others in streaks(incident):
+        yield from _events_of(incident, first)
+        if len(others) < 2 or any(run.approved_by or run.requested_by for run in others):
+            yield from (event for run in others for event in _events_of(incident, run))
+        else:
+            last = others[-1]
+            what = f"runs {others[0].id} to {last.id} ended alike: {_words(last.state, last.reason)}"
+            yield TimelineEvent(last.finished_at or last.created_at, "remediator", what)
+
+
+def _events_of(incident: Incident, run: Run) -> Iterator[TimelineEvent]:
+    yield TimelineEvent(run.created_at, run.requested_by or "remediator", f"run {run.id} of {run.remediation} began")
+    for event in incident.histories[run.id]:
+        if event.state not in _STEPS:
+            yield TimelineEvent(event.at, event.actor, f"run {run.id}: {_words(event.state, event.reason)}")
+
+
+def _words(state: str, reason: str) -> str:
+    return state.replace("_", " ") + (f" ({reason})" if reason else "")
 
 
 def _message_events(incident: Incident) -> Iterator[TimelineEvent]:

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from remediator.ledger.effects import RunItem
 from remediator.ledger.runs import Run
 from remediator.model.remediation import ItemState
 from remediator.model.run_state import RunState
-from remediator.reports.incident import Incident, TimelineEvent, acts_of_people, timeline
+from remediator.reports.incident import Incident, TimelineEvent, acts_of_people, streaks, timeline
 from remediator.reports.markdown import escape, table
 from runbookd.inventory import format_duration
 
@@ -88,19 +89,19 @@ def _tried(incident: Incident) -> Iterator[str]:
     yield ""
     if not incident.runs:
         yield "Nothing."
-    for run in incident.runs:
-        yield from _run_lines(incident, run)
+    for first, *others in streaks(incident):
+        yield from _run_lines(incident, first, others)
     yield ""
 
 
-def _run_lines(incident: Incident, run: Run) -> Iterator[str]:
+def _run_lines(incident: Incident, run: Run, others: Sequence[Run]) -> Iterator[str]:
+    """Yield the lines of a run; `others` are those right after it that ended alike."""
     reason = f" ({run.reason})" if run.reason else ""
-    yield f"- Run {run.id}, {escape(run.remediation)}: **{escape(f'{run.state}{reason}'.replace('_', ' '))}**"
+    again = f", and {len(others)} more until run {others[-1].id}" if others else ""
+    yield f"- Run {run.id}, {escape(run.remediation)}: **{escape(f'{run.state}{reason}'.replace('_', ' '))}**{again}"
     items = incident.items[run.id]
     if run.found is not None:
-        outcomes = Counter(item.state for item in items)
-        counts = ", ".join(f"{outcomes[state]} {state.replace('_', ' ')}" for state in ItemState if outcomes[state])
-        yield f"  - {run.found} found, {len(items)} listed" + (f": {counts}" if counts else "")
+        yield f"  - {run.found} found, {len(items)} listed: {_outcomes(items)}"
     for detail in sorted({item.detail for item in items if item.detail and item.state is not ItemState.APPLIED})[:5]:
         yield f"  - {escape(detail)}"
     for verb, key in (("refused by", "refused_by"), ("deferred by", "deferred_by")):
@@ -108,6 +109,14 @@ def _run_lines(incident: Incident, run: Run) -> Iterator[str]:
             yield f"  - {verb} {escape(bound)}: {escape(str(why))}"
     if run.evidence.get("error"):
         yield f"  - error: {escape(str(run.evidence['error']))}"
+
+
+def _outcomes(items: Sequence[RunItem]) -> str:
+    """Return how many items had which outcome; one that stayed planned was not touched."""
+    outcomes = Counter(item.state for item in items)
+    if set(outcomes) <= {ItemState.PLANNED}:
+        return "none touched"
+    return ", ".join(f"{outcomes[state]} {state.replace('_', ' ')}" for state in ItemState if outcomes[state])
 
 
 def _people(incident: Incident) -> Iterator[str]:

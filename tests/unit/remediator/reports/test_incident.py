@@ -130,6 +130,21 @@ async def test_unfinished_incident_says_so_and_asks_for_its_end(harness: EngineH
     assert "The alert still fires: end the incident first." in text
 
 
+async def test_runs_that_end_alike_are_told_once(folder: Path) -> None:
+    async with engine_harness(folder, inventory(max_items=1, cooldown="0s", max_runs_per_hour=100)) as harness:
+        harness.files.fill("a", "b")
+        for _ in range(5):
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=5)
+        text = await report(harness)
+    assert "- Run 1, clear_folder: **refused (max items)**, and 4 more until run 5" in text
+    assert "  - 2 found, 2 listed: none touched" in text
+    assert text.count("refused by max_items") == 1
+    assert "| runs 2 to 5 ended alike: refused (max_items) |" in text
+    assert "run 3" not in text
+
+
 async def test_hostile_text_stays_text(harness: EngineHarness) -> None:
     await deliver_hostile(harness)
     await harness.work()
