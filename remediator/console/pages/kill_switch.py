@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 from pydantic import ValidationError
+from yarl import URL
 
 from remediator.console.kill_switch import EVERYTHING, read_switch
 from remediator.console.rendering import render
@@ -20,7 +21,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
     context = routes.context
 
     async def show(request: web.Request, visitor: Visitor) -> web.Response:
-        return await _page(request, visitor)
+        return await _page(request, visitor, just_released=await _just_released(context, request.query.get("released")))
 
     async def post_pause(request: web.Request, visitor: Visitor) -> web.StreamResponse:
         form = await _form(request)
@@ -37,7 +38,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
         except InvalidParameter as error:
             return await _page(request, visitor, release_problem=str(error), released=form)
         routes.wake()
-        raise web.HTTPSeeOther("/pause")
+        raise web.HTTPSeeOther(URL("/pause").with_query(released=form["scope"]))
 
     routes.get("/pause", show)
     routes.post("/pause", post_pause)
@@ -45,7 +46,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
 
 
 async def _page(request: web.Request, visitor: Visitor, **values: Any) -> web.Response:
-    shown = {"stop_problem": "", "release_problem": "", "entered": {}, "released": {}} | values
+    shown = {"stop_problem": "", "release_problem": "", "entered": {}, "released": {}, "just_released": None} | values
     is_invalid = shown["stop_problem"] or shown["release_problem"]
     return await render(
         request,
@@ -55,6 +56,15 @@ async def _page(request: web.Request, visitor: Visitor, **values: Any) -> web.Re
         status=400 if is_invalid else 200,
         **shown,
     )
+
+
+async def _just_released(context: Context, scope: str | None) -> str | None:
+    """Return the scope that the address names as released, unless it was stopped again or is none."""
+    if scope != EVERYTHING and scope not in context.inventory.stacks:
+        return None
+    switch = await read_switch(context)
+    is_stopped = any(each.scope == scope and not each.is_by_file for each in switch.stops)
+    return None if switch.trouble or is_stopped else scope
 
 
 async def _form(request: web.Request) -> dict[str, str]:
@@ -82,7 +92,7 @@ def _pause_request(form: Mapping[str, str]) -> PauseRequest:
 async def _release(context: Context, form: Mapping[str, str], operator: str) -> None:
     """End the stops of one scope, if it still is one, its name was typed and a reason given."""
     scope, reason = form.get("scope", ""), form.get("reason", "").strip()
-    if form.get("typed", "").strip() != scope:
+    if form.get("typed", "").strip().casefold() != scope.casefold():
         raise InvalidParameter(f"type {scope} to release it; nothing was released")
     if not reason or len(reason) > MAX_REASON:
         raise InvalidParameter(f"give a reason of at most {MAX_REASON} characters; nothing was released")

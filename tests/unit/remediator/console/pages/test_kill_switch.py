@@ -38,8 +38,9 @@ async def test_stop_of_one_stack_leaves_the_others(console: Visit) -> None:
 
 async def test_stop_says_what_it_covers_before_it_is_pressed(console: Visit) -> None:
     words = await console.words("/pause")
-    assert "everything 4 stacks, no runs under way, 1 waiting" in words
-    assert "billing no runs under way, 1 waiting" in words
+    assert "This stops everything all 4 stacks: no run is under way, 1 waits" in words
+    assert "billing no run is under way, 1 waits" in words
+    assert "To release it, you give a reason and type everything , or the name of the stack." in words
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,32 @@ async def test_release_needs_the_typed_name_and_a_reason(console: Visit) -> None
         assert len(await console.pauses()) == 1
     answer = await console.post("/resume", scope="everything", reason="it was the disk", typed="everything")
     assert (answer.status, await console.pauses()) == (303, [])
+
+
+async def test_typed_name_counts_in_any_case_and_is_kept_if_refused(console: Visit) -> None:
+    await console.post("/pause", reason="looks wrong", scope="everything")
+    answer = await console.post("/resume", scope="everything", reason="fine", typed="everythin")
+    assert 'value="everythin"' in await answer.text()
+    answer = await console.post("/resume", scope="everything", reason="fine", typed=" Everything")
+    assert (answer.status, await console.pauses()) == (303, [])
+
+
+async def test_page_after_a_release_says_so_and_what_still_stops(console: Visit) -> None:
+    for scope in ("everything", "shop"):
+        await console.post("/pause", reason="looks wrong", scope=scope)
+    assert "shop is released" not in await console.words("/pause?released=shop")
+    answer = await console.post("/resume", scope="shop", reason="fine", typed="shop")
+    assert answer.headers["Location"] == "/pause?released=shop"
+    assert "shop is released, but a stop of everything still stops it." in await console.words("/pause?released=shop")
+    await console.post("/resume", scope="everything", reason="fine", typed="everything")
+    assert "everything is released." in await console.words("/pause?released=everything")
+    assert "nobody is released" not in await console.words("/pause?released=nobody")
+
+
+@pytest.mark.parametrize("scope", ["everything", "shop"])
+async def test_bar_leads_to_the_release_once(console: Visit, scope: str) -> None:
+    await console.post("/pause", reason="looks wrong", scope=scope)
+    assert (await console.words("/")).count("Release…") == 1
 
 
 async def test_release_is_recorded_with_name_and_reason(console: Visit) -> None:
