@@ -27,6 +27,14 @@ class InHand:
     waiting_since: datetime | None
 
 
+@dataclass(frozen=True)
+class Unacknowledged:
+    """The alerts that nobody has in hand, and since when the first of them waits for an operator."""
+
+    alerts: int
+    since: datetime
+
+
 def add_routes(routes: ConsoleRoutes) -> None:
     """Add the act."""
     context = routes.context
@@ -60,6 +68,14 @@ async def read_in_hand(connection: AsyncConnection, found: Sequence[Episode], no
     """Return the state of each of these episodes."""
     latest = await acknowledgements.latest_of(connection, [each.id for each in found])
     return {each.id: _in_hand(each, latest.get(each.id), now) for each in found}
+
+
+def unacknowledged(found: Sequence[Episode], hands: Mapping[int, InHand]) -> Unacknowledged | None:
+    """Return what waits for an operator among these episodes, or None."""
+    waiting = {each.id: since for each in found if (since := hands[each.id].waiting_since) is not None}
+    if not waiting:
+        return None
+    return Unacknowledged(sum(len(each.alerts) for each in found if each.id in waiting), min(waiting.values()))
 
 
 def _in_hand(episode: Episode, latest: Acknowledgement | None, now: datetime) -> InHand:

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from remediator.console.act_words import act_words, short_target
+from remediator.console.pages.acknowledge import read_in_hand, unacknowledged
 from remediator.console.queries import parse_before
 from remediator.console.refused_act import refused_act
 from remediator.console.rendering import render
@@ -28,6 +29,7 @@ from remediator.server.operator_api import parse_run_id
 from runbookd.inventory import own_approvals
 
 MAX_AWAITING = 50
+MAX_EPISODES = 500  # read for the hint at alerts without an operator; a storm may have more
 MAX_ANSWERS = 20
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,8 @@ class _Pages:
             history = await list_answers(connection, limit=MAX_ANSWERS, before=before)
             shown = [*waiting.runs, *(each.run for each in history.answers)]
             counts = await effects.count_items(connection, [run.id for run in shown])
+            open_episodes = await episodes.newest_open(connection, MAX_EPISODES)
+            hands = await read_in_hand(connection, open_episodes, self._context.clock.now())
         awaiting = [AwaitingRun(run, act_words(run.key, counts[run.id].total, run.undoes)) for run in waiting.runs]
         values: dict[str, Any] = {
             "awaiting": sorted(awaiting, key=lambda each: each.run.expires_at or each.run.created_at),
@@ -78,6 +82,7 @@ class _Pages:
             "next": history.next,
             "before": before,
             "short": short_target,
+            "unacknowledged": unacknowledged(open_episodes, hands),
         }
         return await render(request, visitor, "approvals.html", command="runbookctl status", **values)
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.bounds.facts import HOUR
 from remediator.console.alerts import FiringAlert, alerts_of, worst_first
 from remediator.console.bound_rows import BoundRow, rows_of_run
+from remediator.console.pages.acknowledge import InHand, Unacknowledged, read_in_hand, unacknowledged
 from remediator.console.rendering import CONSOLE, render
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.times import zone_of
@@ -44,6 +45,7 @@ class StackSummary:
     freeze: str | None
     tried: Run | None
     """The newest run about the worst alert; while none fires, that of the stack."""
+    unacknowledged: Unacknowledged | None
 
     @property
     def stopped_by(self) -> Sequence[BoundRow]:
@@ -89,6 +91,7 @@ class _Record:
     messages_unsent: int
     last_of_episodes: Mapping[int, Run]
     last_of_stacks: Mapping[str, Run]
+    hands: Mapping[int, InHand]
 
     def is_helped(self, alert: FiringAlert) -> bool:
         """Return whether a run acts on the alert, or has acted with success."""
@@ -149,6 +152,7 @@ async def _read(connection: AsyncConnection, context: Context) -> _Record:
             for name in context.inventory.stacks
             for each in (await list_runs(connection, stack=name, limit=1)).runs
         },
+        await read_in_hand(connection, open_episodes, context.clock.now()),
     )
 
 
@@ -180,7 +184,8 @@ def _summaries(context: Context, record: _Record, unanswered: Sequence[FiringAle
 def _summary(
     name: str, stack: Stack, record: _Record, unanswered: Sequence[FiringAlert], now: datetime
 ) -> StackSummary:
-    own = [alert for each in record.episodes if each.stack == name for alert in alerts_of(each)]
+    episodes_here = [each for each in record.episodes if each.stack == name]
+    own = [alert for each in episodes_here for alert in alerts_of(each)]
     own += [each for each in unanswered if each.stack == name]
     alerts = sorted(worst_first(own), key=lambda each: (each.rank, record.is_helped(each)))
     return StackSummary(
@@ -194,4 +199,5 @@ def _summary(
         stack.limits.max_runs_per_hour,
         describe_freeze(stack.freezes.items(), now),
         record.tried(name, alerts[0] if alerts else None),
+        unacknowledged(episodes_here, record.hands),
     )

@@ -3,13 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
 from remediator.escalation.acknowledge import acknowledge
-from tests.unit.remediator.console.pages.world import HOSTILE, Seed, Visit, visit
+from remediator.ledger.episodes import newest_open
+from tests.unit.remediator.console.pages.world import HOSTILE, Seed, Visit, visit, words_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,6 +31,35 @@ async def form_of(console: Visit, stack: str) -> tuple[int, dict[str, str]]:
     hidden = dict(re.findall(r'type="hidden" name="(back|seen_at)" value="([^"]+)"', form[2]))
     assert set(hidden) == {"back", "seen_at"}
     return int(form[1]), {**hidden, "note": f"on it {HOSTILE}", "for_": "1h"}
+
+
+async def test_alerts_that_nobody_has_are_counted_and_linked_until_somebody_has_them(
+    seeded: Seed, tmp_path: Path
+) -> None:
+    async with visit(seeded, tmp_path) as own:
+        markup = await own.page("/")
+        assert re.findall(r'href="/stacks/(\w+)#alerts"', markup) == ["billing", "shop", "frozen", "search"]
+        words = words_of(markup)
+        assert "1 for a yes 1 alert waits for an operator since 12:02" in words
+        assert "3 alerts wait for an operator, the first since 12:00" in words
+        inbox = await own.page("/approvals")
+        assert "7 alerts wait for an operator, the first since 12:00" in words_of(inbox)
+        assert '<a class="wait" href="/">' in inbox
+        async with own.context.ledger.read() as connection:
+            opened = await newest_open(connection, 50)
+        for each in opened:
+            await acknowledge(own.context, each.id, "oncall")
+        assert "for an operator" not in await own.words("/approvals")
+        words = await own.words("/")
+        assert "for an operator" not in words
+        assert "Waits nothing" in words
+
+
+async def test_taking_an_alert_is_a_button_on_the_pages_of_stack_and_run(console: Visit) -> None:
+    for path in ("/stacks/billing", f"/runs/{console.runs['awaiting']}"):
+        summary = re.search(r'<details class="take">\s*<summary>(.*?)</summary>', await console.page(path), re.DOTALL)
+        assert summary is not None, path
+        assert re.match(r'<span class="button primary">.* I have it…</span> <span class="dim">waits', summary[1]), path
 
 
 async def test_operator_acknowledges_and_the_page_says_who_has_it(alone: Visit) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import ClientSession
 
+from remediator.console.bound_rows import BoundRow, Gauge
 from remediator.ledger import outbox, runs
 from remediator.ledger.outbox import Draft
 from tests.unit.remediator.console.pages.world import HOSTILE, Visit, words_of
@@ -18,8 +19,7 @@ async def test_stacks_show_the_worst_alert_and_what_waits(console: Visit) -> Non
     assert "1 run waits for your yes or no" in words
     billing, shop = words.index("billing"), words.index("P0")
     assert billing < shop, "the stack that waits for an operator comes first"
-    assert "7 of 10 runs this hour" not in words
-    assert "8 of 10 runs this hour" in words  # of shop: two runs were admitted
+    assert "2 of 10 runs used this hour" in words[shop:]  # two runs were admitted
     refused = f"Tried refused run {console.runs['refused']} 30 min ago max_items refuses: found 9, max_items is 5"
     assert refused in words
     assert "freeze xmas (until 2026-04-01 00:00 UTC: year end)" in words
@@ -33,8 +33,12 @@ async def test_stack_says_why_no_run_helps_an_alert(console: Visit) -> None:
     assert "Open breakers clear_folder on shop/postgres/third" in words
     assert "restore_drill never done" in words
     assert "window maintenance from 04 Mar 01:00 UTC 20:00" not in words
-    assert "3 of 3 left this hour" not in words
-    assert "1 of 3 left this hour" in words
+    assert "2 of 3 used this hour" in words
+    assert _filled(await console.page("/stacks/shop"))[:2] == ["20.0", "66.7"], "the bars show what the words say"
+
+
+def _filled(markup: str) -> list[str]:
+    return re.findall(r'class="used" width="([\d.]+)"', markup)
 
 
 async def test_times_are_in_utc_and_in_the_zone_of_the_stack(console: Visit) -> None:
@@ -97,6 +101,18 @@ async def test_refused_run_shows_each_bound_with_its_numbers(console: Visit) -> 
     assert 'class="gauge over"' in markup
     assert "runs in the last hour: 1 of 3 of this remediation" in words
     assert "Touched" not in words
+
+
+async def test_time_that_has_passed_is_no_warning(console: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        BoundRow("cooldown", "defer", False, "over", [Gauge(600, 600, "s", until_full=True)]),
+        BoundRow("min_firing", "defer", True, "too new", [Gauge(60, 120, "s", until_full=True)]),
+    ]
+    monkeypatch.setattr("remediator.console.pages.run.rows_of_run", lambda _: rows)
+    markup = await console.page(f"/runs/{console.runs['refused']}")
+    assert re.findall(r'class="gauge (\w*)"', markup) == ["", "passed"]
+    assert "over passed: 10 min" in words_of(markup)
+    assert "too new 1 min of 2 min" in words_of(markup)
 
 
 async def test_run_that_waits_says_for_what_and_until_when(console: Visit) -> None:
