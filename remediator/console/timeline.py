@@ -1,5 +1,6 @@
 """The timeline of a run in two lanes: what the world did, and what runbookd did. Waiting stands apart from working."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,13 +11,14 @@ from remediator.console.alerts import FiringAlert, alerts_of, worst_first
 from remediator.console.state_words import Tone, look_of
 from remediator.ledger.episodes import Episode
 from remediator.ledger.run_row import Run
-from remediator.ledger.run_story import Story, StoryEvent, StoryMessage
+from remediator.ledger.run_story import OtherRun, Story, StoryEvent, StoryMessage
 from remediator.model.remediation import ItemState
 from remediator.model.run_state import MEANING, TRANSITIONS, RunState
 
-GAP = timedelta(seconds=60)  # a longer time in which nothing happened is shown as such
+GAP = timedelta(seconds=60)  # a longer time without an event is shown as such
 MAX_JOINED = 10  # alerts that joined later, each an event of its own
 Lane = Literal["world", "ours"]
+_NOTHING = "nothing happened"
 # A part of the page that belongs to an event: the template shows it there.
 Part = Literal["", "plan", "effects", "proof", "alerts"]
 
@@ -33,8 +35,17 @@ class Event:
     detail: str = ""
     part: Part = ""
     gap: timedelta | None = None
+    others: Sequence[OtherRun] = ()  # the runs of the episode that were under way during a gap
     state: str = ""  # that the run reached with it
     is_far: bool = True  # from the one before, so that its whole time is worth showing
+
+    @property
+    def other_states(self) -> str:
+        """How the other runs went, as in `7 refused, 1 succeeded`; of one run only the word."""
+        counts = Counter(look_of(each.state).words for each in self.others)
+        if len(self.others) == 1:
+            return next(iter(counts))
+        return ", ".join(f"{number} {words}" for words, number in counts.items())
 
 
 def timeline_of(run: Run, episode: Episode, story: Story, now: datetime) -> Sequence[Event]:
@@ -44,7 +55,7 @@ def timeline_of(run: Run, episode: Episode, story: Story, now: datetime) -> Sequ
     events = [
         replace(each, part="") if each.part == "plan" and at != last_plan else each for at, each in enumerate(events)
     ]
-    return list(_with_gaps(events, run, now))
+    return [_with_others(each, story) for each in _with_gaps(events, run, now)]
 
 
 def _world(run: Run, episode: Episode) -> Iterator[Event]:
@@ -102,6 +113,7 @@ def _without_repetitions(rows: Sequence[StoryEvent]) -> Iterator[StoryEvent]:
             yield row
 
 
+_MEANING = {RunState.SUCCEEDED: "the reading came back clean"}  # what was done stands above it
 _WORDS = {
     RunState.PLANNED: "Planned a run",
     RunState.PRECHECKED: "Read the plan and judged its bounds",
@@ -123,9 +135,8 @@ def _event(row: StoryEvent) -> Event:
     if row.event in list(RunState):
         look, state = look_of(row.event), RunState(row.event)
         words = _WORDS.get(state) or look.words[0].upper() + look.words[1:]
-        detail = (
-            reason if state in TRANSITIONS or state is RunState.REJECTED else f"{reason}: {MEANING[state]}".strip(": ")
-        )
+        is_said = state in TRANSITIONS or state is RunState.REJECTED
+        detail = reason if is_said else f"{reason}: {_MEANING.get(state, MEANING[state])}".strip(": ")
         by = f"{row.actor}: " if by_operator else ""
         part = _PARTS.get(state, "")
         return Event(row.at, lane, f"{by}{words}", look.icon, look.tone, detail, part, state=state)
@@ -145,7 +156,8 @@ def _message(message: StoryMessage) -> Event:
         return Event(
             message.created_at, "ours", f"Message to {message.contact}: {tried}", "mail", "warn", message.title
         )
-    return Event(message.created_at, "ours", f"Message to {message.contact}: accepted", "mail", "quiet", message.title)
+    words = f"Message delivered to {message.contact}'s service"  # whether a person has read it, nobody knows
+    return Event(message.created_at, "ours", words, "mail", "quiet", message.title)
 
 
 def _with_gaps(events: Iterable[Event], run: Run, now: datetime) -> Iterator[Event]:
@@ -163,6 +175,19 @@ def _with_gaps(events: Iterable[Event], run: Run, now: datetime) -> Iterator[Eve
         yield _gap(known[-1].at, now - known[-1].at, str(run.state))
 
 
+def _with_others(event: Event, story: Story) -> Event:
+    """Return a gap with the other runs that were under way in it: those are what happened."""
+    if event.gap is None:
+        return event
+    end = event.at + event.gap
+    others = [
+        each
+        for each in story.others
+        if each.created_at < end and (each.finished_at is None or each.finished_at > event.at)
+    ]
+    return replace(event, words="" if others and event.words == _NOTHING else event.words, others=others)
+
+
 def _state_after(event: Event, before: str) -> str:
     """Return the state that the run is in after `event`."""
     return event.state or before
@@ -175,5 +200,5 @@ def _gap(at: datetime, span: timedelta, state: str) -> Event:
         RunState.VERIFYING: ("waited for the reading to come back clean", "eye"),
         RunState.EXECUTING: ("an effect took this long", "play"),
     }
-    words, icon = waits.get(RunState(state), ("nothing happened", "dash")) if state else ("nothing happened", "dash")
+    words, icon = waits.get(RunState(state), (_NOTHING, "dash")) if state else (_NOTHING, "dash")
     return Event(at, "ours", words, icon, gap=span)

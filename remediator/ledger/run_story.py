@@ -13,8 +13,11 @@ from remediator.ledger.effects import RunItem
 from remediator.ledger.run_row import Run
 from remediator.ledger.schema import audit, item, outbox, run
 from remediator.model.remediation import Item, ItemState
+from remediator.model.run_state import RunState
 
 MAX_EVENTS, MAX_ITEMS, MAX_MESSAGES = 300, 100, 50
+MAX_OTHERS = 5_000  # runs of the episode on either side: one a minute for three days
+SHOWN_SIBLINGS = 10  # on either side
 _OF_ITEMS = ("intended", "settled")  # two rows per effect; the items themselves say it better
 
 
@@ -45,6 +48,15 @@ class StoryMessage(NamedTuple):
     attempts: int
 
 
+class OtherRun(NamedTuple):
+    """Another run of the episode. Without `finished_at`, it has not ended."""
+
+    id: int
+    state: RunState
+    created_at: datetime
+    finished_at: datetime | None
+
+
 @dataclass(frozen=True)
 class Story:
     """All of it, within limits. `counts` are those of all items; the items are the first MAX_ITEMS."""
@@ -53,24 +65,30 @@ class Story:
     items: Sequence[StoryItem]
     counts: Counter[ItemState]
     messages: Sequence[StoryMessage]
-    siblings: Sequence[int]
-    """The numbers of the episode's runs around this one, oldest first."""
+    others: Sequence[OtherRun]
+    """The other runs of the episode, oldest first."""
 
     @property
     def effects_began_at(self) -> datetime | None:
         """The first intent."""
         return min((each.intended_at for each in self.items if each.intended_at), default=None)
 
+    def siblings(self, identifier: int) -> Sequence[int]:
+        """Return the numbers of the episode's runs around the run `identifier` of this story, and its own."""
+        before = [each.id for each in self.others if each.id < identifier]
+        after = [each.id for each in self.others if each.id > identifier]
+        return [*before[-SHOWN_SIBLINGS:], identifier, *after[:SHOWN_SIBLINGS]]
+
 
 async def read_story(connection: AsyncConnection, current: Run) -> Story:
     """Read the story of a run; of a very long one, the newest events."""
-    siblings = await _siblings(connection, current)
+    others = await _others(connection, current)
     return Story(
         await _events(connection, current.id),
         await _items(connection, current.id),
         await _counts(connection, current.id),
-        await _messages(connection, current, next((each for each in siblings if each > current.id), None)),
-        siblings,
+        await _messages(connection, current, next((each.id for each in others if each.id > current.id), None)),
+        others,
     )
 
 
@@ -98,13 +116,15 @@ async def _counts(connection: AsyncConnection, identifier: int) -> Counter[ItemS
     return Counter({ItemState(state): number for state, number in await connection.execute(query)})
 
 
-async def _siblings(connection: AsyncConnection, current: Run) -> Sequence[int]:
-    """Return at most ten runs of the episode before this one, it, and ten after it."""
-    of_episode = select(run.c.id).where(run.c.episode == current.episode)
-    before = of_episode.where(run.c.id <= current.id).order_by(run.c.id.desc()).limit(11)
-    after = of_episode.where(run.c.id > current.id).order_by(run.c.id).limit(10)
-    earlier = (await connection.execute(before)).scalars().all()
-    return [*reversed(earlier), *(await connection.execute(after)).scalars()]
+async def _others(connection: AsyncConnection, current: Run) -> Sequence[OtherRun]:
+    of_episode = select(run.c.id, run.c.state, run.c.created_at, run.c.finished_at).where(
+        run.c.episode == current.episode
+    )
+    before = of_episode.where(run.c.id < current.id).order_by(run.c.id.desc()).limit(MAX_OTHERS)
+    after = of_episode.where(run.c.id > current.id).order_by(run.c.id).limit(MAX_OTHERS)
+    earlier = (await connection.execute(before)).all()
+    rows = [*reversed(earlier), *(await connection.execute(after)).all()]
+    return [OtherRun(row.id, RunState(row.state), row.created_at, row.finished_at) for row in rows]
 
 
 async def _messages(connection: AsyncConnection, current: Run, next_run: int | None) -> Sequence[StoryMessage]:

@@ -1,13 +1,16 @@
 """`/runs/ID`: one run as a timeline, from its alert to its proof; `/runs/ID/why`: what would be done now."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.console.act_words import items_noun
 from remediator.console.alerts import alerts_of, worst_first
 from remediator.console.bound_rows import rows_of_decision, rows_of_run
+from remediator.console.outcome_words import EpisodeEnd, bound_sentences, channel_line, end_of, headline
 from remediator.console.pages.acknowledge import read_in_hand
 from remediator.console.rendering import render
 from remediator.console.routes import ConsoleRoutes
@@ -16,14 +19,13 @@ from remediator.console.times import zone_of
 from remediator.console.visitor import Visitor
 from remediator.context import Context
 from remediator.escalation.advice import what_next
-from remediator.ledger import episodes
-from remediator.ledger.run_story import MAX_ITEMS, read_story
+from remediator.ledger import episodes, switches
+from remediator.ledger.run_story import MAX_ITEMS, Story, read_story
 from remediator.ledger.runs import Run
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import WrongState
 from remediator.model.logfmt import format_evidence
 from remediator.model.remediation import Undo
-from remediator.model.run_state import MEANING
 from remediator.model.target import ResolvedTarget, resolve_target
 from remediator.runs.undos import require_undoable
 from remediator.server.dry_run import preview_episode
@@ -49,6 +51,8 @@ def add_routes(routes: ConsoleRoutes) -> None:
             run = await find_run(connection, request)
             episode = await episodes.get(connection, run.episode)
             story = await read_story(connection, run)
+            end = end_of(run, episode, story)
+            advice = await _advice(connection, run, end)
             can_be_undone = await _can_be_undone(connection, context, run)
             hand = (await read_in_hand(connection, [episode], context.clock.now()))[episode.id]
         return await render(
@@ -59,24 +63,30 @@ def add_routes(routes: ConsoleRoutes) -> None:
             run=run,
             episode=episode,
             story=story,
+            siblings=story.siblings(run.id),
             alerts=worst_first(alerts_of(episode)),
             events=timeline_of(run, episode, story, context.clock.now()),
             bounds=rows_of_run(run),
             readings=readings_of(run),
             evidence={name: value for name, value in run.evidence.items() if name not in _SHOWN_ELSEWHERE and value},
-            meaning=MEANING[run.state],
-            next_step=what_next(run),
+            headline=headline(run, story.counts),
+            found_noun=items_noun(run.key, run.found or 0, run.undoes),
+            end=end,
+            next_step=advice,
             undo=_undo_of(context, run),
             can_be_undone=can_be_undone,
             hand=hand,
             max_items=MAX_ITEMS,
             zone=zone_of(context.inventory.stacks.get(run.stack)),
-            markdown=_markdown(run, str(request.url)),
+            markdown=_markdown(run, story, end, advice, str(request.url)),
         )
 
     async def show_why(request: web.Request, visitor: Visitor) -> web.Response:
         async with context.ledger.read() as connection:
             run = await find_run(connection, request)
+            episode = await episodes.get(connection, run.episode)
+            end = end_of(run, episode, await read_story(connection, run))
+            advice = await _advice(connection, run, end)
         preview = await preview_episode(context, EpisodeKey(run.stack, run.remediation, run.target))
         return await render(
             request,
@@ -85,7 +95,8 @@ def add_routes(routes: ConsoleRoutes) -> None:
             command=f"runbookctl why {run.id}",
             run=run,
             bounds=rows_of_run(run),
-            next_step=what_next(run),
+            end=end,
+            next_step=advice,
             preview=preview,
             now_rows=rows_of_decision(preview.decision, preview.facts) if preview.decision and preview.facts else (),
             max_items=MAX_ITEMS,
@@ -136,9 +147,18 @@ async def _can_be_undone(connection: AsyncConnection, context: Context, run: Run
     return True
 
 
-def _markdown(run: Run, address: str) -> str:
-    """Return the run in one line for the channel of the incident."""
-    reason = f" ({run.reason})" if run.reason else ""
-    return (
-        f"**run {run.id}**: {run.remediation} on `{run.target}` is **{run.state}**{reason}. {what_next(run)} {address}"
-    )
+async def _advice(connection: AsyncConnection, run: Run, end: EpisodeEnd | None) -> str:
+    """Return what comes next; of an episode that is over only what stays: an open breaker."""
+    if end is None:
+        return what_next(run)
+    reason = await switches.breaker_reason(connection, run.key)
+    if reason is None:
+        return ""
+    close = shlex.join(["runbookctl", "breaker", "close", run.remediation, run.target])
+    return f"The breaker is open ({reason}). Check the target, then close it: {close}"
+
+
+def _markdown(run: Run, story: Story, end: EpisodeEnd | None, advice: str, address: str) -> str:
+    over = [f"Over since {end.at:%H:%M:%S} UTC: {end.sentence}"] if end else []
+    parts = [*over, headline(run, story.counts), *bound_sentences(rows_of_run(run)), advice]
+    return channel_line(run, address, [each for each in parts if each])
