@@ -1,6 +1,6 @@
 """One probe of an HTTP endpoint: the request of the inventory, its phases, and what its answer says."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 from time import perf_counter
@@ -67,7 +67,7 @@ class HttpClient(Client):
         problem = "; ".join(fault.text for fault in answer.faults)
         if any(fault.part == "status" for fault in answer.faults):
             problem += "; check the endpoint, or correct `status`"
-        return answer.status, [*answer.samples], f"{shown}: {problem}" if problem else ""
+        return answer.status, list(answer.samples), f"{shown}: {problem}" if problem else ""
 
     async def _ask(self, phases: Phases) -> _Answer:
         request, target = self._request, self._target
@@ -92,7 +92,7 @@ class HttpClient(Client):
         if not self._target.reads_the_body:
             return await response.content.read(BODY_BYTES)
         encoding = response.headers.get("Content-Encoding", "")
-        return await read_body(_chunks(response), encoding, self._target.body_limit)
+        return await read_body(response.content.iter_any(), encoding, self._target.body_limit)
 
     def _body_samples(self, body: bytes, faults: Sequence[Fault]) -> Iterator[Sample]:
         expect, parts = self._target.expect, {fault.part for fault in faults}
@@ -122,11 +122,6 @@ class HttpClient(Client):
             max_field_size=_HEADER_BYTES,
             trace_configs=[phases.trace()],
         )
-
-
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    async for chunk in response.content.iter_any():
-        yield chunk
 
 
 def _connection_samples(response: aiohttp.ClientResponse) -> Iterator[Sample]:

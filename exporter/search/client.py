@@ -95,8 +95,9 @@ def _indices(stats: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _alias_samples(aliases: Sequence[str], answer: Any) -> Iterator[Sample]:
     """Yield the number of indices of each alias; the answer names the missing ones in an error beside the others."""
     entries = [each for each in answer.values() if isinstance(each, dict)] if isinstance(answer, dict) else []
+    names = [found for each in entries if isinstance(found := each.get("aliases"), dict)]
     for alias in aliases:
-        yield metrics.ALIAS(sum(alias in (each.get("aliases") or {}) for each in entries), alias)
+        yield metrics.ALIAS(sum(alias in found for found in names), alias)
 
 
 def _numbers(health: Mapping[str, Any]) -> Iterator[Sample]:

@@ -1,5 +1,6 @@
 """Probes an http target of the inventory as the exporter does; only whether the answer is good is kept."""
 
+import asyncio
 import ssl
 
 import aiohttp
@@ -18,7 +19,7 @@ async def probe(target: HttpTarget) -> str | None:
     """Send the request once; return why the target is not good, or None."""
     try:
         request = request_of(target, f"runbook-remediator/{VERSION}")
-        tls = trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), target.tls)
+        tls = await asyncio.to_thread(trust, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), target.tls)
     except (SecretError, AddressError) as error:
         return str(error)
     try:

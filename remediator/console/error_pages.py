@@ -12,7 +12,7 @@ from remediator.console.headers import is_console_path
 from remediator.console.rendering import CONSOLE, render
 from remediator.console.visitor import Visitor
 from remediator.model.errors import LedgerUnavailable, OperatorRemoved, RemediatorError
-from remediator.server.json_errors import STATUS
+from remediator.server.json_errors import STATUS, status_of
 
 _STATUS: Mapping[type[RemediatorError], int] = {**STATUS, OperatorRemoved: 403}  # not 401: no token helps here
 _HEADLINES = {
@@ -44,7 +44,7 @@ async def answer_with_page(
         return await answer
     except tuple(_STATUS) as error:
         is_ledger = isinstance(error, LedgerUnavailable)
-        status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+        status = status_of(error, _STATUS)
         return await _page(request, visitor, status, str(error), is_ledger=is_ledger)
     except web.HTTPException as error:
         if error.status < 400:

@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from remediator.context import Context
-from remediator.model.errors import NoSuchEpisode, NoSuchRun
 from remediator.reports.incident import read_incident
 from remediator.reports.incident_markdown import incident_markdown
-from remediator.server.operator_api import OperatorGuard, parse_run_id
+from remediator.server.episodes_api import parse_episode_id
+from remediator.server.operator_api import OperatorGuard
 
 
 def add_incident_routes(app: web.Application, context: Context, require_operator: OperatorGuard) -> None:
@@ -27,15 +27,3 @@ async def report_of(context: Context, identifier: int) -> str:
     """
     async with context.ledger.read() as connection:
         return incident_markdown(await read_incident(connection, context, identifier))
-
-
-def parse_episode_id(request: web.Request) -> int:
-    """Return the episode's number in the path.
-
-    Raises:
-        NoSuchEpisode: it is not a number.
-    """
-    try:
-        return parse_run_id(request)
-    except NoSuchRun:
-        raise NoSuchEpisode("there is no such episode; give a number") from None

@@ -1,5 +1,7 @@
 """JSON errors below `/api/`: `{"error": "one readable line"}`, with the status and headers of the error."""
 
+from collections.abc import Mapping
+
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -32,9 +34,9 @@ STATUS: dict[type[RemediatorError], int] = {
 }
 
 
-def status_of(error: RemediatorError) -> int:
+def status_of(error: RemediatorError, statuses: Mapping[type[RemediatorError], int] = STATUS) -> int:
     """Return the status of an error; a kind that is not listed has that of the one it specializes."""
-    return next(STATUS[kind] for kind in type(error).mro() if kind in STATUS)
+    return next(statuses[kind] for kind in type(error).mro() if kind in statuses)
 
 
 @web.middleware

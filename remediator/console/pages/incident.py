@@ -4,7 +4,8 @@ from aiohttp import hdrs, web
 
 from remediator.console.routes import ConsoleRoutes
 from remediator.console.visitor import Visitor
-from remediator.server.incident_api import parse_episode_id, report_of
+from remediator.server.episodes_api import parse_episode_id
+from remediator.server.incident_api import report_of
 
 
 def add_routes(routes: ConsoleRoutes) -> None:

@@ -37,16 +37,13 @@ from remediator.model.remediation import Remediation, TargetName
 from remediator.model.run_state import RunState
 from remediator.model.target import canonical_target, settings_of, targets_by_kind
 from remediator.runs.questions import MAX_REASON, Answer, Request, ask, confirm
+from remediator.server.json_errors import status_of
 from remediator.server.questions_api import MAX_TARGET, parse_question_id
 from runbookd.inventory import Mode, QueueTarget, format_duration
 
 _PREFIX = "set."  # of the fields of parameters: a parameter may be named like another field
-_STATUS: Mapping[type[RemediatorError], int] = {
-    InvalidParameter: 400,
-    NoSuchTarget: 404,
-    WrongState: 409,
-    TargetUnreachable: 503,
-}
+# These keep the form, with what was typed.
+_REFUSED = (InvalidParameter, NoSuchTarget, WrongState, TargetUnreachable)
 # The states in which a yes would end at once without having touched anything.
 _POINTLESS = frozenset({RunState.REFUSED, RunState.NOTHING_TO_DO})
 log = structlog.get_logger(__name__)
@@ -127,7 +124,7 @@ class _Pages:
         typed = _read_form(await request.post())
         try:
             answer = await ask(self._context, visitor.operator, typed.as_request())
-        except tuple(_STATUS) as error:
+        except _REFUSED as error:
             if typed.undo is not None and isinstance(error, WrongState):
                 return await refused_act(request, visitor, error, "It cannot be undone", typed.undo)
             if typed.undo is not None:
@@ -170,7 +167,7 @@ class _Pages:
             "max_reason": MAX_REASON,
             "error": None if error is None else str(error),
         }
-        status = 200 if error is None else _STATUS[type(error)]
+        status = 200 if error is None else status_of(error)
         command = shlex.join(["runbookctl", "start", remediation.name, typed.whole_target])
         return await render(request, visitor, "start_form.html", command=command, status=status, **values)
 
