@@ -1,4 +1,4 @@
-"""Answers to requests for an approval: who gave them, how, and what the others are told."""
+"""Answers to requests for an approval: who gave them, how, and what the other operators learn."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
