@@ -29,7 +29,15 @@ from runbookd.inventory.duties import Duty
 from runbookd.inventory.errors import InventoryError, Problem, SecretError
 from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.http import HttpTarget
-from runbookd.inventory.load import load_inventory, place_of, read_block
+from runbookd.inventory.load import (
+    Change,
+    PlacedBlock,
+    load_inventory,
+    place_of,
+    read_block,
+    read_placed_block,
+    read_value,
+)
 from runbookd.inventory.model import (
     Alertmanager,
     Approvals,
@@ -62,6 +70,7 @@ __all__ = [
     "BackupReport",
     "BackupTarget",
     "Breaker",
+    "Change",
     "Check",
     "Console",
     "Contact",
@@ -82,6 +91,7 @@ __all__ = [
     "Marker",
     "MarkerError",
     "Mode",
+    "PlacedBlock",
     "PostgresTarget",
     "PrefixSettings",
     "Problem",
@@ -115,6 +125,8 @@ __all__ = [
     "read_block",
     "read_marker",
     "read_password_hash",
+    "read_placed_block",
     "read_storage_options",
+    "read_value",
     "secret_files",
 ]

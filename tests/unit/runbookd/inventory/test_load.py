@@ -1,12 +1,13 @@
 """The inventory reports every mistake with place and remedy, and never shows a secret."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from runbookd.addresses.postgres import read_postgres_address
-from runbookd.inventory import InventoryError, Mode, QueueTarget, SecretError, load_inventory
+from runbookd.inventory import Change, InventoryError, Mode, QueueTarget, SecretError, load_inventory
 
 GOOD = """\
 alertmanager: {url: http://127.0.0.1:9093}
@@ -255,3 +256,46 @@ def test_wrong_shapes_are_described_in_words_of_the_inventory(tmp_path: Path) ->
     assert "stacks.e.queues.q.names: must be a list of queues, or 'discover'" in text
     for foreign in ("Input", "String should", "Field", "dictionary", "tuple", "instance", "pathlib", "parse"):
         assert foreign not in text
+
+
+def test_mistake_in_an_entry_of_a_list_has_the_line_of_the_entry(tmp_path: Path) -> None:
+    text = GOOD.replace("days: [sun]", "days: [sun,\n        sunday]")
+    found = problems(tmp_path, text)
+    assert [each.split(": must")[0] for each in found] == ["inventory.yml:14: stacks.shop.windows.maintenance.days.1"]
+
+
+def test_duplicate_key_within_a_list_is_refused(tmp_path: Path) -> None:
+    text = GOOD + "contacts: [{a: 1,\n  a: 2}]\n"
+    assert problems(tmp_path, text) == ["inventory.yml:17: contacts.0.a: duplicate key; keep one"]
+
+
+def test_alias_of_a_block_within_itself_is_refused(tmp_path: Path) -> None:
+    found = problems(tmp_path, "stacks: &all\n  shop: *all\n")
+    assert found == ["inventory.yml:2: stacks.shop: holds itself by its alias; write it out"]
+
+
+def change(key: str, value: object) -> Change:
+    return Change(tuple(key.split(".")), value, "case.yml:7")
+
+
+def test_change_replaces_one_value(tmp_path: Path) -> None:
+    changes = [change("stacks.shop.remediations.terminate_idle_transactions.max_items", 3)]
+    inventory = load_inventory(write(tmp_path, GOOD), {}, changes)
+    assert inventory is not None
+    assert inventory.stacks["shop"].remediations["terminate_idle_transactions"].max_items == 3
+    assert inventory.stacks["shop"].remediations["terminate_idle_transactions"].mode is Mode.AUTO
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("stacks.shop.windows.maintenance.day", 1, "case.yml:7: stacks.shop.windows.maintenance.day: unknown key"),
+        ("limits.max_runs_per_hour", "x", "case.yml:7: limits.max_runs_per_hour: must be a whole number"),
+        ("alertmanager.url.x", 1, "case.yml:7: alertmanager.url.x: 'url' is a single value and has no keys"),
+    ],
+)
+def test_mistake_in_a_change_has_the_place_of_the_change(
+    tmp_path: Path, key: str, value: object, expected: str
+) -> None:
+    with pytest.raises(InventoryError, match=re.escape(expected)):
+        load_inventory(write(tmp_path, GOOD), {}, [change(key, value)])
