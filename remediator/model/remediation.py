@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 from remediator.model.parameters import Parameter, Value
+from remediator.model.permanent_fix import Cause, Fix
 from runbookd.inventory import RemediationSettings, Stack
 
 # "stack": the whole stack, for any target in the alert
@@ -144,6 +145,22 @@ def never(_: Scope) -> UndoWhen | None:
     return None
 
 
+@dataclass(frozen=True)
+class PermanentFix:
+    """The end for good of a problem that a remediation repairs again and again, for operators to apply.
+
+    `names` and `traits` are the values of its items (identity or evidence) that tell what causes it. Names are shown as
+    they are, because the text quotes them; likely secrets and personal data in the others are masked. `write` makes the
+    text from the causes, the most frequent first; there are none if the ledger recorded none. From `after` times within
+    a week the problem counts as recurring: twice may be chance, or a deploy and its repair.
+    """
+
+    write: Callable[[Scope, Sequence[Cause]], Fix]
+    names: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    after: int = 3
+
+
 class RemediationSession(Protocol):
     """A remediation connected to one target. Every method may raise TargetUnreachable."""
 
@@ -188,7 +205,7 @@ class Remediation:
     `parameters` are those that an operator may set. `only_adds`: it only adds or reads, so an operator may start it in
     a freeze. `undo_when` returns when the engine undoes a succeeded run by itself; only for an exact `undo`.
     `declare` returns the parameters and the undo of one target, where the inventory says what a target is. `refused_by`
-    are the bounds that apply to it besides those of all.
+    are the bounds that apply to it besides those of all. `permanent_fix` is what an operator can do instead.
     """
 
     name: str
@@ -207,6 +224,7 @@ class Remediation:
     undo_when: Callable[[Scope], UndoWhen | None] = never
     declare: Callable[[Stack, TargetName], Declaration] | None = None
     refused_by: frozenset[DeclaredBound] = frozenset()
+    permanent_fix: PermanentFix | None = None
 
     def declared_for(self, stack: Stack, target: TargetName) -> Declaration:
         """Return the parameters and the undo of this remediation on `target`."""

@@ -16,9 +16,22 @@ import asyncpg
 from remediator.clients.postgres import translate_errors
 from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment, load_session_statements, protection, read_moments, read_pid
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix, values_of
+from remediator.model.quoting import sql_duration, sql_name
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 
 OLDER_THAN = timedelta(minutes=5)
+TIMEOUT = timedelta(seconds=60)  # of the permanent fix: a transaction that waits for so long is a fault
 PLAN_SECONDS = 8.0
 END_WAIT_MS = 5_000  # a backend ends within milliseconds unless the host is in trouble
 MAX_LISTED = 1_000  # sessions in one plan; the total is counted beyond it
@@ -159,6 +172,21 @@ async def _open(scope: Scope) -> AsyncIterator[_TerminationSession]:
         yield _TerminationSession(scope, server.connection, server.may_signal)
 
 
+def _write_fix(scope: Scope, causes: Sequence[Cause]) -> Fix:
+    """Let the server end idle transactions before this remediation would, and well before an alert."""
+    timeout = min(TIMEOUT, (scope.settings.older_than or OLDER_THAN) / 2)
+    return Fix(
+        "The application begins a transaction and then waits, often for another service: commit before the call. Until"
+        " then let the server end such transactions; new sessions follow the setting, so restart the application or"
+        " its pool.",
+        "\n".join(
+            f"ALTER ROLE {sql_name(role)} SET idle_in_transaction_session_timeout = {sql_duration(timeout)};"
+            for role in values_of(causes, "role")
+        ),
+        "sql",
+    )
+
+
 REMEDIATION = Remediation(
     name="terminate_idle_transactions",
     kind="postgres",
@@ -167,4 +195,5 @@ REMEDIATION = Remediation(
     one_effect=False,
     open=_open,
     undo=Undo("none", "A terminated session has rolled back; its client has to connect and begin again."),
+    permanent_fix=PermanentFix(_write_fix, names=("role",), traits=("application",)),
 )

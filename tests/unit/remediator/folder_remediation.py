@@ -11,11 +11,13 @@ from pathlib import Path
 
 from remediator.model.errors import TargetUnreachable
 from remediator.model.parameters import DurationParameter, NameParameter
+from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
     EffectOutcome,
     Identity,
     Item,
     ItemState,
+    PermanentFix,
     Plan,
     Remediation,
     Scope,
@@ -27,6 +29,13 @@ from remediator.model.remediation import (
 
 EXACT = Undo("exact", "A run writes the removed files again.")
 NO_UNDO = Undo("none", "A removed file is gone.")
+
+
+def _write_fix(scope: Scope, causes: Sequence[Cause]) -> Fix:
+    return Fix(f"Rotate the files of {scope.target}.", "\n".join(map(str, causes)), "shell")
+
+
+ROTATE = PermanentFix(_write_fix, names=("name",), traits=("size",))
 
 
 async def no_fault() -> None:
@@ -108,7 +117,9 @@ class FolderRemediation:
 
     def remediation(self, kind: TargetKind = "postgres") -> Remediation:
         keys = frozenset({"batch"})
-        return Remediation("clear_folder", kind, keys, 5, self.one_effect, self.open, NO_UNDO, self.lookback)
+        return Remediation(
+            "clear_folder", kind, keys, 5, self.one_effect, self.open, NO_UNDO, self.lookback, permanent_fix=ROTATE
+        )
 
 
 @dataclass

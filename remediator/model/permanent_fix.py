@@ -1,0 +1,36 @@
+"""The permanent fix of a recurring problem: what its items have in common, and the text that an operator applies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+# The language of a snippet, as Markdown names it; "" is prose for people.
+Language = Literal["", "sql", "javascript", "yaml", "ini", "shell", "redis"]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The values that a number of items share, such as a role and its application."""
+
+    traits: Mapping[str, str]
+    items: int
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.traits.items())
+
+
+@dataclass(frozen=True)
+class Fix:
+    """The permanent fix in a sentence, and the text to apply if there is one.
+
+    The remediator never applies it: it changes what the remediator may not, and needs rights that it lacks.
+    """
+
+    advice: str
+    snippet: str = ""
+    language: Language = ""
+
+
+def values_of(causes: Sequence[Cause], trait: str) -> Sequence[str]:
+    """Return the different values of a trait, the most frequent first."""
+    return list(dict.fromkeys(each.traits[trait] for each in causes if trait in each.traits))

@@ -1,0 +1,1 @@
+from tests.unit.remediator.reports.test_recurring import *

@@ -1,0 +1,114 @@
+"""A problem that comes back becomes a finding: its times, its causes, and the text of its permanent fix."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import Item, Verdict
+from remediator.reports.recurring import RecurringProblem, recurring_problems
+from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
+
+
+async def problems(harness: EngineHarness) -> Sequence[RecurringProblem]:
+    async with harness.context.ledger.read() as connection:
+        return await recurring_problems(connection, harness.context)
+
+
+async def _clean(_items: Sequence[Item]) -> Verdict:
+    return Verdict(True)
+
+
+async def happen(harness: EngineHarness, *files: str, hours: float = 5, **alert: Any) -> None:
+    """Play one episode: the files appear, the alert fires, is worked on, and is over."""
+    harness.files.fill(*files)
+    await harness.deliver(**alert)
+    await harness.work()
+    await harness.deliver(status="resolved", ends="2026-03-01T12:10:00Z", **alert)
+    await harness.work()
+    harness.clock.advance(hours=hours)
+
+
+async def test_problem_that_came_three_times_in_a_week_is_a_finding_with_its_causes_and_fix(
+    harness: EngineHarness,
+) -> None:
+    await happen(harness, "billing")
+    await happen(harness, "billing", "mail")
+    assert await problems(harness) == []
+    await happen(harness, "billing")
+    [found] = await problems(harness)
+    causes = [Cause({"name": "billing", "size": "7"}, 3), Cause({"name": "mail", "size": "4"}, 1)]
+    assert (found.stack, found.remediation, found.target) == ("shop", "clear_folder", "shop/postgres/main")
+    assert (found.times, found.acted, found.limit, found.items) == (3, 3, 3, 4)
+    assert found.runs == [3, 2, 1]
+    assert found.causes == causes
+    assert found.fix == Fix(
+        "Rotate the files of shop/postgres/main.", "name billing, size 7\nname mail, size 4", "shell"
+    )
+
+
+async def test_what_is_over_a_week_old_does_not_count(harness: EngineHarness) -> None:
+    await happen(harness, "a", hours=24 * 6)
+    await happen(harness, "a", hours=23)
+    await happen(harness, "a", hours=0)
+    assert len(await problems(harness)) == 1
+    harness.clock.advance(hours=2)
+    assert await problems(harness) == []
+
+
+async def test_plans_of_one_shadow_episode_count_once(folder: Path) -> None:
+    async with engine_harness(folder, inventory(mode="shadow")) as harness:
+        harness.files.fill("a")
+        for _ in range(5):
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=6)
+        assert len(await harness.runs()) == 5
+        assert await problems(harness) == []
+        for _ in range(3):
+            await happen(harness, "a")
+        [found] = await problems(harness)
+        assert (found.times, found.acted) == (3, 0)
+
+
+async def test_repair_that_was_clean_and_was_needed_once_more_in_one_episode_counts_each_time(
+    harness: EngineHarness,
+) -> None:
+    for _ in range(3):
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        harness.clock.advance(minutes=6)
+    assert {run.episode for run in await harness.runs()} == {1}
+    assert [each.times for each in await problems(harness)] == [3]
+
+
+async def test_batches_of_one_problem_count_once(folder: Path) -> None:
+    async with engine_harness(folder, inventory(batch=1, max_items=9, max_runs_per_hour=9)) as harness:
+        harness.files.verify = _clean  # type: ignore[method-assign]
+        harness.files.fill("a", "b", "c", "d")
+        for _ in range(4):
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=6)
+        assert [run.found for run in await harness.runs()] == [4, 3, 2, 1]
+        assert {run.state for run in await harness.runs()} == {"succeeded"}
+        for _ in range(2):
+            assert await problems(harness) == []
+            await happen(harness, "a")
+
+
+@pytest.mark.parametrize("state", ["ineffective", "refused"])
+async def test_problem_that_was_never_repaired_counts_once_an_episode(folder: Path, state: str) -> None:
+    stacks = inventory(max_items=1) if state == "refused" else inventory(verify_within="0s")
+    async with engine_harness(folder, stacks) as harness:
+        harness.files.refill = state == "ineffective"
+        harness.files.fill("a", "b")
+        for _ in range(4):
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=6)
+        assert state in {run.state for run in await harness.runs()}
+        assert await problems(harness) == []
