@@ -1,20 +1,34 @@
 """The inventory, ledger, clock, remediations and Alertmanager client that all parts of the engine share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
-from remediator.clients.alertmanager import AlertmanagerReader
+from remediator.clients.alertmanager import ActiveAlert
 from remediator.ledger.protocol import Ledger
 from remediator.model.clock import Clock
 from remediator.model.contact_log import ContactLog
 from remediator.model.errors import OperatorRemoved, RoleTooLow
-from remediator.model.remediation import Remediation
+from remediator.model.remediation import DeclaredBound, Remediation
 from runbookd.inventory import Inventory, Role
 
 REPEAT_INTERVAL = timedelta(minutes=5)  # as in deploy/alertmanager.yml; used if the inventory names none
+
+
+class ActiveAlerts(Protocol):
+    """Alertmanager, as far as the engine reads it."""
+
+    async def active(self) -> Sequence[ActiveAlert]:
+        """Return the alerts that fire now."""
+
+
+class SimulatedSurroundings(Protocol):
+    """Stands in for the servers around a target, which a simulation must not read."""
+
+    def surroundings(self, stack: str, at: datetime) -> Mapping[DeclaredBound, Sequence[str]]:
+        """Return for each bound about the surroundings why it would refuse a run of `stack` now."""
 
 
 @dataclass
@@ -28,12 +42,13 @@ class Context:
     ledger: Ledger
     clock: Clock
     remediations: Mapping[str, Remediation]
-    alertmanager: AlertmanagerReader | None
+    alertmanager: ActiveAlerts | None
     pause_file: Path | None = None  # while it exists, nothing is remediated
     contact_log: ContactLog = field(default_factory=ContactLog)
     removed_operators: frozenset[str] = frozenset()  # since the start
+    simulated: SimulatedSurroundings | None = None  # only in a simulation, which reads no server
 
-    def use(self, inventory: Inventory, alertmanager: AlertmanagerReader | None) -> None:
+    def use(self, inventory: Inventory, alertmanager: ActiveAlerts | None) -> None:
         """Replace the inventory. Call it only within a write transaction of the ledger."""
         former_operators = self.removed_operators | self.inventory.operators.keys()
         self.removed_operators = former_operators - inventory.operators.keys()

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import startup_findings
 from remediator.console.sign_in.credentials import end_orphaned_sessions
-from remediator.context import Context
+from remediator.context import ActiveAlerts, Context
 from remediator.ledger import audit, runs
 from remediator.ledger_placement import placement_problems
 from remediator.missing_parts import missing_sections
@@ -118,7 +118,7 @@ def token_files(inventory: Inventory) -> dict[str, Path]:
     return {name: file for name, file in files.items() if file is not None}
 
 
-def _alertmanager(previous: Context, inventory: Inventory) -> AlertmanagerReader | None:
+def _alertmanager(previous: Context, inventory: Inventory) -> ActiveAlerts | None:
     if inventory.alertmanager == previous.inventory.alertmanager:
         return previous.alertmanager
     return AlertmanagerReader(inventory.alertmanager.url_secret()) if inventory.alertmanager else None

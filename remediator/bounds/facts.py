@@ -112,8 +112,17 @@ class BoundFacts:
 
 async def query_outside(context: Context, target: ResolvedTarget, run: int | str) -> OutsideFacts:
     """Query Alertmanager and the surroundings of the target."""
-    block_on, surroundings = await asyncio.gather(query_block_on(context, target), query_surroundings(target, run))
+    block_on, surroundings = await asyncio.gather(
+        query_block_on(context, target), _query_surroundings(context, target, run)
+    )
     return OutsideFacts(block_on, surroundings)
+
+
+async def _query_surroundings(context: Context, target: ResolvedTarget, run: int | str) -> SurroundingFacts:
+    if context.simulated is None:
+        return await query_surroundings(target, run)
+    found = context.simulated.surroundings(target.name.stack, context.clock.now())
+    return SurroundingFacts(**{bound: found.get(bound, ()) for bound in target.remediation.refused_by})
 
 
 async def query_block_on(context: Context, target: ResolvedTarget) -> BlockOnFacts:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from remediator.clients.alertmanager import ActiveAlert, AlertmanagerReader, AlertmanagerUnreadable
-from remediator.context import Context
+from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable
+from remediator.context import ActiveAlerts, Context
 from remediator.ledger.episodes import Episode
 from remediator.ledger.schema import from_microseconds
 from remediator.model.target import READ_FOR, key_of, opens_an_episode
@@ -131,7 +131,7 @@ class AlertmanagerWatch:
         return "Alertmanager has not delivered it yet. If this stays, check the remediator's route in Alertmanager."
 
 
-async def _read(reader: AlertmanagerReader) -> Sequence[ActiveAlert] | str:
+async def _read(reader: ActiveAlerts) -> Sequence[ActiveAlert] | str:
     try:
         async with asyncio.timeout(_READ_SECONDS):
             return await reader.active()

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -30,6 +31,7 @@ PACE_SECONDS = 0.1  # between two rounds
 PLAN_BATCH_SIZE = 50  # new runs per transaction
 # Concurrent runs of one remediation of one stack: a flood of alerts about it must not delay the others.
 MAX_DRIVEN = 20
+AT_ONCE = datetime.min.replace(tzinfo=UTC)
 _READ_AGAIN = frozenset({RunState.FAILED, RunState.INTERRUPTED})
 log = structlog.get_logger(__name__)
 
@@ -37,8 +39,10 @@ log = structlog.get_logger(__name__)
 class Engine:
     """Owns the tasks that drive runs; a tick picks up any run without one, also after a crash."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, idle_seconds: Callable[[], Awaitable[float]] | None = None) -> None:
+        """Take the shared parts. `idle_seconds` returns how long the engine may wait for work; by default, one tick."""
         self._context = context
+        self._idle_seconds = idle_seconds
         self._wake = asyncio.Event()
         self._drive_tasks: dict[int, asyncio.Task[None]] = {}
         self._driven_kinds: dict[int, tuple[str, str]] = {}
@@ -54,6 +58,11 @@ class Engine:
     def fault(self) -> str | None:
         """The reason why nothing can be accepted or done now, or None."""
         return self._fault or self.gate.failure
+
+    @property
+    def driven_runs(self) -> Collection[int]:
+        """The numbers of the runs that a task drives now; its end starts the next round."""
+        return self._drive_tasks.keys()
 
     def wake(self) -> None:
         """Start the next round now."""
@@ -75,6 +84,11 @@ class Engine:
                 self._record_fault(error)
                 await self.shutdown.sleep(LEDGER_RETRY_SECONDS)
             await self._wait_for_work()
+
+    def kill(self) -> None:
+        """Cancel every task, as the end of the process does; only a simulation survives it."""
+        for task in [*self._drive_tasks.values(), *([self._end_messages] if self._end_messages else [])]:
+            task.cancel()
 
     async def wait_for_runs(self) -> None:
         """Wait until no run is driven.
@@ -106,8 +120,9 @@ class Engine:
     async def _wait_for_work(self) -> None:
         """Wait for work, at least PACE_SECONDS, so that a flood is processed in large batches."""
         await self.shutdown.sleep(PACE_SECONDS)
+        idle_seconds = TICK_SECONDS if self._idle_seconds is None else await self._idle_seconds()
         try:
-            async with asyncio.timeout(TICK_SECONDS):
+            async with asyncio.timeout(idle_seconds):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -157,16 +172,19 @@ class Engine:
         return [each for each in due if not is_known[each]]
 
     def _is_due(self, candidate: Candidate) -> bool:
-        """Return whether a run is due: the first at once, the next after the cooldown.
+        due_at = self.due_at(candidate)
+        return due_at is not None and due_at <= self._context.clock.now()
+
+    def due_at(self, candidate: Candidate) -> datetime | None:
+        """Return when a run is due: the first at once, the next after the cooldown; None if time alone makes none due.
 
         A target that the inventory does not have gets one run, which records the refusal.
         """
         if candidate.finished_at is None or candidate.state is RunState.INTERRUPTED:
-            return True
-        if self._has_been_read(candidate):
-            return False
-        is_over = self._context.clock.now() >= candidate.finished_at + cooldown_of(self._context, candidate.key)
-        return is_over and self._is_known(candidate)
+            return AT_ONCE
+        if self._has_been_read(candidate) or not self._is_known(candidate):
+            return None
+        return candidate.finished_at + cooldown_of(self._context, candidate.key)
 
     def _has_been_read(self, candidate: Candidate) -> bool:
         """Return whether a remediation that only reads has done so: only a further alert is a reason to read again."""

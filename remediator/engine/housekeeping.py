@@ -37,7 +37,7 @@ class Housekeeping:
             LedgerUnavailable: the rest is left to the next round.
         """
         now = asyncio.get_running_loop().time()
-        if self._sweep is None:  # beside the rounds: a scratch server may be slow
+        if self._sweep is None and self._context.simulated is None:  # beside the rounds: a scratch server may be slow
             self._sweep = asyncio.create_task(sweep_leftovers(self._context), name="leftovers of drills")
         if now >= self.next_vanished_check:
             self.next_vanished_check = now + CHECK_SECONDS

@@ -53,6 +53,8 @@ async def _read_target(context: Context, episode: Episode) -> Finding:
             return _unread("the inventory does not have it")
         case ResolvedTarget(settings=settings) if settings.mode is Mode.OFF:
             return _unread("its mode is off")
+        case ResolvedTarget(remediation=remediation) if remediation.kind == "stack" and context.simulated is not None:
+            return _unread("a simulation reads no server")
         case ResolvedTarget(remediation=remediation) as target if remediation.kind == "stack":
             return await _read_stack(target)
         case target:

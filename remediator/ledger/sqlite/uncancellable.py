@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from remediator.ledger.cancellation import wait_for_result
 
@@ -57,10 +57,17 @@ class UncancellableConnection:
         self._executor.shutdown(wait=False)
 
 
-class UncancellableCursor:
-    """A cursor that executes a statement and fetches all rows in one call to the thread."""
+class StatementRunner(Protocol):
+    """A connection that calls the functions of its cursors where it has to."""
 
-    def __init__(self, connection: UncancellableConnection, cursor: sqlite3.Cursor) -> None:
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call `function`."""
+
+
+class UncancellableCursor:
+    """A cursor that executes a statement and fetches all rows in one call of its connection."""
+
+    def __init__(self, connection: StatementRunner, cursor: sqlite3.Cursor) -> None:
         self._connection, self._cursor = connection, cursor
         self._rows: list[Any] = []
 

@@ -1,0 +1,124 @@
+"""When the engine has work next, so that a simulation need not run the rounds that would find none.
+
+A live engine runs a round every second. In a simulation a round is run for each delivery, each end of a run, each act
+of an operator, and at the moments that this file finds in the ledger. A test compares both.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remediator.context import Context
+from remediator.engine.engine import AT_ONCE, TICK_SECONDS, Engine
+from remediator.engine.housekeeping import CALENDAR_SECONDS
+from remediator.intake.vanished import CHECK_SECONDS
+from remediator.ledger.due_episodes import candidates
+from remediator.ledger.schema import LedgerRow, episode, planned_undo, run
+from remediator.model.clock import is_recent
+from remediator.model.episode_key import EpisodeKey
+from remediator.model.errors import LedgerUnavailable
+from remediator.model.run_state import TRANSITIONS, UNKNOWN_TARGET, RunState
+from remediator.model.target import keys_of
+from runbookd.inventory import Inventory
+
+LONGEST_WAIT = timedelta(days=1)
+UNREPORTED_FOR = timedelta(minutes=20)  # see escalation/unknown_targets.py
+WAITING = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
+_RUN_COLUMNS = (run.c.id, run.c.state, run.c.trigger, run.c.approved_by, run.c.not_before, run.c.deferred_at)
+_UNFINISHED = (
+    select(*_RUN_COLUMNS, run.c.expires_at, episode.c.confirmed_at)
+    .join(episode, episode.c.id == run.c.episode)
+    .where(run.c.state.in_([str(state) for state in TRANSITIONS]))
+)
+_NEXT_UNDO = select(func.min(planned_undo.c.due_at)).where(planned_undo.c.closed_at.is_(None))
+_UNDO_AFTER_END = (
+    select(planned_undo.c.id)
+    .join(run, run.c.id == planned_undo.c.run)
+    .join(episode, episode.c.id == run.c.episode)
+    .where(planned_undo.c.closed_at.is_(None), planned_undo.c.due_at.is_(None), episode.c.ended_at.is_not(None))
+    .limit(1)
+)
+_OPEN = select(episode.c.stack, episode.c.remediation, episode.c.target, episode.c.confirmed_at).where(
+    episode.c.ended_at.is_(None)
+)
+_UNKNOWN_TARGETS = (
+    select(run.c.id)
+    .where(run.c.state == RunState.REFUSED, run.c.reason == UNKNOWN_TARGET, run.c.finished_at > bindparam("since"))
+    .limit(1)
+)
+
+
+async def seconds_until_work(context: Context, engine: Engine, *, with_messages: bool) -> float:
+    """Return how long the engine has nothing to do, if nothing happens before."""
+    now = context.clock.now()
+    try:
+        async with context.ledger.read() as connection:
+            moments = [each async for each in _moments(connection, context, engine, now)]
+            if with_messages:
+                moments += [each async for each in _message_moments(connection, context.inventory, now)]
+    except LedgerUnavailable:  # the engine finds out when it is available again
+        return TICK_SECONDS
+    return (max(min(moments, default=now + LONGEST_WAIT), now) - now).total_seconds()
+
+
+async def _moments(
+    connection: AsyncConnection, context: Context, engine: Engine, now: datetime
+) -> AsyncIterator[datetime]:
+    yield now + LONGEST_WAIT
+    driven = engine.driven_runs
+    for row in await connection.execute(_UNFINISHED):
+        if row.id not in driven and (moment := _ready_at(row, now)) is not None:
+            yield moment
+    for candidate in await candidates(connection):
+        due_at = engine.due_at(candidate)
+        if due_at is not None:
+            yield now if due_at == AT_ONCE else due_at
+    undo_at = (await connection.execute(_NEXT_UNDO)).scalar_one()
+    if undo_at is not None:
+        yield undo_at if undo_at > now else now + timedelta(seconds=TICK_SECONDS)  # it waits for a pause or a freeze
+    if (await connection.execute(_UNDO_AFTER_END)).first() is not None:
+        yield now + timedelta(seconds=TICK_SECONDS)
+    async for moment in _vanishing_moments(connection, context, now):
+        yield moment
+
+
+def _ready_at(row: LedgerRow, now: datetime) -> datetime | None:
+    """Return when an unfinished run can continue, or expires; None if only an event lets it."""
+    if RunState(row.state) not in WAITING:
+        return now + timedelta(seconds=TICK_SECONDS)  # it waits for its turn, or a crash has left it
+    expires_at: datetime = row.expires_at
+    if row.state == RunState.AWAITING_APPROVAL:
+        return now if row.approved_by is not None else expires_at
+    may_continue = row.confirmed_at > row.deferred_at or row.trigger != "alert"
+    return min(row.not_before, expires_at) if may_continue else expires_at
+
+
+async def _vanishing_moments(connection: AsyncConnection, context: Context, now: datetime) -> AsyncIterator[datetime]:
+    """Yield when the engine looks for vanished episodes: every CHECK_SECONDS, while one that fires no more is open."""
+    firing = None
+    span = context.repeat_interval
+    for row in await connection.execute(_OPEN):
+        if is_recent(row.confirmed_at, span, now):
+            yield row.confirmed_at + span + timedelta.resolution
+            continue
+        if firing is None and context.alertmanager is not None:
+            firing = keys_of((each.labels for each in await context.alertmanager.active()), context.remediations)
+        if firing is None or EpisodeKey(row.stack, row.remediation, row.target) not in firing:
+            yield now + timedelta(seconds=CHECK_SECONDS)
+
+
+async def _message_moments(connection: AsyncConnection, inventory: Inventory, now: datetime) -> AsyncIterator[datetime]:
+    if _has_calendar(inventory):
+        yield now + timedelta(seconds=CALENDAR_SECONDS)
+    parameters = {"since": now - UNREPORTED_FOR}
+    if (await connection.execute(_UNKNOWN_TARGETS, parameters)).first() is not None:
+        yield now + timedelta(seconds=TICK_SECONDS)
+
+
+def _has_calendar(inventory: Inventory) -> bool:
+    return any(
+        stack.reminders or any(window.announcements for window in stack.windows.values())
+        for stack in inventory.stacks.values()
+    )
