@@ -15,7 +15,18 @@ from remediator.app import create_application
 from remediator.context import Context
 from remediator.ledger.address import ledger_at
 from remediator.model.clock import SystemClock
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Fix
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
 from runbookd.service.logs import configure_logs
@@ -75,9 +86,8 @@ def stack(mode: str, most: int) -> dict[str, Any]:
 
 async def serve(folder: Path) -> None:
     """Serve until the process ends."""
-    touch = Remediation(
-        REMEDIATION, "postgres", frozenset(), 1, False, open_session, Undo("none", "It touches nothing.")
-    )
+    no_undo, no_fix = Undo("none", "It touches nothing."), PermanentFix(lambda *_: Fix("Nothing is to be fixed."))
+    touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, open_session, no_undo, permanent_fix=no_fix)
     ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
     context = Context(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
     app = create_application(context, BearerTokens({"bench": folder / "token"}, "{}"))

@@ -1,8 +1,11 @@
 """The tables of a PostgreSQL database, and the right to vacuum and analyze them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from remediator.clients.sql_files import load_statements
+from remediator.model.permanent_fix import Cause
+from remediator.model.quoting import sql_name
 
 MAINTAIN_VERSION = 170_000  # the first with the MAINTAIN privilege; before, only a table's owner may maintain it
 OWNS = "pg_has_role(class.relowner, 'USAGE')"
@@ -24,3 +27,17 @@ def maintain_remedy(version: int, role: str, owner: str) -> str:
     if version >= MAINTAIN_VERSION:
         return f'GRANT MAINTAIN on it TO "{role}", see deploy/postgres/maintain_tables.sql'
     return f'before PostgreSQL 17 this takes membership in its owner: GRANT "{owner}" TO "{role}"'
+
+
+def autovacuum_statements(causes: Sequence[Cause], verb: Literal["vacuum", "analyze"], number: str) -> str:
+    """Return the settings with which autovacuum takes the tables at half of the least `number` of rows found."""
+    rows: dict[str, int] = {}
+    for cause in causes:
+        if "schema" in cause.traits and "table" in cause.traits:
+            table = f"{sql_name(cause.traits['schema'])}.{sql_name(cause.traits['table'])}"
+            rows[table] = min(rows.get(table, cause.least.get(number, 0)), cause.least.get(number, 0))
+    return "\n".join(
+        f"ALTER TABLE {table} SET (autovacuum_enabled = true, autovacuum_{verb}_scale_factor = 0,"
+        f" autovacuum_{verb}_threshold = {found // 2});"
+        for table, found in rows.items()
+    )

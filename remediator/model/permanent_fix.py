@@ -1,7 +1,7 @@
 """The permanent fix of a recurring problem: what its items have in common, and the text that an operator applies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 # The language of a snippet, as Markdown names it; "" is prose for people.
@@ -10,10 +10,14 @@ Language = Literal["", "sql", "javascript", "yaml", "ini", "shell", "redis"]
 
 @dataclass(frozen=True)
 class Cause:
-    """The values that a number of items share, such as a role and its application."""
+    """The values that a number of items share, such as a role and its application.
+
+    `least` are the least ones of the numbers that the fix is made from.
+    """
 
     traits: Mapping[str, str]
     items: int
+    least: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value}" for name, value in self.traits.items())

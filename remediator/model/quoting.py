@@ -26,10 +26,18 @@ def sql_duration(duration: timedelta) -> str:
 
 
 def script_text(text: str) -> str:
-    """Return a literal of JavaScript and YAML."""
+    """Return a literal of JavaScript, and of YAML unless it has rare characters that cannot be seen."""
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def shell_word(word: str) -> str:
-    """Return one word of a POSIX shell; characters that cannot be seen are left out."""
-    return shlex.quote("".join(each for each in word if each.isprintable()))
+    """Return one word of a shell (of POSIX 2024, and bash); characters that cannot be seen are written as numbers."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(map(_shell_character, word)) + "'"
+
+
+def _shell_character(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    return character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in character.encode())

@@ -150,14 +150,16 @@ class PermanentFix:
     """The end for good of a problem that a remediation repairs again and again, for operators to apply.
 
     `names` and `traits` are the values of its items (identity or evidence) that tell what causes it. Names are shown as
-    they are, because the text quotes them; likely secrets and personal data in the others are masked. `write` makes the
-    text from the causes, the most frequent first; there are none if the ledger recorded none. From `after` times within
-    a week the problem counts as recurring: twice may be chance, or a deploy and its repair.
+    they are, because the text quotes them; likely secrets and personal data in the others are masked. `numbers` are
+    values whose least ones the text needs. `write` makes the text from the causes, the most frequent first; there are
+    none if the ledger recorded none. From `after` times within a week the problem counts as recurring: twice may be
+    chance, or a deploy and its repair.
     """
 
     write: Callable[[Scope, Sequence[Cause]], Fix]
     names: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     after: int = 3
 
 
@@ -224,7 +226,7 @@ class Remediation:
     undo_when: Callable[[Scope], UndoWhen | None] = never
     declare: Callable[[Stack, TargetName], Declaration] | None = None
     refused_by: frozenset[DeclaredBound] = frozenset()
-    permanent_fix: PermanentFix | None = None
+    permanent_fix: PermanentFix = field(kw_only=True)
 
     def declared_for(self, stack: Stack, target: TargetName) -> Declaration:
         """Return the parameters and the undo of this remediation on `target`."""

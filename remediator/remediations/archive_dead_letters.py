@@ -22,7 +22,18 @@ from remediator.clients.archive_store import ArchiveStore, open_archive, read_ar
 from remediator.clients.redis import connect
 from remediator.masking import mask_text
 from remediator.model.errors import TargetUnknown, TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.remediations.bullmq_queue import (
     READ,
     WRITE,
@@ -306,6 +317,14 @@ async def _open(scope: Scope) -> AsyncIterator[_ArchiveSession]:
         yield _ArchiveSession(scope, redis, key, places, open_archive(scope, archive))
 
 
+def _write_fix(scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        f"Jobs of the queue {scope.target.queue} fail for good again and again, and the archive only keeps them. Fix"
+        " the processor for the errors above, or refuse such data where the job is added; then put the archived jobs"
+        " back with an undo of the last run.",
+    )
+
+
 REMEDIATION = Remediation(
     name="archive_dead_letters",
     kind="queues",
@@ -314,5 +333,6 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=Undo("exact", "A run of its own puts the jobs back from the archive, if no job with their ids exists."),
+    permanent_fix=PermanentFix(_write_fix, names=("name",), traits=("error",)),
     never_auto=True,
 )

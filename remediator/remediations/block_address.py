@@ -17,12 +17,14 @@ from redis.asyncio import Redis
 from remediator.clients.redis import connect
 from remediator.model.errors import RunRefused
 from remediator.model.parameters import AddressParameter, DurationParameter, Parameter
+from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
     Declaration,
     EffectOutcome,
     Identity,
     Item,
     ItemState,
+    PermanentFix,
     Plan,
     Remediation,
     Scope,
@@ -61,6 +63,7 @@ class _BlockSession:
 
     scope: Scope
     redis: Redis
+    name: str
     block: AddressBlock
     address: Address
 
@@ -90,7 +93,7 @@ class _BlockSession:
             return Plan((), 0, evidence=state)
         await self._require_room()
         identity: Identity = {"key": self.key, "value": self.block.value, "seconds": self.seconds}
-        return Plan((Item(identity, state),), 1, evidence=state, finds_faults=False)
+        return Plan((Item(identity, {"block": self.name, **state}),), 1, evidence=state, finds_faults=False)
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         return [await self._apply(item) for item in items]
@@ -188,10 +191,17 @@ def _declare(stack: Stack, target: TargetName) -> Declaration:
 
 @asynccontextmanager
 async def _open(scope: Scope) -> AsyncIterator[_BlockSession]:
-    _, block = chosen_entry(scope, scope.stack.redis[scope.target.name].blocks, PARAMETER, "blocks")
+    name, block = chosen_entry(scope, scope.stack.redis[scope.target.name].blocks, PARAMETER, "blocks")
     address = _plain(operators_value(scope, "address"))
     async with connect(scope) as redis:
-        yield _BlockSession(scope, redis, block, address)
+        yield _BlockSession(scope, redis, name, block, address)
+
+
+def _write_fix(_scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        "Addresses are blocked by hand again and again. Limit requests at the proxy instead (limit_req of nginx, a rule"
+        " of the provider's firewall), by address and path, before they reach the application."
+    )
 
 
 REMEDIATION = Remediation(
@@ -202,6 +212,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=UNDO,
+    permanent_fix=PermanentFix(_write_fix, names=("block",)),
     declare=_declare,
     never_auto=True,
 )

@@ -21,7 +21,19 @@ from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment, load_session_statements, protection, read_moments, read_pid
 from remediator.clients.sql_commands import AROUND_ROWS, MAINTENANCE, ROWS, calls_backup_function, commands
 from remediator.model.parameters import DurationParameter
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix, values_of
+from remediator.model.quoting import sql_duration, sql_name
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 
 OLDER_THAN = timedelta(minutes=5)
 PLAN_SECONDS = 8.0
@@ -212,6 +224,19 @@ async def _open(scope: Scope) -> AsyncIterator[_CancelSession]:
         yield _CancelSession(scope, server.connection, server.may_signal)
 
 
+def _write_fix(scope: Scope, causes: Sequence[Cause]) -> Fix:
+    """Let the server cancel queries at the age at which this remediation would."""
+    timeout = sql_duration(scope.settings.older_than or OLDER_THAN)
+    return Fix(
+        "Find the statement (pg_stat_statements, EXPLAIN) and give it an index or less to read. Until then let the"
+        " server cancel it, after reports and migrations have roles of their own. New sessions follow the setting.",
+        "\n".join(
+            f"ALTER ROLE {sql_name(role)} SET statement_timeout = {timeout};" for role in values_of(causes, "role")
+        ),
+        "sql",
+    )
+
+
 REMEDIATION = Remediation(
     name="cancel_long_queries",
     kind="postgres",
@@ -220,6 +245,7 @@ REMEDIATION = Remediation(
     one_effect=False,
     open=_open,
     undo=Undo("none", "A cancelled query has rolled back its transaction; its client has to begin again."),
+    permanent_fix=PermanentFix(_write_fix, names=("role",), traits=("application", "command")),
     parameters={
         "older_than": DurationParameter(
             "the age from which a query is cancelled", timedelta(seconds=10), timedelta(days=7)

@@ -15,10 +15,12 @@ from remediator.diagnostics.bundle import PART_SECONDS, parts_of
 from remediator.diagnostics.recent import read_recently
 from remediator.masking import mask_text
 from remediator.model.errors import TargetUnreachable
+from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    PermanentFix,
     Plan,
     Remediation,
     Scope,
@@ -76,6 +78,14 @@ async def _open(scope: Scope) -> AsyncIterator[_DiagnosticsSession]:
     yield _DiagnosticsSession(scope)
 
 
+def _write_fix(_scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        "The alert comes back, and no remediation answers it: people repair it each time. Write what they do into the"
+        " runbook, give it an entry in commands of the inventory, and the alert the label remediation: run_command; or"
+        " fix the cause."
+    )
+
+
 REMEDIATION = Remediation(
     name="collect_diagnostics",
     kind="stack",
@@ -84,6 +94,7 @@ REMEDIATION = Remediation(
     one_effect=False,
     open=_open,
     undo=Undo("none", "It changes nothing, so there is nothing to undo."),
+    permanent_fix=PermanentFix(_write_fix),
     reads_only=True,
     only_adds=True,
 )

@@ -5,7 +5,7 @@ Sources: feature gates and limits of DeelRx ("Redis/Rate Limiting Issues"), roll
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,8 @@ from remediator.clients.http_request import Answer, RequestNotSent, RequestUnans
 from remediator.masking import mask_secrets
 from remediator.model.command_texts import json_of, url_of
 from remediator.model.errors import TargetUnknown, TargetUnreachable
-from remediator.model.remediation import Identity, ItemState, Remediation, Scope
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import Identity, ItemState, PermanentFix, Remediation, Scope
 from remediator.remediations.checked_effect import (
     CHECK_SECONDS,
     Attempt,
@@ -167,6 +168,13 @@ async def _open(scope: Scope) -> AsyncIterator[CheckedSession]:
     yield CheckedSession(scope, entry, partial(_effect, scope, entry, headers))
 
 
+def _write_fix(scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        f"The request {scope.target.name} is needed again and again. Let the service that it goes to do this by itself"
+        " when the condition of the alert holds, or fix what leads to the condition."
+    )
+
+
 REMEDIATION = Remediation(
     name="http_call",
     kind="commands",
@@ -175,6 +183,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=BY_ENTRY,
+    permanent_fix=PermanentFix(_write_fix),
     undo_when=end_of,
     declare=declare,
 )

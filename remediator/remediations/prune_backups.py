@@ -16,7 +16,18 @@ from remediator.clients.backup_store import BackupFolder, BackupObject
 from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.remediations.backup_proof import identity_of, is_unchanged
 from runbookd.inventory import ProofKind, Retention, marker_name
 
@@ -165,6 +176,14 @@ async def _open(scope: Scope) -> AsyncIterator[_PruneSession]:
     yield _PruneSession(scope, retention, open_backups(scope, timedelta(seconds=EFFECT_SECONDS)))
 
 
+def _write_fix(_scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        "Let the tool that makes the backups delete the old ones: repo1-retention-full of pgBackRest, delete retain of"
+        " WAL-G, retention_policy of Barman, forget of restic. A lifecycle rule of the bucket is no fix: it also"
+        " deletes the last good backup when no new one arrives."
+    )
+
+
 REMEDIATION = Remediation(
     name="prune_backups",
     kind="backups",
@@ -173,5 +192,6 @@ REMEDIATION = Remediation(
     one_effect=False,
     open=_open,
     undo=Undo("none", "A deleted backup is gone; only a bucket with versions still has it."),
+    permanent_fix=PermanentFix(_write_fix),
     never_auto=True,
 )

@@ -21,7 +21,19 @@ from remediator.clients.folder import Folder, decode_name, encode_name, is_plain
 from remediator.clients.open_files import OpenFiles, read_open_files
 from remediator.model.clock import SystemClock
 from remediator.model.errors import RunRefused
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.quoting import shell_word
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.model.target import sanitize
 from runbookd.inventory import FolderTarget
 from runbookd.inventory.folders import OpenFiles as OpenFilesChoice
@@ -270,6 +282,20 @@ async def _open(scope: Scope) -> AsyncIterator[_PruneSession]:
         yield _PruneSession(scope, target, folder)
 
 
+def _write_fix(scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    """Let the host delete what this remediation would: old files beyond the newest ones that stay."""
+    folder = scope.stack.folders[scope.target.name]
+    path, minutes = shell_word(str(folder.path)), int(folder.older_than.total_seconds()) // 60
+    names = [f"-name {shell_word(folder.pattern)}", *(f"! -name {shell_word(each)}" for each in folder.exclude)]
+    return Fix(
+        "Let the program that writes the files rotate them, or its logger. Until then run this every day, from a timer"
+        " or cron, as the owner of the files:",
+        f"find {path} -maxdepth 1 -type f {' '.join(names)} -printf '%T@ %p\\0' | sort -zrn"
+        f" | tail -zn +{folder.keep + 1} | cut -zd ' ' -f 2- | xargs -0r -I FILE find FILE -mmin +{minutes} -delete",
+        "shell",
+    )
+
+
 REMEDIATION = Remediation(
     name="prune_files",
     kind="folders",
@@ -278,5 +304,6 @@ REMEDIATION = Remediation(
     one_effect=False,
     open=_open,
     undo=Undo("none", "A deleted or emptied file cannot be restored."),
+    permanent_fix=PermanentFix(_write_fix),
     never_auto=True,
 )

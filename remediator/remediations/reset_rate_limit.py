@@ -14,11 +14,13 @@ from redis.asyncio import Redis
 
 from remediator.clients.redis import connect
 from remediator.model.parameters import NameParameter
+from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
     Declaration,
     EffectOutcome,
     Item,
     ItemState,
+    PermanentFix,
     Plan,
     Remediation,
     Scope,
@@ -53,6 +55,7 @@ class _ResetSession:
 
     scope: Scope
     redis: Redis
+    limit: str
     key: str
 
     @property
@@ -64,7 +67,10 @@ class _ResetSession:
         if counter["type"] is None:
             return Plan((), 0, evidence=counter)
         return Plan(
-            (Item({"key": self.key, "type": counter["type"]}, counter),), 1, evidence=counter, finds_faults=False
+            (Item({"key": self.key, "type": counter["type"]}, {"limit": self.limit, **counter}),),
+            1,
+            evidence=counter,
+            finds_faults=False,
         )
 
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
@@ -125,10 +131,17 @@ def _declare(stack: Stack, target: TargetName) -> Declaration:
 
 @asynccontextmanager
 async def _open(scope: Scope) -> AsyncIterator[_ResetSession]:
-    _, limit = chosen_entry(scope, scope.stack.redis[scope.target.name].rate_limits, PARAMETER, "rate_limits")
+    name, limit = chosen_entry(scope, scope.stack.redis[scope.target.name].rate_limits, PARAMETER, "rate_limits")
     key = limit.key.replace("{subject}", operators_value(scope, "subject"))
     async with connect(scope) as redis:
-        yield _ResetSession(scope, redis, key)
+        yield _ResetSession(scope, redis, name, key)
+
+
+def _write_fix(_scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        "The limit refuses subjects that operators then let through. If they are customers, raise the limit in the"
+        " application, or give such subjects one of their own; if one of them floods it, that is no case for a reset."
+    )
 
 
 REMEDIATION = Remediation(
@@ -139,6 +152,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=UNDO,
+    permanent_fix=PermanentFix(_write_fix, names=("limit",)),
     declare=_declare,
     never_auto=True,
 )

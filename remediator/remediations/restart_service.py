@@ -15,7 +15,19 @@ from typing import Any
 from remediator.clients.services import manager_of
 from remediator.clients.services.manager import ManagerRefused, Process, ServiceManager, ServiceState, Status
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.quoting import script_text, shell_word
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.remediations.service_health import verify_health
 from runbookd.inventory import ServiceTarget
 
@@ -156,6 +168,25 @@ async def _open(scope: Scope) -> AsyncIterator[_RestartSession]:
     yield _RestartSession(scope, scope.stack.services[scope.target.name], manager)
 
 
+def _write_fix(scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    """Let the manager restart what ends by itself; a service that hangs or leaks has to be mended."""
+    service = scope.stack.services[scope.target.name]
+    advice = "Read why it ended or hung before each restart: its log, its memory, its open connections."
+    if service.systemd is not None:
+        unit = f"# systemctl edit {service.systemd.unit}\n[Service]\nRestart=on-failure\nRestartSec=5s"
+        return Fix(f"{advice} Let systemd restart it when it fails:", unit, "ini")
+    if service.pm2 is not None:
+        command = f"pm2 restart {shell_word(service.pm2.name)} --exp-backoff-restart-delay=100\npm2 save"
+        return Fix(f"{advice} Let pm2 go on restarting it, with growing pauses:", command, "shell")
+    if service.docker is not None and service.docker.container is not None:
+        command = f"docker update --restart unless-stopped {shell_word(service.docker.container)}"
+        return Fix(f"{advice} Let docker restart it when it fails:", command, "shell")
+    if service.docker is not None:
+        compose = f"services:\n  {script_text(service.docker.service or '')}:\n    restart: unless-stopped"
+        return Fix(f"{advice} Let docker restart it when it fails, in the compose file:", compose, "yaml")
+    return Fix(f"{advice} Let its manager restart it when it fails.")
+
+
 REMEDIATION = Remediation(
     name="restart_service",
     kind="services",
@@ -164,5 +195,6 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=Undo("none", "A restart cannot be undone: requests and jobs in progress are lost."),
+    permanent_fix=PermanentFix(_write_fix, names=("state",)),
     refused_by=frozenset({"requires", "deploy", "backup_running"}),
 )

@@ -36,7 +36,18 @@ from remediator.clients.scratch_database import (
 from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import BackupLocked, BackupUnreadable, RunRefused, TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.remediations.backup_proof import KNOWN_BAD, NO_BACKUP, RunProof, identity_of, is_unchanged
 from runbookd.inventory import BackupTarget, Drill, ProofKind, format_duration
 
@@ -292,6 +303,13 @@ async def _open(scope: Scope) -> AsyncIterator[_DrillSession]:
     yield _DrillSession(scope, target, target.drill, identities_of(scope))
 
 
+def _write_fix(_scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        "A drill proves a restore for weeks, so several in one week prove nothing that lasts. See why the marker of the"
+        " last one does not count: it failed, it was deleted, or the limit of the alert is shorter than older_than."
+    )
+
+
 REMEDIATION = Remediation(
     name="restore_drill",
     kind="backups",
@@ -300,4 +318,5 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=Undo("none", "The scratch database is dropped; only the marker stays, and can be removed."),
+    permanent_fix=PermanentFix(_write_fix),
 )

@@ -3,8 +3,22 @@
 A pause is a decision, so this remediation never runs by itself: the end of a pause by `pause_queue` is that run's own.
 """
 
-from remediator.model.remediation import Remediation, Undo
+from collections.abc import Sequence
+
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.quoting import shell_word
+from remediator.model.remediation import PermanentFix, Remediation, Scope, Undo
 from remediator.remediations.queue_switch import open_switch
+
+
+def _write_fix(scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        "Someone pauses the queue and forgets it. Pause it with an end, from here instead of from the application or a"
+        " script: then the remediator resumes it by itself.",
+        f"runbookctl start pause_queue {shell_word(str(scope.target))} --set for=30m",
+        "shell",
+    )
+
 
 REMEDIATION = Remediation(
     name="resume_queue",
@@ -14,5 +28,6 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=open_switch(paused=False),
     undo=Undo("partial", "Pause the queue again with pause_queue; workers have begun jobs since."),
+    permanent_fix=PermanentFix(_write_fix),
     never_auto=True,
 )

@@ -20,7 +20,19 @@ from redis.exceptions import ResponseError
 from remediator.clients.redis import connect
 from remediator.masking import mask_text
 from remediator.model.errors import TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.quoting import script_text
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.remediations.bullmq_queue import (
     NO_QUEUE,
     QUEUE_GONE,
@@ -38,6 +50,8 @@ EFFECT_SECONDS = 10.0
 # A job that failed again after two retries has a fault that a retry does not fix.
 MAX_RETRIES = 2
 LOOKBACK = timedelta(days=7)
+# Attempts of the permanent fix: pauses of 1, 2, 4 and 8 s outlast a restart of what the job needs.
+ATTEMPTS, MORE_ATTEMPTS = 5, 3
 # An older job's mail or payment may surprise its recipient, so a person decides about it.
 YOUNGER_THAN = timedelta(hours=24)
 STEP_JOBS = 100  # jobs that one script judges at most, so that it takes Redis a few milliseconds
@@ -238,6 +252,21 @@ async def _open(scope: Scope) -> AsyncIterator[_RetrySession]:
         yield _RetrySession(scope, redis, key, Counter(str(identity["id"]) for identity in scope.touched_items))
 
 
+def _write_fix(_scope: Scope, causes: Sequence[Cause]) -> Fix:
+    """Let BullMQ repeat the job by itself, more often than it did, with growing pauses."""
+    made = {each.traits.get("name", ""): each.least.get("attempts_made", 0) for each in causes}
+    return Fix(
+        "Let the queue repeat these jobs by itself, where the application adds them. For a job that can never succeed,"
+        " let its worker throw UnrecoverableError at once.",
+        "\n".join(
+            f"await queue.add({script_text(name)}, data, {{ attempts: {max(ATTEMPTS, number + MORE_ATTEMPTS)},"
+            f' backoff: {{ type: "exponential", delay: 1000 }} }});'
+            for name, number in made.items()
+        ),
+        "javascript",
+    )
+
+
 REMEDIATION = Remediation(
     name="retry_failed_jobs",
     kind="queues",
@@ -246,5 +275,6 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=Undo("none", "A retried job cannot be taken back once a worker has begun it."),
+    permanent_fix=PermanentFix(_write_fix, names=("name",), traits=("error",), numbers=("attempts_made",)),
     lookback=LOOKBACK,
 )

@@ -28,7 +28,18 @@ from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS, Answer, meaning_of, read_digest, upload
 from remediator.masking import mask_secrets
 from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from runbookd.addresses import AddressError
 from runbookd.inventory import BackupTarget, Check, DumpSource, Marker, ProofKind, SecretError, format_duration
 
@@ -403,6 +414,21 @@ async def _open(scope: Scope) -> AsyncIterator[_BackupSession]:
     yield _BackupSession(scope, target.dump, _connection_of(scope, target.dump), identities_of(scope))
 
 
+def _write_fix(scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    """Let a timer make the backup, twice in the time after which it is missing."""
+    interval = max((scope.settings.older_than or OLDER_THAN) / 2, timedelta(minutes=1))
+    return Fix(
+        "The schedule that makes this backup does not run, or fails: read its log first. A timer of systemd makes up"
+        " for a missed time and shows failures in systemctl --failed; let it start the service that makes the backup.",
+        "[Timer]\n"
+        "OnBootSec=10min\n"
+        f"OnUnitActiveSec={int(interval.total_seconds())}s\n"
+        "\n[Install]\n"
+        "WantedBy=timers.target",
+        "ini",
+    )
+
+
 REMEDIATION = Remediation(
     name="run_backup",
     kind="backups",
@@ -411,5 +437,6 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=Undo("none", "It only adds a backup; remove that backup by hand if it is not wanted."),
+    permanent_fix=PermanentFix(_write_fix),
     only_adds=True,
 )

@@ -19,7 +19,8 @@ from remediator.clients.child_process import CapturedResult, run_captured
 from remediator.masking import mask_secrets
 from remediator.model.command_texts import arguments_of
 from remediator.model.errors import TargetUnknown, TargetUnreachable
-from remediator.model.remediation import Identity, ItemState, Remediation, Scope
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import Identity, ItemState, PermanentFix, Remediation, Scope
 from remediator.remediations.checked_effect import (
     CHECK_SECONDS,
     Attempt,
@@ -169,6 +170,13 @@ async def _open(scope: Scope) -> AsyncIterator[CheckedSession]:
     yield CheckedSession(scope, entry, partial(_effect, scope, entry))
 
 
+def _write_fix(scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    return Fix(
+        f"The command {scope.target.name} repairs by hand what the application or its schedule should: let the program"
+        " that causes the alert do it by itself, or run the command from a timer, before the alert's limit."
+    )
+
+
 REMEDIATION = Remediation(
     name="run_command",
     kind="commands",
@@ -177,6 +185,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=BY_ENTRY,
+    permanent_fix=PermanentFix(_write_fix),
     undo_when=end_of,
     declare=declare,
 )

@@ -14,10 +14,13 @@ from remediator.clients.services import manager_of
 from remediator.clients.services.manager import ManagerRefused, ServiceManager, ServiceState, Status
 from remediator.model.errors import TargetUnreachable
 from remediator.model.parameters import EnumParameter
+from remediator.model.permanent_fix import Cause, Fix, values_of
+from remediator.model.quoting import script_text, shell_word
 from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    PermanentFix,
     Plan,
     Remediation,
     Scope,
@@ -139,6 +142,18 @@ async def _open(scope: Scope) -> AsyncIterator[_ScaleSession]:
     yield _ScaleSession(scope, service, service.workers, manager)
 
 
+def _write_fix(scope: Scope, causes: Sequence[Cause]) -> Fix:
+    """Let the number to which it was raised most often run at all times."""
+    service = scope.stack.services[scope.target.name]
+    number = next(iter(values_of(causes, "to")), "")
+    advice = "The load is no peak: let this number of instances run always, if the database has connections for it."
+    if service.pm2 is not None and number:
+        return Fix(advice, f"pm2 scale {shell_word(service.pm2.name)} {number}\npm2 save", "shell")
+    if service.docker is not None and number:
+        return Fix(advice, f"services:\n  {script_text(service.docker.service or '')}:\n    scale: {number}", "yaml")
+    return Fix(f"{advice} Set the number in its manager, and workers.min in the inventory.")
+
+
 REMEDIATION = Remediation(
     name="scale_workers",
     kind="services",
@@ -147,6 +162,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=Undo("exact", "A run of its own returns to the former number; with scale_back when the episode is over."),
+    permanent_fix=PermanentFix(_write_fix, names=("to",)),
     parameters={"direction": EnumParameter("up (default) or down, by one step", ("up", "down"))},
     undo_when=_undo_when,
     refused_by=frozenset({"requires", "deploy", "backup_running"}),

@@ -173,14 +173,14 @@ async def _open(scope: Scope) -> AsyncIterator[_TerminationSession]:
 
 
 def _write_fix(scope: Scope, causes: Sequence[Cause]) -> Fix:
-    """Let the server end idle transactions before this remediation would, and well before an alert."""
-    timeout = min(TIMEOUT, (scope.settings.older_than or OLDER_THAN) / 2)
+    """Let the server end idle transactions before this remediation would."""
+    timeout = sql_duration(min(TIMEOUT, scope.settings.older_than or OLDER_THAN))
     return Fix(
-        "The application begins a transaction and then waits, often for another service: commit before the call. Until"
-        " then let the server end such transactions; new sessions follow the setting, so restart the application or"
-        " its pool.",
+        "The application begins a transaction and then waits, often for another service: let it commit before the call."
+        " Until then let the server end such transactions. New sessions follow the setting, so restart the application"
+        " or its pool afterwards.",
         "\n".join(
-            f"ALTER ROLE {sql_name(role)} SET idle_in_transaction_session_timeout = {sql_duration(timeout)};"
+            f"ALTER ROLE {sql_name(role)} SET idle_in_transaction_session_timeout = {timeout};"
             for role in values_of(causes, "role")
         ),
         "sql",

@@ -15,11 +15,14 @@ from redis.asyncio import Redis
 
 from remediator.clients.redis import connect
 from remediator.model.errors import RunRefused, TargetUnreachable
+from remediator.model.permanent_fix import Cause, Fix, values_of
+from remediator.model.quoting import script_text
 from remediator.model.remediation import (
     Declaration,
     EffectOutcome,
     Item,
     ItemState,
+    PermanentFix,
     Plan,
     Remediation,
     Scope,
@@ -146,6 +149,18 @@ async def _open(scope: Scope) -> AsyncIterator[_UnlinkSession]:
         yield _UnlinkSession(scope, redis, name, cache)
 
 
+def _write_fix(scope: Scope, causes: Sequence[Cause]) -> Fix:
+    """Let the keys of the cache expire by themselves."""
+    caches = scope.stack.redis[scope.target.name].caches
+    prefixes = [caches[name].prefix for name in values_of(causes, "cache") if name in caches]
+    return Fix(
+        "The cache goes stale. Write its keys with an expiry, as below, and with the version of what they"
+        " depend on in their name; and remove the key where its source changes.",
+        "\n".join(f"SET {script_text(prefix + 'KEY')} VALUE EX 3600" for prefix in prefixes),
+        "redis",
+    )
+
+
 REMEDIATION = Remediation(
     name="unlink_prefix",
     kind="redis",
@@ -154,6 +169,7 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=UNDO,
+    permanent_fix=PermanentFix(_write_fix, names=("cache",)),
     declare=_declare,
     never_auto=True,
 )

@@ -18,10 +18,28 @@ from remediator.clients.known_applications import BACKUPS
 from remediator.clients.postgres import translate_errors
 from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment
-from remediator.clients.tables import MAINTAIN_VERSION, OWNS, load_table_statements, maintain_remedy, may_maintain
+from remediator.clients.tables import (
+    MAINTAIN_VERSION,
+    OWNS,
+    autovacuum_statements,
+    load_table_statements,
+    maintain_remedy,
+    may_maintain,
+)
 from remediator.model.clock import SystemClock
 from remediator.model.errors import RunRefused, TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.model.windows import end_after
 from runbookd.inventory import Mode
 
@@ -254,6 +272,16 @@ async def _open(scope: Scope) -> AsyncIterator[_VacuumSession]:
         yield _VacuumSession(scope, server.connection, server.role, server.version)
 
 
+def _write_fix(_scope: Scope, causes: Sequence[Cause]) -> Fix:
+    """Let autovacuum do it before this remediation would."""
+    return Fix(
+        "Let autovacuum take these tables earlier: at half the dead rows that were found here. If dead rows stay after"
+        " a VACUUM, an old transaction or a replication slot keeps them; end that instead.",
+        autovacuum_statements(causes, "vacuum", "dead"),
+        "sql",
+    )
+
+
 REMEDIATION = Remediation(
     name="vacuum_tables",
     kind="postgres",
@@ -262,5 +290,6 @@ REMEDIATION = Remediation(
     one_effect=False,
     open=_open,
     undo=Undo("none", "VACUUM only frees the space of rows that are already deleted; there is nothing to restore."),
+    permanent_fix=PermanentFix(_write_fix, names=("schema", "table"), numbers=("dead",)),
     auto_needs=frozenset({"only_in"}),
 )

@@ -26,7 +26,18 @@ from remediator.clients.backup_store import BackupFolder, BackupObject
 from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
-from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Remediation, Scope, Undo, Verdict
+from remediator.model.permanent_fix import Cause, Fix
+from remediator.model.remediation import (
+    EffectOutcome,
+    Item,
+    ItemState,
+    PermanentFix,
+    Plan,
+    Remediation,
+    Scope,
+    Undo,
+    Verdict,
+)
 from remediator.remediations.backup_proof import KNOWN_BAD, NO_BACKUP, RunProof, identity_of, is_unchanged
 from runbookd.inventory import BackupTarget, Check, Marker, ProofKind, format_duration
 
@@ -230,6 +241,14 @@ async def _open(scope: Scope) -> AsyncIterator[_VerifySession]:
     yield _VerifySession(scope, backups_target(scope), identities_of(scope))
 
 
+def _write_fix(_scope: Scope, _causes: Sequence[Cause]) -> Fix:
+    """Advise after more than one a day: each new backup has to be read once."""
+    return Fix(
+        "Backups are made more often than they are verified. Verify each one where it is made: dump.check of run_backup"
+        " writes the marker at once, and so can the job that makes it (docs/reference/backup-markers.md)."
+    )
+
+
 REMEDIATION = Remediation(
     name="verify_backup",
     kind="backups",
@@ -238,5 +257,6 @@ REMEDIATION = Remediation(
     one_effect=True,
     open=_open,
     undo=Undo("none", "It only reads, and writes a marker beside the backup; remove the marker if it is not wanted."),
+    permanent_fix=PermanentFix(_write_fix, after=8),
     only_adds=True,
 )

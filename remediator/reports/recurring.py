@@ -56,21 +56,18 @@ async def recurring_problems(
     return [each for each in found if each is not None]
 
 
-def limit_of(target: ResolvedTarget) -> int | None:
+def limit_of(target: ResolvedTarget) -> int:
     """Return the number of times a week from which a problem of `target` counts as recurring."""
-    declared = target.remediation.permanent_fix
-    return None if declared is None else declared.after
+    return target.settings.recurring_after or target.remediation.permanent_fix.after
 
 
 async def _problem(
     connection: AsyncConnection, context: Context, counted: Recurrence, since: datetime
 ) -> RecurringProblem | None:
     target = resolve_target(context.inventory, context.remediations, counted.key)
-    if not isinstance(target, ResolvedTarget) or (declared := target.remediation.permanent_fix) is None:
+    if not isinstance(target, ResolvedTarget) or counted.times < (limit := limit_of(target)):
         return None
-    limit = limit_of(target)
-    if limit is None or counted.times < limit:
-        return None
+    declared = target.remediation.permanent_fix
     runs = await runs_of(connection, counted.key, since)
     items = await items_found(connection, runs)
     causes = causes_of(declared, items)
@@ -92,14 +89,24 @@ async def _problem(
 
 def causes_of(declared: PermanentFix, items: Sequence[Item]) -> Sequence[Cause]:
     """Return what the items have in common, the most frequent first."""
-    found = Counter(_traits(declared, {**each.identity, **each.evidence}) for each in items)
-    return [Cause(dict(traits), number) for traits, number in found.most_common(MAX_CAUSES) if traits]
+    values = [{**each.identity, **each.evidence} for each in items]
+    found = Counter(_traits(declared, each) for each in values)
+    least = {
+        traits: _least(declared, [each for each in values if _traits(declared, each) == traits]) for traits in found
+    }
+    return [Cause(dict(traits), number, least[traits]) for traits, number in found.most_common(MAX_CAUSES) if traits]
 
 
 def _traits(declared: PermanentFix, values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     found = {name: str(values[name]) for name in declared.names if values.get(name) not in (None, "")}
     masked = {name: _masked(values[name]) for name in declared.traits if values.get(name) not in (None, "")}
     return tuple((found | masked).items())
+
+
+def _least(declared: PermanentFix, values: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+    """Return the least of each number; an archived job has its attempts as text."""
+    found = {name: [int(each[name]) for each in values if str(each.get(name)).isdecimal()] for name in declared.numbers}
+    return {name: min(numbers) for name, numbers in found.items() if numbers}
 
 
 def _masked(value: object) -> str:

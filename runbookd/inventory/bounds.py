@@ -136,6 +136,7 @@ class RemediationSettings(Section):
     terminate: bool = False
     deny_reasons: Annotated[tuple[Reason, ...], Field(max_length=50)] = ()
     ends_after: Duration | None = None
+    recurring_after: Annotated[int, Field(ge=2, le=1_000)] | None = None
 
     @model_validator(mode="before")
     @classmethod

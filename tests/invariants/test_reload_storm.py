@@ -29,7 +29,7 @@ from remediator.runs.approval import approve
 from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
 from tests.unit.remediator.audit_trail import first_break
-from tests.unit.remediator.folder_remediation import NO_UNDO, FolderRemediation
+from tests.unit.remediator.folder_remediation import NO_UNDO, ROTATE, FolderRemediation
 from tests.unit.remediator.payloads import alert, delivery
 
 RELOADS = 50
@@ -105,7 +105,8 @@ class Shelves:
         return self.by_target[scope.target.name].open(scope)
 
     def remediation(self) -> Remediation:
-        return Remediation("clear_folder", "postgres", frozenset(), 9_999, False, self.open, NO_UNDO)
+        keys: frozenset[str] = frozenset()
+        return Remediation("clear_folder", "postgres", keys, 9_999, False, self.open, NO_UNDO, permanent_fix=ROTATE)
 
 
 async def _take_time() -> None:

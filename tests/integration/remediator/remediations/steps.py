@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from remediator.model.permanent_fix import Fix
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan, Scope, Verdict
 from remediator.remediations import REMEDIATIONS
+from remediator.reports.recurring import causes_of
 
 
 class Steps:
@@ -36,6 +38,11 @@ class Steps:
         async with self.open_session(scope) as session:
             verdict: Verdict = await session.verify(items)
             return verdict
+
+    def fix_of(self, scope: Scope, *items: Item) -> Fix:
+        """Return the permanent fix for a problem with these items."""
+        declared = self._remediation.permanent_fix
+        return declared.write(scope, causes_of(declared, items))
 
     async def resolve_outcome(self, scope: Scope, *items: Item) -> list[ItemState]:
         async with self.open_session(scope) as session:

@@ -7,6 +7,7 @@ import pytest
 
 from remediator.remediations import REMEDIATIONS
 from tools.docs import ROOT
+from tools.docs.permanent_fixes_page import permanent_fixes_page
 from tools.docs.remediation_cases import CASES, UNDONE, cases, remediation_cases_page
 from tools.docs.undo_page import undo_page
 
@@ -34,5 +35,5 @@ def test_remediation_has_an_existing_test_or_a_reason_for_each_case(name: str) -
 
 def test_page_matches_the_cases() -> None:
     """Run `make docs` to fix it."""
-    for file, text in (*remediation_cases_page(), *undo_page()):
+    for file, text in (*remediation_cases_page(), *undo_page(), *permanent_fixes_page()):
         assert file.read_text(encoding="utf-8") == text

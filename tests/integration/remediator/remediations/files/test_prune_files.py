@@ -1,6 +1,8 @@
 """prune_files on real folders: what it deletes, what it leaves, and what it does when the folder changes meanwhile."""
 
+import asyncio
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -388,3 +390,16 @@ def test_user_without_rights_does_not_see_the_files_of_others() -> None:
 
 def test_remediation_is_refused_in_mode_auto() -> None:
     assert REMEDIATIONS["prune_files"].never_auto
+
+
+async def test_command_of_the_permanent_fix_deletes_what_a_run_would(logs: Path, scope: ScopeOf) -> None:
+    for name, days in [("app.log", 0), ("-rf.log", 15), ("it's.log", 30), ("two\nlines.log", 45), ("audit.log", 60)]:
+        write(logs / name, days * DAY)
+    write(logs / "notes.txt", 90 * DAY)
+    made = scope(keep=2)
+    plan = await STEPS.plan_of(made)
+    assert plan.found == 2
+    command = ["bash", "-ec", STEPS.fix_of(made, *plan.items).snippet]
+    await asyncio.to_thread(subprocess.run, command, check=True, timeout=10)
+    assert in_folder(logs) == {"app.log", "-rf.log", "audit.log", "notes.txt"}
+    assert (await STEPS.plan_of(made)).found == 0
