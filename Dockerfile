@@ -10,8 +10,10 @@ COPY runbookd runbookd
 COPY exporter exporter
 COPY remediator remediator
 COPY runbookctl runbookctl
-COPY alert_rules/thresholds alert_rules/thresholds
-COPY deploy/runbooks deploy/runbooks
+COPY alert_rules alert_rules
+COPY deploy deploy
+COPY grafana/dashboards grafana/dashboards
+COPY grafana/provisioning grafana/provisioning
 # setuptools builds the project's wheel here and stays out of the final stage.
 RUN python -m venv /tmp/builder \
  && /tmp/builder/bin/pip install --no-cache-dir "setuptools>=75" \

@@ -57,6 +57,12 @@ def make_token(file: Path, account: Account | None) -> str:
     return f"sudo install -d -m 711 {file.parent} && openssl rand -hex 24 | {install}"
 
 
+def share_token(file: Path, account: Account | None) -> str:
+    """Return the command that lets Alertmanager's user read a token which exists."""
+    group = account.group if account is not None else "ALERTMANAGERS_GROUP"
+    return f"sudo chgrp {group} {file} && chmod 640 {file} && chmod 711 {file.parent}"
+
+
 def _account_of(user: int) -> Account | None:
     try:
         entry = pwd.getpwuid(user)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runbookctl.check.yaml_file import LINE, maps_in, read_map, texts_in
-from runbookctl.runbook_sets import shipped_folder
+from runbookctl.starter.shipped import shipped
 
 SEVERITIES = ("critical", "warning", "info")
 
@@ -63,7 +63,7 @@ def read_prometheus(file: Path) -> RuleSet:
 
 def read_shipped_rules() -> RuleSet:
     """Read the alerts that runbookd ships; they have no numbers. Raises InitError."""
-    folder = shipped_folder("alert_rules")
+    folder = shipped("alert_rules")
     return RuleSet(folder, [rule for file in sorted(folder.glob("*.yml")) for rule in _rules_of(file)])
 
 

@@ -1,39 +1,54 @@
-"""`init`: write starter files."""
+"""`init`: write the folder of a new installation."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from runbookctl.accounts import alertmanager_account, make_token
 from runbookctl.errors import InitError
 from runbookctl.options import console
 from runbookctl.printing.answers import line
-from runbookctl.runbook_sets import Modes, Runbook
-from runbookctl.starter_files import write_examples, write_runbook
+from runbookctl.starter.runbook_sets import Modes, Runbook
+
+_POSTGRES, _REDIS = "127.0.0.1:5432", "127.0.0.1:6379/0"
 
 
 def init(
-    folder: Annotated[str, typer.Argument(help="A folder that is empty or does not exist yet.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that is empty or does not exist yet.")],
     stack: Annotated[
         str | None, typer.Option(help="Name of your stack; default: shop, or that of the runbook.")
     ] = None,
+    postgres: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT/DATABASE", help=f"Your product's database; default: {_POSTGRES}/STACK."),
+    ] = None,
+    redis: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT/DATABASE", help=f"Your queues' Redis; default: {_REDIS}.")
+    ] = None,
     runbook: Annotated[
-        Runbook | None,
-        typer.Option(help="Write the complete set of this runbook, with Prometheus and Alertmanager."),
+        Runbook | None, typer.Option(help="Write the inventory, numbers and routes of this runbook.")
     ] = None,
     modes: Annotated[
         Modes, typer.Option(help="Modes of the remediations: all shadow, or what the runbook implies.")
     ] = "shadow",
 ) -> None:
-    """Write a starter inventory and starter thresholds, or the complete set of a runbook."""
+    """Write all files of a new installation: inventory, thresholds, rules, boards, grants, tokens.
+
+    With one of --postgres and --redis, only that server is measured. Passwords are made here and written to files
+    that you alone can read; README.md in the folder has the next steps.
+    """
+    from runbookctl.starter.files import README, Starter, write_set
+    from runbookctl.starter.postgres_roles import PostgresPlace
+    from runbookctl.starter.redis_users import RedisPlace
+
     if runbook is None and modes != "shadow":
         raise InitError("--modes applies to the set of a runbook; add --runbook NAME")
-    written = (
-        write_runbook(folder, stack or runbook, runbook, modes) if runbook else write_examples(folder, stack or "shop")
-    )
-    for file in written:
-        console.print(f"wrote {file}")
-    token = Path("/etc/runbookd/secrets/webhook_token")
-    console.print("next, the token that Alertmanager sends to the remediator; both must be able to read it:")
-    line(console, f"  {make_token(token, alertmanager_account())}")
+    name = stack or runbook or "shop"
+    if postgres is None and redis is None:
+        postgres, redis = f"{_POSTGRES}/{name}", _REDIS
+    database = PostgresPlace.parse(postgres) if postgres is not None else None
+    cache = RedisPlace.parse(redis) if redis is not None else None
+    folder = folder.expanduser().absolute()
+    write_set(folder, Starter(name, database, cache, runbook, modes))
+    console.print(f"wrote {folder}")
+    line(console, (folder / README).read_text(encoding="utf-8").partition("## Steps\n")[2])

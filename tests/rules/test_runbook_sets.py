@@ -14,7 +14,7 @@ import yaml
 
 from demo.servers.alertmanager import AlertmanagerServer
 from demo.servers.prometheus import PrometheusServer
-from runbookctl.runbook_sets import Runbook, runbook_set
+from runbookctl.starter.runbook_sets import Runbook, runbook_set
 from tests.rules.healthy import JOBS, SETS, STACKS, healthy_series, jobs_of, targets_of
 from tests.rules.rulebook import ROOT, THRESHOLDS, adapter_files, subsystem_files, thresholds
 from tests.rules.tools import RunTool

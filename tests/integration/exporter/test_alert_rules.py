@@ -17,8 +17,8 @@ from redis.asyncio import Redis
 
 from demo.paths import CHECKOUT
 from demo.servers.http import request
+from tests.starter import full_texts
 
-EXAMPLES = CHECKOUT / "runbookctl" / "examples"
 QUEUE = "email-queue"
 QUIET_SECONDS = 6
 RATES_SECONDS = 60
@@ -127,9 +127,10 @@ def _pmcrm(dsn: str, redis_url: str, api: str, backups: Path, thresholds: Path) 
 
 
 def _starter(dsn: str, redis_url: str, api: str, backups: Path, thresholds: Path) -> str:
-    """Return the inventory of `init` with the addresses of the test; it measures the same targets."""
-    thresholds.write_text((EXAMPLES / "thresholds.yml").read_text().replace("STACK", "shop"))
-    inventory = yaml.safe_load((EXAMPLES / "inventory.yml").read_text().replace("STACK", "shop"))
+    """Return the inventory of `init` with the addresses of the test, and with all that it has commented out."""
+    texts = full_texts(backups)
+    thresholds.write_text(texts["thresholds.yml"])
+    inventory = yaml.safe_load(texts["inventory.yml"])
     stack = inventory["stacks"]["shop"]
     stack["postgres"]["main"] = {"dsn": dsn}
     stack["redis"]["main"] = {"url": redis_url}

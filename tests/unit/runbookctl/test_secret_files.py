@@ -99,6 +99,7 @@ def test_running_alertmanager_is_found_by_its_process(tmp_path: Path) -> None:
     assert account.user == os.getuid()
 
 
-def test_init_prints_how_to_make_the_token(tmp_path: Path) -> None:
+def test_init_prints_how_to_share_the_token(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["init", str(tmp_path / "shop")], catch_exceptions=False)
-    assert "-m 640 /dev/stdin /etc/runbookd/secrets/webhook_token\n" in result.stdout
+    token = tmp_path / "shop/secrets/webhook_token"
+    assert f"{token} && chmod 640 {token} && chmod 711 {token.parent}\n" in result.stdout

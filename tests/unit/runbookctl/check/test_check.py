@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 from runbookctl.errors import WrongUsage
 from runbookctl.main import app
+from runbookctl.starter.files import write_set
 from tests.rules.own_configurations import CONFIGURATIONS, SNIPPET, with_remediator
 from tests.rules.rulebook import ROOT
+from tests.starter import STARTER, full_texts
 
 Change = Callable[[Any], object]
 ADDRESSES = {"dsn": "postgresql://m:hunter2@db/shop", "admin_dsn": "postgresql://r:hunter2@db/shop"}
@@ -23,11 +25,12 @@ HOOK = "https://hooks.example/hunter2"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder with the files of `init` and deploy/, which fit together."""
-    CliRunner().invoke(app, ["init", str(tmp_path / "shop")], catch_exceptions=False)
-    for file in ("alertmanager.yml", "prometheus.yml"):
-        shutil.copy(ROOT / "deploy" / file, tmp_path / "shop")
-    shutil.copytree(ROOT / "alert_rules", tmp_path / "shop" / "alert_rules")
-    return tmp_path / "shop"
+    folder = tmp_path / "shop"
+    write_set(folder, STARTER)
+    for name, text in full_texts(Path("/etc/runbookd")).items():
+        (folder / name).write_text(text)
+    shutil.copy(ROOT / "deploy" / "alertmanager.yml", folder)
+    return folder
 
 
 def check(folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
@@ -163,7 +166,7 @@ FINDINGS: list[tuple[str, Change, str, str]] = [
     ("prometheus.yml", lambda d: d["rule_files"].pop(0), "no alert is loaded", "copy alert_rules/"),
     (
         "prometheus.yml",
-        lambda d: d["rule_files"].append("alert_rules/thresholds/deelrx.yml"),
+        lambda d: d["rule_files"].append(str(ROOT / "alert_rules/thresholds/deelrx.yml")),
         "thresholds are of stack deelrx, which the inventory does not have",
         "your own stacks only",
     ),
@@ -197,7 +200,6 @@ def test_usual_configuration_with_the_remediator_loses_no_alert(folder: Path, na
 @pytest.mark.parametrize("runbook", ["clientforge", "deelrx", "formula_pm", "life_platform", "pmcrm"])
 def test_set_of_each_runbook_fits_together(tmp_path: Path, runbook: str) -> None:
     CliRunner().invoke(app, ["init", str(tmp_path / "set"), "--runbook", runbook], catch_exceptions=False)
-    shutil.copytree(ROOT / "alert_rules", tmp_path / "set" / "alert_rules")
     code, answer = check(tmp_path / "set")
     assert (code, answer["findings"]) == (0, [])
     reached = {receiver for alert in answer["alerts"] for receiver in alert["receivers"]}
@@ -230,7 +232,9 @@ def test_text_names_receivers_then_findings(folder: Path) -> None:
     result = CliRunner().invoke(app, ["check", *arguments, f"--alertmanager={SNIPPET}"], catch_exceptions=False)
     assert result.exit_code == 1
     assert "shop → remediator, chat, mail: IdleInTransactionTooLong, LongRunningQuery, QueueFailedJobs" in result.stdout
-    assert f"- {folder}/thresholds.yml:37: runbook:probe_success:critical: shop has no http in the inventory" in (
+    lines = (folder / "thresholds.yml").read_text().splitlines()
+    line = 1 + next(at for at, text in enumerate(lines) if "runbook:probe_success:critical" in text)
+    assert f"- {folder}/thresholds.yml:{line}: runbook:probe_success:critical: shop has no http in the inventory" in (
         result.stdout
     )
     assert result.stdout.endswith("1 finding\n")

@@ -1,5 +1,8 @@
-"""`init --runbook`: the complete set of a runbook under the stack's own name."""
+"""`init`: the folder of a new installation, also with the set of a runbook."""
 
+import base64
+import hmac
+import stat
 from pathlib import Path
 
 import pytest
@@ -8,12 +11,25 @@ from typer.testing import CliRunner
 
 from runbookctl.errors import InitError
 from runbookctl.main import app
-from runbookctl.runbook_sets import CHECKOUT
+from runbookctl.starter import shipped
+from runbookctl.starter.postgres_roles import PostgresPlace, scram_verifier
+from runbookctl.starter.redis_users import RedisPlace
+from runbookd.inventory import Inventory, load_inventory
+
+CHECKOUT = shipped.CHECKOUT
+SERVERS = ("--postgres", "db.example:5433/shop_live", "--redis", "cache.example:6380/2")
 
 
-def init(folder: Path, *options: str) -> None:
+def init(folder: Path, *options: str) -> str:
     result = CliRunner().invoke(app, ["init", str(folder), *options], catch_exceptions=False)
     assert result.exit_code == 0, result.output
+    return result.output
+
+
+def loaded(folder: Path) -> Inventory:
+    inventory = load_inventory(folder / "inventory.yml", {})
+    assert inventory is not None
+    return inventory
 
 
 def read(file: Path) -> dict[str, object]:
@@ -21,12 +37,89 @@ def read(file: Path) -> dict[str, object]:
     return content
 
 
+def texts(folder: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in folder.iterdir() if file.is_file()}
+
+
+def test_folder_has_the_secrets_that_its_inventory_names(tmp_path: Path) -> None:
+    init(tmp_path / "new", *SERVERS)
+    stack = loaded(tmp_path / "new").stacks["shop"]
+    secrets = {
+        secret.read().partition("://")[2].partition(":")[0] + "@" + secret.read().partition("@")[2]
+        for target in (stack.postgres["main"],)
+        for secret in (target.dsn_secret(), target.admin_dsn_secret())
+    }
+    assert secrets == {"metrics@db.example:5433/shop_live", "remediator@db.example:5433/shop_live"}
+    assert (tmp_path / "new/secrets/redis_metrics").read_text().endswith("@cache.example:6380/2\n")
+    for name in ("webhook_token", "oncall_token"):
+        assert len((tmp_path / "new/secrets" / name).read_text().strip()) == 48
+
+
+def test_only_the_user_reads_the_secrets(tmp_path: Path) -> None:
+    init(tmp_path / "new", *SERVERS)
+    folder = tmp_path / "new" / "secrets"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+
+
+def test_no_password_is_in_what_is_printed_or_sent_to_a_server(tmp_path: Path) -> None:
+    printed = init(tmp_path / "new", *SERVERS)
+    folder = tmp_path / "new" / "secrets"
+    sent = (folder / "postgres_roles.sql").read_text() + (folder / "redis_users").read_text()
+    for name in ("pg_metrics", "pg_remediator", "redis_metrics", "redis_remediator"):
+        password = (folder / name).read_text().partition("@")[0].rpartition(":")[2]
+        assert len(password) == 48
+        assert password not in printed + sent
+
+
+def test_two_installations_share_no_secret(tmp_path: Path) -> None:
+    init(tmp_path / "one", *SERVERS)
+    init(tmp_path / "two", *SERVERS)
+    files = [{file.read_text() for file in (tmp_path / name / "secrets").iterdir()} for name in ("one", "two")]
+    assert not files[0] & files[1]
+
+
+@pytest.mark.parametrize("option", [SERVERS[:2], SERVERS[2:]])
+def test_stack_without_one_of_the_servers_is_complete(tmp_path: Path, option: tuple[str, str]) -> None:
+    init(tmp_path / "new", *option)
+    stack = loaded(tmp_path / "new").stacks["shop"]
+    has_postgres = option[0] == "--postgres"
+    assert (bool(stack.postgres), bool(stack.redis), bool(stack.queues)) == (has_postgres, *(not has_postgres,) * 2)
+    folder = str(tmp_path / "new")
+    arguments = ["check", f"--config.file={folder}/inventory.yml", f"--prometheus={folder}/prometheus.yml"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert ("postgres_roles.sql" in texts(tmp_path / "new")["README.md"]) is has_postgres
+
+
+def test_check_finds_only_that_nobody_hears_of_the_alerts(tmp_path: Path) -> None:
+    init(tmp_path / "new", "--stack", "my_shop")
+    others = [f"--{name}={tmp_path}/new/{name}.yml" for name in ("prometheus", "alertmanager")]
+    result = CliRunner().invoke(app, ["check", f"--config.file={tmp_path}/new/inventory.yml", *others])
+    assert "2 findings" in result.output
+    assert "alerts reach nobody (my_shop" in result.output
+    assert "alerts reach the remediator only (my_shop" in result.output
+
+
+def test_rules_boards_and_grants_are_those_of_the_checkout(tmp_path: Path) -> None:
+    init(tmp_path / "new")
+    for written, source in (
+        ("alert_rules/database.yml", "alert_rules/database.yml"),
+        ("alert_rules/adapters/node_exporter.yml", "alert_rules/adapters/node_exporter.yml"),
+        ("grafana/dashboards/stack.json", "grafana/dashboards/stack.json"),
+        ("grants/postgres/exporter.sql", "deploy/postgres/exporter.sql"),
+    ):
+        assert (tmp_path / "new" / written).read_text() == (CHECKOUT / source).read_text()
+    assert not (tmp_path / "new/alert_rules/thresholds").exists()
+
+
 def test_set_of_a_runbook_carries_the_name_of_the_stack_everywhere(tmp_path: Path) -> None:
     init(tmp_path / "new", "--runbook", "clientforge", "--stack", "my_crm")
-    texts = {file.name: file.read_text() for file in (tmp_path / "new").iterdir()}
-    assert set(texts) == {"inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml"}
-    assert not [name for name, text in texts.items() if "clientforge" in text]
-    assert "  - thresholds.yml\n" in texts["prometheus.yml"]
+    files = texts(tmp_path / "new")
+    assert set(files) == {"inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml", "README.md"}
+    assert not [name for name, text in files.items() if "clientforge" in text]
+    assert not [name for name, text in files.items() if "/etc/runbookd" in text]
+    assert "  - thresholds.yml\n" in files["prometheus.yml"]
     number = read(CHECKOUT / "alert_rules" / "thresholds" / "clientforge.yml")["groups"]
     written = read(tmp_path / "new" / "thresholds.yml")["groups"]
     assert str(number).replace("clientforge", "my_crm") == str(written)
@@ -55,13 +148,52 @@ def test_modes_of_a_set_are_shadow_unless_the_runbooks_are_asked_for(tmp_path: P
     }
 
 
-def test_modes_without_a_runbook_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InitError, match="add --runbook NAME"):
-        CliRunner().invoke(app, ["init", str(tmp_path / "new"), "--modes", "runbook"], catch_exceptions=False)
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--modes", "runbook"), "add --runbook NAME"),
+        (("--stack", "My-Shop"), "'My-Shop' is not a valid name; use lower-case"),
+        (("--postgres", "db.example"), "--postgres db.example: write it as HOST:PORT/DATABASE"),
+        (("--redis", "redis://cache"), "--redis redis://cache: write it as HOST:PORT"),
+    ],
+)
+def test_bad_option_is_refused_and_nothing_is_written(tmp_path: Path, options: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(InitError, match=reason):
+        init(tmp_path / "new", *options)
+    assert not (tmp_path / "new").exists()
 
 
-def test_installation_without_the_sets_says_where_they_belong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runbookctl.runbook_sets.CHECKOUT", tmp_path)
-    monkeypatch.setattr("runbookctl.runbook_sets.INSTALLED", tmp_path / "share")
-    with pytest.raises(InitError, match="this installation has no deploy/runbooks; run it in a checkout"):
-        CliRunner().invoke(app, ["init", str(tmp_path / "new"), "--runbook", "pmcrm"], catch_exceptions=False)
+def test_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    with pytest.raises(InitError, match="is not empty; choose a new folder"):
+        init(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
+
+
+def test_folder_whose_path_breaks_a_command_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InitError, match="choose a folder whose path has only letters"):
+        init(tmp_path / "my shop")
+
+
+def test_installation_without_the_files_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(shipped, "_installed", tuple)
+    with pytest.raises(InitError, match="this installation has no deploy/runbooks; install runbookd again"):
+        init(tmp_path / "new", "--runbook", "pmcrm")
+
+
+def test_verifier_is_that_of_the_standard() -> None:
+    """The example of RFC 7677, section 3: its server signature is made with our server key."""
+    salt, nonce = "W22ZaJ0SNY7soEsUEjb6gQ==", "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    verifier = scram_verifier("pencil", base64.b64decode(salt))
+    server_key = base64.b64decode(verifier.rpartition(":")[2])
+    message = f"n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonce},s={salt},i=4096,c=biws,r={nonce}"
+    signature = base64.b64encode(hmac.digest(server_key, message.encode(), "sha256")).decode()
+    assert signature == "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+    assert verifier.startswith(f"SCRAM-SHA-256$4096:{salt}$")
+
+
+def test_places_are_parsed() -> None:
+    assert PostgresPlace.parse("127.0.0.1:5432/shop") == PostgresPlace("127.0.0.1", 5432, "shop")
+    assert RedisPlace.parse("cache:6379") == RedisPlace("cache", 6379, 0)
+    assert RedisPlace.parse("cache:6379/3") == RedisPlace("cache", 6379, 3)

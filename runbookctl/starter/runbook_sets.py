@@ -1,18 +1,13 @@
 """Writes the complete set of one of the five runbooks: inventory, thresholds, Prometheus and Alertmanager."""
 
 import re
-import sysconfig
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
-from runbookctl.errors import InitError
+from runbookctl.starter.shipped import shipped
 
 Runbook = Literal["clientforge", "deelrx", "formula_pm", "life_platform", "pmcrm"]
 Modes = Literal["shadow", "runbook"]
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-INSTALLED = Path(sysconfig.get_path("data"), "share", "runbookd")
 FILES = ("inventory.yml", "prometheus.yml", "alertmanager.yml")
 
 _MODE = re.compile(r"\bmode: shadow\b(.*# runbook: )(approve|auto)\b")
@@ -24,8 +19,8 @@ def runbook_set(runbook: Runbook, stack: str, modes: Modes) -> dict[str, str]:
     Raises:
         InitError: this installation has no runbooks.
     """
-    sources = {name: shipped_folder("deploy/runbooks") / runbook / name for name in FILES}
-    sources["thresholds.yml"] = shipped_folder("alert_rules/thresholds") / f"{runbook}.yml"
+    sources = {name: shipped("deploy/runbooks") / runbook / name for name in FILES}
+    sources["thresholds.yml"] = shipped("alert_rules/thresholds") / f"{runbook}.yml"
     texts = {name: _renamed(source.read_text(encoding="utf-8"), runbook, stack) for name, source in sources.items()}
     for name in ("prometheus.yml", "inventory.yml"):
         texts[name] = texts[name].replace(f"alert_rules/thresholds/{stack}.yml", "thresholds.yml")
@@ -37,14 +32,3 @@ def runbook_set(runbook: Runbook, stack: str, modes: Modes) -> dict[str, str]:
 def _renamed(text: str, runbook: str, stack: str) -> str:
     """Replace the name where it is a whole word; ids of rows and names of processes have a hyphen after it."""
     return re.sub(rf"(?<![\w-]){runbook}(?![\w-])", stack, text)
-
-
-def shipped_folder(name: str) -> Path:
-    """Return a folder of the checkout, or of the installed data. Raises InitError."""
-    places: Sequence[Path] = (CHECKOUT / name, INSTALLED / Path(name).name)
-    for place in places:
-        if place.is_dir():
-            return place
-    raise InitError(
-        f"this installation has no {name}; run it in a checkout of runbookd, or copy the folder to {INSTALLED}"
-    )

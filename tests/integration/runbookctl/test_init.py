@@ -1,0 +1,113 @@
+"""The folder that `init` writes, with real servers: its commands create the rights that `doctor` wants."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from demo.servers.postgres import PostgresServer
+from demo.servers.redis import RedisServer
+from runbookctl.main import app
+from runbookctl.starter.files import Starter, write_set
+from runbookctl.starter.postgres_roles import PostgresPlace
+from runbookctl.starter.redis_users import RedisPlace
+from tools.toolchain.errors import SetupError
+from tools.toolchain.paths import ROOT, launcher
+
+
+@pytest.fixture(scope="module")
+def fresh_postgres(servers_folder: Path) -> Iterator[PostgresServer]:
+    """Run a server without any of our roles."""
+    server = PostgresServer(servers_folder / "init-postgres")
+    server.start()
+    server.add_database("shop")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["7.0", "6.2"])
+def fresh_redis(servers_folder: Path, request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """Run a server without any of our users."""
+    try:
+        server = RedisServer(servers_folder / f"init-redis-{request.param}", version=request.param)
+    except SetupError as error:
+        pytest.skip(str(error))
+    server.start()
+    yield server
+    server.remove()
+
+
+def test_commands_of_the_folder_give_rights_that_doctor_finds_complete(
+    fresh_postgres: PostgresServer, fresh_redis: RedisServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    places = PostgresPlace("127.0.0.1", fresh_postgres.port, "shop"), RedisPlace("127.0.0.1", fresh_redis.port, 0)
+    write_set(folder, Starter("shop", *places))
+    fresh_postgres.sql((folder / "secrets/postgres_roles.sql").read_text())
+    cli: list[str | Path] = [launcher("redis-cli"), "-p", str(fresh_redis.port)]
+    with (folder / "secrets/redis_users").open() as commands:
+        subprocess.run(cli, stdin=commands, check=True, capture_output=True)
+    result = CliRunner().invoke(app, ["doctor", f"--config.file={folder}/inventory.yml"])
+    findings = [line for line in result.output.splitlines() if line.startswith("-")]
+    assert not [line for line in findings if "pg_stat_statements" not in line and "maxmemory" not in line], (
+        result.output
+    )
+    assert "shop/postgres/main" in result.output or result.exit_code == 0
+
+
+def test_wheel_installs_all_files_that_init_writes(tmp_path: Path) -> None:
+    """In an environment that holds the wheel and what it depends on, away from the checkout."""
+    installed = _install_wheel(tmp_path)
+    subprocess.run([installed / "bin/runbookctl", "init", tmp_path / "written", *PMCRM], check=True, cwd=tmp_path)
+    CliRunner().invoke(app, ["init", str(tmp_path / "expected"), *PMCRM], catch_exceptions=False)
+    written, expected = (_files_of(tmp_path / name) for name in ("written", "expected"))
+    assert set(written) == set(expected)
+    assert [name for name in written if written[name] != expected[name]] == []
+    assert asyncio.run(_version_of(installed / "bin/runbook-exporter")).startswith("runbook-exporter")
+
+
+PMCRM = ("--runbook", "pmcrm", "--stack", "crm")
+
+
+def _install_wheel(folder: Path) -> Path:
+    """Build the wheel from the tracked files, and install it without a network."""
+    source, environment = folder / "source", folder / "environment"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    for name in filter(None, tracked.decode().split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source], check=True
+    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (wheel,) = folder.glob("runbookd-*.whl")
+    subprocess.run(
+        [*pip, "--python", environment / "bin/python", "install", "--no-deps", "--no-index", wheel], check=True
+    )
+    (packages,) = environment.glob("lib/python*/site-packages")
+    dependencies = next(path for path in sys.path if path.endswith("site-packages"))
+    (packages / "dependencies.pth").write_text(f"{dependencies}\n")
+    return environment
+
+
+def _files_of(folder: Path) -> dict[str, str]:
+    """Return each file's text without the folder's own name; of secrets, which differ, only that they are there."""
+    return {
+        str(file.relative_to(folder)): ""
+        if "secrets" in file.parts
+        else file.read_text(encoding="utf-8").replace(str(folder), "FOLDER")
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+async def _version_of(program: Path) -> str:
+    process = await asyncio.create_subprocess_exec(program, "--version", stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    return output.decode()
