@@ -41,10 +41,10 @@ differential: setup
 	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/bullmq/test_brute_force.py
 
 # Ten minutes of faults with real servers; fails if the exporter was late or leaked memory or files. Then kills the
-# remediator at every point of every path through its states.
+# remediator at every point of every path through its states, and searches the protocol of three replicas.
 soak: setup
 	@$(BIN)/python -m soak
-	@$(BIN)/pytest -m soak tests/invariants
+	@$(BIN)/pytest -m soak tests/invariants tests/protocol
 
 # Mutates every number and comparison of the alert rules in turn, then removes every guard of docs/reference/invariants.md
 # (15 minutes). Fails if no case, or not every test that the guard names, notices. GUARDS="3 19" limits it to those.
