@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from remediator.clients.alertmanager import ActiveAlert
+from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable
 from remediator.model.clock import Clock, rfc3339
 
 GROUP_INTERVAL = timedelta(minutes=1)
@@ -46,9 +46,13 @@ class SimulatedAlertmanager:
         self._group_seconds = group_interval.total_seconds()
         self._groups: dict[str, _Group] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.outage: str | None = None
+        """Why its API does not answer, or None; it delivers nevertheless."""
 
     async def active(self) -> Sequence[ActiveAlert]:
         """Return the alerts that fire now; see AlertmanagerReader."""
+        if self.outage is not None:
+            raise AlertmanagerUnreadable(self.outage)
         firing = (each for each in self._groups.values() if each.ended is None)
         return [ActiveAlert(labels=dict(each.labels), startsAt=each.started) for each in firing]
 
@@ -67,6 +71,12 @@ class SimulatedAlertmanager:
         group = self._groups.get(fingerprint(labels))
         if group is not None and group.ended is None:
             group.ended = self._clock.now()
+
+    def forget(self, labels: Mapping[str, str]) -> None:
+        """Lose an alert without a word, as after a loss of its state."""
+        key = fingerprint(labels)
+        if self._groups.pop(key, None) is not None:
+            self._tasks.pop(key).cancel()
 
     async def stop(self) -> None:
         """Deliver nothing more."""

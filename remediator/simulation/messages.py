@@ -47,7 +47,8 @@ async def _send_due(context: Context) -> None:
     if messages:
         async with context.ledger.write() as connection:
             for message in messages:
-                await outbox.mark_sent(connection, message.id, context.clock.now())
+                if await outbox.claim(connection, message, context.clock.now()):
+                    await outbox.mark_sent(connection, message.id, context.clock.now())
 
 
 async def _next_round_at(context: Context) -> datetime | None:

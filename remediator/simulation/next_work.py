@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.calendar.announcements import announcements
 from remediator.context import Context
 from remediator.engine.engine import AT_ONCE, TICK_SECONDS, Engine
 from remediator.engine.housekeeping import CALENDAR_SECONDS
 from remediator.intake.vanished import CHECK_SECONDS
+from remediator.ledger import episodes
 from remediator.ledger.due_episodes import candidates
 from remediator.ledger.schema import LedgerRow, episode, planned_undo, run
 from remediator.model.clock import is_recent
@@ -110,15 +112,24 @@ async def _vanishing_moments(connection: AsyncConnection, context: Context, now:
 
 
 async def _message_moments(connection: AsyncConnection, inventory: Inventory, now: datetime) -> AsyncIterator[datetime]:
-    if _has_calendar(inventory):
+    if await _reminds(connection, inventory):
         yield now + timedelta(seconds=CALENDAR_SECONDS)
+    sent = (each for each in announcements(inventory, now, now + LONGEST_WAIT) if each.announcement.contacts)
+    for moment in (each.due_at for each in sent):
+        yield moment + timedelta(seconds=TICK_SECONDS)
     parameters = {"since": now - UNREPORTED_FOR}
     if (await connection.execute(_UNKNOWN_TARGETS, parameters)).first() is not None:
         yield now + timedelta(seconds=TICK_SECONDS)
 
 
-def _has_calendar(inventory: Inventory) -> bool:
-    return any(
-        stack.reminders or any(window.announcements for window in stack.windows.values())
-        for stack in inventory.stacks.values()
-    )
+async def _reminds(connection: AsyncConnection, inventory: Inventory) -> bool:
+    """Return whether an alert fires of which a stack wants to be reminded."""
+    priorities = {
+        (name, priority)
+        for name, stack in inventory.stacks.items()
+        for reminder in stack.reminders.values()
+        for priority in reminder.priorities
+    }
+    if not priorities:
+        return False
+    return any((each.stack, each.priority) in priorities for each in await episodes.all_open(connection))

@@ -31,7 +31,7 @@ from remediator.simulation.alertmanager import SimulatedAlertmanager
 from remediator.simulation.faults import faults_raised
 from remediator.simulation.messages import send_in_simulation
 from remediator.simulation.next_work import seconds_until_work
-from remediator.simulation.targets import SimulatedTargets, simulated
+from remediator.simulation.targets import EFFECT_TIMEOUT, SimulatedTargets, simulated
 from remediator.simulation.virtual_time import VirtualClock
 from runbookd.inventory import Inventory
 
@@ -124,12 +124,12 @@ class Simulation:
         async with self.ledger.write() as connection:
             await switches.resume(connection, self.clock.now(), DEFAULT_OPERATOR, stack)
             await runs.end_waits(connection, self.clock.now())
-        self._wake()
+        self.wake()
 
     async def approve(self, run: int, operator: str = DEFAULT_OPERATOR) -> Run:
         """Approve a run; see runs/approval.py."""
         approved_run = await approve(self.context, run, operator)
-        self._wake()
+        self.wake()
         return approved_run
 
     async def reject(self, run: int, operator: str = DEFAULT_OPERATOR, reason: str = "") -> Run:
@@ -191,7 +191,8 @@ class Simulation:
             return TICK_SECONDS
         return await seconds_until_work(self.context, self.engine, with_messages=self._with_messages)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the engine run a round now."""
         if self.engine is not None:
             self.engine.wake()
 
@@ -205,6 +206,7 @@ async def simulation(
     remediations: Mapping[str, Remediation] = REMEDIATIONS,
     with_messages: bool = True,
     reads_alertmanager: bool = True,
+    effect_timeout: timedelta = EFFECT_TIMEOUT,
 ) -> AsyncIterator[Simulation]:
     """Start a remediator with `inventory` at the moment `start`; run it by `run_virtually`.
 
@@ -215,7 +217,7 @@ async def simulation(
     with faults_raised():
         async with AsyncExitStack() as stack:
             ledger = await stack.enter_async_context(MemoryLedger().open())
-            sessions = simulated(remediations, targets, clock)
+            sessions = simulated(remediations, targets, clock, effect_timeout)
             context = Context(inventory, ledger, clock, sessions, None, simulated=targets)
             simulated_remediator = Simulation(context, ledger, clock, with_messages=with_messages)
             if reads_alertmanager:

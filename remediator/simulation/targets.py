@@ -5,7 +5,7 @@ another one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -55,14 +55,17 @@ class Reading:
 class Effect:
     """The effect of a run: the state of each item that it touches, after `seconds`, and whether the proof is clean.
 
-    `lookup` is what becomes known of an effect that a crash has cut off.
+    `states` are those of the items in their order, where they differ. `lookup` is what becomes known of an effect that
+    a crash has cut off. `happen` is called once the items are touched.
     """
 
     state: ItemState = ItemState.APPLIED
+    states: Sequence[ItemState] = ()
     seconds: float = 0.0
     is_clean: bool = True
     lookup: ItemState = ItemState.NOT_APPLIED
     detail: str = ""
+    happen: Callable[[], None] = lambda: None
 
 
 class SimulatedTargets(Protocol):
@@ -86,10 +89,7 @@ class _SimulatedSession:
     remediation: str
     targets: SimulatedTargets
     clock: Clock
-
-    @property
-    def effect_timeout(self) -> timedelta:
-        return EFFECT_TIMEOUT
+    effect_timeout: timedelta
 
     async def plan(self) -> Plan:
         if self.scope.undoes is not None:
@@ -99,10 +99,14 @@ class _SimulatedSession:
     async def apply(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
         effect = self._effect(items)
         await asyncio.sleep(effect.seconds)
-        return [EffectOutcome(effect.state, effect.detail)] * len(items)
+        effect.happen()
+        return [EffectOutcome(state, effect.detail) for state in effect.states or [effect.state] * len(items)]
 
     async def resolve_outcome(self, items: Sequence[Item]) -> Sequence[EffectOutcome]:
-        return [EffectOutcome(self._effect(items).lookup, "looked up in the simulation")] * len(items)
+        effect = self._effect(items)
+        if effect.lookup is ItemState.APPLIED:
+            effect.happen()
+        return [EffectOutcome(effect.lookup, "looked up in the simulation")] * len(items)
 
     async def verify(self, items: Sequence[Item]) -> Verdict:
         self._read()
@@ -119,14 +123,22 @@ class _SimulatedSession:
 
 
 @asynccontextmanager
-async def _open(name: str, targets: SimulatedTargets, clock: Clock, scope: Scope) -> AsyncIterator[_SimulatedSession]:
-    session = _SimulatedSession(scope, name, targets, clock)
+async def _open(
+    name: str, targets: SimulatedTargets, clock: Clock, effect_timeout: timedelta, scope: Scope
+) -> AsyncIterator[_SimulatedSession]:
+    session = _SimulatedSession(scope, name, targets, clock, effect_timeout)
     session._read()  # one that does not answer cannot be opened
     yield session
 
 
 def simulated(
-    remediations: Mapping[str, Remediation], targets: SimulatedTargets, clock: Clock
+    remediations: Mapping[str, Remediation],
+    targets: SimulatedTargets,
+    clock: Clock,
+    effect_timeout: timedelta = EFFECT_TIMEOUT,
 ) -> Mapping[str, Remediation]:
     """Return the same remediations with sessions on `targets`, which hold no client."""
-    return {name: replace(each, open=partial(_open, name, targets, clock)) for name, each in remediations.items()}
+    return {
+        name: replace(each, open=partial(_open, name, targets, clock, effect_timeout))
+        for name, each in remediations.items()
+    }

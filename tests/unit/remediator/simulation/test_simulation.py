@@ -13,7 +13,7 @@ from remediator.simulation.faults import SimulationFailed
 from remediator.simulation.simulation import Simulation, simulation
 from remediator.simulation.targets import Effect, Reading
 from remediator.simulation.virtual_time import run_virtually
-from runbookd.inventory import Inventory
+from runbookd.inventory import Inventory, Reminder
 from tests.unit.remediator.simulation.conftest import (
     IDLE,
     START,
@@ -215,3 +215,65 @@ def test_a_fault_of_the_simulated_code_ends_the_simulation() -> None:
 
     with pytest.raises(SimulationFailed, match="ZeroDivisionError: a defect"):
         play(one_alert, targets=NumberedTargets(reading_at=fail))
+
+
+def test_an_effect_may_skip_items_and_happens_once_it_is_done() -> None:
+    happened: list[str] = []
+
+    async def script(simulated: Simulation) -> list[tuple[ItemState, list[str]]]:
+        simulated.alertmanager.fire(IDLE)
+        await simulated.advance(timedelta(seconds=20))
+        before = list(happened)
+        await simulated.advance(MINUTE)
+        return [(each.state, before) for each in await simulated.items(1)]
+
+    slow = Effect(states=[ItemState.SKIPPED], seconds=30, happen=lambda: happened.append("done"))
+    assert play(script, targets=NumberedTargets(Reading(found=1), slow)) == [(ItemState.SKIPPED, [])]
+    assert happened == ["done"]
+
+
+def test_an_alert_that_is_lost_ends_its_episode_as_vanished() -> None:
+    async def script(simulated: Simulation) -> str | None:
+        simulated.alertmanager.fire(IDLE)
+        await simulated.advance(MINUTE)
+        simulated.alertmanager.forget(IDLE)
+        await simulated.advance(30 * MINUTE)
+        [episode] = await simulated.episodes()
+        return episode.end_reason
+
+    assert play(script) == "vanished"
+
+
+def test_an_alertmanager_that_does_not_answer_defers_what_block_on_guards() -> None:
+    async def script(simulated: Simulation) -> list[tuple[RunState, str]]:
+        simulated.alertmanager.outage = "no answer"
+        simulated.alertmanager.fire(IDLE)
+        await simulated.advance(MINUTE)
+        return await _states(simulated)
+
+    inventory = simulated_inventory(block_on=["HealthCheckFailing"])
+    assert play(script, inventory) == [(RunState.DEFERRED, "alertmanager_unreadable")]
+
+
+def test_an_acknowledgement_takes_back_no_step_that_was_sent() -> None:
+    async def script(simulated: Simulation) -> list[str]:
+        simulated.alertmanager.fire(URGENT)
+        await simulated.advance(31 * MINUTE)
+        await simulated.acknowledge(1)
+        await simulated.advance(MINUTE)
+        return [each.contact for each in await simulated.messages() if "/step/" in each.key]
+
+    assert play(script) == ["manager"]
+
+
+def test_reminders_come_at_their_interval() -> None:
+    async def script(simulated: Simulation) -> list[float]:
+        simulated.alertmanager.fire(URGENT)
+        await simulated.advance(40 * MINUTE)
+        reminders = [each for each in await simulated.messages() if each.key.startswith("reminder/")]
+        return [(each.created_at - START) // MINUTE for each in reminders]
+
+    inventory = simulated_inventory()
+    reminders = {"update": Reminder(every=15 * MINUTE, contacts=("oncall",))}
+    shop = inventory.stacks["shop"].model_copy(update={"reminders": reminders})
+    assert play(script, inventory.model_copy(update={"stacks": {"shop": shop}})) == [15, 30]
