@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runbookctl.check import limits, numbers, prometheus_settings, routing, settings
+from runbookctl.check import limits, numbers, prometheus_settings, release, routing, settings
 from runbookctl.check.alerts import PossibleAlert, possible_alerts
 from runbookctl.check.finding import CheckFinding
 from runbookctl.check.routes import Alertmanager, read_alertmanager
@@ -43,6 +43,7 @@ def examine(
     rules = read_prometheus(prometheus_file) if prometheus_file is not None else None
     if rules is not None:
         findings += [*prometheus_settings.findings(rules), *numbers.findings(inventory, rules)]
+        notes = [*notes, *release.notes(rules)]
     if alertmanager_file is None:
         return CheckResult(findings, notes=notes)
     alertmanager = read_alertmanager(alertmanager_file)

@@ -38,6 +38,7 @@ class RuleSet:
     rules: Sequence[Rule]
     document: Mapping[str, Any] = field(default_factory=dict)
     empty_patterns: Sequence[str] = ()
+    files: Sequence[Path] = ()
 
     @property
     def alerts(self) -> list[Rule]:
@@ -56,9 +57,9 @@ def read_prometheus(file: Path) -> RuleSet:
     patterns = texts_in(document.get("rule_files"))
     # Path.glob takes no absolute pattern.
     found = {pattern: sorted(glob.glob(str(file.parent / pattern))) for pattern in patterns}  # noqa: PTH207
-    files = dict.fromkeys(name for names in found.values() for name in names)
-    rules = [rule for name in files for rule in _rules_of(Path(name))]
-    return RuleSet(file, rules, document, [pattern for pattern, names in found.items() if not names])
+    files = [Path(name) for name in dict.fromkeys(name for names in found.values() for name in names)]
+    rules = [rule for each in files for rule in _rules_of(each)]
+    return RuleSet(file, rules, document, [pattern for pattern, names in found.items() if not names], files)
 
 
 def read_shipped_rules() -> RuleSet:

@@ -26,6 +26,7 @@ COPIES = {
     "grafana/provisioning": "grafana/provisioning",
     "grants/postgres": "deploy/postgres",
     "grants/redis": "deploy/redis",
+    "systemd": "deploy/systemd",
 }
 _LEFT_OUT = shutil.ignore_patterns("thresholds", "README.md", "*.py", "__pycache__")
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from runbookctl.errors import WrongUsage
 from runbookctl.main import app
 from runbookctl.starter.files import write_set
+from runbookd.service.version import VERSION
 from tests.rules.own_configurations import CONFIGURATIONS, SNIPPET, with_remediator
 from tests.rules.rulebook import ROOT
 from tests.starter import STARTER, full_texts
@@ -56,6 +57,18 @@ def test_shipped_files_fit_together(folder: Path) -> None:
     assert receivers["DatabaseDown"] == ["remediator", "chat", "pager"]
     assert "AnalyzeOverdue" not in receivers, "the stack has no number for it"
     assert "stacks.shop.postgres.main.dsn_file" in answer["notes"][0]
+
+
+def test_rules_of_another_release_are_noted_with_the_command(folder: Path) -> None:
+    old, gone = folder / "alert_rules/database.yml", folder / "alert_rules/adapters/gone.yml"
+    old.write_text(f"{old.read_text()}# as it was before\n")
+    gone.write_text("groups: []\n")
+    notes = [note for note in check(folder)[1]["notes"] if "of runbookd" in note]
+    assert notes == [
+        f"{old} differs from that of runbookd {VERSION}; replace it: cp {ROOT}/alert_rules/database.yml {old}",
+        f"{gone} is not a file of runbookd {VERSION}; delete it, unless you wrote it",
+    ]
+    assert check(folder)[1]["findings"] == []
 
 
 def _stack(document: Any) -> Any:
