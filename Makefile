@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup browser test lint bench differential soak mutants demo demo-up demo-down incident dashboards docs pictures lock
+.PHONY: setup browser test lint bench differential soak chaos mutants demo demo-up demo-down incident dashboards docs pictures lock
 
 setup:
 	@$(PYTHON) -m tools.toolchain
@@ -45,6 +45,13 @@ differential: setup
 soak: setup
 	@$(BIN)/python -m soak
 	@$(BIN)/pytest -m soak tests/invariants tests/protocol
+
+# Three remediators on one ledger, two Alertmanagers and a product under SECONDS of faults; then audits the ledger and the
+# servers. SEED repeats an order of faults, SCHEDULE=1 prints it. The report and all logs are in .chaos/.
+SECONDS ?= 600
+chaos: setup
+	@$(PYTHON) -m tools.toolchain faketime
+	@$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULE),--schedule)
 
 # Mutates every number and comparison of the alert rules in turn, then removes every guard of docs/reference/invariants.md
 # (15 minutes). Fails if no case, or not every test that the guard names, notices. GUARDS="3 19" limits it to those.

@@ -11,9 +11,8 @@ import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from demo.servers.server import Server
 from soak.environment import ROLE, SoakEnvironment, fill
-from soak.proxy import Proxy
+from soak.shared_faults import black_hole, cut_connections, held_server, server_restart, slow_network
 
 FaultInjector = Callable[[SoakEnvironment], AbstractAsyncContextManager[None]]
 _CROWD = 50
@@ -32,60 +31,6 @@ async def held_backend(environment: SoakEnvironment) -> AsyncIterator[None]:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGCONT)
-
-
-@asynccontextmanager
-async def held_server(server: Server) -> AsyncIterator[None]:
-    """Freeze the server: the kernel accepts connections, but the server never answers."""
-    identity = server.process.identity
-    if identity is None:
-        raise RuntimeError(f"{server.name} does not run")
-    os.kill(identity.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(identity.pid, signal.SIGCONT)
-
-
-@asynccontextmanager
-async def black_hole(proxy: Proxy) -> AsyncIterator[None]:
-    """Swallow all bytes in both directions."""
-    proxy.black_hole = True
-    try:
-        yield
-    finally:
-        proxy.black_hole = False
-        await proxy.cut()
-
-
-@asynccontextmanager
-async def slow_network(proxy: Proxy) -> AsyncIterator[None]:
-    """Delay every chunk by half a second."""
-    proxy.delay = 0.5
-    try:
-        yield
-    finally:
-        proxy.delay = 0.0
-
-
-@asynccontextmanager
-async def cut_connections(proxy: Proxy) -> AsyncIterator[None]:
-    """Break every connection, also new ones."""
-    cutting = asyncio.create_task(_cut_forever(proxy))
-    try:
-        yield
-    finally:
-        cutting.cancel()
-
-
-@asynccontextmanager
-async def server_restart(server: Server) -> AsyncIterator[None]:
-    """Stop the server, then start it again."""
-    await asyncio.to_thread(server.stop)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(server.start)
 
 
 @asynccontextmanager
@@ -176,12 +121,6 @@ async def changed_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
     finally:
         environment.inventory.write_text(whole, encoding="utf-8")
         os.kill(environment.pid, signal.SIGHUP)
-
-
-async def _cut_forever(proxy: Proxy) -> None:
-    while True:
-        await proxy.cut()
-        await asyncio.sleep(0.05)
 
 
 async def _admin(environment: SoakEnvironment, statement: str, *arguments: str) -> object:

@@ -4,18 +4,19 @@ import asyncio
 
 
 class Proxy:
-    """A proxy for a port of 127.0.0.1 that counts connections and round trips.
+    """A proxy for a `port` of 127.0.0.1 that counts connections and round trips; another port is for new connections.
 
-    `delay` delays every chunk, in seconds; `black_hole` swallows all chunks; `cut` breaks all connections, and while it
-    `refuses`, new ones are closed. With `most_bytes` a connection ends after that number of bytes from the server.
+    `delay` delays every chunk, in seconds; `black_hole` swallows all chunks, `loses_answers` those of the server; `cut`
+    breaks all connections, and while it `refuses`, new ones are closed. With `most_bytes` a connection ends after that
+    number of bytes from the server.
     """
 
     def __init__(self, port: int, most_bytes: int | None = None) -> None:
-        self._port, self._most_bytes = port, most_bytes
+        self.port, self._most_bytes = port, most_bytes
         self.connections = 0
         self.round_trips = 0
         self.delay = 0.0
-        self.black_hole = self.refuses = False
+        self.black_hole = self.loses_answers = self.refuses = False
         self._asking = False
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,7 +51,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._port)
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:  # the server is down, and so is this connection
             writer.close()
             return
@@ -67,7 +68,7 @@ class Proxy:
         left = self._most_bytes if not asking and self._most_bytes is not None else None
         while left != 0 and (data := await reader.read(65_536 if left is None else left)):
             left = left if left is None else left - len(data)
-            if self.black_hole:
+            if self.black_hole or (self.loses_answers and not asking):
                 continue
             self.round_trips += asking and not self._asking
             self._asking = asking

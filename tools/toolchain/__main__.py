@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tools.toolchain.bootstrap import make_python
 from tools.toolchain.commit_hook import install_commit_hook
-from tools.toolchain.debian import BROWSER, EXPORTERS, PICTURES, SERVERS, VALKEY, fetch_group
+from tools.toolchain.debian import BROWSER, EXPORTERS, FAKETIME, PICTURES, SERVERS, VALKEY, fetch_group
 from tools.toolchain.errors import SetupError
 from tools.toolchain.node_modules import install_node_modules
 from tools.toolchain.stamps import setup_lock
@@ -21,6 +21,14 @@ def _fetch_valkey() -> None:
         print(f"setup: continuing without Valkey, its tests will be skipped: {error}", file=sys.stderr)
 
 
+def _fetch_faketime() -> None:
+    """Fetch libfaketime; without it, chaos skips the faults of the clock."""
+    try:
+        fetch_group(FAKETIME)
+    except SetupError as error:
+        print(f"setup: continuing without libfaketime, no clock will be stepped: {error}", file=sys.stderr)
+
+
 PARTS: dict[str, Callable[[], object]] = {
     "python": make_python,
     "servers": lambda: fetch_group(SERVERS),
@@ -29,6 +37,7 @@ PARTS: dict[str, Callable[[], object]] = {
     "node": install_node_modules,
     "browser": lambda: fetch_group(BROWSER),
     "pictures": lambda: fetch_group(PICTURES),
+    "faketime": _fetch_faketime,
     "exporters": lambda: fetch_group(EXPORTERS),
     "hook": install_commit_hook,
 }

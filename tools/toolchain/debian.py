@@ -85,6 +85,9 @@ VALKEY = PackageGroup(
     suite="bookworm-backports",
 )
 
+# Steps the clocks of the remediators in `make chaos`.
+FAKETIME = PackageGroup(name="faketime", packages=("libfaketime",), programs={})
+
 # For comparison in `make bench`: Debian 13's packages run with the libc of Debian 12.
 EXPORTERS = PackageGroup(
     name="exporters",

@@ -37,6 +37,11 @@ def launcher(name: str, group: str = "servers") -> Path:
     return _require(group_root(group) / "launchers" / name, remedy)
 
 
+def faketime_library() -> Path | None:
+    """Return the library that fakes the clock of a process, or None if it was not fetched: it is only for chaos."""
+    return next(iter(sorted(group_root("faketime").glob("usr/lib/*/faketime/libfaketimeMT.so.1"))), None)
+
+
 def venv_program(name: str) -> Path:
     """Return a console script of the virtual environment, such as `moto_server`."""
     return _require(VENV / "bin" / name, "run make setup")

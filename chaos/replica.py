@@ -1,0 +1,84 @@
+"""One replica: a remediator in a process of its own, with its own proxies, clock and log."""
+
+import os
+import resource
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from demo.launch import Program, launch_command
+from demo.paths import CHECKOUT
+from demo.servers.ports import free_port
+from demo.servers.proc import ProcessIdentity, send
+from soak.proxy import Proxy
+from tools.toolchain.paths import venv_program
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where libfaketime leaves the files of a killed process
+
+
+class Replica:
+    """A replica on its own port; the ledger and its webhook are reached through proxies only."""
+
+    def __init__(self, number: int, folder: Path, ledger: Proxy, arguments: list[str], faketime: Path | None) -> None:
+        self.number, self.folder = number, folder
+        self.port = free_port()
+        self.ledger, self.webhook = ledger, Proxy(self.port)
+        self._clock = folder / "clock" if faketime is not None else None
+        flags = ["--web.listen-address", f"127.0.0.1:{self.port}", *arguments]
+        command = [str(venv_program("python")), "-m", "remediator.main", *flags]
+        environment = {"PYTHONPATH": str(CHECKOUT), **self._faketime_variables(faketime)}
+        self.program = Program(folder, self.port, launch_command(command, folder, environment), "/-/healthy")
+        self.set_clock(0)
+
+    @property
+    def url(self) -> str:
+        """Its address, without a proxy."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def identity(self) -> ProcessIdentity | None:
+        """Its process, if it was started."""
+        return self.program.process.identity
+
+    def launch(self) -> None:
+        """Start its process, without waiting until it answers."""
+        if not self.program.process.running:
+            self.program.launch()
+
+    def end(self, how: signal.Signals) -> None:
+        """End its process, and remove what libfaketime has left."""
+        identity = self.identity
+        self.program.process.stop(how)
+        if identity is not None and self._clock is not None:
+            for name in (f"faketime_shm_{identity.pid}", f"sem.faketime_sem_{identity.pid}"):
+                (_SHARED_MEMORY / name).unlink(missing_ok=True)
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal its process, if it runs."""
+        if (identity := self.identity) is not None:
+            send(identity, number)
+
+    def limit_files(self, size: int) -> None:
+        """Let no file that it writes grow beyond `size` bytes, as on a full disk; RLIM_INFINITY ends that."""
+        if (identity := self.identity) is not None:
+            with suppress(ProcessLookupError):
+                resource.prlimit(identity.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def set_clock(self, offset: int) -> None:
+        """Step its wall clock to `offset` seconds from the true time; its monotonic clock stays."""
+        if self._clock is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial = self._clock.with_suffix(".new")
+            partial.write_text(f"{offset:+d}\n", encoding="ascii")
+            partial.replace(self._clock)
+
+    def _faketime_variables(self, library: Path | None) -> Mapping[str, str]:
+        if library is None:
+            return {}
+        return {
+            "LD_PRELOAD": os.pathsep.join(filter(None, (str(library), os.environ.get("LD_PRELOAD")))),
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
