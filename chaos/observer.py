@@ -29,7 +29,7 @@ _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 
 @dataclass
 class Observer:
-    """What it has seen. `dsn` and `failovers` change with each failover."""
+    """The samples and events of a run. `dsn` and `failovers` change with each failover."""
 
     dsn: Callable[[], str]
     failovers: Callable[[], int]

@@ -24,6 +24,7 @@ class Replica:
         self.number, self.folder = number, folder
         self.port = free_port()
         self.ledger, self.webhook = ledger, Proxy(self.port)
+        self.restarts, self._is_wanted = 0, False
         self._clock = folder / "clock" if faketime is not None else None
         flags = ["--web.listen-address", f"127.0.0.1:{self.port}", *arguments]
         command = [str(venv_program("python")), "-m", "remediator.main", *flags]
@@ -43,12 +44,19 @@ class Replica:
 
     def launch(self) -> None:
         """Start its process, without waiting until it answers."""
+        self._is_wanted = True
         if not self.program.process.running:
+            self.program.launch()
+
+    def keep_running(self) -> None:
+        """Start its process again if it has ended by itself, as a service manager does."""
+        if self._is_wanted and not self.program.process.running:
+            self.restarts += 1
             self.program.launch()
 
     def end(self, how: signal.Signals) -> None:
         """End its process, and remove what libfaketime has left."""
-        identity = self.identity
+        identity, self._is_wanted = self.identity, False
         self.program.process.stop(how)
         if identity is not None and self._clock is not None:
             for name in (f"faketime_shm_{identity.pid}", f"sem.faketime_sem_{identity.pid}"):

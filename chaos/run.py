@@ -27,6 +27,7 @@ from chaos.server_logs import read_terminations
 from demo.polling import poll
 
 START_SECONDS = 60.0
+RESTART_SECONDS = 1.0
 QUIET_SECONDS = 40.0
 LAST_SECONDS = 90.0
 _LAST_SESSIONS, _LAST_JOBS = 2, 6
@@ -69,7 +70,7 @@ class Chaos:
 
     async def run(self, steps: Sequence[Step]) -> Evidence:
         """Run the faults, then judge whether the loop still works; return the evidence."""
-        async with _running(self.observer.watch(), self.alerts.watch(), self.operator.work()):
+        async with _running(self._manage(), self.observer.watch(), self.alerts.watch(), self.operator.work()):
             await self._wait_for_leader()
             async with _running(self.sender.send(), self.incidents.inject()):
                 await self._faults(steps)
@@ -77,6 +78,13 @@ class Chaos:
             fixed_after = await self._last_incident()
             await self._wait_for_quiet()
         return await self._evidence(fixed_after)
+
+    async def _manage(self) -> None:
+        """Play the service manager of the replicas."""
+        while True:
+            for replica in self.scene.environment.replicas:
+                await asyncio.to_thread(replica.keep_running)
+            await asyncio.sleep(RESTART_SECONDS)
 
     async def _wait_for_leader(self) -> None:
         if await poll(self._leader_pid, bool, START_SECONDS) is None:
@@ -150,6 +158,7 @@ class Chaos:
             lost_leaders=self.scene.lost_leaders,
             outages=self.scene.outages,
             double_leaders=self.observer.double_leaders,
+            restarts=sum(replica.restarts for replica in environment.replicas),
             fixed_after=fixed_after,
         )
 

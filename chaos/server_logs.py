@@ -16,7 +16,7 @@ _SHUTDOWN, _READY = "received fast shutdown request", "database system is ready 
 
 @dataclass(frozen=True)
 class TerminatedSessions:
-    """The sessions that somebody terminated, and those that ended with their server."""
+    """The sessions that were terminated, and those that ended with their server."""
 
     effects: Sequence[Effect]
     ended_with_server: frozenset[str]

@@ -40,6 +40,7 @@ class Verdict:
             f"{counts['deliveries']} deliveries accepted; {counts['deliveries_lost']} lost by failovers, as documented",
             f"{counts['runs']} runs, {counts['admitted']} admitted; effects: {effects or 'none'}",
             f"{counts['take_overs']} take-overs, the longest {longest:.1f} s; {counts['term']} terms",
+            f"{counts['restarts']} restarts by the service manager, of replicas that ended by themselves",
             f"{counts['failovers']} failovers lost {counts['rows_lost']} rows of the audit trail",
         ]
         passed = [f"ok      {name}" for name, findings in self.findings.items() if not findings]
@@ -68,5 +69,6 @@ def _counts(evidence: Evidence, faults: Counter[str]) -> Mapping[str, Any]:
         "term": max((sample.term for sample in evidence.samples), default=0),
         "failovers": len(evidence.failovers),
         "rows_lost": sum(failover.lost_rows for failover in evidence.failovers),
+        "restarts": evidence.restarts,
         "fixed_after": evidence.fixed_after,
     }

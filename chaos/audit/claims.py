@@ -9,6 +9,8 @@ from chaos.audit.evidence import Evidence
 from chaos.audit.ledger_copy import ItemCopy, LedgerCopy
 
 APPLIED, UNKNOWN = "applied", "unknown"
+_NAMES = ("id", "entry", "name")
+"""The fields that identify a job, a command and a file."""
 EffectKey = tuple[str, str]
 """A remediation, and the name of what it touches."""
 
@@ -68,7 +70,7 @@ def name_of(item: ItemCopy) -> str:
     identity: Mapping[str, Any] = item.identity
     if "backend_start" in identity:
         return session_name(datetime.fromisoformat(identity["backend_start"]), identity["pid"])
-    return str(identity["id"]) if "id" in identity else str(identity["entry"])
+    return next(str(identity[field]) for field in _NAMES if field in identity)
 
 
 def session_name(backend_start: datetime, pid: int) -> str:

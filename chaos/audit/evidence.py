@@ -90,5 +90,7 @@ class Evidence:
     outages: Sequence[tuple[float, float]] = ()
     """When no replica could reach the ledger: nobody can take over then."""
     double_leaders: Sequence[str] = ()
+    restarts: int = 0
+    """How often a replica ended by itself, and was started again."""
     fixed_after: float | None = None
     """How long the last incident took, after all faults; None if it was never fixed."""

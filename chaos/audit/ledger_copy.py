@@ -42,7 +42,7 @@ class ItemCopy:
 
     @property
     def key(self) -> tuple[int, int, datetime | None]:
-        """What stays the same in two copies of one ledger: an item is intended at most once."""
+        """The same in two copies of one ledger: an item is intended at most once."""
         return self.run, self.position, self.intended_at
 
 

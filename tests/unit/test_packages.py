@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "tools": {"runbookd", "exporter", "remediator", "tests"},  # the invariants' page is written from tests/
     "demo": {"runbookd", "tools"},
     "soak": {"demo"},
+    "chaos": {"runbookd", "remediator", "demo", "soak", "tools"},
     "benchmarks": {"runbookd", "exporter", "remediator", "demo", "tools"},
 }
 Graph = Mapping[str, set[str]]
