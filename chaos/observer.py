@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chaos.audit.evidence import Effect, LeaderSample
-from chaos.configuration import RETRY
+from chaos.configuration import CALL, RETRY
 from demo.product.jobs import QUEUE
+from remediator.model.run_state import ACTIVE
 
 _EVERY_SECONDS = 0.25
 _METRICS_SECONDS = 1.0
@@ -23,7 +24,7 @@ _SAMPLE = (
     "SELECT (SELECT coalesce(max(id), 0) FROM audit) AS newest_row, term, holder, elected_at / 1e6 AS elected_at,"
     " expires_at / 1e6 AS expires_at FROM leader"
 )
-_ADMITTED = "SELECT id FROM run WHERE admitted_at IS NOT NULL"
+_ADMITTED = "SELECT id, remediation, state FROM run WHERE admitted_at IS NOT NULL"
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -40,6 +41,8 @@ class Observer:
     admitted_at: dict[int, float] = field(default_factory=dict)
     retries: list[Effect] = field(default_factory=list)
     double_leaders: list[str] = field(default_factory=list)
+    gate_free_at: float = 0.0
+    """When no run of the gate was under way, last."""
     _leading: frozenset[int] = frozenset()
     _event: str = "0"
 
@@ -101,6 +104,8 @@ class Observer:
         self.samples.append(LeaderSample(at, server, row["newest_row"], row["term"], row["holder"], *_moments(row)))
         for each in admitted:
             self.admitted_at.setdefault(each["id"], at)
+        if not any(each["remediation"] == CALL and each["state"] in ACTIVE for each in admitted):
+            self.gate_free_at = at
 
     async def _ask_forever(self) -> None:
         while True:

@@ -61,7 +61,15 @@ class Chaos:
             Scene(environment, observer, log),
             observer,
             Alerts(dsn, redis, [each.url for each in environment.alertmanagers], http),
-            Sender(environment.gate, environment.recorder_url, len(urls), token, http, _random(seed, "sender")),
+            Sender(
+                environment.gate,
+                environment.recorder_url,
+                len(urls),
+                token,
+                http,
+                _random(seed, "sender"),
+                lambda: observer.gate_free_at,
+            ),
             Incidents(
                 dsn, _url(environment.jobs.port), _url(environment.upstream.port), http, _random(seed, "incidents")
             ),

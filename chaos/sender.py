@@ -1,7 +1,8 @@
 """A sender of deliveries of its own, which raises the alert of the gate."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +29,9 @@ class Sender:
     token: str
     http: aiohttp.ClientSession
     random: Random
+    free_at: Callable[[], float]
     closed_at: datetime | None = None
+    opened_at: float = 0.0
     sent: int = 0
 
     async def send(self) -> None:
@@ -36,12 +39,14 @@ class Sender:
         while True:
             await self._deliver()
             if self.closed_at is not None and self.gate.is_open:
-                self.closed_at = None
-                await self._deliver()
-                await asyncio.sleep(_OPEN_SECONDS)
-            elif self.gate.is_open:
+                self.closed_at, self.opened_at = None, time.time()
+            elif self.gate.is_open and self._may_close():
                 self.close()
             await asyncio.sleep(_EVERY_SECONDS)
+
+    def _may_close(self) -> bool:
+        """Return whether no run is under way: after a crash, the next leader still asks whether the gate is open."""
+        return self.free_at() > self.opened_at + _OPEN_SECONDS
 
     def close(self) -> None:
         """Close the gate: a run has to open it."""

@@ -19,11 +19,12 @@ class Verdict:
     seed: int
     findings: Mapping[str, Sequence[str]]
     counts: Mapping[str, Any]
+    evidence: Mapping[str, Any]
 
     @classmethod
     def of(cls, seed: int, evidence: Evidence, faults: Counter[str]) -> "Verdict":
         """Judge the evidence."""
-        return cls(seed, judge(evidence), _counts(evidence, faults))
+        return cls(seed, judge(evidence), _counts(evidence, faults), _shown(evidence))
 
     @property
     def failed(self) -> bool:
@@ -71,4 +72,19 @@ def _counts(evidence: Evidence, faults: Counter[str]) -> Mapping[str, Any]:
         "rows_lost": sum(failover.lost_rows for failover in evidence.failovers),
         "restarts": evidence.restarts,
         "fixed_after": evidence.fixed_after,
+    }
+
+
+def _shown(evidence: Evidence) -> Mapping[str, Any]:
+    """Return the evidence of a finding: the rows and records that the rules compared."""
+    elections = {(each.server, each.term): each for each in reversed(evidence.samples)}
+    return {
+        "runs": [asdict(run) for run in evidence.ledger.runs if run.admitted_at is not None],
+        "items": [asdict(item) for item in evidence.ledger.items if item.intended_at is not None],
+        "effects": [asdict(effect) for effect in evidence.effects],
+        "elections": [asdict(each) for each in reversed(elections.values())],
+        "lost_leaders": [asdict(each) for each in evidence.lost_leaders],
+        "outages": evidence.outages,
+        "lifted_at": evidence.lifted_at,
+        "failovers": [{"at": each.at, "lost_rows": each.lost_rows} for each in evidence.failovers],
     }
