@@ -43,10 +43,11 @@ class TargetMisconfigured(TargetError):
 
 
 class TargetUnavailable(TargetError):
-    """No server answers at the address."""
+    """No server answers at the address; the text ends in a remedy, of its own or this one."""
 
     def __str__(self) -> str:
-        return f"{super().__str__().rstrip('.')}; check the address, and that the server is up"
+        text = super().__str__().rstrip(".")
+        return text if "; " in text else f"{text}; check the address, and that the server is up"
 
 
 class TargetRefused(TargetError):

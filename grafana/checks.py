@@ -76,5 +76,9 @@ CHECKS = (
     Check("backup_oldest_age_seconds", "Oldest backup, days", DAYS, WEEKLY),
     Check("backup_encrypted", "Backups encrypted (1)", often=WEEKLY),
     Check("tls_certificate_remaining_seconds", "Certificate expires in, days", DAYS, WEEKLY),
+    Check("elasticsearch_alias_indices", "Indices behind the emptiest alias"),
     Check("elasticsearch_red", "Search cluster red (1)", often=WEEKLY),
+    Check("elasticsearch_yellow", "Search cluster yellow (1)", often=WEEKLY),
+    Check("elasticsearch_unassigned_shards", "Shards without a node", often=WEEKLY),
+    Check("elasticsearch_index_change_age_seconds", "Quietest index, days", DAYS, WEEKLY),
 )

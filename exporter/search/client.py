@@ -1,5 +1,6 @@
 """Reads a search cluster: its health in one request, its indices and aliases in two."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from exporter.search.connection import SearchConnection
 
 COLORS = ("green", "yellow", "red")
 _HEALTH = "/_cluster/health?timeout=1s"
+_ODD_ALIASES = "aliases: the answer to /_alias is not that of a cluster; check the proxies before it"
 _FIELDS = ("primaries.docs", "primaries.indexing.index_total", "primaries.store.size_in_bytes", "total.search")
 _INDEX_METRICS = (
     metrics.DOCS,
@@ -56,10 +58,11 @@ class IndexClient(Client):
         stats = await self._connection.get(_stats_path(self._indices))
         rows = [self._row(name, found, now) for name, found in sorted(_indices(stats))]
         self._changes.forget_all_but([name for (name,), _ in rows])
-        samples: list[Sample | Rows] = [Rows(_INDEX_METRICS, rows)]
-        if self._aliases:
-            samples += _alias_samples(self._aliases, await self._connection.get(_alias_path(self._aliases)))
-        return Reading(tuple(samples), round_trips=2 if self._aliases else 1)
+        indices = Rows(_INDEX_METRICS, rows)
+        if not self._aliases:
+            return Reading((indices,), round_trips=1)
+        aliases = tuple(_alias_samples(self._aliases, await self._connection.get(_alias_path(self._aliases))))
+        return Reading((indices, *aliases), round_trips=2, notes=() if aliases else (_ODD_ALIASES,))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -85,19 +88,44 @@ def _alias_path(aliases: Sequence[str]) -> str:
 
 
 def _indices(stats: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the open indices; those with a dot belong to the cluster itself."""
-    found = stats.get("indices", {}) if isinstance(stats, dict) else {}
-    for name, values in found.items() if isinstance(found, dict) else ():
+    """Yield the open indices; those with a dot belong to the cluster itself.
+
+    Raises:
+        TargetRefused: the answer is not that of a cluster.
+    """
+    found = stats.get("indices", {}) if isinstance(stats, dict) else None
+    if not isinstance(found, dict):
+        raise TargetRefused("the answer to /_stats is not that of a cluster; check the proxies before it")
+    for name, values in found.items():
         if isinstance(values, dict) and not name.startswith("."):
             yield name, values
 
 
 def _alias_samples(aliases: Sequence[str], answer: Any) -> Iterator[Sample]:
-    """Yield the number of indices of each alias; the answer names the missing ones in an error beside the others."""
-    entries = [each for each in answer.values() if isinstance(each, dict)] if isinstance(answer, dict) else []
-    names = [found for each in entries if isinstance(found := each.get("aliases"), dict)]
+    """Yield where each alias leads, or nothing if the answer is odd: 0 would say that searches fail."""
+    found = _aliases_of_indices(answer)
+    if found is None:
+        return
     for alias in aliases:
-        yield metrics.ALIAS(sum(alias in found for found in names), alias)
+        indices = [index for index, names in found.items() if alias in names]
+        yield metrics.ALIAS(len(indices), alias)
+        yield from (metrics.ALIAS_OF_INDEX(1, index, alias) for index in indices)
+
+
+def _aliases_of_indices(answer: Any) -> Mapping[str, Mapping[str, Any]] | None:
+    """Return the aliases of each index; the cluster names the missing ones in an error beside the others."""
+    if not isinstance(answer, dict):
+        return None
+    entries = {name: each for name, each in answer.items() if not (name in ("error", "status") and _is_plain(each))}
+    names = {name: each.get("aliases") for name, each in entries.items() if isinstance(each, dict)}
+    found = {name: each for name, each in names.items() if isinstance(each, dict)}
+    error = answer.get("error")
+    is_odd = len(found) < len(entries) or (_is_plain(error) and "missing" not in str(error))
+    return None if is_odd else found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int)
 
 
 def _numbers(health: Mapping[str, Any]) -> Iterator[Sample]:
@@ -112,4 +140,5 @@ def _number(values: Mapping[str, Any], path: str) -> float | None:
     value: Any = values
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return float(value) if is_number else None

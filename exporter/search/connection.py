@@ -20,6 +20,8 @@ from runbookd.service import VERSION
 MAX_BYTES = 32 * 2**20  # the statistics of 10,000 indices
 ACCEPTED = (200, 404, 408)  # an alias that is missing, a health that did not become better in time
 _LOGIN = "check basic_auth or api_key_file, and the rights `monitor` and `view_index_metadata`"
+_REDIRECT = "a cluster does not redirect: write the address of its root"
+_LOG = "check the cluster's log"
 
 
 class SearchConnection:
@@ -61,7 +63,7 @@ class SearchConnection:
                 if response.status not in ACCEPTED:
                     raise TargetRefused(self._status_text(response.status))
                 encoding = response.headers.get("Content-Encoding", "")
-                return _parse(await read_body(response.content.iter_any(), encoding, MAX_BYTES))
+                return _parse(await read_body(response.content.iter_any(), encoding, MAX_BYTES, "the exporter reads"))
         except BodyProblem as error:
             raise TargetRefused(f"{self._address.shown}: {error}") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -72,7 +74,7 @@ class SearchConnection:
         await self._session.close()
 
     def _status_text(self, status: int) -> str:
-        remedy = _LOGIN if status in (401, 403) else "check the cluster's log"
+        remedy = _LOGIN if status in (401, 403) else _REDIRECT if 300 <= status < 400 else _LOG
         return f"{self._address.shown}: status {status}; {remedy}"
 
 

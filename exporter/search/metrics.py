@@ -74,7 +74,13 @@ ALIAS = gauge(
     "alias",
     source=ALIAS_API,
 )
+ALIAS_OF_INDEX = gauge(
+    "elasticsearch_indices_aliases",
+    "Whether an alias of the inventory leads to this index (1).",
+    *("index", "alias"),
+    source=ALIAS_API,
+)
 METRICS = (
     *(UP, HEALTH, *HEALTH_FIELDS.values()),
-    *(DOCS, SIZE, SEARCHES, SEARCH_SECONDS, INDEXED, CHANGED, ALIAS),
+    *(DOCS, SIZE, SEARCHES, SEARCH_SECONDS, INDEXED, CHANGED, ALIAS, ALIAS_OF_INDEX),
 )

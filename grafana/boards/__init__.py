@@ -13,6 +13,7 @@ from grafana.boards import (
     queues,
     redis,
     remediation,
+    search,
     stack,
 )
 from grafana.panels import Json
@@ -25,6 +26,7 @@ BOARDS: dict[str, Json] = {
     "postgres": postgres.BOARD,
     "redis": redis.BOARD,
     "backups": backups.BOARD,
+    "search": search.BOARD,
     "application": application.BOARD,
     "remediation": remediation.BOARD,
     "duties": duties.BOARD,

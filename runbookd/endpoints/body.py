@@ -11,7 +11,7 @@ class BodyProblem(Exception):
     """The body cannot be read; the text says why, and shows nothing of it."""
 
 
-async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
+async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int, limit_name: str = "body_limit") -> bytes:
     """Return the whole body, decompressed.
 
     Raises:
@@ -21,12 +21,12 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> 
     if encoding not in READ:
         raise BodyProblem(f"the body is compressed with {encoding[:20]!r}, although the request allows none")
     inflate = None if encoding in ("", "identity") else zlib.decompressobj(MAX_WINDOW)
-    body = b""
+    body = bytearray()  # bytes would be copied for each chunk: quadratic, and seconds for a large body
     async for chunk in chunks:
         body += chunk if inflate is None else _inflate(inflate, chunk, limit + 1 - len(body))
         if len(body) > limit or (inflate is not None and inflate.unconsumed_tail):
-            raise BodyProblem(f"the body is larger than body_limit ({limit} bytes)")
-    return body
+            raise BodyProblem(f"the body is larger than {limit_name} ({limit} bytes)")
+    return bytes(body)
 
 
 def _inflate(inflate: "zlib._Decompress", chunk: bytes, room: int) -> bytes:

@@ -149,7 +149,15 @@ def test_limit_lines_use_the_thresholds_of_the_alerts() -> None:
 
 
 WITHOUT_A_LINE = {
-    *("pg_up", "redis_up", "probe_success", "application_up", "elasticsearch_up", "elasticsearch_red"),
+    *(
+        "pg_up",
+        "redis_up",
+        "probe_success",
+        "application_up",
+        "elasticsearch_up",
+        "elasticsearch_red",
+        "elasticsearch_yellow",
+    ),
     *("redis_maxmemory_policy_noeviction", "redis_rdb_last_bgsave_status", "backup_encrypted"),
     *("bullmq_queue_paused", "application_rate_limiting_enabled", "application_maintenance_mode"),
     *("pg_checksum_failures", "pg_invalid_indexes", "host_disk_full_in_seconds"),

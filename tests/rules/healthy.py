@@ -75,6 +75,20 @@ BACKUPS: Series = {
     "backup_last_restore_duration_seconds{T}": 600,
     "backup_encrypted{T}": 1,
 }
+# One node, which is always yellow, and an index that nothing fills since the alias was switched.
+SEARCH: Series = {
+    "elasticsearch_up{T}": 1,
+    'elasticsearch_cluster_health_status{T,color="red"}': 0,
+    'elasticsearch_cluster_health_status{T,color="yellow"}': 1,
+    "elasticsearch_cluster_health_number_of_data_nodes{T}": 1,
+    "elasticsearch_cluster_health_unassigned_shards{T}": 4,
+    "elasticsearch_cluster_health_initializing_shards{T}": 0,
+    "elasticsearch_cluster_health_relocating_shards{T}": 0,
+    'elasticsearch_alias_indices{T,alias="contacts"}': 1,
+    'elasticsearch_indices_aliases{T,index="contacts_v2",alias="contacts"}': 1,
+    'elasticsearch_index_last_change_timestamp_seconds{T,index="contacts_v2"}': "0+60",
+    'elasticsearch_index_last_change_timestamp_seconds{T,index="contacts_v1"}': -10_000_000,
+}
 KINDS: Mapping[str, Series] = {
     "postgres": POSTGRES,
     "redis": REDIS,
@@ -82,6 +96,7 @@ KINDS: Mapping[str, Series] = {
     "backups": BACKUPS,
     "http": {"probe_success{T}": 1, "probe_ssl_earliest_cert_expiry{T}": 90 * 24 * 3600},
     "services": {"service_up{T}": 1},
+    "search": SEARCH,
 }
 SHARED_WITH_QUEUES: Series = {"redis_keyspace_hits_include_queues{T}": 1}
 # The quantities that each scrape job brings.
@@ -99,7 +114,6 @@ JOBS = {
     ],
     "windows": ["host_cpu_used_ratio", "host_memory_used_ratio", "host_disk_used_ratio", "host_disk_full_in_seconds"],
     "cadvisor": ["host_cpu_used_ratio", "host_memory_used_ratio", "host_oom_kills"],
-    "elasticsearch": ["elasticsearch_up", "elasticsearch_red"],
     "runbook_remediator": [],
 }
 BROUGHT: Mapping[str, Series] = {
@@ -124,7 +138,6 @@ BROUGHT: Mapping[str, Series] = {
     },
     "windows": {'up{job="windows",instance="n",S}': 1},
     "cadvisor": {'up{job="cadvisor",instance="n",S}': 1},
-    "elasticsearch": {'elasticsearch_cluster_health_status{color="red",S}': 0},
     "runbook_remediator": {'remediation_ledger_up{instance="r"}': 1},
 }
 

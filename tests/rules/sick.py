@@ -25,6 +25,10 @@ THREE_SECONDS: Series = {'pg_stat_statements_seconds_total{T,datname="app",query
 FILLING: Series = {
     'node_filesystem_avail_bytes{instance="n",mountpoint="/",fstype="ext4",S}': f"60-0.6x95 2.7x{MINUTES}"
 }
+TWO_NODES: Series = {
+    'elasticsearch_cluster_health_status{T,color="yellow"}': 1,
+    "elasticsearch_cluster_health_number_of_data_nodes{T}": 2,
+}
 TABLE = '{T,datname="app",schemaname="public",relname="orders"}'
 
 
@@ -89,13 +93,20 @@ SICK: Mapping[str, tuple[str, Callable[[float], Series]]] = {
         },
     ),
     "elasticsearch_up": (
-        "elasticsearch",
+        "search",
         lambda _: {
-            'elasticsearch_cluster_health_status{color="red",S}': None,
-            "elasticsearch_exporter_build_info{S}": 1,
+            **{f'elasticsearch_cluster_health_status{{T,color="{color}"}}': None for color in ("red", "yellow")},
+            "elasticsearch_up{T}": 0,
         },
     ),
-    "elasticsearch_red": ("elasticsearch", lambda _: {'elasticsearch_cluster_health_status{color="red",S}': 1}),
+    "elasticsearch_red": ("search", lambda _: {'elasticsearch_cluster_health_status{T,color="red"}': 1}),
+    "elasticsearch_yellow": ("search", lambda _: TWO_NODES),
+    "elasticsearch_unassigned_shards": ("search", lambda _: TWO_NODES),
+    "elasticsearch_alias_indices": ("search", lambda _: {'elasticsearch_alias_indices{T,alias="contacts"}': 0}),
+    "elasticsearch_index_change_age_seconds": (
+        "search",
+        lambda limit: {'elasticsearch_index_last_change_timestamp_seconds{T,index="contacts_v2"}': -limit},
+    ),
     "host_cpu_used_ratio": (
         "node",
         lambda limit: {'node_cpu_seconds_total{mode="idle",instance="n",S}': f"0+{30 * (1 - limit)}"},

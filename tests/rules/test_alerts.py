@@ -22,7 +22,9 @@ from tests.rules.rulebook import (
 )
 
 FROM_THE_JOIN = {"stack", "priority"}
-COMPONENTS = {"database", "queues", "cache", "backups", "http", "application", "hosts", "monitoring", "duties"}
+COMPONENTS = {
+    *("database", "queues", "cache", "search", "backups", "http", "application", "hosts", "monitoring", "duties"),
+}
 TEXTS = {"summary", "description", "impact", "commands"}
 LINKS = {"runbook_url", "dashboard_url"}
 REMEDIABLE = [alert for alert in alerts() if "remediation" in alert.labels]

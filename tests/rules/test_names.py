@@ -70,8 +70,9 @@ ADAPTER_SERIES = {
         "container_oom_events_total",
     },
     "elasticsearch_exporter": {
-        *("elasticsearch_cluster_health_status", "elasticsearch_exporter_build_info"),
-        "elasticsearch_up",
+        *("elasticsearch_up", "elasticsearch_exporter_build_info", "elasticsearch_cluster_health_status"),
+        *("elasticsearch_cluster_health_number_of_data_nodes", "elasticsearch_cluster_health_unassigned_shards"),
+        *("elasticsearch_cluster_health_initializing_shards", "elasticsearch_cluster_health_relocating_shards"),
     },
 }
 """The series that each adapter reads; it reads no others, and only adapters read these."""

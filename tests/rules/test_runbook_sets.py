@@ -176,5 +176,8 @@ def _unmeasured(stack: str) -> set[str]:
     }
     brought = {quantity for job in jobs_of(stack) for quantity in JOBS[job]}
     brought |= {"tls_certificate_remaining_seconds"} if targets_of(stack)["http"] else set()
+    brought |= {
+        quantity for quantity in needed if quantity.startswith("elasticsearch_") and targets_of(stack)["search"]
+    }
     shared = bool(targets_of(stack)["queues"])
     return needed - brought - ({"redis_hit_ratio"} if not shared else set())

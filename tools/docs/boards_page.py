@@ -11,8 +11,8 @@ from tools.docs.page_parts import replace_part, table
 PAGE = REFERENCE / "boards.md"
 # From all stacks down to one subject, as an operator reads them.
 ORDER = (
-    *("fleet", "morning", "stack", "application", "postgres", "redis", "queue-metrics", "backups"),
-    *("remediation", "duties"),
+    *("fleet", "morning", "stack", "application", "postgres", "redis", "queue-metrics", "search"),
+    *("backups", "remediation", "duties"),
 )
 
 

@@ -77,8 +77,12 @@ def test_target_down_inhibits_symptoms_in_its_stack_but_no_remediation(
     idle = {**long, "alertname": "IdleInTransactionTooLong", "remediation": "terminate_idle_transactions"}
     errors = {"alertname": "HighErrorRate", "component": "application"}
     blind = {"alertname": "MetricMissing", "severity": "warning", "component": "monitoring"}
+    search = {"component": "search", "severity": "warning", "stack": "a"}
     inhibited = [
         {**long, "stack": "a"},
+        {**search, "alertname": "ElasticsearchIndexStale", "index": "contacts", "target": "gone"},
+        {**search, "alertname": "ElasticsearchShardsUnassigned", "target": "red"},
+        {**search, "alertname": "ElasticsearchClusterYellow", "target": "stuck"},
         {**errors, "severity": "critical", "stack": "a"},
         {**blind, "quantity": "pg_query_max_age_seconds", "stack": "a"},
         {
@@ -94,6 +98,10 @@ def test_target_down_inhibits_symptoms_in_its_stack_but_no_remediation(
     ]
     notified = [
         {**down, "stack": "a"},
+        {**search, "alertname": "ElasticsearchDown", "severity": "critical", "target": "gone"},
+        {**search, "alertname": "ElasticsearchClusterRed", "severity": "critical", "target": "red"},
+        {**search, "alertname": "ElasticsearchShardsUnassigned", "target": "stuck"},
+        {**search, "alertname": "ElasticsearchClusterYellow", "target": "gone yellow"},
         {**idle, "stack": "a"},
         {**long, "stack": "a", "target": "replica"},
         {**long, "stack": "b"},

@@ -80,18 +80,25 @@ async def _stream(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.001)
 
 
-@asynccontextmanager
-async def serve_contracts(
+def certificate(
     folder: Path, *, name: str = "127.0.0.1", valid_for: timedelta | None = None
-) -> AsyncIterator[Site]:
-    """Serve the endpoints with a certificate for `name`, which ends `valid_for` from now."""
+) -> tuple[ssl.SSLContext, Path, datetime]:
+    """Return the context of a server, the file of the authority that signed its certificate, and the end of that."""
     authority = trustme.CA()
     expires_at = datetime.now(UTC).replace(microsecond=0) + (valid_for or timedelta(days=30))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     before = min(datetime.now(UTC), expires_at) - timedelta(days=60)
     authority.issue_cert(name, not_before=before, not_after=expires_at).configure_cert(context)
-    ca_file = folder / "ca.pem"
-    authority.cert_pem.write_to_path(ca_file)
+    authority.cert_pem.write_to_path(ca_file := folder / "ca.pem")
+    return context, ca_file, expires_at
+
+
+@asynccontextmanager
+async def serve_contracts(
+    folder: Path, *, name: str = "127.0.0.1", valid_for: timedelta | None = None
+) -> AsyncIterator[Site]:
+    """Serve the endpoints with a certificate for `name`, which ends `valid_for` from now."""
+    context, ca_file, expires_at = certificate(folder, name=name, valid_for=valid_for)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", _answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

@@ -6,7 +6,8 @@ Elasticsearch 7.17, 8.11 and 9.0 ("Cluster health API", "Index stats API", "Get 
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,7 @@ HEALTH: dict[str, Any] = {
     "task_max_waiting_in_queue_millis": 0,
     "active_shards_percent_as_number": 75.0,
 }
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # The fields in which the versions differ.
 VERSIONS: dict[str, dict[str, Any]] = {
     "7.17": {},
@@ -60,17 +62,17 @@ class Cluster:
     indices: dict[str, Any] = field(default_factory=lambda: {"products-v3": index(40_000), "orders": index(900)})
     aliases: dict[str, list[str]] = field(default_factory=lambda: {"products": ["products-v3"]})
     login: str | None = None
-    instead: dict[str, web.Response] = field(default_factory=dict)
+    instead: dict[str, web.Response | Answer] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer as the cluster does."""
         self.requests.append(request.path)
         if self.login is not None and request.headers.get("Authorization") != self.login:
             return web.json_response({"error": "security_exception"}, status=401)
         for part, response in self.instead.items():
             if part in request.path:
-                return response
+                return response if isinstance(response, web.Response) else await response(request)
         if request.path == "/_cluster/health":
             return self._compressed(self.health)
         if request.path.startswith("/_alias/"):
@@ -92,14 +94,14 @@ class Cluster:
 
 
 @asynccontextmanager
-async def serve_cluster(cluster: Cluster) -> AsyncIterator[Cluster]:
-    """Serve the cluster on loopback."""
+async def serve_cluster(cluster: Cluster, tls: ssl.SSLContext | None = None) -> AsyncIterator[Cluster]:
+    """Serve the cluster on loopback, over TLS with a context."""
     app = web.Application()
     app.router.add_get("/{path:.*}", cluster.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    cluster.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    cluster.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield cluster
     finally:
