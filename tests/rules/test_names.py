@@ -69,6 +69,13 @@ ADAPTER_SERIES = {
         "container_spec_memory_limit_bytes",
         "container_oom_events_total",
     },
+    "kubernetes": {
+        *("container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "container_oom_events_total"),
+        *("container_spec_cpu_quota", "container_spec_cpu_period", "container_spec_memory_limit_bytes"),
+        *("kube_pod_container_resource_limits", "kube_pod_container_status_restarts_total"),
+        "kube_pod_container_status_last_terminated_reason",
+        *("kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes"),
+    },
     "elasticsearch_exporter": {
         *("elasticsearch_up", "elasticsearch_exporter_build_info", "elasticsearch_cluster_health_status"),
         *("elasticsearch_cluster_health_number_of_data_nodes", "elasticsearch_cluster_health_unassigned_shards"),
