@@ -1,4 +1,4 @@
-"""Assembles the application: the ledger, the engine, the sender, and the routes."""
+"""Assembles the application: the ledger, what leads, and the routes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,11 +11,9 @@ from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.config_check import remediation_findings
 from remediator.console.console import add_console_routes
 from remediator.console.paths import CONSOLE_PATHS
-from remediator.console.sign_in.credentials import end_orphaned_sessions
 from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.context import Context
-from remediator.engine.engine import Engine
-from remediator.escalation.sender import send_until
+from remediator.engine.leadership import Leadership
 from remediator.ledger_flags import configured_ledger
 from remediator.ledger_placement import placement_problems
 from remediator.missing_parts import missing_flags, missing_sections
@@ -24,7 +22,6 @@ from remediator.model.delivery import MAX_BYTES
 from remediator.model.errors import LedgerUnavailable
 from remediator.reload import NO_INVENTORY, InventorySwap, load_usable_inventory, reload_families, token_files
 from remediator.remediations import REMEDIATIONS
-from remediator.runs.approval import withdraw_approvals
 from remediator.server import metrics
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.calendar_api import add_calendar_routes
@@ -36,7 +33,6 @@ from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import Api, add_api_routes
 from remediator.server.preview_api import add_preview_routes
 from remediator.server.questions_api import add_question_routes
-from remediator.server.service_metrics import ServiceReadings
 from remediator.server.status_api import add_status_route
 from remediator.server.webhook import webhook
 from remediator.settings import RemediatorSettings
@@ -83,19 +79,18 @@ def create_application(
     """
     app = web.Application(client_max_size=MAX_BYTES, middlewares=[errors_as_json])
     app[OWN_CREDENTIALS] = ("/webhook", "/api/", *CONSOLE_PATHS, *(("/-/reload",) if is_public else ()))
-    engine = Engine(context)
+    leadership = Leadership(context)
     tokens = _require_readable(BearerTokens(token_files(context.inventory), "operators.{}.token_file"))
-    swap = InventorySwap(context, tokens, engine.wake)
+    swap = InventorySwap(context, tokens, leadership.wake)
     reload = InventoryReload(partial(load_usable_inventory, config_file), swap.apply)
-    services = ServiceReadings(context)
-    _add_routes(app, context, engine, webhook_tokens, reload, services)
-    api = _add_operator_routes(app, context, engine, tokens)
+    _add_routes(app, context, leadership, webhook_tokens, reload)
+    api = _add_operator_routes(app, context, leadership, tokens)
     guard = add_sign_in_routes(app, context, is_public=is_public)
-    add_console_routes(app, context, guard, engine.wake, lambda: engine.fault)
+    add_console_routes(app, context, guard, leadership.wake, lambda: leadership.fault)
     add_reload_route(app, reload, _reload_guard(api, is_public))
-    app.cleanup_ctx.append(_lifespan_hook(context, engine, services))
-    app[BEFORE_CLOSING] = _closing_hook(engine)
-    app.on_shutdown.append(_shutdown_hook(engine))
+    app.cleanup_ctx.append(_lifespan_hook(context, leadership))
+    app[BEFORE_CLOSING] = _closing_hook(leadership)
+    app.on_shutdown.append(_shutdown_hook(leadership))
     return app
 
 
@@ -145,31 +140,31 @@ async def _apply_nothing(_inventory: Inventory, _actor: str) -> str:
 def _add_routes(
     app: web.Application,
     context: Context,
-    engine: Engine,
+    leadership: Leadership,
     webhook_tokens: BearerTokens,
     reload: InventoryReload[Inventory],
-    services: ServiceReadings,
 ) -> None:
     async def show_metrics(request: web.Request) -> web.Response:
-        own = [*reload_families(reload), *services.families()]
-        families = await metrics.collect(context, engine.fault, engine.gate.failure, own)
+        leads = leadership.leads
+        own = [*reload_families(reload), *(leadership.services.families() if leads else ())]
+        families = await metrics.collect(context, leadership.fault, leadership.gate.failure, own, leads=leads)
         return await metrics_response(lambda format: format.encode([families]), request)
 
-    add_health_routes(app, lambda: SHUTDOWN if engine.shutdown.is_set() else engine.fault)
-    app.router.add_post("/webhook", webhook(context.ledger, context.clock, webhook_tokens, engine.gate))
+    add_health_routes(app, lambda: SHUTDOWN if leadership.shutdown.is_set() else leadership.fault)
+    app.router.add_post("/webhook", webhook(context.ledger, context.clock, webhook_tokens, leadership.gate))
     app.router.add_get("/metrics", show_metrics)
 
 
-def _add_operator_routes(app: web.Application, context: Context, engine: Engine, tokens: BearerTokens) -> Api:
-    api = add_api_routes(app, context, tokens, engine.wake)
+def _add_operator_routes(app: web.Application, context: Context, leadership: Leadership, tokens: BearerTokens) -> Api:
+    api = add_api_routes(app, context, tokens, leadership.wake)
     add_preview_routes(app, context, api.require_operator)
     add_contact_routes(app, context, api.require_operator)
     add_deploy_routes(app, context, api.require_operator)
-    add_question_routes(app, context, api.require_operator, engine.wake)
+    add_question_routes(app, context, api.require_operator, leadership.wake)
     add_episode_routes(app, context, api.require_operator)
     add_calendar_routes(app, context, api.require_operator)
     add_incident_routes(app, context, api.require_operator)
-    add_status_route(app, context, api.require_operator, lambda: engine.fault)
+    add_status_route(app, context, api.require_operator, lambda: leadership.fault)
     return api
 
 
@@ -183,21 +178,21 @@ def _reload_guard(api: Api, needs_token: bool) -> Callable[[web.Request], str]:
     return name_of_sender
 
 
-def _shutdown_hook(engine: Engine) -> Callable[[web.Application], Awaitable[None]]:
+def _shutdown_hook(leadership: Leadership) -> Callable[[web.Application], Awaitable[None]]:
     """Return a hook that begins no further effect while open requests are still answered."""
 
     async def request_shutdown(_: web.Application) -> None:
-        engine.request_shutdown()
+        leadership.request_shutdown()
 
     return request_shutdown
 
 
-def _closing_hook(engine: Engine) -> Callable[[], Awaitable[None]]:
+def _closing_hook(leadership: Leadership) -> Callable[[], Awaitable[None]]:
     """Return a hook that ends after the current effects; until then, deliveries get a 503."""
 
     async def finish_effects() -> None:
-        engine.request_shutdown()
-        await engine.wait_for_runs()
+        leadership.request_shutdown()
+        await leadership.wait_for_effects()
 
     return finish_effects
 
@@ -206,26 +201,18 @@ async def _refuse_without_inventory(_: web.Request) -> web.Response:
     return web.Response(status=503, text=f"{NO_INVENTORY}\n")
 
 
-def _lifespan_hook(
-    context: Context, engine: Engine, services: ServiceReadings
-) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return a hook that keeps ledger, engine, sender and the readings of services running with the application."""
+def _lifespan_hook(context: Context, leadership: Leadership) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return a hook that keeps the ledger open, and leads or waits for it, while the application runs."""
 
     async def lifespan(_: web.Application) -> AsyncIterator[None]:
         try:
             async with context.ledger.open():
                 await _require_own_server(context)
                 async with asyncio.TaskGroup() as tasks:
-                    async with context.ledger.write() as connection:  # operators may have left since the last stop
-                        await withdraw_approvals(connection, context, "remediator")
-                        await end_orphaned_sessions(connection, context.inventory, context.clock.now(), "remediator")
-                    tasks.create_task(engine.run(), name="engine")
-                    tasks.create_task(send_until(engine.shutdown, context), name="sender")
-                    readings = tasks.create_task(services.run(engine.shutdown), name="services")
+                    tasks.create_task(leadership.run(), name="leadership")
+                    await leadership.begun.wait()
                     yield
-                    engine.request_shutdown()
-                    readings.cancel()  # a manager that hangs must not delay the end
-                    await engine.wait_for_runs()
+                    leadership.request_shutdown()
         except LedgerUnavailable as error:
             raise UnusableConfiguration(f"--ledger.url: {error}") from None
 

@@ -1,13 +1,14 @@
 """The inventory, ledger, clock, remediations and Alertmanager client that all parts of the engine share."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, Self
 
 from remediator.clients.alertmanager import ActiveAlert
-from remediator.ledger.protocol import Ledger
+from remediator.ledger.protocol import LeaderLedger, Ledger
 from remediator.model.clock import Clock
 from remediator.model.contact_log import ContactLog
 from remediator.model.errors import OperatorRemoved, RoleTooLow
@@ -47,17 +48,22 @@ class Context:
     contact_log: ContactLog = field(default_factory=ContactLog)
     removed_operators: frozenset[str] = frozenset()  # since the start
     simulated: SimulatedSurroundings | None = None  # only in a simulation, which reads no server
+    leader: "LeaderContext | None" = None  # while this process leads
 
     def use(self, inventory: Inventory, alertmanager: ActiveAlerts | None) -> None:
         """Replace the inventory. Call it only within a write transaction of the ledger."""
         former_operators = self.removed_operators | self.inventory.operators.keys()
         self.removed_operators = former_operators - inventory.operators.keys()
         self.inventory, self.alertmanager = inventory, alertmanager
+        if self.leader is not None:
+            self.leader.use(inventory, alertmanager)
 
-    def restore(self, previous: Self) -> None:
+    def restore(self, previous: "Context") -> None:
         """Return to the inventory of a snapshot, after the transaction of `use` has failed."""
         self.inventory, self.alertmanager = previous.inventory, previous.alertmanager
         self.removed_operators = previous.removed_operators
+        if self.leader is not None:
+            self.leader.restore(previous)
 
     def require_operator(self, name: str, least: Role = Role.OPERATOR) -> None:
         """Refuse an operator without the role `least`, or whom a reload has removed since the request came.
@@ -81,3 +87,24 @@ class Context:
         """The interval at which Alertmanager repeats a firing alert."""
         alertmanager = self.inventory.alertmanager
         return alertmanager.repeat_interval if alertmanager is not None else REPEAT_INTERVAL
+
+
+@dataclass
+class LeaderContext(Context):
+    """The shared parts in a term of the leader, whose ledger writes nothing in another term.
+
+    The leader's own work takes this type; the acts of operators take a Context.
+    """
+
+    ledger: LeaderLedger
+
+
+@contextmanager
+def leading(context: Context, ledger: LeaderLedger) -> Iterator[LeaderContext]:
+    """Give the parts for a term, which change with those of `context` until the block ends."""
+    parts = {each.name: getattr(context, each.name) for each in fields(context)}
+    context.leader = LeaderContext(**{**parts, "ledger": ledger, "leader": None})
+    try:
+        yield context.leader
+    finally:
+        context.leader = None

@@ -19,6 +19,10 @@ class ShutdownSignal:
         """Return whether the shutdown was requested."""
         return self._event.is_set()
 
+    async def wait(self) -> None:
+        """Wait until the shutdown is requested."""
+        await self._event.wait()
+
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds`, or until the shutdown is requested."""
         try:

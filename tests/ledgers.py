@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from demo.servers.postgres import PostgresServer
 from remediator.ledger.address import ledger_at, postgres_address
 from remediator.ledger.postgresql.connection import create_engine
+from remediator.ledger.postgresql.leader import PostgresLeader
 from remediator.ledger.postgresql.migrate import migrate
 from remediator.ledger.postgresql.store import PostgresLedger
-from remediator.ledger.protocol import Ledger
+from remediator.ledger.protocol import LeaderLedger, Ledger
 from remediator.ledger.schema import metadata
 from runbookd.addresses.postgres import PostgresAddress, read_postgres_address
 
@@ -51,6 +52,24 @@ def ledger_of(url: str) -> Ledger:
     """Return the ledger at `url`; the lease of one in PostgreSQL is short."""
     address = postgres_address(url)
     return ledger_at(url) if address is None else PostgresLedger(address, TTL)
+
+
+@asynccontextmanager
+async def leading_in(folder: Path) -> AsyncIterator[LeaderLedger]:
+    """Open the ledger in `folder` and lead it."""
+    async with ledger_in(folder).open() as ledger, leading(ledger) as leader:
+        yield leader
+
+
+@asynccontextmanager
+async def leading(ledger: Ledger) -> AsyncIterator[LeaderLedger]:
+    """Lead an open ledger, as soon as no other process does."""
+    while True:
+        async with ledger.lead() as leader:
+            if leader is not None:
+                yield leader
+                return
+        await asyncio.sleep(0.05)
 
 
 @dataclass
@@ -98,7 +117,7 @@ class LedgerDatabases:
 
 
 async def _empty(dsn: str) -> None:
-    tables = ", ".join(f"runbookd.{table}" for table in metadata.tables)
+    tables = ", ".join(f"runbookd.{table}" for table in (*metadata.tables, "acting"))
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
@@ -129,6 +148,8 @@ def on_postgresql(databases: LedgerDatabases) -> Iterator[None]:
 @asynccontextmanager
 async def tampering(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
     """Begin a transaction of somebody who may change every row of an open ledger."""
+    if isinstance(ledger, PostgresLeader):
+        ledger = ledger._ledger
     if not isinstance(ledger, PostgresLedger):
         async with ledger.write() as connection:
             yield connection

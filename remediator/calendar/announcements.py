@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.escalation.content import Content, Severity
 from remediator.ledger import outbox
 from remediator.model.windows import occurrences
@@ -61,7 +61,7 @@ def announcements(inventory: Inventory, since: datetime, until: datetime) -> Ite
                         yield found
 
 
-async def queue_announcements(context: Context) -> None:
+async def queue_announcements(context: LeaderContext) -> None:
     """Queue the announcements that are due; each is queued once, whatever is restarted or reloaded."""
     now = context.clock.now()
     sent = (each for each in announcements(context.inventory, now - LATE, now) if each.announcement.contacts)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.ledger import duties as ledger
 from remediator.ledger.duties import Completion, Key
 from runbookd.inventory import Duty, Inventory, Stack, secret_files
@@ -60,7 +60,7 @@ def duties_of(inventory: Inventory) -> Mapping[Key, Duty]:
     return {(name, each): duty for name, stack in inventory.stacks.items() for each, duty in stack.duties.items()}
 
 
-async def note_new_duties(context: Context) -> None:
+async def note_new_duties(context: LeaderContext) -> None:
     """Record the first sight of the duties that the inventory has got since the last call."""
     async with context.ledger.read() as connection:
         new = duties_of(context.inventory).keys() - await ledger.first_sights(connection)

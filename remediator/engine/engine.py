@@ -8,7 +8,7 @@ from functools import partial
 
 import structlog
 
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.engine.housekeeping import Housekeeping
 from remediator.engine.joined_alerts import JoinedAlerts
 from remediator.engine.run_driver import LEDGER_RETRY_SECONDS, RunDriver, is_ready
@@ -39,7 +39,12 @@ log = structlog.get_logger(__name__)
 class Engine:
     """Owns the tasks that drive runs; a tick picks up any run without one, also after a crash."""
 
-    def __init__(self, context: Context, idle_seconds: Callable[[], Awaitable[float]] | None = None) -> None:
+    def __init__(
+        self,
+        context: LeaderContext,
+        idle_seconds: Callable[[], Awaitable[float]] | None = None,
+        gate: IntakeGate | None = None,
+    ) -> None:
         """Take the shared parts. `idle_seconds` returns how long the engine may wait for work; by default, one tick."""
         self._context = context
         self._idle_seconds = idle_seconds
@@ -52,7 +57,7 @@ class Engine:
         self.shutdown = ShutdownSignal()
         self.driver = RunDriver(context, self.shutdown, self._record_fault)
         self.housekeeping = Housekeeping(context)
-        self.gate = IntakeGate(self.shutdown, lambda: context.repeat_interval, self.wake)
+        self.gate = gate or IntakeGate(self.shutdown, lambda: context.repeat_interval, self.wake)
 
     @property
     def fault(self) -> str | None:
@@ -86,9 +91,19 @@ class Engine:
             await self._wait_for_work()
 
     def kill(self) -> None:
-        """Cancel every task, as the end of the process does; only a simulation survives it."""
-        for task in [*self._drive_tasks.values(), *([self._end_messages] if self._end_messages else [])]:
+        """Cancel every task, as the end of the process does: the next leader settles what was under way."""
+        for task in self._tasks():
             task.cancel()
+
+    async def abandon_runs(self) -> None:
+        """Stop at once, as a killed process: another one leads."""
+        tasks = self._tasks()
+        self.kill()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _tasks(self) -> Sequence[asyncio.Task[None]]:
+        return [*self._drive_tasks.values(), *([self._end_messages] if self._end_messages is not None else [])]
 
     async def wait_for_runs(self) -> None:
         """Wait until no run is driven.
@@ -223,7 +238,12 @@ class Engine:
         async with self._context.ledger.read() as connection:
             idle_runs = [run for run in await runs.unfinished(connection) if run.id not in driven_ids]
             confirmation_times = await episodes.confirmation_times(connection, [run.episode for run in idle_runs])
-        ready_runs = [run for run in idle_runs if is_ready(run, confirmation_times[run.episode], now)]
+            acting_elsewhere = await self._context.ledger.acting_elsewhere(connection)
+        ready_runs = [
+            run
+            for run in idle_runs
+            if run.id not in acting_elsewhere and is_ready(run, confirmation_times[run.episode], now)
+        ]
         driven_kinds = Counter(self._driven_kinds.values())
         for run in ready_runs:
             kind = run.stack, run.remediation

@@ -7,7 +7,7 @@ import asyncio
 
 from remediator.calendar.announcements import queue_announcements
 from remediator.calendar.duties import note_new_duties
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.engine.leftovers import sweep_leftovers
 from remediator.escalation.reminders import queue_reminders
 from remediator.intake.vanished import CHECK_SECONDS, VanishedEpisodeDetector
@@ -22,7 +22,7 @@ RETENTION_PACE_SECONDS = 1.0  # between two steps, so that other writers get the
 class Housekeeping:
     """The periodic work of the engine; the due times are on the event loop's clock."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: LeaderContext) -> None:
         self._context = context
         self._vanished_detector = VanishedEpisodeDetector(context)
         self._sweep: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.ledger import audit
 from remediator.ledger.runs import Run, StaleRun
 from remediator.model.errors import LedgerUnavailable
@@ -35,7 +35,9 @@ log = structlog.get_logger(__name__)
 class RunDriver:
     """Drives runs, each in a task of its own. `record_fault` receives every fault."""
 
-    def __init__(self, context: Context, shutdown: ShutdownSignal, record_fault: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, context: LeaderContext, shutdown: ShutdownSignal, record_fault: Callable[[Exception], None]
+    ) -> None:
         self._context = context
         self._shutdown = shutdown
         self._record_fault = record_fault
@@ -121,13 +123,13 @@ def resolve_target_of(context: Context, run: Run) -> ResolvedTarget | Unresolved
         return target
 
 
-async def plan_and_execute(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
+async def plan_and_execute(context: LeaderContext, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
     """Plan and judge a run, and execute it at once if it is admitted."""
     run = await precheck(context, run, target)
     return await execute(context, run, target, shutdown) if run.state is RunState.ADMITTED else run
 
 
-Step = Callable[[Context, Run, ResolvedTarget, ShutdownSignal], Coroutine[None, None, Run]]
+Step = Callable[[LeaderContext, Run, ResolvedTarget, ShutdownSignal], Coroutine[None, None, Run]]
 # The step for a run that is found in a state, also right after a start; TRANSITIONS lists where it may lead.
 STEPS: dict[RunState, Step] = {
     RunState.PLANNED: plan_and_execute,

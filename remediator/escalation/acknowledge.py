@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.escalation.content import Content, Severity
 from remediator.escalation.message import acknowledge_command, incident_of
 from remediator.escalation.policy import contacts_for
@@ -87,7 +87,7 @@ def waiting_since(episode: Episode, latest: Acknowledgement | None, now: datetim
     return max(episode.delivered_at, latest.ended_at or (latest.until if is_late and latest.until else now))
 
 
-async def end_lapsed(context: Context) -> None:
+async def end_lapsed(context: LeaderContext) -> None:
     """End the acknowledgements that no longer hold; if their episode goes on, its contacts learn why.
 
     Raises:

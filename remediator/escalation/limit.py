@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.escalation.content import Content, Severity, from_stored
 from remediator.ledger import outbox, outbox_limit
 from remediator.ledger.outbox import Message
@@ -37,7 +37,7 @@ async def contacts_to_summarize(connection: AsyncConnection, now: datetime) -> S
     ]
 
 
-async def summarize(context: Context, contact: str) -> None:
+async def summarize(context: LeaderContext, contact: str) -> None:
     """Queue one summary instead of the messages that wait."""
     async with context.ledger.write() as connection:
         waiting = await outbox_limit.waiting(connection, contact)

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.clients.alertmanager import ActiveAlert, AlertmanagerUnreadable, select_firing
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.escalation.message import run_message, step_message
 from remediator.ledger import acknowledgements, episodes, outbox, runs, switches
 from remediator.ledger.acknowledgements import Acknowledgement
@@ -87,7 +87,7 @@ async def _message_key(connection: AsyncConnection, run: Run) -> str:
     return f"{key}/{run.id}" if run.state in ESCALATED_EVERY_TIME else key
 
 
-async def escalate_due_steps(context: Context) -> None:
+async def escalate_due_steps(context: LeaderContext) -> None:
     """Notify the next step of every open episode that has lasted long enough.
 
     The ladder stands still while the episode is acknowledged. An unconfirmed episode may be over, so its escalation
@@ -176,7 +176,7 @@ def _has_fired_long_enough(
     return bool(select_firing(lasting_alerts, step.only_while, stack))
 
 
-async def _notify_step(context: Context, identifier: int, name: str, step: EscalationStep) -> None:
+async def _notify_step(context: LeaderContext, identifier: int, name: str, step: EscalationStep) -> None:
     """Queue the message of one step with the current state, if the episode is still open."""
     async with context.ledger.write() as connection:
         episode, notifications = (

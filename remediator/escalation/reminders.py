@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.escalation.content import Content, Severity
 from remediator.ledger import acknowledgements, episodes, outbox
 from remediator.ledger.acknowledgements import Acknowledgement
@@ -19,7 +19,7 @@ from runbookd.inventory import Reminder, format_duration
 SHOWN_EPISODES = 10
 
 
-async def queue_reminders(context: Context) -> None:
+async def queue_reminders(context: LeaderContext) -> None:
     """Queue the reminders that are due, each interval once, whatever is restarted or reloaded.
 
     An episode that no delivery confirms any more may be over, so it reminds nobody.

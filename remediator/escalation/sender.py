@@ -6,7 +6,7 @@ from itertools import count
 
 import structlog
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.escalation.acknowledge import end_lapsed
 from remediator.escalation.address import problem_of
 from remediator.escalation.answer import Answer, Verdict
@@ -25,7 +25,7 @@ ROUNDS_PER_ESCALATION = 5  # steps are minutes apart, and querying them costs mo
 log = structlog.get_logger(__name__)
 
 
-async def send_until(shutdown: ShutdownSignal, context: Context) -> None:
+async def send_until(shutdown: ShutdownSignal, context: LeaderContext) -> None:
     """Send due messages until shutdown; a contact that does not answer delays no other."""
     attachments = Attachments(context)
     _warn_of_unusable_addresses(context)
@@ -43,7 +43,7 @@ def _warn_of_unusable_addresses(context: Context) -> None:
             log.warning("contact cannot be notified: correct its address", contact=name, problem=problem)
 
 
-async def _run_round(context: Context, attachments: Attachments, *, escalates: bool) -> None:
+async def _run_round(context: LeaderContext, attachments: Attachments, *, escalates: bool) -> None:
     try:
         if escalates:
             await end_lapsed(context)
@@ -53,7 +53,7 @@ async def _run_round(context: Context, attachments: Attachments, *, escalates: b
         log.error("cannot send messages: retrying", exc_info=not isinstance(error, LedgerUnavailable), error=str(error))
 
 
-async def send_due(context: Context, attachments: Attachments) -> None:
+async def send_due(context: LeaderContext, attachments: Attachments) -> None:
     """Send the due messages.
 
     Each is marked only after its contact took it: better twice than never.
@@ -67,7 +67,7 @@ async def send_due(context: Context, attachments: Attachments) -> None:
     await asyncio.gather(*(_send_one(context, attachments, message) for message in messages))
 
 
-async def _send_one(context: Context, attachments: Attachments, message: Message) -> None:
+async def _send_one(context: LeaderContext, attachments: Attachments, message: Message) -> None:
     async with context.ledger.write() as connection:
         if not await outbox.claim(connection, message, context.clock.now()):
             return
@@ -80,7 +80,7 @@ async def _send_one(context: Context, attachments: Attachments, message: Message
     await _settle(context, message, await send_to(context, message.contact, content, accepted))
 
 
-async def _settle(context: Context, message: Message, answer: Answer) -> None:
+async def _settle(context: LeaderContext, message: Message, answer: Answer) -> None:
     async with context.ledger.write() as connection:
         now = context.clock.now()
         if answer.verdict is Verdict.ACCEPTED:
@@ -92,7 +92,7 @@ async def _settle(context: Context, message: Message, answer: Answer) -> None:
             await outbox.schedule_retry(connection, message.id, message.attempts, now)
 
 
-async def _readdress(context: Context, message: Message) -> bool:
+async def _readdress(context: LeaderContext, message: Message) -> bool:
     """Redirect the message of a removed contact to the immediate steps, if there are any."""
     if message.episode is None:
         return False

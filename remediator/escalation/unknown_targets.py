@@ -7,7 +7,7 @@ stack with their number and the first names, and at most one per MESSAGE_INTERVA
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.escalation.content import Content, Severity
 from remediator.escalation.policy import contacts_for
 from remediator.ledger import outbox, run_history
@@ -20,7 +20,7 @@ MAX_DELAY = timedelta(seconds=30)  # of the message while such alerts go on to a
 SHOWN_NAMES = 10
 
 
-async def notify_unknown_targets(context: Context) -> None:
+async def notify_unknown_targets(context: LeaderContext) -> None:
     """Queue the message about the runs that were refused since the last one, when it is due."""
     refused_runs = await _read_unreported(context)
     if not refused_runs:

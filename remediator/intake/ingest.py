@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.intake.episode_end import end_episode
 from remediator.intake.gate import IntakeGate
 from remediator.ledger import audit, deliveries, episodes, resolutions, switches
@@ -35,7 +35,7 @@ CUT_ALERTS = Counter(
 log = structlog.get_logger(__name__)
 
 
-async def process_backlog(context: Context, gate: IntakeGate) -> int:
+async def process_backlog(context: LeaderContext, gate: IntakeGate) -> int:
     """Process the oldest queued deliveries, and return their number, 0 if there were none.
 
     Raises:
@@ -50,7 +50,7 @@ async def process_backlog(context: Context, gate: IntakeGate) -> int:
     return len(batch)
 
 
-async def _process_batch(context: Context, batch: Sequence[StoredDelivery]) -> None:
+async def _process_batch(context: LeaderContext, batch: Sequence[StoredDelivery]) -> None:
     try:
         parsed_batch = await _parse_batch(batch)
         async with context.ledger.write() as connection:
@@ -79,7 +79,7 @@ async def _parse_batch(batch: Sequence[StoredDelivery]) -> list[tuple[StoredDeli
     return parsed_batch
 
 
-async def _quarantine(context: Context, stored_delivery: StoredDelivery, error: Exception) -> None:
+async def _quarantine(context: LeaderContext, stored_delivery: StoredDelivery, error: Exception) -> None:
     """Set aside a delivery that cannot be processed: it must not hold up those after it."""
     log.error("cannot process a delivery, setting it aside", delivery=stored_delivery.id, exc_info=error)
     async with context.ledger.write() as connection:

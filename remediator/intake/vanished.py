@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from remediator.clients.alertmanager import AlertmanagerUnreadable
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.intake.episode_end import end_episode
 from remediator.ledger import episodes
 from remediator.ledger.episodes import Episode
@@ -22,7 +22,7 @@ class VanishedEpisodeDetector:
     delivery has confirmed it for two repeat intervals and it was missing in every check for one interval.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: LeaderContext) -> None:
         self._context = context
         self._missed_checks: Counter[int] = Counter()
 
@@ -53,7 +53,7 @@ class VanishedEpisodeDetector:
         return [each for each in unconfirmed_episodes if each.key not in firing_keys]
 
 
-async def _end_vanished(context: Context, episode: Episode) -> None:
+async def _end_vanished(context: LeaderContext, episode: Episode) -> None:
     async with context.ledger.write() as connection:
         current = await episodes.open_for(connection, episode.key)
         if current is not None and current.confirmed_at == episode.confirmed_at:

@@ -1,5 +1,11 @@
-"""The interface of a ledger; the tables (schema.py) are the same for every database."""
+"""The interface of a ledger; the tables (schema.py) are the same for every database.
 
+There are two kinds of writers. Every replica has a Ledger, for deliveries and for what operators do. Only the leader
+has a LeaderLedger, whose writes belong to its term: all that drives runs, sends messages or keeps house takes that
+type, so that it cannot write in a term that is over.
+"""
+
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,7 +41,10 @@ class Ledger(Protocol):
     """
 
     def open(self) -> AbstractAsyncContextManager[Self]:
-        """Lock the ledger for this process until the block ends, creating or upgrading it first."""
+        """Open the ledger until the block ends; one in a file is locked for this process, and created if missing."""
+
+    def lead(self) -> "AbstractAsyncContextManager[LeaderLedger | None]":
+        """Try to become the leader until the block ends; None while another process leads."""
 
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Begin a transaction that excludes other writers: its reads still hold when it commits.
@@ -57,3 +66,31 @@ class Ledger(Protocol):
 
     async def server_identity(self) -> ServerIdentity | None:
         """Return what tells the server of the ledger apart from others, or None if the ledger needs no server."""
+
+
+class EffectPermit(Protocol):
+    """The right to begin one effect now."""
+
+    def require(self) -> None:
+        """Check it right before the effect begins.
+
+        Raises:
+            LedgerUnavailable: another process may be the leader by now.
+        """
+
+
+class LeaderLedger(Ledger, Protocol):
+    """The ledger as its leader uses it: a transaction of `write` fails once another process was elected."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether no other process can have been elected yet."""
+
+    async def wait_for_loss(self) -> None:
+        """Wait until another process was elected."""
+
+    async def permit_effect(self, connection: AsyncConnection, run: int, limit: timedelta) -> EffectPermit:
+        """Record in a transaction of `write` that an effect of `run` begins soon and lasts at most `limit`."""
+
+    async def acting_elsewhere(self, connection: AsyncConnection) -> Collection[int]:
+        """Return the runs of which a former leader may still carry out an effect; their outcome is not yet settled."""

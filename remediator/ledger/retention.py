@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import run_counts
 from remediator.ledger.console_sessions import KNOWN_FOR
-from remediator.ledger.protocol import RECORD_RETENTION, STEP_ROWS, Ledger
+from remediator.ledger.protocol import RECORD_RETENTION, STEP_ROWS, LeaderLedger
 from remediator.ledger.run_counts import RunCount
 from remediator.ledger.schema import (
     acknowledgement,
@@ -36,7 +36,7 @@ DELIVERY_RETENTION = timedelta(days=30)
 RESOLUTION_RETENTION = timedelta(days=1)
 
 
-async def delete_expired(ledger: Ledger, now: datetime) -> bool:
+async def delete_expired(ledger: LeaderLedger, now: datetime) -> bool:
     """Delete one step of rows per table, each in its own transaction.
 
     Return whether more rows may remain.

@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.diagnostics.bundle import parts_of, read_all
 from remediator.escalation.message import Finding, end_message
 from remediator.ledger import episodes, outbox
@@ -23,7 +23,7 @@ MAX_CONCURRENT_READS = 5
 CLEAN = Finding("The target was read again and is clean.", is_clean=True)
 
 
-async def notify_ends(context: Context) -> None:
+async def notify_ends(context: LeaderContext) -> None:
     """Read the targets of episodes that have ended, and queue the messages to the contacts that know of them."""
     now = context.clock.now()
     async with context.ledger.read() as connection:
@@ -32,7 +32,7 @@ async def notify_ends(context: Context) -> None:
     await asyncio.gather(*(_notify_end(context, episode, limit) for episode in ended))
 
 
-async def _notify_end(context: Context, episode: Episode, limit: asyncio.Semaphore) -> None:
+async def _notify_end(context: LeaderContext, episode: Episode, limit: asyncio.Semaphore) -> None:
     async with limit:
         finding = await _read_target(context, episode)
     async with context.ledger.write() as connection:

@@ -11,7 +11,7 @@ from remediator.bounds.bounds import judge_age, judge_storm
 from remediator.bounds.facts import OutsideFacts, query_outside, read_storm
 from remediator.bounds.kill_switch import pause_reason
 from remediator.bounds.surroundings import add_ledger_facts
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.ledger import effects, episodes, runs
 from remediator.ledger.effects import RunItem
 from remediator.ledger.runs import Run, StaleRun
@@ -29,7 +29,7 @@ STOP_REASON_KEY = "stopped"  # the evidence key of why no further effect begins
 log = structlog.get_logger(__name__)
 
 
-async def execute(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
+async def execute(context: LeaderContext, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
     """Apply the effects of an admitted run, one after the other, and record their outcomes."""
     async with context.ledger.read() as connection:
         items = await effects.items(connection, run.id)
@@ -51,7 +51,7 @@ async def execute(context: Context, run: Run, target: ResolvedTarget, shutdown: 
     return await _conclude(context, executed_run)
 
 
-async def _fail_before_effects(context: Context, run: Run, error: Exception) -> Run:
+async def _fail_before_effects(context: LeaderContext, run: Run, error: Exception) -> Run:
     """Fail the run if no effect has begun; otherwise `recover` looks up the outcomes."""
     async with context.ledger.write() as connection:
         current_run = await runs.get(connection, run.id)
@@ -64,7 +64,7 @@ async def _fail_before_effects(context: Context, run: Run, error: Exception) -> 
 
 
 async def _apply_effects(
-    context: Context,
+    context: LeaderContext,
     run: Run,
     target: ResolvedTarget,
     session: RemediationSession,
@@ -81,6 +81,8 @@ async def _apply_effects(
             if run.state is RunState.ADMITTED:
                 run = await transition(connection, context, run, RunState.EXECUTING)
             await effects.intend(connection, run, group, context.clock.now())
+            permit = await context.ledger.permit_effect(connection, run.id, session.effect_timeout)
+        permit.require()
         outcomes = await _apply(session, target, run, [each.item for each in group])
         async with context.ledger.write() as connection:
             await effects.settle(connection, run, group, outcomes, context.clock.now())
@@ -155,7 +157,7 @@ async def _apply(
         return await query_outcome(target, run, items, f"{type(error).__name__}: {error}")
 
 
-async def _conclude(context: Context, run: Run) -> Run:
+async def _conclude(context: LeaderContext, run: Run) -> Run:
     """End or verify a run by its outcomes; a run cancelled before its first effect has ended."""
     if run.state is not RunState.EXECUTING:
         return run
@@ -173,7 +175,7 @@ async def _conclude(context: Context, run: Run) -> Run:
         return await transition(connection, context, run, RunState.NOTHING_TO_DO, reason="changed_since_planned")
 
 
-async def record_shutdown(context: Context, identifier: int) -> None:
+async def record_shutdown(context: LeaderContext, identifier: int) -> None:
     """Record the shutdown in a run that is executing.
 
     Its effect may outlast this process; the next process must not take that for a crash.

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.bounds.bounds import MAX_DEFERRAL, Decision, decide
 from remediator.bounds.facts import gather_facts, query_outside
 from remediator.bounds.numbers import judged_evidence
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.escalation.policy import escalate
 from remediator.ledger import effects, episodes, run_history, runs
 from remediator.ledger.effects import hash_items
@@ -41,7 +41,7 @@ class PlanFailed:
     reason: str = "target_unreachable"
 
 
-async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
+async def precheck(context: LeaderContext, run: Run, target: ResolvedTarget) -> Run:
     """Plan `run`, evaluate all bounds and move it on; a run whose items an operator has seen keeps its plan.
 
     Raises:
@@ -62,21 +62,21 @@ async def precheck(context: Context, run: Run, target: ResolvedTarget) -> Run:
             return await _decide(context, run, target, plan)
 
 
-async def _end_without_plan(context: Context, run: Run, failure: PlanFailed) -> Run:
+async def _end_without_plan(context: LeaderContext, run: Run, failure: PlanFailed) -> Run:
     """Refuse a run with an unknown target, so that it opens no breaker; fail any other."""
     if failure.state is RunState.REFUSED and run.state is RunState.PLANNED:
         return await refuse(context, run, failure.reason, failure.detail)
     return await fail(context, run, failure.reason, failure.detail)
 
 
-async def refuse(context: Context, run: Run, reason: str, detail: str) -> Run:
+async def refuse(context: LeaderContext, run: Run, reason: str, detail: str) -> Run:
     """Refuse a run whose target was not read."""
     async with context.ledger.write() as connection:
         evidence = {"bounds": {"refused_by": {reason: detail}, "deferred_by": {}}}
         return await transition(connection, context, run, RunState.REFUSED, reason=reason, evidence=evidence)
 
 
-async def fail(context: Context, run: Run, reason: str, detail: str) -> Run:
+async def fail(context: LeaderContext, run: Run, reason: str, detail: str) -> Run:
     """Fail a run that has touched nothing."""
     async with context.ledger.write() as connection:
         return await transition(connection, context, run, RunState.FAILED, reason=reason, evidence={"error": detail})
@@ -120,7 +120,7 @@ def cooldown_of(context: Context, key: EpisodeKey) -> timedelta:
             return context.inventory.limits.max_alert_age
 
 
-async def _decide(context: Context, run: Run, target: ResolvedTarget, plan: Plan | None) -> Run:
+async def _decide(context: LeaderContext, run: Run, target: ResolvedTarget, plan: Plan | None) -> Run:
     outside = await query_outside(context, target, run.id)
     async with context.ledger.write() as connection:
         if target.inventory is not context.inventory:

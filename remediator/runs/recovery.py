@@ -1,6 +1,6 @@
 """Ends runs that were interrupted within their effects or their proof. It looks up outcomes and applies nothing."""
 
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.ledger import effects, runs
 from remediator.ledger.runs import Run
 from remediator.model.remediation import EffectOutcome, ItemState
@@ -12,7 +12,7 @@ from remediator.runs.transitions import transition
 from remediator.shutdown import ShutdownSignal
 
 
-async def recover(context: Context, run: Run, target: ResolvedTarget, _shutdown: ShutdownSignal) -> Run:
+async def recover(context: LeaderContext, run: Run, target: ResolvedTarget, _shutdown: ShutdownSignal) -> Run:
     """End a run that crashed within its effects: look up the intended items, apply nothing."""
     async with context.ledger.write() as connection:
         run = await runs.take_over(connection, run)
@@ -27,7 +27,7 @@ async def recover(context: Context, run: Run, target: ResolvedTarget, _shutdown:
         return await transition(connection, context, run, to, reason=str(run.evidence.get(STOP_REASON_KEY, CRASH)))
 
 
-async def mark_unknown(context: Context, run: Run, detail: str) -> Run:
+async def mark_unknown(context: LeaderContext, run: Run, detail: str) -> Run:
     """End a run whose outcome can no longer be read; its intended items are unknown."""
     async with context.ledger.write() as connection:
         run = await runs.take_over(connection, run)

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.bounds import decide, exceeds_storm_limit, judge_storm
 from remediator.bounds.facts import OutsideFacts, StormFacts, gather_facts, is_storm_fresh, read_storm
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.ledger import episodes, runs, switches
 from remediator.ledger.runs import Run
 from remediator.model.run_state import RunState
@@ -22,7 +22,7 @@ async def note_storm(connection: AsyncConnection, context: Context, seen: StormF
         await switches.note_storm(connection, now, judge_storm(now, seen, limit).detail, 2 * limit.cooldown)
 
 
-async def end_without_reading(context: Context, run: Run, target: ResolvedTarget) -> Run | None:
+async def end_without_reading(context: LeaderContext, run: Run, target: ResolvedTarget) -> Run | None:
     """End a new run if a storm was just seen; otherwise return None, so that its plan is read."""
     if run.state is not RunState.PLANNED or run.is_about_an_alert or not run.answers_an_alert:
         return None
@@ -33,7 +33,7 @@ async def end_without_reading(context: Context, run: Run, target: ResolvedTarget
         return await _end_in_storm(connection, context, run, target)
 
 
-async def end_unread_in_storm(context: Context, run: Run, target: ResolvedTarget, error: str) -> Run | None:
+async def end_unread_in_storm(context: LeaderContext, run: Run, target: ResolvedTarget, error: str) -> Run | None:
     """End a new run whose plan could not be read, if there is a storm; otherwise return None.
 
     A storm is often the reason why: hundreds of failures of one server would be hundreds of messages.

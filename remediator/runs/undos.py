@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.bounds.kill_switch import pause_reason
-from remediator.context import Context
+from remediator.context import Context, LeaderContext
 from remediator.ledger import episodes, outbox, planned_undos, runs
 from remediator.ledger.planned_undos import DueUndo
 from remediator.ledger.run_row import Origin
@@ -111,7 +111,7 @@ async def _end_own_episode(connection: AsyncConnection, context: Context, run: R
         await outbox.drop_unsent_steps(connection, episode.id)
 
 
-async def start_due_undos(context: Context) -> None:
+async def start_due_undos(context: LeaderContext) -> None:
     """Plan the runs that undo what is due, one per target at a time.
 
     They wait for the end of a pause, a freeze and another run of the target.

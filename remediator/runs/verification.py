@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.ledger import effects
 from remediator.ledger.effects import RunItem
 from remediator.ledger.runs import Run
@@ -22,7 +22,7 @@ NOT_DONE = frozenset({ItemState.FAILED, ItemState.NOT_APPLIED, ItemState.PLANNED
 log = structlog.get_logger(__name__)
 
 
-async def verify(context: Context, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
+async def verify(context: LeaderContext, run: Run, target: ResolvedTarget, shutdown: ShutdownSignal) -> Run:
     """Repeat the reading that made the plan until it is clean or `verify_within` has passed."""
     async with context.ledger.read() as connection:
         items = await effects.items(connection, run.id)
@@ -49,7 +49,7 @@ async def _read_verdict(target: ResolvedTarget, run: Run, applied_items: Sequenc
         return None
 
 
-async def _apply_verdict(context: Context, run: Run, verdict: Verdict | None) -> Run:
+async def _apply_verdict(context: LeaderContext, run: Run, verdict: Verdict | None) -> Run:
     async with context.ledger.write() as connection:
         if verdict is None:
             return await transition(connection, context, run, RunState.UNKNOWN, reason="result_unreadable")

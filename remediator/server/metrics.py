@@ -65,20 +65,40 @@ async def collect(
     fault: str | None = None,
     ledger_fault: str | None = None,
     own_families: Sequence[Metric] = (),
+    *,
+    leads: bool = True,
 ) -> MetricsSnapshot:
-    """Collect the metrics page; without the ledger, only ledger, engine, `own_families` and process."""
+    """Collect the metrics page; without the ledger, only ledger, engine, `own_families` and process.
+
+    The leader alone exports what every replica would read alike in the ledger.
+    """
     context = context.snapshot()
-    build = InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION})
-    engine = _gauge("remediation_engine_up", "Whether the engine completed its last round.", fault is None)
-    ledger_up = GaugeMetricFamily("remediation_ledger_up", "Whether the ledger can be read and stores deliveries.")
+    families: list[Metric] = []
     try:
         async with context.ledger.read() as connection:
-            families = await _ledger_families(connection, context)
+            ledger_is_up = ledger_fault is None
+            families = await _ledger_families(connection, context) if leads else await _check_readable(connection)
     except LedgerUnavailable:
-        ledger_up.add_metric([], 0)
-        return MetricsSnapshot([build, engine, ledger_up, *own_families])
-    ledger_up.add_metric([], ledger_fault is None)
-    return MetricsSnapshot([build, engine, ledger_up, _cut_values(), *own_families, *families])
+        ledger_is_up = False
+    own = [*_replica_families(leads, fault is None, ledger_is_up), *own_families]
+    return MetricsSnapshot([*own, *families])
+
+
+def _replica_families(leads: bool, engine_is_up: bool, ledger_is_up: bool) -> list[Metric]:
+    return [
+        InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION}),
+        _gauge(
+            "remediation_leader", "Whether this replica leads: it alone acts, notifies and reads the ledger.", leads
+        ),
+        _gauge("remediation_engine_up", "Whether the engine completed its last round.", engine_is_up),
+        _gauge("remediation_ledger_up", "Whether the ledger can be read and stores deliveries.", ledger_is_up),
+        _cut_values(),
+    ]
+
+
+async def _check_readable(connection: AsyncConnection) -> list[Metric]:
+    await connection.execute(select(1))
+    return []
 
 
 async def _ledger_families(connection: AsyncConnection, context: Context) -> list[Metric]:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.escalation.acknowledge import end_lapsed
 from remediator.escalation.limit import contacts_to_summarize, due_messages, summarize
 from remediator.escalation.policy import escalate_due_steps, steps_of
@@ -21,7 +21,7 @@ from runbookd.inventory import Inventory
 ESCALATION_SECONDS = ROUND_SECONDS * ROUNDS_PER_ESCALATION
 
 
-async def send_in_simulation(context: Context, ledger: MemoryLedger) -> None:
+async def send_in_simulation(context: LeaderContext, ledger: MemoryLedger) -> None:
     """Run the sender's rounds: when something changes, and when a step, a retry or an acknowledgement may be due."""
     while True:
         ledger.changed.clear()
@@ -37,7 +37,7 @@ async def send_in_simulation(context: Context, ledger: MemoryLedger) -> None:
         await _wait(ledger, None if due_at is None else (due_at - context.clock.now()).total_seconds())
 
 
-async def _send_due(context: Context) -> None:
+async def _send_due(context: LeaderContext) -> None:
     async with context.ledger.read() as connection:
         limited = await contacts_to_summarize(connection, context.clock.now())
     for contact in limited:
@@ -51,7 +51,7 @@ async def _send_due(context: Context) -> None:
                     await outbox.mark_sent(connection, message.id, context.clock.now())
 
 
-async def _next_round_at(context: Context) -> datetime | None:
+async def _next_round_at(context: LeaderContext) -> datetime | None:
     """Return when time alone gives the sender work, or None; at what is overdue it looks at each escalation."""
     now = context.clock.now()
     async with context.ledger.read() as connection:

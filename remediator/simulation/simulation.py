@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from remediator.context import Context
+from remediator.context import LeaderContext
 from remediator.engine.engine import TICK_SECONDS, Engine
 from remediator.escalation.acknowledge import acknowledge
 from remediator.ledger import deploys, effects, runs, switches
@@ -55,7 +55,9 @@ class SentMessage:
 class Simulation:
     """One simulated remediator. Everything happens when `advance` or `advance_to` lets time pass."""
 
-    def __init__(self, context: Context, ledger: MemoryLedger, clock: VirtualClock, *, with_messages: bool) -> None:
+    def __init__(
+        self, context: LeaderContext, ledger: MemoryLedger, clock: VirtualClock, *, with_messages: bool
+    ) -> None:
         self.context, self.ledger, self.clock = context, ledger, clock
         self._with_messages = with_messages
         self.engine: Engine | None = None
@@ -218,7 +220,7 @@ async def simulation(
         async with AsyncExitStack() as stack:
             ledger = await stack.enter_async_context(MemoryLedger().open())
             sessions = simulated(remediations, targets, clock, effect_timeout)
-            context = Context(inventory, ledger, clock, sessions, None, simulated=targets)
+            context = LeaderContext(inventory, ledger, clock, sessions, None, simulated=targets)
             simulated_remediator = Simulation(context, ledger, clock, with_messages=with_messages)
             if reads_alertmanager:
                 context.alertmanager = simulated_remediator.alertmanager

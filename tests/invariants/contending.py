@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,8 @@ from remediator.ledger import audit, runs
 from remediator.ledger.address import postgres_address
 from remediator.ledger.postgresql import connection as postgresql_connection
 from remediator.ledger.postgresql import store, transactions
-from remediator.ledger.postgresql.lease import Term
 from remediator.ledger.postgresql.store import PostgresLedger
-from remediator.ledger.postgresql.transactions import Transactions
+from remediator.ledger.postgresql.transactions import Fence, Transactions
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.remediation import Item, Plan
 from remediator.model.target import ResolvedTarget, resolve_target
@@ -44,7 +43,7 @@ class Contest:
     """The runs that compete, and the cap for which they do."""
 
     url: str
-    term: int
+    fence: Fence
     folder: Path
     targets: Sequence[str]
     capped: str
@@ -55,10 +54,11 @@ class Contest:
 class Unqueued(PostgresLedger):
     """A ledger whose writers do not queue in their process, as if each had a process of its own."""
 
+    fence: Fence
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        assert self._lease.term is not None
-        async with self._transactions.locked(self._lease.term.number) as connection:
+        async with self._transactions.locked(self.fence) as connection:
             audit.begin(connection)
             yield connection
 
@@ -68,7 +68,7 @@ async def _compete(contest: Contest, identifiers: Sequence[int]) -> int:
     address = postgres_address(contest.url)
     assert address is not None
     ledger = Unqueued(address)
-    ledger._lease.term = Term(contest.term, datetime.now(UTC))
+    ledger.fence = contest.fence
     files = FolderRemediation(contest.folder)
     inventory = inventory_with_cap(contest.capped, contest.targets, **contest.cap)
     context = Context(inventory, ledger, ManualClock(), {"clear_folder": files.remediation()}, None)
@@ -118,8 +118,8 @@ def _use(mutant: str) -> None:
 
 
 @asynccontextmanager
-async def _locked_on_a_snapshot(self: Transactions, term: int | None = None) -> AsyncIterator[AsyncConnection]:
-    begin = lambda connection: transactions._begin_locked(term, connection)  # noqa: E731
+async def _locked_on_a_snapshot(self: Transactions, fence: Fence | None = None) -> AsyncIterator[AsyncConnection]:
+    begin = lambda connection: transactions._begin_locked(fence, connection)  # noqa: E731
     async with self._transaction(begin, isolation_level="REPEATABLE READ") as connection:
         yield connection
 

@@ -9,7 +9,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,9 @@ from remediator.context import Context
 from remediator.engine.engine import Engine
 from remediator.ledger import deliveries, effects, runs, switches
 from remediator.ledger.address import postgres_address
+from remediator.ledger.postgresql import leader
 from remediator.ledger.postgresql.store import PostgresLedger
+from remediator.ledger.postgresql.transactions import Fence
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import audit as trail
@@ -32,7 +34,7 @@ from remediator.model.run_state import ENDED, RunState
 from remediator.runs import outcome
 from remediator.runs.approval import approve, reject
 from remediator.runs.questions import Request, ask, confirm
-from tests.ledgers import ledger_of, ledger_url
+from tests.ledgers import leading, ledger_of, ledger_url
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import START, ManualClock, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -41,6 +43,7 @@ from tests.unit.remediator.payloads import delivery
 FAR_BEYOND = 10**9
 MAX_ROUNDS = 40
 LEASE = timedelta(seconds=0.4)  # which a killed process keeps
+EFFECT = timedelta(seconds=1)  # for which its effect may go on
 STARTS = "2026-03-01T12:00:00Z"
 
 
@@ -118,10 +121,10 @@ class Crashing:
     points: CrashPoints
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def _pass_points(self, write: AbstractAsyncContextManager[AsyncConnection]) -> AsyncIterator[AsyncConnection]:
         initialized = self._delivery_writer is not None  # earlier there may be no tables
         events = "the tables"
-        async with super().write() as connection:
+        async with write as connection:
             before = await _newest(connection) if initialized else 0
             yield connection
             if initialized:
@@ -138,11 +141,15 @@ class Crashing:
 
 
 class CrashingSqliteLedger(Crashing, SqliteLedger):
-    pass
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._pass_points(super().write())
 
 
 class CrashingPostgresLedger(Crashing, PostgresLedger):
     """It is migrated before, but has the same points."""
+
+    def write_in(self, fence: Fence | None) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._pass_points(super().write_in(fence))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
@@ -177,13 +184,14 @@ class CrashingFolderRemediation(FolderRemediation):
 async def run_life(folder: Path, url: str, scenario: Scenario, life: int, die_at: int | str) -> None:
     """Run one process of the remediator until it is idle."""
     outcome.SETTLE_ATTEMPTS = 1
+    leader.END_SECONDS = 0.1
     points = CrashPoints(folder / "points", die_at)
     points.log(f"life {life}")
     clock = ManualClock(START + life * timedelta(minutes=10))
-    ledger = crashing_ledger(url)
-    ledger.points = points
-    files = CrashingFolderRemediation(folder / "files", points=points, **scenario.faults)
-    async with ledger.open():
+    replica = crashing_ledger(url)
+    replica.points = points
+    files = CrashingFolderRemediation(folder / "files", timeout=EFFECT, points=points, **scenario.faults)
+    async with replica.open(), leading(replica) as ledger:
         context = Context(inventory(**scenario.settings), ledger, clock, {"clear_folder": files.remediation()}, None)
         if scenario.pauses:
             files.after = lambda: _pause(context)
@@ -212,6 +220,7 @@ async def _drive(context: Context, clock: ManualClock, scenario: Scenario) -> No
     engine = Engine(context)
     engine.housekeeping.next_retention = 0.0  # due at once, so that its commits are among the points
     for _ in range(MAX_ROUNDS):
+        await _wait_for_former_leader(context)
         await engine.tick()
         await engine.wait_for_runs()
         clock.advance(seconds=1)
@@ -223,6 +232,16 @@ async def _drive(context: Context, clock: ManualClock, scenario: Scenario) -> No
         if last and scenario.react is not None:
             await scenario.react(context, last[0])
     raise AssertionError(f"a run has not ended after {MAX_ROUNDS} rounds")
+
+
+async def _wait_for_former_leader(context: Context) -> None:
+    """Wait until no effect of a killed leader can go on any more; the next one does not settle it before."""
+    async with asyncio.timeout(10):
+        while True:
+            async with context.ledger.read() as connection:
+                if not await context.ledger.acting_elsewhere(connection):
+                    return
+            await asyncio.sleep(0.1)
 
 
 def _process(folder: str, url: str, name: str, life: int, die_at: int | str) -> None:

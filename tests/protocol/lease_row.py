@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
 
 def _sql(statement: TextClause) -> str:
-    return statement.text.replace(lease._NOW, ":now")
+    return statement.text.replace(lease.NOW, ":now")
 
 
 @dataclass(frozen=True)

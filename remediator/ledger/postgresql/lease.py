@@ -1,7 +1,7 @@
-"""The lease of the ledger: which process may write it, until when, and in which term.
+"""The lease of the ledger: which process leads, until when, and in which term.
 
 The database issues a term and measures its time, so the clocks of the machines do not matter. Each election raises the
-term, and every write is made in the term of its process: a process that stood still while another was elected writes
+term, and every write of a leader is made in its term: a process that stood still while another was elected writes
 nothing more. No lock of a session is needed, so the lease also holds behind a pooler in transaction mode.
 """
 
@@ -9,8 +9,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,146 +17,144 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.postgresql.transactions import FENCED, Transactions
+from remediator.ledger.postgresql.transactions import FENCED, NOW, Fence, Fenced, Transactions
 from remediator.ledger.schema import from_microseconds
 from remediator.model.errors import LedgerUnavailable
 
-TTL = timedelta(seconds=15)
+TTL = timedelta(seconds=12)  # with the polls of the others, a dead leader is replaced within 15 s
 RENEWALS = 3  # per TTL
-MARGIN = 0.1  # of the TTL: a holder stops trusting its lease so much earlier than the database ends it
-POLLS = 30  # per TTL, while waiting for the end of a lease that nobody renews
-_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+MARGIN = 0.1  # of the TTL: a leader stops trusting its lease so much earlier than the database ends it
+# A process knows its own name from an election whose commit it did not see: such a term is raised, never continued.
+_IS_FREE = f"(holder IS NULL OR holder = :holder OR expires_at <= {NOW})"
+_ASK = text(f"SELECT {_IS_FREE} FROM leader")
 _ELECT = text(
-    f"UPDATE leader SET term = term + 1, holder = :holder, elected_at = {_NOW}, expires_at = {_NOW} + :ttl"
-    f" WHERE holder IS NULL OR expires_at <= {_NOW} RETURNING term, elected_at"
+    f"UPDATE leader SET term = term + 1, holder = :holder, elected_at = {NOW}, expires_at = {NOW} + :ttl"
+    f" WHERE {_IS_FREE} RETURNING term"
 )
-_RENEW = text(f"UPDATE leader SET expires_at = {_NOW} + :ttl WHERE term = :term AND holder = :holder")
-_RESIGN = text(f"UPDATE leader SET holder = NULL, expires_at = {_NOW} WHERE term = :term AND holder = :holder")
-_READ = text("SELECT term, holder, elected_at, expires_at FROM leader")
+_RENEW = text(f"UPDATE leader SET expires_at = {NOW} + :ttl WHERE term = :term AND holder = :holder")
+_RESIGN = text(f"UPDATE leader SET holder = NULL, expires_at = {NOW} WHERE term = :term AND holder = :holder")
+_READ = text("SELECT holder, elected_at FROM leader WHERE holder IS NOT NULL")
 log = structlog.get_logger(__name__)
 
 
 class Leader(NamedTuple):
-    """The row of the table."""
+    """The process that leads, and since when by the clock of the database."""
 
-    term: int
-    holder: str | None
-    elected_at: int
-    expires_at: int
+    holder: str
+    since: datetime
 
 
-@dataclass(frozen=True)
 class Term:
-    """A term that this process has won: its number, and when it was elected by the database's clock."""
+    """A term that this process has won. It may be lost at any time; only the database knows."""
 
-    number: int
-    elected_at: datetime
-
-
-class Lease:
-    """The lease of one process. It is renewed while `held` is open, and given up at its end."""
-
-    def __init__(self, transactions: Transactions, ttl: timedelta = TTL) -> None:
+    def __init__(self, transactions: Transactions, fence: Fence, ttl: timedelta, begun: float) -> None:
+        """Take the moment before the election was sent, from which this process counts."""
+        self.fence = fence
         self._transactions = transactions
         self._ttl = ttl
-        self.holder = f"{socket.gethostname()}, process {os.getpid()} ({secrets.token_hex(4)})"
-        self.term: Term | None = None
-        self.lost: str | None = None
-        """Why this process may no longer write, or None."""
-        self._trusted_until = 0.0
+        self._lost = asyncio.Event()
+        self.trusted_until = 0.0
+        self._trust(begun)
 
     @property
     def is_trusted(self) -> bool:
         """Whether no other process can have been elected yet, by this process' own monotonic clock."""
-        return self.lost is None and _monotonic() < self._trusted_until
+        return not self.is_lost and seconds_awake_or_asleep() < self.trusted_until
 
-    async def elect(self) -> None:
-        """Win a term, once the last holder has given its own up or has stopped renewing it.
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process was elected, as far as this one knows."""
+        return self._lost.is_set()
 
-        Raises:
-            LedgerUnavailable: another process renews its lease.
-        """
-        first: Leader | None = None
-        while not await self._try():
-            async with self._transactions.reading() as connection:
-                leader = await _read(connection)
-            if first is not None and _is_renewed(first, leader):
-                raise LedgerUnavailable(_held(leader))
-            if first is None:
-                log.info("waiting whether the holder of the ledger's lease still renews it", holder=leader.holder)
-            first = first or leader
-            await asyncio.sleep(self._ttl.total_seconds() / POLLS)
+    async def wait_for_loss(self) -> None:
+        """Wait until another process was elected."""
+        await self._lost.wait()
 
-    async def _try(self) -> bool:
-        begun = _monotonic()
-        async with self._transactions.locked() as connection:  # so that no write of an earlier term is under way
-            row = (await connection.execute(_ELECT, {"holder": self.holder, "ttl": self._microseconds})).one_or_none()
-        if row is None:
-            return False
-        self.term, self.lost = Term(row.term, from_microseconds(row.elected_at)), None
-        self._trust(begun)
-        log.info("elected as the only writer of the ledger", term=row.term, holder=self.holder)
-        return True
+    def lose(self) -> None:
+        """Note that another process was elected."""
+        if not self.is_lost:
+            log.error("this remediator leads no longer", reason=FENCED, term=self.fence.term)
+        self._lost.set()
 
-    async def keep(self, report_loss: Callable[[str], None]) -> None:
+    async def keep(self) -> None:
         """Renew the lease until it is lost."""
-        pause = self._ttl.total_seconds() / RENEWALS
-        while self.lost is None:
-            await asyncio.sleep(pause)
+        while not self.is_lost:
+            await asyncio.sleep(self._ttl.total_seconds() / RENEWALS)
             try:
-                renewed = await self._renew()
+                if not await self.renew():
+                    self.lose()
             except Exception as error:  # the database decides who has the lease once it answers again
                 log.warning("the ledger's lease is not renewed, retrying", reason=str(error))
-                continue
-            if not renewed:
-                self.lost = FENCED
-                report_loss(FENCED)
 
-    async def _renew(self) -> bool:
-        begun = _monotonic()
+    async def renew(self) -> bool:
+        """Prolong the lease by its length; return False if the term is over."""
+        begun = seconds_awake_or_asleep()
         async with self._transactions.unlocked() as connection:
-            result = await connection.execute(_RENEW, {**self._key, "ttl": self._microseconds})
+            result = await connection.execute(_RENEW, {**self.fence._asdict(), "ttl": microseconds(self._ttl)})
         if result.rowcount == 1:
             self._trust(begun)
         return bool(result.rowcount == 1)
 
     async def resign(self) -> None:
-        """Give the term up, so that the next process need not wait for its end."""
-        if self.term is None or self.lost is not None:
+        """Give the term up, so that the next leader need not wait for its end."""
+        self.trusted_until = 0.0
+        if self.is_lost:
             return
         try:
             async with self._transactions.unlocked() as connection:
-                await connection.execute(_RESIGN, self._key)
+                await connection.execute(_RESIGN, self.fence._asdict())
+            log.info("leads no longer", term=self.fence.term)
         except LedgerUnavailable as error:
             log.warning("the ledger's lease is not given up; it ends by itself", reason=str(error))
-        self._trusted_until = 0.0
+
+    def require(self, trusted_until: float) -> None:
+        """Refuse what may no longer begin.
+
+        Raises:
+            Fenced: the lease may have ended, as it was known at `trusted_until`.
+        """
+        if self.is_lost or seconds_awake_or_asleep() >= trusted_until:
+            raise Fenced(FENCED)
 
     def _trust(self, begun: float) -> None:
         """Trust the term from the moment before its statement was sent: the database counts from a later one."""
-        self._trusted_until = begun + self._ttl.total_seconds() * (1 - MARGIN)
-
-    @property
-    def _key(self) -> dict[str, object]:
-        return {"term": self.term.number if self.term is not None else None, "holder": self.holder}
-
-    @property
-    def _microseconds(self) -> int:
-        return self._ttl // timedelta(microseconds=1)
+        self.trusted_until = begun + self._ttl.total_seconds() * (1 - MARGIN)
 
 
-async def _read(connection: AsyncConnection) -> Leader:
-    return Leader(*(await connection.execute(_READ)).one())
+class Candidate:
+    """This process in the elections of the ledger."""
+
+    def __init__(self, transactions: Transactions, ttl: timedelta) -> None:
+        self._transactions = transactions
+        self.ttl = ttl
+        self.name = f"{socket.gethostname()}, process {os.getpid()} ({secrets.token_hex(4)})"
+
+    async def run_for_election(self) -> Term | None:
+        """Win a term, if the last leader has given its own up or has stopped renewing it."""
+        async with self._transactions.reading() as connection:  # so that the others do not queue for the lock
+            if not (await connection.execute(_ASK, {"holder": self.name})).scalar_one():
+                return None
+        begun = seconds_awake_or_asleep()
+        async with self._transactions.locked() as connection:  # so that no write of an earlier term is under way
+            parameters = {"holder": self.name, "ttl": microseconds(self.ttl)}
+            number = (await connection.execute(_ELECT, parameters)).scalar_one_or_none()
+        if number is None:
+            return None
+        log.info("elected as the leader", term=number, holder=self.name)
+        return Term(self._transactions, Fence(number, self.name), self.ttl, begun)
 
 
-def _is_renewed(first: Leader, later: Leader) -> bool:
-    """Return whether a process has renewed the lease or won it in between; its end is not a renewal."""
-    return later.holder is not None and (later.term, later.expires_at) != (first.term, first.expires_at)
+async def read_leader(connection: AsyncConnection) -> Leader | None:
+    """Return the process that leads or led last, or None after a resignation."""
+    row = (await connection.execute(_READ)).one_or_none()
+    return None if row is None else Leader(row.holder, from_microseconds(row.elected_at))
 
 
-def _held(leader: Leader) -> str:
-    since = f"{from_microseconds(leader.elected_at):%Y-%m-%d %H:%M:%S} UTC"
-    return f"another remediator ({leader.holder}) has the ledger since {since}; stop it: only one may act"
+def microseconds(span: timedelta) -> int:
+    """Return a span as the database counts."""
+    return span // timedelta(microseconds=1)
 
 
-def _monotonic() -> float:
-    return asyncio.get_running_loop().time()
+def seconds_awake_or_asleep() -> float:
+    """Return the seconds since the machine started; nobody can set this clock, and it goes on while suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

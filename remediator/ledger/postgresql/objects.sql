@@ -12,6 +12,14 @@ CREATE TABLE IF NOT EXISTS leader (
 ) WITH (fillfactor = 50);
 INSERT INTO leader (term, elected_at, expires_at) VALUES (0, 0, 0) ON CONFLICT DO NOTHING;
 
+-- The runs with an effect that has begun: the leader's term, and when the effect has ended at the latest by the clock of
+-- this server. The next leader settles none of them before.
+CREATE TABLE IF NOT EXISTS acting (
+    run bigint PRIMARY KEY,
+    term bigint NOT NULL,
+    until bigint NOT NULL
+);
+
 -- The revisions of the tables, each with its release: a remediator of the release before the newest may go on.
 CREATE TABLE IF NOT EXISTS schema_revision (
     position integer PRIMARY KEY,

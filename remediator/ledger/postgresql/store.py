@@ -1,4 +1,4 @@
-"""The ledger in a PostgreSQL database, written by one process at a time."""
+"""The ledger in a PostgreSQL database, which several replicas use and one leads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,9 +14,10 @@ from remediator.ledger import audit
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
 from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.postgresql.delivery_writer import DeliveryWriter
-from remediator.ledger.postgresql.lease import TTL, Lease
+from remediator.ledger.postgresql.leader import PostgresLeader
+from remediator.ledger.postgresql.lease import TTL, Candidate, Term
 from remediator.ledger.postgresql.start_check import check_start
-from remediator.ledger.postgresql.transactions import Transactions
+from remediator.ledger.postgresql.transactions import Fence, Transactions
 from remediator.ledger.protocol import STEP_ROWS, SYSTEM_IDENTIFIER, ServerIdentity
 from remediator.ledger.schema import delivery, to_microseconds
 from remediator.model.errors import LedgerUnavailable
@@ -33,12 +34,14 @@ class PostgresLedger:
     Writers queue in this process, then for the database's lock. Readers and deliveries never wait for them.
     """
 
-    def __init__(self, address: PostgresAddress, ttl: timedelta = TTL) -> None:
+    ttl = TTL
+
+    def __init__(self, address: PostgresAddress, ttl: timedelta | None = None) -> None:
         self.address = address
         self._engine = create_engine(address)
         self._transactions = Transactions(self._engine)
         self._write_lock = asyncio.Lock()
-        self._lease = Lease(self._transactions, ttl)
+        self._candidate = Candidate(self._transactions, ttl or self.ttl)
         self._delivery_writer: DeliveryWriter | None = None
 
     @asynccontextmanager
@@ -46,26 +49,49 @@ class PostgresLedger:
         """See Ledger. The database is only migrated by `runbookctl ledger migrate`.
 
         Raises:
-            LedgerUnavailable: it cannot be used as it is, or another process has it.
+            LedgerUnavailable: it cannot be used as it is.
         """
-        renewal: asyncio.Task[None] | None = None
         try:
             async with self._transactions.reading() as connection:
                 await check_start(connection)
-            await self._lease.elect()
-            renewal = asyncio.create_task(self._lease.keep(self._record_loss), name="ledger lease")
+            async with self._transactions.unlocked():
+                pass  # which requires the settings that a commit needs
             self._delivery_writer = DeliveryWriter(self._store_deliveries)
             yield self
         finally:
             async with defer_cancellation():
-                await wait_for_result(asyncio.create_task(self._close(renewal), name="close the ledger"))
+                await wait_for_result(asyncio.create_task(self._close(), name="close the ledger"))
+
+    @asynccontextmanager
+    async def lead(self) -> AsyncIterator[PostgresLeader | None]:
+        """See Ledger. The lease is renewed in the block, and given up at its end."""
+        term = await self._candidate.run_for_election()
+        if term is None:
+            yield None
+            return
+        renewal = asyncio.create_task(term.keep(), name="ledger lease")
+        try:
+            yield PostgresLeader(self, term)
+        finally:
+            async with defer_cancellation():
+                await wait_for_result(asyncio.create_task(self._end(term, renewal), name="give up the lease"))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """See Ledger. Only one writer of this process at a time competes for the database's lock."""
-        if self._lease.term is None:
+        """See Ledger."""
+        async with self.write_in(None) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write_in(self, fence: Fence | None) -> AsyncIterator[AsyncConnection]:
+        """Write as the leader of a term, or as a replica. One writer of this process competes for the database's lock.
+
+        Raises:
+            Fenced: the term is over.
+        """
+        if self._delivery_writer is None:
             raise LedgerUnavailable("the ledger is not open")
-        async with self._write_lock, self._transactions.locked(self._lease.term.number) as connection:
+        async with self._write_lock, self._transactions.locked(fence) as connection:
             audit.begin(connection)
             yield connection
 
@@ -103,19 +129,16 @@ class PostgresLedger:
         async with self._transactions.unlocked() as connection:
             await connection.execute(insert(delivery), rows)
 
-    async def _close(self, renewal: asyncio.Task[None] | None) -> None:
+    async def _end(self, term: Term, renewal: asyncio.Task[None]) -> None:
+        renewal.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewal
+        async with self._write_lock:  # a transaction that is under way must end in its term
+            await term.resign()
+
+    async def _close(self) -> None:
         delivery_writer, self._delivery_writer = self._delivery_writer, None
         if delivery_writer is not None:
             await delivery_writer.close()
-        if renewal is not None:
-            renewal.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewal
-            async with self._write_lock:  # a transaction that is under way must end in its term
-                await self._lease.resign()
-        self._lease.term = None
         await self._transactions.wait_for_end()
         await self._engine.dispose()
-
-    def _record_loss(self, reason: str) -> None:
-        log.error("the ledger is lost until the next start", reason=reason)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import text
@@ -24,7 +24,7 @@ from remediator.model.errors import LedgerUnavailable
 
 LOCK_MILLISECONDS = 5_000
 STATEMENT_MILLISECONDS = 30_000
-IDLE_MILLISECONDS = 60_000  # of a transaction whose process stands still, which would lock out all others
+IDLE_MILLISECONDS = 10_000  # of a transaction whose process or machine stands still, which locks out all others
 ATTEMPTS = 3  # to begin, while nothing has happened yet
 RETRY_SECONDS = 0.05
 DURABLE = frozenset({"on", "local", "remote_write", "remote_apply"})
@@ -38,15 +38,26 @@ _LIMITS = (
 LOCK = f"pg_advisory_xact_lock({LOCK_KEY}, hashtext(current_schema()))"
 _SET_LIMITS, _SET_LIMITS_AND_LOCK = text(_LIMITS), text(f"{_LIMITS}, {LOCK}")
 _SETTINGS = text("SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit')")
-_SETTINGS_AND_TERM = text(
-    "SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit'), term FROM leader"
-)
+# An election changes this row under the lock that the transaction has.
+_IN_TERM = text("SELECT 1 FROM leader WHERE term = :term AND holder = :holder")
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 FENCED = (
-    "the ledger: another remediator has taken it over, as this one did not renew its lease in time; nothing is done"
-    " here until a restart"
+    "the ledger: another remediator leads, or may lead, as this one did not renew its lease in time; nothing is done"
+    " here until it is elected again"
 )
 Begin = Callable[[AsyncConnection], Awaitable[None]]
 log = structlog.get_logger(__name__)
+
+
+class Fence(NamedTuple):
+    """The term in which a leader writes."""
+
+    term: int
+    holder: str
+
+
+class Fenced(LedgerUnavailable):
+    """The term of the writer is over."""
 
 
 class Transactions:
@@ -63,13 +74,13 @@ class Transactions:
             await self._none_open.wait()
 
     @asynccontextmanager
-    async def locked(self, term: int | None = None) -> AsyncIterator[AsyncConnection]:
+    async def locked(self, fence: Fence | None = None) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction that excludes all others of this kind; commit it at the end of the block.
 
         Raises:
-            LedgerUnavailable: `term` is no longer that of the ledger's leader.
+            Fenced: the term of `fence` is over.
         """
-        async with self._transaction(partial(_begin_locked, term)) as connection:
+        async with self._transaction(partial(_begin_locked, fence)) as connection:
             yield connection
 
     @asynccontextmanager
@@ -124,19 +135,17 @@ class Transactions:
         raise AssertionError("unreachable")
 
 
-async def _begin_locked(term: int | None, connection: AsyncConnection) -> None:
-    """Take the lock, and only then read: the term of the leader, too, which an election changes under the lock."""
+async def _begin_locked(fence: Fence | None, connection: AsyncConnection) -> None:
+    """Take the lock, and only then read, also the term."""
     await connection.execute(_SET_LIMITS_AND_LOCK)
-    isolation, synchronous, current_term = (await connection.execute(_SETTINGS_AND_TERM)).one()
-    require_settings(isolation, synchronous)
-    if term is not None and current_term != term:
-        raise LedgerUnavailable(FENCED)
+    require_settings(*(await connection.execute(_SETTINGS)).one())
+    if fence is not None and (await connection.execute(_IN_TERM, fence._asdict())).one_or_none() is None:
+        raise Fenced(FENCED)
 
 
 async def _begin_unlocked(connection: AsyncConnection) -> None:
     await connection.execute(_SET_LIMITS)
-    isolation, synchronous = (await connection.execute(_SETTINGS)).one()
-    require_settings(isolation, synchronous)
+    require_settings(*(await connection.execute(_SETTINGS)).one())
 
 
 async def _begin_reading(_: AsyncConnection) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from remediator.ledger import audit
+from remediator.ledger.always_leading import AlwaysLeading
 from remediator.ledger.protocol import ServerIdentity
 from remediator.ledger.schema import delivery
 from remediator.ledger.sqlite.migrate import migrate
@@ -24,7 +25,7 @@ from remediator.ledger.sqlite.uncancellable import UncancellableCursor
 from remediator.model.errors import LedgerUnavailable
 
 
-class MemoryLedger:
+class MemoryLedger(AlwaysLeading):
     """A ledger that ends with the process; see Ledger. While `outage` is set, it is unavailable for that reason."""
 
     def __init__(self) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from remediator.ledger import audit, switches
+from remediator.ledger.always_leading import AlwaysLeading
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
 from remediator.ledger.protocol import ServerIdentity
 from remediator.ledger.schema import to_microseconds
@@ -38,7 +39,7 @@ OUTDATED_LEDGER = (
 log = structlog.get_logger(__name__)
 
 
-class SqliteLedger:
+class SqliteLedger(AlwaysLeading):
     """A ledger in a SQLite file; see Ledger.
 
     Writers queue in this process; readers never wait.

@@ -13,7 +13,7 @@ from remediator.ledger import audit
 from remediator.ledger.revisions import known_revisions
 from remediator.ledger.schema import audit as trail
 from remediator.ledger.schema import metadata
-from tests.ledgers import ROOT, LedgerDatabases, install, ledger_of, sqlite_url, tampering
+from tests.ledgers import ROOT, LedgerDatabases, install, leading, ledger_of, sqlite_url, tampering
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, folder, inventory
 
@@ -86,7 +86,7 @@ async def test_sqlite_ledger_becomes_one_in_postgresql(
     assert await rows_of(url) == before
     async with engine_harness(folder, inventory()) as harness:  # numbers continue after those of the copied rows
         context = harness.context
-        async with ledger_of(url).open() as ledger:
+        async with ledger_of(url).open() as replica, leading(replica) as ledger:
             context.ledger = ledger
             harness = EngineHarness(context, harness.files, harness.clock)
             await harness.deliver(target="spare", fingerprint="c")
@@ -126,7 +126,7 @@ async def test_ledger_in_use_is_not_copied(
     async with engine_harness(folder, inventory()):
         status, output = runbookctl("ledger", "copy", sqlite_url(folder.parent), owner)
         assert (status, "another remediator has the ledger" in output) == (1, True), output
-    async with ledger_of(ledger_databases.url(database)).open():  # which renews its lease
+    async with ledger_of(ledger_databases.url(database)).open() as ledger, leading(ledger):
         status, output = await asyncio.to_thread(runbookctl, "ledger", "copy", sqlite_url(folder.parent), owner)
         assert (status, "has the ledger; stop it" in output) == (1, True), output
 

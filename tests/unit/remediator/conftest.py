@@ -19,7 +19,7 @@ from remediator.ledger.runs import Run
 from remediator.ledger.schema import outbox
 from remediator.model.delivery import MAX_BYTES
 from runbookd.inventory import Inventory
-from tests.ledgers import ledger_in
+from tests.ledgers import leading_in
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import delivery
 
@@ -134,7 +134,7 @@ async def engine_harness(
     folder: Path, stacks: Inventory, files: FolderRemediation | None = None
 ) -> AsyncIterator[EngineHarness]:
     files, clock = files or FolderRemediation(folder), ManualClock()
-    async with ledger_in(folder.parent).open() as ledger:
+    async with leading_in(folder.parent) as ledger:
         context = Context(stacks, ledger, clock, {"clear_folder": files.remediation()}, None)
         yield EngineHarness(context, files, clock)
 

@@ -7,7 +7,7 @@ import pytest
 
 from remediator.ledger import audit
 from remediator.ledger.postgresql import transactions
-from remediator.ledger.postgresql.store import PostgresLedger
+from remediator.ledger.postgresql.leader import PostgresLeader
 from remediator.ledger.protocol import Ledger
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import ACTIVE, RunState
@@ -34,12 +34,10 @@ async def compete_for_three(folder: Path, number: int, capped: str, cap: str, mu
     targets = [f"db{each}" for each in range(number)]
     async with engine_harness(folder, inventory_with_cap(capped, targets, **{cap: 3})) as harness:
         ledger = harness.context.ledger
-        assert isinstance(ledger, PostgresLedger)
+        assert isinstance(ledger, PostgresLeader)
         identifiers = await plan_runs(harness, targets)
         assert len(identifiers) == number
-        contest = Contest(
-            ledger_url(folder.parent), ledger._lease.term.number, folder, targets, capped, {cap: 3}, mutant
-        )
+        contest = Contest(ledger_url(folder.parent), ledger.term.fence, folder, targets, capped, {cap: 3}, mutant)
         failures = await asyncio.to_thread(compete, contest, identifiers)
         states = [run.state for run in await harness.runs()]
         if not mutant:

@@ -14,9 +14,8 @@ from remediator.ledger.address import postgres_address
 from remediator.ledger.postgresql.store import PostgresLedger
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.schema import audit as trail
-from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
-from tests.ledgers import LedgerDatabases, ledger_url
+from tests.ledgers import LedgerDatabases, leading, ledger_url
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import EngineHarness, ManualClock, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -41,7 +40,7 @@ def pooled_ledger(pooler: PgBouncerServer, folder: Path, ttl: timedelta = timede
 async def test_runs_are_admitted_and_proven_through_the_pooler(pooler: PgBouncerServer, folder: Path) -> None:
     """Invariants 36 and 37."""
     files, clock = FolderRemediation(folder), ManualClock()
-    async with pooled_ledger(pooler, folder.parent).open() as ledger:
+    async with pooled_ledger(pooler, folder.parent).open() as replica, leading(replica) as ledger:
         context = Context(inventory(), ledger, clock, {"clear_folder": files.remediation()}, None)
         harness = EngineHarness(context, files, clock)
         files.fill("a")
@@ -57,12 +56,16 @@ async def test_runs_are_admitted_and_proven_through_the_pooler(pooler: PgBouncer
     assert files.touched == ["a"]
 
 
-async def test_second_process_is_refused_through_the_pooler(pooler: PgBouncerServer, tmp_path: Path) -> None:
+async def test_one_of_two_leads_through_the_pooler_until_it_gives_its_term_up(
+    pooler: PgBouncerServer, tmp_path: Path
+) -> None:
     """Invariant 36."""
-    async with pooled_ledger(pooler, tmp_path).open():
-        with pytest.raises(LedgerUnavailable, match="another remediator"):
-            async with pooled_ledger(pooler, tmp_path).open():
-                pass
+    async with pooled_ledger(pooler, tmp_path).open() as first, pooled_ledger(pooler, tmp_path).open() as second:
+        async with first.lead() as leader, second.lead() as other:
+            assert leader is not None
+            assert other is None
+        async with second.lead() as next_leader:
+            assert next_leader is not None
 
 
 async def test_no_setting_and_no_lock_stays_in_a_shared_session(pooler: PgBouncerServer, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from demo.servers.postgres import PostgresServer
 from remediator.context import Context
 from remediator.ledger import audit
 from remediator.model.run_state import RunState
-from tests.ledgers import TEMPLATE, ledger_of, make_template
+from tests.ledgers import TEMPLATE, leading, ledger_of, make_template
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import EngineHarness, ManualClock, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
@@ -28,7 +28,7 @@ def server(request: pytest.FixtureRequest) -> PostgresServer:
 async def test_run_is_admitted_proven_and_cut_from_the_trail(server: PostgresServer, folder: Path) -> None:
     databases = await make_template(server)
     try:
-        async with ledger_of(databases.url(TEMPLATE)).open() as ledger:
+        async with ledger_of(databases.url(TEMPLATE)).open() as replica, leading(replica) as ledger:
             async with ledger.write() as connection:
                 await audit.append(connection, datetime.now(UTC) - timedelta(days=900), "old")
                 await audit.append(connection, datetime.now(UTC), "new")

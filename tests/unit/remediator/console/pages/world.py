@@ -24,7 +24,7 @@ from remediator.ledger.run_list import list_runs
 from remediator.remediations import REMEDIATIONS
 from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
-from tests.ledgers import ledger_in
+from tests.ledgers import leading_in, ledger_in
 from tests.unit.remediator.conftest import ManualClock
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import delivery
@@ -112,7 +112,7 @@ async def seed(folder: Path) -> Seed:
     """Write the ledger."""
     files, clock = FolderRemediation(folder / "files"), ManualClock(START)
     files.folder.mkdir(parents=True)
-    async with ledger_in(folder).open() as ledger:
+    async with leading_in(folder) as ledger:
         context = Context(inventory(folder), ledger, clock, _remediations(files), None)
         scene, runs = _Scene(context, Engine(context), files, clock), {}
         runs["succeeded"] = await scene.alert(3, priority="P1")

@@ -111,7 +111,7 @@ async def test_killed_migration_is_rolled_back_and_repeated_at_the_next_start(fi
     assert run_in_process(die_migrating, file) == "migrated, not committed"
     assert read(file, "SELECT name FROM sqlite_schema") == []
     assert await open_error(file) == "opened"
-    assert read(file, "SELECT version_num FROM alembic_version") == [("m0010",)]
+    assert read(file, "SELECT version_num FROM alembic_version") == [("m0011",)]
 
 
 def die_migrating(answer: Pipe, file: Path) -> None:
