@@ -22,7 +22,9 @@ RUN python -m venv /tmp/builder \
  && /opt/runbookd/bin/pip uninstall --yes pip setuptools
 
 FROM ${PYTHON_IMAGE}
-# run_backup starts pg_dump and pg_restore.
+# run_backup starts pg_dump and pg_restore. Debian keeps only the newest version of a release, so a pinned one would soon be
+# gone; PYTHON_IMAGE pins the base by digest.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends postgresql-client \
  && rm -rf /var/lib/apt/lists/*

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "remediator": {"runbookd"},
     "runbookctl": {"runbookd", "exporter", "remediator"},
     "grafana": set(),
-    "tools": {"runbookd", "exporter", "remediator", "tests"},  # the invariants' page is written from tests/
+    "tools": {"runbookd", "exporter", "remediator", "runbookctl", "tests"},  # the page of invariants reads tests/
     "demo": {"runbookd", "tools"},
     "soak": {"demo"},
     "chaos": {"runbookd", "remediator", "demo", "soak", "tools"},

@@ -4,6 +4,7 @@ from tools.docs.alerts_tables import alerts_page
 from tools.docs.boards_page import boards_page
 from tools.docs.coverage_page import coverage_page
 from tools.docs.invariants_page import invariants_page
+from tools.docs.licences_page import licences_page
 from tools.docs.metrics_tables import metrics_pages
 from tools.docs.never_page import never_page
 from tools.docs.permanent_fixes_page import permanent_fixes_page
@@ -14,7 +15,7 @@ from tools.docs.undo_page import undo_page
 
 PAGES = (
     *(metrics_pages, alerts_page, states_page, runbook_routes, coverage_page, invariants_page, never_page),
-    *(remediation_cases_page, undo_page, permanent_fixes_page, boards_page),
+    *(remediation_cases_page, undo_page, permanent_fixes_page, boards_page, licences_page),
 )
 """Each yields files with their expected content."""
 
