@@ -30,6 +30,7 @@ def pages(runs: int) -> Iterator[str]:
     yield from ("/", f"/stacks/{STACKS[0]}", "/runs", f"/runs?before={runs // 2}", f"/runs?stack={STACKS[0]}")
     yield from ("/runs?state=failed", f"/runs?stack={STACKS[0]}&state=refused&remediation={REMEDIATION}")
     yield from (f"/runs/{runs // 2}", "/approvals", "/approvals?before=5", "/start", "/duties")
+    yield from ("/report", f"/report?since=30d&stack={STACKS[0]}")
     yield from ("/audit", "/audit?before=500", f"/audit?run={runs // 2}", f"/audit?head={'0' * 64}", "/pause")
 
 

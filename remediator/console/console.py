@@ -15,6 +15,7 @@ from remediator.console.pages import (
     duties,
     incident,
     kill_switch,
+    report,
     run,
     runs,
     stack,
@@ -45,7 +46,7 @@ def add_console_routes(
     app.router.add_get("/static/{name}", serve_static)
     routes = ConsoleRoutes(app, context, guard, wake)
     # In the order of the navigation.
-    for page in (stacks, stack, acknowledge, runs, run, approvals, start, duties, audit, kill_switch, incident):
+    for page in (stacks, stack, acknowledge, runs, run, approvals, start, report, duties, audit, kill_switch, incident):
         page.add_routes(routes)
     add_event_route(app, context, guard)
     routes.get(_ANY_OTHER_PATH, _show_missing)

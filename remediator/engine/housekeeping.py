@@ -10,6 +10,7 @@ from remediator.calendar.duties import note_new_duties
 from remediator.context import LeaderContext
 from remediator.engine.leftovers import sweep_leftovers
 from remediator.escalation.reminders import queue_reminders
+from remediator.escalation.weekly_report import queue_weekly_reports
 from remediator.intake.vanished import CHECK_SECONDS, VanishedEpisodeDetector
 from remediator.ledger import retention
 
@@ -26,6 +27,7 @@ class Housekeeping:
         self._context = context
         self._vanished_detector = VanishedEpisodeDetector(context)
         self._sweep: asyncio.Task[None] | None = None
+        self._reports: asyncio.Task[None] | None = None
         self.next_vanished_check = 0.0
         self.next_calendar_check = 0.0
         self.next_retention: float | None = None
@@ -47,9 +49,16 @@ class Housekeeping:
             await note_new_duties(self._context)
             await queue_announcements(self._context)
             await queue_reminders(self._context)
+            if self._context.simulated is None:
+                self._start_reports()
         if self.next_retention is None:
             self.next_retention = now + FIRST_RETENTION_SECONDS
         if now >= self.next_retention:
             self.next_retention = now + RETENTION_SECONDS
             if await retention.delete_expired(self._context.ledger, self._context.clock.now()):
                 self.next_retention = now + RETENTION_PACE_SECONDS
+
+    def _start_reports(self) -> None:
+        """Queue the weekly reports beside the rounds: a long period takes a while to read, and no run waits for it."""
+        if self._reports is None or self._reports.done():
+            self._reports = asyncio.create_task(queue_weekly_reports(self._context), name="weekly reports")

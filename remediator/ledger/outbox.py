@@ -17,7 +17,7 @@ MAX_WAIT = timedelta(minutes=5)
 IN_FLIGHT = timedelta(minutes=1)
 MAX_DUE = 20  # messages per contact and round
 _STEP, _END, _SUMMARY, _UNKNOWN_TARGETS = "step", "ended", "summary", "unknown_targets"
-_ANNOUNCEMENT, _ACKNOWLEDGEMENT, _REMINDER = "announcement", "acknowledgement", "reminder"
+_ANNOUNCEMENT, _ACKNOWLEDGEMENT, _REMINDER, _REPORT = "announcement", "acknowledgement", "reminder", "report"
 IS_UNSENT = outbox.c.sent_at.is_(None)
 
 
@@ -118,6 +118,16 @@ def reminder_key(stack: str, name: str, at: datetime) -> str:
     return f"{_REMINDER}/{stack}/{name}/{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def report_key(name: str, week: str) -> str:
+    """Return the key of the weekly report with this name."""
+    return f"{_REPORT}/{name}/{week}"
+
+
+async def contacts_of(connection: AsyncConnection, key: str) -> frozenset[str]:
+    """Return the contacts for whom the message with this key has been queued."""
+    return frozenset((await connection.execute(select(outbox.c.contact).where(outbox.c.key == key))).scalars())
+
+
 async def last_reminder_at(connection: AsyncConnection, stack: str, name: str) -> datetime | None:
     """Return when this reminder was last queued, or None."""
     prefix = f"{_REMINDER}/{stack}/{name}"
@@ -128,7 +138,7 @@ async def last_reminder_at(connection: AsyncConnection, stack: str, name: str) -
 
 def is_about_a_target(key: str) -> bool:
     """Return whether the message is about one target, which can be read."""
-    others = (_SUMMARY, _UNKNOWN_TARGETS, _ANNOUNCEMENT, _ACKNOWLEDGEMENT, _REMINDER)
+    others = (_SUMMARY, _UNKNOWN_TARGETS, _ANNOUNCEMENT, _ACKNOWLEDGEMENT, _REMINDER, _REPORT)
     return not key.startswith(tuple(f"{each}/" for each in others))
 
 

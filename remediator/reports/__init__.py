@@ -1,4 +1,4 @@
-"""Reports in Markdown, made from the ledger alone.
+"""Reports of incidents and of periods, made from the ledger alone.
 
 They read, and never act; what the ledger cannot know is left for people to fill in.
 """

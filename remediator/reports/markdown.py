@@ -25,3 +25,9 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def fence(text: str) -> str:
+    """Return the marks around a text to copy: more backquotes than it has in a row."""
+    longest = max((len(each) for each in re.findall(r"`+", text)), default=0)
+    return "`" * max(longest + 1, 3)

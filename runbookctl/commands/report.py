@@ -1,29 +1,81 @@
-"""`report`: the incident report of an episode, in Markdown."""
+"""`report`: what happened in a period, and the incident report of an episode."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from runbookctl.client import RemediatorClient
 from runbookctl.errors import WrongUsage
 from runbookctl.options import OutputOption, client_of
 from runbookctl.printing import answers
 
+DEFAULT_SINCE = "7d"
+
+
+class ReportFormat(StrEnum):
+    """The format of a report."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    JSON = "json"
+
 
 def report(
     context: typer.Context,
-    episode: Annotated[int, typer.Option(min=1, help="Number of the episode, as `runbookctl episodes` lists it.")],
+    since: Annotated[
+        str | None, typer.Option(help=f"How far to look back, as in 36h or 30d; default: {DEFAULT_SINCE}.")
+    ] = None,
+    stack: Annotated[str | None, typer.Option(help="Only this stack.")] = None,
+    episode: Annotated[
+        int | None,
+        typer.Option(min=1, help="The incident report of this episode instead, as `runbookctl episodes` lists it."),
+    ] = None,
+    format_: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", help="Format of the report; default: text, and markdown for an episode."),
+    ] = None,
     file: Annotated[Path | None, typer.Option(help="Write to this new file; without it, to standard output.")] = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Write the post-mortem of an episode: timeline, what was tried, what people did, and what is left to fill in."""
-    answer = client_of(context).get(f"/api/v1/episodes/{episode}/report")
+    """Report what runbookd did in a period, what it refused and why, and which remediation is ready for more.
+
+    With --episode, write the post-mortem of one incident: timeline, what was tried, what people did, and what is left
+    to fill in.
+    """
     if output is answers.Format.JSON:
-        answers.as_json(answer)
-    elif file is None:
-        typer.echo(answer["markdown"], nl=False)
+        format_ = ReportFormat.JSON
+    if episode is not None and (since is not None or stack is not None):
+        raise WrongUsage("--episode is about one incident; leave out --since and --stack")
+    client = client_of(context)
+    if episode is not None:
+        _report_episode(client, episode, format_ or ReportFormat.MARKDOWN, file)
     else:
-        _write_new(file, answer["markdown"])
+        _report_period(client, {"since": since or DEFAULT_SINCE, "stack": stack}, format_ or ReportFormat.TEXT, file)
+
+
+def _report_period(
+    client: RemediatorClient, query: dict[str, str | None], chosen: ReportFormat, file: Path | None
+) -> None:
+    answer = client.get("/api/v1/report", {**query, "format": chosen})
+    _print(answer if chosen is ReportFormat.JSON else answer["text"], file)
+
+
+def _report_episode(client: RemediatorClient, episode: int, chosen: ReportFormat, file: Path | None) -> None:
+    if chosen in (ReportFormat.TEXT, ReportFormat.HTML):
+        raise WrongUsage(f"the report of an episode is for people to finish; use --format markdown, not {chosen}")
+    answer = client.get(f"/api/v1/episodes/{episode}/report")
+    _print(answer if chosen is ReportFormat.JSON else answer["markdown"], file)
+
+
+def _print(report: str | answers.Row, file: Path | None) -> None:
+    text = report if isinstance(report, str) else answers.json_text(report) + "\n"
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        _write_new(file, text)
 
 
 def _write_new(file: Path, text: str) -> None:

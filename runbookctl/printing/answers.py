@@ -233,4 +233,9 @@ def moment(text: str | None) -> str:
 
 def as_json(answer: Row) -> None:
     """Print the answer unchanged, for programs."""
-    print(json.dumps(answer, indent=2, ensure_ascii=not is_unicode()))
+    print(json_text(answer))
+
+
+def json_text(answer: Row) -> str:
+    """Return the answer as JSON that standard output can hold."""
+    return json.dumps(answer, indent=2, ensure_ascii=not is_unicode())

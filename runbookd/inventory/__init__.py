@@ -55,6 +55,7 @@ from runbookd.inventory.model import (
 from runbookd.inventory.password_files import read_password_hash
 from runbookd.inventory.queries import Query
 from runbookd.inventory.reminders import Reminder
+from runbookd.inventory.reports import WeeklyReport
 from runbookd.inventory.secret_files import secret_files
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.services import ServiceTarget
@@ -112,6 +113,7 @@ __all__ = [
     "StackLimits",
     "StorageOptions",
     "Storm",
+    "WeeklyReport",
     "Window",
     "changed_keys",
     "format_duration",

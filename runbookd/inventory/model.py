@@ -33,6 +33,7 @@ from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.http import HttpTarget
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.reminders import Reminder
+from runbookd.inventory.reports import WeeklyReport
 from runbookd.inventory.search import SearchTarget
 from runbookd.inventory.secrets import Secret
 from runbookd.inventory.section import Name, Section, Zone, at_most_one_source
@@ -386,16 +387,31 @@ class Inventory(Section):
     limits: Limits = Limits()
     approvals: Approvals = Approvals()
     ledger: LedgerPlacement = LedgerPlacement()
+    reports: dict[Name, WeeklyReport] = Field(default_factory=dict)
     stacks: dict[Name, Stack] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _contacts_exist(self) -> Self:
+        for place, contact in self._named_contacts():
+            if contact not in self.contacts:
+                contact_names = ", ".join(sorted(self.contacts)) or "none"
+                reason = f"there is no contact {contact!r}; the inventory has {contact_names}"
+                raise ValueError(f"{place}.contacts: {reason}")
+        return self
+
+    def _named_contacts(self) -> Iterator[tuple[str, str]]:
+        """Yield each contact that the inventory names, with its place."""
+        yield from ((f"reports.{name}", contact) for name, each in self.reports.items() for contact in each.contacts)
         for stack_name, stack in self.stacks.items():
-            for place, contact in stack.named_contacts():
-                if contact not in self.contacts:
-                    contact_names = ", ".join(sorted(self.contacts)) or "none"
-                    reason = f"there is no contact {contact!r}; the inventory has {contact_names}"
-                    raise ValueError(f"stacks.{stack_name}.{place}.contacts: {reason}")
+            yield from ((f"stacks.{stack_name}.{place}", contact) for place, contact in stack.named_contacts())
+
+    @model_validator(mode="after")
+    def _stacks_of_reports_exist(self) -> Self:
+        for name, report in self.reports.items():
+            if report.stack is not None and report.stack not in self.stacks:
+                stack_names = ", ".join(sorted(self.stacks)) or "none"
+                reason = f"there is no stack {report.stack!r}; the inventory has {stack_names}"
+                raise ValueError(f"reports.{name}.stack: {reason}")
         return self
 
     @model_validator(mode="after")
