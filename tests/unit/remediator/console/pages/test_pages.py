@@ -215,7 +215,15 @@ async def test_static_file_is_kept_by_browsers_only_under_its_content(console: V
     assert address
     assert "immutable" in (await console.get(address[1])).headers["Cache-Control"]
     assert (await console.get("/static/console.css")).headers["Cache-Control"] == "no-cache"
-    assert (await console.get("/static/../console.py")).status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["../console.py", "..%2Fconsole.py", "%2e%2e/rendering.py", "%2Fetc%2Fpasswd", "console.css%00"]
+)
+async def test_path_outside_the_static_files_is_not_found(console: Visit, path: str) -> None:
+    answer = await console.get(f"/static/{path}")
+    assert answer.status == 404
+    assert "import" not in await answer.text()
 
 
 async def test_pages_need_a_session(console: Visit) -> None:
