@@ -7,7 +7,8 @@ from grafana.panels import DATASOURCE, SCHEMA_VERSION, Json, place_panels
 RUNS = Json(
     name="Ends of runs",
     # The value is the time itself, in milliseconds: one exact marker per run, independent of the scrape interval.
-    expr='remediation_last_run_timestamp_seconds{stack=~"$stack"} * 1000',
+    expr="max by (stack, remediation, target, outcome)"
+    ' (remediation_last_run_timestamp_seconds{stack=~"$stack"}) * 1000',
     useValueForTime=True,
     titleFormat="{{remediation}} {{outcome}}",
     textFormat="{{stack}} {{target}}",
@@ -27,7 +28,7 @@ ACTING = Json(
 )
 DEPLOYS = Json(
     name="Deploys",
-    expr='stack_last_deploy_timestamp_seconds{stack=~"$stack"} * 1000',
+    expr='max by (stack, version) (stack_last_deploy_timestamp_seconds{stack=~"$stack"}) * 1000',
     useValueForTime=True,
     titleFormat="deploy {{version}}",
     textFormat="{{stack}}",

@@ -56,9 +56,12 @@ def waits_for_a_person(description: str, *more: Json, alerts: Sequence[str] = ()
         "Waits for a person",
         description,
         [
-            newest("sum(remediation_approvals_waiting)", "approvals", "APPROVALS"),
+            newest("sum(max by (job) (remediation_approvals_waiting))", "approvals", "APPROVALS"),
             newest(
-                f"sum(remediation_breaker_open{STACK}) or 0 * sum(remediation_paused{STACK})", "breakers", "BREAKERS"
+                f"sum(max by (stack, remediation, target) (remediation_breaker_open{STACK}))"
+                f" or 0 * sum(remediation_paused{STACK})",
+                "breakers",
+                "BREAKERS",
             ),
             newest(f"sum(max by (stack) (remediation_paused{STACK}))", "paused", "PAUSED"),
             *more,
@@ -91,7 +94,11 @@ def last_runs(unit: str, widths: Mapping[str, int]) -> Json:
         "Last runs",
         "The last run of each remediation, target and outcome. If an outcome surprises you, `runbookctl run NUMBER`"
         " shows its plan, bounds and effects.",
-        [column(f"remediation_last_run_timestamp_seconds{STACK} * 1000")],
+        [
+            column(
+                f"max by (stack, remediation, target, outcome) (remediation_last_run_timestamp_seconds{STACK}) * 1000"
+            )
+        ],
         columns={
             "stack": "Stack",
             "remediation": "Remediation",

@@ -29,7 +29,7 @@ from grafana.words import (
 MISSING = states({-1: ("reading", "orange"), -2: ("limit", "blue")})
 JUDGED = '{stack=~"$stack",quantity!~"(duty|service)_.+"}'
 LABELS = ("component", "remediation", "kind", "sustained", "statistic", "source", "host", "volume", "quantity")
-RUNS = f"sum by (stack) (remediation_runs_total{STACK})"
+RUNS = f"sum by (stack) (max by (stack, remediation, outcome) (remediation_runs_total{STACK}))"
 
 NOW = row(
     "Now",

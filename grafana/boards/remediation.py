@@ -8,6 +8,7 @@ from grafana.words import GREY_STEPS, STACK
 RUN = "{{stack}} {{remediation}}"
 WITHIN = f"max by (stack, priority) (runbook:respond_within_seconds{STACK})"
 WORKS = states({0: ("down", "red"), 1: ("up", "green")})
+LEADS = states({0: ("none leads", "red"), 1: ("leads", "green")})
 LOADED = states({0: ("refused", "red"), 1: ("loaded", "green")})
 
 NOW = row(
@@ -17,7 +18,7 @@ NOW = row(
         waits_for_a_person(
             "Runs that wait for approval (of all stacks), open breakers, paused stacks and unsent messages. If there"
             " are any, open the approvals in the console, or run `runbookctl status`.",
-            newest("sum(remediation_escalations_unsent)", "unsent", "UNSENT"),
+            newest("sum(max by (job) (remediation_escalations_unsent))", "unsent", "UNSENT"),
             alerts=[
                 "RemediationWaitsForApproval",
                 "RemediationBreakerOpen",
@@ -30,11 +31,12 @@ NOW = row(
     wide(
         stat(
             "Engine and ledger",
-            "Whether the engine works, the ledger can be written, and the newest inventory was accepted. If one is not,"
-            " nothing is repaired: read the remediator's log.",
+            "Whether the engine works, the ledger can be written, a replica leads, and the newest inventory was"
+            " accepted. If one is not, nothing is repaired: read the remediator's log.",
             [
                 newest("min(remediation_engine_up)", "engine", "ENGINE"),
                 newest("min(remediation_ledger_up)", "ledger", "LEDGER"),
+                newest("min(max by (job) (remediation_leader))", "leader", "LEADER"),
                 newest("min(runbook_remediator_config_last_reload_success)", "inventory", "INVENTORY"),
             ],
             unit="none",
@@ -43,10 +45,14 @@ NOW = row(
             overrides=[
                 override_query("ENGINE", mappings=[WORKS]),
                 override_query("LEDGER", mappings=[WORKS]),
+                override_query("LEADER", mappings=[LEADS]),
                 override_query("INVENTORY", mappings=[LOADED]),
             ],
             alerts=[
                 "RemediatorDown",
+                "RemediatorReplicaDown",
+                "RemediationNoLeader",
+                "RemediationTwoLeaders",
                 "RemediationLedgerDown",
                 "RemediationEngineStuck",
                 "RemediatorReloadFailed",
@@ -83,7 +89,7 @@ DONE = row(
         " `shadow` and read two of them with `runbookctl run`.",
         [
             newest(
-                f"sum by (stack, remediation, outcome) (remediation_runs_total{STACK}) > 0",
+                f"max by (stack, remediation, outcome) (remediation_runs_total{STACK}) > 0",
                 f"{RUN} {{{{outcome}}}}",
             )
         ],
@@ -96,7 +102,7 @@ DONE = row(
         " tight or the problem too large for a machine.",
         [
             newest(
-                f"sum by (stack, remediation, bound) (remediation_refusals_total{STACK}) > 0",
+                f"max by (stack, remediation, bound) (remediation_refusals_total{STACK}) > 0",
                 f"{RUN} {{{{bound}}}}",
             )
         ],
@@ -109,7 +115,7 @@ DONE = row(
         " is too narrow.",
         [
             newest(
-                f"sum by (stack, remediation, bound) (remediation_deferrals_total{STACK}) > 0",
+                f"max by (stack, remediation, bound) (remediation_deferrals_total{STACK}) > 0",
                 f"{RUN} {{{{bound}}}}",
             )
         ],
@@ -122,12 +128,13 @@ DONE = row(
         " `approve`, then to `auto`: docs/how-to/go-from-shadow-to-auto.md.",
         [
             newest(
-                'sum by (stack, remediation) (remediation_runs_total{stack=~"$stack",outcome="shadow"}) > 0',
+                'max by (stack, remediation) (remediation_runs_total{stack=~"$stack",outcome="shadow"}) > 0',
                 f"{RUN} shadow",
                 "SHADOW",
             ),
             newest(
-                f"sum by (stack, remediation) (remediation_run_duration_seconds_count{STACK}) > 0",
+                "sum by (stack, remediation) (max by (stack, remediation, outcome)"
+                f" (remediation_run_duration_seconds_count{STACK})) > 0",
                 f"{RUN} acted",
                 "ACTED",
             ),
@@ -147,9 +154,9 @@ TIMES = row(
         " comes late: lengthen it, or the run counts as ineffective.",
         [
             newest(
-                "sum by (stack, remediation)"
+                "max by (stack, remediation)"
                 ' (remediation_run_duration_seconds_sum{stack=~"$stack",outcome="succeeded"})'
-                " / on (stack, remediation) (sum by (stack, remediation)"
+                " / on (stack, remediation) (max by (stack, remediation)"
                 ' (remediation_run_duration_seconds_count{stack=~"$stack",outcome="succeeded"}) > 0)',
                 RUN,
             )
@@ -163,8 +170,8 @@ TIMES = row(
         " allows. Above it, find out why the message did not reach the on-call: `runbookctl contacts`.",
         [
             newest(
-                f"sum by (stack, priority) (remediation_acknowledge_seconds_sum{STACK}) / on (stack, priority)"
-                f" (sum by (stack, priority) (remediation_acknowledge_seconds_count{STACK}) > 0)",
+                f"max by (stack, priority) (remediation_acknowledge_seconds_sum{STACK}) / on (stack, priority)"
+                f" (max by (stack, priority) (remediation_acknowledge_seconds_count{STACK}) > 0)",
                 "{{stack}} {{priority}}",
             ),
             newest(WITHIN, "{{stack}} {{priority}} allowed", "WITHIN"),
@@ -196,7 +203,8 @@ TIMES = row(
         [
             query(f"max by (stack, remediation) (remediation_open_episodes{STACK}) > 0", RUN),
             query(
-                f"count by (stack) (remediation_unacknowledged_since_timestamp_seconds{STACK})",
+                "count by (stack) (max by (stack, remediation, target, priority)"
+                f" (remediation_unacknowledged_since_timestamp_seconds{STACK}))",
                 "{{stack}} unacknowledged",
                 "UNACKNOWLEDGED",
             ),

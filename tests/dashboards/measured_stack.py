@@ -176,7 +176,19 @@ _APPLICATION = {
     f'node_filesystem_size_bytes{{{HOST},mountpoint="/",fstype="ext4"}}': "100",
     f"node_vmstat_oom_kill{{{HOST}}}": "0",
 }
-_REMEDIATOR = {
+
+
+def _of_replica(name: str, series: Mapping[str, str]) -> dict[str, str]:
+    labels = f'job="runbook_remediator",instance="{name}"'
+    return {f"{metric.partition('{')[0]}{{{_joined(labels, metric)}}}": values for metric, values in series.items()}
+
+
+def _joined(labels: str, metric: str) -> str:
+    own = metric.partition("{")[2].rstrip("}")
+    return f"{own},{labels}" if own else labels
+
+
+_LEDGER = {
     f'remediation_runs_total{{{REMEDIATION},outcome="succeeded"}}': "2",
     f'remediation_runs_total{{{REMEDIATION},outcome="shadow"}}': "5",
     f'remediation_refusals_total{{{REMEDIATION},bound="max_items"}}': "1",
@@ -189,15 +201,10 @@ _REMEDIATOR = {
     f"remediation_open_episodes{{{REMEDIATION}}}": "1",
     'remediation_acknowledge_seconds_sum{stack="shop",priority="P1"}': "90",
     'remediation_acknowledge_seconds_count{stack="shop",priority="P1"}': "3",
-    'runbook:respond_within_seconds{stack="shop",priority="P1"}': "900",
     f'remediation_unacknowledged_since_timestamp_seconds{{{REMEDIATION},priority="P0"}}': "60",
     "remediation_approvals_waiting": "1",
     "remediation_escalations_unsent": "0",
     'remediation_contact_unsent{contact="oncall"}': "0",
-    'remediation_deliveries_total{answer="accepted"}': "0+1",
-    "remediation_engine_up": "1",
-    "remediation_ledger_up": "1",
-    "runbook_remediator_config_last_reload_success": "1",
     'remediation_paused{stack="shop"}': "0",
     'service_up{stack="shop",target="api"}': "1",
     'stack_last_deploy_timestamp_seconds{stack="shop",version="1.2"}': "30",
@@ -207,6 +214,19 @@ _REMEDIATOR = {
     f"duty_interval_seconds{{{DUTY}}}": "400",
     f"duty_grace_seconds{{{DUTY}}}": "50",
     f'duty_info{{{DUTY},priority="P2"}}': "1",
+}
+_REPLICA = {
+    "remediation_engine_up": "1",
+    "remediation_ledger_up": "1",
+    "runbook_remediator_config_last_reload_success": "1",
+}
+# The first has just taken over from the second, whose last series Prometheus still has; the third waits.
+_REMEDIATOR = {
+    **_of_replica("a", {**_LEDGER, **_REPLICA, "remediation_leader": "1"}),
+    **_of_replica("b", {**_LEDGER, **_REPLICA, "remediation_leader": "0"}),
+    **_of_replica("c", {**_REPLICA, "remediation_leader": "0"}),
+    'remediation_deliveries_total{instance="c",answer="accepted"}': "0+1",
+    'runbook:respond_within_seconds{stack="shop",priority="P1"}': "900",
 }
 
 

@@ -25,7 +25,7 @@ TOTALS = {"remediation_runs_total", "remediation_refusals_total", "remediation_d
 
 WITHOUT_STACK = {
     *("remediation_approvals_waiting", "remediation_escalations_unsent", "remediation_contact_unsent"),
-    *("remediation_engine_up", "remediation_ledger_up", "remediation_deliveries_total"),
+    *("remediation_engine_up", "remediation_ledger_up", "remediation_leader", "remediation_deliveries_total"),
     *("runbook_remediator_config_last_reload_success", "runbook_exporter_config_last_reload_success"),
     *("runbook_exporter_build_info", "runbook:check"),
 }

@@ -13,6 +13,11 @@ WITHOUT_STACK = {
     "RemediatorReloadFailed",
     "ExporterMissing",
     "RemediatorDown",
+    "RemediatorReplicaDown",
+    "RemediationNoLeader",
+    "RemediationTwoLeaders",
+    "RemediationWaitsForApproval",
+    "RemediationEscalationUnsent",
     "RemediationDeliveriesRefused",
 }
 """Alerts on a daemon as a whole."""
