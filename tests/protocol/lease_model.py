@@ -52,7 +52,6 @@ class LeaseModel:
     statements: Statements = AS_IT_IS
     clocks: tuple[int, ...] = (0, 0, 0)
     is_trust_from_answer: bool = False
-    checks_holder: bool = True
     faults: frozenset[str] = frozenset()
 
     @property
@@ -124,8 +123,8 @@ class LeaseModel:
 
     def _write(self, state: State, which: int, replica: Replica) -> Iterator[Step]:
         """Write in its term, which the transaction compares with the row. A write that fails changes nothing."""
-        is_holder = state.row.holder == which
-        if replica.term == state.row.term and not is_holder and not self.checks_holder:
+        _, is_in_term = self._execute("in_term", state, which, replica)
+        if is_in_term and state.row.holder != which:
             yield Step("writes, and touches rows", state._replace(broken=f"{NAMES[which]} writes without the lease"))
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from sqlalchemy import TextClause
 
-from remediator.ledger.postgresql import lease
+from remediator.ledger.postgresql import lease, transactions
 
 NOW = 1_000  # always: instead of the clock, the times in the row move
 NAMES = "ABC"
@@ -22,16 +22,17 @@ class Row(NamedTuple):
 
 
 def _sql(statement: TextClause) -> str:
-    return statement.text.replace(lease.NOW, ":now")
+    return statement.text.replace(transactions.NOW, ":now")
 
 
 @dataclass(frozen=True)
 class Statements:
-    """The statements of an election, a renewal and a resignation."""
+    """The statements of an election, a renewal and a resignation, and the one that every write of a leader asserts."""
 
     elect: str = _sql(lease._ELECT)
     renew: str = _sql(lease._RENEW)
     resign: str = _sql(lease._RESIGN)
+    in_term: str = _sql(transactions._IN_TERM)
 
     def altered(self, name: str, old: str, new: str) -> Self:
         """Seed a fault: replace a part of one statement, which must be there."""
@@ -47,11 +48,11 @@ _DATABASE.execute("CREATE TABLE leader (term, holder, elected_at, expires_at)")
 
 @cache
 def execute(statement: str, row: Row, holder: int, term: int | None, ttl: int, now: int) -> tuple[Row, bool]:
-    """Execute a statement on the row; return the row after it, and whether it touched the row."""
+    """Execute a statement on the row; return the row after it, and whether it touched or found it."""
     _DATABASE.execute("DELETE FROM leader")
     _DATABASE.execute("INSERT INTO leader VALUES (?, ?, 0, ?)", row)
     parameters = {"holder": holder, "term": term, "ttl": ttl, "now": now}
-    touched = _DATABASE.execute(statement, parameters).fetchall()
-    changes = _DATABASE.execute("SELECT changes()").fetchone()[0]
+    cursor = _DATABASE.execute(statement, parameters)
+    touched = bool(cursor.fetchall()) or cursor.rowcount == 1
     changed = _DATABASE.execute("SELECT term, holder, expires_at FROM leader").fetchone()
-    return Row(*changed), bool(touched) or changes == 1
+    return Row(*changed), touched

@@ -119,7 +119,7 @@ def _intend(state: State, which: int, task: Task, rules: Rules) -> Following:
 
 
 def _check_lease(state: State, which: int, task: Task, rules: Rules) -> Following:
-    if rules.checks_lease_before_sending and not state.replicas[which].is_trusting:
+    if rules.checks_lease_before_sending and not state.replicas[which].may_send:
         yield "no longer trusts its lease, and does not send the effect of {run}", state.with_task(which, None)
     elif rules.may_stop_before_sending:
         yield "still trusts its lease", state.with_task(which, task._replace(at=At.CHECKED))

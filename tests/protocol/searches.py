@@ -3,7 +3,7 @@
 from tests.protocol.lease_model import LeaseModel
 from tests.protocol.lease_row import AS_IT_IS
 from tests.protocol.run_model import Rules
-from tests.protocol.search import Model
+from tests.protocol.search import STUCK, Model
 from tests.protocol.work_model import FIRES, FIRES_AGAIN, LATE, RESOLVES, WorkModel
 
 SQL = AS_IT_IS
@@ -18,12 +18,16 @@ HOLDS: dict[str, Model] = {
     "an alert that is resolved": WorkModel(alerts=(FIRES, RESOLVES)),
     "a limit of one run": WorkModel(replicas=1, alerts=TWICE, rules=Rules(max_admitted=1)),
     "deliveries in any order": WorkModel(alerts=(FIRES, LATE, RESOLVES), are_deliveries_slow=True),
+    "work that outlives its term": WorkModel(
+        alerts=(FIRES, LATE), are_deliveries_slow=True, ends_work_with_the_term=False
+    ),
 }
 # The same with more replicas, more alerts and more that goes wrong, for minutes.
 HOLDS_FOR_LONG: dict[str, Model] = {
     "the lease of three": LeaseModel(replicas=3),
     "a database whose clock jumps ahead": LeaseModel(faults=frozenset({"clock ahead"})),
     "a standby that lacks the last commit": LeaseModel(faults=frozenset({"failover"})),
+    "runs that outlive their term": WorkModel(alerts=TWICE, rules=PLAIN, ends_work_with_the_term=False),
     "three replicas": WorkModel(replicas=3, alerts=TWICE, rules=PLAIN),
     "three replicas and a resolved alert": WorkModel(replicas=3, alerts=(FIRES, RESOLVES)),
     "an alert that fires again": WorkModel(alerts=(FIRES, LATE, RESOLVES, FIRES_AGAIN)),
@@ -38,8 +42,13 @@ FAULTS: dict[str, tuple[Model, str]] = {
         "A trusts its lease, but no longer has it",
     ),
     "an election without a new term": (
-        WorkModel(alerts=(FIRES,), statements=SQL.altered("elect", "term = term + 1", "term = term")),
-        "a write of A touches rows, but another leads",
+        WorkModel(
+            alerts=(FIRES,),
+            are_deliveries_slow=True,
+            ends_work_with_the_term=False,
+            statements=SQL.altered("elect", "term = term + 1", "term = term"),
+        ),
+        "a delivery is applied twice: the alert fires",
     ),
     "the client's clock instead of the database's": (
         LeaseModel(clocks=(0, 10, 0)),
@@ -50,7 +59,7 @@ FAULTS: dict[str, tuple[Model, str]] = {
         "A trusts its lease, but no longer has it",
     ),
     "a write that checks the term, but not its holder": (
-        LeaseModel(checks_holder=False, faults=frozenset({"failover"})),
+        LeaseModel(statements=SQL.altered("in_term", " AND holder = :holder", ""), faults=frozenset({"failover"})),
         "A writes without the lease",
     ),
     "an outcome that cannot be read counts as success": (
@@ -65,8 +74,10 @@ FAULTS: dict[str, tuple[Model, str]] = {
         WorkModel(alerts=TWICE, rules=Rules(checks_identity=False, checks_lease_before_sending=False)),
         "two effects for one item",
     ),
-    "work that outlives its term": (
-        WorkModel(alerts=(FIRES,), are_deliveries_slow=True, ends_work_with_the_term=False),
+    "work that outlives its term, and writes in the next one": (
+        WorkModel(
+            alerts=(FIRES,), are_deliveries_slow=True, ends_work_with_the_term=False, fences_work_by_its_own_term=False
+        ),
         "a delivery is applied twice: the alert fires",
     ),
     "deliveries marked up to the highest number": (
@@ -82,11 +93,15 @@ FAULTS: dict[str, tuple[Model, str]] = {
         "more runs are admitted than the limit allows",
     ),
 }
-# No protocol prevents these for an effect that checks no identity; docs/explanation/replicas.md names them.
+# What is not guaranteed, and is named in docs/explanation/replicas.md.
 LIMITS: dict[str, tuple[Model, str]] = {
     "a process that stops between its last look at the lease and the effect": (
         WorkModel(alerts=TWICE, rules=Rules(checks_identity=False, may_stop_before_sending=True)),
         "two effects for one item",
+    ),
+    "a database whose clock goes back before the leader dies": (
+        LeaseModel(faults=frozenset({"clock back"})),
+        STUCK,
     ),
     "a database whose clock jumps ahead during an effect": (
         WorkModel(alerts=TWICE, rules=PLAIN, is_clock_steady=False),

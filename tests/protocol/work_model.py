@@ -33,6 +33,7 @@ class WorkModel:
     are_deliveries_slow: bool = False
     marks_up_to_the_highest: bool = False
     ends_work_with_the_term: bool = True
+    fences_work_by_its_own_term: bool = True
 
     @property
     def start(self) -> State:
@@ -59,7 +60,8 @@ class WorkModel:
     def is_at_rest(self, state: State) -> bool:
         """Return whether every delivery is processed and the last run has ended."""
         is_over = state.run is None or state.run.state in ENDED
-        return is_over and not state.outside and not state.deliveries and not _is_due(state)
+        is_planned = self.are_deliveries_slow or not _is_due(state)
+        return is_over and is_planned and not state.outside and not state.deliveries
 
     def key(self, state: State) -> Hashable:
         roles = [
@@ -112,16 +114,24 @@ class WorkModel:
             yield Step("resigns", state._replace(row=row).with_replica(which, Replica()))
 
     def _without_term(self, state: State, which: int) -> State:
-        kept = Replica() if self.ends_work_with_the_term else state.replicas[which]
-        return state.with_replica(which, kept._replace(term=None, is_trusting=False))
+        replica = state.replicas[which]
+        if self.ends_work_with_the_term or not (replica.batch or replica.task):
+            return state.with_replica(which, Replica())
+        old_term = replica.term if self.fences_work_by_its_own_term else None
+        return state.with_replica(which, replica._replace(term=None, old_term=old_term, is_trusting=False))
 
     def _written(self, state: State, following: State, which: int) -> State:
         """Return the state after a step: a write in another term than that of the row fails, and changes nothing."""
         is_write = state.ledger != following.ledger or run_model.takes_over(state, following, which)
         if not is_write:
             return following
-        if state.replicas[which].term != state.row.term:
-            return self._without_term(state, which)
+        replica = state.replicas[which]
+        is_old = replica.old_term is not None
+        fence = replica.old_term if is_old else replica.term
+        _, is_in_term = execute(self.statements.in_term, state.row, which, fence, TTL, NOW)
+        if not is_in_term:
+            without_work = replica._replace(old_term=None, batch=(), task=None)
+            return state.with_replica(which, without_work) if is_old else self._without_term(state, which)
         if state.row.holder != which:
             return following._replace(broken=f"a write of {NAMES[which]} touches rows, but another leads")
         return following
@@ -186,9 +196,13 @@ def _crashed(state: State, which: int) -> State:
 def _counted_from(state: State, row: Row) -> State:
     """Commit the row of an election, and count terms from it."""
     replicas = tuple(
-        each if each.term is None else each._replace(term=max(each.term - row.term, -1)) for each in state.replicas
+        each._replace(term=_since(row, each.term), old_term=_since(row, each.old_term)) for each in state.replicas
     )
     return state._replace(row=row._replace(term=0), replicas=replicas)
+
+
+def _since(row: Row, term: int | None) -> int | None:
+    return None if term is None else max(term - row.term, -1)
 
 
 def _applied(state: State, delivery: Delivery) -> State:

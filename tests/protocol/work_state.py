@@ -74,12 +74,20 @@ class Task(NamedTuple):
 
 
 class Replica(NamedTuple):
-    """What a process remembers: its term, whether it trusts it, deliveries that it has read, and its task."""
+    """What a process remembers: its term, whether it trusts it, deliveries that it has read, and its task.
+
+    Work that has outlived its term is in `old_term`.
+    """
 
     term: int | None = None
+    old_term: int | None = None
     is_trusting: bool = False
     batch: tuple[Delivery, ...] = ()
     task: Task | None = None
+
+    @property
+    def may_send(self) -> bool:
+        return self.is_trusting and self.old_term is None
 
 
 class State(NamedTuple):
