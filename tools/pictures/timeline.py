@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.terminal_theme import SVG_EXPORT_THEME
 
-from demo.timeline import Step
 from tools.toolchain.paths import ROOT
 
 REPORT = ROOT / ".demo" / "report.json"
@@ -45,8 +44,8 @@ def picture_of(report: Mapping[str, Any]) -> str:
 
 def _table(incidents: list[Mapping[str, Any]]) -> Table:
     table = Table("seconds after", *(each["name"] for each in incidents))
-    for step in Step:
-        table.add_row(str(step), *(_cell(each["steps"].get(step.name.lower())) for each in incidents))
+    for step in dict.fromkeys(step for each in incidents for step in each["steps"]):
+        table.add_row(step, *(_cell(each["steps"].get(step)) for each in incidents))
     table.add_section()
     table.add_row("the end", *(_ENDS[each["outcome"]] for each in incidents))
     return table
