@@ -44,6 +44,12 @@ def _search() -> type[Collector]:
     return SearchCollector
 
 
+def _numbers() -> type[Collector]:
+    from exporter.numbers.collector import NumbersCollector
+
+    return NumbersCollector
+
+
 class _Collectors(Mapping[str, type[Collector]]):
     """The collector of each kind, loaded when it is looked up."""
 
@@ -61,6 +67,12 @@ class _Collectors(Mapping[str, type[Collector]]):
 
 
 COLLECTORS: Mapping[str, type[Collector]] = _Collectors(
-    postgres=_postgres, redis=_redis, queues=_queues, backups=_backups, http=_http, search=_search
+    postgres=_postgres,
+    redis=_redis,
+    queues=_queues,
+    backups=_backups,
+    http=_http,
+    search=_search,
+    numbers=_numbers,
 )
 """The keys are those of a stack in the inventory."""

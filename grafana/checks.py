@@ -31,6 +31,7 @@ CHECKS = (
     Check("application_response_mean_seconds", "Response time, mean, ms", MILLISECONDS),
     Check("application_database_query_p95_seconds", "Database query p95, ms", MILLISECONDS),
     Check("application_requests_per_second", "Requests per second"),
+    Check("application_active_users", "Active users within a day"),
     Check("application_payment_failure_ratio", "Failed payments, %", PERCENT),
     Check("application_rate_limit_rejections", "Rejected by the limiter, per second"),
     Check("application_feature_gate_failures", "Feature gates without an answer, per second"),

@@ -12,7 +12,7 @@ from exporter.metric import Metric
 from runbookd.addresses import AddressError
 from runbookd.addresses.http import read_http_address
 from runbookd.endpoints.request import request_of
-from runbookd.inventory import SecretError, Stack
+from runbookd.inventory import HttpTarget, SecretError, Stack
 from runbookd.inventory.requests import read_headers
 from runbookd.inventory.secret_check import secret_problems
 from runbookd.service import VERSION
@@ -42,13 +42,17 @@ class HttpCollector(Collector):
 
     def secret_problems(self) -> Iterable[tuple[str, str]]:
         """Yield why a secret cannot be read."""
-        target = self._target
-        yield from secret_problems(target.url_secret(), read_http_address)
-        if target.basic_auth is not None:
-            yield from secret_problems(target.basic_auth.password_secret())
-        if target.bearer_token_file is not None:
-            yield from secret_problems(target.bearer_secret())
-        try:
-            read_headers({}, target.headers_file)
-        except SecretError as error:
-            yield "headers_file", str(error).removeprefix("headers_file: ")
+        return endpoint_secret_problems(self._target)
+
+
+def endpoint_secret_problems(target: HttpTarget) -> Iterable[tuple[str, str]]:
+    """Yield why a secret of a request cannot be read."""
+    yield from secret_problems(target.url_secret(), read_http_address)
+    if target.basic_auth is not None:
+        yield from secret_problems(target.basic_auth.password_secret())
+    if target.bearer_token_file is not None:
+        yield from secret_problems(target.bearer_secret())
+    try:
+        read_headers({}, target.headers_file)
+    except SecretError as error:
+        yield "headers_file", str(error).removeprefix("headers_file: ")

@@ -76,14 +76,14 @@ TRAFFIC = row(
     ),
     graph(
         "Errors per hour",
-        "Errors that the application counted within an hour, caught or not. Above a limit, open the error tracker and"
-        " sort by new.",
+        "Errors that the application or the error tracker counted within an hour, caught or not. Above a limit, open"
+        " the tracker and sort by new.",
         [
             query(f"stack:application_errors_per_hour:increase1h{STACK}", EACH),
             limits("application_errors_per_hour"),
         ],
         unit="short",
-        missing="not measured: the application exports no app_errors_total",
+        missing="not measured: neither app_errors_total nor errors_per_hour in numbers of the inventory",
         alerts=["ApplicationErrorsHigh"],
     ),
     width=8,

@@ -183,6 +183,14 @@ GRAPHS = row(
         maximum=1,
     ),
     graph(
+        "Active users",
+        "Users who did something within a day. If there are far fewer than on the same day last week, look whether"
+        " sign-in works before you look for a reason in the market.",
+        [query(f"stack:application_active_users:max{STACK}", "{{stack}}")],
+        unit="short",
+        missing="not measured: a query or a number of the inventory with the name active_users brings it",
+    ),
+    graph(
         "Failed jobs",
         "Failed jobs of all queues. If there are more than yesterday, see their reasons before you retry them.",
         [

@@ -6,9 +6,10 @@ import ssl
 import aiohttp
 
 from runbookd.addresses import AddressError
-from runbookd.endpoints.body import BodyProblem, read_body
+from runbookd.endpoints.body import BodyProblem
+from runbookd.endpoints.fetch import fetch
 from runbookd.endpoints.judgement import faults_of
-from runbookd.endpoints.request import BROWSER_REDIRECTS, EndpointRequest, request_of, trust
+from runbookd.endpoints.request import EndpointRequest, request_of, trust
 from runbookd.inventory import HttpTarget, SecretError
 from runbookd.service import VERSION
 
@@ -31,26 +32,6 @@ async def probe(target: HttpTarget) -> str | None:
 
 
 async def _ask(request: EndpointRequest, tls: ssl.SSLContext) -> str | None:
-    target = request.target
-    async with (
-        aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
-            timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS),
-            headers=request.headers,
-            auto_decompress=False,
-        ) as session,
-        session.request(
-            target.method,
-            request.address.url,
-            data=request.body,
-            allow_redirects=target.follows,
-            max_redirects=BROWSER_REDIRECTS,
-            server_hostname=target.tls.server_name,
-        ) as response,
-    ):
-        body = None
-        if target.reads_the_body:
-            encoding = response.headers.get("Content-Encoding", "")
-            body = await read_body(response.content.iter_any(), encoding, target.body_limit)
-        faults = [fault.text for fault in faults_of(target, response.status, response.headers, body)]
-    return "; ".join(faults) or None
+    answer = await fetch(request, tls, PROBE_SECONDS)
+    faults = faults_of(request.target, answer.status, answer.headers, answer.body)
+    return "; ".join(fault.text for fault in faults) or None

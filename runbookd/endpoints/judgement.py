@@ -40,7 +40,7 @@ def version_of(target: HttpTarget, body: bytes | None) -> str | None:
     if target.version is None or body is None:
         return None
     try:
-        value = value_at(_parse(body), target.version)
+        value = value_at(parse_json(body), target.version)
     except (ValueError, NoSuchPlace):
         return None
     is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -59,7 +59,7 @@ def _json_faults(expect: HttpExpectation, body: bytes) -> Iterator[Fault]:
     if not expect.json_values:
         return
     try:
-        document = _parse(body)
+        document = parse_json(body)
     except ValueError:
         yield Fault("json", "the body is no JSON; check the address, and the proxies before the endpoint")
         return
@@ -74,22 +74,28 @@ def _json_problem(document: Any, path: str, values: tuple[Scalar, ...]) -> str |
     except NoSuchPlace:
         return f"the JSON has no {path}"
     if isinstance(value, dict | list):
-        return f"{path} of the JSON is {'an object' if isinstance(value, dict) else 'a list'}, not a value"
-    if any(_kind(value) == _kind(wanted) and value == wanted for wanted in values):
+        return f"{path} of the JSON is {kind_of(value)}, not a value"
+    if any(kind_of(value) == kind_of(wanted) and value == wanted for wanted in values):
         return None
-    if _kind(value) not in {_kind(wanted) for wanted in values}:
-        return f"{path} of the JSON is {_kind(value)}, and the expected value is {_kind(values[0])}"
+    if kind_of(value) not in {kind_of(wanted) for wanted in values}:
+        return f"{path} of the JSON is {kind_of(value)}, and the expected value is {kind_of(values[0])}"
     return f"{path} of the JSON is not {' or '.join(json.dumps(each) for each in values)}"
 
 
-def _kind(value: Scalar) -> str:
+def kind_of(value: Any) -> str:
+    """Return the kind of a JSON value in words."""
     if isinstance(value, bool):
         return "true or false"
-    return {str: "text", int: "a number", float: "a number"}.get(type(value), "null")
+    words = {str: "text", int: "a number", float: "a number", dict: "an object", list: "a list"}
+    return words.get(type(value), "null")
 
 
-def _parse(body: bytes) -> Any:
-    """Parse JSON; a document that is nested too deeply is as useless as none."""
+def parse_json(body: bytes) -> Any:
+    """Parse JSON; a document that is nested too deeply is as useless as none.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
     try:
         return json.loads(body)
     except RecursionError:

@@ -31,6 +31,7 @@ from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.http import HttpTarget
+from runbookd.inventory.numbers import NumbersTarget
 from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.reports import WeeklyReport
@@ -248,6 +249,7 @@ class Stack(Section):
     backups: dict[Name, BackupTarget] = Field(default_factory=dict)
     http: dict[Name, HttpTarget] = Field(default_factory=dict)
     search: dict[Name, SearchTarget] = Field(default_factory=dict)
+    numbers: dict[Name, NumbersTarget] = Field(default_factory=dict)
     commands: dict[Name, CommandTarget] = Field(default_factory=dict)
     services: dict[Name, ServiceTarget] = Field(default_factory=dict)
     folders: dict[Name, FolderTarget] = Field(default_factory=dict)

@@ -147,6 +147,8 @@ _APPLICATION = {
     },
     f"prisma_client_queries_wait{{{APP}}}": "1",
     f"app_errors_total{{{APP}}}": "0+1",
+    f"app_active_users{{{APP}}}": "12",
+    'runbook:silent{stack="shop",quantity="application_active_users"}': "1",
     f'app_rate_limit_requests_total{{{APP},result="rejected"}}': "0+15",
     f"app_rate_limiting_enabled{{{APP}}}": "1",
     f'app_payments_total{{{APP},result="failed"}}': "0+1",

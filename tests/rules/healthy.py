@@ -97,6 +97,7 @@ KINDS: Mapping[str, Series] = {
     "http": {"probe_success{T}": 1, "probe_ssl_earliest_cert_expiry{T}": 90 * 24 * 3600},
     "services": {"service_up{T}": 1},
     "search": SEARCH,
+    "numbers": {"number_up{T}": 1, 'number_value{T,number="errors_per_hour"}': 3},
 }
 SHARED_WITH_QUEUES: Series = {"redis_keyspace_hits_include_queues{T}": 1}
 # The quantities that each scrape job brings.

@@ -64,7 +64,7 @@ SICK: Mapping[str, tuple[str, Callable[[float], Series]]] = {
         },
     ),
     "application_pool_waiting_requests": ("application", lambda limit: {"prisma_client_queries_wait{S}": limit + 1}),
-    "application_errors_per_hour": ("application", lambda limit: {"app_errors_total{S}": f"0+{limit / 60 + 1}"}),
+    "application_errors_per_hour": ("numbers", lambda limit: {'number_value{T,number="errors_per_hour"}': limit + 1}),
     "application_up": ("application", lambda _: {'up{job="application",instance="a",S}': 0}),
     "application_restarts": (
         "application",

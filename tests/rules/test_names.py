@@ -43,6 +43,7 @@ ADAPTER_SERIES = {
         "app_feature_gate_checks_total",
         "app_maintenance_mode",
         "app_cache_requests_total",
+        *("app_active_users", "custom_active_users", "number_value", "number_up"),
     },
     "processes": {"up", "process_start_time_seconds", "process_resident_memory_bytes"},
     "node_exporter": {

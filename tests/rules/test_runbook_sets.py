@@ -180,4 +180,5 @@ def _unmeasured(stack: str) -> set[str]:
         quantity for quantity in needed if quantity.startswith("elasticsearch_") and targets_of(stack)["search"]
     }
     shared = bool(targets_of(stack)["queues"])
+    brought |= {"application_errors_per_hour"} if targets_of(stack)["numbers"] else set()
     return needed - brought - ({"redis_hit_ratio"} if not shared else set())

@@ -22,7 +22,7 @@ Pointers = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class Answers(BaseModel):
-    """The answers to a row, by kind. `planned` beside others: these answer only part of it."""
+    """The answers to a row, by kind."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +34,6 @@ class Answers(BaseModel):
     window: Pointers = ()
     people: Pointers = ()
     outside: Pointers = ()
-    planned: Pointers = ()
     traps: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

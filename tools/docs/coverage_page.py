@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tools.docs import REFERENCE
 from tools.docs.coverage_files import KINDS, RunbookRow, covered_rows
-from tools.docs.coverage_pointers import OUTSIDE, PLANNED, link
+from tools.docs.coverage_pointers import OUTSIDE, link
 from tools.docs.page_parts import replace_part, table
 
 PAGE = REFERENCE / "coverage.md"
@@ -21,8 +21,6 @@ def _parts(rows: Sequence[RunbookRow]) -> Iterator[str]:
     yield _counts(rows)
     yield "## Outside\n"
     yield _words("outside", OUTSIDE, rows)
-    yield "## Planned\n"
-    yield _words("planned", PLANNED, rows)
     for stack, of_stack in groupby(rows, lambda row: row.stack):
         yield f"## {stack}\n"
         for section, of_section in groupby(of_stack, lambda row: row.section):

@@ -31,12 +31,6 @@ OUTSIDE: Mapping[str, str] = {
 }
 """Reasons why a row is outside of runbookd."""
 
-PLANNED: Mapping[str, str] = {
-    "errors": "A reading of the error tracker itself; until then only an application's own counter is judged.",
-    "reports": "A report or a message of status, written from alerts, runs and the audit trail.",
-}
-"""Features that do not exist yet."""
-
 
 def link(kind: str, pointer: str) -> str:
     """Return a pointer as a link for docs/reference/coverage.md.
@@ -147,5 +141,4 @@ _ADDRESSES: Mapping[str, Callable[[], Mapping[str, str]]] = {
     "window": _windows,
     "people": _people,
     "outside": lambda: dict.fromkeys(OUTSIDE, "#outside"),
-    "planned": lambda: dict.fromkeys(PLANNED, "#planned"),
 }

@@ -89,4 +89,4 @@ def test_two_targets_may_define_the_same_query(tmp_path: Path) -> None:
 def test_example_in_the_documentation_loads(tmp_path: Path) -> None:
     [example] = re.findall(r"```yaml\n(stacks:\n.*?queries:.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert yaml.safe_load(example)
-    assert set(load(tmp_path, example)) == {"failed_oauth_logins", "searches"}
+    assert set(load(tmp_path, example)) == {"active_users", "failed_oauth_logins", "searches"}
