@@ -13,6 +13,7 @@ from remediator.console.pages import (
     approvals,
     audit,
     duties,
+    episode,
     incident,
     kill_switch,
     report,
@@ -46,7 +47,21 @@ def add_console_routes(
     app.router.add_get("/static/{name}", serve_static)
     routes = ConsoleRoutes(app, context, guard, wake)
     # In the order of the navigation.
-    for page in (stacks, stack, acknowledge, runs, run, approvals, start, report, duties, audit, kill_switch, incident):
+    for page in (
+        stacks,
+        stack,
+        acknowledge,
+        runs,
+        run,
+        approvals,
+        start,
+        report,
+        duties,
+        audit,
+        kill_switch,
+        episode,
+        incident,
+    ):
         page.add_routes(routes)
     add_event_route(app, context, guard)
     routes.get(_ANY_OTHER_PATH, _show_missing)

@@ -128,6 +128,14 @@ async def get_or_none(connection: AsyncConnection, identifier: int) -> Run | Non
     return None if row is None else from_row(row)
 
 
+async def newest_of_episode(connection: AsyncConnection, identifier: int, limit: int) -> tuple[Sequence[Run], int]:
+    """Return the newest runs of an episode, newest first, and the number of all."""
+    of_episode = run.c.episode == identifier
+    total = (await connection.execute(select(func.count()).where(of_episode))).scalar_one()
+    rows = await connection.execute(select(run).where(of_episode).order_by(run.c.id.desc()).limit(limit))
+    return [from_row(row) for row in rows], int(total)
+
+
 async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     """Return all runs that have not ended, oldest first."""
     rows = await connection.execute(select(run).where(run.c.state.in_(TRANSITIONS)).order_by(run.c.id))

@@ -67,6 +67,7 @@ async def _pages(remediator: Remediator) -> Sequence[Sequence[str]]:
         ("approval", f"/approvals/{asking}"),
         ("start", "/start"),
         ("question", _FORM, "Show the plan"),
+        ("report", "/report"),
         ("duties", "/duties"),
         ("audit", "/audit"),
         ("stop", "/pause"),

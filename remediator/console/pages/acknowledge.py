@@ -1,4 +1,4 @@
-"""`POST /episodes/ID/acknowledge`: an operator has an episode in hand; the form is on the pages of stack and run."""
+"""`POST /episodes/ID/acknowledge`: an operator has an episode in hand; the form is on three pages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             await acknowledge(context, identifier, visitor.operator, note, span, seen_at)
         except WrongState as error:
             return await refused_act(request, visitor, error, "It is not yours now", typed=note)
-        raise web.HTTPSeeOther(back if back.startswith(("/stacks/", "/runs/")) else "/")
+        raise web.HTTPSeeOther(back if back.startswith(("/stacks/", "/runs/", "/episodes/")) else "/")
 
     routes.post("/episodes/{id}/acknowledge", post)
 
