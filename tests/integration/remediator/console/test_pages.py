@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 FORM = "/start?remediation=clear_folder&target=shop/postgres/main"
 PAGES = (
     *("/", "/stacks/shop", "/runs", "/runs?state=refused", "/runs/1", "/runs/2", "/approvals", "/approvals/2"),
-    *("/start", FORM, "/duties", "/audit", "/pause"),
+    *("/start", FORM, "/report", "/report?since=1d&stack=shop", "/episodes/1", "/duties", "/audit", "/pause"),
 )
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\u202egnitset\u202c"
@@ -53,7 +53,7 @@ async def test_no_page_keeps_anyone_out_or_is_wider_than_a_phone(site: Site) -> 
 async def test_dark_pages_have_enough_contrast(site: Site) -> None:
     await with_history(site)
     page, problems = await site.open("/", viewport=PHONE, color_scheme="dark"), []
-    for path in ("/", "/approvals/2", "/runs/1"):
+    for path in ("/", "/approvals/2", "/runs/1", "/report"):
         await page.goto(site.url + path)
         problems += await problems_of(page, path, runOnly={"type": "rule", "values": ["color-contrast"]})
     assert problems == []
