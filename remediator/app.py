@@ -14,10 +14,10 @@ from remediator.console.paths import CONSOLE_PATHS
 from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.context import Context
 from remediator.engine.leadership import Leadership
+from remediator.ledger.address import clock_of
 from remediator.ledger_flags import configured_ledger
 from remediator.ledger_placement import placement_problems
 from remediator.missing_parts import missing_flags, missing_sections
-from remediator.model.clock import SystemClock
 from remediator.model.delivery import MAX_BYTES
 from remediator.model.errors import LedgerUnavailable
 from remediator.reload import NO_INVENTORY, InventorySwap, load_usable_inventory, reload_families, token_files
@@ -131,7 +131,7 @@ def _reject_invalid_remediations(inventory: Inventory) -> None:
 def _create_context(settings: RemediatorSettings, inventory: Inventory) -> Context:
     ledger = configured_ledger(settings.ledger)
     alertmanager = AlertmanagerReader(inventory.alertmanager.url_secret()) if inventory.alertmanager else None
-    return Context(inventory, ledger, SystemClock(), REMEDIATIONS, alertmanager, settings.pause.file)
+    return Context(inventory, ledger, clock_of(ledger), REMEDIATIONS, alertmanager, settings.pause.file)
 
 
 async def _apply_nothing(_inventory: Inventory, _actor: str) -> str:

@@ -5,6 +5,7 @@ import re
 from remediator.ledger.postgresql.store import PostgresLedger
 from remediator.ledger.protocol import Ledger
 from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.model.clock import Clock, SystemClock
 from remediator.model.errors import LedgerUnavailable
 from runbookd.addresses import AddressError
 from runbookd.addresses.postgres import PostgresAddress, read_postgres_address
@@ -21,6 +22,11 @@ def ledger_at(url: str) -> Ledger:
     """
     address = postgres_address(url)
     return SqliteLedger(url) if address is None else PostgresLedger(address)
+
+
+def clock_of(ledger: Ledger) -> Clock:
+    """Return the clock by which a ledger is written: one for all replicas, if there may be several."""
+    return ledger.clock if isinstance(ledger, PostgresLedger) else SystemClock()
 
 
 def postgres_address(url: str) -> PostgresAddress | None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
+from remediator.ledger.postgresql.clock import DatabaseClock
 from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.postgresql.delivery_writer import DeliveryWriter
 from remediator.ledger.postgresql.leader import PostgresLeader
@@ -38,6 +39,7 @@ class PostgresLedger:
 
     def __init__(self, address: PostgresAddress, ttl: timedelta | None = None) -> None:
         self.address = address
+        self.clock = DatabaseClock()
         self._engine = create_engine(address)
         self._transactions = Transactions(self._engine)
         self._write_lock = asyncio.Lock()
@@ -56,8 +58,9 @@ class PostgresLedger:
                 await check_start(connection)
             async with self._transactions.unlocked():
                 pass  # which requires the settings that a commit needs
-            self._delivery_writer = DeliveryWriter(self._store_deliveries)
-            yield self
+            async with self.clock.kept(self._transactions):
+                self._delivery_writer = DeliveryWriter(self._store_deliveries)
+                yield self
         finally:
             async with defer_cancellation():
                 await wait_for_result(asyncio.create_task(self._close(), name="close the ledger"))
