@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, Subquery, case, func, or_, select
+from sqlalchemy import CTE, ColumnElement, case, false, func, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.schema import item, run
@@ -22,7 +22,7 @@ MAX_ITEMS = 2_000
 
 @dataclass(frozen=True)
 class Recurrence:
-    """How often one remediation found something on one target; `acted` times it was admitted to repair it."""
+    """How often one remediation found something on one target; `acted` runs were admitted to repair it."""
 
     key: EpisodeKey
     times: int
@@ -32,31 +32,35 @@ class Recurrence:
 
 
 async def recurrences_since(
-    connection: AsyncConnection, since: datetime, *, stack: str | None = None
+    connection: AsyncConnection, since: datetime, *, stack: str | None = None, key: EpisodeKey | None = None
 ) -> Sequence[Recurrence]:
     """Return what was found by runs that ended after `since`, the most frequent first."""
-    times = _times(since)
-    query = select(
-        times.c.stack,
-        times.c.remediation,
-        times.c.target,
-        func.count().label("times"),
-        func.count(times.c.admitted_at).label("acted"),
-        func.min(times.c.created_at).label("first_at"),
-        func.max(times.c.created_at).label("last_at"),
-    ).where(*([times.c.stack == stack] if stack is not None else []))
-    grouped = query.group_by(times.c.stack, times.c.remediation, times.c.target)
-    rows = await connection.execute(grouped.order_by(func.count().desc(), *grouped.selected_columns[:3]))
-    return [
-        Recurrence(EpisodeKey(row.stack, row.remediation, row.target), row.times, row.acted, row.first_at, row.last_at)
-        for row in rows
+    found = _found(since, key)
+    names = (found.c.stack, found.c.remediation, found.c.target)
+    of_stack = [found.c.stack == stack] if stack is not None else []
+    values = (
+        func.count(found.c.episode.distinct()),
+        func.count(found.c.admitted_at),
+        func.min(found.c.created_at),
+        func.max(found.c.created_at),
+    )
+    rows = await connection.execute(select(*names, *values).where(*of_stack).group_by(*names))
+    repeated = select(*names, func.count()).where(*of_stack, *_found_again(found)).group_by(*names)
+    again = {EpisodeKey(*key): number for *key, number in await connection.execute(repeated)}
+    recurrences = [
+        Recurrence(EpisodeKey(*key), number + again.get(EpisodeKey(*key), 0), acted, first, last)
+        for *key, number, acted, first, last in rows
     ]
+    return sorted(recurrences, key=lambda each: (-each.times, each.key.stack, each.key.remediation, each.key.target))
 
 
 async def runs_of(connection: AsyncConnection, key: EpisodeKey, since: datetime) -> Sequence[int]:
-    """Return the run of each time, newest first, at most MAX_RUNS."""
-    times = _times(since, key)
-    rows = await connection.execute(select(times.c.id).order_by(times.c.id.desc()).limit(MAX_RUNS))
+    """Return the first run of each time, newest first, at most MAX_RUNS."""
+    found = _found(since, key)
+    first = select(func.min(found.c.id).label("id")).group_by(found.c.episode)
+    again = select(_next_run(found).label("id")).where(*_found_again(found))
+    ids = union(first, again).subquery()
+    rows = await connection.execute(select(ids.c.id).order_by(ids.c.id.desc()).limit(MAX_RUNS))
     return list(rows.scalars())
 
 
@@ -67,22 +71,37 @@ async def items_found(connection: AsyncConnection, runs: Sequence[int]) -> Seque
     return [Item(row.identity, row.evidence) for row in rows]
 
 
-def _times(since: datetime, key: EpisodeKey | None = None) -> Subquery:
-    """Return the runs that count as one time each."""
-    runs = _runs_that_found(since, key).subquery()
-    is_new = or_(runs.c.former_left_nothing.is_(None), runs.c.former_left_nothing == 1)
-    return select(runs).where(is_new).subquery()
+def _found(since: datetime, key: EpisodeKey | None) -> CTE:
+    """Return the runs that found something; an undo finds only what an earlier run did.
 
-
-def _runs_that_found(since: datetime, key: EpisodeKey | None) -> Select[tuple[object, ...]]:
-    """Return the runs that found something; `former_left_nothing` is of the run before it in its episode, or NULL."""
+    They are read once and first, by the time or the target: SQLite would else go through all runs in the order of the
+    groups.
+    """
     batch = run.c.settings["batch"].as_integer()
-    left_nothing = case((run.c.state == RunState.SUCCEEDED, case((run.c.found > batch, 0), else_=1)), else_=0)
-    former = func.lag(left_nothing).over(partition_by=run.c.episode, order_by=run.c.id)
-    columns = (run.c.id, run.c.stack, run.c.remediation, run.c.target, run.c.created_at, run.c.admitted_at)
-    query = select(*columns, former.label("former_left_nothing")).where(
-        run.c.finished_at > since, run.c.found > 0, run.c.undoes.is_(None)
+    left_nothing = case((run.c.state == RunState.SUCCEEDED, or_(batch.is_(None), run.c.found <= batch)), else_=false())
+    columns = (
+        run.c.id,
+        run.c.stack,
+        run.c.remediation,
+        run.c.target,
+        run.c.episode,
+        run.c.created_at,
+        run.c.admitted_at,
     )
-    if key is None:
-        return query
-    return query.where(run.c.stack == key.stack, run.c.remediation == key.remediation, run.c.target == key.target)
+    query = select(*columns, left_nothing.label("left_nothing")).where(
+        run.c.finished_at > since, run.c.found > 0, func.coalesce(run.c.undoes, 0) == 0
+    )
+    if key is not None:
+        query = query.where(run.c.stack == key.stack, run.c.remediation == key.remediation, run.c.target == key.target)
+    return query.cte("found_something").prefix_with("MATERIALIZED")
+
+
+def _found_again(found: CTE) -> Sequence[ColumnElement[bool]]:
+    """Return the conditions of runs that were proved clean and left no rest, before one that found something again."""
+    return found.c.left_nothing, _next_run(found).is_not(None)
+
+
+def _next_run(found: CTE) -> ColumnElement[int | None]:
+    """Return the next run of the same episode that found something, or NULL."""
+    same = (run.c.episode == found.c.episode, run.c.id > found.c.id, run.c.found > 0, run.c.finished_at.is_not(None))
+    return select(func.min(run.c.id)).where(*same).correlate(found).scalar_subquery()

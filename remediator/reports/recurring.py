@@ -28,8 +28,9 @@ MAX_VALUE = 100  # characters
 class RecurringProblem:
     """One finding: a remediation found the same problem `times` times since `first_at`, on one target.
 
-    `acted` of these times it was admitted to repair it; the others were refused, waited in vain or only planned. `runs`
-    are the run of each time, newest first. `items` were looked at for `causes`, the most frequent first.
+    `acted` runs were admitted to repair it, also several for one time; the others were refused, waited in vain or only
+    planned. `runs` are the first run of each time, newest first. `items` were looked at for `causes`, the most frequent
+    first.
     """
 
     stack: str
