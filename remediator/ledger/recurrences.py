@@ -32,20 +32,22 @@ class Recurrence:
 
 
 async def recurrences_since(
-    connection: AsyncConnection, since: datetime, *, stack: str | None = None, key: EpisodeKey | None = None
+    connection: AsyncConnection, since: datetime, key: EpisodeKey | None = None, last_run: int | None = None
 ) -> Sequence[Recurrence]:
-    """Return what was found by runs that ended after `since`, the most frequent first."""
-    found = _found(since, key)
+    """Return what was found by runs that ended after `since`, the most frequent first.
+
+    With `last_run`, as it was when that run had made its plan.
+    """
+    found = _found(since, key, last_run)
     names = (found.c.stack, found.c.remediation, found.c.target)
-    of_stack = [found.c.stack == stack] if stack is not None else []
     values = (
         func.count(found.c.episode.distinct()),
         func.count(found.c.admitted_at),
         func.min(found.c.created_at),
         func.max(found.c.created_at),
     )
-    rows = await connection.execute(select(*names, *values).where(*of_stack).group_by(*names))
-    repeated = select(*names, func.count()).where(*of_stack, *_found_again(found)).group_by(*names)
+    rows = await connection.execute(select(*names, *values).group_by(*names))
+    repeated = select(*names, func.count()).where(*_found_again(found)).group_by(*names)
     again = {EpisodeKey(*key): number for *key, number in await connection.execute(repeated)}
     recurrences = [
         Recurrence(EpisodeKey(*key), number + again.get(EpisodeKey(*key), 0), acted, first, last)
@@ -54,9 +56,11 @@ async def recurrences_since(
     return sorted(recurrences, key=lambda each: (-each.times, each.key.stack, each.key.remediation, each.key.target))
 
 
-async def runs_of(connection: AsyncConnection, key: EpisodeKey, since: datetime) -> Sequence[int]:
+async def runs_of(
+    connection: AsyncConnection, key: EpisodeKey, since: datetime, last_run: int | None = None
+) -> Sequence[int]:
     """Return the first run of each time, newest first, at most MAX_RUNS."""
-    found = _found(since, key)
+    found = _found(since, key, last_run)
     first = select(func.min(found.c.id).label("id")).group_by(found.c.episode)
     again = select(_next_run(found).label("id")).where(*_found_again(found))
     ids = union(first, again).subquery()
@@ -71,7 +75,7 @@ async def items_found(connection: AsyncConnection, runs: Sequence[int]) -> Seque
     return [Item(row.identity, row.evidence) for row in rows]
 
 
-def _found(since: datetime, key: EpisodeKey | None) -> CTE:
+def _found(since: datetime, key: EpisodeKey | None, last_run: int | None) -> CTE:
     """Return the runs that found something; an undo finds only what an earlier run did.
 
     They are read once and first, by the time or the target: SQLite would else go through all runs in the order of the
@@ -88,11 +92,13 @@ def _found(since: datetime, key: EpisodeKey | None) -> CTE:
         run.c.created_at,
         run.c.admitted_at,
     )
-    query = select(*columns, left_nothing.label("left_nothing")).where(
-        run.c.finished_at > since, run.c.found > 0, func.coalesce(run.c.undoes, 0) == 0
-    )
+    conditions = [run.c.finished_at > since, run.c.found > 0, func.coalesce(run.c.undoes, 0) == 0]
     if key is not None:
-        query = query.where(run.c.stack == key.stack, run.c.remediation == key.remediation, run.c.target == key.target)
+        conditions += [run.c.stack == key.stack, run.c.remediation == key.remediation, run.c.target == key.target]
+    if last_run is not None:
+        conditions[0] = or_(run.c.finished_at > since, run.c.id == last_run)
+        conditions.append(run.c.id <= last_run)
+    query = select(*columns, left_nothing.label("left_nothing")).where(*conditions)
     return query.cte("found_something").prefix_with("MATERIALIZED")
 
 

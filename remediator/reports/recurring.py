@@ -8,20 +8,33 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
+from remediator.ledger.protocol import Ledger
 from remediator.ledger.recurrences import Recurrence, items_found, recurrences_since, runs_of
+from remediator.ledger.runs import Run
 from remediator.masking import mask_text
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import Item, PermanentFix
 from remediator.model.target import ResolvedTarget, resolve_target
 
 WEEK = timedelta(days=7)
+QUICK_SECONDS = 0.05
 MAX_CAUSES = 5
 MAX_VALUE = 100  # characters
+
+
+class _Reading(NamedTuple):
+    recurrences: Sequence[Recurrence]
+    used_until: float
+
+
+_READINGS: WeakKeyDictionary[Ledger, _Reading] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -46,15 +59,54 @@ class RecurringProblem:
     causes: Sequence[Cause]
     fix: Fix
 
+    @property
+    def ordinal(self) -> str:
+        """How many times it was, as in `4th`."""
+        ending = "th" if self.times % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(self.times % 10, "th")
+        return f"{self.times}{ending}"
+
 
 async def recurring_problems(
     connection: AsyncConnection, context: Context, stack: str | None = None
 ) -> Sequence[RecurringProblem]:
     """Return the recurring problems of the last week, the most frequent first; those of all stacks by default."""
     since = context.clock.now() - WEEK
-    counted = await recurrences_since(connection, since, stack=stack)
-    found = [await _problem(connection, context, each, since) for each in counted]
-    return [each for each in found if each is not None]
+    found = []
+    for each, target in await recent_recurrences(connection, context):
+        if stack in (None, each.key.stack) and each.times >= limit_of(target):
+            runs = await runs_of(connection, each.key, since)
+            found.append(await _problem(connection, target, each, runs))
+    return found
+
+
+async def recurring_problem_of(connection: AsyncConnection, context: Context, run: Run) -> RecurringProblem | None:
+    """Return the problem as it was when `run` had made its plan, or None if it was not recurring by then."""
+    target = resolve_target(context.inventory, context.remediations, run.key)
+    if not isinstance(target, ResolvedTarget) or not run.found:
+        return None
+    since = run.created_at - WEEK
+    counted = await recurrences_since(connection, since, run.key, run.id)
+    if not counted or counted[0].times < limit_of(target):
+        return None
+    return await _problem(connection, target, counted[0], await runs_of(connection, run.key, since, run.id))
+
+
+async def recent_recurrences(
+    connection: AsyncConnection, context: Context
+) -> Sequence[tuple[Recurrence, ResolvedTarget]]:
+    """Return how often each problem came within the last week, for the targets of the inventory.
+
+    A reading that took long is used again for a hundred times as long, so that it costs at most 1 % of the time.
+    """
+    latest = _READINGS.get(context.ledger)
+    if latest is None or latest.used_until < monotonic():
+        began = monotonic()
+        recurrences = await recurrences_since(connection, context.clock.now() - WEEK)
+        took = monotonic() - began
+        latest = _Reading(recurrences, monotonic() + (100 * took if took > QUICK_SECONDS else 0))
+        _READINGS[context.ledger] = latest
+    targets = [(each, resolve_target(context.inventory, context.remediations, each.key)) for each in latest.recurrences]
+    return [(each, target) for each, target in targets if isinstance(target, ResolvedTarget)]
 
 
 def limit_of(target: ResolvedTarget) -> int:
@@ -63,13 +115,9 @@ def limit_of(target: ResolvedTarget) -> int:
 
 
 async def _problem(
-    connection: AsyncConnection, context: Context, counted: Recurrence, since: datetime
-) -> RecurringProblem | None:
-    target = resolve_target(context.inventory, context.remediations, counted.key)
-    if not isinstance(target, ResolvedTarget) or counted.times < (limit := limit_of(target)):
-        return None
+    connection: AsyncConnection, target: ResolvedTarget, counted: Recurrence, runs: Sequence[int]
+) -> RecurringProblem:
     declared = target.remediation.permanent_fix
-    runs = await runs_of(connection, counted.key, since)
     items = await items_found(connection, runs)
     causes = causes_of(declared, items)
     return RecurringProblem(
@@ -78,7 +126,7 @@ async def _problem(
         target=counted.key.target,
         times=counted.times,
         acted=counted.acted,
-        limit=limit,
+        limit=limit_of(target),
         first_at=counted.first_at,
         last_at=counted.last_at,
         runs=runs,
