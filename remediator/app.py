@@ -33,6 +33,7 @@ from remediator.server.json_errors import errors_as_json
 from remediator.server.operator_api import Api, add_api_routes
 from remediator.server.preview_api import add_preview_routes
 from remediator.server.questions_api import add_question_routes
+from remediator.server.recurring_api import add_recurring_route
 from remediator.server.report_api import add_report_route
 from remediator.server.status_api import add_status_route
 from remediator.server.webhook import webhook
@@ -166,6 +167,7 @@ def _add_operator_routes(app: web.Application, context: Context, leadership: Lea
     add_calendar_routes(app, context, api.require_operator)
     add_incident_routes(app, context, api.require_operator)
     add_report_route(app, context, api.require_operator)
+    add_recurring_route(app, context, api.require_operator)
     add_status_route(app, context, api.require_operator, lambda: leadership.fault)
     return api
 

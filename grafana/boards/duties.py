@@ -1,4 +1,4 @@
-"""The board of the duties: drills, rotations and reviews, when they are due, and the windows for work."""
+"""The board of the duties: drills, rotations and reviews, when they are due, windows, and what people should fix."""
 
 from grafana.dashboard import board
 from grafana.panels import (
@@ -130,9 +130,31 @@ CALENDAR = row(
     ),
 )
 
+RECURRING = row(
+    "To be fixed for good",
+    6,
+    wide(
+        bars(
+            "Problems that come back",
+            "Times in seven days that a remediation found something on the same target. Above 2, or another number of"
+            " the inventory, `runbookctl recurring` has the permanent fix: plan it.",
+            [
+                newest(
+                    f"max by (stack, remediation, target) (remediation_recurrences{STACK}) > 1",
+                    "{{stack}} {{remediation}} {{target}}",
+                )
+            ],
+            unit="short",
+            missing="nothing came back within seven days",
+            alerts=["RemediationRecurring"],
+        ),
+        24,
+    ),
+)
+
 BOARD = board(
     "duties",
     "duties",
     "Drills, rotations and reviews: when people did them, when they are due, and the windows for maintenance.",
-    [*NOW, *LIST, *CALENDAR],
+    [*NOW, *LIST, *CALENDAR, *RECURRING],
 )

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from remediator.model.logfmt import format_value
+
 # The language of a snippet, as Markdown names it; "" is prose for people.
 Language = Literal["", "sql", "javascript", "yaml", "ini", "shell", "redis"]
 
@@ -20,7 +22,7 @@ class Cause:
     least: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in self.traits.items())
+        return ", ".join(f"{name} {format_value(value)}" for name, value in self.traits.items())
 
 
 @dataclass(frozen=True)

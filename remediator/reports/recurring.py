@@ -67,12 +67,15 @@ class RecurringProblem:
 
 
 async def recurring_problems(
-    connection: AsyncConnection, context: Context, stack: str | None = None
+    connection: AsyncConnection, context: Context, stack: str | None = None, *, is_frequent: bool = False
 ) -> Sequence[RecurringProblem]:
-    """Return the recurring problems of the last week, the most frequent first; those of all stacks by default."""
+    """Return the recurring problems of the last week, the most frequent first; those of all stacks by default.
+
+    `is_frequent` is as in `recent_recurrences`.
+    """
     since = context.clock.now() - WEEK
     found = []
-    for each, target in await recent_recurrences(connection, context):
+    for each, target in await recent_recurrences(connection, context, is_frequent=is_frequent):
         if stack in (None, each.key.stack) and each.times >= limit_of(target):
             runs = await runs_of(connection, each.key, since)
             found.append(await _problem(connection, target, each, runs))
@@ -92,21 +95,27 @@ async def recurring_problem_of(connection: AsyncConnection, context: Context, ru
 
 
 async def recent_recurrences(
-    connection: AsyncConnection, context: Context
+    connection: AsyncConnection, context: Context, *, is_frequent: bool = False
 ) -> Sequence[tuple[Recurrence, ResolvedTarget]]:
     """Return how often each problem came within the last week, for the targets of the inventory.
 
-    A reading that took long is used again for a hundred times as long, so that it costs at most 1 % of the time.
+    For readers that come every few seconds (`is_frequent`), a reading that took long is used again for a hundred times
+    as long, so that they cost at most 1 % of the time.
     """
     latest = _READINGS.get(context.ledger)
-    if latest is None or latest.used_until < monotonic():
-        began = monotonic()
-        recurrences = await recurrences_since(connection, context.clock.now() - WEEK)
-        took = monotonic() - began
-        latest = _Reading(recurrences, monotonic() + (100 * took if took > QUICK_SECONDS else 0))
-        _READINGS[context.ledger] = latest
+    if not is_frequent or latest is None or latest.used_until < monotonic():
+        latest = await _read_recurrences(connection, context)
     targets = [(each, resolve_target(context.inventory, context.remediations, each.key)) for each in latest.recurrences]
     return [(each, target) for each, target in targets if isinstance(target, ResolvedTarget)]
+
+
+async def _read_recurrences(connection: AsyncConnection, context: Context) -> _Reading:
+    began = monotonic()
+    recurrences = await recurrences_since(connection, context.clock.now() - WEEK)
+    took = monotonic() - began
+    reading = _Reading(recurrences, monotonic() + (100 * took if took > QUICK_SECONDS else 0))
+    _READINGS[context.ledger] = reading
+    return reading
 
 
 def limit_of(target: ResolvedTarget) -> int:

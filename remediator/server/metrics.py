@@ -21,6 +21,7 @@ from remediator.model.errors import LedgerUnavailable
 from remediator.model.run_state import RunState
 from remediator.server.acknowledge_metrics import acknowledge_families
 from remediator.server.calendar_metrics import duty_families, window_families
+from remediator.server.recurrence_metrics import recurrence_families
 from remediator.server.run_metrics import label_values, run_families
 from remediator.server.undo_metrics import undo_families
 from runbookd.service import VERSION
@@ -120,6 +121,7 @@ async def _ledger_families(connection: AsyncConnection, context: Context) -> lis
         await _deploys(connection, context),
         *await acknowledge_families(connection, context),
         *await duty_families(connection, context),
+        *await recurrence_families(connection, context),
         *window_families(context),
         _gauge(
             "remediation_deliveries_waiting",

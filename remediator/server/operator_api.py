@@ -23,6 +23,8 @@ from remediator.model.clock import rfc3339
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import NoSuchRun
 from remediator.model.run_state import RunState
+from remediator.reports.recurring import recurring_problem_of
+from remediator.reports.recurring_json import problem_json
 from remediator.runs import approval
 from remediator.runs.approval import approve, reject
 from remediator.runs.pausing import PauseRequest, pause, resume
@@ -116,6 +118,7 @@ class Api:
         async with self._context.ledger.read() as connection:
             run = await find_run(connection, request)
             episode = await episodes.get(connection, run.episode)
+            problem = await recurring_problem_of(connection, self._context, run)
             detail = {
                 "delivered_at": rfc3339(episode.delivered_at),
                 "firing_since": rfc3339(episode.firing_since),
@@ -126,6 +129,7 @@ class Api:
                 "settings": run.settings,
                 "evidence": run.evidence,
                 "history": [row_json(each) for each in await audit.history(connection, run.id)],
+                "recurring": problem_json(problem) if problem is not None else None,
             }
             return web.json_response(run_json(run, await effects.items(connection, run.id)) | detail)
 

@@ -24,7 +24,7 @@ async def recurrence_families(connection: AsyncConnection, context: Context) -> 
         "Times within seven days from which the problem counts as recurring.",
         labels=LABELS,
     )
-    for each, target in await recent_recurrences(connection, context):
+    for each, target in await recent_recurrences(connection, context, is_frequent=True):
         labels = (each.key.stack, each.key.remediation, each.key.target)
         times.add_metric(labels, each.times)
         limits.add_metric(labels, limit_of(target))

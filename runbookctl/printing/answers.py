@@ -153,6 +153,10 @@ def run(console: Console, answer: Row, output: Format) -> None:
         return
     head(console, answer)
     line(console, _cause(answer))
+    if problem := answer.get("recurring"):  # unknown to a remediator of an earlier release
+        line(console, f"the {problem['ordinal']} time in seven days; permanent fix: {problem['fix']['advice']}")
+        for each in problem["fix"]["snippet"].splitlines():
+            line(console, f"  {each}".rstrip())
     history = [{**each, "at": moment(each["at"])} for each in answer["history"]]
     table(console, ("at", "state", "actor", "reason"), history, no_wrap=("at",))
     for item in answer["items"]:

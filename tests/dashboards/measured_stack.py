@@ -201,6 +201,8 @@ _LEDGER = {
     f'remediation_run_active{{{REMEDIATION},target="nightly",state="verifying"}}': "1",
     f'remediation_run_active{{{REMEDIATION},target="weekly",state="awaiting_approval"}}': "1",
     f"remediation_open_episodes{{{REMEDIATION}}}": "1",
+    f'remediation_recurrences{{{REMEDIATION},target="nightly"}}': "4",
+    f'remediation_recurrences{{{REMEDIATION},target="weekly"}}': "1",
     'remediation_acknowledge_seconds_sum{stack="shop",priority="P1"}': "90",
     'remediation_acknowledge_seconds_count{stack="shop",priority="P1"}': "3",
     f'remediation_unacknowledged_since_timestamp_seconds{{{REMEDIATION},priority="P0"}}': "60",

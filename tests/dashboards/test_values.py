@@ -45,6 +45,7 @@ EXPECTED = {
     "duties/Duties/STATE": Value(2),
     "duties/Share of the interval/A": Value(500 / 400),
     "duties/Overdue by/A": Value(600 - 100 - 400 - 50),
+    "duties/Problems that come back/A": Value(4),
     "fleet/Worst alert/A": Value(3),
     "fleet/Limits passed/A": Value(0, "sum({}) - count(stack_quantity_kind:state:group > 0)"),
     "fleet/Limits not measured/A": Value(0),

@@ -27,6 +27,7 @@ from remediator.model.errors import WrongState
 from remediator.model.logfmt import format_evidence
 from remediator.model.remediation import Undo
 from remediator.model.target import ResolvedTarget, resolve_target
+from remediator.reports.recurring import recurring_problem_of
 from remediator.runs.undos import require_undoable
 from remediator.server.dry_run import preview_episode
 from remediator.server.operator_api import find_run
@@ -53,6 +54,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             story = await read_story(connection, run)
             end = end_of(run, episode, story)
             advice = await _advice(connection, run, end)
+            problem = await recurring_problem_of(connection, context, run)
             can_be_undone = await _can_be_undone(connection, context, run)
             hand = (await read_in_hand(connection, [episode], context.clock.now()))[episode.id]
         return await render(
@@ -73,6 +75,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
             found_noun=items_noun(run.key, run.found or 0, run.undoes),
             end=end,
             next_step=advice,
+            problem=problem,
             undo=_undo_of(context, run),
             can_be_undone=can_be_undone,
             hand=hand,

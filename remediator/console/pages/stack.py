@@ -27,11 +27,12 @@ from remediator.ledger.runs import Run
 from remediator.ledger.switches import OpenBreaker
 from remediator.model.target import settings_of
 from remediator.model.windows import in_window, occurrences
+from remediator.reports.recurring import RecurringProblem, recurring_problems
 from remediator.runs.planning import cooldown_of
 from runbookd.inventory import Stack
 from runbookd.inventory.suggest import suggest
 
-MAX_EPISODES, MAX_RUNS, MAX_DUTIES = 100, 10, 5
+MAX_EPISODES, MAX_RUNS, MAX_DUTIES, MAX_PROBLEMS = 100, 10, 5, 10
 AHEAD = timedelta(days=14)
 
 
@@ -87,6 +88,7 @@ class _Record:
     duties: Sequence[DutyStatus]
     deploy: Deploy | None
     hands: Mapping[int, InHand]
+    problems: Sequence[RecurringProblem]
 
 
 def add_routes(routes: ConsoleRoutes) -> None:
@@ -137,6 +139,7 @@ async def _read(connection: AsyncConnection, context: Context, name: str, now: d
         [each for each in await read_duties(connection, context) if each.stack == name],
         (await deploys.newest_by_stack(connection)).get(name),
         await read_in_hand(connection, open_episodes, now),
+        (await recurring_problems(connection, context, name, is_frequent=True))[:MAX_PROBLEMS],
     )
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from remediator.model.permanent_fix import Cause, Fix
-from remediator.model.remediation import Item, Verdict
-from remediator.reports.recurring import RecurringProblem, recurring_problems
+from remediator.model.remediation import Item, PermanentFix, Verdict
+from remediator.reports import recurring as reading
+from remediator.reports.recurring import RecurringProblem, causes_of, recurring_problem_of, recurring_problems
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
+from tests.unit.remediator.runs.test_undos import harness_of, start
 
 
 async def problems(harness: EngineHarness) -> Sequence[RecurringProblem]:
@@ -112,3 +114,86 @@ async def test_problem_that_was_never_repaired_counts_once_an_episode(folder: Pa
             harness.clock.advance(minutes=6)
         assert state in {run.state for run in await harness.runs()}
         assert await problems(harness) == []
+
+
+async def test_inventory_may_set_another_number(folder: Path) -> None:
+    async with engine_harness(folder, inventory(recurring_after=2)) as harness:
+        await happen(harness, "a")
+        await happen(harness, "a")
+        assert [(each.times, each.limit) for each in await problems(harness)] == [(2, 2)]
+
+
+async def test_run_says_the_how_manyth_time_it_was_when_it_was_planned(harness: EngineHarness) -> None:
+    for _ in range(4):
+        await happen(harness, "a")
+    async with harness.context.ledger.read() as connection:
+        found = [await recurring_problem_of(connection, harness.context, run) for run in await harness.runs()]
+    assert [each and (each.ordinal, list(each.runs)) for each in found] == [
+        None,
+        None,
+        ("3rd", [3, 2, 1]),
+        ("4th", [4, 3, 2, 1]),
+    ]
+
+
+async def test_run_that_waits_for_approval_counts_itself(folder: Path) -> None:
+    async with engine_harness(folder, inventory(mode="approve", recurring_after=2)) as harness:
+        await happen(harness, "a")
+        harness.files.fill("a")
+        await harness.deliver()
+        await harness.work()
+        run = await harness.last_run()
+        assert run.finished_at is None
+        async with harness.context.ledger.read() as connection:
+            found = await recurring_problem_of(connection, harness.context, run)
+        assert found is not None
+        assert found.ordinal == "2nd"
+
+
+async def test_undo_is_not_one_more_time(folder: Path) -> None:
+    async with harness_of(folder, recurring_after=2) as harness:
+        await start(harness)
+        await start(harness, undoes=1)
+        assert [run.undoes for run in await harness.runs()] == [None, 1]
+        assert await problems(harness) == []
+
+
+async def test_slow_reading_is_used_again_by_frequent_readers(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "monotonic", clock := FakeMonotonic())
+
+    async def found(*, is_frequent: bool) -> int:
+        async with harness.context.ledger.read() as connection:
+            return len(await recurring_problems(connection, harness.context, is_frequent=is_frequent))
+
+    for _ in range(2):
+        await happen(harness, "a")
+    assert await found(is_frequent=True) == 0
+    await happen(harness, "a")
+    clock.at += 45
+    assert await found(is_frequent=True) == 0
+    clock.at += 10
+    assert await found(is_frequent=True) == 1
+    clock.at = 0
+    await happen(harness, "a")
+    assert (await problems(harness))[0].times == 4
+
+
+class FakeMonotonic:
+    """A clock by which every reading takes half a second."""
+
+    at = 0.0
+
+    def __call__(self) -> float:
+        self.at += 0.5
+        return self.at
+
+
+def test_values_that_may_be_personal_are_masked_and_names_are_not() -> None:
+    declared = PermanentFix(lambda *_: Fix("Fix it."), names=("role",), traits=("application",), numbers=("dead",))
+    item = Item({"pid": 7}, {"role": "svc@project.iam", "application": "psql of anna@example.com", "dead": 4})
+    other = Item({"pid": 8}, {"role": "svc@project.iam", "application": "psql of anna@example.com", "dead": "3"})
+    assert causes_of(declared, [item, other, Item({}, {"client_address": "192.0.2.7"})]) == [
+        Cause({"role": "svc@project.iam", "application": "psql of <email>"}, 2, {"dead": 3})
+    ]
