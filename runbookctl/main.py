@@ -29,6 +29,7 @@ from runbookctl.commands import (
     report,
     runs,
     starting,
+    test,
 )
 from runbookctl.connection_options import ConnectionFirst
 from runbookctl.errors import InitError, RemediatorRefused, WrongUsage
@@ -62,6 +63,7 @@ COMMANDS = (
 )
 for _command in COMMANDS:
     app.command()(_command)
+app.command("test")(test.run_cases)
 app.command("password")(password.print_hash)
 breaker_app.command("close")(breakers.close_breaker)
 breaker_app.command("list")(breakers.list_breakers)

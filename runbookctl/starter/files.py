@@ -17,7 +17,7 @@ from runbookctl.starter.runbook_sets import Modes, Runbook, runbook_set
 from runbookctl.starter.shipped import shipped
 
 INVENTORY, PROMETHEUS, ALERTMANAGER = "inventory.yml", "prometheus.yml", "alertmanager.yml"
-THRESHOLDS, README = "thresholds.yml", "README.md"
+THRESHOLDS, POLICY_TESTS, README = "thresholds.yml", "policy_tests.yml", "README.md"
 TOKENS = ("webhook_token", "oncall_token")
 # Where each folder comes from; `thresholds` are other stacks' numbers.
 COPIES = {
@@ -62,7 +62,7 @@ class Starter:
         return texts | {name: text for place in places for name, text in place.secret_files().items()}
 
     def _own_texts(self, folder: Path) -> dict[str, str]:
-        rendered = {name: self._render(name, folder) for name in (INVENTORY, THRESHOLDS, ALERTMANAGER)}
+        rendered = {name: self._render(name, folder) for name in (INVENTORY, POLICY_TESTS, THRESHOLDS, ALERTMANAGER)}
         return {**rendered, PROMETHEUS: shipped(f"deploy/{PROMETHEUS}").read_text(encoding="utf-8")}
 
     def _render(self, name: str, folder: Path) -> str:

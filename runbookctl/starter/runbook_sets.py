@@ -1,4 +1,4 @@
-"""Writes the complete set of one of the five runbooks: inventory, thresholds, Prometheus and Alertmanager."""
+"""Writes the complete set of one of the five runbooks: inventory with its tests, thresholds, Prometheus, routes."""
 
 import re
 from typing import Literal
@@ -8,7 +8,7 @@ from runbookctl.starter.shipped import shipped
 Runbook = Literal["clientforge", "deelrx", "formula_pm", "life_platform", "pmcrm"]
 Modes = Literal["shadow", "runbook"]
 
-FILES = ("inventory.yml", "prometheus.yml", "alertmanager.yml")
+FILES = ("inventory.yml", "policy_tests.yml", "prometheus.yml", "alertmanager.yml")
 
 _MODE = re.compile(r"\bmode: shadow\b(.*# runbook: )(approve|auto)\b")
 

@@ -8,6 +8,7 @@ from tools.docs.licences_page import licences_page
 from tools.docs.metrics_tables import metrics_pages
 from tools.docs.never_page import never_page
 from tools.docs.permanent_fixes_page import permanent_fixes_page
+from tools.docs.policy_tests_page import policy_tests_page
 from tools.docs.remediation_cases import remediation_cases_page
 from tools.docs.runbook_routes import runbook_routes
 from tools.docs.states_page import states_page
@@ -15,7 +16,7 @@ from tools.docs.undo_page import undo_page
 
 PAGES = (
     *(metrics_pages, alerts_page, states_page, runbook_routes, coverage_page, invariants_page, never_page),
-    *(remediation_cases_page, undo_page, permanent_fixes_page, boards_page, licences_page),
+    *(remediation_cases_page, undo_page, permanent_fixes_page, boards_page, licences_page, policy_tests_page),
 )
 """Each yields files with their expected content."""
 

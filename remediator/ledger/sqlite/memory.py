@@ -9,9 +9,10 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 
-from sqlalchemy import Connection, StaticPool, event, insert
+from sqlalchemy import Connection, StaticPool, create_engine, event, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -40,8 +41,6 @@ class MemoryLedger(AlwaysLeading):
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
         """See Ledger."""
-        async with self.write() as connection:
-            await connection.run_sync(migrate)
         try:
             yield self
         finally:
@@ -101,6 +100,7 @@ class _InlineConnection:
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._connection.deserialize(_empty_ledger())
         self._connection.execute("PRAGMA foreign_keys = ON")
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -124,6 +124,17 @@ class _InlineConnection:
 
     def stop(self) -> None:
         self._connection.close()
+
+
+@cache
+def _empty_ledger() -> bytes:
+    """Return a migrated database without rows: a test of a policy opens dozens of ledgers."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    with engine.begin() as connection:
+        migrate(connection)
+    with engine.connect() as connection:
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        return driver.serialize()
 
 
 async def _connect() -> _InlineConnection:

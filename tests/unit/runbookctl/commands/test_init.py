@@ -116,7 +116,8 @@ def test_rules_boards_and_grants_are_those_of_the_checkout(tmp_path: Path) -> No
 def test_set_of_a_runbook_carries_the_name_of_the_stack_everywhere(tmp_path: Path) -> None:
     init(tmp_path / "new", "--runbook", "clientforge", "--stack", "my_crm")
     files = texts(tmp_path / "new")
-    assert set(files) == {"inventory.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml", "README.md"}
+    own = {"inventory.yml", "policy_tests.yml", "thresholds.yml", "prometheus.yml", "alertmanager.yml", "README.md"}
+    assert set(files) == own
     assert not [name for name, text in files.items() if "clientforge" in text]
     assert not [name for name, text in files.items() if "/etc/runbookd" in text]
     assert "  - thresholds.yml\n" in files["prometheus.yml"]
