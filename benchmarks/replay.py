@@ -22,12 +22,15 @@ class TwoItems:
     """Targets on which a remediation always finds two items."""
 
     def read(self, _remediation: str, _target: str, _at: datetime) -> Reading:
+        """See SimulatedTargets."""
         return Reading(found=2, population=100)
 
     def effect(self, _remediation: str, _target: str, _items: Sequence[Item], _at: datetime) -> Effect:
+        """See SimulatedTargets."""
         return Effect()
 
     def surroundings(self, _stack: str, _at: datetime) -> dict[DeclaredBound, Sequence[str]]:
+        """See SimulatedTargets."""
         return {}
 
 
@@ -55,7 +58,8 @@ def _labels(number: int) -> dict[str, str]:
 
 
 def _spans(generator: random.Random, until: datetime) -> list[Span]:
-    spans, moment = [], START
+    spans: list[Span] = []
+    moment = START
     while True:
         moment += STEP * (1 + int(generator.expovariate(SHARE / (1 - SHARE) * (STEP / MEAN))))
         end = moment + STEP * (1 + int(generator.expovariate(STEP / MEAN)))
@@ -70,7 +74,9 @@ def main() -> None:
     past = history()
     firing = sum(((span.end or past.until) - span.start for alert in past.alerts for span in alert.spans), timedelta())
     share = firing / (ALERTS * timedelta(days=DAYS))
-    print(f"{DAYS} days, {ALERTS} alerts, {sum(len(each.spans) for each in past.alerts)} firings, {share:.1%} of the time")
+    print(
+        f"{DAYS} days, {ALERTS} alerts, {sum(len(each.spans) for each in past.alerts)} firings, {share:.1%} of the time"
+    )
     for mode in ("shadow", "auto"):
         wall, cpu = time.monotonic(), time.process_time()
         played = play(inventory(mode), past, TwoItems())

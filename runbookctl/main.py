@@ -26,6 +26,7 @@ from runbookctl.commands import (
     pause,
     preview,
     recurring,
+    replay,
     report,
     runs,
     starting,
@@ -52,7 +53,7 @@ app.add_typer(contacts_app, name="contacts")
 
 # In the order of --help.
 COMMANDS = (
-    *(preview.plan, preview.why, preview.simulate),
+    *(preview.plan, preview.why, preview.simulate, replay.replay),
     *(starting.start, starting.undo),
     *(approval.approve, approval.reject, pause.pause, pause.resume),
     *(runs.status, runs.runs, runs.run, recurring.recurring, report.report),
@@ -70,6 +71,7 @@ breaker_app.command("list")(breakers.list_breakers)
 audit_app.command("verify")(audit.verify_audit)
 ledger_app.command("migrate")(ledger.migrate_ledger)
 ledger_app.command("copy")(ledger.copy_ledger)
+ledger_app.command("export")(ledger.export_ledger)
 contacts_app.callback()(contacts.list_contacts)
 contacts_app.command("test")(contacts.send_test)
 

@@ -134,6 +134,23 @@ class Undo:
 
 
 @dataclass(frozen=True)
+class PastSize:
+    """How the size of a plan is known afterwards: always `items`, or by queries of the exporter's series.
+
+    The queries return one number per stack and target, for queues also per queue. `note` says how the number differs
+    from that of a plan.
+    """
+
+    items: int | None = None
+    found: str = ""
+    population: str = ""
+    note: str = ""
+
+
+ONE_ITEM = PastSize(items=1)
+
+
+@dataclass(frozen=True)
 class UndoWhen:
     """The moment at which the engine undoes a succeeded run: `after` its end, or if None once its episode is over."""
 
@@ -208,6 +225,7 @@ class Remediation:
     a freeze. `undo_when` returns when the engine undoes a succeeded run by itself; only for an exact `undo`.
     `declare` returns the parameters and the undo of one target, where the inventory says what a target is. `refused_by`
     are the bounds that apply to it besides those of all. `permanent_fix` is what an operator can do instead.
+    `past_size` tells a replay how large a plan was; without it, the size is unknown.
     """
 
     name: str
@@ -227,6 +245,7 @@ class Remediation:
     declare: Callable[[Stack, TargetName], Declaration] | None = None
     refused_by: frozenset[DeclaredBound] = frozenset()
     permanent_fix: PermanentFix = field(kw_only=True)
+    past_size: PastSize | None = None
 
     def declared_for(self, stack: Stack, target: TargetName) -> Declaration:
         """Return the parameters and the undo of this remediation on `target`."""

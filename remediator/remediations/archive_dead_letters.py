@@ -27,6 +27,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    PastSize,
     PermanentFix,
     Plan,
     Remediation,
@@ -335,4 +336,8 @@ REMEDIATION = Remediation(
     undo=Undo("exact", "A run of its own puts the jobs back from the archive, if no job with their ids exists."),
     permanent_fix=PermanentFix(_write_fix, names=("name",), traits=("error",)),
     never_auto=True,
+    past_size=PastSize(
+        found="sum by (stack, target, queue) (bullmq_queue_dead_letter_jobs)",
+        note="counts every job of the dead letter queue",
+    ),
 )

@@ -17,6 +17,7 @@ from remediator.masking import mask_text
 from remediator.model.errors import TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
+    ONE_ITEM,
     EffectOutcome,
     Item,
     ItemState,
@@ -97,4 +98,5 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix),
     reads_only=True,
     only_adds=True,
+    past_size=ONE_ITEM,
 )

@@ -16,7 +16,7 @@ from remediator.masking import mask_secrets
 from remediator.model.command_texts import json_of, url_of
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
-from remediator.model.remediation import Identity, ItemState, PermanentFix, Remediation, Scope
+from remediator.model.remediation import ONE_ITEM, Identity, ItemState, PermanentFix, Remediation, Scope
 from remediator.remediations.checked_effect import (
     CHECK_SECONDS,
     Attempt,
@@ -186,4 +186,5 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix),
     undo_when=end_of,
     declare=declare,
+    past_size=ONE_ITEM,
 )

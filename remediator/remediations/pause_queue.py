@@ -10,7 +10,7 @@ from datetime import timedelta
 from remediator.model.parameters import DurationParameter
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.quoting import script_text
-from remediator.model.remediation import PermanentFix, Remediation, Scope, Undo, UndoWhen
+from remediator.model.remediation import PastSize, PermanentFix, Remediation, Scope, Undo, UndoWhen
 from remediator.remediations.queue_switch import open_switch
 
 
@@ -53,4 +53,5 @@ REMEDIATION = Remediation(
     },
     undo_when=_end_of,
     auto_needs=frozenset({"ends_after"}),
+    past_size=PastSize(found="1 - max by (stack, target, queue) (bullmq_queue_paused)"),
 )

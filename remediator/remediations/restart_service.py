@@ -18,6 +18,7 @@ from remediator.model.errors import TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.quoting import script_text, shell_word
 from remediator.model.remediation import (
+    ONE_ITEM,
     EffectOutcome,
     Item,
     ItemState,
@@ -197,4 +198,5 @@ REMEDIATION = Remediation(
     undo=Undo("none", "A restart cannot be undone: requests and jobs in progress are lost."),
     permanent_fix=PermanentFix(_write_fix, names=("state",)),
     refused_by=frozenset({"requires", "deploy", "backup_running"}),
+    past_size=ONE_ITEM,
 )

@@ -38,6 +38,7 @@ from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import BackupLocked, BackupUnreadable, RunRefused, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
+    ONE_ITEM,
     EffectOutcome,
     Item,
     ItemState,
@@ -319,4 +320,5 @@ REMEDIATION = Remediation(
     open=_open,
     undo=Undo("none", "The scratch database is dropped; only the marker stays, and can be removed."),
     permanent_fix=PermanentFix(_write_fix),
+    past_size=ONE_ITEM,
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.quoting import shell_word
-from remediator.model.remediation import PermanentFix, Remediation, Scope, Undo
+from remediator.model.remediation import PastSize, PermanentFix, Remediation, Scope, Undo
 from remediator.remediations.queue_switch import open_switch
 
 
@@ -30,4 +30,5 @@ REMEDIATION = Remediation(
     undo=Undo("partial", "Pause the queue again with pause_queue; workers have begun jobs since."),
     permanent_fix=PermanentFix(_write_fix),
     never_auto=True,
+    past_size=PastSize(found="max by (stack, target, queue) (bullmq_queue_paused)"),
 )

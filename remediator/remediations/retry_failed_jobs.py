@@ -26,6 +26,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    PastSize,
     PermanentFix,
     Plan,
     Remediation,
@@ -277,4 +278,9 @@ REMEDIATION = Remediation(
     undo=Undo("none", "A retried job cannot be taken back once a worker has begun it."),
     permanent_fix=PermanentFix(_write_fix, names=("name",), traits=("error",), numbers=("attempts_made",)),
     lookback=LOOKBACK,
+    past_size=PastSize(
+        found='sum by (stack, target, queue) (bullmq_queue_jobs{state="failed"})',
+        population="sum by (stack, target, queue) (bullmq_queue_jobs)",
+        note="counts every failed job, also one that would not be retried",
+    ),
 )

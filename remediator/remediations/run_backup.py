@@ -30,6 +30,7 @@ from remediator.masking import mask_secrets
 from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
+    ONE_ITEM,
     EffectOutcome,
     Item,
     ItemState,
@@ -439,4 +440,5 @@ REMEDIATION = Remediation(
     undo=Undo("none", "It only adds a backup; remove that backup by hand if it is not wanted."),
     permanent_fix=PermanentFix(_write_fix),
     only_adds=True,
+    past_size=ONE_ITEM,
 )

@@ -17,6 +17,7 @@ from remediator.model.parameters import EnumParameter
 from remediator.model.permanent_fix import Cause, Fix, values_of
 from remediator.model.quoting import script_text, shell_word
 from remediator.model.remediation import (
+    ONE_ITEM,
     EffectOutcome,
     Item,
     ItemState,
@@ -166,4 +167,5 @@ REMEDIATION = Remediation(
     parameters={"direction": EnumParameter("up (default) or down, by one step", ("up", "down"))},
     undo_when=_undo_when,
     refused_by=frozenset({"requires", "deploy", "backup_running"}),
+    past_size=ONE_ITEM,
 )

@@ -22,6 +22,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    PastSize,
     PermanentFix,
     Plan,
     Remediation,
@@ -196,4 +197,9 @@ REMEDIATION = Remediation(
     open=_open,
     undo=Undo("none", "A terminated session has rolled back; its client has to connect and begin again."),
     permanent_fix=PermanentFix(_write_fix, names=("role",), traits=("application",)),
+    past_size=PastSize(
+        found='sum by (stack, target) (pg_connections{state="idle in transaction"})',
+        population="sum by (stack, target) (pg_connections)",
+        note="counts every session idle in a transaction, also one that is younger than older_than or protected",
+    ),
 )

@@ -28,6 +28,7 @@ from remediator.clients.upload import STORAGE_ERRORS
 from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
+    ONE_ITEM,
     EffectOutcome,
     Item,
     ItemState,
@@ -259,4 +260,5 @@ REMEDIATION = Remediation(
     undo=Undo("none", "It only reads, and writes a marker beside the backup; remove the marker if it is not wanted."),
     permanent_fix=PermanentFix(_write_fix, after=8),
     only_adds=True,
+    past_size=ONE_ITEM,
 )

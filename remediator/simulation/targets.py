@@ -34,7 +34,8 @@ class Reading:
     """The reading of a target.
 
     `found` items, of which `items` are known one by one. With `error`, the target does not answer. `is_known` is False
-    if nothing tells the number, so that no bound can judge it. `evidence` is part of the plan.
+    if nothing tells the number, so that no bound can judge it. `evidence` is part of the plan. At most `listed` items
+    stand for those that only the number tells of: each is an effect of its own.
     """
 
     found: int = 0
@@ -43,10 +44,11 @@ class Reading:
     error: str | None = None
     is_known: bool = True
     evidence: Mapping[str, object] = field(default_factory=dict)
+    listed: int = MAX_LISTED
 
     def plan(self) -> Plan:
         """Return the plan that these items make."""
-        unnamed = range(len(self.items), min(self.found, MAX_LISTED))
+        unnamed = range(len(self.items), min(self.found, self.listed))
         items = (*self.items, *(Item({"number": number + 1}) for number in unnamed))
         return Plan(items, max(self.found, len(self.items)), self.population, self.evidence)
 

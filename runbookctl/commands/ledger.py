@@ -1,8 +1,10 @@
-"""`ledger`: create, upgrade and copy the ledger. These commands connect to it themselves, as its owner."""
+"""`ledger`: create, upgrade, copy and export the ledger. These commands connect to it themselves, as its owner."""
 
 import asyncio
+import os
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,6 +47,48 @@ def copy_ledger(
     except LedgerUnavailable as error:
         raise RemediatorRefused(f"ledger copy: {address.hide(str(error))}") from None
     console.print(f"copied {copied.rows} rows; the audit trail is intact: {copied.audit_rows} rows; head {copied.head}")
+
+
+def export_ledger(
+    ledger: Annotated[str, typer.Argument(help=f"The ledger: sqlite:///path/to/file, {_FORM}.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+    since: Annotated[str, typer.Option(help="How far back; raw deliveries are kept for 30 days.")] = "30d",
+) -> None:
+    """Export the raw deliveries and the sizes of plans, for `replay --deliveries`; the remediator may go on."""
+    from remediator.model.errors import LedgerUnavailable
+    from runbookctl.replay.moments import parse_since
+
+    place = Path(ledger.removeprefix("sqlite:///")) if ledger.startswith("sqlite:///") else _postgres_address(ledger)
+    if isinstance(place, Path):
+        _existing(ledger)
+    moment = datetime.now(UTC) - parse_since(since)
+    try:
+        lines = asyncio.run(_export(place, file, moment))
+    except LedgerUnavailable as error:
+        raise RemediatorRefused(f"ledger export: {error}") from None
+    except FileExistsError:
+        raise WrongUsage(f"{file} exists already; name another file") from None
+    except OSError as error:
+        raise WrongUsage(f"{file}: {error.strerror}; name a file that you may write") from None
+    console.print(f"exported {lines - 1} deliveries and plans since {moment:%Y-%m-%d %H:%M} UTC to {file}")
+
+
+async def _export(ledger: "Path | PostgresAddress", file: Path, since: datetime) -> int:
+    """Write the lines to a file that only its owner can read: alerts may hold personal data."""
+    from remediator.ledger.export import export_lines
+    from remediator.ledger.reading import reading
+
+    lines = 0
+    with _create_private(file) as stream:
+        async with reading(ledger) as connection:
+            async for line in export_lines(connection, since):
+                stream.write(f"{line}\n")
+                lines += 1
+    return lines
+
+
+def _create_private(file: Path) -> IO[str]:
+    return open(file, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
 def _postgres_address(text: str) -> "PostgresAddress":

@@ -1,6 +1,6 @@
 """Plays a history through a simulated remediator, and returns every decision that it made."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from remediator.ledger.episodes import Episode
 from remediator.ledger.runs import Run
-from remediator.ledger.schema import audit
+from remediator.ledger.schema import audit, storm
 from remediator.model.run_state import RunState
 from remediator.simulation.simulation import Simulation, simulation
 from remediator.simulation.targets import SimulatedTargets
@@ -38,6 +38,7 @@ class Played:
     runs: Sequence[Run]
     episodes: Sequence[Episode]
     decisions: Sequence[Decision]
+    storms: Sequence[tuple[datetime, str]]
 
 
 def play(inventory: Inventory, history: History, targets: SimulatedTargets) -> Played:
@@ -57,7 +58,10 @@ async def _play(inventory: Inventory, history: History, targets: SimulatedTarget
         await (_play_alerts if of_alerts else _play_deliveries)(simulated, history)
         await simulated.advance_to(history.until)
         await simulated.advance(SETTLE)
-        return Played(await simulated.runs(), await simulated.episodes(), await _decisions(simulated))
+        # A run that would begin after the end is none of this past.
+        runs = [run for run in await simulated.runs() if run.created_at <= history.until]
+        decisions = await _decisions(simulated, {run.id for run in runs})
+        return Played(runs, await simulated.episodes(), decisions, await _storms(simulated))
 
 
 async def _play_alerts(simulated: Simulation, history: History) -> None:
@@ -84,9 +88,16 @@ async def _play_deliveries(simulated: Simulation, history: History) -> None:
         await simulated.deliver(delivery.body)
 
 
-async def _decisions(simulated: Simulation) -> Sequence[Decision]:
+async def _decisions(simulated: Simulation, runs: Collection[int]) -> Sequence[Decision]:
     columns = audit.c.at, audit.c.run, audit.c.event, audit.c.detail
     query = select(*columns).where(audit.c.run.is_not(None), audit.c.event.in_([str(state) for state in DECISIONS]))
     async with simulated.ledger.read() as connection:
         rows = await connection.execute(query.order_by(audit.c.id))
-        return [Decision(row.at, row.run, RunState(row.event), row.detail.get("reason", "")) for row in rows]
+        found = [Decision(row.at, row.run, RunState(row.event), row.detail.get("reason", "")) for row in rows]
+        return [each for each in found if each.run in runs]
+
+
+async def _storms(simulated: Simulation) -> Sequence[tuple[datetime, str]]:
+    async with simulated.ledger.read() as connection:
+        rows = await connection.execute(select(storm.c.seen_at, storm.c.detail).order_by(storm.c.id))
+        return [(row.seen_at, row.detail) for row in rows]

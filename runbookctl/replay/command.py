@@ -1,0 +1,122 @@
+"""The steps of `replay`: read the settings and the past, play it once or twice, and summarize."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from remediator.simulation.faults import SimulationFailed
+from runbookctl.errors import RemediatorRefused, WrongUsage
+from runbookctl.replay.comparison import changed_episodes
+from runbookctl.replay.deliveries_file import read_export
+from runbookctl.replay.history import History
+from runbookctl.replay.moments import Period, parse_period
+from runbookctl.replay.past_alerts import parse_mapping, read_alerts, read_coverage
+from runbookctl.replay.play import Played, play
+from runbookctl.replay.prometheus import Access, open_prometheus
+from runbookctl.replay.report import ReplayReport, Source
+from runbookctl.replay.settings import ReplayedMode, as_replayed, load_settings
+from runbookctl.replay.sizes import PastTargets, Sizes, read_sizes
+from runbookctl.replay.summary import summarize
+from runbookctl.replay.thresholds import threshold_notes
+from runbookd.inventory import Inventory
+
+UNKNOWN_PAST = "silences, inhibitions, pauses, deploys and what was down around a target in the past are not known"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of the command."""
+
+    access: Access | None
+    deliveries: Path | None
+    since: str
+    until: str | None
+    step: str
+    config_file: Path | None
+    changes: Sequence[str]
+    mode: ReplayedMode
+    alerts: Sequence[str]
+    plans: Path | None
+
+
+@dataclass(frozen=True)
+class Past:
+    """A history with the sizes of its plans, and where both came from."""
+
+    history: History
+    sizes: Sizes
+    source: Source
+
+
+def run_replay(options: Options) -> ReplayReport:
+    """Replay as `options` say.
+
+    Raises:
+        RemediatorRefused: a wrong option, nothing to replay, or a Prometheus that does not answer.
+        InventoryError: the inventory, or a changed setting, cannot be used.
+    """
+    settings = [load_settings(options.config_file)]
+    if options.changes:
+        settings.append(load_settings(options.config_file, options.changes))
+    past = _read_past(options)
+    replayed = [as_replayed(each, options.mode) for each in settings]
+    played = [_play(each, past) for each in replayed]
+    summaries = [summarize(each, inventory) for each, inventory in zip(played, replayed, strict=True)]
+    return ReplayReport(
+        past.source,
+        options.mode,
+        summaries[0],
+        options.changes,
+        summaries[1] if len(summaries) > 1 else None,
+        changed_episodes(*played) if len(played) > 1 else (),
+    )
+
+
+def _play(inventory: Inventory, past: Past) -> Played:
+    try:
+        return play(inventory, past.history, PastTargets(past.sizes))
+    except SimulationFailed as error:
+        raise RemediatorRefused(f"{error}; please report it with this command") from error
+
+
+def _read_past(options: Options) -> Past:
+    period = parse_period(options.since, options.until, options.step)
+    if options.deliveries is not None:
+        return read_deliveries(options.deliveries, period)
+    if options.access is None:
+        raise WrongUsage("no past is given; set --prometheus (PROMETHEUS_URL) or --deliveries")
+    return asyncio.run(_read_prometheus(options.access, period, options))
+
+
+def read_deliveries(file: Path, period: Period) -> Past:
+    """Read the deliveries and the sizes that `ledger export` has written.
+
+    Raises:
+        WrongUsage: the file is none of its files.
+        RemediatorRefused: it has no deliveries in this time.
+    """
+    export = read_export(file)
+    deliveries = [each for each in export.deliveries if period.since <= each.received_at <= period.until]
+    if not deliveries:
+        raise RemediatorRefused(f"{file} has no deliveries within --since and --until; set a longer time")
+    since = max(export.since, period.since)
+    history = History(since, period.until, deliveries=deliveries)
+    source = Source(str(file), since, period.until, None, len(deliveries), [UNKNOWN_PAST])
+    return Past(history, Sizes(recorded=export.plans), source)
+
+
+async def _read_prometheus(access: Access, period: Period, options: Options) -> Past:
+    mappings = [parse_mapping(text) for text in options.alerts]
+    recorded = read_export(options.plans).plans if options.plans is not None else {}
+    async with open_prometheus(access) as prometheus:
+        coverage = await read_coverage(prometheus, period.since, period.until)
+        history = await read_alerts(prometheus, period.since, period.until, period.step, mappings)
+        measured = await read_sizes(prometheus, history, period.step)
+        notes = [UNKNOWN_PAST, *await threshold_notes(prometheus, history)]
+    sizes = Sizes(measured.found, measured.population, recorded)
+    firings = sum(len(each.spans) for each in history.alerts)
+    covered = min(coverage.total, period.until - period.since) if coverage.spans else timedelta()
+    source = Source(f"Prometheus at {prometheus.shown}", period.since, period.until, covered, firings, notes)
+    return Past(history, sizes, source)

@@ -1,0 +1,177 @@
+"""Reads from Prometheus which alerts fired when, and how much of the time it has samples of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from remediator.remediations import REMEDIATIONS
+from runbookctl.errors import RemediatorRefused, WrongUsage
+from runbookctl.replay.history import History, PastAlert, Span
+from runbookctl.replay.prometheus import MAX_PAGES, MAX_SAMPLES, MAX_SERIES, PastPrometheus, PastSeries, moment_of
+from runbookd.inventory import format_duration
+from runbookd.inventory.suggest import suggest
+
+COVERAGE_STEP = timedelta(minutes=5)
+HIDDEN = frozenset({"__name__", "alertstate"})  # labels of the series, not of the alert
+FORM = "NAME=REMEDIATION@TARGET, like SessionsStuck=terminate_idle_transactions@shop/postgres/main"
+
+
+class NoPast(RemediatorRefused):
+    """Prometheus answers, and has nothing that could be replayed."""
+
+
+@dataclass(frozen=True)
+class AlertMapping:
+    """An alert of the reader's own rules, and the labels by which the remediator would know what it is about."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The times in which Prometheus has samples of anything, oldest first."""
+
+    spans: Sequence[Span]
+
+    @property
+    def total(self) -> timedelta:
+        """How much time they are together."""
+        return sum(((span.end - span.start) for span in self.spans if span.end is not None), timedelta())
+
+
+@dataclass
+class _Firing:
+    """The spans of one series while its pages are read."""
+
+    spans: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, seconds: float, step: float) -> None:
+        """Add a sample at which the alert fired; it is over a step after the last one."""
+        if self.spans and seconds <= self.spans[-1][1]:
+            self.spans[-1] = (self.spans[-1][0], seconds + step)
+        else:
+            self.spans.append((seconds, seconds + step))
+
+
+def parse_mapping(text: str) -> AlertMapping:
+    """Read one --alert.
+
+    Raises:
+        WrongUsage: it is not of the form, or names no remediation.
+    """
+    name, is_separated, rest = text.partition("=")
+    remediation, _, target = rest.partition("@")
+    parts = target.split("/")
+    if not is_separated or not name or not remediation or len(parts) not in (3, 4) or not all(parts):
+        raise WrongUsage(f"--alert {text!r}: write it as {FORM}")
+    if remediation not in REMEDIATIONS:
+        raise WrongUsage(
+            f"--alert {text!r}: there is no remediation {remediation!r}{suggest(remediation, REMEDIATIONS)}"
+        )
+    labels = {"stack": parts[0], "target": parts[2], "remediation": remediation}
+    return AlertMapping(name, labels | ({"queue": parts[3]} if len(parts) == 4 else {}))
+
+
+async def read_alerts(
+    prometheus: PastPrometheus, since: datetime, until: datetime, step: timedelta, mappings: Sequence[AlertMapping]
+) -> History:
+    """Return the alerts that name a remediation, and those that `mappings` give one.
+
+    Raises:
+        NoPast: there are none.
+        PrometheusSilent: Prometheus does not answer.
+    """
+    selector = 'ALERTS{alertstate="firing",remediation!=""}'
+    alerts = await _read(prometheus, selector, since, until, step, {})
+    for mapping in mappings:
+        own = f'ALERTS{{alertstate="firing",alertname={_quoted(mapping.name)}}}'
+        found = await _read(prometheus, own, since, until, step, mapping.labels)
+        if not found:
+            raise NoPast(
+                f"--alert {mapping.name}: this alert did not fire between {_between(since, until)}; check its name"
+            )
+        alerts = [*(each for each in alerts if each.labels.get("alertname") != mapping.name), *found]
+    if not alerts:
+        raise NoPast(await _why_none(prometheus, since, until))
+    return History(since, until, alerts)
+
+
+async def read_coverage(prometheus: PastPrometheus, since: datetime, until: datetime) -> Coverage:
+    """Return when Prometheus has samples of `up`, which it writes itself.
+
+    Raises:
+        NoPast: it has none.
+    """
+    firing, step = _Firing(), COVERAGE_STEP
+    async for page in prometheus.pages("count(up)", since, until, step):
+        for series in page:
+            for seconds, _ in series.samples:
+                firing.add(seconds, step.total_seconds())
+    if not firing.spans:
+        nothing = f"Prometheus at {prometheus.shown} has no samples between {_between(since, until)}"
+        raise NoPast(f"{nothing}; check --since and --until")
+    return Coverage(_spans(firing, since, until, keeps_end=True))
+
+
+async def _read(
+    prometheus: PastPrometheus,
+    selector: str,
+    since: datetime,
+    until: datetime,
+    step: timedelta,
+    labels: Mapping[str, str],
+) -> list[PastAlert]:
+    count = await prometheus.count_series(selector, since, until)
+    _require_bounded(count, since, until, step)
+    if not count:
+        return []
+    firing: dict[frozenset[tuple[str, str]], _Firing] = {}
+    async for page in prometheus.pages(selector, since, until, step, count):
+        for series in page:
+            _add_series(firing, series, labels, step)
+    return [PastAlert(dict(key), _spans(each, since, until)) for key, each in firing.items()]
+
+
+def _add_series(
+    firing: dict[frozenset[tuple[str, str]], _Firing], series: PastSeries, labels: Mapping[str, str], step: timedelta
+) -> None:
+    own = {name: value for name, value in series.labels.items() if name not in HIDDEN}
+    each = firing.setdefault(frozenset({**own, **labels}.items()), _Firing())
+    for seconds, _ in series.samples:
+        each.add(seconds, step.total_seconds())
+
+
+def _spans(firing: _Firing, since: datetime, until: datetime, *, keeps_end: bool = False) -> list[Span]:
+    """Return the spans as moments; what still fires at the end of the history has no end."""
+    spans = [(max(moment_of(start), since), moment_of(end)) for start, end in firing.spans]
+    return [Span(start, min(end, until) if keeps_end or end < until else None) for start, end in spans]
+
+
+def _require_bounded(series: int, since: datetime, until: datetime, step: timedelta) -> None:
+    if series > MAX_SERIES:
+        raise NoPast(f"more than {MAX_SERIES} alerts carry a remediation in this time; set a shorter --since")
+    pages = (until - since) / step * max(series, 1) / MAX_SAMPLES
+    if pages > MAX_PAGES:
+        raise NoPast(f"{series} alerts in steps of {format_duration(step)} are too many samples; set a larger --step")
+
+
+async def _why_none(prometheus: PastPrometheus, since: datetime, until: datetime) -> str:
+    any_alert = await prometheus.count_series('ALERTS{alertstate="firing"}', since, until)
+    between = _between(since, until)
+    if not any_alert:
+        return (
+            f"no alert fired between {between}: Prometheus at {prometheus.shown} has no series ALERTS; load alert rules"
+        )
+    return (
+        f"{min(any_alert, MAX_SERIES)} alerts fired between {between}, and none of them has the label remediation;"
+        f" load the rules of alert_rules/, or name what would repair yours with --alert {FORM}"
+    )
+
+
+def _between(since: datetime, until: datetime) -> str:
+    return f"{since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

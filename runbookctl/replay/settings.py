@@ -1,0 +1,107 @@
+"""The settings under which a past is replayed: the inventory's, with mode auto where it can be, and with changes."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from remediator.config_check import remediation_findings
+from remediator.model.remediation import Remediation
+from remediator.model.target import settings_of
+from remediator.remediations import REMEDIATIONS
+from runbookctl.errors import WrongUsage
+from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack, load_inventory
+from runbookd.inventory.load import Change
+from runbookd.inventory.suggest import suggest
+from runbookd.service.check import NO_INVENTORY
+
+ROOTS = ("alertmanager", "limits", "stacks")  # the keys whose values a replay depends on
+FORM = "PATH=VALUE, like stacks.shop.remediations.retry_failed_jobs.cooldown=10m"
+ReplayedMode = Literal["auto", "inventory"]
+
+
+def load_settings(file: Path | None, texts: Sequence[str] = ()) -> Inventory:
+    """Load the inventory with the changes of --set.
+
+    Raises:
+        WrongUsage: no inventory is given, or a change is none.
+        InventoryError: the inventory or a changed value cannot be used.
+    """
+    present = _load(file)
+    if not texts:
+        return present
+    changed = _load(file, [_change(text, present) for text in texts])
+    known = {finding.path for finding in remediation_findings(present)}
+    new = [each for each in remediation_findings(changed) if each.path not in known]
+    if new:
+        raise WrongUsage("\n".join(f"--set: {'.'.join(each.path)}: {each.reason}" for each in new))
+    return changed
+
+
+def as_replayed(inventory: Inventory, mode: ReplayedMode) -> Inventory:
+    """Return the inventory with each mode as it is replayed.
+
+    `auto` asks what would have happened: shadow and approve become auto, or approve where auto is refused. Off stays.
+    """
+    if mode == "inventory":
+        return inventory
+    stacks = {name: _stack_in_auto(stack) for name, stack in inventory.stacks.items()}
+    return inventory.model_copy(update={"stacks": stacks})
+
+
+def _stack_in_auto(stack: Stack) -> Stack:
+    settings: Mapping[str, RemediationSettings] = {
+        name: _in_auto(settings_of(stack, name), each) for name, each in REMEDIATIONS.items() if not each.reads_only
+    }
+    return stack.model_copy(update={"remediations": {**stack.remediations, **settings}})
+
+
+def _in_auto(settings: RemediationSettings, remediation: Remediation) -> RemediationSettings:
+    if settings.mode is Mode.OFF:
+        return settings
+    may_be_auto = not remediation.never_auto and all(
+        getattr(settings, key) is not None for key in remediation.auto_needs
+    )
+    return settings.model_copy(update={"mode": Mode.AUTO if may_be_auto else Mode.APPROVE})
+
+
+def _load(file: Path | None, changes: Sequence[Change] = ()) -> Inventory:
+    inventory = load_inventory(file, os.environ, changes)
+    if inventory is None:
+        raise WrongUsage(NO_INVENTORY)
+    return inventory
+
+
+def _change(text: str, inventory: Inventory) -> Change:
+    path_text, is_separated, value = text.partition("=")
+    path = tuple(path_text.split("."))
+    if not is_separated or not all(path):
+        raise WrongUsage(f"--set {text!r}: write it as {FORM}")
+    _require_known(path, path_text, inventory)
+    return Change(path, _value(text, value), "--set")
+
+
+def _require_known(path: Sequence[str], shown: str, inventory: Inventory) -> None:
+    """Refuse a path that would add a stack or a remediation: it would change nothing that is replayed."""
+    if path[0] not in ROOTS:
+        raise WrongUsage(f"--set {shown}: a replay does not depend on {path[0]!r}{suggest(path[0], ROOTS)}")
+    if path[0] != "stacks":
+        return
+    if len(path) < 3 or path[1] not in inventory.stacks:
+        name = path[1] if len(path) > 1 else ""
+        raise WrongUsage(f"--set {shown}: there is no stack {name!r}{suggest(name, inventory.stacks)}")
+    if path[2] == "remediations" and (len(path) < 4 or path[3] not in REMEDIATIONS):
+        name = path[3] if len(path) > 3 else ""
+        raise WrongUsage(f"--set {shown}: there is no remediation {name!r}{suggest(name, REMEDIATIONS)}")
+
+
+def _value(text: str, value: str) -> object:
+    """Return the value; a list or a map is written as in YAML."""
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise WrongUsage(f"--set {text!r}: the value is not YAML; quote it for the shell") from None
