@@ -103,6 +103,8 @@ class PastPrometheus:
                 return {"result": data["result"]} if isinstance(data, dict) else list(data)
             reason = " ".join(str(answer["error"]).split())[:300]
         except (ValueError, KeyError, TypeError):
+            if status >= 500:
+                raise self._silent(f"fails with status {status}; look at its log, then run this again") from None
             raise self._silent(f"does not answer as Prometheus does (status {status}); check --prometheus") from None
         raise self._silent(f"refuses the query: {reason}")
 

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "demo": {"runbookd", "tools"},
     "soak": {"demo"},
     "chaos": {"runbookd", "remediator", "demo", "soak", "tools"},
-    "benchmarks": {"runbookd", "exporter", "remediator", "demo", "tools"},
+    "benchmarks": {"runbookd", "exporter", "remediator", "runbookctl", "demo", "tools"},
 }
 Graph = Mapping[str, set[str]]
 
