@@ -46,7 +46,7 @@ def replay(
         list[str] | None,
         typer.Option(
             metavar="NAME=REMEDIATION@TARGET",
-            help="What would repair an alert of your own, like Stuck=restart_service@shop/services/api; repeat it.",
+            help="The remediation of an alert of your own, like Stuck=restart_service@shop/services/api; repeat it.",
         ),
     ] = None,
     plans: Annotated[

@@ -1,4 +1,4 @@
-"""What a replay has shown: how often each remediation would have acted, and what would have stopped it when."""
+"""The result of a replay in numbers: how often each remediation would have acted, and what would have stopped it."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
