@@ -3,10 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 
-.PHONY: setup browser test lint bench differential soak chaos mutants demo demo-up demo-down incident dashboards docs pictures lock
+.PHONY: setup demo-setup browser test lint bench differential soak chaos mutants demo demo-up demo-down incident dashboards docs pictures lock
 
 setup:
 	@$(PYTHON) -m tools.toolchain
+
+# The part of it that the demo needs: a third.
+demo-setup:
+	@$(PYTHON) -m tools.toolchain demo-python servers demo-node
 
 # Chromium for the tests of the console and for pictures; the demo does without it.
 browser: setup
@@ -60,16 +64,16 @@ mutants: setup
 	@$(BIN)/python -m tests.invariants.mutants $(GUARDS)
 
 # make demo: starts everything, injects the incidents, stays up. make demo ONCE=1: exits with 0 only if all went well.
-demo: setup
+demo: demo-setup
 	@$(BIN)/python -m demo run $(if $(ONCE),--once)
 
-demo-up: setup
+demo-up: demo-setup
 	@$(BIN)/python -m demo up
 
 demo-down:
 	@test ! -x $(BIN)/python || $(BIN)/python -m demo down
 
-incident: setup
+incident: demo-setup
 	@$(BIN)/python -m demo incident $(NAME)
 
 dashboards: setup
@@ -86,10 +90,11 @@ pictures: browser
 	@$(BIN)/python -m tools.pictures $(BOARDS)
 	@$(if $(BOARDS),,$(BIN)/python -m tools.pictures.console)
 
-# Pins every dependency by hash for Python 3.11 and later, without an index URL: one file for the image, one for
-# development.
+# Pins every dependency by hash for Python 3.11 and later, without an index URL: one file for the image, one for the demo,
+# one for development.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: setup
 	@$(BIN)/pip install --quiet uv
 	@$(COMPILE) --output-file requirements-runtime.lock pyproject.toml
-	@$(COMPILE) --constraint requirements-runtime.lock --extra dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --constraint requirements-runtime.lock --extra demo --output-file requirements-demo.lock pyproject.toml
+	@$(COMPILE) --constraint requirements-demo.lock --extra dev --output-file requirements.lock pyproject.toml

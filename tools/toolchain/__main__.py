@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tools.toolchain.bootstrap import make_python
+from tools.toolchain.bootstrap import make_demo_python, make_python
 from tools.toolchain.commit_hook import install_commit_hook
 from tools.toolchain.debian import BROWSER, EXPORTERS, FAKETIME, PICTURES, SERVERS, VALKEY, fetch_group
 from tools.toolchain.errors import SetupError
-from tools.toolchain.node_modules import install_node_modules
+from tools.toolchain.node_modules import install_demo_modules, install_node_modules
 from tools.toolchain.stamps import setup_lock
 from tools.toolchain.wheels import fetch_wheels
 
@@ -35,6 +35,8 @@ PARTS: dict[str, Callable[[], object]] = {
     "wheels": fetch_wheels,
     "valkey": _fetch_valkey,
     "node": install_node_modules,
+    "demo-python": make_demo_python,
+    "demo-node": install_demo_modules,
     "browser": lambda: fetch_group(BROWSER),
     "pictures": lambda: fetch_group(PICTURES),
     "faketime": _fetch_faketime,

@@ -17,7 +17,7 @@ from tools.toolchain.paths import ROOT, VENV
 from tools.toolchain.progress import Progress
 from tools.toolchain.stamps import STAMP, digest, is_current, write_stamp
 
-_LOCK = ROOT / "requirements.lock"
+_LOCK, _DEMO_LOCK = ROOT / "requirements.lock", ROOT / "requirements-demo.lock"
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _NETWORK = "check the network and run make setup again"
 
@@ -27,22 +27,36 @@ def make_python() -> None:
 
     Raises SetupError if Python is too old, the lock file is missing or a package cannot be fetched.
     """
-    _check_python()
-    inputs = digest(sys.version, str(VENV), _LOCK, ROOT / "pyproject.toml")
-    if is_current(VENV, inputs):
+    _make_python(_LOCK)
+
+
+def make_demo_python() -> None:
+    """Update .venv to requirements-demo.lock, unless it has all of requirements.lock already; see make_python."""
+    _check_python(_LOCK)
+    if not is_current(VENV, _inputs(_LOCK)):
+        _make_python(_DEMO_LOCK)
+
+
+def _make_python(lock: Path) -> None:
+    _check_python(lock)
+    if is_current(VENV, _inputs(lock)):
         return
     if not _is_usable():
         _make_empty()
-    _install(inputs)
+    _install(lock)
 
 
-def _check_python() -> None:
+def _inputs(lock: Path) -> str:
+    return digest(sys.version, str(VENV), lock, ROOT / "pyproject.toml")
+
+
+def _check_python(lock: Path) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - the user's python3 may be older
         raise SetupError(
             f"Python {sys.version.split()[0]} is too old", sys.executable, "run make with PYTHON=python3.11"
         )
-    if not _LOCK.exists():
-        raise SetupError("requirements.lock is missing", str(_LOCK), "restore it from the repository")
+    if not lock.exists():
+        raise SetupError(f"{lock.name} is missing", str(lock), "restore it from the repository")
 
 
 def _is_usable() -> bool:
@@ -86,13 +100,13 @@ def _install_pip(packages: Path) -> None:
     run_logged("pip", [_python(), f"{wheel}/pip", "install", "--no-index", wheel], env=_environment(), remedy=_NETWORK)
 
 
-def _install(inputs: str) -> None:
+def _install(lock: Path) -> None:
     step = Progress("install the Python packages")
     with _interruptible():
-        # requirements.lock has a hash for every package; pip refuses any other file.
-        pip_install(step, "--require-hashes", "--requirement", _LOCK)
+        # The file has a hash for every package; pip refuses any other file.
+        pip_install(step, "--require-hashes", "--requirement", lock)
         pip_install(step, "--no-deps", "--no-build-isolation", "--editable", ROOT)
-    write_stamp(VENV, inputs)
+    write_stamp(VENV, _inputs(lock))
     step.done()
 
 
