@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.toolchain.commands import run_logged
+from tools.toolchain.commands import log_file, run_logged
 from tools.toolchain.debian import PIP, fetch_group
 from tools.toolchain.errors import SetupError
 from tools.toolchain.paths import ROOT, VENV
@@ -19,6 +20,8 @@ from tools.toolchain.stamps import STAMP, digest, is_current, write_stamp
 
 _LOCK, _DEMO_LOCK = ROOT / "requirements.lock", ROOT / "requirements-demo.lock"
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_PACKAGE = re.compile(r"^(?:Collecting |Processing \S*/)([\w.]+(?:-[A-Za-z][\w.]*)*)", re.MULTILINE)
+_SIZE = re.compile(r"^ +Downloading .*(\([\d.]+ \w+\))$")
 _NETWORK = "check the network and run make setup again"
 
 
@@ -127,14 +130,23 @@ def _interruptible() -> Iterator[None]:
 
 def pip_install(step: Progress, *arguments: str | Path) -> None:
     """Run `pip install` in the virtual environment. Raises SetupError with pip's error."""
-    options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    options = ["--disable-pip-version-check", "--no-input", "--no-compile", "--progress-bar=off"]
     run_logged(
         "pip",
         [_python(), "-m", "pip", "install", *options, *arguments],
         env=_environment(),
-        tick=step.tick,
+        tick=lambda: step.tick(_doing(log_file("pip").read_text(errors="replace"))),
         remedy=_NETWORK,
     )
+
+
+def _doing(log: str) -> str:
+    """Return what pip is doing: the package that it fetches, with its size, or that it installs them."""
+    if "\nInstalling collected packages" in log:
+        return "installing"
+    packages = _PACKAGE.findall(log)
+    size = _SIZE.match(log.rstrip().rpartition("\n")[2])
+    return f"package {len(packages)}: {packages[-1]} {size[1] if size else ''}".rstrip() if packages else ""
 
 
 def _python() -> Path:

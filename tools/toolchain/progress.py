@@ -27,15 +27,15 @@ class Progress:
             self._last_line = time.monotonic()
             _print_line(text)
 
-    def tick(self) -> None:
-        """Show the elapsed seconds of a step without a counter."""
-        seconds = time.monotonic() - self._started
+    def tick(self, doing: str = "") -> None:
+        """Show what a step without a counter is doing, or else the elapsed seconds."""
+        text = f"    {doing or f'{time.monotonic() - self._started:.0f} s'}"
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r    {seconds:.0f} s\033[K")
+            sys.stderr.write(f"\r{text}\033[K")
             sys.stderr.flush()
         elif time.monotonic() - self._last_line > self.quiet:
             self._last_line = time.monotonic()
-            _print_line(f"    {seconds:.0f} s")
+            _print_line(text)
 
     def done(self) -> None:
         """End the step and print its duration."""

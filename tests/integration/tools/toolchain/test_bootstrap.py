@@ -99,6 +99,23 @@ def test_changed_lock_renews_the_same_environment(project: Path) -> None:
     assert (project / "logs" / "pip.log").exists()
 
 
+def test_demo_takes_what_is_there_and_the_tests_add_the_rest(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = project / "requirements-demo.lock"
+    monkeypatch.setattr(bootstrap, "_DEMO_LOCK", demo)
+    demo.write_text(_pinned("setuptools") + "# demo\n")
+    log = project / "logs" / "pip.log"
+    bootstrap.make_python()
+    log.unlink(missing_ok=True)
+    bootstrap.make_demo_python()
+    assert not log.exists(), "all of it is there"
+    (project / "requirements.lock").write_text(_pinned("setuptools") + "# other\n")
+    bootstrap.make_demo_python()
+    assert log.exists()
+    log.unlink()
+    bootstrap.make_python()
+    assert log.exists(), "the tests need more"
+
+
 def test_pip_failure_is_reported_in_one_line_and_the_next_run_continues(project: Path) -> None:
     mark = _add_mark(project)
     (project / "requirements.lock").write_text("unpinned\n")
