@@ -19,7 +19,7 @@ _NEWEST = "audit.newest"
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # built once: verification calls it per row
 
 
-class _Newest(NamedTuple):
+class Head(NamedTuple):
     """The last row of the trail."""
 
     id: int
@@ -50,8 +50,8 @@ async def append(
     Rows are numbered without gaps, which a sequence of the database would leave: a missing number is a missing row.
     """
     content = dict(detail or {})
-    newest = connection.info.get(_NEWEST) or await _newest(connection)
-    appended = _Newest(newest.id + 1, hash_row(newest.hash, at, run, event, actor, content))
+    last = connection.info.get(_NEWEST) or await newest(connection)
+    appended = Head(last.id + 1, hash_row(last.hash, at, run, event, actor, content))
     row = {"at": at, "run": run, "event": event, "actor": actor, "detail": content}
     await connection.execute(insert(audit).values(**appended._asdict(), **row))
     connection.info[_NEWEST] = appended
@@ -62,15 +62,15 @@ def begin(connection: AsyncConnection) -> None:
     connection.info.pop(_NEWEST, None)
 
 
-def newest_appended(connection: AsyncConnection) -> str | None:
-    """Return the hash of the last row appended in this transaction."""
-    newest: _Newest | None = connection.info.get(_NEWEST)
-    return newest.hash if newest is not None else None
+def newest_appended(connection: AsyncConnection) -> Head | None:
+    """Return the last row appended in this transaction."""
+    appended: Head | None = connection.info.get(_NEWEST)
+    return appended
 
 
 async def note_appended(connection: AsyncConnection) -> None:
     """Note that the database itself has appended the last row in this transaction."""
-    connection.info[_NEWEST] = await _newest(connection)
+    connection.info[_NEWEST] = await newest(connection)
 
 
 async def head(connection: AsyncConnection) -> str:
@@ -78,12 +78,19 @@ async def head(connection: AsyncConnection) -> str:
 
     A copy of it proves later that no earlier row has changed.
     """
-    return (await _newest(connection)).hash
+    return (await newest(connection)).hash
 
 
-async def _newest(connection: AsyncConnection) -> _Newest:
+async def newest(connection: AsyncConnection) -> Head:
+    """Return the last row; GENESIS, before the first."""
     row = (await connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1))).first()
-    return _Newest(*row) if row is not None else _Newest(0, GENESIS)
+    return Head(*row) if row is not None else Head(0, GENESIS)
+
+
+async def is_in_place(connection: AsyncConnection, known: Head) -> bool:
+    """Return whether the row is as it was when it was the last one."""
+    rows = await connection.execute(select(audit.c.hash).where(audit.c.id == known.id))
+    return bool(rows.scalar_one_or_none() == known.hash)
 
 
 async def contains(connection: AsyncConnection, row_hash: str) -> bool:

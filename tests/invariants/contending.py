@@ -25,7 +25,7 @@ from remediator.ledger.address import postgres_address
 from remediator.ledger.postgresql import connection as postgresql_connection
 from remediator.ledger.postgresql import store, transactions
 from remediator.ledger.postgresql.store import PostgresLedger
-from remediator.ledger.postgresql.transactions import Fence, Transactions
+from remediator.ledger.postgresql.transactions import Fence, Premises, Transactions
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.remediation import Item, Plan
 from remediator.model.target import ResolvedTarget, resolve_target
@@ -58,7 +58,7 @@ class Unqueued(PostgresLedger):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._transactions.locked(self.fence) as connection:
+        async with self._transactions.locked(Premises(self.fence)) as connection:
             audit.begin(connection)
             yield connection
 
@@ -118,8 +118,10 @@ def _use(mutant: str) -> None:
 
 
 @asynccontextmanager
-async def _locked_on_a_snapshot(self: Transactions, fence: Fence | None = None) -> AsyncIterator[AsyncConnection]:
-    begin = lambda connection: transactions._begin_locked(fence, connection)  # noqa: E731
+async def _locked_on_a_snapshot(
+    self: Transactions, premises: Premises = transactions.NONE
+) -> AsyncIterator[AsyncConnection]:
+    begin = partial(transactions._begin_locked, self.timeline, premises)
     async with self._transaction(begin, isolation_level="REPEATABLE READ") as connection:
         yield connection
 

@@ -10,13 +10,16 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.ledger import audit
+from remediator.ledger.outdated import MOVED_LEDGER, pause_as_outdated
 from remediator.ledger.postgresql.transactions import FENCED, NOW, Fence, Fenced, Transactions
 from remediator.ledger.schema import from_microseconds
 from remediator.model.errors import LedgerUnavailable
@@ -33,7 +36,9 @@ _ELECT = text(
 )
 _RENEW = text(f"UPDATE leader SET expires_at = {NOW} + :ttl WHERE term = :term AND holder = :holder")
 _RESIGN = text(f"UPDATE leader SET holder = NULL, expires_at = {NOW} WHERE term = :term AND holder = :holder")
+END_TERM = text(f"UPDATE leader SET term = term + 1, holder = NULL, expires_at = {NOW}")
 _READ = text("SELECT holder, elected_at FROM leader WHERE holder IS NOT NULL")
+_SET_ORIGIN = text("UPDATE leader SET origin = :origin")
 log = structlog.get_logger(__name__)
 
 
@@ -76,15 +81,16 @@ class Term:
             log.error("this remediator leads no longer", reason=FENCED, term=self.fence.term)
         self._lost.set()
 
-    async def keep(self) -> None:
-        """Renew the lease until it is lost."""
+    async def keep(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Renew the lease until it is lost, and look at the ledger after each renewal."""
         while not self.is_lost:
             await asyncio.sleep(self._ttl.total_seconds() / RENEWALS)
             try:
                 if not await self.renew():
                     self.lose()
+                await look()
             except Exception as error:  # the database decides who has the lease once it answers again
-                log.warning("the ledger's lease is not renewed, retrying", reason=str(error))
+                log.warning("the ledger does not answer; its lease is renewed later", reason=str(error))
 
     async def renew(self) -> bool:
         """Prolong the lease by its length; return False if the term is over."""
@@ -124,9 +130,12 @@ class Term:
 class Candidate:
     """This process in the elections of the ledger."""
 
-    def __init__(self, transactions: Transactions, ttl: timedelta) -> None:
+    def __init__(self, transactions: Transactions, ttl: timedelta, now: Callable[[], datetime]) -> None:
         self._transactions = transactions
         self.ttl = ttl
+        self._now = now
+        self.origin: Sequence[str] = ()
+        """The expressions that tell where the rows of the ledger are."""
         self.name = f"{socket.gethostname()}, process {os.getpid()} ({secrets.token_hex(4)})"
 
     async def run_for_election(self) -> Term | None:
@@ -138,10 +147,33 @@ class Candidate:
         async with self._transactions.locked() as connection:  # so that no write of an earlier term is under way
             parameters = {"holder": self.name, "ttl": microseconds(self.ttl)}
             number = (await connection.execute(_ELECT, parameters)).scalar_one_or_none()
+            if number is not None:
+                await self._begin_term(connection)
         if number is None:
             return None
         log.info("elected as the leader", term=number, holder=self.name)
         return Term(self._transactions, Fence(number, self.name), self.ttl, begun)
+
+    async def _begin_term(self, connection: AsyncConnection) -> None:
+        """Pause if the rows have moved while nobody led who would know the newest of them."""
+        audit.begin(connection)
+        if await self.has_moved(connection):
+            await pause_as_outdated(connection, self._now(), MOVED_LEDGER)
+        await self.note_origin(connection)
+
+    async def has_moved(self, connection: AsyncConnection) -> bool:
+        """Return whether the rows were elsewhere when a leader last noted it."""
+        before, now = (await connection.execute(self._origin)).one()
+        return before not in (None, now)
+
+    async def note_origin(self, connection: AsyncConnection) -> None:
+        """Note where the rows are now."""
+        _, now = (await connection.execute(self._origin)).one()
+        await connection.execute(_SET_ORIGIN, {"origin": now})
+
+    @property
+    def _origin(self) -> TextClause:
+        return text(f"SELECT origin, concat_ws('/', {', '.join(self.origin)}) FROM leader")
 
 
 async def read_leader(connection: AsyncConnection) -> Leader | None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.postgresql.failures import database_error, network_error
+from remediator.ledger.postgresql.lease import END_TERM
 from remediator.ledger.postgresql.transactions import LOCK
 from remediator.ledger.revisions import alembic_config, current_revision, known_revisions, release_of
 from remediator.model.errors import LedgerUnavailable
@@ -27,8 +28,6 @@ _NO_SCHEMA = "the role's search_path names no schema that exists; run deploy/pos
 _HOLDER = text(
     "SELECT CASE WHEN expires_at > extract(epoch FROM clock_timestamp()) * 1000000 THEN holder END FROM leader"
 )
-# A process whose lease has ended, but which has not noticed, must not write into the copy.
-_END_TERM = text("UPDATE leader SET term = term + 1, holder = NULL")
 _RECORD = text("INSERT INTO schema_revision (position, revision, release) VALUES (:position, :revision, :release)")
 
 
@@ -58,7 +57,7 @@ async def open_migrated(address: PostgresAddress) -> AsyncIterator[AsyncConnecti
             raise LedgerUnavailable(f"its revision is {revision}, not {known_revisions()[-1]}; run ledger migrate")
         if holder := (await connection.execute(_HOLDER)).scalar_one():
             raise LedgerUnavailable(f"a remediator ({holder}) has the ledger; stop it")
-        await connection.execute(_END_TERM)
+        await connection.execute(END_TERM)  # a leader that has not noticed its end must not write into the copy
         yield connection
 
 

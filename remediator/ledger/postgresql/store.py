@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Self
 
 import structlog
@@ -12,13 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
+from remediator.ledger.outdated import OUTDATED_LEDGER, pause_as_outdated
 from remediator.ledger.postgresql.clock import DatabaseClock
 from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.postgresql.delivery_writer import DeliveryWriter
+from remediator.ledger.postgresql.doubt import TIMELINE
 from remediator.ledger.postgresql.leader import PostgresLeader
-from remediator.ledger.postgresql.lease import TTL, Candidate, Term
+from remediator.ledger.postgresql.lease import END_TERM, TTL, Candidate, Term
+from remediator.ledger.postgresql.origin import readable_origin
 from remediator.ledger.postgresql.start_check import check_start
-from remediator.ledger.postgresql.transactions import Fence, Transactions
+from remediator.ledger.postgresql.transactions import Fence, MissingHistory, Premises, Transactions
 from remediator.ledger.protocol import STEP_ROWS, SYSTEM_IDENTIFIER, ServerIdentity
 from remediator.ledger.schema import delivery, to_microseconds
 from remediator.model.errors import LedgerUnavailable
@@ -43,8 +47,10 @@ class PostgresLedger:
         self._engine = create_engine(address)
         self._transactions = Transactions(self._engine)
         self._write_lock = asyncio.Lock()
-        self._candidate = Candidate(self._transactions, ttl or self.ttl)
+        self._candidate = Candidate(self._transactions, ttl or self.ttl, self.clock.now)
         self._delivery_writer: DeliveryWriter | None = None
+        self._newest: audit.Head | None = None
+        """The newest row of the audit trail that this process knows to be committed."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
@@ -54,10 +60,7 @@ class PostgresLedger:
             LedgerUnavailable: it cannot be used as it is.
         """
         try:
-            async with self._transactions.reading() as connection:
-                await check_start(connection)
-            async with self._transactions.unlocked():
-                pass  # which requires the settings that a commit needs
+            await self._prepare()
             async with self.clock.kept(self._transactions):
                 self._delivery_writer = DeliveryWriter(self._store_deliveries)
                 yield self
@@ -65,19 +68,54 @@ class PostgresLedger:
             async with defer_cancellation():
                 await wait_for_result(asyncio.create_task(self._close(), name="close the ledger"))
 
+    async def _prepare(self) -> None:
+        async with self._transactions.reading() as connection:
+            await check_start(connection)
+        self._candidate.origin = await readable_origin(self._transactions)
+        if TIMELINE not in self._candidate.origin:
+            self._transactions.timeline = "''"
+        async with self._transactions.unlocked():
+            pass  # which requires the settings that a commit needs
+
     @asynccontextmanager
     async def lead(self) -> AsyncIterator[PostgresLeader | None]:
         """See Ledger. The lease is renewed in the block, and given up at its end."""
+        await self._look()
         term = await self._candidate.run_for_election()
         if term is None:
             yield None
             return
-        renewal = asyncio.create_task(term.keep(), name="ledger lease")
+        renewal = asyncio.create_task(term.keep(partial(self._look, term.fence)), name="ledger lease")
         try:
             yield PostgresLeader(self, term)
         finally:
             async with defer_cancellation():
                 await wait_for_result(asyncio.create_task(self._end(term, renewal), name="give up the lease"))
+
+    async def _look(self, fence: Fence | None = None) -> None:
+        """Learn the newest row of the trail. A leader that finds the last one it knew also vouches for the server."""
+        known = self._newest  # before the snapshot, or it would be newer
+        async with self._transactions.reading() as connection:
+            newest = await audit.newest(connection)
+            is_there = known is None or await audit.is_in_place(connection, known)
+            has_moved = fence is not None and await self._candidate.has_moved(connection)
+        if not is_there:
+            await self._pause_as_outdated()
+            return
+        if newest.id:
+            self._newest = newest
+        if has_moved:
+            async with self.write_in(fence) as connection:
+                await self._candidate.note_origin(connection)
+
+    async def _pause_as_outdated(self) -> None:
+        """Pause, and end the term: what its leader remembers may be of runs that no longer exist."""
+        async with self._write_lock, self._transactions.locked() as connection:
+            audit.begin(connection)
+            await pause_as_outdated(connection, self.clock.now(), OUTDATED_LEDGER)
+            await connection.execute(END_TERM)
+            newest = await audit.newest(connection)
+        self._newest = newest
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -91,12 +129,21 @@ class PostgresLedger:
 
         Raises:
             Fenced: the term is over.
+            MissingHistory: the ledger is older than this process knows; it is paused now.
         """
         if self._delivery_writer is None:
             raise LedgerUnavailable("the ledger is not open")
-        async with self._write_lock, self._transactions.locked(fence) as connection:
-            audit.begin(connection)
-            yield connection
+        try:
+            async with self._write_lock:
+                premises = Premises(fence, self._newest)
+                async with self._transactions.locked(premises) as connection:
+                    audit.begin(connection)
+                    yield connection
+                    appended = audit.newest_appended(connection)
+                self._newest = appended or self._newest
+        except MissingHistory:
+            await self._pause_as_outdated()
+            raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -9,16 +9,19 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from remediator.ledger.audit import Head
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
+from remediator.ledger.outdated import OUTDATED_LEDGER
+from remediator.ledger.postgresql.doubt import TIMELINE, Mark, was_committed
 from remediator.ledger.postgresql.failures import RETRIED, database_error, network_error, sqlstate
 from remediator.model.errors import LedgerUnavailable
 
@@ -37,15 +40,15 @@ _LIMITS = (
 )
 LOCK = f"pg_advisory_xact_lock({LOCK_KEY}, hashtext(current_schema()))"
 _SET_LIMITS, _SET_LIMITS_AND_LOCK = text(_LIMITS), text(f"{_LIMITS}, {LOCK}")
-_SETTINGS = text("SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit')")
 # An election changes this row under the lock that the transaction has.
 _IN_TERM = text("SELECT 1 FROM leader WHERE term = :term AND holder = :holder")
+_PREMISES = f"EXISTS ({_IN_TERM.text}) AS is_leader, (SELECT hash FROM audit WHERE id = :head) AS hash"
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 FENCED = (
     "the ledger: another remediator leads, or may lead, as this one did not renew its lease in time; nothing is done"
     " here until it is elected again"
 )
-Begin = Callable[[AsyncConnection], Awaitable[None]]
+Begin = Callable[[AsyncConnection], Awaitable[Mark | None]]
 log = structlog.get_logger(__name__)
 
 
@@ -60,11 +63,45 @@ class Fenced(LedgerUnavailable):
     """The term of the writer is over."""
 
 
+class MissingHistory(LedgerUnavailable):
+    """The ledger lacks a row of the audit trail that this process has seen in it."""
+
+
+class Premises(NamedTuple):
+    """A writer takes these for granted: its term, and the newest row of the audit trail that it knows."""
+
+    fence: Fence | None = None
+    head: Head | None = None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters of the statement that reads them."""
+        term, holder = self.fence or (None, None)
+        return {"term": term, "holder": holder, "head": None if self.head is None else self.head.id}
+
+    def require(self, is_leader: bool, known_hash: str | None) -> None:
+        """Refuse a transaction in which they do not hold.
+
+        Raises:
+            Fenced: the term is over.
+            MissingHistory: the row is missing.
+        """
+        if self.fence is not None and not is_leader:
+            raise Fenced(FENCED)
+        if self.head is not None and known_hash != self.head.hash:
+            raise MissingHistory(f"the ledger: {OUTDATED_LEDGER}")
+
+
+NONE = Premises()
+
+
 class Transactions:
     """Begins transactions, and words their errors."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self.timeline = TIMELINE
+        """The expression of the server's timeline; a constant where a managed server does not tell it."""
         self._open = 0
         self._none_open = asyncio.Event()
 
@@ -74,19 +111,20 @@ class Transactions:
             await self._none_open.wait()
 
     @asynccontextmanager
-    async def locked(self, fence: Fence | None = None) -> AsyncIterator[AsyncConnection]:
+    async def locked(self, premises: Premises = NONE) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction that excludes all others of this kind; commit it at the end of the block.
 
         Raises:
-            Fenced: the term of `fence` is over.
+            Fenced: the term of the premises is over.
+            MissingHistory: the ledger lacks the row of the premises.
         """
-        async with self._transaction(partial(_begin_locked, fence)) as connection:
+        async with self._transaction(partial(_begin_locked, self.timeline, premises)) as connection:
             yield connection
 
     @asynccontextmanager
     async def unlocked(self) -> AsyncIterator[AsyncConnection]:
         """Begin a writing transaction that needs nothing to stay as it is; commit it at the end of the block."""
-        async with self._transaction(_begin_unlocked) as connection:
+        async with self._transaction(partial(_begin_unlocked, self.timeline)) as connection:
             yield connection
 
     @asynccontextmanager
@@ -102,10 +140,10 @@ class Transactions:
         self._none_open.clear()
         try:
             async with AsyncExitStack() as stack:
-                connection = await self._begin(stack, begin, options)
+                connection, mark = await self._begin(stack, begin, options)
                 yield connection
                 async with defer_cancellation():  # a cancelled commit would leave open whether it happened
-                    await wait_for_result(asyncio.ensure_future(connection.commit()))
+                    await wait_for_result(asyncio.ensure_future(self._commit(connection, mark)))
         except DBAPIError as error:
             raise database_error(error) from error
         except NoConnection:
@@ -115,16 +153,25 @@ class Transactions:
             if not self._open:
                 self._none_open.set()
 
-    async def _begin(self, stack: AsyncExitStack, begin: Begin, options: dict[str, Any]) -> AsyncConnection:
+    async def _commit(self, connection: AsyncConnection, mark: Mark | None) -> None:
+        try:
+            await connection.commit()
+        except (DBAPIError, LedgerUnavailable):
+            if mark is None or not await was_committed(self._engine, mark, self.timeline):
+                raise
+
+    async def _begin(
+        self, stack: AsyncExitStack, begin: Begin, options: dict[str, Any]
+    ) -> tuple[AsyncConnection, Mark | None]:
         """Connect and begin; try again after a conflict, or with another connection if the server has restarted."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with AsyncExitStack() as attempted:
                     connection = await attempted.enter_async_context(self._engine.connect())
                     connection = await connection.execution_options(**options)
-                    await begin(connection)
+                    mark = await begin(connection)
                     await stack.enter_async_context(attempted.pop_all())
-                    return connection
+                    return connection, mark
             except DBAPIError as error:
                 if attempt == ATTEMPTS or not (sqlstate(error) in RETRIED or error.connection_invalidated):
                     raise
@@ -135,17 +182,29 @@ class Transactions:
         raise AssertionError("unreachable")
 
 
-async def _begin_locked(fence: Fence | None, connection: AsyncConnection) -> None:
-    """Take the lock, and only then read, also the term."""
+async def _begin_locked(timeline: str, premises: Premises, connection: AsyncConnection) -> Mark:
+    """Take the lock, and only then read."""
     await connection.execute(_SET_LIMITS_AND_LOCK)
-    require_settings(*(await connection.execute(_SETTINGS)).one())
-    if fence is not None and (await connection.execute(_IN_TERM, fence._asdict())).one_or_none() is None:
-        raise Fenced(FENCED)
+    row = (await connection.execute(_settings(timeline, _PREMISES), premises.parameters)).one()
+    require_settings(row.isolation, row.synchronous)
+    premises.require(row.is_leader, row.hash)
+    return Mark(row.xid, row.timeline)
 
 
-async def _begin_unlocked(connection: AsyncConnection) -> None:
+async def _begin_unlocked(timeline: str, connection: AsyncConnection) -> Mark:
     await connection.execute(_SET_LIMITS)
-    require_settings(*(await connection.execute(_SETTINGS)).one())
+    row = (await connection.execute(_settings(timeline))).one()
+    require_settings(row.isolation, row.synchronous)
+    return Mark(row.xid, row.timeline)
+
+
+@cache
+def _settings(timeline: str, premises: str = "true") -> TextClause:
+    return text(
+        "SELECT current_setting('transaction_isolation') AS isolation,"
+        " current_setting('synchronous_commit') AS synchronous,"
+        f" pg_current_xact_id()::text AS xid, {timeline} AS timeline, {premises}"
+    )
 
 
 async def _begin_reading(_: AsyncConnection) -> None:

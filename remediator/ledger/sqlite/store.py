@@ -15,9 +15,10 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from remediator.ledger import audit, switches
+from remediator.ledger import audit
 from remediator.ledger.always_leading import AlwaysLeading
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
+from remediator.ledger.outdated import OUTDATED_LEDGER, pause_as_outdated
 from remediator.ledger.protocol import ServerIdentity
 from remediator.ledger.schema import to_microseconds
 from remediator.ledger.sqlite.delivery_writer import DeliveryWriter
@@ -32,10 +33,6 @@ from remediator.model.errors import LedgerUnavailable
 
 BUSY_TIMEOUT_MILLISECONDS = 5_000
 WAL_BYTES = 64 * 1024 * 1024  # the write-ahead log is cut to this after a long reader or a flood
-OUTDATED_LEDGER = (
-    "this ledger is missing recent history (restored or replaced). Check what was done since, then run"
-    " `runbookctl resume`"
-)
 log = structlog.get_logger(__name__)
 
 
@@ -142,7 +139,7 @@ class SqliteLedger(AlwaysLeading):
     def _record_head(self, connection: AsyncConnection) -> None:
         head = audit.newest_appended(connection)
         if head is not None and self._lock is not None:
-            self._lock.write_hash(head)
+            self._lock.write_hash(head.hash)
 
     async def _close(self, lock: LedgerLock) -> None:
         self._lock, delivery_writer, self._delivery_writer = None, self._delivery_writer, None
@@ -198,8 +195,7 @@ class SqliteLedger(AlwaysLeading):
             if recorded_hash is None or await audit.contains(connection, recorded_hash):
                 return
         async with self.write() as connection:
-            await switches.pause_now(connection, SystemClock().now(), "remediator", OUTDATED_LEDGER, None, None)
-        log.error("remediation is paused", reason=OUTDATED_LEDGER)
+            await pause_as_outdated(connection, SystemClock().now(), OUTDATED_LEDGER)
 
 
 def _is_damaged(error: DatabaseError) -> bool:

@@ -147,7 +147,7 @@ async def test_renewal_and_resignation_are_those_of_the_own_term(
         before = ledger_databases.sql(url, "SELECT expires_at, holder FROM leader")
         assert await former.renew() is False
         async with asyncio.timeout(10):
-            await former.keep()
+            await former.keep(_look)
         assert former.is_lost
         await Term(ledger._transactions, former.fence, SHORT, 0.0).resign()
         assert ledger_databases.sql(url, "SELECT expires_at, holder FROM leader") == before
@@ -169,6 +169,10 @@ async def test_trust_ends_before_the_lease_and_is_counted_from_before_the_renewa
         term = Term(ledger._transactions, (await _elected(ledger._candidate)).fence, timedelta(seconds=10), -10.0)
         assert term.trusted_until == pytest.approx(-1.0)
         assert not term.is_trusted
+
+
+async def _look() -> None:
+    """See nothing new."""
 
 
 async def _elected(candidate: Candidate) -> Term:
