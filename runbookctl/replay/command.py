@@ -12,7 +12,7 @@ from runbookctl.replay.comparison import changed_episodes
 from runbookctl.replay.deliveries_file import read_export
 from runbookctl.replay.history import History
 from runbookctl.replay.moments import Period, parse_period
-from runbookctl.replay.past_alerts import parse_mapping, read_alerts, read_coverage
+from runbookctl.replay.past_alerts import left_out_notes, parse_mapping, read_alerts, read_coverage
 from runbookctl.replay.play import Played, play
 from runbookctl.replay.prometheus import Access, open_prometheus
 from runbookctl.replay.report import ReplayReport, Source
@@ -114,7 +114,8 @@ async def _read_prometheus(access: Access, period: Period, options: Options) -> 
         coverage = await read_coverage(prometheus, period.since, period.until)
         history = await read_alerts(prometheus, period.since, period.until, period.step, mappings)
         measured = await read_sizes(prometheus, history, period.step)
-        notes = [UNKNOWN_PAST, *await threshold_notes(prometheus, history)]
+        left_out = await left_out_notes(prometheus, period.since, period.until, mappings)
+        notes = [UNKNOWN_PAST, *left_out, *await threshold_notes(prometheus, history)]
     sizes = Sizes(measured.found, measured.population, recorded)
     firings = sum(len(each.spans) for each in history.alerts)
     covered = min(coverage.total, period.until - period.since) if coverage.spans else timedelta()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from remediator.model.target import sanitize
 from remediator.remediations import REMEDIATIONS
 from runbookctl.errors import RemediatorRefused, WrongUsage
 from runbookctl.replay.history import History, PastAlert, Span
@@ -13,6 +14,7 @@ from runbookd.inventory.suggest import suggest
 
 COVERAGE_STEP = timedelta(minutes=5)
 HIDDEN = frozenset({"__name__", "alertstate"})  # labels of the series, not of the alert
+MAX_NAMES = 20
 FORM = "NAME=REMEDIATION@TARGET, like SessionsStuck=terminate_idle_transactions@shop/postgres/main"
 
 
@@ -97,6 +99,16 @@ async def read_alerts(
     return History(since, until, alerts)
 
 
+async def left_out_notes(
+    prometheus: PastPrometheus, since: datetime, until: datetime, mappings: Sequence[AlertMapping]
+) -> Sequence[str]:
+    """Return a note that names the alerts that fired and are not replayed, if there are any."""
+    fired = await prometheus.alert_names('ALERTS{alertstate="firing",remediation=""}', since, until)
+    if names := [name for name in fired if name not in {each.name for each in mappings}]:
+        return [f"not replayed, because no label remediation or --alert says what would repair it: {_listed(names)}"]
+    return []
+
+
 async def read_coverage(prometheus: PastPrometheus, since: datetime, until: datetime) -> Coverage:
     """Return when Prometheus has samples of `up`, which it writes itself.
 
@@ -157,20 +169,25 @@ def _require_bounded(series: int, since: datetime, until: datetime, step: timede
 
 
 async def _why_none(prometheus: PastPrometheus, since: datetime, until: datetime) -> str:
-    any_alert = await prometheus.count_series('ALERTS{alertstate="firing"}', since, until)
+    names = await prometheus.alert_names('ALERTS{alertstate="firing"}', since, until)
     between = _between(since, until)
-    if not any_alert:
+    if not names:
         return (
             f"no alert fired between {between}: Prometheus at {prometheus.shown} has no series ALERTS; load alert rules"
         )
     return (
-        f"{min(any_alert, MAX_SERIES)} alerts fired between {between}, and none of them has the label remediation;"
+        f"{len(names)} alerts fired between {between}, and none of them has the label remediation: {_listed(names)};"
         f" load the rules of alert_rules/, or name what would repair yours with --alert {FORM}"
     )
 
 
 def _between(since: datetime, until: datetime) -> str:
     return f"{since:%Y-%m-%d %H:%M} and {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(sanitize(name) for name in names[:MAX_NAMES]) + more
 
 
 def _quoted(text: str) -> str:

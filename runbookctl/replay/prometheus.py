@@ -76,9 +76,17 @@ class PastPrometheus:
 
     async def count_series(self, selector: str, since: datetime, until: datetime) -> int:
         """Return how many series of `selector` have a sample between the two moments, at most MAX_SERIES + 1."""
+        return len(await self._labels(selector, since, until))
+
+    async def alert_names(self, selector: str, since: datetime, until: datetime) -> Sequence[str]:
+        """Return the alerts among the series of `selector` between the two moments, by name."""
+        found = await self._labels(selector, since, until)
+        return sorted({str(each["alertname"]) for each in found if each.get("alertname")})
+
+    async def _labels(self, selector: str, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
         window = {"start": str(since.timestamp()), "end": str(until.timestamp()), "limit": str(MAX_SERIES + 1)}
-        found: Sequence[Any] = await self._post(SERIES, {"match[]": selector, **window})
-        return len(found)
+        found: Sequence[Mapping[str, Any]] = await self._post(SERIES, {"match[]": selector, **window})
+        return found
 
     async def _post(self, path: str, form: Mapping[str, str]) -> Any:
         try:

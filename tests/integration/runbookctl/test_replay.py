@@ -116,7 +116,10 @@ def test_a_changed_setting_is_shown_beside_the_present_one(prometheus: Prometheu
 def test_an_alert_of_ones_own_is_replayed_with_what_would_repair_it(
     prometheus: PrometheusServer, inventory: Path
 ) -> None:
+    left_out = "not replayed, because no label remediation or --alert says what would repair it: ApiStuck"
+    assert left_out in replay_json(prometheus.url, inventory)["source"]["notes"]
     report = replay_json(prometheus.url, inventory, "--alert", "ApiStuck=restart_service@shop/services/api")
+    assert not any("ApiStuck" in note for note in report["source"]["notes"])
     services = [each for each in report["present"]["remediations"] if each["remediation"] == "restart_service"]
     assert [(each["episodes"], each["acted"] > 0, each["sizes"]) for each in services] == [
         (1, True, {"declared": services[0]["sizes"]["declared"]})
