@@ -95,12 +95,16 @@ async def covered_since(connection: AsyncConnection, since: datetime, until: dat
 async def ended_runs(
     connection: AsyncConnection, since: datetime, until: datetime, stack: str | None
 ) -> Sequence[EndedRun]:
-    """Return the runs that ended in the period, oldest first; call `covered_since` before."""
+    """Return the runs that ended in the period, oldest first; call `covered_since` before.
+
+    The stack is chosen afterwards: SQLite would else read by the index of stacks, all runs of this one.
+    """
     columns = [_column(run.c[name]) for name in EndedRun._fields[:-2]]
     settings, firing_since = cast(run.c.settings, Text), _column(episode.c.firing_since)
     query = select(*columns, settings, firing_since).join(episode, episode.c.id == run.c.episode)
-    query = query.where(run.c.finished_at >= since, run.c.finished_at < until, *_of_stack(run.c.stack, stack))
-    return [EndedRun._make(row) for row in await connection.execute(query.order_by(run.c.finished_at))]
+    query = query.where(run.c.finished_at >= since, run.c.finished_at < until)
+    found = [EndedRun._make(row) for row in await connection.execute(query.order_by(run.c.finished_at))]
+    return [each for each in found if stack in (None, each.stack)]
 
 
 async def ended_episodes(
@@ -118,8 +122,9 @@ async def ended_episodes(
     )
     was_in_hand = exists().where(acknowledgement.c.episode == some.c.id)
     query = select(*(_column(some.c[name]) for name in names), was_acted_on, was_in_hand)
-    query = query.where(some.c.end_reason != "finished", *_of_stack(some.c.stack, stack))
-    return [EndedEpisode._make(row) for row in await connection.execute(query.order_by(some.c.ended_at))]
+    query = query.where(some.c.end_reason != "finished").order_by(some.c.ended_at)
+    found = [EndedEpisode._make(row) for row in await connection.execute(query)]
+    return [each for each in found if stack in (None, each.stack)]
 
 
 async def item_outcomes(connection: AsyncConnection, runs: Sequence[int]) -> Mapping[int, Mapping[ItemState, int]]:
@@ -155,7 +160,7 @@ async def acts_of_operators(
     """Return the acknowledgements, pauses, closed breakers, deploys and duties of the period, oldest first."""
     parts = (_acknowledged, _paused, _resumed, _closed_breakers, _deployed, _done_duties)
     acts = [act for part in parts for act in await part(connection, since, until)]
-    return sorted((act for act in acts if stack in (None, act.stack) or act.stack is None), key=lambda act: act.at)
+    return sorted((act for act in acts if stack is None or act.stack in (None, stack)), key=lambda act: act.at)
 
 
 async def _acknowledged(connection: AsyncConnection, since: datetime, until: datetime) -> Sequence[OperatorAct]:
@@ -208,10 +213,6 @@ async def _done_duties(connection: AsyncConnection, since: datetime, until: date
 
 def _scope(stack: str | None) -> str:
     return stack or "all stacks"
-
-
-def _of_stack(column: ColumnElement[str], stack: str | None) -> Sequence[ColumnElement[bool]]:
-    return [] if stack is None else [column == stack]
 
 
 def _column(column: ColumnElement[Any]) -> ColumnElement[Any]:

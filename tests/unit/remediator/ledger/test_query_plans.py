@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import send_due
 from remediator.intake.vanished import VanishedEpisodeDetector
 from remediator.ledger.sqlite.store import SqliteLedger
+from remediator.reports.period_reading import read_report
 from remediator.server import metrics
 from runbookd.inventory import Inventory
 from tests.unit.remediator.conftest import EngineHarness, ManualClock, inventory
@@ -76,15 +78,34 @@ async def test_no_statement_scans_a_large_table(watched: tuple[EngineHarness, St
     harness, seen = watched
     seen.clear()
     await do_all_recurring_work(harness)
+    assert len(seen) > 50, "nearly all statements of the remediator"
+    assert await scans_of_large_tables(harness, seen) == []
+
+
+async def test_report_scans_no_large_table(watched: tuple[EngineHarness, StatementLog]) -> None:
+    harness, seen = watched
+    await do_all_recurring_work(harness)
+    seen.clear()
+    async with harness.context.ledger.read() as connection:
+        await read_report(connection, harness.context, timedelta(days=7))
+    assert len(seen) > 10
+    assert await scans_of_large_tables(harness, seen) == []
+    of_all = {text for text, _ in seen}
+    seen.clear()
+    async with harness.context.ledger.read() as connection:
+        await read_report(connection, harness.context, timedelta(days=7), "shop")
+    assert {text for text, _ in seen if text.startswith("SELECT run.")} <= of_all, "an index of stacks would read all runs of one"
+
+
+async def scans_of_large_tables(harness: EngineHarness, seen: StatementLog) -> list[tuple[str, str]]:
     statements = {text: parameters for text, parameters in seen if not text.startswith(("BEGIN", "PRAGMA"))}
-    assert len(statements) > 50, "nearly all statements of the remediator"
     async with harness.context.ledger.read() as connection:
         plans = [
             (text, row[3])
             for text, parameters in statements.items()
             for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
         ]
-    assert [(text, step) for text, step in plans if _reads_all(text, step)] == []
+    return [(text, step) for text, step in plans if _reads_all(text, step)]
 
 
 def _reads_all(statement: str, step: str) -> bool:
