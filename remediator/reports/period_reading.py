@@ -32,7 +32,7 @@ from remediator.reports.period import (
     Totals,
     Waited,
 )
-from remediator.reports.readiness import Readiness, plan_record, readiness
+from remediator.reports.readiness import PlanRecord, Readiness, plan_record, readiness
 from remediator.reports.recurring import recurring_problems
 from remediator.reports.spread import spread_of
 from runbookd.inventory import Mode, format_duration
@@ -257,8 +257,8 @@ async def _readiness(connection: AsyncConnection, context: Context, facts: _Fact
         if facts.period.stack not in (None, stack):
             continue
         for name, remediation in context.remediations.items():
-            settings = settings_of(settings_of_stack, name)
-            record = plan_record(by_alerts.get((stack, name), ()), settings, untouched_ends)
+            settings, plans = settings_of(settings_of_stack, name), by_alerts.get((stack, name), ())
+            record = plan_record(plans, settings, untouched_ends) if plans else PlanRecord()
             is_configured = name in settings_of_stack.remediations and settings.mode is not Mode.OFF
             if not remediation.reads_only and (is_configured or record.plans or record.outdated):
                 is_broken = (stack, name) in broken

@@ -94,7 +94,9 @@ async def test_report_scans_no_large_table(watched: tuple[EngineHarness, Stateme
     seen.clear()
     async with harness.context.ledger.read() as connection:
         await read_report(connection, harness.context, timedelta(days=7), "shop")
-    assert {text for text, _ in seen if text.startswith("SELECT run.")} <= of_all, "an index of stacks would read all runs of one"
+    assert {text for text, _ in seen if text.startswith("SELECT run.")} <= of_all, (
+        "an index of stacks would read all runs of one"
+    )
 
 
 async def scans_of_large_tables(harness: EngineHarness, seen: StatementLog) -> list[tuple[str, str]]:
