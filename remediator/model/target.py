@@ -118,6 +118,29 @@ def resolve_target(
             return unresolved
 
 
+def find_target(
+    inventory: Inventory, remediations: Mapping[str, Remediation], key: EpisodeKey
+) -> ResolvedTarget | None:
+    """Look up the target of `key`, or return None.
+
+    Unlike `resolve_target` it looks for no name that is meant, which takes long for thousands of keys.
+    """
+    remediation, stack = remediations.get(key.remediation), inventory.stacks.get(key.stack)
+    if remediation is None or stack is None:
+        return None
+    name = _own_name(remediation, key)
+    if not key.is_about_an_alert and name not in targets_by_kind(key.stack, stack)[remediation.kind]:
+        return None
+    found = resolve_target(inventory, remediations, key)
+    return found if isinstance(found, ResolvedTarget) else None
+
+
+def _own_name(remediation: Remediation, key: EpisodeKey) -> str:
+    """Return the name of the target in its stack, without its queue."""
+    _, _, rest = key.target.removeprefix(f"{key.stack}/").partition("/")
+    return rest.partition("/")[0] if remediation.kind == "queues" else rest
+
+
 def canonical_target(remediation: Remediation, text: str) -> str:
     """Return the canonical form of a target that an operator wrote, perhaps without its kind."""
     stack, _, rest = text.partition("/")

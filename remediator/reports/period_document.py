@@ -24,7 +24,6 @@ from remediator.reports.recurring import RecurringProblem
 from remediator.reports.spread import Spread
 from runbookd.inventory import format_duration
 
-MAX_PROBLEMS = 10  # recurring problems that are shown with their fix
 _NUMBERS = frozenset(
     {"runs", "succeeded", "items applied", "alerts", "median", "90 %", "still waiting", "needless", "of judged"}
     | {"not judged", "clean plans", "at least", "times in 7 days"}
@@ -211,10 +210,9 @@ def answer_words(answer: Answer) -> str:
 def _recurring(report: PeriodReport) -> Section:
     columns = _columns("target", "times in 7 days", "in common", "last")
     rows = [_recurring_row(each) for each in report.recurring]
-    shown = report.recurring[:MAX_PROBLEMS]
     fixes = [
         Snippet(f"{each.remediation} on {each.target}: {each.fix.advice}", each.fix.snippet, each.fix.language)
-        for each in shown
+        for each in report.recurring
     ]
     empty = "No problem has come back often enough to need a permanent fix."
     return Section("recurring", "Problems that come back", columns, rows, empty, snippets=fixes)

@@ -40,6 +40,7 @@ from runbookd.inventory.suggest import suggest
 
 LONGEST = timedelta(days=366)
 REFERENCE = timedelta(days=90)  # before the end of the period: the alerts with which a run is compared
+MAX_PROBLEMS = 10  # recurring ones, the most frequent
 MAX_SENTENCES = 100  # refusals whose numbers are read
 _WAITS = frozenset({RunState.DEFERRED, RunState.AWAITING_APPROVAL})
 Key = tuple[str, str]
@@ -107,8 +108,13 @@ async def read_report(
     since: timedelta,
     stack: str | None = None,
     until: datetime | None = None,
+    *,
+    is_frequent: bool = False,
 ) -> PeriodReport:
-    """Return the report of the time before `until`, which is now by default; call `check_period` before."""
+    """Return the report of the time before `until`, which is now by default; call `check_period` before.
+
+    `is_frequent` is as in `recent_recurrences`.
+    """
     end = until or context.clock.now()
     covered = await period_facts.covered_since(connection, end - since, end)
     facts = await _read_facts(connection, context, Period(covered, end, end - since, stack))
@@ -123,7 +129,7 @@ async def read_report(
         needless=_needless(facts),
         by_hand=by_hand(facts.runs, facts.waits, facts.acts, facts.items),
         readiness=await _readiness(connection, context, facts),
-        recurring=await recurring_problems(connection, context, stack),
+        recurring=await recurring_problems(connection, context, stack, most=MAX_PROBLEMS, is_frequent=is_frequent),
     )
 
 

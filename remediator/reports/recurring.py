@@ -21,7 +21,7 @@ from remediator.ledger.runs import Run
 from remediator.masking import mask_text
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import Item, PermanentFix
-from remediator.model.target import ResolvedTarget, resolve_target
+from remediator.model.target import ResolvedTarget, find_target, resolve_target
 
 WEEK = timedelta(days=7)
 QUICK_SECONDS = 0.05
@@ -67,19 +67,27 @@ class RecurringProblem:
 
 
 async def recurring_problems(
-    connection: AsyncConnection, context: Context, stack: str | None = None, *, is_frequent: bool = False
+    connection: AsyncConnection,
+    context: Context,
+    stack: str | None = None,
+    *,
+    most: int | None = None,
+    is_frequent: bool = False,
 ) -> Sequence[RecurringProblem]:
     """Return the recurring problems of the last week, the most frequent first; those of all stacks by default.
 
-    `is_frequent` is as in `recent_recurrences`.
+    With `most`, at most that number. `is_frequent` is as in `recent_recurrences`.
     """
     since = context.clock.now() - WEEK
-    found = []
-    for each, target in await recent_recurrences(connection, context, is_frequent=is_frequent):
-        if stack in (None, each.key.stack) and each.times >= limit_of(target):
-            runs = await runs_of(connection, each.key, since)
-            found.append(await _problem(connection, target, each, runs))
-    return found
+    counted = [
+        (each, target)
+        for each, target in await recent_recurrences(connection, context, is_frequent=is_frequent)
+        if stack in (None, each.key.stack) and each.times >= limit_of(target)
+    ]
+    return [
+        await _problem(connection, target, each, await runs_of(connection, each.key, since))
+        for each, target in counted[:most]
+    ]
 
 
 async def recurring_problem_of(connection: AsyncConnection, context: Context, run: Run) -> RecurringProblem | None:
@@ -105,8 +113,8 @@ async def recent_recurrences(
     latest = _READINGS.get(context.ledger)
     if not is_frequent or latest is None or latest.used_until < monotonic():
         latest = await _read_recurrences(connection, context)
-    targets = [(each, resolve_target(context.inventory, context.remediations, each.key)) for each in latest.recurrences]
-    return [(each, target) for each, target in targets if isinstance(target, ResolvedTarget)]
+    targets = [(each, find_target(context.inventory, context.remediations, each.key)) for each in latest.recurrences]
+    return [(each, target) for each, target in targets if target is not None]
 
 
 async def _read_recurrences(connection: AsyncConnection, context: Context) -> _Reading:

@@ -38,8 +38,8 @@ def add_report_route(app: web.Application, context: Context, require_operator: O
     app.router.add_get("/api/v1/report", require_operator(get_report))
 
 
-async def report_of(context: Context, query: Mapping[str, str]) -> PeriodReport:
-    """Return the report that an address asks for, by its `since` and `stack`.
+async def report_of(context: Context, query: Mapping[str, str], *, is_frequent: bool = False) -> PeriodReport:
+    """Return the report that an address asks for, by its `since` and `stack`; `is_frequent` is as in `read_report`.
 
     Raises:
         InvalidParameter: the period is no duration, empty or too long.
@@ -48,7 +48,7 @@ async def report_of(context: Context, query: Mapping[str, str]) -> PeriodReport:
     since, stack = _parse_since(query.get("since") or DEFAULT_SINCE), query.get("stack") or None
     check_period(context, since, stack)
     async with context.ledger.read() as connection:
-        return await read_report(connection, context, since, stack)
+        return await read_report(connection, context, since, stack, is_frequent=is_frequent)
 
 
 def _parse_since(text: str) -> timedelta:

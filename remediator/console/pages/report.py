@@ -31,7 +31,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
 
     async def show(request: web.Request, visitor: Visitor) -> web.Response:
         query = request.query
-        report = await report_of(context, query)
+        report = await report_of(context, query, is_frequent=True)
         since, stack = query.get("since") or DEFAULT_SINCE, report.period.stack
         return await render(
             request,

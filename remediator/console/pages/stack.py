@@ -139,7 +139,7 @@ async def _read(connection: AsyncConnection, context: Context, name: str, now: d
         [each for each in await read_duties(connection, context) if each.stack == name],
         (await deploys.newest_by_stack(connection)).get(name),
         await read_in_hand(connection, open_episodes, now),
-        (await recurring_problems(connection, context, name, is_frequent=True))[:MAX_PROBLEMS],
+        await recurring_problems(connection, context, name, most=MAX_PROBLEMS, is_frequent=True),
     )
 
 

@@ -56,7 +56,7 @@ async def test_report_that_cannot_be_is_a_page_with_its_reason(
 async def test_hostile_text_is_shown_harmless(console: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = "<script>alert(1)</script>\u202e\"'"
 
-    async def one(*_: object) -> list[RecurringProblem]:
+    async def one(*_: object, **__: object) -> list[RecurringProblem]:
         moment = console.clock.now()
         fix = Fix(hostile, f"ALTER ROLE x;\n{hostile}", "sql")
         return [RecurringProblem("shop", hostile, hostile, 3, 3, 3, moment, moment, [1], 0, [], fix)]
