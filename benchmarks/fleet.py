@@ -1,8 +1,9 @@
 """Measures what one more stack costs: in the exporter, in the monitored servers, and in Prometheus with all rules.
 
-`python -m benchmarks.fleet` (ten minutes) prints the lines of the table in docs/explanation/scale.md. A stack is a small
-product: a PostgreSQL, a Redis and a queue. Every stack is a scrape of its own, as deploy/prometheus-shards.yml does it.
-Prometheus reads copies of one page under other names, so that only its own cost is measured.
+`python -m benchmarks.fleet` (ten minutes) prints the lines of docs/explanation/scale.md. A stack is a small product: a
+PostgreSQL, a Redis and a queue. Every stack is a scrape of its own, as deploy/prometheus-shards.yml does it.
+Prometheus reads copies of one page under other names, so that only its own cost is measured: with the thresholds that a
+healthy stack has, and once with more, whose quantities are missing, so that each stack has alerts.
 """
 
 import json
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -29,7 +31,8 @@ from runbookd.service.memory import tune_collector
 from tools.toolchain.paths import ROOT
 
 EXPORTER_SIZES, PROMETHEUS_SIZES = (1, 10, 40), (10, 50, 200)
-ROUNDS, SETTLE_SECONDS, MEASURED_SECONDS = 20, 60, 120
+SIZE_WITH_ALERTS = 50
+ROUNDS, SETTLE_SECONDS, MEASURED_SECONDS = 20, 45, 90
 THRESHOLDS, ITS_STACK = ROOT / "alert_rules" / "thresholds" / "clientforge.yml", "clientforge"
 NAME = "stack_{}"
 
@@ -42,8 +45,12 @@ def main() -> None:
         with _servers(folder) as (postgres, redis):
             for size in EXPORTER_SIZES:
                 page = _measure_exporter(folder / f"exporter{size}", postgres, redis, size)
+        thresholds = THRESHOLDS.read_text()
+        measured = _measured_quantities(folder / "prometheus1", page)
+        healthy = _only(thresholds, measured)
         for size in PROMETHEUS_SIZES:
-            _measure_prometheus(folder / f"prometheus{size}", page, size)
+            _measure_prometheus(folder / f"prometheus{size}", page, size, healthy)
+        _measure_prometheus(folder / "prometheus_with_alerts", page, SIZE_WITH_ALERTS, thresholds)
 
 
 @contextmanager
@@ -71,20 +78,21 @@ def _measure_exporter(folder: Path, postgres: PostgresServer, redis: RedisServer
     process.launch(Launch([ROOT / ".venv" / "bin" / "runbook-exporter", *flags], cwd=folder))
     try:
         process.wait_until(lambda: answers_ok(f"http://127.0.0.1:{port}/-/ready"))
-        pages = [_scrape(port, stacks) for _ in range(ROUNDS)]
+        for _ in range(ROUNDS):
+            page = _scrape(port, stacks)
         cpu, server = cpu_seconds(pid_of(process)), server_cpu(postgres)
         for _ in range(ROUNDS):
-            pages.append(_scrape(port, stacks))
+            page = _scrape(port, stacks)
         cpu, server = (cpu_seconds(pid_of(process)) - cpu) / ROUNDS, (server_cpu(postgres) - server) / ROUNDS
         connections = postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'metrics'").strip()
-        series = sum(not line.startswith("#") for line in pages[-1].splitlines())
+        series = sum(not line.startswith("#") for line in page.splitlines())
         print(
             f"exporter, {size} stacks: {cpu * 1e3:.1f} ms CPU per round, {resident_mebibytes(pid_of(process)):.0f} MiB,"
-            f" {series} series and {len(pages[-1]):,} bytes per stack, {connections} connections to PostgreSQL,"
+            f" {series} series and {len(page):,} bytes per stack, {connections} connections to PostgreSQL,"
             f" {server * 1e3:.1f} ms CPU of PostgreSQL",
             flush=True,
         )
-        return pages[-1]
+        return page
     finally:
         process.stop()
 
@@ -102,27 +110,56 @@ def _scrape(port: int, stacks: Sequence[str] | dict[str, Any]) -> str:
     return [request(f"http://127.0.0.1:{port}/metrics?stack={stack}").decode() for stack in stacks][-1]
 
 
-def _measure_prometheus(folder: Path, page: str, size: int) -> None:
-    """Print the costs of a Prometheus with all rules, and the thresholds of a runbook for each of `size` stacks."""
+@contextmanager
+def _prometheus(folder: Path, page: str, size: int, thresholds: str) -> Iterator[PrometheusServer]:
+    """Run a Prometheus with all rules, and these thresholds for each of `size` stacks, until it has settled."""
     folder.mkdir()
     with _pages(page, size) as port:
-        server = PrometheusServer(folder, _write_configuration(folder, port, size))
+        server = PrometheusServer(folder, _write_configuration(folder, port, size, thresholds))
         server.start()
         try:
             time.sleep(SETTLE_SECONDS)
-            pid = pid_of(server.process)
-            before = cpu_seconds(pid)
-            time.sleep(MEASURED_SECONDS)
-            cpu = (cpu_seconds(pid) - before) / MEASURED_SECONDS
-            rules = _value(server, "prometheus_rule_group_last_duration_seconds")
-            head = _value(server, "prometheus_tsdb_head_series")
-            print(
-                f"Prometheus, {size} stacks: {cpu:.2f} cores, {resident_mebibytes(pid):.0f} MiB, {head:,.0f} series,"
-                f" {rules:.2f} s for all rules",
-                flush=True,
-            )
+            yield server
         finally:
             server.remove()
+
+
+def _measured_quantities(folder: Path, page: str) -> set[str]:
+    """Return the quantities that the rules derive from the page of a stack."""
+    with _prometheus(folder, page, 1, "") as server:
+        series = _query(server, "stack_quantity_kind:measured:group")
+    return {each["metric"]["quantity"] for each in series}
+
+
+def _only(thresholds: str, quantities: set[str]) -> str:
+    """Return the thresholds of these quantities; those without a quantity stay."""
+    rules = yaml.safe_load(thresholds)
+    for group in rules["groups"]:
+        group["rules"] = [each for each in group["rules"] if _is_about(each, quantities)]
+    return yaml.safe_dump(rules)
+
+
+def _is_about(rule: Any, quantities: set[str]) -> bool:
+    name = rule["record"].split(":")
+    quantity = rule["labels"].get("quantity", name[1])
+    return quantity in quantities or name[-1] not in ("critical", "warning", "info")
+
+
+def _measure_prometheus(folder: Path, page: str, size: int, thresholds: str) -> None:
+    """Print the costs of a Prometheus with all rules."""
+    with _prometheus(folder, page, size, thresholds) as server:
+        pid = pid_of(server.process)
+        before = cpu_seconds(pid)
+        time.sleep(MEASURED_SECONDS)
+        cpu = (cpu_seconds(pid) - before) / MEASURED_SECONDS
+        rules = _value(server, "prometheus_rule_group_last_duration_seconds")
+        head = _value(server, "prometheus_tsdb_head_series")
+        alerts = len(_query(server, "ALERTS"))
+        print(
+            f"Prometheus, {size} stacks: {cpu:.3f} cores, {resident_mebibytes(pid):.0f} MiB, {head:,.0f} series,"
+            f" {rules:.2f} s for all rules, {alerts} alerts",
+            flush=True,
+        )
 
 
 @contextmanager
@@ -149,10 +186,10 @@ def _pages(page: str, size: int) -> Iterator[int]:
         server.shutdown()
 
 
-def _write_configuration(folder: Path, port: int, size: int) -> Path:
+def _write_configuration(folder: Path, port: int, size: int, thresholds: str) -> Path:
     for number in range(size):
         name = NAME.format(number)
-        (folder / f"thresholds_{number}.yml").write_text(THRESHOLDS.read_text().replace(ITS_STACK, name))
+        (folder / f"thresholds_{number}.yml").write_text(thresholds.replace(ITS_STACK, name))
     rules = [str(ROOT / "alert_rules" / "*.yml"), str(ROOT / "alert_rules" / "adapters" / "*.yml")]
     discovery = {"url": f"http://127.0.0.1:{port}/sd", "refresh_interval": "5s"}
     job = {"job_name": "runbook_exporter", "honor_labels": True, "http_sd_configs": [discovery]}
@@ -165,9 +202,14 @@ def _write_configuration(folder: Path, port: int, size: int) -> Path:
     return folder / "prometheus.yml"
 
 
+def _query(server: PrometheusServer, expr: str) -> Any:
+    body = request(f"{server.url}/api/v1/query?query={quote(expr)}", seconds=60)
+    return json.loads(body)["data"]["result"]
+
+
 def _value(server: PrometheusServer, name: str) -> float:
     """Return a value of the page of Prometheus itself, summed over its series."""
-    lines = request(f"{server.url}/metrics").decode().splitlines()
+    lines = request(f"{server.url}/metrics", seconds=60).decode().splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 

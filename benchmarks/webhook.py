@@ -166,15 +166,22 @@ async def connect(port: int) -> AsyncIterator[ClientConnection]:
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[tuple[int, asyncio.StreamReader]]:
     """Run the remediator in its own process; yield its port and the stream of effect times."""
-    (folder / "token").write_text("bench")
-    command: Sequence[str] = (sys.executable, "-m", "benchmarks.webhook_server", str(folder))
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    process, port = await start(folder)
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     try:
-        yield int(await process.stdout.readline()), process.stdout
+        yield port, process.stdout
     finally:
         process.terminate()
         await process.wait()
+
+
+async def start(folder: Path, *ledger_url: str) -> tuple[asyncio.subprocess.Process, int]:
+    """Start a remediator, with a SQLite ledger in `folder` by default; return its process and port."""
+    (folder / "token").write_text("bench")
+    command: Sequence[str] = (sys.executable, "-m", "benchmarks.webhook_server", str(folder), *ledger_url)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    return process, int(await process.stdout.readline())
 
 
 def main() -> None:

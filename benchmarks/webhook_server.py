@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from signal import SIGTERM
 from time import monotonic
 from typing import Any
 
@@ -84,19 +85,21 @@ def stack(mode: str, most: int) -> dict[str, Any]:
     }
 
 
-async def serve(folder: Path) -> None:
-    """Serve until the process ends."""
+async def serve(folder: Path, ledger_url: str) -> None:
+    """Serve until SIGTERM, and end as the daemon does."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(SIGTERM, stopped.set)
     no_undo, no_fix = Undo("none", "It touches nothing."), PermanentFix(lambda *_: Fix("Nothing is to be fixed."))
     touch = Remediation(REMEDIATION, "postgres", frozenset(), 1, False, open_session, no_undo, permanent_fix=no_fix)
-    ledger = ledger_at(f"sqlite:///{folder}/ledger.db")
-    context = Context(inventory(), ledger, SystemClock(), {REMEDIATION: touch}, None)
+    context = Context(inventory(), ledger_at(ledger_url), SystemClock(), {REMEDIATION: touch}, None)
     app = create_application(context, BearerTokens({"bench": folder / "token"}, "{}"))
     app.router.add_post("/floor", floor)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
+    await stopped.wait()
+    await runner.cleanup()
 
 
 async def floor(request: web.Request) -> web.Response:
@@ -107,4 +110,5 @@ async def floor(request: web.Request) -> web.Response:
 
 if __name__ == "__main__":
     configure_logs(LogSettings(level="warning"))
-    asyncio.run(serve(Path(sys.argv[1])))
+    own_folder = Path(sys.argv[1])
+    asyncio.run(serve(own_folder, sys.argv[2] if sys.argv[2:] else f"sqlite:///{own_folder}/ledger.db"))
