@@ -36,7 +36,10 @@ async def chaos(folder: Path, steps: Sequence[Step], seed: int, replicas: int) -
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with running_environment(folder, faketime_library(), replicas) as environment:
         run = Chaos.of(environment, seed, log_line)
-        return Verdict.of(seed, await run.run(steps), run.scene.faults)
+        try:
+            return Verdict.of(seed, await run.run(steps), run.scene.faults)
+        finally:
+            _keep_logs(folder)
 
 
 def main() -> int:
@@ -57,7 +60,6 @@ def main() -> int:
         log_line("interrupted; all that was started has ended")
         return 130
     finally:
-        _keep_logs(folder)
         end_everything_in(folder)
 
 

@@ -131,11 +131,11 @@ class _Builder:
         await asyncio.to_thread(server.start)
 
     async def _serve(self, app: web.Application) -> int:
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=1).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         return port
 
     async def _proxy(self, proxy: Proxy) -> int:

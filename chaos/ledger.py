@@ -10,6 +10,7 @@ from pathlib import Path
 from chaos.audit.evidence import Failover
 from chaos.audit.ledger_copy import read_ledger
 from demo.paths import CHECKOUT
+from demo.polling import poll
 from demo.servers.postgres import PostgresServer
 from demo.servers.standby import StandbyServer
 from remediator.ledger.postgresql.migrate import migrate
@@ -19,6 +20,8 @@ from soak.proxy import Proxy
 DATABASE = "runbookd"
 ROLES = ("runbookd_owner", "runbookd_writer", "runbookd_auditor")
 Outage = Callable[[], AbstractAsyncContextManager[None]]
+LAG_SECONDS = 10.0
+"""How long a failover waits for a commit that the standby lacks."""
 SETTINGS = {"synchronous_commit": "on"}
 
 
@@ -103,6 +106,7 @@ class LedgerServers:
             raise RuntimeError("the ledger has no standby")
         self.replication.black_hole = True
         await asyncio.sleep(lag_seconds)
+        await poll(lambda: asyncio.to_thread(_lag, abandoned, standby), bool, LAG_SECONDS)
         async with outage(), self.disconnected():
             failover = await self._promote(standby, abandoned)
             self.primary, self.standby = standby, None
@@ -133,3 +137,10 @@ class LedgerServers:
 def ledger_dsn(server: PostgresServer) -> str:
     """Return the DSN of a superuser in a ledger."""
     return f"{server.dsn(database=DATABASE)}?search_path=runbookd"
+
+
+def _lag(primary: PostgresServer, standby: PostgresServer) -> int:
+    """Return the number of rows of the audit trail that the standby lacks."""
+    count = "SELECT count(*) FROM runbookd.audit"
+    rows = [int(server.sql(count, database=DATABASE)) for server in (primary, standby)]
+    return rows[0] - rows[1]
