@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chaos.configuration import IDLE_SECONDS, POSTGRES_TARGET, QUEUE_TARGET, RETRY, SHOP, TERMINATE
+from chaos.lost_connections import NO_ANSWER, NO_DATABASE
 from demo.product.jobs import QUEUE
 
 FAILED_JOBS = 3
@@ -40,7 +41,7 @@ class Alerts:
     async def watch(self) -> None:
         """Measure and send until cancelled; a server that is out is measured again a second later."""
         while True:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*NO_DATABASE):
                 await self._judge(TERMINATE, await self._idle_sessions() > 0)
             with suppress(RedisError):
                 await self._judge(RETRY, await self.failed_jobs() >= FAILED_JOBS)
@@ -70,7 +71,7 @@ class Alerts:
 
     async def _post(self, url: str, alert: Mapping[str, Any]) -> None:
         timeout = aiohttp.ClientTimeout(total=2)
-        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        with suppress(*NO_ANSWER):
             async with self.http.post(f"{url}/api/v2/alerts", json=[alert], timeout=timeout) as answer:
                 await answer.read()
 

@@ -12,13 +12,13 @@ import asyncpg
 
 from chaos.audit.claims import session_name
 from chaos.configuration import BOUNDS, TERMINATE
+from chaos.lost_connections import NO_ANSWER, NO_DATABASE
 
 MOST_SESSIONS = BOUNDS.max_items[TERMINATE] - 1
 CROWD_SECONDS = 8.0
 GIVE_UP_SECONDS = 60.0
 FAIL_SECONDS = 1.5
 _IDENTITY = "SELECT backend_start, pid FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Incidents:
         """Let `count` jobs fail, and return their ids; none if the product does not answer."""
         ids: list[str] = []
         try:
-            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            with suppress(*NO_ANSWER):
                 await self._switch("off")
                 ids = (await self._jobs("POST", "/jobs", count=str(count)))["ids"]
                 await asyncio.sleep(FAIL_SECONDS)
@@ -95,28 +95,32 @@ class Incidents:
             await self.failed_jobs(self.random.randint(4, 10))
 
     async def _hold(self, seconds: float) -> None:
-        with suppress(*_FAILURES):
-            connection = await asyncpg.connect(
-                self.dsn, timeout=5, server_settings={"application_name": "shop-checkout"}
-            )
-            ended = asyncio.Event()
-            connection.add_termination_listener(lambda _: ended.set())
+        with suppress(*NO_DATABASE):
+            connection = await asyncpg.connect(self.dsn, timeout=5)
             try:
-                identity: Any = await connection.fetchrow(_IDENTITY)
-                await connection.execute("BEGIN; SELECT count(*) FROM stock")
-                self.sessions += 1
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await ended.wait()
+                await self._stay_idle(connection, seconds)
             finally:
-                if not ended.is_set():
-                    self.closed.add(session_name(identity["backend_start"], identity["pid"]))
                 connection.terminate()
+
+    async def _stay_idle(self, connection: asyncpg.Connection, seconds: float) -> None:
+        """Stay idle in a transaction until the session is ended, or the time is up."""
+        identity: Any = await connection.fetchrow(_IDENTITY)
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
+        self.sessions += 1
+        try:
+            await connection.execute("BEGIN; SELECT count(*) FROM stock")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await ended.wait()
+        finally:
+            if not ended.is_set():
+                self.closed.add(session_name(identity["backend_start"], identity["pid"]))
 
     async def _switch_on(self) -> None:
         """Switch the upstream on; try until it answers."""
         for _ in range(20):
-            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            with suppress(*NO_ANSWER):
                 return await self._switch("on")
             await asyncio.sleep(0.2)
         return None

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from chaos.audit.evidence import Effect, LeaderSample
 from chaos.configuration import CALL, RETRY
+from chaos.lost_connections import NO_ANSWER, NO_DATABASE
 from demo.product.jobs import QUEUE
 from remediator.model.run_state import ACTIVE
 
@@ -25,7 +26,6 @@ _SAMPLE = (
     " expires_at / 1e6 AS expires_at FROM leader"
 )
 _ADMITTED = "SELECT id, remediation, state FROM run WHERE admitted_at IS NOT NULL"
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Observer:
 
     async def _sample_forever(self) -> None:
         while True:
-            with suppress(*_FAILURES):
+            with suppress(*NO_DATABASE):
                 await self._sample()
             await asyncio.sleep(_EVERY_SECONDS)
 
@@ -119,7 +119,7 @@ class Observer:
 
     async def _leads(self, url: str) -> bool:
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
-        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        with suppress(*NO_ANSWER):
             async with self.http.get(f"{url}/metrics", timeout=timeout) as answer:
                 return "\nremediation_leader 1" in await answer.text()
         return False

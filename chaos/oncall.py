@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from chaos.lost_connections import NO_ANSWER
+
 _EVERY_SECONDS = 1.0
 _THINKS_SECONDS = 2.0
 
@@ -30,7 +32,7 @@ class Operator:
     async def work(self) -> None:
         """Look every second until cancelled; a replica that is out is left for the next look."""
         while True:
-            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            with suppress(*NO_ANSWER):
                 await self._look(self.random.choice(self.replicas))
             await asyncio.sleep(_EVERY_SECONDS)
 

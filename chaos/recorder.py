@@ -9,6 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from chaos.audit.evidence import AcceptedDelivery
+from chaos.lost_connections import NO_ANSWER
 
 _HEADERS = ("Authorization", "Content-Type")
 _SECONDS = 8.0
@@ -34,7 +35,7 @@ class Recorder:
         self.attempts += 1
         try:
             status = await self._post(replica, body, request.headers)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except NO_ANSWER as error:
             return web.Response(status=502, text=f"{type(error).__name__}\n")
         if status == 200:
             digest = hashlib.sha256(body).hexdigest()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Self
 
-import aiohttp
 import asyncpg
 from redis.asyncio import Redis
 
@@ -18,6 +17,7 @@ from chaos.audit.ledger_copy import read_ledger
 from chaos.configuration import BOUNDS, CALL, GATE_TARGET, TIGHT
 from chaos.environment import Environment
 from chaos.incidents import Incidents
+from chaos.lost_connections import NO_ANSWER
 from chaos.observer import Observer
 from chaos.oncall import Operator
 from chaos.scene import Scene
@@ -129,7 +129,7 @@ class Chaos:
     async def _fixed(self, jobs: Sequence[str]) -> bool:
         if self.incidents.open_sessions:
             return False
-        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        with suppress(*NO_ANSWER):
             return set(await self.incidents.states(jobs)) == {"completed"}
         return False
 

@@ -13,6 +13,7 @@ import aiohttp
 
 from chaos.configuration import CALL, GATE_TARGET, TIGHT
 from chaos.gate import Gate
+from chaos.lost_connections import NO_ANSWER
 
 _EVERY_SECONDS = 1.0
 _OPEN_SECONDS = 3.0
@@ -55,7 +56,7 @@ class Sender:
     async def _deliver(self) -> None:
         url = f"{self.url}/sender/{self.random.randrange(self.replicas)}/webhook"
         headers = {"Authorization": f"Bearer {self.token}"}
-        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+        with suppress(*NO_ANSWER):
             async with self.http.post(url, json=self._body(), headers=headers) as answer:
                 await answer.read()
 
