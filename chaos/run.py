@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 import asyncpg
 from redis.asyncio import Redis
@@ -180,14 +180,10 @@ def _url(port: int) -> str:
 
 
 @asynccontextmanager
-async def _running(*work: Awaitable[None]) -> AsyncIterator[None]:
+async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run endless work beside the block; an error of it ends the block."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_forever(each)) for each in work]
+        tasks = [group.create_task(each) for each in work]
         yield
         for task in tasks:
             task.cancel()
-
-
-async def _forever(work: Awaitable[None]) -> None:
-    await work
