@@ -14,7 +14,7 @@ from aiohttp import web
 
 from chaos.configuration import SHOP, alertmanager, inventory, product_dsn
 from chaos.gate import Gate
-from chaos.ledger import LedgerServers
+from chaos.ledger import LedgerServers, end_at_once
 from chaos.recorder import Recorder
 from chaos.replica import Replica
 from demo.launch import Program, launch_command, python_module
@@ -127,7 +127,7 @@ class _Builder:
         )
 
     async def _start(self, server: Server) -> None:
-        self._stack.push_async_callback(asyncio.to_thread, server.remove)
+        self._stack.push_async_callback(asyncio.to_thread, end_at_once, server)
         await asyncio.to_thread(server.start)
 
     async def _serve(self, app: web.Application) -> int:

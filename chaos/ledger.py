@@ -12,6 +12,7 @@ from chaos.audit.ledger_copy import read_ledger
 from demo.paths import CHECKOUT
 from demo.polling import poll
 from demo.servers.postgres import PostgresServer
+from demo.servers.server import Server
 from demo.servers.standby import StandbyServer
 from remediator.ledger.postgresql.migrate import migrate
 from runbookd.addresses.postgres import read_postgres_address
@@ -72,8 +73,7 @@ class LedgerServers:
         """End every server and proxy."""
         for proxy in (*self.proxies, self.replication):
             await proxy.close()
-        for server in reversed(self._servers):
-            await asyncio.to_thread(server.remove)
+        await asyncio.gather(*(asyncio.to_thread(end_at_once, server) for server in self._servers))
 
     def writer_dsn(self, port: int) -> str:
         """Return the DSN of the replicas' role through a proxy."""
@@ -132,6 +132,12 @@ class LedgerServers:
         self.primary.add_database(DATABASE)
         script = CHECKOUT / "deploy" / "postgres" / "ledger.sql"
         self.primary.sql(script.read_text(encoding="utf-8"), database=DATABASE)
+
+
+def end_at_once(server: Server) -> None:
+    """Kill a server whose data nobody needs any longer, and delete its folder."""
+    server.process.stop(signal.SIGKILL)
+    server.remove()
 
 
 def ledger_dsn(server: PostgresServer) -> str:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.audit_verify import AuditReport, ReadTransaction, verify_trail
 from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.schema import audit, delivery, item, run
 from runbookd.addresses.postgres import read_postgres_address
+
+PROCESSED_WITHIN_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class TrailRow:
 class LedgerCopy:
     """A ledger: its deliveries by the hash of their bodies, runs, items, the trail and its proof.
 
-    `unprocessed` deliveries were accepted, but no episode knows of them.
+    `unprocessed` deliveries were accepted long before the newest one, and no episode knows of them yet.
     """
 
     deliveries: Counter[str]
@@ -99,7 +101,15 @@ async def copy_ledger(read: ReadTransaction) -> LedgerCopy:
 
 
 _BODIES = select(delivery.c.body)
-_UNPROCESSED = select(func.count()).select_from(delivery).where(delivery.c.processed_at.is_(None))
+_NEWEST = select(func.max(type_coerce(delivery.c.received_at, BigInteger))).scalar_subquery()
+_UNPROCESSED = (
+    select(func.count())
+    .select_from(delivery)
+    .where(
+        delivery.c.processed_at.is_(None),
+        type_coerce(delivery.c.received_at, BigInteger) < _NEWEST - PROCESSED_WITHIN_SECONDS * 1_000_000,
+    )
+)
 _RUNS = select(
     run.c.id, run.c.stack, run.c.remediation, run.c.target, run.c.state, run.c.found, run.c.admitted_at
 ).order_by(run.c.id)
