@@ -4,9 +4,9 @@ import aiohttp
 import asyncpg
 
 NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError)
-"""Of a request to a server that is out."""
+"""The errors of a request to a server that is out."""
 NO_DATABASE = (
     *(OSError, TimeoutError),
     *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
 )
-"""Of a connection whose server is out; the driver may not know yet in what state it was."""
+"""The errors of a connection whose server is out; its driver may be surprised in any state."""

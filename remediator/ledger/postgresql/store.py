@@ -17,7 +17,7 @@ from remediator.ledger.outdated import OUTDATED_LEDGER, pause_as_outdated
 from remediator.ledger.postgresql.clock import DatabaseClock
 from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.postgresql.delivery_writer import DeliveryWriter
-from remediator.ledger.postgresql.doubt import TIMELINE
+from remediator.ledger.postgresql.doubt import CRASHES, TIMELINE
 from remediator.ledger.postgresql.leader import PostgresLeader
 from remediator.ledger.postgresql.lease import END_TERM, TTL, Candidate, Term
 from remediator.ledger.postgresql.origin import readable_origin
@@ -73,7 +73,7 @@ class PostgresLedger:
             await check_start(connection)
         self._candidate.origin = await readable_origin(self._transactions)
         if TIMELINE not in self._candidate.origin:
-            self._transactions.timeline = "''"
+            self._transactions.history = CRASHES
         async with self._transactions.unlocked():
             pass  # which requires the settings that a commit needs
 

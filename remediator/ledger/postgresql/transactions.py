@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from remediator.ledger.audit import Head
 from remediator.ledger.cancellation import defer_cancellation, wait_for_result
 from remediator.ledger.outdated import OUTDATED_LEDGER
-from remediator.ledger.postgresql.doubt import TIMELINE, Mark, was_committed
+from remediator.ledger.postgresql.doubt import HISTORY, Mark, was_committed
 from remediator.ledger.postgresql.failures import RETRIED, database_error, network_error, sqlstate
 from remediator.model.errors import LedgerUnavailable
 
@@ -100,8 +100,8 @@ class Transactions:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self.timeline = TIMELINE
-        """The expression of the server's timeline; a constant where a managed server does not tell it."""
+        self.history = HISTORY
+        """The expression of the history in which the server counts its transactions."""
         self._open = 0
         self._none_open = asyncio.Event()
 
@@ -118,13 +118,13 @@ class Transactions:
             Fenced: the term of the premises is over.
             MissingHistory: the ledger lacks the row of the premises.
         """
-        async with self._transaction(partial(_begin_locked, self.timeline, premises)) as connection:
+        async with self._transaction(partial(_begin_locked, self.history, premises)) as connection:
             yield connection
 
     @asynccontextmanager
     async def unlocked(self) -> AsyncIterator[AsyncConnection]:
         """Begin a writing transaction that needs nothing to stay as it is; commit it at the end of the block."""
-        async with self._transaction(partial(_begin_unlocked, self.timeline)) as connection:
+        async with self._transaction(partial(_begin_unlocked, self.history)) as connection:
             yield connection
 
     @asynccontextmanager
@@ -157,7 +157,7 @@ class Transactions:
         try:
             await connection.commit()
         except (DBAPIError, LedgerUnavailable):
-            if mark is None or not await was_committed(self._engine, mark, self.timeline):
+            if mark is None or not await was_committed(self._engine, mark, self.history):
                 raise
 
     async def _begin(
@@ -182,28 +182,28 @@ class Transactions:
         raise AssertionError("unreachable")
 
 
-async def _begin_locked(timeline: str, premises: Premises, connection: AsyncConnection) -> Mark:
+async def _begin_locked(history: str, premises: Premises, connection: AsyncConnection) -> Mark:
     """Take the lock, and only then read."""
     await connection.execute(_SET_LIMITS_AND_LOCK)
-    row = (await connection.execute(_settings(timeline, _PREMISES), premises.parameters)).one()
+    row = (await connection.execute(_settings(history, _PREMISES), premises.parameters)).one()
     require_settings(row.isolation, row.synchronous)
     premises.require(row.is_leader, row.hash)
-    return Mark(row.xid, row.timeline)
+    return Mark(row.xid, row.history)
 
 
-async def _begin_unlocked(timeline: str, connection: AsyncConnection) -> Mark:
+async def _begin_unlocked(history: str, connection: AsyncConnection) -> Mark:
     await connection.execute(_SET_LIMITS)
-    row = (await connection.execute(_settings(timeline))).one()
+    row = (await connection.execute(_settings(history))).one()
     require_settings(row.isolation, row.synchronous)
-    return Mark(row.xid, row.timeline)
+    return Mark(row.xid, row.history)
 
 
 @cache
-def _settings(timeline: str, premises: str = "true") -> TextClause:
+def _settings(history: str, premises: str = "true") -> TextClause:
     return text(
         "SELECT current_setting('transaction_isolation') AS isolation,"
         " current_setting('synchronous_commit') AS synchronous,"
-        f" pg_current_xact_id()::text AS xid, {timeline} AS timeline, {premises}"
+        f" pg_current_xact_id()::text AS xid, {history} AS history, {premises}"
     )
 
 

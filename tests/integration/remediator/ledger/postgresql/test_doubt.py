@@ -84,7 +84,7 @@ async def test_commit_is_in_doubt_as_long_as_the_server_does_not_answer(
 
 async def test_outcome_of_another_timeline_is_not_believed(cut: Cut, monkeypatch: pytest.MonkeyPatch) -> None:
     """Invariant 53: after a failover, the number may be that of another transaction."""
-    monkeypatch.setattr(cut.ledger._transactions, "timeline", "(SELECT md5(random()::text))")
+    monkeypatch.setattr(cut.ledger._transactions, "history", "(SELECT md5(random()::text))")
     cut.proxy.cut = "after"
     with pytest.raises(CommitInDoubt):
         await write(cut.ledger, "made")

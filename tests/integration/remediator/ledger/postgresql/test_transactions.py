@@ -86,7 +86,7 @@ async def test_overload_is_not_retried_and_named(ledger: PostgresLedger, monkeyp
     attempts: list[int] = []
     fail = text("DO $$ BEGIN RAISE EXCEPTION 'out of shared memory' USING ERRCODE = '53200'; END $$")
 
-    async def begin(_timeline: str, _premises: transactions.Premises, connection: AsyncConnection) -> None:
+    async def begin(_history: str, _premises: transactions.Premises, connection: AsyncConnection) -> None:
         attempts.append(1)
         await connection.execute(fail)
 
