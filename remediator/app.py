@@ -168,7 +168,7 @@ def _add_operator_routes(app: web.Application, context: Context, leadership: Lea
     add_incident_routes(app, context, api.require_operator)
     add_report_route(app, context, api.require_operator)
     add_recurring_route(app, context, api.require_operator)
-    add_status_route(app, context, api.require_operator, lambda: leadership.fault)
+    add_status_route(app, context, api.require_operator, lambda: leadership.fault, lambda: leadership.leads)
     return api
 
 

@@ -39,8 +39,8 @@ class Housekeeping:
             LedgerUnavailable: the rest is left to the next round.
         """
         now = asyncio.get_running_loop().time()
-        if self._sweep is None and self._context.simulated is None:  # beside the rounds: a scratch server may be slow
-            self._sweep = asyncio.create_task(sweep_leftovers(self._context), name="leftovers of drills")
+        if self._sweep is None and self._context.simulated is None:
+            await self._start_sweep()
         if now >= self.next_vanished_check:
             self.next_vanished_check = now + CHECK_SECONDS
             await self._vanished_detector.check()
@@ -57,6 +57,13 @@ class Housekeeping:
             self.next_retention = now + RETENTION_SECONDS
             if await retention.delete_expired(self._context.ledger, self._context.clock.now()):
                 self.next_retention = now + RETENTION_PACE_SECONDS
+
+    async def _start_sweep(self) -> None:
+        """Sweep beside the rounds, as a scratch server may be slow, once no former leader can be at a drill."""
+        async with self._context.ledger.read() as connection:
+            if await self._context.ledger.acting_elsewhere(connection):
+                return
+        self._sweep = asyncio.create_task(sweep_leftovers(self._context), name="leftovers of drills")
 
     def _start_reports(self) -> None:
         """Queue the weekly reports beside the rounds: a long period takes a while to read, and no run waits for it."""

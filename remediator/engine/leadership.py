@@ -5,6 +5,8 @@ what was under way.
 """
 
 import asyncio
+import hashlib
+from contextlib import suppress
 
 import structlog
 
@@ -18,6 +20,7 @@ from remediator.model.errors import LedgerUnavailable
 from remediator.runs.approval import withdraw_approvals
 from remediator.server.service_metrics import ServiceReadings
 from remediator.shutdown import ShutdownSignal
+from runbookd.inventory import Inventory
 
 POLL_SECONDS = 1.0  # of the ledger by a replica that does not lead
 log = structlog.get_logger(__name__)
@@ -30,6 +33,7 @@ class Leadership:
         self._context = context
         self._engine: Engine | None = None
         self._fault: str | None = None
+        self._compared: tuple[str, Inventory | None] = "", None
         self.shutdown = ShutdownSignal()
         self.gate = IntakeGate(self.shutdown, lambda: context.repeat_interval, self.wake)
         self.services = ServiceReadings(context)
@@ -39,7 +43,8 @@ class Leadership:
     @property
     def leads(self) -> bool:
         """Whether this process leads, and no other can have been elected yet."""
-        return self._context.leader is not None and self._context.leader.ledger.is_trusted
+        leader = self._context.leader
+        return self._engine is not None and leader is not None and leader.ledger.is_trusted
 
     @property
     def fault(self) -> str | None:
@@ -90,19 +95,35 @@ class Leadership:
         """Count what the leader has not processed yet, so that a replica accepts no more than it would."""
         async with self._context.ledger.read() as connection:
             self.gate.waiting = await deliveries.count_unprocessed(connection)
+            leader = await self._context.ledger.leader(connection)
+        self._compare(leader.inventory if leader is not None else None)
+
+    def _compare(self, fingerprint: str | None) -> None:
+        """Warn once of a leader with another inventory: what it does, this replica may not know."""
+        inventory = self._context.inventory
+        if fingerprint is None or (fingerprint == self._compared[0] and inventory is self._compared[1]):
+            return
+        self._compared = fingerprint, inventory
+        if fingerprint != fingerprint_of(inventory):
+            log.warning("the leader has another inventory; give all replicas the same file and reload them")
 
     async def _lead(self, context: LeaderContext) -> None:
         await _begin_term(context)
+        self._fault = None
         self._engine = engine = Engine(context, gate=self.gate)
         self.begun.set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(engine.run(), name="engine")
                 tasks.create_task(send_until(engine.shutdown, context), name="sender")
-                readings = tasks.create_task(self.services.run(engine.shutdown), name="services")
+                others = [
+                    tasks.create_task(self.services.run(engine.shutdown), name="services"),
+                    tasks.create_task(_announce(context), name="inventory of the leader"),
+                ]
                 await self._wait_for_end_of_term(context)
                 engine.request_shutdown()
-                readings.cancel()  # a manager that hangs must not delay the end
+                for each in others:  # a manager that hangs must not delay the end
+                    each.cancel()
                 await (engine.wait_for_runs() if self.shutdown.is_set() else engine.abandon_runs())
         finally:
             self._engine = None
@@ -121,3 +142,19 @@ async def _begin_term(context: LeaderContext) -> None:
     async with context.ledger.write() as connection:
         await withdraw_approvals(connection, context, "remediator")
         await end_orphaned_sessions(connection, context.inventory, context.clock.now(), "remediator")
+
+
+async def _announce(context: LeaderContext) -> None:
+    """Let the other replicas know the inventory of this one, and each that a reload brings."""
+    announced = None
+    while True:
+        if (inventory := context.inventory) is not announced:
+            with suppress(LedgerUnavailable):
+                await context.ledger.announce(fingerprint_of(inventory))
+                announced = inventory
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def fingerprint_of(inventory: Inventory) -> str:
+    """Return what tells an inventory from another; no secret is part of it."""
+    return hashlib.sha256(inventory.model_dump_json().encode()).hexdigest()[:16]

@@ -8,6 +8,8 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from remediator.ledger.protocol import LeaderInfo
+
 
 class UnlimitedPermit:
     """A permit that does not lapse: nobody else can act."""
@@ -25,6 +27,13 @@ class AlwaysLeading:
     async def lead(self) -> AsyncIterator[Self]:
         """See Ledger."""
         yield self
+
+    async def leader(self, _connection: AsyncConnection) -> LeaderInfo | None:
+        """See Ledger."""
+        return None
+
+    async def announce(self, _inventory: str) -> None:
+        """See LeaderLedger."""
 
     async def wait_for_loss(self) -> None:
         """See LeaderLedger."""

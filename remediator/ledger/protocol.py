@@ -32,6 +32,15 @@ class ServerIdentity:
         return self.system_identifier == other.system_identifier
 
 
+@dataclass(frozen=True)
+class LeaderInfo:
+    """The replica that leads: its name, since when, and a fingerprint of its inventory."""
+
+    name: str
+    since: datetime
+    inventory: str | None
+
+
 class Ledger(Protocol):
     """The durable store.
 
@@ -64,6 +73,9 @@ class Ledger(Protocol):
         Only rows at the beginning are deleted, at most STEP_ROWS, and the cut itself becomes a row.
         """
 
+    async def leader(self, connection: AsyncConnection) -> LeaderInfo | None:
+        """Return which replica leads, or None if none does or only one process can open the ledger."""
+
     async def server_identity(self) -> ServerIdentity | None:
         """Return what tells the server of the ledger apart from others, or None if the ledger needs no server."""
 
@@ -88,6 +100,9 @@ class LeaderLedger(Ledger, Protocol):
 
     async def wait_for_loss(self) -> None:
         """Wait until another process was elected."""
+
+    async def announce(self, inventory: str) -> None:
+        """Let the other replicas know the fingerprint of the leader's inventory."""
 
     async def permit_effect(self, connection: AsyncConnection, run: int, limit: timedelta) -> EffectPermit:
         """Record in a transaction of `write` that an effect of `run` begins soon and lasts at most `limit`."""

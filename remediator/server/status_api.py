@@ -8,21 +8,32 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.context import Context
 from remediator.ledger import audit, outbox, runs, switches
+from remediator.model.clock import rfc3339
 from remediator.model.target import settings_of
 from remediator.server.operator_api import OperatorGuard, pauses_in_force, row_json, run_json
 from runbookd.inventory import Stack
 
 
 def add_status_route(
-    app: web.Application, context: Context, require_operator: OperatorGuard, fault: Callable[[], str | None]
+    app: web.Application,
+    context: Context,
+    require_operator: OperatorGuard,
+    fault: Callable[[], str | None],
+    leads: Callable[[], bool],
 ) -> None:
     """Add the route; `fault` returns why nothing can be accepted or done now, or None."""
 
     async def handle(_request: web.Request, _operator: str) -> web.Response:
         async with context.ledger.read() as connection:
-            return web.json_response({"trouble": fault(), **await _status(connection, context)})
+            own = {"trouble": fault(), "leads": leads(), "leader": await _leader(connection, context)}
+            return web.json_response({**own, **await _status(connection, context)})
 
     app.router.add_get("/api/v1/status", require_operator(handle))
+
+
+async def _leader(connection: AsyncConnection, context: Context) -> Mapping[str, Any] | None:
+    leader = await context.ledger.leader(connection)
+    return None if leader is None else {"name": leader.name, "since": rfc3339(leader.since)}
 
 
 async def _status(connection: AsyncConnection, context: Context) -> Mapping[str, Any]:

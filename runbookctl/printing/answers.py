@@ -109,6 +109,8 @@ def _failure(contact: Row) -> str:
 def status(console: Console, answer: Row) -> None:
     """Print the remediator's health, its pauses, and what awaits the operator."""
     line(console, f"trouble: {answer['trouble']}" if answer["trouble"] else "status: ok", style="bold")
+    if answer["leader"] or not answer["leads"]:
+        line(console, _leader(answer))
     for each in answer["pauses"]:
         line(console, f"paused: {pause(each)}")
     if not answer["pauses"]:
@@ -123,6 +125,14 @@ def status(console: Console, answer: Row) -> None:
         if items:
             show(console, items)
     line(console, f"undelivered notifications: {answer['messages_unsent'] or 'none'}")
+
+
+def _leader(answer: Row) -> str:
+    """Return which of several replicas leads."""
+    if answer["leader"] is None:
+        return "no replica leads; one does within 15 s"
+    whose = "this replica" if answer["leads"] else "another replica"
+    return f"{whose} leads: {answer['leader']['name']}, since {moment(answer['leader']['since'])[:19]} UTC"
 
 
 def _modes(modes: Mapping[str, str]) -> str:

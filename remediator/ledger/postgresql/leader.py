@@ -14,9 +14,9 @@ from typing import Protocol, Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from remediator.ledger.postgresql.lease import Term, microseconds
+from remediator.ledger.postgresql.lease import ANNOUNCE, Term, microseconds
 from remediator.ledger.postgresql.transactions import NOW, Fence, Fenced
-from remediator.ledger.protocol import LeaderLedger, Ledger, ServerIdentity
+from remediator.ledger.protocol import LeaderInfo, LeaderLedger, Ledger, ServerIdentity
 
 END_SECONDS = 5.0  # in which an effect ends that has reached its time limit
 _ACT = text(
@@ -95,6 +95,15 @@ class PostgresLeader:
     async def cut_trail(self, connection: AsyncConnection, now: datetime) -> int:
         """See Ledger."""
         return await self._ledger.cut_trail(connection, now)
+
+    async def leader(self, connection: AsyncConnection) -> LeaderInfo | None:
+        """See Ledger."""
+        return await self._ledger.leader(connection)
+
+    async def announce(self, inventory: str) -> None:
+        """See LeaderLedger."""
+        async with self.write() as connection:
+            await connection.execute(ANNOUNCE, {"inventory": inventory})
 
     async def server_identity(self) -> ServerIdentity | None:
         """See Ledger."""

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import structlog
 from sqlalchemy import TextClause, text
@@ -21,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.ledger import audit
 from remediator.ledger.outdated import MOVED_LEDGER, pause_as_outdated
 from remediator.ledger.postgresql.transactions import FENCED, NOW, Fence, Fenced, Transactions
+from remediator.ledger.protocol import LeaderInfo
 from remediator.ledger.schema import from_microseconds
 from remediator.model.errors import LedgerUnavailable
 
@@ -37,16 +37,10 @@ _ELECT = text(
 _RENEW = text(f"UPDATE leader SET expires_at = {NOW} + :ttl WHERE term = :term AND holder = :holder")
 _RESIGN = text(f"UPDATE leader SET holder = NULL, expires_at = {NOW} WHERE term = :term AND holder = :holder")
 END_TERM = text(f"UPDATE leader SET term = term + 1, holder = NULL, expires_at = {NOW}")
-_READ = text("SELECT holder, elected_at FROM leader WHERE holder IS NOT NULL")
+ANNOUNCE = text("UPDATE leader SET inventory = :inventory")
+_READ = text(f"SELECT holder, elected_at, inventory FROM leader WHERE holder IS NOT NULL AND expires_at > {NOW}")
 _SET_ORIGIN = text("UPDATE leader SET origin = :origin")
 log = structlog.get_logger(__name__)
-
-
-class Leader(NamedTuple):
-    """The process that leads, and since when by the clock of the database."""
-
-    holder: str
-    since: datetime
 
 
 class Term:
@@ -176,10 +170,10 @@ class Candidate:
         return text(f"SELECT origin, concat_ws('/', {', '.join(self.origin)}) FROM leader")
 
 
-async def read_leader(connection: AsyncConnection) -> Leader | None:
-    """Return the process that leads or led last, or None after a resignation."""
+async def read_leader(connection: AsyncConnection) -> LeaderInfo | None:
+    """Return which process leads, by the clock of the database."""
     row = (await connection.execute(_READ)).one_or_none()
-    return None if row is None else Leader(row.holder, from_microseconds(row.elected_at))
+    return None if row is None else LeaderInfo(row.holder, from_microseconds(row.elected_at), row.inventory)
 
 
 def microseconds(span: timedelta) -> int:

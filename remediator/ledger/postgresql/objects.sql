@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS leader (
 ) WITH (fillfactor = 50);
 -- Where the rows were when a leader last knew that none is missing: a restore or a failover changes it.
 ALTER TABLE leader ADD COLUMN IF NOT EXISTS origin text;
+-- A fingerprint of the leader's inventory: a replica with another one warns.
+ALTER TABLE leader ADD COLUMN IF NOT EXISTS inventory text;
 INSERT INTO leader (term, elected_at, expires_at) VALUES (0, 0, 0) ON CONFLICT DO NOTHING;
 
 -- The runs with an effect that has begun: the leader's term, and when the effect has ended at the latest by the clock of

@@ -19,11 +19,11 @@ from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.postgresql.delivery_writer import DeliveryWriter
 from remediator.ledger.postgresql.doubt import CRASHES, TIMELINE
 from remediator.ledger.postgresql.leader import PostgresLeader
-from remediator.ledger.postgresql.lease import END_TERM, TTL, Candidate, Term
+from remediator.ledger.postgresql.lease import END_TERM, TTL, Candidate, Term, read_leader
 from remediator.ledger.postgresql.origin import readable_origin
 from remediator.ledger.postgresql.start_check import check_start
 from remediator.ledger.postgresql.transactions import Fence, MissingHistory, Premises, Transactions
-from remediator.ledger.protocol import STEP_ROWS, SYSTEM_IDENTIFIER, ServerIdentity
+from remediator.ledger.protocol import STEP_ROWS, SYSTEM_IDENTIFIER, LeaderInfo, ServerIdentity
 from remediator.ledger.schema import delivery, to_microseconds
 from remediator.model.errors import LedgerUnavailable
 from runbookd.addresses.postgres import PostgresAddress
@@ -164,6 +164,10 @@ class PostgresLedger:
         if number:
             await audit.note_appended(connection)
         return number
+
+    async def leader(self, connection: AsyncConnection) -> LeaderInfo | None:
+        """See Ledger."""
+        return await read_leader(connection)
 
     async def server_identity(self) -> ServerIdentity | None:
         """See Ledger."""

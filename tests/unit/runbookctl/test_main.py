@@ -172,6 +172,8 @@ def test_status_lists_health_pauses_and_open_work(ctl: Ctl, deliver: Callable[..
     assert "unfinished runs: 1" in text
     assert set(json.loads(ctl("status", "--output", "json"))) == {
         "trouble",
+        "leads",
+        "leader",
         "stacks",
         "pauses",
         "breakers",

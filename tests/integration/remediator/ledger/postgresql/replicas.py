@@ -14,13 +14,22 @@ from tests.unit.remediator.payloads import delivery
 
 SECONDS = 60
 TTL = 2.0
-# The length of a lease is no setting: a shorter one helps nobody but tests.
-START = (
-    "import sys; from datetime import timedelta; from remediator.ledger.postgresql.store import PostgresLedger;"
-    "PostgresLedger.ttl = timedelta(seconds={ttl}); from remediator.main import main; sys.exit(main())"
-)
+# These are no settings: shorter ones help nobody but tests.
+START = """
+import sys
+from datetime import timedelta
+from remediator.ledger.postgresql import leader
+from remediator.ledger.postgresql.store import PostgresLedger
+from remediator.main import main
+from remediator.remediations import checked_effect
+PostgresLedger.ttl = timedelta(seconds={ttl})
+leader.END_SECONDS = 0.5
+checked_effect.GRACE = timedelta(seconds=2)
+sys.exit(main())
+"""
 TOKEN = "operator-token-of-the-tests"
-INVENTORY = "operators: {oncall: {token_file: token}}\nstacks: {shop: {}}\n"
+OPERATORS = "operators: {oncall: {token_file: token}}"
+INVENTORY = f"{OPERATORS}\nstacks: {{shop: {{}}}}\n"
 
 
 class Daemon:
@@ -50,7 +59,7 @@ class Daemon:
     async def stop(self, number: int) -> None:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
-        await asyncio.wait_for(self.process.communicate(), SECONDS)
+        self.log += (await asyncio.wait_for(self.process.communicate(), SECONDS))[1].decode()
 
     async def get(self, path: str) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {TOKEN}"}

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from tests.integration.remediator.ledger.postgresql.replicas import TTL, Daemon, daemon
+from tests.integration.remediator.ledger.postgresql.replicas import OPERATORS, TTL, Daemon, daemon
 from tests.ledgers import LedgerDatabases, ledger_url
 from tests.unit.remediator.polling import becomes
 
@@ -51,6 +51,57 @@ async def test_of_three_daemons_all_accept_and_one_leads_until_it_stops_or_dies(
         await becomes(third.leads, True)
         assert monotonic() - killed < TTL + 3
         assert await third.metric("remediation_deliveries_waiting") == 0
+
+
+SCRIPT = """#!/bin/sh
+echo begun >> {folder}/log
+sleep 1
+touch {folder}/done
+"""
+
+
+def inventory_with_command(folder: Path) -> str:
+    (folder / "act").write_text(SCRIPT.format(folder=folder))
+    (folder / "check").write_text(f"#!/bin/sh\ntest -e {folder}/done\n")
+    for name in ("act", "check"):
+        (folder / name).chmod(0o755)
+    command = f"{{argv: [{folder}/act], check: [{folder}/check], timeout: 2s}}"
+    settings = "{run_command: {mode: auto, settle: 0s, verify_within: 0s}}"
+    return f"{OPERATORS}\nstacks: {{shop: {{commands: {{flag: {command}}}, remediations: {settings}}}}}\n"
+
+
+@pytest.mark.timeout(180)
+async def test_leader_stopped_within_an_effect_for_three_leases_follows_when_it_goes_on(
+    tmp_path: Path, ledger_databases: LedgerDatabases
+) -> None:
+    """Invariants 36 and 52: SIGSTOP, and SIGCONT after another replica has taken over and settled the effect."""
+    inventory, url = inventory_with_command(tmp_path), ledger_url(tmp_path)
+
+    async def state() -> str:
+        return ledger_databases.sql(url, "SELECT state FROM run")
+
+    async def begun() -> bool:
+        return (tmp_path / "log").exists()
+
+    async with daemon(tmp_path, inventory) as first, daemon(tmp_path, inventory) as second:
+        assert await asyncio.gather(first.wait_until_decided(), second.wait_until_decided()) == [True, True]
+        [stopped] = await leaders([first, second])
+        successor = second if stopped is first else first
+        assert await successor.deliver(remediation="run_command", target="flag") == 200
+        await becomes(begun, True)
+        stopped.process.send_signal(signal.SIGSTOP)
+        await becomes(successor.leads, True)
+        assert await state() == "executing", "the effect may still be under way"
+        await becomes(state, "interrupted")
+        await asyncio.sleep(TTL)
+        stopped.process.send_signal(signal.SIGCONT)
+        await becomes(lambda: stopped.get("/-/ready"), (200, "ready\n"))
+        assert (await stopped.leads(), await successor.leads()) == (False, True)
+        await stopped.stop(signal.SIGTERM)
+        assert "this remediator leads no longer" in stopped.log
+    assert (tmp_path / "log").read_text() == "begun\n"
+    assert ledger_databases.sql(url, "SELECT state FROM item") == "applied"
+    assert ledger_databases.sql(url, "SELECT count(*) FROM audit WHERE event IN ('intended', 'settled')") == "2"
 
 
 async def test_daemon_refuses_a_ledger_on_the_server_of_a_target(
