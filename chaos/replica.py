@@ -25,6 +25,7 @@ class Replica:
         self.port = free_port()
         self.ledger, self.webhook = ledger, Proxy(self.port)
         self.restarts, self._is_wanted = 0, False
+        self._pids: set[int] = set()
         self._clock = folder / "clock" if faketime is not None else None
         flags = ["--web.listen-address", f"127.0.0.1:{self.port}", *arguments]
         command = [str(venv_program("python")), "-m", "remediator.main", *flags]
@@ -46,20 +47,20 @@ class Replica:
         """Start its process, without waiting until it answers."""
         self._is_wanted = True
         if not self.program.process.running:
-            self.program.launch()
+            self._start()
 
     def keep_running(self) -> None:
         """Start its process again if it has ended by itself, as a service manager does."""
         if self._is_wanted and not self.program.process.running:
             self.restarts += 1
-            self.program.launch()
+            self._start()
 
     def end(self, how: signal.Signals) -> None:
-        """End its process, and remove what libfaketime has left."""
-        identity, self._is_wanted = self.identity, False
+        """End its process, and remove what libfaketime has left of all its processes."""
+        self._is_wanted = False
         self.program.process.stop(how)
-        if identity is not None and self._clock is not None:
-            for name in (f"faketime_shm_{identity.pid}", f"sem.faketime_sem_{identity.pid}"):
+        for pid in self._pids if self._clock is not None else ():
+            for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
                 (_SHARED_MEMORY / name).unlink(missing_ok=True)
 
     def send(self, number: signal.Signals) -> None:
@@ -80,6 +81,11 @@ class Replica:
             partial = self._clock.with_suffix(".new")
             partial.write_text(f"{offset:+d}\n", encoding="ascii")
             partial.replace(self._clock)
+
+    def _start(self) -> None:
+        self.program.launch()
+        if (identity := self.identity) is not None:
+            self._pids.add(identity.pid)
 
     def _faketime_variables(self, library: Path | None) -> Mapping[str, str]:
         if library is None:
