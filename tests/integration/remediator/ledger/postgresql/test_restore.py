@@ -3,11 +3,12 @@
 import subprocess
 from pathlib import Path
 
-from remediator.ledger import audit
+from remediator.ledger import audit, switches
+from remediator.ledger.outdated import MOVED_LEDGER
 from remediator.ledger.postgresql.migrate import migrate
 from remediator.ledger.schema import audit as trail
 from runbookd.addresses.postgres import read_postgres_address
-from tests.ledgers import ROOT, LedgerDatabases, install, ledger_of, ledger_url
+from tests.ledgers import ROOT, LedgerDatabases, install, leading, ledger_of, ledger_url
 from tests.unit.remediator.audit_trail import first_break
 from tests.unit.remediator.conftest import START, engine_harness, inventory
 from tools.toolchain.paths import launcher
@@ -44,10 +45,11 @@ async def test_restored_ledger_goes_on_with_its_trail_and_its_rights(
         run('pg_restore -n runbookd --no-owner -d "$(cat restored-owner.url)" ledger.dump', owner, folder.parent)
         await migrate(read_postgres_address(owner))
         url = ledger_databases.url(restored)
-        async with ledger_of(url).open() as ledger:  # waits for the lease that the copy names; refuses too many rights
+        async with ledger_of(url).open() as replica, leading(replica) as ledger:  # with few rights, paused
             async with ledger.read() as connection:
                 assert await first_break(connection) is None
                 assert await audit.contains(connection, head)
+                assert [each.reason for each in await switches.active_pauses(connection, START)] == [MOVED_LEDGER]
             async with ledger.write() as connection:
                 await audit.append(connection, START, "test")
                 assert (await connection.execute(trail.select().order_by(trail.c.id.desc()))).first().event == "test"
