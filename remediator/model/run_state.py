@@ -52,7 +52,7 @@ MEANING = {
     S.SHADOW: "the mode is `shadow`: planned and recorded, nothing was touched",
     S.REFUSED: "a bound refused it; nothing was touched",
     S.NOTHING_TO_DO: "there was nothing to touch, or none of the items was still as planned",
-    S.SUCCEEDED: "no item was left to touch, and the reading came back clean",
+    S.SUCCEEDED: "each item that was still as planned was applied, and the reading came back clean",
     S.INEFFECTIVE: "it was applied only in part, or the reading afterwards is not clean",
     S.FAILED: "nothing was applied; if the alert still fires, a new run follows after the cooldown",
     S.UNKNOWN: "the remediator cannot tell what was applied; an operator has to check",
