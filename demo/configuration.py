@@ -40,6 +40,7 @@ def template_values(paths: DemoPaths, ports: Ports) -> dict[str, str]:
         "web_address": ports.address("web"),
         "mailer_url": ports.url("mailer"),
         "dead_letters": str(paths.dead_letters),
+        "exports": str(paths.exports),
         "mailer_state": json.dumps(["/bin/cat", str(paths.part("mailer") / STATE_FILE)]),
         "mailer_restart": json.dumps([sys.executable, str(RESTART), str(paths.part("mailer"))]),
     }

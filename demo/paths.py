@@ -67,9 +67,15 @@ class DemoPaths:
         """The folder of the archives of dead letters."""
         return self.root / "dead-letters"
 
+    @property
+    def exports(self) -> Path:
+        """The folder of the product's exports, which fills up."""
+        return self.root / "exports"
+
     def create(self) -> None:
         """Create the folders, readable by this user only: they hold passwords."""
-        for folder in (self.root, self.secrets, self.config, self.parts, self.incidents, self.dead_letters):
+        own = (self.root, self.secrets, self.config, self.parts, self.incidents, self.dead_letters, self.exports)
+        for folder in own:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def secret(self, name: str) -> str:

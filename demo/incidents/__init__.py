@@ -8,7 +8,9 @@ from demo.incidents.failed_jobs import FAILED_JOBS
 from demo.incidents.idle_transactions import IDLE_TRANSACTIONS
 from demo.incidents.leaking_service import LEAKING_SERVICE
 from demo.incidents.old_backup import OLD_BACKUP
+from demo.incidents.old_files import OLD_FILES
 from demo.incidents.operated import ABUSIVE_ADDRESS, DEAD_LETTERS_LEFT, LOCKED_OUT_USER, STALE_CACHE
+from demo.incidents.paused_queue import PAUSED_QUEUE
 from demo.incidents.runaway_report import RUNAWAY_REPORT
 from demo.incidents.too_many_sessions import TOO_MANY_SESSIONS
 from demo.incidents.unproven_backup import UNRESTORED_BACKUP, UNVERIFIED_BACKUP
@@ -29,6 +31,8 @@ INCIDENTS: dict[str, Incident] = {
     "stale_cache": STALE_CACHE,
     "locked_out_user": LOCKED_OUT_USER,
     "abusive_address": ABUSIVE_ADDRESS,
+    "paused_queue": PAUSED_QUEUE,
+    "old_files": OLD_FILES,
 }
 
 __all__ = ["INCIDENTS", "Incident", "IncidentProof", "Injection"]

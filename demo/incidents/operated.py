@@ -24,7 +24,8 @@ ADDRESS, CUSTOMER = "1.2.3.4", "customer-7"
 
 
 @asynccontextmanager
-async def _product_redis(demo: Demo) -> AsyncIterator[Redis]:
+async def product_redis(demo: Demo) -> AsyncIterator[Redis]:
+    """Yield a client with the rights of the product."""
     client = Redis.from_url(demo.paths.secret("redis_product"), decode_responses=True)
     try:
         yield client
@@ -32,12 +33,13 @@ async def _product_redis(demo: Demo) -> AsyncIterator[Redis]:
         await client.aclose()
 
 
-async def _end_of(demo: Demo, injection: Injection) -> Mapping[str, Any]:
+async def end_of(demo: Demo, injection: Injection) -> Mapping[str, Any]:
+    """Return the run that the incident has started, once it has ended."""
     number = injection.facts["run"]
     return await poll(lambda: demo.run(number), lambda run: run["state"] not in UNDER_WAY, RUN_SECONDS)
 
 
-def _not_by_alert(_page: ExporterPage) -> bool:
+def not_by_alert(_page: ExporterPage) -> bool:
     """Return that nothing has to show: the operator knows."""
     return True
 
@@ -48,10 +50,10 @@ async def _inject_dead_letters(demo: Demo) -> InjectionFacts:
 
 
 async def _prove_dead_letters(demo: Demo, injection: Injection) -> IncidentProof:
-    run = await _end_of(demo, injection)
+    run = await end_of(demo, injection)
     archives = sorted(demo.paths.dead_letters.glob("*.jsonl"))
     archived = archives[-1].read_text("utf-8").count("\n") - 1 if archives else 0
-    async with _product_redis(demo) as redis:
+    async with product_redis(demo) as redis:
         left = await redis.llen(f"bull:{DEAD_LETTERS}:wait")
     return check_claims(
         {"run": run["state"], "archived": archived, "left": left},
@@ -62,14 +64,14 @@ async def _prove_dead_letters(demo: Demo, injection: Injection) -> IncidentProof
 
 
 async def _inject_stale_cache(demo: Demo) -> InjectionFacts:
-    async with _product_redis(demo) as redis:
+    async with product_redis(demo) as redis:
         await redis.mset({f"oauth:token {number}": "stale" for number in range(CACHED)})
     return {"run": await demo.start("unlink_prefix", REDIS)}
 
 
 async def _prove_stale_cache(demo: Demo, injection: Injection) -> IncidentProof:
-    run = await _end_of(demo, injection)
-    async with _product_redis(demo) as redis:
+    run = await end_of(demo, injection)
+    async with product_redis(demo) as redis:
         left = await redis.exists(*(f"oauth:token {number}" for number in range(CACHED)))
         queue = await redis.exists(f"bull:{QUEUE}:meta")
     return check_claims(
@@ -81,15 +83,15 @@ async def _prove_stale_cache(demo: Demo, injection: Injection) -> IncidentProof:
 
 
 async def _inject_locked_out(demo: Demo) -> InjectionFacts:
-    async with _product_redis(demo) as redis:
+    async with product_redis(demo) as redis:
         await redis.set(f"rl:user:{CUSTOMER}", 120, ex=900)
         await redis.set("rl:user:customer-8", 5, ex=900)
     return {"run": await demo.start("reset_rate_limit", REDIS, subject=CUSTOMER)}
 
 
 async def _prove_locked_out(demo: Demo, injection: Injection) -> IncidentProof:
-    run = await _end_of(demo, injection)
-    async with _product_redis(demo) as redis:
+    run = await end_of(demo, injection)
+    async with product_redis(demo) as redis:
         mine, other = await redis.mget(f"rl:user:{CUSTOMER}", "rl:user:customer-8")
     return check_claims(
         {"run": run["state"]},
@@ -104,8 +106,8 @@ async def _inject_abuse(demo: Demo) -> InjectionFacts:
 
 
 async def _prove_abuse(demo: Demo, injection: Injection) -> IncidentProof:
-    run = await _end_of(demo, injection)
-    async with _product_redis(demo) as redis:
+    run = await end_of(demo, injection)
+    async with product_redis(demo) as redis:
         seconds = await redis.ttl(f"blocked:ip:{ADDRESS}")
     return check_claims(
         {"run": run["state"], "blocked_for": seconds},
@@ -115,7 +117,7 @@ async def _prove_abuse(demo: Demo, injection: Injection) -> IncidentProof:
 
 
 async def _clear_abuse(demo: Demo) -> None:
-    async with _product_redis(demo) as redis:
+    async with product_redis(demo) as redis:
         await redis.delete(f"blocked:ip:{ADDRESS}")
 
 
@@ -128,7 +130,7 @@ DEAD_LETTERS_LEFT = Incident(
     alert={"alertname": "QueueDLQJobsPresent", "stack": "shop", "target": "jobs", "queue": QUEUE},
     expected="fixed",
     inject=_inject_dead_letters,
-    seen=_not_by_alert,
+    seen=not_by_alert,
     prove=_prove_dead_letters,
 )
 STALE_CACHE = Incident(
@@ -140,7 +142,7 @@ STALE_CACHE = Incident(
     alert={},
     expected="fixed",
     inject=_inject_stale_cache,
-    seen=_not_by_alert,
+    seen=not_by_alert,
     prove=_prove_stale_cache,
 )
 LOCKED_OUT_USER = Incident(
@@ -152,7 +154,7 @@ LOCKED_OUT_USER = Incident(
     alert={},
     expected="fixed",
     inject=_inject_locked_out,
-    seen=_not_by_alert,
+    seen=not_by_alert,
     prove=_prove_locked_out,
 )
 ABUSIVE_ADDRESS = Incident(
@@ -164,7 +166,7 @@ ABUSIVE_ADDRESS = Incident(
     alert={},
     expected="fixed",
     inject=_inject_abuse,
-    seen=_not_by_alert,
+    seen=not_by_alert,
     prove=_prove_abuse,
     clear=_clear_abuse,
 )

@@ -14,6 +14,7 @@ from demo.paths import CHECKOUT, DemoPaths
 from demo.ports import Ports
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import load_inventory
+from tests.starter import full_texts
 
 PORTS = Ports(**{name: 20_000 + n for n, name in enumerate(Ports.model_fields)})
 
@@ -57,7 +58,9 @@ def test_demo_and_example_decide_on_every_quantity_of_production(places: DemoPat
         *(_decided_quantities(file) for file in (CHECKOUT / "alert_rules" / "thresholds").glob("*.yml"))
     )
     assert _decided_quantities(places.config / "thresholds.yml") == production
-    assert _decided_quantities(CHECKOUT / "runbookctl" / "examples" / "thresholds.yml") == production
+    example = places.config / "starter.yml"
+    example.write_text(full_texts(places.config)["thresholds.yml"], encoding="utf-8")
+    assert _decided_quantities(example) == production
 
 
 def test_every_incident_raises_an_alert_of_production() -> None:
