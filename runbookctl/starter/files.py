@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from runbookctl.accounts import alertmanager_account, share_token
 from runbookctl.errors import InitError
 from runbookctl.starter.postgres_roles import PostgresPlace
+from runbookctl.starter.prometheus_rules import write_prometheus_rules
 from runbookctl.starter.redis_users import RedisPlace
 from runbookctl.starter.runbook_sets import Modes, Runbook, runbook_set
 from runbookctl.starter.shipped import shipped
@@ -26,6 +27,7 @@ COPIES = {
     "grafana/provisioning": "grafana/provisioning",
     "grants/postgres": "deploy/postgres",
     "grants/redis": "deploy/redis",
+    "kubernetes": "deploy/kubernetes",
     "systemd": "deploy/systemd",
 }
 _LEFT_OUT = shutil.ignore_patterns("thresholds", "README.md", "*.py", "__pycache__")
@@ -86,6 +88,7 @@ def write_set(folder: Path, starter: Starter) -> None:
             (folder / name).write_text(text, encoding="utf-8")
         for name, source in COPIES.items():
             shutil.copytree(shipped(source), folder / name, ignore=_LEFT_OUT)
+        write_prometheus_rules(folder)
         _write_secrets(folder / "secrets", starter.secret_files())
     except OSError as error:
         raise InitError(f"cannot write to {folder}: {error.strerror}") from None

@@ -2,8 +2,10 @@
 
 import base64
 import hmac
+import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -32,8 +34,8 @@ def loaded(folder: Path) -> Inventory:
     return inventory
 
 
-def read(file: Path) -> dict[str, object]:
-    content: dict[str, object] = yaml.safe_load(file.read_text())
+def read(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(file.read_text())
     return content
 
 
@@ -111,6 +113,24 @@ def test_rules_boards_and_grants_are_those_of_the_checkout(tmp_path: Path) -> No
     ):
         assert (tmp_path / "new" / written).read_text() == (CHECKOUT / source).read_text()
     assert not (tmp_path / "new/alert_rules/thresholds").exists()
+
+
+def test_rules_for_the_operator_are_those_of_prometheus(tmp_path: Path) -> None:
+    """The fields are those of the definition of the operator as it is known here: no operator could run."""
+    init(tmp_path / "new")
+    rules = list(yaml.safe_load_all((tmp_path / "new/kubernetes/operator/rules.yml").read_text()))
+    assert {(each["apiVersion"], each["kind"]) for each in rules} == {("monitoring.coreos.com/v1", "PrometheusRule")}
+    names = [each["metadata"]["name"] for each in rules]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name) for name in names)
+    groups = [group for each in rules for group in each["spec"]["groups"]]
+    assert set().union(*groups) <= {"name", "interval", "rules", "limit", "labels", "query_offset"}
+    entries = [rule for group in groups for rule in group["rules"]]
+    assert set().union(*entries) <= {"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"}
+    assert all(("alert" in rule) != ("record" in rule) for rule in entries)
+    files = [file for part in ("*.yml", "adapters/*.yml") for file in (tmp_path / "new/alert_rules").glob(part)]
+    loaded = [read(file)["groups"] for file in [*files, tmp_path / "new/thresholds.yml"]]
+    assert sorted(map(str, groups)) == sorted(str(group) for each in loaded for group in each)
 
 
 def test_set_of_a_runbook_carries_the_name_of_the_stack_everywhere(tmp_path: Path) -> None:
