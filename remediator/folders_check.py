@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from runbookd.inventory import BackupTarget, FolderTarget, Inventory
 from runbookd.service import ConfigFinding
@@ -56,7 +55,6 @@ def _storages(inventory: Inventory) -> Iterator[tuple[str, Path]]:
 
 
 def _local_folder(backup: BackupTarget) -> Path | None:
-    parts = urlsplit(backup.url)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if backup.report is None or backup.report.file is None else backup.report.file.parent
+    if backup.report is not None and backup.report.file is not None:
+        return backup.report.file.parent
+    return backup.local_folder

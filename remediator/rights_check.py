@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
@@ -74,9 +72,8 @@ def _missing(stack: Stack, remediation: Remediation, mode: Mode) -> Iterator[str
 
 
 def _folder_problem(backup: BackupTarget) -> str | None:
-    if not backup.url.startswith("file:"):
+    if (folder := backup.local_folder) is None:
         return None
-    folder = Path(unquote(urlsplit(backup.url).path))
     if not folder.is_dir():
         return f"{folder} is not a folder that this user can see; create it, or correct url"
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
@@ -148,6 +149,11 @@ class BackupTarget(Section):
     decrypt: Decryption | None = None
     drill: Drill | None = None
     retention: Retention | None = None
+
+    @property
+    def local_folder(self) -> Path | None:
+        """The folder of `url`, if it is on disk."""
+        return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file:") else None
 
     @model_validator(mode="after")
     def _uses_fit(self) -> Self:

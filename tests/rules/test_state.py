@@ -50,6 +50,15 @@ def test_every_rule_names_the_quantities_of_which_low_is_bad() -> None:
     assert low & _bad_side()[">"] == set()
 
 
+def test_limits_that_count_when_they_are_reached_are_those_of_the_alerts() -> None:
+    reached = re.compile(r"[<>]= on \([^)]*\) group_left \([^)]*\) runbook:(\w+):(critical|warning|info)")
+    of_alerts = {pair for alert in alerts() for pair in reached.findall(" ".join(alert.expr.split()))}
+    named = re.compile(r'\{quantity="(\w+)"\} >= [^{]*\{severity="(\w+)"\}')
+    assert (
+        of_alerts == set(named.findall(" ".join(STATE["stack_quantity_kind_severity:passed:group"].split()))) != set()
+    )
+
+
 def test_every_judged_quantity_is_in_a_list_or_has_a_reason_not_to_be() -> None:
     judged = _bad_side()["<"] | _bad_side()[">"]
     listed = [check.quantity for check in CHECKS]
