@@ -15,6 +15,7 @@ from aiohttp import web
 
 GOOD: dict[str, Any] = {
     "/health": {"status": "ok"},
+    "/api/health": {"database": "ok", "version": "13.0.0"},
     "/api/_health/live": {"status": "live"},
     "/api/_health/ready": {"status": "ready", "checks": [{"name": "database", "ok": True}]},
     "/api/version": {"version": "2.14.0", "commit": "4f2a9c1"},
@@ -55,8 +56,19 @@ _RAW: dict[str, Callable[[], web.Response]] = {
 }
 
 
+# The same paths below these are broken: down, a page of a proxy with status 200, and without the login that is right.
+_BROKEN: dict[str, Callable[[], web.Response]] = {
+    "/unavailable": lambda: web.json_response({"status": "error", "error": DETAIL}, status=503),
+    "/page-of-a-proxy": lambda: web.Response(text="<html>ok</html>", content_type="text/html"),
+    "/open": lambda: web.json_response([]),
+}
+
+
 async def _answer(request: web.Request) -> web.StreamResponse:
     path = request.path
+    for below, answer in _BROKEN.items():
+        if path.startswith(f"{below}/"):
+            return answer()
     if path in GOOD:
         return web.json_response(GOOD[path], headers={"X-Served-By": "api-7"})
     if path in BAD:

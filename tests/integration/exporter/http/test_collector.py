@@ -66,7 +66,9 @@ async def test_unreachable_endpoint_reports_status_zero(start_exporter) -> None:
 
 
 async def test_slow_endpoint_fails_at_the_deadline(start_exporter, site) -> None:
-    page = await (await start_exporter(inventory(f"{site}/slow"))).scrape(allowed=1.5)
+    exporter = await start_exporter(inventory(f"{site}/slow"))
+    page = await exporter.scrape(allowed=1.5)
+    assert "no answer before the deadline" in (await exporter.get("/"))[1]
     assert page.seconds < 1.5
     assert page.value("probe_success") == 0
     assert page.value("runbook_exporter_collector_timeout", collector="http") == 1

@@ -167,7 +167,9 @@ async def test_cluster_that_hangs_fails_at_the_deadline(start_exporter, cluster:
         return web.Response()
 
     cluster.instead["/_cluster/health"] = hang
-    page = await (await start_exporter(inventory(cluster))).scrape(allowed=1.5)
+    exporter = await start_exporter(inventory(cluster))
+    page = await exporter.scrape(allowed=1.5)
+    assert "no answer before the deadline" in (await exporter.get("/"))[1]
     assert page.seconds < 1.5
     assert page.value("elasticsearch_up") == 0
     assert page.value("runbook_exporter_collector_timeout", collector="search") == 1
