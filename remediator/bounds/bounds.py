@@ -247,6 +247,9 @@ DEFERRALS: dict[str, Bound] = {
     "alertmanager_unreadable": alertmanager_unreadable,
 }
 
+# These pass by themselves, often within minutes, and a run that they stopped has touched nothing.
+PASSING = frozenset({"blocked_by_alert", "requires", "deploy", "backup_running", *DEFERRALS})
+
 
 @dataclass(frozen=True)
 class Decision:

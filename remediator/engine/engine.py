@@ -3,11 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
 
+from remediator.bounds.bounds import PASSING
 from remediator.context import LeaderContext
 from remediator.engine.housekeeping import Housekeeping
 from remediator.engine.joined_alerts import JoinedAlerts
@@ -31,6 +32,7 @@ PACE_SECONDS = 0.1  # between two rounds
 PLAN_BATCH_SIZE = 50  # new runs per transaction
 # Concurrent runs of one remediation of one stack: a flood of alerts about it must not delay the others.
 MAX_DRIVEN = 20
+RETRY_AFTER = timedelta(minutes=5)  # after a run that a bound stopped which passes by itself
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 _READ_AGAIN = frozenset({RunState.FAILED, RunState.INTERRUPTED})
 log = structlog.get_logger(__name__)
@@ -199,7 +201,7 @@ class Engine:
             return AT_ONCE
         if self._has_been_read(candidate) or not self._is_known(candidate):
             return None
-        return candidate.finished_at + cooldown_of(self._context, candidate.key)
+        return candidate.finished_at + min(cooldown_of(self._context, candidate.key), _longest_wait(candidate))
 
     def _has_been_read(self, candidate: Candidate) -> bool:
         """Return whether a remediation that only reads has done so: only a further alert is a reason to read again."""
@@ -257,3 +259,12 @@ class Engine:
     def _on_drive_done(self, identifier: int, _: asyncio.Task[None]) -> None:
         del self._drive_tasks[identifier], self._driven_kinds[identifier]
         self.wake()
+
+
+def _longest_wait(candidate: Candidate) -> timedelta:
+    """Return how long the next run waits at most, whatever the cooldown, which is for runs that have acted.
+
+    A cooldown of a day would otherwise let a run miss its window, because a backup was running when the window opened.
+    """
+    was_stopped = candidate.state in (RunState.REFUSED, RunState.EXPIRED) and candidate.reason in PASSING
+    return RETRY_AFTER if was_stopped else timedelta.max

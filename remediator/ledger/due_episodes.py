@@ -24,6 +24,7 @@ class Candidate:
     state: RunState | None
     created_at: datetime | None
     finished_at: datetime | None
+    reason: str | None = None
 
 
 async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
@@ -31,7 +32,7 @@ async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
     newer_run = run.alias()
     newest_run_id = select(func.max(newer_run.c.id)).where(newer_run.c.episode == episode.c.id).scalar_subquery()
     query = (
-        select(*_EPISODE, run.c.state, run.c.created_at, run.c.finished_at)
+        select(*_EPISODE, run.c.state, run.c.created_at, run.c.finished_at, run.c.reason)
         .select_from(episode.outerjoin(run, run.c.id == newest_run_id))
         .where(episode.c.ended_at.is_(None), or_(run.c.id.is_(None), run.c.finished_at < episode.c.confirmed_at))
     )
@@ -41,4 +42,4 @@ async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
 def _candidate(row: LedgerRow) -> Candidate:
     state = RunState(row.state) if row.state is not None else None
     key = EpisodeKey(row.stack, row.remediation, row.target)
-    return Candidate(row.id, key, row.confirmed_at, state, row.created_at, row.finished_at)
+    return Candidate(row.id, key, row.confirmed_at, state, row.created_at, row.finished_at, row.reason)

@@ -224,3 +224,30 @@ async def test_bound_that_outlasts_each_deferral_is_escalated_once(folder: Path)
             harness.clock.advance(minutes=6)
         assert [(run.state, run.reason) for run in await harness.runs()] == [("expired", "window")] * 3
         assert await harness.notification_titles() == ["[shop] clear_folder on shop/postgres/main: expired (window)"]
+
+
+async def test_long_cooldown_does_not_let_a_run_miss_its_window(folder: Path) -> None:
+    async with engine_harness(folder, inventory(only_in="noon", cooldown="7d")) as harness:
+        harness.files.fill("a")
+        harness.clock.advance(minutes=-70)
+        for minutes in (61, 6, 5):  # a deferral expires, the next run waits for the window, which opens
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=minutes)
+        await harness.deliver()
+        await harness.work()
+        assert [run.state for run in await harness.runs()] == ["expired", "succeeded"]
+
+
+async def test_cooldown_counts_from_a_run_that_has_acted(folder: Path) -> None:
+    async with engine_harness(folder, inventory(cooldown="1h")) as harness:
+        harness.files.fill("a")
+        for minutes in (6, 55):
+            await harness.deliver()
+            await harness.work()
+            harness.clock.advance(minutes=minutes)
+            harness.files.fill("b")
+        assert [run.state for run in await harness.runs()] == ["succeeded"]
+        await harness.deliver()
+        await harness.work()
+        assert [run.state for run in await harness.runs()] == ["succeeded", "succeeded"]
