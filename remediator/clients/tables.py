@@ -9,6 +9,7 @@ from remediator.model.quoting import sql_name
 
 MAINTAIN_VERSION = 170_000  # the first with the MAINTAIN privilege; before, only a table's owner may maintain it
 OWNS = "pg_has_role(class.relowner, 'USAGE')"
+DEFAULT_THRESHOLD = 50  # PostgreSQL's own autovacuum_vacuum_threshold
 _MAY_MAINTAIN = f"{OWNS} OR has_table_privilege(class.oid, 'MAINTAIN')"
 
 
@@ -35,7 +36,8 @@ def autovacuum_statements(causes: Sequence[Cause], verb: Literal["vacuum", "anal
     for cause in causes:
         if "schema" in cause.traits and "table" in cause.traits:
             table = f"{sql_name(cause.traits['schema'])}.{sql_name(cause.traits['table'])}"
-            rows[table] = min(rows.get(table, cause.least.get(number, 0)), cause.least.get(number, 0))
+            found = cause.least.get(number, 2 * DEFAULT_THRESHOLD)
+            rows[table] = min(rows.get(table, found), found)
     return "\n".join(
         f"ALTER TABLE {table} SET (autovacuum_enabled = true, autovacuum_{verb}_scale_factor = 0,"
         f" autovacuum_{verb}_threshold = {found // 2});"

@@ -255,7 +255,10 @@ async def _open(scope: Scope) -> AsyncIterator[_RetrySession]:
 
 def _write_fix(_scope: Scope, causes: Sequence[Cause]) -> Fix:
     """Let BullMQ repeat the job by itself, more often than it did, with growing pauses."""
-    made = {each.traits.get("name", ""): each.least.get("attempts_made", 0) for each in causes}
+    made: dict[str, int] = {}
+    for each in causes:
+        if name := each.traits.get("name"):
+            made[name] = max(made.get(name, 0), each.least.get("attempts_made", 0))
     return Fix(
         "Let the queue repeat these jobs by itself, where the application adds them. For a job that can never succeed,"
         " let its worker throw UnrecoverableError at once.",

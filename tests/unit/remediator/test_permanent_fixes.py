@@ -86,6 +86,22 @@ def test_fix_is_a_sentence_and_a_whole_text_without_secrets(name: str, target: s
     WHOLE.get(fix.language, lambda _: None)(fix.snippet)
 
 
+def test_jobs_with_several_errors_get_more_attempts_than_any_of_them_made() -> None:
+    causes = [
+        Cause({"name": "welcome", "error": "TypeError"}, 9, {"attempts_made": 4}),
+        Cause({"name": "welcome", "error": "TimeoutError"}, 2, {"attempts_made": 1}),
+        Cause({"error": "TimeoutError"}, 1, {"attempts_made": 9}),
+    ]
+    [line] = fix_of("retry_failed_jobs", causes).snippet.splitlines()
+    assert line.startswith('await queue.add("welcome", data, { attempts: 7, ')
+
+
+def test_table_whose_rows_were_not_recorded_gets_the_threshold_of_postgresql() -> None:
+    table = {"schema": "public", "table": "orders"}
+    assert "_threshold = 50)" in fix_of("vacuum_tables", [Cause(table, 1)]).snippet
+    assert "_threshold = 3)" in fix_of("vacuum_tables", [Cause(table, 1, {"dead": 7})]).snippet
+
+
 def _check_yaml(text: str) -> None:
     [service] = yaml.safe_load(text)["services"].values()
     assert service in ({"restart": "unless-stopped"}, {"scale": 3})
