@@ -9,12 +9,14 @@ from typing import Any
 from remediator.model.clock import rfc3339
 from remediator.reports.period import PeriodReport
 from remediator.reports.period_document import first_sentence
+from remediator.reports.recurring_json import problem_json
 
 
 def as_json(report: PeriodReport) -> dict[str, Any]:
     """Return the report, with its first sentence."""
     content: dict[str, Any] = _plain(report)
-    return {"sentence": first_sentence(report), **content}
+    recurring = [problem_json(each) for each in report.recurring]
+    return {"sentence": first_sentence(report), **content, "recurring": recurring}
 
 
 def _plain(value: Any) -> Any:

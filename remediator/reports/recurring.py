@@ -81,7 +81,7 @@ async def recurring_problems(
     since = context.clock.now() - WEEK
     counted = [
         (each, target)
-        for each, target in await recent_recurrences(connection, context, is_frequent=is_frequent)
+        for each, target in await recent_recurrences(connection, context, at_least=2, is_frequent=is_frequent)
         if stack in (None, each.key.stack) and each.times >= limit_of(target)
     ]
     return [
@@ -103,9 +103,9 @@ async def recurring_problem_of(connection: AsyncConnection, context: Context, ru
 
 
 async def recent_recurrences(
-    connection: AsyncConnection, context: Context, *, is_frequent: bool = False
+    connection: AsyncConnection, context: Context, *, at_least: int = 1, is_frequent: bool = False
 ) -> Sequence[tuple[Recurrence, ResolvedTarget]]:
-    """Return how often each problem came within the last week, for the targets of the inventory.
+    """Return the problems that came at least so often within the last week, for the targets of the inventory.
 
     For readers that come every few seconds (`is_frequent`), a reading that took long is used again for a hundred times
     as long, so that they cost at most 1 % of the time.
@@ -113,7 +113,11 @@ async def recent_recurrences(
     latest = _READINGS.get(context.ledger)
     if not is_frequent or latest is None or latest.used_until < monotonic():
         latest = await _read_recurrences(connection, context)
-    targets = [(each, find_target(context.inventory, context.remediations, each.key)) for each in latest.recurrences]
+    targets = [
+        (each, find_target(context.inventory, context.remediations, each.key))
+        for each in latest.recurrences
+        if each.times >= at_least
+    ]
     return [(each, target) for each, target in targets if target is not None]
 
 
