@@ -26,10 +26,14 @@ class Statement(NamedTuple):
 
 
 class Replica(NamedTuple):
-    """What a process remembers: its term, how much longer it trusts it, and its statement under way."""
+    """What a process remembers: its term, how much longer it trusts it, and its statement under way.
+
+    A candidate also remembers for how long it has `watched` the row unchanged.
+    """
 
     term: int | None = None
     trust: int = 0
+    watched: int | None = None
     under_way: Statement | None = None
 
 
@@ -52,6 +56,7 @@ class LeaseModel:
     statements: Statements = AS_IT_IS
     clocks: tuple[int, ...] = (0, 0, 0)
     is_trust_from_answer: bool = False
+    abandoned_after: int = TTL
     faults: frozenset[str] = frozenset()
 
     @property
@@ -92,7 +97,8 @@ class LeaseModel:
         if replica.under_way is not None:
             yield from self._statement_steps(state, which, replica, replica.under_way)
         elif replica.term is None:
-            yield Step("asks to be elected", _with(state, which, replica._replace(under_way=Statement("elect"))))
+            asking = replica._replace(under_way=Statement("elect"), watched=replica.watched or 0)
+            yield Step("asks to be elected", _with(state, which, asking))
         else:
             yield Step("asks to renew", _with(state, which, replica._replace(under_way=Statement("renew"))))
             resigned, _ = self._execute("resign", state, which, replica)
@@ -119,7 +125,8 @@ class LeaseModel:
 
     def _execute(self, kind: str, state: State, which: int, replica: Replica) -> tuple[Row, bool]:
         statement = getattr(self.statements, kind)
-        return execute(statement, state.row, which, replica.term, TTL, NOW + self.clocks[which])
+        is_abandoned = replica.watched is not None and replica.watched >= self.abandoned_after
+        return execute(statement, state.row, which, replica.term, TTL, NOW + self.clocks[which], is_abandoned)
 
     def _write(self, state: State, which: int, replica: Replica) -> Iterator[Step]:
         """Write in its term, which the transaction compares with the row. A write that fails changes nothing."""
@@ -140,10 +147,12 @@ def _with_crash(state: State, which: int) -> State:
 
 def _committed(state: State, row: Row) -> State:
     """Commit a changed row, and count terms from it."""
+    if row == state.row:
+        return state
     shift = row.term
     replicas = tuple(
-        Replica(_shifted(term, shift), trust, sent and sent._replace(term=_shifted(sent.term, shift)))
-        for term, trust, sent in state.replicas
+        Replica(_shifted(term, shift), trust, None, sent and sent._replace(term=_shifted(sent.term, shift)))
+        for term, trust, _, sent in state.replicas
     )
     lost_row = state.lost_row
     if lost_row is not None:
@@ -157,7 +166,12 @@ def _shifted(term: int | None, shift: int) -> int | None:
 
 def _later(state: State) -> State:
     replicas = tuple(
-        each._replace(trust=max(each.trust - 1, 0), under_way=each.under_way and _older(each.under_way))
+        Replica(
+            each.term,
+            max(each.trust - 1, 0),
+            None if each.watched is None else min(each.watched + 1, TTL),
+            each.under_way and _older(each.under_way),
+        )
         for each in state.replicas
     )
     return state._replace(

@@ -47,11 +47,20 @@ _DATABASE.execute("CREATE TABLE leader (term, holder, elected_at, expires_at)")
 
 
 @cache
-def execute(statement: str, row: Row, holder: int, term: int | None, ttl: int, now: int) -> tuple[Row, bool]:
-    """Execute a statement on the row; return the row after it, and whether it touched or found it."""
+def execute(
+    statement: str, row: Row, holder: int, term: int | None, ttl: int, now: int, is_abandoned: bool = False
+) -> tuple[Row, bool]:
+    """Execute a statement on the row; return the row after it, and whether it touched or found it.
+
+    The caller knows whether it has seen the lease unchanged for so long that it `is_abandoned`.
+    """
     _DATABASE.execute("DELETE FROM leader")
     _DATABASE.execute("INSERT INTO leader VALUES (?, ?, 0, ?)", row)
     parameters = {"holder": holder, "term": term, "ttl": ttl, "now": now}
+    parameters |= {
+        "abandoned_term": row.term if is_abandoned else None,
+        "abandoned_end": row.expires_at if is_abandoned else None,
+    }
     cursor = _DATABASE.execute(statement, parameters)
     touched = bool(cursor.fetchall()) or cursor.rowcount == 1
     changed = _DATABASE.execute("SELECT term, holder, expires_at FROM leader").fetchone()

@@ -1,6 +1,6 @@
 """The searches: what has to hold, the seeded faults that have to be found, and the limits that no protocol removes."""
 
-from tests.protocol.lease_model import LeaseModel
+from tests.protocol.lease_model import TTL, LeaseModel
 from tests.protocol.lease_row import AS_IT_IS
 from tests.protocol.run_model import Rules
 from tests.protocol.search import STUCK, Model
@@ -26,6 +26,7 @@ HOLDS: dict[str, Model] = {
 HOLDS_FOR_LONG: dict[str, Model] = {
     "the lease of three": LeaseModel(replicas=3),
     "a database whose clock jumps ahead": LeaseModel(faults=frozenset({"clock ahead"})),
+    "a database whose clock goes back": LeaseModel(faults=frozenset({"clock back"})),
     "a standby that lacks the last commit": LeaseModel(faults=frozenset({"failover"})),
     "runs that outlive their term": WorkModel(alerts=TWICE, rules=PLAIN, ends_work_with_the_term=False),
     "three replicas": WorkModel(replicas=3, alerts=TWICE, rules=PLAIN),
@@ -56,6 +57,14 @@ FAULTS: dict[str, tuple[Model, str]] = {
     ),
     "trust from the answer instead of the question": (
         LeaseModel(is_trust_from_answer=True),
+        "A trusts its lease, but no longer has it",
+    ),
+    "a lease that only the database's clock ends": (
+        LeaseModel(abandoned_after=TTL + 1, faults=frozenset({"clock back"})),
+        STUCK,
+    ),
+    "a lease that counts as abandoned too early": (
+        LeaseModel(abandoned_after=1),
         "A trusts its lease, but no longer has it",
     ),
     "a write that checks the term, but not its holder": (
@@ -98,10 +107,6 @@ LIMITS: dict[str, tuple[Model, str]] = {
     "a process that stops between its last look at the lease and the effect": (
         WorkModel(alerts=TWICE, rules=Rules(checks_identity=False, may_stop_before_sending=True)),
         "two effects for one item",
-    ),
-    "a database whose clock goes back before the leader dies": (
-        LeaseModel(faults=frozenset({"clock back"})),
-        STUCK,
     ),
     "a database whose clock jumps ahead during an effect": (
         WorkModel(alerts=TWICE, rules=PLAIN, is_clock_steady=False),

@@ -28,8 +28,13 @@ TTL = timedelta(seconds=12)  # with the polls of the others, a dead leader is re
 RENEWALS = 3  # per TTL
 MARGIN = 0.1  # of the TTL: a leader stops trusting its lease so much earlier than the database ends it
 # A process knows its own name from an election whose commit it did not see: such a term is raised, never continued.
-_IS_FREE = f"(holder IS NULL OR holder = :holder OR expires_at <= {NOW})"
-_ASK = text(f"SELECT {_IS_FREE} FROM leader")
+# A lease that nobody has renewed for its whole length is free as well, whatever the database's clock says since: it may
+# have been set back.
+_IS_FREE = (
+    f"(holder IS NULL OR holder = :holder OR expires_at <= {NOW}"
+    " OR (term = :abandoned_term AND expires_at = :abandoned_end))"
+)
+_ASK = text(f"SELECT {_IS_FREE} AS is_free, term, expires_at FROM leader")
 _ELECT = text(
     f"UPDATE leader SET term = term + 1, holder = :holder, elected_at = {NOW}, expires_at = {NOW} + :ttl"
     f" WHERE {_IS_FREE} RETURNING term"
@@ -130,16 +135,22 @@ class Candidate:
         self._now = now
         self.origin: Sequence[str] = ()
         """The expressions that tell where the rows of the ledger are."""
+        self._seen: Sequence[int] = ()
+        self._seen_at = 0.0
         self.name = f"{socket.gethostname()}, process {os.getpid()} ({secrets.token_hex(4)})"
 
     async def run_for_election(self) -> Term | None:
         """Win a term, if the last leader has given its own up or has stopped renewing it."""
+        parameters = {"holder": self.name, **self._abandoned_lease()}
         async with self._transactions.reading() as connection:  # so that the others do not queue for the lock
-            if not (await connection.execute(_ASK, {"holder": self.name})).scalar_one():
-                return None
+            is_free, *seen = (await connection.execute(_ASK, parameters)).one()
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, seconds_awake_or_asleep()
+        if not is_free:
+            return None
         begun = seconds_awake_or_asleep()
         async with self._transactions.locked() as connection:  # so that no write of an earlier term is under way
-            parameters = {"holder": self.name, "ttl": microseconds(self.ttl)}
+            parameters["ttl"] = microseconds(self.ttl)
             number = (await connection.execute(_ELECT, parameters)).scalar_one_or_none()
             if number is not None:
                 await self._begin_term(connection)
@@ -147,6 +158,12 @@ class Candidate:
             return None
         log.info("elected as the leader", term=number, holder=self.name)
         return Term(self._transactions, Fence(number, self.name), self.ttl, begun)
+
+    def _abandoned_lease(self) -> dict[str, object]:
+        """Return the lease that this process has seen unchanged for so long that its holder no longer trusts it."""
+        is_abandoned = self._seen and seconds_awake_or_asleep() - self._seen_at >= self.ttl.total_seconds()
+        term, end = self._seen if is_abandoned else (None, None)
+        return {"abandoned_term": term, "abandoned_end": end}
 
     async def _begin_term(self, connection: AsyncConnection) -> None:
         """Pause if the rows have moved while nobody led who would know the newest of them."""

@@ -153,6 +153,19 @@ async def test_renewal_and_resignation_are_those_of_the_own_term(
         assert ledger_databases.sql(url, "SELECT expires_at, holder FROM leader") == before
 
 
+async def test_lease_ends_that_nobody_renews_though_the_clock_of_the_database_was_set_back(
+    tmp_path: Path, ledger_databases: LedgerDatabases
+) -> None:
+    """Invariant 36. A candidate counts by its own clock how long it has seen the lease unchanged."""
+    hour_ahead = "extract(epoch FROM clock_timestamp())::bigint * 1000000 + 3600000000"
+    async with ledger_with_lease(tmp_path, SHORT).open() as ledger:
+        ledger_databases.sql(ledger_url(tmp_path), f"UPDATE leader SET holder = 'dead', expires_at = {hour_ahead}")
+        began = asyncio.get_running_loop().time()
+        async with asyncio.timeout(10), leading(ledger) as leader:
+            assert asyncio.get_running_loop().time() - began >= SHORT.total_seconds()
+            await write(leader)
+
+
 async def test_former_leader_of_the_same_process_writes_nothing_after_it_has_resigned(tmp_path: Path) -> None:
     """Invariant 36: nobody else need be elected for that."""
     async with ledger_with_lease(tmp_path).open() as ledger:
