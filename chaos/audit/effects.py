@@ -50,12 +50,12 @@ def _moments(evidence: Evidence) -> Mapping[EffectKey, Sequence[float]]:
 
 
 def _later_election(samples: Sequence[LeaderSample], claim: Claim) -> LeaderSample | None:
-    """Return the first sample of a term after that of the claim's intent.
+    """Return the first sample of an election after the claim's intent; a term without a holder was only ended.
 
     The intent belongs to the term of the first sample that has its row, or to an earlier one.
     """
     seen = [each for each in samples if each.server == claim.server and each.newest_row >= claim.intended]
-    return next((each for each in seen if each.term > seen[0].term), None)
+    return next((each for each in seen if each.term > seen[0].term and each.holder is not None), None)
 
 
 def a_failover_pauses(evidence: Evidence) -> Sequence[str]:

@@ -222,6 +222,16 @@ async def test_effect_whose_intent_is_of_the_later_term_is_no_finding(story: Evi
     assert failed(replace(story, samples=samples)) == {}
 
 
+async def test_term_that_was_only_ended_is_no_election(story: Evidence) -> None:
+    ended = sample(AT + 60, 2, holder=None, newest_row=100)
+    assert (
+        failed(
+            replace(story, effects=[replace(each, at=AT + 30) for each in story.effects], samples=[sample(AT), ended])
+        )
+        == {}
+    )
+
+
 async def test_two_leaders_are_found(story: Evidence) -> None:
     assert list(failed(replace(story, double_leaders=["replica 0 and replica 1"]))) == ["one replica leads"]
 
