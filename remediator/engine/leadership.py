@@ -126,6 +126,7 @@ class Leadership:
                     each.cancel()
                 await (engine.wait_for_runs() if self.shutdown.is_set() else engine.abandon_runs())
         finally:
+            engine.kill()  # what still works after a fault must not outlive the term
             self._engine = None
 
     async def _wait_for_end_of_term(self, context: LeaderContext) -> None:

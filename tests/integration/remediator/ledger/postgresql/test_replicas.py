@@ -120,12 +120,14 @@ async def test_effect_of_the_last_leader_is_settled_only_when_it_must_have_ended
             await successor.engine.tick()
             await successor.engine.wait_for_runs()
             assert (await successor.last_run()).state is RunState.EXECUTING
+            assert successor.engine.housekeeping._sweep is None, "it would drop what a drill under way uses"
 
             async def is_settled() -> bool:
                 await successor.work(1)
                 return (await successor.last_run()).state is RunState.INTERRUPTED
 
             await becomes(is_settled, True)
+            assert successor.engine.housekeeping._sweep is not None
             assert lease.seconds_awake_or_asleep() - begun > EFFECT.total_seconds() - 0.5
         await stopped.cut_power()
 
