@@ -13,7 +13,7 @@ from runbookctl.replay.history import History, PastAlert, Span
 from runbookctl.replay.play import play
 from runbookd.inventory import Inventory
 
-DAYS, STEP, ALERTS, SHARE, MEAN = 30, timedelta(seconds=15), 50, 0.05, timedelta(minutes=10)
+DAYS, STEP, ALERTS, SHARE, MEAN = 30, timedelta(seconds=15), 50, 0.05, timedelta(minutes=20)
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SEED = 7
 

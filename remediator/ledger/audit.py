@@ -16,6 +16,8 @@ from remediator.model.clock import rfc3339
 GENESIS = "0" * 64
 CUT = "trail_cut"  # by retention: {"through": the last row deleted, "hash": its hash}
 _NEWEST = "audit.newest"
+_INSERT = insert(audit)  # built once, like the query: a row is appended at each change
+_NEWEST_ROW = select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode  # built once: verification calls it per row
 
 
@@ -53,7 +55,7 @@ async def append(
     last = connection.info.get(_NEWEST) or await newest(connection)
     appended = Head(last.id + 1, hash_row(last.hash, at, run, event, actor, content))
     row = {"at": at, "run": run, "event": event, "actor": actor, "detail": content}
-    await connection.execute(insert(audit).values(**appended._asdict(), **row))
+    await connection.execute(_INSERT, {**appended._asdict(), **row})
     connection.info[_NEWEST] = appended
 
 
@@ -83,7 +85,7 @@ async def head(connection: AsyncConnection) -> str:
 
 async def newest(connection: AsyncConnection) -> Head:
     """Return the last row; GENESIS, before the first."""
-    row = (await connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1))).first()
+    row = (await connection.execute(_NEWEST_ROW)).first()
     return Head(*row) if row is not None else Head(0, GENESIS)
 
 

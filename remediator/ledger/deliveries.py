@@ -4,10 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.schema import delivery
+
+_is_open = delivery.c.processed_at.is_(None)
+# Built once: the engine executes them every second.
+_SIZES = (
+    select(delivery.c.id, func.length(delivery.c.body))
+    .where(_is_open)
+    .order_by(delivery.c.id)
+    .limit(bindparam("limit"))
+)
+_UP_TO = (
+    select(delivery.c.id, delivery.c.received_at, delivery.c.body)
+    .where(delivery.c.id <= bindparam("last_id"), _is_open)
+    .order_by(delivery.c.id)
+)
+_COUNT = select(func.count()).select_from(delivery).where(_is_open)
 
 
 @dataclass(frozen=True)
@@ -26,27 +41,21 @@ async def unprocessed(
 
     A single larger delivery is returned alone.
     """
-    sizes = await connection.execute(
-        select(delivery.c.id, func.length(delivery.c.body))
-        .where(delivery.c.processed_at.is_(None))
-        .order_by(delivery.c.id)
-        .limit(limit)
-    )
+    sizes = await connection.execute(_SIZES, {"limit": limit})
     last_id, total = 0, 0
     for identifier, size in sizes:
         total += size
         if last_id and max_bytes is not None and total > max_bytes:
             break
         last_id = identifier
-    query = select(delivery.c.id, delivery.c.received_at, delivery.c.body)
-    conditions = delivery.c.id <= last_id, delivery.c.processed_at.is_(None)
-    return [StoredDelivery(*row) for row in await connection.execute(query.where(*conditions).order_by(delivery.c.id))]
+    if not last_id:
+        return []
+    return [StoredDelivery(*row) for row in await connection.execute(_UP_TO, {"last_id": last_id})]
 
 
 async def count_unprocessed(connection: AsyncConnection) -> int:
     """Count the unprocessed deliveries."""
-    rows = await connection.execute(select(func.count()).select_from(delivery).where(delivery.c.processed_at.is_(None)))
-    return int(rows.scalar_one())
+    return int((await connection.execute(_COUNT)).scalar_one())
 
 
 async def mark_processed(connection: AsyncConnection, batch: Sequence[StoredDelivery], now: datetime) -> None:

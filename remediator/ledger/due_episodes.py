@@ -12,6 +12,14 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import RunState
 
 _EPISODE = (episode.c.id, episode.c.stack, episode.c.remediation, episode.c.target, episode.c.confirmed_at)
+_newer_run = run.alias()
+_newest_run_id = select(func.max(_newer_run.c.id)).where(_newer_run.c.episode == episode.c.id).scalar_subquery()
+_CANDIDATES = (
+    select(*_EPISODE, run.c.state, run.c.created_at, run.c.finished_at, run.c.reason)
+    .select_from(episode.outerjoin(run, run.c.id == _newest_run_id))
+    .where(episode.c.ended_at.is_(None), or_(run.c.id.is_(None), run.c.finished_at < episode.c.confirmed_at))
+    .order_by(episode.c.id)
+)
 
 
 @dataclass(frozen=True)
@@ -29,14 +37,7 @@ class Candidate:
 
 async def candidates(connection: AsyncConnection) -> Sequence[Candidate]:
     """Return open episodes without a run, or confirmed since their last run ended."""
-    newer_run = run.alias()
-    newest_run_id = select(func.max(newer_run.c.id)).where(newer_run.c.episode == episode.c.id).scalar_subquery()
-    query = (
-        select(*_EPISODE, run.c.state, run.c.created_at, run.c.finished_at, run.c.reason)
-        .select_from(episode.outerjoin(run, run.c.id == newest_run_id))
-        .where(episode.c.ended_at.is_(None), or_(run.c.id.is_(None), run.c.finished_at < episode.c.confirmed_at))
-    )
-    return [_candidate(row) for row in await connection.execute(query.order_by(episode.c.id))]
+    return [_candidate(row) for row in await connection.execute(_CANDIDATES)]
 
 
 def _candidate(row: LedgerRow) -> Candidate:

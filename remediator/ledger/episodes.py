@@ -16,6 +16,17 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.target import sanitize
 
 PRIORITIES = ("P0", "P1", "P2", "P3")
+_BY_ID = select(episode).where(episode.c.id == bindparam("identifier"))  # built once: it is executed at each decision
+_opened_since = episode.c.opened_at > bindparam("opened_since")
+_unconfirmed = ~episode.c.confirmed_at.between(bindparam("first"), bindparam("last"))
+# The queries of `all_open` by their two filters; the engine executes them every second.
+_OPEN = {
+    (by_opening, by_confirmation): select(episode)
+    .where(episode.c.ended_at.is_(None), *[_opened_since][:by_opening], *[_unconfirmed][:by_confirmation])
+    .order_by(episode.c.id)
+    for by_opening in (False, True)
+    for by_confirmation in (False, True)
+}
 MAX_KEYS_PER_QUERY = 300  # databases limit the parameters of one statement
 
 
@@ -187,12 +198,11 @@ async def all_open(
     not_confirmed_between: tuple[datetime, datetime] | None = None,
 ) -> Sequence[Episode]:
     """Return open episodes, oldest first, optionally filtered."""
-    query = select(episode).where(episode.c.ended_at.is_(None))
-    if opened_since is not None:
-        query = query.where(episode.c.opened_at > opened_since)
-    if not_confirmed_between is not None:
-        query = query.where(~episode.c.confirmed_at.between(*not_confirmed_between))
-    return [Episode(**row._mapping) for row in await connection.execute(query.order_by(episode.c.id))]
+    first, last = not_confirmed_between or (None, None)
+    bounds = {"opened_since": opened_since, "first": first, "last": last}
+    query = _OPEN[opened_since is not None, not_confirmed_between is not None]
+    used = {name: value for name, value in bounds.items() if value is not None}
+    return [Episode(**row._mapping) for row in await connection.execute(query, used)]
 
 
 async def count_open(connection: AsyncConnection) -> Sequence[tuple[str, str, int]]:
@@ -218,7 +228,7 @@ async def get_or_none(connection: AsyncConnection, identifier: int) -> Episode |
 
 async def get(connection: AsyncConnection, identifier: int) -> Episode:
     """Return the episode with this number."""
-    row = (await connection.execute(select(episode).where(episode.c.id == identifier))).one()
+    row = (await connection.execute(_BY_ID, {"identifier": identifier})).one()
     return Episode(**row._mapping)
 
 

@@ -5,7 +5,20 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, insert, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.episodes import Episode
@@ -39,6 +52,21 @@ def _has_unsent_critical() -> ColumnElement[bool]:
 
 # Retries continue, and critical messages are sent at once, as those before them. All others may wait for a summary.
 MAY_WAIT = and_(outbox.c.attempts == 0, not_(is_summary(outbox)), not_(_has_unsent_critical()))
+# Built once: the engine executes both every second.
+_LAST_UNKNOWN_TARGETS = select(func.max(outbox.c.created_at)).where(
+    outbox.c.key > f"{_UNKNOWN_TARGETS}/",
+    outbox.c.key < f"{_UNKNOWN_TARGETS}0",  # served by the index
+)
+_ENDED_WITHOUT_MESSAGE = (
+    select(episode)
+    .where(
+        episode.c.ended_at >= bindparam("since"),
+        episode.c.end_reason != "finished",
+        exists().where(outbox.c.episode == episode.c.id, outbox.c.key.not_like(f"{_UNKNOWN_TARGETS}/%")),
+        ~exists().where(outbox.c.episode == episode.c.id, outbox.c.key.like(f"%/{_END}")),
+    )
+    .order_by(episode.c.ended_at)
+)
 _MESSAGE_QUERY = select(outbox.c.episode, outbox.c.key, outbox.c.contact, outbox.c.created_at)
 
 
@@ -144,9 +172,7 @@ def is_about_a_target(key: str) -> bool:
 
 async def last_unknown_targets_at(connection: AsyncConnection) -> datetime | None:
     """Return when the last message about unknown targets was queued, or None."""
-    is_such = outbox.c.key > f"{_UNKNOWN_TARGETS}/", outbox.c.key < f"{_UNKNOWN_TARGETS}0"  # served by the index
-    query = select(func.max(outbox.c.created_at)).where(*is_such)
-    at: datetime | None = (await connection.execute(query)).scalar_one()
+    at: datetime | None = (await connection.execute(_LAST_UNKNOWN_TARGETS)).scalar_one()
     return at
 
 
@@ -155,15 +181,8 @@ async def ended_without_message(connection: AsyncConnection, since: datetime) ->
 
     An episode that ended with its run has no end of its own to report.
     """
-    own_message = outbox.c.episode == episode.c.id, outbox.c.key.not_like(f"{_UNKNOWN_TARGETS}/%")
-    end_message = outbox.c.episode == episode.c.id, outbox.c.key.like(f"%/{_END}")
-    query = select(episode).where(
-        episode.c.ended_at >= since,
-        episode.c.end_reason != "finished",
-        exists().where(*own_message),
-        ~exists().where(*end_message),
-    )
-    return [Episode(**row._mapping) for row in await connection.execute(query.order_by(episode.c.ended_at))]
+    rows = await connection.execute(_ENDED_WITHOUT_MESSAGE, {"since": since})
+    return [Episode(**row._mapping) for row in rows]
 
 
 async def enqueue(

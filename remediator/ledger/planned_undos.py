@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
@@ -12,6 +12,15 @@ from remediator.ledger.runs import Run
 from remediator.ledger.schema import episode, planned_undo, run
 from remediator.model.clock import rfc3339
 from remediator.model.episode_key import EpisodeKey
+
+_is_over = planned_undo.c.due_at.is_(None) & episode.c.ended_at.is_not(None)
+_is_due = or_(planned_undo.c.due_at <= bindparam("now"), _is_over)
+_DUE = (
+    select(run.c.id, run.c.stack, run.c.remediation, run.c.target)
+    .select_from(planned_undo.join(run, run.c.id == planned_undo.c.run).join(episode, episode.c.id == run.c.episode))
+    .where(planned_undo.c.closed_at.is_(None), _is_due)
+    .order_by(run.c.id.desc())
+)
 
 
 @dataclass(frozen=True)
@@ -31,15 +40,7 @@ async def plan_undo(connection: AsyncConnection, succeeded: Run, due_at: datetim
 
 async def due_undos(connection: AsyncConnection, now: datetime) -> Sequence[DueUndo]:
     """Return what is due, the newest run first: effects that build on each other are undone in reverse."""
-    is_due = or_(planned_undo.c.due_at <= now, planned_undo.c.due_at.is_(None) & episode.c.ended_at.is_not(None))
-    query = (
-        select(run.c.id, run.c.stack, run.c.remediation, run.c.target)
-        .select_from(
-            planned_undo.join(run, run.c.id == planned_undo.c.run).join(episode, episode.c.id == run.c.episode)
-        )
-        .where(planned_undo.c.closed_at.is_(None), is_due)
-    )
-    rows = await connection.execute(query.order_by(run.c.id.desc()))
+    rows = await connection.execute(_DUE, {"now": now})
     return [DueUndo(row.id, EpisodeKey(row.stack, row.remediation, row.target)) for row in rows]
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, run_counts
@@ -20,6 +20,9 @@ from remediator.model.errors import RemediatorError
 from remediator.model.run_state import ENDED, TRANSITIONS, RunState
 
 ALERT = Origin()
+# Built once: both are executed at each change of a run, or each second.
+_BY_ID = select(run).where(run.c.id == bindparam("identifier"))
+_UNFINISHED = select(run).where(run.c.state.in_(sorted(TRANSITIONS))).order_by(run.c.id)
 
 
 class StaleRun(RemediatorError):
@@ -119,7 +122,7 @@ async def withdraw_approval(connection: AsyncConnection, current: Run, now: date
 
 async def get(connection: AsyncConnection, identifier: int) -> Run:
     """Return the run with this number."""
-    return from_row((await connection.execute(select(run).where(run.c.id == identifier))).one())
+    return from_row((await connection.execute(_BY_ID, {"identifier": identifier})).one())
 
 
 async def get_or_none(connection: AsyncConnection, identifier: int) -> Run | None:
@@ -138,8 +141,7 @@ async def newest_of_episode(connection: AsyncConnection, identifier: int, limit:
 
 async def unfinished(connection: AsyncConnection) -> Sequence[Run]:
     """Return all runs that have not ended, oldest first."""
-    rows = await connection.execute(select(run).where(run.c.state.in_(TRANSITIONS)).order_by(run.c.id))
-    return [from_row(row) for row in rows]
+    return [from_row(row) for row in await connection.execute(_UNFINISHED)]
 
 
 async def unfinished_of(connection: AsyncConnection, key: EpisodeKey) -> Run | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
@@ -12,6 +12,24 @@ from remediator.ledger.runs import Run
 from remediator.ledger.schema import LedgerRow, breaker, pause, storm
 from remediator.model.clock import is_recent
 from remediator.model.episode_key import EpisodeKey
+
+# Built once: they are executed at each decision.
+_PAUSE_OF = (
+    select(pause.c.reason, pause.c.begun_by, pause.c.until)
+    .where(
+        pause.c.ended_at.is_(None),
+        or_(pause.c.until.is_(None), pause.c.until > bindparam("now")),
+        or_(pause.c.stack.is_(None), pause.c.stack == bindparam("of_stack")),
+    )
+    .limit(1)
+)
+_BREAKER_OF = select(breaker.c.reason).where(
+    breaker.c.stack == bindparam("of_stack"),
+    breaker.c.remediation == bindparam("of_remediation"),
+    breaker.c.target == bindparam("of_target"),
+    breaker.c.closed_at.is_(None),
+)
+_LAST_STORM = select(storm).order_by(storm.c.seen_at.desc()).limit(1)
 
 
 @dataclass(frozen=True)
@@ -70,15 +88,7 @@ async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: 
 
 async def stored_pause_reason(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
     """Return why remediation of `stack` is paused, or None."""
-    rows = await connection.execute(
-        select(pause.c.reason, pause.c.begun_by, pause.c.until)
-        .where(
-            pause.c.ended_at.is_(None),
-            or_(pause.c.until.is_(None), pause.c.until > now),
-            or_(pause.c.stack.is_(None), pause.c.stack == stack),
-        )
-        .limit(1)
-    )
+    rows = await connection.execute(_PAUSE_OF, {"now": now, "of_stack": stack})
     row = rows.first()
     if row is None:
         return None
@@ -113,14 +123,8 @@ async def open_breaker(connection: AsyncConnection, current: Run, reason: str, n
 
 async def breaker_reason(connection: AsyncConnection, key: EpisodeKey) -> str | None:
     """Return why the breaker of `key` is open, or None."""
-    rows = await connection.execute(
-        select(breaker.c.reason).where(
-            breaker.c.stack == key.stack,
-            breaker.c.remediation == key.remediation,
-            breaker.c.target == key.target,
-            breaker.c.closed_at.is_(None),
-        )
-    )
+    names = {"of_stack": key.stack, "of_remediation": key.remediation, "of_target": key.target}
+    rows = await connection.execute(_BREAKER_OF, names)
     return rows.scalar_one_or_none()
 
 
@@ -188,4 +192,4 @@ async def last_storm_id(connection: AsyncConnection) -> int | None:
 
 
 async def _last_storm_row(connection: AsyncConnection) -> LedgerRow | None:
-    return (await connection.execute(select(storm).order_by(storm.c.seen_at.desc()).limit(1))).first()
+    return (await connection.execute(_LAST_STORM)).first()

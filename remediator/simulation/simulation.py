@@ -31,6 +31,7 @@ from remediator.simulation.alertmanager import SimulatedAlertmanager
 from remediator.simulation.faults import faults_raised
 from remediator.simulation.messages import send_in_simulation
 from remediator.simulation.next_work import seconds_until_work
+from remediator.simulation.quick_engine import QuickEngine
 from remediator.simulation.targets import EFFECT_TIMEOUT, SimulatedTargets, simulated
 from remediator.simulation.virtual_time import VirtualClock
 from runbookd.inventory import Inventory
@@ -92,7 +93,9 @@ class Simulation:
                 await withdraw_approvals(connection, self.context, "remediator")
         except LedgerUnavailable:
             return  # as the daemon, which does not start without its ledger
-        engine = Engine(self.context, self._idle_seconds)
+        engine = (
+            Engine(self.context, self._idle_seconds) if self._with_messages else QuickEngine(self.context, self.ledger)
+        )
         self.engine = engine
         self._tasks.append(asyncio.create_task(engine.run(), name="engine"))
         if self._with_messages:
@@ -191,7 +194,7 @@ class Simulation:
     async def _idle_seconds(self) -> float:
         if self.engine is None:  # killed
             return TICK_SECONDS
-        return await seconds_until_work(self.context, self.engine, with_messages=self._with_messages)
+        return await seconds_until_work(self.context, self.engine, with_messages=True)
 
     def wake(self) -> None:
         """Let the engine run a round now."""

@@ -6,23 +6,23 @@ other, in an order that only the program decides.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from sqlalchemy import Connection, StaticPool, create_engine, event, insert
+from sqlalchemy import Connection, Executable, Result, StaticPool, create_engine, insert
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
 from remediator.ledger.always_leading import AlwaysLeading
 from remediator.ledger.protocol import ServerIdentity
 from remediator.ledger.schema import delivery
 from remediator.ledger.sqlite.migrate import migrate
+from remediator.ledger.sqlite.prepared import PreparedQueries
 from remediator.ledger.sqlite.trail import cut_trail
-from remediator.ledger.sqlite.uncancellable import UncancellableCursor
 from remediator.model.errors import LedgerUnavailable
 
 
@@ -33,8 +33,12 @@ class MemoryLedger(AlwaysLeading):
         self.outage: str | None = None
         self.changed = asyncio.Event()
         """Set at each commit of a writer; the one that waits for it clears it."""
-        self._engine = create_async_engine("sqlite+aiosqlite://", async_creator=_connect, poolclass=StaticPool)
-        event.listen(self._engine.sync_engine, "begin", _begin)
+        self.writes = 0
+        """The number of transactions of writers, also of those that were rolled back."""
+        engine = create_engine("sqlite://", creator=_connect, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
+        self._connection = engine.connect()
+        self._driver = _driver(self._connection)
+        self._direct = cast(AsyncConnection, _DirectConnection(self._connection, PreparedQueries(engine.dialect)))
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
 
@@ -44,11 +48,13 @@ class MemoryLedger(AlwaysLeading):
         try:
             yield self
         finally:
-            await self._engine.dispose()
+            self._connection.close()
+            self._connection.engine.dispose()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """See Ledger."""
+        self.writes += 1
         async with self._transaction() as connection:
             audit.begin(connection)
             yield connection
@@ -81,49 +87,43 @@ class MemoryLedger(AlwaysLeading):
         async with self._turn:
             self._holder = task
             try:
-                async with self._engine.begin() as connection:
-                    self._raise_on_outage()
-                    yield connection
-                    self._raise_on_outage()
+                self._raise_on_outage()
+                self._driver.execute("BEGIN")
+                yield self._direct
+                self._raise_on_outage()
+                self._driver.execute("COMMIT")
             except DBAPIError as error:
                 raise LedgerUnavailable(f"the ledger: {error.orig}") from error
             finally:
                 self._holder = None
+                if self._driver.in_transaction:
+                    self._driver.execute("ROLLBACK")
 
     def _raise_on_outage(self) -> None:
         if self.outage is not None:
             raise LedgerUnavailable(f"the ledger: {self.outage}")
 
 
-class _InlineConnection:
-    """A SQLite connection as SQLAlchemy's aiosqlite dialect calls it; each call is done when it returns."""
+class _DirectConnection:
+    """A connection as the ledger's functions use AsyncConnection; each statement is done when the call returns."""
 
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._connection.deserialize(_empty_ledger())
-        self._connection.execute("PRAGMA foreign_keys = ON")
+    def __init__(self, connection: Connection, prepared: PreparedQueries) -> None:
+        self._connection, self._prepared, self._driver = connection, prepared, _driver(connection)
+        self.info = connection.info
 
-    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return function(*arguments)
+    async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+        is_of_one = parameters is None or isinstance(parameters, dict)
+        query = self._prepared.get(statement, parameters or {}) if is_of_one else None
+        if query is None:
+            return self._connection.execute(statement, parameters)
+        return query.execute(self._driver, parameters or {})
 
-    def cursor(self) -> UncancellableCursor:
-        return UncancellableCursor(self, self._connection.cursor())
 
-    async def create_function(self, *arguments: Any, **options: Any) -> None:
-        self._connection.create_function(*arguments, **options)
-
-    async def commit(self) -> None:
-        self._connection.commit()
-
-    async def rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.rollback()
-
-    async def close(self) -> None:
-        self._connection.close()
-
-    def stop(self) -> None:
-        self._connection.close()
+def _connect() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.deserialize(_empty_ledger())
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
 
 
 @cache
@@ -133,13 +133,8 @@ def _empty_ledger() -> bytes:
     with engine.begin() as connection:
         migrate(connection)
     with engine.connect() as connection:
-        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-        return driver.serialize()
+        return _driver(connection).serialize()
 
 
-async def _connect() -> _InlineConnection:
-    return _InlineConnection()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+def _driver(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
