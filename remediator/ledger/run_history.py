@@ -11,32 +11,13 @@ from remediator.ledger.run_row import Run, from_row
 from remediator.ledger.schema import run
 from remediator.model.run_state import ACTIVE, RunState, counts_toward_breaker
 
-# Built once: the engine executes the first one every second, and the others at each decision.
+# Built once: the engine executes the first one every second, the others at each decision.
 _REFUSED = (
     select(run)
     .where(run.c.state == RunState.REFUSED, run.c.reason == bindparam("why"), run.c.finished_at > bindparam("since"))
     .order_by(run.c.id)
 )
-_ADMITTED = (
-    select(run.c.stack, run.c.remediation, run.c.admitted_at)
-    .where(run.c.admitted_at > bindparam("since"), run.c.id != bindparam("excluded_run"))
-    .order_by(run.c.admitted_at)
-)
 _ACTIVE = select(run).where(run.c.state.in_(sorted(ACTIVE)), run.c.id != bindparam("excluded_run"))
-_LAST_ADMITTED = (
-    select(run)
-    .where(
-        run.c.stack == bindparam("of_stack"),
-        run.c.remediation == bindparam("of_remediation"),
-        run.c.target == bindparam("of_target"),
-        run.c.admitted_at.is_not(None),
-        run.c.finished_at.is_not(None),
-        run.c.state != RunState.INTERRUPTED,
-        run.c.id != bindparam("excluded_run"),
-    )
-    .order_by(run.c.finished_at.desc())
-    .limit(1)
-)
 _REJECTED_HASH = (
     select(run.c.plan_hash)
     .where(run.c.episode == bindparam("of_episode"), run.c.state == RunState.REJECTED)
@@ -58,15 +39,31 @@ async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None
 
     Interrupted runs start no cooldown, so they are skipped: one could hide a run that does.
     """
-    names = {"of_stack": current.stack, "of_remediation": current.remediation, "of_target": current.target}
-    rows = await connection.execute(_LAST_ADMITTED, {**names, "excluded_run": current.id})
+    rows = await connection.execute(
+        select(run)
+        .where(
+            run.c.stack == current.stack,
+            run.c.remediation == current.remediation,
+            run.c.target == current.target,
+            run.c.admitted_at.is_not(None),
+            run.c.finished_at.is_not(None),
+            run.c.state != RunState.INTERRUPTED,
+            run.c.id != current.id,
+        )
+        .order_by(run.c.finished_at.desc())
+        .limit(1)
+    )
     row = rows.one_or_none()
     return None if row is None else from_row(row)
 
 
 async def admitted_since(connection: AsyncConnection, since: datetime, excluded_run: int) -> Sequence[Reservation]:
     """Return the reservations since then, oldest first, except that of `excluded_run`."""
-    rows = await connection.execute(_ADMITTED, {"since": since, "excluded_run": excluded_run})
+    rows = await connection.execute(
+        select(run.c.stack, run.c.remediation, run.c.admitted_at)
+        .where(run.c.admitted_at > since, run.c.id != excluded_run)
+        .order_by(run.c.admitted_at)
+    )
     return [Reservation(*row) for row in rows]
 
 

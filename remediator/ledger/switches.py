@@ -14,15 +14,6 @@ from remediator.model.clock import is_recent
 from remediator.model.episode_key import EpisodeKey
 
 # Built once: they are executed at each decision.
-_PAUSE_OF = (
-    select(pause.c.reason, pause.c.begun_by, pause.c.until)
-    .where(
-        pause.c.ended_at.is_(None),
-        or_(pause.c.until.is_(None), pause.c.until > bindparam("now")),
-        or_(pause.c.stack.is_(None), pause.c.stack == bindparam("of_stack")),
-    )
-    .limit(1)
-)
 _BREAKER_OF = select(breaker.c.reason).where(
     breaker.c.stack == bindparam("of_stack"),
     breaker.c.remediation == bindparam("of_remediation"),
@@ -88,7 +79,15 @@ async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: 
 
 async def stored_pause_reason(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
     """Return why remediation of `stack` is paused, or None."""
-    rows = await connection.execute(_PAUSE_OF, {"now": now, "of_stack": stack})
+    rows = await connection.execute(
+        select(pause.c.reason, pause.c.begun_by, pause.c.until)
+        .where(
+            pause.c.ended_at.is_(None),
+            or_(pause.c.until.is_(None), pause.c.until > now),
+            or_(pause.c.stack.is_(None), pause.c.stack == stack),
+        )
+        .limit(1)
+    )
     row = rows.first()
     if row is None:
         return None
