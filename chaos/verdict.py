@@ -11,6 +11,8 @@ from chaos.audit.leadership import take_overs
 from chaos.audit.rules import judge, lost_deliveries
 from chaos.schedule import Step
 
+SHOWN_FINDINGS = 5
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -45,13 +47,19 @@ class Verdict:
             f"{counts['failovers']} failovers lost {counts['rows_lost']} rows of the audit trail",
         ]
         passed = [f"ok      {name}" for name, findings in self.findings.items() if not findings]
-        failed = [f"FAILED  {name}: {each}" for name, findings in self.findings.items() for each in findings]
+        failed = [line for name, findings in self.findings.items() for line in _failures(name, findings)]
         return [*lines, *passed, *failed]
 
     def report(self, steps: Sequence[Step]) -> Mapping[str, Any]:
         """Return the report as JSON."""
         planned = [asdict(step) for step in steps]
         return {"passed": not self.failed, **asdict(self), "schedule": planned}
+
+
+def _failures(name: str, findings: Sequence[str]) -> Sequence[str]:
+    """Return the first findings of a rule; the report has all."""
+    more = [f"FAILED  {name}: {len(findings) - SHOWN_FINDINGS} more, in the report"]
+    return [f"FAILED  {name}: {each}" for each in findings[:SHOWN_FINDINGS]] + more * (len(findings) > SHOWN_FINDINGS)
 
 
 def _counts(evidence: Evidence, faults: Counter[str]) -> Mapping[str, Any]:

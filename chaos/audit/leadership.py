@@ -26,12 +26,15 @@ def terms_only_rise(evidence: Evidence) -> Sequence[str]:
         for earlier, later in pairwise(evidence.samples)
         if later.server == earlier.server and later.term < earlier.term
     ]
-    holders: dict[tuple[int, int], str] = {}
-    held = [each for each in evidence.samples if each.holder is not None]
+    holders: dict[tuple[int, int], list[str]] = {}
+    for each in evidence.samples:
+        known = holders.setdefault((each.server, each.term), [])
+        if each.holder is not None and each.holder not in known:
+            known.append(each.holder)
     return fallen + [
-        f"term {each.term} had another holder at {each.at:.1f}"
-        for each in held
-        if holders.setdefault((each.server, each.term), str(each.holder)) != each.holder
+        f"term {term} had {len(known)} holders: {'; '.join(known)}"
+        for (_, term), known in holders.items()
+        if len(known) > 1
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,11 @@ def test_finding_is_reported_by_the_exit_code(
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["passed"], report["seed"]) == (not code, 7)
     assert len(report["schedule"]) == len(schedule(7, 60)) or not command.faketime_library()
+
+
+def test_only_the_first_findings_of_a_rule_are_printed() -> None:
+    many = replace(verdict(10.0), findings={"no rate passed": [f"finding {number}" for number in range(8)]})
+    printed = [line for line in many.lines() if line.startswith("FAILED")]
+    assert printed[0] == "FAILED  no rate passed: finding 0"
+    assert printed[-1] == "FAILED  no rate passed: 3 more, in the report"
+    assert len(printed) == 6
