@@ -11,6 +11,11 @@ def test_no_name_that_others_script_against_is_missing() -> None:
     assert missing == [], "a release may lose these only as docs/reference/compatibility.md says"
 
 
+def test_list_is_complete() -> None:
+    _, new = missing_and_new()
+    assert new == [], "add them: python -m tools.release.interface --write"
+
+
 @pytest.mark.parametrize(
     "name",
     [
