@@ -25,7 +25,7 @@ from tools.docs.metrics_tables import METRICS
 
 FILE = Path(__file__).with_suffix(".txt")
 _ACTS = ("/api/v1/", "/-/", "/webhook", "/logout")  # the forms of the console's pages are its own
-_ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \| ([^|]*) \|", re.MULTILINE)
+_ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \|\s*([^|]*?)\s*\|", re.MULTILINE)
 
 
 def interface() -> set[str]:
