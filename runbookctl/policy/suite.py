@@ -20,6 +20,7 @@ from runbookd.inventory import (
     load_inventory,
     read_placed_block,
 )
+from runbookd.inventory.suggest import suggest
 from runbookd.inventory.yaml_places import KeyPath
 
 
@@ -120,6 +121,8 @@ class _Inventories:
 
     def _load(self, changes: Sequence[Change]) -> Inventory:
         """Return the inventory with these changes, loaded once for all cases that make the same."""
+        if changes and (added := list(self._added_stacks(changes))):
+            raise InventoryError(added)
         key = repr([(each.path, each.value) for each in changes])
         if key not in self._loaded:
             self._loaded[key] = self._load_anew(changes)
@@ -135,6 +138,15 @@ class _Inventories:
         if refused := list(self._refused(inventory, changes)):
             raise InventoryError(refused)
         return inventory
+
+    def _added_stacks(self, changes: Sequence[Change]) -> Iterator[Problem]:
+        """Yield a problem for each change of a stack that the file lacks: it would change nothing that is played."""
+        stacks = self._load([]).stacks
+        for each in changes:
+            if each.path[0] == "stacks" and (len(each.path) < 2 or each.path[1] not in stacks):
+                name = each.path[1] if len(each.path) > 1 else ""
+                reason = f"the inventory has no stack {name!r}{suggest(name, stacks)}"
+                yield Problem(each.place, ".".join(each.path), reason)
 
     def _refused(self, inventory: Inventory, changes: Sequence[Change]) -> Iterable[Problem]:
         """Yield why the remediator would refuse to start with the inventory."""

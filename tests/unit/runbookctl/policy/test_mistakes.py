@@ -194,6 +194,14 @@ def test_wrong_options_are_named(play: Play, option: str, value: str, expected: 
     assert type(result.exception).__name__ == "WrongUsage"
 
 
+def test_set_of_a_stack_that_does_not_exist_is_refused(play: Play, tmp_path: Path) -> None:
+    key = "stacks.shp.remediations.retry_failed_jobs.batch"
+    expected = f"{key}: the inventory has no stack 'shp'; did you mean 'shop'?"
+    assert problems(play, tmp_path, GOOD, "--set", f"{key}=2") == [f"--set {key}: {expected}"]
+    text = GOOD.replace("stacks.shop.remediations.terminate_idle_transactions.cooldown: 5m", f"{key}: 2")
+    assert problems(play, tmp_path, text) == [f"cases.yml:3: {expected}"]
+
+
 def test_unknown_key_of_set_is_reported_with_the_nearest(play: Play, tmp_path: Path) -> None:
     found = problems(play, tmp_path, GOOD, "--set", "limits.concurency=2")
     assert "--set limits.concurency: limits.concurency: unknown key; did you mean 'concurrency'?" in found
