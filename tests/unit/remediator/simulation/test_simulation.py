@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from remediator.bounds.surroundings import SurroundingFacts
 from remediator.model.remediation import ItemState
 from remediator.model.run_state import RunState
 from remediator.remediations import REMEDIATIONS
@@ -187,6 +188,39 @@ def test_a_reported_deploy_and_what_surrounds_a_service_refuse_its_restart() -> 
     down = NumberedTargets(Reading(found=1), around={"requires": ["shop/postgres/main does not answer"]})
     assert play(lambda simulated: script(simulated, deploys=False), targets=down) == refused
     assert play(lambda simulated: script(simulated, deploys=False), targets=one) == [(RunState.SUCCEEDED, "")]
+
+
+async def _starts_of_runs(simulated: Simulation) -> list[tuple[RunState, float]]:
+    """Return each run of an alert that fires for 11 minutes, and is delivered at once and after 6."""
+    simulated.alertmanager.fire(IDLE)
+    await simulated.advance(11 * MINUTE)
+    return [(run.state, ((run.admitted_at or run.created_at) - START) / MINUTE) for run in await simulated.runs()]
+
+
+def test_a_deferred_run_acts_as_soon_as_its_bound_clears() -> None:
+    [(state, minutes)] = play(_starts_of_runs, simulated_inventory(min_firing="8m"))
+    assert (state, round(minutes, 1)) == (RunState.SUCCEEDED, 8.0)
+
+
+def test_the_next_run_begins_as_soon_as_the_cooldown_is_over() -> None:
+    runs = play(_starts_of_runs, simulated_inventory(cooldown="8m"))
+    assert [round(minutes, 1) for _, minutes in runs] == [0.0, 8.1]
+
+
+def test_the_servers_around_a_target_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+
+    async def query_surroundings(*arguments: Any) -> SurroundingFacts:
+        read.append(arguments)
+        return SurroundingFacts((), (), ())
+
+    async def script(simulated: Simulation) -> None:
+        simulated.alertmanager.fire(RESTART)
+        await simulated.advance(MINUTE)
+
+    monkeypatch.setattr("remediator.bounds.facts.query_surroundings", query_surroundings)
+    play(script, targets=NumberedTargets(Reading(found=1)))
+    assert read == []
 
 
 def test_two_simulations_of_the_same_script_leave_the_same_ledger() -> None:

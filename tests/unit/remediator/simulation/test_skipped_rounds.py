@@ -15,7 +15,7 @@ from remediator.simulation.virtual_time import run_virtually
 from runbookd.inventory import Inventory
 from tests.unit.remediator.simulation.conftest import START
 
-SPAN = timedelta(minutes=8)
+SPAN = timedelta(minutes=16)
 MODES = ("auto", "approve", "shadow")
 Decisions = list[tuple[str, str, str, str, float]]
 
@@ -44,8 +44,8 @@ def random_inventory(generator: random.Random) -> Inventory:
     settings = {
         "mode": generator.choice(MODES),
         "max_items": 5,
-        "cooldown": generator.choice(["20s", "40s"]),
-        "min_firing": generator.choice(["0s", "25s"]),
+        "cooldown": generator.choice(["40s", "7m"]),
+        "min_firing": generator.choice(["0s", "7m"]),
         "max_runs_per_hour": generator.choice([2, 5]),
         "approve_within": "2m",
     }
@@ -92,7 +92,7 @@ def _minutes(moment: datetime) -> float:
     return (moment - START).total_seconds()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_skipped_rounds_change_no_decision(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     skipping = run_virtually(_simulate(seed))
 
