@@ -26,6 +26,7 @@ from remediator.ledger.sqlite.memory import MemoryLedger
 from remediator.model.errors import LedgerUnavailable
 from remediator.model.remediation import Remediation
 from remediator.remediations import REMEDIATIONS
+from remediator.runs import pausing
 from remediator.runs.approval import approve, reject, withdraw_approvals
 from remediator.simulation.alertmanager import SimulatedAlertmanager
 from remediator.simulation.faults import faults_raised
@@ -121,14 +122,12 @@ class Simulation:
 
     async def pause(self, reason: str, stack: str | None = None, span: timedelta | None = None) -> None:
         """Pause a stack, or all, as an operator does."""
-        async with self.ledger.write() as connection:
-            await switches.pause_now(connection, self.clock.now(), DEFAULT_OPERATOR, reason, stack, span)
+        request = pausing.PauseRequest.model_validate({"reason": reason, "stack": stack, "for": span})
+        await pausing.pause(self.context, request, DEFAULT_OPERATOR)
 
     async def resume(self, stack: str | None = None) -> None:
         """End the pauses of a stack, or all."""
-        async with self.ledger.write() as connection:
-            await switches.resume(connection, self.clock.now(), DEFAULT_OPERATOR, stack)
-            await runs.end_waits(connection, self.clock.now())
+        await pausing.resume(self.context, stack, DEFAULT_OPERATOR)
         self.wake()
 
     async def approve(self, run: int, operator: str = DEFAULT_OPERATOR) -> Run:
