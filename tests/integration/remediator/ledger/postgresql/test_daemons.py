@@ -12,6 +12,7 @@ import pytest
 from tests.integration.remediator.ledger.postgresql.replicas import OPERATORS, TTL, Daemon, daemon
 from tests.ledgers import LedgerDatabases, ledger_url
 from tests.unit.remediator.polling import becomes
+from tools.toolchain.paths import faketime_library
 
 EVERYWHERE = ("remediation_engine_up", "remediation_ledger_up", "runbook_remediator_build_info")
 
@@ -102,6 +103,33 @@ async def test_leader_stopped_within_an_effect_for_three_leases_follows_when_it_
     assert (tmp_path / "log").read_text() == "begun\n"
     assert ledger_databases.sql(url, "SELECT state FROM item") == "applied"
     assert ledger_databases.sql(url, "SELECT count(*) FROM audit WHERE event IN ('intended', 'settled')") == "2"
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(faketime_library() is None, reason="libfaketime was not fetched")
+@pytest.mark.parametrize("offset", ["+1h", pytest.param("-1h", marks=pytest.mark.soak)])
+async def test_clock_of_a_machine_that_is_an_hour_off_neither_takes_the_lease_nor_stops_the_work(
+    tmp_path: Path, ledger_databases: LedgerDatabases, offset: str
+) -> None:
+    """Invariant 36: the database measures the lease, and the time of every row."""
+    wrong = {"LD_PRELOAD": str(faketime_library()), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    inventory, url = inventory_with_command(tmp_path), ledger_url(tmp_path)
+
+    async def state() -> str:
+        return ledger_databases.sql(url, "SELECT state FROM run")
+
+    async with daemon(tmp_path, inventory) as right:
+        assert await right.wait_until_decided()
+        async with daemon(tmp_path, inventory, **wrong) as off:
+            assert await off.wait_until_decided()
+            await asyncio.sleep(2 * TTL)
+            assert (await right.leads(), await off.leads()) == (True, False)
+            await right.stop(signal.SIGKILL)
+            await becomes(off.leads, True)
+            assert await off.deliver(remediation="run_command", target="flag") == 200
+            await becomes(state, "succeeded")
+            await off.stop(signal.SIGTERM)
+            assert "this machine's clock differs from the database's" in off.log
 
 
 async def test_daemon_refuses_a_ledger_on_the_server_of_a_target(
