@@ -53,6 +53,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._drive_tasks: dict[int, asyncio.Task[None]] = {}
         self._driven_kinds: dict[int, tuple[str, str]] = {}
+        self._left_alone: set[int] = set()
         self._joined_alerts = JoinedAlerts()
         self._end_messages: asyncio.Task[None] | None = None
         self._fault: str | None = None
@@ -241,6 +242,7 @@ class Engine:
             idle_runs = [run for run in await runs.unfinished(connection) if run.id not in driven_ids]
             confirmation_times = await episodes.confirmation_times(connection, [run.episode for run in idle_runs])
             acting_elsewhere = await self._context.ledger.acting_elsewhere(connection)
+        self._log_left_alone(acting_elsewhere)
         ready_runs = [
             run
             for run in idle_runs
@@ -255,6 +257,14 @@ class Engine:
                 task = asyncio.create_task(self.driver.drive(run), name=f"run {run.id}")
                 self._drive_tasks[run.id] = task
                 task.add_done_callback(partial(self._on_drive_done, run.id))
+
+    def _log_left_alone(self, identifiers: Collection[int]) -> None:
+        """Log once why a run waits that the last leader was executing."""
+        for identifier in set(identifiers) - self._left_alone:
+            log.warning(
+                "an effect of the last leader may still be under way; its time limit comes first", run=identifier
+            )
+        self._left_alone |= set(identifiers)
 
     def _on_drive_done(self, identifier: int, _: asyncio.Task[None]) -> None:
         del self._drive_tasks[identifier], self._driven_kinds[identifier]

@@ -121,7 +121,7 @@ def _use(mutant: str) -> None:
 async def _locked_on_a_snapshot(
     self: Transactions, premises: Premises = transactions.NONE
 ) -> AsyncIterator[AsyncConnection]:
-    begin = partial(transactions._begin_locked, self.timeline, premises)
+    begin = partial(transactions._begin_locked, self.history, premises)
     async with self._transaction(begin, isolation_level="REPEATABLE READ") as connection:
         yield connection
 

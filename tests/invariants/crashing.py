@@ -42,7 +42,7 @@ from tests.unit.remediator.payloads import delivery
 
 FAR_BEYOND = 10**9
 MAX_ROUNDS = 40
-LEASE = timedelta(seconds=0.4)  # which a killed process keeps
+LEASE = timedelta(seconds=1)  # which a killed process keeps
 EFFECT = timedelta(seconds=1)  # for which its effect may go on
 STARTS = "2026-03-01T12:00:00Z"
 

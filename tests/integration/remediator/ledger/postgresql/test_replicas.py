@@ -104,7 +104,7 @@ async def test_leader_that_stood_still_for_three_leases_begins_no_further_effect
 
 
 async def test_effect_of_the_last_leader_is_settled_only_when_it_must_have_ended(
-    replicas: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch
+    replicas: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Invariant 52: before, a look-up would find nothing applied, and the effect would come later."""
     first, second = replicas
@@ -127,6 +127,7 @@ async def test_effect_of_the_last_leader_is_settled_only_when_it_must_have_ended
                 return (await successor.last_run()).state is RunState.INTERRUPTED
 
             await becomes(is_settled, True)
+            assert capfd.readouterr().out.count("an effect of the last leader may still be under way") == 1
             assert successor.engine.housekeeping._sweep is not None
             assert lease.seconds_awake_or_asleep() - begun > EFFECT.total_seconds() - 0.5
         await stopped.cut_power()
