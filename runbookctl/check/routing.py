@@ -27,18 +27,17 @@ def findings(inventory: Inventory, alertmanager: Alertmanager, reached: Reached)
 
 
 def _unheard(alertmanager: Alertmanager, stack: str, reached: Reached) -> Iterator[CheckFinding]:
-    unheard: dict[str, list[str]] = {}
+    unheard: dict[tuple[str, str], list[str]] = {}
     for alert, receivers in reached:
         if not any(map(alertmanager.reaches_people, receivers)):
-            by_remediator = any(receiver in alertmanager.remediators for receiver in receivers)
-            unheard.setdefault("the remediator only" if by_remediator else "nobody", []).append(alert.name)
-    for whom, names in unheard.items():
+            silent = [receiver for receiver in receivers if receiver not in alertmanager.remediators]
+            whom = "nobody" if len(silent) == len(receivers) else "the remediator only"
+            repair = f"give {', '.join(silent)} a channel, such as slack_configs" if silent else _CATCH_ALL
+            unheard.setdefault((whom, repair), []).append(alert.name)
+    for (whom, repair), names in unheard.items():
         count = len(set(names))
-        yield CheckFinding(
-            str(alertmanager.file),
-            f"{count} {'alert reaches' if count == 1 else 'alerts reach'} {whom} ({stack}: {name_some(names)})",
-            _CATCH_ALL if whom != "nobody" else "give their receiver a channel, such as slack_configs",
-        )
+        problem = f"{count} {'alert reaches' if count == 1 else 'alerts reach'} {whom} ({stack}: {name_some(names)})"
+        yield CheckFinding(str(alertmanager.file), problem, repair)
 
 
 def _without_remediator(

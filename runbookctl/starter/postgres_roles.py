@@ -15,6 +15,8 @@ ROLES = {"pg_metrics": ("metrics", "exporter.sql"), "pg_remediator": ("remediato
 """By the name of the secret: the role, and the file of its grants."""
 SETUP = "postgres_roles.sql"
 _PLACE = re.compile(r"(?P<host>[\w.-]+):(?P<port>\d+)/(?P<database>[\w-]+)")
+_PORT = 5432
+LOCAL = ("127.0.0.1", "localhost")
 _ITERATIONS = 4096  # PostgreSQL's own default
 
 
@@ -33,6 +35,13 @@ class PostgresPlace:
         if match is None:
             raise InitError(f"--postgres {text}: write it as HOST:PORT/DATABASE, such as 127.0.0.1:5432/shop")
         return cls(match["host"], int(match["port"]), match["database"])
+
+    @property
+    def psql(self) -> str:
+        """The command by which its administrator runs SQL: on this machine as the user postgres, as on Debian."""
+        if self.host not in LOCAL:
+            return f"psql -q -h {self.host} -p {self.port} -U postgres"
+        return "sudo -u postgres psql -q" + ("" if self.port == _PORT else f" -p {self.port}")
 
     def secret_files(self) -> Mapping[str, str]:
         """Return the addresses of both roles with fresh passwords, and the SQL that sets them."""

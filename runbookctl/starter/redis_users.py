@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runbookctl.errors import InitError
+from runbookctl.starter.postgres_roles import LOCAL
 from runbookctl.starter.shipped import shipped
 
 USERS = {
@@ -15,6 +16,7 @@ USERS = {
 }
 """By the name of the secret: the user, and the files of its rules; the last that the server understands holds."""
 SETUP = "redis_users"
+_PORT = 6379
 _PLACE = re.compile(r"(?P<host>[\w.-]+):(?P<port>\d+)(/(?P<database>\d+))?")
 
 
@@ -33,6 +35,12 @@ class RedisPlace:
         if match is None:
             raise InitError(f"--redis {text}: write it as HOST:PORT or HOST:PORT/DATABASE, such as 127.0.0.1:6379/0")
         return cls(match["host"], int(match["port"]), int(match["database"] or 0))
+
+    @property
+    def cli(self) -> str:
+        """The command by which its administrator sends commands."""
+        host = "" if self.host in LOCAL else f" -h {self.host}"
+        return f"redis-cli{host}" + ("" if self.port == _PORT else f" -p {self.port}")
 
     def secret_files(self) -> Mapping[str, str]:
         """Return the addresses of both users with fresh passwords, and the commands that set them."""

@@ -135,7 +135,7 @@ FINDINGS: list[tuple[str, Change, str, str]] = [
             and _second(d)["routes"].pop(0)
         ),
         "reach nobody (shop: ",
-        "give their receiver a channel",
+        "give mail a channel",
     ),
     ("alertmanager.yml", lambda d: d["route"]["routes"].pop(0), "so that run_backup never starts", "first one"),
     (

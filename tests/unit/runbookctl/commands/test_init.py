@@ -214,6 +214,27 @@ def test_verifier_is_that_of_the_standard() -> None:
     assert verifier.startswith(f"SCRAM-SHA-256$4096:{salt}$")
 
 
+@pytest.mark.parametrize(
+    ("options", "commands"),
+    [
+        (
+            ("--postgres", "127.0.0.1:5432/a", "--redis", "127.0.0.1:6379"),
+            ("sudo -u postgres psql -q <", "redis-cli <"),
+        ),
+        (
+            ("--postgres", "localhost:25432/a", "--redis", "localhost:26379"),
+            ("psql -q -p 25432 <", "redis-cli -p 26379 <"),
+        ),
+        (SERVERS, ("psql -q -h db.example -p 5433 -U postgres <", "redis-cli -h cache.example -p 6380 <")),
+    ],
+)
+def test_printed_commands_reach_the_named_servers(
+    tmp_path: Path, options: tuple[str, ...], commands: tuple[str, str]
+) -> None:
+    printed = init(tmp_path / "new", *options)
+    assert [command for command in commands if command not in printed] == []
+
+
 def test_places_are_parsed() -> None:
     assert PostgresPlace.parse("127.0.0.1:5432/shop") == PostgresPlace("127.0.0.1", 5432, "shop")
     assert RedisPlace.parse("cache:6379") == RedisPlace("cache", 6379, 0)
