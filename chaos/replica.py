@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ class Replica:
         self.ledger, self.webhook = ledger, Proxy(self.port)
         self.restarts, self._is_wanted = 0, False
         self._pids: set[int] = set()
+        self._lock = threading.Lock()  # a fault may start the process just when the service manager does
         self._clock = folder / "clock" if faketime is not None else None
         flags = ["--web.listen-address", f"127.0.0.1:{self.port}", *arguments]
         command = [str(venv_program("python")), "-m", "remediator.main", *flags]
@@ -45,20 +47,23 @@ class Replica:
 
     def launch(self) -> None:
         """Start its process, without waiting until it answers."""
-        self._is_wanted = True
-        if not self.program.process.running:
-            self._start()
+        with self._lock:
+            self._is_wanted = True
+            if not self.program.process.running:
+                self._start()
 
     def keep_running(self) -> None:
         """Start its process again if it has ended by itself, as a service manager does."""
-        if self._is_wanted and not self.program.process.running:
-            self.restarts += 1
-            self._start()
+        with self._lock:
+            if self._is_wanted and not self.program.process.running:
+                self.restarts += 1
+                self._start()
 
     def end(self, how: signal.Signals) -> None:
         """End its process, and remove what libfaketime has left of all its processes."""
-        self._is_wanted = False
-        self.program.process.stop(how)
+        with self._lock:
+            self._is_wanted = False
+            self.program.process.stop(how)
         for pid in self._pids if self._clock is not None else ():
             for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
                 (_SHARED_MEMORY / name).unlink(missing_ok=True)
