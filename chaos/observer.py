@@ -12,7 +12,7 @@ import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chaos.audit.evidence import Effect, LeaderSample
+from chaos.audit.evidence import DoubleLeader, Effect, LeaderSample
 from chaos.configuration import CALL, RETRY
 from chaos.lost_connections import NO_ANSWER, NO_DATABASE
 from demo.product.jobs import QUEUE
@@ -40,7 +40,7 @@ class Observer:
     samples: list[LeaderSample] = field(default_factory=list)
     admitted_at: dict[int, float] = field(default_factory=dict)
     retries: list[Effect] = field(default_factory=list)
-    double_leaders: list[str] = field(default_factory=list)
+    double_leaders: list[DoubleLeader] = field(default_factory=list)
     gate_free_at: float = 0.0
     """When no run of the gate was under way, last."""
     _leading: frozenset[int] = frozenset()
@@ -113,7 +113,7 @@ class Observer:
             leading = frozenset(number for number, leads in enumerate(answers) if leads)
             if len(leading & self._leading) > 1:
                 names = " and ".join(f"replica {number}" for number in sorted(leading & self._leading))
-                self.double_leaders.append(f"{names} said at {time.time():.1f} that they lead")
+                self.double_leaders.append(DoubleLeader(time.time(), names))
             self._leading = leading
             await asyncio.sleep(_METRICS_SECONDS)
 

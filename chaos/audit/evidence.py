@@ -48,6 +48,14 @@ class LeaderSample:
 
 
 @dataclass(frozen=True)
+class DoubleLeader:
+    """Replicas that said at `at`, and a second before it, that they lead."""
+
+    at: float
+    replicas: str
+
+
+@dataclass(frozen=True)
 class LostLeader:
     """A fault that ended the leader of `term`, or cut it off, at `at`."""
 
@@ -89,7 +97,7 @@ class Evidence:
     lost_leaders: Sequence[LostLeader] = ()
     outages: Sequence[tuple[float, float]] = ()
     """When no replica could reach the ledger: nobody can take over then."""
-    double_leaders: Sequence[str] = ()
+    double_leaders: Sequence[DoubleLeader] = ()
     restarts: int = 0
     """How often a replica ended by itself, and was started again."""
     fixed_after: float | None = None

@@ -10,7 +10,16 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chaos.audit.evidence import AcceptedDelivery, Bounds, Effect, Evidence, Failover, LeaderSample, LostLeader
+from chaos.audit.evidence import (
+    AcceptedDelivery,
+    Bounds,
+    DoubleLeader,
+    Effect,
+    Evidence,
+    Failover,
+    LeaderSample,
+    LostLeader,
+)
 from chaos.audit.ledger_copy import copy_ledger
 from chaos.audit.rules import RULES, judge
 from remediator.ledger.schema import audit, delivery, item, run
@@ -233,7 +242,11 @@ async def test_term_that_was_only_ended_is_no_election(story: Evidence) -> None:
 
 
 async def test_two_leaders_are_found(story: Evidence) -> None:
-    assert list(failed(replace(story, double_leaders=["replica 0 and replica 1"]))) == ["one replica leads"]
+    evidence = replace(story, double_leaders=[DoubleLeader(AT + 30, "replica 0 and replica 1")])
+    assert list(failed(evidence)) == ["one replica leads"]
+    assert failed(replace(evidence, failovers=[Failover(AT + 20, story.ledger, story.ledger)])) == {}
+    earlier = replace(evidence, failovers=[Failover(AT, story.ledger, story.ledger)])
+    assert list(failed(earlier)) == ["one replica leads"]
 
 
 @pytest.mark.parametrize(
