@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.postgresql.lease import ANNOUNCE, Term, microseconds
-from remediator.ledger.postgresql.transactions import NOW, Fence, Fenced
+from remediator.ledger.postgresql.transactions import NOW, Fence, Fenced, MissingHistory
 from remediator.ledger.protocol import LeaderInfo, LeaderLedger, Ledger, ServerIdentity
 
 END_SECONDS = 5.0  # in which an effect ends that has reached its time limit
@@ -80,7 +80,7 @@ class PostgresLeader:
         try:
             async with self._ledger.write_in(self.term.fence) as connection:
                 yield connection
-        except Fenced:
+        except (Fenced, MissingHistory):
             self.term.lose()
             raise
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit
 from remediator.ledger.outdated import MOVED_LEDGER, pause_as_outdated
-from remediator.ledger.postgresql.transactions import FENCED, NOW, Fence, Fenced, Transactions
+from remediator.ledger.postgresql.transactions import FENCED, NOW, Fence, Fenced, MissingHistory, Transactions
 from remediator.ledger.protocol import LeaderInfo
 from remediator.ledger.schema import from_microseconds
 from remediator.model.errors import LedgerUnavailable
@@ -88,6 +88,8 @@ class Term:
                 if not await self.renew():
                     self.lose()
                 await look()
+            except MissingHistory:  # the look has ended the term
+                self.lose()
             except Exception as error:  # the database decides who has the lease once it answers again
                 log.warning("the ledger does not answer; its lease is renewed later", reason=str(error))
 

@@ -93,7 +93,11 @@ class PostgresLedger:
                 await wait_for_result(asyncio.create_task(self._end(term, renewal), name="give up the lease"))
 
     async def _look(self, fence: Fence | None = None) -> None:
-        """Learn the newest row of the trail. A leader that finds the last one it knew also vouches for the server."""
+        """Learn the newest row of the trail. A leader that finds the last one it knew also vouches for the server.
+
+        Raises:
+            MissingHistory: the leader does not find it; the ledger is paused now, and the term over.
+        """
         known = self._newest  # before the snapshot, or it would be newer
         async with self._transactions.reading() as connection:
             newest = await audit.newest(connection)
@@ -101,6 +105,8 @@ class PostgresLedger:
             has_moved = fence is not None and await self._candidate.has_moved(connection)
         if not is_there:
             await self._pause_as_outdated()
+            if fence is not None:
+                raise MissingHistory(f"the ledger: {OUTDATED_LEDGER}")
             return
         if newest.id:
             self._newest = newest

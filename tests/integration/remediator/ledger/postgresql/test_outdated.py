@@ -1,14 +1,16 @@
 """A ledger that lacks history which a replica knows, or may lack it: it is paused, with the way out."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from remediator.ledger import audit, switches
 from remediator.ledger.outdated import MOVED_LEDGER, OUTDATED_LEDGER
+from remediator.ledger.postgresql.lease import Term
 from remediator.ledger.postgresql.transactions import Fenced, MissingHistory
 from remediator.ledger.protocol import Ledger
-from tests.ledgers import LedgerDatabases, leading, ledger_in, ledger_url
+from tests.ledgers import TTL, LedgerDatabases, leading, ledger_in, ledger_url
 from tests.unit.remediator.conftest import START
 
 LOSE_THE_NEWEST = "DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)"
@@ -33,13 +35,32 @@ async def test_leader_whose_newest_row_is_gone_pauses_and_leads_no_longer(
         await write(leader, "kept")
         await write(leader, "lost")
         ledger_databases.sql(ledger_url(tmp_path), LOSE_THE_NEWEST)
+        assert leader.is_trusted
         with pytest.raises(MissingHistory, match=r"missing recent history .*run `runbookctl resume`"):
             await write(leader)
+        assert not leader.is_trusted, "another may be elected at once"
         assert await pauses(ledger) == [OUTDATED_LEDGER]
         with pytest.raises(Fenced):
             await write(leader)
         async with leading(ledger) as again:
             await write(again)
+        assert await pauses(ledger) == [OUTDATED_LEDGER]
+
+
+async def _renewed(_: Term) -> bool:
+    return True
+
+
+async def test_idle_leader_whose_newest_row_is_gone_leads_no_longer(
+    tmp_path: Path, ledger_databases: LedgerDatabases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 54: the look after a renewal finds it; the next renewal may fail to, with the ledger out."""
+    monkeypatch.setattr(Term, "renew", _renewed)
+    async with ledger_in(tmp_path).open() as ledger, leading(ledger) as leader:
+        await write(leader)
+        ledger_databases.sql(ledger_url(tmp_path), LOSE_THE_NEWEST)
+        await asyncio.wait_for(leader.wait_for_loss(), TTL.total_seconds())
+        assert not leader.is_trusted
         assert await pauses(ledger) == [OUTDATED_LEDGER]
 
 
