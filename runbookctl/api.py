@@ -90,6 +90,11 @@ class RemediatorApi:
         if not self._token.configured:
             raise WrongUsage("no operator's token; set --token-file (OPERATOR_TOKEN_FILE)")
         try:
-            return {"Authorization": f"Bearer {self._token.read()}"}
+            token = self._token.read()
         except SecretError as error:
             raise WrongUsage(str(error)) from None
+        if not token.isprintable():
+            raise WrongUsage(
+                "--token-file (OPERATOR_TOKEN_FILE): the file holds more than a token; it must be one line"
+            )
+        return {"Authorization": f"Bearer {token}"}

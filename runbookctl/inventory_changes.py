@@ -15,7 +15,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Try another value of a key, as stacks.shop.remediations.run_backup.mode=auto; may be repeated.",
+        help="Try another value of a key of the inventory; repeat it.",
     ),
 ]
 

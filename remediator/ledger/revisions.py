@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 # The first revision of each release; those after it belong to it, too. Add a line when a release is made.
 FIRST_OF_RELEASE = {"0.1.0": "m0001", "0.2.0": "m0002"}
 
+logging.getLogger("alembic").setLevel(logging.WARNING)  # at info it logs several lines per start
+
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """Return the configuration of Alembic, whose script runs on `connection`."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # at info it logs several lines per start
     config = Config()
     config.set_main_option("script_location", "remediator.ledger:migrations")
     if connection is not None:

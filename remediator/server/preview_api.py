@@ -18,7 +18,7 @@ from remediator.model.clock import rfc3339
 from remediator.model.delivery import parse_delivery
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import MalformedDelivery
-from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_target
+from remediator.model.target import ResolvedTarget, UnresolvedTarget, canonical_target, resolve_target
 from remediator.server.dry_run import Preview, preview_episode, simulate
 from remediator.server.operator_api import OperatorGuard, find_run, run_json
 
@@ -33,6 +33,8 @@ def add_preview_routes(app: web.Application, context: Context, require_operator:
 def _plan_handler(context: Context) -> Callable[[web.Request, str], Awaitable[web.Response]]:
     async def handle(request: web.Request, _operator: str) -> web.Response:
         remediation, target = request.query.get("remediation", ""), request.query.get("target", "")
+        if remediation in context.remediations:
+            target = canonical_target(context.remediations[remediation], target)
         key = EpisodeKey(target.partition("/")[0], remediation, target)
         match resolve_target(context.inventory, context.remediations, key):
             case UnresolvedTarget(detail):

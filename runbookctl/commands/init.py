@@ -37,13 +37,14 @@ def init(
     With one of --postgres and --redis, only that server is measured. Passwords are made here and written to files
     that you alone can read; README.md in the folder has the next steps.
     """
-    from runbookctl.starter.files import README, Starter, write_set
+    from runbookctl.starter.files import README, Starter, check_stack, write_set
     from runbookctl.starter.postgres_roles import PostgresPlace
     from runbookctl.starter.redis_users import RedisPlace
 
     if runbook is None and modes != "shadow":
         raise InitError("--modes applies to the set of a runbook; add --runbook NAME")
     name = stack or runbook or "shop"
+    check_stack(name)
     if postgres is None and redis is None:
         postgres, redis = f"{_POSTGRES}/{name}", _REDIS
     database = PostgresPlace.parse(postgres) if postgres is not None else None

@@ -36,17 +36,17 @@ def replay(
         typer.Option(
             "--set",
             metavar="PATH=VALUE",
-            help="Compare with a changed setting, like stacks.shop.remediations.run_backup.cooldown=1h; repeat it.",
+            help="Compare with a changed setting of the inventory; repeat it.",
         ),
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="auto: as if shadow and approve were auto; inventory: as they are.")] = (
-        Mode.AUTO
-    ),
+    mode: Annotated[
+        Mode, typer.Option(metavar="MODE", help="auto: as if shadow and approve were auto; inventory: as they are.")
+    ] = (Mode.AUTO),
     alert: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=REMEDIATION@TARGET",
-            help="The remediation of an alert of your own, like Stuck=restart_service@shop/services/api; repeat it.",
+            metavar="A=R@TARGET",
+            help="The remediation R of an alert of your own, named A; repeat it.",
         ),
     ] = None,
     plans: Annotated[
@@ -61,11 +61,15 @@ def replay(
         Path | None, typer.Option("--prometheus-password-file", help="File with the user's password.")
     ] = None,
     ca_file: Annotated[
-        Path | None, typer.Option("--prometheus-ca-file", help="File with the certificates that Prometheus' is from.")
+        Path | None,
+        typer.Option("--prometheus-ca-file", help="File with the authority of the certificate of Prometheus."),
     ] = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Show what the remediator would have done in the past; reaches no target and needs no remediator."""
+    """Show what the remediator would have done in the past; reaches no target and needs no remediator.
+
+    Examples: --set stacks.shop.remediations.run_backup.cooldown=1h, --alert Stuck=restart_service@shop/services/api.
+    """
     from runbookctl.printing.replay import show
     from runbookctl.replay.command import Options, run_replay
     from runbookctl.replay.report import as_data

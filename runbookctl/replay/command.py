@@ -12,7 +12,7 @@ from runbookctl.replay.comparison import changed_episodes
 from runbookctl.replay.deliveries_file import read_export
 from runbookctl.replay.history import History
 from runbookctl.replay.moments import Period, parse_period
-from runbookctl.replay.past_alerts import left_out_notes, parse_mapping, read_alerts, read_coverage
+from runbookctl.replay.past_alerts import AlertMapping, left_out_notes, parse_mapping, read_alerts, read_coverage
 from runbookctl.replay.play import Played, play
 from runbookctl.replay.prometheus import Access, open_prometheus
 from runbookctl.replay.report import ReplayReport, Source
@@ -60,7 +60,7 @@ def run_replay(options: Options) -> ReplayReport:
     settings = [load_settings(options.config_file)]
     if options.changes:
         settings.append(load_settings(options.config_file, options.changes))
-    past = _read_past(options)
+    past = _read_past(options, settings[0])
     replayed = [as_replayed(each, options.mode) for each in settings]
     played = [_play(each, past) for each in replayed]
     summaries = [summarize(each, inventory) for each, inventory in zip(played, replayed, strict=True)]
@@ -81,13 +81,14 @@ def _play(inventory: Inventory, past: Past) -> Played:
         raise RemediatorRefused(f"{error}; please report it with this command") from error
 
 
-def _read_past(options: Options) -> Past:
+def _read_past(options: Options, inventory: Inventory) -> Past:
     period = parse_period(options.since, options.until, options.step)
     if options.deliveries is not None:
         return read_deliveries(options.deliveries, period)
     if options.access is None:
         raise WrongUsage("no past is given; set --prometheus (PROMETHEUS_URL) or --deliveries")
-    return asyncio.run(_read_prometheus(options.access, period, options))
+    mappings = [parse_mapping(text, inventory) for text in options.alerts]
+    return asyncio.run(_read_prometheus(options.access, period, options, mappings))
 
 
 def read_deliveries(file: Path, period: Period) -> Past:
@@ -107,8 +108,7 @@ def read_deliveries(file: Path, period: Period) -> Past:
     return Past(history, Sizes(recorded=export.plans), source)
 
 
-async def _read_prometheus(access: Access, period: Period, options: Options) -> Past:
-    mappings = [parse_mapping(text) for text in options.alerts]
+async def _read_prometheus(access: Access, period: Period, options: Options, mappings: Sequence[AlertMapping]) -> Past:
     recorded = read_export(options.plans).plans if options.plans is not None else {}
     async with open_prometheus(access) as prometheus:
         coverage = await read_coverage(prometheus, period.since, period.until)

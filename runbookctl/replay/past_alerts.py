@@ -1,15 +1,16 @@
 """Reads from Prometheus which alerts fired when, and how much of the time it has samples of."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from remediator.model.target import sanitize
+from remediator.model.target import sanitize, targets_by_kind
 from remediator.remediations import REMEDIATIONS
 from runbookctl.errors import RemediatorRefused, WrongUsage
 from runbookctl.replay.history import History, PastAlert, Span
 from runbookctl.replay.prometheus import MAX_PAGES, MAX_SAMPLES, MAX_SERIES, PastPrometheus, PastSeries, moment_of
-from runbookd.inventory import format_duration
+from runbookd.inventory import Inventory, format_duration
 from runbookd.inventory.suggest import suggest
 
 COVERAGE_STEP = timedelta(minutes=5)
@@ -28,6 +29,18 @@ class AlertMapping:
 
     name: str
     labels: Mapping[str, str]
+
+    @property
+    def selector(self) -> str:
+        """The series of the alert; of one that names its queue, only those of that queue."""
+        queue = self.labels.get("queue")
+        own_queue = "" if queue is None else f",queue=~{_quoted(f'|{re.escape(queue)}')}"
+        return f'ALERTS{{alertstate="firing",alertname={_quoted(self.name)}{own_queue}}}'
+
+    @property
+    def about(self) -> str:
+        """Words for an error: the queue that the alert has to be about."""
+        return f" for the queue {self.labels['queue']}" if "queue" in self.labels else ""
 
 
 @dataclass(frozen=True)
@@ -56,11 +69,11 @@ class _Firing:
             self.spans.append((seconds, seconds + step))
 
 
-def parse_mapping(text: str) -> AlertMapping:
+def parse_mapping(text: str, inventory: Inventory) -> AlertMapping:
     """Read one --alert.
 
     Raises:
-        WrongUsage: it is not of the form, or names no remediation.
+        WrongUsage: it is not of the form, or names no remediation, or a target that the inventory does not have.
     """
     name, is_separated, rest = text.partition("=")
     remediation, _, target = rest.partition("@")
@@ -71,8 +84,21 @@ def parse_mapping(text: str) -> AlertMapping:
         raise WrongUsage(
             f"--alert {text!r}: there is no remediation {remediation!r}{suggest(remediation, REMEDIATIONS)}"
         )
+    if (problem := _target_problem(inventory, remediation, parts)) is not None:
+        raise WrongUsage(f"--alert {text!r}: {problem}")
     labels = {"stack": parts[0], "target": parts[2], "remediation": remediation}
     return AlertMapping(name, labels | ({"queue": parts[3]} if len(parts) == 4 else {}))
+
+
+def _target_problem(inventory: Inventory, remediation: str, parts: Sequence[str]) -> str | None:
+    """Return why there is no such target; the queue of a group may come from the alert."""
+    stack, kind, name, *_ = parts
+    if stack not in inventory.stacks:
+        return f"the inventory has no stack {stack!r}{suggest(stack, inventory.stacks)}"
+    if kind != REMEDIATIONS[remediation].kind:
+        return f"{remediation} works on {REMEDIATIONS[remediation].kind}, not on {kind}"
+    names = targets_by_kind(stack, inventory.stacks[stack])[kind]
+    return None if name in names else f"stack {stack} has no {kind} target {name!r}{suggest(name, names)}"
 
 
 async def read_alerts(
@@ -85,15 +111,18 @@ async def read_alerts(
         PrometheusSilent: Prometheus does not answer.
     """
     selector = 'ALERTS{alertstate="firing",remediation!=""}'
-    alerts = await _read(prometheus, selector, since, until, step, {})
+    named = {mapping.name for mapping in mappings}
+    labelled = await _read(prometheus, selector, since, until, step, {})
+    own: list[PastAlert] = []
     for mapping in mappings:
-        own = f'ALERTS{{alertstate="firing",alertname={_quoted(mapping.name)}}}'
-        found = await _read(prometheus, own, since, until, step, mapping.labels)
+        found = await _read(prometheus, mapping.selector, since, until, step, mapping.labels)
         if not found:
             raise NoPast(
-                f"--alert {mapping.name}: this alert did not fire between {_between(since, until)}; check its name"
+                f"--alert {mapping.name}: this alert did not fire{mapping.about} between {_between(since, until)};"
+                " check its name"
             )
-        alerts = [*(each for each in alerts if each.labels.get("alertname") != mapping.name), *found]
+        own += found
+    alerts = [*(each for each in labelled if each.labels.get("alertname") not in named), *own]
     if not alerts:
         raise NoPast(await _why_none(prometheus, since, until))
     return History(since, until, alerts)

@@ -77,9 +77,9 @@ def write_set(folder: Path, starter: Starter) -> None:
     """Write all files.
 
     Raises:
-        InitError: the folder is not empty or cannot be written, or the stack's name is not valid.
+        InitError: the folder is not empty or cannot be written, or a file is not installed.
     """
-    _check_names(folder, starter.stack)
+    _check_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -94,11 +94,15 @@ def write_set(folder: Path, starter: Starter) -> None:
         raise InitError(f"cannot write to {folder}: {error.strerror}") from None
 
 
-def _check_names(folder: Path, stack: str) -> None:
-    if not _NAME.fullmatch(stack):
+def check_stack(name: str) -> None:
+    """Refuse a name that no stack can have. Raises InitError."""
+    if not _NAME.fullmatch(name):
         raise InitError(
-            f"{stack!r} is not a valid name; use lower-case letters, digits and single underscores, as in my_shop"
+            f"--stack {name!r} is not a valid name: use lower-case letters, digits and single underscores (my_shop)"
         )
+
+
+def _check_path(folder: Path) -> None:
     if not _PATH.fullmatch(str(folder)):  # it stands in YAML and in commands to copy
         raise InitError(f"{folder}: choose a folder whose path has only letters, digits and . _ - + @ /")
 

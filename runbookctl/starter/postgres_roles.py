@@ -33,7 +33,9 @@ class PostgresPlace:
         """Parse HOST:PORT/DATABASE. Raises InitError."""
         match = _PLACE.fullmatch(text)
         if match is None:
-            raise InitError(f"--postgres {text}: write it as HOST:PORT/DATABASE, such as 127.0.0.1:5432/shop")
+            raise InitError(
+                "--postgres: write it as HOST:PORT/DATABASE, such as 127.0.0.1:5432/shop; init makes the logins"
+            )
         return cls(match["host"], int(match["port"]), match["database"])
 
     @property

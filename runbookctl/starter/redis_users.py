@@ -33,7 +33,9 @@ class RedisPlace:
         """Parse HOST:PORT or HOST:PORT/DATABASE. Raises InitError."""
         match = _PLACE.fullmatch(text)
         if match is None:
-            raise InitError(f"--redis {text}: write it as HOST:PORT or HOST:PORT/DATABASE, such as 127.0.0.1:6379/0")
+            raise InitError(
+                "--redis: write it as HOST:PORT or HOST:PORT/DATABASE, such as 127.0.0.1:6379/0; init makes the logins"
+            )
         return cls(match["host"], int(match["port"]), int(match["database"] or 0))
 
     @property

@@ -24,6 +24,8 @@ stacks:
   shop:
     runbook_url: https://runbooks.example/shop
     postgres: {main: {dsn: postgresql://127.0.0.1:1/shop}}
+    redis: {main: {url: redis://127.0.0.1:1}}
+    queues: {jobs: {redis: main}}
     services: {api: {systemd: {unit: api.service}}}
     remediations:
       terminate_idle_transactions: {mode: shadow, cooldown: 30m}
@@ -44,6 +46,8 @@ def written_past() -> WrittenPast:
     for start, minutes in ((20, 20), (30, 2), (40, 10)):
         past.fires(IDLE, at(start), at(start) + timedelta(minutes=minutes))
     past.fires(OWN, at(44), at(44.25))
+    for queue, hour in (("mail", 45), ("mail", 46), ("reports", 47)):
+        past.fires({"alertname": "JobsFailed", "queue": queue}, at(hour), at(hour + 0.25))
     for state, hours, value in (("idle in transaction", (19, 35), 4), ("idle in transaction", (35, 42), 40)):
         labels = {"stack": "shop", "target": "main", "datname": "shop", "state": state}
         past.write("pg_connections", labels, at(hours[0]), at(hours[1]), value)
@@ -116,7 +120,7 @@ def test_a_changed_setting_is_shown_beside_the_present_one(prometheus: Prometheu
 def test_an_alert_of_ones_own_is_replayed_with_what_would_repair_it(
     prometheus: PrometheusServer, inventory: Path
 ) -> None:
-    left_out = "not replayed, because no label remediation or --alert says what would repair it: ApiStuck"
+    left_out = "not replayed, because no label remediation or --alert says what would repair it: ApiStuck, JobsFailed"
     assert left_out in replay_json(prometheus.url, inventory)["source"]["notes"]
     report = replay_json(prometheus.url, inventory, "--alert", "ApiStuck=restart_service@shop/services/api")
     assert not any("ApiStuck" in note for note in report["source"]["notes"])
@@ -124,6 +128,23 @@ def test_an_alert_of_ones_own_is_replayed_with_what_would_repair_it(
     assert [(each["episodes"], each["acted"] > 0, each["sizes"]) for each in services] == [
         (1, True, {"declared": services[0]["sizes"]["declared"]})
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "episodes"), [("shop/queues/jobs/mail", 2), ("shop/queues/jobs/reports", 1), ("shop/queues/jobs", 3)]
+)
+def test_an_alert_of_ones_own_is_about_the_named_queue_or_its_own(
+    prometheus: PrometheusServer, inventory: Path, target: str, episodes: int
+) -> None:
+    report = replay_json(prometheus.url, inventory, "--alert", f"JobsFailed=retry_failed_jobs@{target}")
+    [retried] = [each for each in report["present"]["remediations"] if each["remediation"] == "retry_failed_jobs"]
+    assert retried["episodes"] == episodes
+
+
+def test_an_alert_that_never_names_the_queue_is_told(prometheus: PrometheusServer, inventory: Path) -> None:
+    result = replay(prometheus.url, inventory, "--alert", "JobsFailed=retry_failed_jobs@shop/queues/jobs/mial")
+    assert result.exit_code == 1
+    assert "JobsFailed: this alert did not fire for the queue mial" in str(result.exception or result.output)
 
 
 def test_the_modes_of_the_inventory_can_be_kept(prometheus: PrometheusServer, inventory: Path) -> None:
