@@ -26,7 +26,8 @@ async def test_replicas_lose_double_and_exceed_nothing(servers_folder: Path) -> 
         run = Chaos.of(environment, SEED, print)
         verdict = Verdict.of(SEED, await run.run(steps), run.scene.faults)
     assert {name: findings for name, findings in verdict.findings.items() if findings} == {}
-    assert set(verdict.counts["effects"]) == {"terminate_idle_transactions", "retry_failed_jobs", "http_call"}
-    assert verdict.counts["take_overs"] > 0
-    assert verdict.counts["rows_lost"] > 0
+    # The last incident needs these two; the rest depends on how busy the machine is.
+    assert set(verdict.counts["effects"]) >= {"terminate_idle_transactions", "retry_failed_jobs"}
+    assert verdict.counts["term"] > 1
+    assert verdict.counts["failovers"] == 1
     assert [process.name for process in processes if process.running] == []
