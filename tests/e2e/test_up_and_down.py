@@ -71,7 +71,7 @@ def test_unknown_incident_is_reported_with_the_known_ones() -> None:
     assert answer.output.strip() == (
         "demo: unknown incident 'meteor'; choose one of: idle_transactions, failed_jobs, old_backup,"
         " too_many_sessions, runaway_report, leaking_service, unverified_backup, unrestored_backup,"
-        " dead_letters, stale_cache, locked_out_user, abusive_address"
+        " dead_letters, stale_cache, locked_out_user, abusive_address, paused_queue, old_files"
     )
 
 
