@@ -41,9 +41,16 @@ _ELECT = text(
 )
 _RENEW = text(f"UPDATE leader SET expires_at = {NOW} + :ttl WHERE term = :term AND holder = :holder")
 _RESIGN = text(f"UPDATE leader SET holder = NULL, expires_at = {NOW} WHERE term = :term AND holder = :holder")
+# A holder that has not noticed its end may trust its lease until then, so that nobody is elected before.
+ENDED = "(nobody: the term was ended)"
+END_TERM_OF_ANY = text(
+    "UPDATE leader SET term = term + 1,"
+    f" expires_at = CASE WHEN holder = :holder THEN {NOW} ELSE expires_at END,"
+    f" holder = CASE WHEN holder <> :holder THEN '{ENDED}' END"
+)
 END_TERM = text(f"UPDATE leader SET term = term + 1, holder = NULL, expires_at = {NOW}")
 ANNOUNCE = text("UPDATE leader SET inventory = :inventory")
-_READ = text(f"SELECT holder, elected_at, inventory FROM leader WHERE holder IS NOT NULL AND expires_at > {NOW}")
+_READ = text(f"SELECT holder, elected_at, inventory FROM leader WHERE holder <> '{ENDED}' AND expires_at > {NOW}")
 _SET_ORIGIN = text("UPDATE leader SET origin = :origin")
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from remediator.ledger.postgresql.connection import create_engine
 from remediator.ledger.postgresql.delivery_writer import DeliveryWriter
 from remediator.ledger.postgresql.doubt import CRASHES, TIMELINE
 from remediator.ledger.postgresql.leader import PostgresLeader
-from remediator.ledger.postgresql.lease import END_TERM, TTL, Candidate, Term, read_leader
+from remediator.ledger.postgresql.lease import END_TERM_OF_ANY, TTL, Candidate, Term, read_leader
 from remediator.ledger.postgresql.origin import readable_origin
 from remediator.ledger.postgresql.start_check import check_start
 from remediator.ledger.postgresql.transactions import Fence, MissingHistory, Premises, Transactions
@@ -119,7 +119,7 @@ class PostgresLedger:
         async with self._write_lock, self._transactions.locked() as connection:
             audit.begin(connection)
             await pause_as_outdated(connection, self.clock.now(), OUTDATED_LEDGER)
-            await connection.execute(END_TERM)
+            await connection.execute(END_TERM_OF_ANY, {"holder": self._candidate.name})
             newest = await audit.newest(connection)
         self._newest = newest
 

@@ -85,10 +85,13 @@ async def test_follower_that_knows_a_newer_row_pauses_although_the_leader_knows_
         await write(follower, "by an operator")
         ledger_databases.sql(ledger_url(tmp_path), LOSE_THE_NEWEST)
         async with follower.lead() as other:
-            assert other is not None, "the term of the leader was ended"
+            assert (other, leader.is_trusted) == (None, True), "the leader does not know yet that its term was ended"
         assert await pauses(ledger) == [OUTDATED_LEDGER]
         with pytest.raises(Fenced):
             await write(leader)
+        assert not leader.is_trusted
+        async with leading(follower) as other:
+            await write(other)
 
 
 async def test_follower_remembers_what_it_has_only_read(tmp_path: Path, ledger_databases: LedgerDatabases) -> None:
