@@ -81,7 +81,7 @@ async def test_commit_that_never_came_is_an_error_and_leaves_nothing(cut: Cut) -
 async def test_commit_is_in_doubt_as_long_as_the_server_does_not_answer(
     cut: Cut, how: str, events: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Invariant 53: the caller is told to look, and neither that it was done nor that it was not."""
+    """Invariant 53: the error asks the caller to look; it claims neither outcome."""
     monkeypatch.setattr(doubt, "TRIES", 3)
     cut.proxy.cut, cut.proxy.refuses_afterwards = how, True
     error = await error_of_writing(cut.ledger, "made")

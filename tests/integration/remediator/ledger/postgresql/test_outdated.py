@@ -125,7 +125,7 @@ async def test_ledger_that_was_moved_while_nobody_led_is_paused(
         await _restart(ledger)
         assert await pauses(ledger) == reasons
         await _restart(ledger)
-        assert await pauses(ledger) == reasons, "it is told once"
+        assert await pauses(ledger) == reasons, "the pause is recorded once"
 
 
 async def test_leader_that_lives_through_a_failover_vouches_for_the_ledger(
