@@ -12,6 +12,7 @@ COPY remediator remediator
 COPY runbookctl runbookctl
 COPY alert_rules alert_rules
 COPY deploy deploy
+COPY docs docs
 COPY grafana/dashboards grafana/dashboards
 COPY grafana/provisioning grafana/provisioning
 # setuptools builds the project's wheel here and stays out of the final stage.

@@ -1,18 +1,36 @@
-"""The command `runbook-remediator`."""
+"""The command `runbook-remediator`. It reads its flags before it loads the rest, which takes a second of CPU."""
 
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
-from remediator.app import build
-from remediator.config_check import config_findings
+import structlog
+from aiohttp import web
+
 from remediator.settings import RemediatorSettings
-from runbookd.service import Daemon, exit_process, read_settings, run
+from runbookd.inventory import Inventory
+from runbookd.service import VERSION, ConfigFinding, Daemon, exit_process, read_settings, run
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> NoReturn:
     """Run the remediator; see `--help`."""
     settings = read_settings(RemediatorSettings, sys.argv[1:], "runbook-remediator")
-    exit_process(run(Daemon(build, config_findings), settings))
+    exit_process(run(Daemon(_build, _config_findings), settings))
+
+
+def _build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Application:
+    log.info("starting", version=VERSION)
+    from remediator.app import build
+
+    return build(settings, inventory)
+
+
+def _config_findings(inventory: Inventory) -> Iterable[ConfigFinding]:
+    from remediator.config_check import config_findings
+
+    return config_findings(inventory)
 
 
 if __name__ == "__main__":

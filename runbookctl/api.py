@@ -14,8 +14,17 @@ from runbookd.addresses import AddressError
 from runbookd.addresses.http import read_http_address
 from runbookd.http_errors import http_error_text
 from runbookd.inventory import Secret, SecretError
+from runbookd.network_errors import REMEDY
 
 CONNECT_SECONDS = 5.0
+
+
+def _silence_text(error: Exception, shown: str) -> str:
+    """Return cause and one remedy, without the address, which is `shown` already."""
+    text = http_error_text(error).removeprefix(f"{shown.partition('://')[2]}: ")
+    if text.endswith(REMEDY):
+        return f"{text.removesuffix(REMEDY)}check --url (REMEDIATOR_URL), and that the remediator runs there"
+    return f"{text} (--url, REMEDIATOR_URL)"
 
 
 class RemediatorApi:
@@ -52,9 +61,7 @@ class RemediatorApi:
                     raise self._error_from(response.status, content)
                 return self._json(content)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise RemediatorRefused(
-                f"{shown} does not answer: {http_error_text(error)}; check --url (REMEDIATOR_URL)"
-            ) from None
+            raise RemediatorRefused(f"{shown} does not answer: {_silence_text(error, shown)}") from None
 
     def _check_address(self) -> str:
         """Return the address as it is shown; it has no login, because requests carry the token."""

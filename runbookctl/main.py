@@ -37,35 +37,42 @@ from runbookctl.errors import InitError, RemediatorRefused, WrongUsage
 from runbookctl.options import console
 from runbookctl.output import run_with_output
 
-app = typer.Typer(
-    cls=ConnectionFirst,
-    help="Operate the remediator: see what it did, and control what it may do.",
-    no_args_is_help=True,
+HELP = """Operate the remediator: see what it did, and control what it may do.
+
+New here? `runbookctl init ~/shop --stack shop` writes all files of an installation and prints the next steps.
+Once the remediator runs, `runbookctl status` shows its state, and `runbookctl pause --reason WHY` stops everything.
+"""
+SEE, DECIDE, ACT, TRY, DAYS, SET_UP = (
+    "See what happens",
+    "Decide and stop",
+    "Act by hand",
+    "Try without effect",
+    "Deploys, duties and windows",
+    "Set up and check",
 )
+app = typer.Typer(cls=ConnectionFirst, help=HELP, no_args_is_help=True)
 breaker_app = typer.Typer(help="Breakers: each keeps a remediation off a target until you close it.")
 audit_app = typer.Typer(help="The audit trail.")
-app.add_typer(breaker_app, name="breaker", no_args_is_help=True)
-app.add_typer(audit_app, name="audit", no_args_is_help=True)
 ledger_app = typer.Typer(help="The ledger in PostgreSQL: its tables, and a copy of a SQLite ledger.")
-app.add_typer(ledger_app, name="ledger", no_args_is_help=True)
 contacts_app = typer.Typer(help="The contacts, and test messages to them.", invoke_without_command=True)
-app.add_typer(contacts_app, name="contacts")
 
 # In the order of --help.
-COMMANDS = (
-    *(preview.plan, preview.why, preview.simulate, replay.replay),
-    *(starting.start, starting.undo),
-    *(approval.approve, approval.reject, pause.pause, pause.resume),
-    *(runs.status, runs.runs, runs.run, recurring.recurring, report.report),
-    *(acknowledge.episodes, acknowledge.ack),
-    *(deploys.deploy, deploys.predeploy),
-    *(calendar.duties, calendar.done, calendar.windows),
-    *(init.init, explain.explain, check.check, doctor.doctor),
-)
-for _command in COMMANDS:
-    app.command()(_command)
-app.command("test")(test.run_cases)
-app.command("password")(password.print_hash)
+COMMANDS = {
+    SEE: (runs.status, acknowledge.episodes, runs.runs, runs.run, preview.why, report.report, recurring.recurring),
+    DECIDE: (approval.approve, approval.reject, acknowledge.ack, pause.pause, pause.resume),
+    ACT: (starting.start, starting.undo),
+    TRY: (preview.plan, preview.simulate, replay.replay, test.run_cases),
+    DAYS: (deploys.deploy, deploys.predeploy, calendar.duties, calendar.done, calendar.windows),
+    SET_UP: (init.init, check.check, doctor.doctor, explain.explain, password.print_hash),
+}
+NAMES = {test.run_cases: "test", password.print_hash: "password"}  # for the others, that of the function
+for _panel, _commands in COMMANDS.items():
+    for _command in _commands:
+        app.command(NAMES.get(_command), rich_help_panel=_panel)(_command)
+app.add_typer(breaker_app, name="breaker", no_args_is_help=True, rich_help_panel=DECIDE)
+app.add_typer(audit_app, name="audit", no_args_is_help=True, rich_help_panel=SET_UP)
+app.add_typer(ledger_app, name="ledger", no_args_is_help=True, rich_help_panel=SET_UP)
+app.add_typer(contacts_app, name="contacts", rich_help_panel=SET_UP)
 breaker_app.command("close")(breakers.close_breaker)
 breaker_app.command("list")(breakers.list_breakers)
 audit_app.command("verify")(audit.verify_audit)

@@ -2,3 +2,7 @@
 
 The remediator commits every step here before it takes it. This package knows nothing of the steps themselves.
 """
+
+import logging
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # at info it logs several lines as soon as it is imported

@@ -1,6 +1,5 @@
 """The revisions of the ledger's tables, and the releases that introduced them."""
 
-import logging
 from collections.abc import Sequence
 
 from alembic.config import Config
@@ -10,8 +9,6 @@ from sqlalchemy import Connection
 
 # The first revision of each release; those after it belong to it, too. Add a line when a release is made.
 FIRST_OF_RELEASE = {"0.1.0": "m0001", "0.2.0": "m0002"}
-
-logging.getLogger("alembic").setLevel(logging.WARNING)  # at info it logs several lines per start
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

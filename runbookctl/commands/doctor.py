@@ -18,7 +18,10 @@ def doctor(
     ] = None,
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
-    """Report rights that are missing or too wide, each with its fix; writes only a probe file."""
+    """Report rights that are missing or too wide, each with its fix; writes only a probe file.
+
+    Exit with 1 for a finding that is not optional.
+    """
     import asyncio
 
     from runbookctl.doctor import examine
@@ -34,5 +37,5 @@ def doctor(
         findings.show_json(reports)
     else:
         findings.show_text(console, reports)
-    if any(report.findings for report in reports):
+    if any(not finding.optional for report in reports for finding in report.findings):
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ import typer
 
 from runbookctl.client import RemediatorClient
 from runbookctl.errors import WrongUsage
-from runbookctl.options import OutputOption, client_of
+from runbookctl.options import client_of
 from runbookctl.printing import answers
 
 DEFAULT_SINCE = "7d"
@@ -38,15 +38,16 @@ def report(
         typer.Option("--format", help="Format of the report; default: text, and markdown for an episode."),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="Write to this new file; without it, to standard output.")] = None,
-    output: OutputOption = answers.Format.TEXT,
+    output: Annotated[
+        answers.Format, typer.Option("--output", "-o", help="`json` is `--format json`, as for every command.")
+    ] = answers.Format.TEXT,
 ) -> None:
     """Report what runbookd did in a period, what it refused and why, and which remediation is ready for more.
 
     With --episode, write the post-mortem of one incident: timeline, what was tried, what people did, and what is left
     to fill in.
     """
-    if output is answers.Format.JSON:
-        format_ = ReportFormat.JSON
+    format_ = _chosen(format_, output)
     if episode is not None and (since is not None or stack is not None):
         raise WrongUsage("--episode is about one incident; leave out --since and --stack")
     client = client_of(context)
@@ -54,6 +55,14 @@ def report(
         _report_episode(client, episode, format_ or ReportFormat.MARKDOWN, file)
     else:
         _report_period(client, {"since": since or DEFAULT_SINCE, "stack": stack}, format_ or ReportFormat.TEXT, file)
+
+
+def _chosen(format_: ReportFormat | None, output: answers.Format) -> ReportFormat | None:
+    if output is answers.Format.TEXT:
+        return format_
+    if format_ not in (None, ReportFormat.JSON):
+        raise WrongUsage(f"--output json means --format json, and --format {format_} was given as well; leave out one")
+    return ReportFormat.JSON
 
 
 def _report_period(

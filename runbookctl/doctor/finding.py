@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """A right that is missing or too wide. `repair` is a statement to run, or an instruction."""
+    """A right that is missing or too wide. `repair` is a statement to run, or an instruction.
+
+    An optional one only adds numbers; if a threshold needs them, the alert MetricMissing says so.
+    """
 
     problem: str
     repair: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)

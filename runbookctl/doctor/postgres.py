@@ -215,16 +215,20 @@ def _server(facts: RoleFacts) -> Iterator[Finding]:
         if facts.settings[name] == "off":
             repair = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
             yield Finding(f"{name} is off: the server collects no such statistics", repair)
+    yield from _statements(facts)
+
+
+def _statements(facts: RoleFacts) -> Iterator[Finding]:
     # A role that may not read the setting already has a finding for that.
     if EXTENSION not in facts.settings.get("shared_preload_libraries", EXTENSION):
         repair = f"ALTER SYSTEM SET shared_preload_libraries = '{EXTENSION}'; -- append to its value, and restart"
-        yield Finding(f"{EXTENSION} is not loaded: statements are not counted", repair)
+        yield Finding(f"{EXTENSION} is not loaded: statements are not counted", repair, optional=True)
     elif EXTENSION not in facts.extensions:
         repair = f"CREATE EXTENSION {EXTENSION};"
-        yield Finding(f"database {facts.database} has no extension {EXTENSION}", repair)
+        yield Finding(f"database {facts.database} has no extension {EXTENSION}", repair, optional=True)
     elif facts.settings.get(f"{EXTENSION}.track") == "none":
         repair = f"ALTER SYSTEM SET {EXTENSION}.track = top; SELECT pg_reload_conf();"
-        yield Finding(f"{EXTENSION}.track is none: statements are not counted", repair)
+        yield Finding(f"{EXTENSION}.track is none: statements are not counted", repair, optional=True)
 
 
 async def _check_queries(stack: Stack, name: str) -> list[Finding]:

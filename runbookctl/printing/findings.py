@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 
@@ -11,9 +12,10 @@ from runbookctl.doctor.finding import Report
 def show_text(console: Console, reports: Sequence[Report]) -> None:
     """Print one line per target, and below it each finding with its repair, and the exporter's notes."""
     for report in reports:
-        console.print(f"{report.target}: {_count(len(report.findings)) or 'ok'}", highlight=False, markup=False)
+        console.print(f"{report.target}: {_count(report)}", highlight=False, markup=False)
         for finding in report.findings:
-            console.print(f"  - {finding.problem}", highlight=False, markup=False, soft_wrap=True)
+            kind = "optional: " if finding.optional else ""
+            console.print(f"  - {kind}{finding.problem}", highlight=False, markup=False, soft_wrap=True)
             console.print(f"      {finding.repair}", highlight=False, markup=False, soft_wrap=True)
         for note in report.notes:
             console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
@@ -24,7 +26,7 @@ def show_json(reports: Sequence[Report]) -> None:
     targets = [
         {
             "target": report.target,
-            "findings": [{"problem": finding.problem, "repair": finding.repair} for finding in report.findings],
+            "findings": [asdict(finding) for finding in report.findings],
             "notes": list(report.notes),
         }
         for report in reports
@@ -32,5 +34,9 @@ def show_json(reports: Sequence[Report]) -> None:
     print(json.dumps({"targets": targets, "findings": sum(len(each.findings) for each in reports)}, indent=2))
 
 
-def _count(findings: int) -> str:
-    return f"{findings} {'finding' if findings == 1 else 'findings'}" if findings else ""
+def _count(report: Report) -> str:
+    optional = sum(finding.optional for finding in report.findings)
+    required = len(report.findings) - optional
+    words = [f"{required} {'finding' if required == 1 else 'findings'}" if required else ""]
+    words.append(f"{optional} optional" if optional else "")
+    return ", ".join(filter(None, words)) if required else ", ".join(filter(None, ["ok", *words]))

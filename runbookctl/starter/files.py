@@ -20,17 +20,14 @@ from runbookctl.starter.shipped import shipped
 INVENTORY, PROMETHEUS, ALERTMANAGER = "inventory.yml", "prometheus.yml", "alertmanager.yml"
 THRESHOLDS, POLICY_TESTS, README = "thresholds.yml", "policy_tests.yml", "README.md"
 TOKENS = ("webhook_token", "oncall_token")
-# Where each folder comes from; `thresholds` are other stacks' numbers.
+# Each folder has its place in the repository, because messages and pages name files by it. The value: what is left out.
 COPIES = {
-    "alert_rules": "alert_rules",
-    "grafana/dashboards": "grafana/dashboards",
-    "grafana/provisioning": "grafana/provisioning",
-    "grants/postgres": "deploy/postgres",
-    "grants/redis": "deploy/redis",
-    "kubernetes": "deploy/kubernetes",
-    "systemd": "deploy/systemd",
+    "alert_rules": ("thresholds", "README.md"),  # other stacks' numbers
+    "deploy": ("runbooks", "compose"),
+    "docs": ("pictures", "coverage"),  # 5 MB, and the source of a page
+    "grafana/dashboards": (),
+    "grafana/provisioning": (),
 }
-_LEFT_OUT = shutil.ignore_patterns("thresholds", "README.md", "*.py", "__pycache__")
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _PATH = re.compile(r"[A-Za-z0-9._+@/-]+")
 _templates = Environment(
@@ -86,8 +83,8 @@ def write_set(folder: Path, starter: Starter) -> None:
             raise InitError(f"{folder} is not empty; choose a new folder")
         for name, text in starter.texts(folder).items():
             (folder / name).write_text(text, encoding="utf-8")
-        for name, source in COPIES.items():
-            shutil.copytree(shipped(source), folder / name, ignore=_LEFT_OUT)
+        for name, left_out in COPIES.items():
+            shutil.copytree(shipped(name), folder / name, ignore=shutil.ignore_patterns(*left_out))
         write_prometheus_rules(folder)
         _write_secrets(folder / "secrets", starter.secret_files())
     except OSError as error:

@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 _PARTS = ("alert_rules/*.yml", "alert_rules/adapters/*.yml", "thresholds.yml")
-_TARGET = Path("kubernetes", "operator", "rules.yml")
+_TARGET = Path("deploy", "kubernetes", "operator", "rules.yml")
 
 
 def write_prometheus_rules(folder: Path) -> None:
-    """Write kubernetes/operator/rules.yml from the rule files in `folder`."""
+    """Write deploy/kubernetes/operator/rules.yml from the rule files in `folder`."""
     text = yaml.safe_dump_all(prometheus_rules(folder), sort_keys=False, width=120)
     (folder / _TARGET).write_text(text, encoding="utf-8")
 

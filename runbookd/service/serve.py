@@ -4,7 +4,8 @@ import asyncio
 import errno
 import signal
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from aiohttp import web
@@ -35,6 +36,7 @@ async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | 
     stop = _stop_on_signals(signal.SIGTERM, signal.SIGINT, *(() if RELOAD in app else (signal.SIGHUP,)))
     reload_on_sighup(app)
     tls = guard.install(app) if guard is not None else None
+    await _require_free(address)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
     try:
@@ -49,9 +51,22 @@ async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | 
         await runner.cleanup()
 
 
+async def _require_free(address: ListenAddress) -> None:
+    """Refuse an address in use before the application opens anything: a mistyped port must leave no files behind."""
+    loop = asyncio.get_running_loop()
+    with _explained(address):
+        (await loop.create_server(asyncio.Protocol, address.host, address.port, start_serving=False)).close()
+
+
 async def _listen(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLContext | None) -> None:
-    try:
+    with _explained(address):
         await web.TCPSite(runner, address.host, address.port, ssl_context=tls).start()
+
+
+@contextmanager
+def _explained(address: ListenAddress) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         remedy = "choose another with --web.listen-address"
         reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or "unknown error"

@@ -26,8 +26,10 @@ def migrate(connection: Connection) -> None:
         raise LedgerUnavailable(f"it was written by a newer release (revision {before}); run that release")
     command.upgrade(alembic_config(connection), "head")
     after = current_revision(connection)
-    if after != before:
-        log.info("ledger upgraded to this release", before=before or "new", now=after)
+    if before is None:
+        log.info("ledger created", file=connection.engine.url.database)
+    elif after != before:
+        log.info("ledger upgraded to this release", before=before, now=after)
 
 
 def _outdated_message(connection: Connection) -> str:

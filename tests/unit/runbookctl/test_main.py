@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from runbookctl.client import RemediatorClient, RemediatorRefused, WrongUsage
 from runbookctl.errors import InitError
-from runbookctl.main import app
+from runbookctl.main import COMMANDS, app
 from runbookd.inventory import load_inventory
 from tests.unit.runbookctl.conftest import Ctl
 
@@ -85,8 +85,19 @@ def test_missing_token_names_its_option() -> None:
 def test_unreachable_remediator_is_named(tmp_path: Path) -> None:
     (tmp_path / "oncall").write_text("x")
     arguments = ["--url", "http://127.0.0.1:1", "--token-file", str(tmp_path / "oncall"), "runs"]
-    with pytest.raises(RemediatorRefused, match=r"http://127\.0\.0\.1:1 does not answer"):
+    with pytest.raises(RemediatorRefused) as refused:
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert str(refused.value) == (
+        "http://127.0.0.1:1 does not answer: the connection is refused; check --url (REMEDIATOR_URL),"
+        " and that the remediator runs there"
+    )
+
+
+def test_help_groups_every_command_and_says_where_to_start() -> None:
+    page = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
+    assert "New here? `runbookctl init" in page
+    assert "─ Commands ─" not in page
+    assert [group for group in COMMANDS if f"─ {group} ─" not in page] == []
 
 
 def test_init_writes_a_valid_inventory(tmp_path: Path) -> None:

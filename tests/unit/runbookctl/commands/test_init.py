@@ -19,6 +19,7 @@ from runbookctl.starter.redis_users import RedisPlace
 from runbookd.inventory import Inventory, load_inventory
 
 CHECKOUT = shipped.CHECKOUT
+PACKAGES = ("runbookd", "exporter", "remediator", "runbookctl")
 SERVERS = ("--postgres", "db.example:5433/shop_live", "--redis", "cache.example:6380/2")
 
 
@@ -109,7 +110,7 @@ def test_rules_boards_and_grants_are_those_of_the_checkout(tmp_path: Path) -> No
         ("alert_rules/database.yml", "alert_rules/database.yml"),
         ("alert_rules/adapters/node_exporter.yml", "alert_rules/adapters/node_exporter.yml"),
         ("grafana/dashboards/stack.json", "grafana/dashboards/stack.json"),
-        ("grants/postgres/exporter.sql", "deploy/postgres/exporter.sql"),
+        ("deploy/postgres/exporter.sql", "deploy/postgres/exporter.sql"),
     ):
         assert (tmp_path / "new" / written).read_text() == (CHECKOUT / source).read_text()
     assert not (tmp_path / "new/alert_rules/thresholds").exists()
@@ -118,7 +119,7 @@ def test_rules_boards_and_grants_are_those_of_the_checkout(tmp_path: Path) -> No
 def test_rules_for_the_operator_are_those_of_prometheus(tmp_path: Path) -> None:
     """The fields are those of the definition of the operator as it is known here: no operator could run."""
     init(tmp_path / "new")
-    rules = list(yaml.safe_load_all((tmp_path / "new/kubernetes/operator/rules.yml").read_text()))
+    rules = list(yaml.safe_load_all((tmp_path / "new/deploy/kubernetes/operator/rules.yml").read_text()))
     assert {(each["apiVersion"], each["kind"]) for each in rules} == {("monitoring.coreos.com/v1", "PrometheusRule")}
     names = [each["metadata"]["name"] for each in rules]
     assert len(set(names)) == len(names)
@@ -241,3 +242,15 @@ def test_places_are_parsed() -> None:
     assert PostgresPlace.parse("127.0.0.1:5432/shop") == PostgresPlace("127.0.0.1", 5432, "shop")
     assert RedisPlace.parse("cache:6379") == RedisPlace("cache", 6379, 0)
     assert RedisPlace.parse("cache:6379/3") == RedisPlace("cache", 6379, 3)
+
+
+CITED = re.compile(r"(?<![\w/.-])(?:docs|deploy|grafana)/[\w./-]+\.(?:md|yml|sql|acl|rules|service|json)\b")
+
+
+def test_every_page_and_file_that_messages_and_files_name_is_in_the_folder(tmp_path: Path) -> None:
+    init(tmp_path / "new")
+    own = [file for file in (tmp_path / "new").rglob("*") if file.is_file() and "docs" not in file.parts]
+    code = [file for package in PACKAGES for file in (CHECKOUT / package).rglob("*.py")]
+    cited = {(name, file.name) for file in (*own, *code) for name in CITED.findall(file.read_text(encoding="utf-8"))}
+    assert "docs/how-to/run-as-services.md" in {name for name, _ in cited}
+    assert sorted(f"{by}: {name}" for name, by in cited if not (tmp_path / "new" / name).exists()) == []

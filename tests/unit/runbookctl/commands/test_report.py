@@ -50,6 +50,7 @@ def test_report_of_a_period_is_the_default_and_has_four_formats(ctl: Ctl, incide
         (("--stack", "shp"), RemediatorRefused, "the inventory has no stack 'shp'; did you mean 'shop'?"),
         (("--episode", "1", "--since", "7d"), WrongUsage, "leave out --since and --stack"),
         (("--episode", "1", "--format", "html"), WrongUsage, "use --format markdown, not html"),
+        (("--format", "html", "--output", "json"), WrongUsage, "--output json means --format json"),
         (("--episode", "99"), RemediatorRefused, "there is no episode 99"),
         (("--episode", "1", "--file", "{existing}"), WrongUsage, "exists already; name another file"),
         (("--episode", "1", "--file", "{missing}"), WrongUsage, "No such file or directory"),
