@@ -1,9 +1,11 @@
 """Thresholds without a target, and stacks without thresholds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from runbookctl.check.finding import CheckFinding
 from runbookctl.check.rules import Rule, RuleSet
+from runbookctl.check.yaml_file import maps_in
 from runbookd.inventory import Inventory, Stack
 
 _KINDS = {"pg_": "postgres", "redis_": "redis", "bullmq_": "queues", "backup_": "backups", "probe_": "http"}
@@ -14,7 +16,9 @@ def findings(inventory: Inventory, rules: RuleSet) -> Iterator[CheckFinding]:
     for number in rules.thresholds:
         stack_name = number.labels.get("stack", "")
         stack = inventory.stacks.get(stack_name)
-        if stack is not None and (missing := _missing_target(number, stack)):
+        if stack is None or (number.quantity == "probe_success" and _is_probed_by_another(stack_name, rules)):
+            continue
+        if missing := _missing_target(number, stack):
             repair = "add the target to the inventory, or delete the threshold"
             yield CheckFinding(number.place, f"{number.name}: {stack_name} has no {missing}", repair)
     yield from _foreign_stacks(inventory, rules)
@@ -40,6 +44,20 @@ def _missing_target(number: Rule, stack: Stack) -> str | None:
     if kind == "backups" and backup_kind and all(each.kind != backup_kind for each in targets.values()):
         return f"backups of kind {backup_kind}"
     return None
+
+
+def _is_probed_by_another(stack_name: str, rules: RuleSet) -> bool:
+    """Return whether a scrape job of blackbox_exporter probes this stack, or may: discovery decides its labels."""
+    jobs = [job for job in maps_in(rules.document.get("scrape_configs")) if job.get("metrics_path") == "/probe"]
+    return any(
+        "static_configs" not in job or any(_stack_of(group) == stack_name for group in maps_in(job["static_configs"]))
+        for job in jobs
+    )
+
+
+def _stack_of(group: Mapping[str, Any]) -> object:
+    labels = group.get("labels")
+    return labels.get("stack") if isinstance(labels, dict) else None
 
 
 def _foreign_stacks(inventory: Inventory, rules: RuleSet) -> Iterator[CheckFinding]:

@@ -71,6 +71,29 @@ def test_rules_of_another_release_are_noted_with_the_command(folder: Path) -> No
     assert check(folder)[1]["findings"] == []
 
 
+def _blackbox_job(**more: object) -> Change:
+    return lambda document: document["scrape_configs"].append(
+        {"job_name": "blackbox", "metrics_path": "/probe", **more}
+    )
+
+
+@pytest.mark.parametrize(
+    ("job", "findings"),
+    [
+        (_blackbox_job(static_configs=[{"targets": ["mail:25"], "labels": {"stack": "shop", "target": "mail"}}]), 0),
+        (_blackbox_job(file_sd_configs=[{"files": ["probes.yml"]}]), 0),
+        (_blackbox_job(static_configs=[{"targets": ["mail:25"], "labels": {"stack": "post"}}, {}]), 1),
+    ],
+)
+def test_number_of_probes_is_compared_where_blackbox_exporter_may_probe(
+    folder: Path, job: Change, findings: int
+) -> None:
+    change(folder / "inventory.yml", lambda d: _stack(d).pop("http"))
+    change(folder / "prometheus.yml", job)
+    found = check(folder)[1]["findings"]
+    assert sum("runbook:probe_success:critical" in each["problem"] for each in found) == findings
+
+
 def _stack(document: Any) -> Any:
     return document["stacks"]["shop"]
 
