@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,6 +94,13 @@ async def is_in_place(connection: AsyncConnection, known: Head) -> bool:
     """Return whether the row is as it was when it was the last one."""
     rows = await connection.execute(select(audit.c.hash).where(audit.c.id == known.id))
     return bool(rows.scalar_one_or_none() == known.hash)
+
+
+def mistake_of_head(noted: str) -> str | None:
+    """Return why a text cannot be a head; the beginning of one would look like a truncated trail."""
+    if re.fullmatch(r"[0-9a-f]{64}", noted):
+        return None
+    return f"a head has 64 hexadecimal digits, not {len(noted)} characters such as these; copy all of it"
 
 
 async def contains(connection: AsyncConnection, row_hash: str) -> bool:

@@ -39,7 +39,7 @@ def _head(incident: Incident) -> Iterator[str]:
         ("First message", _first_message(incident)),
         ("Acknowledged", _acknowledged(incident)),
         ("Runbook", escape(_runbook(incident)) or "-"),
-        ("Episode", f"{episode.id}; written {_moment(incident.written_at)}, audit head `{incident.head[:16]}`"),
+        ("Episode", f"{episode.id}; written {_moment(incident.written_at)}, audit head `{incident.head}`"),
     ]
     yield from table(("", ""), rows)
     yield ""

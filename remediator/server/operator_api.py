@@ -187,9 +187,12 @@ class Api:
 
     async def get_audit(self, request: web.Request, _operator: str) -> web.Response:
         """Verify the audit trail, and return the report and whether it contains the given head."""
+        noted = request.query.get("head")
+        if noted is not None and (mistake := audit.mistake_of_head(noted)):
+            raise web.HTTPBadRequest(text=f"{mistake}\n")
         report = await self.audit_proof.verify()
         async with self._context.ledger.read() as connection:
-            is_head_known = await audit.contains(connection, request.query.get("head", ""))
+            is_head_known = noted is not None and await audit.contains(connection, noted)
         head_fields = {"head": report.head, "first_break": report.first_break, "head_known": is_head_known}
         report_fields = {"why": report.why, "rows": report.rows, "begins_at": rfc3339(report.begins_at)}
         return web.json_response(head_fields | report_fields)

@@ -187,7 +187,8 @@ def _cause(answer: Row) -> str:
         reason = answer["evidence"].get("requested", {}).get("reason")
         undone = f", undoes run {answer['undoes']}" if answer["undoes"] else ""
         return f"started by {answer['requested_by']}{f': {reason}' if reason else ''}{undone}"
-    return f"alerts: {', '.join(answer['alerts']) or 'none'}, firing since {moment(answer['firing_since'])}"
+    alerts = ", ".join(answer["alerts"]) or "none"
+    return f"alerts: {alerts}, firing since {moment(answer['firing_since'])}, episode {answer['episode']}"
 
 
 def head(console: Console, answer: Row) -> None:

@@ -44,6 +44,7 @@ class _Pages:
             "run": run,
             "head": head,
             "noted": noted,
+            "mistake": audit.mistake_of_head(noted) if noted else None,
             "is_known": is_known,
             "proof": self._proof,
         }

@@ -71,6 +71,7 @@ async def test_report_has_the_story_in_order(harness: EngineHarness) -> None:
     await fix_it(harness)
     text = await report(harness)
     assert text.startswith("# Incident: FolderFull on shop/postgres/main\n")
+    assert re.search("audit head `[0-9a-f]{64}`", text), "audit verify --head compares all of it"
     told = text.split("## Timeline (UTC)")[1].split("## Runs")[0]
     words = [line for line in told.splitlines() if line.startswith("| 2026-")]
     positions = [
