@@ -205,12 +205,15 @@ async def all_open(
     return [Episode(**row._mapping) for row in await connection.execute(query, used)]
 
 
-async def count_open(connection: AsyncConnection) -> Sequence[tuple[str, str, int]]:
-    """Count the open episodes per stack and remediation."""
+async def count_open(
+    connection: AsyncConnection, opened_until: datetime | None = None
+) -> Sequence[tuple[str, str, int]]:
+    """Count the open episodes per stack and remediation, of all times by default."""
     columns = episode.c.stack, episode.c.remediation
-    rows = await connection.execute(
-        select(*columns, func.count()).where(episode.c.ended_at.is_(None)).group_by(*columns)
-    )
+    open_ones = select(*columns, func.count()).where(episode.c.ended_at.is_(None)).group_by(*columns)
+    if opened_until is not None:
+        open_ones = open_ones.where(episode.c.opened_at <= opened_until)
+    rows = await connection.execute(open_ones)
     return [(stack, remediation, number) for stack, remediation, number in rows]
 
 

@@ -121,7 +121,7 @@ async def read_report(
     return PeriodReport(
         period=facts.period,
         written_at=context.clock.now(),
-        totals=_totals(facts, await _still_firing(connection, stack)),
+        totals=_totals(facts, await _still_firing(connection, end, stack)),
         done=_done(facts),
         refused=await _refused(connection, facts),
         waited=_waited(facts),
@@ -158,8 +158,9 @@ def _has_waited(run: EndedRun) -> bool:
     return run.deferred_at is not None or is_answered
 
 
-async def _still_firing(connection: AsyncConnection, stack: str | None) -> int:
-    return sum(number for name, _, number in await episodes.count_open(connection) if stack in (None, name))
+async def _still_firing(connection: AsyncConnection, end: datetime, stack: str | None) -> int:
+    """Count the alerts of this period that fire now; a report that comes late knows later ones as well."""
+    return sum(number for name, _, number in await episodes.count_open(connection, end) if stack in (None, name))
 
 
 def _totals(facts: _Facts, still_firing: int) -> Totals:

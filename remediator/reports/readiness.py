@@ -21,7 +21,7 @@ from runbookd.inventory import Mode, RemediationSettings, format_duration
 
 # An operator sees each plan before it acts: a handful shows whether it is worth the operator's time.
 APPROVE_PLANS, APPROVE_BOUND = 5, 0.5
-# No operator sees a plan before it acts: 20 clean plans of 20, or 25 of 26.
+# No operator sees a plan before it acts: 20 clean plans of 20, or 24 of 25.
 AUTO_PLANS, AUTO_BOUND = 20, 0.8
 # The settings that decide what a plan lists and which plans are refused. Plans under others prove nothing.
 PLAN_SETTINGS = (
@@ -208,6 +208,6 @@ def _problems(record: PlanRecord, plans: int, bound: float, *, has_open_breaker:
     if record.plans < plans:
         yield f"{record.plans or 'no'} {'plan' if record.plans == 1 else 'plans'}, {plans} are needed"
     elif record.bound < bound:
-        yield f"the lower bound of the share of clean plans is {record.bound:.0%}, {bound:.0%} is needed"
+        yield f"the lower bound of the share of clean plans is {record.bound:.1%}, {bound:.0%} is needed"
     if record.plans and record.bound < bound:
         yield from (f"{name}: {number} of {record.plans}" for name, number in record.objections.items())

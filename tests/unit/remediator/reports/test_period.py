@@ -75,6 +75,14 @@ async def test_one_alert_that_still_fires_is_counted_as_such(week: Week) -> None
     assert "and only planned for 1 alert in mode shadow" in first_sentence(await week.report())
 
 
+async def test_alert_that_began_after_the_period_of_a_late_report_is_not_in_it(week: Week) -> None:
+    friday = week.clock.now()
+    week.clock.advance(days=3)
+    await week.fire(stack="search")
+    late = await week.report(until=friday)
+    assert (late.totals.still_firing, (await week.report()).totals.still_firing) == (0, 1)
+
+
 async def test_each_run_and_alert_belongs_to_exactly_one_of_two_periods(week: Week) -> None:
     await week.fire()
     await week.fire(stack="search")

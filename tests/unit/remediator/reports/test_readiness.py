@@ -97,16 +97,21 @@ def verdict(
         (PlanRecord(5, 5), "yes: 5 of 5 plans are clean", "no: 5 plans, 20 are needed"),
         (
             PlanRecord(5, 4, {"max_items": 1}),
-            "no: the lower bound of the share of clean plans is 38%, 50% is needed; max_items: 1 of 5",
+            "no: the lower bound of the share of clean plans is 37.6%, 50% is needed; max_items: 1 of 5",
             "no: 5 plans, 20 are needed; max_items: 1 of 5",
         ),
         (PlanRecord(20, 20), "yes: 20 of 20 plans are clean", "yes: 20 of 20 plans are clean"),
         (
             PlanRecord(20, 19, {"failed": 1}),
             "yes: 19 of 20 plans are clean",
-            "no: the lower bound of the share of clean plans is 76%, 80% is needed; failed: 1 of 20",
+            "no: the lower bound of the share of clean plans is 76.4%, 80% is needed; failed: 1 of 20",
         ),
-        (PlanRecord(26, 25, {"failed": 1}), "yes: 25 of 26 plans are clean", "yes: 25 of 26 plans are clean"),
+        (
+            PlanRecord(24, 23, {"failed": 1}),
+            "yes: 23 of 24 plans are clean",
+            "no: the lower bound of the share of clean plans is 79.8%, 80% is needed; failed: 1 of 24",
+        ),
+        (PlanRecord(25, 24, {"failed": 1}), "yes: 24 of 25 plans are clean", "yes: 24 of 25 plans are clean"),
         (
             PlanRecord(20, 20, soon_over=10),
             "yes: 20 of 20 plans are clean",

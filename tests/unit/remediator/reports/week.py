@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,11 @@ class Week:
         self.clock = harness.clock
         self.context = harness.context
 
-    async def report(self, since: timedelta = timedelta(days=7), stack: str | None = None) -> PeriodReport:
+    async def report(
+        self, since: timedelta = timedelta(days=7), stack: str | None = None, until: datetime | None = None
+    ) -> PeriodReport:
         async with self.context.ledger.read() as connection:
-            return await read_report(connection, self.context, since, stack)
+            return await read_report(connection, self.context, since, stack, until)
 
     async def document(self) -> Document:
         return document_of(await self.report())
