@@ -59,6 +59,9 @@ _OWNERSHIP = re.compile(
 _EXTENSION_COMMENT = re.compile(rb"^COMMENT ON EXTENSION [^';$]+ IS '[^'\\]*';\r?\n$")
 
 
+_EXTENSION_REMEDY = "; create the extension as a superuser in a template of the scratch server, and set drill.template"
+
+
 class RestoreFailed(Exception):
     """The backup could not be restored; the message has the program's words."""
 
@@ -183,7 +186,8 @@ async def _require_restricted_mode(program: str, target: ScratchTarget) -> None:
 
 def _require_success(result: ProcessResult, name: str, target: ScratchTarget) -> None:
     if not result.ok:
-        raise RestoreFailed(f"{name} {mask_secrets(str(result), target.connection.password)}")
+        words = f"{name} {mask_secrets(str(result), target.connection.password)}"
+        raise RestoreFailed(words + (_EXTENSION_REMEDY if 'extension "' in words else ""))
 
 
 def _program(drill: Drill, name: str) -> str:

@@ -16,13 +16,13 @@ from tools.toolchain.paths import launcher
 PAGE = ROOT / "docs/how-to/back-up-the-ledger.md"
 
 
-def run(line: str, owner: str, folder: Path) -> None:
-    """Run a command of the page."""
+def run(line: str, database: str, address: str, folder: Path) -> None:
+    """Run a command of the page, with an administrator's address instead of the local socket and the database."""
     assert f"{line}\n" in PAGE.read_text(encoding="utf-8")
-    for placeholder in ('"$(cat owner.url)"', '"$(cat restored-owner.url)"'):
-        line = line.replace(placeholder, owner)
-    program, *arguments = line.split()
-    subprocess.run([launcher(program), *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+    command = line.removeprefix("sudo -u postgres ").replace(f" {database} ", f" {address} ")
+    program, rest = command.split(" ", 1)
+    shell = ["sh", "-c", f"{launcher(program)} {rest}"]
+    subprocess.run(shell, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 async def test_restored_ledger_goes_on_with_its_trail_and_its_rights(
@@ -35,15 +35,15 @@ async def test_restored_ledger_goes_on_with_its_trail_and_its_rights(
         async with harness.context.ledger.read() as connection:
             head = await audit.head(connection)
         name = ledger_url(folder.parent).rpartition("/")[2]
-        owner = ledger_databases.url(name, "runbookd_owner")
-        run('pg_dump -Fc -n runbookd -f ledger.dump "$(cat owner.url)"', owner, folder.parent)
-    server, restored = ledger_databases.server, "ledger_restored"
+        server, restored = ledger_databases.server, "ledger_restored"
+        dump = "sudo -u postgres pg_dump -Fc -n runbookd runbookd > ledger.dump"
+        run(dump, "runbookd >", f"{server.dsn(database=name)} >", folder.parent)
     server.add_database(restored)
     try:
         install(server, restored)
-        owner = ledger_databases.url(restored, "runbookd_owner")
-        run('pg_restore -n runbookd --no-owner -d "$(cat restored-owner.url)" ledger.dump', owner, folder.parent)
-        await migrate(read_postgres_address(owner))
+        restore = "pg_restore -n runbookd --no-owner --role=runbookd_owner -d runbookd_restored < ledger.dump"
+        run(f"sudo -u postgres {restore}", "runbookd_restored", server.dsn(database=restored), folder.parent)
+        await migrate(read_postgres_address(ledger_databases.url(restored, "runbookd_owner")))
         url = ledger_databases.url(restored)
         async with ledger_of(url).open() as replica, leading(replica) as ledger:  # with few rights, paused
             async with ledger.read() as connection:

@@ -127,6 +127,17 @@ async def test_dump_of_another_database_fails_the_drill(
     assert folder.marker(name, RESTORED).ok is False
 
 
+async def test_extension_that_the_drills_role_cannot_create_is_named_with_the_remedy(
+    drills: Drills, folder: BackupsFolder, database: Any, dump_database: Callable[..., bytes], name: str
+) -> None:
+    database.sql("CREATE EXTENSION pg_stat_statements")
+    folder.put(name, dump_database(database.name, "--format=custom"))
+    outcome = await drilled(drills())
+    assert outcome.state is ItemState.FAILED
+    assert 'extension "pg_stat_statements"' in outcome.detail
+    assert outcome.detail.endswith("in a template of the scratch server, and set drill.template")
+
+
 async def test_wrong_key_fails_the_drill_and_says_nothing_about_the_backup(
     drills: Drills, folder: BackupsFolder, dumps: Mapping[str, bytes], name: str, tmp_path: Path
 ) -> None:
