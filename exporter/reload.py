@@ -15,7 +15,7 @@ from exporter.series import TargetSeries
 from runbookd.inventory import Inventory, load_inventory
 from runbookd.service import InventoryReload
 from runbookd.service.missing import log_missing, missing_targets
-from runbookd.service.reload import SUCCESS_HELP, TIME_HELP
+from runbookd.service.reload import SUCCESS_HELP, TIME_HELP, refuse_half_written
 
 RELOAD_SUCCESS = gauge("runbook_exporter_config_last_reload_success", SUCCESS_HELP)
 RELOAD_TIME = gauge("runbook_exporter_config_last_reload_success_timestamp_seconds", TIME_HELP)
@@ -55,7 +55,8 @@ class ReloadableScraper:
         return page
 
     async def _replace(self, inventory: Inventory | None, actor: str) -> str:
-        """Serve `inventory` from now on."""
+        """Serve `inventory` from now on. Raises InventoryError if it has no stacks, although the previous one has."""
+        refuse_half_written(self.current.stacks, inventory.stacks if inventory is not None else ())
         before, self.current = self.current, Scraper(inventory or Inventory(), self.current)
         self.has_inventory = inventory is not None
         self.current.start()

@@ -29,10 +29,9 @@ from runbookd.inventory import Inventory, InventoryError, Problem, changed_keys,
 from runbookd.service import InventoryReload, ReloadFailed
 from runbookd.service.check import locate
 from runbookd.service.missing import log_missing
-from runbookd.service.reload import SUCCESS_HELP, TIME_HELP
+from runbookd.service.reload import SUCCESS_HELP, TIME_HELP, refuse_half_written
 
 NO_INVENTORY = "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE)"
-NO_STACKS = "the new inventory names no stack and may be half written; restart to run without stacks"
 FIXED = (
     "unchanged until a restart: flags and environment variables, such as --ledger.url, --web.listen-address,"
     " --webhook.token-file, --pause.file and RUNBOOK__…"
@@ -72,8 +71,7 @@ class InventorySwap:
             InventoryError: it has no stacks, although the previous one has, or a target on the ledger's server.
             ReloadFailed: the ledger cannot record it.
         """
-        if self._context.inventory.stacks and not inventory.stacks:
-            raise InventoryError([Problem("", "stacks", NO_STACKS)])
+        refuse_half_written(self._context.inventory.stacks, inventory.stacks)
         if problems := await placement_problems(self._context.ledger, inventory):
             raise InventoryError([Problem("", "ledger", problem) for problem in problems])
         previous = self._context.inventory

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import structlog
 from aiohttp import web
 
-from runbookd.inventory import InventoryError
+from runbookd.inventory import InventoryError, Problem
 
 Loaded = TypeVar("Loaded")
 Reload = Callable[[str], Awaitable[str]]
@@ -20,12 +20,19 @@ SIGNAL = "signal"  # who reloads by SIGHUP
 SUCCESS_HELP = (
     "Whether the last reload of the inventory succeeded (1); if it failed (0), the previous inventory stays in use."
 )
+NO_STACKS = "the new inventory names no stack and may be half written; restart to run without stacks"
 TIME_HELP = "When the inventory in use was loaded, in seconds since 1970."
 log = structlog.get_logger(__name__)
 
 
 class ReloadFailed(Exception):
     """A reload changed nothing, although the inventory is valid. One line: cause; remedy."""
+
+
+def refuse_half_written(previous: Collection[str], stacks: Collection[str]) -> None:
+    """Refuse an inventory without stacks after one with stacks. Raises InventoryError."""
+    if previous and not stacks:
+        raise InventoryError([Problem("", "stacks", NO_STACKS)])
 
 
 class InventoryReload(Generic[Loaded]):

@@ -78,6 +78,14 @@ async def test_invalid_inventory_is_refused_and_the_previous_one_stays(start_exp
     assert "The last reload failed" not in (await exporter.get("/"))[1]
 
 
+async def test_inventory_without_stacks_is_refused_as_half_written(start_exporter, redis_url, file) -> None:
+    exporter = await start_exporter(stacks(shop=redis_url))
+    file.write_text("")
+    status, text = await exporter.get("/-/reload", "POST")
+    assert (status, "stacks: the new inventory names no stack and may be half written" in text) == (500, True)
+    assert (await exporter.scrape()).value("redis_up", stack="shop") == 1
+
+
 async def test_reload_keeps_the_connections_of_unchanged_stacks_only(start_exporter, redis_url, file, until) -> None:
     exporter = await start_exporter(stacks(shop=redis_url, mail=redis_url))
     await exporter.scrape("?stack=shop")
