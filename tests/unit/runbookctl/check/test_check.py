@@ -63,10 +63,13 @@ def test_rules_of_another_release_are_noted_with_the_command(folder: Path) -> No
     old, gone = folder / "alert_rules/database.yml", folder / "alert_rules/adapters/gone.yml"
     old.write_text(f"{old.read_text()}# as it was before\n")
     gone.write_text("groups: []\n")
+    (folder / "alert_rules/search.yml").unlink()
     notes = [note for note in check(folder)[1]["notes"] if "of runbookd" in note]
     assert notes == [
         f"{old} differs from that of runbookd {VERSION}; replace it: cp {ROOT}/alert_rules/database.yml {old}",
         f"{gone} is not a file of runbookd {VERSION}; delete it, unless you wrote it",
+        f"{folder}/alert_rules lacks search.yml of runbookd {VERSION}; "
+        f"add it: cp {ROOT}/alert_rules/search.yml {folder}/alert_rules/search.yml",
     ]
     assert check(folder)[1]["findings"] == []
 
