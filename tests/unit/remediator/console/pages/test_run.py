@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from remediator.ledger import episodes, runs
 from remediator.model.run_state import RunState
+from remediator.runs.approval import approve
 from tests.unit.remediator.console.pages.world import Seed, Visit, visit, words_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -101,3 +102,13 @@ async def again(console: Visit, first: int) -> int:
         console.clock.advance(seconds=1)
         await runs.move(connection, run, RunState.REFUSED, console.clock.now(), reason="max_items")
     return run.id
+
+
+async def test_approved_run_that_has_not_begun_asks_nobody_to_approve_it(own: Visit) -> None:
+    run = own.runs["awaiting"]
+    assert "What next Nothing was touched. Review the plan" in await own.words(f"/runs/{run}")
+    await approve(own.context, run, "oncall")
+    words = await own.words(f"/runs/{run}")
+    assert "oncall has approved it; its bounds are evaluated again" in words
+    assert "What next" not in words
+    assert "Expires" not in words
