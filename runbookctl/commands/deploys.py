@@ -11,6 +11,8 @@ from runbookctl.printing import answers
 if TYPE_CHECKING:
     from runbookctl.prometheus import Sample
 
+_SUBJECTS = ("target", "queue", "host", "volume", "kind", "quantity")  # labels that say what an alert is about
+
 StackArgument = Annotated[str, typer.Argument(metavar="STACK", help="Name of the stack.")]
 
 
@@ -70,8 +72,8 @@ def _backup_reasons(backups: "Sequence[Sample]", limit: float) -> Iterator[str]:
 
 def _alert_reasons(found: "Mapping[str, Sequence[Sample]]") -> Iterator[str]:
     for alert in found["alerts"]:
-        target = alert.labels.get("target", "")
-        yield f"{alert.labels['alertname']} ({alert.labels['severity']}) fires{f' for {target}' if target else ''}"
+        about = ", ".join(alert.labels[name] for name in _SUBJECTS if alert.labels.get(name))
+        yield f"{alert.labels['alertname']} ({alert.labels['severity']}) fires{f' for {about}' if about else ''}"
     if not found["probes"]:
         yield "no endpoint is measured; add http targets to the inventory"
     for probe in found["probes"]:

@@ -89,6 +89,17 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             },
             1,
         ),
+        (
+            "ALERTS",
+            {
+                "stack": "bad",
+                "alertname": "MetricMissing",
+                "severity": "warning",
+                "alertstate": "firing",
+                "quantity": "redis_up",
+            },
+            1,
+        ),
     ]
     rules = [{"record": name, "labels": labels, "expr": f"vector({value})"} for name, labels, value in series]
     (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "series", "rules": rules}]}))
@@ -137,6 +148,7 @@ def test_every_reason_is_listed_at_once_and_as_json(check: Check) -> None:
         "reasons": [
             "the newest full backup is 25.0 h old, and at most 1.0 h are allowed",
             "RedisDown (critical) fires for main",
+            "MetricMissing (warning) fires for redis_up",
             "the endpoint api does not answer as expected",
         ],
     }
