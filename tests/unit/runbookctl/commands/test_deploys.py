@@ -147,8 +147,8 @@ def test_every_reason_is_listed_at_once_and_as_json(check: Check) -> None:
         "ready": False,
         "reasons": [
             "the newest full backup is 25.0 h old, and at most 1.0 h are allowed",
-            "RedisDown (critical) fires for main",
             "MetricMissing (warning) fires for redis_up",
+            "RedisDown (critical) fires for main",
             "the endpoint api does not answer as expected",
         ],
     }
