@@ -8,9 +8,10 @@ import yaml
 
 from runbookctl.errors import WrongUsage
 from runbookd.text_files import read_text_file
+from runbookd.yaml_text import FastLoader, load_yaml
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(FastLoader):  # type: ignore[misc]
     """Adds the line to each map, under a key that no program uses."""
 
 
@@ -31,7 +32,7 @@ def read_map(file: Path) -> Mapping[str, Any]:
         WrongUsage: it cannot be read; the message shows none of its lines, which may hold a secret.
     """
     try:
-        document = yaml.load(read_text_file(file), Loader=_Loader)  # noqa: S506 - a safe loader
+        document = load_yaml(read_text_file(file), _Loader)
     except OSError as error:
         raise WrongUsage(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:

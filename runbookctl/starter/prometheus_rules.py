@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from runbookd.yaml_text import load_yaml
+
 _PARTS = ("alert_rules/*.yml", "alert_rules/adapters/*.yml", "thresholds.yml")
 _TARGET = Path("deploy", "kubernetes", "operator", "rules.yml")
 
@@ -19,7 +21,7 @@ def write_prometheus_rules(folder: Path) -> None:
 def prometheus_rules(folder: Path) -> Iterator[Mapping[str, Any]]:
     """Yield one PrometheusRule per rule file."""
     for file in (file for part in _PARTS for file in sorted(folder.glob(part))):
-        groups = yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        groups = load_yaml(file.read_text(encoding="utf-8"))["groups"]
         name = f"runbookd-{file.parent.name if file.parent != folder else ''}-{file.stem}"
         yield {
             "apiVersion": "monitoring.coreos.com/v1",

@@ -10,6 +10,7 @@ import yaml
 from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.words import yaml_problem
 from runbookd.text_files import read_text_file
+from runbookd.yaml_text import compose_yaml, load_yaml
 
 # Keys are names, queues, prefixes of keys and options.
 _SHOWN_KEY = re.compile(r"[\w.:*{} -]{1,100}")
@@ -25,8 +26,7 @@ def read_yaml(file: Path, places: KeyPlaces) -> dict[str, Any]:
     """
     try:
         text = read_text_file(file)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        node, data = compose_yaml(text), load_yaml(text)
     except OSError as error:
         raise InventoryError([Problem(str(file), "", f"cannot read the file: {error.strerror}")]) from None
     except UnicodeDecodeError:

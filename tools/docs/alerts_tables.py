@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from runbookd.yaml_text import load_yaml
 from tools.docs import REFERENCE, ROOT
 
 PAGE = REFERENCE / "alerts.md"
@@ -73,7 +72,7 @@ def _number(rule: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _rules(file: Path) -> Iterator[Mapping[str, Any]]:
-    for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
+    for group in load_yaml(file.read_text(encoding="utf-8"))["groups"]:
         yield from group["rules"]
 
 

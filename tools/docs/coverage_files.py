@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from runbookd.yaml_text import FastLoader, load_yaml
 from tools.docs import REFERENCE
 
 FOLDER = REFERENCE / "coverage"
@@ -67,7 +68,7 @@ class RunbookRow:
         return (self.id,) if count == 1 else tuple(f"{self.id}/{number + 1}" for number in range(count))
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(FastLoader):  # type: ignore[misc]
     """A loader that refuses duplicate keys; YAML would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -76,7 +77,8 @@ class _StrictLoader(yaml.SafeLoader):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value}", key.start_mark)
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 _FILE = TypeAdapter(dict[str, dict[str, Answers]])
@@ -87,7 +89,7 @@ def read(file: Path) -> Iterator[RunbookRow]:
 
     Raises yaml.YAMLError with the line, or pydantic's ValidationError with the row.
     """
-    sections = _FILE.validate_python(yaml.load(file.read_text(encoding="utf-8"), Loader=_StrictLoader))  # noqa: S506 a SafeLoader
+    sections = _FILE.validate_python(load_yaml(file.read_text(encoding="utf-8"), _StrictLoader))
     for section, rows in sections.items():
         for name, answers in rows.items():
             yield RunbookRow(file.stem, section, name, answers)

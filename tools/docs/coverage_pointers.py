@@ -7,9 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from remediator.remediations import REMEDIATIONS
+from runbookd.yaml_text import load_yaml
 from tools.docs import ROOT
 from tools.docs.boards_page import anchor
 from tools.docs.metrics_tables import METRICS
@@ -55,7 +54,7 @@ def _alerts() -> Mapping[str, str]:
 
 
 def _alerts_of(file: Path) -> Iterator[str]:
-    for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
+    for group in load_yaml(file.read_text(encoding="utf-8"))["groups"]:
         yield from (rule["alert"] for rule in group["rules"] if "alert" in rule)
 
 
@@ -118,7 +117,7 @@ def _sets() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         yield (
             stack,
             f"../../{file.relative_to(ROOT)}",
-            yaml.safe_load(file.read_text(encoding="utf-8"))["stacks"][stack],
+            load_yaml(file.read_text(encoding="utf-8"))["stacks"][stack],
         )
 
 
@@ -128,7 +127,7 @@ def _receivers() -> Mapping[str, str]:
     return {
         f"receiver/{file.parent.name}/{receiver['name']}": f"../../{file.relative_to(ROOT)}"
         for file in files
-        for receiver in yaml.safe_load(file.read_text(encoding="utf-8"))["receivers"]
+        for receiver in load_yaml(file.read_text(encoding="utf-8"))["receivers"]
     }
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
+from runbookd.yaml_text import load_yaml
 from tools.docs import REFERENCE, ROOT
 from tools.docs.page_parts import replace_part, table
 
@@ -19,7 +18,7 @@ Tests = Sequence[str] | str
 
 def cases() -> Mapping[str, Mapping[str, Tests]]:
     """Return the cases of each remediation."""
-    loaded: Mapping[str, Mapping[str, Tests]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    loaded: Mapping[str, Mapping[str, Tests]] = load_yaml(FILE.read_text(encoding="utf-8"))
     return loaded
 
 

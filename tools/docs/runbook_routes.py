@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from runbookd.yaml_text import load_yaml
 from tools.docs import ROOT
 
 SOURCE = ROOT / "deploy" / "alertmanager.yml"
@@ -45,7 +46,7 @@ CHANNELS: Mapping[str, Channels] = {
 def runbook_routes() -> Iterator[tuple[Path, str]]:
     """Yield the Alertmanager file of each runbook."""
     for stack, channels in CHANNELS.items():
-        source = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+        source = load_yaml(SOURCE.read_text(encoding="utf-8"))
         content = yaml.safe_dump(_with_channels(source, channels), sort_keys=False, width=120, allow_unicode=True)
         yield FOLDER / stack / "alertmanager.yml", _heading(stack, channels) + content
 
