@@ -16,9 +16,9 @@ demo-setup:
 browser: setup
 	@$(PYTHON) -m tools.toolchain browser
 
-# Test files run in parallel: most tests wait for a server, not for the CPU.
+# Test files run in parallel, more of them than a machine has cores: most tests wait for a server, not for the CPU.
 test: browser lint
-	@$(BIN)/pytest -n 3
+	@$(BIN)/pytest -n 5
 
 lint: setup
 	@$(BIN)/ruff check .

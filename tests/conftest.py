@@ -5,20 +5,45 @@ import os
 import pytest
 from hypothesis import Phase, settings
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 _DEMO = "tests/e2e/"
+# From those that wait longest to those that compute longest.
+_ORDER = (
+    _DEMO,
+    "tests/integration/test_",
+    "tests/integration/",
+    "tests/unit/",
+    "tests/style/",
+    "tests/dashboards/",
+    "tests/fuzz/",
+    "tests/protocol/",
+    "tests/rules/",
+    "tests/invariants/",
+    "",
+)
 # For mutants: always the same examples, and no shrinking after the first failure.
 settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 
 
-class _SerialDemoScheduling(LoadFileScheduling):
+class _TwoEndedScheduling(LoadFileScheduling):
+    """Half of the workers begin with the tests that wait for servers, the others with those that compute.
+
+    So the cores are busy from the first to the last minute, and half of the workers start few servers.
+    """
+
     def _split_scope(self, nodeid: str) -> str:
         return "demo" if nodeid.startswith(_DEMO) else super()._split_scope(nodeid)
 
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if self.nodes.index(node) % 2:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the demo's tests first: they run one after the other and take longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_DEMO))
+    """Put the longest files at both ends, where the workers begin; the last to run are then short ones."""
+    items.sort(key=lambda item: next(place for place, part in enumerate(_ORDER) if item.nodeid.startswith(part)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -26,5 +51,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("needs root")
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _SerialDemoScheduling:
-    return _SerialDemoScheduling(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _TwoEndedScheduling:
+    config.option.loadscopereorder = False  # it would put files with one test last, such as ten minutes of chaos
+    return _TwoEndedScheduling(config, log)
