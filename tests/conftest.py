@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import structlog
 from hypothesis import Phase, settings
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
@@ -24,6 +25,8 @@ _ORDER = (
 )
 # For mutants: always the same examples, and no shrinking after the first failure.
 settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
+# A daemon logs otherwise. By default a traceback is drawn with all local variables, which takes seconds.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
 
 
 class _TwoEndedScheduling(LoadFileScheduling):

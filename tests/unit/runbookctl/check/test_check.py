@@ -23,15 +23,21 @@ ADDRESSES = {"dsn": "postgresql://m:hunter2@db/shop", "admin_dsn": "postgresql:/
 HOOK = "https://hooks.example/hunter2"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the files of `init` and deploy/, which fit together."""
-    folder = tmp_path / "shop"
+    folder = tmp_path_factory.mktemp("written") / "shop"
     write_set(folder, STARTER)
     for name, text in full_texts(Path("/etc/runbookd")).items():
         (folder / name).write_text(text)
     shutil.copy(ROOT / "deploy" / "alertmanager.yml", folder)
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, written: Path) -> Path:
+    """Return a copy of the folder, which the test may change."""
+    return Path(shutil.copytree(written, tmp_path / "shop"))
 
 
 def check(folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
