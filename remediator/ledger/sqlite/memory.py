@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Self, cast
 
-from sqlalchemy import Connection, Executable, Result, StaticPool, create_engine, insert
+from sqlalchemy import Connection, Executable, NullPool, Result, StaticPool, create_engine, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -129,10 +129,9 @@ def _connect() -> sqlite3.Connection:
 @cache
 def _empty_ledger() -> bytes:
     """Return a migrated database without rows: a test of a policy opens dozens of ledgers."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
-    with engine.begin() as connection:
-        migrate(connection)
-    with engine.connect() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
+        with connection.begin():
+            migrate(connection)
         return _driver(connection).serialize()
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from remediator.app import build
 from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
@@ -73,7 +73,7 @@ async def reload(client: TestClient[Any, web.Application], **request: Any) -> tu
 
 
 def trail(folder: Path) -> list[tuple[str, str]]:
-    with create_engine(f"sqlite:///{folder}/ledger.db").connect() as connection:
+    with create_engine(f"sqlite:///{folder}/ledger.db", poolclass=NullPool).connect() as connection:
         rows = connection.execute(text("SELECT actor, detail FROM audit WHERE event = 'reloaded' ORDER BY id"))
         return [tuple(row) for row in rows]
 
@@ -199,6 +199,6 @@ async def test_reload_ends_the_console_sessions_of_operators_who_left(tmp_path: 
         del document["operators"]["dba"]
         write(tmp_path, document)
         await reload(client, headers=token("oncall"))
-    with create_engine(f"sqlite:///{tmp_path}/ledger.db").connect() as connection:
+    with create_engine(f"sqlite:///{tmp_path}/ledger.db", poolclass=NullPool).connect() as connection:
         rows = connection.execute(text("SELECT actor, detail FROM audit WHERE event = 'signed_out'")).all()
     assert [(row.actor, "the operator was removed" in row.detail) for row in rows] == [("oncall", True)]

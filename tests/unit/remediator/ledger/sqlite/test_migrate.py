@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, NullPool, create_engine
 
 from remediator.ledger.address import ledger_at
 from remediator.ledger.revisions import alembic_config
@@ -78,7 +78,7 @@ async def test_migrated_tables_equal_the_schema(file: Path, before: str) -> None
 
 
 def indexes_of_schema() -> Sequence[str]:
-    with create_engine("sqlite://").begin() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).begin() as connection:
         metadata.create_all(connection)
         return connection.exec_driver_sql(INDEXES).scalars().all()
 
