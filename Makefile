@@ -44,18 +44,20 @@ SEQUENCES ?= 2000
 differential: setup
 	@RUNBOOK_SEQUENCES=$(SEQUENCES) $(BIN)/pytest --timeout 0 tests/integration/exporter/bullmq/test_brute_force.py
 
-# Ten minutes of faults with real servers; fails if the exporter was late or leaked memory or files. Then kills the
-# remediator at every point of every path through its states, and searches the protocol of three replicas.
+# Ten minutes of faults with real servers; fails if the exporter was late, or if a daemon leaked memory, files, tasks or
+# connections. Then kills the remediator at every point of every path through its states, and searches the protocol of
+# three replicas. WHEEL=1 builds the wheel, installs it without a network, and runs the daemons from there.
 soak: setup
-	@$(BIN)/python -m soak
+	@$(BIN)/python -m soak $(if $(WHEEL),--wheel)
 	@$(BIN)/pytest -m soak tests/invariants tests/protocol
 
 # Three remediators on one ledger, two Alertmanagers and a product under SECONDS of faults; then audits the ledger and the
-# servers. SEED repeats an order of faults, SCHEDULE=1 prints it. The report and all logs are in .chaos/.
+# servers. SEED repeats an order of faults, SCHEDULE=1 prints it, WHEEL=1 runs the remediators from the wheel as installed.
+# The report and all logs are in .chaos/.
 SECONDS ?= 600
 chaos: setup
 	@$(PYTHON) -m tools.toolchain faketime
-	@$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(SCHEDULE),--schedule)
+	@$(BIN)/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(WHEEL),--wheel) $(if $(SCHEDULE),--schedule)
 
 # Mutates every number and comparison of the alert rules in turn, then removes every guard of docs/reference/invariants.md
 # (15 minutes). Fails if no case, or not every test that the guard names, notices. GUARDS="3 19" limits it to those.

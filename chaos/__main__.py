@@ -17,6 +17,7 @@ from chaos.replica_faults import CLOCK
 from chaos.run import Chaos
 from chaos.schedule import Step, schedule
 from chaos.verdict import Verdict
+from demo.installation import installed
 from demo.servers.leftovers import end_everything_in, end_leftovers
 from tools.toolchain.paths import ROOT, TOOLS, faketime_library
 
@@ -29,15 +30,17 @@ def log_line(text: str) -> None:
     print(f"{datetime.now():%H:%M:%S} {text}", flush=True)  # noqa: DTZ005 - local time for the reader
 
 
-async def chaos(folder: Path, steps: Sequence[Step], seed: int, replicas: int) -> Verdict:
+async def chaos(folder: Path, steps: Sequence[Step], flags: argparse.Namespace) -> Verdict:
     """Run the faults on an environment in `folder`; return the verdict. SIGTERM ends it as ^C does."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with running_environment(folder, faketime_library(), replicas) as environment:
-        run = Chaos.of(environment, seed, log_line)
+    installation = await asyncio.to_thread(installed, folder, wheel=flags.wheel)
+    log_line(f"the replicas are those of {installation.commands}")
+    async with running_environment(folder, faketime_library(), flags.replicas, installation) as environment:
+        run = Chaos.of(environment, flags.seed, log_line)
         try:
-            return Verdict.of(seed, await run.run(steps), run.scene.faults)
+            return Verdict.of(flags.seed, await run.run(steps), run.scene.faults)
         finally:
             _keep_logs(folder)
 
@@ -55,7 +58,7 @@ def main() -> int:
         return 0
     folder = _new_folder()
     try:
-        return _report(asyncio.run(chaos(folder, steps, flags.seed, flags.replicas)), steps)
+        return _report(asyncio.run(chaos(folder, steps, flags)), steps)
     except (KeyboardInterrupt, asyncio.CancelledError):
         log_line("interrupted; all that was started has ended")
         return 130
@@ -77,6 +80,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600.0, help="how long faults are injected (default: 600)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="repeats an order of faults")
     parser.add_argument("--replicas", type=int, default=REPLICAS, help=f"number of remediators (default: {REPLICAS})")
+    parser.add_argument("--wheel", action="store_true", help="build the wheel, and run the replicas from it")
     parser.add_argument("--schedule", action="store_true", help="print the order of faults, and do nothing")
     return parser.parse_args()
 

@@ -17,6 +17,7 @@ from chaos.gate import Gate
 from chaos.ledger import LedgerServers, end_at_once
 from chaos.recorder import Recorder
 from chaos.replica import Replica
+from demo.installation import Installation
 from demo.launch import Program, launch_command, python_module
 from demo.paths import CHECKOUT
 from demo.product.jobs import QUEUE
@@ -62,20 +63,23 @@ class Environment:
 
 @asynccontextmanager
 async def running_environment(
-    folder: Path, faketime: Path | None, replicas: int = REPLICAS
+    folder: Path, faketime: Path | None, replicas: int = REPLICAS, installation: Installation | None = None
 ) -> AsyncIterator[Environment]:
-    """Start everything below `folder`, and end it afterwards."""
+    """Start everything below `folder`, with the replicas of an installation (the checkout's), and end it afterwards."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
-        builder = _Builder(folder, stack, http, secrets.token_urlsafe(24))
+        builder = _Builder(folder, stack, http, secrets.token_urlsafe(24), installation or Installation())
         yield await builder.build(faketime, replicas)
 
 
 class _Builder:
     """Starts the parts in the order in which they need each other."""
 
-    def __init__(self, folder: Path, stack: AsyncExitStack, http: aiohttp.ClientSession, token: str) -> None:
+    def __init__(
+        self, folder: Path, stack: AsyncExitStack, http: aiohttp.ClientSession, token: str, installation: Installation
+    ) -> None:
         self._folder, self._stack, self._http, self._token = folder, stack, http, token
+        self._installation = installation
         folder.mkdir(parents=True, exist_ok=True)
         self._token_file = folder / "token"
         self._token_file.touch(mode=0o600)
@@ -154,7 +158,8 @@ class _Builder:
     ) -> Replica:
         url_file = self._private(f"ledger-{number}.url", ledger.writer_dsn(port))
         flags = [*arguments, "--ledger.url-file", str(url_file)]
-        return Replica(number, self._folder / f"replica-{number}", ledger.proxies[number], flags, faketime)
+        folder = self._folder / f"replica-{number}"
+        return Replica(number, folder, ledger.proxies[number], flags, faketime, self._installation)
 
     def _alertmanager(self, number: int, recorder_url: str, replicas: int) -> AlertmanagerServer:
         hooks = [f"{recorder_url}/alertmanager-{number}/{replica}/webhook" for replica in range(replicas)]

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from demo.launch import Program, launch_command
-from demo.paths import CHECKOUT
+from demo.installation import Installation
+from demo.launch import Program
 from demo.servers.ports import free_port
 from demo.servers.proc import ProcessIdentity, send
 from soak.proxy import Proxy
-from tools.toolchain.paths import venv_program
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where libfaketime leaves the files of a killed process
 
@@ -21,7 +20,15 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where libfaketime leaves the f
 class Replica:
     """A replica on its own port; the ledger and its webhook are reached through proxies only."""
 
-    def __init__(self, number: int, folder: Path, ledger: Proxy, arguments: list[str], faketime: Path | None) -> None:
+    def __init__(
+        self,
+        number: int,
+        folder: Path,
+        ledger: Proxy,
+        arguments: list[str],
+        faketime: Path | None,
+        installation: Installation,
+    ) -> None:
         self.number, self.folder = number, folder
         self.port = free_port()
         self.ledger, self.webhook = ledger, Proxy(self.port)
@@ -30,9 +37,9 @@ class Replica:
         self._lock = threading.Lock()  # a fault may start the process just when the service manager does
         self._clock = folder / "clock" if faketime is not None else None
         flags = ["--web.listen-address", f"127.0.0.1:{self.port}", *arguments]
-        command = [str(venv_program("python")), "-m", "remediator.main", *flags]
-        environment = {"PYTHONPATH": str(CHECKOUT), **self._faketime_variables(faketime)}
-        self.program = Program(folder, self.port, launch_command(command, folder, environment), "/-/healthy")
+        variables = self._faketime_variables(faketime)
+        launch = installation.launch("runbook-remediator", *flags, cwd=folder, variables=variables)
+        self.program = Program(folder, self.port, launch, "/-/healthy")
         self.set_clock(0)
 
     @property

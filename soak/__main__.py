@@ -1,9 +1,10 @@
-"""`python -m soak` (`make soak`): fails if faults make the exporter late or leak.
+"""`python -m soak` (`make soak`): fails if faults make the exporter late, or make a daemon leak.
 
-It compares the exporter's memory, files and tasks at minute two with those at minute ten. Then an ALTER TABLE holds
-its lock for a minute, during which every target must be up.
+It compares the memory, files, tasks and connections of both daemons at minute two with those at minute ten. Then an
+ALTER TABLE holds its lock for a minute, during which every target must be up.
 """
 
+import argparse
 import asyncio
 import sys
 from datetime import datetime
@@ -11,10 +12,14 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from demo.installation import installed
 from soak.environment import running_environment
-from soak.exporter import Soak, SoakFailed, compare, new_session
+from soak.run import Soak, SoakFailed, new_session
+from soak.usage import Usages, compare
 
-FIRST_SECONDS, REST_SECONDS, FAULT_SECONDS, LOCK_SECONDS = 120.0, 480.0, 3.0, 60.0
+SECONDS, FAULT_SECONDS = 600.0, 3.0
+_FIRST, _LOCK = 0.2, 0.1
+"""The parts of the time before the first look at the daemons, and with the lock at the end."""
 
 
 def log_line(text: str) -> None:
@@ -22,33 +27,51 @@ def log_line(text: str) -> None:
     print(f"{datetime.now():%H:%M:%S} {text}", flush=True)  # noqa: DTZ005 - local time for the reader
 
 
-async def soak(seed: int) -> list[str]:
+async def soak(seed: int, seconds: float, *, wheel: bool) -> list[str]:
     """Run the soak; return the problems."""
-    with TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
-        async with running_environment(Path(folder)) as environment, new_session() as session:
+    with TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        installation = await asyncio.to_thread(installed, folder, wheel=wheel)
+        log_line(f"the daemons are those of {installation.commands}")
+        async with running_environment(folder, installation) as environment, new_session() as session:
             run = Soak(environment, session, Random(seed), log_line)  # noqa: S311 - the order of faults protects nothing
             async with run.scrape_continuously():
-                await run.faults(FIRST_SECONDS, FAULT_SECONDS)
-                before = await run.usage()
-                log_line(f"minute 2: {before}")
-                await run.faults(REST_SECONDS, FAULT_SECONDS)
-                after = await run.usage()
-                await run.hold_lock(LOCK_SECONDS)
-            log_line(f"minute 10: {after}; {run.scrapes} scrapes, the slowest {run.slowest:.2f} s")
+                await run.faults(seconds * _FIRST, FAULT_SECONDS)
+                before = await run.usages()
+                _log(before)
+                await run.faults(seconds * (1 - _FIRST), FAULT_SECONDS)
+                after = await run.usages()
+                await run.hold_lock(seconds * _LOCK)
+                _log(after)
+                log_line(f"{run.scrapes} scrapes, the slowest {run.slowest:.2f} s; {await run.fixed()} runs succeeded")
             return compare(before, after)
 
 
+def _log(usages: Usages) -> None:
+    for daemon, usage in usages.items():
+        log_line(f"{daemon}: {usage}")
+
+
 def main() -> None:
-    """Exit with 0 without problems, else 1; `python -m soak SEED` repeats an order of faults."""
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else int(datetime.now().timestamp())  # noqa: DTZ005
-    log_line(f"seed {seed}")
+    """Exit with 0 without problems, else 1."""
+    flags = _flags()
+    log_line(f"seed {flags.seed}")
     try:
-        problems = asyncio.run(soak(seed))
+        problems = asyncio.run(soak(flags.seed, flags.seconds, wheel=flags.wheel))
     except* SoakFailed as failed:
         problems = [str(each) for each in failed.exceptions]
     for problem in problems:
         log_line(f"FAILED: {problem}")
     sys.exit(bool(problems))
+
+
+def _flags() -> argparse.Namespace:
+    now = int(datetime.now().timestamp())  # noqa: DTZ005
+    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"length of the soak (default: {SECONDS:.0f})")
+    parser.add_argument("--seed", type=int, default=now, help="repeats an order of faults")
+    parser.add_argument("--wheel", action="store_true", help="build the wheel, and run the daemons from it")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -11,26 +11,30 @@ import asyncpg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from soak.environment import ROLE, SoakEnvironment, fill
+from soak.environment import EXPORTER, LEDGER_WRITER, REMEDIATOR, ROLE, SoakEnvironment, fill
 from soak.shared_faults import black_hole, cut_connections, held_server, server_restart, slow_network
 
 FaultInjector = Callable[[SoakEnvironment], AbstractAsyncContextManager[None]]
 _CROWD = 50
 
 
-@asynccontextmanager
-async def held_backend(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Freeze the exporter's own session in PostgreSQL."""
-    query = f"SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' LIMIT 1"  # noqa: S608 - the role is ours
-    pids = (await asyncio.to_thread(environment.postgres.sql, query)).split()
-    for pid in pids:
-        os.kill(int(pid), signal.SIGSTOP)
-    try:
-        yield
-    finally:
+def held_backend(role: str) -> FaultInjector:
+    """Return a fault that freezes a session of a role in PostgreSQL."""
+
+    @asynccontextmanager
+    async def fault(environment: SoakEnvironment) -> AsyncIterator[None]:
+        query = f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}' LIMIT 1"  # noqa: S608 - the role is ours
+        pids = (await asyncio.to_thread(environment.postgres.sql, query)).split()
         for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGCONT)
+            os.kill(int(pid), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGCONT)
+
+    return fault
 
 
 @asynccontextmanager
@@ -82,45 +86,44 @@ async def long_script(environment: SoakEnvironment) -> AsyncIterator[None]:
             await asyncio.gather(running, return_exceptions=True)
 
 
-@asynccontextmanager
-async def crowd(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Start many scrapes at once; half of them hang up immediately."""
-    timeout = aiohttp.ClientTimeout(total=10)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
-        scrapes = [asyncio.create_task(_read(session, environment.url)) for _ in range(_CROWD)]
-        await asyncio.sleep(0.01)
-        for scrape in scrapes[::2]:
-            scrape.cancel()
-        yield
-        for scrape in scrapes:
-            scrape.cancel()
-        await asyncio.gather(*scrapes, return_exceptions=True)
+def crowd(daemon: str) -> FaultInjector:
+    """Return a fault that starts many scrapes at once; half of them hang up immediately."""
+
+    @asynccontextmanager
+    async def fault(environment: SoakEnvironment) -> AsyncIterator[None]:
+        timeout = aiohttp.ClientTimeout(total=10)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
+            scrapes = [asyncio.create_task(_read(session, environment.url(daemon))) for _ in range(_CROWD)]
+            await asyncio.sleep(0.01)
+            for scrape in scrapes[::2]:
+                scrape.cancel()
+            yield
+            for scrape in scrapes:
+                scrape.cancel()
+            await asyncio.gather(*scrapes, return_exceptions=True)
+
+    return fault
 
 
-@asynccontextmanager
-async def broken_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Reload a broken inventory, then the original one."""
-    whole = environment.inventory.read_text(encoding="utf-8")
-    environment.inventory.write_text("stacks: {shop: {reddis: {}}}\n", encoding="utf-8")
-    os.kill(environment.pid, signal.SIGHUP)
-    try:
-        yield
-    finally:
-        environment.inventory.write_text(whole, encoding="utf-8")
-        os.kill(environment.pid, signal.SIGHUP)
+def reload(old: str, new: str) -> FaultInjector:
+    """Return a fault that reloads an inventory with another text in place of `old`, then the original one."""
+
+    @asynccontextmanager
+    async def fault(environment: SoakEnvironment) -> AsyncIterator[None]:
+        whole = environment.inventory.read_text(encoding="utf-8")
+        _reload(environment, whole.replace(old, new))
+        try:
+            yield
+        finally:
+            _reload(environment, whole)
+
+    return fault
 
 
-@asynccontextmanager
-async def changed_reload(environment: SoakEnvironment) -> AsyncIterator[None]:
-    """Reload an inventory that replaces targets, then the original one."""
-    whole = environment.inventory.read_text(encoding="utf-8")
-    environment.inventory.write_text(whole.replace('"refresh": "1s"', '"refresh": "2s"'), encoding="utf-8")
-    os.kill(environment.pid, signal.SIGHUP)
-    try:
-        yield
-    finally:
-        environment.inventory.write_text(whole, encoding="utf-8")
-        os.kill(environment.pid, signal.SIGHUP)
+def _reload(environment: SoakEnvironment, inventory: str) -> None:
+    environment.inventory.write_text(inventory, encoding="utf-8")
+    for daemon in environment.daemons:
+        os.kill(environment.pid(daemon), signal.SIGHUP)
 
 
 async def _admin(environment: SoakEnvironment, statement: str, *arguments: str) -> object:
@@ -137,15 +140,19 @@ async def _read(session: aiohttp.ClientSession, url: str) -> None:
 
 
 FAULTS: dict[str, FaultInjector] = {
-    "held backend": held_backend,
+    "held backend": held_backend(ROLE),
+    "held backend of the ledger": held_backend(LEDGER_WRITER),
     "held PostgreSQL": lambda environment: held_server(environment.postgres),
     "held Redis": lambda environment: held_server(environment.redis),
     "held storage": lambda environment: held_server(environment.s3),
     "black hole to PostgreSQL": lambda environment: black_hole(environment.postgres_proxy),
+    "black hole to the ledger": lambda environment: black_hole(environment.ledger_proxy),
     "black hole to Redis": lambda environment: black_hole(environment.redis_proxy),
     "slow network to PostgreSQL": lambda environment: slow_network(environment.postgres_proxy),
+    "slow network to the ledger": lambda environment: slow_network(environment.ledger_proxy),
     "slow network to Redis": lambda environment: slow_network(environment.redis_proxy),
     "cut connections to PostgreSQL": lambda environment: cut_connections(environment.postgres_proxy),
+    "cut connections to the ledger": lambda environment: cut_connections(environment.ledger_proxy),
     "cut connections to Redis": lambda environment: cut_connections(environment.redis_proxy),
     "PostgreSQL down": lambda environment: server_restart(environment.postgres),
     "Redis down": redis_restart,
@@ -153,7 +160,8 @@ FAULTS: dict[str, FaultInjector] = {
     "ALTER TABLE": table_lock("ALTER TABLE orders ADD COLUMN note text"),
     "lock on pg_database": table_lock("LOCK TABLE pg_database"),
     "long script": long_script,
-    "crowd that hangs up": crowd,
-    "broken reload": broken_reload,
-    "changed reload": changed_reload,
+    "crowd that hangs up": crowd(EXPORTER),
+    "crowd at the remediator": crowd(REMEDIATOR),
+    "broken reload": reload('"postgres"', '"postgrse"'),
+    "changed reload": reload('"refresh": "1s"', '"refresh": "2s"'),
 }

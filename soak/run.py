@@ -1,40 +1,29 @@
-"""The soak: scrapes continuously, injects faults, and compares the process."""
+"""The soak: scrapes continuously, causes incidents, injects faults, and reads what the daemons hold."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import aiohttp
 
-from soak.environment import SoakEnvironment
+from soak.environment import EXPORTER, REMEDIATOR, SoakEnvironment
 from soak.faults import FAULTS
+from soak.incidents import incidents
+from soak.usage import Usages, read_usages
 
 ALLOWED_SECONDS = 2.0
 """The scrape timeout that it sends; every page must arrive within it."""
-GROWTH_BYTES = 5 * 1024 * 1024
+ANSWER_SECONDS = 20.0
 _BETWEEN_SCRAPES_SECONDS = 0.2
 _RECOVERY_SECONDS = 60.0
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_UP = ("pg_up{", "redis_up{", "bullmq_up{", "backup_up{", "probe_success{")
+_READY = ("remediation_leader ", "remediation_ledger_up ", "remediation_engine_up ")
 
 
 class SoakFailed(Exception):
-    """The exporter failed a check of the soak."""
-
-
-@dataclass(frozen=True)
-class ProcessUsage:
-    """The exporter's memory in bytes, open files and tasks while every target is up."""
-
-    rss: int
-    files: int
-    tasks: int
-
-    def __str__(self) -> str:
-        return f"{self.rss / 1024**2:.1f} MiB, {self.files} files, {self.tasks} tasks"
+    """A daemon failed a check of the soak."""
 
 
 @dataclass
@@ -51,17 +40,19 @@ class Soak:
     async def faults(self, seconds: float, each: float) -> None:
         """Inject all faults repeatedly in random order for `seconds`, `each` seconds per fault."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while loop.time() < end:
-            names = list(FAULTS)
-            self.random.shuffle(names)
-            for name in names:
-                if loop.time() >= end:
-                    return
-                await self.fault(name, each)
+        end, names = loop.time() + seconds, list[str]()
+        async with incidents(self.environment, self.session):
+            while loop.time() < end:
+                names = names or self.random.sample(list(FAULTS), len(FAULTS))
+                await self._fault(names.pop(), each)
 
-    async def fault(self, name: str, seconds: float) -> None:
-        """Inject one fault for `seconds`."""
+    async def each_fault(self, names: Sequence[str], seconds: float) -> None:
+        """Inject some faults once, `seconds` per fault."""
+        async with incidents(self.environment, self.session):
+            for name in names:
+                await self._fault(name, seconds)
+
+    async def _fault(self, name: str, seconds: float) -> None:
         self.log(name)
         async with FAULTS[name](self.environment):
             await asyncio.sleep(seconds)
@@ -73,18 +64,14 @@ class Soak:
         end = asyncio.get_running_loop().time() + seconds
         async with FAULTS["ALTER TABLE"](self.environment):
             while asyncio.get_running_loop().time() < end:
-                if down := _down(await self.page()):
+                if down := _down(await self.page(), _UP):
                     raise SoakFailed(f"while an ALTER TABLE held its lock: {', '.join(down)}")
                 await asyncio.sleep(1)
 
-    async def usage(self) -> ProcessUsage:
-        """Wait until every target is up again, then return the process's usage.
-
-        Takes the minimum of several samples, because a connection to storage may be open during some of them.
-        """
+    async def usages(self) -> Usages:
+        """Wait until every target is up again and no run is under way, then return what the daemons hold."""
         await self._wait_for_recovery()
-        samples = [await self._sample_usage() for _ in range(10)]
-        return ProcessUsage(*(min(sample[place] for sample in samples) for place in range(3)))
+        return await read_usages(self.environment, self._read)
 
     @asynccontextmanager
     async def scrape_continuously(self) -> AsyncIterator[None]:
@@ -97,17 +84,28 @@ class Soak:
     async def page(self) -> str:
         """Return one page. Raises SoakFailed."""
         began = asyncio.get_running_loop().time()
-        headers = {"X-Prometheus-Scrape-Timeout-Seconds": str(ALLOWED_SECONDS)}
-        async with self.session.get(f"{self.environment.url}/metrics", headers=headers) as answer:
-            text, status = await answer.text(), answer.status
+        text = await self._read(EXPORTER)
         seconds = asyncio.get_running_loop().time() - began
         self.scrapes, self.slowest = self.scrapes + 1, max(self.slowest, seconds)
-        if status != 200 or seconds > ALLOWED_SECONDS:
-            raise SoakFailed(f"a page with status {status} after {seconds:.2f} s")
+        if seconds > ALLOWED_SECONDS:
+            raise SoakFailed(f"a page after {seconds:.2f} s")
         series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
         if len(series) != len(set(series)):
             raise SoakFailed("a page has a series twice")
         return text
+
+    async def fixed(self) -> int:
+        """Return the number of runs that succeeded."""
+        page = await self._read(REMEDIATOR)
+        runs = [line for line in page.splitlines() if line.startswith("remediation_runs_total{")]
+        return sum(int(float(line.rpartition(" ")[2])) for line in runs if 'outcome="succeeded"' in line)
+
+    async def _read(self, daemon: str) -> str:
+        headers = {"X-Prometheus-Scrape-Timeout-Seconds": str(ALLOWED_SECONDS)}
+        async with self.session.get(f"{self.environment.url(daemon)}/metrics", headers=headers) as answer:
+            if answer.status != 200:
+                raise SoakFailed(f"{daemon}: a page with status {answer.status}")
+            return await answer.text()
 
     async def _scrape_forever(self) -> None:
         while True:
@@ -115,42 +113,27 @@ class Soak:
             await asyncio.sleep(_BETWEEN_SCRAPES_SECONDS)
 
     async def _wait_for_recovery(self) -> None:
-        """Wait for two healthy pages in a row, because the last fault may act late."""
-        end, healthy_pages = asyncio.get_running_loop().time() + _RECOVERY_SECONDS, 0
-        while healthy_pages < 2:
-            text = await self.page()
-            healthy_pages = 0 if (down := _down(text)) else healthy_pages + 1
+        """Wait for two healthy looks in a row, because the last fault may act late."""
+        end, healthy = asyncio.get_running_loop().time() + _RECOVERY_SECONDS, 0
+        while healthy < 2:
+            healthy = 0 if (down := await self._unhealthy()) else healthy + 1
             if asyncio.get_running_loop().time() > end:
                 raise SoakFailed(f"still down after {_RECOVERY_SECONDS:.0f} s: {', '.join(down)}")
             await asyncio.sleep(0.5)
 
-    async def _sample_usage(self) -> tuple[int, int, int]:
-        text = await self.page()
-        (tasks,) = [line for line in text.splitlines() if line.startswith("runbook_exporter_tasks ")]
-        process = Path("/proc") / str(self.environment.pid)
-        rss = int((process / "statm").read_text().split()[1]) * _PAGE
-        await asyncio.sleep(0.1)
-        return rss, len(list((process / "fd").iterdir())), int(float(tasks.split()[1]))
+    async def _unhealthy(self) -> Sequence[str]:
+        """Return what is not up, and the runs under way."""
+        page = await self._read(REMEDIATOR)
+        runs = [line for line in page.splitlines() if line.startswith("remediation_run_active{")]
+        return [*_down(await self.page(), _UP), *_down(page, _READY), *runs]
 
 
 def new_session() -> aiohttp.ClientSession:
-    """Return a client that keeps no connections: they would count as the exporter's files."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+    """Return a client that keeps no connections: they would count as files of the daemons."""
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), timeout=timeout)
 
 
-def compare(before: ProcessUsage, after: ProcessUsage) -> list[str]:
-    """Return a line for each resource that grew."""
-    differences = []
-    if after.rss > before.rss + GROWTH_BYTES:
-        differences.append(f"memory: {before} before, {after} after")
-    if after.files != before.files:
-        differences.append(f"files: {before.files} before, {after.files} after")
-    if after.tasks != before.tasks:
-        differences.append(f"tasks: {before.tasks} before, {after.tasks} after")
-    return differences
-
-
-def _down(text: str) -> list[str]:
-    """Return the lines of targets that are not up."""
-    names = ("pg_up{", "redis_up{", "bullmq_up{", "backup_up{", "probe_success{")
-    return [line for line in text.splitlines() if line.startswith(names) and not line.endswith(" 1.0")]
+def _down(page: str, names: tuple[str, ...]) -> Sequence[str]:
+    """Return the lines of metrics that are not 1."""
+    return [line for line in page.splitlines() if line.startswith(names) and not line.endswith(" 1.0")]

@@ -1,5 +1,6 @@
 """The remediator's own metrics, read from the ledger at each scrape, so that they always equal the record."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -90,6 +91,11 @@ def _replica_families(leads: bool, engine_is_up: bool, ledger_is_up: bool) -> li
         InfoMetricFamily("runbook_remediator_build", "Version of this remediator.", {"version": VERSION}),
         _gauge(
             "remediation_leader", "Whether this replica leads: it alone acts, notifies and reads the ledger.", leads
+        ),
+        _gauge(
+            "runbook_remediator_tasks",
+            "Asynchronous tasks of this process, including that of this scrape.",
+            len(asyncio.all_tasks()),
         ),
         _gauge("remediation_engine_up", "Whether the engine completed its last round.", engine_is_up),
         _gauge("remediation_ledger_up", "Whether the ledger can be read and stores deliveries.", ledger_is_up),

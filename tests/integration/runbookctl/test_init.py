@@ -2,13 +2,13 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from demo.installation import installed
 from demo.servers.postgres import PostgresServer
 from demo.servers.redis import RedisServer
 from runbookctl.main import app
@@ -16,7 +16,7 @@ from runbookctl.starter.files import Starter, write_set
 from runbookctl.starter.postgres_roles import PostgresPlace
 from runbookctl.starter.redis_users import RedisPlace
 from tools.toolchain.errors import SetupError
-from tools.toolchain.paths import ROOT, launcher
+from tools.toolchain.paths import launcher
 
 
 @pytest.fixture(scope="module")
@@ -59,39 +59,16 @@ def test_commands_of_the_folder_give_rights_that_doctor_finds_complete(
 
 def test_wheel_installs_all_files_that_init_writes(tmp_path: Path) -> None:
     """In an environment that holds the wheel and what it depends on, away from the checkout."""
-    installed = _install_wheel(tmp_path)
-    subprocess.run([installed / "bin/runbookctl", "init", tmp_path / "written", *PMCRM], check=True, cwd=tmp_path)
+    commands = installed(tmp_path / "wheel", wheel=True).commands
+    subprocess.run([commands / "runbookctl", "init", tmp_path / "written", *PMCRM], check=True, cwd=tmp_path)
     CliRunner().invoke(app, ["init", str(tmp_path / "expected"), *PMCRM], catch_exceptions=False)
     written, expected = (_files_of(tmp_path / name) for name in ("written", "expected"))
     assert set(written) == set(expected)
     assert [name for name in written if written[name] != expected[name]] == []
-    assert asyncio.run(_version_of(installed / "bin/runbook-exporter")).startswith("runbook-exporter")
+    assert asyncio.run(_version_of(commands / "runbook-exporter")).startswith("runbook-exporter")
 
 
 PMCRM = ("--runbook", "pmcrm", "--stack", "crm")
-
-
-def _install_wheel(folder: Path) -> Path:
-    """Build the wheel from the tracked files, and install it without a network."""
-    source, environment = folder / "source", folder / "environment"
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
-    for name in filter(None, tracked.decode().split("\0")):
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/pictures/")):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
-    subprocess.run(
-        [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source], check=True
-    )
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    (wheel,) = folder.glob("runbookd-*.whl")
-    subprocess.run(
-        [*pip, "--python", environment / "bin/python", "install", "--no-deps", "--no-index", wheel], check=True
-    )
-    (packages,) = environment.glob("lib/python*/site-packages")
-    dependencies = next(path for path in sys.path if path.endswith("site-packages"))
-    (packages / "dependencies.pth").write_text(f"{dependencies}\n")
-    return environment
 
 
 def _files_of(folder: Path) -> dict[str, str]:

@@ -1,0 +1,105 @@
+"""The memory, files and tasks of each daemon, and its connections as the servers count them."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import asyncpg
+from redis.asyncio import Redis
+
+from soak.environment import ADMIN, EXPORTER, LEDGER_WRITER, REMEDIATOR, ROLE, USERS, SoakEnvironment
+
+GROWTH_BYTES = {EXPORTER: 5 * 1024 * 1024, REMEDIATOR: 10 * 1024 * 1024}
+MOST_LEDGER_CONNECTIONS = 10
+"""The size of the remediator's pool, which grows to what the busiest moment needed and stays so."""
+SAMPLES = 10
+_SAMPLE_SECONDS = 0.1
+_EQUAL = ("files", "tasks", "postgres", "redis")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TASKS = {EXPORTER: "runbook_exporter_tasks ", REMEDIATOR: "runbook_remediator_tasks "}
+_ROLES = {EXPORTER: ROLE, REMEDIATOR: ADMIN}
+_SESSIONS = "SELECT usename, count(*) FROM pg_stat_activity WHERE usename IS NOT NULL GROUP BY usename"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The memory of a daemon in bytes, and the numbers of what it holds open; `files` are those but for the ledger."""
+
+    rss: int
+    files: int
+    tasks: int
+    postgres: int
+    redis: int
+    ledger: int
+
+    def __str__(self) -> str:
+        counts = (f"{getattr(self, each.name)} {each.name}" for each in fields(self) if each.name != "rss")
+        return f"{self.rss / 1024**2:.1f} MiB, {', '.join(counts)}"
+
+
+Usages = Mapping[str, Usage]
+
+
+async def read_usages(environment: SoakEnvironment, pages: Callable[[str], Awaitable[str]]) -> Usages:
+    """Return the least of several samples per daemon: a connection may be open during some of them, and rightly so.
+
+    `pages` is a function that returns the metrics page of a daemon.
+    """
+    samples: dict[str, list[Usage]] = {daemon: [] for daemon in environment.daemons}
+    connection = await asyncpg.connect(environment.postgres.dsn())
+    try:
+        async with Redis(port=environment.redis.port, decode_responses=True) as redis:
+            for _ in range(SAMPLES):
+                for daemon in samples:
+                    samples[daemon].append(await _sample(environment, daemon, await pages(daemon), connection, redis))
+                await asyncio.sleep(_SAMPLE_SECONDS)
+    finally:
+        await connection.close()
+    return {daemon: _least(each) for daemon, each in samples.items()}
+
+
+def _least(samples: Sequence[Usage]) -> Usage:
+    return Usage(*(min(getattr(sample, each.name) for sample in samples) for each in fields(Usage)))
+
+
+async def _sample(
+    environment: SoakEnvironment, daemon: str, page: str, connection: asyncpg.Connection, redis: Redis
+) -> Usage:
+    process = Path("/proc") / str(environment.pid(daemon))
+    sessions = {row["usename"]: row["count"] for row in await connection.fetch(_SESSIONS)}
+    clients = await redis.client_list()
+    ledger = sessions.get(LEDGER_WRITER, 0) if daemon == REMEDIATOR else 0
+    return Usage(
+        rss=int((process / "statm").read_text().split()[1]) * _PAGE,
+        files=len(list((process / "fd").iterdir())) - ledger,
+        tasks=_number(page, _TASKS[daemon]),
+        postgres=sessions.get(_ROLES[daemon], 0),
+        redis=sum(client["user"] == USERS[daemon] for client in clients),
+        ledger=ledger,
+    )
+
+
+def _number(page: str, name: str) -> int:
+    (line,) = [line for line in page.splitlines() if line.startswith(name)]
+    return int(float(line.split()[1]))
+
+
+def compare(before: Usages, after: Usages) -> list[str]:
+    """Return a line for each resource of a daemon that changed."""
+    return [
+        f"{daemon}: {name} changed: {before[daemon]} before, {after[daemon]} after"
+        for daemon in before
+        for name in _changed(daemon, before[daemon], after[daemon])
+    ]
+
+
+def _changed(daemon: str, before: Usage, after: Usage) -> Iterator[str]:
+    if after.rss > before.rss + GROWTH_BYTES[daemon]:
+        yield "memory"
+    yield from (
+        name for name in ("files", "tasks", "postgres", "redis") if getattr(after, name) != getattr(before, name)
+    )
+    if after.ledger > MOST_LEDGER_CONNECTIONS:
+        yield "ledger"
