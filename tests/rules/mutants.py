@@ -55,7 +55,8 @@ class Mutant:
         if self.subsystem in subsystems():
             for severity in [self.severity] if self.severity else SEVERITIES:
                 yield from write_tests(folder, self.subsystem, rules, severity)
-        yield from (test_file for test_file in sorted(cases.glob("*_test.yml")) if self._is_loaded_by(test_file))
+        loaded = [test_file for test_file in cases.glob("*_test.yml") if self._is_loaded_by(test_file)]
+        yield from sorted(loaded, key=lambda each: (each.stem != f"{self.subsystem}_test", each.stat().st_size))
 
     def _is_loaded_by(self, test_file: Path) -> bool:
         name = "adapters/" if self.subsystem == "adapters" else f"alert_rules/{self.subsystem}.yml"
