@@ -20,7 +20,7 @@ def script(folder: Path, text: str) -> list[str]:
 
 
 async def ended(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(1000):
         if state_of(pid) in "Z":
             return True
         await asyncio.sleep(0.02)
@@ -49,7 +49,7 @@ async def test_process_that_keeps_the_pipe_open_in_another_session_delays_nothin
     command = script(tmp_path, f"setsid sh -c '{detached}' & while ! test -s {pid}; do sleep 0.01; done; exit 3")
     start = time.monotonic()
     assert (await run(command, ENVIRONMENT)).status == 3
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     os.kill(int(pid.read_text()), 9)
 
 
@@ -59,7 +59,7 @@ async def test_time_out_ends_a_command_whose_pipe_is_held_in_another_session(tmp
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
             await run_command(command, ENVIRONMENT)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     os.kill(int((tmp_path / "pid").read_text()), 9)
 
 

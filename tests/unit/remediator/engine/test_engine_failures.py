@@ -207,7 +207,7 @@ async def test_shutdown_does_not_wait_for_the_proof(folder: Path) -> None:
 
         await becomes(state, "verifying")
         harness.engine.request_shutdown()
-        await asyncio.wait_for(harness.engine.wait_for_runs(), 2)
+        await asyncio.wait_for(harness.engine.wait_for_runs(), 20)
 
 
 async def test_metrics_name_a_remediation_that_the_stack_does_not_list(folder: Path) -> None:

@@ -128,7 +128,7 @@ async def test_process_that_stood_still_writes_nothing_more(tmp_path: Path, monk
             assert not stopped.is_trusted
             with pytest.raises(Fenced, match="another remediator leads"):
                 await write(stopped, "after")
-            await asyncio.wait_for(stopped.wait_for_loss(), 1)
+            await asyncio.wait_for(stopped.wait_for_loss(), 10)
             await stopped.accept(NOW, b"body")  # a delivery is no act: the other process processes it
             async with other.read() as connection:
                 assert await deliveries.count_unprocessed(connection) == 1

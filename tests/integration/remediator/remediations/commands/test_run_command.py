@@ -121,12 +121,12 @@ async def test_time_out_ends_the_whole_process_group(tmp_path: Path, script: Scr
     outcome = await entry_of({"argv": [stubborn], "timeout": "1s"}).do()
     assert outcome.state is ItemState.UNKNOWN
     assert outcome.detail.startswith("took longer than 1s")
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 20
     await wait_for_end(int((tmp_path / "pid").read_text()))
 
 
 async def wait_for_end(pid: int) -> None:
-    for _ in range(200):
+    for _ in range(1000):
         if not is_alive(pid):
             return
         await asyncio.sleep(0.02)
@@ -153,7 +153,7 @@ async def test_command_that_forks_away_ends_at_once(tmp_path: Path, script: Scri
     start = time.monotonic()
     outcome = await entry_of({"argv": [forking]}).do()
     assert (outcome.state, outcome.detail) == (ItemState.APPLIED, "ended with 0; it wrote:\nstarted")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
     os.kill(int((tmp_path / "pid").read_text()), 9)
 
 
