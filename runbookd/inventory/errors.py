@@ -1,6 +1,9 @@
 """Errors in the inventory, for the reader who edits the file."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+_CREATE = "create it, readable by this user only"
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,10 @@ class InventoryError(Exception):
 
 class SecretError(Exception):
     """A secret cannot be read. Names the key and the file, never the content."""
+
+
+def unreadable_secret(key: str, file: Path, error: OSError) -> SecretError:
+    """Return the error of a secret's file: a command may run as another user than the daemon that it checks for."""
+    is_denied = isinstance(error, PermissionError)
+    remedy = "run this as its daemon's user, or let this user read it" if is_denied else _CREATE
+    return SecretError(f"{key}: cannot read {file} ({error.strerror}); {remedy}")

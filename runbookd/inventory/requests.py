@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from runbookd.inventory.errors import SecretError
+from runbookd.inventory.errors import SecretError, unreadable_secret
 from runbookd.inventory.placeholders import placeholder_problem, placeholders
 from runbookd.inventory.section import Section
 from runbookd.text_files import read_text_file
@@ -161,8 +161,7 @@ def _read_headers_file(file: Path) -> dict[str, str]:
     try:
         document = yaml.safe_load(read_text_file(file))
     except OSError as error:
-        remedy = "create it, readable by this user only"
-        raise SecretError(f"headers_file: cannot read {file} ({error.strerror}); {remedy}") from None
+        raise unreadable_secret("headers_file", file, error) from None
     except (UnicodeDecodeError, yaml.YAMLError):  # its message would show the line with the secret
         raise SecretError(f"headers_file: {file} is not valid YAML") from None
     if not isinstance(document, dict) or not all(isinstance(text, str) for text in document.values()):

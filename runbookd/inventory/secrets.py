@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from runbookd.inventory.errors import SecretError
+from runbookd.inventory.errors import SecretError, unreadable_secret
 from runbookd.text_files import read_text_file
 
 
@@ -43,9 +43,7 @@ class Secret:
         try:
             text = read_text_file(file).strip()
         except OSError as error:
-            raise SecretError(
-                f"{self.file_key}: cannot read {file} ({error.strerror}); create it, readable by this user only"
-            ) from None
+            raise unreadable_secret(self.file_key, file, error) from None
         except UnicodeDecodeError:
             raise SecretError(f"{self.file_key}: {file} is not UTF-8 text; save it as UTF-8") from None
         if not text:

@@ -170,6 +170,6 @@ def reference_problems(
         for required in service.requires:
             kind, _, target = required.partition("/")
             if kind not in REQUIRED_KINDS or target not in targets[kind]:
-                yield f"{name}.requires", f"there is no target {required!r}; write it as in postgres/main"
+                yield f"{name}.requires", f"there is no target {required!r}; add it, or correct it (postgres/main)"
         if f"services/{name}" in service.requires:
             yield f"{name}.requires", "the service requires itself; remove it"

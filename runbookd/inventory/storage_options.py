@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import SecretStr
 
-from runbookd.inventory.errors import SecretError
+from runbookd.inventory.errors import SecretError, unreadable_secret
 from runbookd.text_files import read_text_file
 
 # Settings of the HTTP client: obstore takes them separately, and panics if they are among those of the storage.
@@ -61,8 +61,7 @@ def _read(key: str, file: Path) -> dict[str, str]:
     try:
         document = yaml.safe_load(read_text_file(file))
     except OSError as error:
-        remedy = "create it, readable by this user only"
-        raise SecretError(f"{key}: cannot read {file} ({error.strerror}); {remedy}") from None
+        raise unreadable_secret(key, file, error) from None
     except (UnicodeDecodeError, yaml.YAMLError):  # its message would show the line with the secret
         raise SecretError(f"{key}: {file} is not valid YAML") from None
     if not isinstance(document, dict) or not all(isinstance(value, str | int | bool) for value in document.values()):
