@@ -152,7 +152,8 @@ async def _preview_from_delivery(
         return Preview(key, NO_NEW_RUN, "under_way", f"joins run {last_run.id}, which is {last_run.state}")
     cooldown_end = _cooldown_until(context, last_run, key)
     if last_run is not None and cooldown_end is not None:
-        return Preview(key, NO_NEW_RUN, "cooldown", f"run {last_run.id} has just ended; next run at {cooldown_end}")
+        detail = f"run {last_run.id} has just ended; next run at {cooldown_end:%Y-%m-%d %H:%M:%S} UTC"
+        return Preview(key, NO_NEW_RUN, "cooldown", detail)
     if isinstance(reading, Preview):
         return reading
     run = await runs.create(connection, episode, context.clock.now())

@@ -72,7 +72,8 @@ def simulate(
     if output is answers.Format.JSON:
         answers.as_json(answer)
         return
-    console.print(f"{answer['alerts']} alerts, {answer['without_remediation']} of them without a remediation")
+    alerts = "1 alert" if answer["alerts"] == 1 else f"{answer['alerts']} alerts"
+    console.print(f"{alerts}, {answer['without_remediation']} of them without a remediation")
     for each in answer["episodes"]:
         console.print()
         preview.show(console, each)

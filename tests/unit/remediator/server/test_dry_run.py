@@ -1,5 +1,6 @@
 """Previews: they predict what the engine then does, and leave no trace."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,7 @@ async def test_preview_waits_for_the_cooldown(harness: EngineHarness) -> None:
     harness.clock.advance(minutes=1)
     [result] = await simulate_alerts(harness)
     assert (result.would, result.reason) == (NO_NEW_RUN, "cooldown")
+    assert re.fullmatch(r"run 1 has just ended; next run at 2026-03-01 12:\d\d:\d\d UTC", result.detail)
     assert (await preview(harness)).reason == "cooldown"
     harness.clock.advance(minutes=5)
     assert (await simulate_alerts(harness))[0].would is RunState.ADMITTED
