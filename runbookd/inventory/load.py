@@ -103,7 +103,8 @@ def _validate(kind: type[B], data: object, places: KeyPlaces, source: str) -> B:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise InventoryError([_problem(detail, places, source, kind) for detail in error.errors()]) from None
+        details = _causes(error.errors())
+        raise InventoryError([_problem(detail, places, source, kind) for detail in details]) from None
 
 
 def _from_urls(environ: Mapping[str, str], places: KeyPlaces) -> dict[str, Any]:
@@ -151,6 +152,17 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: object, place: str)
             raise InventoryError([Problem(place, dotted(path), reason)])
         block = inner
     block[last] = value
+
+
+def _causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the problems without those of lists that count as empty only because their entries are wrong."""
+    places = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(place != detail["loc"] and place[: len(detail["loc"])] == detail["loc"] for place in places)
+    ]
 
 
 def _problem(detail: ErrorDetails, places: KeyPlaces, source: str, kind: type[BaseModel]) -> Problem:

@@ -50,6 +50,11 @@ def test_the_file_without_a_mistake_passes(play: Play) -> None:
     assert "2 of 2 cases passed" in result.output
 
 
+def test_list_whose_only_entry_is_wrong_is_not_called_empty_as_well(play: Play, tmp_path: Path) -> None:
+    found = problems(play, tmp_path, GOOD.replace("[{at: 1s, runs: []}]", "[{at: 1s, rnus: []}]"))
+    assert [each.rpartition(": ")[2] for each in found] == ["unknown key; did you mean 'runs'?"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
