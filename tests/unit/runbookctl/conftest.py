@@ -54,10 +54,10 @@ def remediator(tmp_path: Path, separate_logs: None, contacts: dict[str, Any]) ->
 
     thread = threading.Thread(target=serve)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     yield str(server.make_url("")).rstrip("/")
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(20)
+    thread.join(60)
 
 
 @pytest.fixture

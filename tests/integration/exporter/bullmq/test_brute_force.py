@@ -250,6 +250,7 @@ class ComparedQueue:
                 yield (f"bullmq_jobs_{state}_total",), int(metrics[b"count"])
 
 
+@pytest.mark.timeout(600)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

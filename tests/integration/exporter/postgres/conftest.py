@@ -58,7 +58,7 @@ class TargetReader:
         self.reading = await self.client.read(0.0)
         return SampleSet(tuple(single_samples(self.reading.samples)))
 
-    async def until(self, done: Callable[[SampleSet], object], seconds: float = 10.0) -> SampleSet:
+    async def until(self, done: Callable[[SampleSet], object], seconds: float = 30.0) -> SampleSet:
         """Read repeatedly until `done` returns true."""
         end = asyncio.get_running_loop().time() + seconds
         while not done(samples := await self.read()):

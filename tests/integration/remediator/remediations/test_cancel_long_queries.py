@@ -200,7 +200,7 @@ async def test_session_is_ended_only_if_its_query_ignores_the_cancellation(
 
 
 async def test_next_query_of_the_session_is_not_cancelled(queries, scope) -> None:
-    session = await queries.run("SELECT pg_sleep(1.5)")
+    session = await queries.run("SELECT pg_sleep(3)")
     await wait_until_old()
     plan = await plan_of(scope())
     await queries.tasks[backend(session)]

@@ -72,6 +72,12 @@ async def redis(redis_with_users: RedisServer) -> AsyncIterator[Redis]:
     await client.aclose()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine read for longer."""
+    monkeypatch.setattr("remediator.diagnostics.bundle.PART_SECONDS", 60.0)
+
+
 @pytest.fixture
 async def trouble(roles: PostgresServer, database: Any) -> AsyncIterator[Any]:
     """One session blocks another, and both have personal data in their statements."""

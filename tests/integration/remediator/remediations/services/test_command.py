@@ -45,7 +45,7 @@ class Api:
 @pytest.fixture
 async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Api, dict[str, Any]]]:
     """Yield an endpoint, and the section `http` that names it."""
-    monkeypatch.setattr(service_health, "PROBE_INTERVAL", 0.3)
+    monkeypatch.setattr(service_health, "PROBE_INTERVAL", 0.1)
     api, app = Api(), web.Application()
     app.router.add_get("/", api.answer)
     async with TestServer(app) as server:
