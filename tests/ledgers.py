@@ -29,7 +29,8 @@ ROOT = Path(__file__).parents[1]
 ROLES = ("runbookd_owner", "runbookd_writer", "runbookd_auditor")
 TEMPLATE = "ledger_template"
 # Commits are synchronous, as the ledger demands. The disk is not waited for: no test cuts the power of the machine.
-SETTINGS = {"synchronous_commit": "on", "fsync": "off", "max_connections": "300"}
+# Autovacuum would look into each of a hundred databases every minute.
+SETTINGS = {"synchronous_commit": "on", "fsync": "off", "autovacuum": "off", "max_connections": "300"}
 TTL = timedelta(seconds=2)
 """Of the leases in tests: a process that was killed keeps its own for so long."""
 
