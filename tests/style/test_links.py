@@ -1,4 +1,4 @@
-"""Relative links of pages lead to a file and a heading, and every page of docs/ is reachable from its index."""
+"""Links and paths of pages lead to a file, a heading or a name; every page of docs/ is reachable from its index."""
 
 import re
 import subprocess
@@ -17,6 +17,10 @@ _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 _CODE_BLOCK = re.compile(r"^( *)(```+|~~~+).*?^\1\2", re.MULTILINE | re.DOTALL)
 _CODE_SPAN = re.compile(r"(`+)[^`].*?\1")
+_TOP = "|".join(sorted(folder.name for folder in ROOT.iterdir() if folder.is_dir() and folder.name[0] not in ".0_"))
+_PATH = re.compile(rf"`((?:{_TOP})/[\w./*{{}},-]+)(?:::\w+)?`")
+_NAME_IN_FILE = re.compile(rf"`(\w+)` in `((?:{_TOP})/[\w./-]+\.\w+)`")
+_ANY_STACK = re.compile(r"\b[A-Z]{2,}\b(?!\.md)")
 
 
 @cache
@@ -69,6 +73,28 @@ def reachable(start: Path) -> set[Path]:
     return found
 
 
+def missing_paths(text: str) -> Iterator[str]:
+    """Yield the paths of the checkout that a text names in code, and names in files, that do not exist."""
+    for path in _PATH.findall(text):
+        yield from (each for each in _alternatives(_ANY_STACK.sub("*", path)) if not any(ROOT.glob(each)))
+    for name, path in _NAME_IN_FILE.findall(text):
+        if (ROOT / path).is_file() and not re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8")):
+            yield f"{name} in {path}"
+
+
+def _alternatives(path: str) -> Iterator[str]:
+    """Yield the paths for which braces stand: `a/{b,c}.yml` is `a/b.yml` and `a/c.yml`."""
+    before, brace, rest = path.partition("{")
+    inner, _, after = rest.partition("}")
+    for each in inner.split(",") if brace else [""]:
+        yield f"{before}{each}{after}".rstrip("/")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_paths_and_names_in_code_exist(page: Path) -> None:
+    assert list(missing_paths(text_of(page))) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_relative_links_and_anchors_resolve(page: Path) -> None:
     assert [problem for target in links(text_of(page)) if (problem := problem_of(page, target))] == []
@@ -97,6 +123,22 @@ def test_the_index_lists_every_page_except_the_parts_of_the_metrics() -> None:
 )
 def test_broken_link_is_found(target: str, is_broken: bool) -> None:
     assert bool(problem_of(INDEX, target)) is is_broken
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("`docs/README.md`, `alert_rules/*.yml`, `deploy/runbooks/STACK/`", []),
+        ("`tests/style/test_links.py::missing_paths`", []),
+        ("`alert_rules/{database,nothing}.yml`", ["alert_rules/nothing.yml"]),
+        ("`deploy/nowhere/` and `docs/GONE.md`", ["deploy/nowhere", "docs/GONE.md"]),
+        ("`ADAPTER_SERIES` in `tests/rules/test_names.py`", []),
+        ("`OTHERS` in `tests/rules/test_names.py`", ["OTHERS in tests/rules/test_names.py"]),
+        ("`/etc/runbookd/deploy/`", []),
+    ],
+)
+def test_path_or_name_that_is_gone_is_found(text: str, missing: list[str]) -> None:
+    assert list(missing_paths(text)) == missing
 
 
 def test_links_in_code_and_to_other_sites_are_ignored() -> None:
