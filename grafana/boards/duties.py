@@ -126,6 +126,7 @@ CALENDAR = row(
         " interval is wrong.",
         [query(f"clamp_min(stack_duty:duty_overdue_seconds:max{STACK}, 0)", DUTY)],
         unit="s",
+        least_top=86_400,
         missing="no duty is configured",
     ),
 )

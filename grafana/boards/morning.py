@@ -118,61 +118,47 @@ LISTS = [
 GRAPHS = row(
     "Since yesterday",
     8,
-    wide(
-        graph(
-            "Response time",
-            "95th percentile of the response time. If it rose overnight, look at deploys (blue) and at the database.",
-            [
-                query(f"stack:application_response_p95_seconds:quantile{STACK}", "{{stack}}"),
-                limits("application_response_p95_seconds"),
-            ],
-            unit="s",
-            missing="not measured: scrape the application's /metrics with the label stack",
-        ),
-        6,
+    graph(
+        "Response time",
+        "95th percentile of the response time. If it rose overnight, look at deploys (blue) and at the database.",
+        [
+            query(f"stack:application_response_p95_seconds:quantile{STACK}", "{{stack}}"),
+            limits("application_response_p95_seconds"),
+        ],
+        unit="s",
+        missing="not measured: scrape the application's /metrics with the label stack",
     ),
-    wide(
-        graph(
-            "Errors",
-            "Share of requests that fail. If there is a step, something changed then: a deploy or a dependency.",
-            [
-                query(f"stack:application_error_ratio:ratio{STACK}", "{{stack}}"),
-                limits("application_error_ratio"),
-            ],
-            unit="percentunit",
-            least_top=0.01,
-            missing="not measured: scrape the application's /metrics with the label stack",
-        ),
-        6,
+    graph(
+        "Errors",
+        "Share of requests that fail. If there is a step, something changed then: a deploy or a dependency.",
+        [
+            query(f"stack:application_error_ratio:ratio{STACK}", "{{stack}}"),
+            limits("application_error_ratio"),
+        ],
+        unit="percentunit",
+        least_top=0.01,
+        missing="not measured: scrape the application's /metrics with the label stack",
     ),
-    wide(
-        graph(
-            "Hosts",
-            "The fullest host of each stack. If one passes its limit, open the board of the application and hosts.",
-            [
-                query(f"max by (stack) (stack_host:host_cpu_used_ratio:ratio{STACK})", "{{stack}} CPU", "CPU"),
-                query(f"max by (stack) (stack_host:host_memory_used_ratio:ratio{STACK})", "{{stack}} memory", "MEMORY"),
-                query(
-                    f"max by (stack) (stack_host_volume:host_disk_used_ratio:ratio{STACK})", "{{stack}} disk", "DISK"
-                ),
-                limits("host_cpu_used_ratio", "host_memory_used_ratio", "host_disk_used_ratio"),
-            ],
-            unit="percentunit",
-            missing="not measured: scrape node_exporter or windows_exporter with the label stack",
-        ),
-        6,
+    graph(
+        "Hosts",
+        "The fullest host of each stack. If one passes its limit, open the board of the application and hosts.",
+        [
+            query(f"max by (stack) (stack_host:host_cpu_used_ratio:ratio{STACK})", "{{stack}} CPU", "CPU"),
+            query(f"max by (stack) (stack_host:host_memory_used_ratio:ratio{STACK})", "{{stack}} memory", "MEMORY"),
+            query(f"max by (stack) (stack_host_volume:host_disk_used_ratio:ratio{STACK})", "{{stack}} disk", "DISK"),
+            limits("host_cpu_used_ratio", "host_memory_used_ratio", "host_disk_used_ratio"),
+        ],
+        unit="percentunit",
+        missing="not measured: scrape node_exporter or windows_exporter with the label stack",
     ),
-    wide(
-        graph(
-            "Database connections",
-            "Share of the connections in use. If it rises day by day, a service leaks connections.",
-            [
-                query(f"max by (stack) (stack_target:pg_connections_used_ratio:ratio{STACK})", "{{stack}}"),
-                limits("pg_connections_used_ratio"),
-            ],
-            unit="percentunit",
-        ),
-        6,
+    graph(
+        "Database connections",
+        "Share of the connections in use. If it rises day by day, a service leaks connections.",
+        [
+            query(f"max by (stack) (stack_target:pg_connections_used_ratio:ratio{STACK})", "{{stack}}"),
+            limits("pg_connections_used_ratio"),
+        ],
+        unit="percentunit",
     ),
     graph(
         "Database cache hit ratio",
@@ -200,7 +186,7 @@ GRAPHS = row(
         unit="short",
     ),
     backup_share(),
-    width=8,
+    width=6,
 )
 
 BOARD = board(

@@ -106,7 +106,7 @@ LOOP = row(
         7,
     ),
     wide(
-        last_runs("dateTimeFromNow", {"Stack": 65, "Remediation": 200, "Outcome": 95}),
+        last_runs("dateTimeFromNow", {"Stack": 65, "Remediation": 190, "Outcome": 95, "When": 115}),
         10,
     ),
     wide(
