@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 from remediator.console.bound_rows import BoundRow, Gauge
 from remediator.ledger import outbox, runs
 from remediator.ledger.outbox import Draft
+from remediator.ledger.schema import metadata
 from tests.unit.remediator.console.pages.world import HOSTILE, Visit, words_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -175,6 +176,34 @@ async def test_every_page_names_its_command_and_has_the_kill_switch(console: Vis
     markup = await console.page(path.format(**console.runs))
     assert re.search(r'data-copy="runbookctl [^"]+"', markup)
     assert '<form method="post" action="/pause"' in markup
+
+
+ACTS = (
+    "/approvals/{awaiting}/approve?plan_hash=0",
+    "/approvals/{awaiting}/reject?reason=x",
+    "/pause?reason=x&scope=everything",
+    "/resume?reason=x",
+    "/questions/1/confirm",
+    "/episodes/1/acknowledge",
+    "/duties/shop/restore_drill/done",
+    "/audit/verify",
+    "/logout",
+)
+READS = ("/", "/stacks/shop", "/runs/{awaiting}", "/runs/{awaiting}/why", "/approvals/{awaiting}", "/start", "/report")
+
+
+@pytest.mark.parametrize("path", [*READS, *ACTS])
+async def test_get_changes_nothing(console: Visit, path: str) -> None:
+    before = await _all_rows(console)
+    await console.get(path.format(**console.runs))
+    assert await _all_rows(console) == before
+
+
+async def _all_rows(console: Visit) -> dict[str, list[tuple[object, ...]]]:
+    """Return the ledger, without the times at which sessions were used last."""
+    tables = [table for table in metadata.sorted_tables if table.name != "console_session"]
+    async with console.context.ledger.read() as connection:
+        return {table.name: [tuple(row) for row in await connection.execute(table.select())] for table in tables}
 
 
 async def test_command_to_copy_runs_nothing_that_the_address_adds(console: Visit) -> None:
