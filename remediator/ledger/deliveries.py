@@ -22,6 +22,7 @@ _UP_TO = (
     .where(delivery.c.id <= bindparam("last_id"), _is_open)
     .order_by(delivery.c.id)
 )
+_MARK = update(delivery).where(delivery.c.id.in_(bindparam("identifiers", expanding=True)))
 _COUNT = select(func.count()).select_from(delivery).where(_is_open)
 
 
@@ -60,6 +61,4 @@ async def count_unprocessed(connection: AsyncConnection) -> int:
 
 async def mark_processed(connection: AsyncConnection, batch: Sequence[StoredDelivery], now: datetime) -> None:
     """Mark a batch from `unprocessed` as processed, and no other: one with a lower number may be stored after it."""
-    await connection.execute(
-        update(delivery).where(delivery.c.id.in_([each.id for each in batch])).values(processed_at=now)
-    )
+    await connection.execute(_MARK, {"identifiers": [each.id for each in batch], "processed_at": now})

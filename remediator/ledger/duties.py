@@ -11,6 +11,7 @@ from remediator.ledger import audit
 from remediator.ledger.schema import Instant, duty, duty_done, tally
 from remediator.model.run_state import RunState
 
+_FIRST_SIGHTS = select(duty)  # built once: it is executed with each check of the calendar
 Key = tuple[str, str]
 """A stack, and a duty or a remediation of it."""
 
@@ -26,7 +27,7 @@ class Completion:
 
 async def first_sights(connection: AsyncConnection) -> dict[Key, datetime]:
     """Return when each duty was first seen in the inventory."""
-    return {(row.stack, row.duty): row.first_seen_at for row in await connection.execute(select(duty))}
+    return {(row.stack, row.duty): row.first_seen_at for row in await connection.execute(_FIRST_SIGHTS)}
 
 
 async def note_sight(connection: AsyncConnection, keys: Iterable[Key], now: datetime) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger import audit, runs
@@ -15,6 +15,22 @@ from remediator.ledger.runs import Run, StaleRun
 from remediator.ledger.schema import item, run
 from remediator.model.cuts import MAX_DETAIL, cut_text, cut_values
 from remediator.model.remediation import EffectOutcome, Item, ItemState, Plan
+
+# Built once: they are executed at each plan and each effect.
+_DELETE_OF_RUN = delete(item).where(item.c.run == bindparam("of_run"))
+_INSERT = insert(item)
+_SAVE_SIZE = update(run).where(run.c.id == bindparam("which"))
+_OF_RUNS = select(item).where(item.c.run.in_(bindparam("runs", expanding=True))).order_by(item.c.run, item.c.position)
+_INTEND = update(item).where(
+    item.c.run == bindparam("of_run"),
+    item.c.position.in_(bindparam("positions", expanding=True)),
+    item.c.state == ItemState.PLANNED,
+)
+_SETTLE = update(item).where(
+    item.c.run == bindparam("of_run"),
+    item.c.position == bindparam("at_position"),
+    item.c.state == ItemState.INTENDED,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,7 @@ class RunItem:
 
 async def save_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Run:
     """Replace the planned items of a run that has touched nothing yet."""
-    await connection.execute(item.delete().where(item.c.run == current.id))
+    await connection.execute(_DELETE_OF_RUN, {"of_run": current.id})
     rows = [
         {
             "run": current.id,
@@ -41,17 +57,10 @@ async def save_plan(connection: AsyncConnection, current: Run, plan: Plan) -> Ru
         for position, planned_item in enumerate(plan.items)
     ]
     if rows:
-        await connection.execute(insert(item), rows)
-    await connection.execute(
-        update(run)
-        .where(run.c.id == current.id)
-        .values(
-            found=plan.found,
-            population=plan.population,
-            plan_hash=hash_items(plan.items),
-            evidence={**current.evidence, "plan": cut_values(plan.evidence)},
-        )
-    )
+        await connection.execute(_INSERT, rows)
+    size = {"found": plan.found, "population": plan.population, "plan_hash": hash_items(plan.items)}
+    evidence = {**current.evidence, "plan": cut_values(plan.evidence)}
+    await connection.execute(_SAVE_SIZE, {"which": current.id, **size, "evidence": evidence})
     return await runs.get(connection, current.id)
 
 
@@ -68,8 +77,7 @@ async def items(connection: AsyncConnection, identifier: int) -> Sequence[RunIte
 async def items_of(connection: AsyncConnection, identifiers: Sequence[int]) -> Mapping[int, Sequence[RunItem]]:
     """Return the items of several runs, with one query."""
     items_by_run: dict[int, list[RunItem]] = {identifier: [] for identifier in identifiers}
-    query = select(item).where(item.c.run.in_(identifiers)).order_by(item.c.run, item.c.position)
-    for row in await connection.execute(query):
+    for row in await connection.execute(_OF_RUNS, {"runs": list(identifiers)}):
         run_item = RunItem(row.position, Item(row.identity, row.evidence), ItemState(row.state), row.detail)
         items_by_run[row.run].append(run_item)
     return items_by_run
@@ -83,11 +91,8 @@ async def intend(connection: AsyncConnection, current: Run, run_items: Sequence[
     """
     positions = [each.position for each in run_items]
     await _require_same_fence(connection, current)
-    result = await connection.execute(
-        update(item)
-        .where(item.c.run == current.id, item.c.position.in_(positions), item.c.state == ItemState.PLANNED)
-        .values(state=ItemState.INTENDED, intended_at=now)
-    )
+    values = {"state": ItemState.INTENDED, "intended_at": now}
+    result = await connection.execute(_INTEND, {"of_run": current.id, "positions": positions, **values})
     if result.rowcount != len(run_items):
         raise StaleRun(f"run {current.id}: an item is no longer just planned")
     await audit.append(connection, now, "intended", run=current.id, detail={"items": positions})
@@ -103,11 +108,9 @@ async def settle(
     """Record the outcomes of intended items."""
     await _require_same_fence(connection, current)
     for each, outcome in zip(run_items, outcomes, strict=True):
-        await connection.execute(
-            update(item)
-            .where(item.c.run == current.id, item.c.position == each.position, item.c.state == ItemState.INTENDED)
-            .values(state=outcome.state, detail=cut_text(outcome.detail, MAX_DETAIL, "detail"), settled_at=now)
-        )
+        detail = cut_text(outcome.detail, MAX_DETAIL, "detail")
+        values = {"state": outcome.state, "detail": detail, "settled_at": now}
+        await connection.execute(_SETTLE, {"of_run": current.id, "at_position": each.position, **values})
     states = {str(each.position): str(outcome.state) for each, outcome in zip(run_items, outcomes, strict=True)}
     await audit.append(connection, now, "settled", run=current.id, detail={"items": states})
 

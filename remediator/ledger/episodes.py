@@ -16,10 +16,20 @@ from remediator.model.episode_key import EpisodeKey
 from remediator.model.target import sanitize
 
 PRIORITIES = ("P0", "P1", "P2", "P3")
-_BY_ID = select(episode).where(episode.c.id == bindparam("identifier"))  # built once: it is executed at each decision
+# Built once: they are executed at each decision, or each second.
+_BY_ID = select(episode).where(episode.c.id == bindparam("identifier"))
+_OPEN_BY_KEY = select(episode).where(
+    tuple_(episode.c.stack, episode.c.remediation, episode.c.target).in_(bindparam("keys", expanding=True)),
+    episode.c.ended_at.is_(None),
+)
+_CONFIRMATION_TIMES = select(episode.c.id, episode.c.confirmed_at).where(
+    episode.c.id.in_(bindparam("identifiers", expanding=True))
+)
+_INSERT = insert(episode)
+_UPDATE = update(episode).where(episode.c.id == bindparam("which"))
 _opened_since = episode.c.opened_at > bindparam("opened_since")
 _unconfirmed = ~episode.c.confirmed_at.between(bindparam("first"), bindparam("last"))
-# The queries of `all_open` by their two filters; the engine executes them every second.
+# The queries of `all_open` by their two filters.
 _OPEN = {
     (by_opening, by_confirmation): select(episode)
     .where(episode.c.ended_at.is_(None), *[_opened_since][:by_opening], *[_unconfirmed][:by_confirmation])
@@ -133,13 +143,6 @@ class EpisodeBatch:
         self._changed_keys.add(current.key)
 
 
-_UPDATE = (
-    update(episode)
-    .where(episode.c.id == bindparam("which"))
-    .values({name: bindparam(name) for name in ("confirmed_at", "firing_since", "alerts")})
-)
-
-
 def _update_parameters(current: Episode) -> dict[str, Any]:
     return {
         "which": current.id,
@@ -157,10 +160,9 @@ async def load_batch(
     An alert that deliveries of its episode have not repeated for `forget_after` is forgotten.
     """
     open_episodes, key_rows = {}, sorted((key.stack, key.remediation, key.target) for key in keys)
-    key_columns = tuple_(episode.c.stack, episode.c.remediation, episode.c.target)
     for at in range(0, len(key_rows), MAX_KEYS_PER_QUERY):
-        in_chunk = key_columns.in_(key_rows[at : at + MAX_KEYS_PER_QUERY])
-        for row in await connection.execute(select(episode).where(in_chunk, episode.c.ended_at.is_(None))):
+        chunk = key_rows[at : at + MAX_KEYS_PER_QUERY]
+        for row in await connection.execute(_OPEN_BY_KEY, {"keys": chunk}):
             open_episode = Episode(**row._mapping)
             open_episodes[open_episode.key] = open_episode
     return EpisodeBatch(connection, open_episodes, forget_after)
@@ -168,7 +170,7 @@ async def load_batch(
 
 async def end(connection: AsyncConnection, current: Episode, reason: str, now: datetime) -> None:
     """End the episode with `reason`."""
-    await connection.execute(update(episode).where(episode.c.id == current.id).values(ended_at=now, end_reason=reason))
+    await connection.execute(_UPDATE, {"which": current.id, "ended_at": now, "end_reason": reason})
     await audit.append(connection, now, f"episode_{reason}", detail={"episode": current.id})
 
 
@@ -219,8 +221,8 @@ async def count_open(
 
 async def confirmation_times(connection: AsyncConnection, identifiers: Collection[int]) -> Mapping[int, datetime]:
     """Return when each of these episodes was last confirmed."""
-    query = select(episode.c.id, episode.c.confirmed_at).where(episode.c.id.in_(set(identifiers)))
-    return {row.id: row.confirmed_at for row in await connection.execute(query)}
+    rows = await connection.execute(_CONFIRMATION_TIMES, {"identifiers": sorted(set(identifiers))})
+    return {row.id: row.confirmed_at for row in rows}
 
 
 async def get_or_none(connection: AsyncConnection, identifier: int) -> Episode | None:
@@ -258,7 +260,7 @@ async def _insert(
     names = {"stack": key.stack, "remediation": key.remediation, "target": key.target}
     times = {"opened_at": now, "delivered_at": delivered_at, "confirmed_at": confirmed_at}
     values = {**names, **times, "firing_since": firing_since or now, "alerts": alerts}
-    result = await connection.execute(insert(episode).values(**values))
+    result = await connection.execute(_INSERT, values)
     await audit.append(connection, now, "episode_opened", detail=names)
     assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
     return await get(connection, int(result.inserted_primary_key[0]))

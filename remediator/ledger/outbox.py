@@ -67,7 +67,11 @@ _ENDED_WITHOUT_MESSAGE = (
     )
     .order_by(episode.c.ended_at)
 )
+_DROP_UNSENT_STEPS = delete(outbox).where(
+    outbox.c.episode == bindparam("of_episode"), outbox.c.key.like(f"%/{_STEP}/%"), outbox.c.attempts == 0
+)
 _MESSAGE_QUERY = select(outbox.c.episode, outbox.c.key, outbox.c.contact, outbox.c.created_at)
+_MESSAGES_OF = _MESSAGE_QUERY.where(outbox.c.episode == bindparam("of_episode"))
 
 
 @dataclass(frozen=True)
@@ -203,8 +207,7 @@ async def enqueue(
 
 async def notifications_of(connection: AsyncConnection, episode_id: int) -> Notifications | None:
     """Return the messages queued about one episode, or None."""
-    rows = await connection.execute(_MESSAGE_QUERY.where(outbox.c.episode == episode_id))
-    message_rows = rows.all()
+    message_rows = (await connection.execute(_MESSAGES_OF, {"of_episode": episode_id})).all()
     return _notifications(episode_id, message_rows) if message_rows else None
 
 
@@ -245,9 +248,7 @@ def _notifications(identifier: int, rows: Sequence[LedgerRow]) -> Notifications:
 
 async def drop_unsent_steps(connection: AsyncConnection, episode_id: int) -> None:
     """Delete step messages without an attempt: an ended episode is not escalated."""
-    await connection.execute(
-        delete(outbox).where(outbox.c.episode == episode_id, outbox.c.key.like(f"%/{_STEP}/%"), outbox.c.attempts == 0)
-    )
+    await connection.execute(_DROP_UNSENT_STEPS, {"of_episode": episode_id})
 
 
 async def unsent_contacts(connection: AsyncConnection) -> Sequence[str]:

@@ -11,13 +11,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.firing_alerts import ReceivedAlert
 from remediator.ledger.schema import resolution
 
 MAX_KEYS_PER_QUERY = 500  # databases limit the parameters of one statement
+# Built once: they are executed for each batch of deliveries.
+_is_one_of = resolution.c.alert.in_(bindparam("alerts", expanding=True))
+_BY_ALERT, _DELETE, _INSERT = (
+    select(resolution).where(_is_one_of),
+    delete(resolution).where(_is_one_of),
+    insert(resolution),
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,9 @@ class ResolutionBatch:
     async def save(self) -> None:
         """Write the recorded resolutions."""
         for chunk in _chunks(sorted(self._changed_keys)):
-            await self._connection.execute(delete(resolution).where(resolution.c.alert.in_(chunk)))
+            await self._connection.execute(_DELETE, {"alerts": chunk})
             rows = [{"alert": name, **asdict(self._resolutions[name])} for name in chunk]
-            await self._connection.execute(insert(resolution), rows)
+            await self._connection.execute(_INSERT, rows)
 
     def _record(self, received_alert: ReceivedAlert) -> None:
         """Record a resolution, unless a later end of the same alert is known."""
@@ -72,7 +79,7 @@ async def load_batch(connection: AsyncConnection, alerts: Collection[str], span:
     """Load the resolutions of these alerts, which count for `span` after their receipt."""
     resolutions = {}
     for chunk in _chunks(list(alerts)):
-        rows = await connection.execute(select(resolution).where(resolution.c.alert.in_(chunk)))
+        rows = await connection.execute(_BY_ALERT, {"alerts": chunk})
         resolutions.update({row.alert: Resolution(row.ended_at, row.resolved_at) for row in rows})
     return ResolutionBatch(connection, resolutions, span)
 

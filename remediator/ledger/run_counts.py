@@ -5,13 +5,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.ledger.run_row import Run
 from remediator.ledger.schema import run, tally
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.run_state import TRANSITIONS, RunState
+
+_NAMES, _SUMS = ("stack", "remediation", "target", "state", "reason"), ("runs", "acted", "seconds")
+# Built once: they are executed at each end of a run.
+_ADD = (
+    update(tally)
+    .where(*(tally.c[name] == bindparam(f"of_{name}") for name in _NAMES))
+    .values({name: tally.c[name] + bindparam(f"more_{name}") for name in _SUMS} | {"last_at": bindparam("at")})
+)
+_INSERT = insert(tally)
 
 
 class RunCount(NamedTuple):
@@ -41,12 +50,11 @@ async def count(connection: AsyncConnection, moved_run: Run, counted_as: Episode
 
 async def add(connection: AsyncConnection, more: RunCount) -> None:
     """Add to the count with the same names."""
-    key = {name: getattr(more, name) for name in ("stack", "remediation", "target", "state", "reason")}
-    sums = {name: tally.c[name] + getattr(more, name) for name in ("runs", "acted", "seconds")}
-    same = (tally.c[name] == value for name, value in key.items())
-    result = await connection.execute(update(tally).where(*same).values(**sums, last_at=more.last_at))
+    row = more._asdict()
+    same, sums = {f"of_{name}": row[name] for name in _NAMES}, {f"more_{name}": row[name] for name in _SUMS}
+    result = await connection.execute(_ADD, {**same, **sums, "at": more.last_at})
     if not result.rowcount:
-        await connection.execute(insert(tally).values(**more._asdict()))
+        await connection.execute(_INSERT, row)
 
 
 async def all_counts(connection: AsyncConnection) -> Sequence[RunCount]:

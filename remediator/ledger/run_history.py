@@ -25,6 +25,26 @@ _REJECTED_HASH = (
     .limit(1)
 )
 
+_LAST_ADMITTED = (
+    select(run)
+    .where(
+        run.c.stack == bindparam("of_stack"),
+        run.c.remediation == bindparam("of_remediation"),
+        run.c.target == bindparam("of_target"),
+        run.c.admitted_at.is_not(None),
+        run.c.finished_at.is_not(None),
+        run.c.state != RunState.INTERRUPTED,
+        run.c.id != bindparam("excluded_run"),
+    )
+    .order_by(run.c.finished_at.desc())
+    .limit(1)
+)
+_ADMITTED_SINCE = (
+    select(run.c.stack, run.c.remediation, run.c.admitted_at)
+    .where(run.c.admitted_at > bindparam("since"), run.c.id != bindparam("excluded_run"))
+    .order_by(run.c.admitted_at)
+)
+
 
 class Reservation(NamedTuple):
     """An admission. It counts against the hourly limits, whatever the outcome of its run."""
@@ -39,31 +59,14 @@ async def last_admitted(connection: AsyncConnection, current: Run) -> Run | None
 
     Interrupted runs start no cooldown, so they are skipped: one could hide a run that does.
     """
-    rows = await connection.execute(
-        select(run)
-        .where(
-            run.c.stack == current.stack,
-            run.c.remediation == current.remediation,
-            run.c.target == current.target,
-            run.c.admitted_at.is_not(None),
-            run.c.finished_at.is_not(None),
-            run.c.state != RunState.INTERRUPTED,
-            run.c.id != current.id,
-        )
-        .order_by(run.c.finished_at.desc())
-        .limit(1)
-    )
-    row = rows.one_or_none()
+    names = {"of_stack": current.stack, "of_remediation": current.remediation, "of_target": current.target}
+    row = (await connection.execute(_LAST_ADMITTED, {**names, "excluded_run": current.id})).one_or_none()
     return None if row is None else from_row(row)
 
 
 async def admitted_since(connection: AsyncConnection, since: datetime, excluded_run: int) -> Sequence[Reservation]:
     """Return the reservations since then, oldest first, except that of `excluded_run`."""
-    rows = await connection.execute(
-        select(run.c.stack, run.c.remediation, run.c.admitted_at)
-        .where(run.c.admitted_at > since, run.c.id != excluded_run)
-        .order_by(run.c.admitted_at)
-    )
+    rows = await connection.execute(_ADMITTED_SINCE, {"since": since, "excluded_run": excluded_run})
     return [Reservation(*row) for row in rows]
 
 

@@ -1,7 +1,7 @@
 """A run as stored in the ledger."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -84,4 +84,4 @@ class Run:
 
 def from_row(row: LedgerRow) -> Run:
     """Convert a row of the table."""
-    return replace(Run(**row._mapping), state=RunState(row.state))
+    return Run(**{**row._mapping, "state": RunState(row.state)})

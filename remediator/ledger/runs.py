@@ -20,8 +20,13 @@ from remediator.model.errors import RemediatorError
 from remediator.model.run_state import ENDED, TRANSITIONS, RunState
 
 ALERT = Origin()
-# Built once: both are executed at each change of a run, or each second.
+# Built once: they are executed at each change of a run, or each second.
 _BY_ID = select(run).where(run.c.id == bindparam("identifier"))
+_LAST_OF_EPISODE = select(run).where(run.c.episode == bindparam("of_episode")).order_by(run.c.id.desc()).limit(1)
+_INSERT = insert(run)
+_MOVE = update(run).where(
+    run.c.id == bindparam("which"), run.c.state == bindparam("last_state"), run.c.fence == bindparam("last_fence")
+)
 _UNFINISHED = select(run).where(run.c.state.in_(sorted(TRANSITIONS))).order_by(run.c.id)
 
 
@@ -31,17 +36,9 @@ class StaleRun(RemediatorError):
 
 async def create(connection: AsyncConnection, cause: Episode, now: datetime, origin: Origin = ALERT) -> Run:
     """Plan a new run of the episode `cause`."""
-    result = await connection.execute(
-        insert(run).values(
-            episode=cause.id,
-            stack=cause.stack,
-            remediation=cause.remediation,
-            target=cause.target,
-            state=RunState.PLANNED,
-            created_at=now,
-            **asdict(origin),
-        )
-    )
+    names = {"stack": cause.stack, "remediation": cause.remediation, "target": cause.target}
+    row = {"episode": cause.id, **names, "state": RunState.PLANNED, "created_at": now, **asdict(origin)}
+    result = await connection.execute(_INSERT, row)
     assert result.inserted_primary_key is not None  # noqa: S101 - an insert of one row always has one
     identifier = int(result.inserted_primary_key[0])
     detail = {"episode": cause.id, **origin.as_detail()}
@@ -72,11 +69,7 @@ async def move(
         columns["finished_at"] = now
     if evidence:
         columns["evidence"] = {**(await get(connection, current.id)).evidence, **cut_values(evidence)}
-    result = await connection.execute(
-        update(run)
-        .where(run.c.id == current.id, run.c.state == current.state, run.c.fence == current.fence)
-        .values(state=to, reason=reason, **columns)
-    )
+    result = await connection.execute(_MOVE, {**_unchanged(current), "state": to, "reason": reason, **columns})
     if result.rowcount != 1:
         raise StaleRun(f"run {current.id} is no longer {current.state}")
     await audit.append(connection, now, to, run=current.id, actor=actor, detail={"reason": reason} if reason else {})
@@ -86,17 +79,18 @@ async def move(
     return moved_run
 
 
+def _unchanged(current: Run) -> Mapping[str, Any]:
+    """Return the parameters by which _MOVE moves only a run that nobody has moved or taken over since."""
+    return {"which": current.id, "last_state": current.state, "last_fence": current.fence}
+
+
 async def take_over(connection: AsyncConnection, current: Run) -> Run:
     """Raise the fence, so that tasks begun under the old one cannot write any more.
 
     Raises:
         StaleRun: the run is no longer in the state of `current`, or has been taken over.
     """
-    result = await connection.execute(
-        update(run)
-        .where(run.c.id == current.id, run.c.state == current.state, run.c.fence == current.fence)
-        .values(fence=current.fence + 1)
-    )
+    result = await connection.execute(_MOVE, {**_unchanged(current), "fence": current.fence + 1})
     if result.rowcount != 1:
         raise StaleRun(f"run {current.id} is no longer {current.state}, or has been taken over")
     return await get(connection, current.id)
@@ -160,8 +154,7 @@ async def undoing(connection: AsyncConnection, identifier: int) -> Sequence[Run]
 
 async def last_of_episode(connection: AsyncConnection, identifier: int) -> Run | None:
     """Return the newest run of an episode, or None."""
-    rows = await connection.execute(select(run).where(run.c.episode == identifier).order_by(run.c.id.desc()).limit(1))
-    row = rows.one_or_none()
+    row = (await connection.execute(_LAST_OF_EPISODE, {"of_episode": identifier})).one_or_none()
     return None if row is None else from_row(row)
 
 

@@ -20,6 +20,15 @@ _BREAKER_OF = select(breaker.c.reason).where(
     breaker.c.target == bindparam("of_target"),
     breaker.c.closed_at.is_(None),
 )
+_PAUSE_OF = (
+    select(pause.c.reason, pause.c.begun_by, pause.c.until)
+    .where(
+        pause.c.ended_at.is_(None),
+        or_(pause.c.until.is_(None), pause.c.until > bindparam("now")),
+        or_(pause.c.stack.is_(None), pause.c.stack == bindparam("of_stack")),
+    )
+    .limit(1)
+)
 _LAST_STORM = select(storm).order_by(storm.c.seen_at.desc()).limit(1)
 
 
@@ -79,16 +88,7 @@ async def resume(connection: AsyncConnection, now: datetime, actor: str, stack: 
 
 async def stored_pause_reason(connection: AsyncConnection, now: datetime, stack: str) -> str | None:
     """Return why remediation of `stack` is paused, or None."""
-    rows = await connection.execute(
-        select(pause.c.reason, pause.c.begun_by, pause.c.until)
-        .where(
-            pause.c.ended_at.is_(None),
-            or_(pause.c.until.is_(None), pause.c.until > now),
-            or_(pause.c.stack.is_(None), pause.c.stack == stack),
-        )
-        .limit(1)
-    )
-    row = rows.first()
+    row = (await connection.execute(_PAUSE_OF, {"now": now, "of_stack": stack})).first()
     if row is None:
         return None
     until = f", until {row.until:%Y-%m-%d %H:%M} UTC" if row.until is not None else ""

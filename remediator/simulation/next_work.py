@@ -4,7 +4,7 @@ A live engine runs a round every second. In a simulation a round is run for each
 of an operator, and at the moments that this file finds in the ledger. A test compares both.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, func, select
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remediator.calendar.announcements import announcements
 from remediator.context import Context
-from remediator.engine.engine import AT_ONCE, TICK_SECONDS, Engine
+from remediator.engine.engine import TICK_SECONDS, Engine
 from remediator.engine.housekeeping import CALENDAR_SECONDS
 from remediator.intake.vanished import CHECK_SECONDS
 from remediator.ledger import episodes
@@ -57,33 +57,32 @@ async def seconds_until_work(context: Context, engine: Engine, *, with_messages:
     now = context.clock.now()
     try:
         async with context.ledger.read() as connection:
-            moments = [each async for each in _moments(connection, context, engine, now)]
-            if with_messages:
-                moments += [each async for each in _message_moments(connection, context.inventory, now)]
+            first = min(await _run_moments(connection, engine, now), default=now + LONGEST_WAIT)
+            if first > now:
+                first = min([first, *await _other_moments(connection, context, now)])
+            if first > now and with_messages:
+                first = min([first, *await _message_moments(connection, context.inventory, now)])
     except LedgerUnavailable:  # the engine finds out when it is available again
         return TICK_SECONDS
-    return (max(min(moments, default=now + LONGEST_WAIT), now) - now).total_seconds()
+    return (min(max(first, now), now + LONGEST_WAIT) - now).total_seconds()
 
 
-async def _moments(
-    connection: AsyncConnection, context: Context, engine: Engine, now: datetime
-) -> AsyncIterator[datetime]:
-    yield now + LONGEST_WAIT
+async def _run_moments(connection: AsyncConnection, engine: Engine, now: datetime) -> Sequence[datetime]:
     driven = engine.driven_runs
-    for row in await connection.execute(_UNFINISHED):
-        if row.id not in driven and (moment := _ready_at(row, now)) is not None:
-            yield moment
-    for candidate in await candidates(connection):
-        due_at = engine.due_at(candidate)
-        if due_at is not None:
-            yield now if due_at == AT_ONCE else due_at
+    waiting = [_ready_at(row, now) for row in await connection.execute(_UNFINISHED) if row.id not in driven]
+    due = [engine.due_at(candidate) for candidate in await candidates(connection)]
+    return [each for each in (*waiting, *due) if each is not None]
+
+
+async def _other_moments(connection: AsyncConnection, context: Context, now: datetime) -> Sequence[datetime]:
+    moments = []
+    next_round = now + timedelta(seconds=TICK_SECONDS)
     undo_at = (await connection.execute(_NEXT_UNDO)).scalar_one()
     if undo_at is not None:
-        yield undo_at if undo_at > now else now + timedelta(seconds=TICK_SECONDS)  # it waits for a pause or a freeze
+        moments.append(undo_at if undo_at > now else next_round)  # it waits for a pause or a freeze
     if (await connection.execute(_UNDO_AFTER_END)).first() is not None:
-        yield now + timedelta(seconds=TICK_SECONDS)
-    async for moment in _vanishing_moments(connection, context, now):
-        yield moment
+        moments.append(next_round)
+    return [*moments, *await _vanishing_moments(connection, context, now)]
 
 
 def _ready_at(row: LedgerRow, now: datetime) -> datetime | None:
@@ -97,29 +96,36 @@ def _ready_at(row: LedgerRow, now: datetime) -> datetime | None:
     return min(row.not_before, expires_at) if may_continue else expires_at
 
 
-async def _vanishing_moments(connection: AsyncConnection, context: Context, now: datetime) -> AsyncIterator[datetime]:
-    """Yield when the engine looks for vanished episodes: every CHECK_SECONDS, while one that fires no more is open."""
-    firing = None
+async def _vanishing_moments(connection: AsyncConnection, context: Context, now: datetime) -> Sequence[datetime]:
+    """Return when the engine looks for vanished episodes: every CHECK_SECONDS, while one that fires no more is open."""
     span = context.repeat_interval
-    for row in await connection.execute(_OPEN):
-        if is_recent(row.confirmed_at, span, now):
-            yield row.confirmed_at + span + timedelta.resolution
-            continue
-        if firing is None and context.alertmanager is not None:
-            firing = keys_of((each.labels for each in await context.alertmanager.active()), context.remediations)
-        if firing is None or EpisodeKey(row.stack, row.remediation, row.target) not in firing:
-            yield now + timedelta(seconds=CHECK_SECONDS)
+    rows = (await connection.execute(_OPEN)).all()
+    recent = [row.confirmed_at for row in rows if is_recent(row.confirmed_at, span, now)]
+    others = [row for row in rows if not is_recent(row.confirmed_at, span, now)]
+    moments = [min(recent) + span + timedelta.resolution] if recent else []
+    if others and not await _all_fire(context, others):
+        moments.append(now + timedelta(seconds=CHECK_SECONDS))
+    return moments
 
 
-async def _message_moments(connection: AsyncConnection, inventory: Inventory, now: datetime) -> AsyncIterator[datetime]:
-    if await _reminds(connection, inventory):
-        yield now + timedelta(seconds=CALENDAR_SECONDS)
+async def _all_fire(context: Context, rows: Sequence[LedgerRow]) -> bool:
+    """Return whether Alertmanager lists alerts of all these episodes."""
+    if context.alertmanager is None:
+        return False
+    firing = keys_of((each.labels for each in await context.alertmanager.active()), context.remediations)
+    return all(EpisodeKey(row.stack, row.remediation, row.target) in firing for row in rows)
+
+
+async def _message_moments(connection: AsyncConnection, inventory: Inventory, now: datetime) -> Sequence[datetime]:
+    next_round = timedelta(seconds=TICK_SECONDS)
     sent = (each for each in announcements(inventory, now, now + LONGEST_WAIT) if each.announcement.contacts)
-    for moment in (each.due_at for each in sent):
-        yield moment + timedelta(seconds=TICK_SECONDS)
+    moments = [each.due_at + next_round for each in sent]
+    if await _reminds(connection, inventory):
+        moments.append(now + timedelta(seconds=CALENDAR_SECONDS))
     parameters = {"since": now - UNREPORTED_FOR}
     if (await connection.execute(_UNKNOWN_TARGETS, parameters)).first() is not None:
-        yield now + timedelta(seconds=TICK_SECONDS)
+        moments.append(now + next_round)
+    return moments
 
 
 async def _reminds(connection: AsyncConnection, inventory: Inventory) -> bool:

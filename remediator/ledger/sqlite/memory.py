@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Self, cast
 
-from sqlalchemy import Connection, Executable, NullPool, Result, StaticPool, create_engine, insert
+from sqlalchemy import Connection, Executable, NullPool, StaticPool, create_engine, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,9 +21,11 @@ from remediator.ledger.always_leading import AlwaysLeading
 from remediator.ledger.protocol import ServerIdentity
 from remediator.ledger.schema import delivery
 from remediator.ledger.sqlite.migrate import migrate
-from remediator.ledger.sqlite.prepared import PreparedQueries
+from remediator.ledger.sqlite.prepared import PreparedStatements
 from remediator.ledger.sqlite.trail import cut_trail
 from remediator.model.errors import LedgerUnavailable
+
+_INSERT_DELIVERY = insert(delivery)
 
 
 class MemoryLedger(AlwaysLeading):
@@ -38,7 +40,7 @@ class MemoryLedger(AlwaysLeading):
         engine = create_engine("sqlite://", creator=_connect, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
         self._connection = engine.connect()
         self._driver = _driver(self._connection)
-        self._direct = cast(AsyncConnection, _DirectConnection(self._connection, PreparedQueries(engine.dialect)))
+        self._direct = cast(AsyncConnection, _DirectConnection(self._connection, PreparedStatements(engine.dialect)))
         self._turn = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
 
@@ -55,21 +57,28 @@ class MemoryLedger(AlwaysLeading):
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """See Ledger."""
         self.writes += 1
-        async with self._transaction() as connection:
-            audit.begin(connection)
-            yield connection
+        async with self._available():
+            audit.begin(self._direct)
+            self._driver.execute("BEGIN")
+            try:
+                yield self._direct
+                self._raise_on_outage()
+                self._driver.execute("COMMIT")
+            finally:
+                if self._driver.in_transaction:
+                    self._driver.execute("ROLLBACK")
         self.changed.set()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """See Ledger."""
-        async with self._transaction() as connection:
-            yield connection
+        """See Ledger. It needs no transaction: no writer gets its turn before it ends."""
+        async with self._available():
+            yield self._direct
 
     async def accept(self, received_at: datetime, body: bytes) -> None:
         """See Ledger."""
-        async with self._transaction() as connection:
-            await connection.execute(insert(delivery).values(received_at=received_at, body=body))
+        async with self._available():
+            await self._direct.execute(_INSERT_DELIVERY, {"received_at": received_at, "body": body})
 
     async def cut_trail(self, connection: AsyncConnection, now: datetime) -> int:
         """See Ledger."""
@@ -80,7 +89,12 @@ class MemoryLedger(AlwaysLeading):
         return None
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def _available(self) -> AsyncIterator[None]:
+        """Wait for the turn of this task, which it has until the block ends.
+
+        Raises:
+            LedgerUnavailable: an outage, or an error of the database.
+        """
         task = asyncio.current_task()
         if self._holder is task:
             raise AssertionError("a transaction of the scratch ledger was begun within another one")
@@ -88,16 +102,12 @@ class MemoryLedger(AlwaysLeading):
             self._holder = task
             try:
                 self._raise_on_outage()
-                self._driver.execute("BEGIN")
-                yield self._direct
-                self._raise_on_outage()
-                self._driver.execute("COMMIT")
-            except DBAPIError as error:
-                raise LedgerUnavailable(f"the ledger: {error.orig}") from error
+                yield
+            except (DBAPIError, sqlite3.Error) as error:
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                raise LedgerUnavailable(f"the ledger: {cause}") from error
             finally:
                 self._holder = None
-                if self._driver.in_transaction:
-                    self._driver.execute("ROLLBACK")
 
     def _raise_on_outage(self) -> None:
         if self.outage is not None:
@@ -107,16 +117,18 @@ class MemoryLedger(AlwaysLeading):
 class _DirectConnection:
     """A connection as the ledger's functions use AsyncConnection; each statement is done when the call returns."""
 
-    def __init__(self, connection: Connection, prepared: PreparedQueries) -> None:
+    def __init__(self, connection: Connection, prepared: PreparedStatements) -> None:
         self._connection, self._prepared, self._driver = connection, prepared, _driver(connection)
         self.info = connection.info
 
-    async def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
-        is_of_one = parameters is None or isinstance(parameters, dict)
-        query = self._prepared.get(statement, parameters or {}) if is_of_one else None
-        if query is None:
+    async def execute(self, statement: Executable, parameters: Any = None) -> Any:
+        of_one = parameters[0] if isinstance(parameters, list) and parameters else parameters or {}
+        prepared = self._prepared.get(statement, of_one)
+        if prepared is None:
             return self._connection.execute(statement, parameters)
-        return query.execute(self._driver, parameters or {})
+        if isinstance(parameters, list):
+            return prepared.execute_many(self._driver, parameters)
+        return prepared.execute(self._driver, of_one)
 
 
 def _connect() -> sqlite3.Connection:

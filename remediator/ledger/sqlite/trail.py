@@ -5,6 +5,7 @@ verified.
 """
 
 from datetime import datetime
+from itertools import takewhile
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,20 +14,21 @@ from remediator.ledger import audit
 from remediator.ledger.protocol import RECORD_RETENTION, STEP_ROWS
 from remediator.ledger.schema import audit as trail
 
+_head = select(func.max(trail.c.id)).scalar_subquery()
+_OLDEST = select(trail.c.id, trail.c.at, trail.c.hash).where(trail.c.id < _head).order_by(trail.c.id).limit(STEP_ROWS)
+
 
 async def cut_trail(connection: AsyncConnection, now: datetime) -> int:
     """Delete the rows before the first recent row, so that a clock set back makes no hole.
 
     The last row stays at any age: the next one follows from it.
     """
-    limit, head = now - RECORD_RETENTION, select(func.max(trail.c.id)).scalar_subquery()
-    query = select(trail.c.id, trail.c.at, trail.c.hash).where(trail.c.id < head).order_by(trail.c.id).limit(STEP_ROWS)
-    oldest = (await connection.execute(query)).all()
-    first_recent = next((place for place, row in enumerate(oldest) if row.at >= limit), len(oldest))
-    if first_recent == 0:
+    limit = now - RECORD_RETENTION
+    expired = list(takewhile(lambda row: row.at < limit, await connection.execute(_OLDEST)))
+    if not expired:
         return 0
-    last_expired = oldest[first_recent - 1]
+    last_expired = expired[-1]
     await connection.execute(delete(trail).where(trail.c.id <= last_expired.id))
     detail = {"through": last_expired.id, "hash": last_expired.hash}
     await audit.append(connection, now, audit.CUT, detail=detail)
-    return first_recent
+    return len(expired)
