@@ -5,20 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from remediator.config_check import remediation_findings
 from remediator.model.remediation import Remediation
 from remediator.model.target import settings_of
 from remediator.remediations import REMEDIATIONS
 from runbookctl.errors import WrongUsage
-from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack, load_inventory
-from runbookd.inventory.load import Change
+from runbookctl.inventory_changes import read_changes
+from runbookd.inventory import Change, Inventory, Mode, RemediationSettings, Stack, load_inventory
 from runbookd.inventory.suggest import suggest
 from runbookd.service.check import NO_INVENTORY
 
 ROOTS = ("alertmanager", "limits", "stacks")  # the keys whose values a replay depends on
-FORM = "PATH=VALUE, like stacks.shop.remediations.retry_failed_jobs.cooldown=10m"
 ReplayedMode = Literal["auto", "inventory"]
 
 
@@ -32,7 +29,10 @@ def load_settings(file: Path | None, texts: Sequence[str] = ()) -> Inventory:
     present = _load(file)
     if not texts:
         return present
-    changed = _load(file, [_change(text, present) for text in texts])
+    changes = read_changes(texts)
+    for change in changes:
+        _require_known(change, present)
+    changed = _load(file, changes)
     known = {finding.path for finding in remediation_findings(present)}
     new = [each for each in remediation_findings(changed) if each.path not in known]
     if new:
@@ -74,34 +74,16 @@ def _load(file: Path | None, changes: Sequence[Change] = ()) -> Inventory:
     return inventory
 
 
-def _change(text: str, inventory: Inventory) -> Change:
-    path_text, is_separated, value = text.partition("=")
-    path = tuple(path_text.split("."))
-    if not is_separated or not all(path):
-        raise WrongUsage(f"--set {text!r}: write it as {FORM}")
-    _require_known(path, path_text, inventory)
-    return Change(path, _value(text, value), "--set")
-
-
-def _require_known(path: Sequence[str], shown: str, inventory: Inventory) -> None:
+def _require_known(change: Change, inventory: Inventory) -> None:
     """Refuse a path that would add a stack or a remediation: it would change nothing that is replayed."""
+    path, place = change.path, change.place
     if path[0] not in ROOTS:
-        raise WrongUsage(f"--set {shown}: a replay does not depend on {path[0]!r}{suggest(path[0], ROOTS)}")
+        raise WrongUsage(f"{place}: a replay does not depend on {path[0]!r}{suggest(path[0], ROOTS)}")
     if path[0] != "stacks":
         return
     if len(path) < 3 or path[1] not in inventory.stacks:
         name = path[1] if len(path) > 1 else ""
-        raise WrongUsage(f"--set {shown}: there is no stack {name!r}{suggest(name, inventory.stacks)}")
+        raise WrongUsage(f"{place}: there is no stack {name!r}{suggest(name, inventory.stacks)}")
     if path[2] == "remediations" and (len(path) < 4 or path[3] not in REMEDIATIONS):
         name = path[3] if len(path) > 3 else ""
-        raise WrongUsage(f"--set {shown}: there is no remediation {name!r}{suggest(name, REMEDIATIONS)}")
-
-
-def _value(text: str, value: str) -> object:
-    """Return the value; a list or a map is written as in YAML."""
-    if not value.startswith(("[", "{")):
-        return value
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise WrongUsage(f"--set {text!r}: the value is not YAML; quote it for the shell") from None
+        raise WrongUsage(f"{place}: there is no remediation {name!r}{suggest(name, REMEDIATIONS)}")

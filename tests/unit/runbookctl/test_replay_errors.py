@@ -96,7 +96,7 @@ def up(seconds_ago: float = 600) -> str:
         (("--prometheus", "http://h", "--until", "2026-01-01T00:00:00"), "has no zone"),
         (("--prometheus", "http://h", "--until", "2999-01-01T00:00:00Z"), "is in the future"),
         (("--prometheus", "http://h", "--step", "1h"), "--step 1h: set 1s to 5m"),
-        (("--prometheus", "http://h", "--set", "nonsense"), "write it as PATH=VALUE"),
+        (("--prometheus", "http://h", "--set", "nonsense"), "write PATH=VALUE"),
         (("--prometheus", "http://h", "--set", "stack.shop.x=1"), "did you mean 'stacks'?"),
         (("--prometheus", "http://h", "--set", "stacks.shp.limits.concurrency=1"), "did you mean 'shop'?"),
         (
@@ -111,7 +111,7 @@ def up(seconds_ago: float = 600) -> str:
             ("--prometheus", "http://h", "--set", "stacks.shop.remediations.vacuum_tables.mode=auto"),
             "is required in mode auto by vacuum_tables",
         ),
-        (("--prometheus", "http://h", "--set", "limits.storm={targets: [1}"), "the value is not YAML"),
+        (("--prometheus", "http://h", "--set", "limits.storm={targets: [1}"), "limits.storm: is not valid YAML"),
         (("--prometheus", "http://h", "--alert", "X"), "write it as NAME=REMEDIATION@TARGET"),
         (("--prometheus", "http://h", "--alert", "X=vacuum_table@shop/postgres/main"), "did you mean 'vacuum_tables'?"),
         (("--prometheus", "http://h", "--alert", "X=vacuum_tables@shop/postgres/mian"), "did you mean 'main'?"),
