@@ -65,12 +65,17 @@ def export_ledger(
     try:
         lines = asyncio.run(_export(place, file, moment))
     except LedgerUnavailable as error:
-        raise RemediatorRefused(f"ledger export: {error}") from None
+        file.unlink()  # or the next attempt would be refused
+        raise RemediatorRefused(f"ledger export: {_hidden(place, str(error))}") from None
     except FileExistsError:
         raise WrongUsage(f"{file} exists already; name another file") from None
     except OSError as error:
         raise WrongUsage(f"{file}: {error.strerror}; name a file that you may write") from None
     console.print(f"exported {lines - 1} deliveries and plans since {moment:%Y-%m-%d %H:%M} UTC to {file}")
+
+
+def _hidden(place: "Path | PostgresAddress", text: str) -> str:
+    return text if isinstance(place, Path) else place.hide(text)
 
 
 async def _export(ledger: "Path | PostgresAddress", file: Path, since: datetime) -> int:

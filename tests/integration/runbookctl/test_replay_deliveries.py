@@ -1,6 +1,7 @@
 """What a live shadow remediator has decided, and what `replay` makes of the deliveries of its ledger, is the same."""
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from runbookctl.replay.moments import Period
 from runbookctl.replay.play import play
 from runbookctl.replay.sizes import PastTargets
 from runbookd.inventory import Inventory
+from tests.ledgers import LedgerDatabases
 from tests.unit.remediator.payloads import delivery
 
 SPAN = timedelta(minutes=30)
@@ -72,14 +74,14 @@ def shadow_inventory() -> Inventory:
     return Inventory.model_validate({"stacks": {"shop": stack}, "limits": limits})
 
 
-async def live_shadow(file: Path, seed: int) -> list[Run]:
+async def live_shadow(file: Path, seed: int, span: timedelta = SPAN) -> list[Run]:
     """Run the engine on a ledger in a file, round by round, while alerts fire, repeat, end, and come late or twice."""
     generator, clock = random.Random(seed), LiveClock()  # noqa: S311
     targets, since = LiveTargets(seed), {}
     async with SqliteLedger(f"sqlite:///{file}").open() as ledger:
         remediations = simulated(REMEDIATIONS, targets, clock)
         engine = Engine(Context(shadow_inventory(), ledger, clock, remediations, None, simulated=targets))
-        while clock.at < START + SPAN:
+        while clock.at < START + span:
             clock.at += TICK - timedelta(seconds=1)
             if generator.random() < 0.2:
                 await ledger.accept(clock.now(), _random_delivery(generator, clock.at, since))
@@ -128,3 +130,39 @@ def _decisions(runs: Sequence[Run]) -> list[tuple[str, str, str, str, int | None
     """Return what was decided of each target, in the order of its runs."""
     in_order = sorted(runs, key=lambda run: (run.remediation, run.target, run.created_at))
     return [(run.remediation, run.target, str(run.state), run.reason, run.found) for run in in_order]
+
+
+def test_an_export_from_postgresql_gives_the_same_replay(tmp_path: Path, ledger_databases: LedgerDatabases) -> None:
+    asyncio.run(live_shadow(tmp_path / "ledger.db", 3, timedelta(minutes=8)))
+    database = ledger_databases.add()
+    try:
+        owner = _address_file(tmp_path / "owner", ledger_databases.url(database, "runbookd_owner"))
+        _run("ledger", "copy", f"sqlite:///{tmp_path}/ledger.db", owner)
+        reader = _address_file(tmp_path / "reader", ledger_databases.url(database, "runbookd_writer"))
+        _run("ledger", "export", reader, str(tmp_path / "postgresql.jsonl"), "--since", "1d")
+    finally:
+        ledger_databases.server.drop_database(database)
+    of_sqlite, of_postgresql = (_report(tmp_path / f"{name}.jsonl") for name in ("ledger", "postgresql"))
+    assert of_postgresql == of_sqlite
+    assert any("recorded" in each["sizes"] for each in of_sqlite["present"]["remediations"])
+
+
+def _address_file(file: Path, url: str) -> str:
+    file.write_text(url, encoding="utf-8")
+    return str(file)
+
+
+def _report(export: Path) -> Any:
+    inventory = export.with_name("inventory.yml")
+    inventory.write_text(json.dumps(shadow_inventory().model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+    period = ["--since", "1h", "--until", (START + timedelta(minutes=8)).isoformat()]
+    options = ["--deliveries", str(export), "--config.file", str(inventory), *period, "--output", "json"]
+    report = json.loads(_run("replay", *options))
+    assert report["source"].pop("what") == str(export)
+    return report
+
+
+def _run(*command: str) -> str:
+    result = CliRunner().invoke(app, list(command))
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
