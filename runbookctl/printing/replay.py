@@ -17,8 +17,8 @@ MODES = {
     "inventory": "Replayed with the modes of the inventory; --mode auto shows what auto would have done.",
 }
 SIZES = {
-    "measured": "by the series of that time",
-    "recorded": "as a remediator recorded it",
+    "measured": "measured by the series of that time",
+    "recorded": "recorded by a remediator",
     "declared": "always one item",
     "unknown": "unknown, so max_items and max_share judged nothing",
 }
@@ -42,7 +42,7 @@ def show(console: Console, report: ReplayReport) -> None:
 def _lines(report: ReplayReport) -> Iterator[str]:
     yield from _source_lines(report.source)
     yield MODES[report.mode]
-    yield "A repetition within an episode assumes that the run before it did not help: the recorded alert goes on."
+    yield "A recorded alert goes on even if a run would have repaired it: only the first run of an episode is certain."
     yield from _summary_lines(report.present)
     if report.changed is not None:
         yield ""
@@ -53,8 +53,8 @@ def _lines(report: ReplayReport) -> Iterator[str]:
 
 def _source_lines(source: Source) -> Iterator[str]:
     length = format_duration(source.until - source.since)
-    firings = _of("firing", source.firings)
-    yield f"{source.what}: {_minute(source.since)} to {_minute(source.until)} UTC ({length}), {firings}"
+    count = _of("delivery", source.deliveries) if source.firings is None else _of("firing", source.firings)
+    yield f"{source.what}: {_minute(source.since)} to {_minute(source.until)} UTC ({length}), {count}"
     if source.covered is not None:
         share = source.covered / (source.until - source.since)
         yield f"data for {format_duration(_minutes(source.covered))} of {length} ({share:.0%})"
@@ -65,6 +65,8 @@ def _source_lines(source: Source) -> Iterator[str]:
 def _summary_lines(summary: Summary) -> Iterator[str]:
     if not summary.remediations:
         yield "no remediation would have had anything to do"
+    else:
+        yield _total_line(summary.remediations)
     for each in summary.remediations:
         yield ""
         yield from _remediation_lines(each)
@@ -74,6 +76,11 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
     for at, detail in summary.storms[:SHOWN_STORMS]:
         yield f"  {_minute(at)}: {detail}"
     yield from _unknown_lines(summary.unknown_targets)
+
+
+def _total_line(remediations: Sequence[RemediationSummary]) -> str:
+    acted, episodes = sum(each.acted for each in remediations), sum(each.episodes for each in remediations)
+    return f"In all: {_of('run', acted)} would have acted, in {_of('episode', episodes)}."
 
 
 def _remediation_lines(each: RemediationSummary) -> Iterator[str]:
@@ -141,7 +148,7 @@ def _rows(before: RemediationSummary, after: RemediationSummary) -> Iterator[str
 def _episode_lines(episodes: Sequence[ChangedEpisode]) -> Iterator[str]:
     yield f"{_of('episode', len(episodes))} with another outcome{':' if episodes else ''}"
     for each in episodes[:SHOWN_EPISODES]:
-        yield f"  {_minute(each.at)} {each.remediation} on {each.target}: {each.before}; changed: {each.after}"
+        yield f"  {_minute(each.at)} {each.remediation} on {each.target}: present: {each.before}; changed: {each.after}"
     if len(episodes) > SHOWN_EPISODES:
         yield f"  and {len(episodes) - SHOWN_EPISODES} more; --output json has all"
 
@@ -155,7 +162,8 @@ def _hour(hour: BusiestHour | None) -> str:
 
 
 def _of(word: str, number: int) -> str:
-    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+    plural = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    return f"{number or 'no'} {word if number == 1 else plural}"
 
 
 def _times(number: int) -> str:

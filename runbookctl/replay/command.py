@@ -104,7 +104,7 @@ def read_deliveries(file: Path, period: Period) -> Past:
         raise RemediatorRefused(f"{file} has no deliveries within --since and --until; set a longer time")
     since = max(export.since, period.since)
     history = History(since, period.until, deliveries=deliveries)
-    source = Source(str(file), since, period.until, None, len(deliveries), [UNKNOWN_PAST])
+    source = Source(str(file), since, period.until, None, [UNKNOWN_PAST], deliveries=len(deliveries))
     return Past(history, Sizes(recorded=export.plans), source)
 
 
@@ -119,5 +119,5 @@ async def _read_prometheus(access: Access, period: Period, options: Options, map
     sizes = Sizes(measured.found, measured.population, recorded)
     firings = sum(len(each.spans) for each in history.alerts)
     covered = min(coverage.total, period.until - period.since) if coverage.spans else timedelta()
-    source = Source(f"Prometheus at {prometheus.shown}", period.since, period.until, covered, firings, notes)
+    source = Source(f"Prometheus at {prometheus.shown}", period.since, period.until, covered, notes, firings)
     return Past(history, sizes, source)

@@ -1,15 +1,16 @@
 """Plays a history through a simulated remediator, and returns every decision that it made."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 
 from sqlalchemy import select
 
 from remediator.ledger.episodes import Episode
-from remediator.ledger.runs import Run
+from remediator.ledger.runs import Run, from_row
 from remediator.ledger.schema import audit, storm
+from remediator.ledger.schema import run as run_table
 from remediator.model.run_state import RunState
 from remediator.simulation.simulation import Simulation, simulation
 from remediator.simulation.targets import SimulatedTargets
@@ -18,6 +19,7 @@ from runbookctl.replay.history import History
 from runbookd.inventory import Inventory
 
 SETTLE = timedelta(minutes=5)  # after the last event, for runs under way
+KEPT = ("plan",)  # of the evidence of a run
 DECISIONS = frozenset(RunState) - {RunState.PLANNED, RunState.PRECHECKED}
 
 
@@ -58,8 +60,7 @@ async def _play(inventory: Inventory, history: History, targets: SimulatedTarget
         await (_play_alerts if of_alerts else _play_deliveries)(simulated, history)
         await simulated.advance_to(history.until)
         await simulated.advance(SETTLE)
-        # A run that would begin after the end is none of this past.
-        runs = [run for run in await simulated.runs() if run.created_at <= history.until]
+        runs = await _runs(simulated, history.until)
         decisions = await _decisions(simulated, {run.id for run in runs})
         return Played(runs, await simulated.episodes(), decisions, await _storms(simulated))
 
@@ -86,6 +87,18 @@ async def _play_deliveries(simulated: Simulation, history: History) -> None:
     for delivery in history.deliveries:
         await simulated.advance_to(delivery.received_at)
         await simulated.deliver(delivery.body)
+
+
+async def _runs(simulated: Simulation, until: datetime) -> Sequence[Run]:
+    """Return the runs that began until then: a later one is none of this past."""
+    query = select(run_table).where(run_table.c.created_at <= until).order_by(run_table.c.id)
+    async with simulated.ledger.read() as connection:
+        return [_without_texts(from_row(row)) for row in await connection.execute(query)]
+
+
+def _without_texts(run: Run) -> Run:
+    """Return the run without what it was judged by: most of the memory of a month, and no report shows it."""
+    return replace(run, settings=None, evidence={name: run.evidence[name] for name in KEPT if name in run.evidence})
 
 
 async def _decisions(simulated: Simulation, runs: Collection[int]) -> Sequence[Decision]:

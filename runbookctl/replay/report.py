@@ -14,14 +14,15 @@ MAX_MOMENTS = 1_000  # of each bound in the JSON
 
 @dataclass(frozen=True)
 class Source:
-    """Where the past came from, and how much of it is known."""
+    """Where the past came from, and how much of it is known. Prometheus knows firings, a ledger deliveries."""
 
     what: str
     since: datetime
     until: datetime
     covered: timedelta | None
-    firings: int
     notes: Sequence[str]
+    firings: int | None = None
+    deliveries: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def as_data(report: ReplayReport) -> dict[str, Any]:
             "until": rfc3339(source.until),
             "covered_seconds": None if source.covered is None else source.covered.total_seconds(),
             "firings": source.firings,
+            "deliveries": source.deliveries,
             "notes": list(source.notes),
         },
         "mode": report.mode,
