@@ -1,5 +1,6 @@
 """A private apt: own lists and cache in the checkout, no hooks, no root rights."""
 
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,6 +12,8 @@ from tools.toolchain.commands import capture, error_line, log_file, run_logged
 from tools.toolchain.errors import SetupError
 
 _NETWORK = "check the network and the machine's package sources, then run make setup again"
+
+_LIST = re.compile(r"^Get:\d+ \S+ (.+)$", re.MULTILINE)
 
 # apt reads the machine's apt.conf.d before this file, so its proxies and credentials apply. Its hooks are cleared:
 # they would clean the machine's caches or rebuild its indexes.
@@ -92,6 +95,12 @@ class PrivateApt:
 
     def _program(self, name: str) -> list[str]:
         return [name, "-q", "-c", str(self.folder / "apt.conf")]
+
+
+def last_list(log: str) -> str:
+    """Return the list that `apt-get update` fetched last, with its size."""
+    lists = _LIST.findall(log)
+    return str(lists[-1]) if lists else ""
 
 
 def extract(archive: Path, into: Path) -> None:

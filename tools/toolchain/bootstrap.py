@@ -20,7 +20,7 @@ from tools.toolchain.stamps import STAMP, digest, is_current, write_stamp
 
 _LOCK, _DEMO_LOCK = ROOT / "requirements.lock", ROOT / "requirements-demo.lock"
 _SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-_PACKAGE = re.compile(r"^(?:Collecting |Processing \S*/)([\w.]+(?:-[A-Za-z][\w.]*)*)", re.MULTILINE)
+_PACKAGE = re.compile(r"^(?:Collecting |(?:Processing|Obtaining) \S*/)([\w.]+(?:-[A-Za-z][\w.]*)*)", re.MULTILINE)
 _SIZE = re.compile(r"^ +Downloading .*(\([\d.]+ \w+\))$")
 _NETWORK = "check the network and run make setup again"
 
@@ -135,16 +135,20 @@ def pip_install(step: Progress, *arguments: str | Path) -> None:
         "pip",
         [_python(), "-m", "pip", "install", *options, *arguments],
         env=_environment(),
-        tick=lambda: step.tick(_doing(log_file("pip").read_text(errors="replace"))),
+        tick=lambda: step.tick(_doing(log_file("pip").read_text(errors="replace"), _installed_count())),
         remedy=_NETWORK,
     )
 
 
-def _doing(log: str) -> str:
-    """Return what pip is doing: the package that it fetches, with its size, or that it installs them."""
-    if "\nInstalling collected packages" in log:
-        return "installing"
+def _installed_count() -> int:
+    return sum(1 for _ in VENV.glob("lib/python*/site-packages/*.dist-info"))
+
+
+def _doing(log: str, installed: int) -> str:
+    """Return what pip is doing: the package that it fetches, with its size, or how many it has installed."""
     packages = _PACKAGE.findall(log)
+    if "\nInstalling collected packages" in log:
+        return f"installed {installed} of {len(packages)} packages"
     size = _SIZE.match(log.rstrip().rpartition("\n")[2])
     return f"package {len(packages)}: {packages[-1]} {size[1] if size else ''}".rstrip() if packages else ""
 

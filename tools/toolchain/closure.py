@@ -16,6 +16,8 @@ class Package:
     """A package. `needs` has the alternatives of each dependency; `size` is in bytes."""
 
     name: str
+    version: str
+    sha256: str
     section: str
     size: int
     essential: bool
@@ -82,6 +84,8 @@ def _package(stanza: str) -> Package:
     depends = ", ".join(fields[name] for name in ("Pre-Depends", "Depends") if name in fields)
     return Package(
         name=fields["Package"],
+        version=fields.get("Version", ""),
+        sha256=fields.get("SHA256", ""),
         section=fields.get("Section", ""),
         size=int(fields.get("Size", "0")),
         essential=fields.get("Essential") == "yes",

@@ -1,12 +1,15 @@
 """Fetches servers from Debian's archive and extracts them into the checkout."""
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.toolchain.alertmanager_patch import patch_template_path
-from tools.toolchain.apt import PrivateApt, extract
+from tools.toolchain.apt import PrivateApt, extract, last_list
 from tools.toolchain.closure import Package, fetch_list, parse_available
+from tools.toolchain.commands import log_file
 from tools.toolchain.fonts import write_font_configuration
 from tools.toolchain.launchers import write_launchers
 from tools.toolchain.paths import TOOLS, group_root
@@ -127,25 +130,41 @@ def _ready_apt(apt_folder: Path, codename: str, suite: str) -> PrivateApt:
     step = Progress(f"fetch Debian's package lists{f' of {suite}' if suite else ''}")
     apt = PrivateApt(TOOLS / "apt")
     apt.prepare(apt_folder, codename, suite)
-    apt.update(step.tick)
+    apt.update(lambda: step.tick(last_list(log_file("apt-update").read_text(errors="replace"))))
     step.done()
     return apt
 
 
 def _fill(group: PackageGroup, root: Path, apt: PrivateApt) -> None:
     packages = fetch_list(parse_available(apt.available()), group.packages)
-    downloads = root / "downloads"
-    downloads.mkdir()
+    downloads = _downloads(group, packages)
     _download(group, packages, downloads, apt)
     step = Progress(f"extract {len(packages)} packages")
     for archive in sorted(downloads.iterdir()):
         extract(archive, root)
-        archive.unlink()
-    downloads.rmdir()
+    shutil.rmtree(downloads)
     write_launchers(root, group.programs)
     if group.finish is not None:
         group.finish(root)
     step.done()
+
+
+def _downloads(group: PackageGroup, packages: list[Package]) -> Path:
+    """Return the folder of the files, with those of an interrupted set-up, which apt completes."""
+    folder = TOOLS / "downloads" / group.name
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {(package.name, package.version): package for package in packages}
+    for file in folder.iterdir():
+        name, _, rest = file.name.partition("_")
+        package = wanted.get((name, rest.rpartition("_")[0].replace("%3a", ":")))
+        if package is None or not _can_go_on(file, package):
+            file.unlink()
+    return folder
+
+
+def _can_go_on(file: Path, package: Package) -> bool:
+    """Return whether a file is incomplete or right: apt verifies what it fetches, but no file that is long enough."""
+    return file.stat().st_size < package.size or hashlib.sha256(file.read_bytes()).hexdigest() == package.sha256
 
 
 def _download(group: PackageGroup, packages: list[Package], into: Path, apt: PrivateApt) -> None:

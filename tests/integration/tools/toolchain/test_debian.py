@@ -103,6 +103,35 @@ def test_damaged_package_is_refused(machine: Path, tools: Path) -> None:
     assert not (tools / "tool").exists()
 
 
+@pytest.mark.parametrize("share", [0.5, 1.0, None])
+def test_file_of_an_interrupted_set_up_is_completed_and_an_older_version_is_removed(
+    machine: Path, tools: Path, share: float | None
+) -> None:
+    """Half of a file, a whole one, and a damaged one."""
+    _debian_archive(machine)
+    content = (machine / "debian" / "tool_1_all.deb").read_bytes()
+    left = tools / "downloads" / "tool"
+    left.mkdir(parents=True)
+    damaged = content[:-1] + b"!"
+    (left / "tool_1_all.deb").write_bytes(damaged if share is None else content[: int(len(content) * share)])
+    (left / "tool_0.9_all.deb").write_bytes(b"an older version, which would be extracted as well")
+    root = _fetch(TOOL, machine)
+    assert (root / "usr/share/tool").read_text() == "1"
+    assert not left.exists()
+
+
+def test_files_are_kept_if_the_set_up_ends_early(machine: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _debian_archive(machine)
+    monkeypatch.setattr(debian, "extract", _stop)
+    with pytest.raises(KeyboardInterrupt):
+        _fetch(TOOL, machine)
+    assert [file.name for file in (tools / "downloads" / "tool").glob("tool_*")] == ["tool_1_all.deb"]
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_packages_are_fetched_again_only_if_the_group_changes(machine: Path, tools: Path) -> None:
     _debian_archive(machine)
     root = _fetch(TOOL, machine)
