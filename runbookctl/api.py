@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from yarl import URL
@@ -25,6 +25,16 @@ def _silence_text(error: Exception, shown: str) -> str:
     if text.endswith(REMEDY):
         return f"{text.removesuffix(REMEDY)}check --url (REMEDIATOR_URL), and that the remediator runs there"
     return f"{text} (--url, REMEDIATOR_URL)"
+
+
+class Answer(dict[str, Any]):
+    """An object of an answer; without an expected key it is another service's, or of another release."""
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise RemediatorRefused(
+            f"the answer has no {key!r}, so it is not that of a remediator of this release;"
+            " check --url (REMEDIATOR_URL), and compare the versions"
+        )
 
 
 class RemediatorApi:
@@ -82,7 +92,7 @@ class RemediatorApi:
 
     def _json(self, content: bytes) -> Any:
         try:
-            return json.loads(content)
+            return json.loads(content, object_hook=Answer)
         except ValueError:
             raise RemediatorRefused(self._not_the_remediator("its answer is not JSON")) from None
 

@@ -67,7 +67,8 @@ class BearerTokens:
             raise web.HTTPServiceUnavailable(text="cannot read a token file; try again\n")
         if removed_name := self._removed_tokens.get(_digest(token)):
             raise web.HTTPUnauthorized(text=f"{OperatorRemoved(removed_name)}\n")
-        raise web.HTTPForbidden(text="this bearer token is not accepted\n")
+        place = self._place.format("NAME")
+        raise web.HTTPForbidden(text=f"this bearer token is not accepted; send the one in the file of {place}\n")
 
     def _current_token(self, name: str) -> str | None:
         """Return the token in the file now, or None if the file cannot be read."""

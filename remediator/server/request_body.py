@@ -5,6 +5,8 @@ from typing import TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from runbookd.inventory.words import problem_text
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -19,5 +21,4 @@ async def read_body(request: web.Request, kind: type[Body]) -> Body:
     except ValidationError as error:
         detail = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in detail["loc"]) or "body"
-        message = detail["msg"].removeprefix("Value error, ")
-        raise web.HTTPBadRequest(text=f"{place}: {message}\n") from None
+        raise web.HTTPBadRequest(text=f"{place}: {problem_text(detail)}\n") from None

@@ -74,10 +74,13 @@ async def _report(stack_name: str, stack: Stack, kind: str, name: str) -> Report
     notes: list[str] = []
     try:
         async with asyncio.timeout(SECONDS):
-            findings = await reading.check(COLLECTORS[kind](stack, name), notes)
             # An unreadable target is one finding; checking its rights would only repeat it.
-            if not findings and kind in CHECKS:
-                findings = await CHECKS[kind](stack, name)
+            if problem := await reading.check(COLLECTORS[kind](stack, name), notes):
+                place = f"stacks.{stack_name}.{kind}.{name}"
+                repair = f"correct {place} in the inventory (address, TLS, password), or repair the server"
+                findings = [Finding(problem, repair)]
+            else:
+                findings = await CHECKS[kind](stack, name) if kind in CHECKS else []
     except TimeoutError:
         findings = [
             Finding(f"not all checks finished within {SECONDS:.0f} s", "check whether the target is overloaded")

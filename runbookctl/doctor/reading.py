@@ -11,23 +11,22 @@ from runbookctl.doctor.finding import Finding
 from runbookd.inventory import Stack
 
 SECONDS = 15.0
-_REPAIR = "fix the problem named above, in the inventory or on the target"
 
 
-async def check(collector: Collector, notes: list[str]) -> list[Finding]:
-    """Connect and read once in each lane, and add the exporter's notes to `notes`.
+async def check(collector: Collector, notes: list[str]) -> str | None:
+    """Connect and read once in each lane, and add the exporter's notes to `notes`. Return why that failed, or None.
 
     The background finds the names of the queues that the scrape then reads.
     """
     lanes = (collector.background, collector.scrape)
     for connect in [lane.connect for lane in lanes if lane is not None]:
         result = await _read(connect)
-        if isinstance(result, Finding):
-            return [result]
+        if isinstance(result, str):
+            return result
         if result.problem:
-            return [Finding(result.problem, _REPAIR)]
+            return result.problem
         notes += [note for note in result.notes if note not in notes]
-    return []
+    return None
 
 
 async def check_backups(stack: Stack, name: str) -> list[Finding]:
@@ -44,7 +43,7 @@ async def check_backups(stack: Stack, name: str) -> list[Finding]:
     ]
 
 
-async def _read(connect: Connect) -> Reading | Finding:
+async def _read(connect: Connect) -> Reading | str:
     try:
         async with asyncio.timeout(SECONDS):
             client = await connect(SECONDS)
@@ -53,7 +52,7 @@ async def _read(connect: Connect) -> Reading | Finding:
             finally:
                 await client.close()
     except Exception as error:  # drivers raise anything; failure_of keeps secrets out of the text
-        return Finding(failure_of(error).reason, _REPAIR)
+        return failure_of(error).reason
 
 
 def _value(reading: Reading, metric: str) -> float:

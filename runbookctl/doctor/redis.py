@@ -49,6 +49,8 @@ async def check(stack: Stack, name: str) -> list[Finding]:
         findings = list(_server(await client.info(), any(queues.redis == name for queues in stack.queues.values())))
         findings += [finding async for finding in _missing(client, user)]
         return [*findings, *([_excess_finding(user, stack, name)] if await _has_excess_rights(client) else [])]
+    except NoPermissionError:
+        return [Finding(f"user {user} may not run INFO", f"ACL SETUSER {user} +info")]
     except (RedisError, OSError) as error:
         return [Finding(address.hide(redis_error_text(error)), "check the server's log")]
     finally:

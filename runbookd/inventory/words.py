@@ -30,6 +30,7 @@ _TEXTS: Mapping[str, str] = {
     "string_type": "must be text; put it in quotes",
     "time_parsing": 'must be a time of day such as "14:00"',
     "time_type": 'must be a time of day such as "14:00"',
+    "timezone_aware": "needs a time zone, as in 2026-12-24T00:00:00Z",
     "too_short": "must not be empty",
     "tuple_type": "must be a list, as in `[a, b]`",
 }

@@ -28,7 +28,8 @@ def read_yaml(file: Path, places: KeyPlaces) -> dict[str, Any]:
         text = read_text_file(file)
         node, data = compose_yaml(text), load_yaml(text)
     except OSError as error:
-        raise InventoryError([Problem(str(file), "", f"cannot read the file: {error.strerror}")]) from None
+        remedy = "make it readable by this user" if isinstance(error, PermissionError) else "check its path"
+        raise InventoryError([Problem(str(file), "", f"cannot read the file: {error.strerror}; {remedy}")]) from None
     except UnicodeDecodeError:
         raise InventoryError([Problem(str(file), "", "is not UTF-8 text")]) from None
     except yaml.YAMLError as error:

@@ -14,6 +14,7 @@ from remediator.console.visitor import Visitor
 from remediator.context import Context
 from remediator.model.errors import InvalidParameter
 from remediator.runs.pausing import MAX_REASON, PauseRequest, pause, resume
+from runbookd.inventory.words import problem_text
 
 
 def add_routes(routes: ConsoleRoutes) -> None:
@@ -85,8 +86,7 @@ def _pause_request(form: Mapping[str, str]) -> PauseRequest:
         )
     except ValidationError as error:
         detail = error.errors(include_input=False, include_url=False)[0]
-        place, message = detail["loc"][0], detail["msg"].removeprefix("Value error, ")
-        raise InvalidParameter(f"{place}: {message}") from None
+        raise InvalidParameter(f"{detail['loc'][0]}: {problem_text(detail)}") from None
 
 
 async def _release(context: Context, form: Mapping[str, str], operator: str) -> None:

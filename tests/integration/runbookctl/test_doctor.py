@@ -235,6 +235,12 @@ def test_numbers_that_the_exporter_leaves_out_are_noted(redis_with, tmp_path, mo
     assert "  note: LATENCY LATEST is refused, so its metrics are absent:" in capsys.readouterr().out
 
 
+def test_redis_user_without_info_gets_the_statement(redis_with, doctor: Doctor) -> None:
+    server = redis_with(_users().replace(" +info", ""))
+    _, found = doctor(_redis_inventory(server.url("metrics", "hush")))
+    assert [each["repair"] for each in found["shop/redis/main"]] == ["ACL SETUSER metrics +info"]
+
+
 def test_redis_user_with_missing_or_excess_rights_is_reported(redis_with, doctor: Doctor) -> None:
     server = redis_with(_users().replace(" +slowlog|len", ""))
     _, found = doctor(_redis_inventory(server.url("metrics", "hush")))

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from runbookctl.client import RemediatorClient, RemediatorRefused, WrongUsage
 from runbookctl.errors import InitError
 from runbookctl.main import COMMANDS, app
+from runbookctl.options import console
+from runbookctl.printing import answers
 from runbookd.inventory import load_inventory
 from tests.unit.runbookctl.conftest import Ctl
 
@@ -139,6 +141,23 @@ async def test_other_server_at_the_address_is_recognized(
     client = RemediatorClient(other_server, str(tmp_path / "oncall"))
     with pytest.raises(RemediatorRefused, match=f"^{re.escape(other_server)} is not a remediator's API: {why}"):
         await asyncio.to_thread(client.get, path)
+
+
+async def test_answer_without_an_expected_key_is_another_services_or_of_another_release(tmp_path: Path) -> None:
+    """Alertmanager answers the path of `status` as well."""
+
+    async def another_status(_: web.Request) -> web.Response:
+        return web.json_response({"cluster": {"status": "ready"}})
+
+    (tmp_path / "oncall").write_text("x")
+    app_of_another = web.Application()
+    app_of_another.router.add_get("/api/v1/status", another_status)
+    async with TestServer(app_of_another) as server:
+        client = RemediatorClient(str(server.make_url("")), str(tmp_path / "oncall"))
+        answer = await asyncio.to_thread(client.get, "/api/v1/status")
+    assert answer["cluster"]["status"] == "ready"
+    with pytest.raises(RemediatorRefused, match="no 'trouble', so it is not that of a remediator of this release"):
+        answers.status(console, answer)
 
 
 def test_runs_are_paged_and_the_hint_goes_to_stderr(ctl: Ctl, deliver: Callable[..., None]) -> None:

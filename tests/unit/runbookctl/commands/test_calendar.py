@@ -91,13 +91,13 @@ def test_overdue_duty_is_listed_first_with_exit_code_1(ctl: Ctl, refusal: Refusa
     [
         (("shop", "drill", "--at", "2100-01-01T00:00:00Z"), "is in the future; report a duty after it was done"),
         (("shop", "drill", "--at", "1970-01-01T00:00:00Z"), "is before 2000"),
-        (("shop", "drill", "--at", "2026-01-01T00:00:00"), "at: Input should have timezone info"),
-        (("shop", "drill", "--at", "yesterday"), "at: Input should be a valid datetime"),
+        (("shop", "drill", "--at", "2026-01-01T00:00:00"), "at: needs a time zone"),
+        (("shop", "drill", "--at", "yesterday"), "at: must be a moment such as 2026-"),
         (("shop", "dril"), "stack shop has no duty 'dril'; did you mean 'drill'?"),
         (("shoq", "drill"), "the inventory has no stack 'shoq'; did you mean 'shop'?"),
         (("shop", "../pause"), "stack shop has no duty '../pause'"),
         (("shop", "rotation"), "rotation is measured by the age of the secret files"),
-        (("shop", "drill", "--note", "x" * 2_001), "note: String should have at most 2000 characters"),
+        (("shop", "drill", "--note", "x" * 2_001), "note: must have at most 2000 characters"),
     ],
 )
 def test_report_that_cannot_be_true_is_refused(refusal: Refusal, words: tuple[str, ...], reason: str) -> None:

@@ -143,7 +143,7 @@ def test_invalid_web_configuration_exits_with_2(tmp_path: Path) -> None:
     assert run_to_end("--web.config.file", str(file)) == (
         2,
         "",
-        f"{file}: cannot read the file: No such file or directory\n",
+        f"{file}: cannot read the file: No such file or directory; check its path\n",
     )
     file.write_text("tls_server_config: {cert_file: server.pem, key_file: server.key}\n")
     for check in ([], ["--config.check"]):

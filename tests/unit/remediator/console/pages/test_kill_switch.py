@@ -47,7 +47,7 @@ async def test_stop_says_what_it_covers_before_it_is_pressed(console: Visit) -> 
     ("form", "text"),
     [
         ({"reason": " "}, "reason: must not be empty"),
-        ({"reason": "x" * 501}, "reason: String should have at most 500 characters"),
+        ({"reason": "x" * 501}, "reason: must have at most 500 characters"),
         ({"reason": "x", "scope": "nobody"}, "the inventory has no stack 'nobody'"),
         ({"reason": "x", "for_": "soon"}, "for: "),
         ({"reason": "x", "for_": "0s"}, "for: must be at least 1s"),
