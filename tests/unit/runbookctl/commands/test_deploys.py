@@ -51,7 +51,7 @@ def test_deploy_that_was_not_announced_begins_at_its_end(ctl: Ctl, remediator: s
     ("words", "reason"),
     [
         (("other",), "the inventory has no stack 'other'"),
-        (("shop", "--version", "a b"), "version: String should match"),
+        (("shop", "--version", "a b"), "version: must match"),
     ],
 )
 def test_deploy_of_an_unknown_stack_or_an_odd_version_is_refused(
