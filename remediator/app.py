@@ -13,7 +13,7 @@ from remediator.console.console import add_console_routes
 from remediator.console.paths import CONSOLE_PATHS
 from remediator.console.sign_in.routes import add_sign_in_routes
 from remediator.context import Context
-from remediator.engine.leadership import Leadership
+from remediator.leadership import Leadership
 from remediator.ledger.address import clock_of
 from remediator.ledger_flags import configured_ledger
 from remediator.ledger_placement import placement_problems

@@ -2,14 +2,13 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tools.pictures.import_graph import PACKAGES, Graph, imports, modules
+from tools.toolchain.paths import ROOT
+
 # What each package may import of the others.
 MAY_IMPORT = {
     "runbookd": set(),
@@ -23,36 +22,6 @@ MAY_IMPORT = {
     "chaos": {"runbookd", "remediator", "demo", "soak", "tools"},
     "benchmarks": {"runbookd", "exporter", "remediator", "runbookctl", "demo", "tools"},
 }
-Graph = Mapping[str, set[str]]
-
-
-@cache
-def modules() -> Mapping[str, Path]:
-    """Every module of the packages by its dotted name."""
-    files = [
-        file for package in MAY_IMPORT for file in (ROOT / package).rglob("*.py") if "node_modules" not in file.parts
-    ]
-    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
-
-
-@cache
-def imports() -> Graph:
-    """Return the project's modules that each module imports, in functions and for type checkers as well."""
-    return {name: set(_imports_of(file)) - {name} for name, file in modules().items()}
-
-
-def _imports_of(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: imports are absolute"
-            yield from (_imported(str(node.module), alias.name) for alias in node.names)
-
-
-def _imported(module: str, name: str) -> str:
-    """`from a import b` is the module a.b where there is one, else something of a."""
-    return f"{module}.{name}" if f"{module}.{name}" in modules() else module
 
 
 def between_entries(folder: str) -> Graph:
@@ -64,6 +33,10 @@ def between_entries(folder: str) -> Graph:
                 one, two = (each.removeprefix(f"{folder}.").split(".")[0] for each in (name, other))
                 graph.setdefault(one, set()).update({two} - {one})
     return graph
+
+
+def test_every_package_has_its_rule() -> None:
+    assert set(MAY_IMPORT) == set(PACKAGES)
 
 
 def folders() -> list[str]:

@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/reference and deploy/runbooks: `python -m tools.docs.build`."""
+"""Write the generated parts of docs and deploy/runbooks, and the pictures of packages: `python -m tools.docs.build`."""
 
 from tools.docs.alerts_tables import alerts_page
 from tools.docs.boards_page import boards_page
@@ -13,10 +13,12 @@ from tools.docs.remediation_cases import remediation_cases_page
 from tools.docs.runbook_routes import runbook_routes
 from tools.docs.states_page import states_page
 from tools.docs.undo_page import undo_page
+from tools.pictures.packages import package_pictures
 
 PAGES = (
     *(metrics_pages, alerts_page, states_page, runbook_routes, coverage_page, invariants_page, never_page),
     *(remediation_cases_page, undo_page, permanent_fixes_page, boards_page, licences_page, policy_tests_page),
+    package_pictures,
 )
 """Each yields files with their expected content."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from remediator.context import Context, LeaderContext
 from remediator.engine.engine import Engine
-from remediator.engine.leadership import Leadership
+from remediator.leadership import Leadership
 from remediator.ledger.address import postgres_address
 from remediator.ledger.postgresql import leader as leader_module
 from remediator.ledger.postgresql import lease
