@@ -1,42 +1,20 @@
 """Finds remediations that could never act: no target of their kind, no rights, or a folder that cannot be written."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from remediator.model.remediation import Remediation
+from remediator.model.remediation import Needs, Remediation
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import BackupTarget, Inventory, Mode, Stack
-from runbookd.inventory.commands import CommandEntry, RequestEntry
 from runbookd.service import ConfigFinding
 
-
-def _has_keys(stack: Stack, name: str, kind: str) -> bool:
-    return bool(getattr(stack.redis[name], kind)) and stack.redis[name].admin_url_secret().configured
-
-
-# Per kind of target: whether one has the rights, and the keys that give them.
-_RIGHTS: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
-    "postgres": (lambda stack, name: stack.postgres[name].admin_dsn_secret().configured, "admin_dsn_file"),
-    "queues": (
+# Per kind of target, unless the remediation declares its own.
+_NEEDS: Mapping[str, Needs] = {
+    "postgres": Needs(lambda stack, name: stack.postgres[name].admin_dsn_secret().configured, "admin_dsn_file"),
+    "queues": Needs(
         lambda stack, name: stack.redis[stack.queues[name].redis].admin_url_secret().configured,
         "admin_url_file of its redis",
     ),
-}
-# The same per remediation, where several act on one kind of target.
-_RIGHTS_BY_NAME: Mapping[str, tuple[Callable[[Stack, str], bool], str]] = {
-    "run_backup": (lambda stack, name: stack.backups[name].dump is not None, "dump"),
-    "verify_backup": (lambda stack, name: stack.backups[name].report is None, "url and pattern"),
-    "restore_drill": (lambda stack, name: stack.backups[name].drill is not None, "drill"),
-    "prune_backups": (lambda stack, name: stack.backups[name].retention is not None, "retention"),
-    "run_command": (lambda stack, name: isinstance(stack.commands[name], CommandEntry), "argv"),
-    "archive_dead_letters": (lambda stack, name: stack.queues[name].archive is not None, "archive"),
-    "unlink_prefix": (lambda stack, name: _has_keys(stack, name, "caches"), "caches and admin_url_file"),
-    "reset_rate_limit": (lambda stack, name: _has_keys(stack, name, "rate_limits"), "rate_limits and admin_url_file"),
-    "block_address": (lambda stack, name: _has_keys(stack, name, "blocks"), "blocks and admin_url_file"),
-    "prune_files": (lambda _stack, _name: True, "a path"),
-    "restart_service": (lambda _stack, _name: True, "a manager"),
-    "scale_workers": (lambda stack, name: stack.services[name].workers is not None, "workers"),
-    "http_call": (lambda stack, name: isinstance(stack.commands[name], RequestEntry), "method and url"),
 }
 
 
@@ -60,15 +38,14 @@ def folder_findings(inventory: Inventory) -> Iterator[ConfigFinding]:
 
 def _missing(stack: Stack, remediation: Remediation, mode: Mode) -> Iterator[str]:
     kind = remediation.kind
-    rights = _RIGHTS_BY_NAME.get(remediation.name) or _RIGHTS.get(kind)
-    if rights is None:
+    needs = remediation.needs or _NEEDS.get(kind)
+    if needs is None:
         return
-    has_rights, key = rights
     targets = getattr(stack, kind)
     if not targets:
         yield f"mode is {mode}, but the stack has no {kind}; add one, or set mode: off"
-    elif not any(has_rights(stack, target) for target in targets):
-        yield f"mode is {mode}, but no {kind} of the stack has {key}; add it, or set mode: off"
+    elif not any(needs.given(stack, target) for target in targets):
+        yield f"mode is {mode}, but no {kind} of the stack has {needs.keys}; add it, or set mode: off"
 
 
 def _folder_problem(backup: BackupTarget) -> str | None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from remediator.model.act_words import ActWords
 from remediator.model.parameters import Parameter, Value
 from remediator.model.permanent_fix import Cause, Fix
 from runbookd.inventory import RemediationSettings, Stack
@@ -147,6 +148,14 @@ class PastSize:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Needs:
+    """The keys of a target without which a remediation could never act on it, and whether one of a stack has them."""
+
+    given: Callable[[Stack, str], bool]
+    keys: str
+
+
 ONE_ITEM = PastSize(items=1)
 
 
@@ -225,6 +234,7 @@ class Remediation:
     a freeze. `undo_when` returns when the engine undoes a succeeded run by itself; only for an exact `undo`.
     `declare` returns the parameters and the undo of one target, where the inventory says what a target is. `refused_by`
     are the bounds that apply to it besides those of all. `permanent_fix` is what an operator can do instead.
+    `words` are those of its button, `needs` what it needs of its target besides the rights on that kind of target.
     `past_size` tells a replay how large a plan was; without it, the size is unknown.
     """
 
@@ -246,6 +256,8 @@ class Remediation:
     refused_by: frozenset[DeclaredBound] = frozenset()
     permanent_fix: PermanentFix = field(kw_only=True)
     past_size: PastSize | None = None
+    words: ActWords | None = None
+    needs: Needs | None = None
 
     def declared_for(self, stack: Stack, target: TargetName) -> Declaration:
         """Return the parameters and the undo of this remediation on `target`."""

@@ -20,6 +20,7 @@ from remediator.clients.postgres import translate_errors
 from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment
 from remediator.clients.tables import autovacuum_statements, load_table_statements, maintain_remedy, may_maintain
+from remediator.model.act_words import ActWords
 from remediator.model.errors import TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
@@ -225,4 +226,5 @@ REMEDIATION = Remediation(
     open=_open,
     undo=Undo("none", "Former statistics cannot be restored; autovacuum renews them with the next changes."),
     permanent_fix=PermanentFix(_write_fix, names=("schema", "table"), numbers=("modified",)),
+    words=ActWords("Analyze", "analyzed", "table", "tables"),
 )

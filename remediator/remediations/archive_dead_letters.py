@@ -21,12 +21,14 @@ from redis.asyncio import Redis
 from remediator.clients.archive_store import ArchiveStore, open_archive, read_archive, store_archive
 from remediator.clients.redis import connect
 from remediator.masking import mask_text
+from remediator.model.act_words import ActWords
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PastSize,
     PermanentFix,
     Plan,
@@ -340,4 +342,6 @@ REMEDIATION = Remediation(
         found="sum by (stack, target, queue) (bullmq_queue_dead_letter_jobs)",
         note="counts every job of the dead letter queue",
     ),
+    words=ActWords("Archive", "archived", "dead job", "dead jobs"),
+    needs=Needs(lambda stack, name: stack.queues[name].archive is not None, "archive"),
 )

@@ -15,6 +15,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from remediator.clients.redis import connect
+from remediator.model.act_words import ActWords
 from remediator.model.errors import RunRefused
 from remediator.model.parameters import AddressParameter, DurationParameter, Parameter
 from remediator.model.permanent_fix import Cause, Fix
@@ -36,6 +37,7 @@ from remediator.remediations.redis_keys import (
     act_on_key,
     chosen_entry,
     entry_parameter,
+    needs_keys,
     operators_value,
     translate_key_errors,
 )
@@ -215,4 +217,6 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix, names=("block",)),
     declare=_declare,
     never_auto=True,
+    words=ActWords("Block the address on {}", "Blocked the address on {}"),
+    needs=needs_keys("blocks"),
 )

@@ -20,6 +20,7 @@ from remediator.clients.postgres import translate_errors
 from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment, load_session_statements, protection, read_moments, read_pid
 from remediator.clients.sql_commands import AROUND_ROWS, MAINTENANCE, ROWS, calls_backup_function, commands
+from remediator.model.act_words import ActWords
 from remediator.model.parameters import DurationParameter
 from remediator.model.permanent_fix import Cause, Fix, values_of
 from remediator.model.quoting import sql_duration, sql_name
@@ -251,4 +252,5 @@ REMEDIATION = Remediation(
             "the age from which a query is cancelled", timedelta(seconds=10), timedelta(days=7)
         )
     },
+    words=ActWords("Cancel", "cancelled", "query", "queries"),
 )

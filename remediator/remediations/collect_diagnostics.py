@@ -14,6 +14,7 @@ from datetime import timedelta
 from remediator.diagnostics.bundle import PART_SECONDS, parts_of
 from remediator.diagnostics.recent import read_recently
 from remediator.masking import mask_text
+from remediator.model.act_words import ActWords
 from remediator.model.errors import TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
@@ -99,4 +100,5 @@ REMEDIATION = Remediation(
     reads_only=True,
     only_adds=True,
     past_size=ONE_ITEM,
+    words=ActWords("Read", "read", "part", "parts"),
 )

@@ -13,10 +13,11 @@ from typing import Any
 
 from remediator.clients.http_request import Answer, RequestNotSent, RequestUnanswered, send_request
 from remediator.masking import mask_secrets
+from remediator.model.act_words import ActWords
 from remediator.model.command_texts import json_of, url_of
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
-from remediator.model.remediation import ONE_ITEM, Identity, ItemState, PermanentFix, Remediation, Scope
+from remediator.model.remediation import ONE_ITEM, Identity, ItemState, Needs, PermanentFix, Remediation, Scope
 from remediator.remediations.checked_effect import (
     CHECK_SECONDS,
     Attempt,
@@ -187,4 +188,6 @@ REMEDIATION = Remediation(
     undo_when=end_of,
     declare=declare,
     past_size=ONE_ITEM,
+    words=ActWords("Make the HTTP call {}", "Made the HTTP call {}"),
+    needs=Needs(lambda stack, name: isinstance(stack.commands[name], RequestEntry), "method and url"),
 )

@@ -7,6 +7,7 @@ either, once the alert has ended; and a pause by an operator without an end rais
 from collections.abc import Sequence
 from datetime import timedelta
 
+from remediator.model.act_words import ActWords
 from remediator.model.parameters import DurationParameter
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.quoting import script_text
@@ -54,4 +55,5 @@ REMEDIATION = Remediation(
     undo_when=_end_of,
     auto_needs=frozenset({"ends_after"}),
     past_size=PastSize(found="1 - max by (stack, target, queue) (bullmq_queue_paused)"),
+    words=ActWords("Pause the queue {}", "Paused the queue {}"),
 )

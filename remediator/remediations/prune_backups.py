@@ -15,12 +15,14 @@ from remediator.clients.backup_access import backups_target, open_backups
 from remediator.clients.backup_store import BackupFolder, BackupObject
 from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.upload import STORAGE_ERRORS
+from remediator.model.act_words import ActWords
 from remediator.model.errors import TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PermanentFix,
     Plan,
     Remediation,
@@ -194,4 +196,6 @@ REMEDIATION = Remediation(
     undo=Undo("none", "A deleted backup is gone; only a bucket with versions still has it."),
     permanent_fix=PermanentFix(_write_fix),
     never_auto=True,
+    words=ActWords("Delete", "deleted", "old backup", "old backups"),
+    needs=Needs(lambda stack, name: stack.backups[name].retention is not None, "retention"),
 )

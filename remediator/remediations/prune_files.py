@@ -19,6 +19,7 @@ from typing import Literal
 
 from remediator.clients.folder import Folder, decode_name, encode_name, is_plain_file, open_folder
 from remediator.clients.open_files import OpenFiles, read_open_files
+from remediator.model.act_words import ActWords
 from remediator.model.clock import SystemClock
 from remediator.model.errors import RunRefused
 from remediator.model.permanent_fix import Cause, Fix
@@ -27,6 +28,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PermanentFix,
     Plan,
     Remediation,
@@ -306,4 +308,6 @@ REMEDIATION = Remediation(
     undo=Undo("none", "A deleted or emptied file cannot be restored."),
     permanent_fix=PermanentFix(_write_fix),
     never_auto=True,
+    words=ActWords("Delete", "deleted", "old file", "old files"),
+    needs=Needs(lambda _stack, _name: True, "a path"),
 )

@@ -16,7 +16,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 from remediator.clients.redis import translate_errors
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.parameters import EnumParameter
-from remediator.model.remediation import Scope
+from remediator.model.remediation import Needs, Scope
+from runbookd.inventory import Stack
 
 SCRIPT_DEADLINE_MS = 5_000
 RIGHTS = "deploy/redis/remediator-cache.acl"
@@ -26,6 +27,16 @@ _CHECKS, *_PARTS = re.split(
     r"^-- ([a-z]+) --$", (files(__package__) / "redis_keys.lua").read_text("utf-8"), flags=re.MULTILINE
 )
 _SCRIPTS = {word: _CHECKS + text for word, text in zip(_PARTS[::2], _PARTS[1::2], strict=True)}
+
+
+def needs_keys(kind: str) -> Needs:
+    """Return the need of entries of this kind, and of the right to act on their keys."""
+
+    def given(stack: Stack, name: str) -> bool:
+        target = stack.redis[name]
+        return bool(getattr(target, kind)) and target.admin_url_secret().configured
+
+    return Needs(given, f"{kind} and admin_url_file")
 
 
 def entry_parameter(entries: Mapping[str, object], kind: str) -> EnumParameter:

@@ -13,6 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from remediator.clients.redis import connect
+from remediator.model.act_words import ActWords
 from remediator.model.parameters import NameParameter
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
@@ -32,6 +33,7 @@ from remediator.remediations.redis_keys import (
     act_on_key,
     chosen_entry,
     entry_parameter,
+    needs_keys,
     operators_value,
     translate_key_errors,
 )
@@ -155,4 +157,6 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix, names=("limit",)),
     declare=_declare,
     never_auto=True,
+    words=ActWords("Reset", "reset", "rate limit", "rate limits"),
+    needs=needs_keys("rate_limits"),
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from remediator.clients.services import manager_of
 from remediator.clients.services.manager import ManagerRefused, Process, ServiceManager, ServiceState, Status
+from remediator.model.act_words import ActWords
 from remediator.model.errors import TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.quoting import script_text, shell_word
@@ -22,6 +23,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PermanentFix,
     Plan,
     Remediation,
@@ -199,4 +201,6 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix, names=("state",)),
     refused_by=frozenset({"requires", "deploy", "backup_running"}),
     past_size=ONE_ITEM,
+    words=ActWords("Restart the service {}", "Restarted the service {}"),
+    needs=Needs(lambda _stack, _name: True, "a manager"),
 )

@@ -35,6 +35,7 @@ from remediator.clients.scratch_database import (
 )
 from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS
+from remediator.model.act_words import ActWords
 from remediator.model.errors import BackupLocked, BackupUnreadable, RunRefused, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
@@ -42,6 +43,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PermanentFix,
     Plan,
     Remediation,
@@ -321,4 +323,6 @@ REMEDIATION = Remediation(
     undo=Undo("none", "The scratch database is dropped; only the marker stays, and can be removed."),
     permanent_fix=PermanentFix(_write_fix),
     past_size=ONE_ITEM,
+    words=ActWords("Restore a backup of {} into a scratch database", "Restored a backup of {} into a scratch database"),
+    needs=Needs(lambda stack, name: stack.backups[name].drill is not None, "drill"),
 )

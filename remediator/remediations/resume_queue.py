@@ -5,6 +5,7 @@ A pause is a decision, so this remediation never runs by itself: the end of a pa
 
 from collections.abc import Sequence
 
+from remediator.model.act_words import ActWords
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.quoting import shell_word
 from remediator.model.remediation import PastSize, PermanentFix, Remediation, Scope, Undo
@@ -31,4 +32,5 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix),
     never_auto=True,
     past_size=PastSize(found="max by (stack, target, queue) (bullmq_queue_paused)"),
+    words=ActWords("Resume the queue {}", "Resumed the queue {}"),
 )

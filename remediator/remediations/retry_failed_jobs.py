@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 
 from remediator.clients.redis import connect
 from remediator.masking import mask_text
+from remediator.model.act_words import ActWords
 from remediator.model.errors import TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.quoting import script_text
@@ -286,4 +287,5 @@ REMEDIATION = Remediation(
         population="sum by (stack, target, queue) (bullmq_queue_jobs)",
         note="counts every failed job, also one that would not be retried",
     ),
+    words=ActWords("Retry", "retried", "failed job", "failed jobs"),
 )

@@ -27,6 +27,7 @@ from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.scratch_dir import scratch_dir
 from remediator.clients.upload import STORAGE_ERRORS, Answer, meaning_of, read_digest, upload
 from remediator.masking import mask_secrets
+from remediator.model.act_words import ActWords
 from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
@@ -34,6 +35,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PermanentFix,
     Plan,
     Remediation,
@@ -441,4 +443,6 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix),
     only_adds=True,
     past_size=ONE_ITEM,
+    words=ActWords("Make a backup of {}", "Made a backup of {}"),
+    needs=Needs(lambda stack, name: stack.backups[name].dump is not None, "dump"),
 )

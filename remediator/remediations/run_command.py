@@ -17,10 +17,11 @@ from typing import Any
 
 from remediator.clients.child_process import CapturedResult, run_captured
 from remediator.masking import mask_secrets
+from remediator.model.act_words import ActWords
 from remediator.model.command_texts import arguments_of
 from remediator.model.errors import TargetUnknown, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
-from remediator.model.remediation import ONE_ITEM, Identity, ItemState, PermanentFix, Remediation, Scope
+from remediator.model.remediation import ONE_ITEM, Identity, ItemState, Needs, PermanentFix, Remediation, Scope
 from remediator.remediations.checked_effect import (
     CHECK_SECONDS,
     Attempt,
@@ -189,4 +190,6 @@ REMEDIATION = Remediation(
     undo_when=end_of,
     declare=declare,
     past_size=ONE_ITEM,
+    words=ActWords("Run the command {}", "Ran the command {}"),
+    needs=Needs(lambda stack, name: isinstance(stack.commands[name], CommandEntry), "argv"),
 )

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from remediator.clients.services import manager_of
 from remediator.clients.services.manager import ManagerRefused, ServiceManager, ServiceState, Status
+from remediator.model.act_words import ActWords
 from remediator.model.errors import TargetUnreachable
 from remediator.model.parameters import EnumParameter
 from remediator.model.permanent_fix import Cause, Fix, values_of
@@ -21,6 +22,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PermanentFix,
     Plan,
     Remediation,
@@ -168,4 +170,6 @@ REMEDIATION = Remediation(
     undo_when=_undo_when,
     refused_by=frozenset({"requires", "deploy", "backup_running"}),
     past_size=ONE_ITEM,
+    words=ActWords("Change the number of workers of {}", "Changed the number of workers of {}"),
+    needs=Needs(lambda stack, name: stack.services[name].workers is not None, "workers"),
 )

@@ -16,6 +16,7 @@ import asyncpg
 from remediator.clients.postgres import translate_errors
 from remediator.clients.primary import connect_primary, is_at_work
 from remediator.clients.sessions import format_moment, load_session_statements, protection, read_moments, read_pid
+from remediator.model.act_words import ActWords
 from remediator.model.permanent_fix import Cause, Fix, values_of
 from remediator.model.quoting import sql_duration, sql_name
 from remediator.model.remediation import (
@@ -202,4 +203,5 @@ REMEDIATION = Remediation(
         population="sum by (stack, target) (pg_connections)",
         note="counts every session idle in a transaction, also one that is younger than older_than or protected",
     ),
+    words=ActWords("Terminate", "terminated", "session", "sessions"),
 )

@@ -14,6 +14,7 @@ from datetime import timedelta
 from redis.asyncio import Redis
 
 from remediator.clients.redis import connect
+from remediator.model.act_words import ActWords
 from remediator.model.errors import RunRefused, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix, values_of
 from remediator.model.quoting import script_text
@@ -30,7 +31,7 @@ from remediator.model.remediation import (
     Undo,
     Verdict,
 )
-from remediator.remediations.redis_keys import chosen_entry, entry_parameter, translate_key_errors
+from remediator.remediations.redis_keys import chosen_entry, entry_parameter, needs_keys, translate_key_errors
 from runbookd.inventory import KeyPrefix, Stack
 
 MAX_KEYS = 50_000
@@ -172,4 +173,6 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix, names=("cache",)),
     declare=_declare,
     never_auto=True,
+    words=ActWords("Delete", "deleted", "key", "keys"),
+    needs=needs_keys("caches"),
 )

@@ -26,6 +26,7 @@ from remediator.clients.tables import (
     maintain_remedy,
     may_maintain,
 )
+from remediator.model.act_words import ActWords
 from remediator.model.clock import SystemClock
 from remediator.model.errors import RunRefused, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
@@ -292,4 +293,5 @@ REMEDIATION = Remediation(
     undo=Undo("none", "VACUUM only frees the space of rows that are already deleted; there is nothing to restore."),
     permanent_fix=PermanentFix(_write_fix, names=("schema", "table"), numbers=("dead",)),
     auto_needs=frozenset({"only_in"}),
+    words=ActWords("Vacuum", "vacuumed", "table", "tables"),
 )

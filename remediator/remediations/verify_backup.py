@@ -25,6 +25,7 @@ from remediator.clients.backup_reading import BackupReading, completed_checks, r
 from remediator.clients.backup_store import BackupFolder, BackupObject
 from remediator.clients.object_store import describe, translate_errors
 from remediator.clients.upload import STORAGE_ERRORS
+from remediator.model.act_words import ActWords
 from remediator.model.errors import BackupLocked, BackupUnreadable, TargetUnreachable
 from remediator.model.permanent_fix import Cause, Fix
 from remediator.model.remediation import (
@@ -32,6 +33,7 @@ from remediator.model.remediation import (
     EffectOutcome,
     Item,
     ItemState,
+    Needs,
     PermanentFix,
     Plan,
     Remediation,
@@ -261,4 +263,6 @@ REMEDIATION = Remediation(
     permanent_fix=PermanentFix(_write_fix, after=8),
     only_adds=True,
     past_size=ONE_ITEM,
+    words=ActWords("Verify the newest backup of {}", "Verified the newest backup of {}"),
+    needs=Needs(lambda stack, name: stack.backups[name].report is None, "url and pattern"),
 )

@@ -1,4 +1,7 @@
-"""The names of the remediations, so that the exporter's check finds a misspelt one, too."""
+"""The names of the remediations: each is a file in remediator/remediations/.
+
+They are here so that the exporter's check finds a misspelt one, too.
+"""
 
 REMEDIATION_NAMES = frozenset(
     {

@@ -9,9 +9,7 @@ import pytest
 
 from exporter.config_check import config_findings as exporter_findings
 from remediator.config_check import config_findings
-from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory
-from runbookd.inventory.remediation_names import REMEDIATION_NAMES
 
 PG: dict[str, Any] = {"dsn": "postgresql://metrics@db/shop"}
 REDIS: dict[str, Any] = {"url": "redis://cache/0"}
@@ -25,10 +23,6 @@ def inventory_of(**stack: Any) -> Inventory:
 
 def found(inventory: Inventory) -> list[tuple[str, str]]:
     return [(".".join(finding.path), finding.reason) for finding in config_findings(inventory)]
-
-
-def test_names_known_to_the_exporter_are_those_of_the_remediator() -> None:
-    assert set(REMEDIATIONS) == REMEDIATION_NAMES
 
 
 @pytest.mark.parametrize(

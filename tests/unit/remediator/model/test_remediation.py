@@ -1,12 +1,21 @@
 """The contract of a remediation."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from remediator.model.remediation import Undo, UndoWhen
 from remediator.remediations import REMEDIATIONS
+from runbookd.inventory.remediation_names import REMEDIATION_NAMES
 from tests.unit.remediator.folder_remediation import FolderRemediation
+
+
+def test_every_file_with_a_remediation_is_in_the_map() -> None:
+    folder = Path(str(files("remediator.remediations")))
+    declared = {file.stem for file in folder.glob("*.py") if "\nREMEDIATION = " in file.read_text(encoding="utf-8")}
+    assert declared == REMEDIATION_NAMES, "add its name to runbookd/inventory/remediation_names.py"
+    assert {name: each.name for name, each in REMEDIATIONS.items()} == {name: name for name in REMEDIATION_NAMES}
 
 
 @pytest.mark.parametrize("name", REMEDIATIONS)
