@@ -22,13 +22,16 @@ BOARDS: dict[str, Json] = {
     "fleet": fleet.BOARD,
     "morning": morning.BOARD,
     "stack": stack.BOARD,
-    "queue-metrics": queues.BOARD,
+    "application": application.BOARD,
     "postgres": postgres.BOARD,
     "redis": redis.BOARD,
-    "backups": backups.BOARD,
+    "queue-metrics": queues.BOARD,
     "search": search.BOARD,
-    "application": application.BOARD,
+    "backups": backups.BOARD,
     "remediation": remediation.BOARD,
     "duties": duties.BOARD,
 }
-"""Dashboards by uid; the uid is the name of the JSON file and part of every link, so it stays as it is."""
+"""Dashboards by uid, from all stacks down to one subject, as an operator reads them.
+
+The uid is the name of the JSON file and part of every link, so it stays as it is.
+"""

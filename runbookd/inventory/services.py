@@ -2,15 +2,15 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.section import Name, Section
 
-MANAGER_NAMES = ("pm2", "systemd", "docker", "command")
 REQUIRED_KINDS = ("postgres", "redis", "http", "services")
 COUNT = "{count}"
 # No name begins with a dash, so that none can be read as an option.
@@ -26,7 +26,11 @@ def _check_timeout(timeout: timedelta) -> timedelta:
     return timeout
 
 
-class Pm2Service(Section):
+class Manager(Section):
+    """The block of a service's manager; the name of its key is that of the manager."""
+
+
+class Pm2Service(Manager):
     """An application of pm2. Its pm2 runs as `user` (through sudo), or as the remediator's user, in `home`."""
 
     name: ProcessName
@@ -40,14 +44,14 @@ class Pm2Service(Section):
         return self
 
 
-class SystemdService(Section):
+class SystemdService(Manager):
     """A unit of systemd. With `sudo`, only the restart runs through it; without, polkit has to allow it."""
 
     unit: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:\\-]{0,199}\.service$")]
     sudo: bool = False
 
 
-class DockerService(Section):
+class DockerService(Manager):
     """A compose service (`project` and `service`), or one `container`, over the socket of the Docker Engine."""
 
     project: ProcessName | None = None
@@ -64,7 +68,7 @@ class DockerService(Section):
         return self
 
 
-class CommandService(Section):
+class CommandService(Manager):
     """Commands of your own, as argument lists.
 
     `state` prints one line of JSON: `{"state": "running", "started": "…", "pid": 7, "restarts": 0, "instances": 1}`.
@@ -129,9 +133,9 @@ class ServiceTarget(Section):
 
     @model_validator(mode="after")
     def _one_manager(self) -> Self:
-        managers = [name for name in MANAGER_NAMES if getattr(self, name) is not None]
+        managers = [name for name in manager_names() if getattr(self, name) is not None]
         if len(managers) != 1:
-            raise ValueError(f"needs exactly one manager of {', '.join(MANAGER_NAMES)}, has {len(managers)}")
+            raise ValueError(f"needs exactly one manager of {', '.join(manager_names())}, has {len(managers)}")
         return self
 
     @model_validator(mode="after")
@@ -149,12 +153,23 @@ class ServiceTarget(Section):
     @property
     def manager(self) -> str:
         """The name of the manager."""
-        return next(name for name in MANAGER_NAMES if getattr(self, name) is not None)
+        return next(name for name in manager_names() if getattr(self, name) is not None)
 
     @property
     def max_processes(self) -> int:
         """The number of processes that may have the service's name."""
         return 1 if self.workers is None else self.workers.max
+
+
+@cache
+def manager_names() -> tuple[str, ...]:
+    """Return the managers that a service may have."""
+    fields = ServiceTarget.model_fields.items()
+    return tuple(
+        name
+        for name, field in fields
+        if any(isinstance(each, type) and issubclass(each, Manager) for each in get_args(field.annotation))
+    )
 
 
 def reference_problems(

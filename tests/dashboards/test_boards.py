@@ -145,7 +145,7 @@ def test_limit_lines_use_the_thresholds_of_the_alerts() -> None:
     rules = [text.read_text() for text in sorted((FOLDER.parents[1] / "alert_rules").glob("*.yml"))]
     compared = {quantity for text in rules for quantity in re.findall(r"runbook:(\w+):(?:critical|warning|info)", text)}
     assert drawn <= compared
-    assert compared - drawn == WITHOUT_A_LINE
+    assert compared - drawn == WITHOUT_A_LINE, "add limits(QUANTITY) to a panel in grafana/boards/, or list it below"
 
 
 WITHOUT_A_LINE = {

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from threading import Lock
 from typing import Any
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+# Python 3.11 counts the depth of all threads that parse together, and then refuses a file as too deep.
+_ONE_PARSER = Lock()
 _NOT_COMPARED = ("ctx", "kind", "type_comment")
 
 
@@ -23,6 +26,11 @@ def replace_code(source: str, symbol: str, old: str, new: str) -> str:
     `symbol` is `function`, `Class.method`, `function.nested` or `CONSTANT`; a function's decorators belong to it. An
     empty one is the whole module. Raises ValueError unless exactly one place matches.
     """
+    with _ONE_PARSER:
+        return _replace(source, symbol, old, new)
+
+
+def _replace(source: str, symbol: str, old: str, new: str) -> str:
     tree = ast.parse(source)
     roots = list(_named(tree, symbol.split(".") if symbol else []))
     if not roots:

@@ -187,6 +187,8 @@ def _expected(case: Case, threshold: Rule, value: float, limit: float) -> dict[s
 
 
 def _fill(text: str, words: Mapping[str, str]) -> str:
+    if unknown := set(re.findall(r"<(value|limit)>", text)) - words.keys():
+        raise ValueError(f"{text!r} has <{unknown.pop()}>: add `shown`, one of {', '.join(FORMATS)}, to its case")
     return re.sub(r"<(stack|value|limit|section)>", lambda found: words[found[1]], text)
 
 

@@ -64,9 +64,8 @@ def test_page_reaches_the_pager_once(stack: str) -> None:
 
 
 def test_alertmanager_files_match_the_common_routes() -> None:
-    """Run `make docs` to fix it."""
     for file, text in runbook_routes():
-        assert file.read_text(encoding="utf-8") == text, file
+        assert file.read_text(encoding="utf-8") == text, f"run make docs: {file}"
 
 
 def _healthy(stack: str) -> dict[str, Any]:

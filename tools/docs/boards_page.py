@@ -5,20 +5,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from grafana.boards import BOARDS
 from tools.docs import REFERENCE, ROOT
 from tools.docs.page_parts import replace_part, table
 
 PAGE = REFERENCE / "boards.md"
-# From all stacks down to one subject, as an operator reads them.
-ORDER = (
-    *("fleet", "morning", "stack", "application", "postgres", "redis", "queue-metrics", "search"),
-    *("backups", "remediation", "duties"),
-)
 
 
 def boards_page() -> Iterator[tuple[Path, str]]:
     """Yield the page with the panels of every board."""
-    yield PAGE, replace_part(PAGE, "\n".join(_board(_read(uid)) for uid in ORDER))
+    yield PAGE, replace_part(PAGE, "\n".join(_board(_read(uid)) for uid in BOARDS))
 
 
 def _read(uid: str) -> Mapping[str, Any]:

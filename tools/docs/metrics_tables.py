@@ -1,5 +1,6 @@
 """Generate the tables of docs/reference/metrics/*.md from declarations and coverage."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from exporter.scheduling import job_lane
 from exporter.scrape import TARGET_METRICS
 from tools.docs import REFERENCE
 from tools.docs.coverage_files import covered_rows
-from tools.docs.page_parts import replace_part, table
+from tools.docs.page_parts import EMPTY_PART, replace_part, table
 
 FOLDER = REFERENCE / "metrics"
 OWN_METRICS = (*scrape.OWN_METRICS, *reload.METRICS)
@@ -29,7 +30,15 @@ def metrics_pages() -> Iterator[tuple[Path, str]]:
     rows = _rows_by_metric()
     for kind, metrics in METRICS.items():
         file = FOLDER / f"{kind}.md"
-        yield file, replace_part(file, _table(metrics, rows))
+        page = file.read_text(encoding="utf-8") if file.exists() else _first_page(kind)
+        yield file, replace_part(file, _table(metrics, rows), page)
+
+
+def _first_page(kind: str) -> str:
+    """Return the page of a new kind, with the words of its package; what operators need to know follows by hand."""
+    package = COLLECTORS[kind].__module__.rpartition(".")[0]
+    title, _, text = (sys.modules[package].__doc__ or kind).strip().partition("\n")
+    return f"# {title.rstrip('.')}\n{text}\n\n{EMPTY_PART}"
 
 
 def _rows_by_metric() -> Mapping[str, Sequence[str]]:

@@ -57,10 +57,12 @@ def test_demo_and_example_decide_on_every_quantity_of_production(places: DemoPat
     production = set().union(
         *(_decided_quantities(file) for file in (CHECKOUT / "alert_rules" / "thresholds").glob("*.yml"))
     )
-    assert _decided_quantities(places.config / "thresholds.yml") == production
+    add = "add its number, or a silence, to {}"
+    assert _decided_quantities(places.config / "thresholds.yml") == production, add.format("demo/config/thresholds.yml")
     example = places.config / "starter.yml"
     example.write_text(full_texts(places.config)["thresholds.yml"], encoding="utf-8")
-    assert _decided_quantities(example) == production
+    template = "runbookctl/starter/templates/thresholds.yml"
+    assert _decided_quantities(example) == production, add.format(template)
 
 
 def test_every_incident_raises_an_alert_of_production() -> None:

@@ -25,8 +25,14 @@ def test_map_lists_every_collector_under_an_inventory_key() -> None:
     folders = {
         f"exporter.{file.parent.name}.collector" for file in Path(exporter.__file__).parent.glob("*/collector.py")
     }
-    assert folders == {collector.__module__ for collector in COLLECTORS.values()}
-    assert set(COLLECTORS) <= set(Stack.model_fields)
+    assert folders == {collector.__module__ for collector in COLLECTORS.values()}, "add it to exporter/collectors.py"
+    assert set(COLLECTORS) <= set(Stack.model_fields), "add its key to Stack in runbookd/inventory/model.py"
+
+
+def test_every_kind_is_tested_against_a_server_of_its_own() -> None:
+    folders = {file.parent.name for file in (ROOT / "exporter").glob("*/collector.py")}
+    tested = {file.parent.name for file in (ROOT / "tests/integration/exporter").glob("*/test_collector.py")}
+    assert folders - tested == set(), "add tests/integration/exporter/KIND/test_collector.py"
 
 
 def test_every_collector_declares_its_up_metric() -> None:
@@ -51,9 +57,8 @@ def test_metric_is_well_formed(metric: Metric) -> None:
 
 
 def test_reference_equals_the_declarations() -> None:
-    """Run `make docs` to fix a failure."""
     for file, text in metrics_pages():
-        assert file.read_text(encoding="utf-8") == text, file.name
+        assert file.read_text(encoding="utf-8") == text, f"run make docs: {file.name}"
 
 
 def test_reference_has_every_metric_and_links_every_page() -> None:
@@ -61,4 +66,5 @@ def test_reference_has_every_metric_and_links_every_page() -> None:
     assert sorted(ROW.findall("".join(pages.values()))) == sorted(metric.name for metric in ALL)
     index = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\(metrics/(.+?)\)", index))
-    assert linked == {*pages, "remediator.md"} == {file.name for file in FOLDER.iterdir()}
+    assert linked == {*pages, "remediator.md"}, "add its row to docs/reference/metrics.md"
+    assert linked == {file.name for file in FOLDER.iterdir()}

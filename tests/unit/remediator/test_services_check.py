@@ -4,13 +4,19 @@ from typing import Any
 
 import pytest
 
+from remediator.clients.services import MANAGERS
 from remediator.services_check import service_findings
 from runbookd.inventory import Inventory
+from runbookd.inventory.services import manager_names
 
 
 def found(service: dict[str, Any]) -> list[tuple[str, str]]:
     inventory = Inventory.model_validate({"stacks": {"shop": {"services": {"api": service}}}})
     return [(".".join(finding.path), finding.reason) for finding in service_findings(inventory)]
+
+
+def test_every_manager_of_the_inventory_has_its_code() -> None:
+    assert set(MANAGERS) == set(manager_names()), "add it to MANAGERS in remediator/clients/services/__init__.py"
 
 
 @pytest.mark.parametrize(

@@ -31,4 +31,6 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 @pytest.mark.parametrize("key", sorted(set(keys(Inventory))))
 def test_every_inventory_key_is_documented(key: str) -> None:
-    assert re.search(rf"`[^`]*\b{key}\b[^`]*`|## .*\b{key}\b|`{key}`", PAGE), f"{key} is missing"
+    assert re.search(rf"`[^`]*\b{key}\b[^`]*`|## .*\b{key}\b|`{key}`", PAGE), (
+        f"describe `{key}` in docs/reference/inventory.md"
+    )

@@ -57,9 +57,8 @@ def test_each_runbook_has_one_coverage_file() -> None:
 
 
 def test_coverage_page_matches_its_files() -> None:
-    """To fix it, run `make docs`, or correct the pointer."""
     for file, text in coverage_page():
-        assert file.read_text(encoding="utf-8") == text
+        assert file.read_text(encoding="utf-8") == text, f"run make docs: {file.name}"
 
 
 def test_metric_reference_names_the_answered_rows() -> None:

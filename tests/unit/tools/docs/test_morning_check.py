@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from tools.docs.boards_page import ORDER, boards_page
+from tools.docs.boards_page import boards_page
 from tools.docs.coverage_files import covered_rows
 
 ROOT = Path(__file__).parents[4]
@@ -37,7 +37,5 @@ def test_line_without_a_panel_says_where_the_answer_is() -> None:
 
 
 def test_boards_page_matches_the_boards() -> None:
-    """To fix it, run `make docs`."""
     for file, text in boards_page():
-        assert file.read_text(encoding="utf-8") == text
-    assert set(ORDER) == {file.stem for file in (ROOT / "grafana" / "dashboards").glob("*.json")}
+        assert file.read_text(encoding="utf-8") == text, f"run make docs: {file.name}"

@@ -1,6 +1,7 @@
 """Every remediation has tests for every case, and the page lists them."""
 
 import ast
+import re
 from functools import cache
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from remediator.remediations import REMEDIATIONS
 from tools.docs import ROOT
 from tools.docs.permanent_fixes_page import permanent_fixes_page
-from tools.docs.remediation_cases import CASES, UNDONE, cases, remediation_cases_page
+from tools.docs.remediation_cases import CASES, FILE, UNDONE, cases, remediation_cases_page
 from tools.docs.undo_page import undo_page
 
 
@@ -19,13 +20,21 @@ def functions_of(file: str) -> set[str]:
 
 
 def test_every_remediation_is_listed() -> None:
-    assert cases().keys() == REMEDIATIONS.keys()
+    assert cases().keys() == REMEDIATIONS.keys(), f"add its tests to {FILE.relative_to(ROOT)}"
+
+
+@pytest.mark.parametrize("name", sorted(REMEDIATIONS))
+def test_remediation_has_a_section_in_the_reference(name: str) -> None:
+    page = (ROOT / "docs/reference/remediations.md").read_text(encoding="utf-8")
+    heading = re.search(rf"^## .*\b{name}\b", page, re.MULTILINE)
+    assert heading is not None, "add what it reads, changes and proves to docs/reference/remediations.md"
 
 
 @pytest.mark.parametrize("name", sorted(REMEDIATIONS))
 def test_remediation_has_an_existing_test_or_a_reason_for_each_case(name: str) -> None:
     exact = {UNDONE} if REMEDIATIONS[name].undo.kind == "exact" else set()
     assert cases()[name].keys() == {*CASES, *exact}
+    assert isinstance(cases()[name]["done"], list), "name a test in which it repairs something"
     for tests in cases()[name].values():
         for test in [] if isinstance(tests, str) else tests:
             file, _, function = test.partition("::")
@@ -34,6 +43,5 @@ def test_remediation_has_an_existing_test_or_a_reason_for_each_case(name: str) -
 
 
 def test_page_matches_the_cases() -> None:
-    """Run `make docs` to fix it."""
     for file, text in (*remediation_cases_page(), *undo_page(), *permanent_fixes_page()):
-        assert file.read_text(encoding="utf-8") == text
+        assert file.read_text(encoding="utf-8") == text, f"run make docs: {file.name}"
