@@ -30,11 +30,11 @@ def metrics_pages() -> Iterator[tuple[Path, str]]:
     rows = _rows_by_metric()
     for kind, metrics in METRICS.items():
         file = FOLDER / f"{kind}.md"
-        page = file.read_text(encoding="utf-8") if file.exists() else _first_page(kind)
+        page = file.read_text(encoding="utf-8") if file.exists() else first_page(kind)
         yield file, replace_part(file, _table(metrics, rows), page)
 
 
-def _first_page(kind: str) -> str:
+def first_page(kind: str) -> str:
     """Return the page of a new kind, with the words of its package; what operators need to know follows by hand."""
     package = COLLECTORS[kind].__module__.rpartition(".")[0]
     title, _, text = (sys.modules[package].__doc__ or kind).strip().partition("\n")

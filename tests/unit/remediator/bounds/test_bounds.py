@@ -123,7 +123,7 @@ def test_no_bound_stops_a_run_at_its_limit(facts: dict[str, Any]) -> None:
 
 
 def test_every_bound_has_a_case() -> None:
-    assert {bound for bound, _ in STOPPED} == {*REFUSALS, *DEFERRALS}
+    assert {bound for bound, _ in STOPPED} == {*REFUSALS, *DEFERRALS}, "add facts that it stops to STOPPED"
 
 
 def test_a_refusal_wins_over_a_deferral() -> None:

@@ -37,7 +37,8 @@ def keys_of(cell: str) -> list[str]:
 
 
 def test_bounds_are_listed_in_their_order_of_precedence() -> None:
-    assert [row[0].strip("`") for row in ROWS] == [*REFUSALS, *DEFERRALS]
+    listed = [row[0].strip("`") for row in ROWS]
+    assert listed == [*REFUSALS, *DEFERRALS], "add its row to docs/reference/bounds.md, at its place"
     assert [row[1] for row in ROWS] == ["refuse"] * len(REFUSALS) + ["defer"] * len(DEFERRALS)
 
 
