@@ -27,8 +27,8 @@ MAX_NEXT = 2_000  # characters of the page that a sign-in leads to
 MAX_USER_AGENT = 300
 WRONG = "Operator or password is wrong."
 NO_PASSWORDS = (
-    "No operator has a password, so nobody can sign in. Add password_file to an operator of the inventory, or"
-    " console.proxy_header."
+    "No operator has a password, so nobody can sign in. Run `runbookctl password > FILE`, add password_file: FILE to an"
+    " operator of the inventory, and reload. Or set console.proxy_header."
 )
 log = structlog.get_logger(__name__)
 
