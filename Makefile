@@ -93,10 +93,11 @@ pictures: browser
 	@$(if $(BOARDS),,$(BIN)/python -m tools.pictures.console)
 
 # Pins every dependency by hash for Python 3.11 and later, without an index URL: one file for the image, one for the demo,
-# one for development.
+# one for development, and one for the tools of a release.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: setup
 	@$(BIN)/pip install --quiet uv
 	@$(COMPILE) --output-file requirements-runtime.lock pyproject.toml
 	@$(COMPILE) --constraint requirements-runtime.lock --extra demo --output-file requirements-demo.lock pyproject.toml
 	@$(COMPILE) --constraint requirements-demo.lock --extra dev --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --output-file requirements-release.lock --group pyproject.toml:release

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from redis.asyncio import Redis
 from soak.environment import ADMIN, EXPORTER, LEDGER_WRITER, REMEDIATOR, ROLE, USERS, SoakEnvironment
 
 GROWTH_BYTES = {EXPORTER: 5 * 1024 * 1024, REMEDIATOR: 10 * 1024 * 1024}
-MOST_LEDGER_CONNECTIONS = 10
-"""The size of the remediator's pool, which grows to what the busiest moment needed and stays so."""
+MOST = {"ledger": 10, "storage": 4}
+"""Pools that rightly grow: the remediator's to its size; that of the storage drops a connection after 90 s."""
 SAMPLES = 10
 _SAMPLE_SECONDS = 0.1
 _EQUAL = ("files", "tasks", "postgres", "redis")
@@ -25,7 +26,10 @@ _SESSIONS = "SELECT usename, count(*) FROM pg_stat_activity WHERE usename IS NOT
 
 @dataclass(frozen=True)
 class Usage:
-    """The memory of a daemon in bytes, and the numbers of what it holds open; `files` are those but for the ledger."""
+    """The memory of a daemon in bytes, and the numbers of what it holds open.
+
+    `files` are all but the connections of its clients, to the ledger and to the storage.
+    """
 
     rss: int
     files: int
@@ -33,6 +37,7 @@ class Usage:
     postgres: int
     redis: int
     ledger: int
+    storage: int
 
     def __str__(self) -> str:
         counts = (f"{getattr(self, each.name)} {each.name}" for each in fields(self) if each.name != "rss")
@@ -71,14 +76,36 @@ async def _sample(
     sessions = {row["usename"]: row["count"] for row in await connection.fetch(_SESSIONS)}
     clients = await redis.client_list()
     ledger = sessions.get(LEDGER_WRITER, 0) if daemon == REMEDIATOR else 0
+    inbound, storage = _connections(environment, daemon)
     return Usage(
         rss=int((process / "statm").read_text().split()[1]) * _PAGE,
-        files=len(list((process / "fd").iterdir())) - ledger,
+        files=len(list((process / "fd").iterdir())) - inbound - ledger - storage,
         tasks=_number(page, _TASKS[daemon]),
         postgres=sessions.get(_ROLES[daemon], 0),
         redis=sum(client["user"] == USERS[daemon] for client in clients),
         ledger=ledger,
+        storage=storage,
     )
+
+
+def _connections(environment: SoakEnvironment, daemon: str) -> tuple[int, int]:
+    """Return the numbers of connections from clients of a daemon, and to the storage."""
+    process = Path("/proc") / str(environment.pid(daemon))
+    links = set(_open_files(process))
+    rows = [line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:]]
+    own = [(_port(row[1]), _port(row[2])) for row in rows if f"socket:[{row[9]}]" in links]
+    from_clients = [remote for local, remote in own if local == environment.daemons[daemon].port and remote != 0]
+    return len(from_clients), sum(remote == environment.s3.port for _, remote in own)
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    for file in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            yield str(file.readlink())
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
 
 
 def _number(page: str, name: str) -> int:
@@ -101,5 +128,4 @@ def _changed(daemon: str, before: Usage, after: Usage) -> Iterator[str]:
     yield from (
         name for name in ("files", "tasks", "postgres", "redis") if getattr(after, name) != getattr(before, name)
     )
-    if after.ledger > MOST_LEDGER_CONNECTIONS:
-        yield "ledger"
+    yield from (name for name, most in MOST.items() if getattr(after, name) > most)

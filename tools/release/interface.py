@@ -1,4 +1,4 @@
-"""The names that others script against: flags, commands, metrics, keys of the inventory, routes of the API.
+"""The names that others script against: flags, commands, metrics, keys of the inventory, alerts, routes of the API.
 
 `python -m tools.release.interface` compares them with interface.txt beside this file. From 0.1.0 on, a line leaves it
 only as docs/reference/compatibility.md says; `--write` adds the new ones, and with `--remove` drops the missing ones.
@@ -11,26 +11,29 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import typer.main
+import yaml
 from pydantic import BaseModel
 
 from exporter.app import build_app
 from exporter.settings import ExporterSettings
 from remediator.app import build
+from remediator.remediations import REMEDIATIONS
 from remediator.settings import RemediatorSettings
 from runbookctl.main import app as runbookctl
 from runbookd.inventory import Inventory
 from runbookd.service import read_settings
-from tools.docs import REFERENCE
+from tools.docs import REFERENCE, ROOT
 from tools.docs.metrics_tables import METRICS
 
 FILE = Path(__file__).with_suffix(".txt")
 _ACTS = ("/api/v1/", "/-/", "/webhook", "/logout")  # the forms of the console's pages are its own
+_THRESHOLD = re.compile(r"\b(runbook:[a-z0-9_]+:[a-z]+)\b")
 _ROW = re.compile(r"^\| `([a-z_]+)` \| (\w+) \|\s*([^|]*?)\s*\|", re.MULTILINE)
 
 
 def interface() -> set[str]:
     """Return every name, one line each."""
-    return {*_flags(), *_commands(), *_metrics(), *(f"key {path}" for path in _keys(Inventory)), *_routes()}
+    return {*_flags(), *_commands(), *_metrics(), *_inventory(), *_alerts(), *_routes()}
 
 
 def _flags() -> Iterator[str]:
@@ -72,6 +75,19 @@ def _keys(model: type[BaseModel], path: str = "", above: tuple[type, ...] = ()) 
                 yield key
             for suffix, kind in inner:
                 yield from _keys(kind, f"{key}{suffix}", (*above, model))
+
+
+def _inventory() -> Iterator[str]:
+    yield from (f"key {path}" for path in _keys(Inventory))
+    yield from (f"remediation {name}" for name in REMEDIATIONS)
+
+
+def _alerts() -> Iterator[str]:
+    """Yield the alerts, and the thresholds that a stack may have."""
+    for file in (ROOT / "alert_rules").glob("*.yml"):
+        groups = yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        yield from (f"alert {rule['alert']}" for group in groups for rule in group["rules"] if "alert" in rule)
+        yield from (f"threshold {name}" for name in _THRESHOLD.findall(file.read_text(encoding="utf-8")))
 
 
 def _models(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:

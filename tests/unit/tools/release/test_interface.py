@@ -26,6 +26,9 @@ def test_list_is_complete() -> None:
         "key stacks.*.remediations.*.max_items",
         "route remediator POST /api/v1/questions/{id}/confirm",
         "route exporter GET /sd",
+        "alert IdleInTransactionTooLong",
+        "threshold runbook:bullmq_queue_oldest_waiting_age_seconds:critical",
+        "remediation retry_failed_jobs",
     ],
 )
 def test_each_kind_of_name_is_in_the_list(name: str) -> None:

@@ -1,4 +1,8 @@
-"""The migrations of the ledger's tables. `first_release.sql` is frozen: the tables that the first one creates."""
+"""The migrations of the ledger's tables.
+
+`first_release.sql` is frozen: the tables that the first one creates. So is `first_release_rows.sql`: what a remediator
+with those tables had written.
+"""
 
 import asyncio
 import os
@@ -16,13 +20,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, NullPool, create_engine
 
 from remediator.ledger.address import ledger_at
+from remediator.ledger.audit_verify import verify_trail
 from remediator.ledger.revisions import alembic_config
 from remediator.ledger.schema import metadata
 from remediator.ledger.sqlite import migrate
+from remediator.ledger.switches import open_breakers
 from remediator.model.errors import LedgerUnavailable
 from tests.invariants.outage import run_in_process
 
 FIRST_RELEASE = Path(__file__).with_name("first_release.sql").read_text()
+FIRST_ROWS = Path(__file__).with_name("first_release_rows.sql").read_text()
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 INDEXES = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
 KEPT = "INSERT INTO delivery (received_at, body) VALUES (1, 'kept')"
 
@@ -84,9 +92,27 @@ def indexes_of_schema() -> Sequence[str]:
 
 
 async def test_ledger_of_the_first_release_is_upgraded_with_its_rows(file: Path) -> None:
-    fill(file, FIRST_RELEASE + KEPT)
+    fill(file, FIRST_RELEASE + FIRST_ROWS)
+    tables = {table: columns_of(file, table) for (table,) in read(file, TABLES) if table != "alembic_version"}
+    queries = [f"SELECT {', '.join(columns)} FROM {table}" for table, columns in tables.items()]
+    before = [read(file, query) for query in queries]
     assert [await open_error(file), await open_error(file)] == ["opened", "opened"]
-    assert read(file, "SELECT id, body FROM delivery") == [(1, "kept")]
+    assert [read(file, query) for query in queries] == before
+
+
+async def test_trail_and_breaker_of_the_first_release_hold_after_the_upgrade(file: Path) -> None:
+    fill(file, FIRST_RELEASE + FIRST_ROWS)
+    [(last_hash,)] = read(file, "SELECT hash FROM audit ORDER BY id DESC LIMIT 1")
+    async with ledger_at(f"sqlite:///{file}").open() as ledger:
+        report = await verify_trail(ledger.read)
+        async with ledger.read() as connection:
+            open_targets = [each.target for each in await open_breakers(connection)]
+    assert (report.first_break, report.rows, report.head) == (None, 23, last_hash)
+    assert open_targets == ["shop/postgres/spare"]
+
+
+def columns_of(file: Path, table: str) -> list[str]:
+    return [f'"{name}"' for (name,) in read(file, f"SELECT name FROM pragma_table_info('{table}')")]
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", None])
