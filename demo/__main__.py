@@ -30,6 +30,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 @app.command("up")
 def up_command() -> None:
     """Start the demo and wait until all its parts answer. Writes the addresses to .demo/env."""
+    _print_line("starting PostgreSQL, Redis, an object store, Prometheus, Alertmanager, a product and runbookd ...")
     _print_line(f"demo started in {up(PATHS):.1f} s; addresses and secrets: {PATHS.env}")
     _print_console_hint()
 
