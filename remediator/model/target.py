@@ -111,9 +111,7 @@ def resolve_target(
         return UnresolvedTarget(f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}")
     match _resolve_name(remediation, stack, key):
         case TargetName() as name:
-            return ResolvedTarget(
-                inventory, remediation, stack, name, _settings_for(stack, key, reads_only=remediation.reads_only)
-            )
+            return ResolvedTarget(inventory, remediation, stack, name, settings_for(stack, remediation))
         case unresolved:
             return unresolved
 
@@ -163,11 +161,11 @@ def settings_of(stack: Stack, remediation: str) -> RemediationSettings:
     return stack.remediations.get(remediation, RemediationSettings(mode=Mode.SHADOW))
 
 
-def _settings_for(stack: Stack, key: EpisodeKey, *, reads_only: bool) -> RemediationSettings:
-    """Return the settings of an episode: reading needs no entry in the inventory."""
-    if reads_only and key.remediation not in stack.remediations:
+def settings_for(stack: Stack, remediation: Remediation) -> RemediationSettings:
+    """Return the settings that count: one that only reads acts without an entry in the inventory."""
+    if remediation.reads_only and remediation.name not in stack.remediations:
         return RemediationSettings(mode=Mode.AUTO)
-    return settings_of(stack, key.remediation)
+    return settings_of(stack, remediation.name)
 
 
 def _resolve_name(remediation: Remediation, stack: Stack, key: EpisodeKey) -> TargetName | UnresolvedTarget:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from remediator.context import Context
 from remediator.ledger import audit, outbox, runs, switches
 from remediator.model.clock import rfc3339
-from remediator.model.target import settings_of
+from remediator.model.target import settings_for
 from remediator.server.operator_api import OperatorGuard, pauses_in_force, row_json, run_json
 from runbookd.inventory import Stack
 
@@ -51,7 +51,7 @@ def _modes(context: Context, stack: Stack) -> Mapping[str, str]:
     """Return the mode of each remediation that is configured, or whose kind of target the stack has."""
     kinds = {kind for kind in ("postgres", "queues", "backups") if getattr(stack, kind)} | {"stack"}
     return {
-        name: settings_of(stack, name).mode
+        name: settings_for(stack, remediation).mode
         for name, remediation in context.remediations.items()
         if remediation.kind in kinds or name in stack.remediations
     }

@@ -35,7 +35,7 @@ from remediator.model.parameters import (
 )
 from remediator.model.remediation import Remediation, TargetName
 from remediator.model.run_state import RunState
-from remediator.model.target import canonical_target, settings_of, targets_by_kind
+from remediator.model.target import canonical_target, settings_for, targets_by_kind
 from remediator.runs.questions import MAX_REASON, Answer, Request, ask, confirm
 from remediator.server.json_errors import status_of
 from remediator.server.questions_api import MAX_TARGET, parse_question_id
@@ -161,7 +161,7 @@ class _Pages:
             "fields": [_field(each, parameter) for each, parameter in declared.parameters.items()],
             "prefix": _PREFIX,
             "undo": declared.undo,
-            "mode": settings_of(stack, remediation.name).mode,
+            "mode": settings_for(stack, remediation).mode,
             "needs_queue": remediation.kind == "queues" and typed.target.count("/") < 3,
             "queues": _queue_names(stack.queues.get(name.name)) if remediation.kind == "queues" else (),
             "max_reason": MAX_REASON,
@@ -215,9 +215,8 @@ def _offers(context: Context, stack_name: str) -> Iterator[Offer]:
     """Yield the remediations of a stack that are not off, with their targets."""
     stack = context.inventory.stacks[stack_name]
     by_kind = targets_by_kind(stack_name, stack)
-    for name, remediation in context.remediations.items():
-        is_reading = remediation.reads_only and name not in stack.remediations
-        mode = Mode.AUTO if is_reading else settings_of(stack, name).mode
+    for remediation in context.remediations.values():
+        mode = settings_for(stack, remediation).mode
         targets = [f"{stack_name}/{remediation.kind}/{each}" for each in by_kind.get(remediation.kind, ())]
         if targets and mode is not Mode.OFF:
             yield Offer(remediation, mode, targets)

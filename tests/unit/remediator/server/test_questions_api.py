@@ -42,6 +42,8 @@ async def post(client: ApiTestClient, path: str, body: Any, operator: str = "onc
 
 
 async def test_diagnostics_start_by_hand_without_an_entry_in_a_freeze(client: ApiTestClient) -> None:
+    modes = (await (await client.get("/api/v1/status", headers=ONCALL)).json())["stacks"]["shop"]
+    assert (modes["collect_diagnostics"], modes["terminate_idle_transactions"]) == ("auto", "shadow")
     status, asked = await post(client, "questions", {**DIAGNOSTICS, "reason": "before the deploy"})
     assert status == 200
     assert {"id", "plan", "plan_hash", "bounds", "expires_at"} <= asked.keys()
