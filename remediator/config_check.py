@@ -14,7 +14,7 @@ from remediator.services_check import service_findings
 from runbookd.addresses.http import read_http_address
 from runbookd.addresses.postgres import read_postgres_address
 from runbookd.addresses.redis import read_redis_address
-from runbookd.inventory import Inventory, Mode, RemediationSettings, Secret, SecretError, Stack
+from runbookd.inventory import Inventory, Mode, RemediationSettings, Secret, SecretError, Stack, given_keys
 from runbookd.inventory.secret_check import secret_problems
 from runbookd.inventory.suggest import suggest
 from runbookd.service import ConfigFinding
@@ -53,7 +53,7 @@ def _unused_key_findings(
     path: tuple[str, ...], remediation: Remediation, settings: RemediationSettings
 ) -> Iterator[ConfigFinding]:
     for key in _SPECIFIC_KEYS:
-        if key in settings.model_fields_set and key not in remediation.keys:
+        if key in given_keys(settings) and key not in remediation.keys:
             yield ConfigFinding((*path, key), f"has no effect on {remediation.name}; remove it")
 
 

@@ -42,7 +42,7 @@ from remediator.model.remediation import (
     Verdict,
 )
 from remediator.remediations.backup_proof import KNOWN_BAD, NO_BACKUP, RunProof, identity_of, is_unchanged
-from runbookd.inventory import BackupTarget, Check, Marker, ProofKind, format_duration
+from runbookd.inventory import BackupTarget, Check, Marker, ProofKind, format_duration, given_keys
 
 OLDER_THAN = timedelta(hours=24)
 PLAN_SECONDS = 8.0
@@ -193,7 +193,7 @@ class _VerifySession:
             BackupUnreadable: it did not pass.
         """
         dump = self.target.dump
-        if dump is None or not {"check"} & dump.model_fields_set:
+        if dump is None or "check" not in given_keys(dump):
             return frozenset()
         content = await decrypted(self.folder.stream(backup.name), self.identities)
         await run_reader(dump.check, content)

@@ -17,7 +17,7 @@ from remediator.ledger.period_facts import EndedRun
 from remediator.model.remediation import Remediation
 from remediator.model.run_state import SAME_ITEMS, RunState
 from remediator.reports.wilson import lower_bound
-from runbookd.inventory import Mode, RemediationSettings, format_duration
+from runbookd.inventory import Mode, RemediationSettings, format_duration, values_as_json
 
 # An operator sees each plan before it acts: a handful shows whether it is worth the operator's time.
 APPROVE_PLANS, APPROVE_BOUND = 5, 0.5
@@ -99,7 +99,7 @@ def plan_record(
 
     `untouched_ends` is when each episode ended that nobody touched.
     """
-    current = _plan_settings(json.dumps(settings.model_dump(mode="json")))
+    current = _plan_settings(json.dumps(values_as_json(settings)))
     objections: dict[int, str] = {}
     began: dict[int, int] = {}
     outdated = set()

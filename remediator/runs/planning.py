@@ -26,7 +26,7 @@ from remediator.model.target import ResolvedTarget, UnresolvedTarget, resolve_ta
 from remediator.runs.exceptions import needs_approval, only_reads
 from remediator.runs.storms import end_unread_in_storm, end_without_reading, note_storm
 from remediator.runs.transitions import transition
-from runbookd.inventory import Mode, RemediationSettings
+from runbookd.inventory import Mode, RemediationSettings, values_as_json
 
 PLAN_SECONDS = 10.0
 log = structlog.get_logger(__name__)
@@ -127,7 +127,7 @@ async def _decide(context: LeaderContext, run: Run, target: ResolvedTarget, plan
             raise StaleRun(f"the inventory was reloaded while run {run.id} was planned")
         if run.state is RunState.ADMITTED:  # crashed between admission and its first effect
             run = await runs.take_over(connection, run)
-        settings = target.settings.model_dump(mode="json")
+        settings = values_as_json(target.settings)
         run = await runs.move(connection, run, RunState.PRECHECKED, context.clock.now(), settings=settings)
         if plan is not None:
             run = await effects.save_plan(connection, run, plan)

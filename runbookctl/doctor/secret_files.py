@@ -2,15 +2,14 @@
 
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel
 
 from remediator.passwords_check import password_findings
 from runbookctl.accounts import Account, make_token
 from runbookctl.doctor.finding import Finding
-from runbookd.inventory import Inventory
+from runbookd.inventory import Inventory, Section
 
 
 def check_tokens(files: Iterable[Path], account: Account | None) -> Iterator[Finding]:
@@ -45,10 +44,10 @@ def files_of(inventory: Inventory) -> Sequence[Path]:
 
 
 def _files_in(block: Any) -> Iterator[Path]:
-    if isinstance(block, BaseModel):
-        for name in type(block).model_fields:
-            value = getattr(block, name)
-            if name.endswith("_file") and isinstance(value, Path):
+    if isinstance(block, Section):
+        for each in fields(block):
+            value = getattr(block, each.name)
+            if each.name.endswith("_file") and isinstance(value, Path):
                 yield value
             else:
                 yield from _files_in(value)

@@ -4,12 +4,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from remediator.model.run_state import RunState
 from runbookctl.policy.planned_items import PlannedItems
 from runbookd.inventory import Duration, format_duration
-from runbookd.inventory.section import Section
 
 DEFAULT_START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday at noon, outside of most windows
 LONGEST_CASE = timedelta(days=31)
@@ -33,7 +32,13 @@ Changes = dict[Text, Any]
 """Keys of the inventory, with dots between their parts, and their values."""
 
 
-class Target(Section):
+class Block(BaseModel):
+    """A block of the file, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(Block):
     """The subject of an entry; `stack` may be left out if the inventory has only one."""
 
     stack: StackName = None
@@ -83,7 +88,7 @@ class Plan(Target):
     )
 
 
-class Freeze(Section):
+class Freeze(Block):
     """A period without remediation, as `freezes` of a stack."""
 
     stack: StackName = None
@@ -98,7 +103,7 @@ class Freeze(Section):
         return self
 
 
-class Condition(Section):
+class Condition(Block):
     """A reason of a bound that a remediation declares: a target is down, or a backup or deploy is under way."""
 
     stack: StackName = None
@@ -114,7 +119,7 @@ class Condition(Section):
         return self
 
 
-class Pause(Section):
+class Pause(Block):
     """An operator pauses a stack, or without `stack` all of them."""
 
     stack: OneOrAll = None
@@ -123,14 +128,14 @@ class Pause(Section):
     by: By = None
 
 
-class Resume(Section):
+class Resume(Block):
     """An operator ends the pauses of a stack, or without `stack` those of all."""
 
     stack: OneOrAll = None
     by: By = None
 
 
-class _Answer(Section):
+class _Answer(Block):
     """An operator answers a run that awaits an approval."""
 
     run: Annotated[int, Field(ge=1)] | None = Field(
@@ -149,7 +154,7 @@ class Reject(_Answer):
     reason: str = Field(default="", description="Kept in the record of the run.")
 
 
-class Acknowledge(Section):
+class Acknowledge(Block):
     """An operator acknowledges an episode."""
 
     episode: Annotated[int, Field(ge=1)] | None = Field(
@@ -165,7 +170,7 @@ class CloseBreaker(Target):
     by: By = None
 
 
-class Deploy(Section):
+class Deploy(Block):
     """A release tool reports that a deploy begins or is done."""
 
     stack: StackName = None
@@ -183,7 +188,7 @@ class Start(Target):
     by: By = None
 
 
-class _Outage(Section):
+class _Outage(Block):
     """Something is away for a while."""
 
     span: Moment = Field(default=timedelta(seconds=1), alias="for", description="For how long. Default: 1s.")
@@ -204,7 +209,7 @@ class AlertmanagerOut(_Outage):
 Outage = Crash | LedgerOut | AlertmanagerOut
 
 
-class Event(Section):
+class Event(Block):
     """Something that happens at a moment: exactly one of the keys beside `at`."""
 
     at: Moment = Field(description="When.")
@@ -282,7 +287,7 @@ class ExpectedEpisode(Target):
     acknowledged_by: str | None = Field(default=None, description="Who has it now; empty for nobody.")
 
 
-class ExpectedMessage(Section):
+class ExpectedMessage(Block):
     """A message. Only the keys that are given are compared."""
 
     to: tuple[Text, ...] | None = Field(default=None, description="All contacts that it goes to.")
@@ -297,7 +302,7 @@ class ExpectedBreaker(Target):
     """An open breaker. Only the keys that are given are compared."""
 
 
-class Expectation(Section):
+class Expectation(Block):
     """The state that must be there at a moment. Each list is complete: nothing but its entries may be there."""
 
     at: Moment = Field(description="When, at the end of this second.")
@@ -323,7 +328,7 @@ class Expectation(Section):
         return self
 
 
-class Case(Section):
+class Case(Block):
     """One story: alerts, what they find and what else happens, and what must come of it."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")] = Field(
@@ -341,7 +346,7 @@ class Case(Section):
     expect: Annotated[tuple[Expectation, ...], Field(min_length=1)]
 
 
-class PolicyFile(Section):
+class PolicyFile(Block):
     """A file of cases."""
 
     inventory: Path = Field(description="The inventory, from the folder of this file.")

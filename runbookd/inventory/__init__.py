@@ -57,7 +57,8 @@ from runbookd.inventory.queries import Query
 from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.reports import WeeklyReport
 from runbookd.inventory.secret_files import secret_files
-from runbookd.inventory.secrets import Secret
+from runbookd.inventory.secrets import Secret, SecretStr
+from runbookd.inventory.section import Section, annotations_by_key, given_keys, values_as_json
 from runbookd.inventory.services import ServiceTarget
 from runbookd.inventory.storage_options import StorageOptions, read_storage_options
 
@@ -108,6 +109,8 @@ __all__ = [
     "Role",
     "Secret",
     "SecretError",
+    "SecretStr",
+    "Section",
     "ServiceTarget",
     "Stack",
     "StackLimits",
@@ -115,8 +118,10 @@ __all__ = [
     "Storm",
     "WeeklyReport",
     "Window",
+    "annotations_by_key",
     "changed_keys",
     "format_duration",
+    "given_keys",
     "key_before",
     "load_inventory",
     "marker_name",
@@ -131,4 +136,5 @@ __all__ = [
     "read_storage_options",
     "read_value",
     "secret_files",
+    "values_as_json",
 ]

@@ -1,12 +1,11 @@
 """The announcements of a window: messages before it opens, when it opens, and when it closes."""
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import StringConstraints
 from runbookd.inventory.durations import Duration
-from runbookd.inventory.section import Name, Section
+from runbookd.inventory.section import Name, Section, must_hold
 
 
 class Announcement(Section):
@@ -15,10 +14,9 @@ class Announcement(Section):
     before: Duration = timedelta(0)
     of: Literal["start", "end"] = "start"
     text: Annotated[str, StringConstraints(max_length=1_000)] = ""
-    contacts: tuple[Name, ...] = Field(default=())
+    contacts: tuple[Name, ...] = ()
 
-    @model_validator(mode="after")
-    def _not_too_early(self) -> Self:
+    @must_hold
+    def _not_too_early(self) -> None:
         if self.before > timedelta(days=31):
             raise ValueError("before is longer than 31d")
-        return self

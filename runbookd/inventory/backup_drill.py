@@ -1,14 +1,14 @@
 """The restore drill of a backups target: where a backup is restored, and what it has to hold."""
 
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, ByteSize, Field, SecretStr, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import AfterValidator, ByteSize, Field, StringConstraints
 from runbookd.inventory.durations import Duration
-from runbookd.inventory.secrets import Secret
-from runbookd.inventory.section import Name, Section, at_most_one_source
+from runbookd.inventory.secrets import Secret, SecretStr
+from runbookd.inventory.section import Name, Section, at_most_one_source, must_hold
 
 MAX_TIMEOUT = timedelta(hours=24)
 TEMPLATE = "template0"
@@ -20,13 +20,13 @@ def _check_timeout(timeout: timedelta) -> timedelta:
     return timeout
 
 
-def _check_size(size: ByteSize) -> ByteSize:
+def _check_size(size: int) -> int:
     if size <= 0:
         raise ValueError("must be more than 0, as in 20GiB")
-    return size
+    return int(size)
 
 
-Size = Annotated[ByteSize, AfterValidator(_check_size)]
+Size = Annotated[int, ByteSize(), AfterValidator(_check_size)]
 TableName = Annotated[str, StringConstraints(pattern=r"^[^.\x00]{1,63}\.[^\x00]{1,63}$")]
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,63}$")]
 
@@ -59,19 +59,18 @@ class Drill(Section):
     within: Duration | None = None
     min_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     ignore: tuple[TableName, ...] = ()
-    newest: dict[TableName, ColumnName] = Field(default_factory=dict)
+    newest: dict[TableName, ColumnName] = field(default_factory=dict)
     max_data_age: Duration | None = None
     template: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = TEMPLATE
     programs: Path | None = None
 
-    @model_validator(mode="after")
-    def _sources(self) -> Self:
+    @must_hold
+    def _sources(self) -> None:
         at_most_one_source(self, "dsn")
         if self.dsn is None and self.dsn_file is None:
             raise ValueError("needs dsn or dsn_file, the address of the scratch server")
         if self.max_data_age is not None and not self.newest:
             raise ValueError("max_data_age needs newest, as in {public.orders: created_at}")
-        return self
 
     def dsn_secret(self) -> Secret:
         """Return the secret of `dsn`."""

@@ -1,12 +1,11 @@
 """How backups are encrypted, and how they are read again."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import StringConstraints, model_validator
-
+from runbookd.inventory.constraints import StringConstraints
 from runbookd.inventory.secrets import Secret
-from runbookd.inventory.section import Section
+from runbookd.inventory.section import Section, must_hold
 
 AGE_KEY = r"^age1[02-9ac-hj-np-z]{58}$"
 """The public key of age that `age-keygen` prints: X25519 in Bech32."""
@@ -23,11 +22,10 @@ class Encryption(Section):
     recipients: tuple[Recipient, ...] = ()
     storage: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    @must_hold
+    def _one_way(self) -> None:
         if bool(self.recipients) == (self.storage is not None):
             raise ValueError("needs either recipients, the public keys of age, or storage")
-        return self
 
     @property
     def words(self) -> str:

@@ -1,12 +1,14 @@
 """The marker beside a backup: a JSON file with a proof (docs/reference/backup-markers.md)."""
 
 from codecs import BOM_UTF8
+from dataclasses import field
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal, Self
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing import Annotated, Literal
 
 from runbookd.inventory.backup_names import ProofKind
+from runbookd.inventory.constraints import AwareDatetime, Field, StringConstraints
+from runbookd.inventory.section import Section, must_hold, validator
 
 MAX_BYTES = 64 * 1024
 """The maximum size of a marker."""
@@ -29,42 +31,39 @@ class MarkerError(ValueError):
     """The text is not a marker; the message gives the reason in one line."""
 
 
-class Marker(BaseModel):
+class Marker(Section, unknown_keys="ignore"):
     """One proof. Unknown keys are ignored, so that other tools may add theirs."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     format: Literal[1] = 1
     proof: ProofKind
     backup: Annotated[str, Field(min_length=1)]
     size: Annotated[int, Field(gt=0)]
     """Size in bytes of the checked backup."""
-    at: AwareDatetime
+    at: Annotated[datetime, AwareDatetime()]
     ok: bool = True
     """Whether the backup passed."""
     etag: str | None = None
     """The storage's ETag of the checked content."""
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
     checks: frozenset[Check] = frozenset()
     encryption: str | None = None
     """The encryption, such as AES-256; empty if the backup is not encrypted."""
     duration_seconds: Annotated[float, Field(ge=0)] | None = None
-    rows: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    rows: dict[str, Annotated[int, Field(ge=0)]] = field(default_factory=dict)
     """Rows per table, counted in the scratch database."""
-    newest_row_at: AwareDatetime | None = None
+    newest_row_at: Annotated[datetime, AwareDatetime()] | None = None
     """The time of the newest row in the scratch database: what is newer would have been lost."""
     reason: str | None = None
     """Why the backup did not pass."""
     run: str | None = None
     """The remediator's run that wrote the marker."""
 
-    @model_validator(mode="after")
-    def _says_what_was_done(self) -> Self:
+    @must_hold
+    def _says_what_was_done(self) -> None:
         if self.proof is ProofKind.VERIFIED and self.ok and not self.checks:
             raise ValueError(f"checks is missing; list the checks made: {', '.join(Check)}")
         if self.proof is ProofKind.RESTORED and self.ok and (self.duration_seconds is None or not self.rows):
             raise ValueError("a restore needs duration_seconds and rows")
-        return self
 
     @property
     def proves(self) -> bool:
@@ -73,7 +72,7 @@ class Marker(BaseModel):
 
     def as_json(self) -> bytes:
         """Return the content of the marker file."""
-        return self.model_dump_json(indent=2, exclude_none=True).encode()
+        return validator(Marker).dump_json(self, indent=2, exclude_none=True)
 
 
 def read_marker(content: bytes) -> Marker:
@@ -82,8 +81,11 @@ def read_marker(content: bytes) -> Marker:
     Raises:
         MarkerError: `content` is not JSON of this format.
     """
+    from pydantic import ValidationError
+
     try:
-        return Marker.model_validate_json(content.removeprefix(BOM_UTF8))
+        marker: Marker = validator(Marker).validate_json(content.removeprefix(BOM_UTF8))
+        return marker
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -1,18 +1,19 @@
 """Backup targets: location, name pattern, and how a backup is made, encrypted, proven and deleted."""
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
-
-from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from runbookd.inventory.backup_drill import Drill
 from runbookd.inventory.backup_encryption import Decryption, Encryption
+from runbookd.inventory.constraints import Alias, Field
 from runbookd.inventory.durations import Duration
-from runbookd.inventory.secrets import Secret
-from runbookd.inventory.section import Section, Zone, at_most_one_source
+from runbookd.inventory.secrets import Secret, SecretStr
+from runbookd.inventory.section import Section, Zone, at_most_one_source, must_hold
 from runbookd.inventory.url_section import WebUrl
 
 _SCHEMA_ONLY = frozenset({"--schema-only", "-s"})
@@ -34,18 +35,22 @@ class DumpSource(Section):
     files: Path | None = None
     timeout: Duration = timedelta(hours=2)
 
-    @model_validator(mode="after")
-    def _files_are_all(self) -> Self:
-        if self.files is None:
-            return self
-        if others := sorted({"dsn", "dsn_file", "command", "check"} & self.model_fields_set):
+    @classmethod
+    def _read(cls, data: Any, validate: Callable[[Any], Any]) -> Any:
+        replaced = {"dsn", "dsn_file", "command", "check"} if isinstance(data, Mapping) and data.get("files") else ()
+        if others := sorted(data.keys() & replaced):
             raise ValueError(f"files replaces {', '.join(others)}; remove either")
+        return super()._read(data, validate)
+
+    @must_hold
+    def _files_are_one_folder(self) -> None:
+        if self.files is None:
+            return
         if not self.files.is_absolute() or self.files == Path("/"):
             raise ValueError("files must be the whole path of a folder below /, as in /srv/uploads")
-        return self
 
-    @model_validator(mode="after")
-    def _sources(self) -> Self:
+    @must_hold
+    def _sources(self) -> None:
         at_most_one_source(self, "dsn")
         if not self.command or not self.check:
             raise ValueError("command and check cannot be empty; write each as a list of arguments")
@@ -53,7 +58,6 @@ class DumpSource(Section):
             raise ValueError(
                 "command or check contains a password, which the list of processes would show; move the address to dsn"
             )
-        return self
 
     def dsn_secret(self) -> Secret:
         """Return the secret of `dsn`."""
@@ -75,16 +79,13 @@ class DumpSource(Section):
 class Retention(Section):
     """How long backups are kept: at least `for`, and the newest `keep` that are verified whatever their age."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    span: Annotated[Duration, Field(alias="for")]
+    span: Annotated[Duration, Alias("for")]
     keep: Annotated[int, Field(ge=1)] = 7
 
-    @model_validator(mode="after")
-    def _at_least_a_day(self) -> Self:
+    @must_hold
+    def _at_least_a_day(self) -> None:
         if self.span < timedelta(days=1):
             raise ValueError("for must be at least 1d")
-        return self
 
 
 class BackupReport(Section):
@@ -105,8 +106,8 @@ class BackupReport(Section):
     host: str | None = None
     tag: str | None = None
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    @must_hold
+    def _one_source(self) -> None:
         if [self.file, self.url, self.url_file].count(None) != 2:
             raise ValueError("needs one of file, url and url_file")
         if self.stanza is not None and self.format != "pgbackrest":
@@ -115,7 +116,6 @@ class BackupReport(Section):
             raise ValueError("repository applies to format pgbackrest only; remove it")
         if (self.host is not None or self.tag is not None) and self.format != "restic":
             raise ValueError("host and tag apply to format restic only; remove them")
-        return self
 
     def url_secret(self) -> Secret:
         """Return the secret of `url`."""
@@ -141,7 +141,7 @@ class BackupTarget(Section):
     dated_by: Literal["name", "last_modified"] = "name"
     zone: Zone = "UTC"
     refresh: Duration = timedelta(minutes=5)
-    options: dict[str, SecretStr] = Field(default_factory=dict)
+    options: dict[str, SecretStr] = field(default_factory=dict)
     options_file: Path | None = None
     admin_options_file: Path | None = None
     dump: DumpSource | None = None
@@ -155,8 +155,8 @@ class BackupTarget(Section):
         """The folder of `url`, if it is on disk."""
         return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file:") else None
 
-    @model_validator(mode="after")
-    def _uses_fit(self) -> Self:
+    @must_hold
+    def _uses_fit(self) -> None:
         uses = [key for key in ("encrypt", "decrypt", "drill", "retention") if getattr(self, key) is not None]
         if uses and self.report is not None:
             raise ValueError(f"report replaces {uses[0]}: the backup tool does that; remove either")
@@ -168,29 +168,27 @@ class BackupTarget(Section):
             raise ValueError("drill and retention need a pattern that names files, not folders")
         if self.retention is not None and self.dated_by != "name":
             raise ValueError("retention needs names with a date: copying an object changes the storage's date")
-        return self
 
-    @model_validator(mode="after")
-    def _kind_tells_about_rows(self) -> Self:
+    @must_hold
+    def _kind_tells_about_rows(self) -> None:
         dump = self.dump
         if dump is None or (self.kind == "schema") == dump.is_schema_only:
-            return self
+            return
         if dump.is_schema_only:
             raise ValueError("dump.command leaves the rows out, so this is no backup of them; set kind: schema")
         raise ValueError("kind schema is a dump without rows; add --schema-only to dump.command")
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    @must_hold
+    def _one_source(self) -> None:
         if self.report is None and not (self.url and self.pattern):
             raise ValueError("needs url and pattern, or the report of a backup tool")
         if self.report is not None and (self.url or self.pattern or self.dump is not None):
             raise ValueError("report replaces url, pattern and dump; remove either report or the others")
         if self.report is not None and self.kind == "log":
             raise ValueError("a report lists full backups only; for kind log set url and pattern of the log folder")
-        return self
 
-    @model_validator(mode="after")
-    def _pattern_names_one_place(self) -> Self:
+    @must_hold
+    def _pattern_names_one_place(self) -> None:
         if "/" in self.pattern.rstrip("/"):
             raise ValueError(
                 "pattern must be a file name, or a folder name with a slash at its end; put parent folders into url"
@@ -199,10 +197,9 @@ class BackupTarget(Section):
             raise ValueError("pattern has a control character, which no storage takes in a name; remove it")
         if self.dump is not None and (self.pattern.endswith("/") or self.dated_by != "name"):
             raise ValueError("dump needs a pattern that names one file by its date")
-        return self
 
-    @model_validator(mode="after")
-    def _pattern_has_a_date(self) -> Self:
+    @must_hold
+    def _pattern_has_a_date(self) -> None:
         try:
             datetime.strptime(datetime(2000, 1, 2, 3, 4, 5, tzinfo=UTC).strftime(self.pattern), self.pattern)  # noqa: DTZ007
         except (ValueError, re.error):
@@ -210,4 +207,3 @@ class BackupTarget(Section):
         fields = set(re.findall(r"%.", self.pattern))
         if self.report is None and self.dated_by == "name" and not {"%d", "%j", "%s"} & fields:
             raise ValueError("pattern has no day; write it like db_%Y%m%d_%H%M%S.dump, or set dated_by: last_modified")
-        return self

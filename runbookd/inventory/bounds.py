@@ -1,15 +1,15 @@
 """The settings of bounds: modes, limits, windows and freezes."""
 
+from dataclasses import field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
-
 from runbookd.inventory.announcements import Announcement
+from runbookd.inventory.constraints import AfterValidator, Alias, BeforeValidator, Field, StringConstraints
 from runbookd.inventory.durations import Duration
-from runbookd.inventory.section import Name, Section, Zone
+from runbookd.inventory.section import Name, Section, Zone, must_hold
 
 
 def _reject_bare_time(value: object) -> object:
@@ -25,46 +25,39 @@ TimeOfDay = Annotated[time, BeforeValidator(_reject_bare_time)]
 class Window(Section):
     """A weekly window [from, to) in a named zone; `to` before `from` is on the next day."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
-    start: TimeOfDay = Field(alias="from")
-    end: TimeOfDay = Field(alias="to")
+    start: Annotated[TimeOfDay, Alias("from")]
+    end: Annotated[TimeOfDay, Alias("to")]
     zone: Zone = "UTC"
-    announcements: dict[Name, Announcement] = Field(default_factory=dict)
+    announcements: dict[Name, Announcement] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
+    @must_hold
+    def _not_empty(self) -> None:
         if not self.days or self.start == self.end:
             raise ValueError("the window is empty; set days, and a `to` that differs from `from`")
-        return self
 
 
 class Freeze(Section):
     """A period [from, to) without remediation; `zone` applies to times without an offset."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    start: datetime = Field(alias="from")
-    end: datetime = Field(alias="to")
+    start: Annotated[datetime, Alias("from")]
+    end: Annotated[datetime, Alias("to")]
     reason: str = ""
     zone: Zone | None = None
 
-    @model_validator(mode="after")
-    def _in_its_zone(self) -> Self:
+    @must_hold
+    def _in_its_zone(self) -> None:
         for key in ("start", "end"):
             moment = getattr(self, key)
             if moment.tzinfo is None and self.zone is not None:
                 object.__setattr__(self, key, moment.replace(tzinfo=ZoneInfo(self.zone)))
-        return self
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    @must_hold
+    def _in_order(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise ValueError("`from` and `to` have no zone; write them like 2026-12-24T00:00:00Z, or set `zone`")
         if self.end <= self.start:
             raise ValueError("`to` must be after `from`")
-        return self
 
 
 class Mode(StrEnum):
@@ -74,6 +67,11 @@ class Mode(StrEnum):
     SHADOW = "shadow"
     APPROVE = "approve"
     AUTO = "auto"
+
+
+def _bare_off(mode: object) -> object:
+    """Accept a bare `off`, which YAML 1.1 reads as false."""
+    return Mode.OFF if mode is False else mode
 
 
 class Breaker(Section):
@@ -86,6 +84,12 @@ class Breaker(Section):
     within: Duration = timedelta(hours=1)
 
 
+def _star_only_at_the_end(names: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [name for name in names if name == "*" or "*" in name[:-1]]:
+        raise ValueError(f"{wrong[0]!r} is neither a name nor the beginning of one; write one * at its end: 'etl*'")
+    return names
+
+
 class Protect(Section):
     """Roles and application names whose sessions no remediation touches.
 
@@ -93,14 +97,7 @@ class Protect(Section):
     """
 
     roles: tuple[str, ...] = ()
-    applications: tuple[str, ...] = ()
-
-    @field_validator("applications")
-    @classmethod
-    def _star_only_at_the_end(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [name for name in names if name == "*" or "*" in name[:-1]]:
-            raise ValueError(f"{wrong[0]!r} is neither a name nor the beginning of one; write one * at its end: 'etl*'")
-        return names
+    applications: Annotated[tuple[str, ...], AfterValidator(_star_only_at_the_end)] = ()
 
     def names_and_prefixes(self) -> tuple[list[str], list[str]]:
         """Return the whole names, and the beginnings of names without their star."""
@@ -117,7 +114,7 @@ class RemediationSettings(Section):
     The remediator refuses to start with a key that the remediation does not use.
     """
 
-    mode: Mode = Mode.SHADOW
+    mode: Annotated[Mode, BeforeValidator(_bare_off)] = Mode.SHADOW
     older_than: Duration | None = None
     younger_than: Duration | None = None
     max_items: Annotated[int, Field(ge=1)] | None = None
@@ -138,23 +135,14 @@ class RemediationSettings(Section):
     ends_after: Duration | None = None
     recurring_after: Annotated[int, Field(ge=2, le=1_000)] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_off(cls, data: object) -> object:
-        """Accept a bare `off`, which YAML 1.1 reads as false."""
-        if isinstance(data, dict) and data.get("mode") is False:
-            return {**data, "mode": Mode.OFF}
-        return data
-
-    @model_validator(mode="after")
-    def _old_enough(self) -> Self:
+    @must_hold
+    def _old_enough(self) -> None:
         if self.older_than is not None and self.older_than < timedelta(seconds=1):
             raise ValueError("older_than must be at least 1s; a shorter one would end working sessions")
         if self.younger_than is not None and self.younger_than < timedelta(seconds=1):
             raise ValueError("younger_than must be at least 1s; a shorter one would leave out every item")
         if self.ends_after is not None and self.ends_after < timedelta(seconds=10):
             raise ValueError("ends_after must be at least 10s; a shorter one would end before it is verified")
-        return self
 
 
 class StackLimits(Section):

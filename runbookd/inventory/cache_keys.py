@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import AfterValidator, Alias, BeforeValidator, Constraint, Field, StringConstraints
 from runbookd.inventory.durations import Duration, format_duration
-from runbookd.inventory.section import Section
+from runbookd.inventory.section import Section, must_hold
 
 MIN_PREFIX = 3  # characters; a shorter one holds the keys of many programs
 MAX_BLOCK = timedelta(hours=1)
@@ -39,7 +38,7 @@ def _check_literal(prefix: str) -> str:
     return prefix
 
 
-def _check_template(placeholder: str) -> AfterValidator:
+def _check_template(placeholder: str) -> Constraint:
     """Require exactly one `placeholder`, behind a beginning that the key keeps."""
 
     def check(key: str) -> str:
@@ -96,7 +95,7 @@ class AddressBlock(Section):
 
     key: Annotated[Key, _check_template("{address}")]
     value: Annotated[str, StringConstraints(min_length=1, max_length=100)] = "1"
-    for_time: Annotated[Duration, Field(alias="for")] = MAX_BLOCK
+    for_time: Annotated[Duration, Alias("for")] = MAX_BLOCK
     max_for: Duration = MAX_BLOCK
     proxies: Networks
     never: Networks = ()
@@ -107,11 +106,10 @@ class AddressBlock(Section):
         """The text with which every key of it begins."""
         return self.key.partition("{address}")[0]
 
-    @model_validator(mode="after")
-    def _ends(self) -> Self:
+    @must_hold
+    def _ends(self) -> None:
         if not timedelta(seconds=1) <= self.for_time <= self.max_for:
             raise ValueError(f"for must be from 1s to max_for, which is {format_duration(self.max_for)}")
-        return self
 
 
 def conflicts(keys: Iterable[tuple[str, str]], queue_prefixes: Iterable[str]) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """The keys in which two inventories differ, without their values, which may be secrets."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from runbookd.inventory.model import Inventory
+from runbookd.inventory.section import Section, key_of_field
 
 
 def changed_keys(before: Inventory, after: Inventory) -> Sequence[str]:
@@ -11,8 +13,11 @@ def changed_keys(before: Inventory, after: Inventory) -> Sequence[str]:
     return [".".join(path) for path in _changed_paths(_as_map(before), _as_map(after))]
 
 
-def _as_map(inventory: Inventory) -> Mapping[str, Any]:
-    return inventory.model_dump(by_alias=True, serialize_as_any=True)
+def _as_map(value: Any) -> Any:
+    """Return a section, and those in and below it, as maps of their keys."""
+    if isinstance(value, Section):
+        return {key_of_field(type(value), each.name): _as_map(getattr(value, each.name)) for each in fields(value)}
+    return {key: _as_map(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _changed_paths(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Iterator[tuple[str, ...]]:

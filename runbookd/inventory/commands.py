@@ -1,17 +1,18 @@
 """Commands and requests of your own, which `run_command` and `http_call` make exactly as the inventory writes them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import AfterValidator, Alias, Field, StringConstraints
 from runbookd.inventory.durations import Duration, format_duration
 from runbookd.inventory.parameters import CommandParameter
 from runbookd.inventory.placeholders import begins_with_placeholder, placeholder_problem, placeholders
 from runbookd.inventory.requests import Call, Method, RequestCheck, Text, problem_of_headers
-from runbookd.inventory.section import Name, Section
+from runbookd.inventory.secrets import SecretStr
+from runbookd.inventory.section import Name, Section, must_hold
 
 INVENTORY_NAMES = ("stack", "target")
 """The placeholders that every entry has: the names of its stack and of itself."""
@@ -37,15 +38,14 @@ class CommandTarget(Section):
     """
 
     timeout: Timeout = timedelta(seconds=60)
-    parameters: Annotated[dict[Name, CommandParameter], Field(default_factory=dict, max_length=20)]
-    ends_after: Annotated[Duration | None, Field(alias="for")] = None
+    parameters: Annotated[dict[Name, CommandParameter], Field(max_length=20)] = field(default_factory=dict)
+    ends_after: Annotated[Duration | None, Alias("for")] = None
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _choose(cls, data: Any, handler: Any) -> Any:
+    def _read(cls, data: Any, validate: Callable[[Any], Any]) -> Any:
         """Read an entry by what it has: `argv`, or `url` and `method`."""
         if cls is not CommandTarget or not isinstance(data, Mapping):
-            return handler(data)
+            return super()._read(data, validate)
         if "argv" in data and not {"method", "url"}.isdisjoint(data):
             raise ValueError("has argv, and method or url; an entry is either a command or a request, so write two")
         if "argv" not in data and "url" not in data:
@@ -80,15 +80,14 @@ class CommandEntry(CommandTarget):
     undo: Arguments | None = None
     environment: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")], ...] = ()
 
-    @model_validator(mode="after")
-    def _texts_are_usable(self) -> Self:
+    @must_hold
+    def _texts_are_usable(self) -> None:
         for key, arguments in self.programs():
             if problem := _problem_of_arguments(arguments, self.names, self.parameters):
                 raise ValueError(f"{key}: {problem}")
         self._check_parameters(argument for _, arguments in self.programs() for argument in arguments)
         if self.ends_after is not None and self.undo is None:
             raise ValueError("for needs undo, the command that ends it")
-        return self
 
     def programs(self) -> Iterator[tuple[str, Sequence[str]]]:
         """Return the argument lists by their keys."""
@@ -133,9 +132,9 @@ class RequestEntry(CommandTarget):
 
     method: Method
     url: Text
-    query: dict[str, Text] = Field(default_factory=dict)
-    json_body: Annotated[Any, Field(alias="json")] = None
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    query: dict[str, Text] = field(default_factory=dict)
+    json_body: Annotated[Any, Alias("json")] = None
+    headers: dict[str, SecretStr] = field(default_factory=dict)
     headers_file: Path | None = None
     check: RequestCheck | None = None
     undo: Call | None = None
@@ -157,8 +156,8 @@ class RequestEntry(CommandTarget):
         if self.undo is not None:
             yield "undo", self.undo
 
-    @model_validator(mode="after")
-    def _texts_are_usable(self) -> Self:
+    @must_hold
+    def _texts_are_usable(self) -> None:
         for key, call in self.calls():
             if problem := call.problem(self.names):
                 raise ValueError(f"{key}.{problem}" if key else problem)
@@ -172,4 +171,3 @@ class RequestEntry(CommandTarget):
                 raise ValueError(f"headers: {name} has a placeholder; a header is fixed")
         if self.ends_after is not None and self.undo is None:
             raise ValueError("for needs undo, the request that ends it")
-        return self

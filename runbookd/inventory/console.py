@@ -2,12 +2,11 @@
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, model_validator
-
-from runbookd.inventory.section import Section
+from runbookd.inventory.constraints import AfterValidator
+from runbookd.inventory.section import Section, must_hold
 
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 # They carry something else: every client chooses them, or the console itself reads them.
@@ -63,11 +62,10 @@ class Console(Section):
     trusted_proxies: tuple[Annotated[str, AfterValidator(_check_network)], ...] = ()
     plain_http: bool = False
 
-    @model_validator(mode="after")
-    def _header_needs_proxies(self) -> Self:
+    @must_hold
+    def _header_needs_proxies(self) -> None:
         if self.proxy_header is not None and not self.trusted_proxies:
             raise ValueError("proxy_header needs trusted_proxies, or everybody could send it; add the proxy's address")
-        return self
 
     def trusts(self, address: Address | None) -> bool:
         """Return whether a proxy at `address` is trusted."""

@@ -1,12 +1,11 @@
 """The duties of a stack: what people do at intervals, such as drills, rotations and reviews."""
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
-
+from runbookd.inventory.constraints import AfterValidator, Field
 from runbookd.inventory.durations import Duration
-from runbookd.inventory.section import Name, Section
+from runbookd.inventory.section import Name, Section, must_hold
 
 Priority = Literal["P2", "P3"]  # an overdue duty pages nobody
 
@@ -29,10 +28,9 @@ class Duty(Section):
     priority: Priority = "P3"
     runbook_url: str = ""
     remediation: Name | None = None
-    secrets: bool = Field(default=False, strict=True)
+    secrets: Annotated[bool, Field(strict=True)] = False
 
-    @model_validator(mode="after")
-    def _one_proof(self) -> Self:
+    @must_hold
+    def _one_proof(self) -> None:
         if self.secrets and self.remediation is not None:
             raise ValueError("secrets and remediation are both set; keep one")
-        return self

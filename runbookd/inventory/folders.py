@@ -5,8 +5,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
-
+from runbookd.inventory.constraints import AfterValidator, Field, StringConstraints
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.section import Section
 from runbookd.inventory.sizes import Size

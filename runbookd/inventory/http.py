@@ -1,15 +1,15 @@
 """Endpoints that are probed over HTTP: the request, and what counts as a good answer."""
 
 import re
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import AfterValidator, Alias, BeforeValidator, Field, StringConstraints
 from runbookd.inventory.requests import problem_of_headers
-from runbookd.inventory.secrets import Secret
-from runbookd.inventory.section import Section, at_most_one_source
+from runbookd.inventory.secrets import Secret, SecretStr
+from runbookd.inventory.section import Section, at_most_one_source, must_hold
 from runbookd.inventory.sizes import Size
 from runbookd.inventory.url_section import UrlSection, WebUrl
 
@@ -51,10 +51,10 @@ class HttpExpectation(Section):
     regular expressions that are searched in the body, `headers` those of headers.
     """
 
-    json_values: dict[JsonPath, Values] = Field(default_factory=dict, alias="json", max_length=20)
+    json_values: Annotated[dict[JsonPath, Values], Alias("json"), Field(max_length=20)] = field(default_factory=dict)
     text: Pattern | None = None
     not_text: Pattern | None = None
-    headers: dict[str, Pattern] = Field(default_factory=dict, max_length=20)
+    headers: Annotated[dict[str, Pattern], Field(max_length=20)] = field(default_factory=dict)
 
     @property
     def reads_the_body(self) -> bool:
@@ -69,12 +69,11 @@ class BasicAuth(Section):
     password: SecretStr | None = None
     password_file: Path | None = None
 
-    @model_validator(mode="after")
-    def _one_password(self) -> Self:
+    @must_hold
+    def _one_password(self) -> None:
         at_most_one_source(self, "password")
         if self.password is None and self.password_file is None:
             raise ValueError("needs password_file")
-        return self
 
     def password_secret(self) -> Secret:
         """Return the secret of the password."""
@@ -98,7 +97,7 @@ class HttpTarget(UrlSection):
     url: WebUrl = None
     method: Literal["GET", "HEAD", "POST", "OPTIONS"] = "GET"
     status: Statuses = (200,)
-    headers: dict[str, SecretStr] = Field(default_factory=dict, max_length=50)
+    headers: Annotated[dict[str, SecretStr], Field(max_length=50)] = field(default_factory=dict)
     headers_file: Path | None = None
     basic_auth: BasicAuth | None = None
     bearer_token_file: Path | None = None
@@ -110,8 +109,8 @@ class HttpTarget(UrlSection):
     ip: IpVersion = IpVersion.ANY
     tls: ProbeTls = ProbeTls()
 
-    @model_validator(mode="after")
-    def _request_is_usable(self) -> Self:
+    @must_hold
+    def _request_is_usable(self) -> None:
         if problem := problem_of_headers(self.headers):
             raise ValueError(f"headers: {problem}")
         if self.basic_auth is not None and self.bearer_token_file is not None:
@@ -122,7 +121,6 @@ class HttpTarget(UrlSection):
             raise ValueError("the answer to HEAD has no body; set method: GET for expect and version")
         if self.follow_redirects and self.has_secret_headers:
             raise ValueError("follow_redirects would hand the headers to other servers; probe the final address")
-        return self
 
     @property
     def has_secret_headers(self) -> bool:

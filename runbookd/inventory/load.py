@@ -5,21 +5,20 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
-
-import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Any, Generic
 
 from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.model import Inventory
+from runbookd.inventory.section import Section, annotations_by_key, validator
 from runbookd.inventory.suggest import suggest
 from runbookd.inventory.words import problem_text, yaml_problem
 from runbookd.inventory.yaml_places import KeyPath, KeyPlaces, dotted, place_at, read_yaml
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 OVERRIDE_PREFIX = "RUNBOOK__"
-B = typing.TypeVar("B", bound=BaseModel)
+B = typing.TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,11 @@ def place_of(path: tuple[str, ...], file: Path | None, environ: Mapping[str, str
 
 
 def _validate(kind: type[B], data: object, places: KeyPlaces, source: str) -> B:
+    from pydantic import ValidationError
+
     try:
-        return kind.model_validate(data)
+        block: B = validator(kind).validate_python(data)
+        return block
     except ValidationError as error:
         details = _causes(error.errors())
         raise InventoryError([_problem(detail, places, source, kind) for detail in details]) from None
@@ -136,6 +138,8 @@ def read_value(text: str, place: str, path: tuple[str, ...]) -> object:
     Raises:
         InventoryError: the text is not YAML.
     """
+    import yaml
+
     try:
         return yaml.safe_load(text) if text.startswith(("[", "{")) else text
     except yaml.YAMLError as error:
@@ -154,7 +158,7 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: object, place: str)
     block[last] = value
 
 
-def _causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+def _causes(details: Sequence["ErrorDetails"]) -> "list[ErrorDetails]":
     """Return the problems without those of lists that count as empty only because their entries are wrong."""
     places = [detail["loc"] for detail in details]
     return [
@@ -165,10 +169,10 @@ def _causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
     ]
 
 
-def _problem(detail: ErrorDetails, places: KeyPlaces, source: str, kind: type[BaseModel]) -> Problem:
+def _problem(detail: "ErrorDetails", places: KeyPlaces, source: str, kind: type) -> Problem:
     path = tuple(part for part in detail["loc"] if part != "[key]")
     reason = problem_text(detail)
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         reason = "unknown key" + suggest(str(path[-1]), _keys_at(path[:-1], kind), "known here:")
     return Problem(place_at(path, places, source), dotted(path), reason)
 
@@ -176,24 +180,29 @@ def _problem(detail: ErrorDetails, places: KeyPlaces, source: str, kind: type[Ba
 def _keys_at(path: KeyPath, kind: Any) -> Iterable[str]:
     """Return the keys that the model `kind` accepts at `path`."""
     for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            fields = _fields_of(kind)
-            if part not in fields:
+        if keys := _keys_of(kind):
+            if part not in keys:
                 return ()
-            kind = _block_type(fields[str(part)].annotation)
+            kind = _block_type(keys[str(part)])
         elif not (arguments := typing.get_args(kind)):
             return ()
         else:
             kind = _block_type(arguments[0] if isinstance(part, int) else arguments[-1])
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return list(_fields_of(kind))
-    return ()
+    return list(_keys_of(kind))
 
 
-def _fields_of(kind: type[BaseModel]) -> Mapping[str, FieldInfo]:
-    """Return the fields of a block by key, also those of its variants."""
+def _keys_of(kind: Any) -> Mapping[str, Any]:
+    """Return the annotations of a block by key, also those of its variants; nothing if `kind` is no block."""
+    if not isinstance(kind, type):
+        return {}
     variants = (kind, *kind.__subclasses__())
-    return {field.alias or name: field for variant in variants for name, field in variant.model_fields.items()}
+    return {key: annotation for variant in variants for key, annotation in _own_keys_of(variant).items()}
+
+
+def _own_keys_of(kind: Any) -> Mapping[str, Any]:
+    if issubclass(kind, Section):
+        return annotations_by_key(kind)
+    return {field.alias or name: field.annotation for name, field in getattr(kind, "model_fields", {}).items()}
 
 
 def _block_type(annotation: Any) -> Any:

@@ -5,20 +5,13 @@ Every level is a map, so that one environment variable can replace one value.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl, urlsplit
-
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
 
 from runbookd.inventory.archive import Archive
 from runbookd.inventory.backup_target import BackupTarget
@@ -27,6 +20,7 @@ from runbookd.inventory.cache_keys import AddressBlock, KeyPrefix, RateLimit
 from runbookd.inventory.cache_keys import conflicts as key_conflicts
 from runbookd.inventory.commands import CommandTarget
 from runbookd.inventory.console import Console
+from runbookd.inventory.constraints import BeforeValidator, Constraint, Field, StringConstraints
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.folders import FolderTarget
@@ -36,8 +30,8 @@ from runbookd.inventory.queries import Query, conflicts
 from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.reports import WeeklyReport
 from runbookd.inventory.search import SearchTarget
-from runbookd.inventory.secrets import Secret
-from runbookd.inventory.section import Name, Section, Zone, at_most_one_source
+from runbookd.inventory.secrets import Secret, SecretStr
+from runbookd.inventory.section import Name, Section, Zone, at_most_one_source, must_hold
 from runbookd.inventory.services import ServiceTarget, reference_problems
 from runbookd.inventory.url_section import UrlSection, WebUrl
 
@@ -59,14 +53,13 @@ class PostgresTarget(Section):
     refresh: Duration = timedelta(minutes=5)
     databases: tuple[str, ...] = ()
     statement_texts: bool = False
-    queries: dict[Name, Query] = Field(default_factory=dict)
+    queries: dict[Name, Query] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _sources(self) -> Self:
+    @must_hold
+    def _sources(self) -> None:
         at_most_one_source(self, "dsn", "admin_dsn")
         if self.dsn is None and self.dsn_file is None:
             raise ValueError("needs dsn or dsn_file")
-        return self
 
     def dsn_secret(self) -> Secret:
         """Return the secret of `dsn`."""
@@ -92,25 +85,23 @@ class RedisTarget(UrlSection):
 
     admin_url: SecretStr | None = None
     admin_url_file: Path | None = None
-    prefixes: dict[str, PrefixSettings] = Field(default_factory=dict)
-    caches: dict[Name, KeyPrefix] = Field(default_factory=dict)
-    rate_limits: dict[Name, RateLimit] = Field(default_factory=dict)
-    blocks: dict[Name, AddressBlock] = Field(default_factory=dict)
+    prefixes: dict[str, PrefixSettings] = field(default_factory=dict)
+    caches: dict[Name, KeyPrefix] = field(default_factory=dict)
+    rate_limits: dict[Name, RateLimit] = field(default_factory=dict)
+    blocks: dict[Name, AddressBlock] = field(default_factory=dict)
     refresh: Duration = timedelta(minutes=5)
 
-    @model_validator(mode="after")
-    def _sources(self) -> Self:
+    @must_hold
+    def _sources(self) -> None:
         at_most_one_source(self, "admin_url")
-        return self
 
-    @model_validator(mode="after")
-    def _prefixes_end_with_a_star(self) -> Self:
+    @must_hold
+    def _prefixes_end_with_a_star(self) -> None:
         for prefix in self.prefixes:
             if prefix == "*" or prefix.find("*") != len(prefix) - 1:
                 raise ValueError(
                     f"prefixes: {prefix!r} is not a key prefix; write it with one * at its end, as in 'rl:*'"
                 )
-        return self
 
     def own_keys(self) -> Iterator[tuple[str, str]]:
         """Yield the place and the beginning of the keys that a run may remove or set."""
@@ -125,7 +116,7 @@ class RedisTarget(UrlSection):
 Prefix = Annotated[str, StringConstraints(min_length=1)]
 
 
-def _check_kind(description: str, *kinds: type) -> BeforeValidator:
+def _check_kind(description: str, *kinds: type) -> Constraint:
     """Report a wrong or empty value as one line; pydantic would report one line per accepted type."""
 
     def check(value: object) -> object:
@@ -193,16 +184,15 @@ class QueueTarget(Section):
         names = [queue] if len(self.prefixes) == 1 else [queue.removeprefix(f"{each}:") for each in self.prefixes]
         return self.key_of(queue) is not None and any(name and ":" not in name for name in names)
 
-    @model_validator(mode="after")
-    def _dead_letter_names_the_queue(self) -> Self:
+    @must_hold
+    def _dead_letter_names_the_queue(self) -> None:
         if isinstance(self.dead_letter, str) and self.dead_letter != "failed" and "{name}" not in self.dead_letter:
             raise ValueError("dead_letter must contain {name}, as in '{name}-dlq', or be 'failed' or a map of queues")
         if self.names == ():
             raise ValueError("names is empty; list the queues or write 'discover'")
-        return self
 
-    @model_validator(mode="after")
-    def _names_have_their_prefix(self) -> Self:
+    @must_hold
+    def _names_have_their_prefix(self) -> None:
         names = () if isinstance(self.names, str) else self.names
         dead_letters = self.dead_letter if isinstance(self.dead_letter, dict) else {}
         if wrong := [name for name in (*names, *dead_letters, *dead_letters.values()) if self.key_of(name) is None]:
@@ -212,7 +202,6 @@ class QueueTarget(Section):
         pattern = self.dead_letter if isinstance(self.dead_letter, str) and self.dead_letter != "failed" else "{name}"
         if len(self.prefixes) > 1 and not pattern.startswith("{name}"):
             raise ValueError("with several prefixes dead_letter must start with {name}, as in '{name}-dlq'")
-        return self
 
 
 class EscalationStep(Section):
@@ -243,27 +232,27 @@ class Stack(Section):
     zone: Zone | None = None
     runbook_url: str = ""
     dashboard_url: str = ""
-    postgres: dict[Name, PostgresTarget] = Field(default_factory=dict)
-    redis: dict[Name, RedisTarget] = Field(default_factory=dict)
-    queues: dict[Name, QueueTarget] = Field(default_factory=dict)
-    backups: dict[Name, BackupTarget] = Field(default_factory=dict)
-    http: dict[Name, HttpTarget] = Field(default_factory=dict)
-    search: dict[Name, SearchTarget] = Field(default_factory=dict)
-    numbers: dict[Name, NumbersTarget] = Field(default_factory=dict)
-    commands: dict[Name, CommandTarget] = Field(default_factory=dict)
-    services: dict[Name, ServiceTarget] = Field(default_factory=dict)
-    folders: dict[Name, FolderTarget] = Field(default_factory=dict)
+    postgres: dict[Name, PostgresTarget] = field(default_factory=dict)
+    redis: dict[Name, RedisTarget] = field(default_factory=dict)
+    queues: dict[Name, QueueTarget] = field(default_factory=dict)
+    backups: dict[Name, BackupTarget] = field(default_factory=dict)
+    http: dict[Name, HttpTarget] = field(default_factory=dict)
+    search: dict[Name, SearchTarget] = field(default_factory=dict)
+    numbers: dict[Name, NumbersTarget] = field(default_factory=dict)
+    commands: dict[Name, CommandTarget] = field(default_factory=dict)
+    services: dict[Name, ServiceTarget] = field(default_factory=dict)
+    folders: dict[Name, FolderTarget] = field(default_factory=dict)
     limits: StackLimits = StackLimits()
     approvals: Approvals | None = None
-    duties: dict[Name, Duty] = Field(default_factory=dict)
-    windows: dict[Name, Window] = Field(default_factory=dict)
-    freezes: dict[Name, Freeze] = Field(default_factory=dict)
-    escalation: dict[Name, EscalationStep] = Field(default_factory=dict)
-    reminders: dict[Name, Reminder] = Field(default_factory=dict)
-    remediations: dict[Name, RemediationSettings] = Field(default_factory=dict)
+    duties: dict[Name, Duty] = field(default_factory=dict)
+    windows: dict[Name, Window] = field(default_factory=dict)
+    freezes: dict[Name, Freeze] = field(default_factory=dict)
+    escalation: dict[Name, EscalationStep] = field(default_factory=dict)
+    reminders: dict[Name, Reminder] = field(default_factory=dict)
+    remediations: dict[Name, RemediationSettings] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _references_exist(self) -> Self:
+    @must_hold
+    def _references_exist(self) -> None:
         for name, queues in self.queues.items():
             if queues.redis not in self.redis:
                 raise ValueError(f"queues.{name}.redis: there is no redis {queues.redis!r}; {_list_names(self.redis)}")
@@ -277,15 +266,13 @@ class Stack(Section):
                 raise ValueError(
                     f"remediations.{name}.only_in: there is no window {window!r}; {_list_names(self.windows)}"
                 )
-        return self
 
-    @model_validator(mode="after")
-    def _keys_are_not_those_of_queues(self) -> Self:
+    @must_hold
+    def _keys_are_not_those_of_queues(self) -> None:
         if problem := next(
             self.key_conflicts(each for queues in self.queues.values() for each in queues.prefixes), None
         ):
             raise ValueError(problem)
-        return self
 
     def key_conflicts(self, queue_prefixes: Iterable[str]) -> Iterator[str]:
         """Yield why keys that a run may remove or set may be those of queues with these prefixes."""
@@ -304,25 +291,22 @@ class Stack(Section):
             for name, announcement in window.announcements.items():
                 yield from ((f"windows.{window_name}.announcements.{name}", each) for each in announcement.contacts)
 
-    @model_validator(mode="after")
-    def _services_refer_to_targets(self) -> Self:
+    @must_hold
+    def _services_refer_to_targets(self) -> None:
         targets = {kind: getattr(self, kind) for kind in ("postgres", "redis", "queues", "http", "services")}
         for key, reason in reference_problems(self.services, targets):
             raise ValueError(f"services.{key}: {reason}")
-        return self
 
-    @model_validator(mode="after")
-    def _links_hold_no_secret(self) -> Self:
+    @must_hold
+    def _links_hold_no_secret(self) -> None:
         for key in ("runbook_url", "dashboard_url"):
             if _has_secret(getattr(self, key)):
                 raise ValueError(f"{key} contains credentials, which pages and messages would show; remove them")
-        return self
 
-    @model_validator(mode="after")
-    def _has_an_immediate_step(self) -> Self:
+    @must_hold
+    def _has_an_immediate_step(self) -> None:
         if self.escalation and not any(step.is_immediate for step in self.escalation.values()):
             raise ValueError("escalation: no step notifies at once; add one without `after` and `only_while`")
-        return self
 
 
 def _has_secret(link: str) -> bool:
@@ -383,23 +367,22 @@ class Inventory(Section):
     """The whole inventory file."""
 
     alertmanager: Alertmanager | None = None
-    operators: dict[Name, Operator] = Field(default_factory=dict)
+    operators: dict[Name, Operator] = field(default_factory=dict)
     console: Console = Console()
-    contacts: dict[Name, Contact] = Field(default_factory=dict)
+    contacts: dict[Name, Contact] = field(default_factory=dict)
     limits: Limits = Limits()
     approvals: Approvals = Approvals()
     ledger: LedgerPlacement = LedgerPlacement()
-    reports: dict[Name, WeeklyReport] = Field(default_factory=dict)
-    stacks: dict[Name, Stack] = Field(default_factory=dict)
+    reports: dict[Name, WeeklyReport] = field(default_factory=dict)
+    stacks: dict[Name, Stack] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _contacts_exist(self) -> Self:
+    @must_hold
+    def _contacts_exist(self) -> None:
         for place, contact in self._named_contacts():
             if contact not in self.contacts:
                 contact_names = ", ".join(sorted(self.contacts)) or "none"
                 reason = f"there is no contact {contact!r}; the inventory has {contact_names}"
                 raise ValueError(f"{place}.contacts: {reason}")
-        return self
 
     def _named_contacts(self) -> Iterator[tuple[str, str]]:
         """Yield each contact that the inventory names, with its place."""
@@ -407,34 +390,31 @@ class Inventory(Section):
         for stack_name, stack in self.stacks.items():
             yield from ((f"stacks.{stack_name}.{place}", contact) for place, contact in stack.named_contacts())
 
-    @model_validator(mode="after")
-    def _stacks_of_reports_exist(self) -> Self:
+    @must_hold
+    def _stacks_of_reports_exist(self) -> None:
         for name, report in self.reports.items():
             if report.stack is not None and report.stack not in self.stacks:
                 stack_names = ", ".join(sorted(self.stacks)) or "none"
                 reason = f"there is no stack {report.stack!r}; the inventory has {stack_names}"
                 raise ValueError(f"reports.{name}.stack: {reason}")
-        return self
 
-    @model_validator(mode="after")
-    def _operators_have_a_credential(self) -> Self:
+    @must_hold
+    def _operators_have_a_credential(self) -> None:
         for name, operator in self.operators.items():
             if operator.token_file is None and operator.password_file is None and self.console.proxy_header is None:
                 raise ValueError(f"operators.{name}: needs token_file (API, runbookctl) or password_file (console)")
-        return self
 
-    @model_validator(mode="after")
-    def _keys_are_not_those_of_other_queues(self) -> Self:
+    @must_hold
+    def _keys_are_not_those_of_other_queues(self) -> None:
         """Stacks may share a server."""
         queues = (each for stack in self.stacks.values() for each in stack.queues.values())
         prefixes = {prefix for each in queues for prefix in each.prefixes}
         for name, stack in self.stacks.items():
             if problem := next(stack.key_conflicts(prefixes), None):
                 raise ValueError(f"stacks.{name}.{problem}")
-        return self
 
-    @model_validator(mode="after")
-    def _queries_agree(self) -> Self:
+    @must_hold
+    def _queries_agree(self) -> None:
         queries = (
             (f"stacks.{stack_name}.postgres.{target_name}", name, query)
             for stack_name, stack in self.stacks.items()
@@ -443,7 +423,6 @@ class Inventory(Section):
         )
         if problem := next(conflicts(queries), None):
             raise ValueError(problem)
-        return self
 
 
 def own_approvals(inventory: Inventory, stack: str) -> bool:

@@ -1,19 +1,18 @@
 """Numbers that other services publish as JSON: the errors of an error tracker, the users of an analytics tool."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
-
+from runbookd.inventory.constraints import Alias, BeforeValidator, Field
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.http import HttpTarget, JsonPath
-from runbookd.inventory.section import Name, Section
+from runbookd.inventory.section import Name, Section, must_hold
 
 
 class Number(Section):
     """A number at a place of the JSON body. `missing` is its value if the body has no such place."""
 
-    place: JsonPath = Field(alias="json")
+    place: Annotated[JsonPath, Alias("json")]
     missing: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
@@ -27,11 +26,10 @@ class NumbersTarget(HttpTarget):
     values: Annotated[dict[Name, Annotated[Number, BeforeValidator(_from_place)]], Field(min_length=1, max_length=50)]
     refresh: Duration = timedelta(minutes=5)
 
-    @model_validator(mode="after")
-    def _is_no_probe(self) -> Self:
+    @must_hold
+    def _is_no_probe(self) -> None:
         if self.version is not None:
             raise ValueError("version: a probe in http reads it; numbers do not")
-        return self
 
     @property
     def reads_the_body(self) -> bool:

@@ -4,12 +4,11 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import Field, StringConstraints
 from runbookd.inventory.durations import format_duration, parse_duration
-from runbookd.inventory.section import Section
+from runbookd.inventory.section import Section, must_hold
 
 WORD = r"^[A-Za-z0-9][A-Za-z0-9._@:-]{0,99}$"
 MAX_TEXT = 200  # characters of a value, before it is read
@@ -33,8 +32,8 @@ class CommandParameter(Section):
     default: int | str | None = None
     help: str = ""
 
-    @model_validator(mode="after")
-    def _keys_fit_the_type(self) -> Self:
+    @must_hold
+    def _keys_fit_the_type(self) -> None:
         if (self.type == "enum") != bool(self.values):
             raise ValueError("values lists what an enum allows; type enum needs it, and no other type has it")
         if self.type not in ("int", "duration") and (self.min is not None or self.max is not None):
@@ -45,7 +44,6 @@ class CommandParameter(Section):
                     self.text_of(value) if key == "default" else self._limit(value)
                 except ValueError as error:
                     raise ValueError(f"{key}: {error}") from None
-        return self
 
     def text_of(self, value: object) -> str:
         """Return a value, typed or as text, as the text that takes the place of its placeholder.

@@ -1,13 +1,13 @@
 """Custom queries: SQL of the user whose rows become samples of custom metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import Field, StringConstraints
 from runbookd.inventory.durations import Duration
-from runbookd.inventory.section import Name, Section
+from runbookd.inventory.section import Name, Section, must_hold
 
 PREFIX = "custom_"
 """The prefix of every custom metric: it cannot be mistaken for a metric of this or another exporter."""
@@ -38,34 +38,31 @@ class Query(Section):
     sql: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     help: Help | None = None
     type: MetricType | None = None
-    values: dict[Name, QueryValue] = Field(default_factory=dict)
+    values: dict[Name, QueryValue] = field(default_factory=dict)
     labels: tuple[Name, ...] = ()
     database: str | None = None
     refresh: Duration = timedelta(minutes=1)
     timeout: Duration = timedelta(seconds=10)
     max_rows: Annotated[int, Field(ge=1, le=1000)] = 100
 
-    @model_validator(mode="after")
-    def _values_or_one_value(self) -> Self:
+    @must_hold
+    def _values_or_one_value(self) -> None:
         if self.values and (self.help is not None or self.type is not None):
             raise ValueError("help and type belong to each of the values; remove them here")
         if not self.values and self.help is None:
             raise ValueError(f"needs help (the meaning of the column {VALUE!r}), or values with help for each column")
-        return self
 
-    @model_validator(mode="after")
-    def _labels_are_free(self) -> Self:
+    @must_hold
+    def _labels_are_free(self) -> None:
         if reserved := sorted(_RESERVED & set(self.labels)):
             raise ValueError(f"labels: {reserved[0]!r} is reserved; rename the column with AS")
         if duplicates := [label for label in self.labels if label in self.columns() or self.labels.count(label) > 1]:
             raise ValueError(f"labels: the column {duplicates[0]!r} is listed twice; keep one")
-        return self
 
-    @model_validator(mode="after")
-    def _times_make_sense(self) -> Self:
+    @must_hold
+    def _times_make_sense(self) -> None:
         if self.refresh < _SHORTEST or not _SHORTEST <= self.timeout <= _LONGEST:
             raise ValueError("refresh must be at least 1s, timeout between 1s and 5m")
-        return self
 
     def columns(self) -> Mapping[str, QueryValue]:
         """Return the columns of numbers."""

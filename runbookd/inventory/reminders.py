@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
-
+from runbookd.inventory.constraints import AfterValidator, Field, StringConstraints
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.section import Name, Section
 

@@ -3,9 +3,8 @@
 from datetime import time
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from runbookd.inventory.bounds import TimeOfDay
+from runbookd.inventory.constraints import Field
 from runbookd.inventory.section import Name, Section, Zone
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -3,16 +3,16 @@
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import Field, SecretStr, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import Alias, Field, StringConstraints
 from runbookd.inventory.errors import SecretError, unreadable_secret
 from runbookd.inventory.placeholders import placeholder_problem, placeholders
-from runbookd.inventory.section import Section
+from runbookd.inventory.secrets import SecretStr
+from runbookd.inventory.section import Section, must_hold
 from runbookd.text_files import read_text_file
 
 MAX_DEPTH = 10  # of `json`
@@ -32,8 +32,8 @@ class Call(Section):
 
     method: Method
     url: Text
-    query: dict[str, Text] = Field(default_factory=dict)
-    json_body: Annotated[Any, Field(alias="json")] = None
+    query: dict[str, Text] = field(default_factory=dict)
+    json_body: Annotated[Any, Alias("json")] = None
 
     def problem(self, names: Collection[str]) -> str | None:
         """Return what is wrong with the address or the texts."""
@@ -116,7 +116,7 @@ class RequestCheck(Call):
 
     method: Method = "GET"
     status: Annotated[int, Field(ge=100, le=599)] = 200
-    has: dict[str, Any] = Field(default_factory=dict)
+    has: dict[str, Any] = field(default_factory=dict)
 
     def problem(self, names: Collection[str]) -> str | None:
         """Return what is wrong with the address or the texts."""
@@ -128,11 +128,10 @@ class RequestCheck(Call):
         yield from super().texts()
         yield from _texts(self.has)
 
-    @model_validator(mode="after")
-    def _only_reads(self) -> Self:
+    @must_hold
+    def _only_reads(self) -> None:
         if self.method != "GET" or self.json_body is not None:
             raise ValueError("a check only reads; use GET, without json")
-        return self
 
 
 def problem_of_headers(headers: Mapping[str, SecretStr]) -> str | None:
@@ -158,6 +157,8 @@ def read_headers(headers: Mapping[str, SecretStr], file: Path | None) -> dict[st
 
 
 def _read_headers_file(file: Path) -> dict[str, str]:
+    import yaml
+
     try:
         document = yaml.safe_load(read_text_file(file))
     except OSError as error:

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import Field, StringConstraints
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.http import BasicAuth, ProbeTls
 from runbookd.inventory.secrets import Secret
+from runbookd.inventory.section import must_hold
 from runbookd.inventory.url_section import UrlSection, WebUrl
 
 # Elasticsearch's own rules of a name, and the star of a pattern; a leading dash would exclude.
@@ -29,13 +29,12 @@ class SearchTarget(UrlSection):
     aliases: Annotated[tuple[IndexPattern, ...], Field(max_length=50)] = ()
     refresh: Duration = timedelta(minutes=1)
 
-    @model_validator(mode="after")
-    def _one_credential(self) -> Self:
+    @must_hold
+    def _one_credential(self) -> None:
         if self.basic_auth is not None and self.api_key_file is not None:
             raise ValueError("basic_auth and api_key_file are both set; keep one")
         if any("*" in alias for alias in self.aliases):
             raise ValueError("aliases: a name has no star; list each alias")
-        return self
 
     def api_key_secret(self) -> Secret:
         """Return the secret of the API key, in the encoded form that Elasticsearch prints."""

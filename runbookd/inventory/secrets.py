@@ -2,11 +2,42 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import SecretStr
+from typing import Any
 
 from runbookd.inventory.errors import SecretError, unreadable_secret
 from runbookd.text_files import read_text_file
+
+
+class SecretStr:
+    """A text that neither prints nor logs show."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def get_secret_value(self) -> str:
+        """Return the text."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretStr) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "**********" if self._value else ""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, read: value if isinstance(value, cls) else cls(read(value)),
+            core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(repr, when_used="json"),
+        )
 
 
 @dataclass(frozen=True)

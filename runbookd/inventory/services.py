@@ -4,12 +4,11 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Self, get_args
+from typing import Annotated, get_args
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
-
+from runbookd.inventory.constraints import AfterValidator, Field, StringConstraints
 from runbookd.inventory.durations import Duration
-from runbookd.inventory.section import Name, Section
+from runbookd.inventory.section import Name, Section, annotations_by_key, must_hold
 
 REQUIRED_KINDS = ("postgres", "redis", "http", "services")
 COUNT = "{count}"
@@ -37,11 +36,10 @@ class Pm2Service(Manager):
     home: Path | None = None
     user: UserName | None = None
 
-    @model_validator(mode="after")
-    def _one_daemon(self) -> Self:
+    @must_hold
+    def _one_daemon(self) -> None:
         if self.home is not None and self.user is not None:
             raise ValueError("home and user are both set; sudo uses the home of the user, so keep one")
-        return self
 
 
 class SystemdService(Manager):
@@ -59,13 +57,12 @@ class DockerService(Manager):
     container: ProcessName | None = None
     socket: Path = Path("/var/run/docker.sock")
 
-    @model_validator(mode="after")
-    def _one_name(self) -> Self:
+    @must_hold
+    def _one_name(self) -> None:
         if (self.project is None) != (self.service is None):
             raise ValueError("project and service belong together; set both")
         if (self.container is None) == (self.project is None):
             raise ValueError("needs either project and service (compose), or container")
-        return self
 
 
 class CommandService(Manager):
@@ -80,8 +77,8 @@ class CommandService(Manager):
     restart: Arguments
     scale: Arguments | None = None
 
-    @model_validator(mode="after")
-    def _commands_are_usable(self) -> Self:
+    @must_hold
+    def _commands_are_usable(self) -> None:
         for key in ("state", "restart", "scale"):
             arguments = getattr(self, key)
             if arguments is not None and not arguments[0].startswith("/"):
@@ -90,7 +87,6 @@ class CommandService(Manager):
                 )
         if self.scale is not None and not any(COUNT in each for each in self.scale[1:]):
             raise ValueError(f"scale: no argument has {COUNT}, the new number of instances; add it")
-        return self
 
 
 class Workers(Section):
@@ -106,11 +102,10 @@ class Workers(Section):
     scale_back: bool = False
     queues: Name | None = None
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    @must_hold
+    def _in_order(self) -> None:
         if self.max < self.min:
             raise ValueError("max must not be less than min")
-        return self
 
 
 class ServiceTarget(Section):
@@ -131,24 +126,22 @@ class ServiceTarget(Section):
     workers: Workers | None = None
     timeout: Annotated[Duration, AfterValidator(_check_timeout)] = timedelta(seconds=60)
 
-    @model_validator(mode="after")
-    def _one_manager(self) -> Self:
+    @must_hold
+    def _one_manager(self) -> None:
         managers = [name for name in manager_names() if getattr(self, name) is not None]
         if len(managers) != 1:
             raise ValueError(f"needs exactly one manager of {', '.join(manager_names())}, has {len(managers)}")
-        return self
 
-    @model_validator(mode="after")
-    def _can_scale(self) -> Self:
+    @must_hold
+    def _can_scale(self) -> None:
         if self.workers is None or self.workers.min == self.workers.max:
-            return self
+            return
         if self.systemd is not None:
             raise ValueError("workers: a unit of systemd has one instance; use command with a scale command")
         if self.command is not None and self.command.scale is None:
             raise ValueError("workers: add command.scale, which sets the number of instances")
         if self.docker is not None and self.docker.container is not None:
             raise ValueError("workers: a container has one instance; name it by project and service")
-        return self
 
     @property
     def manager(self) -> str:
@@ -164,11 +157,10 @@ class ServiceTarget(Section):
 @cache
 def manager_names() -> tuple[str, ...]:
     """Return the managers that a service may have."""
-    fields = ServiceTarget.model_fields.items()
     return tuple(
         name
-        for name, field in fields
-        if any(isinstance(each, type) and issubclass(each, Manager) for each in get_args(field.annotation))
+        for name, annotation in annotations_by_key(ServiceTarget).items()
+        if any(isinstance(each, type) and issubclass(each, Manager) for each in get_args(annotation))
     )
 
 

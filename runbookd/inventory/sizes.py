@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from runbookd.inventory.constraints import BeforeValidator, PlainSerializer
 
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "": 1}
 _SHAPE = re.compile(r"([1-9][0-9]{0,15})(KiB|MiB|GiB|TiB|)")

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from pydantic import SecretStr
-
 from runbookd.inventory.errors import SecretError, unreadable_secret
+from runbookd.inventory.secrets import SecretStr
 from runbookd.text_files import read_text_file
 
 # Settings of the HTTP client: obstore takes them separately, and panics if they are among those of the storage.
@@ -58,6 +56,8 @@ def read_storage_options(options: Mapping[str, SecretStr], key: str, file: Path 
 
 
 def _read(key: str, file: Path) -> dict[str, str]:
+    import yaml
+
     try:
         document = yaml.safe_load(read_text_file(file))
     except OSError as error:

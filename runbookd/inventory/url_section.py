@@ -1,12 +1,11 @@
 """Blocks with one address, which may hold a password or a token: in place, or in a file."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr, model_validator
-
-from runbookd.inventory.secrets import Secret
-from runbookd.inventory.section import Section, at_most_one_source
+from runbookd.inventory.constraints import AfterValidator
+from runbookd.inventory.secrets import Secret, SecretStr
+from runbookd.inventory.section import Section, at_most_one_source, must_hold
 
 
 def _check_scheme(url: SecretStr | None) -> SecretStr | None:
@@ -24,12 +23,11 @@ class UrlSection(Section):
     url: SecretStr | None = None
     url_file: Path | None = None
 
-    @model_validator(mode="after")
-    def _one_url(self) -> Self:
+    @must_hold
+    def _one_url(self) -> None:
         at_most_one_source(self, "url")
         if self.url is None and self.url_file is None:
             raise ValueError("needs url or url_file")
-        return self
 
     def url_secret(self) -> Secret:
         """Return the secret of `url`."""

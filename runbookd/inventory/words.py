@@ -1,12 +1,13 @@
 """Words of our own for what pydantic reports: each says what to write, and none repeats the value."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import yaml
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Any
 
 from runbookd.inventory.section import NAME
+
+if TYPE_CHECKING:
+    import yaml
+    from pydantic_core import ErrorDetails
 
 Words = Callable[[Mapping[str, Any]], str]
 _TEXTS: Mapping[str, str] = {
@@ -16,6 +17,7 @@ _TEXTS: Mapping[str, str] = {
     "datetime_from_date_parsing": "must be a moment such as 2026-12-24T00:00:00Z",
     "datetime_parsing": "must be a moment such as 2026-12-24T00:00:00Z",
     "datetime_type": "must be a moment such as 2026-12-24T00:00:00Z",
+    "dataclass_type": "must be a map of keys, as in `{name: …}`, or indented lines",
     "dict_type": "must be a map of keys, as in `{name: …}`, or indented lines",
     "float_parsing": "must be a number",
     "float_type": "must be a number",
@@ -48,14 +50,14 @@ _WITH_LIMITS: Mapping[str, Words] = {
 _YAML_SIGNS = {"alias": "*", "anchor": "&", "tag": "!", "directive": "%"}
 
 
-def problem_text(detail: ErrorDetails) -> str:
+def problem_text(detail: "ErrorDetails") -> str:
     """Return what is wrong with a value, in the words of the inventory's documentation."""
     if with_limits := _WITH_LIMITS.get(detail["type"]):
         return with_limits(detail.get("ctx", {}))
     return _TEXTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
 
 
-def yaml_problem(error: yaml.YAMLError) -> str:
+def yaml_problem(error: "yaml.YAMLError") -> str:
     """Return why a text is not YAML. The library's words repeat what it takes for an alias, an anchor or a tag."""
     problem = getattr(error, "problem", None) or "a character is not printable"
     for kind, sign in _YAML_SIGNS.items():

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.words import yaml_problem
 from runbookd.text_files import read_text_file
 from runbookd.yaml_text import compose_yaml, load_yaml
+
+if TYPE_CHECKING:
+    import yaml
 
 # Keys are names, queues, prefixes of keys and options.
 _SHOWN_KEY = re.compile(r"[\w.:*{} -]{1,100}")
@@ -24,6 +25,8 @@ def read_yaml(file: Path, places: KeyPlaces) -> dict[str, Any]:
     Raises:
         InventoryError: it cannot be read, is not a map, or has a key twice, of which YAML silently keeps the last.
     """
+    import yaml
+
     try:
         text = read_text_file(file)
         node, data = compose_yaml(text), load_yaml(text)
@@ -59,10 +62,10 @@ def dotted(path: KeyPath) -> str:
 
 
 def _record_places(
-    node: yaml.Node | None, path: KeyPath, file: str, places: KeyPlaces, around: tuple[yaml.Node, ...]
+    node: "yaml.Node | None", path: KeyPath, file: str, places: KeyPlaces, around: tuple["yaml.Node", ...]
 ) -> Iterator[Problem]:
     """Record the line of every key and entry; yield duplicate keys, and what holds itself."""
-    if node is None or isinstance(node, yaml.ScalarNode):
+    if node is None or isinstance(node.value, str):  # nothing, or a scalar
         return
     if any(node is each for each in around):
         yield Problem(place_at(path, places, file), dotted(path), "holds itself by its alias; write it out")
@@ -76,10 +79,10 @@ def _record_places(
         yield from _record_places(value, key_path, file, places, (*around, node))
 
 
-def _entries(node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int, yaml.Node]]:
+def _entries(node: "yaml.Node", path: KeyPath) -> Iterator[tuple[KeyPath, int, "yaml.Node"]]:
     """Yield the path of each key or entry, its line from 0, and its value."""
     for number, entry in enumerate(node.value):
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(entry, tuple):  # of a map
             key, value = entry
             yield (*path, key.value), key.start_mark.line, value
         else:

@@ -13,6 +13,7 @@ from remediator.model.errors import MalformedDelivery
 from remediator.model.target import MAX_NAME, ResolvedTarget, UnresolvedTarget, key_of, resolve_target
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory
+from tests.inventory_data import data_of
 from tests.unit.remediator.payloads import alert, delivery
 
 TEXT = st.text(max_size=80)
@@ -149,7 +150,8 @@ def test_label_text_is_used_only_as_a_name_in_the_inventory(
 @pytest.mark.parametrize("queue", ["tenant2:mail", ":mail", "mail:", "a:b:c"])
 def test_queue_of_a_longer_prefix_is_not_resolved(queue: str) -> None:
     """Invariant 18: with the prefixes bull and bull:tenant2, tenant2:mail is another product's queue mail."""
-    stack = SHOP.stacks["shop"].model_dump(exclude={"postgres"})
+    stack = data_of(SHOP.stacks["shop"])
+    del stack["postgres"]
     stack["redis"]["main"]["url"] = "redis://cache"
     stack["queues"]["jobs"]["names"] = "discover"
     discovered = Inventory.model_validate({"stacks": {"shop": stack}})

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import SecretStr
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.engine.engine import Engine
 from remediator.ledger import switches
 from remediator.model.run_state import RunState
-from runbookd.inventory import Freeze, Inventory, Secret
+from runbookd.inventory import Freeze, Inventory, Secret, SecretStr
 from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import no_fault
 from tests.unit.remediator.payloads import alert, delivery

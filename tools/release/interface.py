@@ -20,7 +20,7 @@ from remediator.app import build
 from remediator.remediations import REMEDIATIONS
 from remediator.settings import RemediatorSettings
 from runbookctl.main import app as runbookctl
-from runbookd.inventory import Inventory
+from runbookd.inventory import Inventory, Section, annotations_by_key
 from runbookd.service import read_settings
 from tools.docs import REFERENCE, ROOT
 from tools.docs.metrics_tables import METRICS
@@ -65,12 +65,12 @@ def _metric(name: str, kind: str, labels: Any) -> str:
     return f"metric {name} {kind} {{{','.join(filter(None, labels))}}}"
 
 
-def _keys(model: type[BaseModel], path: str = "", above: tuple[type, ...] = ()) -> Iterator[str]:
+def _keys(model: type[Any], path: str = "", above: tuple[type, ...] = ()) -> Iterator[str]:
     """Yield the keys of a model and of the models below it; the names of a map are `*`."""
     for variant in (model, *model.__subclasses__()):
-        for name, field in variant.model_fields.items():
-            key = f"{path}.{field.alias or name}".lstrip(".")
-            inner = [each for each in _models(field.annotation) if each[1] not in above]
+        for name, annotation in _annotations(variant).items():
+            key = f"{path}.{name}".lstrip(".")
+            inner = [each for each in _models(annotation) if each[1] not in above]
             if not inner:
                 yield key
             for suffix, kind in inner:
@@ -90,9 +90,16 @@ def _alerts() -> Iterator[str]:
         yield from (f"threshold {name}" for name in _THRESHOLD.findall(file.read_text(encoding="utf-8")))
 
 
-def _models(annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
+def _annotations(model: type[Any]) -> Mapping[str, Any]:
+    """Return the annotations of a section, or of flags, by key."""
+    if issubclass(model, Section):
+        return annotations_by_key(model)
+    return {name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _models(annotation: Any) -> Iterator[tuple[str, type[Any]]]:
     """Yield the models of an annotation, each with what stands between its key and its own keys."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel | Section):
         yield "", annotation
         return
     is_map = isinstance(get_origin(annotation), type) and issubclass(get_origin(annotation) or object, Mapping)

@@ -152,8 +152,11 @@ async def test_cancelled_scrape_and_shutdown_leave_no_task_or_session(
     redis_url, metrics_server, database, silent
 ) -> None:
     stack = Stack(
-        postgres={"main": PostgresTarget(dsn=database.dsn("metrics"))},
-        redis={"main": RedisTarget(url=redis_url), "hung": RedisTarget(url=f"redis://127.0.0.1:{silent}")},
+        postgres={"main": PostgresTarget.model_validate({"dsn": database.dsn("metrics")})},
+        redis={
+            "main": RedisTarget.model_validate({"url": redis_url}),
+            "hung": RedisTarget.model_validate({"url": f"redis://127.0.0.1:{silent}"}),
+        },
         queues={"jobs": QueueTarget(redis="main"), "hung": QueueTarget(redis="hung")},
     )
     before = asyncio.all_tasks()

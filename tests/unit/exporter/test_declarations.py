@@ -11,7 +11,7 @@ from exporter.metric import Metric
 from exporter.postgres import user_queries
 from exporter.scheduling import job_lane
 from exporter.scrape import TARGET_METRICS
-from runbookd.inventory import Stack
+from runbookd.inventory import Stack, annotations_by_key
 from tools.docs.metrics_tables import FOLDER, OWN_METRICS, metrics_pages
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ def test_map_lists_every_collector_under_an_inventory_key() -> None:
         f"exporter.{file.parent.name}.collector" for file in Path(exporter.__file__).parent.glob("*/collector.py")
     }
     assert folders == {collector.__module__ for collector in COLLECTORS.values()}, "add it to exporter/collectors.py"
-    assert set(COLLECTORS) <= set(Stack.model_fields), "add its key to Stack in runbookd/inventory/model.py"
+    assert set(COLLECTORS) <= set(annotations_by_key(Stack)), "add its key to Stack in runbookd/inventory/model.py"
 
 
 def test_every_kind_is_tested_against_a_server_of_its_own() -> None:

@@ -32,7 +32,9 @@ def test_error_text_omits_the_command() -> None:
 
 
 async def test_doctor_does_not_show_the_password(server_without_auth) -> None:
-    stack = Stack(redis={"main": RedisTarget(url=f"redis://metrics:hunter2@127.0.0.1:{server_without_auth}")})
+    stack = Stack(
+        redis={"main": RedisTarget.model_validate({"url": f"redis://metrics:hunter2@127.0.0.1:{server_without_auth}"})}
+    )
     [finding] = await doctor.check(stack, "main")
     assert "unknown command 'AUTH'" in str(finding)
     assert "hunter2" not in str(finding)

@@ -4,9 +4,16 @@ from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from runbookd.inventory import MarkerError, Secret, SecretError, load_inventory, read_marker, read_storage_options
+from runbookd.inventory import (
+    MarkerError,
+    Secret,
+    SecretError,
+    SecretStr,
+    load_inventory,
+    read_marker,
+    read_storage_options,
+)
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16"]
 

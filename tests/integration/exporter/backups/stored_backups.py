@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from runbookd.inventory import Marker, ProofKind, marker_name
+from runbookd.inventory import ProofKind, marker_name, read_marker
 
 PATTERN = "db_%Y%m%d_%H%M%S.dump"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -37,7 +37,7 @@ def marker(backup: str, size: int, proof: ProofKind = ProofKind.VERIFIED, **more
         {"checks": ["end"]} if proof is ProofKind.VERIFIED else {"duration_seconds": 90, "rows": {"a": 7}}
     )
     content = {"proof": proof, "backup": backup, "size": size, "at": datetime.now(UTC).isoformat(), **details, **more}
-    Marker.model_validate_json(json.dumps(content))
+    read_marker(json.dumps(content).encode())
     return marker_name(backup, proof), json.dumps(content).encode()
 
 

@@ -122,7 +122,7 @@ class ComparedQueue:
     async def _connect(self, url: str, refresh: int) -> Client:
         names, seconds = (self._name,), timedelta(seconds=refresh)
         target = QueueTarget(redis="main", prefix="b", names=names, dead_letter={"other": self._name}, refresh=seconds)
-        stack = Stack(redis={"main": RedisTarget(url=url)}, queues={"q": target})
+        stack = Stack(redis={"main": RedisTarget.model_validate({"url": url})}, queues={"q": target})
         return await QueuesCollector(stack, "q").scrape.connect(10)
 
     def close(self) -> None:

@@ -168,7 +168,9 @@ async def test_discovery_scans_in_few_steps_and_closes_its_connection(start_expo
 
 
 async def test_queues_are_not_up_before_their_discovery(server) -> None:
-    stack = Stack(redis={"cache": RedisTarget(url=server.url())}, queues={"jobs": QueueTarget(redis="cache")})
+    stack = Stack(
+        redis={"cache": RedisTarget.model_validate({"url": server.url()})}, queues={"jobs": QueueTarget(redis="cache")}
+    )
     client = await QueuesCollector(stack, "jobs").scrape.connect(5.0)
     assert await client.read(time.time()) == Reading((), 0, NOT_YET)
     await client.close()

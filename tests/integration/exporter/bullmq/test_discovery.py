@@ -103,7 +103,7 @@ async def test_worker_reveals_a_queue_without_keys(start_exporter, redis_server,
 
 def collector(url: str) -> QueuesCollector:
     target = QueueTarget(redis="main", names="discover")
-    return QueuesCollector(Stack(redis={"main": RedisTarget(url=url)}, queues={"q": target}), "q")
+    return QueuesCollector(Stack(redis={"main": RedisTarget.model_validate({"url": url})}, queues={"q": target}), "q")
 
 
 async def test_interrupted_scan_continues_at_the_next_reading(redis_url, product, monkeypatch) -> None:

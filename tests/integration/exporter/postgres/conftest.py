@@ -46,7 +46,7 @@ class TargetReader:
     """A collector of one server, and a connection like that of a scrape."""
 
     def __init__(self, **target: Any) -> None:
-        self.collector = PostgresCollector(Stack(postgres={"main": PostgresTarget(**target)}), "main")
+        self.collector = PostgresCollector(Stack(postgres={"main": PostgresTarget.model_validate(target)}), "main")
         self.client: Client | None = None
         self.budget = BUDGET_SECONDS
         self.reading = Reading((), 0)

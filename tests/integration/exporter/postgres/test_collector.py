@@ -167,7 +167,7 @@ async def test_scrape_takes_one_round_trip_on_one_connection(start_exporter, met
 
 
 async def test_session_is_named_read_only_and_limited(metrics_server, database) -> None:
-    stack = Stack(postgres={"main": PostgresTarget(dsn=database.dsn("metrics"))})
+    stack = Stack(postgres={"main": PostgresTarget.model_validate({"dsn": database.dsn("metrics")})})
     client = await PostgresCollector(stack, "main").scrape.connect(2.0)
     try:
         rows = await client._connection.fetch(

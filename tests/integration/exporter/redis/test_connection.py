@@ -4,12 +4,11 @@ import asyncio
 
 import pytest
 import redis
-from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
 from exporter.errors import TargetRefused, TargetUnavailable
 from exporter.redis.connection import KeyCommand, RawConnection, pack_commands
-from runbookd.inventory import Secret
+from runbookd.inventory import Secret, SecretStr
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import pytest
 import redis
 import yaml
-from pydantic import SecretStr
 
 from exporter.redis import prefixes, scan
 from exporter.redis.connection import RawConnection
 from exporter.redis.metrics import SAMPLED
-from runbookd.inventory import PrefixSettings, Secret
+from runbookd.inventory import PrefixSettings, Secret, SecretStr
 
 
 @pytest.fixture

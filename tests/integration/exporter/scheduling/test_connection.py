@@ -60,7 +60,9 @@ async def test_clients_that_hang_up_do_not_block_later_scrapes(exporter, limited
 
 async def test_cancelled_scrape_does_not_block_later_scrapes(limited_postgres, until) -> None:
     await until(lambda: not limited_postgres.backends())
-    inventory = Inventory(stacks={"shop": Stack(postgres={"main": PostgresTarget(dsn=limited_postgres.dsn)})})
+    inventory = Inventory(
+        stacks={"shop": Stack(postgres={"main": PostgresTarget.model_validate({"dsn": limited_postgres.dsn})})}
+    )
     loop = asyncio.get_running_loop()
     scraper = Scraper(inventory)
     async with scraper.running():

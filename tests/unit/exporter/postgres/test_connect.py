@@ -1,11 +1,10 @@
 """Errors about an invalid address never repeat a part of it that may be the password."""
 
 import pytest
-from pydantic import SecretStr
 
 from exporter.errors import TargetMisconfigured
 from exporter.postgres.connect import connect
-from runbookd.inventory import PostgresTarget
+from runbookd.inventory import PostgresTarget, SecretStr
 
 NO_ADDRESS = "dsn: not an address; write it as postgresql://role:password@host:5432/database"
 

@@ -8,13 +8,13 @@ import pytest
 
 from remediator.bounds.bounds import DEFERRALS, REFUSALS, decide
 from remediator.bounds.facts import AlertFacts, BlockOnFacts, BoundFacts, HistoryFacts, PlanFacts, StormFacts
-from runbookd.inventory import Limits, RemediationSettings, StackLimits, Window
+from runbookd.inventory import Limits, Mode, RemediationSettings, StackLimits, Window
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ADMISSIBLE = BoundFacts(
     now=NOW,
-    settings=RemediationSettings(mode="auto"),
+    settings=RemediationSettings(mode=Mode.AUTO),
     limits=Limits(),
     stack_limits=StackLimits(),
     alert=AlertFacts(firing_since=NOW - timedelta(minutes=1), confirmed_at=NOW),

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from remediator.calendar.announcements import announcements
 from runbookd.inventory import Inventory
+from tests.inventory_data import data_of
 from tests.unit.remediator.conftest import EngineHarness, engine_harness
 from tests.unit.remediator.escalation.receiver import send_notifications, serve_receiver
 
@@ -90,7 +91,7 @@ async def test_contact_gets_the_text_and_the_times(folder: Path) -> None:
 
 
 def test_announcement_to_an_unknown_contact_is_refused() -> None:
-    raw = announced().model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    raw = data_of(announced())
     raw["contacts"] = {}
     with pytest.raises(ValidationError, match=r"announcements\.week\.contacts: there is no contact 'status'"):
         Inventory.model_validate(raw)

@@ -13,6 +13,7 @@ from remediator.calendar.duties import DutyState, DutyStatus, read_duties
 from remediator.ledger import duties
 from remediator.ledger.duties import Completion
 from runbookd.inventory import Duty, Inventory
+from tests.inventory_data import data_of
 from tests.unit.remediator.conftest import START, EngineHarness, engine_harness
 
 DRILL = {"every": "31d", "grace": "2d"}
@@ -85,7 +86,7 @@ async def test_secrets_are_as_old_as_their_oldest_readable_file(folder: Path, tm
         os.utime(tmp_path / name, (changed, changed))
     main = {"dsn_file": str(tmp_path / "new"), "admin_dsn_file": str(tmp_path / "old")}
     spare = {"dsn_file": str(tmp_path / "absent")}
-    raw = stacks.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    raw = data_of(stacks)
     raw["stacks"]["shop"] |= {
         "postgres": {"main": main, "spare": spare},
         "duties": {"rotation": {"every": "90d", "secrets": True}},

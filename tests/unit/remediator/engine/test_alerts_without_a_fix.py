@@ -16,6 +16,7 @@ from remediator.model.remediation import Scope
 from remediator.model.run_state import RunState
 from remediator.remediations import REMEDIATIONS
 from runbookd.inventory import Inventory
+from tests.inventory_data import data_of
 from tests.unit.remediator.conftest import EngineHarness, engine_harness, inventory
 from tests.unit.remediator.polling import becomes
 
@@ -25,7 +26,7 @@ DOWN = "postgresql://nobody@127.0.0.1:1/none"
 
 def with_stacks(*names: str, **settings: Any) -> Inventory:
     """Return the usual inventory, and further stacks with a database that refuses connections."""
-    document = inventory().model_dump(exclude_unset=True)
+    document = data_of(inventory())
     document["stacks"] |= {
         name: {"postgres": {"main": {"dsn": DOWN, "admin_dsn": DOWN}}, "remediations": settings} for name in names
     }

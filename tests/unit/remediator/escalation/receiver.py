@@ -9,14 +9,13 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import SecretStr
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.escalation.acknowledge import end_lapsed
 from remediator.escalation.attachments import Attachments
 from remediator.escalation.policy import escalate_due_steps
 from remediator.escalation.sender import send_due
-from runbookd.inventory import Inventory, Secret
+from runbookd.inventory import Inventory, Secret, SecretStr
 from tests.unit.remediator.conftest import EngineHarness, engine_harness
 
 STEPS = {

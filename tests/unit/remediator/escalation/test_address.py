@@ -12,7 +12,6 @@ from remediator.escalation.contact import send_to
 from remediator.escalation.content import Content, Severity
 from runbookd.inventory import Inventory
 from runbookd.service import configure_logs
-from runbookd.service.settings import LogSettings
 from tests.unit.remediator.conftest import EngineHarness, engine_harness
 from tests.unit.remediator.escalation.services import Services, serve_services
 
@@ -83,7 +82,7 @@ async def attempt(harness: EngineHarness, name: str) -> str:
 async def test_no_attempt_logs_anything_of_an_address(
     folder: Path, services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure_logs(LogSettings(level="debug"))
+    configure_logs("debug")
     services.refuse = lambda service, _: {"slack": (403, "invalid_token"), "discord": (500, "")}.get(service)
     contacts = {name: {"url": services.address(name)} for name in ("slack", "discord", "telegram")}
     contacts["unknown"] = {"url": f"slackk://{SECRET}"}

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from remediator.escalation.policy import escalate_due_steps
 from remediator.ledger import outbox
 from remediator.ledger.schema import outbox as table
+from runbookd.inventory import SecretStr
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.escalation.receiver import (
     NotificationReceiver,

@@ -144,7 +144,7 @@ async def test_detail_of_an_item_is_truncated(folder: Path) -> None:
 )
 async def test_message_links_to_the_exact_plan_or_run(folder: Path, mode: str, link: str) -> None:
     async with queue_harness(folder) as harness:
-        console = Console(url="https://runbookd.example/")
+        console = Console.model_validate({"url": "https://runbookd.example/"})
         [shop] = QUEUES.stacks.values()
         settings = shop.remediations["clear_folder"].model_copy(update={"mode": Mode(mode)})
         stack = shop.model_copy(update={"remediations": {"clear_folder": settings}})

@@ -1,7 +1,6 @@
 """Alerts about targets that the inventory does not have make one message, and delay no real incident."""
 
-from pydantic import SecretStr
-
+from runbookd.inventory import SecretStr
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.escalation.receiver import NotificationReceiver, send_notifications
 from tests.unit.remediator.payloads import alert, delivery

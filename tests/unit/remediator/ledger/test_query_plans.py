@@ -18,6 +18,7 @@ from remediator.ledger.sqlite.store import SqliteLedger
 from remediator.reports.period_reading import read_report
 from remediator.server import metrics
 from runbookd.inventory import Inventory
+from tests.inventory_data import data_of
 from tests.unit.remediator.conftest import EngineHarness, ManualClock, inventory
 from tests.unit.remediator.folder_remediation import FolderRemediation
 from tests.unit.remediator.payloads import alert, delivery
@@ -40,7 +41,7 @@ class StatementLog(list[tuple[str, Any]]):
 
 
 def inventory_with_escalation() -> Inventory:
-    plain = inventory().model_dump(mode="python", exclude_unset=True)
+    plain = data_of(inventory())
     steps = {"first": {"contacts": ["oncall"]}, "second": {"after": "30m", "contacts": ["oncall"]}}
     plain["stacks"]["shop"]["escalation"] = steps
     return Inventory.model_validate(plain)

@@ -10,14 +10,14 @@ import pytest
 from remediator.ledger.period_facts import EndedRun
 from remediator.model.remediation import Remediation
 from remediator.reports.readiness import Answer, PlanRecord, Ready, objection_to, plan_record, readiness
-from runbookd.inventory import RemediationSettings
+from runbookd.inventory import RemediationSettings, values_as_json
 from tests.unit.remediator.folder_remediation import FolderRemediation
 
 SHADOW = RemediationSettings.model_validate({"mode": "shadow"})
 
 
 def run(number: int, state: str = "shadow", reason: str = "", **columns: Any) -> EndedRun:
-    settings = json.dumps(SHADOW.model_dump(mode="json"))
+    settings = json.dumps(values_as_json(SHADOW))
     names = {"stack": "shop", "remediation": "clear_folder", "target": "shop/postgres/main"}
     times = {"created_at": 0, "admitted_at": None, "deferred_at": None, "finished_at": 0, "firing_since": 0}
     plain: dict[str, Any] = {"id": number, "episode": number, "state": state, "reason": reason, "trigger": "alert"}
@@ -64,8 +64,8 @@ def test_alert_counts_once_and_is_clean_only_if_each_of_its_plans_is() -> None:
 
 
 def test_plan_under_other_limits_does_not_count() -> None:
-    larger = json.dumps(SHADOW.model_copy(update={"max_items": 50}).model_dump(mode="json"))
-    slower = json.dumps(SHADOW.model_copy(update={"max_runs_per_hour": 1}).model_dump(mode="json"))
+    larger = json.dumps(values_as_json(SHADOW.model_copy(update={"max_items": 50})))
+    slower = json.dumps(values_as_json(SHADOW.model_copy(update={"max_runs_per_hour": 1})))
     plans = [run(1, settings=larger), run(2, settings=slower), run(3, "failed", settings=None)]
     assert plan_record(plans, SHADOW, {}) == PlanRecord(2, 1, {"failed": 1}, outdated=1)
 

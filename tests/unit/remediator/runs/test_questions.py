@@ -16,6 +16,7 @@ from remediator.model.run_state import RunState
 from remediator.runs.approval import approve
 from remediator.runs.questions import Answer, Request, ask, confirm
 from runbookd.inventory import Freeze, Inventory
+from tests.inventory_data import data_of
 from tests.unit.remediator.conftest import START, EngineHarness, engine_harness, inventory
 from tests.unit.remediator.folder_remediation import UndoableFolderRemediation
 
@@ -46,7 +47,7 @@ def with_freeze(stacks: Inventory) -> Inventory:
 
 
 def with_other_approvals(stacks: Inventory) -> Inventory:
-    return Inventory.model_validate({**stacks.model_dump(), "approvals": {"own": False}})
+    return Inventory.model_validate({**data_of(stacks), "approvals": {"own": False}})
 
 
 @pytest.mark.parametrize("mode", ENDED_BY)

@@ -9,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from remediator.app import build
+from tests.inventory_data import data_of
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes
 from tests.unit.remediator.server.test_http import HOOK, ApiTestClient, settings, stacks
@@ -28,9 +29,7 @@ async def client(tmp_path: Path) -> AsyncIterator[ApiTestClient]:
     for name, role in ROLES.items():
         (tmp_path / name).write_text(f"{name}-token\n")
         operators[name] = {"token_file": tmp_path / name, "role": role}
-    inventory = stacks(tmp_path).model_validate(
-        {**stacks(tmp_path).model_dump(exclude_unset=True), "operators": operators}
-    )
+    inventory = stacks(tmp_path).model_validate({**data_of(stacks(tmp_path)), "operators": operators})
     async with TestClient(TestServer(build(settings(tmp_path), inventory))) as client:
         alerts = [alert(fingerprint=name, alertname=name, **LABELS) for name in ("DatabaseDown", "ApiDown")]
         await client.post("/webhook", data=delivery(alerts), headers=HOOK)

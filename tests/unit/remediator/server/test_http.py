@@ -16,7 +16,8 @@ from remediator.app import build
 from remediator.ledger.address import ledger_at
 from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
 from runbookd.inventory import Inventory
-from runbookd.service import UnusableConfiguration, WebSettings
+from runbookd.service import UnusableConfiguration
+from runbookd.service.settings import WebSettings
 from runbookd.service.tls_and_users import WebGuard
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes

@@ -15,9 +15,8 @@ from sqlalchemy import NullPool, create_engine, text
 from remediator.app import build
 from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
 from runbookd.inventory import load_inventory
-from runbookd.service import WebSettings
 from runbookd.service.missing import MISSING_PARTS
-from runbookd.service.settings import ConfigSettings
+from runbookd.service.settings import ConfigSettings, WebSettings
 
 STATE = "runbook_remediator_config_last_reload_success"
 PASSWORD = "hunter2"

@@ -15,7 +15,7 @@ from runbookd.inventory.console import Console
     ],
 )
 def test_address_is_reduced_to_its_origin(url: str, origin: str) -> None:
-    assert Console(url=url).url == origin
+    assert Console.model_validate({"url": url}).url == origin
 
 
 @pytest.mark.parametrize(
@@ -31,5 +31,5 @@ def test_address_is_reduced_to_its_origin(url: str, origin: str) -> None:
 )
 def test_address_with_more_than_an_origin_is_refused(url: str, text: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Console(url=url)
+        Console.model_validate({"url": url})
     assert text in str(caught.value)

@@ -6,24 +6,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
 
-from runbookd.inventory import Inventory
+from runbookd.inventory import Inventory, Section, annotations_by_key
 
 PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "inventory.md").read_text(encoding="utf-8")
 
 
-def keys(model: type[BaseModel]) -> Iterator[str]:
+def keys(model: type[Section]) -> Iterator[str]:
     for variant in model.__subclasses__():
         yield from keys(variant)
-    for name, field in model.model_fields.items():
-        yield field.alias or name
-        for inner in models_in(field.annotation):
+    for name, annotation in annotations_by_key(model).items():
+        yield name
+        for inner in models_in(annotation):
             yield from keys(inner)
 
 
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def models_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
     for argument in get_args(annotation):
         yield from models_in(argument)

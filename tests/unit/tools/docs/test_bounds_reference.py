@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
 
 from remediator.bounds.bounds import DEFERRALS, REFUSALS
 from runbookd.inventory import (
     Inventory,
     Limits,
     RemediationSettings,
+    Section,
     ServiceTarget,
     Stack,
     StackLimits,
+    annotations_by_key,
     format_duration,
 )
 
@@ -24,7 +25,7 @@ ROWS = [
     if line.startswith("| `")
 ]
 # The model at which a key of the table starts: the inventory, a stack, or a remediation.
-ROOTS: dict[str, type[BaseModel]] = {
+ROOTS: dict[str, type[Section]] = {
     "remediations.NAME.": RemediationSettings,
     "services.NAME.": ServiceTarget,
     "stacks.NAME.": Stack,
@@ -48,7 +49,7 @@ def test_settings_of_a_bound_are_keys_of_the_inventory(key: str) -> None:
     model: Any = ROOTS[prefix]
     for part in key.removeprefix(prefix).split("."):
         model = next(iter(get_args(model)), model)  # the model of `Alertmanager | None`
-        model = model.model_fields[part].annotation
+        model = annotations_by_key(model)[part]
 
 
 def test_defaults_match_the_code() -> None:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import SecretStr
 
 from remediator.clients.alertmanager import AlertmanagerReader
 from remediator.model.errors import LedgerUnavailable
-from runbookd.inventory import Secret
+from runbookd.inventory import Secret, SecretStr
 from tests.unit.remediator.console.pages.world import Seed, Visit, visit
 
 LOCKED = "the ledger: database is locked"
