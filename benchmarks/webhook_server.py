@@ -31,7 +31,6 @@ from remediator.model.remediation import (
 from remediator.server.bearer_tokens import BearerTokens
 from runbookd.inventory import Inventory
 from runbookd.service.logs import configure_logs
-from runbookd.service.settings import LogSettings
 
 REMEDIATION = "touch"
 SHADOW_STACK, AUTO_STACK = "watched", "touched"  # the modes are shadow and auto
@@ -109,6 +108,6 @@ async def floor(request: web.Request) -> web.Response:
 
 
 if __name__ == "__main__":
-    configure_logs(LogSettings(level="warning"))
+    configure_logs("warning")
     own_folder = Path(sys.argv[1])
     asyncio.run(serve(own_folder, sys.argv[2] if sys.argv[2:] else f"sqlite:///{own_folder}/ledger.db"))

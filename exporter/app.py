@@ -1,6 +1,6 @@
 """The exporter's HTTP service."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from aiohttp import web
 
@@ -11,7 +11,6 @@ from exporter.pages.debug import debug_page
 from exporter.pages.landing import landing_page
 from exporter.reload import NOTHING_MEASURED, ReloadableScraper
 from exporter.scrape import Selection
-from exporter.settings import ExporterSettings
 from runbookd.inventory import Inventory
 from runbookd.service import add_health_routes, add_reload_route, metrics_response
 from runbookd.service.check import NO_INVENTORY
@@ -20,10 +19,10 @@ from runbookd.service.missing import MISSING_PARTS, MissingPart, missing_targets
 SCRAPER = web.AppKey("serving", ReloadableScraper)
 
 
-def build_app(settings: ExporterSettings, inventory: Inventory | None) -> web.Application:
-    """Build the application. Without an inventory it is healthy but not ready."""
+def build_app(inventory: Inventory | None, load: Callable[[], Inventory | None]) -> web.Application:
+    """Build the application. Without an inventory it is healthy but not ready. A reload calls `load` in a thread."""
     app = web.Application()
-    scraper = app[SCRAPER] = ReloadableScraper(inventory, settings.config.file)
+    scraper = app[SCRAPER] = ReloadableScraper(inventory, load)
     app[MISSING_PARTS] = tuple(_missing_parts(inventory))
     app.cleanup_ctx.append(_run_in_background)
     app.router.add_get("/", _serve_landing_page)

@@ -1,10 +1,8 @@
 """The scraper in use, and its replacement on a reload."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import structlog
 
@@ -12,7 +10,7 @@ from exporter.metric import gauge
 from exporter.metrics_page import MetricsPage
 from exporter.scrape import Scraper, Selection
 from exporter.series import TargetSeries
-from runbookd.inventory import Inventory, load_inventory
+from runbookd.inventory import Inventory
 from runbookd.service import InventoryReload
 from runbookd.service.missing import log_missing, missing_targets
 from runbookd.service.reload import SUCCESS_HELP, TIME_HELP, refuse_half_written
@@ -30,10 +28,10 @@ class ReloadableScraper:
     A scrape under way at a reload ends on the scraper that it began with.
     """
 
-    def __init__(self, inventory: Inventory | None, file: Path | None) -> None:
+    def __init__(self, inventory: Inventory | None, load: Callable[[], Inventory | None]) -> None:
         self.current = Scraper(inventory or Inventory())
         self.has_inventory = inventory is not None
-        self.reload = InventoryReload(lambda: load_inventory(file, os.environ), self._replace)
+        self.reload = InventoryReload(load, self._replace)
         self._series = TargetSeries()
         self._retirement_lock = asyncio.Lock()
         self._retirements: set[asyncio.Task[None]] = set()

@@ -1,6 +1,6 @@
 """The exporter's settings."""
 
-from runbookd.service import DaemonSettings, WebSettings
+from runbookd.service.settings import DaemonSettings, WebSettings
 
 
 class ExporterSettings(DaemonSettings):

@@ -6,7 +6,6 @@ what was under way.
 
 import asyncio
 import hashlib
-import json
 from contextlib import suppress
 
 import structlog
@@ -21,7 +20,8 @@ from remediator.model.errors import LedgerUnavailable
 from remediator.runs.approval import withdraw_approvals
 from remediator.server.service_metrics import ServiceReadings
 from remediator.shutdown import ShutdownSignal
-from runbookd.inventory import Inventory, values_as_json
+from runbookd.inventory import Inventory
+from runbookd.inventory.section import validator
 
 POLL_SECONDS = 1.0  # of the ledger by a replica that does not lead
 log = structlog.get_logger(__name__)
@@ -159,4 +159,4 @@ async def _announce(context: LeaderContext) -> None:
 
 def fingerprint_of(inventory: Inventory) -> str:
     """Return what tells an inventory from another; no secret is part of it."""
-    return hashlib.sha256(json.dumps(values_as_json(inventory)).encode()).hexdigest()[:16]
+    return hashlib.sha256(validator(Inventory).dump_json(inventory)).hexdigest()[:16]

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from remediator.settings import RemediatorSettings
 from runbookd.inventory import Inventory
-from runbookd.service import VERSION, ConfigFinding, Daemon, exit_process, read_settings, run
+from runbookd.service import VERSION, ConfigFinding, Daemon, exit_process, run
+from runbookd.service.settings import read_settings
 
 log = structlog.get_logger(__name__)
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from runbookd.service import DaemonSettings, WebSettings
-from runbookd.service.settings import FlagGroup
+from runbookd.service.settings import DaemonSettings, FlagGroup, WebSettings
 
 
 class WebhookSettings(FlagGroup):

@@ -37,8 +37,8 @@ class DumpSource(Section):
 
     @classmethod
     def _read(cls, data: Any, validate: Callable[[Any], Any]) -> Any:
-        replaced = {"dsn", "dsn_file", "command", "check"} if isinstance(data, Mapping) and data.get("files") else ()
-        if others := sorted(data.keys() & replaced):
+        given = data if isinstance(data, Mapping) and data.get("files") is not None else {}
+        if others := sorted({"dsn", "dsn_file", "command", "check"} & given.keys()):
             raise ValueError(f"files replaces {', '.join(others)}; remove either")
         return super()._read(data, validate)
 

@@ -206,7 +206,9 @@ def _own_keys_of(kind: Any) -> Mapping[str, Any]:
 
 
 def _block_type(annotation: Any) -> Any:
-    """Return the model or the map inside an optional annotation."""
+    """Return the model or the map inside an optional annotation, without its constraints."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return typing.get_args(annotation)[0]
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         inner = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
         return inner[0] if len(inner) == 1 else annotation

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from runbookd.inventory.errors import InventoryError, Problem
 from runbookd.inventory.words import yaml_problem
 from runbookd.text_files import read_text_file
-from runbookd.yaml_text import compose_yaml, load_yaml
 
 if TYPE_CHECKING:
     import yaml
@@ -26,6 +25,8 @@ def read_yaml(file: Path, places: KeyPlaces) -> dict[str, Any]:
         InventoryError: it cannot be read, is not a map, or has a key twice, of which YAML silently keeps the last.
     """
     import yaml
+
+    from runbookd.yaml_text import compose_yaml, load_yaml
 
     try:
         text = read_text_file(file)

@@ -8,13 +8,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from runbookd.service.settings import LogSettings
-
 MAX_VALUE = 4_000  # characters; the text of an error may be as long as its sender likes
 _FIRST_KEYS = ["timestamp", "level", "event"]
 
 
-def configure_logs(settings: LogSettings) -> None:
+def configure_logs(level: str = "info", form: str = "logfmt") -> None:
     """Configure the logs of our code and of libraries. Call it once, before the first event."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -22,14 +20,12 @@ def configure_logs(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_render(settings.format))
-    )
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_render(form)))
     logging.getLogger("aiohttp.server").addFilter(_downgrade_client_errors)
-    logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a module may create its logger before the settings are read
     )

@@ -6,13 +6,14 @@ format are refused, not ignored: operators rely on them.
 
 import re
 import ssl
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
-
-from runbookd.inventory import read_block
+from runbookd.inventory import SecretStr, Section, read_block
+from runbookd.inventory.constraints import AfterValidator
+from runbookd.inventory.section import must_hold
 
 _HASH = re.compile(r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}")
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -36,11 +37,7 @@ def _bcrypt(value: SecretStr) -> SecretStr:
     return value
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TlsSettings(_Block):
+class TlsSettings(Section):
     """TLS of the server. Relative paths start at the folder of the configuration file."""
 
     cert_file: Path
@@ -50,13 +47,12 @@ class TlsSettings(_Block):
     min_version: Literal["TLS12", "TLS13"] = "TLS12"
     max_version: Literal["TLS12", "TLS13"] = "TLS13"
 
-    @model_validator(mode="after")
-    def _holds_together(self) -> "TlsSettings":
+    @must_hold
+    def _holds_together(self) -> None:
         if (self.client_ca_file is None) != (self.client_auth_type == "NoClientCert"):
             raise ValueError("client_ca_file and a verifying client_auth_type need each other; set both or neither")
         if self.min_version > self.max_version:
             raise ValueError("min_version is above max_version; lower it")
-        return self
 
     def files(self, folder: Path) -> list[Path]:
         """Return the paths of its files; relative ones start at `folder`."""
@@ -77,19 +73,19 @@ class TlsSettings(_Block):
         return context
 
 
-class HttpSettings(_Block):
+class HttpSettings(Section):
     """Headers of every response. HTTP/2 is not supported, so `http2` can only be false."""
 
     http2: Literal[False] = False
-    headers: dict[Header, str] = Field(default_factory=dict)
+    headers: dict[Header, str] = field(default_factory=dict)
 
 
-class WebConfig(_Block):
+class WebConfig(Section):
     """The whole web configuration file."""
 
     tls_server_config: TlsSettings | None = None
     http_server_config: HttpSettings = HttpSettings()
-    basic_auth_users: dict[str, Annotated[SecretStr, AfterValidator(_bcrypt)]] = Field(default_factory=dict)
+    basic_auth_users: dict[str, Annotated[SecretStr, AfterValidator(_bcrypt)]] = field(default_factory=dict)
 
     @cached_property
     def hashes(self) -> dict[str, bytes]:

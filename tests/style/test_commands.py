@@ -15,7 +15,7 @@ import typer.main
 from exporter.settings import ExporterSettings
 from remediator.settings import RemediatorSettings
 from runbookctl.main import app
-from runbookd.service import read_settings
+from runbookd.service.settings import read_settings
 from tests.style.commands import SYNOPSES, Command, of_file
 from tools.release.interface import FILE as INTERFACE
 

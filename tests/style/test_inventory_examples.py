@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runbookd.inventory import Inventory, InventoryError, load_inventory
+from runbookd.inventory import Inventory, InventoryError, annotations_by_key, load_inventory
 from runbookd.inventory.model import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +37,7 @@ def completed(block: str) -> dict[str, Any] | None:
     part = yaml.safe_load(f"commands:\n{text}" if text.startswith(" ") else text)
     if not isinstance(part, dict):
         return None
-    if part.keys() <= Inventory.model_fields.keys():
+    if part.keys() <= annotations_by_key(Inventory).keys():
         return part
     if _is_stack(part):
         return {"stacks": {"shop": part}}
@@ -49,7 +49,7 @@ def completed(block: str) -> dict[str, Any] | None:
 
 
 def _is_stack(part: Mapping[str, Any]) -> bool:
-    return part.keys() <= Stack.model_fields.keys()
+    return part.keys() <= annotations_by_key(Stack).keys()
 
 
 def problems(inventory: Mapping[str, Any], folder: Path) -> list[str]:

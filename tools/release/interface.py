@@ -21,7 +21,7 @@ from remediator.remediations import REMEDIATIONS
 from remediator.settings import RemediatorSettings
 from runbookctl.main import app as runbookctl
 from runbookd.inventory import Inventory, Section, annotations_by_key
-from runbookd.service import read_settings
+from runbookd.service.settings import read_settings
 from tools.docs import REFERENCE, ROOT
 from tools.docs.metrics_tables import METRICS
 
@@ -109,7 +109,7 @@ def _models(annotation: Any) -> Iterator[tuple[str, type[Any]]]:
 
 def _routes() -> Iterator[str]:
     for name, application in (
-        ("exporter", build_app(read_settings(ExporterSettings, [], "exporter"), None)),
+        ("exporter", build_app(None, lambda: None)),
         ("remediator", build(read_settings(RemediatorSettings, [], "remediator"), Inventory())),
     ):
         for route in application.router.routes():

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,9 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from demo.servers.postgres import PostgresServer
 from demo.servers.s3 import ACCESS_KEY, REGION, SECRET_KEY
 from exporter.app import build_app
-from exporter.settings import ExporterSettings
 from runbookd.inventory import load_inventory
-from runbookd.service.settings import ConfigSettings
 from soak.proxy import Proxy
 
 METRICS_ROLE = "metrics"
@@ -111,8 +110,8 @@ async def start_exporter(tmp_path: Path) -> AsyncIterator[StartExporter]:
     async def start(inventory: str | None) -> RunningExporter:
         file = tmp_path / "inventory.yml"
         file.write_text(inventory or "")
-        settings = ExporterSettings(config=ConfigSettings(file=file if inventory else None))
-        runner = web.AppRunner(build_app(settings, load_inventory(file, {}) if inventory else None))
+        load = partial(load_inventory, file if inventory else None, {})
+        runner = web.AppRunner(build_app(load(), load))
         runners.append(runner)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

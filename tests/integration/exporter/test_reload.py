@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ import redis
 
 from demo.servers.redis import RedisServer
 from exporter.app import SCRAPER, build_app
-from exporter.settings import ExporterSettings
 from runbookd.inventory import load_inventory
 from runbookd.service.reload import reload_on_sighup
 
@@ -156,7 +156,7 @@ async def test_many_reloads_under_scrapes_leave_one_connection(start_exporter, r
 
 async def test_sighup_reloads_again_after_an_invalid_inventory(redis_url, file, until) -> None:
     file.write_text(stacks(shop=redis_url))
-    app = build_app(ExporterSettings.model_validate({"config": {"file": file}}), load_inventory(file, {}))
+    app = build_app(load_inventory(file, {}), partial(load_inventory, file, {}))
     scraper = app[SCRAPER]
     reload_on_sighup(app)
     app.freeze()

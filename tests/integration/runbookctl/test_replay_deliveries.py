@@ -64,6 +64,10 @@ class LiveTargets:
 
 
 def shadow_inventory() -> Inventory:
+    return Inventory.model_validate(_shadow_document())
+
+
+def _shadow_document() -> dict[str, Any]:
     settings = {"mode": "shadow", "max_items": 5, "max_share": 0.5, "cooldown": "3m", "min_firing": "2m"}
     stack = {
         "runbook_url": "https://runbooks.example/shop",
@@ -71,7 +75,7 @@ def shadow_inventory() -> Inventory:
         "remediations": {"terminate_idle_transactions": settings, "cancel_long_queries": {"mode": "off"}},
     }
     limits = {"storm": {"targets": 3, "within": "2m", "cooldown": "5m"}, "max_alert_age": "4m"}
-    return Inventory.model_validate({"stacks": {"shop": stack}, "limits": limits})
+    return {"stacks": {"shop": stack}, "limits": limits}
 
 
 async def live_shadow(file: Path, seed: int, span: timedelta = SPAN) -> list[Run]:
@@ -154,7 +158,7 @@ def _address_file(file: Path, url: str) -> str:
 
 def _report(export: Path) -> Any:
     inventory = export.with_name("inventory.yml")
-    inventory.write_text(json.dumps(shadow_inventory().model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+    inventory.write_text(json.dumps(_shadow_document()), encoding="utf-8")
     period = ["--since", "1h", "--until", (START + timedelta(minutes=8)).isoformat()]
     options = ["--deliveries", str(export), "--config.file", str(inventory), *period, "--output", "json"]
     report = json.loads(_run("replay", *options))

@@ -23,13 +23,14 @@ BUCKET = {"backups": {"nightly": {"url": "file:///none", "pattern": "db_%Y%m%d.d
 
 
 def modules_of(stack: dict, folder: Path) -> set[str]:
-    """Check the inventory, which makes every collector, and return what was loaded for it."""
+    """Start on the inventory, up to the address, which no machine here has; return what the serving process loaded."""
     file = folder / "inventory.yml"
     file.write_text(json.dumps({"stacks": {"shop": stack}}))
-    command = [sys.executable, "-c", PROGRAM, f"--config.file={file}", "--config.check"]
+    command = [sys.executable, "-c", PROGRAM, f"--config.file={file}", "--web.listen-address=192.0.2.1:1"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0, result.stderr
-    return set(result.stderr.split())
+    *messages, loaded = result.stderr.splitlines()
+    assert messages[-1].startswith("cannot listen on 192.0.2.1:1"), result.stderr
+    return set(loaded.split())
 
 
 def test_daemon_without_buckets_loads_neither_their_libraries_nor_those_of_others(tmp_path) -> None:
@@ -37,7 +38,8 @@ def test_daemon_without_buckets_loads_neither_their_libraries_nor_those_of_other
     assert "exporter.bullmq.collector" in loaded
     packages = {name.partition(".")[0] for name in loaded}
     assert packages.isdisjoint({"remediator", "sqlalchemy", "apprise", "alembic", "obstore", "rich", "bcrypt", "typer"})
-    assert len(loaded) <= 760
+    assert packages.isdisjoint({"pydantic", "pydantic_core", "pydantic_settings", "yaml"}), "another process reads"
+    assert len(loaded) <= 670
 
 
 def test_kind_is_loaded_when_a_target_of_it_is_configured(tmp_path) -> None:

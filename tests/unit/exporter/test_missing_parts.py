@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from exporter.app import build_app
-from exporter.settings import ExporterSettings
 from runbookd.inventory import Inventory
 from runbookd.service.missing import MISSING_PARTS
 
@@ -21,6 +20,6 @@ from runbookd.service.missing import MISSING_PARTS
 )
 def test_missing_stacks_and_targets_are_named_with_their_meaning(inventory: Any, missing: list[str]) -> None:
     stacks = None if inventory is None else Inventory.model_validate(inventory)
-    parts = list(build_app(ExporterSettings(), stacks)[MISSING_PARTS])
+    parts = list(build_app(stacks, lambda: stacks)[MISSING_PARTS])
     assert [part.what for part in parts] == missing
     assert all(part.meaning.startswith("nothing is measured; ") for part in parts)

@@ -62,6 +62,7 @@ DRILL = {"dsn_file": "/secret", "postgres": "main", "max_bytes": "1GiB"}
         ({"dump": {"command": ["pg_dump", "--schema-only"]}}, "set kind: schema"),
         ({"dump": {"command": ["pg_dump"]}, "kind": "schema"}, "add --schema-only"),
         ({"dump": {"files": "/srv/x", "command": ["cat"]}, "kind": "files"}, "files replaces command"),
+        ({"dump": "pg_dump"}, "dictionary"),
         ({"dump": {"files": "/"}, "kind": "files"}, "folder below /"),
         ({"dump": {"files": "uploads"}, "kind": "files"}, "folder below /"),
         ({"drill": DRILL, "kind": "files"}, "kind files is none"),

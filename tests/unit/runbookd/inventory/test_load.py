@@ -110,6 +110,11 @@ def test_secrets_are_never_shown(tmp_path: Path) -> None:
         ('/0"}', '/0", prefixes: {"*": {}}}', "prefixes: '*' is not a key prefix"),
         ('/0"}', '/0", prefixes: {"a*b*": {}}}', "prefixes: 'a*b*' is not a key prefix"),
         ('/0"}', '/0", prefixes: {"rl:*": {topp: 1}}}', "unknown key; did you mean 'top'?"),
+        (
+            "    redis:\n",
+            "    commands: {c: {argv: [/bin/x], parameters: {n: {type: int, mix: 1}}}}\n    redis:\n",
+            "inventory.yml:6: stacks.shop.commands.c.parameters.n.mix: unknown key; did you mean 'min'?",
+        ),
     ],
 )
 def test_mistake_is_reported_with_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:

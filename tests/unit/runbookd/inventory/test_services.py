@@ -21,7 +21,7 @@ def problem(service: dict[str, Any], **stack: Any) -> str:
     [
         ({}, "needs exactly one manager of pm2, systemd, docker, command, has 0"),
         ({"pm2": {"name": "a"}, "systemd": {"unit": "a.service"}}, "has 2"),
-        ({"pm3": {"name": "a"}}, "Extra inputs are not permitted"),
+        ({"pm3": {"name": "a"}}, "Unexpected keyword argument"),
         ({"pm2": {"name": "--all"}}, "should match pattern"),
         ({"pm2": {"name": "api; reboot"}}, "should match pattern"),
         ({"pm2": {"name": "api", "home": "/x", "user": "app"}}, "keep one"),

@@ -6,16 +6,8 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from runbookd.inventory import Inventory
-from runbookd.service import (
-    ConfigFinding,
-    Daemon,
-    DaemonSettings,
-    UnusableConfiguration,
-    WebSettings,
-    add_health_routes,
-    read_settings,
-    run,
-)
+from runbookd.service import ConfigFinding, Daemon, UnusableConfiguration, add_health_routes, run
+from runbookd.service.settings import DaemonSettings, WebSettings, read_settings
 
 
 class ExampleSettings(DaemonSettings):

@@ -12,13 +12,12 @@ from aiohttp.test_utils import TestServer
 
 from runbookd.service import configure_logs
 from runbookd.service.logs import MAX_VALUE
-from runbookd.service.settings import LogSettings
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def test_logfmt_writes_one_line_per_event(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(LogSettings())
+    configure_logs()
     structlog.get_logger("ours").info("bound passed", bound="max_items", detail='two\nlines "quoted"', open=False)
     line = capsys.readouterr().err
     assert line.count("\n") == 1
@@ -27,14 +26,14 @@ def test_logfmt_writes_one_line_per_event(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_library_events_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(LogSettings(format="json"))
+    configure_logs(form="json")
     logging.getLogger("theirs").warning("lost %s", "connection")
     event = json.loads(capsys.readouterr().err)
     assert (event["level"], event["event"]) == ("warning", "lost connection")
 
 
 def test_exception_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(LogSettings())
+    configure_logs()
     try:
         raise ValueError("odd")
     except ValueError:
@@ -44,7 +43,7 @@ def test_exception_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("logger", [structlog.get_logger("ours"), logging.getLogger("theirs")])
 def test_event_below_the_level_is_not_written(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(LogSettings(level="error"))
+    configure_logs("error")
     logger.warning("quiet")
     sys.stderr.flush()
     assert capsys.readouterr().err == ""
@@ -69,7 +68,7 @@ async def _fails(_: web.Request) -> web.Response:
 async def test_only_our_own_errors_log_a_traceback(
     capsys: pytest.CaptureFixture[str], sent: bytes, level: str, traceback: bool
 ) -> None:
-    configure_logs(LogSettings())
+    configure_logs()
     app = web.Application()
     app.router.add_post("/reads", _reads)
     app.router.add_get("/fails", _fails)
@@ -84,7 +83,7 @@ async def test_only_our_own_errors_log_a_traceback(
 
 
 def test_long_values_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs(LogSettings(format="json"))
+    configure_logs(form="json")
     structlog.get_logger("x").warning("cannot read", error="e" * 1_000_000)
     line = capsys.readouterr().err
     assert len(line) < MAX_VALUE + 300

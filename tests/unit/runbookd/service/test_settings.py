@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from runbookd.service import DaemonSettings, WebSettings, read_settings
+from runbookd.service.settings import DaemonSettings, WebSettings, read_settings
 
 
 class HookSettings(BaseModel):
