@@ -80,7 +80,7 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
 
 def _total_line(remediations: Sequence[RemediationSummary]) -> str:
     acted, episodes = sum(each.acted for each in remediations), sum(each.episodes for each in remediations)
-    return f"In all: {_of('run', acted)} would have acted, in {_of('episode', episodes)}."
+    return f"In all it would have acted {_times(acted)} in {_of('episode', episodes)}."
 
 
 def _remediation_lines(each: RemediationSummary) -> Iterator[str]:

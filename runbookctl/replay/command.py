@@ -24,6 +24,12 @@ from runbookd.inventory import Inventory
 
 UNKNOWN_PAST = "silences, inhibitions, pauses, deploys and what was down around a target in the past are not known"
 
+BLOCKED_BY_REPLAYED = "a replay sees only the alerts that it replays, so others blocked nothing"
+BLOCKED_BY_ALL = (
+    "deliveries do not tell which other alerts fired, so each run is deferred by alertmanager_unreadable;"
+    " set it to [] with --set to see what it would have done"
+)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -84,14 +90,26 @@ def _play(inventory: Inventory, past: Past) -> Played:
 def _read_past(options: Options, inventory: Inventory) -> Past:
     period = parse_period(options.since, options.until, options.step)
     if options.deliveries is not None:
-        return read_deliveries(options.deliveries, period)
+        return read_deliveries(options.deliveries, period, _block_on_notes(inventory, BLOCKED_BY_ALL))
     if options.access is None:
         raise WrongUsage("no past is given; set --prometheus (PROMETHEUS_URL) or --deliveries")
     mappings = [parse_mapping(text, inventory) for text in options.alerts]
-    return asyncio.run(_read_prometheus(options.access, period, options, mappings))
+    notes = _block_on_notes(inventory, BLOCKED_BY_REPLAYED)
+    return asyncio.run(_read_prometheus(options.access, period, options, mappings, notes))
 
 
-def read_deliveries(file: Path, period: Period) -> Past:
+def _block_on_notes(inventory: Inventory, meaning: str) -> Sequence[str]:
+    """Return what `block_on` means in this replay, if a remediation has it."""
+    blocked = [
+        f"stacks.{name}.remediations.{each}.block_on"
+        for name, stack in inventory.stacks.items()
+        for each, settings in stack.remediations.items()
+        if settings.block_on
+    ]
+    return [f"{', '.join(blocked)}: {meaning}"] if blocked else []
+
+
+def read_deliveries(file: Path, period: Period, notes: Sequence[str] = ()) -> Past:
     """Read the deliveries and the sizes that `ledger export` has written.
 
     Raises:
@@ -104,18 +122,20 @@ def read_deliveries(file: Path, period: Period) -> Past:
         raise RemediatorRefused(f"{file} has no deliveries within --since and --until; set a longer time")
     since = max(export.since, period.since)
     history = History(since, period.until, deliveries=deliveries)
-    source = Source(str(file), since, period.until, None, [UNKNOWN_PAST], deliveries=len(deliveries))
+    source = Source(str(file), since, period.until, None, [UNKNOWN_PAST, *notes], deliveries=len(deliveries))
     return Past(history, Sizes(recorded=export.plans), source)
 
 
-async def _read_prometheus(access: Access, period: Period, options: Options, mappings: Sequence[AlertMapping]) -> Past:
+async def _read_prometheus(
+    access: Access, period: Period, options: Options, mappings: Sequence[AlertMapping], block_on: Sequence[str]
+) -> Past:
     recorded = read_export(options.plans).plans if options.plans is not None else {}
     async with open_prometheus(access) as prometheus:
         coverage = await read_coverage(prometheus, period.since, period.until)
         history = await read_alerts(prometheus, period.since, period.until, period.step, mappings)
         measured = await read_sizes(prometheus, history, period.step)
         left_out = await left_out_notes(prometheus, period.since, period.until, mappings)
-        notes = [UNKNOWN_PAST, *left_out, *await threshold_notes(prometheus, history)]
+        notes = [UNKNOWN_PAST, *block_on, *left_out, *await threshold_notes(prometheus, history)]
     sizes = Sizes(measured.found, measured.population, recorded)
     firings = sum(len(each.spans) for each in history.alerts)
     covered = min(coverage.total, period.until - period.since) if coverage.spans else timedelta()

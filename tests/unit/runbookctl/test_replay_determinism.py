@@ -40,8 +40,8 @@ def write_past(file: Path) -> None:
     """Write an export: three hours in which two alerts of five targets fire and end at random, some delivered twice."""
     generator, since = random.Random(5), {}  # noqa: S311
     lines = [{"format": "runbookd-deliveries/1", "since": SINCE.isoformat()}]
-    for number in range(120):
-        at = SINCE + timedelta(seconds=90 * number)
+    for number in range(60):
+        at = SINCE + timedelta(seconds=180 * number)
         name, target = generator.choice(NAMES), generator.choice(TARGETS)
         alert = {"remediation": name, "target": target, "fingerprint": f"{name}/{target}"}
         started = since.setdefault((name, target), at).isoformat()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runbookctl.main import main
+from tests.unit.remediator.payloads import delivery
 
 INVENTORY = """
 stacks:
@@ -64,8 +65,8 @@ def replay(
 
     def run(*options: str) -> tuple[int, str]:
         monkeypatch.setattr("sys.argv", ["runbookctl", "replay", "--config.file", str(file), *options])
-        status = main()
-        return status, capsys.readouterr().err.strip()
+        status, output = main(), capsys.readouterr()
+        return status, (output.err or output.out).strip()
 
     return run
 
@@ -224,3 +225,20 @@ def test_a_file_that_is_not_an_export_is_named_with_its_line(
     status, error = replay("--deliveries", str(file))
     assert status == 1 or expected != "has no deliveries"
     assert expected in error, error
+
+
+def test_a_replay_of_deliveries_says_what_block_on_means(
+    replay: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    file = tmp_path / "past.jsonl"
+    now = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    rows = [
+        {"format": "runbookd-deliveries/1", "since": now},
+        {"delivery": {"received_at": now, "body": delivery().decode()}},
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(INVENTORY.replace("mode: shadow", "mode: shadow, block_on: [Down]"), encoding="utf-8")
+    status, report = replay("--deliveries", str(file))
+    key = "stacks.shop.remediations.vacuum_tables.block_on"
+    assert (status, f"note: {key}: deliveries do not tell which other alerts fired" in report) == (0, True), report
