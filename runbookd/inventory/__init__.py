@@ -44,16 +44,15 @@ from runbookd.inventory.model import (
     Contact,
     EscalationStep,
     Inventory,
-    PostgresTarget,
-    PrefixSettings,
-    QueueTarget,
-    RedisTarget,
     Role,
     Stack,
     own_approvals,
 )
 from runbookd.inventory.password_files import read_password_hash
+from runbookd.inventory.postgres import PostgresTarget
 from runbookd.inventory.queries import Query
+from runbookd.inventory.queues import QueueTarget
+from runbookd.inventory.redis import PrefixSettings, RedisTarget
 from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.reports import WeeklyReport
 from runbookd.inventory.secret_files import secret_files

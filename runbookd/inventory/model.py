@@ -9,199 +9,34 @@ from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
-from runbookd.inventory.archive import Archive
 from runbookd.inventory.backup_target import BackupTarget
 from runbookd.inventory.bounds import Freeze, Limits, RemediationSettings, StackLimits, Window
-from runbookd.inventory.cache_keys import AddressBlock, KeyPrefix, RateLimit
 from runbookd.inventory.cache_keys import conflicts as key_conflicts
 from runbookd.inventory.commands import CommandTarget
 from runbookd.inventory.console import Console
-from runbookd.inventory.constraints import BeforeValidator, Constraint, Field, StringConstraints
+from runbookd.inventory.constraints import Field
 from runbookd.inventory.durations import Duration
 from runbookd.inventory.duties import Duty
 from runbookd.inventory.folders import FolderTarget
 from runbookd.inventory.http import HttpTarget
 from runbookd.inventory.numbers import NumbersTarget
-from runbookd.inventory.queries import Query, conflicts
+from runbookd.inventory.postgres import PostgresTarget
+from runbookd.inventory.queries import conflicts
+from runbookd.inventory.queues import QueueTarget
+from runbookd.inventory.redis import RedisTarget
 from runbookd.inventory.reminders import Reminder
 from runbookd.inventory.reports import WeeklyReport
 from runbookd.inventory.search import SearchTarget
-from runbookd.inventory.secrets import Secret, SecretStr
-from runbookd.inventory.section import Name, Section, Zone, at_most_one_source, must_hold
+from runbookd.inventory.secrets import Secret
+from runbookd.inventory.section import Name, Section, Zone, must_hold
 from runbookd.inventory.services import ServiceTarget, reference_problems
 from runbookd.inventory.url_section import UrlSection, WebUrl
 
 # Parameters of links; those of Grafana's own (`var-…`, `orgId`, `from`) are no secrets.
 _SECRET_NAME = re.compile(r"^(?!var-).*(token|secret|passw|api_?key|credential|signature|^auth)", re.IGNORECASE)
-
-
-class PostgresTarget(Section):
-    """A PostgreSQL server. `dsn` may only read; only the remediator uses `admin_dsn`.
-
-    `databases` are shell patterns of further databases whose tables are read. `statement_texts` exports the texts of
-    the most expensive statements. `queries` are your own SQL, by name.
-    """
-
-    dsn: SecretStr | None = None
-    dsn_file: Path | None = None
-    admin_dsn: SecretStr | None = None
-    admin_dsn_file: Path | None = None
-    refresh: Duration = timedelta(minutes=5)
-    databases: tuple[str, ...] = ()
-    statement_texts: bool = False
-    queries: dict[Name, Query] = field(default_factory=dict)
-
-    @must_hold
-    def _sources(self) -> None:
-        at_most_one_source(self, "dsn", "admin_dsn")
-        if self.dsn is None and self.dsn_file is None:
-            raise ValueError("needs dsn or dsn_file")
-
-    def dsn_secret(self) -> Secret:
-        """Return the secret of `dsn`."""
-        return Secret("dsn", self.dsn, self.dsn_file)
-
-    def admin_dsn_secret(self) -> Secret:
-        """Return the secret of `admin_dsn`."""
-        return Secret("admin_dsn", self.admin_dsn, self.admin_dsn_file)
-
-
-class PrefixSettings(Section):
-    """The metrics of one key prefix besides the key count: the `top` highest counters."""
-
-    top: Annotated[int, Field(ge=0, le=100)] = 0
-
-
-class RedisTarget(UrlSection):
-    """A Redis server and database. `url` may only read; only the remediator uses `admin_url`.
-
-    The exporter counts the keys with each of `prefixes` (as in `rl:*`) in the background, once per `refresh`. An
-    operator may have keys of `caches`, `rate_limits` and `blocks` removed or set.
-    """
-
-    admin_url: SecretStr | None = None
-    admin_url_file: Path | None = None
-    prefixes: dict[str, PrefixSettings] = field(default_factory=dict)
-    caches: dict[Name, KeyPrefix] = field(default_factory=dict)
-    rate_limits: dict[Name, RateLimit] = field(default_factory=dict)
-    blocks: dict[Name, AddressBlock] = field(default_factory=dict)
-    refresh: Duration = timedelta(minutes=5)
-
-    @must_hold
-    def _sources(self) -> None:
-        at_most_one_source(self, "admin_url")
-
-    @must_hold
-    def _prefixes_end_with_a_star(self) -> None:
-        for prefix in self.prefixes:
-            if prefix == "*" or prefix.find("*") != len(prefix) - 1:
-                raise ValueError(
-                    f"prefixes: {prefix!r} is not a key prefix; write it with one * at its end, as in 'rl:*'"
-                )
-
-    def own_keys(self) -> Iterator[tuple[str, str]]:
-        """Yield the place and the beginning of the keys that a run may remove or set."""
-        for kind in ("caches", "rate_limits", "blocks"):
-            yield from ((f"{kind}.{name}", keys.beginning) for name, keys in getattr(self, kind).items())
-
-    def admin_url_secret(self) -> Secret:
-        """Return the secret of `admin_url`."""
-        return Secret("admin_url", self.admin_url, self.admin_url_file)
-
-
-Prefix = Annotated[str, StringConstraints(min_length=1)]
-
-
-def _check_kind(description: str, *kinds: type) -> Constraint:
-    """Report a wrong or empty value as one line; pydantic would report one line per accepted type."""
-
-    def check(value: object) -> object:
-        if not isinstance(value, kinds) or value in ("", [], ()):
-            raise ValueError(f"must be {description}")
-        return value
-
-    return BeforeValidator(check)
-
-
-def _reject_other_names(value: object) -> object:
-    if value != "discover" and not isinstance(value, list | tuple):
-        raise ValueError("must be a list of queues, or 'discover'")
-    return value
-
-
-_check_names = BeforeValidator(_reject_other_names)
-
-
-class QueueTarget(Section):
-    """The BullMQ queues of one or more prefixes in a Redis database of the same stack.
-
-    With several prefixes, queue names include theirs: `bull:mail`. `dead_letter` is the pattern of a dead-letter
-    queue's name, with `{name}` for the queue's; or a map of queues to dead-letter queues; or `failed` if the failed
-    jobs of a queue are its dead letters. `archive` is the place to which they are exported.
-    """
-
-    redis: Name
-    prefix: Annotated[
-        Prefix | Annotated[tuple[Prefix, ...], Field(min_length=1)],
-        _check_kind("a prefix or a list of them", str, list, tuple),
-    ] = "bull"
-    names: Annotated[Literal["discover"] | tuple[str, ...], _check_names] = "discover"
-    dead_letter: Annotated[
-        str | dict[str, str] | None,
-        _check_kind("a pattern such as '{name}-dlq', a map of queues to theirs, or 'failed'", str, dict, NoneType),
-    ] = None
-    archive: Archive | None = None
-    refresh: Duration = timedelta(minutes=1)
-
-    def dead_letter_of(self, queue: str) -> str | None:
-        """Return the dead-letter queue of a queue; the queue itself if its failed jobs are the dead letters."""
-        if isinstance(self.dead_letter, str):
-            return queue if self.dead_letter == "failed" else self.dead_letter.replace("{name}", queue)
-        return (self.dead_letter or {}).get(queue)
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """The prefixes, even if there is only one."""
-        return (self.prefix,) if isinstance(self.prefix, str) else self.prefix
-
-    def key_of(self, queue: str) -> str | None:
-        """Return the key prefix of a queue; None if its name has none of several prefixes."""
-        if len(self.prefixes) == 1:
-            return f"{self.prefixes[0]}:{queue}"
-        return queue if any(queue.startswith(f"{prefix}:") for prefix in self.prefixes) else None
-
-    def owns(self, queue: str) -> bool:
-        """Return whether the queue is listed, or its name has no colon after the prefix.
-
-        Another product's prefix may begin with this one: `bull:tenant2:mail` is the queue mail of `bull:tenant2`.
-        """
-        if isinstance(self.names, tuple):
-            return queue in self.names
-        names = [queue] if len(self.prefixes) == 1 else [queue.removeprefix(f"{each}:") for each in self.prefixes]
-        return self.key_of(queue) is not None and any(name and ":" not in name for name in names)
-
-    @must_hold
-    def _dead_letter_names_the_queue(self) -> None:
-        if isinstance(self.dead_letter, str) and self.dead_letter != "failed" and "{name}" not in self.dead_letter:
-            raise ValueError("dead_letter must contain {name}, as in '{name}-dlq', or be 'failed' or a map of queues")
-        if self.names == ():
-            raise ValueError("names is empty; list the queues or write 'discover'")
-
-    @must_hold
-    def _names_have_their_prefix(self) -> None:
-        names = () if isinstance(self.names, str) else self.names
-        dead_letters = self.dead_letter if isinstance(self.dead_letter, dict) else {}
-        if wrong := [name for name in (*names, *dead_letters, *dead_letters.values()) if self.key_of(name) is None]:
-            raise ValueError(
-                f"{wrong[0]!r} has no prefix; with several prefixes write each queue with its own, as in 'bull:mail'"
-            )
-        pattern = self.dead_letter if isinstance(self.dead_letter, str) and self.dead_letter != "failed" else "{name}"
-        if len(self.prefixes) > 1 and not pattern.startswith("{name}"):
-            raise ValueError("with several prefixes dead_letter must start with {name}, as in '{name}-dlq'")
 
 
 class EscalationStep(Section):
