@@ -48,7 +48,8 @@ def get(line: str, path: str) -> tuple[int, str]:
         with urllib.request.urlopen(f"http://{match[1]}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+        with error:
+            return error.code, error.read().decode()
 
 
 @pytest.fixture
