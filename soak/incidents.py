@@ -14,6 +14,7 @@ from soak.environment import PRODUCT, REMEDIATOR, SoakEnvironment
 from soak.inventory import DATABASE_TARGET, QUEUE, QUEUE_TARGET, RETRY, STACK, TERMINATE
 
 EVERY_SECONDS = 1.0
+RESOLVE_SECONDS = 60.0
 _LABELS = [
     {"alertname": "IdleTransactions", "stack": STACK, "remediation": TERMINATE, "target": DATABASE_TARGET},
     {"alertname": "JobsFailed", "stack": STACK, "remediation": RETRY, "target": QUEUE_TARGET, "queue": QUEUE},
@@ -24,12 +25,14 @@ _NO_DATABASE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceE
 
 @asynccontextmanager
 async def incidents(environment: SoakEnvironment, session: aiohttp.ClientSession) -> AsyncIterator[None]:
-    """Cause incidents, and alert the remediator of them, as long as the block runs."""
+    """Cause incidents, and alert the remediator of them, as long as the block runs; then resolve the alerts."""
+    since = datetime.now(UTC).isoformat()
     async with asyncio.TaskGroup() as group:
-        work = [group.create_task(each) for each in (_stay_idle(environment), _operate(environment, session))]
+        work = [group.create_task(each) for each in (_stay_idle(environment), _operate(environment, session, since))]
         yield
         for task in work:
             task.cancel()
+    await _resolve(environment, session, since)
 
 
 async def _stay_idle(environment: SoakEnvironment) -> None:
@@ -51,16 +54,25 @@ async def _one_session(dsn: str) -> None:
         connection.terminate()
 
 
-async def _operate(environment: SoakEnvironment, session: aiohttp.ClientSession) -> None:
+async def _operate(environment: SoakEnvironment, session: aiohttp.ClientSession, since: str) -> None:
     """Deliver the alerts, and close breakers, which runs that a fault struck have opened."""
-    since = datetime.now(UTC).isoformat()
     while True:
         with suppress(*_NO_ANSWER):
-            await _ask(environment, session, "POST", "/webhook", _delivery(since))
+            await _ask(environment, session, "POST", "/webhook", _delivery(since, "firing"))
             for breaker in (await _ask(environment, session, "GET", "/api/v1/breakers"))["breakers"]:
                 target = f"{breaker['remediation']}/{quote(breaker['target'])}"
                 await _ask(environment, session, "DELETE", f"/api/v1/breakers/{target}")
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def _resolve(environment: SoakEnvironment, session: aiohttp.ClientSession, since: str) -> None:
+    """Deliver the end of the alerts until the remediator has stored it: until then it reports the lost delivery."""
+    async with asyncio.timeout(RESOLVE_SECONDS):
+        while True:
+            with suppress(*_NO_ANSWER):
+                await _ask(environment, session, "POST", "/webhook", _delivery(since, "resolved"))
+                return
+            await asyncio.sleep(EVERY_SECONDS)
 
 
 async def _ask(
@@ -72,9 +84,10 @@ async def _ask(
         return await answer.json() if answer.content_type == "application/json" else None
 
 
-def _delivery(since: str) -> Mapping[str, Any]:
-    """Return the alerts of both remediations, which never end."""
-    common = {"status": "firing", "annotations": {}, "startsAt": since, "endsAt": "0001-01-01T00:00:00Z"}
+def _delivery(since: str, status: str) -> Mapping[str, Any]:
+    """Return the alerts of both remediations."""
+    ends = "0001-01-01T00:00:00Z" if status == "firing" else datetime.now(UTC).isoformat()
+    common = {"status": status, "annotations": {}, "startsAt": since, "endsAt": ends}
     alerts = [{**common, "labels": labels, "fingerprint": labels["alertname"]} for labels in _LABELS]
-    body = {"version": "4", "groupKey": "soak", "truncatedAlerts": 0, "receiver": "soak", "status": "firing"}
+    body = {"version": "4", "groupKey": "soak", "truncatedAlerts": 0, "receiver": "soak", "status": status}
     return {**body, "alerts": alerts}

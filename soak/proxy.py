@@ -13,6 +13,7 @@ class Proxy:
 
     def __init__(self, port: int, most_bytes: int | None = None) -> None:
         self.port, self._most_bytes = port, most_bytes
+        self.own_port = 0
         self.connections = 0
         self.round_trips = 0
         self.delay = 0.0
@@ -24,8 +25,8 @@ class Proxy:
     async def start(self) -> int:
         """Listen on a free port, and return it."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        self.own_port = self._server.sockets[0].getsockname()[1]
+        return self.own_port
 
     async def close(self) -> None:
         """Stop listening, and break every connection."""

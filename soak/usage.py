@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -10,13 +11,14 @@ from pathlib import Path
 import asyncpg
 from redis.asyncio import Redis
 
-from soak.environment import ADMIN, EXPORTER, LEDGER_WRITER, REMEDIATOR, ROLE, USERS, SoakEnvironment
+from soak.environment import ADMIN, EXPORTER, REMEDIATOR, ROLE, USERS, SoakEnvironment
 
 GROWTH_BYTES = {EXPORTER: 5 * 1024 * 1024, REMEDIATOR: 10 * 1024 * 1024}
 MOST = {"ledger": 10, "storage": 4}
 """Pools that rightly grow: the remediator's to its size; that of the storage drops a connection after 90 s."""
 SAMPLES = 10
 _SAMPLE_SECONDS = 0.1
+_CLIENT = -1
 _EQUAL = ("files", "tasks", "postgres", "redis")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TASKS = {EXPORTER: "runbook_exporter_tasks ", REMEDIATOR: "runbook_remediator_tasks "}
@@ -75,27 +77,25 @@ async def _sample(
     process = Path("/proc") / str(environment.pid(daemon))
     sessions = {row["usename"]: row["count"] for row in await connection.fetch(_SESSIONS)}
     clients = await redis.client_list()
-    ledger = sessions.get(LEDGER_WRITER, 0) if daemon == REMEDIATOR else 0
-    inbound, storage = _connections(environment, daemon)
+    # One listing before the table of connections: what is closed in between counts as a file, and the least is taken.
+    files = list(_open_files(process))
+    peers = _peers(files, process, environment.daemons[daemon].port)
+    pools = {"ledger": peers[environment.ledger_proxy.own_port], "storage": peers[environment.s3.port]}
     return Usage(
         rss=int((process / "statm").read_text().split()[1]) * _PAGE,
-        files=len(list((process / "fd").iterdir())) - inbound - ledger - storage,
+        files=len(files) - peers[_CLIENT] - sum(pools.values()),
         tasks=_number(page, _TASKS[daemon]),
         postgres=sessions.get(_ROLES[daemon], 0),
         redis=sum(client["user"] == USERS[daemon] for client in clients),
-        ledger=ledger,
-        storage=storage,
+        **pools,
     )
 
 
-def _connections(environment: SoakEnvironment, daemon: str) -> tuple[int, int]:
-    """Return the numbers of connections from clients of a daemon, and to the storage."""
-    process = Path("/proc") / str(environment.pid(daemon))
-    links = set(_open_files(process))
+def _peers(files: Sequence[str], process: Path, own_port: int) -> Counter[int]:
+    """Count the connections of a daemon by the port of their other end; those that its clients opened as `_CLIENT`."""
     rows = [line.split() for line in (process / "net" / "tcp").read_text().splitlines()[1:]]
-    own = [(_port(row[1]), _port(row[2])) for row in rows if f"socket:[{row[9]}]" in links]
-    from_clients = [remote for local, remote in own if local == environment.daemons[daemon].port and remote != 0]
-    return len(from_clients), sum(remote == environment.s3.port for _, remote in own)
+    own = [(_port(row[1]), _port(row[2])) for row in rows if f"socket:[{row[9]}]" in files]
+    return Counter(_CLIENT if local == own_port else remote for local, remote in own if remote != 0)
 
 
 def _open_files(process: Path) -> Iterator[str]:
