@@ -1,6 +1,8 @@
 """Runs the files of tests in parallel, except those that share the checkout's only demo."""
 
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 import structlog
@@ -8,7 +10,10 @@ from hypothesis import Phase, settings
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
+from tests.ledger_template import ledgers_from_template
+
 _DEMO = "tests/e2e/"
+_STORE = "ledger/sqlite/"
 # From those that wait longest to those that compute longest.
 _ORDER = (
     _DEMO,
@@ -47,6 +52,13 @@ class _TwoEndedScheduling(LoadFileScheduling):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files at both ends, where the workers begin; the last to run are then short ones."""
     items.sort(key=lambda item: next(place for place, part in enumerate(_ORDER) if item.nodeid.startswith(part)))
+
+
+@pytest.fixture(autouse=True)
+def _ledgers_with_tables(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Copy new ledgers from an empty one, except in the tests of the store."""
+    with nullcontext() if _STORE in request.node.nodeid else ledgers_from_template():
+        yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
