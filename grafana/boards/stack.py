@@ -106,7 +106,7 @@ LOOP = row(
         7,
     ),
     wide(
-        last_runs("dateTimeFromNow", {"Stack": 65, "Remediation": 190, "Outcome": 95, "When": 115}),
+        last_runs("dateTimeFromNow", {"Stack": 55, "Remediation": 190, "Outcome": 88, "When": 130}),
         10,
     ),
     wide(
