@@ -142,7 +142,8 @@ async def test_crash_within_the_command_is_looked_up_and_never_repeated(
     machine.use()
     await machine.harness.deliver(**LABELS)
     await machine.harness.engine.tick()
-    while not (tmp_path / "starts").exists() or (begun and not machine.file.exists()):  # noqa: ASYNC110
+    started = tmp_path / "starts"
+    while not (started.exists() and started.stat().st_size) or (begun and not machine.file.exists()):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await machine.harness.cut_power()
     await asyncio.sleep(0.1)  # the process group is ended with its task
@@ -150,4 +151,4 @@ async def test_crash_within_the_command_is_looked_up_and_never_repeated(
     await machine.harness.work()
     assert (await machine.harness.last_run()).state is state
     assert (await machine.item_state())[0] is item
-    assert (tmp_path / "starts").read_text() == "x\n"
+    assert started.read_text() == "x\n"
