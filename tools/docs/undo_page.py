@@ -21,4 +21,4 @@ def undo_page() -> Iterator[tuple[Path, str]]:
 
 
 def _tests(name: str) -> str:
-    return "<br>".join(f"`{test}`" for test in cases()[name].get(UNDONE, ()))
+    return "<br>".join(f"`{test}`" for test in cases().get(name, {}).get(UNDONE, ()))

@@ -33,9 +33,10 @@ def test_remediation_has_a_section_in_the_reference(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(REMEDIATIONS))
 def test_remediation_has_an_existing_test_or_a_reason_for_each_case(name: str) -> None:
     exact = {UNDONE} if REMEDIATIONS[name].undo.kind == "exact" else set()
-    assert cases()[name].keys() == {*CASES, *exact}
-    assert isinstance(cases()[name]["done"], list), "name a test in which it repairs something"
-    for tests in cases()[name].values():
+    of_case = cases().get(name, {})
+    assert of_case.keys() == {*CASES, *exact}, f"add its tests to {FILE.relative_to(ROOT)}"
+    assert isinstance(of_case["done"], list), "name a test in which it repairs something"
+    for tests in of_case.values():
         for test in [] if isinstance(tests, str) else tests:
             file, _, function = test.partition("::")
             assert function in functions_of(file), test
