@@ -176,7 +176,7 @@ def test_moment_is_in_the_zone_of_the_report(zone: str, now: str, due: str | Non
         ({"day": "monday"}, "Input should be 'mon'"),
         ({"at": 480}, "a time of day needs quotes"),
         ({"zone": "Mars"}, "is not an IANA time zone"),
-        ({"to": "x"}, "Extra inputs"),
+        ({"to": "x"}, "Unexpected keyword"),
     ],
 )
 def test_unusable_report_is_refused(change: dict[str, Any], problem: str) -> None:
