@@ -24,8 +24,8 @@ DUTY = "{{stack}} {{duty}}"
 DONE = f"max by (stack, duty) (duty_last_done_timestamp_seconds{STACK})"
 EVERY = f"max by (stack, duty) (duty_interval_seconds{STACK})"
 DUE = f"{DONE} + on (stack, duty) {EVERY}"
-OPEN = states({0: ("closed", "transparent"), 1: ("open", "blue")})
-FROZEN = states({0: ("no freeze", "transparent"), 1: ("frozen", "orange")})
+OPEN = states({0: ("closed", GREY), 1: ("open", "blue")})
+FROZEN = states({0: ("no freeze", GREY), 1: ("frozen", "orange")})
 DUTY_STATE = states({0: ("in time", "green"), 1: ("due", "orange"), 2: ("overdue", "red")})
 
 NOW = row(
