@@ -119,7 +119,12 @@ async def test_trail_is_verified_and_knows_a_head_that_was_noted(site: Site) -> 
     head = str(await page.locator("[data-live=proof] code.hash").first.text_content())
     await page.get_by_role("button", name="Verify the whole trail").click()
     await expect(page.locator("[data-live=proof]")).to_contain_text("The trail is intact")
-    for noted, words in ((head, "The trail contains"), ("0123", "The trail does not contain 0123")):
+    unknown = "0123" * 16
+    for noted, words in (
+        (head, "The trail contains"),
+        (unknown, f"The trail does not contain {unknown}"),
+        ("0123", "a head has 64 hexadecimal digits, not 4"),
+    ):
         await page.get_by_label("Head", exact=True).fill(noted)
         await page.get_by_role("button", name="Look it up").click()
         await expect(page.locator("main")).to_contain_text(words)

@@ -128,6 +128,7 @@ async def test_effect_of_the_last_leader_is_settled_only_when_it_must_have_ended
 
             await becomes(is_settled, True)
             assert capfd.readouterr().out.count("an effect of the last leader may still be under way") == 1
+            await successor.engine.tick()
             assert successor.engine.housekeeping._sweep is not None
             assert lease.seconds_awake_or_asleep() - begun > EFFECT.total_seconds() - 0.5
         await stopped.cut_power()
