@@ -10,6 +10,7 @@ from aiohttp import web
 from remediator.settings import RemediatorSettings
 from runbookd.inventory import Inventory
 from runbookd.service import VERSION, ConfigFinding, Daemon, exit_process, run
+from runbookd.service.memory import tune_malloc
 from runbookd.service.settings import read_settings
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,7 @@ def main() -> NoReturn:
 
 def _build(settings: RemediatorSettings, inventory: Inventory | None) -> web.Application:
     log.info("starting", version=VERSION)
+    tune_malloc()
     from remediator.app import build
 
     return build(settings, inventory)

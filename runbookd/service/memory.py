@@ -1,4 +1,4 @@
-"""Tunes malloc and the garbage collector for pages, which are large and short-lived."""
+"""Tunes malloc and the garbage collector for pages and answers, which are large and short-lived."""
 
 import ctypes
 import gc
