@@ -131,11 +131,12 @@ def _interruptible() -> Iterator[None]:
 def pip_install(step: Progress, *arguments: str | Path) -> None:
     """Run `pip install` in the virtual environment. Raises SetupError with pip's error."""
     options = ["--disable-pip-version-check", "--no-input", "--no-compile", "--progress-bar=off"]
+    before = _installed_count()
     run_logged(
         "pip",
         [_python(), "-m", "pip", "install", *options, *arguments],
         env=_environment(),
-        tick=lambda: step.tick(_doing(log_file("pip").read_text(errors="replace"), _installed_count())),
+        tick=lambda: step.tick(_doing(log_file("pip").read_text(errors="replace"), _installed_count() - before)),
         remedy=_NETWORK,
     )
 
