@@ -96,7 +96,7 @@ async def test_stop_takes_one_press_and_a_reason_and_release_takes_more(site: Si
     await expect(page.locator("header")).to_contain_text("STOPPED: everything")
     await page.get_by_label("to confirm").fill("everything")
     await page.get_by_role("button", name="Release everything").click()
-    await expect(page.locator("header")).to_contain_text("Acting")
+    await expect(page.locator("header")).to_contain_text("Not stopped")
 
 
 async def test_duty_is_reported_with_a_note(site: Site) -> None:
