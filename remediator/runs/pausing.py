@@ -58,8 +58,10 @@ async def resume(context: Context, stack: str | None, operator: str, reason: str
     """End the pauses of `stack`, or all pauses if it is None; return their number.
 
     Raises:
-        InvalidParameter: the inventory has no such stack, and no pause names it.
+        InvalidParameter: the inventory has no such stack, and no pause names it; or the reason is too long.
     """
+    if len(reason) > MAX_REASON:
+        raise InvalidParameter(f"the reason has {len(reason)} characters; at most {MAX_REASON} fit")
     async with context.ledger.write() as connection:
         context.require_operator(operator)
         ended_count = await switches.resume(connection, context.clock.now(), operator, stack, reason)

@@ -163,8 +163,9 @@ class Api:
         return web.json_response({"id": identifier, "stack": body.stack, "reason": body.reason})
 
     async def delete_pause(self, request: web.Request, operator: str) -> web.Response:
-        """Resume one stack, or end the pauses of all stacks."""
-        ended_count = await resume(self._context, request.query.get("stack"), operator)
+        """Resume one stack, or end the pauses of all stacks; the audit trail keeps the reason."""
+        stack, reason = request.query.get("stack"), request.query.get("reason", "").strip()
+        ended_count = await resume(self._context, stack, operator, reason)
         return web.json_response({"ended": ended_count})
 
     async def get_breakers(self, _request: web.Request, _operator: str) -> web.Response:

@@ -25,10 +25,15 @@ def pause(
     )
 
 
-def resume(context: typer.Context, stack: StackOption = None, output: OutputOption = answers.Format.TEXT) -> None:
+def resume(
+    context: typer.Context,
+    stack: StackOption = None,
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the audit trail.")] = None,
+    output: OutputOption = answers.Format.TEXT,
+) -> None:
     """End the pauses of one stack, or all of them."""
     client = client_of(context)
-    answer = client.delete("/api/v1/pause", {"stack": stack})
+    answer = client.delete("/api/v1/pause", {"stack": stack, "reason": reason})
     answers.print_result(console, answer, output, f"pauses ended: {answer['ended']}")
     if output is answers.Format.TEXT:
         for each in client.get("/api/v1/pause")["pauses"]:

@@ -2,9 +2,12 @@
 
 import asyncio
 import io
+import json
 import re
+import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -187,8 +190,17 @@ async def test_pause_survives_a_restart_until_it_is_ended(tmp_path: Path) -> Non
         pauses = (await (await client.get("/api/v1/pause", headers=ONCALL)).json())["pauses"]
         assert [(pause["reason"], pause["begun_by"]) for pause in pauses] == [("deploy", "oncall")]
         assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
-        assert (await (await client.delete("/api/v1/pause", headers=ONCALL)).json()) == {"ended": 1}
+        ended = await client.delete("/api/v1/pause", params={"reason": "deploy is over"}, headers=ONCALL)
+        assert await ended.json() == {"ended": 1}
         assert (await (await client.get("/api/v1/pause", headers=ONCALL)).json()) == {"pauses": []}
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        rows = ledger.execute("SELECT detail FROM audit WHERE event = 'resumed'").fetchall()
+    assert [json.loads(detail)["reason"] for (detail,) in rows] == ["deploy is over"]
+
+
+async def test_a_reason_to_resume_that_is_too_long_is_refused(client: ApiTestClient) -> None:
+    answer = await client.delete("/api/v1/pause", params={"reason": "x" * 501}, headers=ONCALL)
+    assert (answer.status, "at most 500" in await answer.text()) == (400, True)
 
 
 @pytest.mark.parametrize(
