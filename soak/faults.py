@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import aiohttp
@@ -24,17 +24,20 @@ def held_backend(role: str) -> FaultInjector:
     @asynccontextmanager
     async def fault(environment: SoakEnvironment) -> AsyncIterator[None]:
         query = f"SELECT pid FROM pg_stat_activity WHERE usename = '{role}' LIMIT 1"  # noqa: S608 - the role is ours
-        pids = (await asyncio.to_thread(environment.postgres.sql, query)).split()
-        for pid in pids:
-            os.kill(int(pid), signal.SIGSTOP)
+        pids = [int(pid) for pid in (await asyncio.to_thread(environment.postgres.sql, query)).split()]
+        _signal(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGCONT)
+            _signal(pids, signal.SIGCONT)
 
     return fault
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # the session has ended meanwhile
+            os.kill(pid, number)
 
 
 @asynccontextmanager
