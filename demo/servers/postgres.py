@@ -197,9 +197,9 @@ def _initialize(place: Place, template: Path) -> None:
 
 
 def _save_template(data: Path, template: Path) -> None:
-    partial = template.with_name(f"{template.name}.partial-{os.getpid()}")
+    # Another process or thread may save the same template at the same time, or have saved it already.
+    partial = template.with_name(f"{template.name}.partial-{secrets.token_hex(8)}")
     shutil.copytree(data, partial)
-    # Another process may have saved the same template already.
     with suppress(OSError):
         partial.rename(template)
     shutil.rmtree(partial, ignore_errors=True)

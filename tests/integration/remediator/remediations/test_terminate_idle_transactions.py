@@ -378,7 +378,7 @@ async def test_invalid_address_is_one_clear_line_without_the_password(roles, sco
 
 
 async def test_standby_is_refused(servers_folder: Path, scope_of) -> None:
-    server = PostgresServer(servers_folder / "standby")
+    server = PostgresServer(servers_folder / "standby_with_sessions")
     server.start()
     try:
         server.stop()
