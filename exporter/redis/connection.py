@@ -33,6 +33,7 @@ _READ_BYTES = 1 << 18
 _INCOMPLETE = object()
 _NAME = "runbook-exporter"
 _MODE = re.compile(rb"^redis_mode:(\w+)", re.MULTILINE)
+_MAJOR_VERSION = re.compile(rb"^redis_version:(\d+)", re.MULTILINE)
 # The beginning of what a server without a password answers to one.
 _UNWANTED_LOGIN = "without any password configured"
 _LOGIN_NOTE = "the server has no password; remove it from the address"
@@ -70,6 +71,8 @@ class RawConnection:
         self.database = database
         self.mode = ""
         """The server's redis_mode: standalone, cluster or sentinel; empty if it does not say."""
+        self.major_version = 0
+        """Of Redis, or of the Redis that the server is compatible with; 0 if it does not say."""
         self.notes: tuple[str, ...] = ()
         """Why the connection differs from the configured one."""
 
@@ -93,7 +96,7 @@ class RawConnection:
         return raw
 
     async def _introduce(self, *, selects: bool) -> None:
-        """Set the connection's name, read the server's mode and select the database, in one round trip.
+        """Set the connection's name, read the server's mode and version, and select the database, in one round trip.
 
         A proxy or a rule may refuse the first two. The name only helps operators, and without the mode, a cluster
         shows in its errors.
@@ -102,13 +105,19 @@ class RawConnection:
         if selects and self.database:
             commands.append(("SELECT", self.database))
         _, text, *selected = await self.execute(pack_commands(commands), len(commands))
-        if isinstance(text, bytes) and (match := _MODE.search(text)):
-            self.mode = match[1].decode()
+        if isinstance(text, bytes):
+            self._read_server(text)
         if self.mode == "sentinel":
             raise TargetRefused("this is a Redis Sentinel, not a server; set the address of the server itself")
         for error in selected:
             if isinstance(error, RedisError):
                 raise TargetRefused(f"SELECT {self.database}: {redis_error_text(error)}")
+
+    def _read_server(self, text: bytes) -> None:
+        if match := _MODE.search(text):
+            self.mode = match[1].decode()
+        if match := _MAJOR_VERSION.search(text):
+            self.major_version = int(match[1])
 
     @property
     def certificate_expiry(self) -> float | None:
