@@ -49,12 +49,12 @@ class Proxy:
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())  # also if it was cancelled before it began
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:  # the server is down, and so is this connection
-            writer.close()
             return
         pumps = (self._pump(reader, back_writer, True), self._pump(back_reader, writer, False))
         try:
@@ -63,7 +63,6 @@ class Proxy:
             pass
         finally:
             back_writer.close()
-            writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
         left = self._most_bytes if not asking and self._most_bytes is not None else None

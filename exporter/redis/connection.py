@@ -72,7 +72,7 @@ class RawConnection:
         self.mode = ""
         """The server's redis_mode: standalone, cluster or sentinel; empty if it does not say."""
         self.major_version = 0
-        """Of Redis, or of the Redis that the server is compatible with; 0 if it does not say."""
+        """Redis version 6.2 has 6; a compatible server names the version that it is like, or none (0)."""
         self.notes: tuple[str, ...] = ()
         """Why the connection differs from the configured one."""
 
