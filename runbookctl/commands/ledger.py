@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
@@ -65,7 +67,6 @@ def export_ledger(
     try:
         lines = asyncio.run(_export(place, file, moment))
     except LedgerUnavailable as error:
-        file.unlink()  # or the next attempt would be refused
         raise RemediatorRefused(f"ledger export: {_hidden(place, str(error))}") from None
     except FileExistsError:
         raise WrongUsage(f"{file} exists already; name another file") from None
@@ -92,8 +93,16 @@ async def _export(ledger: "Path | PostgresAddress", file: Path, since: datetime)
     return lines
 
 
-def _create_private(file: Path) -> IO[str]:
-    return open(file, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))
+@contextmanager
+def _create_private(file: Path) -> Iterator[IO[str]]:
+    """Create the file, and remove it if its content fails: a part of an export would pass for the whole."""
+    stream = open(file, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115 - closed below
+    try:
+        with stream:
+            yield stream
+    except BaseException:
+        file.unlink()
+        raise
 
 
 def _postgres_address(text: str) -> "PostgresAddress":
