@@ -126,7 +126,5 @@ def compare(before: Usages, after: Usages) -> list[str]:
 def _changed(daemon: str, before: Usage, after: Usage) -> Iterator[str]:
     if after.rss > before.rss + GROWTH_BYTES[daemon]:
         yield "memory"
-    yield from (
-        name for name in ("files", "tasks", "postgres", "redis") if getattr(after, name) != getattr(before, name)
-    )
+    yield from (name for name in _EQUAL if getattr(after, name) != getattr(before, name))
     yield from (name for name, most in MOST.items() if getattr(after, name) > most)

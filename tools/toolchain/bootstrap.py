@@ -14,12 +14,11 @@ from pathlib import Path
 from tools.toolchain.commands import log_file, run_logged
 from tools.toolchain.debian import PIP, fetch_group
 from tools.toolchain.errors import SetupError
-from tools.toolchain.paths import ROOT, VENV
+from tools.toolchain.paths import ROOT, SYSTEM_CERTIFICATES, VENV
 from tools.toolchain.progress import Progress
 from tools.toolchain.stamps import STAMP, digest, is_current, write_stamp
 
 _LOCK, _DEMO_LOCK = ROOT / "requirements.lock", ROOT / "requirements-demo.lock"
-_SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PACKAGE = re.compile(r"^(?:Collecting |(?:Processing|Obtaining) \S*/)([\w.]+(?:-[A-Za-z][\w.]*)*)", re.MULTILINE)
 _SIZE = re.compile(r"^ +Downloading .*(\([\d.]+ \w+\))$")
 _NETWORK = "check the network and run make setup again"
@@ -161,7 +160,7 @@ def _python() -> Path:
 def _environment() -> dict[str, str]:
     """Return the environment, with fetched certificates for pip if the machine has none."""
     environment = dict(os.environ)
-    if not _SYSTEM_CERTIFICATES.exists() and not {"PIP_CERT", "SSL_CERT_FILE"} & environment.keys():
+    if not SYSTEM_CERTIFICATES.exists() and not {"PIP_CERT", "SSL_CERT_FILE"} & environment.keys():
         environment["PIP_CERT"] = str(_fetched_certificates())
     return environment
 

@@ -9,6 +9,7 @@ TOOLS = ROOT / ".tools"
 LOGS = TOOLS / "logs"
 VENV = ROOT / ".venv"
 DEBIAN_POSTGRES = 15
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 NODE_FOLDER = ROOT / "demo" / "node"
 NODE_MODULES = NODE_FOLDER / "node_modules"
 TEST_NODE_FOLDER = ROOT / "tests" / "node"

@@ -1,16 +1,15 @@
 """A replay takes as long as its statements: each is built once, and then executed as often as the past needs it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Executable
 
+from benchmarks.replay import TwoItems
 from remediator.ledger.sqlite.prepared import PreparedStatement, PreparedStatements
-from remediator.model.remediation import DeclaredBound, Item
-from remediator.simulation.targets import Effect, Reading
 from runbookctl.replay.history import History, PastAlert, Span
 from runbookctl.replay.play import play
 from runbookd.inventory import Inventory
@@ -18,19 +17,6 @@ from runbookd.inventory import Inventory
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 NAMES = {"alertname": "Idle", "stack": "shop", "remediation": "terminate_idle_transactions"}
 TARGETS = ("db0", "db1", "unknown")
-
-
-class OneItem:
-    """Targets on which a remediation always finds one item."""
-
-    def read(self, remediation: str, target: str, at: datetime) -> Reading:
-        return Reading(found=1, population=20)
-
-    def effect(self, remediation: str, target: str, items: Sequence[Item], at: datetime) -> Effect:
-        return Effect()
-
-    def surroundings(self, stack: str, at: datetime) -> dict[DeclaredBound, Sequence[str]]:
-        return {}
 
 
 def inventory(mode: str) -> Inventory:
@@ -65,6 +51,6 @@ def test_a_replay_builds_each_statement_once(mode: str, monkeypatch: pytest.Monk
         return found
 
     monkeypatch.setattr(PreparedStatements, "get", counting)
-    played = play(inventory(mode), past(3), OneItem())
+    played = play(inventory(mode), past(3), TwoItems())
     assert len(played.runs) > 6
     assert {text: times for text, times in built.items() if times > 2} == {}, "build them once, as a constant"

@@ -1,4 +1,4 @@
-"""What a daemon reads in another process arrives, or it is told why not; secrets stay between the two."""
+"""A daemon receives what another process has read, or the reason why not; secrets stay between the two."""
 
 import os
 import sys
