@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from remediator.app import build
 from runbookctl.main import app
 from tests.unit.remediator.payloads import delivery
-from tests.unit.remediator.server.test_http import HOOK, settings, stacks
+from tests.unit.remediator.server.served import HOOK, settings, stacks
 
 Ctl = Callable[..., str]
 # Nothing listens at this address: a plan of diagnostics only lists what it could read.

@@ -12,7 +12,7 @@ from remediator.app import build
 from tests.inventory_data import data_of
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes
-from tests.unit.remediator.server.test_http import HOOK, ApiTestClient, settings, stacks
+from tests.unit.remediator.server.served import HOOK, ApiTestClient, settings, stacks
 
 ROLES = {"oncall": "operator", "dba": "operator", "viewer": "viewer", "ci": "reporter"}
 LABELS = {"remediation": "collect_diagnostics", "priority": "P0"}

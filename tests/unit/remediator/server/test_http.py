@@ -2,12 +2,8 @@
 
 import asyncio
 import io
-import json
 import re
-import sqlite3
 from base64 import b64encode
-from collections.abc import AsyncIterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,41 +13,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from remediator.app import build
 from remediator.ledger.address import ledger_at
-from remediator.settings import LedgerSettings, PauseSettings, RemediatorSettings, WebhookSettings
-from runbookd.inventory import Inventory
-from runbookd.service import UnusableConfiguration
-from runbookd.service.settings import WebSettings
+from remediator.settings import WebhookSettings
 from runbookd.service.tls_and_users import WebGuard
 from tests.unit.remediator.payloads import alert, delivery
 from tests.unit.remediator.polling import becomes
-
-ApiTestClient = TestClient[Any, Any]
-HOOK = {"Authorization": "Bearer hook-token"}
-ONCALL = {"Authorization": "Bearer oncall-token"}
-
-
-def settings(tmp_path: Path, **web: str) -> RemediatorSettings:
-    hook = tmp_path / "hook"
-    hook.write_text("hook-token\n")
-    return RemediatorSettings(
-        web=WebSettings(**{"listen_address": "127.0.0.1:0", **web}),
-        webhook=WebhookSettings(token_file=[hook]),
-        ledger=LedgerSettings(url=f"sqlite:///{tmp_path}/ledger.db"),
-        pause=PauseSettings(file=tmp_path / "pause"),
-    )
-
-
-def stacks(tmp_path: Path, **more: Any) -> Inventory:
-    token = tmp_path / "oncall"
-    token.write_text("oncall-token\n")
-    shop = {"postgres": {"main": {"dsn": "postgresql://nobody@127.0.0.1:1/none"}}}
-    return Inventory.model_validate({"operators": {"oncall": {"token_file": token}}, "stacks": {"shop": shop}, **more})
-
-
-@pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[ApiTestClient]:
-    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
-        yield client
+from tests.unit.remediator.server.served import HOOK, ONCALL, ApiTestClient, settings, stacks
 
 
 async def test_health_routes_answer_200(client: ApiTestClient) -> None:
@@ -181,37 +147,6 @@ async def test_invalid_queries_of_runs_are_refused(client: ApiTestClient, path: 
     assert (await client.get(path, headers=ONCALL)).status == status
 
 
-async def test_pause_survives_a_restart_until_it_is_ended(tmp_path: Path) -> None:
-    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
-        assert (
-            await client.post("/api/v1/pause", json={"reason": "deploy", "for": "2h"}, headers=ONCALL)
-        ).status == 200
-    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))) as client:
-        pauses = (await (await client.get("/api/v1/pause", headers=ONCALL)).json())["pauses"]
-        assert [(pause["reason"], pause["begun_by"]) for pause in pauses] == [("deploy", "oncall")]
-        assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
-        ended = await client.delete("/api/v1/pause", params={"reason": "deploy is over"}, headers=ONCALL)
-        assert await ended.json() == {"ended": 1}
-        assert (await (await client.get("/api/v1/pause", headers=ONCALL)).json()) == {"pauses": []}
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
-        rows = ledger.execute("SELECT detail FROM audit WHERE event = 'resumed'").fetchall()
-    assert [json.loads(detail)["reason"] for (detail,) in rows] == ["deploy is over"]
-
-
-async def test_a_reason_to_resume_that_is_too_long_is_refused(client: ApiTestClient) -> None:
-    answer = await client.delete("/api/v1/pause", params={"reason": "x" * 501}, headers=ONCALL)
-    assert (answer.status, "at most 500" in await answer.text()) == (400, True)
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"{}", b'{"reason": ""}', b'{"reason": "x", "for": "soon"}', b'{"reason": "x", "stack": "nobody"}']
-)
-async def test_malformed_pause_is_refused(client: ApiTestClient, body: bytes) -> None:
-    answer = await client.post("/api/v1/pause", data=body, headers=ONCALL)
-    assert answer.status == 400
-    assert await answer.text()
-
-
 async def test_approval_is_404_for_an_unknown_run_and_409_for_an_ended_run(
     client: ApiTestClient,
 ) -> None:
@@ -247,73 +182,6 @@ async def test_closing_a_closed_breaker_is_404(client: ApiTestClient) -> None:
     assert answer.status == 404
 
 
-async def test_remediator_without_an_inventory_starts_and_is_not_ready(tmp_path: Path) -> None:
-    async with TestClient(TestServer(build(settings(tmp_path), None))) as client:
-        assert (await client.get("/-/healthy")).status == 200
-        ready = await client.get("/-/ready")
-        assert (ready.status, await ready.text()) == (
-            503,
-            "no inventory: give one with --config.file (RUNBOOK_CONFIG_FILE)\n",
-        )
-        assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
-
-
-def test_webhook_off_loopback_requires_a_token_file(tmp_path: Path) -> None:
-    open_to_all = settings(tmp_path, listen_address=":9851").model_copy(update={"webhook": WebhookSettings()})
-    with pytest.raises(UnusableConfiguration, match=r"set --webhook\.token-file"):
-        build(open_to_all, stacks(tmp_path))
-
-
-def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
-    remediator_settings = settings(tmp_path)
-    (tmp_path / "hook").write_text("\n")
-    with pytest.raises(UnusableConfiguration, match="is empty"):
-        build(remediator_settings, stacks(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("remediations", "reason"),
-    [
-        ({"terminate_idle_transaction": {}}, "did you mean 'terminate_idle_transactions'"),
-        ({"run_backup": {"protect": {"roles": ["app"]}}}, "has no effect on run_backup"),
-        ({"run_backup": {"block_on": ["Failover"]}}, "needs alertmanager.url"),
-    ],
-)
-def test_unusable_remediation_settings_are_refused(tmp_path: Path, remediations: Any, reason: str) -> None:
-    stacks_with_fault = stacks(tmp_path, stacks={"shop": {"remediations": remediations}})
-    with pytest.raises(UnusableConfiguration, match=reason):
-        build(settings(tmp_path), stacks_with_fault)
-
-
-async def test_a_second_remediator_on_the_same_ledger_does_not_start(tmp_path: Path) -> None:
-    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))):
-        second = TestServer(build(settings(tmp_path), stacks(tmp_path)))
-        with pytest.raises(UnusableConfiguration, match="another remediator has the ledger"):
-            await second.start_server()
-
-
-def test_unknown_ledger_url_is_refused(tmp_path: Path) -> None:
-    remediator_settings = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url="oracle://x")})
-    with pytest.raises(UnusableConfiguration, match=r"--ledger\.url"):
-        build(remediator_settings, stacks(tmp_path))
-
-
-@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "mysql://127.0.0.1/ledger"])
-def test_ledger_url_that_is_not_a_file_is_refused(tmp_path: Path, address: str) -> None:
-    remediator_settings = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=address)})
-    with pytest.raises(UnusableConfiguration, match="a file"):
-        build(remediator_settings, stacks(tmp_path))
-
-
-async def test_symbolic_link_to_a_ledger_shares_its_lock(tmp_path: Path) -> None:
-    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
-    linked = settings(tmp_path).model_copy(update={"ledger": LedgerSettings(url=f"sqlite:///{tmp_path}/link.db")})
-    async with TestClient(TestServer(build(settings(tmp_path), stacks(tmp_path)))):
-        second = TestServer(build(linked, stacks(tmp_path)))
-        with pytest.raises(UnusableConfiguration, match="another remediator has the ledger"):
-            await second.start_server()
-
-
 async def test_webhook_answers_503_while_its_token_file_is_replaced(client: ApiTestClient, tmp_path: Path) -> None:
     (tmp_path / "hook").write_text("")
     assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
@@ -337,13 +205,6 @@ async def test_token_that_is_not_utf8_is_refused(client: ApiTestClient) -> None:
     await writer.wait_closed()
 
 
-@pytest.mark.parametrize("span", ["0s", "9999999d"])
-async def test_pause_without_a_usable_duration_is_refused(client: ApiTestClient, span: str) -> None:
-    answer = await client.post("/api/v1/pause", json={"reason": "x", "for": span}, headers=ONCALL)
-    assert answer.status == 400
-    assert (await answer.json())["error"].startswith("for: ")
-
-
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/api/v1/plan"), ("GET", "/api/v1/runs/1/why"), ("POST", "/api/v1/simulate")]
 )
@@ -356,13 +217,6 @@ async def test_a_malformed_payload_is_not_simulated(client: ApiTestClient) -> No
     answer = await client.post("/api/v1/simulate", data=b"{}", headers=ONCALL)
     assert answer.status == 400
     assert "version" in await answer.text()
-
-
-async def test_pause_file_of_the_flag_pauses(tmp_path: Path) -> None:
-    (tmp_path / "paused").touch()
-    remediator_settings = settings(tmp_path).model_copy(update={"pause": PauseSettings(file=tmp_path / "paused")})
-    async with TestClient(TestServer(build(remediator_settings, stacks(tmp_path)))) as client:
-        assert 'remediation_paused{stack="shop"} 1.0' in await (await client.get("/metrics")).text()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from remediator.app import build
 from remediator.config_check import startup_findings
 from runbookd.inventory import Inventory
 from tests.unit.remediator.polling import becomes
-from tests.unit.remediator.server.test_http import ONCALL, ApiTestClient, settings, stacks
+from tests.unit.remediator.server.served import ONCALL, ApiTestClient, settings, stacks
 
 DIAGNOSTICS = {"remediation": "collect_diagnostics", "target": "shop/stack/shop"}
 DSN = "postgresql://nobody@127.0.0.1:1/none"

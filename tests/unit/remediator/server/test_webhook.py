@@ -14,9 +14,7 @@ from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.webhook import READ_SECONDS, webhook
 from tests.unit.remediator.conftest import inventory
 from tests.unit.remediator.payloads import alert, delivery
-from tests.unit.remediator.server.test_http import HOOK, ApiTestClient, client
-
-__all__ = ["client"]
+from tests.unit.remediator.server.served import HOOK, ApiTestClient
 
 
 async def test_delivery_at_the_limits_is_accepted(client: ApiTestClient) -> None:
