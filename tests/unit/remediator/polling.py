@@ -11,4 +11,4 @@ async def becomes(read: Callable[[], Awaitable[object]], expected: object) -> No
     end = asyncio.get_running_loop().time() + SECONDS
     while (value := await read()) != expected and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
-    assert value == expected
+    assert value == expected, f"{value!r} after {SECONDS:.0f} s, not {expected!r}"

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,12 +268,7 @@ async def test_session_that_does_not_end_fails_the_effect(connect, scope) -> Non
         os.kill(stopped_pid, signal.SIGCONT)
     assert (state, detail) == (ItemState.FAILED, "was signalled, but has not ended after 5 s")
     assert resolved.state is ItemState.NOT_APPLIED
-
-    async def population() -> int | None:
-        return (await plan_of(scope())).population
-
-    await becomes(population, 1)
-    assert not await alive(session)
+    await becomes(partial(alive, session), False)
 
 
 def host_pid(number: int) -> int:
