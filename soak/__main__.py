@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from demo.installation import installed
 from soak.environment import running_environment
 from soak.run import Soak, SoakFailed, new_session
-from soak.usage import Usages, compare
 
 SECONDS, FAULT_SECONDS = 600.0, 3.0
 _FIRST, _LOCK = 0.2, 0.1
@@ -38,18 +37,11 @@ async def soak(seed: int, seconds: float, *, wheel: bool) -> list[str]:
             async with run.scrape_continuously():
                 await run.faults(seconds * _FIRST, FAULT_SECONDS)
                 before = await run.usages()
-                _log(before)
                 await run.faults(seconds * (1 - _FIRST), FAULT_SECONDS)
-                after = await run.usages()
+                changes = await run.changes(before)
                 await run.hold_lock(seconds * _LOCK)
-                _log(after)
                 log_line(f"{run.scrapes} scrapes, the slowest {run.slowest:.2f} s; {await run.fixed()} runs succeeded")
-            return compare(before, after)
-
-
-def _log(usages: Usages) -> None:
-    for daemon, usage in usages.items():
-        log_line(f"{daemon}: {usage}")
+            return changes
 
 
 def main() -> None:

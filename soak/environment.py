@@ -49,6 +49,12 @@ class SoakEnvironment:
     inventory: Path
     token: str
 
+    @property
+    def server_ports(self) -> Mapping[int, str]:
+        """The servers that the daemons connect to, by port."""
+        proxies = {"postgres": self.postgres_proxy, "redis": self.redis_proxy, "ledger": self.ledger_proxy}
+        return {**{proxy.own_port: name for name, proxy in proxies.items()}, self.s3.port: "storage"}
+
     def url(self, daemon: str) -> str:
         """Return the address of a daemon."""
         return f"http://127.0.0.1:{self.daemons[daemon].port}"

@@ -20,7 +20,8 @@ _LABELS = [
     {"alertname": "JobsFailed", "stack": STACK, "remediation": RETRY, "target": QUEUE_TARGET, "queue": QUEUE},
 ]
 _NO_ANSWER = (aiohttp.ClientError, TimeoutError)
-_NO_DATABASE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# The last is what the driver raises if the server ends the session just before a statement.
+_NO_DATABASE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @asynccontextmanager
