@@ -56,6 +56,12 @@ async def list_runs(
     return RunPage(runs[:limit], runs[limit - 1].id if len(runs) > limit else oldest)
 
 
+async def has_runs(connection: AsyncConnection, *, stack: str | None = None, remediation: str | None = None) -> bool:
+    """Return whether any run is of this stack, or of this remediation."""
+    query = select(run.c.id).where(*_filters(stack, remediation, None)).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
 def _filters(
     stack: str | None, remediation: str | None, state: RunState | Sequence[RunState] | None
 ) -> list[Condition]:

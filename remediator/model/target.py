@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from remediator.model.episode_key import ALERTS, UNKNOWN_NAME, EpisodeKey
+from remediator.model.known_stacks import unknown_stack
 from remediator.model.parameters import Value
 from remediator.model.remediation import Declaration, Identity, Item, Remediation, Scope, TargetName, Trigger
 from runbookd.inventory import Inventory, Mode, RemediationSettings, Stack
@@ -108,7 +109,7 @@ def resolve_target(
         return UnresolvedTarget(f"there is no remediation {key.remediation!r}{nearest}")
     stack = inventory.stacks.get(key.stack)
     if stack is None:
-        return UnresolvedTarget(f"the inventory has no stack {key.stack!r}{suggest(key.stack, inventory.stacks)}")
+        return UnresolvedTarget(unknown_stack(key.stack, inventory.stacks))
     match _resolve_name(remediation, stack, key):
         case TargetName() as name:
             return ResolvedTarget(inventory, remediation, stack, name, settings_for(stack, remediation))

@@ -15,7 +15,8 @@ from remediator.ledger import episodes, period_facts, runs, switches
 from remediator.ledger.period_facts import EndedEpisode, EndedRun, OperatorAct, WaitEvent
 from remediator.ledger.runs import Run
 from remediator.ledger.schema import to_microseconds
-from remediator.model.errors import InvalidParameter, NoSuchTarget
+from remediator.model.errors import InvalidParameter
+from remediator.model.known_stacks import require_stack
 from remediator.model.remediation import ItemState
 from remediator.model.run_state import RunState
 from remediator.model.target import settings_of
@@ -36,7 +37,6 @@ from remediator.reports.readiness import PlanRecord, Readiness, plan_record, rea
 from remediator.reports.recurring import recurring_problems
 from remediator.reports.spread import spread_of
 from runbookd.inventory import Mode, format_duration
-from runbookd.inventory.suggest import suggest
 
 LONGEST = timedelta(days=366)
 REFERENCE = timedelta(days=90)  # before the end of the period: the alerts with which a run is compared
@@ -97,9 +97,7 @@ def check_period(context: Context, since: timedelta, stack: str | None) -> None:
     """
     if not timedelta(0) < since <= LONGEST:
         raise InvalidParameter(f"the period must be between 1s and {format_duration(LONGEST)}; write it like 7d")
-    stacks = context.inventory.stacks
-    if stack is not None and stack not in stacks:
-        raise NoSuchTarget(f"the inventory has no stack {stack[:100]!r}{suggest(stack[:100], stacks)}")
+    require_stack(context.inventory, stack)
 
 
 async def read_report(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from remediator.context import Context
 from remediator.ledger import switches
 from remediator.model.errors import InvalidParameter
+from remediator.model.known_stacks import unknown_stack
 from runbookd.inventory import Duration
 
 MAX_REASON = 500  # characters; it is part of each message about a run that a pause refuses
@@ -45,7 +46,7 @@ async def pause(context: Context, request: PauseRequest, operator: str) -> int:
         InvalidParameter: the inventory has no such stack.
     """
     if request.stack is not None and request.stack not in context.inventory.stacks:
-        raise InvalidParameter(f"the inventory has no stack {request.stack!r}")
+        raise InvalidParameter(unknown_stack(request.stack, context.inventory.stacks))
     async with context.ledger.write() as connection:
         context.require_operator(operator)
         now = context.clock.now()
@@ -66,6 +67,6 @@ async def resume(context: Context, stack: str | None, operator: str, reason: str
         context.require_operator(operator)
         ended_count = await switches.resume(connection, context.clock.now(), operator, stack, reason)
     if stack is not None and not ended_count and stack not in context.inventory.stacks:
-        raise InvalidParameter(f"the inventory has no stack {stack!r}")
+        raise InvalidParameter(unknown_stack(stack, context.inventory.stacks))
     log.info("resumed", operator=operator, stack=stack or "all", pauses=ended_count)
     return ended_count

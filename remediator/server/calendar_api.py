@@ -14,6 +14,7 @@ from remediator.context import Context
 from remediator.ledger import duties as ledger
 from remediator.ledger.duties import Completion
 from remediator.model.clock import rfc3339
+from remediator.model.known_stacks import require_stack
 from remediator.model.windows import occurrences
 from remediator.server.operator_api import OperatorGuard
 from remediator.server.request_body import read_body
@@ -39,8 +40,8 @@ class DutyReport(BaseModel):
 def add_calendar_routes(app: web.Application, context: Context, require_operator: OperatorGuard) -> None:
     """Add the routes."""
 
-    async def list_duties(_request: web.Request, _operator: str) -> web.Response:
-        return web.json_response({"duties": await _duties(context)})
+    async def list_duties(request: web.Request, _operator: str) -> web.Response:
+        return web.json_response({"duties": _of_stack(context, request, await _duties(context))})
 
     async def report(request: web.Request, operator: str) -> web.Response:
         stack, duty = request.match_info["stack"], request.match_info["duty"]
@@ -49,11 +50,18 @@ def add_calendar_routes(app: web.Application, context: Context, require_operator
         )
 
     async def list_windows(request: web.Request, _operator: str) -> web.Response:
-        return web.json_response({"windows": _windows(context, _days(request))})
+        return web.json_response({"windows": _of_stack(context, request, _windows(context, _days(request)))})
 
     app.router.add_get("/api/v1/duties", require_operator(list_duties))
     app.router.add_post("/api/v1/duties/{stack}/{duty}/done", require_operator(report, Role.REPORTER))
     app.router.add_get("/api/v1/windows", require_operator(list_windows))
+
+
+def _of_stack(context: Context, request: web.Request, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of the stack in the query, or all without one."""
+    stack = request.query.get("stack")
+    require_stack(context.inventory, stack)
+    return [each for each in rows if stack in (None, each["stack"])]
 
 
 async def _duties(context: Context) -> Sequence[Mapping[str, Any]]:
@@ -84,7 +92,8 @@ async def record_duty(context: Context, stack: str, name: str, report: DutyRepor
     """Record that a duty was done, and return its new state.
 
     Raises:
-        HTTPNotFound: the inventory has no such duty.
+        NoSuchTarget: the inventory has no such stack.
+        HTTPNotFound: the stack has no such duty.
         HTTPConflict: the duty is measured, so nobody reports it.
         HTTPBadRequest: the time is in the future, or before 2000.
     """
@@ -100,12 +109,11 @@ async def record_duty(context: Context, stack: str, name: str, report: DutyRepor
 
 
 def _require_duty(context: Context, stack: str, name: str) -> None:
-    stacks = context.inventory.stacks
-    if stack not in stacks:
-        raise web.HTTPNotFound(text=f"the inventory has no stack {stack!r}{suggest(stack, stacks)}\n")
+    require_stack(context.inventory, stack)
     duty = duties_of(context.inventory).get((stack, name))
     if duty is None:
-        raise web.HTTPNotFound(text=f"stack {stack} has no duty {name!r}{suggest(name, stacks[stack].duties)}\n")
+        known = context.inventory.stacks[stack].duties
+        raise web.HTTPNotFound(text=f"stack {stack} has no duty {name!r}{suggest(name, known)}\n")
     if duty.secrets:
         raise web.HTTPConflict(
             text=f"{name} is measured by the age of the secret files; replace them instead of reporting it\n"

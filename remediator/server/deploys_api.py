@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from remediator.context import Context
 from remediator.ledger import deploys
+from remediator.model.known_stacks import unknown_stack
 from remediator.server.operator_api import OperatorGuard
 from remediator.server.request_body import read_body
 from runbookd.inventory import Role
@@ -38,7 +39,7 @@ def add_deploy_routes(app: web.Application, context: Context, require_operator: 
 
 async def _record(context: Context, report: DeployReport, operator: str) -> dict[str, str]:
     if report.stack not in context.inventory.stacks:
-        raise web.HTTPBadRequest(text=f"the inventory has no stack {report.stack!r}\n")
+        raise web.HTTPBadRequest(text=f"{unknown_stack(report.stack, context.inventory.stacks)}\n")
     record = deploys.begin if report.state == "started" else deploys.end
     async with context.ledger.write() as connection:
         context.require_operator(operator, Role.REPORTER)

@@ -18,6 +18,7 @@ from remediator.model.clock import rfc3339
 from remediator.model.errors import NoSuchEpisode, NoSuchRun
 from remediator.server.operator_api import MAX_LIMIT, OperatorGuard, parse_number, parse_run_id
 from remediator.server.request_body import read_body
+from remediator.server.run_filter import check_run_filter
 from runbookd.inventory import Duration
 
 STATES = ("open", "ended")
@@ -48,6 +49,7 @@ def add_episode_routes(app: web.Application, context: Context, require_operator:
         if state is not None and state not in STATES:
             raise web.HTTPBadRequest(text=f"state must be one of {', '.join(STATES)}\n")
         async with context.ledger.read() as connection:
+            await check_run_filter(connection, context, stack=query.get("stack"))
             page = await episode_list.list_episodes(
                 connection,
                 stack=query.get("stack"),

@@ -22,6 +22,7 @@ from remediator.ledger.switches import ActivePause, OpenBreaker
 from remediator.model.clock import rfc3339
 from remediator.model.episode_key import EpisodeKey
 from remediator.model.errors import NoSuchRun
+from remediator.model.known_stacks import require_stack
 from remediator.model.run_state import RunState
 from remediator.reports.recurring import recurring_problem_of
 from remediator.reports.recurring_json import problem_json
@@ -31,7 +32,9 @@ from remediator.runs.pausing import PauseRequest, pause, resume
 from remediator.server.audit_proof import AuditProof
 from remediator.server.bearer_tokens import BearerTokens
 from remediator.server.request_body import read_body
+from remediator.server.run_filter import check_run_filter
 from runbookd.inventory import Role
+from runbookd.inventory.suggest import suggest
 
 MAX_LIMIT = 1_000
 log = structlog.get_logger(__name__)
@@ -100,11 +103,13 @@ class Api:
     async def get_runs(self, request: web.Request, _operator: str) -> web.Response:
         """Return a page of runs, newest first."""
         query = request.query
+        stack, remediation = query.get("stack"), query.get("remediation")
         async with self._context.ledger.read() as connection:
+            await check_run_filter(connection, self._context, stack=stack, remediation=remediation)
             page = await list_runs(
                 connection,
-                stack=query.get("stack"),
-                remediation=query.get("remediation"),
+                stack=stack,
+                remediation=remediation,
                 state=_parse_state(query),
                 limit=parse_number(query, "limit", 100, MAX_LIMIT),
                 before=parse_number(query, "before", None, None),
@@ -151,10 +156,14 @@ class Api:
         async with self._context.ledger.read() as connection:
             return web.json_response(run_json(run, await effects.items(connection, run.id)))
 
-    async def get_pause(self, _request: web.Request, _operator: str) -> web.Response:
-        """Return the pauses in force."""
+    async def get_pause(self, request: web.Request, _operator: str) -> web.Response:
+        """Return the pauses in force, or those that hold for one stack."""
+        stack = request.query.get("stack")
+        require_stack(self._context.inventory, stack)
         async with self._context.ledger.read() as connection:
-            return web.json_response({"pauses": await pauses_in_force(connection, self._context)})
+            pauses = await pauses_in_force(connection, self._context)
+        own = [each for each in pauses if stack is None or each["stack"] in (None, stack)]
+        return web.json_response({"pauses": own})
 
     async def post_pause(self, request: web.Request, operator: str) -> web.Response:
         """Pause one stack, or all stacks."""
@@ -178,11 +187,13 @@ class Api:
         """Close a breaker."""
         target = request.match_info["target"]
         key = EpisodeKey(target.partition("/")[0], request.match_info["remediation"], target)
+        name = f"{key.remediation} on {key.target}"
         async with self._context.ledger.write() as connection:
             self._context.require_operator(operator)
             was_open = await switches.close_breaker(connection, key, self._context.clock.now(), operator)
+            open_names = [f"{each.remediation} on {each.target}" for each in await switches.open_breakers(connection)]
         if not was_open:
-            raise web.HTTPNotFound(text=f"no breaker of {key.remediation} on {key.target} is open\n")
+            raise web.HTTPNotFound(text=f"no breaker of {name} is open{suggest(name, open_names, 'open are')}\n")
         log.info("breaker closed", operator=operator, remediation=key.remediation, target=key.target)
         return web.json_response({"closed": True})
 

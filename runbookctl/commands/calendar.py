@@ -5,10 +5,8 @@ from urllib.parse import quote
 
 import typer
 
-from runbookctl.options import OutputOption, client_of, console
+from runbookctl.options import OutputOption, StackOption, client_of, console
 from runbookctl.printing import answers, calendar
-
-StackOption = Annotated[str | None, typer.Option(help="Only this stack.")]
 
 
 def done(
@@ -29,8 +27,7 @@ def done(
 
 def duties(context: typer.Context, stack: StackOption = None, output: OutputOption = answers.Format.TEXT) -> None:
     """List the duties, the next one first. Exit with 1 if one is overdue."""
-    answer = client_of(context).get("/api/v1/duties")
-    answer = {"duties": [each for each in answer["duties"] if stack in (None, each["stack"])]}
+    answer = client_of(context).get("/api/v1/duties", {"stack": stack})
     calendar.duties(console, answer, output)
     if any(each["state"] == "overdue" for each in answer["duties"]):
         raise typer.Exit(1)
@@ -43,6 +40,5 @@ def windows(
     output: OutputOption = answers.Format.TEXT,
 ) -> None:
     """List the next windows with their announcements, and the freezes."""
-    answer = client_of(context).get("/api/v1/windows", {"days": str(days)})
-    answer = {"windows": [each for each in answer["windows"] if stack in (None, each["stack"])]}
+    answer = client_of(context).get("/api/v1/windows", {"days": str(days), "stack": stack})
     calendar.windows(console, answer, output)

@@ -1,7 +1,7 @@
 """`deploy` and `predeploy`: report a deploy, and check before it whether the stack is ready."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,9 +43,10 @@ def predeploy(
     from runbookd.inventory import parse_duration
 
     limit = parse_duration(backup_within).total_seconds()
+    pauses = client_of(context).get("/api/v1/pause", {"stack": stack})["pauses"]
     found = query_all(prometheus, _expressions(stack))
-    pauses = client_of(context).get("/api/v1/pause")["pauses"]
-    reasons = [*_backup_reasons(found["backups"], limit), *_alert_reasons(found), *_pause_reasons(pauses, stack)]
+    paused = [f"remediation is paused: {pause['reason']}" for pause in pauses]
+    reasons = [*_backup_reasons(found["backups"], limit), *_alert_reasons(found), *paused]
     text = "\n".join([f"{stack} is not ready:", *(f"- {reason}" for reason in reasons)])
     ready = f"{stack} is ready: backup, alerts, endpoints and pauses are fine"
     answers.print_result(console, {"ready": not reasons, "reasons": reasons}, output, text if reasons else ready)
@@ -79,9 +80,3 @@ def _alert_reasons(found: "Mapping[str, Sequence[Sample]]") -> Iterator[str]:
     for probe in found["probes"]:
         if probe.value < 1:
             yield f"the endpoint {probe.labels['target']} does not answer as expected"
-
-
-def _pause_reasons(pauses: Sequence[Mapping[str, Any]], stack: str) -> Iterator[str]:
-    for pause in pauses:
-        if pause["stack"] in (None, stack):
-            yield f"remediation is paused: {pause['reason']}"

@@ -13,6 +13,7 @@ from remediator.console.routes import ConsoleRoutes
 from remediator.console.state_words import Look
 from remediator.console.times import zone_of
 from remediator.console.visitor import Visitor
+from remediator.model.known_stacks import require_stack
 from remediator.server.calendar_api import DutyReport, record_duty
 from runbookd.inventory import Role
 
@@ -64,7 +65,8 @@ class _Pages:
     async def _page(
         self, request: web.Request, visitor: Visitor, problem: Mapping[str, str] | None = None, status: int = 200
     ) -> web.Response:
-        context, now, stack = self._context, self._context.clock.now(), request.query.get("stack")
+        context, now, stack = self._context, self._context.clock.now(), request.query.get("stack") or None
+        require_stack(context.inventory, stack)
         async with context.ledger.read() as connection:
             statuses = await read_duties(connection, context)
         duties = [

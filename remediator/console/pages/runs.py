@@ -14,6 +14,7 @@ from remediator.console.visitor import Visitor
 from remediator.ledger import effects
 from remediator.ledger.run_list import list_runs
 from remediator.model.run_state import TRANSITIONS, RunState
+from remediator.server.run_filter import check_run_filter
 
 PAGE_SIZE = 50
 UNFINISHED = "unfinished"
@@ -59,6 +60,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
     async def show(request: web.Request, visitor: Visitor) -> web.Response:
         chosen = _filter(request.query)
         async with context.ledger.read() as connection:
+            await check_run_filter(connection, context, stack=chosen.stack, remediation=chosen.remediation)
             page = await list_runs(
                 connection,
                 stack=chosen.stack,

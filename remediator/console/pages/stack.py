@@ -25,12 +25,13 @@ from remediator.ledger.episodes import Episode
 from remediator.ledger.run_list import list_runs
 from remediator.ledger.runs import Run
 from remediator.ledger.switches import OpenBreaker
+from remediator.model.errors import NoSuchTarget
+from remediator.model.known_stacks import unknown_stack
 from remediator.model.target import settings_of
 from remediator.model.windows import in_window, occurrences
 from remediator.reports.recurring import RecurringProblem, recurring_problems
 from remediator.runs.planning import cooldown_of
 from runbookd.inventory import Stack
-from runbookd.inventory.suggest import suggest
 
 MAX_EPISODES, MAX_RUNS, MAX_DUTIES, MAX_PROBLEMS = 100, 10, 5, 10
 AHEAD = timedelta(days=14)
@@ -99,8 +100,7 @@ def add_routes(routes: ConsoleRoutes) -> None:
         name = request.match_info["stack"]
         stack = context.inventory.stacks.get(name)
         if stack is None:
-            hint = suggest(name, context.inventory.stacks)
-            raise web.HTTPNotFound(text=f"the inventory has no stack {name[:100]!r}{hint}")
+            raise NoSuchTarget(unknown_stack(name, context.inventory.stacks))
         now = context.clock.now()
         async with context.ledger.read() as connection:
             record = await _read(connection, context, name, now)

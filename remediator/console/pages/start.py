@@ -26,6 +26,7 @@ from remediator.model.errors import (
     TargetUnreachable,
     WrongState,
 )
+from remediator.model.known_stacks import require_stack
 from remediator.model.parameters import (
     AddressParameter,
     DurationParameter,
@@ -115,7 +116,8 @@ class _Pages:
             return await self._form(request, visitor, typed)
         offers = {name: list(_offers(self._context, name)) for name in self._context.inventory.stacks}
         chosen = query.get("stack", "")
-        shown = {chosen: offers[chosen]} if chosen in offers else offers
+        require_stack(self._context.inventory, chosen or None)
+        shown = {chosen: offers[chosen]} if chosen else offers
         command = "runbookctl start REMEDIATION TARGET"
         return await render(request, visitor, "start.html", command=command, offers=shown, chosen=chosen)
 

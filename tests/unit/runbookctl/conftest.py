@@ -40,10 +40,16 @@ def contacts() -> dict[str, Any]:
 
 
 @pytest.fixture
-def remediator(tmp_path: Path, separate_logs: None, contacts: dict[str, Any]) -> Iterator[str]:
+def shops() -> dict[str, Any]:
+    """Return the stacks of the inventory, which a test may replace."""
+    return {"shop": SHOP}
+
+
+@pytest.fixture
+def remediator(tmp_path: Path, separate_logs: None, contacts: dict[str, Any], shops: dict[str, Any]) -> Iterator[str]:
     """Run a remediator in its own thread, because the command runs its own event loop."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
-    server = TestServer(build(settings(tmp_path), stacks(tmp_path, stacks={"shop": SHOP}, contacts=contacts)))
+    server = TestServer(build(settings(tmp_path), stacks(tmp_path, stacks=shops, contacts=contacts)))
 
     def serve() -> None:
         loop.run_until_complete(server.start_server())

@@ -26,6 +26,12 @@ def test_empty_ledger_lists_no_runs(ctl: Ctl) -> None:
     assert json.loads(ctl("runs", "--output", "json")) == {"runs": [], "next": None}
 
 
+@pytest.mark.parametrize("command", ["runs", "episodes", "recurring", "duties", "windows", "report"])
+def test_misspelt_stack_is_named_and_does_not_look_like_a_quiet_one(ctl: Ctl, command: str) -> None:
+    with pytest.raises(RemediatorRefused, match="the inventory has no stack 'shp'; did you mean 'shop'"):
+        ctl(command, "--stack", "shp")
+
+
 def test_resume_ends_a_pause(ctl: Ctl) -> None:
     assert ctl("pause", "--reason", "deploy", "--for", "2h").strip() == "paused: everything"
     assert ctl("resume").strip() == "pauses ended: 1"

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import re
+import sqlite3
 from base64 import b64encode
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,24 @@ async def test_closing_a_closed_breaker_is_404(client: ApiTestClient) -> None:
     assert answer.status == 404
 
 
+async def test_misspelt_breaker_is_not_taken_for_a_closed_one(client: ApiTestClient, tmp_path: Path) -> None:
+    await client.post("/webhook", data=delivery([alert(stack="nobody")]), headers=HOOK)
+
+    async def first_run() -> int:
+        return (await client.get("/api/v1/runs/1", headers=ONCALL)).status
+
+    await becomes(first_run, 200)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
+        connection.execute(
+            "INSERT INTO breaker (stack, remediation, target, opened_at, run, reason)"
+            " VALUES ('shop', 'vacuum_tables', 'shop/postgres/main', 1, 1, 'failed')"
+        )
+    answer = await client.delete("/api/v1/breakers/vacuum_table/shop/postgres/main", headers=ONCALL)
+    error = "no breaker of vacuum_table on shop/postgres/main is open"
+    meant = "vacuum_tables on shop/postgres/main"
+    assert (answer.status, await answer.json()) == (404, {"error": f"{error}; did you mean {meant!r}?"})
+
+
 async def test_webhook_answers_503_while_its_token_file_is_replaced(client: ApiTestClient, tmp_path: Path) -> None:
     (tmp_path / "hook").write_text("")
     assert (await client.post("/webhook", data=delivery(), headers=HOOK)).status == 503
@@ -227,6 +247,8 @@ async def test_a_malformed_payload_is_not_simulated(client: ApiTestClient) -> No
         ("GET", "/api/v1/runs/7", 404, "there is no run 7"),
         ("GET", "/api/v1/runs/one", 404, "there is no run 'one'"),
         ("GET", "/api/v1/run", 404, "there is no /api/v1/run"),
+        ("GET", "/api/v1/runs?stack=shp", 404, "the inventory has no stack 'shp'; did you mean 'shop'?"),
+        ("GET", "/api/v1/runs?remediation=run_backups", 404, "there is no remediation 'run_backups'; did you mean"),
         ("DELETE", "/api/v1/runs", 405, "/api/v1/runs accepts GET, HEAD, not DELETE"),
         ("POST", "/api/v1/pause", 400, "body: "),
         ("GET", "/api/v1/plan?remediation=x&target=y", 404, "there is no remediation 'x'"),

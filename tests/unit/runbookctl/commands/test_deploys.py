@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -116,11 +117,17 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
+def shops(shops: dict[str, Any]) -> dict[str, Any]:
+    """Add a stack that is in trouble, and one that nothing measures."""
+    return {**shops, "bad": {}, "new": {}}
+
+
+@pytest.fixture
 def check(remediator: str, prometheus: str, tmp_path: Path) -> Check:
     def run(*words: str) -> tuple[int, str]:
         connection = ["--url", remediator, "--token-file", str(tmp_path / "oncall")]
         result = CliRunner().invoke(app, [*connection, "predeploy", "--prometheus", prometheus, *words])
-        return result.exit_code, result.output
+        return result.exit_code, result.output or str(result.exception)
 
     return run
 
@@ -155,10 +162,17 @@ def test_every_reason_is_listed_at_once_and_as_json(check: Check) -> None:
 
 
 def test_stack_that_is_not_measured_is_not_ready(check: Check) -> None:
-    code, text = check('unknown"} or vector(1) #')
+    code, text = check("new")
     assert code == 1
     assert "no full backup is measured" in text
     assert "no endpoint is measured" in text
+
+
+@pytest.mark.parametrize("name", ["shp", 'shop"} or vector(1) #'])
+def test_unknown_stack_is_refused_before_anything_is_judged(check: Check, name: str) -> None:
+    code, text = check(name)
+    assert code == 1
+    assert text.startswith(f"the inventory has no stack {name!r}; ")
 
 
 def test_prometheus_that_does_not_answer_is_no_readiness(remediator: str, tmp_path: Path) -> None:

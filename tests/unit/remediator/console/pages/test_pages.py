@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientSession
@@ -10,7 +11,7 @@ from remediator.console.bound_rows import BoundRow, Gauge
 from remediator.ledger import outbox, runs
 from remediator.ledger.outbox import Draft
 from remediator.ledger.schema import metadata
-from tests.unit.remediator.console.pages.world import HOSTILE, Visit, words_of
+from tests.unit.remediator.console.pages.world import HOSTILE, ODD_STACK, Visit, words_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -157,7 +158,7 @@ async def test_hostile_name_is_readable_with_its_hidden_characters_named(console
 
 
 async def test_value_in_an_attribute_has_its_hidden_characters_named(console: Visit) -> None:
-    markup = await console.page("/runs?stack=%E2%80%AE%22%3E%3Cb%3Eevil")
+    markup = await console.page("/audit?head=%E2%80%AE%22%3E%3Cb%3Eevil")
     assert 'value="⟨U+202E⟩&#34;&gt;&lt;b&gt;evil"' in markup
     assert "\u202e" not in markup
 
@@ -167,8 +168,14 @@ async def test_unknown_page_is_a_page(console: Visit, path: str, text: str) -> N
     assert text in await console.words(path, status=404)
 
 
-async def test_unknown_stack_names_the_nearest(console: Visit) -> None:
-    assert "the inventory has no stack 'shp'; did you mean" in await console.words("/stacks/shp", status=404)
+@pytest.mark.parametrize("path", ["/stacks/shp", "/runs?stack=shp", "/start?stack=shp", "/duties?stack=shp"])
+async def test_unknown_stack_names_the_nearest(console: Visit, path: str) -> None:
+    assert "the inventory has no stack 'shp'; did you mean 'shop'?" in await console.words(path, status=404)
+
+
+async def test_stack_that_only_the_ledger_knows_still_shows_its_runs(console: Visit) -> None:
+    words = await console.words(f"/runs?stack={quote(ODD_STACK)}")
+    assert f"run {console.runs['unknown']} refused unknown_target" in words
 
 
 @pytest.mark.parametrize("path", ["/", "/stacks/shop", "/runs", "/runs/{succeeded}", "/pause"])
@@ -207,7 +214,7 @@ async def _all_rows(console: Visit) -> dict[str, list[tuple[object, ...]]]:
 
 
 async def test_command_to_copy_runs_nothing_that_the_address_adds(console: Visit) -> None:
-    markup = await console.page("/runs?stack=%24(reboot)%3B%20x&state=refused")
+    markup = await console.page(f"/runs?stack={quote(ODD_STACK)}&state=refused")
     command = "runbookctl runs --stack &#39;$(reboot); x&#39; --state refused"
     assert f'data-copy="{command}"' in markup
     assert f"<code>{command}</code>" in markup

@@ -32,6 +32,8 @@ from tests.unit.remediator.payloads import delivery
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery staple"
 HOSTILE = "\u202eevil<script>alert(1)</script>\x00\u200b"
+HOSTILE_TAG = "<img src=x onerror=alert(1)>"
+ODD_STACK = "$(reboot); x"  # of an alert; the inventory does not have it
 FREEZE = {"from": "2026-02-01T00:00:00Z", "to": "2026-04-01T00:00:00Z", "reason": "year end"}
 
 
@@ -124,7 +126,7 @@ async def seed(folder: Path) -> Seed:
         files.refill = True
         runs["ineffective"] = await scene.alert(1, target="third", severity="critical")
         files.refill = False
-        runs["unknown"] = await scene.alert(1, stack="nobody", target="<img src=x onerror=alert(1)>", summary="x" * 900)
+        runs["unknown"] = await scene.alert(1, stack=ODD_STACK, target=HOSTILE_TAG, summary="x" * 900)
         clock.advance(minutes=30)
     return Seed(folder, runs, clock.now())
 
