@@ -1,15 +1,18 @@
 """Logs on standard error: one event with fields per decision, as logfmt or JSON."""
 
 import logging
+import re
 import sys
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MAX_VALUE = 4_000  # characters; the text of an error may be as long as its sender likes
 _FIRST_KEYS = ["timestamp", "level", "event"]
+# The place from which the library's words repeat the request, which may be a header with a token.
+_REPEATED = re.compile(r"\n\s*\n| when reading|(?:bytearray\()?(?<!\w)b?['\"]")
 
 
 def configure_logs(level: str = "info", form: str = "logfmt") -> None:
@@ -35,10 +38,17 @@ def _downgrade_client_errors(record: logging.LogRecord) -> bool:
     """Log a client's mistake or disconnect as one INFO line: it is not an error of the daemon."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError):
-        reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
-        record.msg, record.args, record.exc_info = f"invalid or aborted request: {reason}", (), None
+        record.msg, record.args, record.exc_info = f"invalid or aborted request: {_reason_of(error)}", (), None
         record.levelno, record.levelname = logging.INFO, "INFO"
     return record.levelno >= logging.getLogger().level
+
+
+def _reason_of(error: BaseException) -> str:
+    """Return why a request is invalid, without a part of it."""
+    if isinstance(error, InvalidURLError):  # its words are the address
+        return "its address is malformed"
+    text = error.message if isinstance(error, HttpProcessingError) else str(error)
+    return " ".join(_REPEATED.split(text)[0].split()).strip(" :")[:200] or type(error).__name__
 
 
 def _render(name: str) -> list[Processor]:

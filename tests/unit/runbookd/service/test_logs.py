@@ -82,6 +82,39 @@ async def test_only_our_own_errors_log_a_traceback(
     assert ("Traceback" in log) == traceback
 
 
+_GET = b"GET /reads HTTP/1.1\r\nHost: x\r\n"
+_CHUNKED = b"POST /reads HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (_GET + b"Authorization: Bearer hunter2\x01\r\n\r\n", "Invalid header value char"),
+        (_GET + b"Authorization: Bearer hunter2\nX: y\r\n\r\n", "Missing expected CR after header value"),
+        (_GET + b"Authorization hunter2: x\r\n\r\n", "Invalid header token"),
+        (_GET + b"Cookie: session=" + b"hunter2" * 2_000 + b"\r\n\r\n", "Got more than 8190 bytes"),
+        (_GET.replace(b"reads", b"reads?token=hunter2\x01") + b"\r\n", "its address is malformed"),
+        (_GET.replace(b"/reads", b"http://u:hunter2@[x/") + b"\r\n", "its address is malformed"),
+        (_GET + b"Connection: close\r\n\r\npassword=hunter2", "Data after `Connection: close`"),
+        (_CHUNKED + b"zpassword=hunter2\r\n", "Invalid character in chunk size"),
+    ],
+)
+async def test_malformed_request_is_logged_without_a_part_of_it(
+    capsys: pytest.CaptureFixture[str], sent: bytes, words: str
+) -> None:
+    configure_logs("debug")
+    app = web.Application()
+    app.router.add_route("*", "/reads", _reads)
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(sent)
+        assert await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    log = capsys.readouterr().err
+    assert words in log
+    assert "hunter2" not in log
+
+
 def test_long_values_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(form="json")
     structlog.get_logger("x").warning("cannot read", error="e" * 1_000_000)
