@@ -5,12 +5,13 @@ import errno
 import signal
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import structlog
 from aiohttp import web
 
 from runbookd.service.address import ListenAddress
+from runbookd.service.connections import HANDSHAKE_SECONDS, Connections
 from runbookd.service.missing import MISSING_PARTS, log_missing
 from runbookd.service.reload import RELOAD, reload_on_sighup
 from runbookd.service.tls_and_users import WebGuard
@@ -37,16 +38,18 @@ async def serve(app: web.Application, address: ListenAddress, guard: WebGuard | 
     reload_on_sighup(app)
     tls = guard.install(app) if guard is not None else None
     await _require_free(address)
+    connections = Connections(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
+    assert runner.server is not None  # noqa: S101 - set up
     try:
-        await _listen(runner, address, tls)
-        log.info("listening", address=" ".join(_format_address(socket_address) for socket_address in runner.addresses))
-        log_missing(app.get(MISSING_PARTS, ()))
-        await stop.wait()
-        log.info("stopping")
-        if BEFORE_CLOSING in app:
-            await app[BEFORE_CLOSING]()
+        with closing(await _listen(connections.limited(runner.server), address, tls)) as listener:
+            log.info("listening", address=" ".join(_format_address(each.getsockname()) for each in listener.sockets))
+            log_missing(app.get(MISSING_PARTS, ()))
+            await stop.wait()
+            log.info("stopping")
+            if BEFORE_CLOSING in app:
+                await app[BEFORE_CLOSING]()
     finally:
         await runner.cleanup()
 
@@ -58,9 +61,14 @@ async def _require_free(address: ListenAddress) -> None:
         (await loop.create_server(asyncio.Protocol, address.host, address.port, start_serving=False)).close()
 
 
-async def _listen(runner: web.AppRunner, address: ListenAddress, tls: ssl.SSLContext | None) -> None:
+async def _listen(
+    accept: Callable[[], asyncio.BaseProtocol], address: ListenAddress, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    handshake = None if tls is None else HANDSHAKE_SECONDS
     with _explained(address):
-        await web.TCPSite(runner, address.host, address.port, ssl_context=tls).start()
+        return await asyncio.get_running_loop().create_server(
+            accept, address.host, address.port, ssl=tls, backlog=128, ssl_handshake_timeout=handshake
+        )
 
 
 @contextmanager
