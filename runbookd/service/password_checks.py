@@ -1,7 +1,10 @@
 """Checks passwords against bcrypt hashes, one at a time: guesses must not occupy the shared threads."""
 
 import asyncio
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+
+from runbookd.inventory.password_files import MIN_COST, cost_of
 
 MAX_WAITING = 20
 _DUMMY = "$2b${:02}$" + "." * 53
@@ -25,8 +28,10 @@ class PasswordChecks:
         """Whether the next check would be refused."""
         return self._waiting >= MAX_WAITING
 
-    async def matches(self, password: bytes, expected: bytes) -> bool:
-        """Return whether `expected` is the hash of `password`.
+    async def matches(self, password: bytes, expected: bytes | None, hashes: Collection[bytes]) -> bool:
+        """Return whether `expected` is the hash of `password`; an unknown name has none.
+
+        It takes as long as the dearest of `hashes`: the time of the answer must not tell which names exist.
 
         Raises:
             TooManyChecks: try again later.
@@ -34,18 +39,27 @@ class PasswordChecks:
         if self.is_full:
             raise TooManyChecks
         self._waiting += 1
+        cost = max(map(cost_of, hashes), default=MIN_COST)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _matches, password, expected)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _matches, password, expected, cost)
         finally:
             self._waiting -= 1
 
 
-def dummy_hash(cost: int = 10) -> bytes:
-    """Return a hash that no password has, for unknown users: the answer must take as long as for a known one."""
+def _matches(password: bytes, expected: bytes | None, cost: int) -> bool:
+    checked = expected or _dummy_hash(cost)
+    is_right = _is_hash_of(password, checked)
+    for each in range(cost_of(checked), cost):  # each takes as long as all before it
+        _is_hash_of(password, _dummy_hash(each))
+    return is_right and expected is not None
+
+
+def _dummy_hash(cost: int) -> bytes:
+    """Return a hash that no password has."""
     return _DUMMY.format(cost).encode()
 
 
-def _matches(password: bytes, expected: bytes) -> bool:
+def _is_hash_of(password: bytes, expected: bytes) -> bool:
     import bcrypt  # only a service with users needs it
 
     try:
