@@ -1,5 +1,6 @@
 """Alerts about targets that the inventory does not have make one message, and delay no real incident."""
 
+from remediator.engine.engine import PLAN_BATCH_SIZE
 from runbookd.inventory import SecretStr
 from tests.unit.remediator.conftest import EngineHarness
 from tests.unit.remediator.escalation.receiver import NotificationReceiver, send_notifications
@@ -38,6 +39,7 @@ async def test_real_incident_is_handled_before_a_flood_of_unknown_targets(harnes
     await harness.deliver()
     await harness.work(1)
     assert harness.files.touched == ["a"]
+    assert [run.reason for run in await harness.runs()].count("unknown_target") == PLAN_BATCH_SIZE
 
 
 async def test_unknown_target_is_refused_once_per_episode(harness: EngineHarness) -> None:
