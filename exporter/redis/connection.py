@@ -32,7 +32,8 @@ Command = tuple[str | bytes | int, ...]
 _READ_BYTES = 1 << 18
 _INCOMPLETE = object()
 _NAME = "runbook-exporter"
-_MODE = re.compile(rb"^redis_mode:(\w+)", re.MULTILINE)
+# Valkey writes server_mode, unless it imitates Redis.
+_MODE = re.compile(rb"^(?:redis|server)_mode:(\w+)", re.MULTILINE)
 _MAJOR_VERSION = re.compile(rb"^redis_version:(\d+)", re.MULTILINE)
 # The beginning of what a server without a password answers to one.
 _UNWANTED_LOGIN = "without any password configured"
@@ -70,7 +71,7 @@ class RawConnection:
         )
         self.database = database
         self.mode = ""
-        """The server's redis_mode: standalone, cluster or sentinel; empty if it does not say."""
+        """The server's mode: standalone, cluster or sentinel; empty if it does not say."""
         self.major_version = 0
         """Redis version 6.2 has 6; a compatible server names the version that it is like, or none (0)."""
         self.notes: tuple[str, ...] = ()

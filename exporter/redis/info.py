@@ -42,6 +42,7 @@ def parse_info(text: bytes) -> RedisInfo:
     """Return the fields of a reply to INFO."""
     lines = text.decode(errors="replace").splitlines()
     fields = dict(_split(line) for line in lines if ":" in line and not line.startswith("#"))
+    fields.setdefault("redis_mode", fields.get("server_mode", ""))  # Valkey's name
     return fields | {line: "" for line in lines if line == _KEYSPACE}
 
 

@@ -21,8 +21,8 @@ INVENTORY = (
 class ConfiguredRedis(RedisServer):
     """A Redis with further lines of configuration."""
 
-    def __init__(self, folder: Path, lines: str) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, lines: str, version: str = "7.0") -> None:
+        super().__init__(folder, version=version)
         self._more = lines
 
     def _lines(self) -> list[str]:
@@ -133,10 +133,18 @@ async def test_server_without_a_password_is_read_with_one(start_exporter, start_
     assert "needless" not in debug
 
 
-async def test_cluster_is_named_for_queues_and_read_as_one_node(start_exporter, servers_folder) -> None:
+@pytest.fixture(params=["7.0", "valkey"])
+def version(request) -> str:
+    if request.param == "valkey":
+        request.getfixturevalue("valkey")  # skips the test where there is none
+    return request.param
+
+
+async def test_cluster_is_named_for_queues_and_read_as_one_node(start_exporter, servers_folder, version) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         bus = free.getsockname()[1]
-    server = ConfiguredRedis(servers_folder / "clustered_redis", f"cluster-enabled yes\ncluster-port {bus}\n")
+    lines = f"cluster-enabled yes\ncluster-port {bus}\n"
+    server = ConfiguredRedis(servers_folder / f"clustered_{version}", lines, version)
     server.start()
     try:
         with redis.Redis(port=server.port) as client:
@@ -147,6 +155,7 @@ async def test_cluster_is_named_for_queues_and_read_as_one_node(start_exporter, 
     finally:
         server.remove()
     assert (page.value("redis_up"), page.value("bullmq_up")) == (1, 0)
+    assert page.value("redis_instance_info", redis_mode="cluster") == 1
     assert "shop/queues/jobs: the server is a node of a Redis Cluster" in debug
     assert "the server is one node of a Redis Cluster: all numbers are those of this node" in debug
 
@@ -166,8 +175,8 @@ class SentinelServer(RedisServer):
         return False
 
 
-async def test_sentinel_is_named_and_not_measured(start_exporter, servers_folder) -> None:
-    server = SentinelServer(servers_folder / "sentinel")
+async def test_sentinel_is_named_and_not_measured(start_exporter, servers_folder, version) -> None:
+    server = SentinelServer(servers_folder / f"sentinel_{version}", version=version)
     server.start()
     try:
         exporter = await start_exporter(INVENTORY.format(url=server.url(), queues="names: [mail]"))
