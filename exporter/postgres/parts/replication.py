@@ -93,11 +93,14 @@ def _delay(kind: str) -> str:
     return f"CASE WHEN bool_or(r.{kind}_lsn IS NOT NULL) THEN coalesce(max(extract(epoch FROM r.{kind}_lag)), 0) END"
 
 
-# The first copy of each table has a name of its own, made of numbers.
-_SYNC_NAME = "regexp_replace(application_name, '^pg_[0-9]+_sync_[0-9_]+$', 'pg_sync')"
-# The name of a temporary slot ends in the number of its process, as in pg_basebackup_4711. The slot with the oldest WAL
-# stands for all of them.
-_SLOT_NAME = "CASE WHEN temporary THEN regexp_replace(slot_name, '_[0-9]+$', '') ELSE slot_name END"
+def _without_numbers(name: str) -> str:
+    """Return the SQL of a name; the first copies of all tables of a subscription share one."""
+    return f"regexp_replace({name}, '^pg_[0-9]+_sync_[0-9_]+$', 'pg_sync')"
+
+
+# The name of a temporary slot ends in the number of its process, as in pg_basebackup_4711. Among slots that share a
+# name, that with the oldest WAL stands for all.
+_SLOT_NAME = _without_numbers("CASE WHEN temporary THEN regexp_replace(slot_name, '_[0-9]+$', '') ELSE slot_name END")
 
 SENDING = Part(
     "replication",
@@ -105,7 +108,8 @@ SENDING = Part(
     sessions=True,
     labels={"application_name": "r.name"},
     rows=f"""
-FROM (SELECT *, {_SYNC_NAME} AS name FROM pg_stat_replication) AS r CROSS JOIN (SELECT {_CURRENT} AS lsn) AS c
+FROM (SELECT *, {_without_numbers("application_name")} AS name FROM pg_stat_replication) AS r
+CROSS JOIN (SELECT {_CURRENT} AS lsn) AS c
 GROUP BY r.name
 ORDER BY r.name
 LIMIT {STANDBYS}""",

@@ -115,6 +115,22 @@ async def test_inactive_slots_report_their_retained_wal(of_primary, primary) -> 
         primary.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active")
 
 
+async def test_slots_of_first_copies_share_a_name_and_the_oldest_counts(of_primary, primary) -> None:
+    copies = "pg_16389_sync_16384_7212345678901234567", "pg_16389_sync_16385_7212345678901234567"
+    try:
+        for name in copies:
+            primary.sql(f"SELECT pg_create_physical_replication_slot('{name}', true)")
+            primary.sql(WRITE)
+        samples = await of_primary.read()
+        retained = "(pg_current_wal_lsn() - min(restart_lsn))"
+        oldest = float(primary.sql(f"SELECT {retained} FROM pg_replication_slots WHERE slot_name ~ 'sync'"))
+        assert [labels["slot_name"] for labels, _ in samples.series("pg_replication_slot_active")] == ["pg_sync"]
+        assert samples.value("pg_replication_slot_retained_bytes") == pytest.approx(oldest, rel=0.2)
+    finally:
+        for name in copies:
+            primary.sql(f"SELECT pg_drop_replication_slot('{name}')")
+
+
 async def test_temporary_slots_share_a_name_without_the_number_of_their_process(of_primary, primary, connect) -> None:
     session = await connect(primary.dsn())
     for number in (4711, 4712):
