@@ -115,7 +115,7 @@ class PostgresClient(Client):
         """Read all parts; leave out rows with a name that is not UTF-8, which a prepared statement cannot read."""
         try:
             return await self._read_all()
-        except (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError):
+        except (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
             self._simple, self._prepared_statement = True, None
             return await self._read_all()
 

@@ -1,5 +1,6 @@
 """Connects to a PostgreSQL server, directly or through a pooler, and translates errors."""
 
+import codecs
 import json
 import re
 import ssl
@@ -150,6 +151,8 @@ def _limits(budget: float) -> Mapping[str, str]:
         "lock_timeout": str(milliseconds // 4),
         # Compiling would cost more than it saves.
         "jit": "off",
+        # Fewer digits would round sizes and times.
+        "extra_float_digits": "1",
     }
 
 
@@ -165,21 +168,35 @@ class QueryResult:
 
 
 async def fetch_rows(connection: Connection, sql: str) -> QueryResult:
-    """Return the rows of a query as `_copy_rows` does, whatever bytes a database without an encoding holds.
+    """Return the rows of a query as `_copy_rows` does, whatever bytes the names in a database of any encoding hold.
 
-    Such a server refuses a whole result for one text that is not UTF-8, unless the client asks for the bytes.
+    A server that has to convert them refuses a whole result for one name that it cannot, unless the client asks for the
+    bytes.
     """
-    if getattr(connection.get_settings(), "server_encoding", "") != "SQL_ASCII":
+    encoding = server_encoding(connection)
+    if encoding == "UTF8":
         return await _copy_rows(connection, sql)
     await connection.execute("SET client_encoding = 'SQL_ASCII'")
     try:
-        return await _copy_rows(connection, sql)
+        return await _copy_rows(connection, sql, python_codec(encoding))
     finally:
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError):  # a failed transaction undoes it by itself
             await connection.execute("SET client_encoding = 'UTF8'")
 
 
-async def _copy_rows(connection: Connection, sql: str) -> QueryResult:
+def server_encoding(connection: Connection) -> str:
+    """Return the encoding of the connected database, by PostgreSQL's name."""
+    return str(getattr(connection.get_settings(), "server_encoding", "UTF8"))
+
+
+def python_codec(encoding: str) -> str:
+    """Return Python's name of an encoding of PostgreSQL; UTF-8 for those without, such as SQL_ASCII."""
+    with suppress(LookupError):
+        return codecs.lookup(encoding.replace("WIN", "cp")).name
+    return "utf-8"
+
+
+async def _copy_rows(connection: Connection, sql: str, codec: str = "utf-8") -> QueryResult:
     """Return the rows of a query in one round trip, without a prepared statement.
 
     NaN arrives as text.
@@ -196,7 +213,7 @@ async def _copy_rows(connection: Connection, sql: str) -> QueryResult:
         query, output=collect, format="csv", delimiter=_DELIMITER, quote=_QUOTE, escape=_QUOTE
     )
     lines = b"".join(chunks).splitlines()
-    rows = [row for line in lines for row in _parse_line(line)]
+    rows = [row for line in lines for row in _parse_line(line, codec)]
     return QueryResult(rows, len(lines) - len(rows))
 
 
@@ -210,10 +227,10 @@ async def fetch_in_transaction(connection: Connection, sql: str) -> QueryResult:
             await connection.execute("ROLLBACK")
 
 
-def _parse_line(line: bytes) -> Iterator[list[Any]]:
-    """Yield the row in a line, unless it is not UTF-8."""
+def _parse_line(line: bytes, codec: str) -> Iterator[list[Any]]:
+    """Yield the row in a line, unless a name in it is in another encoding."""
     with suppress(UnicodeDecodeError):
-        yield list(json.loads(line).values())
+        yield list(json.loads(line.decode(codec)).values())
 
 
 def query_error_text(error: asyncpg.PostgresError | UnicodeDecodeError) -> str:

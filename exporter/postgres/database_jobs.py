@@ -10,7 +10,7 @@ from exporter.clock import monotonic
 from exporter.errors import DEADLINE_EXCEEDED, TargetError, TargetRefused
 from exporter.job import Job
 from exporter.metric import Rows, Sample, gauge
-from exporter.postgres.connect import fetch_rows
+from exporter.postgres.connect import fetch_rows, python_codec, server_encoding
 from exporter.postgres.parts.catalogue import DATABASE_JOBS, OPTIONAL_JOBS, OTHER_DATABASE_JOBS, SERVER_JOBS
 from exporter.postgres.parts.joined_statement import DATABASES, Statement
 from exporter.postgres.parts.part import Part
@@ -81,9 +81,9 @@ class DatabaseJob:
         if not self.patterns:
             return ()
         async with session.transaction(until) as connection:
-            names = [
-                bytes.fromhex(name).decode(errors="replace") for [name] in (await fetch_rows(connection, _OTHERS)).rows
-            ]
+            codec = python_codec(server_encoding(connection))
+            rows = (await fetch_rows(connection, _OTHERS)).rows
+        names = [bytes.fromhex(name).decode(codec, errors="replace") for [name] in rows]
         return [name for name in names if any(fnmatchcase(name, pattern) for pattern in self.patterns)]
 
     async def _read_database(self, session: PostgresSession, until: float, datname: str) -> Sequence[Sample | Rows]:

@@ -156,6 +156,25 @@ async def test_names_outside_utf8_cost_only_themselves(make_reader, metrics_serv
         metrics_server.sql("DROP ROLE limited")
 
 
+async def test_name_outside_the_encoding_of_the_database_costs_only_itself(make_reader, metrics_server) -> None:
+    metrics_server.sql("CREATE DATABASE western TEMPLATE template0 ENCODING WIN1252 LC_COLLATE 'C' LC_CTYPE 'C'")
+    metrics_server.sql('CREATE DATABASE "\u00c1rea"')  # its second byte is no letter of WIN1252
+    try:
+        metrics_server.sql('SET client_encoding = UTF8; CREATE TABLE "caf\u00e9" (id int)', database="western")
+        reader = make_reader(metrics_server.dsn("metrics", "western"), databases=("post*",))
+        samples = await reader.all()
+    finally:
+        metrics_server.drop_database("western")
+        metrics_server.drop_database("\u00c1rea")
+    assert failed_parts(samples) == set()
+    assert reader.reading.notes == (NOT_UTF8,)
+    for name in ("pg_xid_age", "pg_database_size_bytes"):
+        assert {"western", "postgres"} <= {labels["datname"] for labels, _ in samples.series(name)}
+    sizes = samples.series("pg_stat_user_tables_table_size_bytes", datname="western")
+    assert [labels["relname"] for labels, _ in sizes] == ["caf\u00e9"]
+    assert {value for _, value in samples.series("runbook_exporter_database_success")} == {1}
+
+
 async def test_table_name_outside_utf8_costs_only_itself(make_reader, metrics_server, database, ascii_database) -> None:
     def in_ascii(dsn: str) -> str:
         return dsn.replace(database.name, ascii_database)
